@@ -1,0 +1,68 @@
+//! The engine behind the log: where messages get their place and, with some engines, last longer.
+
+use std::{future::Future, pin::Pin};
+
+use crate::{ChannelName, Draft, Epoch, MessageId, Seq, Stored, TooManyChannels};
+
+/// What an engine promises to do.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>>;
+
+/// What became of a publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The message's id.
+    pub id: MessageId,
+    /// Connections that listened.
+    pub subscribers: u32,
+    /// It repeats an earlier publish, whose receipt this is.
+    pub duplicate: bool,
+}
+
+/// Messages from an engine's store.
+#[derive(Debug, Default)]
+pub struct Older {
+    /// In order, and complete above `floor`.
+    pub messages: Vec<Stored>,
+    /// The highest seq of the channel that the engine has let go, or was not asked for.
+    pub floor: Seq,
+}
+
+/// The engine could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A limit.
+    #[error(transparent)]
+    TooManyChannels(#[from] TooManyChannels),
+    /// What it rests on is away.
+    #[error("the engine is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// Numbers messages, keeps them, and feeds them to a [`Log`](crate::Log) that it was made with.
+///
+/// The feed is ordered: [`accept`](crate::Log::accept) in order of seq, and only when no lower
+/// seq can still appear for a channel that somebody listens to; [`advance`](crate::Log::advance) over the rest. What a node
+/// publishes itself comes back the same way, so that there is one path and one order.
+pub trait Engine: Send + Sync + 'static {
+    /// Which life of the log this is.
+    fn epoch(&self) -> Epoch;
+
+    /// Appends, and answers once the message has its seq and cannot be lost by this engine.
+    fn append(&self, draft: Draft) -> Pending<'_, Receipt>;
+
+    /// Begins to feed `channel`; done when its ring hears everything from here on. Calls are
+    /// counted: each is undone by one [`unlisten`](Self::unlisten).
+    fn listen<'a>(&'a self, channel: &'a ChannelName) -> Pending<'a, ()>;
+
+    /// Undoes one [`listen`](Self::listen).
+    fn unlisten(&self, channel: &ChannelName);
+
+    /// Reads back messages of `channel` above `after` and at or below `until`. `None`: this
+    /// engine keeps nothing that the rings do not hold.
+    fn history<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        after: Seq,
+        until: Seq,
+    ) -> Pending<'a, Option<Older>>;
+}

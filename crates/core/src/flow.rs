@@ -1,0 +1,54 @@
+//! The generic outbound path: a session on tokio's clock, for whoever owns the socket to poll.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::{CloseReason, Session, Step};
+
+/// A session that wakes its task when there is something to write.
+#[derive(Debug)]
+pub struct Flow {
+    session: Session,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Flow {
+    /// Must be called on a tokio runtime with a clock.
+    pub fn new(session: Session) -> Self {
+        Self { session, timer: Box::pin(sleep_until(Instant::now())) }
+    }
+
+    /// The session.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Appends what is due to `out`: `Ready(None)` asks to write it and poll again, `Ready(Some)`
+    /// to write it and end the stream. Poll it only when the socket can take more.
+    pub fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<Bytes>,
+    ) -> Poll<Option<CloseReason>> {
+        self.session.register(cx.waker());
+        loop {
+            match self.session.collect(Instant::now().into_std(), out) {
+                Step::More => return Poll::Ready(None),
+                Step::End(reason) => return Poll::Ready(Some(reason)),
+                Step::Wait(until) => {
+                    let until = Instant::from_std(until);
+                    if self.timer.deadline() != until {
+                        self.timer.as_mut().reset(until);
+                    }
+                    std::task::ready!(self.timer.as_mut().poll(cx));
+                }
+            }
+        }
+    }
+}

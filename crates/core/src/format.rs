@@ -1,0 +1,24 @@
+//! A wire format: pure functions from what is said to bytes. All that a transport has to bring.
+
+use bytes::Bytes;
+
+use crate::{Control, Message, MessageId, Variant};
+
+/// How one wire variant spells messages and control frames, framing included.
+pub trait Format: Send + Sync + 'static {
+    /// The key under which this format's bytes are shared.
+    fn variant(&self) -> Variant;
+
+    /// A message.
+    fn message(&self, message: &Message) -> Bytes;
+
+    /// A control frame; `None` where this format has none.
+    fn control(&self, control: &Control) -> Option<Bytes>;
+
+    /// A sign of life that carries the cursor where the wire has a place for it; `None` where
+    /// this format has none.
+    fn heartbeat(&self, cursor: MessageId) -> Option<Bytes>;
+
+    /// Whether a gap can be told in the stream; otherwise it ends the stream.
+    fn tells_gaps(&self) -> bool;
+}

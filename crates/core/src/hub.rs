@@ -1,0 +1,251 @@
+//! The hub: publish, join, look. What everything outside core talks to.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use slab::Slab;
+
+use crate::{
+    AheadOfLog, ChannelName, CloseReason, Draft, Engine, EngineError, Join, JoinError, Log, Meters,
+    Online, Receipt, Start, Subscription, Welcome, bell::Bell, clock, log::History, sync::Mutex,
+};
+
+/// The log with its engine, its meters, and everybody who listens.
+pub struct Hub {
+    log: Arc<Log>,
+    engine: Arc<dyn Engine>,
+    meters: Meters,
+    listeners: Mutex<Listeners>,
+    /// Set under the listeners' lock: whoever is in by then will be told goodbye.
+    draining: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Listeners {
+    bells: Slab<Arc<Bell>>,
+    limit: usize,
+}
+
+/// A publish was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// `require_online`, and nobody listens.
+    #[error("nobody listens on this channel; nothing was published")]
+    NobodyOnline,
+    /// The gateway is going down.
+    #[error("the gateway is going down; publish again in a moment")]
+    Draining,
+    /// The engine could not.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl Hub {
+    /// A hub over `log`, which `engine` feeds. At most `connections` may listen at once.
+    pub fn new(
+        log: Arc<Log>,
+        engine: Arc<dyn Engine>,
+        meters: Meters,
+        connections: usize,
+    ) -> Arc<Self> {
+        let listeners = Listeners { bells: Slab::new(), limit: connections };
+        let draining = AtomicBool::new(false);
+        Arc::new(Self { log, engine, meters, listeners: Mutex::new(listeners), draining })
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The meters.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    pub(crate) fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
+    /// Publishes. With `require_online` only if somebody listens.
+    ///
+    /// # Errors
+    /// When nobody listens and somebody should, the gateway is going down, or the engine could not.
+    pub async fn publish(
+        &self,
+        draft: Draft,
+        require_online: bool,
+    ) -> Result<Receipt, PublishError> {
+        if self.is_draining() {
+            return Err(PublishError::Draining);
+        }
+        if require_online && self.online(&draft.channel).total.connections == 0 {
+            return Err(PublishError::NobodyOnline);
+        }
+        let bytes = draft.data.as_bytes().len() as u64;
+        let receipt = self.engine.append(draft).await?;
+        if receipt.duplicate {
+            self.meters.duplicates.increment(1);
+        } else {
+            self.meters.published.increment(1);
+            self.meters.published_bytes.increment(bytes);
+        }
+        Ok(receipt)
+    }
+
+    /// Lets a reader in. Dropping the subscription lets it out.
+    ///
+    /// # Errors
+    /// When a limit is reached, the gateway is going down, or the resume point is not of this log.
+    pub async fn join(self: &Arc<Self>, join: Join) -> Result<(Subscription, Welcome), JoinError> {
+        let interest = Interest::begin(self, &join).await?;
+        let bell = Arc::<Bell>::default();
+        let place = Place::take(self, &bell)?;
+        let joined = Subscription::new(self.clone(), join, bell, place.index)?;
+        // From here on the subscription gives back what it holds.
+        place.keep();
+        interest.keep();
+        Ok(joined)
+    }
+
+    /// What is held of a channel, at most `limit` messages.
+    ///
+    /// # Errors
+    /// When `start` is ahead of the log.
+    pub fn history(
+        &self,
+        channel: &ChannelName,
+        start: Start,
+        limit: usize,
+    ) -> Result<History, AheadOfLog> {
+        self.log.history(channel, start, limit)
+    }
+
+    /// Who is online in a channel.
+    pub fn online(&self, channel: &ChannelName) -> Online {
+        self.log.online(channel)
+    }
+
+    /// How many listen.
+    pub fn connections(&self) -> usize {
+        self.listeners.lock().bells.len()
+    }
+
+    /// Lets go what has grown too old; call it about once a second.
+    pub fn sweep(&self) {
+        self.log.sweep(clock::unix_millis());
+    }
+
+    /// From now on nobody joins or publishes; returns how to say goodbye to everybody who is here.
+    pub fn drain(&self) -> Vec<Farewell> {
+        let listeners = self.listeners.lock();
+        self.draining.store(true, Ordering::Release);
+        listeners.bells.iter().map(|(_, bell)| Farewell(bell.clone())).collect()
+    }
+
+    /// Whether the hub lets nobody in any more.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn unregister(&self, index: usize) {
+        let mut listeners = self.listeners.lock();
+        listeners.bells.remove(index);
+        if listeners.bells.is_empty() {
+            listeners.bells.shrink_to_fit();
+        }
+    }
+}
+
+/// How to send one reader away.
+#[derive(Debug)]
+pub struct Farewell(Arc<Bell>);
+
+impl Farewell {
+    /// Says goodbye with `reason`; the reader should stay away for `retry` milliseconds.
+    pub fn say(self, reason: CloseReason, retry: u32) {
+        self.0.close(reason, retry);
+    }
+}
+
+/// The engine's interest in the channels of a join that may still fail.
+struct Interest<'a> {
+    hub: &'a Hub,
+    channels: Vec<ChannelName>,
+}
+
+impl<'a> Interest<'a> {
+    async fn begin(hub: &'a Hub, join: &Join) -> Result<Self, EngineError> {
+        let mut interest = Self { hub, channels: Vec::new() };
+        for channel in join.all_channels() {
+            hub.engine.listen(&channel).await?;
+            interest.channels.push(channel);
+            let Some(channel) = interest.channels.last() else {
+                continue;
+            };
+            let floor = hub.log.floor(channel);
+            let after = match join.start {
+                Start::Latest => continue,
+                Start::After(id) if id.epoch == hub.log.epoch() => id.seq,
+                Start::After(_) | Start::Earliest | Start::Newest(_) => 0,
+            };
+            if floor > after
+                && let Some(older) = hub.engine.history(channel, after, floor).await?
+            {
+                let filled = hub.log.backfill(channel, older.messages, older.floor);
+                filled.map_err(EngineError::from)?;
+            }
+        }
+        Ok(interest)
+    }
+
+    fn keep(mut self) {
+        self.channels.clear();
+    }
+}
+
+impl Drop for Interest<'_> {
+    fn drop(&mut self) {
+        self.channels.iter().for_each(|channel| self.hub.engine.unlisten(channel));
+    }
+}
+
+/// A place among the listeners, for a join that may still fail.
+struct Place<'a> {
+    hub: &'a Hub,
+    index: usize,
+    kept: bool,
+}
+
+impl<'a> Place<'a> {
+    fn take(hub: &'a Hub, bell: &Arc<Bell>) -> Result<Self, JoinError> {
+        let mut listeners = hub.listeners.lock();
+        if hub.is_draining() {
+            return Err(JoinError::Draining);
+        }
+        if listeners.bells.len() >= listeners.limit {
+            return Err(JoinError::TooManyConnections);
+        }
+        Ok(Self { hub, index: listeners.bells.insert(bell.clone()), kept: false })
+    }
+
+    fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.hub.unregister(self.index);
+        }
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").field("log", &self.log).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,122 @@
+//! Which publishes have been seen: a bounded table of receipts by idempotency id.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{ChannelName, ClientId, Draft, Receipt, UserId};
+
+/// The text is not an idempotency id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an idempotency id is 1 to 128 printable ASCII characters without spaces")]
+pub struct BadIdempotencyId;
+
+/// Checks an idempotency id.
+///
+/// # Errors
+/// When it is empty, too long, or has other characters.
+pub fn idempotency_id(text: &str) -> Result<Arc<str>, BadIdempotencyId> {
+    let fits = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    if fits { Ok(text.into()) } else { Err(BadIdempotencyId) }
+}
+
+/// An idempotency id within its scope: the channel and who published.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    channel: ChannelName,
+    /// A user is one publisher on all its devices; a client only without a user.
+    user: Option<UserId>,
+    client: Option<ClientId>,
+    id: Arc<str>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Idempotency {
+    receipts: HashMap<Key, Receipt>,
+    oldest_first: VecDeque<(u64, Key)>,
+    window: Duration,
+    entries: usize,
+}
+
+impl Idempotency {
+    pub(crate) fn new(window: Duration, entries: usize) -> Self {
+        Self { receipts: HashMap::new(), oldest_first: VecDeque::new(), window, entries }
+    }
+
+    pub(crate) fn key(draft: &Draft) -> Option<Key> {
+        let id = draft.idempotency.clone()?;
+        let user = draft.publisher.user.clone();
+        let client = if user.is_none() { draft.publisher.client.clone() } else { None };
+        Some(Key { channel: draft.channel.clone(), user, client, id })
+    }
+
+    pub(crate) fn find(&mut self, key: &Key, now: u64) -> Option<Receipt> {
+        let window = self.window.as_millis() as u64;
+        while self.oldest_first.front().is_some_and(|(time, _)| time + window < now) {
+            self.forget_oldest();
+        }
+        self.receipts.get(key).copied()
+    }
+
+    pub(crate) fn remember(&mut self, key: Key, receipt: Receipt, now: u64) {
+        while self.oldest_first.len() >= self.entries.max(1) {
+            self.forget_oldest();
+        }
+        self.receipts.insert(key.clone(), receipt);
+        self.oldest_first.push_back((now, key));
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, key)) = self.oldest_first.pop_front() {
+            self.receipts.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Data, Epoch, MessageId, Publisher};
+
+    fn key(id: &str, client: Option<&str>) -> Key {
+        let publisher = Publisher { client: client.and_then(|c| c.parse().ok()), user: None };
+        let draft = Draft {
+            channel: "a".parse().expect("fits"),
+            event: None,
+            data: Data::Text(String::new()),
+            publisher,
+            skip_self: false,
+            end: false,
+            idempotency: Some(id.into()),
+        };
+        Idempotency::key(&draft).expect("has an id")
+    }
+
+    fn receipt(seq: u64) -> Receipt {
+        let epoch = Epoch::begin(0);
+        Receipt { id: MessageId { epoch, seq }, subscribers: 0, duplicate: false }
+    }
+
+    #[test]
+    fn a_receipt_is_kept_for_its_window_and_publisher() {
+        let mut seen = Idempotency::new(Duration::from_millis(100), 10);
+        seen.remember(key("x", None), receipt(1), 1000);
+        assert_eq!(seen.find(&key("x", None), 1100).map(|r| r.id.seq), Some(1));
+        assert_eq!(seen.find(&key("x", Some("tab-0123456789abcdef")), 1100), None);
+        assert_eq!(seen.find(&key("x", None), 1101), None);
+        assert!(seen.receipts.is_empty());
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        let mut seen = Idempotency::new(Duration::from_secs(1000), 3);
+        for n in 0..10 {
+            seen.remember(key(&n.to_string(), None), receipt(n), n);
+        }
+        assert_eq!(seen.receipts.len(), 3);
+        assert!(seen.find(&key("9", None), 10).is_some());
+        assert!(seen.find(&key("6", None), 10).is_none());
+    }
+}

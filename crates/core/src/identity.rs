@@ -1,0 +1,153 @@
+//! Who is there: clients, users, and the one rule of skip-self.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+/// One page, tab or process; stable across its reconnects and wires.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientId(Arc<str>);
+
+/// A person or service; may have many clients.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UserId(Arc<str>);
+
+impl ClientId {
+    /// A new id for a client that brought none: 120 bits of chance.
+    pub fn issue() -> Self {
+        const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+        let mut random = [0; 24];
+        // Who guesses a client id can pass for it, so it must come from the system.
+        if let Err(error) = getrandom::fill(&mut random) {
+            panic!("the system gives no random numbers: {error}");
+        }
+        let letter = |byte: u8| char::from(ALPHABET[usize::from(byte % 32)]);
+        Self(random.into_iter().map(letter).collect::<String>().into())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl UserId {
+    /// The user as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The text is not a client id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a client id is 16 to 64 of A-Z a-z 0-9 _ -")]
+pub struct BadClientId;
+
+/// The text is not a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a user is 1 to 127 of A-Z a-z 0-9 _ . @ | : + = -")]
+pub struct BadUserId;
+
+impl FromStr for ClientId {
+    type Err = BadClientId;
+
+    fn from_str(text: &str) -> Result<Self, BadClientId> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        let fits = (16..=64).contains(&text.len()) && text.bytes().all(plain);
+        if fits { Ok(Self(text.into())) } else { Err(BadClientId) }
+    }
+}
+
+impl FromStr for UserId {
+    type Err = BadUserId;
+
+    fn from_str(text: &str) -> Result<Self, BadUserId> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.@|:+=-".contains(&b);
+        let fits = (1..=127).contains(&text.len()) && text.bytes().all(plain);
+        if fits { Ok(Self(text.into())) } else { Err(BadUserId) }
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who reads on a connection.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The client.
+    pub client: ClientId,
+    /// Its user, if known.
+    pub user: Option<UserId>,
+    /// The gateway made the client id up: it lives only as long as the connection.
+    pub issued: bool,
+}
+
+impl Identity {
+    /// Whom the online count counts: a user with three tabs is one, a client without a user its own.
+    pub fn persona(&self) -> Persona {
+        match &self.user {
+            Some(user) => Persona::User(user.clone()),
+            None => Persona::Client(self.client.clone()),
+        }
+    }
+}
+
+/// One head in the online count.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Persona {
+    /// A user, whatever number of clients.
+    User(UserId),
+    /// A client without a user.
+    Client(ClientId),
+}
+
+/// Who published a message; kept with it, never shown to readers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Publisher {
+    /// The client, when it named itself.
+    pub client: Option<ClientId>,
+    /// Its user, when known.
+    pub user: Option<UserId>,
+}
+
+impl Publisher {
+    /// Whether `reader` is the very client that published. A publisher that names a user
+    /// must be of the reader's user: a client id alone is not enough to pass for somebody.
+    pub fn is_self(&self, reader: &Identity) -> bool {
+        self.client.as_ref() == Some(&reader.client)
+            && (self.user.is_none() || self.user == reader.user)
+    }
+}
+
+impl From<Identity> for Publisher {
+    fn from(identity: Identity) -> Self {
+        Self { client: Some(identity.client), user: identity.user }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn issued_ids_fit_their_own_grammar() {
+        assert!(ClientId::issue().as_str().parse::<ClientId>().is_ok());
+        assert_ne!(ClientId::issue(), ClientId::issue());
+    }
+
+    #[test]
+    fn a_client_id_of_another_user_is_not_oneself() {
+        let client: ClientId = "tab-0123456789abcdef".parse().expect("fits");
+        let alice = || "alice".parse::<UserId>().ok();
+        let reader = Identity { client: client.clone(), user: alice(), issued: false };
+        let by = |user: Option<&str>| Publisher {
+            client: Some(client.clone()),
+            user: user.and_then(|u| u.parse().ok()),
+        };
+        assert!(by(Some("alice")).is_self(&reader));
+        assert!(by(None).is_self(&reader));
+        assert!(!by(Some("mallory")).is_self(&reader));
+        assert!(!Publisher { client: None, user: alice() }.is_self(&reader));
+    }
+}

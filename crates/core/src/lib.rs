@@ -1,0 +1,64 @@
+//! The heart of Tricast: one totally ordered log, and a cursor into it for each subscriber.
+//!
+//! What may enter here: at least two transports need it, and it speaks no protocol. The way of a
+//! message through this crate: [`Hub::publish`] → [`Engine::append`] → [`Log::accept`] → the
+//! channel's ring and bells → [`Session::collect`] → bytes.
+
+mod bell;
+mod channel;
+mod clock;
+mod close;
+mod control;
+mod cursor;
+mod data;
+mod engine;
+mod envelope;
+mod event;
+mod flow;
+mod format;
+mod hub;
+mod id;
+mod idempotency;
+mod identity;
+mod log;
+mod memory;
+mod message;
+mod meters;
+mod name;
+mod problem;
+mod ring;
+mod roster;
+mod session;
+mod start;
+mod subscription;
+mod sync;
+mod table;
+mod tombstones;
+mod wire;
+
+pub use clock::unix_millis;
+pub use close::{CloseReason, Reconnect};
+pub use control::{Ack, CommandError, Control, Gap, Goodbye, Hello, NotRecovered, OnlineChange};
+pub use data::{BadData, Data};
+pub use engine::{Engine, EngineError, Older, Pending, Receipt};
+pub use envelope::{text_of, write_document};
+pub use event::{BadEventName, EventName, RESERVED};
+pub use flow::Flow;
+pub use format::Format;
+pub use hub::{Farewell, Hub, PublishError};
+pub use id::{BadId, Epoch, MessageId, Seq};
+pub use idempotency::{BadIdempotencyId, idempotency_id};
+pub use identity::{BadClientId, BadUserId, ClientId, Identity, Persona, Publisher, UserId};
+pub use log::{Accepted, ChannelSummary, Fill, History, Limits, Log};
+pub use memory::MemoryEngine;
+pub use message::{Draft, Message, Stored};
+pub use meters::{LATENCY, Meters};
+pub use name::{BadChannelName, CHANNEL_MAX, ChannelName};
+pub use problem::{Kind, Problem};
+pub use ring::Bounds;
+pub use roster::{Count, Online};
+pub use session::{Pace, Session, SlowReader, Step, jittered_retry};
+pub use start::{AheadOfLog, Start};
+pub use subscription::{Join, JoinError, Subscription, Welcome};
+pub use table::TooManyChannels;
+pub use wire::{Variant, Wire};

@@ -1,0 +1,271 @@
+//! The log: one order for all messages, a ring for each channel, and cursors that read them.
+//!
+//! Everything that decides what a reader sees happens under one short lock: a message gets
+//! its place and becomes visible, a reader joins, a reader reads. So nothing can fall between
+//! catch-up and live, and nobody sees 7 before 6.
+
+use std::sync::Arc;
+
+use crate::{
+    ChannelName, Count, Epoch, Gap, Message, MessageId, Online, Seq, Stored, TooManyChannels,
+    bell::Belfry,
+    cursor::{Cursor, Item, Portion, Tap},
+    message::Memory,
+    ring::{Bounds, Floor},
+    start::{AheadOfLog, Start},
+    sync::Mutex,
+    table::Table,
+};
+
+/// What a log may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of each channel.
+    pub history: Bounds,
+    /// Bytes that all messages together may occupy, encodings included.
+    pub memory_bytes: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Forgotten channels that are remembered.
+    pub tombstones: usize,
+}
+
+/// The log.
+#[derive(Debug)]
+pub struct Log {
+    epoch: Epoch,
+    memory: Arc<Memory>,
+    pub(crate) table: Mutex<Table>,
+}
+
+/// A message has become visible; its readers do not know yet.
+#[must_use = "call announce() once no lock is held, or readers sleep on"]
+#[derive(Debug)]
+pub struct Accepted {
+    /// Its id.
+    pub id: MessageId,
+    /// Connections that listen.
+    pub subscribers: u32,
+    belfry: Option<Arc<Belfry>>,
+}
+
+impl Accepted {
+    /// Wakes the readers.
+    pub fn announce(self) {
+        if let Some(belfry) = self.belfry {
+            belfry.ring();
+        }
+    }
+}
+
+/// What the log holds of one channel.
+#[derive(Debug)]
+pub struct History {
+    /// Where to go on.
+    pub id: MessageId,
+    /// What is lost.
+    pub gap: Option<Gap>,
+    /// What is held, oldest first.
+    pub messages: Vec<Arc<Message>>,
+}
+
+/// A line of the list of channels.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ChannelSummary {
+    /// Its name.
+    pub channel: ChannelName,
+    /// Who listens.
+    #[serde(flatten)]
+    pub online: Count,
+    /// Messages held.
+    pub messages: usize,
+}
+
+/// How full the log is.
+#[derive(Clone, Copy, Debug)]
+pub struct Fill {
+    /// Channels.
+    pub channels: usize,
+    /// Messages held.
+    pub messages: usize,
+    /// Bytes they occupy, encodings included.
+    pub bytes: usize,
+    /// Messages that have left their ring by count, bytes, age or memory, ever.
+    pub evicted: u64,
+}
+
+impl Log {
+    /// An empty log.
+    pub fn new(epoch: Epoch, limits: Limits) -> Self {
+        let memory = Arc::<Memory>::default();
+        Self { epoch, memory: memory.clone(), table: Mutex::new(Table::new(limits, memory)) }
+    }
+
+    /// Which life of the log this is.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The newest place that readers have been shown.
+    pub fn head(&self) -> MessageId {
+        self.id(self.table.lock().watermark)
+    }
+
+    pub(crate) fn id(&self, seq: Seq) -> MessageId {
+        MessageId { epoch: self.epoch, seq }
+    }
+
+    /// Makes a message visible and raises the watermark to it. An engine calls this in order of
+    /// seq, and only when nothing below can still appear.
+    ///
+    /// # Errors
+    /// When its channel is new and cannot be kept; the message is not accepted then.
+    pub fn accept(&self, stored: Stored) -> Result<Accepted, TooManyChannels> {
+        let mut table = self.table.lock();
+        debug_assert!(stored.seq > table.watermark, "the feed is in order");
+        let slot = table.find_or_create(&stored.draft.channel)?;
+        let total = table.slots[slot].roster.online().total;
+        let belfry = (total.connections > 0).then(|| table.slots[slot].belfry.clone());
+        let online = stored.online.unwrap_or(total.users);
+        let message = Message::new(self.epoch, stored, online, &self.memory);
+        let id = message.id;
+        table.push(slot, Arc::new(message));
+        Ok(Accepted { id, subscribers: total.connections, belfry })
+    }
+
+    /// Raises the watermark over places that hold no message for this node.
+    pub fn advance(&self, watermark: Seq) {
+        let mut table = self.table.lock();
+        table.watermark = table.watermark.max(watermark);
+    }
+
+    /// What is missing in front of a channel's ring: the highest seq it does not hold.
+    pub fn floor(&self, channel: &ChannelName) -> Seq {
+        let table = self.table.lock();
+        let ring = table.find(channel).map(|slot| table.slots[slot].ring.floor());
+        ring.unwrap_or_else(|| table.tombstones.peek(channel)).seq
+    }
+
+    /// Puts older messages from an engine's store in front of a channel's ring. They are in order
+    /// and complete above `floor`.
+    ///
+    /// # Errors
+    /// When the channel is new and cannot be kept.
+    pub fn backfill(
+        &self,
+        channel: &ChannelName,
+        older: Vec<Stored>,
+        floor: Seq,
+    ) -> Result<(), TooManyChannels> {
+        let seal = |stored: Stored| {
+            let online = stored.online.unwrap_or_default();
+            Arc::new(Message::new(self.epoch, stored, online, &self.memory))
+        };
+        let older = older.into_iter().map(seal).collect();
+        let mut table = self.table.lock();
+        let slot = table.find_or_create(channel)?;
+        table.backfill(slot, older, Floor { seq: floor, certain: true });
+        Ok(())
+    }
+
+    /// What is held of `channel` from `start`, at most `limit` messages.
+    ///
+    /// # Errors
+    /// When `start` is a place that the log has not reached.
+    pub fn history(
+        &self,
+        channel: &ChannelName,
+        start: Start,
+        limit: usize,
+    ) -> Result<History, AheadOfLog> {
+        let table = self.table.lock();
+        let Some(slot) = table.find(channel) else {
+            let floor = table.tombstones.peek(channel);
+            let gap = start.gap_below(self, &table, channel, floor)?;
+            return Ok(History { id: self.id(table.watermark), gap, messages: Vec::new() });
+        };
+        let begin = start.begin(self.epoch, &table, &[slot])?;
+        let tap = Tap::new(slot, begin.positions[0], true);
+        let mut cursor = Cursor { position: begin.cursor, taps: Box::new([tap]) };
+        let mut items = Vec::new();
+        let portion = Portion { messages: limit, bytes: usize::MAX };
+        while items.len() < limit {
+            let before = (cursor.position, items.len());
+            cursor.read(&table, self.epoch, None, portion, &mut items);
+            // The end of a channel stops live readers; history goes on behind it.
+            cursor.taps[0].ended = false;
+            if before == (cursor.position, items.len()) {
+                break;
+            }
+        }
+        let mut history = History { id: self.id(cursor.position), gap: None, messages: Vec::new() };
+        if begin.foreign {
+            history.gap = Some(Gap::unknown(self.id(begin.cursor), channel.clone()));
+        }
+        for item in items {
+            match item {
+                Item::Message(message) => history.messages.push(message),
+                Item::Gap(gap) => history.gap = Some(gap),
+            }
+        }
+        Ok(history)
+    }
+
+    /// Who is online in `channel`.
+    pub fn online(&self, channel: &ChannelName) -> Online {
+        let table = self.table.lock();
+        table.find(channel).map(|slot| table.slots[slot].roster.online()).unwrap_or_default()
+    }
+
+    /// Every channel that `wanted` accepts, in no order. Looks at a thousand at a time, so that
+    /// nobody waits for the whole list.
+    pub fn channels(&self, wanted: impl Fn(&ChannelName) -> bool) -> Vec<ChannelSummary> {
+        let mut list = Vec::new();
+        self.in_steps(|table, slot| {
+            let Some(channel) = table.slots.get(slot) else {
+                return;
+            };
+            if wanted(&channel.name) {
+                list.push(ChannelSummary {
+                    channel: channel.name.clone(),
+                    online: channel.roster.online().total,
+                    messages: channel.ring.len(),
+                });
+            }
+        });
+        list
+    }
+
+    /// Lets go what has grown too old at `now` (milliseconds since 1970) and forgets idle
+    /// channels.
+    pub fn sweep(&self, now: u64) {
+        self.in_steps(|table, slot| table.sweep(slot, now));
+    }
+
+    /// How full the log is.
+    pub fn fill(&self) -> Fill {
+        let table = self.table.lock();
+        Fill {
+            channels: table.len(),
+            messages: table.held(),
+            bytes: self.memory.bytes(),
+            evicted: table.evicted(),
+        }
+    }
+
+    fn in_steps(&self, mut visit: impl FnMut(&mut Table, usize)) {
+        const STEP: usize = 1000;
+        let mut from = 0;
+        loop {
+            let mut table = self.table.lock();
+            let end = table.slots.capacity();
+            for slot in from..end.min(from + STEP) {
+                visit(&mut table, slot);
+            }
+            from += STEP;
+            if from >= end {
+                return;
+            }
+        }
+    }
+}

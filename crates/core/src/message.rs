@@ -1,0 +1,136 @@
+//! A message: made once, numbered once, encoded once per wire variant, shared by everyone.
+
+use std::{
+    mem::size_of,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+
+use crate::{
+    ChannelName, Data, Epoch, EventName, Format, Identity, MessageId, Publisher, Seq, Variant,
+    sync::Mutex,
+};
+
+/// What somebody wants to say, before the log has numbered it.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Where.
+    pub channel: ChannelName,
+    /// `None` is `message`.
+    pub event: Option<EventName>,
+    /// What.
+    pub data: Data,
+    /// Who; for skip-self and idempotency.
+    pub publisher: Publisher,
+    /// Not for the client that published it.
+    pub skip_self: bool,
+    /// The channel ends with this message.
+    pub end: bool,
+    /// Makes a repeat of the same publish harmless.
+    pub idempotency: Option<Arc<str>>,
+}
+
+/// A draft that an engine has given its place in the log.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Its place.
+    pub seq: Seq,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub time: u64,
+    /// Online users at that moment; `None` lets the log stamp its own count.
+    pub online: Option<u32>,
+    /// What was said.
+    pub draft: Draft,
+}
+
+/// A message in the log.
+#[derive(Debug)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub time: u64,
+    /// Online users of the channel when it was published.
+    pub online: u32,
+    /// What was said.
+    pub draft: Draft,
+    encoded: Mutex<Vec<(Variant, Bytes)>>,
+    held: Held,
+}
+
+impl Message {
+    pub(crate) fn new(epoch: Epoch, stored: Stored, online: u32, memory: &Arc<Memory>) -> Self {
+        let draft = stored.draft;
+        let held = Held::new(memory, size_of::<Self>() + draft.data.as_bytes().len());
+        let id = MessageId { epoch, seq: stored.seq };
+        Self { id, time: stored.time, online, draft, encoded: Mutex::default(), held }
+    }
+
+    /// The event's name.
+    pub fn event(&self) -> &str {
+        self.draft.event.as_ref().map_or(EventName::DEFAULT, EventName::as_str)
+    }
+
+    /// Skip-self, the whole rule: live, on replay and on every node.
+    pub fn is_hidden_from(&self, reader: &Identity) -> bool {
+        self.draft.skip_self && self.draft.publisher.is_self(reader)
+    }
+
+    /// The bytes of this message in `format`, made by the first who asks and shared by all others.
+    pub fn encoded(&self, format: &dyn Format) -> Bytes {
+        let variant = format.variant();
+        let mut encoded = self.encoded.lock();
+        if let Some((_, bytes)) = encoded.iter().find(|(of, _)| *of == variant) {
+            return bytes.clone();
+        }
+        let bytes = format.message(self);
+        self.held.grow(bytes.len());
+        encoded.push((variant, bytes.clone()));
+        bytes
+    }
+
+    /// Bytes this message occupies now, encodings included.
+    pub(crate) fn held(&self) -> usize {
+        self.held.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Bytes that all messages of a log occupy, encodings included.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(AtomicUsize);
+
+impl Memory {
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One message's share of the memory, given back when it goes.
+#[derive(Debug)]
+struct Held {
+    memory: Arc<Memory>,
+    bytes: AtomicUsize,
+}
+
+impl Held {
+    fn new(memory: &Arc<Memory>, bytes: usize) -> Self {
+        let held = Self { memory: Arc::clone(memory), bytes: AtomicUsize::new(0) };
+        held.grow(bytes);
+        held
+    }
+
+    fn grow(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.memory.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.memory.0.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,109 @@
+//! What is measured on the way of a message; handles kept, so that counting costs an atomic add.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+use crate::{Wire, clock};
+
+/// The name of the publish-to-socket latency histogram, in seconds.
+pub const LATENCY: &str = "tricast_delivery_latency_seconds";
+
+/// All meters of a hub. Made under the recorder that is to have them.
+pub struct Meters {
+    /// Messages accepted.
+    pub published: Counter,
+    /// Bytes of their data.
+    pub published_bytes: Counter,
+    /// Publishes that repeated an idempotency id.
+    pub duplicates: Counter,
+    by_wire: [WireMeters; 3],
+}
+
+/// The meters of one wire.
+pub struct WireMeters {
+    /// Streams open now.
+    pub connections: Gauge,
+    /// Streams begun.
+    pub opened: Counter,
+    /// Streams ended.
+    pub closed: Counter,
+    /// Messages handed to a socket.
+    pub delivered: Counter,
+    /// Bytes handed to a socket, framing and control frames included.
+    pub sent_bytes: Counter,
+    /// Gaps told.
+    pub gaps: Counter,
+    /// Resumes that went on without a hole.
+    pub resumed: Counter,
+    /// Resumes that could not.
+    pub not_resumed: Counter,
+    /// Readers disconnected because they fell behind the log.
+    pub slow_cut: Counter,
+    /// Readers told that they fell behind the log.
+    pub slow_told: Counter,
+    latency: Histogram,
+    sampled: AtomicU64,
+}
+
+impl Meters {
+    /// Registers the meters.
+    pub fn new() -> Self {
+        Self {
+            published: counter!("tricast_published_messages_total"),
+            published_bytes: counter!("tricast_published_bytes_total"),
+            duplicates: counter!("tricast_published_duplicates_total"),
+            by_wire: Wire::ALL.map(WireMeters::new),
+        }
+    }
+
+    /// The meters of `wire`.
+    pub fn of(&self, wire: Wire) -> &WireMeters {
+        &self.by_wire[wire.index()]
+    }
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl WireMeters {
+    fn new(wire: Wire) -> Self {
+        let wire = wire.name();
+        Self {
+            connections: gauge!("tricast_connections", "wire" => wire),
+            opened: counter!("tricast_connections_opened_total", "wire" => wire),
+            closed: counter!("tricast_connections_closed_total", "wire" => wire),
+            delivered: counter!("tricast_delivered_messages_total", "wire" => wire),
+            sent_bytes: counter!("tricast_sent_bytes_total", "wire" => wire),
+            gaps: counter!("tricast_gaps_total", "wire" => wire),
+            resumed: counter!("tricast_resumes_total", "wire" => wire, "result" => "complete"),
+            not_resumed: counter!("tricast_resumes_total", "wire" => wire, "result" => "gap"),
+            slow_cut: counter!("tricast_slow_readers_total", "wire" => wire, "action" => "cut"),
+            slow_told: counter!("tricast_slow_readers_total", "wire" => wire, "action" => "told"),
+            latency: histogram!(LATENCY, "wire" => wire),
+            sampled: AtomicU64::new(0),
+        }
+    }
+
+    /// Records how long ago `published` (milliseconds since 1970) was. At most one sample a
+    /// millisecond and wire is kept: a fan-out to thousands would otherwise cost more to
+    /// measure than to send.
+    pub(crate) fn latency(&self, published: u64) {
+        let now = clock::unix_millis();
+        if self.sampled.swap(now, Ordering::Relaxed) != now {
+            self.latency.record(Duration::from_millis(now.saturating_sub(published)));
+        }
+    }
+}
+
+impl std::fmt::Debug for Meters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meters").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,105 @@
+//! Channel names and their grammar (PROTOCOL.md §1).
+
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
+
+use crate::UserId;
+
+/// The longest channel name in bytes.
+pub const CHANNEL_MAX: usize = 128;
+
+/// A channel's name: dotted words, or `@user` for that user's own channel.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelName(Arc<str>);
+
+impl ChannelName {
+    /// The channel that every connection of `user` reads.
+    pub fn of_user(user: &UserId) -> Self {
+        Self(format!("@{}", user.as_str()).into())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The user whose own channel this is, without the `@`.
+    pub fn user(&self) -> Option<&str> {
+        self.0.strip_prefix('@')
+    }
+}
+
+/// The text is not a channel name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a channel is words of A-Z a-z 0-9 _ - joined by single dots, or @ and a user; at most {CHANNEL_MAX} bytes"
+)]
+pub struct BadChannelName;
+
+impl FromStr for ChannelName {
+    type Err = BadChannelName;
+
+    fn from_str(text: &str) -> Result<Self, BadChannelName> {
+        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        let dotted = |text: &str| text.split('.').all(|w| !w.is_empty() && w.bytes().all(word));
+        let fits = text.len() <= CHANNEL_MAX
+            && match text.strip_prefix('@') {
+                Some(user) => user.parse::<UserId>().is_ok(),
+                None => dotted(text),
+            };
+        if fits { Ok(Self(text.into())) } else { Err(BadChannelName) }
+    }
+}
+
+impl Borrow<str> for ChannelName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl serde::Serialize for ChannelName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar() {
+        for good in ["a", "orders.42", "A-b_c.d", "@alice", "@auth0|7", &"x".repeat(128)] {
+            assert!(good.parse::<ChannelName>().is_ok(), "{good:?}");
+        }
+        for bad in [
+            "",
+            ".",
+            "a.",
+            ".a",
+            "a..b",
+            "a b",
+            "a/b",
+            "a,b",
+            "é",
+            "@",
+            "@a/b",
+            "a@b",
+            "a*",
+            &"x".repeat(129),
+        ] {
+            assert!(bad.parse::<ChannelName>().is_err(), "{bad:?}");
+        }
+    }
+}

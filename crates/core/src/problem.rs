@@ -1,0 +1,164 @@
+//! What can go wrong for a client: one closed list of stable kinds, the same on all wires.
+
+use crate::{
+    AheadOfLog, BadChannelName, BadClientId, BadData, BadEventName, BadId, BadIdempotencyId,
+    BadUserId, EngineError, JoinError, PublishError, TooManyChannels,
+};
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal),* $(,)?) => {
+        /// The stable kind of a problem; `urn:tricast:` and its name is its type (PROTOCOL.md §8).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Kind { $($(#[$doc])* $kind),* }
+
+        impl Kind {
+            /// All of them, in the order of their number.
+            pub const ALL: &[Kind] = &[$(Kind::$kind),*];
+
+            /// The name, without the `urn:tricast:` before it.
+            pub fn name(self) -> &'static str {
+                match self { $(Kind::$kind => $name),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Not a channel name.
+    BadChannel = "bad-channel",
+    /// Not a client id.
+    BadClient = "bad-client",
+    /// Not a user.
+    BadUser = "bad-user",
+    /// Not an event name.
+    BadEvent = "bad-event",
+    /// Not an idempotency id.
+    BadId = "bad-id",
+    /// Not a resume point.
+    BadResume = "bad-resume",
+    /// A parameter's value does not fit.
+    BadParameter = "bad-parameter",
+    /// A parameter that this request does not take.
+    UnknownParameter = "unknown-parameter",
+    /// Data that is not JSON.
+    BadJson = "bad-json",
+    /// Data or a parameter that is not UTF-8.
+    BadUtf8 = "bad-utf8",
+    /// A field that this command does not take.
+    UnknownField = "unknown-field",
+    /// Not a command.
+    BadCommand = "bad-command",
+    /// An event under `tricast.`.
+    ReservedEvent = "reserved-event",
+    /// `skip_self` without a client.
+    NoIdentity = "no-identity",
+    /// A resume point that the log has not reached.
+    AheadOfLog = "ahead-of-log",
+    /// A token that nobody can check.
+    TokenUnsupported = "token-unsupported",
+    /// Somebody else's channel.
+    Forbidden = "forbidden",
+    /// Nobody listens, and somebody should.
+    NobodyOnline = "nobody-online",
+    /// No such path.
+    NotFound = "not-found",
+    /// The path has other methods.
+    MethodNotAllowed = "method-not-allowed",
+    /// The body took too long.
+    BodyTimeout = "body-timeout",
+    /// Too much data.
+    TooLarge = "too-large",
+    /// A kind of body that this request does not take.
+    BadMediaType = "bad-media-type",
+    /// A WebSocket handshake is needed.
+    UpgradeRequired = "upgrade-required",
+    /// The limit of connections.
+    TooManyConnections = "too-many-connections",
+    /// The limit of channels.
+    TooManyChannels = "too-many-channels",
+    /// The gateway is going down.
+    Draining = "draining",
+    /// The engine is away.
+    Unavailable = "unavailable",
+}
+
+impl Kind {
+    /// The problem's type: a stable URI.
+    pub fn urn(self) -> String {
+        format!("urn:tricast:{}", self.name())
+    }
+}
+
+/// An error that a client caused or must cope with; its text says what to do.
+pub trait Problem: std::error::Error {
+    /// Its stable kind.
+    fn kind(&self) -> Kind;
+}
+
+macro_rules! always {
+    ($($error:ty => $kind:ident),* $(,)?) => {
+        $(impl Problem for $error {
+            fn kind(&self) -> Kind { Kind::$kind }
+        })*
+    };
+}
+
+always! {
+    BadChannelName => BadChannel,
+    BadClientId => BadClient,
+    BadUserId => BadUser,
+    BadId => BadResume,
+    BadIdempotencyId => BadId,
+    AheadOfLog => AheadOfLog,
+    TooManyChannels => TooManyChannels,
+}
+
+impl Problem for BadEventName {
+    fn kind(&self) -> Kind {
+        match self {
+            BadEventName::Grammar => Kind::BadEvent,
+            BadEventName::Reserved => Kind::ReservedEvent,
+        }
+    }
+}
+
+impl Problem for BadData {
+    fn kind(&self) -> Kind {
+        match self {
+            BadData::Json(_) => Kind::BadJson,
+            BadData::Utf8(_) => Kind::BadUtf8,
+        }
+    }
+}
+
+impl Problem for EngineError {
+    fn kind(&self) -> Kind {
+        match self {
+            EngineError::TooManyChannels(_) => Kind::TooManyChannels,
+            EngineError::Unavailable(_) => Kind::Unavailable,
+        }
+    }
+}
+
+impl Problem for PublishError {
+    fn kind(&self) -> Kind {
+        match self {
+            PublishError::NobodyOnline => Kind::NobodyOnline,
+            PublishError::Draining => Kind::Draining,
+            PublishError::Engine(error) => error.kind(),
+        }
+    }
+}
+
+impl Problem for JoinError {
+    fn kind(&self) -> Kind {
+        match self {
+            JoinError::Draining => Kind::Draining,
+            JoinError::TooManyConnections => Kind::TooManyConnections,
+            JoinError::TooManyChannels(_) => Kind::TooManyChannels,
+            JoinError::AheadOfLog(_) => Kind::AheadOfLog,
+            JoinError::Engine(error) => error.kind(),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A channel's part of the log: its newest messages, and how far the older ones are gone.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use crate::{Message, Seq};
+
+/// How much of a channel is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes of data.
+    pub bytes: usize,
+    /// Time since publishing.
+    pub age: Duration,
+}
+
+/// Where a channel's history begins: what lies at or below `seq` is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Floor {
+    pub(crate) seq: Seq,
+    /// `false`: the channel was forgotten so thoroughly that there may have been nothing.
+    pub(crate) certain: bool,
+}
+
+/// The newest messages of one channel, in order of their seq.
+#[derive(Debug, Default)]
+pub(crate) struct Ring {
+    messages: VecDeque<Arc<Message>>,
+    bytes: usize,
+    floor: Floor,
+}
+
+impl Ring {
+    pub(crate) fn new(floor: Floor) -> Self {
+        Self { floor, ..Self::default() }
+    }
+
+    pub(crate) fn floor(&self) -> Floor {
+        self.floor
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    pub(crate) fn first(&self) -> Option<&Arc<Message>> {
+        self.messages.front()
+    }
+
+    /// Appends `message` and lets go what no longer fits; returns how many messages went.
+    pub(crate) fn push(&mut self, message: Arc<Message>, bounds: &Bounds) -> usize {
+        self.bytes += size(&message);
+        let now = message.time;
+        self.messages.push_back(message);
+        let mut gone = self.expire(now, bounds.age);
+        while self.messages.len() > bounds.messages || self.bytes > bounds.bytes {
+            self.evict();
+            gone += 1;
+        }
+        gone
+    }
+
+    /// Puts older messages that an engine still has in front, newest first, while they fit.
+    /// `floor` is where they begin: below it the engine has nothing either.
+    pub(crate) fn backfill(&mut self, older: Vec<Arc<Message>>, floor: Floor, bounds: &Bounds) {
+        let mut reached = floor;
+        for message in older.into_iter().rev().filter(|m| m.id.seq <= self.floor.seq) {
+            let fits = self.messages.len() < bounds.messages
+                && self.bytes + size(&message) <= bounds.bytes;
+            if !fits {
+                reached = Floor { seq: message.id.seq, certain: true };
+                break;
+            }
+            self.bytes += size(&message);
+            self.messages.push_front(message);
+        }
+        if reached.seq < self.floor.seq {
+            self.floor = reached;
+        }
+    }
+
+    /// Lets go messages older than `age` at `now` (milliseconds); returns how many.
+    pub(crate) fn expire(&mut self, now: u64, age: Duration) -> usize {
+        let limit = now.saturating_sub(age.as_millis() as u64);
+        let mut gone = 0;
+        while self.messages.front().is_some_and(|oldest| oldest.time < limit) {
+            self.evict();
+            gone += 1;
+        }
+        if self.messages.is_empty() && gone > 0 {
+            self.messages.shrink_to_fit();
+        }
+        gone
+    }
+
+    /// Lets go the oldest message; returns the bytes it occupied in all.
+    pub(crate) fn evict(&mut self) -> usize {
+        let Some(oldest) = self.messages.pop_front() else {
+            return 0;
+        };
+        self.bytes -= size(&oldest);
+        self.floor = Floor { seq: oldest.id.seq, certain: true };
+        oldest.held()
+    }
+
+    /// Index of the first message above `seq`.
+    pub(crate) fn index_after(&self, seq: Seq) -> usize {
+        // Most readers are at the head or one message behind it.
+        match self.messages.back() {
+            Some(newest) if newest.id.seq <= seq => self.messages.len(),
+            _ => self.messages.partition_point(|message| message.id.seq <= seq),
+        }
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&Arc<Message>> {
+        self.messages.get(index)
+    }
+
+    pub(crate) fn iter_after(&self, seq: Seq) -> impl Iterator<Item = &Arc<Message>> {
+        self.messages.range(self.index_after(seq)..)
+    }
+}
+
+fn size(message: &Message) -> usize {
+    message.draft.data.as_bytes().len()
+}

@@ -1,0 +1,101 @@
+//! Who is online in one channel: connections and distinct users, in all and per wire.
+
+use std::collections::HashMap;
+
+use crate::{Persona, Wire};
+
+/// Connections and users, as `/online` shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Count {
+    /// Distinct users; a client without a user counts as one.
+    pub users: u32,
+    /// Connections.
+    pub connections: u32,
+}
+
+/// The online counts of a channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Online {
+    /// In all; a user on two wires is one.
+    pub total: Count,
+    /// On each wire, by [`Wire::index`].
+    pub wires: [Count; 3],
+}
+
+/// The connections of one channel by whose they are.
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    connections: HashMap<Persona, [u32; 3]>,
+    online: Online,
+    /// Grows with each change.
+    version: u64,
+}
+
+impl Roster {
+    pub(crate) fn online(&self) -> Online {
+        self.online
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub(crate) fn join(&mut self, persona: Persona, wire: Wire) {
+        let of_persona = self.connections.entry(persona).or_default();
+        let first_on_wire = of_persona[wire.index()] == 0;
+        of_persona[wire.index()] += 1;
+        self.count(wire, 1, first_on_wire);
+    }
+
+    pub(crate) fn leave(&mut self, persona: &Persona, wire: Wire) {
+        let Some(of_persona) = self.connections.get_mut(persona) else {
+            return;
+        };
+        of_persona[wire.index()] -= 1;
+        let last_on_wire = of_persona[wire.index()] == 0;
+        if *of_persona == [0; 3] {
+            self.connections.remove(persona);
+        }
+        if self.connections.len() * 4 < self.connections.capacity() {
+            self.connections.shrink_to_fit();
+        }
+        self.count(wire, -1, last_on_wire);
+    }
+
+    fn count(&mut self, wire: Wire, by: i32, user_changed: bool) {
+        let of_wire = &mut self.online.wires[wire.index()];
+        of_wire.connections = of_wire.connections.saturating_add_signed(by);
+        if user_changed {
+            of_wire.users = of_wire.users.saturating_add_signed(by);
+        }
+        self.online.total.connections = self.online.total.connections.saturating_add_signed(by);
+        self.online.total.users = self.connections.len() as u32;
+        self.version += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ClientId;
+
+    #[test]
+    fn a_user_on_two_wires_is_one_user_and_a_client_without_user_its_own() {
+        let mut roster = Roster::default();
+        let alice = Persona::User("alice".parse().expect("fits"));
+        let nobody = Persona::Client(ClientId::issue());
+        roster.join(alice.clone(), Wire::Sse);
+        roster.join(alice.clone(), Wire::Ws);
+        roster.join(alice.clone(), Wire::Ws);
+        roster.join(nobody.clone(), Wire::Ws);
+        assert_eq!(roster.online().total, Count { users: 2, connections: 4 });
+        assert_eq!(roster.online().wires[Wire::Ws.index()], Count { users: 2, connections: 3 });
+        for (persona, wire) in
+            [(&alice, Wire::Sse), (&alice, Wire::Ws), (&nobody, Wire::Ws), (&alice, Wire::Ws)]
+        {
+            roster.leave(persona, wire);
+        }
+        assert_eq!(roster.online(), Online::default());
+        assert!(roster.connections.is_empty());
+    }
+}

@@ -1,0 +1,307 @@
+//! What flows to one reader, whatever the wire: hello, messages, gaps, online, heartbeats, goodbye.
+//!
+//! A session does no I/O and keeps no queue. Whoever owns the socket calls [`Session::collect`]
+//! when the reader can take more, and sleeps when there is nothing: so a slow reader costs no memory.
+
+use std::{
+    sync::Arc,
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use crate::{
+    CloseReason, Control, Format, Goodbye, Hello, Identity, MessageId, Seq, Subscription, Welcome,
+    cursor::{Item, Portion},
+};
+
+/// The rhythm and the policies of all sessions.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// The longest silence.
+    pub heartbeat: Duration,
+    /// How long a client should wait before it comes back, on average.
+    pub retry: Duration,
+    /// Changes of the online count are told at most this often.
+    pub online: Duration,
+    /// What happens to a reader that falls behind the log.
+    pub slow_reader: SlowReader,
+}
+
+/// What happens to a reader that falls behind the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SlowReader {
+    /// It is told what it missed, and goes on.
+    Gap,
+    /// It is disconnected.
+    Disconnect,
+}
+
+/// What one call of [`Session::collect`] takes at the most: a message of any size, then as many
+/// more as fit.
+const PORTION: Portion = Portion { messages: 256, bytes: 64 * 1024 };
+
+/// What to do after [`Session::collect`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Write what was collected, then call again.
+    More,
+    /// Nothing to write; call again when woken, or at this time.
+    Wait(Instant),
+    /// Write what was collected, then end the stream.
+    End(CloseReason),
+}
+
+/// One reader's stream.
+#[derive(Debug)]
+pub struct Session {
+    subscription: Subscription,
+    format: FormatRef,
+    pace: Arc<Pace>,
+    welcome: Option<Box<Welcome>>,
+    /// Gaps that end at or below it were there when the reader came.
+    joined_at: Seq,
+    next_beat: Option<Instant>,
+    online: Option<Box<OnlineWatch>>,
+    items: Vec<Item>,
+    ended: Option<CloseReason>,
+}
+
+#[derive(Clone, Copy)]
+struct FormatRef(&'static dyn Format);
+
+impl std::fmt::Debug for FormatRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.0.variant())
+    }
+}
+
+/// What a reader was last told of the online counts.
+#[derive(Debug, Default)]
+struct OnlineWatch {
+    told: Vec<u64>,
+    at: Option<Instant>,
+}
+
+impl Session {
+    /// A stream of `subscription` in `format`; with `online` it tells changes of the counts.
+    pub fn new(
+        (subscription, welcome): (Subscription, Welcome),
+        format: &'static dyn Format,
+        pace: Arc<Pace>,
+        online: bool,
+    ) -> Self {
+        Self {
+            subscription,
+            format: FormatRef(format),
+            pace,
+            joined_at: welcome.head.seq,
+            welcome: Some(Box::new(welcome)),
+            next_beat: None,
+            online: online.then(Box::default),
+            items: Vec::new(),
+            ended: None,
+        }
+    }
+
+    /// Who reads.
+    pub fn identity(&self) -> &Identity {
+        self.subscription.identity()
+    }
+
+    /// The subscription behind it.
+    pub fn subscription(&self) -> &Subscription {
+        &self.subscription
+    }
+
+    /// How this stream is spelled.
+    pub fn format(&self) -> &'static dyn Format {
+        self.format.0
+    }
+
+    /// Where the reader can resume from.
+    pub fn position(&self) -> MessageId {
+        self.subscription.position()
+    }
+
+    /// Whether every channel has ended for this reader before it came.
+    pub fn has_ended(&self) -> bool {
+        self.subscription.has_ended()
+    }
+
+    /// Sets who is woken when [`collect`](Self::collect) has more; call it before collecting.
+    pub fn register(&self, waker: &Waker) {
+        self.subscription.register(waker);
+    }
+
+    /// Spells a control frame that is not part of the stream's own course, such as an answer.
+    pub fn spell(&self, control: &Control) -> Option<Bytes> {
+        let bytes = self.format.0.control(control)?;
+        self.meters().sent_bytes.increment(bytes.len() as u64);
+        Some(bytes)
+    }
+
+    /// Appends to `out` the next frames of this stream that are due at `now`.
+    pub fn collect(&mut self, now: Instant, out: &mut Vec<Bytes>) -> Step {
+        let before = out.len();
+        let step = self.collect_frames(now, out);
+        let sent: usize = out[before..].iter().map(Bytes::len).sum();
+        if sent > 0 {
+            self.meters().sent_bytes.increment(sent as u64);
+            self.next_beat = Some(now + jittered(self.pace.heartbeat));
+        }
+        if let Step::End(reason) = step {
+            self.ended = Some(reason);
+        }
+        step
+    }
+
+    fn collect_frames(&mut self, now: Instant, out: &mut Vec<Bytes>) -> Step {
+        if let Some(reason) = self.ended {
+            return Step::End(reason);
+        }
+        if let Some(welcome) = self.welcome.take()
+            && let Err(reason) = self.open(*welcome, out)
+        {
+            return Step::End(reason);
+        }
+        if let Some((reason, retry)) = self.subscription.closing() {
+            return self.say_goodbye(reason, retry, out);
+        }
+        if let Err(reason) = self.read(out) {
+            return self.say_goodbye(reason, 0, out);
+        }
+        if self.subscription.has_ended() {
+            return self.say_goodbye(CloseReason::Ended, 0, out);
+        }
+        let tell_online = self.tell_online(now, out);
+        if !out.is_empty() {
+            return Step::More;
+        }
+        let beat = *self.next_beat.get_or_insert_with(|| now + jittered(self.pace.heartbeat));
+        if now < beat {
+            return Step::Wait(tell_online.map_or(beat, |at| at.min(beat)));
+        }
+        self.next_beat = Some(now + jittered(self.pace.heartbeat));
+        match self.format.0.heartbeat(self.position()) {
+            Some(bytes) => {
+                out.push(bytes);
+                Step::More
+            }
+            None => self.collect_frames(now, out),
+        }
+    }
+
+    fn open(&mut self, welcome: Welcome, out: &mut Vec<Bytes>) -> Result<(), CloseReason> {
+        let identity = self.identity();
+        let hello = Hello {
+            id: self.position(),
+            channels: welcome.channels,
+            client: identity.client.to_string(),
+            issued: identity.issued,
+            user: identity.user.as_ref().map(|user| user.as_str().to_owned()),
+            recovered: welcome.not_recovered.is_none(),
+            reason: welcome.not_recovered,
+            online: welcome.online,
+            heartbeat: self.pace.heartbeat.as_millis() as u64,
+            retry: jittered_retry(self.pace.retry).into(),
+        };
+        out.extend(self.format.0.control(&Control::Hello(Box::new(hello))));
+        for gap in welcome.gaps {
+            self.meters().gaps.increment(1);
+            if !self.format.0.tells_gaps() {
+                return Err(CloseReason::Gap);
+            }
+            out.extend(self.format.0.control(&Control::Gap(gap)));
+        }
+        Ok(())
+    }
+
+    /// Reads the log from the cursor on.
+    fn read(&mut self, out: &mut Vec<Bytes>) -> Result<(), CloseReason> {
+        let mut items = std::mem::take(&mut self.items);
+        self.subscription.read(PORTION, &mut items);
+        let mut delivered = 0;
+        let mut oldest_live = None;
+        let mut result = Ok(());
+        for item in items.drain(..) {
+            match item {
+                Item::Message(message) => {
+                    if message.id.seq > self.joined_at {
+                        oldest_live.get_or_insert(message.time);
+                    }
+                    delivered += 1;
+                    out.push(message.encoded(self.format.0));
+                }
+                Item::Gap(gap) => {
+                    let meters = self.meters();
+                    meters.gaps.increment(1);
+                    let fell_behind = gap.id.seq > self.joined_at;
+                    let cut = !self.format.0.tells_gaps()
+                        || fell_behind && self.pace.slow_reader == SlowReader::Disconnect;
+                    if cut {
+                        meters.slow_cut.increment(u64::from(fell_behind));
+                        result = Err(CloseReason::Gap);
+                        break;
+                    }
+                    meters.slow_told.increment(u64::from(fell_behind));
+                    out.extend(self.format.0.control(&Control::Gap(gap)));
+                }
+            }
+        }
+        // An idle reader keeps no room for a backlog it once had.
+        if items.capacity() <= 4 {
+            self.items = items;
+        }
+        if delivered > 0 {
+            self.meters().delivered.increment(delivered);
+        }
+        if let Some(published) = oldest_live {
+            self.meters().latency(published);
+        }
+        result
+    }
+
+    /// Tells the online counts if they changed; returns when to look again if it is too early.
+    fn tell_online(&mut self, now: Instant, out: &mut Vec<Bytes>) -> Option<Instant> {
+        let watch = self.online.as_mut()?;
+        let counts = self.subscription.online();
+        let versions: Vec<u64> = counts.iter().map(|(version, _)| *version).collect();
+        if watch.told == versions {
+            return None;
+        }
+        let due = watch.at.map_or(now, |at| at + self.pace.online);
+        if now < due {
+            return Some(due);
+        }
+        let told = std::mem::replace(&mut watch.told, versions);
+        watch.at = Some(now);
+        for (index, (version, change)) in counts.into_iter().enumerate() {
+            if told.get(index) != Some(&version) {
+                out.extend(self.format.0.control(&Control::Online(change)));
+            }
+        }
+        None
+    }
+
+    fn say_goodbye(&self, reason: CloseReason, retry: u32, out: &mut Vec<Bytes>) -> Step {
+        out.extend(self.format.0.control(&Control::Goodbye(Goodbye::new(reason, retry))));
+        Step::End(reason)
+    }
+
+    fn meters(&self) -> &crate::meters::WireMeters {
+        self.subscription.hub().meters().of(self.subscription.wire())
+    }
+}
+
+/// Between 80 and 100 % of `period`, so that readers that came together do not beat together.
+fn jittered(period: Duration) -> Duration {
+    period.mul_f64(0.8 + 0.2 * fastrand::f64())
+}
+
+/// Between 50 and 150 % of `retry` in milliseconds, so that readers cut together do not come back together.
+pub fn jittered_retry(retry: Duration) -> u32 {
+    retry.mul_f64(0.5 + fastrand::f64()).as_millis() as u32
+}

@@ -1,0 +1,121 @@
+//! Where a reader begins: at the head, at the beginning, with the newest n, or where it left off.
+
+use crate::{
+    ChannelName, Epoch, Gap, MessageId, NotRecovered, Seq,
+    log::Log,
+    ring::{Floor, Ring},
+    table::Table,
+};
+
+/// Where a reader begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Only what comes from now on.
+    Latest,
+    /// Everything that is held.
+    Earliest,
+    /// The newest so many of each channel.
+    Newest(usize),
+    /// What came after this.
+    After(MessageId),
+}
+
+/// The resume point lies ahead of the log: it cannot have come from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the resume point is ahead of the log, whose head is {0}; start without it")]
+pub struct AheadOfLog(pub MessageId);
+
+/// A start, resolved for some channels of a table.
+pub(crate) struct Begin {
+    /// The cursor to begin from.
+    pub(crate) cursor: Seq,
+    /// For each channel: everything up to here does not concern the reader.
+    pub(crate) positions: Vec<Seq>,
+    /// The reader comes from another life of the log.
+    pub(crate) foreign: bool,
+    /// Why the reader does not go on where it left off.
+    pub(crate) not_recovered: Option<NotRecovered>,
+}
+
+impl Start {
+    /// Resolves against the channels in `slots`.
+    pub(crate) fn begin(
+        self,
+        epoch: Epoch,
+        table: &Table,
+        slots: &[usize],
+    ) -> Result<Begin, AheadOfLog> {
+        let rings = || slots.iter().map(|slot| &table.slots[*slot].ring);
+        let head = table.watermark;
+        let same = |seq: Seq| vec![seq; slots.len()];
+        let (cursor, positions, not_recovered) = match self {
+            Start::Latest => (head, same(head), Some(NotRecovered::Fresh)),
+            Start::After(id) if id.epoch == epoch => {
+                if id.seq > head {
+                    return Err(AheadOfLog(MessageId { epoch, seq: head }));
+                }
+                let evicted = rings().any(|ring| ring.floor().seq > id.seq);
+                (id.seq, same(id.seq), evicted.then_some(NotRecovered::Evicted))
+            }
+            Start::After(_) | Start::Earliest | Start::Newest(_) => {
+                let newest = match self {
+                    Start::Newest(n) => n,
+                    _ => usize::MAX,
+                };
+                let positions: Vec<Seq> = rings().map(|ring| before_newest(ring, newest)).collect();
+                let first_of = |(ring, after): (&Ring, &Seq)| {
+                    ring.iter_after(*after).next().map(|message| message.id.seq)
+                };
+                let first = rings().zip(&positions).filter_map(first_of).min();
+                let reason = match self {
+                    Start::After(_) => NotRecovered::Epoch,
+                    _ => NotRecovered::Fresh,
+                };
+                (first.map_or(head, |seq| seq - 1), positions, Some(reason))
+            }
+        };
+        let foreign = not_recovered == Some(NotRecovered::Epoch);
+        Ok(Begin { cursor, positions, foreign, not_recovered })
+    }
+
+    /// What a reader of a channel that is not in the table has lost.
+    pub(crate) fn gap_below(
+        self,
+        log: &Log,
+        table: &Table,
+        channel: &ChannelName,
+        floor: Floor,
+    ) -> Result<Option<Gap>, AheadOfLog> {
+        let Start::After(id) = self else {
+            return Ok(None);
+        };
+        if id.epoch != log.epoch() {
+            return Ok(Some(Gap::unknown(log.id(table.watermark), channel.clone())));
+        }
+        if id.seq > table.watermark {
+            return Err(AheadOfLog(log.id(table.watermark)));
+        }
+        Ok((floor.seq > id.seq).then(|| Gap {
+            id: log.id(floor.seq),
+            channel: channel.clone(),
+            first: Some(id.seq + 1),
+            last: Some(floor.seq),
+            certain: floor.certain,
+        }))
+    }
+}
+
+impl Gap {
+    /// A loss of unknown extent, after a change of epoch.
+    pub(crate) fn unknown(id: MessageId, channel: ChannelName) -> Self {
+        Self { id, channel, first: None, last: None, certain: false }
+    }
+}
+
+/// The position from which exactly the newest `n` of what is held are read.
+fn before_newest(ring: &Ring, n: usize) -> Seq {
+    match ring.len().checked_sub(n) {
+        None | Some(0) => ring.floor().seq,
+        Some(older) => ring.get(older - 1).map_or(ring.floor().seq, |message| message.id.seq),
+    }
+}
