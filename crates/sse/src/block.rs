@@ -1,0 +1,59 @@
+//! One event block: fields, each on its line, and an empty line.
+
+use std::io::Write as _;
+
+use bytes::Bytes;
+
+/// Builds a block. Values must not contain line breaks, except in [`Block::text`].
+pub(crate) struct Block(Vec<u8>);
+
+impl Block {
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(256))
+    }
+
+    pub(crate) fn field(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        // Writing to memory cannot fail.
+        let _ = writeln!(self.0, "{name}: {value}");
+        self
+    }
+
+    /// A `data:` line that `write` fills with a single line.
+    pub(crate) fn data(mut self, write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        self.0.extend_from_slice(b"data: ");
+        write(&mut self.0);
+        self.0.push(b'\n');
+        self
+    }
+
+    /// Any text as `data:` lines. A parser ends a line at LF, CR and CRLF alike, so each
+    /// of them must become a line of its own or it would begin a forged field.
+    pub(crate) fn text(mut self, text: &str) -> Self {
+        let mut rest = text;
+        loop {
+            let end = rest.find(['\n', '\r']);
+            self = self.field("data", &rest[..end.unwrap_or(rest.len())]);
+            let Some(end) = end else { return self };
+            let width = if rest[end..].starts_with("\r\n") { 2 } else { 1 };
+            rest = &rest[end + width..];
+        }
+    }
+
+    pub(crate) fn end(mut self) -> Bytes {
+        self.0.push(b'\n');
+        self.0.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_line_break_begins_a_data_line() {
+        let block = Block::new().text("a\rb\nc\r\nd\n\re\r\n").end();
+        let lines = "data: a\ndata: b\ndata: c\ndata: d\ndata: \ndata: e\ndata: \n\n";
+        assert_eq!(block, lines);
+        assert_eq!(Block::new().text("").end(), "data: \n\n");
+    }
+}

@@ -1,0 +1,59 @@
+//! The two spellings of the SSE wire: the JSON document as data, or the data itself.
+
+use bytes::Bytes;
+use tricast_core::{
+    Control, EventName, Format, Message, MessageId, Variant, Wire, text_of, write_document,
+};
+
+use crate::block::Block;
+
+/// The document as `data:`.
+pub static JSON: Sse = Sse { raw: false };
+
+/// The data itself as `data:`, with native `id:` and `event:`.
+pub static RAW: Sse = Sse { raw: true };
+
+/// The SSE wire format.
+#[derive(Debug)]
+pub struct Sse {
+    raw: bool,
+}
+
+impl Format for Sse {
+    fn variant(&self) -> Variant {
+        Variant { wire: Wire::Sse, raw: self.raw }
+    }
+
+    fn message(&self, message: &Message) -> Bytes {
+        let mut block = Block::new().field("id", message.id);
+        if message.event() != EventName::DEFAULT {
+            block = block.field("event", message.event());
+        }
+        if self.raw {
+            return block.text(&text_of(&message.draft.data)).end();
+        }
+        block.data(|line| write_document(message, line)).end()
+    }
+
+    fn control(&self, control: &Control) -> Option<Bytes> {
+        let mut block = Block::new();
+        if let Some(id) = control.id() {
+            block = block.field("id", id);
+        }
+        block = block.field("event", control.event());
+        if let Some(retry) = control.retry() {
+            block = block.field("retry", retry);
+        }
+        Some(block.data(|line| line.extend(control.document())).end())
+    }
+
+    /// A comment, and a block of nothing but the id: no event fires, but the browser's last
+    /// event id moves on.
+    fn heartbeat(&self, cursor: MessageId) -> Option<Bytes> {
+        Some(format!(":\nid: {cursor}\n\n").into())
+    }
+
+    fn tells_gaps(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,17 @@
+//! Close codes: each reason of the closed list has one (RFC 6455 §7.4; 4000 to 4999 are our own).
+
+use tricast_core::CloseReason;
+
+/// The code that a close frame carries for `reason`.
+pub fn close_code(reason: CloseReason) -> u16 {
+    match reason {
+        CloseReason::Ended => 1000,
+        CloseReason::Protocol => 1002,
+        CloseReason::Malformed => 1007,
+        CloseReason::TooLarge => 1009,
+        CloseReason::Internal => 1011,
+        CloseReason::Draining => 1012,
+        CloseReason::Overloaded => 1013,
+        CloseReason::Gap => 4001,
+    }
+}

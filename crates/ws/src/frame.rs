@@ -1,0 +1,75 @@
+//! Frames as a server sends them: whole, final, unmasked (RFC 6455 §5.2).
+
+use bytes::Bytes;
+use tokio_tungstenite::tungstenite::protocol::frame::{
+    Frame, FrameHeader,
+    coding::{Control, Data, OpCode},
+};
+
+/// A frame, header and payload in one piece. `write` appends the payload.
+pub(crate) fn frame(opcode: OpCode, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    // The header's length depends on the payload's: leave room for the longest, then cut.
+    const LONGEST: usize = 10;
+    let mut bytes = vec![0; LONGEST];
+    write(&mut bytes);
+    let length = bytes.len() - LONGEST;
+    let first = 0x80 | u8::from(opcode);
+    let start = if length < 126 {
+        bytes[8..10].copy_from_slice(&[first, length as u8]);
+        8
+    } else if let Ok(length) = u16::try_from(length) {
+        bytes[6..8].copy_from_slice(&[first, 126]);
+        bytes[8..10].copy_from_slice(&length.to_be_bytes());
+        6
+    } else {
+        bytes[..2].copy_from_slice(&[first, 127]);
+        bytes[2..10].copy_from_slice(&(length as u64).to_be_bytes());
+        0
+    };
+    Bytes::from(bytes).slice(start..)
+}
+
+pub(crate) fn text(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    frame(OpCode::Data(Data::Text), write)
+}
+
+pub(crate) fn binary(payload: &[u8]) -> Bytes {
+    frame(OpCode::Data(Data::Binary), |bytes| bytes.extend_from_slice(payload))
+}
+
+pub(crate) fn ping(payload: &str) -> Bytes {
+    frame(OpCode::Control(Control::Ping), |bytes| bytes.extend_from_slice(payload.as_bytes()))
+}
+
+/// One of our own frames for a library that wants header and payload apart; copies nothing.
+pub(crate) fn split(frame: &Bytes) -> Frame {
+    let start = match frame[1] {
+        127 => 10,
+        126 => 4,
+        _ => 2,
+    };
+    let opcode = OpCode::from(frame[0] & 0x0f);
+    let header = FrameHeader { opcode, ..FrameHeader::default() };
+    Frame::from_payload(header, frame.slice(start..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_lengths_of_a_header() {
+        let of = |length: usize| binary(&vec![7; length]);
+        assert_eq!(of(125)[..2], [0x82, 125]);
+        assert_eq!(of(126)[..4], [0x82, 126, 0, 126]);
+        assert_eq!(of(65_535)[..4], [0x82, 126, 0xff, 0xff]);
+        assert_eq!(of(65_536)[..10], [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+        for length in [0, 125, 126, 65_535, 65_536] {
+            let frame = of(length);
+            assert!(frame.ends_with(&vec![7; length]));
+            assert_eq!(split(&frame).payload().len(), length);
+        }
+        assert_eq!(text(|bytes| bytes.extend(b"hi")), &b"\x81\x02hi"[..]);
+        assert_eq!(ping("k7-1"), &b"\x89\x04k7-1"[..]);
+    }
+}

@@ -1,0 +1,15 @@
+//! WebSocket (RFC 6455): how messages are spelled on this wire, its handshake, and what clients say.
+
+mod close;
+mod command;
+mod format;
+mod frame;
+mod handshake;
+mod socket;
+mod speaker;
+
+pub use close::close_code;
+pub use format::{JSON, RAW};
+pub use handshake::{HandshakeError, accept};
+pub use socket::serve;
+pub use speaker::Speaker;

@@ -1,0 +1,141 @@
+//! The generic delivery of this wire: a session and a speaker over one upgraded connection.
+
+use std::{future::poll_fn, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _, future::BoxFuture};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error, Message,
+        error::CapacityError,
+        protocol::{CloseFrame, Role, WebSocketConfig},
+    },
+};
+use tricast_core::{CloseReason, Control, Flow, Session};
+
+use crate::{
+    close::close_code,
+    frame,
+    speaker::{Heard, Speaker},
+};
+
+/// How long a peer may take to answer our close frame.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The read buffer: the default of 128 KiB would be most of what an idle connection costs.
+const READ_BUFFER: usize = 1024;
+
+/// Bytes of frames that are joined into one write.
+const WRITE_BUFFER: usize = 16 * 1024;
+
+/// Serves one connection until either side ends it. `io` is just behind the handshake.
+pub async fn serve<IO>(io: IO, session: Session, speaker: Speaker)
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_message_size(Some(speaker.message_bytes))
+        .max_frame_size(Some(speaker.message_bytes));
+    let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
+    let ended = Conversation { flow: Flow::new(session), speaker: &speaker }.run(&mut socket).await;
+    let reason = match ended {
+        Ok(reason) => reason,
+        Err(Gone) => return,
+    };
+    let close = CloseFrame { code: close_code(reason).into(), reason: reason.name().into() };
+    let goodbye = async {
+        if socket.close(Some(close)).await.is_ok() {
+            // The peer's close frame, or what it had sent before it.
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    };
+    let _ = timeout(CLOSE_DEADLINE, goodbye).await;
+}
+
+/// The peer has left; there is nobody to say goodbye to.
+struct Gone;
+
+struct Conversation<'a> {
+    flow: Flow,
+    speaker: &'a Speaker,
+}
+
+type Answer = Result<Option<Control>, CloseReason>;
+
+impl Conversation<'_> {
+    /// Speaks and hears, one command at a time: while an answer is due nothing more is read, so
+    /// that a peer cannot pile up work.
+    async fn run<IO>(&mut self, socket: &mut WebSocketStream<IO>) -> Result<CloseReason, Gone>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut frames = Vec::new();
+        let mut answer: Option<BoxFuture<'_, Answer>> = None;
+        loop {
+            tokio::select! {
+                biased;
+                ended = poll_fn(|cx| self.flow.poll_next(cx, &mut frames)) => {
+                    send(socket, frames.drain(..)).await?;
+                    frames.shrink_to(4);
+                    if let Some(reason) = ended {
+                        return Ok(reason);
+                    }
+                }
+                answered = async { answer.as_mut().expect("guarded").await }, if answer.is_some() => {
+                    answer = None;
+                    match answered {
+                        Ok(control) => {
+                            let spelled = control.and_then(|c| self.flow.session().spell(&c));
+                            send(socket, spelled.into_iter()).await?;
+                        }
+                        Err(reason) => return Ok(reason),
+                    }
+                }
+                heard = socket.next(), if answer.is_none() => {
+                    let heard = match heard {
+                        Some(Ok(Message::Text(text))) => Heard::Text(text.as_str().to_owned()),
+                        Some(Ok(Message::Binary(bytes))) => Heard::Binary(bytes),
+                        Some(Ok(Message::Close(_))) => {
+                            // The library answers it; this sends the answer on its way.
+                            let _ = socket.flush().await;
+                            return Err(Gone);
+                        }
+                        Some(Ok(_)) => continue,
+                        Some(Err(error)) => return reason_of(&error).ok_or(Gone),
+                        None => return Err(Gone),
+                    };
+                    answer = Some(self.speaker.hear(heard).boxed());
+                }
+            }
+        }
+    }
+}
+
+async fn send<IO>(
+    socket: &mut WebSocketStream<IO>,
+    frames: impl Iterator<Item = Bytes>,
+) -> Result<(), Gone>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    for bytes in frames {
+        socket.feed(Message::Frame(frame::split(&bytes))).await.map_err(|_| Gone)?;
+    }
+    socket.flush().await.map_err(|_| Gone)
+}
+
+fn reason_of(error: &Error) -> Option<CloseReason> {
+    match error {
+        Error::Utf8(_) => Some(CloseReason::Malformed),
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => Some(CloseReason::TooLarge),
+        Error::Protocol(_) => Some(CloseReason::Protocol),
+        _ => None,
+    }
+}

@@ -1,0 +1,97 @@
+//! The speaking half of a connection: what comes in is published and answered.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tricast_core::{
+    Ack, ChannelName, CloseReason, CommandError, Control, Data, Draft, Hub, Kind, Problem,
+    PublishError, Publisher,
+};
+
+use crate::command::{self, Refusal};
+
+/// Publishes what one connection says.
+#[derive(Debug)]
+pub struct Speaker {
+    /// Where to.
+    pub hub: Arc<Hub>,
+    /// The channels of the connection; at least one, exactly one when raw.
+    pub channels: Vec<ChannelName>,
+    /// Who speaks.
+    pub publisher: Publisher,
+    /// Frames are data, not commands.
+    pub raw: bool,
+    /// The most that a message may carry.
+    pub message_bytes: usize,
+}
+
+/// One inbound message.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Text(String),
+    Binary(Bytes),
+}
+
+impl Speaker {
+    /// Carries out what was heard; gives the answer, or why the connection must end.
+    pub(crate) async fn hear(&self, heard: Heard) -> Result<Option<Control>, CloseReason> {
+        if self.raw {
+            return self.publish_raw(heard).await.map(|()| None);
+        }
+        let answer = match heard {
+            Heard::Text(text) => self.obey(&text).await,
+            Heard::Binary(_) => Err(Refusal {
+                kind: Kind::BadCommand,
+                detail: "binary frames need ?format=raw; here commands are text frames".to_owned(),
+                reference: None,
+            }),
+        };
+        Ok(Some(answer.map_or_else(Control::from, Control::Ack)))
+    }
+
+    async fn obey(&self, text: &str) -> Result<Ack, Refusal> {
+        let command = command::parse(text, &self.channels, &self.publisher)?;
+        let reference = command.reference;
+        match self.hub.publish(command.draft, false).await {
+            Ok(receipt) => Ok(Ack {
+                reference,
+                published: receipt.id,
+                subscribers: receipt.subscribers,
+                duplicate: receipt.duplicate,
+            }),
+            Err(error) => Err(Refusal { kind: error.kind(), detail: error.to_string(), reference }),
+        }
+    }
+
+    async fn publish_raw(&self, heard: Heard) -> Result<(), CloseReason> {
+        let data = match heard {
+            Heard::Text(text) => Data::Text(text),
+            Heard::Binary(bytes) => Data::Bytes(bytes),
+        };
+        let draft = Draft {
+            channel: self.channels[0].clone(),
+            event: None,
+            data,
+            publisher: self.publisher.clone(),
+            skip_self: false,
+            end: false,
+            idempotency: None,
+        };
+        let published = self.hub.publish(draft, false).await;
+        // A raw connection has no other way to hear of a failure than its end.
+        published.map(|_| ()).map_err(|error| match error {
+            PublishError::Draining => CloseReason::Draining,
+            _ => CloseReason::Overloaded,
+        })
+    }
+}
+
+impl From<Refusal> for Control {
+    fn from(refusal: Refusal) -> Self {
+        Control::Error(CommandError {
+            reference: refusal.reference,
+            kind: refusal.kind.urn(),
+            detail: refusal.detail,
+        })
+    }
+}
