@@ -1,0 +1,78 @@
+//! The admin listener: metrics for Prometheus, and health for whoever sends traffic here.
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use metrics::{Counter, Gauge, counter, gauge};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tricast_core::Hub;
+
+use crate::app::Shared;
+
+#[derive(Clone, Debug)]
+struct Admin {
+    app: Shared,
+    prometheus: PrometheusHandle,
+    meters: std::sync::Arc<LogMeters>,
+}
+
+pub(crate) fn routes(app: Shared, prometheus: PrometheusHandle, meters: LogMeters) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .with_state(Admin { app, prometheus, meters: meters.into() })
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    admin.meters.update(&admin.app.hub);
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], admin.prometheus.render()).into_response()
+}
+
+async fn readyz(State(admin): State<Admin>) -> (StatusCode, &'static str) {
+    match admin.app.hub.is_draining() {
+        false => (StatusCode::OK, "ready\n"),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+    }
+}
+
+/// How full the log is; read when somebody asks.
+pub(crate) struct LogMeters {
+    channels: Gauge,
+    messages: Gauge,
+    bytes: Gauge,
+    evicted: Counter,
+    draining: Gauge,
+}
+
+impl LogMeters {
+    pub(crate) fn new() -> Self {
+        Self {
+            channels: gauge!("tricast_log_channels"),
+            messages: gauge!("tricast_log_messages"),
+            bytes: gauge!("tricast_log_bytes"),
+            evicted: counter!("tricast_log_evicted_messages_total"),
+            draining: gauge!("tricast_draining"),
+        }
+    }
+
+    fn update(&self, hub: &Hub) {
+        let fill = hub.log().fill();
+        self.channels.set(fill.channels as f64);
+        self.messages.set(fill.messages as f64);
+        self.bytes.set(fill.bytes as f64);
+        self.evicted.absolute(fill.evicted);
+        self.draining.set(f64::from(u8::from(hub.is_draining())));
+    }
+}
+
+impl std::fmt::Debug for LogMeters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LogMeters")
+    }
+}

@@ -1,0 +1,111 @@
+//! Request bodies, bounded in size and time.
+
+use std::time::Duration;
+
+use axum::{body::Body, http::HeaderMap, http::header};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use tokio::time::timeout;
+use tricast_core::{Data, Kind};
+
+use crate::problem::Problem;
+
+/// What a `Content-Type` says about a body (PROTOCOL.md §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Media {
+    Json,
+    Ndjson,
+    /// Text when it is valid UTF-8.
+    Text,
+    Bytes,
+}
+
+impl Media {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let Some(value) = headers.get(header::CONTENT_TYPE) else {
+            return Media::Text;
+        };
+        let value = value.to_str().unwrap_or_default();
+        let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "application/json" => Media::Json,
+            "application/x-ndjson" => Media::Ndjson,
+            "" | "application/x-www-form-urlencoded" => Media::Text,
+            _ if essence.ends_with("+json") => Media::Json,
+            _ if essence.starts_with("text/") => Media::Text,
+            _ => Media::Bytes,
+        }
+    }
+
+    /// The data of a whole body.
+    pub(crate) fn data(self, body: Bytes) -> Result<Data, Problem> {
+        match self {
+            Media::Json | Media::Ndjson => Ok(Data::json(&body)?),
+            Media::Text => Ok(Data::text_or_bytes(body)),
+            Media::Bytes => Ok(Data::Bytes(body)),
+        }
+    }
+}
+
+/// Reads a whole body of at most `limit` bytes within `time`.
+pub(crate) async fn read(body: Body, limit: usize, time: Duration) -> Result<Bytes, Problem> {
+    match timeout(time, read_bounded(body, limit)).await {
+        Ok(read) => read,
+        Err(_) => {
+            let detail = format!("the body did not arrive within {} s", time.as_secs_f32());
+            Err(Problem::new(Kind::BodyTimeout, detail))
+        }
+    }
+}
+
+async fn read_bounded(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
+    use http_body::Body as _;
+
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large(limit));
+    }
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            Problem::new(Kind::BadParameter, format!("the body broke off: {error}"))
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if whole.len() + data.len() > limit {
+            return Err(too_large(limit));
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+pub(crate) fn too_large(limit: usize) -> Problem {
+    Problem::new(
+        Kind::TooLarge,
+        format!(
+            "a message's data is at most {limit} bytes (limits.message_bytes); send less, or in parts"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_content_types_mean() {
+        let of = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, axum::http::HeaderValue::from_static(value));
+            Media::of(&headers)
+        };
+        assert_eq!(of("application/json; charset=utf-8"), Media::Json);
+        assert_eq!(of("application/vnd.api+json"), Media::Json);
+        assert_eq!(of("Application/X-NDJSON"), Media::Ndjson);
+        assert_eq!(of("text/csv"), Media::Text);
+        assert_eq!(of("application/x-www-form-urlencoded"), Media::Text);
+        assert_eq!(of("image/png"), Media::Bytes);
+        assert_eq!(Media::of(&HeaderMap::new()), Media::Text);
+    }
+}

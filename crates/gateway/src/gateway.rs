@@ -1,0 +1,172 @@
+//! The gateway as a whole: wires everything together, and takes it down again without a loss.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::time::{Instant, interval, sleep, timeout_at};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tricast_core::{
+    Bounds, CloseReason, Epoch, Hub, LATENCY, Limits, Log, MemoryEngine, Meters, jittered_retry,
+    unix_millis,
+};
+
+use crate::{
+    admin::{self, LogMeters},
+    app::{AllMeters, App, Refusals},
+    listener::{self, Listener, Rules, SocketMeters},
+    routes,
+    settings::Settings,
+};
+
+/// Descriptors that are not for clients: listeners, the log, whatever libraries open.
+const RESERVED_FILES: usize = 100;
+
+/// Descriptors kept for requests when as many subscribers listen as may.
+const FILES_FOR_REQUESTS: usize = 100;
+
+/// Upper bounds of the latency histogram's buckets, in seconds.
+const LATENCY_BUCKETS: [f64; 12] =
+    [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0];
+
+/// How often goodbyes leave while draining.
+const FAREWELL_STEP: Duration = Duration::from_millis(20);
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Where clients connect.
+    pub address: SocketAddr,
+    /// Where metrics and health answer.
+    pub admin_address: SocketAddr,
+    app: Arc<App>,
+    stop: CancellationToken,
+    /// Background work that ends with the gateway.
+    _upkeep: tokio_util::task::AbortOnDropHandle<()>,
+}
+
+impl Gateway {
+    /// Binds and begins to serve, on the current tokio runtime.
+    ///
+    /// # Errors
+    /// When an address cannot be bound.
+    pub fn start(settings: Settings) -> anyhow::Result<Self> {
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let files = files.map_or(usize::MAX, |files| files as usize);
+        let sockets = files.saturating_sub(RESERVED_FILES).max(1);
+        let connections = match settings.limits.connections {
+            0 => sockets.saturating_sub(FILES_FOR_REQUESTS).max(1),
+            set => set,
+        };
+        let (meters, prometheus) = meters()?;
+        let hub = hub(&settings, meters.hub, connections);
+        let public = bind("bind", settings.bind)?;
+        let private = bind("admin.bind", settings.admin.bind)?;
+        let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
+        let pace = App::pace_of(&settings);
+        let tasks = TaskTracker::new();
+        let rules = Rules::new(&settings, sockets);
+        let app = App { hub, settings, pace, refusals: meters.refusals, tasks: tasks.clone() };
+        let app = Arc::new(app);
+        let stop = CancellationToken::new();
+        let admin_routes = admin::routes(app.clone(), prometheus.clone(), meters.log);
+        let listeners =
+            [(public, routes::public(app.clone()), rules.clone()), (private, admin_routes, rules)];
+        for (socket, router, rules) in listeners {
+            let (meters, tasks, stop) = (meters.sockets.clone(), tasks.clone(), stop.clone());
+            tokio::spawn(Listener { socket, router, rules, meters, tasks, stop }.run());
+        }
+        let upkeep = tokio::spawn(upkeep(app.hub.clone(), prometheus));
+        tracing::info!(%address, admin = %admin_address, connections, "listening");
+        let _upkeep = tokio_util::task::AbortOnDropHandle::new(upkeep);
+        Ok(Self { address, admin_address, app, stop, _upkeep })
+    }
+
+    /// How many listen.
+    pub fn connections(&self) -> usize {
+        self.app.hub.connections()
+    }
+
+    /// Goes down in order: nobody new joins, everybody is told goodbye, work under way is
+    /// finished. Returns `false` when something was left after the grace time.
+    pub async fn shut_down(self) -> bool {
+        let grace = self.app.settings.shutdown.grace;
+        let deadline = Instant::now() + grace;
+        self.say_goodbye(grace / 2).await;
+        while self.app.hub.connections() > 0 && Instant::now() < deadline {
+            sleep(FAREWELL_STEP).await;
+        }
+        self.stop.cancel();
+        self.app.tasks.close();
+        let done = timeout_at(deadline, self.app.tasks.wait()).await.is_ok();
+        if !done {
+            let left = self.app.tasks.len();
+            tracing::warn!(left, "the grace time is over; cutting what is left");
+        }
+        done
+    }
+
+    /// In a random order, spread over `spread`, so that the clients do not come back all at once.
+    async fn say_goodbye(&self, spread: Duration) {
+        let mut farewells = self.app.hub.drain();
+        tracing::info!(connections = farewells.len(), "draining");
+        fastrand::shuffle(&mut farewells);
+        let steps = (spread.as_millis() / FAREWELL_STEP.as_millis()).max(1) as usize;
+        let each = farewells.len().div_ceil(steps).max(1);
+        while !farewells.is_empty() {
+            for farewell in farewells.drain(..each.min(farewells.len())) {
+                farewell.say(CloseReason::Draining, jittered_retry(self.app.pace.retry));
+            }
+            sleep(FAREWELL_STEP).await;
+        }
+    }
+}
+
+fn bind(key: &str, address: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
+    listener::bind(address).with_context(|| {
+        format!("cannot listen on {address}; free it, or set {key} to another address")
+    })
+}
+
+/// Meters under a recorder of this gateway's own, so that several can live in one process.
+fn meters() -> anyhow::Result<(AllMeters, PrometheusHandle)> {
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full(LATENCY.to_owned()), &LATENCY_BUCKETS)?
+        .build_recorder();
+    let meters = metrics::with_local_recorder(&recorder, || AllMeters {
+        hub: Meters::new(),
+        refusals: Refusals::new(),
+        sockets: SocketMeters::new(),
+        log: LogMeters::new(),
+    });
+    Ok((meters, recorder.handle()))
+}
+
+fn hub(settings: &Settings, meters: Meters, connections: usize) -> Arc<Hub> {
+    let history = &settings.history;
+    let limits = Limits {
+        history: Bounds {
+            messages: history.messages,
+            bytes: history.bytes.as_u64() as usize,
+            age: history.age,
+        },
+        memory_bytes: history.memory.as_u64() as usize,
+        channels: settings.limits.channels,
+        tombstones: history.tombstones,
+    };
+    let log = Arc::new(Log::new(Epoch::begin(unix_millis() / 1000), limits));
+    let publish = &settings.publish;
+    let engine =
+        MemoryEngine::new(log.clone(), publish.idempotency_window, publish.idempotency_entries);
+    Hub::new(log, Arc::new(engine), meters, connections)
+}
+
+async fn upkeep(hub: Arc<Hub>, prometheus: PrometheusHandle) {
+    let mut every = interval(Duration::from_secs(1));
+    loop {
+        every.tick().await;
+        hub.sweep();
+        // Empties the histogram's sample buffers when nobody scrapes.
+        prometheus.run_upkeep();
+    }
+}

@@ -1,0 +1,23 @@
+//! The Tricast gateway: settings, admission, the HTTP surface, and the wiring of it all.
+//! `main.rs` is the program; tests start a [`Gateway`] in their own process.
+
+mod admin;
+mod app;
+mod body;
+mod dashboard;
+mod delivery;
+mod gateway;
+mod listener;
+mod look;
+mod ndjson;
+mod problem;
+mod publish;
+mod query;
+mod resume;
+mod routes;
+pub mod settings;
+mod stall;
+mod subscribe;
+pub mod telemetry;
+
+pub use gateway::Gateway;

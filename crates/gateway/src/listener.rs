@@ -1,0 +1,186 @@
+//! Accepts connections and serves HTTP/1.1 on each.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use metrics::{Counter, Gauge, counter, gauge};
+use socket2::SockRef;
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{settings::Settings, stall::StallGuard};
+
+/// Connections that wait to be accepted; a reconnect storm must not meet refusals.
+const BACKLOG: u32 = 4096;
+
+/// The kernel tells that a socket can be written when less than this is unsent. Without it a
+/// reader that stalls takes megabytes of kernel memory before anything is felt.
+const UNSENT_LOW_WATER: u32 = 16 * 1024;
+
+/// What a connection gets that the process has no descriptor to spare for.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// One listening socket and how its connections are served.
+pub(crate) struct Listener {
+    pub(crate) socket: TcpListener,
+    pub(crate) router: Router,
+    pub(crate) rules: Rules,
+    pub(crate) meters: SocketMeters,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+/// What holds for every connection of a listener.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    head_bytes: usize,
+    head_timeout: Duration,
+    stall_timeout: Duration,
+    sockets: Arc<Semaphore>,
+}
+
+impl Rules {
+    pub(crate) fn new(settings: &Settings, sockets: usize) -> Self {
+        Self {
+            head_bytes: settings.limits.head_bytes.as_u64() as usize,
+            head_timeout: settings.limits.head_timeout,
+            stall_timeout: settings.stream.stall_timeout,
+            sockets: Arc::new(Semaphore::new(sockets.min(Semaphore::MAX_PERMITS))),
+        }
+    }
+}
+
+/// What is counted of sockets.
+#[derive(Clone)]
+pub(crate) struct SocketMeters {
+    open: Gauge,
+    full: Counter,
+    stalled: Counter,
+}
+
+impl SocketMeters {
+    pub(crate) fn new() -> Self {
+        Self {
+            open: gauge!("tricast_sockets"),
+            full: counter!("tricast_sockets_refused_total"),
+            stalled: counter!("tricast_stalled_connections_total"),
+        }
+    }
+}
+
+impl std::fmt::Debug for SocketMeters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SocketMeters")
+    }
+}
+
+/// Binds `address`.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+impl Listener {
+    /// Accepts until told to stop.
+    pub(crate) async fn run(self) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                () = self.stop.cancelled() => return,
+            };
+            match accepted {
+                Ok((stream, _)) => self.take(stream),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    // Out of descriptors or memory: it passes when connections end.
+                    tracing::warn!(%error, "cannot accept connections");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
+    fn take(&self, stream: TcpStream) {
+        let Ok(permit) = self.rules.sockets.clone().try_acquire_owned() else {
+            self.meters.full.increment(1);
+            let _ = stream.try_write(FULL);
+            return;
+        };
+        if let Err(error) = prepare(&stream, self.rules.stall_timeout) {
+            tracing::debug!(%error, "a connection went at once");
+            return;
+        }
+        let router = self.router.clone();
+        let (rules, meters) = (self.rules.clone(), self.meters.clone());
+        let stop = self.stop.clone();
+        self.tasks.spawn(serve(stream, router, rules, meters, stop, permit));
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+fn prepare(stream: &TcpStream, patience: Duration) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_tcp_notsent_lowat(UNSENT_LOW_WATER)?;
+    // A peer that is gone without a word: unacknowledged data ends the connection.
+    socket.set_tcp_user_timeout(Some(patience))
+}
+
+async fn serve(
+    stream: TcpStream,
+    router: Router,
+    rules: Rules,
+    meters: SocketMeters,
+    stop: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+) {
+    let _open = Open::new(meters.open);
+    let io = TokioIo::new(StallGuard::new(stream, rules.stall_timeout, meters.stalled));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(rules.head_timeout)
+        .max_buf_size(rules.head_bytes)
+        .serve_connection(io, TowerToHyperService::new(router))
+        .with_upgrades();
+    let mut connection = Box::pin(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::trace!(%error, "a connection broke");
+    }
+}
+
+/// Counts a socket while it is open.
+struct Open(Gauge);
+
+impl Open {
+    fn new(gauge: Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}

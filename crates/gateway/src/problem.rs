@@ -1,0 +1,126 @@
+//! Refusals as `application/problem+json` (RFC 9457), and who counts them.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use tricast_core::{Kind, MessageId};
+
+/// Seconds after which a refusal that will pass may be tried again.
+const RETRY_AFTER: u32 = 2;
+
+/// A refusal.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    kind: Kind,
+    detail: String,
+    parameter: Option<String>,
+    progress: Option<Progress>,
+}
+
+/// How far a stream of messages had come when it was refused.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Progress {
+    /// The line that was refused, from 1.
+    pub(crate) line: u64,
+    /// How many had been published.
+    pub(crate) published: u64,
+    /// The first of them.
+    pub(crate) first: Option<MessageId>,
+    /// The last of them.
+    pub(crate) last: Option<MessageId>,
+}
+
+impl Problem {
+    /// A refusal; `detail` tells the user what to do next.
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), parameter: None, progress: None }
+    }
+
+    /// Names the query parameter that is at fault.
+    pub(crate) fn at(mut self, parameter: impl Into<String>) -> Self {
+        self.parameter = Some(parameter.into());
+        self
+    }
+
+    /// Tells how far a stream of messages had come.
+    pub(crate) fn after(mut self, progress: Progress) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// The stable kind.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether trying again later may help.
+    pub(crate) fn will_pass(&self) -> bool {
+        status(self.kind) == StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+impl<E: tricast_core::Problem> From<E> for Problem {
+    fn from(error: E) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
+fn status(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::NobodyOnline | Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Kind::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::BadMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Kind::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
+        Kind::TooManyConnections | Kind::TooManyChannels | Kind::Draining | Kind::Unavailable => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            r#type: String,
+            title: String,
+            status: u16,
+            detail: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            parameter: Option<&'a str>,
+            #[serde(flatten)]
+            progress: Option<Progress>,
+        }
+        let status = status(self.kind);
+        let document = Document {
+            r#type: self.kind.urn(),
+            title: self.kind.name().replace('-', " "),
+            status: status.as_u16(),
+            detail: &self.detail,
+            parameter: self.parameter.as_deref(),
+            progress: self.progress,
+        };
+        let mut body = serde_json::to_vec(&document).unwrap_or_default();
+        body.push(b'\n');
+        let mut response = (status, Body::from(body)).into_response();
+        let headers = response.headers_mut();
+        let content_type = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, content_type);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+        }
+        if status == StatusCode::UPGRADE_REQUIRED {
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        }
+        response.extensions_mut().insert(self.kind);
+        response
+    }
+}

@@ -1,0 +1,197 @@
+//! `POST /publish/{channel}`: one message, or a stream of them as JSON lines.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, Request, State, rejection::PathRejection},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use serde::Serialize;
+use tricast_core::{
+    ChannelName, ClientId, Data, Draft, EventName, Kind, MessageId, Publisher, Receipt, UserId,
+    idempotency_id,
+};
+
+use crate::{
+    app::{App, Shared},
+    body::{self, Media},
+    ndjson::{Lines, TooLong, is_blank},
+    problem::{Problem, Progress},
+    query::Query,
+};
+
+/// The names that describe a message.
+pub(crate) const MESSAGE_NAMES: [&str; 5] = ["event", "skip_self", "id", "require_online", "end"];
+
+const NAMES: [&str; 8] =
+    ["event", "skip_self", "id", "require_online", "end", "client", "user", "token"];
+
+/// What a query says about the message in the body.
+#[derive(Clone, Debug)]
+pub(crate) struct Metadata {
+    pub(crate) event: Option<EventName>,
+    pub(crate) skip_self: bool,
+    pub(crate) idempotency: Option<Arc<str>>,
+    pub(crate) require_online: bool,
+    pub(crate) end: bool,
+    pub(crate) publisher: Publisher,
+}
+
+impl Metadata {
+    pub(crate) fn of(query: &Query, publisher: Publisher) -> Result<Self, Problem> {
+        let skip_self = query.flag("skip_self")?;
+        if skip_self && publisher.client.is_none() {
+            let detail =
+                "skip_self needs to know who you are: pass client=, as the listening page does";
+            return Err(Problem::new(Kind::NoIdentity, detail).at("skip_self"));
+        }
+        Ok(Self {
+            event: query.read("event", str::parse)?,
+            skip_self,
+            idempotency: query.read("id", idempotency_id)?,
+            require_online: query.flag("require_online")?,
+            end: query.flag("end")?,
+            publisher,
+        })
+    }
+
+    pub(crate) fn draft(&self, channel: ChannelName, data: Data) -> Draft {
+        Draft {
+            channel,
+            event: self.event.clone(),
+            data,
+            publisher: self.publisher.clone(),
+            skip_self: self.skip_self,
+            end: self.end,
+            idempotency: self.idempotency.clone(),
+        }
+    }
+}
+
+pub(crate) async fn publish(
+    State(app): State<Shared>,
+    channel: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let channel: ChannelName = path_text(channel)?.parse()?;
+    let query = Query::parse(request.uri().query(), &NAMES)?;
+    query.refuse_token()?;
+    let publisher = Publisher {
+        client: query.read("client", str::parse::<ClientId>)?,
+        user: query.read("user", str::parse::<UserId>)?,
+    };
+    let metadata = Metadata::of(&query, publisher)?;
+    let media = Media::of(request.headers());
+    if media == Media::Ndjson {
+        return publish_lines(&app, channel, metadata, request.into_body()).await;
+    }
+    let time = app.settings.limits.body_timeout;
+    let body = body::read(request.into_body(), app.message_bytes(), time).await?;
+    let draft = metadata.draft(channel, media.data(body)?);
+    let receipt = app.hub.publish(draft, metadata.require_online).await?;
+    Ok(Json(Answer::from(receipt)).into_response())
+}
+
+pub(crate) fn path_text(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    match path {
+        Ok(Path(text)) => Ok(text),
+        Err(rejection) => Err(Problem::new(Kind::BadUtf8, rejection.body_text())),
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    id: MessageId,
+    subscribers: u32,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    duplicate: bool,
+}
+
+impl From<Receipt> for Answer {
+    fn from(receipt: Receipt) -> Self {
+        let Receipt { id, subscribers, duplicate } = receipt;
+        Self { id, subscribers, duplicate }
+    }
+}
+
+async fn publish_lines(
+    app: &App,
+    channel: ChannelName,
+    mut metadata: Metadata,
+    body: Body,
+) -> Result<Response, Problem> {
+    if metadata.idempotency.is_some() {
+        let detail = "id names one message, but a body of JSON lines is many; leave it out";
+        return Err(Problem::new(Kind::BadId, detail).at("id"));
+    }
+    let end = std::mem::take(&mut metadata.end);
+    let mut stream = LineStream { app, channel, metadata, progress: Progress::default() };
+    stream.run(body, end).await.map_err(|problem| problem.after(stream.progress))?;
+    let Progress { published, first, last, .. } = stream.progress;
+    Ok(Json(LinesAnswer { published, first, last }).into_response())
+}
+
+#[derive(Debug, Serialize)]
+struct LinesAnswer {
+    published: u64,
+    first: Option<MessageId>,
+    last: Option<MessageId>,
+}
+
+/// A stream of messages on its way in.
+struct LineStream<'a> {
+    app: &'a App,
+    channel: ChannelName,
+    metadata: Metadata,
+    progress: Progress,
+}
+
+impl LineStream<'_> {
+    async fn run(&mut self, mut body: Body, end: bool) -> Result<(), Problem> {
+        let limit = self.app.message_bytes();
+        let mut lines = Lines::new(limit);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                Problem::new(Kind::BadParameter, format!("the body broke off: {error}"))
+            })?;
+            let Ok(piece) = frame.into_data() else {
+                continue;
+            };
+            lines.push(&piece);
+            while let Some(line) = lines.next_line() {
+                self.progress.line += 1;
+                self.publish_line(&line.map_err(|TooLong| body::too_large(limit))?).await?;
+            }
+            // A fast publisher must not keep its worker from everybody else.
+            tokio::task::consume_budget().await;
+        }
+        self.progress.line += 1;
+        self.publish_line(&lines.rest()).await?;
+        if end {
+            self.metadata.end = true;
+            self.metadata.event = Some("end".parse()?);
+            self.publish_data(Data::Json("null".to_owned())).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish_line(&mut self, line: &Bytes) -> Result<(), Problem> {
+        if is_blank(line) {
+            return Ok(());
+        }
+        self.publish_data(Data::json(line)?).await
+    }
+
+    async fn publish_data(&mut self, data: Data) -> Result<(), Problem> {
+        let draft = self.metadata.draft(self.channel.clone(), data);
+        let receipt = self.app.hub.publish(draft, self.metadata.require_online).await?;
+        self.progress.published += 1;
+        self.progress.first.get_or_insert(receipt.id);
+        self.progress.last = Some(receipt.id);
+        Ok(())
+    }
+}

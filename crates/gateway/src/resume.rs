@@ -1,0 +1,47 @@
+//! Where a request wants to begin: first found wins, a header before the query (PROTOCOL.md §5).
+
+use axum::http::HeaderMap;
+use tricast_core::{Kind, MessageId, Problem as _, Start};
+
+use crate::{problem::Problem, query::Query};
+
+/// More than any ring holds.
+const NEWEST_MAX: usize = 1_000_000_000;
+
+pub(crate) fn start_of(headers: &HeaderMap, query: &Query) -> Result<Start, Problem> {
+    if let Some(value) = headers.get("last-event-id") {
+        let text = value.to_str().map_err(|_| bad("Last-Event-ID"))?;
+        // An EventSource that has seen no id yet may send an empty one.
+        if !text.is_empty() {
+            return after(text, "Last-Event-ID");
+        }
+    }
+    for name in ["last_event_id", "lastEventId"] {
+        if let Some(text) = query.get(name).filter(|text| !text.is_empty()) {
+            return after(text, name);
+        }
+    }
+    match query.get("since") {
+        None | Some("latest") => Ok(Start::Latest),
+        Some("earliest") => Ok(Start::Earliest),
+        Some(text) => match text.parse() {
+            Ok(newest) if newest <= NEWEST_MAX => Ok(Start::Newest(newest)),
+            _ => {
+                let detail = format!(
+                    "since is earliest, latest, or how many of the newest messages; not {text:?}"
+                );
+                Err(Problem::new(Kind::BadResume, detail).at("since"))
+            }
+        },
+    }
+}
+
+fn after(text: &str, source: &str) -> Result<Start, Problem> {
+    text.parse::<MessageId>().map(Start::After).map_err(|error| {
+        Problem::new(error.kind(), format!("{source}: {error}; start without it")).at(source)
+    })
+}
+
+fn bad(source: &str) -> Problem {
+    Problem::new(Kind::BadResume, format!("{source} is not ASCII; start without it")).at(source)
+}

@@ -1,0 +1,92 @@
+//! The public HTTP surface: which path goes where (PROTOCOL.md).
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, Method, header},
+    middleware::{self, Next},
+    response::Response,
+    routing::{get, post},
+};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tricast_core::Kind;
+
+use crate::{app::Shared, dashboard, look, problem::Problem, publish, subscribe};
+
+pub(crate) fn public(app: Shared) -> Router {
+    let sse = get(subscribe::sse).post(subscribe::sse).head(subscribe::head_of_sse);
+    let chunked = get(subscribe::chunked).post(subscribe::chunked).head(subscribe::head_of_chunked);
+    let mut routes = Router::new()
+        .route("/stream/{channels}", get(subscribe::stream).head(subscribe::head_of_chunked))
+        .route("/sse/{channels}", sse)
+        .route("/chunked/{channels}", chunked)
+        .route("/ws/{channels}", get(subscribe::ws).head(no_head))
+        .route("/publish/{channel}", post(publish::publish))
+        .route("/history/{channel}", get(look::history))
+        .route("/online/{channel}", get(look::online))
+        .route("/channels", get(look::channels));
+    if app.settings.serves_dashboard() {
+        routes = routes.merge(dashboard::routes());
+    }
+    let base_path = app.settings.base_path.clone();
+    let routes = match base_path.as_str() {
+        "" => routes,
+        path => Router::new().nest(path, routes),
+    };
+    routes
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(cors(&app))
+        .layer(middleware::from_fn_with_state(app.clone(), account))
+        .with_state(app)
+}
+
+/// Counts refusals, and sends keep-alive connections elsewhere while the gateway goes down.
+async fn account(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Some(kind) = response.extensions().get::<Kind>() {
+        app.refusals.count(*kind);
+        tracing::debug!(reason = kind.name(), "refused");
+    }
+    let headers = response.headers_mut();
+    if app.hub.is_draining() && !headers.contains_key(header::CONNECTION) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+fn cors(app: &Shared) -> CorsLayer {
+    let origins = &app.settings.cors.origins;
+    let allowed = match origins.iter().any(|origin| origin == "*") {
+        true => AllowOrigin::any(),
+        false => AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok())),
+    };
+    let asked = [
+        header::ACCEPT,
+        header::AUTHORIZATION,
+        header::CACHE_CONTROL,
+        header::CONTENT_TYPE,
+        HeaderName::from_static("last-event-id"),
+    ];
+    let shown = ["tricast-id", "tricast-client", "retry-after"].map(HeaderName::from_static);
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers(asked)
+        .expose_headers(shown)
+        .max_age(std::time::Duration::from_secs(7200))
+}
+
+async fn not_found() -> Problem {
+    let detail = "no such path; there are /stream, /sse, /chunked and /ws/{channels}, \
+                  /publish, /history and /online/{channel}, and /channels";
+    Problem::new(Kind::NotFound, detail)
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(Kind::MethodNotAllowed, "this path has another method; see Allow")
+}
+
+async fn no_head() -> Problem {
+    Problem::new(Kind::MethodNotAllowed, "a WebSocket opens with GET")
+}

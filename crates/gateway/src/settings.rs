@@ -1,0 +1,272 @@
+//! The settings: gateway.toml is the reference and the default, a file and the environment override it.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use anyhow::Context as _;
+use bytesize::ByteSize;
+use config::{Config, Environment, File, FileFormat};
+use serde::{Deserialize, Serialize};
+use tricast_core::SlowReader;
+
+/// The built-in gateway.toml.
+pub const REFERENCE: &str = include_str!("../../../gateway.toml");
+
+/// Everything that can be set. What each means stands in gateway.toml.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Settings {
+    pub bind: SocketAddr,
+    pub base_path: String,
+    pub insecure: bool,
+    pub dashboard: Switch,
+    pub admin: Admin,
+    pub history: History,
+    pub stream: Stream,
+    pub publish: Publish,
+    pub limits: Limits,
+    pub shutdown: Shutdown,
+    pub cors: Cors,
+    pub logging: Logging,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Admin {
+    pub bind: SocketAddr,
+}
+
+/// `[history]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct History {
+    pub messages: usize,
+    pub bytes: ByteSize,
+    #[serde(with = "humantime_serde")]
+    pub age: Duration,
+    pub memory: ByteSize,
+    pub tombstones: usize,
+}
+
+/// `[stream]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Stream {
+    #[serde(with = "humantime_serde")]
+    pub heartbeat: Duration,
+    #[serde(with = "humantime_serde")]
+    pub retry: Duration,
+    #[serde(with = "humantime_serde")]
+    pub online_interval: Duration,
+    pub slow_reader: SlowReader,
+    #[serde(with = "humantime_serde")]
+    pub stall_timeout: Duration,
+}
+
+/// `[publish]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Publish {
+    #[serde(with = "humantime_serde")]
+    pub idempotency_window: Duration,
+    pub idempotency_entries: usize,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Limits {
+    pub connections: usize,
+    pub channels: usize,
+    pub channels_per_connection: usize,
+    pub message_bytes: ByteSize,
+    pub head_bytes: ByteSize,
+    #[serde(with = "humantime_serde")]
+    pub head_timeout: Duration,
+    #[serde(with = "humantime_serde")]
+    pub body_timeout: Duration,
+}
+
+/// `[shutdown]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Shutdown {
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+}
+
+/// `[cors]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Cors {
+    pub origins: Vec<String>,
+}
+
+/// `[logging]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Logging {
+    pub level: String,
+    pub format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// On, off, or as the address suggests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Switch {
+    Auto,
+    On,
+    Off,
+}
+
+impl Settings {
+    /// The reference, overridden by `file` if there is one, overridden by the environment.
+    ///
+    /// # Errors
+    /// When the file cannot be read, a key is unknown, or a value does not fit; the error names it.
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let mut layers = Config::builder().add_source(File::from_str(REFERENCE, FileFormat::Toml));
+        if let Some(path) = file {
+            layers = layers.add_source(File::from(path).format(FileFormat::Toml));
+        }
+        let environment = Environment::with_prefix("TRICAST")
+            .prefix_separator("__")
+            .separator("__")
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("cors.origins");
+        let settings: Self =
+            layers.add_source(environment).build().and_then(Config::try_deserialize).with_context(
+                || match file {
+                    Some(path) => format!("settings from {} and the environment", path.display()),
+                    None => "settings from the environment".to_owned(),
+                },
+            )?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let path = &self.base_path;
+        anyhow::ensure!(
+            path.is_empty() || path.starts_with('/') && !path.ends_with('/'),
+            "base_path: begin it with / and end it without, as in \"/realtime\"; it is {path:?}"
+        );
+        anyhow::ensure!(
+            self.limits.head_bytes >= ByteSize::kib(8),
+            "limits.head_bytes: at least 8KiB; it is {}",
+            self.limits.head_bytes
+        );
+        anyhow::ensure!(
+            self.history.bytes >= self.limits.message_bytes,
+            "history.bytes: at least limits.message_bytes, or a large message would be lost at once"
+        );
+        anyhow::ensure!(
+            self.history.memory.as_u64() >= 4 * self.limits.message_bytes.as_u64(),
+            "history.memory: at least four times limits.message_bytes, for a message and its encodings"
+        );
+        let periods = [
+            ("stream.heartbeat", self.stream.heartbeat),
+            ("stream.stall_timeout", self.stream.stall_timeout),
+            ("limits.head_timeout", self.limits.head_timeout),
+            ("limits.body_timeout", self.limits.body_timeout),
+        ];
+        for (name, period) in periods {
+            anyhow::ensure!(!period.is_zero(), "{name}: more than 0");
+        }
+        for origin in &self.cors.origins {
+            anyhow::ensure!(
+                origin == "*" || origin.parse::<axum::http::HeaderValue>().is_ok(),
+                "cors.origins: {origin:?} is no origin, such as \"https://app.example\""
+            );
+        }
+        anyhow::ensure!(
+            self.insecure || self.bind.ip().is_loopback(),
+            "bind = \"{}\" is not a loopback address, and anyone who reaches it could publish and listen. \
+             Bind to 127.0.0.1 behind a proxy that checks who comes, or set insecure = true if you mean it",
+            self.bind
+        );
+        Ok(())
+    }
+
+    /// Whether the page at / is served.
+    pub fn serves_dashboard(&self) -> bool {
+        match self.dashboard {
+            Switch::On => true,
+            Switch::Off => false,
+            Switch::Auto => self.bind.ip().is_loopback(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(text: &str) -> Result<Settings, String> {
+        let read = || -> anyhow::Result<Settings> {
+            let settings: Settings = Config::builder()
+                .add_source(File::from_str(REFERENCE, FileFormat::Toml))
+                .add_source(File::from_str(text, FileFormat::Toml))
+                .build()?
+                .try_deserialize()?;
+            settings.check()?;
+            Ok(settings)
+        };
+        read().map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn the_reference_is_good_and_names_every_key() {
+        let settings = with("").expect("the built-in gateway.toml is good");
+        let value = serde_json::to_value(&settings).expect("serializes");
+        let sections = value.as_object().expect("a table");
+        for (section, value) in sections {
+            for key in value.as_object().into_iter().flat_map(|keys| keys.keys()) {
+                let text = REFERENCE.split(&format!("[{section}]")).nth(1).expect(section);
+                let text = text.split("\n[").next().unwrap_or_default();
+                assert!(text.contains(&format!("\n{key} = ")), "{section}.{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_or_a_bad_value_is_named() {
+        let cases = [
+            ("[stream]\nheartbit = \"1s\"", "heartbit"),
+            ("[stream]\nheartbeat = \"soon\"", "heartbeat"),
+            ("[stream]\nheartbeat = \"0s\"", "stream.heartbeat"),
+            ("[stream]\nslow_reader = \"shrug\"", "shrug"),
+            ("[typo]\na = 1", "typo"),
+            ("bind = \"nowhere\"", "bind"),
+            ("bind = \"0.0.0.0:1\"", "insecure = true"),
+            ("base_path = \"x/\"", "base_path"),
+            ("[history]\nbytes = 5", "history.bytes"),
+            ("[limits]\nhead_bytes = \"1KiB\"", "head_bytes"),
+        ];
+        for (text, word) in cases {
+            let error = with(text).expect_err(text);
+            assert!(error.contains(word), "{text}: {error}");
+        }
+        assert!(with("bind = \"0.0.0.0:1\"\ninsecure = true").is_ok());
+    }
+}

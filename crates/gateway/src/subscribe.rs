@@ -1,0 +1,307 @@
+//! The listening paths: checks who asks for what, joins the log, and hands the stream to its wire.
+
+use axum::{
+    body::Body,
+    extract::{Path, Request, State, rejection::PathRejection},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tricast_core::{
+    ChannelName, ClientId, CloseReason, Control, Format, Goodbye, Identity, Join, Kind, Publisher,
+    Session, UserId, Wire, jittered_retry,
+};
+
+use crate::{
+    app::{App, Shared},
+    body::{self, Media},
+    delivery::StreamBody,
+    problem::Problem,
+    publish::{MESSAGE_NAMES, Metadata, path_text},
+    query::Query,
+    resume,
+};
+
+/// The names that every listening request takes.
+const NAMES: [&str; 8] =
+    ["client", "user", "since", "last_event_id", "lastEventId", "format", "online", "token"];
+
+type ChannelsPath = Result<Path<String>, PathRejection>;
+
+pub(crate) async fn sse(state: State<Shared>, path: ChannelsPath, request: Request) -> Response {
+    listen(state, Wire::Sse, path, request).await
+}
+
+pub(crate) async fn chunked(
+    state: State<Shared>,
+    path: ChannelsPath,
+    request: Request,
+) -> Response {
+    listen(state, Wire::Chunked, path, request).await
+}
+
+pub(crate) async fn ws(state: State<Shared>, path: ChannelsPath, request: Request) -> Response {
+    listen(state, Wire::Ws, path, request).await
+}
+
+/// One URL for all wires: what the request says about itself picks one.
+pub(crate) async fn stream(state: State<Shared>, path: ChannelsPath, request: Request) -> Response {
+    let wire = negotiate(request.headers());
+    let mut response = listen(state, wire, path, request).await;
+    let vary = HeaderValue::from_static("accept, upgrade");
+    response.headers_mut().append(header::VARY, vary);
+    response
+}
+
+/// A look at a stream's head; attaches nothing.
+pub(crate) async fn head_of_sse() -> Response {
+    (stream_head(&tricast_sse::JSON), ()).into_response()
+}
+
+/// A look at a stream's head; attaches nothing.
+pub(crate) async fn head_of_chunked() -> Response {
+    (stream_head(&tricast_chunked::JSON), ()).into_response()
+}
+
+fn negotiate(headers: &HeaderMap) -> Wire {
+    let mentions = |name, word: &str| {
+        let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+        values.into_iter().any(|value| value.to_ascii_lowercase().contains(word))
+    };
+    if mentions(header::UPGRADE, "websocket") {
+        Wire::Ws
+    } else if mentions(header::ACCEPT, "text/event-stream") {
+        Wire::Sse
+    } else {
+        Wire::Chunked
+    }
+}
+
+async fn listen(
+    State(app): State<Shared>,
+    wire: Wire,
+    path: ChannelsPath,
+    request: Request,
+) -> Response {
+    match try_listen(&app, wire, path, request).await {
+        Ok(response) => response,
+        Err(problem) if wire == Wire::Sse && problem.will_pass() => come_back(&app, &problem),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// A browser's EventSource gives up for good on any answer but 200, so a refusal that will pass is
+/// told in the stream.
+fn come_back(app: &App, problem: &Problem) -> Response {
+    let reason = match problem.kind() {
+        Kind::Draining => CloseReason::Draining,
+        _ => CloseReason::Overloaded,
+    };
+    let goodbye = Control::Goodbye(Goodbye::new(reason, jittered_retry(app.pace.retry)));
+    let body = Body::from(tricast_sse::JSON.control(&goodbye).unwrap_or_default());
+    let mut response = (stream_head(&tricast_sse::JSON), body).into_response();
+    response.extensions_mut().insert(problem.kind());
+    response
+}
+
+async fn try_listen(
+    app: &Shared,
+    wire: Wire,
+    path: ChannelsPath,
+    mut request: Request,
+) -> Result<Response, Problem> {
+    let accept = match wire {
+        Wire::Ws => Some(
+            tricast_ws::accept(request.method(), request.version(), request.headers())
+                .map_err(|error| Problem::new(Kind::UpgradeRequired, error.to_string()))?,
+        ),
+        Wire::Sse | Wire::Chunked => None,
+    };
+    let posts = request.method() == Method::POST;
+    let names = if posts { [&NAMES[..], &MESSAGE_NAMES].concat() } else { NAMES.to_vec() };
+    let query = Query::parse(request.uri().query(), &names)?;
+    query.refuse_token()?;
+    let raw = query.raw()?;
+    let channels = channels_of(app, &path_text(path)?)?;
+    let identity = identity_of(&query)?;
+    refuse_others_channels(&channels, &identity)?;
+    let one_channel = posts || raw && wire == Wire::Ws;
+    if one_channel && channels.len() > 1 {
+        let detail =
+            "a request that also publishes takes one channel, or it would not be clear to which";
+        return Err(Problem::new(Kind::BadChannel, detail));
+    }
+    let start = resume::start_of(request.headers(), &query)?;
+    let asks = Asks { wire, raw, online: query.flag("online")? };
+    let question = if posts { question(app, &query, &identity, &mut request).await? } else { None };
+    let resumes = matches!(start, tricast_core::Start::After(_));
+
+    let join = Join { channels, identity, wire, start, online: asks.online };
+    let channels = join.channels.clone();
+    let joined = app.hub.join(join).await?;
+    let session = Session::new(joined, asks.format(), app.pace.clone(), asks.online);
+    if let Some((metadata, data)) = question.filter(|_| !resumes) {
+        let draft = metadata.draft(channels[0].clone(), data);
+        app.hub.publish(draft, metadata.require_online).await?;
+    }
+    if wire == Wire::Sse && session.has_ended() {
+        // WHATWG HTML §9.2.3: 204 tells an EventSource to stop reconnecting.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    Ok(match accept {
+        Some(accept) => upgrade(app, accept, channels, raw, session, &mut request),
+        None => respond(session),
+    })
+}
+
+/// How the stream is to be spelled.
+struct Asks {
+    wire: Wire,
+    raw: bool,
+    online: bool,
+}
+
+impl Asks {
+    fn format(&self) -> &'static dyn Format {
+        match (self.wire, self.raw) {
+            (Wire::Sse, false) => &tricast_sse::JSON,
+            (Wire::Sse, true) => &tricast_sse::RAW,
+            (Wire::Chunked, false) => &tricast_chunked::JSON,
+            (Wire::Chunked, true) => &tricast_chunked::RAW,
+            (Wire::Ws, false) => &tricast_ws::JSON,
+            (Wire::Ws, true) => &tricast_ws::RAW,
+        }
+    }
+}
+
+fn channels_of(app: &App, path: &str) -> Result<Vec<ChannelName>, Problem> {
+    let mut channels: Vec<ChannelName> = Vec::new();
+    for name in path.split(',') {
+        let channel = name.parse()?;
+        if channels.contains(&channel) {
+            let detail = format!("channel {name:?} is named twice; name it once");
+            return Err(Problem::new(Kind::BadChannel, detail));
+        }
+        channels.push(channel);
+    }
+    let most = app.settings.limits.channels_per_connection;
+    if channels.len() > most {
+        let detail = format!("one connection takes at most {most} channels; open several");
+        return Err(Problem::new(Kind::BadChannel, detail));
+    }
+    Ok(channels)
+}
+
+fn identity_of(query: &Query) -> Result<Identity, Problem> {
+    let client = query.read("client", str::parse::<ClientId>)?;
+    let user = query.read("user", str::parse::<UserId>)?;
+    let issued = client.is_none();
+    Ok(Identity { client: client.unwrap_or_else(ClientId::issue), user, issued })
+}
+
+pub(crate) fn refuse_others_channels(
+    channels: &[ChannelName],
+    identity: &Identity,
+) -> Result<(), Problem> {
+    let own = identity.user.as_ref().map(UserId::as_str);
+    match channels.iter().find(|channel| channel.user().is_some() && channel.user() != own) {
+        None => Ok(()),
+        Some(other) => {
+            let detail = format!("{other} belongs to that user; say who you are with user=");
+            Err(Problem::new(Kind::Forbidden, detail))
+        }
+    }
+}
+
+/// What a POST says before it listens.
+async fn question(
+    app: &App,
+    query: &Query,
+    identity: &Identity,
+    request: &mut Request,
+) -> Result<Option<(Metadata, tricast_core::Data)>, Problem> {
+    let media = Media::of(request.headers());
+    if media == Media::Ndjson {
+        let detail = "a POST here takes one message; JSON lines go to /publish/{channel}";
+        return Err(Problem::new(Kind::BadMediaType, detail));
+    }
+    // An issued client id counts too: the message is for everybody but this very stream.
+    let metadata = Metadata::of(query, Publisher::from(identity.clone()))?;
+    let body = std::mem::take(request.body_mut());
+    let body = body::read(body, app.message_bytes(), app.settings.limits.body_timeout).await?;
+    Ok(Some((metadata, media.data(body)?)))
+}
+
+/// The fields that every stream's head has. Proxies buffer, compress and cache unless told not to.
+fn stream_head(format: &dyn Format) -> HeaderMap {
+    let variant = format.variant();
+    let content_type = match (variant.wire, variant.raw) {
+        (Wire::Sse, _) => tricast_sse::CONTENT_TYPE,
+        (_, false) => tricast_chunked::CONTENT_TYPE,
+        (_, true) => tricast_chunked::RAW_CONTENT_TYPE,
+    };
+    let fields = [
+        (header::CONTENT_TYPE.as_str(), content_type),
+        ("cache-control", "no-cache, no-transform"),
+        ("x-accel-buffering", "no"),
+        ("content-encoding", "identity"),
+    ];
+    let field = |(name, value)| {
+        (axum::http::HeaderName::from_static(name), HeaderValue::from_static(value))
+    };
+    fields.into_iter().map(field).collect()
+}
+
+/// The cursor and the client id, for those who have no hello to read them from.
+fn name_stream(headers: &mut HeaderMap, session: &Session) {
+    let fields = [
+        ("tricast-id", session.position().to_string()),
+        ("tricast-client", session.identity().client.to_string()),
+    ];
+    for (name, value) in fields {
+        // Ids are ASCII by their grammar.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+fn respond(session: Session) -> Response {
+    let mut headers = stream_head(session.format());
+    name_stream(&mut headers, &session);
+    (headers, Body::new(StreamBody::new(session))).into_response()
+}
+
+fn upgrade(
+    app: &Shared,
+    accept: HeaderValue,
+    channels: Vec<ChannelName>,
+    raw: bool,
+    session: Session,
+    request: &mut Request,
+) -> Response {
+    let Some(on_upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
+        let detail = "this connection cannot be upgraded; connect with HTTP/1.1";
+        return Problem::new(Kind::UpgradeRequired, detail).into_response();
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    name_stream(&mut headers, &session);
+    let speaker = tricast_ws::Speaker {
+        hub: app.hub.clone(),
+        channels,
+        publisher: session.identity().clone().into(),
+        raw,
+        message_bytes: app.message_bytes(),
+    };
+    app.tasks.spawn(async move {
+        match on_upgrade.await {
+            Ok(upgraded) => tricast_ws::serve(TokioIo::new(upgraded), session, speaker).await,
+            Err(error) => tracing::debug!(%error, "a WebSocket went before its handshake was done"),
+        }
+    });
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+}
