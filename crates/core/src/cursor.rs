@@ -34,11 +34,20 @@ impl Tap {
     }
 }
 
-/// How much one read may take, so that the log is never locked for long.
+/// How much one read may take, so that the log is never locked for long: a message of any size,
+/// then as many more as fit.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Portion {
-    pub(crate) messages: usize,
-    pub(crate) bytes: usize,
+pub struct Portion {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes of data.
+    pub bytes: usize,
+}
+
+impl Default for Portion {
+    fn default() -> Self {
+        Self { messages: 256, bytes: 64 * 1024 }
+    }
 }
 
 #[derive(Debug)]
@@ -49,7 +58,8 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    /// Reads up to `portion` into `items`. What is hidden from `reader` moves the cursor all the same.
+    /// Reads up to `portion` into `items`; whether that was everything. What is hidden from `reader`
+    /// moves the cursor all the same.
     pub(crate) fn read(
         &mut self,
         table: &Table,
@@ -57,14 +67,15 @@ impl Cursor {
         reader: Option<&Identity>,
         portion: Portion,
         items: &mut Vec<Item>,
-    ) {
+    ) -> bool {
         for tap in &mut self.taps {
             tap.next = table.slots[tap.slot].ring.index_after(tap.position);
         }
-        let (mut visited, mut bytes) = (0, 0);
+        let (mut visited, mut bytes, mut complete) = (0, 0, false);
         while visited < portion.messages && bytes < portion.bytes && !self.has_ended() {
             let Some((seq, index)) = self.nearest(table) else {
                 self.position = self.position.max(table.watermark);
+                complete = true;
                 break;
             };
             let tap = &mut self.taps[index];
@@ -107,6 +118,7 @@ impl Cursor {
                 tap.position = tap.position.max(self.position);
             }
         }
+        complete || self.has_ended()
     }
 
     /// Whether every channel that was asked for has ended for this reader.

@@ -39,6 +39,7 @@ mod wire;
 pub use clock::unix_millis;
 pub use close::{CloseReason, Reconnect};
 pub use control::{Ack, CommandError, Control, Gap, Goodbye, Hello, NotRecovered, OnlineChange};
+pub use cursor::Portion;
 pub use data::{BadData, Data};
 pub use engine::{Engine, EngineError, Older, Pending, Receipt};
 pub use envelope::{text_of, write_document};

@@ -189,12 +189,10 @@ impl Log {
         let mut cursor = Cursor { position: begin.cursor, taps: Box::new([tap]) };
         let mut items = Vec::new();
         let portion = Portion { messages: limit, bytes: usize::MAX };
-        while items.len() < limit {
-            let before = (cursor.position, items.len());
-            cursor.read(&table, self.epoch, None, portion, &mut items);
-            // The end of a channel stops live readers; history goes on behind it.
+        // The end of a channel stops live readers; history goes on behind it.
+        while !cursor.read(&table, self.epoch, None, portion, &mut items) || cursor.has_ended() {
             cursor.taps[0].ended = false;
-            if before == (cursor.position, items.len()) {
+            if items.len() >= limit {
                 break;
             }
         }

@@ -27,6 +27,8 @@ pub struct Pace {
     pub online: Duration,
     /// What happens to a reader that falls behind the log.
     pub slow_reader: SlowReader,
+    /// How much of a backlog is taken at once.
+    pub portion: Portion,
 }
 
 /// What happens to a reader that falls behind the log.
@@ -38,10 +40,6 @@ pub enum SlowReader {
     /// It is disconnected.
     Disconnect,
 }
-
-/// What one call of [`Session::collect`] takes at the most: a message of any size, then as many
-/// more as fit.
-const PORTION: Portion = Portion { messages: 256, bytes: 64 * 1024 };
 
 /// What to do after [`Session::collect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +220,8 @@ impl Session {
     /// Reads the log from the cursor on.
     fn read(&mut self, out: &mut Vec<Bytes>) -> Result<(), CloseReason> {
         let mut items = std::mem::take(&mut self.items);
-        self.subscription.read(PORTION, &mut items);
+        // A portion may be all hidden from this reader; nobody would wake it for what is behind.
+        while !self.subscription.read(self.pace.portion, &mut items) && items.is_empty() {}
         let mut delivered = 0;
         let mut oldest_live = None;
         let mut result = Ok(());

@@ -129,10 +129,11 @@ impl Subscription {
         self.bell.closing()
     }
 
-    pub(crate) fn read(&mut self, portion: Portion, items: &mut Vec<Item>) {
+    /// Reads up to `portion` into `items`; whether that was everything.
+    pub(crate) fn read(&mut self, portion: Portion, items: &mut Vec<Item>) -> bool {
         let log = self.hub.log();
         let table = log.table.lock();
-        self.cursor.read(&table, log.epoch(), Some(&self.identity), portion, items);
+        self.cursor.read(&table, log.epoch(), Some(&self.identity), portion, items)
     }
 
     /// The online counts of the channels that were asked for, with versions that grow with each change.

@@ -1,1 +1,123 @@
-//! x
+//! Publish, join, read and wake under every schedule that shuttle tries: nothing is lost at the
+//! seam between catch-up and live, and no reader sleeps through a message.
+
+mod probe;
+
+use std::{sync::Arc, task::Poll};
+
+use probe::{Frame, Reader};
+use shuttle::{future::block_on, thread};
+use tricast_core::{CloseReason, Hub, Seq, Start};
+
+const MESSAGES: Seq = 4;
+
+/// Reads until `last` has arrived, sleeping whenever there is nothing; fails by deadlock when
+/// a wake is lost.
+fn read_until(reader: &mut Reader, last: Seq) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    block_on(std::future::poll_fn(|cx| {
+        reader.session.register(cx.waker());
+        loop {
+            let more = reader.collect();
+            if more.is_empty() {
+                return Poll::Pending;
+            }
+            frames.extend(more);
+            let done = matches!(frames.last(), Some(Frame::Message { seq, .. }) if *seq == last);
+            if done || reader.ended.is_some() {
+                return Poll::Ready(());
+            }
+        }
+    }));
+    frames
+}
+
+fn publisher(hub: &Arc<Hub>, count: Seq) -> thread::JoinHandle<()> {
+    let hub = hub.clone();
+    thread::spawn(move || {
+        for _ in 0..count {
+            probe::publish(&hub, probe::draft("a", None, false, false));
+        }
+    })
+}
+
+fn check(test: impl Fn() + Send + Sync + 'static) {
+    let test = Arc::new(test);
+    let again = test.clone();
+    shuttle::check_random(move || test(), 3000);
+    shuttle::check_pct(move || again(), 3000, 3);
+}
+
+#[test]
+fn who_joins_while_somebody_publishes_misses_nothing_after_its_hello() {
+    check(|| {
+        let hub = probe::memory_hub(probe::limits());
+        let publishing = publisher(&hub, MESSAGES - 1);
+        let joining = {
+            let hub = hub.clone();
+            thread::spawn(move || {
+                let mut reader = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
+                read_until(&mut reader, MESSAGES)
+            })
+        };
+        publishing.join().expect("publishes");
+        // The last one comes when the reader may be anywhere, even not there yet.
+        while hub.online(&probe::channel("a")).total.connections == 0 {
+            thread::yield_now();
+        }
+        publisher(&hub, 1).join().expect("publishes");
+        let frames = joining.join().expect("reads");
+        let Some(Frame::Hello { id, .. }) = frames.first() else { panic!("hello is first") };
+        let expected: Vec<Seq> = (id + 1..=MESSAGES).collect();
+        let seqs = frames.iter().filter_map(|frame| match frame {
+            Frame::Message { seq, .. } => Some(*seq),
+            _ => None,
+        });
+        assert_eq!(seqs.collect::<Vec<_>>(), expected);
+    });
+}
+
+#[test]
+fn two_publishers_and_a_sleeping_reader_keep_one_order() {
+    check(|| {
+        let hub = probe::memory_hub(probe::limits());
+        let mut reader = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
+        let publishing = [publisher(&hub, 2), publisher(&hub, 2)];
+        let frames = read_until(&mut reader, 4);
+        publishing.into_iter().for_each(|one| one.join().expect("publishes"));
+        assert_eq!(frames.len(), 5, "hello and four messages: {frames:?}");
+    });
+}
+
+#[test]
+fn a_goodbye_reaches_a_reader_wherever_it_is() {
+    check(|| {
+        let hub = probe::memory_hub(probe::limits());
+        let mut reader = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
+        let draining = {
+            let hub = hub.clone();
+            thread::spawn(move || {
+                hub.drain().into_iter().for_each(|one| one.say(CloseReason::Draining, 1));
+            })
+        };
+        read_until(&mut reader, Seq::MAX);
+        assert_eq!(reader.ended, Some(CloseReason::Draining));
+        draining.join().expect("drains");
+    });
+}
+
+#[test]
+fn leaving_while_somebody_publishes_leaves_no_trace() {
+    check(|| {
+        let hub = probe::memory_hub(probe::limits());
+        let publishing = publisher(&hub, 2);
+        let leaving = {
+            let hub = hub.clone();
+            thread::spawn(move || drop(Reader::join(&hub, &["a"], 0, Start::Latest)))
+        };
+        publishing.join().expect("publishes");
+        leaving.join().expect("leaves");
+        assert_eq!(hub.connections(), 0);
+        assert_eq!(hub.online(&probe::channel("a")).total.connections, 0);
+    });
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use metrics::{Counter, counter};
 use tokio_util::task::TaskTracker;
-use tricast_core::{Hub, Kind, Meters, Pace};
+use tricast_core::{Hub, Kind, Meters, Pace, Portion};
 
 use crate::settings::Settings;
 
@@ -28,6 +28,7 @@ impl App {
             retry: settings.stream.retry,
             online: settings.stream.online_interval,
             slow_reader: settings.stream.slow_reader,
+            portion: Portion::default(),
         })
     }
 

@@ -1,0 +1,381 @@
+//! The log against a simple model: whatever publishes, joins, leaves, resumes, evicts and forgets,
+//! each reader gets exactly its messages in order, or a truthful gap.
+
+mod probe;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use probe::{Frame, Reader};
+use proptest::prelude::*;
+use tricast_core::{Bounds, Data, Draft, Hub, JoinError, Limits, Portion, Seq, Start, unix_millis};
+
+const CHANNELS: [&str; 5] = ["a", "b", "c.d", "e", "f"];
+const READERS: usize = 4;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Publish {
+        channel: usize,
+        by: Option<usize>,
+        skip_self: bool,
+        end: bool,
+    },
+    Join {
+        reader: usize,
+        channels: Vec<usize>,
+        start: Begin,
+    },
+    /// The reader's connection breaks; it had taken only so many of the frames under way.
+    Leave {
+        reader: usize,
+        taken: usize,
+    },
+    Read {
+        reader: usize,
+    },
+    /// Everything held grows too old; idle channels are forgotten.
+    Forget,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Begin {
+    /// With the same channels: nothing of what came before may be lost in silence either.
+    Resume,
+    /// With other channels.
+    ResumeOthers,
+    Latest,
+    Earliest,
+    Newest(usize),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let channel = 0..CHANNELS.len();
+    let begin = prop_oneof![
+        6 => Just(Begin::Resume),
+        2 => Just(Begin::ResumeOthers),
+        1 => Just(Begin::Latest),
+        1 => Just(Begin::Earliest),
+        1 => (0..4usize).prop_map(Begin::Newest),
+    ];
+    let channels = prop::sample::subsequence((0..CHANNELS.len()).collect::<Vec<_>>(), 1..4);
+    prop_oneof![
+        10 => (channel, prop::option::of(0..READERS), any::<bool>(), prop::bool::weighted(0.05))
+            .prop_map(|(channel, by, skip, end)| Op::Publish {
+                channel,
+                by,
+                skip_self: skip && by.is_some(),
+                end,
+            }),
+        4 => (0..READERS, channels, begin)
+            .prop_map(|(reader, channels, start)| Op::Join { reader, channels, start }),
+        2 => (0..READERS, 0..6usize).prop_map(|(reader, taken)| Op::Leave { reader, taken }),
+        4 => (0..READERS).prop_map(|reader| Op::Read { reader }),
+        1 => Just(Op::Forget),
+    ]
+}
+
+#[derive(Clone, Debug)]
+struct Published {
+    seq: Seq,
+    channel: &'static str,
+    hidden_from: Option<usize>,
+}
+
+/// What one client knows, over all its connections.
+#[derive(Debug, Default)]
+struct Client {
+    reader: Option<Reader>,
+    channels: Vec<&'static str>,
+    /// The id of the last frame that had one; where it resumes.
+    last_id: Option<Seq>,
+    received: BTreeSet<Seq>,
+    gaps: BTreeMap<String, Seq>,
+    /// From here on each message must arrive or be told.
+    from: Seq,
+    /// Where the present connection began.
+    began: Seq,
+    /// The highest id on the present connection.
+    newest: Seq,
+}
+
+struct Model {
+    hub: Arc<Hub>,
+    all: Vec<Published>,
+    clients: Vec<Client>,
+    portion: Portion,
+}
+
+impl Model {
+    fn new(limits: Limits, portion: Portion) -> Self {
+        let clients = (0..READERS).map(|_| Client::default()).collect();
+        Self { hub: probe::memory_hub(limits), all: Vec::new(), clients, portion }
+    }
+
+    fn listening(&self, channel: &str) -> usize {
+        let there = self.clients.iter().filter(|client| client.reader.is_some());
+        there.filter(|client| client.channels.contains(&channel)).count()
+    }
+
+    fn run(&mut self, op: Op) {
+        match op {
+            Op::Publish { channel, by, skip_self, end } => {
+                let channel = CHANNELS[channel];
+                let draft = probe::draft(channel, by, skip_self, end);
+                let receipt = probe::publish(&self.hub, draft);
+                assert_eq!(receipt.subscribers as usize, self.listening(channel), "who listens");
+                let hidden_from = by.filter(|_| skip_self);
+                self.all.push(Published { seq: receipt.id.seq, channel, hidden_from });
+            }
+            Op::Join { reader, channels, start } => self.join(reader, &channels, start),
+            Op::Leave { reader, taken } => self.clients[reader].leave(&self.all, reader, taken),
+            Op::Read { reader } => self.read(reader),
+            Op::Forget => self.hub.log().sweep(unix_millis() + 100_000_000),
+        }
+        for channel in CHANNELS {
+            let online = self.hub.online(&probe::channel(channel)).total;
+            assert_eq!(online.users as usize, self.listening(channel), "online of {channel}");
+        }
+    }
+
+    fn join(&mut self, who: usize, channels: &[usize], begin: Begin) {
+        let client = &mut self.clients[who];
+        client.leave(&self.all, who, usize::MAX);
+        let head = self.hub.log().head().seq;
+        let (start, from) = match (begin, client.last_id) {
+            (Begin::Resume, Some(seq)) => (Start::After(probe::id(seq)), client.from),
+            (Begin::ResumeOthers, Some(seq)) => (Start::After(probe::id(seq)), seq),
+            (Begin::Resume | Begin::ResumeOthers, None) | (Begin::Latest, _) => {
+                (Start::Latest, head)
+            }
+            (Begin::Earliest, _) => (Start::Earliest, head),
+            (Begin::Newest(n), _) => (Start::Newest(n), head),
+        };
+        let goes_on = matches!((begin, client.last_id), (Begin::Resume, Some(_)));
+        if !goes_on {
+            client.channels = channels.iter().map(|index| CHANNELS[*index]).collect();
+            client.received.clear();
+            client.gaps.clear();
+        }
+        client.from = from;
+        client.began = client.last_id.filter(|_| matches!(start, Start::After(_))).unwrap_or(head);
+        let (hub, portion) = (&self.hub, self.portion);
+        let reader = Reader::join_in_portions(hub, &client.channels, who, start, portion);
+        client.reader = Some(reader.expect("joins"));
+    }
+
+    fn read(&mut self, who: usize) {
+        let client = &mut self.clients[who];
+        let Some(mut reader) = client.reader.take() else { return };
+        for frame in reader.drain() {
+            client.take(&self.all, who, frame);
+        }
+        if reader.ended.is_none() {
+            client.is_complete(&self.all, who);
+            // At rest the cursor is at the head: whatever was hidden is behind it.
+            assert_eq!(reader.session.position(), self.hub.log().head());
+            client.reader = Some(reader);
+        }
+    }
+}
+
+impl Client {
+    fn leave(&mut self, all: &[Published], who: usize, taken: usize) {
+        let Some(mut reader) = self.reader.take() else { return };
+        for frame in reader.collect().into_iter().take(taken) {
+            self.take(all, who, frame);
+        }
+    }
+
+    /// Checks one frame.
+    fn take(&mut self, all: &[Published], who: usize, frame: Frame) {
+        match frame {
+            Frame::Hello { id, .. } => {
+                self.newest = id;
+                self.last_id = Some(id);
+            }
+            Frame::Message { seq, channel } => {
+                assert!(seq > self.newest, "{seq} after {}", self.newest);
+                let published = &all[seq as usize - 1];
+                assert_eq!(published.channel, channel);
+                assert!(self.channels.contains(&published.channel), "asked for {channel}");
+                assert_ne!(published.hidden_from, Some(who), "skip-self");
+                let lost = self.gaps.get(&channel).copied().unwrap_or(0);
+                assert!(seq > lost, "{seq} was told lost up to {lost}");
+                assert!(self.received.insert(seq), "{seq} came twice");
+                self.newest = seq;
+                self.last_id = Some(seq);
+            }
+            Frame::Gap { id, channel, first: Some(first), last: Some(last), certain } => {
+                assert!(id >= self.newest && id <= last, "a gap stands in the order");
+                let of_channel = |seq: &Seq| all[*seq as usize - 1].channel == channel;
+                let inside = self.received.range(first..=last).copied().filter(of_channel);
+                assert_eq!(inside.count(), 0, "what was received is not lost");
+                if certain {
+                    assert!(of_channel(&last), "{last} was there");
+                }
+                let told = self.gaps.get(&channel).copied().unwrap_or(0);
+                let since = (self.began.max(told) + 1..=last).filter(of_channel);
+                let mut lost = since.filter(|seq| !self.received.contains(seq));
+                let hidden = |seq: &Seq| all[*seq as usize - 1].hidden_from == Some(who);
+                assert!(lost.all(|seq| seq >= first || hidden(&seq)), "the gap is told whole");
+                self.newest = id;
+                self.last_id = Some(id);
+                self.gaps.insert(channel, last);
+            }
+            Frame::Gap { .. } => panic!("the epoch never changes here"),
+            Frame::Goodbye => {}
+            Frame::Other => panic!("nothing else was asked for"),
+        }
+    }
+
+    /// Every message since the beginning has arrived, was hidden, or was told lost.
+    fn is_complete(&self, all: &[Published], who: usize) {
+        for message in all.iter().filter(|m| m.seq > self.from) {
+            let mine = self.channels.contains(&message.channel);
+            let told = self.gaps.get(message.channel).is_some_and(|last| message.seq <= *last);
+            let hidden = message.hidden_from == Some(who);
+            let fine = !mine || hidden || told || self.received.contains(&message.seq);
+            assert!(fine, "{message:?} was lost in silence");
+        }
+    }
+}
+
+fn tight(messages: usize, memory_bytes: usize, tombstones: usize) -> Limits {
+    let history = Bounds { messages, bytes: 1 << 20, age: Duration::from_secs(3600) };
+    Limits { history, memory_bytes, channels: 100, tombstones }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn each_reader_gets_its_messages_in_order_or_a_truthful_gap(
+        ops in prop::collection::vec(op(), 1..120),
+        messages in 1..8usize,
+        memory in prop_oneof![Just(1 << 20), 500..4000usize],
+        tombstones in 0..4usize,
+        at_once in 1..6usize,
+    ) {
+        let portion = Portion { messages: at_once, ..Portion::default() };
+        let mut model = Model::new(tight(messages, memory, tombstones), portion);
+        for op in ops {
+            model.run(op);
+        }
+        (0..READERS).for_each(|reader| model.read(reader));
+        model.clients.clear();
+        prop_assert_eq!(model.hub.connections(), 0);
+        model.hub.log().sweep(unix_millis() + 100_000_000);
+        let fill = model.hub.log().fill();
+        prop_assert_eq!((fill.channels, fill.messages, fill.bytes), (0, 0, 0), "nothing leaks");
+    }
+}
+
+#[test]
+fn the_newest_n_of_each_channel_come_merged() {
+    let hub = probe::memory_hub(probe::limits());
+    for name in ["a", "b", "a", "b", "b", "a"] {
+        probe::publish(&hub, probe::draft(name, None, false, false));
+    }
+    let mut reader = Reader::join(&hub, &["a", "b"], 0, Start::Newest(2)).expect("joins");
+    let seqs = seqs_of(&reader.drain());
+    assert_eq!(seqs, [3, 4, 5, 6]);
+}
+
+#[test]
+fn a_resume_point_ahead_of_the_log_is_refused_and_leaves_no_trace() {
+    let hub = probe::memory_hub(probe::limits());
+    let refused = Reader::join(&hub, &["a"], 0, Start::After(probe::id(1)));
+    assert!(matches!(refused, Err(JoinError::AheadOfLog(_))));
+    assert_eq!((hub.connections(), hub.log().fill().channels), (0, 0));
+}
+
+#[test]
+fn another_epoch_is_told_and_everything_held_follows() {
+    let hub = probe::memory_hub(probe::limits());
+    probe::publish(&hub, probe::draft("a", None, false, false));
+    let foreign = "other-700".parse().expect("fits");
+    let mut reader = Reader::join(&hub, &["a", "b"], 0, Start::After(foreign)).expect("joins");
+    let frames = reader.drain();
+    let unknown = |name: &str| Frame::Gap {
+        id: 0,
+        channel: name.to_owned(),
+        first: None,
+        last: None,
+        certain: false,
+    };
+    let expected = [
+        Frame::Hello { id: 0, recovered: false },
+        unknown("a"),
+        unknown("b"),
+        Frame::Message { seq: 1, channel: "a".to_owned() },
+    ];
+    assert_eq!(frames, expected);
+}
+
+#[test]
+fn who_resumes_past_the_end_is_done_and_who_comes_fresh_waits() {
+    let hub = probe::memory_hub(probe::limits());
+    probe::publish(&hub, probe::draft("a", None, false, false));
+    probe::publish(&hub, probe::draft("a", None, false, true));
+    let join = |start| Reader::join(&hub, &["a"], 0, start).expect("joins");
+    assert!(join(Start::After(probe::id(2))).session.has_ended());
+    assert!(!join(Start::After(probe::id(1))).session.has_ended());
+    assert!(!join(Start::Latest).session.has_ended());
+    let mut reader = join(Start::Earliest);
+    assert_eq!(reader.drain().last(), Some(&Frame::Goodbye));
+    // Somebody goes on after all: the channel is open again.
+    probe::publish(&hub, probe::draft("a", None, false, false));
+    let mut reader = join(Start::After(probe::id(2)));
+    assert_eq!(seqs_of(&reader.drain()), [3]);
+    assert_eq!(reader.ended, None);
+}
+
+#[test]
+fn the_memory_budget_holds_whatever_else_leaves_the_rings() {
+    let budget = 20_000;
+    let hub = probe::memory_hub(tight(10, budget, 100));
+    probe::publish(&hub, probe::draft("quiet", None, false, false));
+    for round in 0..20_000 {
+        let name = ["a", "b", "c.d", "e"][round % 4];
+        probe::publish(&hub, probe::draft(name, None, false, false));
+        // Long after the quiet channel's only message memory becomes scarce.
+        if round > 15_000 && round % 7 == 0 {
+            let big = Draft {
+                data: Data::Text("x".repeat(3000)),
+                ..probe::draft("f", None, false, false)
+            };
+            probe::publish(&hub, big);
+        }
+        assert!(hub.log().fill().bytes <= budget, "{:?}", hub.log().fill());
+    }
+    let quiet = hub.history(&probe::channel("quiet"), Start::Earliest, 10).expect("reads");
+    assert!(quiet.messages.is_empty(), "the oldest of all goes first");
+}
+
+#[test]
+fn as_many_channels_as_allowed_and_the_oldest_idle_one_makes_room() {
+    let hub = probe::memory_hub(Limits { channels: 2, ..probe::limits() });
+    probe::publish(&hub, probe::draft("a", None, false, false));
+    let listens = Reader::join(&hub, &["b"], 0, Start::Latest).expect("joins");
+    // "a" is forgotten for "c", and that is told.
+    let second = Reader::join(&hub, &["c"], 1, Start::Latest).expect("joins");
+    let refused = Reader::join(&hub, &["a"], 2, Start::After(probe::id(0)));
+    assert!(matches!(refused, Err(JoinError::TooManyChannels(_))));
+    drop((listens, second));
+    let mut back = Reader::join(&hub, &["a"], 2, Start::After(probe::id(0))).expect("joins");
+    let gap =
+        Frame::Gap { id: 1, channel: "a".to_owned(), first: Some(1), last: Some(1), certain: true };
+    assert_eq!(back.drain(), [Frame::Hello { id: 0, recovered: false }, gap]);
+}
+
+fn seqs_of(frames: &[Frame]) -> Vec<Seq> {
+    let seq = |frame: &Frame| match frame {
+        Frame::Message { seq, .. } => Some(*seq),
+        _ => None,
+    };
+    frames.iter().filter_map(seq).collect()
+}

@@ -1,0 +1,195 @@
+//! A wire format for tests, and a hub to read from: frames say what they are, nothing more.
+#![allow(dead_code, unreachable_pub)]
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use tricast_core::{
+    Bounds, ChannelName, ClientId, CloseReason, Control, Data, Draft, Engine, Epoch, Format, Gap,
+    Hub, Identity, Join, JoinError, Limits, Log, MemoryEngine, Message, MessageId, Meters, Pace,
+    Portion, Publisher, Receipt, Seq, Session, SlowReader, Start, Step, Variant, Wire,
+};
+
+/// One frame, as a test sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    Hello { id: Seq, recovered: bool },
+    Message { seq: Seq, channel: String },
+    Gap { id: Seq, channel: String, first: Option<Seq>, last: Option<Seq>, certain: bool },
+    Goodbye,
+    Other,
+}
+
+#[derive(Debug)]
+struct Probe;
+
+static PROBE: Probe = Probe;
+
+impl Format for Probe {
+    fn variant(&self) -> Variant {
+        Variant { wire: Wire::Chunked, raw: false }
+    }
+
+    fn message(&self, message: &Message) -> Bytes {
+        format!("m {} {}", message.id.seq, message.draft.channel).into()
+    }
+
+    fn control(&self, control: &Control) -> Option<Bytes> {
+        Some(match control {
+            Control::Hello(hello) => format!("h {} {}", hello.id.seq, hello.recovered).into(),
+            Control::Gap(Gap { id, channel, first, last, certain }) => {
+                let number = |seq: &Option<Seq>| seq.map_or("-".to_owned(), |seq| seq.to_string());
+                format!("g {} {channel} {} {} {certain}", id.seq, number(first), number(last))
+                    .into()
+            }
+            Control::Goodbye(_) => "bye".into(),
+            _ => "?".into(),
+        })
+    }
+
+    fn heartbeat(&self, _: MessageId) -> Option<Bytes> {
+        None
+    }
+
+    fn tells_gaps(&self) -> bool {
+        true
+    }
+}
+
+fn read_frame(bytes: &Bytes) -> Frame {
+    let text = std::str::from_utf8(bytes).expect("text");
+    let words: Vec<&str> = text.split(' ').collect();
+    match words[..] {
+        ["h", id, recovered] => {
+            Frame::Hello { id: id.parse().expect("seq"), recovered: recovered == "true" }
+        }
+        ["m", seq, channel] => {
+            Frame::Message { seq: seq.parse().expect("seq"), channel: channel.to_owned() }
+        }
+        ["g", id, channel, first, last, certain] => Frame::Gap {
+            id: id.parse().expect("seq"),
+            channel: channel.to_owned(),
+            first: first.parse().ok(),
+            last: last.parse().ok(),
+            certain: certain == "true",
+        },
+        ["bye"] => Frame::Goodbye,
+        _ => Frame::Other,
+    }
+}
+
+pub fn epoch() -> Epoch {
+    "test".parse().expect("fits")
+}
+
+pub fn id(seq: Seq) -> MessageId {
+    MessageId { epoch: epoch(), seq }
+}
+
+pub fn channel(name: &str) -> ChannelName {
+    name.parse().expect("fits")
+}
+
+pub fn client(n: usize) -> ClientId {
+    format!("client-{n:0>12}").parse().expect("fits")
+}
+
+pub fn limits() -> Limits {
+    let history = Bounds { messages: 1000, bytes: 1 << 20, age: Duration::from_secs(3600) };
+    Limits { history, memory_bytes: 1 << 24, channels: 1000, tombstones: 1000 }
+}
+
+pub fn memory_hub(limits: Limits) -> Arc<Hub> {
+    let log = Arc::new(Log::new(epoch(), limits));
+    let engine = MemoryEngine::new(log.clone(), Duration::from_secs(60), 100);
+    hub(log, Arc::new(engine))
+}
+
+pub fn hub(log: Arc<Log>, engine: Arc<dyn Engine>) -> Arc<Hub> {
+    Hub::new(log, engine, Meters::new(), 1000)
+}
+
+pub fn draft(name: &str, publisher: Option<usize>, skip_self: bool, end: bool) -> Draft {
+    Draft {
+        channel: channel(name),
+        event: None,
+        data: Data::Text("x".repeat(20)),
+        publisher: Publisher { client: publisher.map(client), user: None },
+        skip_self,
+        end,
+        idempotency: None,
+    }
+}
+
+pub fn publish(hub: &Hub, draft: Draft) -> Receipt {
+    hub.publish(draft, false).now_or_never().expect("at once").expect("accepted")
+}
+
+/// A reader that is asked frame by frame.
+#[derive(Debug)]
+pub struct Reader {
+    pub session: Session,
+    pub ended: Option<CloseReason>,
+}
+
+impl Reader {
+    pub fn join(
+        hub: &Arc<Hub>,
+        channels: &[&str],
+        who: usize,
+        start: Start,
+    ) -> Result<Self, JoinError> {
+        Self::join_in_portions(hub, channels, who, start, Portion::default())
+    }
+
+    pub fn join_in_portions(
+        hub: &Arc<Hub>,
+        channels: &[&str],
+        who: usize,
+        start: Start,
+        portion: Portion,
+    ) -> Result<Self, JoinError> {
+        let join = Join {
+            channels: channels.iter().map(|name| channel(name)).collect(),
+            identity: Identity { client: client(who), user: None, issued: false },
+            wire: Wire::Chunked,
+            start,
+            online: false,
+        };
+        let pace = Pace {
+            heartbeat: Duration::from_secs(3600),
+            retry: Duration::from_secs(1),
+            online: Duration::from_secs(1),
+            slow_reader: SlowReader::Gap,
+            portion,
+        };
+        let joined = hub.join(join).now_or_never().expect("at once")?;
+        Ok(Self { session: Session::new(joined, &PROBE, Arc::new(pace), false), ended: None })
+    }
+
+    /// What one write would carry; empty when there is nothing.
+    pub fn collect(&mut self) -> Vec<Frame> {
+        let mut out = Vec::new();
+        if let Step::End(reason) = self.session.collect(Instant::now(), &mut out) {
+            self.ended = Some(reason);
+        }
+        out.iter().map(read_frame).collect()
+    }
+
+    /// Everything up to the head.
+    pub fn drain(&mut self) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        while self.ended.is_none() {
+            let more = self.collect();
+            if more.is_empty() {
+                break;
+            }
+            frames.extend(more);
+        }
+        frames
+    }
+}
