@@ -50,8 +50,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Appends, and answers once the message has its seq and cannot be lost by this engine.
     fn append(&self, draft: Draft) -> Pending<'_, Receipt>;
 
-    /// Begins to feed `channel`; done when its ring hears everything from here on. Calls are
-    /// counted: each is undone by one [`unlisten`](Self::unlisten).
+    /// Begins to feed `channel`; done when its ring hears everything from here on, and
+    /// [`cold`](crate::Log::cold) has been called if it has missed something before. Calls are counted: each is
+    /// undone by one [`unlisten`](Self::unlisten).
     fn listen<'a>(&'a self, channel: &'a ChannelName) -> Pending<'a, ()>;
 
     /// Undoes one [`listen`](Self::listen).

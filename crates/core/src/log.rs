@@ -146,6 +146,18 @@ impl Log {
         ring.unwrap_or_else(|| table.tombstones.peek(channel)).seq
     }
 
+    /// Empties a channel's ring up to `floor`, the channel's last message: its engine has not listened
+    /// since an earlier one, and cannot vouch for what the ring still holds.
+    ///
+    /// # Errors
+    /// When the channel is new and cannot be kept.
+    pub fn cold(&self, channel: &ChannelName, floor: Seq) -> Result<(), TooManyChannels> {
+        let mut table = self.table.lock();
+        let slot = table.find_or_create(channel)?;
+        table.empty(slot, floor);
+        Ok(())
+    }
+
     /// Puts older messages from an engine's store in front of a channel's ring. They are in order
     /// and complete above `floor`.
     ///

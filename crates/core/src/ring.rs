@@ -108,6 +108,16 @@ impl Ring {
         oldest.held()
     }
 
+    /// Lets go everything up to `seq`, whether it was held or not.
+    pub(crate) fn empty(&mut self, seq: Seq) {
+        while self.messages.front().is_some_and(|oldest| oldest.id.seq <= seq) {
+            self.evict();
+        }
+        if seq > self.floor.seq {
+            self.floor = Floor { seq, certain: true };
+        }
+    }
+
     /// Index of the first message above `seq`.
     pub(crate) fn index_after(&self, seq: Seq) -> usize {
         // Most readers are at the head or one message behind it.

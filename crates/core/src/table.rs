@@ -98,6 +98,15 @@ impl Table {
         self.evict_to_fit();
     }
 
+    /// Lets go what a ring holds up to `floor`, and remembers that nothing below is held.
+    pub(crate) fn empty(&mut self, slot: usize, floor: Seq) {
+        let ring = &mut self.slots[slot].ring;
+        let before = ring.len();
+        ring.empty(floor);
+        let gone = before - ring.len();
+        self.let_go(gone);
+    }
+
     /// Puts older messages in front of a ring that an engine has filled from its store.
     pub(crate) fn backfill(
         &mut self,
