@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
+};
 
 use crate::{Wire, clock};
 
@@ -52,6 +55,7 @@ pub struct WireMeters {
 impl Meters {
     /// Registers the meters.
     pub fn new() -> Self {
+        describe();
         Self {
             published: counter!("tricast_published_messages_total"),
             published_bytes: counter!("tricast_published_bytes_total"),
@@ -64,6 +68,38 @@ impl Meters {
     pub fn of(&self, wire: Wire) -> &WireMeters {
         &self.by_wire[wire.index()]
     }
+}
+
+fn describe() {
+    describe_counter!("tricast_published_messages_total", "Messages accepted.");
+    describe_counter!("tricast_published_bytes_total", Unit::Bytes, "Bytes of their data.");
+    describe_counter!(
+        "tricast_published_duplicates_total",
+        "Publishes that repeated an idempotency id and were not published again."
+    );
+    describe_gauge!("tricast_connections", "Streams open now.");
+    describe_counter!("tricast_connections_opened_total", "Streams begun.");
+    describe_counter!("tricast_connections_closed_total", "Streams ended.");
+    describe_counter!("tricast_delivered_messages_total", "Messages handed to a socket.");
+    describe_counter!(
+        "tricast_sent_bytes_total",
+        Unit::Bytes,
+        "Bytes of frames handed to a socket, control frames and heartbeats included."
+    );
+    describe_counter!("tricast_gaps_total", "Losses told to a reader.");
+    describe_counter!(
+        "tricast_resumes_total",
+        "Streams begun with a resume point: complete, or with a gap."
+    );
+    describe_counter!(
+        "tricast_slow_readers_total",
+        "Times that a reader fell behind the log: told what it missed, or cut."
+    );
+    describe_histogram!(
+        LATENCY,
+        Unit::Seconds,
+        "From publishing to handing a live message to a socket; at most one sample a millisecond and wire."
+    );
 }
 
 impl Default for Meters {

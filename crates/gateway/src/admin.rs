@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tricast_core::Hub;
 
@@ -52,6 +52,18 @@ pub(crate) struct LogMeters {
 
 impl LogMeters {
     pub(crate) fn new() -> Self {
+        describe_gauge!("tricast_log_channels", "Channels held.");
+        describe_gauge!("tricast_log_messages", "Messages held.");
+        describe_gauge!(
+            "tricast_log_bytes",
+            Unit::Bytes,
+            "Bytes that the messages held occupy, encodings included."
+        );
+        describe_counter!(
+            "tricast_log_evicted_messages_total",
+            "Messages that left their channel's history by count, bytes, age or memory."
+        );
+        describe_gauge!("tricast_draining", "1 while the gateway goes down.");
         Self {
             channels: gauge!("tricast_log_channels"),
             messages: gauge!("tricast_log_messages"),

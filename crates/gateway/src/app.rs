@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use metrics::{Counter, counter};
+use metrics::{Counter, counter, describe_counter};
 use tokio_util::task::TaskTracker;
 use tricast_core::{Hub, Kind, Meters, Pace, Portion};
 
@@ -43,6 +43,7 @@ pub(crate) struct Refusals(Vec<Counter>);
 
 impl Refusals {
     pub(crate) fn new() -> Self {
+        describe_counter!("tricast_refusals_total", "Requests refused, by the kind of problem.");
         let of = |kind: &Kind| counter!("tricast_refusals_total", "reason" => kind.name());
         Self(Kind::ALL.iter().map(of).collect())
     }

@@ -3,7 +3,7 @@
 use axum::{
     Router,
     http::{HeaderValue, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 
@@ -13,22 +13,21 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
                       connect-src 'self'; img-src 'self' data:; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
-pub(crate) fn routes() -> Router<Shared> {
-    Router::new()
-        .route(
-            "/",
-            get(|| file("text/html; charset=utf-8", include_str!("../../../dashboard/index.html"))),
-        )
-        .route(
-            "/app.js",
-            get(|| {
-                file("text/javascript; charset=utf-8", include_str!("../../../dashboard/app.js"))
-            }),
-        )
-        .route(
-            "/style.css",
-            get(|| file("text/css; charset=utf-8", include_str!("../../../dashboard/style.css"))),
-        )
+/// Adds the page under `base`.
+pub(crate) fn add_to(routes: Router<Shared>, base: &str) -> Router<Shared> {
+    let html = || file("text/html; charset=utf-8", include_str!("../../../dashboard/index.html"));
+    let js = || file("text/javascript; charset=utf-8", include_str!("../../../dashboard/app.js"));
+    let css = || file("text/css; charset=utf-8", include_str!("../../../dashboard/style.css"));
+    let routes = routes
+        .route(&format!("{base}/"), get(html))
+        .route(&format!("{base}/app.js"), get(js))
+        .route(&format!("{base}/style.css"), get(css));
+    if base.is_empty() {
+        return routes;
+    }
+    // The page's own links are relative, and need the slash.
+    let slashed = format!("{base}/");
+    routes.route(base, get(|| async move { Redirect::permanent(&slashed) }))
 }
 
 async fn file(content_type: &'static str, content: &'static str) -> Response {

@@ -21,7 +21,10 @@ pub(crate) struct StreamBody {
 enum End {
     /// With the last chunk.
     Clean,
-    /// Without it, so that the reader cannot take it for the end of the stream.
+    /// Without it, so that the reader cannot take it for the end of the stream. What was
+    /// written before, perhaps no more than the head, has to leave first.
+    FlushAndCut,
+    /// The same, flushed.
     Cut,
 }
 
@@ -44,7 +47,7 @@ impl StreamBody {
 
     fn end_of(&self, reason: CloseReason) -> End {
         let cut = reason == CloseReason::Gap && !self.flow.session().format().tells_gaps();
-        if cut { End::Cut } else { End::Clean }
+        if cut { End::FlushAndCut } else { End::Clean }
     }
 }
 
@@ -65,6 +68,12 @@ impl Body for StreamBody {
             }
         }
         match body.end {
+            Some(End::FlushAndCut) => {
+                // hyper flushes when a body has nothing for it, and aborts at once on an error.
+                body.end = Some(End::Cut);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             Some(End::Cut) => Poll::Ready(Some(Err(Cut))),
             _ => Poll::Ready(None),
         }

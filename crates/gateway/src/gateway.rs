@@ -77,6 +77,11 @@ impl Gateway {
             tokio::spawn(Listener { socket, router, rules, meters, tasks, stop }.run());
         }
         let upkeep = tokio::spawn(upkeep(app.hub.clone(), prometheus));
+        if app.settings.insecure {
+            tracing::warn!(
+                "insecure = true: anyone who reaches this address may publish and listen"
+            );
+        }
         tracing::info!(%address, admin = %admin_address, connections, "listening");
         let _upkeep = tokio_util::task::AbortOnDropHandle::new(upkeep);
         Ok(Self { address, admin_address, app, stop, _upkeep })

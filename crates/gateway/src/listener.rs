@@ -8,7 +8,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -68,6 +68,15 @@ pub(crate) struct SocketMeters {
 
 impl SocketMeters {
     pub(crate) fn new() -> Self {
+        describe_gauge!("tricast_sockets", "Connections open now, of any kind.");
+        describe_counter!(
+            "tricast_sockets_refused_total",
+            "Connections refused because the process is short of file descriptors."
+        );
+        describe_counter!(
+            "tricast_stalled_connections_total",
+            "Connections cut because their peer took no byte for stream.stall_timeout."
+        );
         Self {
             open: gauge!("tricast_sockets"),
             full: counter!("tricast_sockets_refused_total"),

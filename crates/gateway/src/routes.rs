@@ -16,23 +16,20 @@ use crate::{app::Shared, dashboard, look, problem::Problem, publish, subscribe};
 pub(crate) fn public(app: Shared) -> Router {
     let sse = get(subscribe::sse).post(subscribe::sse).head(subscribe::head_of_sse);
     let chunked = get(subscribe::chunked).post(subscribe::chunked).head(subscribe::head_of_chunked);
+    let base = app.settings.base_path.as_str();
+    let at = |path: &str| format!("{base}{path}");
     let mut routes = Router::new()
-        .route("/stream/{channels}", get(subscribe::stream).head(subscribe::head_of_chunked))
-        .route("/sse/{channels}", sse)
-        .route("/chunked/{channels}", chunked)
-        .route("/ws/{channels}", get(subscribe::ws).head(no_head))
-        .route("/publish/{channel}", post(publish::publish))
-        .route("/history/{channel}", get(look::history))
-        .route("/online/{channel}", get(look::online))
-        .route("/channels", get(look::channels));
+        .route(&at("/stream/{channels}"), get(subscribe::stream).head(subscribe::head_of_chunked))
+        .route(&at("/sse/{channels}"), sse)
+        .route(&at("/chunked/{channels}"), chunked)
+        .route(&at("/ws/{channels}"), get(subscribe::ws).head(no_head))
+        .route(&at("/publish/{channel}"), post(publish::publish))
+        .route(&at("/history/{channel}"), get(look::history))
+        .route(&at("/online/{channel}"), get(look::online))
+        .route(&at("/channels"), get(look::channels));
     if app.settings.serves_dashboard() {
-        routes = routes.merge(dashboard::routes());
+        routes = dashboard::add_to(routes, base);
     }
-    let base_path = app.settings.base_path.clone();
-    let routes = match base_path.as_str() {
-        "" => routes,
-        path => Router::new().nest(path, routes),
-    };
     routes
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

@@ -165,6 +165,20 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The reference, overridden by `text` in TOML.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_toml(text: &str) -> anyhow::Result<Self> {
+        let settings: Self = Config::builder()
+            .add_source(File::from_str(REFERENCE, FileFormat::Toml))
+            .add_source(File::from_str(text, FileFormat::Toml))
+            .build()?
+            .try_deserialize()?;
+        settings.check()?;
+        Ok(settings)
+    }
+
     fn check(&self) -> anyhow::Result<()> {
         let path = &self.base_path;
         anyhow::ensure!(
@@ -223,16 +237,7 @@ mod tests {
     use super::*;
 
     fn with(text: &str) -> Result<Settings, String> {
-        let read = || -> anyhow::Result<Settings> {
-            let settings: Settings = Config::builder()
-                .add_source(File::from_str(REFERENCE, FileFormat::Toml))
-                .add_source(File::from_str(text, FileFormat::Toml))
-                .build()?
-                .try_deserialize()?;
-            settings.check()?;
-            Ok(settings)
-        };
-        read().map_err(|error| format!("{error:#}"))
+        Settings::from_toml(text).map_err(|error| format!("{error:#}"))
     }
 
     #[test]

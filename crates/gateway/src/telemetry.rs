@@ -13,7 +13,10 @@ use crate::settings::{LogFormat, Logging};
 /// When `logging.level` is no filter.
 pub fn start(logging: &Logging) -> anyhow::Result<()> {
     let filter = filter(logging)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match logging.format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),

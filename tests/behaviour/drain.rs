@@ -1,0 +1,106 @@
+//! Going down: everybody is told, work under way is finished, nothing hangs.
+
+use std::time::Duration;
+
+use tricast_tests::{Event, Reader, Server, Wire, each_wire};
+
+each_wire! {
+    async fn streams_say_goodbye_and_end_cleanly(wire) {
+        let server = Server::with("[shutdown]\ngrace = \"2s\"").await;
+        let mut readers = Vec::new();
+        for _ in 0..10 {
+            let mut reader = Reader::open(&server, wire, "a").await;
+            reader.control("hello").await;
+            readers.push(reader);
+        }
+        server.publish("a", "last words").await;
+        let down = tokio::spawn(server.gateway.shut_down());
+        let mut pauses = std::collections::BTreeSet::new();
+        for reader in &mut readers {
+            assert_eq!(reader.data().await, "last words");
+            let goodbye = reader.control("goodbye").await;
+            assert_eq!((goodbye["reason"].as_str(), goodbye["reconnect"].as_str()), (Some("draining"), Some("later")));
+            pauses.insert(goodbye["retry"].as_u64().expect("milliseconds"));
+            if wire == Wire::Sse {
+                assert_eq!(reader.retry, goodbye["retry"].as_u64());
+            }
+            let code = (wire == Wire::Ws).then(|| (1012, "draining".to_owned()));
+            assert_eq!(reader.end().await, Event::End(code));
+        }
+        assert!(pauses.len() > 1, "they do not all come back at once: {pauses:?}");
+        drop(readers);
+        assert!(down.await.expect("goes down"), "nothing was left");
+    }
+
+    async fn who_comes_while_it_goes_down_is_turned_away(wire) {
+        let server = Server::with("[shutdown]\ngrace = \"5s\"").await;
+        // One that does not go keeps the drain going.
+        let stays = Reader::open(&server, Wire::Ws, "a").await;
+        let (address, admin) = (server.gateway.address, server.gateway.admin_address);
+        let down = tokio::spawn(server.gateway.shut_down());
+        let ready = "GET /readyz HTTP/1.1\r\nHost: t";
+        tricast_tests::eventually("it drains", async || {
+            let answer = tricast_tests::Connection::open(admin).await.request(ready, b"").await;
+            (answer.status == 503).then_some(())
+        })
+        .await;
+        let upgrade = "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+        let fields = if wire == Wire::Ws { upgrade } else { "" };
+        let request = format!("GET /{}/a HTTP/1.1\r\nHost: t{fields}", wire.name());
+        let connection = tricast_tests::Connection::open(address).await;
+        let answer = connection.request(&request, b"").await;
+        if wire == Wire::Sse {
+            assert_eq!(answer.status, 200);
+            assert!(answer.text().contains("\"reason\":\"draining\""));
+        } else {
+            assert_eq!((answer.status, answer.problem().as_str()), (503, "draining"));
+        }
+        let publish = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0";
+        let answer = tricast_tests::Connection::open(address).await.request(publish, b"").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "draining"));
+        assert_eq!(answer.fields["connection"], "close");
+        drop(stays);
+        assert!(down.await.expect("goes down"));
+    }
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_finished() {
+    let server = Server::with("[shutdown]\ngrace = \"5s\"").await;
+    let _reader = Reader::open(&server, Wire::Sse, "a").await;
+    let mut publisher = server.connect().await;
+    publisher.send("POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n1\n\r\n").await;
+    let (address, hub) = (server.gateway.address, &server);
+    tricast_tests::eventually("the first line is published", async || {
+        let held = hub.get("/history/a").await.json();
+        (held["messages"].as_array().map(Vec::len) == Some(1)).then_some(())
+    })
+    .await;
+    let down = tokio::spawn(server.gateway.shut_down());
+    tricast_tests::eventually("it drains", async || {
+        let publish = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0";
+        let answer = tricast_tests::Connection::open(address).await.request(publish, b"").await;
+        (answer.status == 503).then_some(())
+    })
+    .await;
+    // The stream of lines is told where it stands, so that it can go on elsewhere.
+    publisher.send("2\r\n2\n\r\n").await;
+    let head = publisher.head().await;
+    assert_eq!(head.status, 503);
+    while !publisher.buffer.ends_with(b"}\n") {
+        assert!(publisher.more().await);
+    }
+    let text = String::from_utf8(publisher.buffer.clone()).expect("UTF-8");
+    assert!(text.contains("\"line\":2,\"published\":1"), "{text}");
+    drop(publisher);
+    assert!(down.await.expect("goes down"));
+}
+
+#[tokio::test]
+async fn the_grace_time_ends_what_does_not_end_itself() {
+    let server = Server::with("[shutdown]\ngrace = \"300ms\"").await;
+    let _mute = server.connect().await;
+    let mut half = server.connect().await;
+    half.send("POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nab").await;
+    tokio::time::timeout(Duration::from_secs(5), server.gateway.shut_down()).await.expect("ends");
+}

@@ -1,0 +1,207 @@
+//! Limits that hold, and clients that misbehave: nothing grows, nothing leaks, nobody else suffers.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use socket2::SockRef;
+use tokio::net::TcpSocket;
+use tricast_tests::{Connection, Event, Reader, Server, Wire, each_wire, eventually};
+
+const QUICK: &str = "[stream]\nheartbeat = \"100ms\"\nstall_timeout = \"500ms\"\n[limits]\nhead_timeout = \"300ms\"\nbody_timeout = \"300ms\"";
+
+each_wire! {
+    async fn one_subscriber_too_many_is_told_to_come_back(wire) {
+        let server = Server::with("[limits]\nconnections = 1").await;
+        let first = Reader::open(&server, wire, "a").await;
+        if wire == Wire::Sse {
+            // An EventSource gives up on anything but 200.
+            let mut refused = Reader::open(&server, wire, "a").await;
+            let goodbye = refused.control("goodbye").await;
+            assert_eq!((goodbye["reason"].as_str(), goodbye["reconnect"].as_str()), (Some("overloaded"), Some("later")));
+            assert_eq!(refused.retry, goodbye["retry"].as_u64());
+            assert_eq!(refused.end().await, Event::End(None));
+        } else {
+            let upgrade = "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+            let fields = if wire == Wire::Ws { upgrade } else { "" };
+            let head = format!("GET /{}/a HTTP/1.1\r\nHost: t{fields}", wire.name());
+            let answer = server.request(&head, b"").await;
+            assert_eq!((answer.status, answer.problem().as_str()), (503, "too-many-connections"));
+            assert!(answer.fields.contains_key("retry-after"));
+        }
+        assert_eq!(server.metric("tricast_refusals_total{reason=\"too-many-connections\"}").await, 1.0);
+        drop(first);
+        eventually("the place is free", async || (server.gateway.connections() == 0).then_some(())).await;
+        Reader::open(&server, wire, "a").await.control("hello").await;
+    }
+
+    async fn one_channel_too_many_is_refused(wire) {
+        let server = Server::with("[limits]\nchannels = 1").await;
+        let _first = Reader::open(&server, Wire::Chunked, "a").await;
+        if wire == Wire::Sse {
+            let mut refused = Reader::open(&server, wire, "b").await;
+            assert_eq!(refused.control("goodbye").await["reason"], "overloaded");
+        } else if wire == Wire::Chunked {
+            let answer = server.get("/chunked/b").await;
+            assert_eq!((answer.status, answer.problem().as_str()), (503, "too-many-channels"));
+        } else {
+            assert!(Reader::handshake(&server, "/ws/b").await.is_err());
+        }
+        let answer = server.post("/publish/b", "", b"x").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "too-many-channels"));
+        assert_eq!(server.gateway.connections(), 1, "the refused have left");
+    }
+
+    /// A reader that takes nothing is cut; nobody waits for it and nothing is kept for it.
+    async fn a_stalled_reader_is_cut_and_others_are_undisturbed(wire) {
+        let server = Server::with(&format!("{QUICK}\n[history]\nmessages = 20")).await;
+        let stalled = stalled_reader(&server, wire, "a").await;
+        let mut healthy = Reader::open(&server, wire, "a").await;
+        healthy.control("hello").await;
+        let large = "x".repeat(100_000);
+        let mut sent = 0;
+        while server.gateway.connections() > 1 {
+            server.publish("a", &large).await;
+            assert_eq!(healthy.data().await.as_str().map(str::len), Some(100_000));
+            sent += 1;
+            assert!(sent < 5000, "the stalled reader is still there");
+        }
+        assert_eq!(server.metric("tricast_stalled_connections_total").await, 1.0);
+        assert!(server.metric("tricast_log_bytes").await < 20.0 * 100_000.0 * 3.0);
+        drop(stalled);
+    }
+
+    /// A reader that is slow but takes what it can is told what it missed.
+    async fn a_reader_that_falls_behind_is_told(wire) {
+        let server = Server::with("[history]\nmessages = 5").await;
+        let mut slow = stalled_reader(&server, wire, "a").await;
+        let large = "x".repeat(200_000);
+        for _ in 0..60 {
+            server.publish("a", &large).await;
+        }
+        let text = read_raw_until(&mut slow, "tricast.gap").await;
+        assert!(text.contains("\"certain\":true"));
+        assert!(server.metric(&format!("tricast_slow_readers_total{{wire=\"{}\",action=\"told\"}}", wire.name())).await >= 1.0);
+    }
+
+    async fn a_reader_that_falls_behind_is_disconnected_if_so_set(wire) {
+        let server = Server::with("[history]\nmessages = 5\n[stream]\nslow_reader = \"disconnect\"").await;
+        let mut slow = stalled_reader(&server, wire, "a").await;
+        let large = "x".repeat(200_000);
+        for _ in 0..60 {
+            server.publish("a", &large).await;
+        }
+        let text = read_raw_until(&mut slow, "tricast.goodbye").await;
+        assert!(text.contains("\"reason\":\"gap\",\"reconnect\":\"now\"") && !text.contains("tricast.gap"));
+        eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
+    }
+
+    /// Bytes after the request keep the HTTP library from seeing the end; the heartbeat does.
+    async fn a_client_that_sends_more_and_leaves_does_not_leak(wire) {
+        if wire == Wire::Ws {
+            return; // There such bytes are frames, see talk.rs.
+        }
+        let server = Server::with(QUICK).await;
+        let mut connection = server.connect().await;
+        connection.send(format!("GET /{}/a HTTP/1.1\r\nHost: t\r\n\r\nGET /more", wire.name())).await;
+        connection.head().await;
+        SockRef::from(&connection.socket).set_linger(Some(Duration::ZERO)).expect("a socket");
+        drop(connection);
+        eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
+    }
+}
+
+/// A subscriber with a small window that reads nothing.
+async fn stalled_reader(server: &Server, wire: Wire, channel: &str) -> Connection {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a socket");
+    let socket = socket.connect(server.gateway.address).await.expect("connects");
+    let mut connection = Connection { socket, buffer: Vec::new() };
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let fields = if wire == Wire::Ws { upgrade } else { "" };
+    let head = format!("GET /{}/{channel} HTTP/1.1\r\nHost: t\r\n{fields}\r\n", wire.name());
+    connection.send(head).await;
+    connection.head().await;
+    connection
+}
+
+/// Reads until the bytes contain `word`; keeps only the end of what came.
+async fn read_raw_until(connection: &mut Connection, word: &str) -> String {
+    loop {
+        let text = String::from_utf8_lossy(&connection.buffer).into_owned();
+        if let Some(at) = text.find(word) {
+            if text[at..].contains("\"time\":") {
+                return text;
+            }
+        }
+        // Only the end of a large message can be the beginning of the word.
+        let used = text.find(word).unwrap_or(connection.buffer.len().saturating_sub(word.len()));
+        connection.buffer.drain(..used.min(connection.buffer.len()));
+        assert!(connection.more().await, "ended without {word}");
+    }
+}
+
+#[tokio::test]
+async fn clients_that_never_finish_their_head_are_let_go() {
+    let server = Server::with(QUICK).await;
+    let mut open = Vec::new();
+    for bytes in ["", "GET /sse/a HTT", "GET /sse/a HTTP/1.1\r\nHost: t\r\n"] {
+        for _ in 0..20 {
+            let mut connection = server.connect().await;
+            connection.send(bytes).await;
+            open.push(connection);
+        }
+    }
+    for mut connection in open {
+        while connection.more().await {}
+    }
+    // The one that asks is there itself.
+    assert_eq!(server.metric("tricast_sockets").await, 1.0);
+    assert_eq!(server.gateway.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let server = Server::with("[limits]\nhead_bytes = \"8KiB\"").await;
+    let mut connection = server.connect().await;
+    connection
+        .send(format!("GET /sse/a HTTP/1.1\r\nHost: t\r\nX: {}\r\n\r\n", "x".repeat(9000)))
+        .await;
+    assert_eq!(connection.head().await.status, 431);
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_given_up() {
+    let server = Server::with(QUICK).await;
+    let head = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 100";
+    let answer = server.request(head, b"half").await;
+    assert_eq!((answer.status, answer.problem().as_str()), (408, "body-timeout"));
+}
+
+#[tokio::test]
+async fn a_large_message_crosses_every_wire_whole() {
+    let server = Server::start().await;
+    let mut readers = Vec::new();
+    for wire in Wire::ALL {
+        let mut reader = Reader::open(&server, wire, "a").await;
+        reader.control("hello").await;
+        readers.push(reader);
+    }
+    let large = "ö".repeat(500_000);
+    server.publish("a", &large).await;
+    for reader in &mut readers {
+        assert!(reader.data().await == large.as_str());
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_whose_peer_vanishes_between_handshake_and_upgrade_leaves_nothing() {
+    let server = Server::start().await;
+    for _ in 0..50 {
+        let (socket, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");
+        SockRef::from(socket.get_ref()).set_linger(Some(Duration::ZERO)).expect("a socket");
+        drop(socket);
+    }
+    eventually("all have left", async || (server.gateway.connections() == 0).then_some(())).await;
+    let (mut socket, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");
+    assert!(socket.next().await.expect("hello").is_ok());
+}

@@ -1,0 +1,14 @@
+//! What Tricast promises (PROTOCOL.md), by subject.
+
+mod architecture;
+mod bytes;
+mod drain;
+mod identity;
+mod limits;
+mod metrics;
+mod online;
+mod program;
+mod publish;
+mod refusals;
+mod resume;
+mod talk;

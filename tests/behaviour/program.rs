@@ -1,0 +1,157 @@
+//! The program itself: its settings, its signals, its exit code.
+
+use std::{path::PathBuf, process::Stdio, sync::LazyLock, time::Duration};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+/// The program beside this test. `cargo test` builds no programs of other packages, so this does.
+fn build() -> PathBuf {
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--package", "tricast"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().expect("runs").success(), "the program builds");
+    let test = std::env::current_exe().expect("a path");
+    test.ancestors().nth(2).expect("target/profile/deps/test").join("tricast")
+}
+
+fn tricast() -> Command {
+    static PATH: LazyLock<PathBuf> = LazyLock::new(build);
+    let mut command = Command::new(&*PATH);
+    command.kill_on_drop(true).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env("TRICAST__BIND", "127.0.0.1:0").env("TRICAST__ADMIN__BIND", "127.0.0.1:0");
+    command
+}
+
+async fn run(command: &mut Command) -> (bool, String) {
+    let output =
+        timeout(Duration::from_secs(10), command.output()).await.expect("ends").expect("runs");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).expect("UTF-8"))
+}
+
+/// Starts it; gives the address from its one line on standard output.
+async fn start(command: &mut Command) -> (Child, std::net::SocketAddr) {
+    let mut child = command.spawn().expect("starts");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    stdout.read_line(&mut line).await.expect("reads");
+    let address =
+        line.strip_prefix("tricast listening on http://").and_then(|rest| rest.split(',').next());
+    (child, address.expect(&line).parse().expect("an address"))
+}
+
+#[tokio::test]
+async fn check_tells_good_settings_from_bad_ones() {
+    let good = run(tricast().args([
+        "check",
+        "--config",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../gateway.toml"),
+    ]))
+    .await;
+    assert_eq!(good, (true, "the settings are good\n".to_owned()));
+    let folder = std::env::temp_dir().join(format!("tricast-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("bad.toml");
+    for (text, word) in [
+        ("[stream]\nheartbeet = \"1s\"", "heartbeet"),
+        ("[history]\nage = \"long\"", "history.age"),
+        ("no toml at all", "bad.toml"),
+        ("[logging]\nlevel = \"a=b=c\"", "logging.level"),
+    ] {
+        std::fs::write(&file, text).expect("writes");
+        let (fine, said) = run(tricast().arg("check").arg("--config").arg(&file)).await;
+        assert!(!fine && said.contains(word), "{text}: {said}");
+    }
+    let (fine, said) = run(tricast().args(["--config", "/nowhere/gateway.toml"])).await;
+    assert!(!fine && said.contains("/nowhere/gateway.toml"), "{said}");
+    std::fs::remove_dir_all(folder).expect("removes");
+}
+
+#[tokio::test]
+async fn the_environment_overrides_and_a_bad_value_in_it_is_named() {
+    let (fine, said) = run(tricast().arg("check").env("TRICAST__STREAM__HEARTBEAT", "soon")).await;
+    assert!(!fine && said.contains("heartbeat"), "{said}");
+    let (fine, said) = run(tricast().arg("check").env("TRICAST__STREAM__HARTBEAT", "1s")).await;
+    assert!(!fine && said.contains("hartbeat"), "{said}");
+    let mut command = tricast();
+    command
+        .env("TRICAST__LIMITS__MESSAGE_BYTES", "3B")
+        .env("TRICAST__CORS__ORIGINS", "https://a.example,https://b.example");
+    let (_child, address) = start(&mut command).await;
+    let head =
+        "POST /publish/a HTTP/1.1\r\nHost: t\r\nOrigin: https://b.example\r\nContent-Length: 4";
+    let answer = tricast_tests::Connection::open(address).await.request(head, b"four").await;
+    assert_eq!(answer.problem(), "too-large");
+    assert_eq!(answer.fields["access-control-allow-origin"], "https://b.example");
+}
+
+#[tokio::test]
+async fn a_public_address_needs_a_word_of_consent() {
+    let (fine, said) = run(tricast().env("TRICAST__BIND", "0.0.0.0:0")).await;
+    assert!(!fine && said.contains("insecure = true"), "{said}");
+    let mut command = tricast();
+    command.env("TRICAST__BIND", "0.0.0.0:0").env("TRICAST__INSECURE", "true");
+    let (mut child, address) = start(&mut command).await;
+    let local = (std::net::Ipv4Addr::LOCALHOST, address.port()).into();
+    let answer = tricast_tests::Connection::open(local)
+        .await
+        .request("GET / HTTP/1.1\r\nHost: t", b"")
+        .await;
+    assert_eq!(answer.status, 404, "the page is off on public addresses");
+    child.kill().await.expect("ends");
+    let mut said = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut said).await.expect("reads");
+    assert!(said.contains("insecure"), "it says so: {said}");
+}
+
+#[tokio::test]
+async fn a_taken_address_is_said_plainly() {
+    let (_child, address) = start(&mut tricast()).await;
+    let (fine, said) = run(tricast().env("TRICAST__BIND", address.to_string())).await;
+    assert!(!fine && said.contains(&address.to_string()) && said.contains("bind"), "{said}");
+}
+
+#[tokio::test]
+async fn sigterm_drains_and_ends_with_success() {
+    let mut command = tricast();
+    command.env("TRICAST__SHUTDOWN__GRACE", "3s");
+    let (mut child, address) = start(&mut command).await;
+    let mut listener = tricast_tests::Connection::open(address).await;
+    listener.send("GET /sse/a HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    listener.head().await;
+    signal(&child, Signal::TERM);
+    let mut text = String::new();
+    while let Some(chunk) = listener.chunk().await {
+        text.push_str(&String::from_utf8(chunk).expect("UTF-8"));
+    }
+    assert!(text.contains("event: tricast.goodbye\nretry: "), "{text}");
+    let status =
+        timeout(Duration::from_secs(10), child.wait()).await.expect("ends").expect("waits");
+    assert!(status.success(), "{status}");
+}
+
+/// Also a drain that has to cut somebody is a drain.
+#[tokio::test]
+async fn a_forced_drain_ends_with_success_too() {
+    let mut command = tricast();
+    command.env("TRICAST__SHUTDOWN__GRACE", "200ms");
+    let (mut child, address) = start(&mut command).await;
+    let mut stubborn = tricast_tests::Connection::open(address).await;
+    stubborn.send("POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nab").await;
+    signal(&child, Signal::INT);
+    let status =
+        timeout(Duration::from_secs(10), child.wait()).await.expect("ends").expect("waits");
+    assert!(status.success(), "{status}");
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let id = child.id().and_then(|id| Pid::from_raw(id as i32)).expect("runs");
+    kill_process(id, signal).expect("is ours");
+}

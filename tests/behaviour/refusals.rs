@@ -1,0 +1,190 @@
+//! Bad input: a clear error before anything starts, and nothing published.
+
+use tricast_tests::Server;
+
+#[tokio::test]
+async fn bad_requests_are_refused_by_name() {
+    let server = Server::start().await;
+    let own = server.publish("held", "x").await;
+    let epoch = own.split('-').next().expect("an epoch");
+    let ahead = format!("last_event_id={epoch}-99");
+    let queries = [
+        ("client=short", "bad-client"),
+        ("client=0123456789abcde%20", "bad-client"),
+        ("user=", "bad-user"),
+        ("user=a%2Fb", "bad-user"),
+        ("since=yesterday", "bad-resume"),
+        ("since=-1", "bad-resume"),
+        ("last_event_id=nonsense", "bad-resume"),
+        ("lastEventId=k7-01", "bad-resume"),
+        (ahead.as_str(), "ahead-of-log"),
+        ("format=xml", "bad-parameter"),
+        ("online=yes", "bad-parameter"),
+        ("online=true&online=true", "bad-parameter"),
+        ("token=abc", "token-unsupported"),
+        ("Format=raw", "unknown-parameter"),
+        ("event=x", "unknown-parameter"),
+        ("user=%ff", "bad-utf8"),
+        ("user=%2", "bad-parameter"),
+    ];
+    for wire in ["sse", "chunked", "stream", "ws"] {
+        let fields = match wire {
+            "ws" => {
+                "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+            }
+            _ => "",
+        };
+        let get = async |target: &str| {
+            server.request(&format!("GET /{wire}/{target} HTTP/1.1\r\nHost: t{fields}"), b"").await
+        };
+        for (query, problem) in queries {
+            let answer = get(&format!("a?{query}")).await;
+            assert_eq!(
+                (answer.status, answer.problem().as_str()),
+                (400, problem),
+                "{wire} {query}"
+            );
+        }
+        for channels in ["a..b", "a,", ",", "a,a", "a%20b", "%C3%A9", "@", &"x".repeat(129)] {
+            let answer = get(channels).await;
+            assert_eq!(
+                (answer.status, answer.problem().as_str()),
+                (400, "bad-channel"),
+                "{channels}"
+            );
+        }
+        assert_eq!(get("%ff").await.problem(), "bad-utf8");
+        let many: Vec<String> = (0..101).map(|n| format!("c{n}")).collect();
+        assert_eq!(get(&many.join(",")).await.problem(), "bad-channel");
+    }
+    assert_eq!(server.gateway.connections(), 0);
+    assert_eq!(server.metric("tricast_log_channels").await, 1.0, "no refusal leaves a channel");
+    assert_eq!(server.metric("tricast_refusals_total{reason=\"ahead-of-log\"}").await, 4.0);
+}
+
+#[tokio::test]
+async fn bad_publishes_are_refused_by_name() {
+    let server = Server::with("[limits]\nmessage_bytes = 1000").await;
+    let long = vec![b'x'; 1001];
+    let cases: [(&str, &str, &[u8], u16, &str); 16] = [
+        ("a..b", "", b"x", 400, "bad-channel"),
+        ("a,b", "", b"x", 400, "bad-channel"),
+        ("a?event=", "", b"x", 400, "bad-event"),
+        ("a?event=x%0Ay", "", b"x", 400, "bad-event"),
+        ("a?event=tricast.gap", "", b"x", 400, "reserved-event"),
+        ("a?id=with%20space", "", b"x", 400, "bad-id"),
+        ("a?skip_self=true", "", b"x", 400, "no-identity"),
+        ("a?skip_self=1", "", b"x", 400, "bad-parameter"),
+        ("a?end=no", "", b"x", 400, "bad-parameter"),
+        ("a?client=me", "", b"x", 400, "bad-client"),
+        ("a?since=earliest", "", b"x", 400, "unknown-parameter"),
+        ("a?token=x", "", b"x", 400, "token-unsupported"),
+        ("a", "application/json", b"{\"a\":}", 400, "bad-json"),
+        ("a", "application/json", b"\"\xff\"", 400, "bad-utf8"),
+        ("a?id=x", "application/x-ndjson", b"1\n", 400, "bad-id"),
+        ("a", "text/plain", &long, 413, "too-large"),
+    ];
+    for (target, content_type, body, status, problem) in cases {
+        let answer = server.post(&format!("/publish/{target}"), content_type, body).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{target}");
+    }
+    // A body of unknown length is counted as it comes.
+    let head = "POST /publish/a HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked";
+    let body = [b"3e9\r\n", &long[..], b"\r\n0\r\n\r\n"].concat();
+    assert_eq!(server.request(head, &body).await.problem(), "too-large");
+    assert_eq!(server.get("/history/a").await.json()["messages"].as_array().map(Vec::len), Some(0));
+    assert_eq!(
+        server.post("/publish/a", "text/plain", &long[1..]).await.status,
+        200,
+        "1,000 is allowed"
+    );
+}
+
+#[tokio::test]
+async fn a_post_that_listens_is_refused_before_the_stream() {
+    let server = Server::start().await;
+    for (target, content_type, status, problem) in [
+        ("sse/a,b", "", 400, "bad-channel"),
+        ("sse/a?event=tricast.x", "", 400, "reserved-event"),
+        ("chunked/a", "application/x-ndjson", 415, "bad-media-type"),
+        ("chunked/a", "application/json", 400, "bad-json"),
+    ] {
+        let answer = server.post(&format!("/{target}"), content_type, b"nope").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{target}");
+    }
+    assert_eq!(server.gateway.connections(), 0);
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_say_what_there_is() {
+    let server = Server::start().await;
+    assert_eq!(server.get("/nothing/here").await.problem(), "not-found");
+    for (head, allowed) in [
+        ("GET /publish/a", "POST"),
+        ("DELETE /sse/a", "GET,HEAD,POST"),
+        ("POST /ws/a", "GET,HEAD"),
+        ("PUT /history/a", "GET,HEAD"),
+    ] {
+        let answer =
+            server.request(&format!("{head} HTTP/1.1\r\nHost: t\r\nContent-Length: 0"), b"").await;
+        assert_eq!(
+            (answer.status, answer.problem().as_str()),
+            (405, "method-not-allowed"),
+            "{head}"
+        );
+        for method in allowed.split(',') {
+            assert!(answer.fields["allow"].contains(method), "{head}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn cache_busters_pass() {
+    let server = Server::start().await;
+    assert_eq!(server.get("/history/a?_=123&_t=%C3%A9").await.status, 200);
+}
+
+#[tokio::test]
+async fn cors_names_the_origins_that_are_allowed_and_no_other() {
+    let preflight = "OPTIONS /sse/a HTTP/1.1\r\nHost: t\r\nAccess-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: last-event-id\r\nOrigin: ";
+    let server = Server::with("[cors]\norigins = [\"https://app.example\"]").await;
+    let answer = server.request(&format!("{preflight}https://app.example"), b"").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.fields["access-control-allow-origin"], "https://app.example");
+    assert!(answer.fields["access-control-allow-headers"].contains("last-event-id"));
+    assert!(answer.fields["access-control-max-age"].parse::<u32>().is_ok_and(|age| age > 600));
+    let answer = server.request(&format!("{preflight}https://evil.example"), b"").await;
+    assert_eq!(answer.fields.get("access-control-allow-origin"), None);
+    let answer = server
+        .request("GET /history/a HTTP/1.1\r\nHost: t\r\nOrigin: https://app.example", b"")
+        .await;
+    assert_eq!(answer.fields["access-control-allow-origin"], "https://app.example");
+    assert!(answer.fields["vary"].contains("origin"));
+    assert!(answer.fields["access-control-expose-headers"].contains("tricast-id"));
+    let closed = Server::start().await;
+    let answer = closed.request(&format!("{preflight}https://app.example"), b"").await;
+    assert_eq!(answer.fields.get("access-control-allow-origin"), None);
+}
+
+#[tokio::test]
+async fn everything_stands_under_the_base_path() {
+    let server = Server::with("base_path = \"/realtime\"").await;
+    assert_eq!(server.get("/history/a").await.problem(), "not-found");
+    assert_eq!(server.get("/realtime/history/a").await.status, 200);
+    assert_eq!(server.get("/realtime/").await.status, 200);
+    assert_eq!(server.get("/realtime").await.fields["location"], "/realtime/");
+    assert_eq!(server.get("/realtime/nothing").await.problem(), "not-found");
+}
+
+#[tokio::test]
+async fn the_page_is_served_under_a_strict_policy_and_can_be_switched_off() {
+    let server = Server::start().await;
+    let page = server.get("/").await;
+    assert_eq!(
+        (page.status, page.fields["content-type"].as_str()),
+        (200, "text/html; charset=utf-8")
+    );
+    assert!(page.fields["content-security-policy"].starts_with("default-src 'none'"));
+    let server = Server::with("dashboard = \"off\"").await;
+    assert_eq!(server.get("/").await.problem(), "not-found");
+}

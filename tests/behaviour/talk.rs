@@ -1,0 +1,148 @@
+//! Talking on a WebSocket: commands, answers, and what is wrong with a command.
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
+use tricast_tests::{Reader, Server, Wire};
+
+#[tokio::test]
+async fn a_command_is_published_and_acknowledged() {
+    let server = Server::start().await;
+    let mut other = Reader::open(&server, Wire::Sse, "a").await;
+    other.control("hello").await;
+    let mut me = Reader::open(&server, Wire::Ws, "a").await;
+    me.control("hello").await;
+    me.say(r#"{"data":{"x":1.0},"event":"move","skip_self":true,"ref":7}"#).await;
+    let ack = me.control("ack").await;
+    assert_eq!((&ack["ref"], &ack["subscribers"]), (&json!(7), &json!(2)));
+    assert_eq!(ack.get("id"), None, "an ack is no resume point");
+    let document = other.document().await;
+    assert_eq!((&document["id"], &document["event"]), (&ack["published"], &json!("move")));
+    assert_eq!(document["data"].to_string(), r#"{"x":1.0}"#);
+    // Without skip_self one hears oneself.
+    me.say(r#"{"data":"hello","ref":"r"}"#).await;
+    let (mut acked, mut heard) = (false, false);
+    while !(acked && heard) {
+        let document = me.document().await;
+        acked |= document["event"] == "tricast.ack" && document["ref"] == "r";
+        heard |= document["data"] == "hello";
+    }
+}
+
+#[tokio::test]
+async fn an_id_makes_a_command_idempotent() {
+    let server = Server::start().await;
+    let mut me = Reader::open(&server, Wire::Ws, "a").await;
+    me.control("hello").await;
+    for duplicate in [None, Some(true)] {
+        me.say(r#"{"data":1,"id":"once","skip_self":true}"#).await;
+        let ack = me.control("ack").await;
+        assert_eq!(ack.get("duplicate").and_then(|value| value.as_bool()), duplicate);
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_command_is_named_and_the_connection_lives() {
+    let server = Server::start().await;
+    let mut me = Reader::open(&server, Wire::Ws, "a,b").await;
+    me.control("hello").await;
+    let cases = [
+        ("nonsense", "bad-json", json!(null)),
+        ("[]", "bad-command", json!(null)),
+        (r#"{"channel":"a","ref":1}"#, "bad-command", json!(1)),
+        (r#"{"data":1,"ref":2}"#, "bad-channel", json!(2)),
+        (r#"{"data":1,"channel":"a","colour":"red","ref":3}"#, "unknown-field", json!(3)),
+        (r#"{"data":1,"channel":"a","event":"tricast.hello","ref":4}"#, "reserved-event", json!(4)),
+        (r#"{"data":1,"channel":"a b","ref":5}"#, "bad-channel", json!(5)),
+        (r#"{"data":1,"channel":"a","id":"with space","ref":6}"#, "bad-id", json!(6)),
+    ];
+    for (command, kind, reference) in cases {
+        me.say(command).await;
+        let error = me.control("error").await;
+        assert_eq!(error["type"], format!("urn:tricast:{kind}"), "{command}");
+        assert_eq!(error["ref"], reference, "{command}");
+        assert!(error["detail"].as_str().is_some_and(|text| text.len() > 10));
+    }
+    me.say(r#"{"data":1,"channel":"a","skip_self":true}"#).await;
+    me.control("ack").await;
+}
+
+#[tokio::test]
+async fn acks_come_in_the_order_of_the_commands() {
+    let server = Server::start().await;
+    let mut me = Reader::open(&server, Wire::Ws, "a").await;
+    me.control("hello").await;
+    for n in 0..200 {
+        me.say(&format!(r#"{{"data":{n},"skip_self":true,"ref":{n}}}"#)).await;
+    }
+    for n in 0..200 {
+        assert_eq!(me.control("ack").await["ref"], n);
+    }
+}
+
+#[tokio::test]
+async fn a_frame_that_breaks_the_rules_ends_the_connection_with_its_code() {
+    let server = Server::with("[limits]\nmessage_bytes = 1000").await;
+    let masked = |opcode: u8, payload: &[u8]| {
+        let length = payload.len() as u16;
+        let size = if length < 126 {
+            vec![0x80 | length as u8]
+        } else {
+            [&[0x80 | 126], &length.to_be_bytes()[..]].concat()
+        };
+        [&[0x80 | opcode], &size[..], &[0, 0, 0, 0], payload].concat()
+    };
+    let cases = [
+        (masked(1, b"\xff"), 1007, "malformed"),
+        (masked(1, &[b'x'; 1001]), 1009, "too-large"),
+        (b"\x81\x01x".to_vec(), 1002, "protocol"),
+        (masked(3, b""), 1002, "protocol"),
+    ];
+    for (bytes, code, reason) in cases {
+        let (mut socket, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");
+        socket.next().await.expect("hello").expect("reads");
+        tokio::io::AsyncWriteExt::write_all(socket.get_mut(), &bytes).await.expect("sends");
+        let close = socket.next().await.expect("a frame").expect("reads");
+        let Message::Close(Some(close)) = close else { panic!("{close:?}") };
+        assert_eq!((u16::from(close.code), close.reason.as_str()), (code, reason));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_closes_is_answered() {
+    let server = Server::start().await;
+    let (mut socket, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");
+    socket.next().await.expect("hello").expect("reads");
+    socket.close(None).await.expect("closes");
+    let mut answered = false;
+    while let Some(Ok(message)) = socket.next().await {
+        answered |= message.is_close();
+    }
+    assert!(answered);
+    assert_eq!(server.gateway.connections(), 0);
+}
+
+#[tokio::test]
+async fn pings_are_answered_and_binary_commands_refused() {
+    let server = Server::start().await;
+    let (mut socket, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");
+    socket.next().await.expect("hello").expect("reads");
+    socket.send(Message::Ping(b"x".to_vec().into())).await.expect("sends");
+    assert_eq!(
+        socket.next().await.expect("a frame").expect("reads"),
+        Message::Pong(b"x".to_vec().into())
+    );
+    socket.send(Message::binary(&b"x"[..])).await.expect("sends");
+    let error = socket.next().await.expect("a frame").expect("reads");
+    assert!(error.to_text().expect("text").contains("urn:tricast:bad-command"));
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_none_says_what_is_missing() {
+    let server = Server::start().await;
+    let answer = server.get("/ws/a").await;
+    assert_eq!((answer.status, answer.problem().as_str()), (426, "upgrade-required"));
+    assert_eq!(answer.fields["upgrade"], "websocket");
+    let refused = Reader::handshake(&server, "/ws/a?since=never").await;
+    assert!(refused.is_err(), "a refusal comes before the upgrade");
+}

@@ -1,0 +1,93 @@
+//! A gateway in this process, on free ports.
+
+use std::{future::Future, time::Duration};
+
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+use tricast::{Gateway, settings::Settings};
+
+use crate::{Answer, Connection};
+
+/// A running gateway and how to talk to it.
+#[derive(Debug)]
+pub struct Server {
+    /// The gateway.
+    pub gateway: Gateway,
+}
+
+impl Server {
+    /// With the built-in settings.
+    pub async fn start() -> Self {
+        Self::with("").await
+    }
+
+    /// With `settings` in TOML over the built-in ones.
+    pub async fn with(settings: &str) -> Self {
+        let mut settings = Settings::from_toml(settings).expect("good settings");
+        settings.bind.set_port(0);
+        settings.admin.bind.set_port(0);
+        Self { gateway: Gateway::start(settings).expect("starts") }
+    }
+
+    /// A connection to the public listener.
+    pub async fn connect(&self) -> Connection {
+        Connection::open(self.gateway.address).await
+    }
+
+    /// Sends one request; `head` is its first line and fields, without line ends at the end.
+    pub async fn request(&self, head: &str, body: &[u8]) -> Answer {
+        self.connect().await.request(head, body).await
+    }
+
+    /// `GET` from the public listener.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.request(&format!("GET {path} HTTP/1.1\r\nHost: t"), b"").await
+    }
+
+    /// `GET` from the admin listener.
+    pub async fn admin(&self, path: &str) -> Answer {
+        let connection = Connection::open(self.gateway.admin_address).await;
+        connection.request(&format!("GET {path} HTTP/1.1\r\nHost: t"), b"").await
+    }
+
+    /// `POST` with a `Content-Type`, if any.
+    pub async fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Answer {
+        let mut head = format!("POST {path} HTTP/1.1\r\nHost: t\r\nContent-Length: {}", body.len());
+        if !content_type.is_empty() {
+            head.push_str(&format!("\r\nContent-Type: {content_type}"));
+        }
+        self.request(&head, body).await
+    }
+
+    /// Publishes text; gives the message's id.
+    pub async fn publish(&self, path_and_query: &str, text: &str) -> String {
+        let answer = self.post(&format!("/publish/{path_and_query}"), "", text.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// `/online/{channel}`
+    pub async fn online(&self, channel: &str) -> Value {
+        self.get(&format!("/online/{channel}")).await.json()
+    }
+
+    /// A metric's value, by its name and labels as they stand in `/metrics`.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let text = self.admin("/metrics").await.text();
+        let line = text.lines().find(|line| line.split(' ').next() == Some(series));
+        let line = line.unwrap_or_else(|| panic!("no {series} in\n{text}"));
+        line.rsplit(' ').next().and_then(|value| value.parse().ok()).expect("a number")
+    }
+}
+
+/// Waits until `check` gives something; fails after ten seconds.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, check: impl Fn() -> F) -> T {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(found) = check().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
