@@ -19,6 +19,8 @@ function stream(wire, last) {
   return url;
 }
 
+const seq = (id) => Number(id.split('-')[1]);
+
 function element(name, className, ...children) {
   const made = Object.assign(document.createElement(name), { className });
   made.append(...children);
@@ -74,6 +76,7 @@ class Panel {
   }
 
   take(message) {
+    const before = this.last;
     if (message.id) this.set('last', (this.last = message.id));
     switch (message.event) {
       case 'tricast.hello':
@@ -100,7 +103,7 @@ class Panel {
         this.set('count', ++this.count);
         this.set('online', message.online);
         this.row(message);
-        learn(message.event);
+        learn(message.event, before);
     }
   }
 
@@ -108,11 +111,20 @@ class Panel {
     const text = typeof message.data === 'string' ? message.data
       : JSON.stringify(message.data, null, 1).replace(/\n\s*/g, ' ');
     const tags = [message.event !== 'message' && message.event, message.encoding, message.end && 'end'].filter(Boolean);
-    const row = element('li', 'message', element('span', 'seq', message.id.split('-')[1]),
+    const row = element('li', 'message', element('span', 'seq', seq(message.id)),
       ...tags.map((tag) => element('span', 'tag', tag)), element('span', 'data', text),
       element('time', '', new Date(message.time).toLocaleTimeString([], { hour12: false })));
     row.dataset.id = row.title = message.id;
     this.push(row);
+  }
+
+  /** Forgets what came after `id`, to read it once more. */
+  rewind(id) {
+    if (!id || (this.last && seq(this.last) <= seq(id))) return;
+    this.last = id;
+    const rows = [...this.list.querySelectorAll('.message')].filter((row) => seq(row.dataset.id) > seq(id));
+    this.set('count', (this.count -= rows.length));
+    for (const row of rows) row.remove();
   }
 
   notice(text, tone = '') { this.push(element('li', `notice ${tone}`, text)); }
@@ -125,13 +137,14 @@ class Panel {
 
 // An EventSource hears only the event names it was told, so it is told each name that shows up anywhere on this page.
 const names = new Set(['message', 'tricast.hello', 'tricast.gap', 'tricast.online', 'tricast.goodbye']);
-function learn(name) {
+function learn(name, before) {
   if (names.has(name)) return;
   names.add(name);
   if (!sse.close) return;
-  // Opened again from its last id, it also gets the message that brought the new name.
-  sse.notice(`now listens for the event “${name}” too`);
+  // Opened again from before the message that brought the new name, it gets that one too.
   sse.close();
+  sse.rewind(before);
+  sse.notice(`now listens for the event “${name}” too`);
   sse.close = sse.open(sse);
 }
 

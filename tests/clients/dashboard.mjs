@@ -1,0 +1,49 @@
+// Opens the page at `/` and reads what its three panels show.
+import assert from 'node:assert/strict';
+import { complaints } from './browser.mjs';
+import { until } from './wait.mjs';
+
+export const wires = ['sse', 'chunked', 'ws'];
+
+/** An open page with all three wires live; `heard` holds what it complained about. */
+export async function open(browser, address, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.heard = complaints(page);
+  await page.goto(address);
+  await live(page);
+  return page;
+}
+
+/** Waits until all panels are in a state. */
+export const state = (page, name) => Promise.all(wires.map((wire) => page.waitForSelector(`.panel.${wire}[data-state=${name}]`)));
+export const live = (page) => state(page, 'live');
+
+/** What each panel lists, oldest first. */
+const listed = (page) => Promise.all(wires.map((wire) => page.$$eval(`.panel.${wire} .message`, (rows) => rows.reverse().map((row) => ({
+  id: row.dataset.id,
+  data: row.querySelector('.data').textContent,
+  tags: [...row.querySelectorAll('.tag')].map((tag) => tag.textContent),
+})))));
+
+/** The `count` messages that all panels list alike, once they do. */
+export async function alike(page, count) {
+  const panels = await until(async () => {
+    const now = await listed(page);
+    return now.every((rows) => rows.length >= count) && now;
+  }, async () => `${count} messages in each panel: ${JSON.stringify(await listed(page))}`);
+  assert.deepEqual(panels[1], panels[0]);
+  assert.deepEqual(panels[2], panels[0]);
+  assert.equal(panels[0].length, count);
+  return panels[0];
+}
+
+export const field = (page, wire, name) => page.textContent(`.panel.${wire} [data-field=${name}]`);
+
+/** Waits for a line of a kind in every panel that is no message. */
+export const notice = (page, text) => Promise.all(wires.map((wire) => page.waitForSelector(`.panel.${wire} .notice:has-text("${text}")`)));
+
+export async function publish(page, text) {
+  await page.fill('#data', text);
+  await page.press('#data', 'Enter');
+}

@@ -1,0 +1,129 @@
+// The page at `/` in a real browser: its own form, its three panels, and what they show when something goes wrong.
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { startBrowser } from './browser.mjs';
+import { alike, field, live, notice, open, publish, state, wires } from './dashboard.mjs';
+import { startGateway } from './gateway.mjs';
+import { startRelay } from './relay.mjs';
+
+const dashboard = (path = '/') => open(browser, relay.url + path);
+let browser, gateway, relay;
+before(async () => { browser = await startBrowser(); });
+after(() => browser?.close());
+beforeEach(async () => {
+  gateway = await startGateway({ 'stream.retry': '300ms', 'shutdown.grace': '1s' });
+  relay = await startRelay(gateway.url);
+});
+afterEach(async () => {
+  await relay?.close();
+  await gateway?.stop();
+});
+
+test('what the form publishes shows up in all three panels with one id', { timeout: 60_000 }, async () => {
+  const page = await dashboard();
+  const text = 'hello <b>bold</b> & "quoted" ünï';
+  await publish(page, text);
+  await alike(page, 1);
+
+  await page.fill('#data', '{"price": 42.10}');
+  await page.check('input[value="application/json"]');
+  await page.fill('#event', 'price');
+  await page.click('#publish button');
+  const [first, second] = await alike(page, 2);
+
+  assert.deepEqual([first.data, first.tags], [text, []]);
+  assert.deepEqual([second.data, second.tags], ['{ "price": 42.1 }', ['price']]);
+  assert.match(await page.textContent('#outcome'), new RegExp(`^Published ${second.id} to 3 subscribers$`));
+  assert.deepEqual((await gateway.history('demo')).map(({ id }) => id), [first.id, second.id]);
+  for (const wire of wires) {
+    assert.equal(await field(page, wire, 'last'), second.id);
+    assert.equal(await field(page, wire, 'count'), '2');
+    assert.equal(await field(page, wire, 'client'), await page.evaluate(() => sessionStorage.getItem('tricast.client')));
+    assert.equal(await field(page, wire, 'online'), '1', 'three wires of one tab are one client');
+    await page.waitForFunction((wire) => document.querySelector(`#online [data-wire=${wire}]`).textContent === '1', wire);
+  }
+  assert.deepEqual(page.heard, []);
+});
+
+test('a refusal is shown, and nothing is published', { timeout: 60_000 }, async () => {
+  const page = await dashboard();
+  await page.fill('#data', '{"not json');
+  await page.check('input[value="application/json"]');
+  await page.click('#publish button');
+  await page.waitForSelector('#outcome.bad:not(:empty)');
+  assert.equal(await page.inputValue('#data'), '{"not json', 'what was typed is kept');
+  assert.deepEqual(await gateway.history('demo'), []);
+});
+
+test('an event name that nobody announced reaches the EventSource panel too', { timeout: 60_000 }, async () => {
+  const page = await dashboard();
+  await gateway.publish('demo', 1, '?event=surprise');
+  await gateway.publish('demo', 2);
+  await gateway.publish('demo', 3, '?event=surprise');
+  assert.deepEqual((await alike(page, 3)).map(({ data }) => data), ['1', '2', '3']);
+});
+
+test('skip-self keeps a message from its own tab and from no other', { timeout: 60_000 }, async () => {
+  const [mine, other] = [await dashboard(), await dashboard()];
+  await mine.waitForFunction(() => document.querySelector('#online [data-wire=all]').textContent === '2');
+  await mine.check('#skip');
+  await publish(mine, 'for the others');
+  await alike(other, 1);
+  await mine.uncheck('#skip');
+  await publish(mine, 'for all');
+  assert.deepEqual((await alike(mine, 1)).map(({ data }) => data), ['for all']);
+  await alike(other, 2);
+});
+
+test('after a cut each wire comes back and misses nothing', { timeout: 60_000 }, async () => {
+  const page = await dashboard();
+  await gateway.publish('demo', 'before');
+  await alike(page, 1);
+  relay.cut();
+  for (let i = 0; i < 5; i += 1) await gateway.publish('demo', `away ${i}`);
+  assert.equal((await alike(page, 6)).at(-1).data, 'away 4');
+  await live(page);
+
+  await page.click('.panel.chunked .toggle');
+  await page.waitForSelector('.panel.chunked[data-state=disconnected]');
+  await gateway.publish('demo', 'while disconnected');
+  await page.click('.panel.chunked .toggle');
+  await alike(page, 7);
+  assert.deepEqual(page.heard, []);
+});
+
+test('a gateway that goes down says goodbye; its successor tells that the log is another', { timeout: 60_000 }, async () => {
+  const page = await dashboard();
+  await gateway.publish('demo', 'before');
+  await alike(page, 1);
+  await gateway.stop();
+  await notice(page, 'goodbye: draining, come back later');
+  gateway = await startGateway({ 'stream.retry': '300ms' });
+  await gateway.publish('demo', 'after');
+  relay.lead(gateway.url);
+  await live(page);
+  await notice(page, 'gap: the gateway began a new log');
+  assert.deepEqual((await alike(page, 2)).map(({ data }) => data), ['before', 'after']);
+});
+
+test('the end of a channel is told, and the panels stay away', { timeout: 60_000 }, async () => {
+  const page = await dashboard('/#ending');
+  await gateway.publish('ending', 'last words', '?end=true');
+  assert.deepEqual((await alike(page, 1))[0].tags, ['end']);
+  await state(page, 'ended');
+  await notice(page, 'goodbye: ended');
+  await page.fill('#channel', 'another');
+  await page.press('#channel', 'Enter');
+  await live(page);
+  await gateway.publish('another', 'hello');
+  await alike(page, 1);
+});
+
+test('it works under a base path', { timeout: 60_000 }, async (t) => {
+  const based = await startGateway({ base_path: '/realtime' });
+  t.after(() => based.stop());
+  const page = await open(browser, `${based.url}/realtime/`);
+  await publish(page, 'hello');
+  await alike(page, 1);
+  assert.deepEqual(page.heard, []);
+});

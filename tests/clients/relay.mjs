@@ -1,0 +1,60 @@
+// A TCP relay between one client and the gateway, which breaks live connections as a bad network does.
+import net from 'node:net';
+import { once } from 'node:events';
+
+/** A relay to the origin `target`; clients use its `url` in place of the gateway's. */
+export async function startRelay(target) {
+  let { hostname, port } = new URL(target);
+  const pairs = new Set();
+  let cuts = 0;
+
+  const server = net.createServer({ noDelay: true }, (client) => {
+    const upstream = net.connect({ host: hostname, port, noDelay: true });
+    const pair = { client, upstream, cutInside: false };
+    pairs.add(pair);
+    const drop = () => {
+      pairs.delete(pair);
+      client.destroy();
+      upstream.destroy();
+    };
+    client.on('data', (bytes) => upstream.write(bytes));
+    upstream.on('data', (bytes) => {
+      if (!pair.cutInside) return client.write(bytes);
+      pair.cutInside = false;
+      upstream.pause();
+      // Half a message, a stall in which the client surely reads that half, and then nothing more.
+      client.write(bytes.subarray(0, bytes.length >> 1), () => setTimeout(drop, 50));
+    });
+    for (const [from, to] of [[client, upstream], [upstream, client]]) {
+      from.on('end', () => to.end());
+      from.on('error', drop);
+      from.on('close', drop);
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    get live() { return pairs.size; },
+    get cuts() { return cuts; },
+    /** Destroys every live connection: at once, or (`inside`) in the middle of what the gateway writes next. */
+    cut({ inside = false } = {}) {
+      const count = pairs.size;
+      for (const pair of pairs) {
+        if (inside) pair.cutInside = true;
+        else { pair.client.destroy(); pair.upstream.destroy(); }
+      }
+      if (!inside) pairs.clear();
+      if (count) cuts += 1;
+      return count;
+    },
+    /** Leads new connections to another gateway. */
+    lead(to) { ({ hostname, port } = new URL(to)); },
+    async close() {
+      for (const { client, upstream } of pairs) { client.destroy(); upstream.destroy(); }
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

@@ -1,0 +1,45 @@
+#!/bin/sh
+# Installs what the client tests need: Chromium, curl, Node, Go, the npm packages and a Python environment.
+set -eu
+cd "$(dirname "$0")"
+chromium=${CHROMIUM:-/usr/bin/chromium}
+
+missing=
+lacks() { ! command -v "$1" >/dev/null 2>&1; }
+if lacks "$chromium"; then missing="$missing chromium"; fi
+if lacks curl; then missing="$missing curl"; fi
+if lacks node; then missing="$missing nodejs"; fi
+if lacks npm; then missing="$missing npm"; fi
+if lacks go; then missing="$missing golang-go"; fi
+if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing="$missing python3-venv"; fi
+
+if [ -n "$missing" ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    apt-get update -q
+    # shellcheck disable=SC2086  # a list of packages
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing
+  else
+    echo "setup: install first:$missing" >&2
+    exit 1
+  fi
+fi
+
+major=$(node -p 'process.versions.node.split(".")[0]')
+if [ "$major" -lt 20 ]; then
+  echo "setup: Node 20 or newer is needed, this is $(node --version)" >&2
+  exit 1
+fi
+
+# npm leaves a copy of the lock behind when it is done; a newer lock means that there is something to do.
+if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  npm ci --no-audit --no-fund --loglevel=error
+  touch node_modules/.package-lock.json
+fi
+
+if ! cmp -s requirements.txt .venv/requirements.txt; then
+  rm -rf .venv
+  python3 -m venv .venv
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+  cp requirements.txt .venv/requirements.txt
+fi
+echo "setup: the client tests have what they need"

@@ -1,0 +1,15 @@
+// Waits for conditions, because a test that sleeps is either slow or lucky.
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** Resolves with the first truthy value of `condition`; `what` says in the failure what never came. */
+export async function until(condition, what, { timeout = 10_000, every = 20 } = {}) {
+  const deadline = Date.now() + timeout;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > deadline) {
+      throw new Error(`waited ${timeout} ms for ${typeof what === 'function' ? await what() : what}`);
+    }
+    await pause(every);
+  }
+}
