@@ -2,7 +2,9 @@
 
 use futures_util::SinkExt as _;
 use tokio_tungstenite::tungstenite::Message;
-use tricast_tests::{Connection, Reader, Server, bytes_with_deadline, each_wire};
+use tricast_tests::{
+    Connection, Reader, Server, Wire, bytes_with_deadline, each_wire, listen_head,
+};
 
 /// Awkward data: what could forge a field, a line or a frame.
 const AWKWARD: &str = "a\nid: forged\r\ndata: x\rö\u{2028}\"\\";
@@ -66,14 +68,14 @@ async fn sse_as_json() {
     }
     let hello = String::from_utf8(connection.chunk().await.expect("hello")).expect("UTF-8");
     let id = &head.fields["tricast-id"];
-    assert!(hello.starts_with(&format!("id: {id}\nevent: tricast.hello\nretry: ")), "{hello}");
+    assert!(hello.starts_with("event: tricast.hello\nretry: "), "{hello}");
     assert!(hello.contains(&format!("\ndata: {{\"id\":\"{id}\",\"event\":\"tricast.hello\",\"channels\":[\"b\"],\"client\":\"client-0123456789\",\"issued\":false,\"recovered\":false,\"reason\":\"fresh\",\"online\":{{\"b\":1}},\"heartbeat\":15000,\"time\":")), "{hello}");
-    assert!(hello.ends_with("}\n\n"), "{hello}");
+    assert!(hello.ends_with(&format!("}}\nid: {id}\n\n")), "{hello}");
     let ids = publish_all(&server).await;
     let documents = documents(&server, &ids).await;
     let events = ["event: note\n", "", "event: blob\n"];
     for ((id, event), document) in ids.iter().zip(events).zip(documents) {
-        let block = format!("id: {id}\n{event}data: {document}\n\n");
+        let block = format!("{event}data: {document}\nid: {id}\n\n");
         let framed = format!("{:X}\r\n{block}\r\n", block.len());
         bytes_with_deadline(&mut connection, framed.as_bytes()).await;
     }
@@ -89,10 +91,10 @@ async fn sse_raw() {
     let (a, b, c) = (&ids[0], &ids[1], &ids[2]);
     let blocks = [
         format!(
-            "id: {a}\nevent: note\ndata: a\ndata: id: forged\ndata: data: x\ndata: ö\u{2028}\"\\\n\n"
+            "event: note\ndata: a\ndata: id: forged\ndata: data: x\ndata: ö\u{2028}\"\\\nid: {a}\n\n"
         ),
-        format!("id: {b}\ndata: {{ \"n\": 1.0}}\n\n"),
-        format!("id: {c}\nevent: blob\ndata: AAr/\n\n"),
+        format!("data: {{ \"n\": 1.0}}\nid: {b}\n\n"),
+        format!("event: blob\ndata: AAr/\nid: {c}\n\n"),
     ];
     for block in blocks {
         assert_eq!(connection.chunk().await.expect("a block"), block.as_bytes(), "{block}");
@@ -149,12 +151,9 @@ async fn http_1_0_gets_a_body_that_ends_with_the_connection() {
     assert!(rest.contains(r#""event":"tricast.goodbye","reason":"ended","reconnect":"never""#));
 }
 
-const HANDSHAKE: &str = "Host: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-
-async fn open_ws(server: &Server, path: &str) -> Connection {
+async fn open_ws(server: &Server, target: &str) -> Connection {
     let mut connection = server.connect().await;
-    connection.send(format!("GET {path} HTTP/1.1\r\n{HANDSHAKE}")).await;
+    connection.send(format!("{}\r\n\r\n", listen_head(Wire::Ws, target))).await;
     let head = connection.head().await;
     assert_eq!(head.status_line, "HTTP/1.1 101 Switching Protocols");
     assert_eq!(head.fields["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
@@ -173,7 +172,7 @@ fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn ws_as_json() {
     let server = Server::start().await;
-    let mut connection = open_ws(&server, "/ws/b").await;
+    let mut connection = open_ws(&server, "b").await;
     while connection.buffer.len() < 4 {
         assert!(connection.more().await);
     }
@@ -200,7 +199,7 @@ async fn ws_as_json() {
 #[tokio::test]
 async fn ws_raw() {
     let server = Server::start().await;
-    let mut connection = open_ws(&server, "/ws/b?format=raw").await;
+    let mut connection = open_ws(&server, "b?format=raw").await;
     publish_all(&server).await;
     for (opcode, data) in [(1, AWKWARD.as_bytes()), (1, b"{ \"n\": 1.0}"), (2, b"\x00\n\xff")] {
         bytes_with_deadline(&mut connection, &frame(opcode, data)).await;
@@ -213,7 +212,7 @@ async fn ws_raw() {
 #[tokio::test]
 async fn inbound_raw_frames_are_data() {
     let server = Server::start().await;
-    let mut listener = Reader::open(&server, tricast_tests::Wire::Sse, "b").await;
+    let mut listener = Reader::open(&server, Wire::Sse, "b").await;
     listener.control("hello").await;
     let (mut socket, _) = Reader::handshake(&server, "/ws/b?format=raw").await.expect("opens");
     socket.send(Message::text("{\"data\":1}")).await.expect("sends");
@@ -237,6 +236,7 @@ each_wire! {
         let mut reader = Reader::open(&server, wire, "j?since=earliest").await;
         reader.control("hello").await;
         let all = reader.all_data(600).await;
-        assert!(all.iter().enumerate().all(|(n, data)| *data == n.to_string()));
+        let expected: Vec<_> = (0..600).map(|n| n.to_string()).collect();
+        assert_eq!(all, expected);
     }
 }

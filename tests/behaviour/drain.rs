@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tricast_tests::{Event, Reader, Server, Wire, each_wire};
+use tricast_tests::{Event, Reader, Server, Wire, each_wire, listen_head};
 
 each_wire! {
     async fn streams_say_goodbye_and_end_cleanly(wire) {
@@ -44,11 +44,8 @@ each_wire! {
             (answer.status == 503).then_some(())
         })
         .await;
-        let upgrade = "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
-        let fields = if wire == Wire::Ws { upgrade } else { "" };
-        let request = format!("GET /{}/a HTTP/1.1\r\nHost: t{fields}", wire.name());
         let connection = tricast_tests::Connection::open(address).await;
-        let answer = connection.request(&request, b"").await;
+        let answer = connection.request(&listen_head(wire, "a"), b"").await;
         if wire == Wire::Sse {
             assert_eq!(answer.status, 200);
             assert!(answer.text().contains("\"reason\":\"draining\""));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use socket2::SockRef;
 use tokio::net::TcpSocket;
-use tricast_tests::{Connection, Event, Reader, Server, Wire, each_wire, eventually};
+use tricast_tests::{Connection, Event, Reader, Server, Wire, each_wire, eventually, listen_head};
 
 const QUICK: &str = "[stream]\nheartbeat = \"100ms\"\nstall_timeout = \"500ms\"\n[limits]\nhead_timeout = \"300ms\"\nbody_timeout = \"300ms\"";
 
@@ -21,10 +21,7 @@ each_wire! {
             assert_eq!(refused.retry, goodbye["retry"].as_u64());
             assert_eq!(refused.end().await, Event::End(None));
         } else {
-            let upgrade = "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
-            let fields = if wire == Wire::Ws { upgrade } else { "" };
-            let head = format!("GET /{}/a HTTP/1.1\r\nHost: t{fields}", wire.name());
-            let answer = server.request(&head, b"").await;
+            let answer = server.request(&listen_head(wire, "a"), b"").await;
             assert_eq!((answer.status, answer.problem().as_str()), (503, "too-many-connections"));
             assert!(answer.fields.contains_key("retry-after"));
         }
@@ -116,10 +113,7 @@ async fn stalled_reader(server: &Server, wire: Wire, channel: &str) -> Connectio
     socket.set_recv_buffer_size(4096).expect("a socket");
     let socket = socket.connect(server.gateway.address).await.expect("connects");
     let mut connection = Connection { socket, buffer: Vec::new() };
-    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    let fields = if wire == Wire::Ws { upgrade } else { "" };
-    let head = format!("GET /{}/{channel} HTTP/1.1\r\nHost: t\r\n{fields}\r\n", wire.name());
-    connection.send(head).await;
+    connection.send(format!("{}\r\n\r\n", listen_head(wire, channel))).await;
     connection.head().await;
     connection
 }
@@ -128,13 +122,12 @@ async fn stalled_reader(server: &Server, wire: Wire, channel: &str) -> Connectio
 async fn read_raw_until(connection: &mut Connection, word: &str) -> String {
     loop {
         let text = String::from_utf8_lossy(&connection.buffer).into_owned();
-        if let Some(at) = text.find(word) {
-            if text[at..].contains("\"time\":") {
-                return text;
-            }
+        let found = text.find(word);
+        if found.is_some_and(|at| text[at..].contains("\"time\":")) {
+            return text;
         }
         // Only the end of a large message can be the beginning of the word.
-        let used = text.find(word).unwrap_or(connection.buffer.len().saturating_sub(word.len()));
+        let used = found.unwrap_or(connection.buffer.len().saturating_sub(word.len()));
         connection.buffer.drain(..used.min(connection.buffer.len()));
         assert!(connection.more().await, "ended without {word}");
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tricast_tests::{Reader, Server, Wire, each_wire, eventually};
+use tricast_tests::{Reader, Server, Wire, each_wire, eventually, listen_head};
 
 each_wire! {
     async fn connections_and_users_are_counted_per_wire(wire) {
@@ -83,9 +83,7 @@ each_wire! {
     async fn a_half_closed_connection_has_left(wire) {
         let server = Server::start().await;
         let mut connection = server.connect().await;
-        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-        let fields = if wire == Wire::Ws { upgrade } else { "" };
-        connection.send(format!("GET /{}/room HTTP/1.1\r\nHost: t\r\n{fields}\r\n", wire.name())).await;
+        connection.send(format!("{}\r\n\r\n", listen_head(wire, "room"))).await;
         connection.head().await;
         assert_eq!(server.gateway.connections(), 1);
         tokio::io::AsyncWriteExt::shutdown(&mut connection.socket).await.expect("half-closes");
@@ -130,6 +128,7 @@ async fn a_head_request_never_attaches() {
     for path in ["/sse/a", "/chunked/a", "/stream/a"] {
         let answer = server.request(&format!("HEAD {path} HTTP/1.1\r\nHost: t"), b"").await;
         assert_eq!(answer.status, 200);
+        assert_eq!(answer.fields.get("content-length"), None, "as GET");
         assert!(answer.fields["content-type"].contains(if path == "/sse/a" {
             "event-stream"
         } else {

@@ -1,6 +1,6 @@
 //! Bad input: a clear error before anything starts, and nothing published.
 
-use tricast_tests::Server;
+use tricast_tests::{Server, Wire, listen_head};
 
 #[tokio::test]
 async fn bad_requests_are_refused_by_name() {
@@ -28,14 +28,12 @@ async fn bad_requests_are_refused_by_name() {
         ("user=%2", "bad-parameter"),
     ];
     for wire in ["sse", "chunked", "stream", "ws"] {
-        let fields = match wire {
-            "ws" => {
-                "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
-            }
-            _ => "",
-        };
         let get = async |target: &str| {
-            server.request(&format!("GET /{wire}/{target} HTTP/1.1\r\nHost: t{fields}"), b"").await
+            let head = match wire {
+                "ws" => listen_head(Wire::Ws, target),
+                _ => format!("GET /{wire}/{target} HTTP/1.1\r\nHost: t"),
+            };
+            server.request(&head, b"").await
         };
         for (query, problem) in queries {
             let answer = get(&format!("a?{query}")).await;

@@ -101,7 +101,12 @@ async fn a_frame_that_breaks_the_rules_ends_the_connection_with_its_code() {
     for (bytes, code, reason) in cases {
         let (mut socket, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");
         socket.next().await.expect("hello").expect("reads");
-        tokio::io::AsyncWriteExt::write_all(socket.get_mut(), &bytes).await.expect("sends");
+        // More behind it must not reset the connection before its close frame is read.
+        let flood = [&bytes[..], &[0x42; 20_000]].concat();
+        tokio::io::AsyncWriteExt::write_all(socket.get_mut(), &flood).await.expect("sends");
+        let goodbye = socket.next().await.expect("a frame").expect("reads");
+        let goodbye = goodbye.to_text().expect("text").to_owned();
+        assert!(goodbye.contains(&format!("\"reason\":\"{reason}\"")), "{goodbye}");
         let close = socket.next().await.expect("a frame").expect("reads");
         let Message::Close(Some(close)) = close else { panic!("{close:?}") };
         assert_eq!((u16::from(close.code), close.reason.as_str()), (code, reason));

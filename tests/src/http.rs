@@ -8,9 +8,20 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
+use tricast_core::Wire;
 
 /// No answer may take longer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The fields that ask for a WebSocket: the example of RFC 6455 §1.2.
+const UPGRADE: &str = "\r\nConnection: Upgrade\r\nUpgrade: websocket\
+    \r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+
+/// The head of a request to listen, without the line ends at its end.
+pub fn listen_head(wire: Wire, target: &str) -> String {
+    let fields = if wire == Wire::Ws { UPGRADE } else { "" };
+    format!("GET /{}/{target} HTTP/1.1\r\nHost: t{fields}", wire.name())
+}
 
 /// A client's connection.
 #[derive(Debug)]

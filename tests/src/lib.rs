@@ -6,7 +6,7 @@ mod reader;
 mod sse;
 
 pub use gateway::{Server, eventually};
-pub use http::{Answer, Connection, Head, bytes_with_deadline};
+pub use http::{Answer, Connection, Head, bytes_with_deadline, listen_head};
 pub use reader::{Event, Reader};
 pub use tricast_core::Wire;
 

@@ -35,6 +35,7 @@ impl Channel {
     }
 
     /// Whether a reader that has dealt with everything up to `position` has read the channel's end.
+    /// An end that somebody has published behind is none.
     pub(crate) fn ended_by(&self, position: Seq) -> bool {
         self.ended.is_some_and(|end| end <= position)
     }

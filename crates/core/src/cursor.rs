@@ -105,7 +105,7 @@ impl Cursor {
                 break;
             };
             tap.next += 1;
-            tap.ended = message.draft.end;
+            tap.ended = channel.ended_by(seq);
             self.position = self.position.max(seq);
             if reader.is_none_or(|reader| !message.is_hidden_from(reader)) {
                 bytes += message.draft.data.as_bytes().len();

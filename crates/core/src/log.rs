@@ -201,13 +201,7 @@ impl Log {
         let mut cursor = Cursor { position: begin.cursor, taps: Box::new([tap]) };
         let mut items = Vec::new();
         let portion = Portion { messages: limit, bytes: usize::MAX };
-        // The end of a channel stops live readers; history goes on behind it.
-        while !cursor.read(&table, self.epoch, None, portion, &mut items) || cursor.has_ended() {
-            cursor.taps[0].ended = false;
-            if items.len() >= limit {
-                break;
-            }
-        }
+        cursor.read(&table, self.epoch, None, portion, &mut items);
         let mut history = History { id: self.id(cursor.position), gap: None, messages: Vec::new() };
         if begin.foreign {
             history.gap = Some(Gap::unknown(self.id(begin.cursor), channel.clone()));

@@ -44,8 +44,10 @@ fn publisher(hub: &Arc<Hub>, count: Seq) -> thread::JoinHandle<()> {
 fn check(test: impl Fn() + Send + Sync + 'static) {
     let test = Arc::new(test);
     let again = test.clone();
-    shuttle::check_random(move || test(), 3000);
-    shuttle::check_pct(move || again(), 3000, 3);
+    let schedules = std::env::var("SHUTTLE_SCHEDULES");
+    let schedules = schedules.map_or(3000, |text| text.parse().expect("a number"));
+    shuttle::check_random(move || test(), schedules);
+    shuttle::check_pct(move || again(), schedules, 3);
 }
 
 #[test]

@@ -244,13 +244,17 @@ impl Client {
     }
 }
 
+fn from_env(name: &str, default: u32) -> u32 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
 fn tight(messages: usize, memory_bytes: usize, tombstones: usize) -> Limits {
     let history = Bounds { messages, bytes: 1 << 20, age: Duration::from_secs(3600) };
     Limits { history, memory_bytes, channels: 100, tombstones }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(ProptestConfig::with_cases(from_env("PROPTEST_CASES", 4096)))]
 
     #[test]
     fn each_reader_gets_its_messages_in_order_or_a_truthful_gap(
@@ -332,6 +336,8 @@ fn who_resumes_past_the_end_is_done_and_who_comes_fresh_waits() {
     let mut reader = join(Start::After(probe::id(2)));
     assert_eq!(seqs_of(&reader.drain()), [3]);
     assert_eq!(reader.ended, None);
+    let mut replay = join(Start::Earliest);
+    assert_eq!(seqs_of(&replay.drain()), [1, 2, 3], "an old end is passed over");
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Looking without subscribing: `/history`, `/online`, `/channels`.
 
-use std::collections::BTreeMap;
-
 use axum::{
     Json,
     body::Body,
@@ -76,12 +74,19 @@ pub(crate) async fn online(
         channel: ChannelName,
         #[serde(flatten)]
         total: Count,
-        wires: BTreeMap<&'static str, Count>,
+        wires: Wires,
+    }
+    #[derive(Serialize)]
+    struct Wires {
+        sse: Count,
+        chunked: Count,
+        ws: Count,
     }
     let channel: ChannelName = path_text(path)?.parse()?;
     Query::parse(query.as_deref(), &["token"])?.refuse_token()?;
     let online = app.hub.online(&channel);
-    let wires = Wire::ALL.map(|wire| (wire.name(), online.wires[wire.index()])).into();
+    let of = |wire: Wire| online.wires[wire.index()];
+    let wires = Wires { sse: of(Wire::Sse), chunked: of(Wire::Chunked), ws: of(Wire::Ws) };
     let headers = [(header::CACHE_CONTROL, "no-store")];
     Ok((headers, Json(Answer { channel, total: online.total, wires })).into_response())
 }

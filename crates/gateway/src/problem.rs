@@ -17,7 +17,7 @@ pub(crate) struct Problem {
     kind: Kind,
     detail: String,
     parameter: Option<String>,
-    progress: Option<Progress>,
+    progress: Option<Box<Progress>>,
 }
 
 /// How far a stream of messages had come when it was refused.
@@ -47,7 +47,7 @@ impl Problem {
 
     /// Tells how far a stream of messages had come.
     pub(crate) fn after(mut self, progress: Progress) -> Self {
-        self.progress = Some(progress);
+        self.progress = Some(Box::new(progress));
         self
     }
 
@@ -95,7 +95,7 @@ impl IntoResponse for Problem {
             #[serde(skip_serializing_if = "Option::is_none")]
             parameter: Option<&'a str>,
             #[serde(flatten)]
-            progress: Option<Progress>,
+            progress: Option<Box<Progress>>,
         }
         let status = status(self.kind);
         let document = Document {

@@ -56,12 +56,19 @@ pub(crate) async fn stream(state: State<Shared>, path: ChannelsPath, request: Re
 
 /// A look at a stream's head; attaches nothing.
 pub(crate) async fn head_of_sse() -> Response {
-    (stream_head(&tricast_sse::JSON), ()).into_response()
+    (stream_head(&tricast_sse::JSON), endless()).into_response()
 }
 
 /// A look at a stream's head; attaches nothing.
 pub(crate) async fn head_of_chunked() -> Response {
-    (stream_head(&tricast_chunked::JSON), ()).into_response()
+    (stream_head(&tricast_chunked::JSON), endless()).into_response()
+}
+
+/// A body without a length, so that HEAD shows the fields of GET; nobody reads it.
+fn endless() -> Body {
+    Body::from_stream(
+        futures_util::stream::pending::<Result<bytes::Bytes, std::convert::Infallible>>(),
+    )
 }
 
 fn negotiate(headers: &HeaderMap) -> Wire {
@@ -126,10 +133,9 @@ async fn try_listen(
     let channels = channels_of(app, &path_text(path)?)?;
     let identity = identity_of(&query)?;
     refuse_others_channels(&channels, &identity)?;
-    let one_channel = posts || raw && wire == Wire::Ws;
-    if one_channel && channels.len() > 1 {
-        let detail =
-            "a request that also publishes takes one channel, or it would not be clear to which";
+    let speaks = posts || raw && wire == Wire::Ws;
+    if speaks && channels.len() > 1 {
+        let detail = "a POST, and a raw WebSocket, publish too: name one channel";
         return Err(Problem::new(Kind::BadChannel, detail));
     }
     let start = resume::start_of(request.headers(), &query)?;

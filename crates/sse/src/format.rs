@@ -25,26 +25,30 @@ impl Format for Sse {
     }
 
     fn message(&self, message: &Message) -> Bytes {
-        let mut block = Block::new().field("id", message.id);
+        let mut block = Block::new();
         if message.event() != EventName::DEFAULT {
             block = block.field("event", message.event());
         }
         if self.raw {
-            return block.text(&text_of(&message.draft.data)).end();
+            block = block.text(&text_of(&message.draft.data));
+        } else {
+            block = block.data(|line| write_document(message, line));
         }
-        block.data(|line| write_document(message, line)).end()
+        // The id comes last: some clients take it at once, and whoever is cut between an id and its
+        // data would resume behind a message that it never had.
+        block.field("id", message.id).end()
     }
 
     fn control(&self, control: &Control) -> Option<Bytes> {
-        let mut block = Block::new();
-        if let Some(id) = control.id() {
-            block = block.field("id", id);
-        }
-        block = block.field("event", control.event());
+        let mut block = Block::new().field("event", control.event());
         if let Some(retry) = control.retry() {
             block = block.field("retry", retry);
         }
-        Some(block.data(|line| line.extend(control.document())).end())
+        block = block.data(|line| line.extend(control.document()));
+        if let Some(id) = control.id() {
+            block = block.field("id", id);
+        }
+        Some(block.end())
     }
 
     /// A comment, and a block of nothing but the id: no event fires, but the browser's last

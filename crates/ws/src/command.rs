@@ -1,5 +1,6 @@
 //! What a client says on a JSON connection: `{data, event?, channel?, skip_self?, id?, ref?}`.
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, value::RawValue};
 use tricast_core::{BadData, ChannelName, Data, Draft, Kind, Problem, Publisher};
 
@@ -31,7 +32,38 @@ pub(crate) fn parse(
         .map_err(|(kind, detail)| Refusal { kind, detail, reference })
 }
 
-type Fields<'a> = std::collections::BTreeMap<String, &'a RawValue>;
+/// The fields of a command as they stand; a map would let the last of two win in silence.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'a> Fields<'a> {
+    fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|(given, _)| given == name).map(|(_, value)| *value)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Fields(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(Pairs)
+    }
+}
 
 fn parse_fields(
     text: &str,
@@ -46,9 +78,15 @@ fn parse_fields(
             }
             _ => (Kind::BadJson, format!("the command is not JSON: {error}")),
         })?;
-    *reference = fields.get("ref").map(|value| reference_of(value)).transpose()?;
+    *reference = fields.get("ref").map(reference_of).transpose()?;
     const KNOWN: [&str; 6] = ["data", "event", "channel", "skip_self", "id", "ref"];
-    if let Some(unknown) = fields.keys().find(|name| !KNOWN.contains(&name.as_str())) {
+    let names = || fields.0.iter().map(|(name, _)| name.as_str());
+    if let Some(twice) =
+        names().enumerate().find(|(at, name)| names().take(*at).any(|n| n == *name))
+    {
+        return Err((Kind::BadCommand, format!("field {:?} is given twice", twice.1)));
+    }
+    if let Some(unknown) = names().find(|name| !KNOWN.contains(name)) {
         let detail = format!("unknown field {unknown:?}; a command takes {}", KNOWN.join(", "));
         return Err((Kind::UnknownField, detail));
     }
@@ -132,6 +170,7 @@ mod tests {
             ("[]", Kind::BadCommand, "object"),
             ("7", Kind::BadCommand, "object"),
             (r#"{"ref":1}"#, Kind::BadCommand, "data"),
+            (r#"{"data":1,"data":2}"#, Kind::BadCommand, "data"),
             (r#"{"data":1,"chanel":"a"}"#, Kind::UnknownField, "chanel"),
             (r#"{"data":1,"channel":"a b"}"#, Kind::BadChannel, "channel"),
             (r#"{"data":1,"channel":7}"#, Kind::BadCommand, "channel"),

@@ -5,7 +5,7 @@ use std::{future::poll_fn, time::Duration};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _, future::BoxFuture};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     time::timeout,
 };
 use tokio_tungstenite::{
@@ -16,7 +16,7 @@ use tokio_tungstenite::{
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
 };
-use tricast_core::{CloseReason, Control, Flow, Session};
+use tricast_core::{CloseReason, Control, Flow, Goodbye, Session};
 
 use crate::{
     close::close_code,
@@ -44,19 +44,63 @@ where
         .max_message_size(Some(speaker.message_bytes))
         .max_frame_size(Some(speaker.message_bytes));
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-    let ended = Conversation { flow: Flow::new(session), speaker: &speaker }.run(&mut socket).await;
-    let reason = match ended {
-        Ok(reason) => reason,
-        Err(Gone) => return,
-    };
-    let close = CloseFrame { code: close_code(reason).into(), reason: reason.name().into() };
-    let goodbye = async {
-        if socket.close(Some(close)).await.is_ok() {
-            // The peer's close frame, or what it had sent before it.
-            while let Some(Ok(_)) = socket.next().await {}
+    let mut conversation = Conversation { flow: Flow::new(session), speaker: &speaker };
+    let Ok(end) = conversation.run(&mut socket).await else { return };
+    let goodbye = match end {
+        End::Told(_) => None,
+        End::Untold(reason) => {
+            let goodbye = Control::Goodbye(Goodbye::new(reason, 0));
+            conversation.flow.session().spell(&goodbye)
         }
     };
-    let _ = timeout(CLOSE_DEADLINE, goodbye).await;
+    // From here on nothing is read from the log: the reader has left.
+    drop(conversation);
+    let _ = timeout(CLOSE_DEADLINE, hang_up(&mut socket, goodbye, end.reason())).await;
+}
+
+/// Says goodbye, closes, and waits until the peer has heard it: closing a socket with unread
+/// bytes would reset the connection, and the close frame could be lost with it.
+async fn hang_up<IO>(
+    socket: &mut WebSocketStream<IO>,
+    goodbye: Option<Bytes>,
+    reason: CloseReason,
+) -> Result<(), Gone>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    send(socket, goodbye.into_iter()).await?;
+    let close = CloseFrame { code: close_code(reason).into(), reason: reason.name().into() };
+    socket.close(Some(close)).await.map_err(|_| Gone)?;
+    loop {
+        match socket.next().await {
+            Some(Ok(_)) => {}
+            None | Some(Err(Error::ConnectionClosed)) => return Ok(()),
+            // What follows a broken frame cannot be read as frames.
+            Some(Err(_)) => break,
+        }
+    }
+    let io = socket.get_mut();
+    io.shutdown().await.map_err(|_| Gone)?;
+    let mut ignored = [0; 512];
+    while io.read(&mut ignored).await.is_ok_and(|count| count > 0) {}
+    Ok(())
+}
+
+/// Why the gateway ends a connection.
+#[derive(Clone, Copy)]
+enum End {
+    /// The stream has said goodbye.
+    Told(CloseReason),
+    /// Something outside the stream; its goodbye is still to be said.
+    Untold(CloseReason),
+}
+
+impl End {
+    fn reason(self) -> CloseReason {
+        match self {
+            End::Told(reason) | End::Untold(reason) => reason,
+        }
+    }
 }
 
 /// The peer has left; there is nobody to say goodbye to.
@@ -72,7 +116,7 @@ type Answer = Result<Option<Control>, CloseReason>;
 impl Conversation<'_> {
     /// Speaks and hears, one command at a time: while an answer is due nothing more is read, so
     /// that a peer cannot pile up work.
-    async fn run<IO>(&mut self, socket: &mut WebSocketStream<IO>) -> Result<CloseReason, Gone>
+    async fn run<IO>(&mut self, socket: &mut WebSocketStream<IO>) -> Result<End, Gone>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
@@ -85,7 +129,7 @@ impl Conversation<'_> {
                     send(socket, frames.drain(..)).await?;
                     frames.shrink_to(4);
                     if let Some(reason) = ended {
-                        return Ok(reason);
+                        return Ok(End::Told(reason));
                     }
                 }
                 answered = async { answer.as_mut().expect("guarded").await }, if answer.is_some() => {
@@ -95,7 +139,7 @@ impl Conversation<'_> {
                             let spelled = control.and_then(|c| self.flow.session().spell(&c));
                             send(socket, spelled.into_iter()).await?;
                         }
-                        Err(reason) => return Ok(reason),
+                        Err(reason) => return Ok(End::Untold(reason)),
                     }
                 }
                 heard = socket.next(), if answer.is_none() => {
@@ -108,7 +152,7 @@ impl Conversation<'_> {
                             return Err(Gone);
                         }
                         Some(Ok(_)) => continue,
-                        Some(Err(error)) => return reason_of(&error).ok_or(Gone),
+                        Some(Err(error)) => return reason_of(&error).map(End::Untold).ok_or(Gone),
                         None => return Err(Gone),
                     };
                     answer = Some(self.speaker.hear(heard).boxed());

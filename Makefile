@@ -1,0 +1,40 @@
+# The two commands: `make run` serves the gateway with its page, `make test` passes all tests.
+# Each does its own set-up. `make help` lists the rest.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test setup lint conformance soak figures
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: ## serve on http://127.0.0.1:8080, the page at /, metrics on http://127.0.0.1:9464/metrics
+	cargo run --release --locked
+
+setup: ## install the real components that tests need (as root on Debian; else say what is missing)
+	tests/clients/setup.sh
+
+test: setup ## all tests: units, model, schedules, behaviours on three wires, clients we did not write
+	cargo test --locked --workspace
+	cargo test --locked -p tricast-core --features shuttle --test interleavings
+	cargo build --locked
+	tests/clients/run.sh
+
+conformance: ## the wire formats as literal bytes, and the handshakes
+	cargo test --locked -p tricast-tests --test behaviour bytes::
+	cargo test --locked -p tricast-tests --test behaviour talk::
+
+lint: ## formatting, clippy and the documentation, without a warning
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+soak: setup figures ## what runs long or measures time; before an issue is resolved
+	PROPTEST_CASES=300000 cargo test --locked --release -p tricast-core --test model
+	SHUTTLE_SCHEDULES=200000 cargo test --locked --release -p tricast-core --features shuttle --test interleavings
+	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test --locked --workspace || exit 1; done
+	cargo build --locked
+	for round in 1 2 3; do tests/clients/run.sh || exit 1; done
+
+figures: ## memory and CPU for each subscriber, beside a bare epoll loop
+	cargo build --locked --release --workspace
+	target/release/figures target/release/tricast 5
