@@ -8,8 +8,8 @@ use std::sync::{
 use slab::Slab;
 
 use crate::{
-    AheadOfLog, ChannelName, CloseReason, Draft, Engine, EngineError, Join, JoinError, Log, Meters,
-    Online, Receipt, Start, Subscription, Welcome, bell::Bell, clock, log::History, sync::Mutex,
+    ChannelName, CloseReason, Draft, Engine, EngineError, Join, JoinError, Log, Meters, Receipt,
+    Start, Subscription, Welcome, bell::Bell, clock, sync::Mutex,
 };
 
 /// The log with its engine, its meters, and everybody who listens.
@@ -81,7 +81,7 @@ impl Hub {
         if self.is_draining() {
             return Err(PublishError::Draining);
         }
-        if require_online && self.online(&draft.channel).total.connections == 0 {
+        if require_online && self.log.online(&draft.channel).total.connections == 0 {
             return Err(PublishError::NobodyOnline);
         }
         let bytes = draft.data.as_bytes().len() as u64;
@@ -108,24 +108,6 @@ impl Hub {
         place.keep();
         interest.keep();
         Ok(joined)
-    }
-
-    /// What is held of a channel, at most `limit` messages.
-    ///
-    /// # Errors
-    /// When `start` is ahead of the log.
-    pub fn history(
-        &self,
-        channel: &ChannelName,
-        start: Start,
-        limit: usize,
-    ) -> Result<History, AheadOfLog> {
-        self.log.history(channel, start, limit)
-    }
-
-    /// Who is online in a channel.
-    pub fn online(&self, channel: &ChannelName) -> Online {
-        self.log.online(channel)
     }
 
     /// How many listen.

@@ -10,25 +10,13 @@ use crate::{
     ChannelName, Count, Epoch, Gap, Message, MessageId, Online, Seq, Stored, TooManyChannels,
     bell::Belfry,
     cursor::{Cursor, Item, Portion, Tap},
+    limits::Limits,
     message::Memory,
-    ring::{Bounds, Floor},
+    ring::Floor,
     start::{AheadOfLog, Start},
     sync::Mutex,
     table::Table,
 };
-
-/// What a log may hold.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Of each channel.
-    pub history: Bounds,
-    /// Bytes that all messages together may occupy, encodings included.
-    pub memory_bytes: usize,
-    /// Channels.
-    pub channels: usize,
-    /// Forgotten channels that are remembered.
-    pub tombstones: usize,
-}
 
 /// The log.
 #[derive(Debug)]
@@ -193,7 +181,7 @@ impl Log {
         let table = self.table.lock();
         let Some(slot) = table.find(channel) else {
             let floor = table.tombstones.peek(channel);
-            let gap = start.gap_below(self, &table, channel, floor)?;
+            let gap = start.gap_below(self.epoch, &table, channel, floor)?;
             return Ok(History { id: self.id(table.watermark), gap, messages: Vec::new() });
         };
         let begin = start.begin(self.epoch, &table, &[slot])?;

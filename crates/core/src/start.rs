@@ -2,7 +2,6 @@
 
 use crate::{
     ChannelName, Epoch, Gap, MessageId, NotRecovered, Seq,
-    log::Log,
     ring::{Floor, Ring},
     table::Table,
 };
@@ -81,7 +80,7 @@ impl Start {
     /// What a reader of a channel that is not in the table has lost.
     pub(crate) fn gap_below(
         self,
-        log: &Log,
+        epoch: Epoch,
         table: &Table,
         channel: &ChannelName,
         floor: Floor,
@@ -89,14 +88,15 @@ impl Start {
         let Start::After(id) = self else {
             return Ok(None);
         };
-        if id.epoch != log.epoch() {
-            return Ok(Some(Gap::unknown(log.id(table.watermark), channel.clone())));
+        let head = MessageId { epoch, seq: table.watermark };
+        if id.epoch != epoch {
+            return Ok(Some(Gap::unknown(head, channel.clone())));
         }
         if id.seq > table.watermark {
-            return Err(AheadOfLog(log.id(table.watermark)));
+            return Err(AheadOfLog(head));
         }
         Ok((floor.seq > id.seq).then(|| Gap {
-            id: log.id(floor.seq),
+            id: MessageId { epoch, seq: floor.seq },
             channel: channel.clone(),
             first: Some(id.seq + 1),
             last: Some(floor.seq),

@@ -8,7 +8,7 @@ use std::{
 use slab::Slab;
 
 use crate::{
-    ChannelName, Message, Seq, channel::Channel, log::Limits, message::Memory,
+    ChannelName, Message, Seq, channel::Channel, limits::Limits, message::Memory,
     tombstones::Tombstones,
 };
 

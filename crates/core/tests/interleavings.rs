@@ -64,7 +64,7 @@ fn who_joins_while_somebody_publishes_misses_nothing_after_its_hello() {
         };
         publishing.join().expect("publishes");
         // The last one comes when the reader may be anywhere, even not there yet.
-        while hub.online(&probe::channel("a")).total.connections == 0 {
+        while hub.log().online(&probe::channel("a")).total.connections == 0 {
             thread::yield_now();
         }
         publisher(&hub, 1).join().expect("publishes");
@@ -120,6 +120,6 @@ fn leaving_while_somebody_publishes_leaves_no_trace() {
         publishing.join().expect("publishes");
         leaving.join().expect("leaves");
         assert_eq!(hub.connections(), 0);
-        assert_eq!(hub.online(&probe::channel("a")).total.connections, 0);
+        assert_eq!(hub.log().online(&probe::channel("a")).total.connections, 0);
     });
 }

@@ -136,7 +136,7 @@ impl Model {
             Op::Forget => self.hub.log().sweep(unix_millis() + 100_000_000),
         }
         for channel in CHANNELS {
-            let online = self.hub.online(&probe::channel(channel)).total;
+            let online = self.hub.log().online(&probe::channel(channel)).total;
             assert_eq!(online.users as usize, self.listening(channel), "online of {channel}");
         }
     }
@@ -358,7 +358,7 @@ fn the_memory_budget_holds_whatever_else_leaves_the_rings() {
         }
         assert!(hub.log().fill().bytes <= budget, "{:?}", hub.log().fill());
     }
-    let quiet = hub.history(&probe::channel("quiet"), Start::Earliest, 10).expect("reads");
+    let quiet = hub.log().history(&probe::channel("quiet"), Start::Earliest, 10).expect("reads");
     assert!(quiet.messages.is_empty(), "the oldest of all goes first");
 }
 

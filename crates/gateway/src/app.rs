@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use metrics::{Counter, counter, describe_counter};
 use tokio_util::task::TaskTracker;
-use tricast_core::{Hub, Kind, Meters, Pace, Portion};
+use tricast_core::{Hub, Kind, Pace, Portion};
 
 use crate::settings::Settings;
 
@@ -57,13 +57,4 @@ impl std::fmt::Debug for Refusals {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Refusals")
     }
-}
-
-/// The meters of a gateway, made under its own recorder.
-#[derive(Debug)]
-pub(crate) struct AllMeters {
-    pub(crate) hub: Meters,
-    pub(crate) refusals: Refusals,
-    pub(crate) sockets: crate::listener::SocketMeters,
-    pub(crate) log: crate::admin::LogMeters,
 }

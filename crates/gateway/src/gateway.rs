@@ -13,7 +13,7 @@ use tricast_core::{
 
 use crate::{
     admin::{self, LogMeters},
-    app::{AllMeters, App, Refusals},
+    app::{App, Refusals},
     listener::{self, Listener, Rules, SocketMeters},
     routes,
     settings::Settings,
@@ -131,6 +131,15 @@ fn bind(key: &str, address: SocketAddr) -> anyhow::Result<tokio::net::TcpListene
     listener::bind(address).with_context(|| {
         format!("cannot listen on {address}; free it, or set {key} to another address")
     })
+}
+
+/// The meters of a gateway, made under its own recorder.
+#[derive(Debug)]
+struct AllMeters {
+    hub: Meters,
+    refusals: Refusals,
+    sockets: SocketMeters,
+    log: LogMeters,
 }
 
 /// Meters under a recorder of this gateway's own, so that several can live in one process.

@@ -17,6 +17,7 @@ mod resume;
 mod routes;
 pub mod settings;
 mod stall;
+mod stream;
 mod subscribe;
 pub mod telemetry;
 

@@ -37,7 +37,7 @@ pub(crate) async fn history(
         Start::Latest if query.get("since").is_none() => Start::Earliest,
         start => start,
     };
-    let history = app.hub.history(&channel, start, PAGE)?;
+    let history = app.hub.log().history(&channel, start, PAGE)?;
 
     #[derive(Serialize)]
     struct Lost {
@@ -84,7 +84,7 @@ pub(crate) async fn online(
     }
     let channel: ChannelName = path_text(path)?.parse()?;
     Query::parse(query.as_deref(), &["token"])?.refuse_token()?;
-    let online = app.hub.online(&channel);
+    let online = app.hub.log().online(&channel);
     let of = |wire: Wire| online.wires[wire.index()];
     let wires = Wires { sse: of(Wire::Sse), chunked: of(Wire::Chunked), ws: of(Wire::Ws) };
     let headers = [(header::CACHE_CONTROL, "no-store")];

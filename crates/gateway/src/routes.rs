@@ -11,15 +11,15 @@ use axum::{
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tricast_core::Kind;
 
-use crate::{app::Shared, dashboard, look, problem::Problem, publish, subscribe};
+use crate::{app::Shared, dashboard, look, problem::Problem, publish, stream, subscribe};
 
 pub(crate) fn public(app: Shared) -> Router {
-    let sse = get(subscribe::sse).post(subscribe::sse).head(subscribe::head_of_sse);
-    let chunked = get(subscribe::chunked).post(subscribe::chunked).head(subscribe::head_of_chunked);
+    let sse = get(subscribe::sse).post(subscribe::sse).head(stream::head_of_sse);
+    let chunked = get(subscribe::chunked).post(subscribe::chunked).head(stream::head_of_chunked);
     let base = app.settings.base_path.as_str();
     let at = |path: &str| format!("{base}{path}");
     let mut routes = Router::new()
-        .route(&at("/stream/{channels}"), get(subscribe::stream).head(subscribe::head_of_chunked))
+        .route(&at("/stream/{channels}"), get(subscribe::stream).head(stream::head_of_chunked))
         .route(&at("/sse/{channels}"), sse)
         .route(&at("/chunked/{channels}"), chunked)
         .route(&at("/ws/{channels}"), get(subscribe::ws).head(no_head))

@@ -1,0 +1,135 @@
+//! A stream's head and how its body is delivered: what stands between a joined session and its wire.
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tricast_core::{
+    ChannelName, CloseReason, Control, Format, Goodbye, Kind, Session, Wire, jittered_retry,
+};
+
+use crate::{
+    app::{App, Shared},
+    delivery::StreamBody,
+    problem::Problem,
+};
+
+/// How a stream is spelled.
+pub(crate) fn format_of(wire: Wire, raw: bool) -> &'static dyn Format {
+    match (wire, raw) {
+        (Wire::Sse, false) => &tricast_sse::JSON,
+        (Wire::Sse, true) => &tricast_sse::RAW,
+        (Wire::Chunked, false) => &tricast_chunked::JSON,
+        (Wire::Chunked, true) => &tricast_chunked::RAW,
+        (Wire::Ws, false) => &tricast_ws::JSON,
+        (Wire::Ws, true) => &tricast_ws::RAW,
+    }
+}
+
+/// The fields that every stream's head has. Proxies buffer, compress and cache unless told not to.
+fn stream_head(format: &dyn Format) -> HeaderMap {
+    let variant = format.variant();
+    let content_type = match (variant.wire, variant.raw) {
+        (Wire::Sse, _) => tricast_sse::CONTENT_TYPE,
+        (_, false) => tricast_chunked::CONTENT_TYPE,
+        (_, true) => tricast_chunked::RAW_CONTENT_TYPE,
+    };
+    let fields = [
+        (header::CONTENT_TYPE.as_str(), content_type),
+        ("cache-control", "no-cache, no-transform"),
+        ("x-accel-buffering", "no"),
+        ("content-encoding", "identity"),
+    ];
+    let field = |(name, value)| {
+        (axum::http::HeaderName::from_static(name), HeaderValue::from_static(value))
+    };
+    fields.into_iter().map(field).collect()
+}
+
+/// The cursor and the client id, for those who have no hello to read them from.
+fn name_stream(headers: &mut HeaderMap, session: &Session) {
+    let fields = [
+        ("tricast-id", session.position().to_string()),
+        ("tricast-client", session.identity().client.to_string()),
+    ];
+    for (name, value) in fields {
+        // Ids are ASCII by their grammar.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+pub(crate) fn respond(session: Session) -> Response {
+    let mut headers = stream_head(session.format());
+    name_stream(&mut headers, &session);
+    (headers, Body::new(StreamBody::new(session))).into_response()
+}
+
+pub(crate) fn upgrade(
+    app: &Shared,
+    accept: HeaderValue,
+    channels: Vec<ChannelName>,
+    raw: bool,
+    session: Session,
+    request: &mut Request,
+) -> Response {
+    let Some(on_upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
+        let detail = "this connection cannot be upgraded; connect with HTTP/1.1";
+        return Problem::new(Kind::UpgradeRequired, detail).into_response();
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    name_stream(&mut headers, &session);
+    let speaker = tricast_ws::Speaker {
+        hub: app.hub.clone(),
+        channels,
+        publisher: session.identity().clone().into(),
+        raw,
+        message_bytes: app.message_bytes(),
+    };
+    app.tasks.spawn(async move {
+        match on_upgrade.await {
+            Ok(upgraded) => tricast_ws::serve(TokioIo::new(upgraded), session, speaker).await,
+            Err(error) => tracing::debug!(%error, "a WebSocket went before its handshake was done"),
+        }
+    });
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+}
+
+/// A browser's EventSource gives up for good on any answer but 200, so a refusal that will pass is
+/// told in the stream.
+pub(crate) fn come_back(app: &App, problem: &Problem) -> Response {
+    let reason = match problem.kind() {
+        Kind::Draining => CloseReason::Draining,
+        _ => CloseReason::Overloaded,
+    };
+    let goodbye = Control::Goodbye(Goodbye::new(reason, jittered_retry(app.pace.retry)));
+    let body = Body::from(tricast_sse::JSON.control(&goodbye).unwrap_or_default());
+    let mut response = (stream_head(&tricast_sse::JSON), body).into_response();
+    response.extensions_mut().insert(problem.kind());
+    response
+}
+
+/// A look at a stream's head; attaches nothing.
+pub(crate) async fn head_of_sse() -> Response {
+    (stream_head(&tricast_sse::JSON), endless()).into_response()
+}
+
+/// A look at a stream's head; attaches nothing.
+pub(crate) async fn head_of_chunked() -> Response {
+    (stream_head(&tricast_chunked::JSON), endless()).into_response()
+}
+
+/// A body without a length, so that HEAD shows the fields of GET; nobody reads it.
+fn endless() -> Body {
+    Body::from_stream(
+        futures_util::stream::pending::<Result<bytes::Bytes, std::convert::Infallible>>(),
+    )
+}
