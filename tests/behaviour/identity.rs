@@ -126,6 +126,30 @@ async fn nobody_is_there_is_said_plainly() {
     assert_eq!(held["messages"].as_array().map(Vec::len), Some(1), "nothing was published: {held}");
 }
 
+/// The one who asks is not somebody who listens.
+#[tokio::test]
+async fn a_post_that_listens_does_not_count_itself() {
+    let server = Server::start().await;
+    let answer = server.post("/sse/ask?require_online=true", "", b"anybody?").await;
+    assert_eq!((answer.status, answer.problem().as_str()), (404, "nobody-online"));
+    assert_eq!(server.gateway.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_repeat_gets_its_first_answer_also_when_everybody_has_left() {
+    let server = Server::start().await;
+    let reader = Reader::open(&server, Wire::Sse, "a").await;
+    let path = "/publish/a?require_online=true&id=once";
+    let first = server.post(path, "", b"x").await.json();
+    drop(reader);
+    tricast_tests::eventually("it has left", async || {
+        (server.gateway.connections() == 0).then_some(())
+    })
+    .await;
+    let repeat = server.post(path, "", b"x").await.json();
+    assert_eq!((&repeat["id"], &repeat["duplicate"]), (&first["id"], &json!(true)));
+}
+
 #[tokio::test]
 async fn client_ids_are_never_shown_to_others() {
     let server = Server::start().await;

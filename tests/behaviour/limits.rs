@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use serde_json::json;
 use socket2::SockRef;
 use tokio::net::TcpSocket;
 use tricast_tests::{Connection, Event, Reader, Server, Wire, each_wire, eventually, listen_head};
@@ -98,12 +99,67 @@ each_wire! {
             return; // There such bytes are frames, see talk.rs.
         }
         let server = Server::with(QUICK).await;
-        let mut connection = server.connect().await;
-        connection.send(format!("GET /{}/a HTTP/1.1\r\nHost: t\r\n\r\nGET /more", wire.name())).await;
-        connection.head().await;
-        SockRef::from(&connection.socket).set_linger(Some(Duration::ZERO)).expect("a socket");
-        drop(connection);
+        for format in ["json", "raw"] {
+            let mut connection = server.connect().await;
+            let target = format!("/{}/a?format={format}", wire.name());
+            connection.send(format!("GET {target} HTTP/1.1\r\nHost: t\r\n\r\nGET /more")).await;
+            connection.head().await;
+        }
         eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
+    }
+}
+
+/// A slow reader is still given what was acknowledged before the gateway goes down.
+#[tokio::test]
+async fn a_slow_reader_gets_its_backlog_before_the_goodbye() {
+    let server = Server::with("[history]\nmemory = \"128MiB\"\nbytes = \"64MiB\"").await;
+    let mut slow = stalled_reader(&server, Wire::Chunked, "a").await;
+    let large = "x".repeat(200_000);
+    for _ in 0..100 {
+        server.publish("a", &large).await;
+    }
+    let down = tokio::spawn(server.gateway.shut_down());
+    let mut body = Vec::new();
+    while let Some(chunk) = slow.chunk().await {
+        body.extend(chunk);
+    }
+    let text = String::from_utf8(body).expect("UTF-8");
+    assert_eq!(text.lines().filter(|line| line.contains(&large)).count(), 100);
+    assert!(text.lines().last().is_some_and(|line| line.contains("tricast.goodbye")));
+    assert!(down.await.expect("goes down"));
+}
+
+#[tokio::test]
+async fn sockets_are_counted_whatever_they_speak() {
+    let server = Server::start().await;
+    let mut readers = Vec::new();
+    for wire in Wire::ALL {
+        let mut reader = Reader::open(&server, wire, "a").await;
+        reader.control("hello").await;
+        readers.push(reader);
+    }
+    assert_eq!(server.metric("tricast_sockets").await, 4.0, "three, and the one that asks");
+    drop(readers);
+    eventually("they are gone", async || {
+        (server.metric("tricast_sockets").await == 1.0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn history_comes_in_portions() {
+    let server = Server::start().await;
+    let large = "x".repeat(600_000);
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(server.publish("a", &large).await);
+    }
+    let mut after = "since=earliest".to_owned();
+    for (index, id) in ids.iter().enumerate() {
+        let history = server.get(&format!("/history/a?{after}")).await.json();
+        assert_eq!(history["messages"].as_array().map(Vec::len), Some(1));
+        assert_eq!((&history["id"], &history["more"]), (&json!(id), &json!(index < 2)));
+        after = format!("last_event_id={id}");
     }
 }
 
@@ -118,17 +174,20 @@ async fn stalled_reader(server: &Server, wire: Wire, channel: &str) -> Connectio
     connection
 }
 
-/// Reads until the bytes contain `word`; keeps only the end of what came.
+/// Reads until the bytes contain `word` and the time of its document; gives those, and throws away
+/// what came before.
 async fn read_raw_until(connection: &mut Connection, word: &str) -> String {
+    let find = |bytes: &[u8], word: &str| {
+        bytes.windows(word.len()).position(|window| window == word.as_bytes())
+    };
     loop {
-        let text = String::from_utf8_lossy(&connection.buffer).into_owned();
-        let found = text.find(word);
-        if found.is_some_and(|at| text[at..].contains("\"time\":")) {
-            return text;
-        }
+        let found = find(&connection.buffer, word);
         // Only the end of a large message can be the beginning of the word.
         let used = found.unwrap_or(connection.buffer.len().saturating_sub(word.len()));
-        connection.buffer.drain(..used.min(connection.buffer.len()));
+        connection.buffer.drain(..used);
+        if found.is_some() && find(&connection.buffer, "\"time\":").is_some() {
+            return String::from_utf8_lossy(&connection.buffer).into_owned();
+        }
         assert!(connection.more().await, "ended without {word}");
     }
 }

@@ -129,6 +129,8 @@ async fn a_head_request_never_attaches() {
         let answer = server.request(&format!("HEAD {path} HTTP/1.1\r\nHost: t"), b"").await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.fields.get("content-length"), None, "as GET");
+        let bad = server.request(&format!("HEAD {path}..b HTTP/1.1\r\nHost: t"), b"").await;
+        assert_eq!(bad.status, 400);
         assert!(answer.fields["content-type"].contains(if path == "/sse/a" {
             "event-stream"
         } else {

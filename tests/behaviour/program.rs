@@ -151,6 +151,34 @@ async fn a_forced_drain_ends_with_success_too() {
     assert!(status.success(), "{status}");
 }
 
+/// Health has to answer when clients have taken every other descriptor.
+#[tokio::test]
+async fn a_gateway_full_of_connections_still_answers_its_operator() {
+    let mut command = Command::new("sh");
+    command.kill_on_drop(true).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let program = tricast();
+    let path = program.as_std().get_program().to_owned();
+    command.args(["-c", "ulimit -n 300 && exec \"$0\""]).arg(path);
+    command.env("TRICAST__BIND", "127.0.0.1:0").env("TRICAST__ADMIN__BIND", "127.0.0.1:0");
+    let mut child = command.spawn().expect("starts");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    stdout.read_line(&mut line).await.expect("reads");
+    let mut addresses = line.split("http://").skip(1).map(|rest| {
+        let text = rest.split([',', '\n']).next().expect("an address");
+        text.parse::<std::net::SocketAddr>().expect("an address")
+    });
+    let (address, admin) = (addresses.next().expect(&line), addresses.next().expect(&line));
+    let mut open = Vec::new();
+    for _ in 0..200 {
+        open.push(tricast_tests::Connection::open(address).await);
+    }
+    let last = open.last_mut().expect("one");
+    assert_eq!(last.head().await.status, 503, "told, not left hanging");
+    let health = tricast_tests::Connection::open(admin).await;
+    assert_eq!(health.request("GET /healthz HTTP/1.1\r\nHost: t", b"").await.text(), "ok\n");
+}
+
 fn signal(child: &Child, signal: Signal) {
     let id = child.id().and_then(|id| Pid::from_raw(id as i32)).expect("runs");
     kill_process(id, signal).expect("is ours");

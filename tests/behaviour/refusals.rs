@@ -122,18 +122,61 @@ async fn unknown_paths_and_methods_say_what_there_is() {
         ("DELETE /sse/a", "GET,HEAD,POST"),
         ("POST /ws/a", "GET,HEAD"),
         ("PUT /history/a", "GET,HEAD"),
+        ("HEAD /ws/a", "GET"),
     ] {
         let answer =
             server.request(&format!("{head} HTTP/1.1\r\nHost: t\r\nContent-Length: 0"), b"").await;
-        assert_eq!(
-            (answer.status, answer.problem().as_str()),
-            (405, "method-not-allowed"),
-            "{head}"
-        );
+        assert_eq!(answer.status, 405, "{head}");
+        if !head.starts_with("HEAD") {
+            assert_eq!(answer.problem(), "method-not-allowed", "{head}");
+        }
         for method in allowed.split(',') {
             assert!(answer.fields["allow"].contains(method), "{head}: {answer:?}");
         }
     }
+}
+
+/// Any page can make a browser send these; only a page at home or a listed one may.
+#[tokio::test]
+async fn pages_of_other_origins_may_not_speak() {
+    let server = Server::with("[cors]\norigins = [\"https://app.example\"]").await;
+    let post = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 1";
+    let ws = listen_head(Wire::Ws, "a");
+    for (head, fine) in [(post, 200), (ws.as_str(), 101)] {
+        for (origin, status) in [
+            ("https://evil.example", 403),
+            ("null", 403),
+            ("https://app.example", fine),
+            ("http://t", fine),
+        ] {
+            let mut connection = server.connect().await;
+            connection.send(format!("{head}\r\nOrigin: {origin}\r\n\r\nx")).await;
+            assert_eq!(connection.head().await.status, status, "{origin}: {head}");
+        }
+    }
+    let answer = server.request(&format!("{post}\r\nOrigin: https://evil.example"), b"x").await;
+    assert_eq!(answer.problem(), "forbidden-origin");
+}
+
+#[tokio::test]
+async fn a_request_without_a_host_is_refused() {
+    let server = Server::start().await;
+    let answer = server.request("GET /history/a HTTP/1.1", b"").await;
+    assert_eq!((answer.status, answer.problem().as_str()), (400, "no-host"));
+    assert_eq!(server.request("GET /history/a HTTP/1.0", b"").await.status, 200);
+}
+
+/// A client that is still sending has to see the answer, not a reset.
+#[tokio::test]
+async fn a_body_that_is_too_large_is_answered_while_it_still_comes() {
+    let server = Server::start().await;
+    let body = vec![b'x'; 6_000_000];
+    let mut connection = server.connect().await;
+    let head = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 6000000\r\n\r\n";
+    connection.send(head).await;
+    // Fails when the gateway closes on it.
+    connection.send(&body).await;
+    assert_eq!(connection.head().await.status, 413);
 }
 
 #[tokio::test]

@@ -63,8 +63,12 @@ async fn what_is_wrong_with_a_command_is_named_and_the_connection_lives() {
         assert_eq!(error["ref"], reference, "{command}");
         assert!(error["detail"].as_str().is_some_and(|text| text.len() > 10));
     }
+    let many: String = (0..20_000).map(|n| format!("\"f{n}\":1,")).collect();
+    me.say(&format!("{{{many}\"data\":1}}")).await;
+    assert_eq!(me.control("error").await["type"], "urn:tricast:unknown-field");
     me.say(r#"{"data":1,"channel":"a","skip_self":true}"#).await;
     me.control("ack").await;
+    assert_eq!(server.metric("tricast_refusals_total{reason=\"unknown-field\"}").await, 2.0);
 }
 
 #[tokio::test]
@@ -148,6 +152,7 @@ async fn a_handshake_that_is_none_says_what_is_missing() {
     let answer = server.get("/ws/a").await;
     assert_eq!((answer.status, answer.problem().as_str()), (426, "upgrade-required"));
     assert_eq!(answer.fields["upgrade"], "websocket");
+    assert_eq!(answer.fields["sec-websocket-version"], "13");
     let refused = Reader::handshake(&server, "/ws/a?since=never").await;
     assert!(refused.is_err(), "a refusal comes before the upgrade");
 }

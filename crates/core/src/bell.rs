@@ -3,9 +3,7 @@
 //! A ring is only a hint: the reader registers its waker first and reads the log then, so that
 //! whatever is appended after its read finds the waker there.
 
-use std::task::Waker;
-
-use slab::Slab;
+use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
 use crate::{
     CloseReason,
@@ -52,43 +50,64 @@ impl Bell {
     }
 }
 
-/// The bells of one channel's readers. Its own lock, so that ringing thousands of
-/// bells keeps nobody from the log.
+/// The bells of one channel's readers. Its own lock, and held only to copy a few, so that ringing
+/// thousands of bells keeps nobody from the log or from leaving.
 #[derive(Debug, Default)]
 pub(crate) struct Belfry {
-    bells: Mutex<Slab<Rope>>,
+    bells: Mutex<Bells>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
+struct Bells {
+    /// By place, which only grows: whoever leaves leaves no hole to walk over.
+    hung: BTreeMap<u64, Rope>,
+    next: u64,
+}
+
+#[derive(Clone, Debug)]
 struct Rope {
-    bell: std::sync::Arc<Bell>,
+    bell: Arc<Bell>,
     watches_online: bool,
 }
 
+/// How many bells are copied at once.
+const CHUNK: usize = 256;
+
 impl Belfry {
-    pub(crate) fn hang(&self, bell: &std::sync::Arc<Bell>, watches_online: bool) -> usize {
-        self.bells.lock().insert(Rope { bell: bell.clone(), watches_online })
+    pub(crate) fn hang(&self, bell: &Arc<Bell>, watches_online: bool) -> u64 {
+        let mut bells = self.bells.lock();
+        let place = bells.next;
+        bells.next += 1;
+        bells.hung.insert(place, Rope { bell: bell.clone(), watches_online });
+        place
     }
 
-    pub(crate) fn take_down(&self, place: usize) {
-        let mut bells = self.bells.lock();
-        bells.remove(place);
-        if bells.is_empty() {
-            bells.shrink_to_fit();
-        }
+    pub(crate) fn take_down(&self, place: u64) {
+        self.bells.lock().hung.remove(&place);
     }
 
     /// Wakes every reader.
     pub(crate) fn ring(&self) {
-        for (_, rope) in self.bells.lock().iter() {
-            rope.bell.ring();
-        }
+        self.ring_those(|_| true);
     }
 
     /// Wakes the readers that want to know the online count.
     pub(crate) fn ring_watchers(&self) {
-        for (_, rope) in self.bells.lock().iter().filter(|(_, rope)| rope.watches_online) {
-            rope.bell.ring();
+        self.ring_those(|rope| rope.watches_online);
+    }
+
+    /// Whoever is hung while this goes on has yet to read the log, and needs no ring.
+    fn ring_those(&self, wanted: impl Fn(&Rope) -> bool) {
+        let mut from = 0;
+        let mut chunk: Vec<(u64, Rope)> = Vec::new();
+        loop {
+            let bells = self.bells.lock();
+            let next = bells.hung.range(from..).take(CHUNK);
+            chunk.extend(next.map(|(place, rope)| (*place, rope.clone())));
+            drop(bells);
+            let Some((last, _)) = chunk.last() else { return };
+            from = last + 1;
+            chunk.drain(..).filter(|(_, rope)| wanted(rope)).for_each(|(_, rope)| rope.bell.ring());
         }
     }
 }

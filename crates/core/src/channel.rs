@@ -12,21 +12,30 @@ pub(crate) struct Channel {
     pub(crate) belfry: Arc<Belfry>,
     /// The seq of the channel's last message, if that message ended it.
     pub(crate) ended: Option<Seq>,
+    /// Readers that are about to join.
+    pub(crate) pins: u32,
+    /// Tells this channel from another that has its slot later.
+    pub(crate) serial: u64,
+    /// It stands in the table's queue of channels that nobody listens to.
+    pub(crate) queued: bool,
 }
 
 impl Channel {
-    pub(crate) fn new(name: ChannelName, before: Tombstone) -> Self {
+    pub(crate) fn new(name: ChannelName, before: Tombstone, serial: u64) -> Self {
         Self {
             name,
             ring: Ring::new(before.floor),
             roster: Roster::default(),
             belfry: Arc::default(),
             ended: before.ended,
+            pins: 0,
+            serial,
+            queued: false,
         }
     }
 
     pub(crate) fn has_listeners(&self) -> bool {
-        self.roster.online().total.connections > 0
+        self.pins > 0 || self.roster.online().total.connections > 0
     }
 
     /// Nobody listens and nothing is held: only a tombstone is worth keeping.

@@ -1,6 +1,6 @@
 //! A subscription's place in the log: reads its channels from there to the head, merged by seq.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
 use crate::{Epoch, Gap, Identity, Message, MessageId, Seq, table::Table};
 
@@ -17,7 +17,7 @@ pub(crate) struct Tap {
     /// The channel's slot in the table.
     pub(crate) slot: usize,
     /// Where its bell hangs in the channel's belfry.
-    pub(crate) place: usize,
+    pub(crate) place: u64,
     /// Everything of this channel up to here has been read, or told as a gap.
     pub(crate) position: Seq,
     /// What was read last has ended the channel.
@@ -30,7 +30,7 @@ pub(crate) struct Tap {
 
 impl Tap {
     pub(crate) fn new(slot: usize, position: Seq, asked: bool) -> Self {
-        Self { slot, place: usize::MAX, position, ended: false, asked, next: 0 }
+        Self { slot, place: u64::MAX, position, ended: false, asked, next: 0 }
     }
 }
 
@@ -55,9 +55,18 @@ pub(crate) struct Cursor {
     /// Where to resume: everything up to here has been read on every channel.
     pub(crate) position: Seq,
     pub(crate) taps: Box<[Tap]>,
+    /// What lies above it was published while the reader was there.
+    joined_at: Seq,
 }
 
+/// Where a channel has something next, and its place among the taps; the smallest first.
+type Next = Reverse<(Seq, usize)>;
+
 impl Cursor {
+    pub(crate) fn new(position: Seq, taps: Vec<Tap>, joined_at: Seq) -> Self {
+        Self { position, taps: taps.into(), joined_at }
+    }
+
     /// Reads up to `portion` into `items`; whether that was everything. What is hidden from `reader`
     /// moves the cursor all the same.
     pub(crate) fn read(
@@ -68,49 +77,47 @@ impl Cursor {
         portion: Portion,
         items: &mut Vec<Item>,
     ) -> bool {
-        for tap in &mut self.taps {
+        let mut nearest: BinaryHeap<Next> = BinaryHeap::with_capacity(self.taps.len());
+        for (index, tap) in self.taps.iter_mut().enumerate() {
             tap.next = table.slots[tap.slot].ring.index_after(tap.position);
+            nearest.extend(tap.next_seq(table).map(|seq| Reverse((seq, index))));
         }
         let (mut visited, mut bytes, mut complete) = (0, 0, false);
-        while visited < portion.messages && bytes < portion.bytes && !self.has_ended() {
-            let Some((seq, index)) = self.nearest(table) else {
+        let mut ended = self.has_ended();
+        while visited < portion.messages && !ended {
+            let Some(Reverse((seq, index))) = nearest.pop() else {
                 self.position = self.position.max(table.watermark);
                 complete = true;
                 break;
             };
             let tap = &mut self.taps[index];
-            let channel = &table.slots[tap.slot];
-            let from = tap.position;
-            tap.position = seq;
-            visited += 1;
-            if channel.ring.floor().seq > from {
-                let floor = channel.ring.floor();
-                tap.ended = channel.ended_by(seq);
-                // Forgotten channels may share a floor: only the last of them moves the
-                // cursor, so that whoever resumes in between is told the others again.
-                let shared = self.nearest(table).is_some_and(|(next, _)| next == seq);
-                if !shared {
-                    self.position = self.position.max(seq);
+            let was = tap.ended;
+            match tap.message(table) {
+                None => {
+                    let shared = nearest.peek().is_some_and(|Reverse((next, _))| *next == seq);
+                    items.push(Item::Gap(self.read_gap(table, epoch, index, shared)));
                 }
-                items.push(Item::Gap(Gap {
-                    id: MessageId { epoch, seq: self.position },
-                    channel: channel.name.clone(),
-                    first: Some(from + 1),
-                    last: Some(seq),
-                    certain: floor.certain,
-                }));
-                continue;
+                Some(message) => {
+                    let hidden = reader.is_some_and(|reader| message.is_hidden_from(reader));
+                    let size = message.draft.data.as_bytes().len();
+                    if !hidden && bytes > 0 && bytes + size > portion.bytes {
+                        break;
+                    }
+                    let ends = seq > self.joined_at || table.slots[tap.slot].ended_by(seq);
+                    tap.ended = message.draft.end && ends;
+                    tap.position = seq;
+                    tap.next += 1;
+                    self.position = self.position.max(seq);
+                    if !hidden {
+                        bytes += size.max(1);
+                        items.push(Item::Message(Arc::clone(message)));
+                    }
+                }
             }
-            let Some(message) = channel.ring.get(tap.next) else {
-                break;
-            };
-            tap.next += 1;
-            tap.ended = channel.ended_by(seq);
-            self.position = self.position.max(seq);
-            if reader.is_none_or(|reader| !message.is_hidden_from(reader)) {
-                bytes += message.draft.data.as_bytes().len();
-                items.push(Item::Message(Arc::clone(message)));
-            }
+            visited += 1;
+            let tap = &self.taps[index];
+            nearest.extend(tap.next_seq(table).map(|seq| Reverse((seq, index))));
+            ended = if tap.ended != was { self.has_ended() } else { ended };
         }
         for tap in &mut self.taps {
             // A tap that still has a gap to tell keeps its place, so that the gap is told whole.
@@ -118,24 +125,50 @@ impl Cursor {
                 tap.position = tap.position.max(self.position);
             }
         }
-        complete || self.has_ended()
+        complete || ended
+    }
+
+    /// Moves the tap at `index` over what its channel has lost. Forgotten channels may share a
+    /// floor: only the last of them moves the cursor, so that whoever resumes in between is told
+    /// the others again.
+    fn read_gap(&mut self, table: &Table, epoch: Epoch, index: usize, shared: bool) -> Gap {
+        let tap = &mut self.taps[index];
+        let channel = &table.slots[tap.slot];
+        let floor = channel.ring.floor();
+        let first = tap.position + 1;
+        tap.position = floor.seq;
+        tap.ended = channel.ended_by(floor.seq);
+        if !shared {
+            self.position = self.position.max(floor.seq);
+        }
+        Gap {
+            id: MessageId { epoch, seq: self.position },
+            channel: channel.name.clone(),
+            first: Some(first),
+            last: Some(floor.seq),
+            certain: floor.certain,
+        }
     }
 
     /// Whether every channel that was asked for has ended for this reader.
     pub(crate) fn has_ended(&self) -> bool {
         self.taps.iter().all(|tap| tap.ended || !tap.asked)
     }
+}
 
-    /// The next seq at which a channel has something, and the channel's place among the taps.
-    fn nearest(&self, table: &Table) -> Option<(Seq, usize)> {
-        let next_of = |tap: &Tap| {
-            let ring = &table.slots[tap.slot].ring;
-            match ring.floor().seq {
-                lost if lost > tap.position => Some(lost),
-                _ => ring.get(tap.next).map(|message| message.id.seq),
-            }
-        };
-        let candidates = self.taps.iter().enumerate();
-        candidates.filter_map(|(index, tap)| Some((next_of(tap)?, index))).min()
+impl Tap {
+    /// The next message; `None` when a gap has to be told first, or there is nothing.
+    fn message<'a>(&self, table: &'a Table) -> Option<&'a Arc<Message>> {
+        let ring = &table.slots[self.slot].ring;
+        if ring.floor().seq > self.position { None } else { ring.get(self.next) }
+    }
+
+    /// The seq at which this channel has something to tell next: a gap or a message.
+    fn next_seq(&self, table: &Table) -> Option<Seq> {
+        let lost = table.slots[self.slot].ring.floor().seq;
+        if lost > self.position {
+            return Some(lost);
+        }
+        self.message(table).map(|message| message.id.seq)
     }
 }

@@ -42,7 +42,11 @@ impl Data {
     /// Text when it is valid UTF-8, else bytes.
     pub fn text_or_bytes(body: Bytes) -> Self {
         match String::from_utf8(body.into()) {
-            Ok(text) => Self::Text(text),
+            Ok(mut text) => {
+                // A body that came in parts has grown by doubling.
+                text.shrink_to_fit();
+                Self::Text(text)
+            }
             Err(not_text) => Self::Bytes(not_text.into_bytes().into()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use crate::{ChannelName, Draft, Epoch, MessageId, Seq, Stored, TooManyChannels};
+use crate::{ChannelName, Draft, Epoch, MessageId, NotAccepted, Seq, Stored, TooManyChannels};
 
 /// What an engine promises to do.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>>;
@@ -33,6 +33,9 @@ pub enum EngineError {
     /// A limit.
     #[error(transparent)]
     TooManyChannels(#[from] TooManyChannels),
+    /// The log did not take the message.
+    #[error(transparent)]
+    NotAccepted(#[from] NotAccepted),
     /// What it rests on is away.
     #[error("the engine is unavailable: {0}")]
     Unavailable(String),
@@ -47,7 +50,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Which life of the log this is.
     fn epoch(&self) -> Epoch;
 
-    /// Appends, and answers once the message has its seq and cannot be lost by this engine.
+    /// Appends, and answers once the message has its seq and cannot be lost by this engine. A repeat
+    /// of an idempotency id gets its first receipt, whatever else has changed since.
     fn append(&self, draft: Draft) -> Pending<'_, Receipt>;
 
     /// Begins to feed `channel`; done when its ring hears everything from here on, and

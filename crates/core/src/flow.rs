@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::{CloseReason, Session, Step};
+use crate::{Session, Step};
 
 /// A session that wakes its task when there is something to write.
 #[derive(Debug)]
@@ -29,18 +29,13 @@ impl Flow {
         &self.session
     }
 
-    /// Appends what is due to `out`: `Ready(None)` asks to write it and poll again, `Ready(Some)`
-    /// to write it and end the stream. Poll it only when the socket can take more.
-    pub fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-        out: &mut Vec<Bytes>,
-    ) -> Poll<Option<CloseReason>> {
+    /// Appends what is due to `out` and says what to do with it; [`Step::Wait`] is `Pending`. Poll it
+    /// only when the socket can take more.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>, out: &mut Vec<Bytes>) -> Poll<Step> {
         self.session.register(cx.waker());
         loop {
             match self.session.collect(Instant::now().into_std(), out) {
-                Step::More => return Poll::Ready(None),
-                Step::End(reason) => return Poll::Ready(Some(reason)),
+                step @ (Step::More | Step::Beat | Step::End(_)) => return Poll::Ready(step),
                 Step::Wait(until) => {
                     let until = Instant::from_std(until);
                     if self.timer.deadline() != until {

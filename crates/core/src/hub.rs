@@ -31,9 +31,6 @@ struct Listeners {
 /// A publish was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// `require_online`, and nobody listens.
-    #[error("nobody listens on this channel; nothing was published")]
-    NobodyOnline,
     /// The gateway is going down.
     #[error("the gateway is going down; publish again in a moment")]
     Draining,
@@ -69,20 +66,13 @@ impl Hub {
         &*self.engine
     }
 
-    /// Publishes. With `require_online` only if somebody listens.
+    /// Publishes.
     ///
     /// # Errors
-    /// When nobody listens and somebody should, the gateway is going down, or the engine could not.
-    pub async fn publish(
-        &self,
-        draft: Draft,
-        require_online: bool,
-    ) -> Result<Receipt, PublishError> {
+    /// When too few listen, the gateway is going down, or the engine could not.
+    pub async fn publish(&self, draft: Draft) -> Result<Receipt, PublishError> {
         if self.is_draining() {
             return Err(PublishError::Draining);
-        }
-        if require_online && self.log.online(&draft.channel).total.connections == 0 {
-            return Err(PublishError::NobodyOnline);
         }
         let bytes = draft.data.as_bytes().len() as u64;
         let receipt = self.engine.append(draft).await?;
@@ -163,20 +153,17 @@ impl<'a> Interest<'a> {
         let mut interest = Self { hub, channels: Vec::new() };
         for channel in join.all_channels() {
             hub.engine.listen(&channel).await?;
-            interest.channels.push(channel);
-            let Some(channel) = interest.channels.last() else {
-                continue;
-            };
-            let floor = hub.log.floor(channel);
+            interest.channels.push(channel.clone());
             let after = match join.start {
                 Start::Latest => continue,
                 Start::After(id) if id.epoch == hub.log.epoch() => id.seq,
                 Start::After(_) | Start::Earliest | Start::Newest(_) => 0,
             };
+            let floor = hub.log.floor(&channel);
             if floor > after
-                && let Some(older) = hub.engine.history(channel, after, floor).await?
+                && let Some(older) = hub.engine.history(&channel, after, floor).await?
             {
-                let filled = hub.log.backfill(channel, older.messages, older.floor);
+                let filled = hub.log.backfill(&channel, older.messages, older.floor);
                 filled.map_err(EngineError::from)?;
             }
         }

@@ -18,8 +18,9 @@ pub struct Epoch {
 impl Epoch {
     /// An epoch that no earlier start of this program used: the second it began, and chance.
     pub fn begin(unix_seconds: u64) -> Self {
-        let chance = fastrand::u64(0..36 * 36);
-        let text = format!("{}{:0>2}", base36(unix_seconds), base36(chance));
+        // Two starts in one second, or a clock that was set back, meet by one chance in 60 million.
+        let chance = fastrand::u64(0..36_u64.pow(5));
+        let text = format!("{}{:0>5}", base36(unix_seconds), base36(chance));
         text.parse().unwrap_or_else(|_| unreachable!("base 36 fits the grammar"))
     }
 

@@ -90,6 +90,7 @@ mod tests {
             skip_self: false,
             end: false,
             idempotency: Some(id.into()),
+            at_least: 0,
         };
         Idempotency::key(&draft).expect("has an id")
     }

@@ -52,7 +52,7 @@ pub use id::{BadId, Epoch, MessageId, Seq};
 pub use idempotency::{BadIdempotencyId, idempotency_id};
 pub use identity::{BadClientId, BadUserId, ClientId, Identity, Persona, Publisher, UserId};
 pub use limits::Limits;
-pub use log::{Accepted, ChannelSummary, Fill, History, Log};
+pub use log::{Accepted, ChannelSummary, Fill, History, Log, NotAccepted};
 pub use memory::MemoryEngine;
 pub use message::{Draft, Message, Stored};
 pub use meters::{LATENCY, Meters};

@@ -26,6 +26,17 @@ pub struct Log {
     pub(crate) table: Mutex<Table>,
 }
 
+/// The log did not take a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAccepted {
+    /// Its channel is new and cannot be kept.
+    #[error(transparent)]
+    TooManyChannels(#[from] TooManyChannels),
+    /// Fewer listen than the publisher requires.
+    #[error("nobody listens on this channel; nothing was published")]
+    NobodyOnline,
+}
+
 /// A message has become visible; its readers do not know yet.
 #[must_use = "call announce() once no lock is held, or readers sleep on"]
 #[derive(Debug)]
@@ -55,6 +66,8 @@ pub struct History {
     pub gap: Option<Gap>,
     /// What is held, oldest first.
     pub messages: Vec<Arc<Message>>,
+    /// There is more behind `id`.
+    pub more: bool,
 }
 
 /// A line of the list of channels.
@@ -85,7 +98,7 @@ pub struct Fill {
 impl Log {
     /// An empty log.
     pub fn new(epoch: Epoch, limits: Limits) -> Self {
-        let memory = Arc::<Memory>::default();
+        let memory = Arc::new(Memory::new(limits.memory_bytes));
         Self { epoch, memory: memory.clone(), table: Mutex::new(Table::new(limits, memory)) }
     }
 
@@ -107,10 +120,14 @@ impl Log {
     /// seq, and only when nothing below can still appear.
     ///
     /// # Errors
-    /// When its channel is new and cannot be kept; the message is not accepted then.
-    pub fn accept(&self, stored: Stored) -> Result<Accepted, TooManyChannels> {
+    /// When its channel is new and cannot be kept, or too few listen; it is not accepted then.
+    pub fn accept(&self, stored: Stored) -> Result<Accepted, NotAccepted> {
         let mut table = self.table.lock();
         debug_assert!(stored.seq > table.watermark, "the feed is in order");
+        let at_least = stored.draft.at_least;
+        if at_least > 0 && table.listening(&stored.draft.channel) < at_least {
+            return Err(NotAccepted::NobodyOnline);
+        }
         let slot = table.find_or_create(&stored.draft.channel)?;
         let total = table.slots[slot].roster.online().total;
         let belfry = (total.connections > 0).then(|| table.slots[slot].belfry.clone());
@@ -142,7 +159,7 @@ impl Log {
     pub fn cold(&self, channel: &ChannelName, floor: Seq) -> Result<(), TooManyChannels> {
         let mut table = self.table.lock();
         let slot = table.find_or_create(channel)?;
-        table.empty(slot, floor);
+        table.let_go_to(slot, floor);
         Ok(())
     }
 
@@ -168,7 +185,7 @@ impl Log {
         Ok(())
     }
 
-    /// What is held of `channel` from `start`, at most `limit` messages.
+    /// What is held of `channel` from `start`, at most `portion` of it.
     ///
     /// # Errors
     /// When `start` is a place that the log has not reached.
@@ -176,21 +193,27 @@ impl Log {
         &self,
         channel: &ChannelName,
         start: Start,
-        limit: usize,
+        portion: Portion,
     ) -> Result<History, AheadOfLog> {
         let table = self.table.lock();
         let Some(slot) = table.find(channel) else {
             let floor = table.tombstones.peek(channel);
             let gap = start.gap_below(self.epoch, &table, channel, floor)?;
-            return Ok(History { id: self.id(table.watermark), gap, messages: Vec::new() });
+            return Ok(History {
+                id: self.id(table.watermark),
+                gap,
+                messages: Vec::new(),
+                more: false,
+            });
         };
         let begin = start.begin(self.epoch, &table, &[slot])?;
         let tap = Tap::new(slot, begin.positions[0], true);
-        let mut cursor = Cursor { position: begin.cursor, taps: Box::new([tap]) };
+        let mut cursor = Cursor::new(begin.cursor, vec![tap], table.watermark);
         let mut items = Vec::new();
-        let portion = Portion { messages: limit, bytes: usize::MAX };
-        cursor.read(&table, self.epoch, None, portion, &mut items);
-        let mut history = History { id: self.id(cursor.position), gap: None, messages: Vec::new() };
+        let more = !cursor.read(&table, self.epoch, None, portion, &mut items);
+        drop(table);
+        let id = self.id(cursor.position);
+        let mut history = History { id, gap: None, messages: Vec::new(), more };
         if begin.foreign {
             history.gap = Some(Gap::unknown(self.id(begin.cursor), channel.clone()));
         }
@@ -229,9 +252,12 @@ impl Log {
     }
 
     /// Lets go what has grown too old at `now` (milliseconds since 1970) and forgets idle
-    /// channels.
+    /// channels. Also lets go what encodings have made too much since the last message.
     pub fn sweep(&self, now: u64) {
         self.in_steps(|table, slot| table.sweep(slot, now));
+        if self.memory.over() > 0 {
+            self.table.lock().evict_to_fit();
+        }
     }
 
     /// How full the log is.

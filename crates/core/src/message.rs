@@ -12,8 +12,11 @@ use bytes::Bytes;
 
 use crate::{
     ChannelName, Data, Epoch, EventName, Format, Identity, MessageId, Publisher, Seq, Variant,
-    sync::Mutex,
+    clock, sync::Mutex,
 };
+
+/// For so long after publishing a message counts as fresh: live readers are about to ask for it.
+const FRESH_MILLIS: u64 = 5000;
 
 /// What somebody wants to say, before the log has numbered it.
 #[derive(Clone, Debug)]
@@ -32,6 +35,8 @@ pub struct Draft {
     pub end: bool,
     /// Makes a repeat of the same publish harmless.
     pub idempotency: Option<Arc<str>>,
+    /// How many connections must listen, or it is not published.
+    pub at_least: u32,
 }
 
 /// A draft that an engine has given its place in the log.
@@ -81,6 +86,8 @@ impl Message {
     }
 
     /// The bytes of this message in `format`, made by the first who asks and shared by all others.
+    /// When memory is scarce that holds for fresh messages only: a replay of old ones must
+    /// not push out what is held.
     pub fn encoded(&self, format: &dyn Format) -> Bytes {
         let variant = format.variant();
         let mut encoded = self.encoded.lock();
@@ -88,8 +95,11 @@ impl Message {
             return bytes.clone();
         }
         let bytes = format.message(self);
-        self.held.grow(bytes.len());
-        encoded.push((variant, bytes.clone()));
+        let fresh = clock::unix_millis() < self.time + FRESH_MILLIS;
+        if fresh || self.held.memory.is_plentiful() {
+            self.held.grow(bytes.len());
+            encoded.push((variant, bytes.clone()));
+        }
         bytes
     }
 
@@ -99,13 +109,29 @@ impl Message {
     }
 }
 
-/// Bytes that all messages of a log occupy, encodings included.
-#[derive(Debug, Default)]
-pub(crate) struct Memory(AtomicUsize);
+/// Bytes that all messages of a log occupy, encodings included, and how many they may.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    bytes: AtomicUsize,
+    limit: usize,
+}
 
 impl Memory {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { bytes: AtomicUsize::new(0), limit }
+    }
+
     pub(crate) fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes above the limit.
+    pub(crate) fn over(&self) -> usize {
+        self.bytes().saturating_sub(self.limit)
+    }
+
+    fn is_plentiful(&self) -> bool {
+        self.bytes() < self.limit / 2
     }
 }
 
@@ -125,12 +151,12 @@ impl Held {
 
     fn grow(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.memory.0.fetch_add(bytes, Ordering::Relaxed);
+        self.memory.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.memory.0.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+        self.memory.bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
     }
 }

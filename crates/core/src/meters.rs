@@ -10,7 +10,7 @@ use metrics::{
     gauge, histogram,
 };
 
-use crate::{Wire, clock};
+use crate::{Kind, Wire, clock};
 
 /// The name of the publish-to-socket latency histogram, in seconds.
 pub const LATENCY: &str = "tricast_delivery_latency_seconds";
@@ -24,6 +24,7 @@ pub struct Meters {
     /// Publishes that repeated an idempotency id.
     pub duplicates: Counter,
     by_wire: [WireMeters; 3],
+    refused: Vec<Counter>,
 }
 
 /// The meters of one wire.
@@ -61,7 +62,13 @@ impl Meters {
             published_bytes: counter!("tricast_published_bytes_total"),
             duplicates: counter!("tricast_published_duplicates_total"),
             by_wire: Wire::ALL.map(WireMeters::new),
+            refused: Kind::ALL.iter().map(refusals_of).collect(),
         }
+    }
+
+    /// Counts a refusal.
+    pub fn refused(&self, kind: Kind) {
+        self.refused[kind as usize].increment(1);
     }
 
     /// The meters of `wire`.
@@ -70,7 +77,15 @@ impl Meters {
     }
 }
 
+fn refusals_of(kind: &Kind) -> Counter {
+    counter!("tricast_refusals_total", "reason" => kind.name())
+}
+
 fn describe() {
+    describe_counter!(
+        "tricast_refusals_total",
+        "Requests and WebSocket commands refused, by the kind of problem."
+    );
     describe_counter!("tricast_published_messages_total", "Messages accepted.");
     describe_counter!("tricast_published_bytes_total", Unit::Bytes, "Bytes of their data.");
     describe_counter!(

@@ -2,7 +2,7 @@
 
 use crate::{
     AheadOfLog, BadChannelName, BadClientId, BadData, BadEventName, BadId, BadIdempotencyId,
-    BadUserId, EngineError, JoinError, PublishError, TooManyChannels,
+    BadUserId, EngineError, JoinError, NotAccepted, PublishError, TooManyChannels,
 };
 
 macro_rules! kinds {
@@ -53,6 +53,8 @@ kinds! {
     ReservedEvent = "reserved-event",
     /// `skip_self` without a client.
     NoIdentity = "no-identity",
+    /// A page of an origin that is not allowed.
+    ForbiddenOrigin = "forbidden-origin",
     /// A resume point that the log has not reached.
     AheadOfLog = "ahead-of-log",
     /// A token that nobody can check.
@@ -61,6 +63,8 @@ kinds! {
     Forbidden = "forbidden",
     /// Nobody listens, and somebody should.
     NobodyOnline = "nobody-online",
+    /// HTTP/1.1 without a host.
+    NoHost = "no-host",
     /// No such path.
     NotFound = "not-found",
     /// The path has other methods.
@@ -132,10 +136,20 @@ impl Problem for BadData {
     }
 }
 
+impl Problem for NotAccepted {
+    fn kind(&self) -> Kind {
+        match self {
+            NotAccepted::TooManyChannels(error) => error.kind(),
+            NotAccepted::NobodyOnline => Kind::NobodyOnline,
+        }
+    }
+}
+
 impl Problem for EngineError {
     fn kind(&self) -> Kind {
         match self {
-            EngineError::TooManyChannels(_) => Kind::TooManyChannels,
+            EngineError::TooManyChannels(error) => error.kind(),
+            EngineError::NotAccepted(error) => error.kind(),
             EngineError::Unavailable(_) => Kind::Unavailable,
         }
     }
@@ -144,7 +158,6 @@ impl Problem for EngineError {
 impl Problem for PublishError {
     fn kind(&self) -> Kind {
         match self {
-            PublishError::NobodyOnline => Kind::NobodyOnline,
             PublishError::Draining => Kind::Draining,
             PublishError::Engine(error) => error.kind(),
         }

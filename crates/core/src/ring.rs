@@ -48,6 +48,11 @@ impl Ring {
         self.messages.is_empty()
     }
 
+    /// The seq of the newest message that it ever had.
+    pub(crate) fn newest(&self) -> Seq {
+        self.messages.back().map_or(self.floor.seq, |message| message.id.seq)
+    }
+
     pub(crate) fn first(&self) -> Option<&Arc<Message>> {
         self.messages.front()
     }
@@ -109,7 +114,7 @@ impl Ring {
     }
 
     /// Lets go everything up to `seq`, whether it was held or not.
-    pub(crate) fn empty(&mut self, seq: Seq) {
+    pub(crate) fn let_go_to(&mut self, seq: Seq) {
         while self.messages.front().is_some_and(|oldest| oldest.id.seq <= seq) {
             self.evict();
         }

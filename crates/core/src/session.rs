@@ -46,6 +46,9 @@ pub enum SlowReader {
 pub enum Step {
     /// Write what was collected, then call again.
     More,
+    /// The same, and nothing had been said for a whole period: a good time to look whether the
+    /// reader is still there. There may be nothing to write.
+    Beat,
     /// Nothing to write; call again when woken, or at this time.
     Wait(Instant),
     /// Write what was collected, then end the stream.
@@ -64,7 +67,8 @@ pub struct Session {
     next_beat: Option<Instant>,
     online: Option<Box<OnlineWatch>>,
     items: Vec<Item>,
-    ended: Option<CloseReason>,
+    /// The stream is over; nothing follows.
+    said_goodbye: Option<CloseReason>,
 }
 
 #[derive(Clone, Copy)]
@@ -100,7 +104,7 @@ impl Session {
             next_beat: None,
             online: online.then(Box::default),
             items: Vec::new(),
-            ended: None,
+            said_goodbye: None,
         }
     }
 
@@ -151,13 +155,13 @@ impl Session {
             self.next_beat = Some(now + jittered(self.pace.heartbeat));
         }
         if let Step::End(reason) = step {
-            self.ended = Some(reason);
+            self.said_goodbye = Some(reason);
         }
         step
     }
 
     fn collect_frames(&mut self, now: Instant, out: &mut Vec<Bytes>) -> Step {
-        if let Some(reason) = self.ended {
+        if let Some(reason) = self.said_goodbye {
             return Step::End(reason);
         }
         if let Some(welcome) = self.welcome.take()
@@ -165,11 +169,15 @@ impl Session {
         {
             return Step::End(reason);
         }
-        if let Some((reason, retry)) = self.subscription.closing() {
+        let complete = match self.read(out) {
+            Ok(complete) => complete,
+            Err(reason) => return self.say_goodbye(reason, 0, out),
+        };
+        // Nothing is published any more when the gateway goes down: what was is still delivered.
+        if let Some((reason, retry)) = self.subscription.closing()
+            && (complete || reason != CloseReason::Draining)
+        {
             return self.say_goodbye(reason, retry, out);
-        }
-        if let Err(reason) = self.read(out) {
-            return self.say_goodbye(reason, 0, out);
         }
         if self.subscription.has_ended() {
             return self.say_goodbye(CloseReason::Ended, 0, out);
@@ -183,13 +191,8 @@ impl Session {
             return Step::Wait(tell_online.map_or(beat, |at| at.min(beat)));
         }
         self.next_beat = Some(now + jittered(self.pace.heartbeat));
-        match self.format.0.heartbeat(self.position()) {
-            Some(bytes) => {
-                out.push(bytes);
-                Step::More
-            }
-            None => self.collect_frames(now, out),
-        }
+        out.extend(self.format.0.heartbeat(self.position()));
+        Step::Beat
     }
 
     fn open(&mut self, welcome: Welcome, out: &mut Vec<Bytes>) -> Result<(), CloseReason> {
@@ -217,14 +220,19 @@ impl Session {
         Ok(())
     }
 
-    /// Reads the log from the cursor on.
-    fn read(&mut self, out: &mut Vec<Bytes>) -> Result<(), CloseReason> {
+    /// Reads the log from the cursor on; whether up to its head.
+    fn read(&mut self, out: &mut Vec<Bytes>) -> Result<bool, CloseReason> {
         let mut items = std::mem::take(&mut self.items);
         // A portion may be all hidden from this reader; nobody would wake it for what is behind.
-        while !self.subscription.read(self.pace.portion, &mut items) && items.is_empty() {}
+        let complete = loop {
+            let complete = self.subscription.read(self.pace.portion, &mut items);
+            if complete || !items.is_empty() {
+                break complete;
+            }
+        };
         let mut delivered = 0;
         let mut oldest_live = None;
-        let mut result = Ok(());
+        let mut result = Ok(complete);
         for item in items.drain(..) {
             match item {
                 Item::Message(message) => {
@@ -237,15 +245,19 @@ impl Session {
                 Item::Gap(gap) => {
                     let meters = self.meters();
                     meters.gaps.increment(1);
-                    let fell_behind = gap.id.seq > self.joined_at;
+                    let fell_behind = gap.last.is_some_and(|last| last > self.joined_at);
                     let cut = !self.format.0.tells_gaps()
                         || fell_behind && self.pace.slow_reader == SlowReader::Disconnect;
                     if cut {
-                        meters.slow_cut.increment(u64::from(fell_behind));
+                        if fell_behind {
+                            meters.slow_cut.increment(1);
+                        }
                         result = Err(CloseReason::Gap);
                         break;
                     }
-                    meters.slow_told.increment(u64::from(fell_behind));
+                    if fell_behind {
+                        meters.slow_told.increment(1);
+                    }
                     out.extend(self.format.0.control(&Control::Gap(gap)));
                 }
             }

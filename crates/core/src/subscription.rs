@@ -181,14 +181,15 @@ impl Log {
     fn join(&self, join: &Join, bell: &Arc<Bell>) -> Result<(Cursor, Welcome), JoinError> {
         let mut table = self.table.lock();
         let mut slots = Vec::with_capacity(join.channels.len() + 1);
+        // Pinned, or making room for a later channel could forget an earlier one.
         let found = join.all_channels().try_for_each(|name| {
-            table.find_or_create(&name).map(|slot| slots.push(slot)).map_err(JoinError::from)
+            table.pin(&name).map(|slot| slots.push(slot)).map_err(JoinError::from)
         });
         let begin = found.and_then(|()| Ok(join.start.begin(self.epoch(), &table, &slots)?));
         let begin = match begin {
             Ok(begin) => begin,
             Err(refused) => {
-                slots.into_iter().for_each(|slot| table.forget_if_idle(slot));
+                slots.into_iter().for_each(|slot| table.unpin(slot));
                 return Err(refused);
             }
         };
@@ -202,16 +203,18 @@ impl Log {
             let channel = &mut table.slots[slot];
             let mut tap = Tap::new(slot, position, asked);
             tap.ended = resumes && channel.ended_by(position);
-            if channel.has_listeners() {
-                crowd.push(channel.belfry.clone());
-            }
+            crowd.push(channel.belfry.clone());
             channel.roster.join(persona.clone(), join.wire);
             tap.place = channel.belfry.hang(bell, join.online && asked);
             taps.push(tap);
+            table.unpin(slot);
         }
         let id = self.id(begin.cursor);
-        let unknown = |name: &ChannelName| Gap::unknown(id, name.clone());
-        let gaps = if begin.foreign { join.channels.iter().map(unknown).collect() } else { vec![] };
+        let unknown = |name: ChannelName| Gap::unknown(id, name);
+        let gaps = match begin.foreign {
+            true => join.all_channels().map(unknown).collect(),
+            false => Vec::new(),
+        };
         let users_of = |tap: &Tap| {
             let channel = &table.slots[tap.slot];
             (channel.name.clone(), channel.roster.online().total.users)
@@ -225,7 +228,7 @@ impl Log {
         };
         drop(table);
         crowd.iter().for_each(|belfry| belfry.ring_watchers());
-        Ok((Cursor { position: begin.cursor, taps: taps.into() }, welcome))
+        Ok((Cursor::new(begin.cursor, taps, welcome.head.seq), welcome))
     }
 
     /// Takes a reader out; returns its channels.

@@ -12,13 +12,22 @@ use crate::{
     tombstones::Tombstones,
 };
 
-/// How far to look for a channel that can make room for a new one.
-const LOOK_FOR_IDLE: usize = 64;
+/// How many idle channels are passed over for one that has been silent longer.
+const SECOND_CHANCES: usize = 64;
 
 /// No further channel can be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the gateway holds as many channels as limits.channels allows")]
 pub struct TooManyChannels;
+
+/// A channel that nobody listened to when this was noted.
+#[derive(Clone, Copy, Debug)]
+struct Unheard {
+    slot: usize,
+    serial: u64,
+    /// The seq of its newest message at that time.
+    newest: Seq,
+}
 
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -30,6 +39,10 @@ pub(crate) struct Table {
     /// Every message in every ring, oldest first, with its channel's slot. Entries whose message
     /// has left its ring by count or age are stale; they are dropped when met.
     oldest_first: VecDeque<(Seq, usize)>,
+    /// Channels that nobody listens to, longest first, to make room when there are too many.
+    unheard: VecDeque<Unheard>,
+    /// Channels created, ever.
+    created: u64,
     /// Messages in all rings.
     held: usize,
     /// Messages that have left their ring, ever.
@@ -46,6 +59,8 @@ impl Table {
             watermark: 0,
             tombstones: Tombstones::new(limits.tombstones),
             oldest_first: VecDeque::new(),
+            unheard: VecDeque::new(),
+            created: 0,
             held: 0,
             evicted: 0,
             limits,
@@ -55,6 +70,12 @@ impl Table {
 
     pub(crate) fn find(&self, name: &ChannelName) -> Option<usize> {
         self.by_name.get(name).copied()
+    }
+
+    /// How many connections listen to a channel.
+    pub(crate) fn listening(&self, name: &ChannelName) -> u32 {
+        let slot = self.find(name);
+        slot.map_or(0, |slot| self.slots[slot].roster.online().total.connections)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -77,9 +98,23 @@ impl Table {
             self.make_room_for_a_channel()?;
         }
         let before = self.tombstones.exhume(name);
-        let slot = self.slots.insert(Channel::new(name.clone(), before));
+        self.created += 1;
+        let slot = self.slots.insert(Channel::new(name.clone(), before, self.created));
         self.by_name.insert(name.clone(), slot);
         Ok(slot)
+    }
+
+    /// Finds or creates a channel and keeps it until [`unpin`](Self::unpin): a reader is about to join.
+    pub(crate) fn pin(&mut self, name: &ChannelName) -> Result<usize, TooManyChannels> {
+        let slot = self.find_or_create(name)?;
+        self.slots[slot].pins += 1;
+        Ok(slot)
+    }
+
+    /// Undoes one [`pin`](Self::pin).
+    pub(crate) fn unpin(&mut self, slot: usize) {
+        self.slots[slot].pins -= 1;
+        self.forget_if_idle(slot);
     }
 
     /// Appends to the channel's ring.
@@ -88,6 +123,7 @@ impl Table {
         self.watermark = seq;
         let channel = &mut self.slots[slot];
         channel.ended = message.draft.end.then_some(seq);
+        let unheard = !channel.has_listeners();
         let gone = channel.ring.push(message, &self.limits.history);
         self.held += 1;
         self.let_go(gone);
@@ -95,14 +131,17 @@ impl Table {
         if self.oldest_first.len() > 2 * self.held + 1024 {
             self.drop_stale();
         }
+        if unheard {
+            self.note_unheard(slot);
+        }
         self.evict_to_fit();
     }
 
     /// Lets go what a ring holds up to `floor`, and remembers that nothing below is held.
-    pub(crate) fn empty(&mut self, slot: usize, floor: Seq) {
+    pub(crate) fn let_go_to(&mut self, slot: usize, floor: Seq) {
         let ring = &mut self.slots[slot].ring;
         let before = ring.len();
-        ring.empty(floor);
+        ring.let_go_to(floor);
         let gone = before - ring.len();
         self.let_go(gone);
     }
@@ -141,18 +180,35 @@ impl Table {
         self.evicted += messages as u64;
     }
 
+    /// After somebody has left or something was let go: forgets the channel when nothing is
+    /// left of it, else notes that nobody listens.
     pub(crate) fn forget_if_idle(&mut self, slot: usize) {
         if self.slots[slot].is_idle() {
             let channel = self.slots.remove(slot);
             self.by_name.remove(&channel.name);
             self.tombstones.bury(&channel.name, channel.tombstone());
+        } else if !self.slots[slot].has_listeners() {
+            self.note_unheard(slot);
+        }
+    }
+
+    fn note_unheard(&mut self, slot: usize) {
+        let channel = &mut self.slots[slot];
+        if std::mem::replace(&mut channel.queued, true) {
+            return;
+        }
+        let (serial, newest) = (channel.serial, channel.ring.newest());
+        self.unheard.push_back(Unheard { slot, serial, newest });
+        if self.unheard.len() > 2 * self.slots.len() + 1024 {
+            let slots = &self.slots;
+            self.unheard.retain(|one| slots.get(one.slot).is_some_and(|c| c.serial == one.serial));
         }
     }
 
     /// Evicts the oldest messages of all until the memory fits its budget. Stops after as many
     /// bytes as were over: what a reader still holds is freed a moment later.
-    fn evict_to_fit(&mut self) {
-        let mut over = self.memory.bytes().saturating_sub(self.limits.memory_bytes);
+    pub(crate) fn evict_to_fit(&mut self) {
+        let mut over = self.memory.over();
         let mut gone = 0;
         while over > 0 {
             let Some((seq, slot)) = self.oldest_first.pop_front() else {
@@ -180,20 +236,28 @@ impl Table {
         });
     }
 
-    /// Forgets the channel with the oldest message among those nobody listens to.
+    /// Forgets a channel that nobody listens to: the one that has been so, and silent, longest.
     fn make_room_for_a_channel(&mut self) -> Result<(), TooManyChannels> {
-        let idle =
-            self.oldest_first.iter().take(LOOK_FOR_IDLE).find(|(seq, slot)| {
-                self.is_oldest(*seq, *slot) && !self.slots[*slot].has_listeners()
-            });
-        let Some(&(_, slot)) = idle else {
-            return Err(TooManyChannels);
-        };
-        while !self.slots[slot].ring.is_empty() {
-            self.slots[slot].ring.evict();
-            self.let_go(1);
+        let mut chances = SECOND_CHANCES;
+        while let Some(one) = self.unheard.pop_front() {
+            let Some(channel) = self.slots.get_mut(one.slot) else { continue };
+            if channel.serial != one.serial {
+                continue;
+            }
+            channel.queued = false;
+            if channel.has_listeners() {
+                continue;
+            }
+            if channel.ring.newest() > one.newest && chances > 0 {
+                chances -= 1;
+                self.note_unheard(one.slot);
+                continue;
+            }
+            let newest = channel.ring.newest();
+            self.let_go_to(one.slot, newest);
+            self.forget_if_idle(one.slot);
+            return Ok(());
         }
-        self.forget_if_idle(slot);
-        Ok(())
+        Err(TooManyChannels)
     }
 }

@@ -20,8 +20,10 @@ pub(crate) struct Tombstone {
 /// rises to what they knew: below it nothing can be said for certain.
 #[derive(Debug)]
 pub(crate) struct Tombstones {
-    by_hash: HashMap<u64, Tombstone>,
-    oldest_first: VecDeque<u64>,
+    by_hash: HashMap<u64, (Tombstone, u64)>,
+    /// Hash and number of each burial. A channel that came back has left its entry stale.
+    oldest_first: VecDeque<(u64, u64)>,
+    burials: u64,
     limit: usize,
     watermark: Seq,
     hasher: RandomState,
@@ -32,6 +34,7 @@ impl Tombstones {
         Self {
             by_hash: HashMap::new(),
             oldest_first: VecDeque::new(),
+            burials: 0,
             limit,
             watermark: 0,
             hasher: RandomState::new(),
@@ -45,32 +48,48 @@ impl Tombstones {
             return;
         }
         let hash = self.hasher.hash_one(channel);
-        self.by_hash.insert(hash, tombstone);
-        self.oldest_first.push_back(hash);
-        while self.oldest_first.len() > self.limit {
-            let Some(oldest) = self.oldest_first.pop_front() else {
-                break;
-            };
-            // A channel that came back in between is no longer in the map.
-            if let Some(lost) = self.by_hash.remove(&oldest) {
-                self.watermark = self.watermark.max(lost.floor.seq);
-            }
+        self.burials += 1;
+        self.by_hash.insert(hash, (tombstone, self.burials));
+        self.oldest_first.push_back((hash, self.burials));
+        while self.by_hash.len() > self.limit {
+            self.lose_oldest();
+        }
+        if self.oldest_first.len() > 2 * self.by_hash.len() + 16 {
+            let by_hash = &self.by_hash;
+            self.oldest_first.retain(|entry| is_current(by_hash, entry));
+        }
+    }
+
+    fn lose_oldest(&mut self) {
+        let Some(entry) = self.oldest_first.pop_front() else { return };
+        if is_current(&self.by_hash, &entry)
+            && let Some((lost, _)) = self.by_hash.remove(&entry.0)
+        {
+            self.watermark = self.watermark.max(lost.floor.seq);
         }
     }
 
     /// Takes out what is known of a channel that comes back.
     pub(crate) fn exhume(&mut self, channel: &ChannelName) -> Tombstone {
         let hash = self.hasher.hash_one(channel);
-        let watermark = Floor { seq: self.watermark, certain: false };
-        self.by_hash.remove(&hash).unwrap_or(Tombstone { floor: watermark, ended: None })
+        let unknown = Tombstone { floor: self.unknown(), ended: None };
+        self.by_hash.remove(&hash).map_or(unknown, |(tombstone, _)| tombstone)
     }
 
     /// What is known of a channel, which stays forgotten.
     pub(crate) fn peek(&self, channel: &ChannelName) -> Floor {
         let hash = self.hasher.hash_one(channel);
-        let watermark = Floor { seq: self.watermark, certain: false };
-        self.by_hash.get(&hash).map_or(watermark, |tombstone| tombstone.floor)
+        self.by_hash.get(&hash).map_or(self.unknown(), |(tombstone, _)| tombstone.floor)
     }
+
+    /// What can be said of a channel that nothing is known of.
+    fn unknown(&self) -> Floor {
+        Floor { seq: self.watermark, certain: false }
+    }
+}
+
+fn is_current(by_hash: &HashMap<u64, (Tombstone, u64)>, (hash, burial): &(u64, u64)) -> bool {
+    by_hash.get(hash).is_some_and(|(_, current)| current == burial)
 }
 
 #[cfg(test)]
@@ -97,13 +116,25 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_that_comes_and_goes_pushes_out_no_other() {
+        let mut tombstones = Tombstones::new(3);
+        tombstones.bury(&name(7), grave(7));
+        for seq in 10..100 {
+            tombstones.bury(&name(1), grave(seq));
+            tombstones.exhume(&name(1));
+        }
+        assert_eq!(tombstones.exhume(&name(7)), grave(7));
+        assert_eq!(tombstones.peek(&name(2)), Floor { seq: 0, certain: false });
+    }
+
+    #[test]
     fn channels_that_come_and_go_do_not_grow_the_table() {
         let mut tombstones = Tombstones::new(4);
         for seq in 1..1000 {
             tombstones.bury(&name(1), grave(seq));
             tombstones.exhume(&name(1));
         }
-        assert!(tombstones.oldest_first.len() <= 4);
+        assert!(tombstones.oldest_first.len() <= 16);
         assert!(tombstones.by_hash.is_empty());
     }
 }

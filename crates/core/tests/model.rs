@@ -9,9 +9,12 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use probe::{Frame, Reader};
 use proptest::prelude::*;
-use tricast_core::{Bounds, Data, Draft, Hub, JoinError, Limits, Portion, Seq, Start, unix_millis};
+use tricast_core::{
+    Bounds, CloseReason, Data, Draft, Hub, JoinError, Limits, Portion, Seq, Start, unix_millis,
+};
 
 const CHANNELS: [&str; 5] = ["a", "b", "c.d", "e", "f"];
 const READERS: usize = 4;
@@ -125,7 +128,9 @@ impl Model {
             Op::Publish { channel, by, skip_self, end } => {
                 let channel = CHANNELS[channel];
                 let draft = probe::draft(channel, by, skip_self, end);
-                let receipt = probe::publish(&self.hub, draft);
+                let published = self.hub.publish(draft).now_or_never().expect("at once");
+                // As many channels as allowed, and somebody listens to each.
+                let Ok(receipt) = published else { return };
                 assert_eq!(receipt.subscribers as usize, self.listening(channel), "who listens");
                 let hidden_from = by.filter(|_| skip_self);
                 self.all.push(Published { seq: receipt.id.seq, channel, hidden_from });
@@ -164,7 +169,11 @@ impl Model {
         client.began = client.last_id.filter(|_| matches!(start, Start::After(_))).unwrap_or(head);
         let (hub, portion) = (&self.hub, self.portion);
         let reader = Reader::join_in_portions(hub, &client.channels, who, start, portion);
-        client.reader = Some(reader.expect("joins"));
+        match reader {
+            Ok(reader) => client.reader = Some(reader),
+            Err(JoinError::TooManyChannels(_)) => {}
+            Err(refused) => panic!("{refused}"),
+        }
     }
 
     fn read(&mut self, who: usize) {
@@ -263,9 +272,10 @@ proptest! {
         memory in prop_oneof![Just(1 << 20), 500..4000usize],
         tombstones in 0..4usize,
         at_once in 1..6usize,
+        channels in 1..8usize,
     ) {
         let portion = Portion { messages: at_once, ..Portion::default() };
-        let mut model = Model::new(tight(messages, memory, tombstones), portion);
+        let mut model = Model::new(Limits { channels, ..tight(messages, memory, tombstones) }, portion);
         for op in ops {
             model.run(op);
         }
@@ -358,8 +368,79 @@ fn the_memory_budget_holds_whatever_else_leaves_the_rings() {
         }
         assert!(hub.log().fill().bytes <= budget, "{:?}", hub.log().fill());
     }
-    let quiet = hub.log().history(&probe::channel("quiet"), Start::Earliest, 10).expect("reads");
+    let quiet = hub
+        .log()
+        .history(&probe::channel("quiet"), Start::Earliest, Portion::default())
+        .expect("reads");
     assert!(quiet.messages.is_empty(), "the oldest of all goes first");
+}
+
+#[test]
+fn an_end_reaches_the_readers_that_are_there_whatever_follows() {
+    let hub = probe::memory_hub(probe::limits());
+    let mut live = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
+    probe::publish(&hub, probe::draft("a", None, false, true));
+    probe::publish(&hub, probe::draft("a", None, false, false));
+    let frames = live.drain();
+    assert_eq!(seqs_of(&frames), [1]);
+    assert_eq!(frames.last(), Some(&Frame::Goodbye));
+    let mut late = Reader::join(&hub, &["a"], 0, Start::Earliest).expect("joins");
+    assert_eq!(seqs_of(&late.drain()), [1, 2], "an old end is passed over");
+}
+
+#[test]
+fn who_goes_last_has_read_everything() {
+    let hub = probe::memory_hub(probe::limits());
+    let portion = Portion { messages: 2, ..Portion::default() };
+    let join = Reader::join_in_portions(&hub, &["a"], 0, Start::Latest, portion);
+    let mut slow = join.expect("joins");
+    for _ in 0..9 {
+        probe::publish(&hub, probe::draft("a", None, false, false));
+    }
+    hub.drain().into_iter().for_each(|one| one.say(CloseReason::Draining, 1));
+    let frames = slow.drain();
+    assert_eq!(seqs_of(&frames), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(frames.last(), Some(&Frame::Goodbye));
+}
+
+#[test]
+fn a_join_at_the_limit_of_channels_never_loses_one_of_its_own() {
+    let hub = probe::memory_hub(Limits { channels: 1, ..probe::limits() });
+    probe::publish(&hub, probe::draft("a", None, false, false));
+    let refused = Reader::join(&hub, &["a", "b"], 0, Start::Latest);
+    assert!(matches!(refused, Err(JoinError::TooManyChannels(_))));
+    let mut reader = Reader::join(&hub, &["a"], 0, Start::Earliest).expect("joins");
+    assert_eq!(seqs_of(&reader.drain()), [1], "and the refused left it as it was");
+}
+
+#[test]
+fn an_idle_channel_makes_room_however_busy_the_others_are() {
+    let busy = tight(1, 1 << 20, 100);
+    let hub = probe::memory_hub(Limits { channels: 10, ..busy });
+    let _listens = Reader::join(&hub, &["busy"], 0, Start::Latest).expect("joins");
+    for _ in 0..500 {
+        probe::publish(&hub, probe::draft("busy", None, false, false));
+    }
+    for n in 0..50 {
+        probe::publish(&hub, probe::draft(&format!("idle{n}"), None, false, false));
+    }
+    assert_eq!(hub.log().fill().channels, 10);
+    // The one that has been silent longest goes first.
+    assert!(!hub.log().channels(|name| name.as_str() == "idle49").is_empty());
+    assert!(hub.log().channels(|name| name.as_str() == "idle40").is_empty());
+}
+
+#[test]
+fn replays_do_not_push_the_memory_over_its_budget_for_long() {
+    let budget = 50_000;
+    let hub = probe::memory_hub(tight(1000, budget, 100));
+    for _ in 0..1000 {
+        probe::publish(&hub, probe::draft("a", None, false, false));
+    }
+    let mut reader = Reader::join(&hub, &["a"], 0, Start::Earliest).expect("joins");
+    reader.drain();
+    hub.sweep();
+    assert!(hub.log().fill().bytes <= budget, "{:?}", hub.log().fill());
 }
 
 #[test]

@@ -10,6 +10,10 @@ use tricast_core::{Data, Kind};
 
 use crate::problem::Problem;
 
+/// How much of a body that is too large is read to its end, and how long.
+const IGNORED: usize = 8 * 1024 * 1024;
+const IGNORED_FOR: Duration = Duration::from_secs(2);
+
 /// What a `Content-Type` says about a body (PROTOCOL.md §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Media {
@@ -61,23 +65,35 @@ pub(crate) async fn read(body: Body, limit: usize, time: Duration) -> Result<Byt
 async fn read_bounded(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     use http_body::Body as _;
 
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_large(limit));
-    }
+    let announced = body.size_hint().lower() > limit as u64;
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            Problem::new(Kind::BadParameter, format!("the body broke off: {error}"))
-        })?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        if whole.len() + data.len() > limit {
+        let Ok(data) = frame.map_err(broke_off)?.into_data() else { continue };
+        if announced || whole.len() + data.len() > limit {
+            ignore(body).await;
             return Err(too_large(limit));
         }
         whole.extend_from_slice(&data);
     }
     Ok(whole.freeze())
+}
+
+/// Reads on for a moment: a client that is still sending would be reset, and never see the answer.
+async fn ignore(mut body: Body) {
+    let reading = async {
+        let mut ignored = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            ignored += frame.data_ref().map_or(0, Bytes::len);
+            if ignored > IGNORED {
+                return;
+            }
+        }
+    };
+    let _ = timeout(IGNORED_FOR, reading).await;
+}
+
+pub(crate) fn broke_off(error: axum::Error) -> Problem {
+    Problem::new(Kind::BadParameter, format!("the body broke off: {error}"))
 }
 
 pub(crate) fn too_large(limit: usize) -> Problem {

@@ -7,14 +7,29 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
-use tricast_core::{CloseReason, Flow, Session};
+use tricast_core::{CloseReason, Flow, Session, Step};
+
+use crate::socket::Line;
+
+/// Small frames that wait are joined into chunks of this size; larger ones are passed on as they
+/// are, shared by everyone, so that a reader that stalls holds no copy of its own.
+const CHUNK: usize = 16 * 1024;
 
 /// A body that asks its session for more only when the connection can take more.
 #[derive(Debug)]
 pub(crate) struct StreamBody {
     flow: Flow,
-    frames: Vec<Bytes>,
+    line: Option<Line>,
+    waiting: Waiting,
     end: Option<End>,
+}
+
+/// Frames that have been collected and not yet passed on.
+#[derive(Debug, Default)]
+struct Waiting {
+    frames: Vec<Bytes>,
+    /// How many of them have been passed on.
+    passed: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,26 +43,57 @@ enum End {
     Cut,
 }
 
-/// The stream broke off at a gap that its format cannot tell.
+/// The stream breaks off: at a gap that its format cannot tell, or because nobody is there.
 #[derive(Debug)]
 pub(crate) struct Cut;
 
 impl std::fmt::Display for Cut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the stream was cut at a gap")
+        f.write_str("the stream breaks off")
     }
 }
 
 impl std::error::Error for Cut {}
 
 impl StreamBody {
-    pub(crate) fn new(session: Session) -> Self {
-        Self { flow: Flow::new(session), frames: Vec::new(), end: None }
+    /// `line` is the connection under it.
+    pub(crate) fn new(session: Session, line: Option<Line>) -> Self {
+        Self { flow: Flow::new(session), line, waiting: Waiting::default(), end: None }
     }
 
     fn end_of(&self, reason: CloseReason) -> End {
         let cut = reason == CloseReason::Gap && !self.flow.session().format().tells_gaps();
         if cut { End::FlushAndCut } else { End::Clean }
+    }
+}
+
+impl Waiting {
+    /// The next chunk out of them.
+    fn next_chunk(&mut self) -> Option<Bytes> {
+        let waiting = &self.frames[self.passed..];
+        let mut size = 0;
+        let fits = |frame: &&Bytes| {
+            size += frame.len();
+            size <= CHUNK
+        };
+        let count = waiting.iter().take_while(fits).count().max(1).min(waiting.len());
+        let chunk = match &waiting[..count] {
+            [] => None,
+            [one] => Some(one.clone()),
+            several => {
+                let mut joined = BytesMut::with_capacity(several.iter().map(Bytes::len).sum());
+                several.iter().for_each(|frame| joined.extend_from_slice(frame));
+                Some(joined.freeze())
+            }
+        };
+        self.passed += count;
+        if self.passed == self.frames.len() {
+            self.passed = 0;
+            self.frames.clear();
+            // An idle reader keeps no room for a backlog it once had.
+            self.frames.shrink_to(4);
+        }
+        chunk
     }
 }
 
@@ -60,34 +106,57 @@ impl Body for StreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let body = self.get_mut();
-        if body.end.is_none() {
-            let ended = ready!(body.flow.poll_next(cx, &mut body.frames));
-            body.end = ended.map(|reason| body.end_of(reason));
-            if let Some(joined) = join(&mut body.frames) {
-                return Poll::Ready(Some(Ok(Frame::data(joined))));
+        loop {
+            if let Some(chunk) = body.waiting.next_chunk() {
+                return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
-        }
-        match body.end {
-            Some(End::FlushAndCut) => {
-                // hyper flushes when a body has nothing for it, and aborts at once on an error.
-                body.end = Some(End::Cut);
-                cx.waker().wake_by_ref();
-                Poll::Pending
+            match body.end {
+                Some(End::Clean) => return Poll::Ready(None),
+                Some(End::FlushAndCut) => {
+                    // hyper flushes when a body has nothing for it, and aborts at once on an error.
+                    body.end = Some(End::Cut);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Some(End::Cut) => {
+                    // Over HTTP/1.0 only a reset tells a cut from the end.
+                    body.line.iter().for_each(Line::end_with_reset);
+                    return Poll::Ready(Some(Err(Cut)));
+                }
+                None => {}
             }
-            Some(End::Cut) => Poll::Ready(Some(Err(Cut))),
-            _ => Poll::Ready(None),
+            match ready!(body.flow.poll_next(cx, &mut body.waiting.frames)) {
+                Step::End(reason) => body.end = Some(body.end_of(reason)),
+                Step::Beat if body.line.as_ref().is_some_and(Line::has_ended) => {
+                    return Poll::Ready(Some(Err(Cut)));
+                }
+                Step::Beat | Step::More | Step::Wait(_) => {}
+            }
         }
     }
 }
 
-/// What waits leaves as one chunk and one write; a lone frame is passed on as it is.
-fn join(frames: &mut Vec<Bytes>) -> Option<Bytes> {
-    if frames.len() < 2 {
-        return frames.pop();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_frames_are_joined_and_large_ones_passed_on_without_a_copy() {
+        let (small, large) = (Bytes::from_static(b"small"), Bytes::from(vec![b'x'; 100_000]));
+        let frames = vec![small.clone(), small.clone(), large.clone(), small.clone()];
+        let mut waiting = Waiting { frames, passed: 0 };
+        assert_eq!(waiting.next_chunk().as_deref(), Some(&b"smallsmall"[..]));
+        assert_eq!(waiting.next_chunk().map(|chunk| chunk.as_ptr()), Some(large.as_ptr()));
+        assert_eq!(waiting.next_chunk().map(|chunk| chunk.as_ptr()), Some(small.as_ptr()));
+        assert_eq!(waiting.next_chunk(), None);
+        assert!(waiting.frames.is_empty());
     }
-    let mut joined = BytesMut::with_capacity(frames.iter().map(Bytes::len).sum());
-    frames.drain(..).for_each(|frame| joined.extend_from_slice(&frame));
-    // An idle reader keeps no room for a backlog it once had.
-    frames.shrink_to(4);
-    Some(joined.freeze())
+
+    #[test]
+    fn no_chunk_of_joined_frames_is_larger_than_it_should_be() {
+        let mut waiting = Waiting { frames: vec![Bytes::from(vec![0; 3000]); 100], passed: 0 };
+        let sizes: Vec<_> = std::iter::from_fn(|| waiting.next_chunk()).map(|c| c.len()).collect();
+        assert!(sizes.iter().all(|size| *size <= CHUNK), "{sizes:?}");
+        assert_eq!(sizes.iter().sum::<usize>(), 300_000);
+    }
 }

@@ -13,14 +13,17 @@ use tricast_core::{
 
 use crate::{
     admin::{self, LogMeters},
-    app::{App, Refusals},
+    app::App,
     listener::{self, Listener, Rules, SocketMeters},
     routes,
     settings::Settings,
 };
 
 /// Descriptors that are not for clients: listeners, the log, whatever libraries open.
-const RESERVED_FILES: usize = 100;
+const RESERVED_FILES: usize = 200;
+
+/// Connections to the admin listener, out of those: health must answer when all others are taken.
+const ADMIN_SOCKETS: usize = 100;
 
 /// Descriptors kept for requests when as many subscribers listen as may.
 const FILES_FOR_REQUESTS: usize = 100;
@@ -66,12 +69,14 @@ impl Gateway {
         let pace = App::pace_of(&settings);
         let tasks = TaskTracker::new();
         let rules = Rules::new(&settings, sockets);
-        let app = App { hub, settings, pace, refusals: meters.refusals, tasks: tasks.clone() };
+        let admin_rules = Rules::new(&settings, ADMIN_SOCKETS);
+        let draining = CancellationToken::new();
+        let app = App { hub, settings, pace, draining, tasks: tasks.clone() };
         let app = Arc::new(app);
         let stop = CancellationToken::new();
         let admin_routes = admin::routes(app.clone(), prometheus.clone(), meters.log);
         let listeners =
-            [(public, routes::public(app.clone()), rules.clone()), (private, admin_routes, rules)];
+            [(public, routes::public(app.clone()), rules), (private, admin_routes, admin_rules)];
         for (socket, router, rules) in listeners {
             let (meters, tasks, stop) = (meters.sockets.clone(), tasks.clone(), stop.clone());
             tokio::spawn(Listener { socket, router, rules, meters, tasks, stop }.run());
@@ -114,6 +119,7 @@ impl Gateway {
     /// In a random order, spread over `spread`, so that the clients do not come back all at once.
     async fn say_goodbye(&self, spread: Duration) {
         let mut farewells = self.app.hub.drain();
+        self.app.draining.cancel();
         tracing::info!(connections = farewells.len(), "draining");
         fastrand::shuffle(&mut farewells);
         let steps = (spread.as_millis() / FAREWELL_STEP.as_millis()).max(1) as usize;
@@ -137,7 +143,6 @@ fn bind(key: &str, address: SocketAddr) -> anyhow::Result<tokio::net::TcpListene
 #[derive(Debug)]
 struct AllMeters {
     hub: Meters,
-    refusals: Refusals,
     sockets: SocketMeters,
     log: LogMeters,
 }
@@ -149,7 +154,6 @@ fn meters() -> anyhow::Result<(AllMeters, PrometheusHandle)> {
         .build_recorder();
     let meters = metrics::with_local_recorder(&recorder, || AllMeters {
         hub: Meters::new(),
-        refusals: Refusals::new(),
         sockets: SocketMeters::new(),
         log: LogMeters::new(),
     });

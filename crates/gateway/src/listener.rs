@@ -3,20 +3,22 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{settings::Settings, stall::StallGuard};
+use tower::ServiceExt as _;
+
+use crate::{
+    settings::Settings,
+    socket::{Line, Socket},
+};
 
 /// Connections that wait to be accepted; a reconnect storm must not meet refusals.
 const BACKLOG: u32 = 4096;
@@ -24,6 +26,9 @@ const BACKLOG: u32 = 4096;
 /// The kernel tells that a socket can be written when less than this is unsent. Without it a
 /// reader that stalls takes megabytes of kernel memory before anything is felt.
 const UNSENT_LOW_WATER: u32 = 16 * 1024;
+
+/// How long a connection may be silent before the kernel asks whether the peer is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// What a connection gets that the process has no descriptor to spare for.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
@@ -125,14 +130,19 @@ impl Listener {
             let _ = stream.try_write(FULL);
             return;
         };
-        if let Err(error) = prepare(&stream, self.rules.stall_timeout) {
+        if let Err(error) = prepare(&stream, &self.rules) {
             tracing::debug!(%error, "a connection went at once");
             return;
         }
-        let router = self.router.clone();
-        let (rules, meters) = (self.rules.clone(), self.meters.clone());
-        let stop = self.stop.clone();
-        self.tasks.spawn(serve(stream, router, rules, meters, stop, permit));
+        let lease = Lease { _permit: permit, _open: Open::new(self.meters.open.clone()) };
+        let (router, rules) = (self.router.clone(), self.rules.clone());
+        let (stalled, stop) = (self.meters.stalled.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            let line = Line::new(stream);
+            let patience = rules.stall_timeout;
+            let socket = Socket::new(line.clone(), patience, stalled, lease);
+            serve(socket, line, router, rules, stop).await;
+        });
     }
 }
 
@@ -141,34 +151,46 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-fn prepare(stream: &TcpStream, patience: Duration) -> io::Result<()> {
+fn prepare(stream: &TcpStream, rules: &Rules) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_tcp_notsent_lowat(UNSENT_LOW_WATER)?;
-    // A peer that is gone without a word: unacknowledged data ends the connection.
-    socket.set_tcp_user_timeout(Some(patience))
+    // A peer that is gone without a word: unacknowledged data ends the connection, and where
+    // nothing is sent the kernel asks.
+    socket.set_tcp_user_timeout(Some(rules.stall_timeout))?;
+    let ask = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+    socket.set_tcp_keepalive(&ask.with_retries(3))
 }
 
 async fn serve(
-    stream: TcpStream,
+    socket: Socket<Lease>,
+    line: Line,
     router: Router,
     rules: Rules,
-    meters: SocketMeters,
     stop: CancellationToken,
-    _permit: OwnedSemaphorePermit,
 ) {
-    let _open = Open::new(meters.open);
-    let io = TokioIo::new(StallGuard::new(stream, rules.stall_timeout, meters.stalled));
+    let service = {
+        let line = line.clone();
+        service_fn(move |mut request: Request<Incoming>| {
+            line.set_asked();
+            request.extensions_mut().insert(line.clone());
+            router.clone().oneshot(request)
+        })
+    };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(rules.head_timeout)
         .max_buf_size(rules.head_bytes)
-        .serve_connection(io, TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
     let mut connection = Box::pin(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = stop.cancelled() => {
+            if !line.was_asked() {
+                // Half a head is no work under way.
+                return;
+            }
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -178,8 +200,21 @@ async fn serve(
     }
 }
 
+/// What a socket holds for as long as it is open.
+#[derive(Debug)]
+struct Lease {
+    _permit: OwnedSemaphorePermit,
+    _open: Open,
+}
+
 /// Counts a socket while it is open.
 struct Open(Gauge);
+
+impl std::fmt::Debug for Open {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Open")
+    }
+}
 
 impl Open {
     fn new(gauge: Gauge) -> Self {

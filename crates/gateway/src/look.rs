@@ -9,7 +9,8 @@ use axum::{
 };
 use serde::Serialize;
 use tricast_core::{
-    ChannelName, ChannelSummary, ClientId, Count, Identity, Start, UserId, Wire, write_document,
+    ChannelName, ChannelSummary, ClientId, Count, Identity, Portion, Start, UserId, Wire,
+    write_document,
 };
 
 use crate::{
@@ -17,8 +18,11 @@ use crate::{
     subscribe::refuse_others_channels,
 };
 
-/// The most messages or channels in one answer.
+/// The most channels in one answer.
 const PAGE: usize = 1000;
+
+/// The most history in one answer: it is held until the client has read it.
+const HISTORY: Portion = Portion { messages: 1000, bytes: 1024 * 1024 };
 
 /// `GET /history/{channel}`
 pub(crate) async fn history(
@@ -37,7 +41,7 @@ pub(crate) async fn history(
         Start::Latest if query.get("since").is_none() => Start::Earliest,
         start => start,
     };
-    let history = app.hub.log().history(&channel, start, PAGE)?;
+    let history = app.hub.log().history(&channel, start, HISTORY)?;
 
     #[derive(Serialize)]
     struct Lost {
@@ -58,7 +62,7 @@ pub(crate) async fn history(
         }
         write_document(message, &mut body);
     }
-    body.extend_from_slice(b"]}\n");
+    body.extend_from_slice(format!("],\"more\":{}}}\n", history.more).as_bytes());
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, Body::from(body)).into_response())
 }

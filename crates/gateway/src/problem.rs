@@ -70,7 +70,7 @@ impl<E: tricast_core::Problem> From<E> for Problem {
 
 fn status(kind: Kind) -> StatusCode {
     match kind {
-        Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::Forbidden | Kind::ForbiddenOrigin => StatusCode::FORBIDDEN,
         Kind::NobodyOnline | Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Kind::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -119,6 +119,7 @@ impl IntoResponse for Problem {
         if status == StatusCode::UPGRADE_REQUIRED {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         response.extensions_mut().insert(self.kind);
         response

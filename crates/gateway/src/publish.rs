@@ -12,8 +12,8 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use serde::Serialize;
 use tricast_core::{
-    ChannelName, ClientId, Data, Draft, EventName, Kind, MessageId, Publisher, Receipt, UserId,
-    idempotency_id,
+    ChannelName, ClientId, Data, Draft, EventName, Kind, MessageId, PublishError, Publisher,
+    Receipt, UserId, idempotency_id,
 };
 
 use crate::{
@@ -27,8 +27,8 @@ use crate::{
 /// The names that describe a message.
 pub(crate) const MESSAGE_NAMES: [&str; 5] = ["event", "skip_self", "id", "require_online", "end"];
 
-const NAMES: [&str; 8] =
-    ["event", "skip_self", "id", "require_online", "end", "client", "user", "token"];
+/// The names that say who publishes.
+const PUBLISHER_NAMES: [&str; 3] = ["client", "user", "token"];
 
 /// What a query says about the message in the body.
 #[derive(Clone, Debug)]
@@ -36,7 +36,8 @@ pub(crate) struct Metadata {
     pub(crate) event: Option<EventName>,
     pub(crate) skip_self: bool,
     pub(crate) idempotency: Option<Arc<str>>,
-    pub(crate) require_online: bool,
+    /// How many connections must listen.
+    pub(crate) at_least: u32,
     pub(crate) end: bool,
     pub(crate) publisher: Publisher,
 }
@@ -53,7 +54,7 @@ impl Metadata {
             event: query.read("event", str::parse)?,
             skip_self,
             idempotency: query.read("id", idempotency_id)?,
-            require_online: query.flag("require_online")?,
+            at_least: query.flag("require_online")?.into(),
             end: query.flag("end")?,
             publisher,
         })
@@ -68,6 +69,7 @@ impl Metadata {
             skip_self: self.skip_self,
             end: self.end,
             idempotency: self.idempotency.clone(),
+            at_least: self.at_least,
         }
     }
 }
@@ -78,7 +80,8 @@ pub(crate) async fn publish(
     request: Request,
 ) -> Result<Response, Problem> {
     let channel: ChannelName = path_text(channel)?.parse()?;
-    let query = Query::parse(request.uri().query(), &NAMES)?;
+    let query =
+        Query::parse(request.uri().query(), &[&MESSAGE_NAMES[..], &PUBLISHER_NAMES].concat())?;
     query.refuse_token()?;
     let publisher = Publisher {
         client: query.read("client", str::parse::<ClientId>)?,
@@ -92,7 +95,7 @@ pub(crate) async fn publish(
     let time = app.settings.limits.body_timeout;
     let body = body::read(request.into_body(), app.message_bytes(), time).await?;
     let draft = metadata.draft(channel, media.data(body)?);
-    let receipt = app.hub.publish(draft, metadata.require_online).await?;
+    let receipt = app.hub.publish(draft).await?;
     Ok(Json(Answer::from(receipt)).into_response())
 }
 
@@ -154,20 +157,14 @@ impl LineStream<'_> {
     async fn run(&mut self, mut body: Body, end: bool) -> Result<(), Problem> {
         let limit = self.app.message_bytes();
         let mut lines = Lines::new(limit);
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| {
-                Problem::new(Kind::BadParameter, format!("the body broke off: {error}"))
-            })?;
-            let Ok(piece) = frame.into_data() else {
-                continue;
-            };
+        while let Some(piece) = self.next_piece(&mut body).await? {
             lines.push(&piece);
             while let Some(line) = lines.next_line() {
                 self.progress.line += 1;
                 self.publish_line(&line.map_err(|TooLong| body::too_large(limit))?).await?;
+                // A fast publisher must not keep its worker from everybody else.
+                tokio::task::consume_budget().await;
             }
-            // A fast publisher must not keep its worker from everybody else.
-            tokio::task::consume_budget().await;
         }
         self.progress.line += 1;
         self.publish_line(&lines.rest()).await?;
@@ -179,6 +176,21 @@ impl LineStream<'_> {
         Ok(())
     }
 
+    /// What arrives next. A publisher that is silent is told too when the gateway goes down, so that it
+    /// knows where to go on elsewhere.
+    async fn next_piece(&self, body: &mut Body) -> Result<Option<Bytes>, Problem> {
+        loop {
+            let frame = tokio::select! {
+                frame = body.frame() => frame,
+                () = self.app.draining.cancelled() => return Err(PublishError::Draining.into()),
+            };
+            let Some(frame) = frame else { return Ok(None) };
+            if let Ok(piece) = frame.map_err(body::broke_off)?.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+    }
+
     async fn publish_line(&mut self, line: &Bytes) -> Result<(), Problem> {
         if is_blank(line) {
             return Ok(());
@@ -188,7 +200,7 @@ impl LineStream<'_> {
 
     async fn publish_data(&mut self, data: Data) -> Result<(), Problem> {
         let draft = self.metadata.draft(self.channel.clone(), data);
-        let receipt = self.app.hub.publish(draft, self.metadata.require_online).await?;
+        let receipt = self.app.hub.publish(draft).await?;
         self.progress.published += 1;
         self.progress.first.get_or_insert(receipt.id);
         self.progress.last = Some(receipt.id);

@@ -5,21 +5,22 @@ use axum::{
     extract::{Request, State},
     http::{HeaderName, HeaderValue, Method, header},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tricast_core::Kind;
 
-use crate::{app::Shared, dashboard, look, problem::Problem, publish, stream, subscribe};
+use crate::{app::Shared, dashboard, look, origin, problem::Problem, publish, subscribe};
 
 pub(crate) fn public(app: Shared) -> Router {
-    let sse = get(subscribe::sse).post(subscribe::sse).head(stream::head_of_sse);
-    let chunked = get(subscribe::chunked).post(subscribe::chunked).head(stream::head_of_chunked);
+    // GET handlers see HEAD too, and attach nothing for it.
+    let sse = get(subscribe::sse).post(subscribe::sse);
+    let chunked = get(subscribe::chunked).post(subscribe::chunked);
     let base = app.settings.base_path.as_str();
     let at = |path: &str| format!("{base}{path}");
     let mut routes = Router::new()
-        .route(&at("/stream/{channels}"), get(subscribe::stream).head(stream::head_of_chunked))
+        .route(&at("/stream/{channels}"), get(subscribe::stream))
         .route(&at("/sse/{channels}"), sse)
         .route(&at("/chunked/{channels}"), chunked)
         .route(&at("/ws/{channels}"), get(subscribe::ws).head(no_head))
@@ -33,6 +34,7 @@ pub(crate) fn public(app: Shared) -> Router {
     routes
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), origin::check))
         .layer(cors(&app))
         .layer(middleware::from_fn_with_state(app.clone(), account))
         .with_state(app)
@@ -42,7 +44,7 @@ pub(crate) fn public(app: Shared) -> Router {
 async fn account(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(kind) = response.extensions().get::<Kind>() {
-        app.refusals.count(*kind);
+        app.hub.meters().refused(*kind);
         tracing::debug!(reason = kind.name(), "refused");
     }
     let headers = response.headers_mut();
@@ -84,6 +86,7 @@ async fn method_not_allowed() -> Problem {
     Problem::new(Kind::MethodNotAllowed, "this path has another method; see Allow")
 }
 
-async fn no_head() -> Problem {
-    Problem::new(Kind::MethodNotAllowed, "a WebSocket opens with GET")
+async fn no_head() -> Response {
+    let problem = Problem::new(Kind::MethodNotAllowed, "a WebSocket opens with GET");
+    ([(header::ALLOW, "GET")], problem).into_response()
 }

@@ -181,31 +181,62 @@ impl Settings {
 
     fn check(&self) -> anyhow::Result<()> {
         let path = &self.base_path;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
         anyhow::ensure!(
-            path.is_empty() || path.starts_with('/') && !path.ends_with('/'),
-            "base_path: begin it with / and end it without, as in \"/realtime\"; it is {path:?}"
+            path.is_empty()
+                || path.starts_with('/') && !path.ends_with('/') && path.bytes().all(plain),
+            "base_path: begin it with / and end it without, of A-Z a-z 0-9 / - _ . ~, as in \"/realtime\"; it is {path:?}"
         );
-        anyhow::ensure!(
-            self.limits.head_bytes >= ByteSize::kib(8),
-            "limits.head_bytes: at least 8KiB; it is {}",
-            self.limits.head_bytes
-        );
-        anyhow::ensure!(
-            self.history.bytes >= self.limits.message_bytes,
-            "history.bytes: at least limits.message_bytes, or a large message would be lost at once"
-        );
-        anyhow::ensure!(
-            self.history.memory.as_u64() >= 4 * self.limits.message_bytes.as_u64(),
-            "history.memory: at least four times limits.message_bytes, for a message and its encodings"
-        );
-        let periods = [
-            ("stream.heartbeat", self.stream.heartbeat),
-            ("stream.stall_timeout", self.stream.stall_timeout),
-            ("limits.head_timeout", self.limits.head_timeout),
-            ("limits.body_timeout", self.limits.body_timeout),
+        let message = self.limits.message_bytes.as_u64();
+        let sizes = [
+            ("limits.head_bytes", self.limits.head_bytes, 8 << 10, 16 << 20, ""),
+            ("limits.message_bytes", self.limits.message_bytes, 1, 1 << 30, ""),
+            (
+                "history.bytes",
+                self.history.bytes,
+                message,
+                u64::MAX,
+                " (limits.message_bytes, or a large message would be lost at once)",
+            ),
+            (
+                "history.memory",
+                self.history.memory,
+                4 * message,
+                u64::MAX,
+                " (four times limits.message_bytes: a message and its encodings)",
+            ),
         ];
-        for (name, period) in periods {
-            anyhow::ensure!(!period.is_zero(), "{name}: more than 0");
+        for (name, size, least, most, why) in sizes {
+            let fits = (least..=most).contains(&size.as_u64());
+            anyhow::ensure!(
+                fits,
+                "{name}: from {least} to {most} bytes{why}; it is {}",
+                size.as_u64()
+            );
+        }
+        anyhow::ensure!(
+            self.history.messages >= 1,
+            "history.messages: at least 1; live readers read from it too"
+        );
+        const MILLISECOND: Duration = Duration::from_millis(1);
+        const SECOND: Duration = Duration::from_secs(1);
+        const DAY: Duration = Duration::from_secs(86_400);
+        let times = [
+            ("history.age", self.history.age, SECOND, 3650 * DAY),
+            ("stream.heartbeat", self.stream.heartbeat, 10 * MILLISECOND, DAY),
+            ("stream.retry", self.stream.retry, MILLISECOND, DAY),
+            ("stream.online_interval", self.stream.online_interval, MILLISECOND, DAY),
+            ("stream.stall_timeout", self.stream.stall_timeout, 100 * MILLISECOND, DAY),
+            ("publish.idempotency_window", self.publish.idempotency_window, MILLISECOND, 30 * DAY),
+            ("limits.head_timeout", self.limits.head_timeout, 100 * MILLISECOND, DAY),
+            ("limits.body_timeout", self.limits.body_timeout, 100 * MILLISECOND, DAY),
+            ("shutdown.grace", self.shutdown.grace, MILLISECOND, DAY),
+        ];
+        for (name, time, least, most) in times {
+            anyhow::ensure!(
+                (least..=most).contains(&time),
+                "{name}: from {least:?} to {most:?}; it is {time:?}"
+            );
         }
         for origin in &self.cors.origins {
             anyhow::ensure!(
@@ -260,6 +291,13 @@ mod tests {
             ("[stream]\nheartbit = \"1s\"", "heartbit"),
             ("[stream]\nheartbeat = \"soon\"", "heartbeat"),
             ("[stream]\nheartbeat = \"0s\"", "stream.heartbeat"),
+            ("[stream]\nstall_timeout = \"30days\"", "stream.stall_timeout"),
+            ("[stream]\nretry = \"40days\"", "stream.retry"),
+            ("[limits]\nhead_timeout = \"1000000years\"", "limits.head_timeout"),
+            ("[history]\nmessages = 0", "history.messages"),
+            ("[history]\nage = \"0s\"", "history.age"),
+            ("base_path = \"/{x}\"", "base_path"),
+            ("base_path = \"/a/*b\"", "base_path"),
             ("[stream]\nslow_reader = \"shrug\"", "shrug"),
             ("[typo]\na = 1", "typo"),
             ("bind = \"nowhere\"", "bind"),

@@ -16,6 +16,7 @@ use crate::{
     app::{App, Shared},
     delivery::StreamBody,
     problem::Problem,
+    socket::Line,
 };
 
 /// How a stream is spelled.
@@ -64,10 +65,10 @@ fn name_stream(headers: &mut HeaderMap, session: &Session) {
     }
 }
 
-pub(crate) fn respond(session: Session) -> Response {
+pub(crate) fn respond(session: Session, line: Option<Line>) -> Response {
     let mut headers = stream_head(session.format());
     name_stream(&mut headers, &session);
-    (headers, Body::new(StreamBody::new(session))).into_response()
+    (headers, Body::new(StreamBody::new(session, line))).into_response()
 }
 
 pub(crate) fn upgrade(
@@ -117,14 +118,9 @@ pub(crate) fn come_back(app: &App, problem: &Problem) -> Response {
     response
 }
 
-/// A look at a stream's head; attaches nothing.
-pub(crate) async fn head_of_sse() -> Response {
-    (stream_head(&tricast_sse::JSON), endless()).into_response()
-}
-
-/// A look at a stream's head; attaches nothing.
-pub(crate) async fn head_of_chunked() -> Response {
-    (stream_head(&tricast_chunked::JSON), endless()).into_response()
+/// A stream's head for HEAD: the fields of GET, and nothing attached.
+pub(crate) fn look(format: &dyn Format) -> Response {
+    (stream_head(format), endless()).into_response()
 }
 
 /// A body without a length, so that HEAD shows the fields of GET; nobody reads it.

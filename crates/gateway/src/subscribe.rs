@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tricast_core::{
-    ChannelName, ClientId, Identity, Join, Kind, Publisher, Session, Start, UserId, Wire,
+    ChannelName, ClientId, Data, Identity, Join, Kind, Publisher, Session, Start, UserId, Wire,
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     publish::{MESSAGE_NAMES, Metadata, path_text},
     query::Query,
     resume,
-    stream::{come_back, format_of, respond, upgrade},
+    stream::{self, come_back, format_of, respond, upgrade},
 };
 
 /// The names that every listening request takes.
@@ -51,13 +51,14 @@ pub(crate) async fn stream(state: State<Shared>, path: ChannelsPath, request: Re
 }
 
 fn negotiate(headers: &HeaderMap) -> Wire {
-    let mentions = |name, word: &str| {
-        let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-        values.into_iter().any(|value| value.to_ascii_lowercase().contains(word))
+    let media = |value: &HeaderValue| {
+        let ranges = value.to_str().unwrap_or_default().split(',');
+        let mut names = ranges.map(|range| range.split(';').next().unwrap_or_default().trim());
+        names.any(|name| name.eq_ignore_ascii_case("text/event-stream"))
     };
-    if mentions(header::UPGRADE, "websocket") {
+    if tricast_ws::has_token(headers, header::UPGRADE, "websocket") {
         Wire::Ws
-    } else if mentions(header::ACCEPT, "text/event-stream") {
+    } else if headers.get_all(header::ACCEPT).into_iter().any(media) {
         Wire::Sse
     } else {
         Wire::Chunked
@@ -83,6 +84,7 @@ async fn try_listen(
     path: ChannelsPath,
     mut request: Request,
 ) -> Result<Response, Problem> {
+    let heads = request.method() == Method::HEAD;
     let accept = match wire {
         Wire::Ws => Some(
             tricast_ws::accept(request.method(), request.version(), request.headers())
@@ -94,7 +96,7 @@ async fn try_listen(
     let names = if posts { [&NAMES[..], &MESSAGE_NAMES].concat() } else { NAMES.to_vec() };
     let query = Query::parse(request.uri().query(), &names)?;
     query.refuse_token()?;
-    let raw = query.raw()?;
+    let (raw, online) = (query.raw()?, query.flag("online")?);
     let channels = channels_of(app, &path_text(path)?)?;
     let identity = identity_of(&query)?;
     refuse_others_channels(&channels, &identity)?;
@@ -104,17 +106,22 @@ async fn try_listen(
         return Err(Problem::new(Kind::BadChannel, detail));
     }
     let start = resume::start_of(request.headers(), &query)?;
-    let online = query.flag("online")?;
-    let question = if posts { question(app, &query, &identity, &mut request).await? } else { None };
-    let resumes = matches!(start, Start::After(_));
+    if heads {
+        return Ok(stream::look(format_of(wire, raw)));
+    }
+    let own =
+        if posts { Some(own_message(app, &query, &identity, &mut request).await?) } else { None };
 
-    let join = Join { channels, identity, wire, start, online };
-    let channels = join.channels.clone();
+    let join = Join { channels: channels.clone(), identity, wire, start, online };
     let joined = app.hub.join(join).await?;
     let session = Session::new(joined, format_of(wire, raw), app.pace.clone(), online);
-    if let Some((metadata, data)) = question.filter(|_| !resumes) {
-        let draft = metadata.draft(channels[0].clone(), data);
-        app.hub.publish(draft, metadata.require_online).await?;
+    // A client that repeats its POST to reconnect has said it before.
+    let resumes = matches!(start, Start::After(_));
+    if let Some((metadata, data)) = own.filter(|_| !resumes) {
+        let mut draft = metadata.draft(channels[0].clone(), data);
+        // Somebody else has to be there.
+        draft.at_least *= 2;
+        app.hub.publish(draft).await?;
     }
     if wire == Wire::Sse && session.has_ended() {
         // WHATWG HTML §9.2.3: 204 tells an EventSource to stop reconnecting.
@@ -122,11 +129,16 @@ async fn try_listen(
     }
     Ok(match accept {
         Some(accept) => upgrade(app, accept, channels, raw, session, &mut request),
-        None => respond(session),
+        None => respond(session, request.extensions_mut().remove()),
     })
 }
 
 fn channels_of(app: &App, path: &str) -> Result<Vec<ChannelName>, Problem> {
+    let most = app.settings.limits.channels_per_connection;
+    if path.split(',').count() > most {
+        let detail = format!("one connection takes at most {most} channels; open several");
+        return Err(Problem::new(Kind::BadChannel, detail));
+    }
     let mut channels: Vec<ChannelName> = Vec::new();
     for name in path.split(',') {
         let channel = name.parse()?;
@@ -135,11 +147,6 @@ fn channels_of(app: &App, path: &str) -> Result<Vec<ChannelName>, Problem> {
             return Err(Problem::new(Kind::BadChannel, detail));
         }
         channels.push(channel);
-    }
-    let most = app.settings.limits.channels_per_connection;
-    if channels.len() > most {
-        let detail = format!("one connection takes at most {most} channels; open several");
-        return Err(Problem::new(Kind::BadChannel, detail));
     }
     Ok(channels)
 }
@@ -166,12 +173,12 @@ pub(crate) fn refuse_others_channels(
 }
 
 /// What a POST says before it listens.
-async fn question(
+async fn own_message(
     app: &App,
     query: &Query,
     identity: &Identity,
     request: &mut Request,
-) -> Result<Option<(Metadata, tricast_core::Data)>, Problem> {
+) -> Result<(Metadata, Data), Problem> {
     let media = Media::of(request.headers());
     if media == Media::Ndjson {
         let detail = "a POST here takes one message; JSON lines go to /publish/{channel}";
@@ -181,5 +188,5 @@ async fn question(
     let metadata = Metadata::of(query, Publisher::from(identity.clone()))?;
     let body = std::mem::take(request.body_mut());
     let body = body::read(body, app.message_bytes(), app.settings.limits.body_timeout).await?;
-    Ok(Some((metadata, media.data(body)?)))
+    Ok((metadata, media.data(body)?))
 }

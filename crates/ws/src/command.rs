@@ -81,14 +81,12 @@ fn parse_fields(
     *reference = fields.get("ref").map(reference_of).transpose()?;
     const KNOWN: [&str; 6] = ["data", "event", "channel", "skip_self", "id", "ref"];
     let names = || fields.0.iter().map(|(name, _)| name.as_str());
-    if let Some(twice) =
-        names().enumerate().find(|(at, name)| names().take(*at).any(|n| n == *name))
-    {
-        return Err((Kind::BadCommand, format!("field {:?} is given twice", twice.1)));
-    }
     if let Some(unknown) = names().find(|name| !KNOWN.contains(name)) {
         let detail = format!("unknown field {unknown:?}; a command takes {}", KNOWN.join(", "));
         return Err((Kind::UnknownField, detail));
+    }
+    if let Some(twice) = KNOWN.iter().find(|known| names().filter(|n| n == *known).count() > 1) {
+        return Err((Kind::BadCommand, format!("field {twice:?} is given twice")));
     }
     let data =
         fields.get("data").ok_or((Kind::BadCommand, "a command needs \"data\"".to_owned()))?;
@@ -116,6 +114,7 @@ fn parse_fields(
         publisher: publisher.clone(),
         skip_self,
         end: false,
+        at_least: 0,
         idempotency: id
             .map(|id| tricast_core::idempotency_id(&id))
             .transpose()

@@ -1,6 +1,6 @@
 //! The opening handshake (RFC 6455 §4.2).
 
-use http::{HeaderMap, HeaderValue, Method, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// The request does not open a WebSocket.
@@ -45,7 +45,8 @@ pub fn accept(
     HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(|_| HandshakeError::Key)
 }
 
-fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
+/// Whether a field that is a list of tokens has this one, in any case.
+pub fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case(token))
 }

@@ -10,6 +10,6 @@ mod speaker;
 
 pub use close::close_code;
 pub use format::{JSON, RAW};
-pub use handshake::{HandshakeError, accept};
+pub use handshake::{HandshakeError, accept, has_token};
 pub use socket::serve;
 pub use speaker::Speaker;

@@ -16,7 +16,7 @@ use tokio_tungstenite::{
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
 };
-use tricast_core::{CloseReason, Control, Flow, Goodbye, Session};
+use tricast_core::{CloseReason, Control, Flow, Goodbye, Session, Step};
 
 use crate::{
     close::close_code,
@@ -125,10 +125,10 @@ impl Conversation<'_> {
         loop {
             tokio::select! {
                 biased;
-                ended = poll_fn(|cx| self.flow.poll_next(cx, &mut frames)) => {
+                step = poll_fn(|cx| self.flow.poll_next(cx, &mut frames)) => {
                     send(socket, frames.drain(..)).await?;
                     frames.shrink_to(4);
-                    if let Some(reason) = ended {
+                    if let Step::End(reason) = step {
                         return Ok(End::Told(reason));
                     }
                 }

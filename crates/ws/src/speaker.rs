@@ -46,13 +46,19 @@ impl Speaker {
                 reference: None,
             }),
         };
-        Ok(Some(answer.map_or_else(Control::from, Control::Ack)))
+        Ok(Some(match answer {
+            Ok(ack) => Control::Ack(ack),
+            Err(refusal) => {
+                self.hub.meters().refused(refusal.kind);
+                refusal.into()
+            }
+        }))
     }
 
     async fn obey(&self, text: &str) -> Result<Ack, Refusal> {
         let command = command::parse(text, &self.channels, &self.publisher)?;
         let reference = command.reference;
-        match self.hub.publish(command.draft, false).await {
+        match self.hub.publish(command.draft).await {
             Ok(receipt) => Ok(Ack {
                 reference,
                 published: receipt.id,
@@ -76,8 +82,9 @@ impl Speaker {
             skip_self: false,
             end: false,
             idempotency: None,
+            at_least: 0,
         };
-        let published = self.hub.publish(draft, false).await;
+        let published = self.hub.publish(draft).await;
         // A raw connection has no other way to hear of a failure than its end.
         published.map(|_| ()).map_err(|error| match error {
             PublishError::Draining => CloseReason::Draining,

@@ -122,11 +122,12 @@ pub fn draft(name: &str, publisher: Option<usize>, skip_self: bool, end: bool) -
         skip_self,
         end,
         idempotency: None,
+        at_least: 0,
     }
 }
 
 pub fn publish(hub: &Hub, draft: Draft) -> Receipt {
-    hub.publish(draft, false).now_or_never().expect("at once").expect("accepted")
+    hub.publish(draft).now_or_never().expect("at once").expect("accepted")
 }
 
 /// A reader that is asked frame by frame.

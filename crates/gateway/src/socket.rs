@@ -1,0 +1,164 @@
+//! A client's socket: gives up when its peer takes nothing for too long, and can be asked whether the
+//! peer is still there while the HTTP library looks elsewhere.
+
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use metrics::Counter;
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Sleep, sleep},
+};
+
+/// The most that is read and thrown away when a streaming client sends on.
+const IGNORED_AT_ONCE: usize = 64 * 1024;
+
+/// What a request's handler may know of the connection under it.
+#[derive(Clone, Debug)]
+pub(crate) struct Line(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    stream: TcpStream,
+    asked: AtomicBool,
+}
+
+impl Line {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        Self(Arc::new(Shared { stream, asked: AtomicBool::new(false) }))
+    }
+
+    /// A whole request has come.
+    pub(crate) fn set_asked(&self) {
+        self.0.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a whole request has ever come.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.0.asked.load(Ordering::Relaxed)
+    }
+
+    /// Whether the peer has ended the connection. hyper stops reading once a client has sent anything
+    /// behind its request, and would not see the end; a stream has no use for such bytes.
+    pub(crate) fn has_ended(&self) -> bool {
+        let mut ignored = [0; 4096];
+        for _ in 0..IGNORED_AT_ONCE / ignored.len() {
+            match self.0.stream.try_read(&mut ignored) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
+            }
+        }
+        false
+    }
+
+    /// Makes the end of this connection a reset, so that nobody takes it for the end of the data.
+    pub(crate) fn end_with_reset(&self) {
+        // A socket that is gone already needs no reset.
+        let _ = SockRef::from(&self.0.stream).set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// The socket as the HTTP library sees it. Fails a write that makes no progress for `patience`;
+/// keeps `lease` for as long as the socket is open, whatever protocol it is upgraded to.
+#[derive(Debug)]
+pub(crate) struct Socket<Lease> {
+    line: Line,
+    patience: Duration,
+    stalled: Counter,
+    /// Runs only while a write waits, so that an idle connection pays nothing for it.
+    waiting: Option<Pin<Box<Sleep>>>,
+    _lease: Lease,
+}
+
+impl<Lease> Socket<Lease> {
+    pub(crate) fn new(line: Line, patience: Duration, stalled: Counter, lease: Lease) -> Self {
+        Self { line, patience, stalled, waiting: None, _lease: lease }
+    }
+
+    fn write_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let stream = &self.line.0.stream;
+        while let Poll::Ready(writable) = stream.poll_write_ready(cx) {
+            writable?;
+            match write(stream) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => {
+                    self.waiting = None;
+                    return Poll::Ready(done);
+                }
+            }
+        }
+        let patience = self.patience;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(waiting.as_mut().poll(cx));
+        self.stalled.increment(1);
+        let what = "the peer took next to nothing for stream.stall_timeout";
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, what)))
+    }
+}
+
+impl<Lease: Unpin> AsyncRead for Socket<Lease> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let stream = &self.line.0.stream;
+        loop {
+            ready!(stream.poll_read_ready(cx))?;
+            match stream.try_read(buf.initialize_unfilled()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(count) => {
+                    buf.advance(count);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+}
+
+impl<Lease: Unpin> AsyncWrite for Socket<Lease> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.write_with(cx, |stream| stream.try_write(buf))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.write_with(cx, |stream| stream.try_write_vectored(bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(SockRef::from(&self.line.0.stream).shutdown(std::net::Shutdown::Write))
+    }
+}
