@@ -121,13 +121,10 @@ impl<Lease: Unpin> AsyncRead for Socket<Lease> {
         let stream = &self.line.0.stream;
         loop {
             ready!(stream.poll_read_ready(cx))?;
-            match stream.try_read(buf.initialize_unfilled()) {
+            // Into memory that was never touched: to clear it first would make it resident.
+            match stream.try_read_buf(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-                Ok(count) => {
-                    buf.advance(count);
-                    return Poll::Ready(Ok(()));
-                }
+                done => return Poll::Ready(done.map(|_| ())),
             }
         }
     }
