@@ -2,29 +2,28 @@
 //! tell whose page it was. CORS keeps answers from foreign pages, but neither WebSockets nor plain POSTs.
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, Method, Version, header},
-    middleware::Next,
-    response::{IntoResponse, Response},
 };
 use tricast_core::Kind;
 
-use crate::{app::Shared, problem::Problem};
+use crate::problem::Problem;
 
-pub(crate) async fn check(State(app): State<Shared>, request: Request, next: Next) -> Response {
+/// Refuses a page that may not speak, and a request that does not say whom it speaks to.
+pub(crate) fn check(request: &Request, listed: &[String]) -> Result<(), Problem> {
     let headers = request.headers();
     if request.version() == Version::HTTP_11 && !headers.contains_key(header::HOST) {
         let detail = "HTTP/1.1 requires a Host field (RFC 9112 section 3.2)";
-        return Problem::new(Kind::NoHost, detail).into_response();
+        return Err(Problem::new(Kind::NoHost, detail));
     }
     let speaks = request.method() == Method::POST
         || tricast_ws::has_token(headers, header::UPGRADE, "websocket");
-    if speaks && !is_allowed(headers, &app.settings.cors.origins) {
+    if speaks && !is_allowed(headers, listed) {
         let detail = "pages of this origin may not speak here; add it to cors.origins, \
                       or let the proxy pass the Host that the browser sent";
-        return Problem::new(Kind::ForbiddenOrigin, detail).into_response();
+        return Err(Problem::new(Kind::ForbiddenOrigin, detail));
     }
-    next.run(request).await
+    Ok(())
 }
 
 /// No origin is no page. A page of the gateway's own host is at home; behind a proxy that changes

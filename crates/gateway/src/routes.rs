@@ -34,15 +34,18 @@ pub(crate) fn public(app: Shared) -> Router {
     routes
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(app.clone(), origin::check))
-        .layer(cors(&app))
         .layer(middleware::from_fn_with_state(app.clone(), account))
+        .layer(cors(&app))
         .with_state(app)
 }
 
-/// Counts refusals, and sends keep-alive connections elsewhere while the gateway goes down.
+/// Checks who asks, counts refusals, and sends keep-alive connections elsewhere while the gateway goes
+/// down.
 async fn account(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    let mut response = match origin::check(&request, &app.settings.cors.origins) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
     if let Some(kind) = response.extensions().get::<Kind>() {
         app.hub.meters().refused(*kind);
         tracing::debug!(reason = kind.name(), "refused");
