@@ -38,7 +38,9 @@ impl Flow {
                 step @ (Step::More | Step::Beat | Step::End(_)) => return Poll::Ready(step),
                 Step::Wait(until) => {
                     let until = Instant::from_std(until);
-                    if self.timer.deadline() != until {
+                    // Each message moves the heartbeat on. A timer that rings too early costs one look;
+                    // to set it anew for each message would cost as much as the message.
+                    if until < self.timer.deadline() || self.timer.is_elapsed() {
                         self.timer.as_mut().reset(until);
                     }
                     std::task::ready!(self.timer.as_mut().poll(cx));
