@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::limits::stalled_reader;
 use tricast_tests::{Event, Reader, Server, Wire, each_wire, listen_head};
 
 each_wire! {
@@ -33,15 +34,19 @@ each_wire! {
     }
 
     async fn who_comes_while_it_goes_down_is_turned_away(wire) {
-        let server = Server::with("[shutdown]\ngrace = \"5s\"").await;
-        // One that does not go keeps the drain going.
-        let stays = Reader::open(&server, Wire::Ws, "a").await;
-        let (address, admin) = (server.gateway.address, server.gateway.admin_address);
+        let server = Server::with("[shutdown]\ngrace = \"20s\"").await;
+        // One that has still much to read keeps the drain going.
+        let stays = stalled_reader(&server, Wire::Chunked, "a").await;
+        let large = "x".repeat(200_000);
+        for _ in 0..60 {
+            server.publish("a", &large).await;
+        }
+        let address = server.gateway.address;
         let down = tokio::spawn(server.gateway.shut_down());
-        let ready = "GET /readyz HTTP/1.1\r\nHost: t";
+        let publish = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0";
         tricast_tests::eventually("it drains", async || {
-            let answer = tricast_tests::Connection::open(admin).await.request(ready, b"").await;
-            (answer.status == 503).then_some(())
+            let connection = tricast_tests::Connection::open(address).await;
+            (connection.request(publish, b"").await.status == 503).then_some(())
         })
         .await;
         let connection = tricast_tests::Connection::open(address).await;
@@ -52,7 +57,6 @@ each_wire! {
         } else {
             assert_eq!((answer.status, answer.problem().as_str()), (503, "draining"));
         }
-        let publish = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0";
         let answer = tricast_tests::Connection::open(address).await.request(publish, b"").await;
         assert_eq!((answer.status, answer.problem().as_str()), (503, "draining"));
         assert_eq!(answer.fields["connection"], "close");
@@ -100,6 +104,24 @@ async fn a_silent_publisher_and_half_a_head_do_not_hold_up_the_drain() {
     drop(publisher);
     let down = tokio::time::timeout(Duration::from_secs(10), down).await;
     assert!(down.expect("in time").expect("goes down"));
+}
+
+/// A load balancer has to hear of it before anybody is turned away.
+#[tokio::test]
+async fn readiness_goes_first() {
+    let server = Server::with("[shutdown]\ndelay = \"300ms\"").await;
+    let (address, admin) = (server.gateway.address, server.gateway.admin_address);
+    let down = tokio::spawn(server.gateway.shut_down());
+    tricast_tests::eventually("readyz says so", async || {
+        let ready = tricast_tests::Connection::open(admin).await;
+        let answer = ready.request("GET /readyz HTTP/1.1\r\nHost: t", b"").await;
+        (answer.status == 503).then_some(())
+    })
+    .await;
+    let publish = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0";
+    let answer = tricast_tests::Connection::open(address).await.request(publish, b"").await;
+    assert_eq!(answer.status, 200, "still at work");
+    assert!(down.await.expect("goes down"));
 }
 
 #[tokio::test]

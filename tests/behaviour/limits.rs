@@ -109,6 +109,22 @@ each_wire! {
     }
 }
 
+/// What a client sends behind its request is thrown away while it streams; what follows cannot be
+/// read as a request then, and the connection ends instead of waiting for the other half.
+#[tokio::test]
+async fn a_connection_whose_input_was_thrown_away_ends_with_its_stream() {
+    let server = Server::with(QUICK).await;
+    let mut connection = server.connect().await;
+    connection.send("GET /chunked/a HTTP/1.1\r\nHost: t\r\n\r\nGET /hist").await;
+    connection.head().await;
+    while connection.chunk().await.expect("a stream") != b"\n" {}
+    connection.send("ory/a HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    while connection.chunk().await.expect("a stream") != b"\n" {}
+    server.publish("a?end=true", "x").await;
+    while connection.chunk().await.is_some() {}
+    while connection.more().await {}
+}
+
 /// A slow reader is still given what was acknowledged before the gateway goes down.
 #[tokio::test]
 async fn a_slow_reader_gets_its_backlog_before_the_goodbye() {
@@ -164,7 +180,7 @@ async fn history_comes_in_portions() {
 }
 
 /// A subscriber with a small window that reads nothing.
-async fn stalled_reader(server: &Server, wire: Wire, channel: &str) -> Connection {
+pub(crate) async fn stalled_reader(server: &Server, wire: Wire, channel: &str) -> Connection {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a socket");
     let socket = socket.connect(server.gateway.address).await.expect("connects");

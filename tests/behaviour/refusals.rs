@@ -180,6 +180,29 @@ async fn a_body_that_is_too_large_is_answered_while_it_still_comes() {
 }
 
 #[tokio::test]
+async fn a_bad_line_is_answered_while_the_rest_still_comes() {
+    let server = Server::start().await;
+    let body = [&b"{bad\n"[..], &vec![b'1'; 6_000_000]].concat();
+    let mut connection = server.connect().await;
+    let head = format!(
+        "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    connection.send(head).await;
+    connection.send(&body).await;
+    assert_eq!(connection.head().await.status, 400);
+}
+
+/// Who asks before it sends a large body is told at once, and need not send it.
+#[tokio::test]
+async fn a_body_that_is_too_large_is_not_asked_for() {
+    let server = Server::start().await;
+    let mut connection = server.connect().await;
+    connection.send("POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 6000000\r\nExpect: 100-continue\r\n\r\n").await;
+    assert_eq!(connection.head().await.status, 413, "no 100");
+}
+
+#[tokio::test]
 async fn cache_busters_pass() {
     let server = Server::start().await;
     assert_eq!(server.get("/history/a?_=123&_t=%C3%A9").await.status, 200);

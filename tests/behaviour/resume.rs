@@ -233,14 +233,13 @@ async fn a_gap_ends_a_raw_stream() {
     }
     let id = server.get("/history/a").await.json()["id"].as_str().expect("id").replace("-3", "-1");
     let mut connection = server.connect().await;
-    let request =
-        format!("GET /chunked/a?format=raw&last_event_id={id} HTTP/1.1\r\nHost: t\r\n\r\n");
-    connection.send(request).await;
+    let path = format!("/chunked/a?format=raw&last_event_id={id}");
+    connection.send(format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n")).await;
     assert_eq!(connection.head().await.status, 200);
-    assert!(
-        connection.try_chunk().await.is_err(),
-        "no last chunk: this is not the end of the data"
-    );
+    let mut rest = connection.buffer.clone();
+    let end = tokio::io::AsyncReadExt::read_to_end(&mut connection.socket, &mut rest).await;
+    assert!(end.is_ok(), "what was written before is not lost to a reset");
+    assert_eq!(rest, b"", "no last chunk: this is not the end of the data");
     let path = format!("/ws/a?format=raw&last_event_id={id}");
     let (mut socket, _) = Reader::handshake(&server, &path).await.expect("opens");
     let close = futures_util::StreamExt::next(&mut socket).await.expect("a frame").expect("reads");

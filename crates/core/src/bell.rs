@@ -7,15 +7,15 @@ use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
 use crate::{
     CloseReason,
-    sync::{AtomicU8, AtomicU32, Mutex, Ordering},
+    sync::{AtomicU64, Mutex, Ordering},
 };
 
 /// One reader's bell.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
     waker: Mutex<Option<Waker>>,
-    close: AtomicU8,
-    retry: AtomicU32,
+    /// The goodbye that was asked for: reason in the upper half, retry in the lower; 0 is none.
+    close: AtomicU64,
 }
 
 impl Bell {
@@ -38,15 +38,16 @@ impl Bell {
 
     /// Asks the reader to say goodbye; the first reason given stays. `retry` in milliseconds.
     pub(crate) fn close(&self, reason: CloseReason, retry: u32) {
-        self.retry.store(retry, Ordering::Relaxed);
-        let _ = self.close.compare_exchange(0, reason as u8, Ordering::Release, Ordering::Relaxed);
+        let goodbye = u64::from(reason as u8) << 32 | u64::from(retry);
+        let _ = self.close.compare_exchange(0, goodbye, Ordering::Relaxed, Ordering::Relaxed);
         self.ring();
     }
 
     /// The goodbye that was asked for: reason, and milliseconds to stay away.
     pub(crate) fn closing(&self) -> Option<(CloseReason, u32)> {
-        let reason = CloseReason::from_code(self.close.load(Ordering::Acquire))?;
-        Some((reason, self.retry.load(Ordering::Relaxed)))
+        let goodbye = self.close.load(Ordering::Relaxed);
+        let reason = CloseReason::from_code((goodbye >> 32) as u8)?;
+        Some((reason, goodbye as u32))
     }
 }
 

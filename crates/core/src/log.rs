@@ -196,9 +196,10 @@ impl Log {
         portion: Portion,
     ) -> Result<History, AheadOfLog> {
         let table = self.table.lock();
+        start.check(self.epoch, table.watermark)?;
         let Some(slot) = table.find(channel) else {
             let floor = table.tombstones.peek(channel);
-            let gap = start.gap_below(self.epoch, &table, channel, floor)?;
+            let gap = start.gap_below(self.epoch, table.watermark, channel, floor);
             return Ok(History {
                 id: self.id(table.watermark),
                 gap,
@@ -206,7 +207,7 @@ impl Log {
                 more: false,
             });
         };
-        let begin = start.begin(self.epoch, &table, &[slot])?;
+        let begin = start.begin(self.epoch, &table, &[slot]);
         let tap = Tap::new(slot, begin.positions[0], true);
         let mut cursor = Cursor::new(begin.cursor, vec![tap], table.watermark);
         let mut items = Vec::new();

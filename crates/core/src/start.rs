@@ -37,22 +37,24 @@ pub(crate) struct Begin {
 }
 
 impl Start {
-    /// Resolves against the channels in `slots`.
-    pub(crate) fn begin(
-        self,
-        epoch: Epoch,
-        table: &Table,
-        slots: &[usize],
-    ) -> Result<Begin, AheadOfLog> {
+    /// Whether it can be a place of a log with this head.
+    pub(crate) fn check(self, epoch: Epoch, head: Seq) -> Result<(), AheadOfLog> {
+        match self {
+            Start::After(id) if id.epoch == epoch && id.seq > head => {
+                Err(AheadOfLog(MessageId { epoch, seq: head }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Resolves against the channels in `slots`; [`check`](Self::check) it first.
+    pub(crate) fn begin(self, epoch: Epoch, table: &Table, slots: &[usize]) -> Begin {
         let rings = || slots.iter().map(|slot| &table.slots[*slot].ring);
         let head = table.watermark;
         let same = |seq: Seq| vec![seq; slots.len()];
         let (cursor, positions, not_recovered) = match self {
             Start::Latest => (head, same(head), Some(NotRecovered::Fresh)),
             Start::After(id) if id.epoch == epoch => {
-                if id.seq > head {
-                    return Err(AheadOfLog(MessageId { epoch, seq: head }));
-                }
                 let evicted = rings().any(|ring| ring.floor().seq > id.seq);
                 (id.seq, same(id.seq), evicted.then_some(NotRecovered::Evicted))
             }
@@ -74,34 +76,28 @@ impl Start {
             }
         };
         let foreign = not_recovered == Some(NotRecovered::Epoch);
-        Ok(Begin { cursor, positions, foreign, not_recovered })
+        Begin { cursor, positions, foreign, not_recovered }
     }
 
     /// What a reader of a channel that is not in the table has lost.
     pub(crate) fn gap_below(
         self,
         epoch: Epoch,
-        table: &Table,
+        head: Seq,
         channel: &ChannelName,
         floor: Floor,
-    ) -> Result<Option<Gap>, AheadOfLog> {
-        let Start::After(id) = self else {
-            return Ok(None);
-        };
-        let head = MessageId { epoch, seq: table.watermark };
+    ) -> Option<Gap> {
+        let Start::After(id) = self else { return None };
         if id.epoch != epoch {
-            return Ok(Some(Gap::unknown(head, channel.clone())));
+            return Some(Gap::unknown(MessageId { epoch, seq: head }, channel.clone()));
         }
-        if id.seq > table.watermark {
-            return Err(AheadOfLog(head));
-        }
-        Ok((floor.seq > id.seq).then(|| Gap {
+        (floor.seq > id.seq).then(|| Gap {
             id: MessageId { epoch, seq: floor.seq },
             channel: channel.clone(),
             first: Some(id.seq + 1),
             last: Some(floor.seq),
             certain: floor.certain,
-        }))
+        })
     }
 }
 

@@ -180,19 +180,12 @@ impl Log {
     /// Puts a reader into the log: from here on it is counted, woken, and misses nothing.
     fn join(&self, join: &Join, bell: &Arc<Bell>) -> Result<(Cursor, Welcome), JoinError> {
         let mut table = self.table.lock();
-        let mut slots = Vec::with_capacity(join.channels.len() + 1);
-        // Pinned, or making room for a later channel could forget an earlier one.
-        let found = join.all_channels().try_for_each(|name| {
-            table.pin(&name).map(|slot| slots.push(slot)).map_err(JoinError::from)
-        });
-        let begin = found.and_then(|()| Ok(join.start.begin(self.epoch(), &table, &slots)?));
-        let begin = match begin {
-            Ok(begin) => begin,
-            Err(refused) => {
-                slots.into_iter().for_each(|slot| table.unpin(slot));
-                return Err(refused);
-            }
-        };
+        join.start.check(self.epoch(), table.watermark)?;
+        if !table.has_room_for(join.all_channels()) {
+            return Err(TooManyChannels.into());
+        }
+        let slots = table.pin_all(join.all_channels())?;
+        let begin = join.start.begin(self.epoch(), &table, &slots);
 
         let persona = join.identity.persona();
         let resumes = matches!(join.start, Start::After(_)) && !begin.foreign;
@@ -204,9 +197,11 @@ impl Log {
             let mut tap = Tap::new(slot, position, asked);
             tap.ended = resumes && channel.ended_by(position);
             crowd.push(channel.belfry.clone());
+            let first = channel.roster.online().total.connections == 0;
             channel.roster.join(persona.clone(), join.wire);
             tap.place = channel.belfry.hang(bell, join.online && asked);
             taps.push(tap);
+            table.heard += usize::from(first);
             table.unpin(slot);
         }
         let id = self.id(begin.cursor);
@@ -242,8 +237,9 @@ impl Log {
             channel.belfry.take_down(tap.place);
             channel.roster.leave(&persona, wire);
             left.push(channel.name.clone());
-            if channel.has_listeners() {
-                crowd.push(channel.belfry.clone());
+            match channel.roster.online().total.connections {
+                0 => table.heard -= 1,
+                _ => crowd.push(channel.belfry.clone()),
             }
             table.forget_if_idle(tap.slot);
         }

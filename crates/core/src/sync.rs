@@ -3,10 +3,10 @@
 #[cfg(not(feature = "shuttle"))]
 pub(crate) use parking_lot::Mutex;
 #[cfg(not(feature = "shuttle"))]
-pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 
 #[cfg(feature = "shuttle")]
-pub(crate) use shuttle::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
 
 /// shuttle's mutex under parking_lot's signature.
 #[cfg(feature = "shuttle")]

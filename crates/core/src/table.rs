@@ -41,6 +41,8 @@ pub(crate) struct Table {
     oldest_first: VecDeque<(Seq, usize)>,
     /// Channels that nobody listens to, longest first, to make room when there are too many.
     unheard: VecDeque<Unheard>,
+    /// Channels that somebody listens to.
+    pub(crate) heard: usize,
     /// Channels created, ever.
     created: u64,
     /// Messages in all rings.
@@ -60,6 +62,7 @@ impl Table {
             tombstones: Tombstones::new(limits.tombstones),
             oldest_first: VecDeque::new(),
             unheard: VecDeque::new(),
+            heard: 0,
             created: 0,
             held: 0,
             evicted: 0,
@@ -104,14 +107,40 @@ impl Table {
         Ok(slot)
     }
 
-    /// Finds or creates a channel and keeps it until [`unpin`](Self::unpin): a reader is about to join.
-    pub(crate) fn pin(&mut self, name: &ChannelName) -> Result<usize, TooManyChannels> {
-        let slot = self.find_or_create(name)?;
-        self.slots[slot].pins += 1;
-        Ok(slot)
+    /// Whether a reader of `names` can be let in: all channels that are listened to then must fit.
+    /// Asked before anything is done, so that a refused reader changes nothing.
+    pub(crate) fn has_room_for(&self, names: impl Iterator<Item = ChannelName>) -> bool {
+        let is_new = |name: &ChannelName| self.listening(name) == 0;
+        self.heard + names.filter(is_new).count() <= self.limits.channels
     }
 
-    /// Undoes one [`pin`](Self::pin).
+    /// Finds or creates the channels and keeps them until [`unpin`](Self::unpin): a reader is about to
+    /// join. Those that exist are pinned first, or making room for one could forget another.
+    pub(crate) fn pin_all(
+        &mut self,
+        names: impl Iterator<Item = ChannelName>,
+    ) -> Result<Vec<usize>, TooManyChannels> {
+        let names: Vec<ChannelName> = names.collect();
+        let mut slots: Vec<Option<usize>> = names.iter().map(|name| self.find(name)).collect();
+        slots.iter().flatten().for_each(|slot| self.slots[*slot].pins += 1);
+        for (name, found) in names.iter().zip(0..) {
+            if slots[found].is_none() {
+                match self.find_or_create(name) {
+                    Ok(slot) => {
+                        self.slots[slot].pins += 1;
+                        slots[found] = Some(slot);
+                    }
+                    Err(full) => {
+                        slots.into_iter().flatten().for_each(|slot| self.unpin(slot));
+                        return Err(full);
+                    }
+                }
+            }
+        }
+        Ok(slots.into_iter().flatten().collect())
+    }
+
+    /// Undoes one pin.
     pub(crate) fn unpin(&mut self, slot: usize) {
         self.slots[slot].pins -= 1;
         self.forget_if_idle(slot);

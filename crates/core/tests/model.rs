@@ -414,6 +414,23 @@ fn a_join_at_the_limit_of_channels_never_loses_one_of_its_own() {
 }
 
 #[test]
+fn a_refused_join_takes_nothing_from_others() {
+    let hub = probe::memory_hub(Limits { channels: 3, ..probe::limits() });
+    for name in ["x", "y", "z"] {
+        probe::publish(&hub, probe::draft(name, None, false, false));
+    }
+    let refused = Reader::join(&hub, &["a", "b", "c", "d"], 0, Start::Latest);
+    assert!(matches!(refused, Err(JoinError::TooManyChannels(_))));
+    let refused = Reader::join(&hub, &["a"], 0, Start::After(probe::id(9)));
+    assert!(matches!(refused, Err(JoinError::AheadOfLog(_))));
+    assert_eq!(hub.log().fill().messages, 3);
+    let fits = Reader::join(&hub, &["a", "b", "x"], 0, Start::Earliest).expect("joins");
+    assert_eq!(hub.log().fill().messages, 1, "what nobody listens to makes room");
+    drop(fits);
+    Reader::join(&hub, &["p", "q", "r"], 0, Start::Latest).expect("joins: the count is exact");
+}
+
+#[test]
 fn an_idle_channel_makes_room_however_busy_the_others_are() {
     let busy = tight(1, 1 << 20, 100);
     let hub = probe::memory_hub(Limits { channels: 10, ..busy });

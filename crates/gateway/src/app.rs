@@ -13,6 +13,8 @@ pub(crate) struct App {
     pub(crate) hub: Arc<Hub>,
     pub(crate) settings: Settings,
     pub(crate) pace: Arc<Pace>,
+    /// The gateway is about to go down: who sends traffic here should stop.
+    pub(crate) leaving: CancellationToken,
     /// The gateway goes down: whoever waits for a client should stop waiting.
     pub(crate) draining: CancellationToken,
     /// Connections and WebSockets under way.

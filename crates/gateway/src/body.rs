@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use axum::{body::Body, http::HeaderMap, http::header};
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, header},
+};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
@@ -13,6 +17,7 @@ use crate::problem::Problem;
 /// How much of a body that is too large is read to its end, and how long.
 const IGNORED: usize = 8 * 1024 * 1024;
 const IGNORED_FOR: Duration = Duration::from_secs(2);
+const IGNORED_SILENCE: Duration = Duration::from_millis(100);
 
 /// What a `Content-Type` says about a body (PROTOCOL.md §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +57,14 @@ impl Media {
 }
 
 /// Reads a whole body of at most `limit` bytes within `time`.
-pub(crate) async fn read(body: Body, limit: usize, time: Duration) -> Result<Bytes, Problem> {
-    match timeout(time, read_bounded(body, limit)).await {
+pub(crate) async fn read(
+    request: &mut Request,
+    limit: usize,
+    time: Duration,
+) -> Result<Bytes, Problem> {
+    let expects = request.headers().contains_key(header::EXPECT);
+    let body = std::mem::take(request.body_mut());
+    match timeout(time, read_bounded(body, limit, expects)).await {
         Ok(read) => read,
         Err(_) => {
             let detail = format!("the body did not arrive within {} s", time.as_secs_f32());
@@ -62,27 +73,36 @@ pub(crate) async fn read(body: Body, limit: usize, time: Duration) -> Result<Byt
     }
 }
 
-async fn read_bounded(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
+async fn read_bounded(mut body: Body, limit: usize, expects: bool) -> Result<Bytes, Problem> {
     use http_body::Body as _;
 
-    let announced = body.size_hint().lower() > limit as u64;
-    let mut whole = BytesMut::new();
+    let announced = body.size_hint();
+    if announced.lower() > limit as u64 {
+        // Who asks first (Expect: 100-continue) has sent nothing yet.
+        if !expects {
+            ignore(&mut body).await;
+        }
+        return Err(too_large(limit));
+    }
+    let mut whole = BytesMut::with_capacity(announced.lower() as usize);
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(broke_off)?.into_data() else { continue };
-        if announced || whole.len() + data.len() > limit {
-            ignore(body).await;
+        if whole.len() + data.len() > limit {
+            ignore(&mut body).await;
             return Err(too_large(limit));
         }
         whole.extend_from_slice(&data);
     }
-    Ok(whole.freeze())
+    // A body of unknown length has grown by doubling, and the message keeps it.
+    let roomy = whole.capacity() > whole.len() + whole.len() / 4;
+    Ok(if roomy { Bytes::copy_from_slice(&whole) } else { whole.freeze() })
 }
 
 /// Reads on for a moment: a client that is still sending would be reset, and never see the answer.
-async fn ignore(mut body: Body) {
+pub(crate) async fn ignore(body: &mut Body) {
     let reading = async {
         let mut ignored = 0;
-        while let Some(Ok(frame)) = body.frame().await {
+        while let Ok(Some(Ok(frame))) = timeout(IGNORED_SILENCE, body.frame()).await {
             ignored += frame.data_ref().map_or(0, Bytes::len);
             if ignored > IGNORED {
                 return;

@@ -5,6 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use axum::http::Version;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use tricast_core::{CloseReason, Flow, Session, Step};
@@ -20,6 +21,8 @@ const CHUNK: usize = 16 * 1024;
 pub(crate) struct StreamBody {
     flow: Flow,
     line: Option<Line>,
+    /// HTTP/1.0: the body ends with the connection.
+    end_delimited: bool,
     waiting: Waiting,
     end: Option<End>,
 }
@@ -39,8 +42,8 @@ enum End {
     /// Without it, so that the reader cannot take it for the end of the stream. What was
     /// written before, perhaps no more than the head, has to leave first.
     FlushAndCut,
-    /// The same, flushed.
-    Cut,
+    /// The same, after the HTTP library has had a chance to flush.
+    Flushed,
 }
 
 /// The stream breaks off: at a gap that its format cannot tell, or because nobody is there.
@@ -56,9 +59,11 @@ impl std::fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 impl StreamBody {
-    /// `line` is the connection under it.
-    pub(crate) fn new(session: Session, line: Option<Line>) -> Self {
-        Self { flow: Flow::new(session), line, waiting: Waiting::default(), end: None }
+    /// `line` is the connection under it, which speaks `version`.
+    pub(crate) fn new(session: Session, line: Option<Line>, version: Version) -> Self {
+        let end_delimited = version < Version::HTTP_11;
+        let waiting = Waiting::default();
+        Self { flow: Flow::new(session), line, end_delimited, waiting, end: None }
     }
 
     fn end_of(&self, reason: CloseReason) -> End {
@@ -111,16 +116,27 @@ impl Body for StreamBody {
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
             match body.end {
-                Some(End::Clean) => return Poll::Ready(None),
-                Some(End::FlushAndCut) => {
-                    // hyper flushes when a body has nothing for it, and aborts at once on an error.
-                    body.end = Some(End::Cut);
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
+                Some(End::Clean) => {
+                    body.line.iter().for_each(Line::end_if_torn);
+                    return Poll::Ready(None);
                 }
-                Some(End::Cut) => {
-                    // Over HTTP/1.0 only a reset tells a cut from the end.
-                    body.line.iter().for_each(Line::end_with_reset);
+                Some(cut) => {
+                    // hyper flushes when a body has nothing for it, and aborts at once on an error.
+                    // A flush that did not get through has left the socket not writable.
+                    let writable = body.line.as_ref().map(|line| line.poll_writable(cx));
+                    if writable.is_some_and(|writable| writable.is_pending()) {
+                        body.end = Some(End::FlushAndCut);
+                        return Poll::Pending;
+                    }
+                    if matches!(cut, End::FlushAndCut) {
+                        body.end = Some(End::Flushed);
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    // Where the end of the connection is the end of the data only a reset tells.
+                    if body.end_delimited {
+                        body.line.iter().for_each(Line::end_with_reset);
+                    }
                     return Poll::Ready(Some(Err(Cut)));
                 }
                 None => {}

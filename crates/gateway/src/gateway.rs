@@ -70,8 +70,8 @@ impl Gateway {
         let tasks = TaskTracker::new();
         let rules = Rules::new(&settings, sockets);
         let admin_rules = Rules::new(&settings, ADMIN_SOCKETS);
-        let draining = CancellationToken::new();
-        let app = App { hub, settings, pace, draining, tasks: tasks.clone() };
+        let (leaving, draining) = (CancellationToken::new(), CancellationToken::new());
+        let app = App { hub, settings, pace, leaving, draining, tasks: tasks.clone() };
         let app = Arc::new(app);
         let stop = CancellationToken::new();
         let admin_routes = admin::routes(app.clone(), prometheus.clone(), meters.log);
@@ -100,6 +100,8 @@ impl Gateway {
     /// Goes down in order: nobody new joins, everybody is told goodbye, work under way is
     /// finished. Returns `false` when something was left after the grace time.
     pub async fn shut_down(self) -> bool {
+        self.app.leaving.cancel();
+        sleep(self.app.settings.shutdown.delay).await;
         let grace = self.app.settings.shutdown.grace;
         let deadline = Instant::now() + grace;
         self.say_goodbye(grace / 2).await;

@@ -76,7 +76,7 @@ impl SocketMeters {
         describe_gauge!("tricast_sockets", "Connections open now, of any kind.");
         describe_counter!(
             "tricast_sockets_refused_total",
-            "Connections refused because the process is short of file descriptors."
+            "Connections refused because there are as many as the limit of open files allows."
         );
         describe_counter!(
             "tricast_stalled_connections_total",
@@ -156,10 +156,9 @@ fn prepare(stream: &TcpStream, rules: &Rules) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_notsent_lowat(UNSENT_LOW_WATER)?;
     // A peer that is gone without a word: unacknowledged data ends the connection, and where
-    // nothing is sent the kernel asks.
+    // nothing is sent the kernel asks, and gives up by the same time.
     socket.set_tcp_user_timeout(Some(rules.stall_timeout))?;
-    let ask = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
-    socket.set_tcp_keepalive(&ask.with_retries(3))
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
 }
 
 async fn serve(

@@ -3,7 +3,7 @@
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, Method, Version, header},
+    http::{HeaderMap, Method, Uri, Version, header},
 };
 use tricast_core::Kind;
 
@@ -19,6 +19,15 @@ pub(crate) fn check(request: &Request, listed: &[String]) -> Result<(), Problem>
     let speaks = request.method() == Method::POST
         || tricast_ws::has_token(headers, header::UPGRADE, "websocket");
     if speaks && !is_allowed(headers, listed) {
+        let said = |name: &str| {
+            headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        };
+        // A browser hides the answer to a refused WebSocket from its page; the operator must find it.
+        tracing::warn!(
+            origin = said("origin"),
+            host = said("host"),
+            "a page of another origin was refused"
+        );
         let detail = "pages of this origin may not speak here; add it to cors.origins, \
                       or let the proxy pass the Host that the browser sent";
         return Err(Problem::new(Kind::ForbiddenOrigin, detail));
@@ -26,16 +35,44 @@ pub(crate) fn check(request: &Request, listed: &[String]) -> Result<(), Problem>
     Ok(())
 }
 
-/// No origin is no page. A page of the gateway's own host is at home; behind a proxy that changes
-/// the host, browsers say so themselves, or the proxy does. A page can set none of these fields.
+/// No origin is no page. A page of the gateway's own host is at home. Behind a proxy that changes the
+/// host the proxy can tell (`X-Forwarded-Host`), and browsers do for POSTs on trustworthy origins, but not
+/// for WebSockets. A page can set none of these fields.
 fn is_allowed(headers: &HeaderMap, listed: &[String]) -> bool {
     let field = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let Ok(origin) = origin.to_str() else { return false };
-    let host = origin.split_once("://").map(|(_, host)| host);
+    let forwarded = field("x-forwarded-host").and_then(|hosts| hosts.split(',').next());
+    let hosts = [field("host"), forwarded];
     listed.iter().any(|one| one == "*" || one == origin)
         || field("sec-fetch-site") == Some("same-origin")
-        || host.is_some() && (field("host") == host || field("x-forwarded-host") == host)
+        || hosts.into_iter().flatten().any(|host| is_home(origin, host.trim()))
+}
+
+/// Whether a page of `origin` came from `host`. Proxies often pass the name without its port, so
+/// a host without one is compared by name.
+fn is_home(origin: &str, host: &str) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    let default_port = if scheme == "https" { ":443" } else { ":80" };
+    let name = |authority: &str| match authority.rfind(':') {
+        Some(at) if !authority[at..].contains(']') => authority[..at].to_ascii_lowercase(),
+        _ => authority.to_ascii_lowercase(),
+    };
+    let authority = authority.strip_suffix(default_port).unwrap_or(authority);
+    let host = host.strip_suffix(default_port).unwrap_or(host);
+    let host_has_port = name(host).len() != host.len();
+    name(authority) == name(host) && (!host_has_port || authority.eq_ignore_ascii_case(host))
+}
+
+/// Whether a browser could send this origin: scheme, host, and a port that is not the scheme's own.
+pub(crate) fn is_origin(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else { return false };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
+    let ports = [("https", 443), ("http", 80)];
+    let plain = text == format!("{scheme}://{authority}") && text == text.to_ascii_lowercase();
+    plain
+        && !authority.as_str().contains('@')
+        && !ports.contains(&(scheme, authority.port_u16().unwrap_or(0)))
 }
 
 #[cfg(test)]
@@ -60,5 +97,28 @@ mod tests {
         assert!(!ask(&[("origin", "https://a"), ("host", "b"), ("sec-fetch-site", "same-site")]));
         assert!(!ask(&[("origin", "null"), ("host", "gateway")]));
         assert!(!ask(&[("origin", "http://gateway.evil.example"), ("host", "gateway")]));
+        assert!(ask(&[("origin", "http://gateway"), ("host", "gateway:80")]));
+        assert!(ask(&[("origin", "https://a:8443"), ("host", "a")]), "nginx's $host");
+        assert!(!ask(&[("origin", "http://a:3000"), ("host", "a:8080")]));
+        assert!(ask(&[("origin", "https://a"), ("host", "b"), ("x-forwarded-host", "a, inner")]));
+        assert!(ask(&[("origin", "http://[::1]:8080"), ("host", "[::1]:8080")]));
+        assert!(!ask(&[("origin", "http://[::1]:3000"), ("host", "[::1]:8080")]));
+    }
+
+    #[test]
+    fn an_origin_in_the_settings_is_one_that_a_browser_sends() {
+        for good in ["https://app.example", "http://localhost:3000", "http://[::1]:8080"] {
+            assert!(is_origin(good), "{good}");
+        }
+        for bad in [
+            "https://a.example/",
+            "app.example",
+            "https://A.example",
+            "https://a:443",
+            "*.example",
+            "https://u@a",
+        ] {
+            assert!(!is_origin(bad), "{bad}");
+        }
     }
 }

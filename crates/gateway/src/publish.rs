@@ -77,7 +77,7 @@ impl Metadata {
 pub(crate) async fn publish(
     State(app): State<Shared>,
     channel: Result<Path<String>, PathRejection>,
-    request: Request,
+    mut request: Request,
 ) -> Result<Response, Problem> {
     let channel: ChannelName = path_text(channel)?.parse()?;
     let query =
@@ -93,7 +93,7 @@ pub(crate) async fn publish(
         return publish_lines(&app, channel, metadata, request.into_body()).await;
     }
     let time = app.settings.limits.body_timeout;
-    let body = body::read(request.into_body(), app.message_bytes(), time).await?;
+    let body = body::read(&mut request, app.message_bytes(), time).await?;
     let draft = metadata.draft(channel, media.data(body)?);
     let receipt = app.hub.publish(draft).await?;
     Ok(Json(Answer::from(receipt)).into_response())
@@ -125,7 +125,7 @@ async fn publish_lines(
     app: &App,
     channel: ChannelName,
     mut metadata: Metadata,
-    body: Body,
+    mut body: Body,
 ) -> Result<Response, Problem> {
     if metadata.idempotency.is_some() {
         let detail = "id names one message, but a body of JSON lines is many; leave it out";
@@ -133,7 +133,10 @@ async fn publish_lines(
     }
     let end = std::mem::take(&mut metadata.end);
     let mut stream = LineStream { app, channel, metadata, progress: Progress::default() };
-    stream.run(body, end).await.map_err(|problem| problem.after(stream.progress))?;
+    if let Err(problem) = stream.run(&mut body, end).await {
+        body::ignore(&mut body).await;
+        return Err(problem.after(stream.progress));
+    }
     let Progress { published, first, last, .. } = stream.progress;
     Ok(Json(LinesAnswer { published, first, last }).into_response())
 }
@@ -154,10 +157,10 @@ struct LineStream<'a> {
 }
 
 impl LineStream<'_> {
-    async fn run(&mut self, mut body: Body, end: bool) -> Result<(), Problem> {
+    async fn run(&mut self, body: &mut Body, end: bool) -> Result<(), Problem> {
         let limit = self.app.message_bytes();
         let mut lines = Lines::new(limit);
-        while let Some(piece) = self.next_piece(&mut body).await? {
+        while let Some(piece) = self.next_piece(body).await? {
             lines.push(&piece);
             while let Some(line) = lines.next_line() {
                 self.progress.line += 1;

@@ -8,6 +8,8 @@ use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
 use tricast_core::SlowReader;
 
+use crate::origin::is_origin;
+
 /// The built-in gateway.toml.
 pub const REFERENCE: &str = include_str!("../../../gateway.toml");
 
@@ -98,6 +100,8 @@ pub struct Limits {
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Shutdown {
+    #[serde(with = "humantime_serde")]
+    pub delay: Duration,
     #[serde(with = "humantime_serde")]
     pub grace: Duration,
 }
@@ -230,6 +234,7 @@ impl Settings {
             ("publish.idempotency_window", self.publish.idempotency_window, MILLISECOND, 30 * DAY),
             ("limits.head_timeout", self.limits.head_timeout, 100 * MILLISECOND, DAY),
             ("limits.body_timeout", self.limits.body_timeout, 100 * MILLISECOND, DAY),
+            ("shutdown.delay", self.shutdown.delay, Duration::ZERO, DAY),
             ("shutdown.grace", self.shutdown.grace, MILLISECOND, DAY),
         ];
         for (name, time, least, most) in times {
@@ -240,8 +245,8 @@ impl Settings {
         }
         for origin in &self.cors.origins {
             anyhow::ensure!(
-                origin == "*" || origin.parse::<axum::http::HeaderValue>().is_ok(),
-                "cors.origins: {origin:?} is no origin, such as \"https://app.example\""
+                origin == "*" || is_origin(origin),
+                "cors.origins: {origin:?} is no origin as browsers send it: \"https://app.example\", without a path or the scheme's own port"
             );
         }
         anyhow::ensure!(
@@ -296,6 +301,7 @@ mod tests {
             ("[limits]\nhead_timeout = \"1000000years\"", "limits.head_timeout"),
             ("[history]\nmessages = 0", "history.messages"),
             ("[history]\nage = \"0s\"", "history.age"),
+            ("[cors]\norigins = [\"https://app.example/\"]", "cors.origins"),
             ("base_path = \"/{x}\"", "base_path"),
             ("base_path = \"/a/*b\"", "base_path"),
             ("[stream]\nslow_reader = \"shrug\"", "shrug"),

@@ -32,11 +32,12 @@ pub(crate) struct Line(Arc<Shared>);
 struct Shared {
     stream: TcpStream,
     asked: AtomicBool,
+    ignored: AtomicBool,
 }
 
 impl Line {
     pub(crate) fn new(stream: TcpStream) -> Self {
-        Self(Arc::new(Shared { stream, asked: AtomicBool::new(false) }))
+        Self(Arc::new(Shared { stream, asked: false.into(), ignored: false.into() }))
     }
 
     /// A whole request has come.
@@ -56,11 +57,25 @@ impl Line {
         for _ in 0..IGNORED_AT_ONCE / ignored.len() {
             match self.0.stream.try_read(&mut ignored) {
                 Ok(0) => return true,
-                Ok(_) => {}
+                Ok(_) => self.0.ignored.store(true, Ordering::Relaxed),
                 Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
             }
         }
         false
+    }
+
+    /// After the end of a stream: if bytes were thrown away, what follows them cannot be read as a request,
+    /// and the connection ends.
+    pub(crate) fn end_if_torn(&self) {
+        if self.0.ignored.load(Ordering::Relaxed) {
+            // The HTTP library sees the end behind what it holds.
+            let _ = SockRef::from(&self.0.stream).shutdown(std::net::Shutdown::Read);
+        }
+    }
+
+    /// Whether the peer can take more.
+    pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.stream.poll_write_ready(cx).map(|_| ())
     }
 
     /// Makes the end of this connection a reset, so that nobody takes it for the end of the data.

@@ -3,7 +3,7 @@
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Version, header},
     response::{IntoResponse, Response},
 };
 use hyper::upgrade::OnUpgrade;
@@ -65,10 +65,10 @@ fn name_stream(headers: &mut HeaderMap, session: &Session) {
     }
 }
 
-pub(crate) fn respond(session: Session, line: Option<Line>) -> Response {
+pub(crate) fn respond(session: Session, line: Option<Line>, version: Version) -> Response {
     let mut headers = stream_head(session.format());
     name_stream(&mut headers, &session);
-    (headers, Body::new(StreamBody::new(session, line))).into_response()
+    (headers, Body::new(StreamBody::new(session, line, version))).into_response()
 }
 
 pub(crate) fn upgrade(

@@ -129,7 +129,7 @@ async fn try_listen(
     }
     Ok(match accept {
         Some(accept) => upgrade(app, accept, channels, raw, session, &mut request),
-        None => respond(session, request.extensions_mut().remove()),
+        None => respond(session, request.extensions_mut().remove(), request.version()),
     })
 }
 
@@ -186,7 +186,7 @@ async fn own_message(
     }
     // An issued client id counts too: the message is for everybody but this very stream.
     let metadata = Metadata::of(query, Publisher::from(identity.clone()))?;
-    let body = std::mem::take(request.body_mut());
-    let body = body::read(body, app.message_bytes(), app.settings.limits.body_timeout).await?;
+    let time = app.settings.limits.body_timeout;
+    let body = body::read(request, app.message_bytes(), time).await?;
     Ok((metadata, media.data(body)?))
 }
