@@ -29,7 +29,7 @@ lint: ## formatting, clippy and the documentation, without a warning
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 soak: setup figures ## what runs long or measures time; before an issue is resolved
-	PROPTEST_CASES=300000 cargo test --locked --release -p tricast-core --test model
+	PROPTEST_CASES=300000 cargo test --locked --release -p tricast-core --test model --test cases
 	SHUTTLE_SCHEDULES=200000 cargo test --locked --release -p tricast-core --features shuttle --test interleavings
 	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test --locked --workspace || exit 1; done
 	cargo build --locked

@@ -164,11 +164,12 @@ async fn a_gateway_full_of_connections_still_answers_its_operator() {
     let mut line = String::new();
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
     stdout.read_line(&mut line).await.expect("reads");
-    let mut addresses = line.split("http://").skip(1).map(|rest| {
-        let text = rest.split([',', '\n']).next().expect("an address");
-        text.parse::<std::net::SocketAddr>().expect("an address")
-    });
-    let (address, admin) = (addresses.next().expect(&line), addresses.next().expect(&line));
+    let (public, private) = line.split_once(", admin on ").expect("two addresses");
+    let read = |text: &str| -> std::net::SocketAddr {
+        let (_, address) = text.trim().split_once("http://").expect("a URL");
+        address.parse().expect("an address")
+    };
+    let (address, admin) = (read(public), read(private));
     let mut open = Vec::new();
     for _ in 0..200 {
         open.push(tricast_tests::Connection::open(address).await);

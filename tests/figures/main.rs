@@ -21,12 +21,12 @@ const RATE: u32 = 20;
 const DATA: usize = 128;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.first().is_some_and(|word| word == "floor") {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.get(1).is_some_and(|word| word == "floor") {
         return floor::serve();
     }
-    let program = arguments.first().expect("usage: figures PATH-OF-TRICAST [ROUNDS]");
-    let rounds: usize = arguments.get(1).map_or(3, |text| text.parse().expect("a number"));
+    let program = arguments.get(1).expect("usage: figures PATH-OF-TRICAST [ROUNDS]");
+    let rounds: usize = arguments.get(2).map_or(3, |text| text.parse().expect("a number"));
     let kinds = [Kind::Floor, Kind::Sse, Kind::Chunked, Kind::Ws];
     let mut figures: Vec<Vec<Figures>> = kinds.iter().map(|_| Vec::new()).collect();
     for round in 1..=rounds {

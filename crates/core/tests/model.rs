@@ -6,15 +6,12 @@ mod probe;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
 use futures_util::FutureExt as _;
 use probe::{Frame, Reader};
 use proptest::prelude::*;
-use tricast_core::{
-    Bounds, CloseReason, Data, Draft, Hub, JoinError, Limits, Portion, Seq, Start, unix_millis,
-};
+use tricast_core::{Hub, JoinError, Limits, Portion, Seq, Start, unix_millis};
 
 const CHANNELS: [&str; 5] = ["a", "b", "c.d", "e", "f"];
 const READERS: usize = 4;
@@ -257,11 +254,6 @@ fn from_env(name: &str, default: u32) -> u32 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
-fn tight(messages: usize, memory_bytes: usize, tombstones: usize) -> Limits {
-    let history = Bounds { messages, bytes: 1 << 20, age: Duration::from_secs(3600) };
-    Limits { history, memory_bytes, channels: 100, tombstones }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(from_env("PROPTEST_CASES", 4096)))]
 
@@ -275,7 +267,7 @@ proptest! {
         channels in 1..8usize,
     ) {
         let portion = Portion { messages: at_once, ..Portion::default() };
-        let mut model = Model::new(Limits { channels, ..tight(messages, memory, tombstones) }, portion);
+        let mut model = Model::new(Limits { channels, ..probe::tight(messages, memory, tombstones) }, portion);
         for op in ops {
             model.run(op);
         }
@@ -286,200 +278,4 @@ proptest! {
         let fill = model.hub.log().fill();
         prop_assert_eq!((fill.channels, fill.messages, fill.bytes), (0, 0, 0), "nothing leaks");
     }
-}
-
-#[test]
-fn the_newest_n_of_each_channel_come_merged() {
-    let hub = probe::memory_hub(probe::limits());
-    for name in ["a", "b", "a", "b", "b", "a"] {
-        probe::publish(&hub, probe::draft(name, None, false, false));
-    }
-    let mut reader = Reader::join(&hub, &["a", "b"], 0, Start::Newest(2)).expect("joins");
-    let seqs = seqs_of(&reader.drain());
-    assert_eq!(seqs, [3, 4, 5, 6]);
-}
-
-#[test]
-fn a_resume_point_ahead_of_the_log_is_refused_and_leaves_no_trace() {
-    let hub = probe::memory_hub(probe::limits());
-    let refused = Reader::join(&hub, &["a"], 0, Start::After(probe::id(1)));
-    assert!(matches!(refused, Err(JoinError::AheadOfLog(_))));
-    assert_eq!((hub.connections(), hub.log().fill().channels), (0, 0));
-}
-
-#[test]
-fn another_epoch_is_told_and_everything_held_follows() {
-    let hub = probe::memory_hub(probe::limits());
-    probe::publish(&hub, probe::draft("a", None, false, false));
-    let foreign = "other-700".parse().expect("fits");
-    let mut reader = Reader::join(&hub, &["a", "b"], 0, Start::After(foreign)).expect("joins");
-    let frames = reader.drain();
-    let unknown = |name: &str| Frame::Gap {
-        id: 0,
-        channel: name.to_owned(),
-        first: None,
-        last: None,
-        certain: false,
-    };
-    let expected = [
-        Frame::Hello { id: 0, recovered: false },
-        unknown("a"),
-        unknown("b"),
-        Frame::Message { seq: 1, channel: "a".to_owned() },
-    ];
-    assert_eq!(frames, expected);
-}
-
-#[test]
-fn who_resumes_past_the_end_is_done_and_who_comes_fresh_waits() {
-    let hub = probe::memory_hub(probe::limits());
-    probe::publish(&hub, probe::draft("a", None, false, false));
-    probe::publish(&hub, probe::draft("a", None, false, true));
-    let join = |start| Reader::join(&hub, &["a"], 0, start).expect("joins");
-    assert!(join(Start::After(probe::id(2))).session.has_ended());
-    assert!(!join(Start::After(probe::id(1))).session.has_ended());
-    assert!(!join(Start::Latest).session.has_ended());
-    let mut reader = join(Start::Earliest);
-    assert_eq!(reader.drain().last(), Some(&Frame::Goodbye));
-    // Somebody goes on after all: the channel is open again.
-    probe::publish(&hub, probe::draft("a", None, false, false));
-    let mut reader = join(Start::After(probe::id(2)));
-    assert_eq!(seqs_of(&reader.drain()), [3]);
-    assert_eq!(reader.ended, None);
-    let mut replay = join(Start::Earliest);
-    assert_eq!(seqs_of(&replay.drain()), [1, 2, 3], "an old end is passed over");
-}
-
-#[test]
-fn the_memory_budget_holds_whatever_else_leaves_the_rings() {
-    let budget = 20_000;
-    let hub = probe::memory_hub(tight(10, budget, 100));
-    probe::publish(&hub, probe::draft("quiet", None, false, false));
-    for round in 0..20_000 {
-        let name = ["a", "b", "c.d", "e"][round % 4];
-        probe::publish(&hub, probe::draft(name, None, false, false));
-        // Long after the quiet channel's only message memory becomes scarce.
-        if round > 15_000 && round % 7 == 0 {
-            let big = Draft {
-                data: Data::Text("x".repeat(3000)),
-                ..probe::draft("f", None, false, false)
-            };
-            probe::publish(&hub, big);
-        }
-        assert!(hub.log().fill().bytes <= budget, "{:?}", hub.log().fill());
-    }
-    let quiet = hub
-        .log()
-        .history(&probe::channel("quiet"), Start::Earliest, Portion::default())
-        .expect("reads");
-    assert!(quiet.messages.is_empty(), "the oldest of all goes first");
-}
-
-#[test]
-fn an_end_reaches_the_readers_that_are_there_whatever_follows() {
-    let hub = probe::memory_hub(probe::limits());
-    let mut live = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
-    probe::publish(&hub, probe::draft("a", None, false, true));
-    probe::publish(&hub, probe::draft("a", None, false, false));
-    let frames = live.drain();
-    assert_eq!(seqs_of(&frames), [1]);
-    assert_eq!(frames.last(), Some(&Frame::Goodbye));
-    let mut late = Reader::join(&hub, &["a"], 0, Start::Earliest).expect("joins");
-    assert_eq!(seqs_of(&late.drain()), [1, 2], "an old end is passed over");
-}
-
-#[test]
-fn who_goes_last_has_read_everything() {
-    let hub = probe::memory_hub(probe::limits());
-    let portion = Portion { messages: 2, ..Portion::default() };
-    let join = Reader::join_in_portions(&hub, &["a"], 0, Start::Latest, portion);
-    let mut slow = join.expect("joins");
-    for _ in 0..9 {
-        probe::publish(&hub, probe::draft("a", None, false, false));
-    }
-    hub.drain().into_iter().for_each(|one| one.say(CloseReason::Draining, 1));
-    let frames = slow.drain();
-    assert_eq!(seqs_of(&frames), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    assert_eq!(frames.last(), Some(&Frame::Goodbye));
-}
-
-#[test]
-fn a_join_at_the_limit_of_channels_never_loses_one_of_its_own() {
-    let hub = probe::memory_hub(Limits { channels: 1, ..probe::limits() });
-    probe::publish(&hub, probe::draft("a", None, false, false));
-    let refused = Reader::join(&hub, &["a", "b"], 0, Start::Latest);
-    assert!(matches!(refused, Err(JoinError::TooManyChannels(_))));
-    let mut reader = Reader::join(&hub, &["a"], 0, Start::Earliest).expect("joins");
-    assert_eq!(seqs_of(&reader.drain()), [1], "and the refused left it as it was");
-}
-
-#[test]
-fn a_refused_join_takes_nothing_from_others() {
-    let hub = probe::memory_hub(Limits { channels: 3, ..probe::limits() });
-    for name in ["x", "y", "z"] {
-        probe::publish(&hub, probe::draft(name, None, false, false));
-    }
-    let refused = Reader::join(&hub, &["a", "b", "c", "d"], 0, Start::Latest);
-    assert!(matches!(refused, Err(JoinError::TooManyChannels(_))));
-    let refused = Reader::join(&hub, &["a"], 0, Start::After(probe::id(9)));
-    assert!(matches!(refused, Err(JoinError::AheadOfLog(_))));
-    assert_eq!(hub.log().fill().messages, 3);
-    let fits = Reader::join(&hub, &["a", "b", "x"], 0, Start::Earliest).expect("joins");
-    assert_eq!(hub.log().fill().messages, 1, "what nobody listens to makes room");
-    drop(fits);
-    Reader::join(&hub, &["p", "q", "r"], 0, Start::Latest).expect("joins: the count is exact");
-}
-
-#[test]
-fn an_idle_channel_makes_room_however_busy_the_others_are() {
-    let busy = tight(1, 1 << 20, 100);
-    let hub = probe::memory_hub(Limits { channels: 10, ..busy });
-    let _listens = Reader::join(&hub, &["busy"], 0, Start::Latest).expect("joins");
-    for _ in 0..500 {
-        probe::publish(&hub, probe::draft("busy", None, false, false));
-    }
-    for n in 0..50 {
-        probe::publish(&hub, probe::draft(&format!("idle{n}"), None, false, false));
-    }
-    assert_eq!(hub.log().fill().channels, 10);
-    // The one that has been silent longest goes first.
-    assert!(!hub.log().channels(|name| name.as_str() == "idle49").is_empty());
-    assert!(hub.log().channels(|name| name.as_str() == "idle40").is_empty());
-}
-
-#[test]
-fn replays_do_not_push_the_memory_over_its_budget_for_long() {
-    let budget = 50_000;
-    let hub = probe::memory_hub(tight(1000, budget, 100));
-    for _ in 0..1000 {
-        probe::publish(&hub, probe::draft("a", None, false, false));
-    }
-    let mut reader = Reader::join(&hub, &["a"], 0, Start::Earliest).expect("joins");
-    reader.drain();
-    hub.sweep();
-    assert!(hub.log().fill().bytes <= budget, "{:?}", hub.log().fill());
-}
-
-#[test]
-fn as_many_channels_as_allowed_and_the_oldest_idle_one_makes_room() {
-    let hub = probe::memory_hub(Limits { channels: 2, ..probe::limits() });
-    probe::publish(&hub, probe::draft("a", None, false, false));
-    let listens = Reader::join(&hub, &["b"], 0, Start::Latest).expect("joins");
-    // "a" is forgotten for "c", and that is told.
-    let second = Reader::join(&hub, &["c"], 1, Start::Latest).expect("joins");
-    let refused = Reader::join(&hub, &["a"], 2, Start::After(probe::id(0)));
-    assert!(matches!(refused, Err(JoinError::TooManyChannels(_))));
-    drop((listens, second));
-    let mut back = Reader::join(&hub, &["a"], 2, Start::After(probe::id(0))).expect("joins");
-    let gap =
-        Frame::Gap { id: 1, channel: "a".to_owned(), first: Some(1), last: Some(1), certain: true };
-    assert_eq!(back.drain(), [Frame::Hello { id: 0, recovered: false }, gap]);
-}
-
-fn seqs_of(frames: &[Frame]) -> Vec<Seq> {
-    let seq = |frame: &Frame| match frame {
-        Frame::Message { seq, .. } => Some(*seq),
-        _ => None,
-    };
-    frames.iter().filter_map(seq).collect()
 }

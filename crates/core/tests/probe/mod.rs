@@ -194,3 +194,18 @@ impl Reader {
         frames
     }
 }
+
+/// Limits so low that everything is reached.
+pub fn tight(messages: usize, memory_bytes: usize, tombstones: usize) -> Limits {
+    let history = Bounds { messages, bytes: 1 << 20, age: Duration::from_secs(3600) };
+    Limits { history, memory_bytes, channels: 100, tombstones }
+}
+
+/// The seqs of the messages among `frames`.
+pub fn seqs_of(frames: &[Frame]) -> Vec<Seq> {
+    let seq = |frame: &Frame| match frame {
+        Frame::Message { seq, .. } => Some(*seq),
+        _ => None,
+    };
+    frames.iter().filter_map(seq).collect()
+}
