@@ -45,15 +45,15 @@ fn base36(mut n: u64) -> String {
 /// The text is not `<epoch>-<seq>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an id is <epoch>-<seq>, as a message's \"id\" shows it")]
-pub struct BadId;
+pub struct BadMessageId;
 
 impl FromStr for Epoch {
-    type Err = BadId;
+    type Err = BadMessageId;
 
-    fn from_str(text: &str) -> Result<Self, BadId> {
+    fn from_str(text: &str) -> Result<Self, BadMessageId> {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         if text.is_empty() || text.len() > EPOCH_MAX || !text.bytes().all(plain) {
-            return Err(BadId);
+            return Err(BadMessageId);
         }
         let mut bytes = [0; EPOCH_MAX];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
@@ -95,17 +95,17 @@ impl serde::Serialize for MessageId {
 }
 
 impl FromStr for MessageId {
-    type Err = BadId;
+    type Err = BadMessageId;
 
-    fn from_str(text: &str) -> Result<Self, BadId> {
-        let (epoch, digits) = text.split_once('-').ok_or(BadId)?;
+    fn from_str(text: &str) -> Result<Self, BadMessageId> {
+        let (epoch, digits) = text.split_once('-').ok_or(BadMessageId)?;
         let canonical = digits == "0" || !digits.starts_with('0');
         if digits.is_empty() || !canonical || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(BadId);
+            return Err(BadMessageId);
         }
-        let seq: Seq = digits.parse().map_err(|_| BadId)?;
+        let seq: Seq = digits.parse().map_err(|_| BadMessageId)?;
         if seq > i64::MAX as u64 {
-            return Err(BadId);
+            return Err(BadMessageId);
         }
         Ok(Self { epoch: epoch.parse()?, seq })
     }
@@ -140,7 +140,7 @@ mod tests {
             "k7-1-1",
             "k7-é",
         ] {
-            assert_eq!(text.parse::<MessageId>(), Err(BadId), "{text:?}");
+            assert_eq!(text.parse::<MessageId>(), Err(BadMessageId), "{text:?}");
         }
     }
 }

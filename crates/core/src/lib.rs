@@ -48,7 +48,7 @@ pub use event::{BadEventName, EventName, RESERVED};
 pub use flow::Flow;
 pub use format::Format;
 pub use hub::{Farewell, Hub, PublishError};
-pub use id::{BadId, Epoch, MessageId, Seq};
+pub use id::{BadMessageId, Epoch, MessageId, Seq};
 pub use idempotency::{BadIdempotencyId, idempotency_id};
 pub use identity::{BadClientId, BadUserId, ClientId, Identity, Persona, Publisher, UserId};
 pub use limits::Limits;

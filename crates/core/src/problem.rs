@@ -1,7 +1,7 @@
 //! What can go wrong for a client: one closed list of stable kinds, the same on all wires.
 
 use crate::{
-    AheadOfLog, BadChannelName, BadClientId, BadData, BadEventName, BadId, BadIdempotencyId,
+    AheadOfLog, BadChannelName, BadClientId, BadData, BadEventName, BadIdempotencyId, BadMessageId,
     BadUserId, EngineError, JoinError, NotAccepted, PublishError, TooManyChannels,
 };
 
@@ -34,7 +34,7 @@ kinds! {
     /// Not an event name.
     BadEvent = "bad-event",
     /// Not an idempotency id.
-    BadId = "bad-id",
+    BadIdempotencyId = "bad-id",
     /// Not a resume point.
     BadResume = "bad-resume",
     /// A parameter's value does not fit.
@@ -112,8 +112,8 @@ always! {
     BadChannelName => BadChannel,
     BadClientId => BadClient,
     BadUserId => BadUser,
-    BadId => BadResume,
-    BadIdempotencyId => BadId,
+    BadMessageId => BadResume,
+    BadIdempotencyId => BadIdempotencyId,
     AheadOfLog => AheadOfLog,
     TooManyChannels => TooManyChannels,
 }

@@ -129,7 +129,7 @@ async fn publish_lines(
 ) -> Result<Response, Problem> {
     if metadata.idempotency.is_some() {
         let detail = "id names one message, but a body of JSON lines is many; leave it out";
-        return Err(Problem::new(Kind::BadId, detail).at("id"));
+        return Err(Problem::new(Kind::BadIdempotencyId, detail).at("id"));
     }
     let end = std::mem::take(&mut metadata.end);
     let mut stream = LineStream { app, channel, metadata, progress: Progress::default() };

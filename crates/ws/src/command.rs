@@ -176,7 +176,7 @@ mod tests {
             (r#"{"data":1,"event":"tricast.x"}"#, Kind::ReservedEvent, "event"),
             (r#"{"data":1,"event":"a\nb"}"#, Kind::BadEvent, "event"),
             (r#"{"data":1,"skip_self":1}"#, Kind::BadCommand, "skip_self"),
-            (r#"{"data":1,"id":""}"#, Kind::BadId, "id"),
+            (r#"{"data":1,"id":""}"#, Kind::BadIdempotencyId, "id"),
             (r#"{"data":1,"ref":{}}"#, Kind::BadCommand, "ref"),
         ];
         for (text, kind, word) in cases {
