@@ -2,9 +2,7 @@
 
 use futures_util::SinkExt as _;
 use tokio_tungstenite::tungstenite::Message;
-use tricast_tests::{
-    Connection, Reader, Server, Wire, bytes_with_deadline, each_wire, listen_head,
-};
+use tricast_tests::{Connection, Reader, Server, Wire, each_wire, expect_bytes, listen_head};
 
 /// Awkward data: what could forge a field, a line or a frame.
 const AWKWARD: &str = "a\nid: forged\r\ndata: x\rö\u{2028}\"\\";
@@ -77,7 +75,7 @@ async fn sse_as_json() {
     for ((id, event), document) in ids.iter().zip(events).zip(documents) {
         let block = format!("{event}data: {document}\nid: {id}\n\n");
         let framed = format!("{:X}\r\n{block}\r\n", block.len());
-        bytes_with_deadline(&mut connection, framed.as_bytes()).await;
+        expect_bytes(&mut connection, framed.as_bytes()).await;
     }
 }
 
@@ -112,7 +110,7 @@ async fn chunked_as_json_lines() {
     let ids = publish_all(&server).await;
     for document in documents(&server, &ids).await {
         let framed = format!("{:X}\r\n{document}\n\r\n", document.len() + 1);
-        bytes_with_deadline(&mut connection, framed.as_bytes()).await;
+        expect_bytes(&mut connection, framed.as_bytes()).await;
     }
 }
 
@@ -124,7 +122,7 @@ async fn chunked_raw_is_the_data_and_nothing_else() {
     publish_all(&server).await;
     for data in [AWKWARD.as_bytes(), b"{ \"n\": 1.0}", b"\x00\n\xff"] {
         let framed = [format!("{:X}\r\n", data.len() + 1).as_bytes(), data, b"\n\r\n"].concat();
-        bytes_with_deadline(&mut connection, &framed).await;
+        expect_bytes(&mut connection, &framed).await;
     }
 }
 
@@ -142,7 +140,7 @@ async fn http_1_0_gets_a_body_that_ends_with_the_connection() {
     connection.buffer.clear();
     let ids = publish_all(&server).await;
     for document in documents(&server, &ids).await {
-        bytes_with_deadline(&mut connection, format!("{document}\n").as_bytes()).await;
+        expect_bytes(&mut connection, format!("{document}\n").as_bytes()).await;
     }
     server.publish("b?end=true", "last").await;
     while connection.more().await {}
@@ -184,7 +182,7 @@ async fn ws_as_json() {
     connection.buffer.drain(..hello);
     let ids = publish_all(&server).await;
     for document in documents(&server, &ids).await {
-        bytes_with_deadline(&mut connection, &frame(1, document.as_bytes())).await;
+        expect_bytes(&mut connection, &frame(1, document.as_bytes())).await;
     }
     let large = "x".repeat(70_000);
     server.publish("b", &large).await;
@@ -202,11 +200,11 @@ async fn ws_raw() {
     let mut connection = open_ws(&server, "b?format=raw").await;
     publish_all(&server).await;
     for (opcode, data) in [(1, AWKWARD.as_bytes()), (1, b"{ \"n\": 1.0}"), (2, b"\x00\n\xff")] {
-        bytes_with_deadline(&mut connection, &frame(opcode, data)).await;
+        expect_bytes(&mut connection, &frame(opcode, data)).await;
     }
     server.publish("b?end=true", "z").await;
-    bytes_with_deadline(&mut connection, &frame(1, b"z")).await;
-    bytes_with_deadline(&mut connection, &frame(8, b"\x03\xe8ended")).await;
+    expect_bytes(&mut connection, &frame(1, b"z")).await;
+    expect_bytes(&mut connection, &frame(8, b"\x03\xe8ended")).await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limits::stalled_reader;
+use crate::limits::reader_with_backlog;
 use tricast_tests::{Event, Reader, Server, Wire, each_wire, listen_head};
 
 each_wire! {
@@ -36,11 +36,7 @@ each_wire! {
     async fn who_comes_while_it_goes_down_is_turned_away(wire) {
         let server = Server::with("[shutdown]\ngrace = \"20s\"").await;
         // One that has still much to read keeps the drain going.
-        let stays = stalled_reader(&server, Wire::Chunked, "a").await;
-        let large = "x".repeat(200_000);
-        for _ in 0..60 {
-            server.publish("a", &large).await;
-        }
+        let stays = reader_with_backlog(&server, Wire::Chunked, "a").await;
         let address = server.gateway.address;
         let down = tokio::spawn(server.gateway.shut_down());
         let publish = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0";

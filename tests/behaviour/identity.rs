@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tricast_tests::{Reader, Server, Wire, each_wire};
+use tricast_tests::{Reader, Server, Wire, each_http_wire, each_wire};
 
 const TAB: &str = "tab-0123456789abcdef";
 const OTHER: &str = "tab-fedcba9876543210";
@@ -73,12 +73,11 @@ each_wire! {
         assert_eq!(reader.control("hello").await["recovered"], true);
         assert_eq!(reader.data().await, "psst");
     }
+}
 
+each_http_wire! {
     /// A listener on this wire, a publisher by POST: still one client.
     async fn a_post_on_the_stream_publishes_and_listens(wire) {
-        if wire == Wire::Ws {
-            return; // A WebSocket opens with GET; tests in talk.rs publish on it.
-        }
         let server = Server::start().await;
         let mut other = Reader::open(&server, Wire::Ws, "ask").await;
         other.control("hello").await;

@@ -6,7 +6,9 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 use socket2::SockRef;
 use tokio::net::TcpSocket;
-use tricast_tests::{Connection, Event, Reader, Server, Wire, each_wire, eventually, listen_head};
+use tricast_tests::{
+    Connection, Event, Reader, Server, Wire, each_http_wire, each_wire, eventually, listen_head,
+};
 
 const QUICK: &str = "[stream]\nheartbeat = \"100ms\"\nstall_timeout = \"500ms\"\n[limits]\nhead_timeout = \"300ms\"\nbody_timeout = \"300ms\"";
 
@@ -71,11 +73,7 @@ each_wire! {
     /// A reader that is slow but takes what it can is told what it missed.
     async fn a_reader_that_falls_behind_is_told(wire) {
         let server = Server::with("[history]\nmessages = 5").await;
-        let mut slow = stalled_reader(&server, wire, "a").await;
-        let large = "x".repeat(200_000);
-        for _ in 0..60 {
-            server.publish("a", &large).await;
-        }
+        let mut slow = reader_with_backlog(&server, wire, "a").await;
         let text = read_raw_until(&mut slow, "tricast.gap").await;
         assert!(text.contains("\"certain\":true"));
         assert!(server.metric(&format!("tricast_slow_readers_total{{wire=\"{}\",action=\"told\"}}", wire.name())).await >= 1.0);
@@ -83,21 +81,16 @@ each_wire! {
 
     async fn a_reader_that_falls_behind_is_disconnected_if_so_set(wire) {
         let server = Server::with("[history]\nmessages = 5\n[stream]\nslow_reader = \"disconnect\"").await;
-        let mut slow = stalled_reader(&server, wire, "a").await;
-        let large = "x".repeat(200_000);
-        for _ in 0..60 {
-            server.publish("a", &large).await;
-        }
+        let mut slow = reader_with_backlog(&server, wire, "a").await;
         let text = read_raw_until(&mut slow, "tricast.goodbye").await;
         assert!(text.contains("\"reason\":\"gap\",\"reconnect\":\"now\"") && !text.contains("tricast.gap"));
         eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
     }
+}
 
+each_http_wire! {
     /// Bytes after the request keep the HTTP library from seeing the end; the heartbeat does.
     async fn a_client_that_sends_more_and_leaves_does_not_leak(wire) {
-        if wire == Wire::Ws {
-            return; // There such bytes are frames, see talk.rs.
-        }
         let server = Server::with(QUICK).await;
         for format in ["json", "raw"] {
             let mut connection = server.connect().await;
@@ -180,7 +173,7 @@ async fn history_comes_in_portions() {
 }
 
 /// A subscriber with a small window that reads nothing.
-pub(crate) async fn stalled_reader(server: &Server, wire: Wire, channel: &str) -> Connection {
+async fn stalled_reader(server: &Server, wire: Wire, channel: &str) -> Connection {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a socket");
     let socket = socket.connect(server.gateway.address).await.expect("connects");
@@ -188,6 +181,16 @@ pub(crate) async fn stalled_reader(server: &Server, wire: Wire, channel: &str) -
     connection.send(format!("{}\r\n\r\n", listen_head(wire, channel))).await;
     connection.head().await;
     connection
+}
+
+/// A subscriber that reads nothing, and more for it than the kernel holds.
+pub(crate) async fn reader_with_backlog(server: &Server, wire: Wire, channel: &str) -> Connection {
+    let reader = stalled_reader(server, wire, channel).await;
+    let large = "x".repeat(200_000);
+    for _ in 0..60 {
+        server.publish(channel, &large).await;
+    }
+    reader
 }
 
 /// Reads until the bytes contain `word` and the time of its document; gives those, and throws away

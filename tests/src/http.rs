@@ -188,7 +188,7 @@ impl Connection {
 }
 
 /// Reads exactly as many bytes as `expected` has and compares.
-pub async fn bytes_with_deadline(connection: &mut Connection, expected: &[u8]) {
+pub async fn expect_bytes(connection: &mut Connection, expected: &[u8]) {
     let got = connection.take(expected.len()).await;
     assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(expected));
     assert_eq!(got, expected);

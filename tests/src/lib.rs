@@ -6,11 +6,33 @@ mod reader;
 mod sse;
 
 pub use gateway::{Server, eventually};
-pub use http::{Answer, Connection, Head, bytes_with_deadline, listen_head};
+pub use http::{Answer, Connection, Head, expect_bytes, listen_head};
 pub use reader::{Event, Reader};
 pub use tricast_core::Wire;
 
-/// Runs one test on each wire: `each_wire!(name, |wire| async move { … });`
+/// Like [`each_wire`], for what a WebSocket does not have.
+#[macro_export]
+macro_rules! each_http_wire {
+    ($($(#[$doc:meta])* async fn $name:ident($wire:ident) $body:block)+) => {
+        $($(#[$doc])* mod $name {
+            use super::*;
+
+            async fn on($wire: $crate::Wire) $body
+
+            #[tokio::test]
+            async fn sse() {
+                on($crate::Wire::Sse).await;
+            }
+
+            #[tokio::test]
+            async fn chunked() {
+                on($crate::Wire::Chunked).await;
+            }
+        })+
+    };
+}
+
+/// Runs one test on each wire: `each_wire! { async fn name(wire) { … } }`
 #[macro_export]
 macro_rules! each_wire {
     ($($(#[$doc:meta])* async fn $name:ident($wire:ident) $body:block)+) => {

@@ -18,8 +18,6 @@ pub enum CloseReason {
     TooLarge,
     /// Frames that break the wire's standard.
     Protocol,
-    /// The gateway failed.
-    Internal,
 }
 
 /// What a client should do after a goodbye.
@@ -36,7 +34,7 @@ pub enum Reconnect {
 
 impl CloseReason {
     /// All of them.
-    pub const ALL: [CloseReason; 8] = [
+    pub const ALL: [CloseReason; 7] = [
         CloseReason::Ended,
         CloseReason::Draining,
         CloseReason::Overloaded,
@@ -44,7 +42,6 @@ impl CloseReason {
         CloseReason::Malformed,
         CloseReason::TooLarge,
         CloseReason::Protocol,
-        CloseReason::Internal,
     ];
 
     /// The name on the wire.
@@ -57,7 +54,6 @@ impl CloseReason {
             CloseReason::Malformed => "malformed",
             CloseReason::TooLarge => "too-large",
             CloseReason::Protocol => "protocol",
-            CloseReason::Internal => "internal",
         }
     }
 
@@ -65,9 +61,7 @@ impl CloseReason {
     pub fn reconnect(self) -> Reconnect {
         match self {
             CloseReason::Gap => Reconnect::Now,
-            CloseReason::Draining | CloseReason::Overloaded | CloseReason::Internal => {
-                Reconnect::Later
-            }
+            CloseReason::Draining | CloseReason::Overloaded => Reconnect::Later,
             CloseReason::Ended
             | CloseReason::Malformed
             | CloseReason::TooLarge

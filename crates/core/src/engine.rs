@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use crate::{ChannelName, Draft, Epoch, MessageId, NotAccepted, Seq, Stored, TooManyChannels};
+use crate::{ChannelName, Draft, MessageId, NotAccepted, Seq, Stored, TooManyChannels};
 
 /// What an engine promises to do.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>>;
@@ -47,9 +47,6 @@ pub enum EngineError {
 /// seq can still appear for a channel that somebody listens to; [`advance`](crate::Log::advance) over the rest. What a node
 /// publishes itself comes back the same way, so that there is one path and one order.
 pub trait Engine: Send + Sync + 'static {
-    /// Which life of the log this is.
-    fn epoch(&self) -> Epoch;
-
     /// Appends, and answers once the message has its seq and cannot be lost by this engine. A repeat
     /// of an idempotency id gets its first receipt, whatever else has changed since.
     fn append(&self, draft: Draft) -> Pending<'_, Receipt>;

@@ -3,7 +3,7 @@
 use std::{str::FromStr, sync::Arc};
 
 /// The prefix of our own control frames; nobody may publish under it.
-pub const RESERVED: &str = "tricast.";
+const RESERVED: &str = "tricast.";
 
 /// The longest event name in bytes.
 const EVENT_MAX: usize = 128;

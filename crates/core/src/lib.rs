@@ -44,7 +44,7 @@ pub use cursor::Portion;
 pub use data::{BadData, Data};
 pub use engine::{Engine, EngineError, Older, Pending, Receipt};
 pub use envelope::{text_of, write_document};
-pub use event::{BadEventName, EventName, RESERVED};
+pub use event::{BadEventName, EventName};
 pub use flow::Flow;
 pub use format::Format;
 pub use hub::{Farewell, Hub, PublishError};

@@ -3,7 +3,7 @@
 use std::{future::ready, sync::Arc, time::Duration};
 
 use crate::{
-    ChannelName, Draft, Engine, EngineError, Epoch, Log, Pending, Receipt, Seq, Stored, clock,
+    ChannelName, Draft, Engine, EngineError, Log, Pending, Receipt, Seq, Stored, clock,
     engine::Older, idempotency::Idempotency, sync::Mutex,
 };
 
@@ -50,10 +50,6 @@ impl MemoryEngine {
 }
 
 impl Engine for MemoryEngine {
-    fn epoch(&self) -> Epoch {
-        self.log.epoch()
-    }
-
     fn append(&self, draft: Draft) -> Pending<'_, Receipt> {
         Box::pin(ready(self.append_now(draft)))
     }

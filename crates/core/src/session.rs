@@ -113,11 +113,6 @@ impl Session {
         self.subscription.identity()
     }
 
-    /// The subscription behind it.
-    pub fn subscription(&self) -> &Subscription {
-        &self.subscription
-    }
-
     /// How this stream is spelled.
     pub fn format(&self) -> &'static dyn Format {
         self.format.0

@@ -100,7 +100,7 @@ impl Subscription {
     }
 
     /// The hub it reads from.
-    pub fn hub(&self) -> &Arc<Hub> {
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
 

@@ -11,7 +11,7 @@ use std::{
 
 use probe::{Frame, Reader};
 use tricast_core::{
-    ChannelName, Draft, Engine, Epoch, Hub, Log, Older, Pending, Receipt, Seq, Start, Stored,
+    ChannelName, Draft, Engine, Hub, Log, Older, Pending, Receipt, Seq, Start, Stored,
 };
 
 /// What all nodes share: the order, and everything ever published.
@@ -79,10 +79,6 @@ impl Node {
 }
 
 impl Engine for Node {
-    fn epoch(&self) -> Epoch {
-        probe::epoch()
-    }
-
     fn append(&self, draft: Draft) -> Pending<'_, Receipt> {
         let mut messages = self.store.messages.lock().expect("lock");
         let seq = messages.len() as Seq + 1;

@@ -9,7 +9,6 @@ pub fn close_code(reason: CloseReason) -> u16 {
         CloseReason::Protocol => 1002,
         CloseReason::Malformed => 1007,
         CloseReason::TooLarge => 1009,
-        CloseReason::Internal => 1011,
         CloseReason::Draining => 1012,
         CloseReason::Overloaded => 1013,
         CloseReason::Gap => 4001,
