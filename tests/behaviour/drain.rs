@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limits::reader_with_backlog;
+use super::limits::reader_with_backlog;
 use tricast_tests::{Event, Reader, Server, Wire, each_wire, listen_head};
 
 each_wire! {

@@ -26,6 +26,7 @@ fn tricast() -> Command {
     let mut command = Command::new(&*PATH);
     command.kill_on_drop(true).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env("TRICAST__BIND", "127.0.0.1:0").env("TRICAST__ADMIN__BIND", "127.0.0.1:0");
+    command.env("TRICAST__DELIVERY", tricast_tests::delivery().name());
     command
 }
 

@@ -4,7 +4,10 @@ use std::{future::Future, time::Duration};
 
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
-use tricast::{Gateway, settings::Settings};
+use tricast::{
+    Gateway,
+    settings::{Delivery, Settings},
+};
 
 use crate::{Answer, Connection};
 
@@ -24,6 +27,7 @@ impl Server {
     /// With `settings` in TOML over the built-in ones.
     pub async fn with(settings: &str) -> Self {
         let mut settings = Settings::from_toml(settings).expect("good settings");
+        settings.delivery = delivery();
         settings.bind.set_port(0);
         settings.admin.bind.set_port(0);
         Self { gateway: Gateway::start(settings).expect("starts") }
@@ -78,6 +82,13 @@ impl Server {
         let line = line.unwrap_or_else(|| panic!("no {series} in\n{text}"));
         line.rsplit(' ').next().and_then(|value| value.parse().ok()).expect("a number")
     }
+}
+
+/// Which delivery is under test: each path has a test program of its own.
+pub fn delivery() -> Delivery {
+    let program = std::env::current_exe().expect("a path");
+    let name = program.file_name().expect("a name").to_string_lossy();
+    if name.starts_with("generic") { Delivery::Generic } else { Delivery::Shards }
 }
 
 /// Waits until `check` gives something; fails after ten seconds.

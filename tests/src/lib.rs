@@ -5,7 +5,7 @@ mod http;
 mod reader;
 mod sse;
 
-pub use gateway::{Server, eventually};
+pub use gateway::{Server, delivery, eventually};
 pub use http::{Answer, Connection, Head, expect_bytes, listen_head};
 pub use reader::{Event, Reader};
 pub use tricast_core::Wire;

@@ -4,7 +4,7 @@
 //! not take a chunk for a line.
 
 use bytes::Bytes;
-use tricast_core::{Control, Format, Message, MessageId, Variant, Wire, write_document};
+use tricast_core::{Control, Format, Framing, Message, MessageId, Variant, Wire, write_document};
 
 /// The `Content-Type` of a stream of documents.
 pub const CONTENT_TYPE: &str = "application/x-ndjson";
@@ -26,7 +26,7 @@ pub struct Chunked {
 
 impl Format for Chunked {
     fn variant(&self) -> Variant {
-        Variant { wire: Wire::Chunked, raw: self.raw }
+        Variant { wire: Wire::Chunked, raw: self.raw, framing: Framing::Plain }
     }
 
     fn message(&self, message: &Message) -> Bytes {

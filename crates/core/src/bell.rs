@@ -63,42 +63,57 @@ struct Bells {
     /// By place, which only grows: whoever leaves leaves no hole to walk over.
     hung: BTreeMap<u64, Rope>,
     next: u64,
+    /// Those that are pulled for messages; where shards bring the news there are none.
+    for_messages: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Rope {
     bell: Arc<Bell>,
-    watches_online: bool,
+    calls: Calls,
+}
+
+/// What a rope is pulled for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Calls {
+    pub(crate) messages: bool,
+    pub(crate) online: bool,
 }
 
 /// How many bells are copied at once.
 const CHUNK: usize = 256;
 
 impl Belfry {
-    pub(crate) fn hang(&self, bell: &Arc<Bell>, watches_online: bool) -> u64 {
+    pub(crate) fn hang(&self, bell: &Arc<Bell>, calls: Calls) -> u64 {
         let mut bells = self.bells.lock();
         let place = bells.next;
         bells.next += 1;
-        bells.hung.insert(place, Rope { bell: bell.clone(), watches_online });
+        bells.for_messages += usize::from(calls.messages);
+        bells.hung.insert(place, Rope { bell: bell.clone(), calls });
         place
     }
 
     pub(crate) fn take_down(&self, place: u64) {
-        self.bells.lock().hung.remove(&place);
+        let mut bells = self.bells.lock();
+        if let Some(rope) = bells.hung.remove(&place) {
+            bells.for_messages -= usize::from(rope.calls.messages);
+        }
     }
 
-    /// Wakes every reader.
+    /// Wakes the readers that read by themselves.
     pub(crate) fn ring(&self) {
-        self.ring_those(|_| true);
+        if self.bells.lock().for_messages > 0 {
+            self.ring_those(|calls| calls.messages);
+        }
     }
 
     /// Wakes the readers that want to know the online count.
     pub(crate) fn ring_watchers(&self) {
-        self.ring_those(|rope| rope.watches_online);
+        self.ring_those(|calls| calls.online);
     }
 
     /// Whoever is hung while this goes on has yet to read the log, and needs no ring.
-    fn ring_those(&self, wanted: impl Fn(&Rope) -> bool) {
+    fn ring_those(&self, wanted: impl Fn(&Calls) -> bool) {
         let mut from = 0;
         let mut chunk: Vec<(u64, Rope)> = Vec::new();
         loop {
@@ -108,7 +123,10 @@ impl Belfry {
             drop(bells);
             let Some((last, _)) = chunk.last() else { return };
             from = last + 1;
-            chunk.drain(..).filter(|(_, rope)| wanted(rope)).for_each(|(_, rope)| rope.bell.ring());
+            chunk
+                .drain(..)
+                .filter(|(_, rope)| wanted(&rope.calls))
+                .for_each(|(_, rope)| rope.bell.ring());
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{ChannelName, Seq, bell::Belfry, ring::Ring, roster::Roster, tombstones::Tombstone};
+use crate::{
+    ChannelName, Seq, bell::Belfry, desk::Desk, ring::Ring, roster::Roster, tombstones::Tombstone,
+};
 
 #[derive(Debug)]
 pub(crate) struct Channel {
@@ -10,6 +12,8 @@ pub(crate) struct Channel {
     pub(crate) ring: Ring,
     pub(crate) roster: Roster,
     pub(crate) belfry: Arc<Belfry>,
+    /// Where the readers of shards stand.
+    pub(crate) desks: Vec<Desk>,
     /// The seq of the channel's last message, if that message ended it.
     pub(crate) ended: Option<Seq>,
     /// Readers that are about to join.
@@ -27,6 +31,7 @@ impl Channel {
             ring: Ring::new(before.floor),
             roster: Roster::default(),
             belfry: Arc::default(),
+            desks: Vec::new(),
             ended: before.ended,
             pins: 0,
             serial,

@@ -16,7 +16,7 @@ pub(crate) enum Item {
 pub(crate) struct Tap {
     /// The channel's slot in the table.
     pub(crate) slot: usize,
-    /// Where its bell hangs in the channel's belfry.
+    /// Where its bell hangs in the channel's belfry; nothing hangs at the highest place.
     pub(crate) place: u64,
     /// Everything of this channel up to here has been read, or told as a gap.
     pub(crate) position: Seq,
@@ -128,6 +128,14 @@ impl Cursor {
         complete || ended
     }
 
+    /// Everything up to `seq` has been read, on all channels.
+    pub(crate) fn skip_to(&mut self, seq: Seq) {
+        self.position = self.position.max(seq);
+        for tap in &mut self.taps {
+            tap.position = tap.position.max(seq);
+        }
+    }
+
     /// Moves the tap at `index` over what its channel has lost. Forgotten channels may share a
     /// floor: only the last of them moves the cursor, so that whoever resumes in between is told
     /// the others again.
@@ -148,6 +156,11 @@ impl Cursor {
             last: Some(floor.seq),
             certain: floor.certain,
         }
+    }
+
+    /// Whether a channel has ended for this reader; a message behind that end would undo it.
+    pub(crate) fn has_partly_ended(&self) -> bool {
+        self.taps.iter().any(|tap| tap.ended)
     }
 
     /// Whether every channel that was asked for has ended for this reader.

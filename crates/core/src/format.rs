@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Control, Message, MessageId, Variant};
+use crate::{CloseReason, Control, Message, MessageId, Variant};
 
 /// How one wire variant spells messages and control frames, framing included.
 pub trait Format: Send + Sync + 'static {
@@ -21,4 +21,22 @@ pub trait Format: Send + Sync + 'static {
 
     /// Whether a gap can be told in the stream; otherwise it ends the stream.
     fn tells_gaps(&self) -> bool;
+
+    /// How a stream ends that has said its goodbye, for whoever writes this format's bytes to a socket
+    /// of its own. Where nothing marks the end of a stream, one that breaks off has to be reset.
+    fn ending(&self, reason: CloseReason) -> Ending {
+        let cut = reason == CloseReason::Gap && !self.tells_gaps();
+        if cut { Ending::Abrupt } else { Ending::Silent }
+    }
+}
+
+/// The last thing on a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// These bytes, then the end of the connection.
+    Say(Bytes),
+    /// The end of the connection.
+    Silent,
+    /// A reset.
+    Abrupt,
 }

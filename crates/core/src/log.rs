@@ -10,6 +10,7 @@ use crate::{
     ChannelName, Count, Epoch, Gap, Message, MessageId, Online, Seq, Stored, TooManyChannels,
     bell::Belfry,
     cursor::{Cursor, Item, Portion, Tap},
+    desk::Doorbell,
     limits::Limits,
     message::Memory,
     ring::Floor,
@@ -39,21 +40,28 @@ pub enum NotAccepted {
 
 /// A message has become visible; its readers do not know yet.
 #[must_use = "call announce() once no lock is held, or readers sleep on"]
-#[derive(Debug)]
 pub struct Accepted {
     /// Its id.
     pub id: MessageId,
     /// Connections that listen.
     pub subscribers: u32,
     belfry: Option<Arc<Belfry>>,
+    doorbells: Vec<Arc<dyn Doorbell>>,
 }
 
 impl Accepted {
     /// Wakes the readers.
     pub fn announce(self) {
+        self.doorbells.iter().for_each(|doorbell| doorbell.ring());
         if let Some(belfry) = self.belfry {
             belfry.ring();
         }
+    }
+}
+
+impl std::fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Accepted").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -134,8 +142,9 @@ impl Log {
         let online = stored.online.unwrap_or(total.users);
         let message = Message::new(self.epoch, stored, online, &self.memory);
         let id = message.id;
+        let doorbells = table.spread_news(slot);
         table.push(slot, Arc::new(message));
-        Ok(Accepted { id, subscribers: total.connections, belfry })
+        Ok(Accepted { id, subscribers: total.connections, belfry, doorbells })
     }
 
     /// Raises the watermark over places that hold no message for this node.

@@ -145,7 +145,7 @@ impl WireMeters {
     /// Records how long ago `published` (milliseconds since 1970) was. At most one sample a
     /// millisecond and wire is kept: a fan-out to thousands would otherwise cost more to
     /// measure than to send.
-    pub(crate) fn latency(&self, published: u64) {
+    pub fn latency(&self, published: u64) {
         let now = clock::unix_millis();
         if self.sampled.swap(now, Ordering::Relaxed) != now {
             self.latency.record(Duration::from_millis(now.saturating_sub(published)));

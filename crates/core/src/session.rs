@@ -12,8 +12,10 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    CloseReason, Control, Format, Goodbye, Hello, Identity, MessageId, Seq, Subscription, Welcome,
+    CloseReason, Control, Format, Goodbye, Hello, Identity, MessageId, Seq, ShardId, Subscription,
+    Welcome,
     cursor::{Item, Portion},
+    meters::WireMeters,
 };
 
 /// The rhythm and the policies of all sessions.
@@ -126,6 +128,39 @@ impl Session {
     /// Whether every channel has ended for this reader before it came.
     pub fn has_ended(&self) -> bool {
         self.subscription.has_ended()
+    }
+
+    /// Moves it to a shard, which from here on calls [`collect`](Self::collect) when there is news;
+    /// call that once first, for what has come until now.
+    pub fn move_to(&mut self, shard: ShardId) {
+        self.subscription.move_to(shard, self.online.is_some());
+    }
+
+    /// The slots of its channels, as in [`Run::slot`](crate::Run::slot).
+    pub fn slots(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.subscription.slots()
+    }
+
+    /// Whether a shard may pass runs on to it. Not while some channel has ended: it has to notice when
+    /// somebody publishes behind the end.
+    pub fn may_be_passed(&self) -> bool {
+        !self.subscription.has_partly_ended()
+    }
+
+    /// Everything up to here has been read.
+    pub fn seq(&self) -> Seq {
+        self.subscription.seq()
+    }
+
+    /// Its shard has passed on everything up to `seq`, last at `now`.
+    pub fn passed(&mut self, seq: Seq, now: Instant) {
+        self.subscription.skip_to(seq);
+        self.next_beat = Some(now + jittered(self.pace.heartbeat));
+    }
+
+    /// The meters of its wire.
+    pub fn meters(&self) -> &WireMeters {
+        self.subscription.hub().meters().of(self.subscription.wire())
     }
 
     /// Sets who is woken when [`collect`](Self::collect) has more; call it before collecting.
@@ -295,10 +330,6 @@ impl Session {
     fn say_goodbye(&self, reason: CloseReason, retry: u32, out: &mut Vec<Bytes>) -> Step {
         out.extend(self.format.0.control(&Control::Goodbye(Goodbye::new(reason, retry))));
         Step::End(reason)
-    }
-
-    fn meters(&self) -> &crate::meters::WireMeters {
-        self.subscription.hub().meters().of(self.subscription.wire())
     }
 }
 

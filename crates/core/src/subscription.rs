@@ -4,10 +4,11 @@
 use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
 use crate::{
-    ChannelName, CloseReason, Gap, Identity, MessageId, NotRecovered, OnlineChange, Start,
+    ChannelName, CloseReason, Gap, Identity, MessageId, NotRecovered, OnlineChange, Seq, Start,
     TooManyChannels, Wire,
-    bell::{Belfry, Bell},
+    bell::{Belfry, Bell, Calls},
     cursor::{Cursor, Item, Portion, Tap},
+    desk::ShardId,
     hub::Hub,
     log::Log,
     start::AheadOfLog,
@@ -72,6 +73,8 @@ pub struct Subscription {
     cursor: Cursor,
     bell: Arc<Bell>,
     registered: usize,
+    /// The shard that brings the news; without one the bell does.
+    shard: Option<ShardId>,
 }
 
 impl Subscription {
@@ -91,7 +94,8 @@ impl Subscription {
             Some(NotRecovered::Fresh) => {}
             Some(_) => meters.not_resumed.increment(1),
         }
-        Ok((Self { hub, identity, wire, cursor, bell, registered }, welcome))
+        let shard = None;
+        Ok((Self { hub, identity, wire, cursor, bell, registered, shard }, welcome))
     }
 
     /// Who reads.
@@ -122,6 +126,42 @@ impl Subscription {
     /// Sets who is woken when there is more to read; call it before reading.
     pub fn register(&self, waker: &Waker) {
         self.bell.register(waker);
+    }
+
+    /// From here on `shard` is told of news, once for all its readers; the bell rings only for
+    /// goodbyes and, if asked for, online counts. What came until now is still to be read.
+    pub(crate) fn move_to(&mut self, shard: ShardId, online: bool) {
+        let mut table = self.hub.log().table.lock();
+        for tap in &mut self.cursor.taps {
+            let belfry = &table.slots[tap.slot].belfry;
+            belfry.take_down(std::mem::replace(&mut tap.place, u64::MAX));
+            if online && tap.asked {
+                tap.place = belfry.hang(&self.bell, Calls { messages: false, online });
+            }
+            table.sit_down(tap.slot, shard);
+        }
+        drop(table);
+        self.shard = Some(shard);
+    }
+
+    /// The slots of its channels.
+    pub(crate) fn slots(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.cursor.taps.iter().map(|tap| tap.slot)
+    }
+
+    /// Whether some of its channels have ended.
+    pub(crate) fn has_partly_ended(&self) -> bool {
+        self.cursor.has_partly_ended()
+    }
+
+    /// Where it stands.
+    pub(crate) fn seq(&self) -> Seq {
+        self.cursor.position
+    }
+
+    /// Everything up to `seq` has been read, on all channels.
+    pub(crate) fn skip_to(&mut self, seq: Seq) {
+        self.cursor.skip_to(seq);
     }
 
     /// The goodbye that the hub asks for: reason, and milliseconds to stay away.
@@ -156,7 +196,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let left = self.hub.log().leave(&self.cursor, &self.identity, self.wire);
+        let left = self.hub.log().leave(self);
         self.hub.unregister(self.registered);
         for channel in &left {
             self.hub.engine().unlisten(channel);
@@ -199,7 +239,8 @@ impl Log {
             crowd.push(channel.belfry.clone());
             let first = channel.roster.online().total.connections == 0;
             channel.roster.join(persona.clone(), join.wire);
-            tap.place = channel.belfry.hang(bell, join.online && asked);
+            let calls = Calls { messages: true, online: join.online && asked };
+            tap.place = channel.belfry.hang(bell, calls);
             taps.push(tap);
             table.heard += usize::from(first);
             table.unpin(slot);
@@ -227,7 +268,8 @@ impl Log {
     }
 
     /// Takes a reader out; returns its channels.
-    fn leave(&self, cursor: &Cursor, identity: &Identity, wire: Wire) -> Vec<ChannelName> {
+    fn leave(&self, reader: &Subscription) -> Vec<ChannelName> {
+        let Subscription { cursor, identity, wire, shard, .. } = reader;
         let persona = identity.persona();
         let mut left = Vec::with_capacity(cursor.taps.len());
         let mut crowd: Vec<Arc<Belfry>> = Vec::new();
@@ -235,12 +277,13 @@ impl Log {
         for tap in &cursor.taps {
             let channel = &mut table.slots[tap.slot];
             channel.belfry.take_down(tap.place);
-            channel.roster.leave(&persona, wire);
+            channel.roster.leave(&persona, *wire);
             left.push(channel.name.clone());
             match channel.roster.online().total.connections {
                 0 => table.heard -= 1,
                 _ => crowd.push(channel.belfry.clone()),
             }
+            shard.iter().for_each(|shard| table.stand_up(tap.slot, *shard));
             table.forget_if_idle(tap.slot);
         }
         drop(table);

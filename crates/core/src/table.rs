@@ -8,7 +8,7 @@ use std::{
 use slab::Slab;
 
 use crate::{
-    ChannelName, Message, Seq, channel::Channel, limits::Limits, message::Memory,
+    ChannelName, Message, Seq, channel::Channel, desk::Shard, limits::Limits, message::Memory,
     tombstones::Tombstones,
 };
 
@@ -33,6 +33,7 @@ struct Unheard {
 pub(crate) struct Table {
     by_name: HashMap<ChannelName, usize>,
     pub(crate) slots: Slab<Channel>,
+    pub(crate) shards: Vec<Shard>,
     /// Everything up to here is in the rings, or is no message of theirs.
     pub(crate) watermark: Seq,
     pub(crate) tombstones: Tombstones,
@@ -58,6 +59,7 @@ impl Table {
         Self {
             by_name: HashMap::new(),
             slots: Slab::new(),
+            shards: Vec::new(),
             watermark: 0,
             tombstones: Tombstones::new(limits.tombstones),
             oldest_first: VecDeque::new(),

@@ -38,4 +38,15 @@ pub struct Variant {
     pub wire: Wire,
     /// `format=raw`: the data and nothing else.
     pub raw: bool,
+    /// What is around each frame.
+    pub framing: Framing,
+}
+
+/// What is around a format's frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// Nothing: they are whole as they are, or a library adds what is needed.
+    Plain,
+    /// Each is an HTTP chunk.
+    Chunks,
 }

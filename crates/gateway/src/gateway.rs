@@ -10,13 +10,14 @@ use tricast_core::{
     Bounds, CloseReason, Epoch, Hub, LATENCY, Limits, Log, MemoryEngine, Meters, jittered_retry,
     unix_millis,
 };
+use tricast_delivery::Shards;
 
 use crate::{
     admin::{self, LogMeters},
     app::App,
     listener::{self, Listener, Rules, SocketMeters},
     routes,
-    settings::Settings,
+    settings::{Delivery, Settings},
 };
 
 /// Descriptors that are not for clients: listeners, the log, whatever libraries open.
@@ -46,6 +47,8 @@ pub struct Gateway {
     stop: CancellationToken,
     /// Background work that ends with the gateway.
     _upkeep: tokio_util::task::AbortOnDropHandle<()>,
+    /// Every stream that is left ends with it.
+    _shards: Option<tricast_delivery::Owner>,
 }
 
 impl Gateway {
@@ -74,12 +77,15 @@ impl Gateway {
         let app = App { hub, settings, pace, leaving, draining, tasks: tasks.clone() };
         let app = Arc::new(app);
         let stop = CancellationToken::new();
+        let (shards, shard_owner) = shards(&app, &meters.sockets)?.unzip();
         let admin_routes = admin::routes(app.clone(), prometheus.clone(), meters.log);
-        let listeners =
-            [(public, routes::public(app.clone()), rules), (private, admin_routes, admin_rules)];
-        for (socket, router, rules) in listeners {
+        let listeners = [
+            (public, routes::public(app.clone()), rules, shards),
+            (private, admin_routes, admin_rules, None),
+        ];
+        for (socket, router, rules, shards) in listeners {
             let (meters, tasks, stop) = (meters.sockets.clone(), tasks.clone(), stop.clone());
-            tokio::spawn(Listener { socket, router, rules, meters, tasks, stop }.run());
+            tokio::spawn(Listener { socket, router, rules, meters, tasks, stop, shards }.run());
         }
         let upkeep = tokio::spawn(upkeep(app.hub.clone(), prometheus));
         if app.settings.insecure {
@@ -89,7 +95,7 @@ impl Gateway {
         }
         tracing::info!(%address, admin = %admin_address, connections, "listening");
         let _upkeep = tokio_util::task::AbortOnDropHandle::new(upkeep);
-        Ok(Self { address, admin_address, app, stop, _upkeep })
+        Ok(Self { address, admin_address, app, stop, _upkeep, _shards: shard_owner })
     }
 
     /// How many listen.
@@ -139,6 +145,26 @@ fn bind(key: &str, address: SocketAddr) -> anyhow::Result<tokio::net::TcpListene
     listener::bind(address).with_context(|| {
         format!("cannot listen on {address}; free it, or set {key} to another address")
     })
+}
+
+/// The shards, if the settings want any.
+fn shards(
+    app: &App,
+    meters: &SocketMeters,
+) -> anyhow::Result<Option<(Shards, tricast_delivery::Owner)>> {
+    if app.settings.delivery == Delivery::Generic {
+        return Ok(None);
+    }
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = match app.settings.shards {
+        0 => processors.div_ceil(2),
+        set => set,
+    };
+    let patience = app.settings.stream.stall_timeout;
+    let rules = tricast_delivery::Rules { patience, stalled: meters.stalled.clone() };
+    let runtime = tokio::runtime::Handle::current();
+    let started = Shards::start(count, &app.hub, &rules, &runtime);
+    Ok(Some(started.context("cannot start the threads that deliver")?))
 }
 
 /// The meters of a gateway, made under its own recorder.

@@ -4,8 +4,9 @@
 mod admin;
 mod app;
 mod body;
+mod chunks;
 mod dashboard;
-mod delivery;
+mod departure;
 mod gateway;
 mod listener;
 mod look;
@@ -16,9 +17,11 @@ mod publish;
 mod query;
 mod resume;
 mod routes;
+mod serving;
 pub mod settings;
 mod socket;
 mod stream;
+mod stream_body;
 mod subscribe;
 pub mod telemetry;
 

@@ -1,10 +1,8 @@
-//! Accepts connections and serves HTTP/1.1 on each.
+//! Accepts connections, prepares their sockets, and lets go those that there is no room for.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -12,10 +10,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-
-use tower::ServiceExt as _;
+use tricast_delivery::Shards;
 
 use crate::{
+    serving::Serving,
     settings::Settings,
     socket::{Line, Socket},
 };
@@ -41,13 +39,15 @@ pub(crate) struct Listener {
     pub(crate) meters: SocketMeters,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
+    /// Where streams go; without shards they stay with the HTTP library.
+    pub(crate) shards: Option<Shards>,
 }
 
 /// What holds for every connection of a listener.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
-    head_bytes: usize,
-    head_timeout: Duration,
+    pub(crate) head_bytes: usize,
+    pub(crate) head_timeout: Duration,
     stall_timeout: Duration,
     sockets: Arc<Semaphore>,
 }
@@ -68,7 +68,7 @@ impl Rules {
 pub(crate) struct SocketMeters {
     open: Gauge,
     full: Counter,
-    stalled: Counter,
+    pub(crate) stalled: Counter,
 }
 
 impl SocketMeters {
@@ -137,11 +137,19 @@ impl Listener {
         let lease = Lease { _permit: permit, _open: Open::new(self.meters.open.clone()) };
         let (router, rules) = (self.router.clone(), self.rules.clone());
         let (stalled, stop) = (self.meters.stalled.clone(), self.stop.clone());
+        let (shards, task) = (self.shards.clone(), self.tasks.token());
         self.tasks.spawn(async move {
-            let line = Line::new(stream);
-            let patience = rules.stall_timeout;
-            let socket = Socket::new(line.clone(), patience, stalled, lease);
-            serve(socket, line, router, rules, stop).await;
+            let line = Line::new(stream, shards.is_some());
+            let socket = Socket::new(line.clone(), rules.stall_timeout, stalled, lease);
+            let serving = Serving { line, router, rules, stop };
+            match shards {
+                None => serving.stay(socket).await,
+                Some(shards) => {
+                    if let Some(left) = serving.until_departure(socket).await {
+                        shards.hand_over(left.with_lease(|lease| Box::new((lease, task))));
+                    }
+                }
+            }
         });
     }
 }
@@ -161,47 +169,9 @@ fn prepare(stream: &TcpStream, rules: &Rules) -> io::Result<()> {
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
 }
 
-async fn serve(
-    socket: Socket<Lease>,
-    line: Line,
-    router: Router,
-    rules: Rules,
-    stop: CancellationToken,
-) {
-    let service = {
-        let line = line.clone();
-        service_fn(move |mut request: Request<Incoming>| {
-            line.set_asked();
-            request.extensions_mut().insert(line.clone());
-            router.clone().oneshot(request)
-        })
-    };
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(rules.head_timeout)
-        .max_buf_size(rules.head_bytes)
-        .serve_connection(TokioIo::new(socket), service)
-        .with_upgrades();
-    let mut connection = Box::pin(connection);
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = stop.cancelled() => {
-            if !line.was_asked() {
-                // Half a head is no work under way.
-                return;
-            }
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = served {
-        tracing::trace!(%error, "a connection broke");
-    }
-}
-
 /// What a socket holds for as long as it is open.
 #[derive(Debug)]
-struct Lease {
+pub(crate) struct Lease {
     _permit: OwnedSemaphorePermit,
     _open: Open,
 }

@@ -22,6 +22,8 @@ pub struct Settings {
     pub base_path: String,
     pub insecure: bool,
     pub dashboard: Switch,
+    pub delivery: Delivery,
+    pub shards: usize,
     pub admin: Admin,
     pub history: History,
     pub stream: Stream,
@@ -132,6 +134,25 @@ pub enum LogFormat {
     Json,
 }
 
+/// Who writes streams to their sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Delivery {
+    Shards,
+    Generic,
+}
+
+impl Delivery {
+    /// As it is written in gateway.toml.
+    pub fn name(self) -> &'static str {
+        match self {
+            Delivery::Shards => "shards",
+            Delivery::Generic => "generic",
+        }
+    }
+}
+
 /// On, off, or as the address suggests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -190,6 +211,11 @@ impl Settings {
             path.is_empty()
                 || path.starts_with('/') && !path.ends_with('/') && path.bytes().all(plain),
             "base_path: begin it with / and end it without, of A-Z a-z 0-9 / - _ . ~, as in \"/realtime\"; it is {path:?}"
+        );
+        anyhow::ensure!(
+            self.shards <= 256,
+            "shards: from 0 to 256; 0 is half the processors. It is {}",
+            self.shards
         );
         let message = self.limits.message_bytes.as_u64();
         let sizes = [

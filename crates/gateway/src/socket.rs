@@ -13,7 +13,9 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use metrics::Counter;
+use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -21,10 +23,12 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use crate::departure::Departure;
+
 /// The most that is read and thrown away when a streaming client sends on.
 const IGNORED_AT_ONCE: usize = 64 * 1024;
 
-/// What a request's handler may know of the connection under it.
+/// What a request's handler may know of the connection under it, and leave with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Line(Arc<Shared>);
 
@@ -33,11 +37,57 @@ struct Shared {
     stream: TcpStream,
     asked: AtomicBool,
     ignored: AtomicBool,
+    /// Something was written, and the end of the write not seen.
+    unsent: AtomicBool,
+    may_depart: bool,
+    departure: Mutex<Option<Departure>>,
 }
 
 impl Line {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self(Arc::new(Shared { stream, asked: false.into(), ignored: false.into() }))
+    pub(crate) fn new(stream: TcpStream, may_depart: bool) -> Self {
+        Self(Arc::new(Shared {
+            stream,
+            asked: false.into(),
+            ignored: false.into(),
+            unsent: false.into(),
+            may_depart,
+            departure: Mutex::default(),
+        }))
+    }
+
+    /// Whether a stream may leave with this connection.
+    pub(crate) fn may_depart(&self) -> bool {
+        self.0.may_depart
+    }
+
+    /// From here on the connection belongs to this stream.
+    pub(crate) fn depart(&self, departure: Departure) {
+        *self.0.departure.lock() = Some(departure);
+    }
+
+    /// Adds the head to a stream that is to leave; whether there is one.
+    pub(crate) fn set_head(&self, head: impl FnOnce() -> Bytes) -> bool {
+        match &mut *self.0.departure.lock() {
+            Some(departure) => {
+                departure.head = head();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The stream that is to leave, once it has its head and nothing older is on its way out.
+    pub(crate) fn take_departure(&self) -> Option<Departure> {
+        if !self.0.may_depart || self.0.unsent.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut departure = self.0.departure.lock();
+        departure.take_if(|departure| !departure.head.is_empty())
+    }
+
+    /// The socket, from the last who knows it.
+    pub(crate) fn into_socket(self) -> Option<io::Result<std::net::TcpStream>> {
+        Some(Arc::into_inner(self.0)?.stream.into_std())
     }
 
     /// A whole request has come.
@@ -94,12 +144,17 @@ pub(crate) struct Socket<Lease> {
     stalled: Counter,
     /// Runs only while a write waits, so that an idle connection pays nothing for it.
     waiting: Option<Pin<Box<Sleep>>>,
-    _lease: Lease,
+    lease: Lease,
 }
 
 impl<Lease> Socket<Lease> {
     pub(crate) fn new(line: Line, patience: Duration, stalled: Counter, lease: Lease) -> Self {
-        Self { line, patience, stalled, waiting: None, _lease: lease }
+        Self { line, patience, stalled, waiting: None, lease }
+    }
+
+    /// What it was made from.
+    pub(crate) fn into_parts(self) -> (Line, Lease) {
+        (self.line, self.lease)
     }
 
     fn write_with(
@@ -107,6 +162,7 @@ impl<Lease> Socket<Lease> {
         cx: &mut Context<'_>,
         write: impl Fn(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
+        self.line.0.unsent.store(true, Ordering::Relaxed);
         let stream = &self.line.0.stream;
         while let Poll::Ready(writable) = stream.poll_write_ready(cx) {
             writable?;
@@ -166,7 +222,9 @@ impl<Lease: Unpin> AsyncWrite for Socket<Lease> {
         true
     }
 
+    /// The HTTP library comes here only when it has nothing more to write.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.line.0.unsent.store(false, Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
 

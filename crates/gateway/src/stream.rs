@@ -6,20 +6,41 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Version, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tricast_core::{
-    ChannelName, CloseReason, Control, Format, Goodbye, Kind, Session, Wire, jittered_retry,
+    ChannelName, CloseReason, Control, Ear, Format, Goodbye, Kind, Session, Wire, jittered_retry,
 };
 
 use crate::{
     app::{App, Shared},
-    delivery::StreamBody,
+    chunks,
+    departure::Departure,
     problem::Problem,
     socket::Line,
+    stream_body::StreamBody,
 };
 
-/// How a stream is spelled.
+/// How a stream is spelled that `line` carries in `version`. Whoever takes the connection along frames its
+/// chunks itself.
+pub(crate) fn format_on(
+    line: Option<&Line>,
+    version: Version,
+    wire: Wire,
+    raw: bool,
+) -> &'static dyn Format {
+    let in_chunks = line.is_some_and(Line::may_depart) && version >= Version::HTTP_11;
+    match (wire, raw) {
+        (Wire::Sse, false) if in_chunks => &chunks::SSE,
+        (Wire::Sse, true) if in_chunks => &chunks::RAW_SSE,
+        (Wire::Chunked, false) if in_chunks => &chunks::CHUNKED,
+        (Wire::Chunked, true) if in_chunks => &chunks::RAW_CHUNKED,
+        _ => format_of(wire, raw),
+    }
+}
+
+/// How a stream is spelled, whatever is around it.
 pub(crate) fn format_of(wire: Wire, raw: bool) -> &'static dyn Format {
     match (wire, raw) {
         (Wire::Sse, false) => &tricast_sse::JSON,
@@ -68,6 +89,15 @@ fn name_stream(headers: &mut HeaderMap, session: &Session) {
 pub(crate) fn respond(session: Session, line: Option<Line>, version: Version) -> Response {
     let mut headers = stream_head(session.format());
     name_stream(&mut headers, &session);
+    let line = match line {
+        Some(line) if line.may_depart() => {
+            // The connection will not come back to the HTTP library for a next request.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            line.depart(Departure { session, ear: None, head: Bytes::new() });
+            return headers.into_response();
+        }
+        line => line,
+    };
     (headers, Body::new(StreamBody::new(session, line, version))).into_response()
 }
 
@@ -79,10 +109,6 @@ pub(crate) fn upgrade(
     session: Session,
     request: &mut Request,
 ) -> Response {
-    let Some(on_upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
-        let detail = "this connection cannot be upgraded; connect with HTTP/1.1";
-        return Problem::new(Kind::UpgradeRequired, detail).into_response();
-    };
     let mut headers = HeaderMap::new();
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
@@ -95,13 +121,24 @@ pub(crate) fn upgrade(
         raw,
         message_bytes: app.message_bytes(),
     };
+    let head = (StatusCode::SWITCHING_PROTOCOLS, headers).into_response();
+    let extensions = request.extensions_mut();
+    if let Some(line) = extensions.remove::<Line>().filter(Line::may_depart) {
+        let ear: Box<dyn Ear> = Box::new(tricast_ws::WsEar::new(speaker));
+        line.depart(Departure { session, ear: Some(ear), head: Bytes::new() });
+        return head;
+    }
+    let Some(on_upgrade) = extensions.remove::<OnUpgrade>() else {
+        let detail = "this connection cannot be upgraded; connect with HTTP/1.1";
+        return Problem::new(Kind::UpgradeRequired, detail).into_response();
+    };
     app.tasks.spawn(async move {
         match on_upgrade.await {
             Ok(upgraded) => tricast_ws::serve(TokioIo::new(upgraded), session, speaker).await,
             Err(error) => tracing::debug!(%error, "a WebSocket went before its handshake was done"),
         }
     });
-    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+    head
 }
 
 /// A browser's EventSource gives up for good on any answer but 200, so a refusal that will pass is

@@ -16,7 +16,8 @@ use crate::{
     publish::{MESSAGE_NAMES, Metadata, path_text},
     query::Query,
     resume,
-    stream::{self, come_back, format_of, respond, upgrade},
+    socket::Line,
+    stream::{self, come_back, format_of, format_on, respond, upgrade},
 };
 
 /// The names that every listening request takes.
@@ -114,7 +115,9 @@ async fn try_listen(
 
     let join = Join { channels: channels.clone(), identity, wire, start, online };
     let joined = app.hub.join(join).await?;
-    let session = Session::new(joined, format_of(wire, raw), app.pace.clone(), online);
+    let line = request.extensions().get::<Line>();
+    let format = format_on(line, request.version(), wire, raw);
+    let session = Session::new(joined, format, app.pace.clone(), online);
     // A client that repeats its POST to reconnect has said it before.
     let resumes = matches!(start, Start::After(_));
     if let Some((metadata, data)) = own.filter(|_| !resumes) {

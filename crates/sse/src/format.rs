@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tricast_core::{
-    Control, EventName, Format, Message, MessageId, Variant, Wire, text_of, write_document,
+    Control, EventName, Format, Framing, Message, MessageId, Variant, Wire, text_of, write_document,
 };
 
 use crate::block::Block;
@@ -21,7 +21,7 @@ pub struct Sse {
 
 impl Format for Sse {
     fn variant(&self) -> Variant {
-        Variant { wire: Wire::Sse, raw: self.raw }
+        Variant { wire: Wire::Sse, raw: self.raw, framing: Framing::Plain }
     }
 
     fn message(&self, message: &Message) -> Bytes {

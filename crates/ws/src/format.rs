@@ -1,9 +1,12 @@
 //! The two spellings of the WebSocket wire: documents in text frames, or the data itself.
 
 use bytes::Bytes;
-use tricast_core::{Control, Format, Message, MessageId, Variant, Wire, write_document};
+use tricast_core::{
+    CloseReason, Control, Ending, Format, Framing, Message, MessageId, Variant, Wire,
+    write_document,
+};
 
-use crate::frame;
+use crate::{close::close_code, frame};
 
 /// One document a text frame.
 pub static JSON: Ws = Ws { raw: false };
@@ -19,7 +22,7 @@ pub struct Ws {
 
 impl Format for Ws {
     fn variant(&self) -> Variant {
-        Variant { wire: Wire::Ws, raw: self.raw }
+        Variant { wire: Wire::Ws, raw: self.raw, framing: Framing::Plain }
     }
 
     fn message(&self, message: &Message) -> Bytes {
@@ -42,5 +45,9 @@ impl Format for Ws {
 
     fn tells_gaps(&self) -> bool {
         !self.raw
+    }
+
+    fn ending(&self, reason: CloseReason) -> Ending {
+        Ending::Say(frame::close(close_code(reason), reason.name()))
     }
 }

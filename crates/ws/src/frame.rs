@@ -41,6 +41,25 @@ pub(crate) fn ping(payload: &str) -> Bytes {
     frame(OpCode::Control(Control::Ping), |bytes| bytes.extend_from_slice(payload.as_bytes()))
 }
 
+pub(crate) fn pong(payload: &[u8]) -> Bytes {
+    frame(OpCode::Control(Control::Pong), |bytes| bytes.extend_from_slice(payload))
+}
+
+/// RFC 6455 §5.5.1: a code, and its reason in words.
+pub(crate) fn close(code: u16, reason: &str) -> Bytes {
+    frame(OpCode::Control(Control::Close), |bytes| {
+        bytes.extend_from_slice(&code.to_be_bytes());
+        bytes.extend_from_slice(reason.as_bytes());
+    })
+}
+
+/// The answer to a close frame that carries `code`.
+pub(crate) fn close_answer(code: Option<u16>) -> Bytes {
+    frame(OpCode::Control(Control::Close), |bytes| {
+        bytes.extend(code.iter().flat_map(|code| code.to_be_bytes()));
+    })
+}
+
 /// One of our own frames for a library that wants header and payload apart; copies nothing.
 pub(crate) fn split(frame: &Bytes) -> Frame {
     let start = match frame[1] {

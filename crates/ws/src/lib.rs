@@ -2,6 +2,8 @@
 
 mod close;
 mod command;
+mod decoder;
+mod ear;
 mod format;
 mod frame;
 mod handshake;
@@ -9,6 +11,7 @@ mod socket;
 mod speaker;
 
 pub use close::close_code;
+pub use ear::WsEar;
 pub use format::{JSON, RAW};
 pub use handshake::{HandshakeError, accept, has_token};
 pub use socket::serve;

@@ -16,12 +16,12 @@ use tokio_tungstenite::{
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
 };
-use tricast_core::{CloseReason, Control, Flow, Goodbye, Session, Step};
+use tricast_core::{Answer, CloseReason, Control, Flow, Goodbye, Session, Step};
 
 use crate::{
     close::close_code,
     frame,
-    speaker::{Heard, Speaker},
+    speaker::{Saying, Speaker},
 };
 
 /// How long a peer may take to answer our close frame.
@@ -111,8 +111,6 @@ struct Conversation<'a> {
     speaker: &'a Speaker,
 }
 
-type Answer = Result<Option<Control>, CloseReason>;
-
 impl Conversation<'_> {
     /// Speaks and hears, one command at a time: while an answer is due nothing more is read, so
     /// that a peer cannot pile up work.
@@ -144,8 +142,8 @@ impl Conversation<'_> {
                 }
                 heard = socket.next(), if answer.is_none() => {
                     let heard = match heard {
-                        Some(Ok(Message::Text(text))) => Heard::Text(text.as_str().to_owned()),
-                        Some(Ok(Message::Binary(bytes))) => Heard::Binary(bytes),
+                        Some(Ok(Message::Text(text))) => Saying::Text(text.as_str().to_owned()),
+                        Some(Ok(Message::Binary(bytes))) => Saying::Binary(bytes),
                         Some(Ok(Message::Close(_))) => {
                             // The library answers it; this sends the answer on its way.
                             let _ = socket.flush().await;

@@ -27,20 +27,20 @@ pub struct Speaker {
 
 /// One inbound message.
 #[derive(Debug)]
-pub(crate) enum Heard {
+pub(crate) enum Saying {
     Text(String),
     Binary(Bytes),
 }
 
 impl Speaker {
     /// Carries out what was heard; gives the answer, or why the connection must end.
-    pub(crate) async fn hear(&self, heard: Heard) -> Result<Option<Control>, CloseReason> {
+    pub(crate) async fn hear(&self, heard: Saying) -> Result<Option<Control>, CloseReason> {
         if self.raw {
             return self.publish_raw(heard).await.map(|()| None);
         }
         let answer = match heard {
-            Heard::Text(text) => self.obey(&text).await,
-            Heard::Binary(_) => Err(Refusal {
+            Saying::Text(text) => self.obey(&text).await,
+            Saying::Binary(_) => Err(Refusal {
                 kind: Kind::BadCommand,
                 detail: "binary frames need ?format=raw; here commands are text frames".to_owned(),
                 reference: None,
@@ -69,10 +69,10 @@ impl Speaker {
         }
     }
 
-    async fn publish_raw(&self, heard: Heard) -> Result<(), CloseReason> {
+    async fn publish_raw(&self, heard: Saying) -> Result<(), CloseReason> {
         let data = match heard {
-            Heard::Text(text) => Data::Text(text),
-            Heard::Binary(bytes) => Data::Bytes(bytes),
+            Saying::Text(text) => Data::Text(text),
+            Saying::Binary(bytes) => Data::Bytes(bytes),
         };
         let draft = Draft {
             channel: self.channels[0].clone(),

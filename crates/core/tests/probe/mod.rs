@@ -9,9 +9,10 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tricast_core::{
-    Bounds, ChannelName, ClientId, CloseReason, Control, Data, Draft, Engine, Epoch, Format, Gap,
-    Hub, Identity, Join, JoinError, Limits, Log, MemoryEngine, Message, MessageId, Meters, Pace,
-    Portion, Publisher, Receipt, Seq, Session, SlowReader, Start, Step, Variant, Wire,
+    Bounds, ChannelName, ClientId, CloseReason, Control, Data, Draft, Engine, Epoch, Format,
+    Framing, Gap, Hub, Identity, Join, JoinError, Limits, Log, MemoryEngine, Message, MessageId,
+    Meters, Pace, Portion, Publisher, Receipt, Seq, Session, SlowReader, Start, Step, Variant,
+    Wire,
 };
 
 /// One frame, as a test sees it.
@@ -31,7 +32,7 @@ static PROBE: Probe = Probe;
 
 impl Format for Probe {
     fn variant(&self) -> Variant {
-        Variant { wire: Wire::Chunked, raw: false }
+        Variant { wire: Wire::Chunked, raw: false, framing: Framing::Plain }
     }
 
     fn message(&self, message: &Message) -> Bytes {

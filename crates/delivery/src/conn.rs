@@ -1,0 +1,202 @@
+//! One connection of a shard: what every message needs at hand, and the rest apart.
+
+use std::{any::Any, io, io::IoSlice, io::Write as _, time::Instant};
+
+use bytes::{Buf as _, Bytes};
+use tricast_core::{Ear, Ending, Seq, Session};
+
+use crate::{desks::Seat, timers::NEVER};
+
+/// A connection on its way to a shard.
+pub struct Newcomer {
+    /// Its socket, not blocking.
+    pub socket: std::net::TcpStream,
+    /// What has to be written before the stream: the answer's head.
+    pub head: Bytes,
+    /// The stream.
+    pub session: Session,
+    /// What makes sense of the peer's bytes; without one they are thrown away.
+    pub ear: Option<Box<dyn Ear>>,
+    /// The peer's bytes that were read already.
+    pub heard: Bytes,
+    /// Kept until the socket is closed.
+    pub lease: Box<dyn Any + Send>,
+}
+
+/// A connection. Small, because a fan-out walks over thousands.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) socket: mio::net::TcpStream,
+    pub(crate) state: State,
+    /// Which of the shard's formats.
+    pub(crate) format: u8,
+    /// It reads more than one channel.
+    pub(crate) several: bool,
+    /// Everything up to here has been read, or handed to the socket, or waits below.
+    pub(crate) seq: Seq,
+    /// When runs were last passed on to it, in the shard's milliseconds.
+    pub(crate) passed_at: u64,
+    pub(crate) rest: Box<Rest>,
+}
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It has everything, and its socket takes more: runs may be passed on to it.
+    InStep,
+    /// It has everything, and looks for itself at each run.
+    Alone,
+    /// Its socket takes no more, or it waits for its turn: it will look for itself.
+    Behind,
+    /// Its stream is over. What waits still leaves, then the peer has a moment to hear it.
+    Closing,
+}
+
+/// What a connection needs now and then.
+pub(crate) struct Rest {
+    /// `None` once the stream is over: the reader has left.
+    pub(crate) session: Option<Session>,
+    pub(crate) ear: Option<Box<dyn Ear>>,
+    pub(crate) seats: Box<[Seat]>,
+    pub(crate) waiting: Waiting,
+    /// Tells this connection from another that has its key later.
+    pub(crate) birth: u64,
+    /// The one timer entry that counts; [`NEVER`] is none.
+    pub(crate) due: u64,
+    /// Since when the socket has taken nothing, or the stream is over.
+    pub(crate) stuck_since: Option<Instant>,
+    /// Work is under way that its peer asked for; nothing more is heard until it is done.
+    pub(crate) working: bool,
+    /// It has been sent its end.
+    pub(crate) shut: bool,
+    pub(crate) ending: Ending,
+    _lease: Box<dyn Any + Send>,
+}
+
+impl std::fmt::Debug for Rest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rest").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+impl Rest {
+    pub(crate) fn new(
+        session: Session,
+        ear: Option<Box<dyn Ear>>,
+        seats: Box<[Seat]>,
+        birth: u64,
+        lease: Box<dyn Any + Send>,
+    ) -> Self {
+        Self {
+            session: Some(session),
+            ear,
+            seats,
+            waiting: Waiting::default(),
+            birth,
+            due: NEVER,
+            stuck_since: None,
+            working: false,
+            shut: false,
+            ending: Ending::Silent,
+            _lease: lease,
+        }
+    }
+}
+
+/// Bytes that a socket has yet to take.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting(Vec<Bytes>);
+
+/// How much is handed to the kernel in one call.
+const FRAMES_AT_ONCE: usize = 64;
+
+impl Waiting {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.0.push(bytes);
+        }
+    }
+
+    pub(crate) fn append(&mut self, frames: &mut Vec<Bytes>) {
+        if frames.is_empty() {
+            return;
+        }
+        if self.0.is_empty() {
+            // The room goes back and forth, so that an idle connection keeps none.
+            std::mem::swap(&mut self.0, frames);
+        } else {
+            self.0.append(frames);
+        }
+    }
+
+    /// Gives back the room, once it is empty.
+    pub(crate) fn return_room(&mut self, frames: &mut Vec<Bytes>) {
+        if frames.capacity() < self.0.capacity() {
+            std::mem::swap(&mut self.0, frames);
+        }
+        self.0 = Vec::new();
+    }
+
+    /// Writes as much as `socket` takes; whether that was everything, and whether it was anything.
+    pub(crate) fn write_to(&mut self, mut socket: impl io::Write) -> io::Result<(bool, bool)> {
+        let mut progress = false;
+        while !self.0.is_empty() {
+            let slices: Vec<IoSlice<'_>> =
+                self.0.iter().take(FRAMES_AT_ONCE).map(|bytes| IoSlice::new(bytes)).collect();
+            match socket.write_vectored(&slices) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    progress = true;
+                    self.advance(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok((false, progress));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((true, progress))
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        let whole = self.0.iter().take_while(|bytes| {
+            let fits = bytes.len() <= count;
+            count -= if fits { bytes.len() } else { 0 };
+            fits
+        });
+        let whole = whole.count();
+        self.0.drain(..whole);
+        if count > 0 {
+            self.0[0].advance(count);
+        }
+    }
+}
+
+impl Conn {
+    /// Writes what waits; whether that was everything.
+    pub(crate) fn flush(&mut self, now: Instant) -> io::Result<bool> {
+        if self.rest.waiting.is_empty() {
+            return Ok(true);
+        }
+        let (done, progress) = self.rest.waiting.write_to(&self.socket)?;
+        if done {
+            self.rest.stuck_since = None;
+        } else if progress || self.rest.stuck_since.is_none() {
+            self.rest.stuck_since = Some(now);
+        }
+        Ok(done)
+    }
+
+    /// Sends the end of the connection, once.
+    pub(crate) fn shut(&mut self) -> io::Result<()> {
+        if !std::mem::replace(&mut self.rest.shut, true) {
+            self.socket.shutdown(std::net::Shutdown::Write)?;
+        }
+        self.socket.flush()
+    }
+}

@@ -1,0 +1,19 @@
+//! Shards: few threads that own many plain sockets, and write what is due straight from the log.
+//!
+//! The way of a message: the log notes news at a shard's desk and rings → the shard takes a run of
+//! messages, encoded and joined once → every socket in step gets the same bytes with one send. Whoever is not
+//! in step (just joined, blocked, behind a gap, skipped over) is attended to by itself, through
+//! [`Session::collect`](tricast_core::Session::collect): that is the truth, and the run only its shortcut.
+
+mod conn;
+mod desks;
+mod inbox;
+mod job;
+mod peer;
+mod send;
+mod shard;
+mod shards;
+mod timers;
+
+pub use conn::Newcomer;
+pub use shards::{Owner, Rules, Shards};

@@ -1,0 +1,341 @@
+//! One connection at a time: welcomes it, tells it what is due, hears what it says, ends it.
+
+use std::{
+    io::{self, Read as _},
+    time::{Duration, Instant},
+};
+
+use mio::{Interest, Token};
+use socket2::SockRef;
+use tricast_core::{Answer, CloseReason, Control, Ending, Format, Goodbye, Heard, Step};
+
+use crate::{
+    conn::{Conn, Newcomer, Rest, State},
+    inbox::Note,
+    shard::Shard,
+    timers::NEVER,
+};
+
+/// Portions of a backlog that one connection is given before others have their turn.
+const PORTIONS_A_TURN: usize = 4;
+
+/// Things that one connection may say before others have their turn.
+const SAYINGS_A_TURN: usize = 16;
+
+/// How long a peer may take to hear the end of its stream and hang up.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+impl Shard {
+    /// Takes a connection in.
+    pub(crate) fn welcome(&mut self, newcomer: Newcomer) {
+        let Newcomer { socket, head, mut session, ear, heard, lease } = newcomer;
+        let mut socket = mio::net::TcpStream::from_std(socket);
+        let entry = self.conns.vacant_entry();
+        let key = entry.key() as u32;
+        let both = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(&mut socket, Token(entry.key()), both) {
+            tracing::warn!(%error, "a shard cannot watch a connection, and drops it");
+            return;
+        }
+        session.move_to(self.id);
+        session.register(&self.inbox.waker_of(key));
+        let seats = self.desks.sit(key, session.slots());
+        let (several, seq) = (seats.len() > 1, session.seq());
+        let format = place_of(&mut self.formats, session.format());
+        self.births += 1;
+        let mut rest = Rest::new(session, ear, seats, self.births, lease);
+        rest.waiting.push(head);
+        if let Some(ear) = &mut rest.ear {
+            ear.push(&heard);
+        }
+        let (state, passed_at) = (State::Behind, 0);
+        let rest = Box::new(rest);
+        entry.insert(Conn { socket, state, format, several, seq, passed_at, rest });
+        // The head and hello leave together.
+        if self.collect_next(key).is_ok() {
+            self.attend(key);
+        }
+        self.listen(key);
+    }
+
+    pub(crate) fn on_writable(&mut self, key: u32) {
+        let blocked = |conn: &Conn| !conn.rest.waiting.is_empty();
+        if self.conns.get(key as usize).is_some_and(blocked) {
+            self.attend(key);
+            // Nobody is heard who does not take what is said.
+            self.listen(key);
+        }
+    }
+
+    /// Somebody has rung for it. Whoever is behind will look anyway.
+    pub(crate) fn on_ring(&mut self, key: u32) {
+        let idle = |conn: &Conn| matches!(conn.state, State::InStep | State::Alone);
+        if self.conns.get(key as usize).is_some_and(idle) {
+            self.attend(key);
+        }
+    }
+
+    /// A run was passed on to it, and its socket took only a part.
+    pub(crate) fn fall_behind(&mut self, key: u32) {
+        let now = self.now;
+        let Some(conn) = self.conns.get_mut(key as usize) else { return };
+        conn.state = State::Behind;
+        conn.rest.stuck_since = Some(now);
+        self.set_timer(key, now + self.rules.patience);
+    }
+
+    /// Writes what waits, and what is due behind it, until the socket takes no more.
+    pub(crate) fn attend(&mut self, key: u32) {
+        for _ in 0..PORTIONS_A_TURN {
+            match self.say_next(key) {
+                Ok(Next::Again) => {}
+                Ok(Next::Wait) => return,
+                Err(_) => return self.close(key),
+            }
+        }
+        self.turns.push_back(key);
+    }
+
+    fn say_next(&mut self, key: u32) -> io::Result<Next> {
+        let Some(conn) = self.conns.get_mut(key as usize) else { return Ok(Next::Wait) };
+        if !conn.flush(self.now)? {
+            if conn.state != State::Closing {
+                conn.state = State::Behind;
+            }
+            let since = conn.rest.stuck_since.unwrap_or(self.now);
+            let patience =
+                if conn.state == State::Closing { FAREWELL } else { self.rules.patience };
+            self.set_timer(key, since + patience);
+            return Ok(Next::Wait);
+        }
+        conn.rest.waiting.return_room(&mut self.frames);
+        self.collect_next(key)
+    }
+
+    /// Adds what is due next to what waits.
+    fn collect_next(&mut self, key: u32) -> io::Result<Next> {
+        let Some(conn) = self.conns.get_mut(key as usize) else { return Ok(Next::Wait) };
+        let Some(session) = &mut conn.rest.session else {
+            return self.hang_up(key).map(|()| Next::Wait);
+        };
+        if conn.seq > session.seq() {
+            session.passed(conn.seq, self.timers.instant(conn.passed_at));
+        }
+        session.register(&self.inbox.waker_of(key));
+        let step = session.collect(self.now, &mut self.frames);
+        conn.seq = session.seq();
+        conn.rest.waiting.append(&mut self.frames);
+        match step {
+            Step::More | Step::Beat => {
+                conn.state = State::Behind;
+                Ok(Next::Again)
+            }
+            Step::Wait(until) => {
+                let in_step = session.may_be_passed();
+                conn.state = if in_step { State::InStep } else { State::Alone };
+                self.set_timer(key, until);
+                Ok(Next::Wait)
+            }
+            Step::End(reason) => {
+                self.end(key, reason);
+                Ok(Next::Again)
+            }
+        }
+    }
+
+    /// The stream is over: its reader leaves, and its end joins what waits.
+    fn end(&mut self, key: u32, reason: CloseReason) {
+        let Some(conn) = self.conns.get_mut(key as usize) else { return };
+        conn.state = State::Closing;
+        let Some(session) = conn.rest.session.take() else { return };
+        conn.rest.ending = session.format().ending(reason);
+        if let Ending::Say(bytes) = &mut conn.rest.ending {
+            session.meters().sent_bytes.increment(bytes.len() as u64);
+            conn.rest.waiting.push(std::mem::take(bytes));
+        }
+        conn.rest.stuck_since = Some(self.now);
+        let seats = std::mem::take(&mut conn.rest.seats);
+        self.desks.stand_up(&seats, &mut self.conns);
+    }
+
+    /// Everything has been said. The peer has a moment to hear it: to close a socket with unread bytes
+    /// would reset the connection, and the end could be lost with it.
+    fn hang_up(&mut self, key: u32) -> io::Result<()> {
+        let Some(conn) = self.conns.get_mut(key as usize) else { return Ok(()) };
+        if conn.rest.ending == Ending::Abrupt {
+            SockRef::from(&conn.socket).set_linger(Some(Duration::ZERO))?;
+            self.close(key);
+            return Ok(());
+        }
+        // A peer with a voice answers the end itself.
+        if conn.rest.ear.is_none() {
+            conn.shut()?;
+        }
+        let since = *conn.rest.stuck_since.get_or_insert(self.now);
+        self.set_timer(key, since + FAREWELL);
+        Ok(())
+    }
+
+    /// Hears what the peer says, until it says no more, something has to be done first, or it does not
+    /// take what it is told.
+    pub(crate) fn listen(&mut self, key: u32) {
+        for _ in 0..SAYINGS_A_TURN {
+            match self.hear_next(key) {
+                Ok(Next::Again) => {}
+                Ok(Next::Wait) => return,
+                Err(_) => return self.close(key),
+            }
+        }
+        self.turns.push_back(key);
+    }
+
+    fn hear_next(&mut self, key: u32) -> io::Result<Next> {
+        let Some(conn) = self.conns.get_mut(key as usize) else { return Ok(Next::Wait) };
+        let rest = &mut *conn.rest;
+        if rest.ear.is_some() && (rest.working || !rest.waiting.is_empty()) {
+            return Ok(Next::Wait);
+        }
+        let heard = rest.ear.as_mut().map_or(Heard::Nothing, |ear| ear.hear());
+        let open = conn.state != State::Closing;
+        match heard {
+            Heard::Nothing => match conn.socket.read(&mut self.buffer) {
+                Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    if let Some(ear) = &mut rest.ear {
+                        ear.push(&self.buffer[..count]);
+                    }
+                    Ok(Next::Again)
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Next::Wait),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Next::Again),
+                Err(error) => Err(error),
+            },
+            Heard::Reply(bytes) if open => {
+                rest.waiting.push(bytes);
+                self.attend(key);
+                Ok(Next::Again)
+            }
+            Heard::Work(work) if open => {
+                rest.working = true;
+                let (birth, inbox) = (rest.birth, self.inbox.clone());
+                self.runtime.spawn(async move {
+                    let answer = work.await;
+                    inbox.post(Note::Answered { key, birth, answer });
+                });
+                Ok(Next::Wait)
+            }
+            Heard::Left(bytes) if open => {
+                rest.waiting.push(bytes);
+                self.leave(key);
+                Ok(Next::Wait)
+            }
+            Heard::Broken(reason) if open => {
+                rest.ear = None;
+                self.break_off(key, reason);
+                Ok(Next::Again)
+            }
+            Heard::Reply(_) | Heard::Work(_) => Ok(Next::Again),
+            Heard::Left(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Heard::Broken(_) => {
+                rest.ear = None;
+                self.attend(key);
+                Ok(Next::Again)
+            }
+        }
+    }
+
+    /// The peer has said goodbye itself, and has been answered.
+    fn leave(&mut self, key: u32) {
+        let Some(conn) = self.conns.get_mut(key as usize) else { return };
+        conn.state = State::Closing;
+        conn.rest.session = None;
+        conn.rest.ear = None;
+        let seats = std::mem::take(&mut conn.rest.seats);
+        self.desks.stand_up(&seats, &mut self.conns);
+        self.attend(key);
+    }
+
+    /// Ends a stream for a reason of its peer's; its goodbye is still to be said.
+    fn break_off(&mut self, key: u32, reason: CloseReason) {
+        let Some(conn) = self.conns.get_mut(key as usize) else { return };
+        if let Some(session) = &conn.rest.session {
+            let goodbye = Control::Goodbye(Goodbye::new(reason, 0));
+            session.spell(&goodbye).into_iter().for_each(|bytes| conn.rest.waiting.push(bytes));
+        }
+        self.end(key, reason);
+        self.attend(key);
+    }
+
+    /// The work is done that a peer has asked for.
+    pub(crate) fn answer(&mut self, key: u32, birth: u64, answer: Answer) {
+        let conn = self.conns.get_mut(key as usize).filter(|conn| conn.rest.birth == birth);
+        let Some(conn) = conn else { return };
+        conn.rest.working = false;
+        let Some(session) = &conn.rest.session else { return self.listen(key) };
+        match answer {
+            Ok(control) => {
+                let spelled = control.and_then(|control| session.spell(&control));
+                spelled.into_iter().for_each(|bytes| conn.rest.waiting.push(bytes));
+                self.attend(key);
+            }
+            Err(reason) => self.break_off(key, reason),
+        }
+        self.listen(key);
+    }
+
+    pub(crate) fn on_timer(&mut self, millis: u64, key: u32) {
+        let Some(conn) = self.conns.get_mut(key as usize).filter(|c| c.rest.due == millis) else {
+            return;
+        };
+        conn.rest.due = NEVER;
+        let patience = if conn.state == State::Closing { FAREWELL } else { self.rules.patience };
+        match conn.rest.stuck_since.map(|since| since + patience) {
+            Some(end) if end <= self.now => {
+                if conn.state != State::Closing {
+                    self.rules.stalled.increment(1);
+                }
+                self.close(key);
+            }
+            Some(end) => self.set_timer(key, end),
+            None => self.attend(key),
+        }
+    }
+
+    /// Looks at it again at `at`, or before.
+    fn set_timer(&mut self, key: u32, at: Instant) {
+        // Rounded up: whoever is looked at too early is only looked at again.
+        let millis = self.timers.millis(at) + 1;
+        let Some(conn) = self.conns.get_mut(key as usize) else { return };
+        if millis < conn.rest.due {
+            conn.rest.due = millis;
+            self.timers.set(millis, key);
+        }
+    }
+
+    /// The connection is gone, or shall be.
+    pub(crate) fn close(&mut self, key: u32) {
+        let Some(conn) = self.conns.try_remove(key as usize) else { return };
+        self.desks.stand_up(&conn.rest.seats, &mut self.conns);
+        drop(conn);
+        if self.conns.is_empty() {
+            self.conns.shrink_to_fit();
+        }
+    }
+}
+
+/// What a connection does next.
+enum Next {
+    Again,
+    /// For an event, a timer, its turn.
+    Wait,
+}
+
+/// The place of `format` among those in use.
+fn place_of(formats: &mut Vec<&'static dyn Format>, format: &'static dyn Format) -> u8 {
+    let place = formats.iter().position(|known| known.variant() == format.variant());
+    let place = place.unwrap_or_else(|| {
+        formats.push(format);
+        formats.len() - 1
+    });
+    place as u8
+}

@@ -1,0 +1,198 @@
+//! A shard: one thread, its sockets, and the order in which it looks after them.
+
+use std::{collections::VecDeque, io, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use mio::{Events, Poll};
+use slab::Slab;
+use tricast_core::{Format, Hub, Portion, Run, ShardId};
+
+use crate::{
+    conn::Conn,
+    desks::Desks,
+    inbox::{INBOX, Inbox, Note},
+    job::Job,
+    send::Sender,
+    shards::Rules,
+    timers::Timers,
+};
+
+/// Notes read in one round, so that a storm of newcomers does not keep anybody from its messages.
+const NOTES_A_ROUND: usize = 64;
+
+/// Connections that get a further turn in one round.
+const TURNS_A_ROUND: usize = 64;
+
+/// The most that is joined into one send. A reader that takes only part of it keeps the rest alive.
+const RUN: Portion = Portion { messages: 256, bytes: 16 * 1024 };
+
+pub(crate) struct Shard {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) rules: Rules,
+    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) id: ShardId,
+    pub(crate) poll: Poll,
+    pub(crate) inbox: Arc<Inbox>,
+    notes: VecDeque<Note>,
+    pub(crate) conns: Slab<Conn>,
+    /// Connections that there have been.
+    pub(crate) births: u64,
+    pub(crate) desks: Desks,
+    pub(crate) jobs: VecDeque<Job>,
+    /// Channels whose run has been passed on to everybody.
+    pub(crate) done: Vec<usize>,
+    /// Connections that have more to say or hear.
+    pub(crate) turns: VecDeque<u32>,
+    pub(crate) timers: Timers,
+    pub(crate) sender: Box<dyn Sender>,
+    /// The formats in use; connections name theirs by its place.
+    pub(crate) formats: Vec<&'static dyn Format>,
+    pub(crate) sent: Vec<io::Result<usize>>,
+    /// Scratch room.
+    pub(crate) frames: Vec<Bytes>,
+    pub(crate) buffer: Box<[u8]>,
+    pub(crate) now: Instant,
+    closing: bool,
+}
+
+impl Shard {
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        rules: Rules,
+        runtime: tokio::runtime::Handle,
+        sender: Box<dyn Sender>,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let inbox = Inbox::new(poll.registry())?;
+        let id = hub.log().open_shard(inbox.clone());
+        Ok(Self {
+            hub,
+            rules,
+            runtime,
+            id,
+            poll,
+            inbox,
+            notes: VecDeque::new(),
+            conns: Slab::new(),
+            births: 0,
+            desks: Desks::default(),
+            jobs: VecDeque::new(),
+            done: Vec::new(),
+            turns: VecDeque::new(),
+            timers: Timers::new(),
+            sender,
+            formats: Vec::new(),
+            sent: Vec::new(),
+            frames: Vec::new(),
+            buffer: vec![0; 16 * 1024].into(),
+            now: Instant::now(),
+            closing: false,
+        })
+    }
+
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    /// Looks after its connections until told to close.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(256);
+        while !self.closing {
+            let timeout = match self.has_work() {
+                true => Some(std::time::Duration::ZERO),
+                false => self.timers.idle(self.timers.millis(Instant::now())),
+            };
+            match self.poll.poll(&mut events, timeout) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    tracing::error!(%error, "a shard cannot poll its sockets, and ends");
+                    return;
+                }
+            }
+            self.round(&events);
+        }
+    }
+
+    /// A little of everything, so that nobody waits for somebody else's crowd.
+    fn round(&mut self, events: &Events) {
+        self.now = Instant::now();
+        for event in events.iter().filter(|event| event.token() != INBOX) {
+            let key = event.token().0 as u32;
+            if event.is_writable() {
+                self.on_writable(key);
+            }
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                self.listen(key);
+            }
+        }
+        self.read_notes();
+        for _ in 0..self.turns.len().min(TURNS_A_ROUND) {
+            if let Some(key) = self.turns.pop_front() {
+                self.attend(key);
+                self.listen(key);
+            }
+        }
+        self.take_news();
+        for _ in 0..self.jobs.len() {
+            if let Some(mut job) = self.jobs.pop_front() {
+                match self.advance(&mut job) {
+                    true => self.done.push(job.slot()),
+                    false => self.jobs.push_back(job),
+                }
+            }
+        }
+        let now = self.timers.millis(self.now);
+        while let Some((millis, key)) = self.timers.pop(now) {
+            self.on_timer(millis, key);
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        !(self.notes.is_empty()
+            && self.turns.is_empty()
+            && self.jobs.is_empty()
+            && self.done.is_empty())
+    }
+
+    fn read_notes(&mut self) {
+        self.inbox.take(&mut self.notes);
+        for _ in 0..self.notes.len().min(NOTES_A_ROUND) {
+            match self.notes.pop_front() {
+                Some(Note::Newcomer(newcomer)) => self.welcome(*newcomer),
+                Some(Note::Woken(key)) => self.on_ring(key),
+                Some(Note::Answered { key, birth, answer }) => self.answer(key, birth, answer),
+                Some(Note::Close) => self.closing = true,
+                None => {}
+            }
+        }
+        if self.notes.is_empty() {
+            self.notes.shrink_to(NOTES_A_ROUND);
+        }
+    }
+
+    /// A channel stays busy from when its run is taken until the news behind that run are taken: else a
+    /// reader of several channels could be passed a younger message of another one first.
+    fn take_news(&mut self) {
+        for slot in self.done.drain(..) {
+            self.desks.set_busy(slot, false);
+        }
+        let mut runs: Vec<Run> = Vec::new();
+        let desks = &self.desks;
+        self.hub.log().take_news(self.id, |slot| desks.is_busy(slot), RUN, &mut runs);
+        for run in runs {
+            let slot = run.slot;
+            if let Some(desk) = self.desks.get(slot) {
+                self.jobs.push_back(Job::new(run, desk.members.len()));
+                self.desks.set_busy(slot, true);
+            }
+        }
+    }
+}
+
+impl Drop for Shard {
+    fn drop(&mut self) {
+        self.inbox.close();
+        self.hub.log().close_shard(self.id);
+    }
+}

@@ -1,0 +1,102 @@
+//! All shards of a gateway: starts them, hands connections over, ends them.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use metrics::Counter;
+use tricast_core::Hub;
+
+use crate::{
+    conn::Newcomer,
+    inbox::{Inbox, Note},
+    send::OneByOne,
+    shard::Shard,
+};
+
+/// What holds for all connections of all shards.
+#[derive(Clone)]
+pub struct Rules {
+    /// A socket that takes nothing for so long is cut.
+    pub patience: Duration,
+    /// Counts those.
+    pub stalled: Counter,
+}
+
+impl std::fmt::Debug for Rules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rules").field("patience", &self.patience).finish_non_exhaustive()
+    }
+}
+
+/// The way to the shards.
+#[derive(Clone)]
+pub struct Shards {
+    inboxes: Arc<[Arc<Inbox>]>,
+    next: Arc<AtomicUsize>,
+}
+
+impl std::fmt::Debug for Shards {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shards").field("count", &self.inboxes.len()).finish_non_exhaustive()
+    }
+}
+
+/// Ends the shards, and every connection that they still have, when it is dropped.
+#[derive(Debug)]
+pub struct Owner {
+    shards: Shards,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Shards {
+    /// Starts so many threads. Work that peers ask for runs on `runtime`.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no epoll.
+    pub fn start(
+        count: usize,
+        hub: &Arc<Hub>,
+        rules: &Rules,
+        runtime: &tokio::runtime::Handle,
+    ) -> io::Result<(Self, Owner)> {
+        let mut inboxes = Vec::with_capacity(count);
+        let mut threads = Vec::with_capacity(count);
+        for number in 0..count.max(1) {
+            let shard =
+                Shard::new(hub.clone(), rules.clone(), runtime.clone(), Box::new(OneByOne))?;
+            inboxes.push(shard.inbox().clone());
+            let named = std::thread::Builder::new().name(format!("shard-{number}"));
+            threads.push(named.spawn(move || shard.run())?);
+        }
+        let shards = Self { inboxes: inboxes.into(), next: Arc::default() };
+        Ok((shards.clone(), Owner { shards, threads }))
+    }
+
+    /// Gives a connection to one of the shards. Without any that still runs it is dropped.
+    pub fn hand_over(&self, newcomer: Newcomer) {
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let count = self.inboxes.len();
+        let in_turn = (0..count).map(|step| &self.inboxes[(first + step) % count]);
+        if let Some(inbox) = in_turn.into_iter().find(|inbox| !inbox.is_closed()) {
+            inbox.post(Note::Newcomer(Box::new(newcomer)));
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shards.inboxes.iter().for_each(|inbox| inbox.post(Note::Close));
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a shard had panicked");
+            }
+        }
+    }
+}

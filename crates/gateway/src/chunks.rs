@@ -1,0 +1,50 @@
+//! HTTP/1.1 chunks (RFC 9112 §7.1) around a format's frames, for bodies that we write ourselves.
+
+use bytes::Bytes;
+use tricast_core::{CloseReason, Control, Ending, Format, Framing, Message, MessageId, Variant};
+
+/// The last chunk, and no trailers.
+const LAST: &[u8] = b"0\r\n\r\n";
+
+/// Each frame of another format as a chunk of its own.
+pub(crate) struct InChunks(&'static dyn Format);
+
+/// The HTTP wires in chunks.
+pub(crate) static SSE: InChunks = InChunks(&tricast_sse::JSON);
+pub(crate) static RAW_SSE: InChunks = InChunks(&tricast_sse::RAW);
+pub(crate) static CHUNKED: InChunks = InChunks(&tricast_chunked::JSON);
+pub(crate) static RAW_CHUNKED: InChunks = InChunks(&tricast_chunked::RAW);
+
+impl Format for InChunks {
+    fn variant(&self) -> Variant {
+        Variant { framing: Framing::Chunks, ..self.0.variant() }
+    }
+
+    fn message(&self, message: &Message) -> Bytes {
+        chunk(&self.0.message(message))
+    }
+
+    fn control(&self, control: &Control) -> Option<Bytes> {
+        self.0.control(control).as_deref().map(chunk)
+    }
+
+    fn heartbeat(&self, cursor: MessageId) -> Option<Bytes> {
+        self.0.heartbeat(cursor).as_deref().map(chunk)
+    }
+
+    fn tells_gaps(&self) -> bool {
+        self.0.tells_gaps()
+    }
+
+    /// A body that breaks off lacks its last chunk; that is all it takes to notice.
+    fn ending(&self, reason: CloseReason) -> Ending {
+        match self.0.ending(reason) {
+            Ending::Abrupt => Ending::Silent,
+            _ => Ending::Say(Bytes::from_static(LAST)),
+        }
+    }
+}
+
+fn chunk(frame: &[u8]) -> Bytes {
+    [format!("{:X}\r\n", frame.len()).as_bytes(), frame, b"\r\n"].concat().into()
+}

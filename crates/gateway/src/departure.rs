@@ -1,0 +1,75 @@
+//! A stream's way out of the HTTP library: its head is written by us, and its socket belongs to a shard.
+//!
+//! The handler leaves a stream with the connection ([`Line::depart`]) and returns the answer's head.
+//! The service keeps that head and never answers, so that the library has nothing to write; then
+//! the connection is taken apart. No byte of the answer ever stands in the library's buffers.
+
+use std::{io::Write as _, time::SystemTime};
+
+use axum::{
+    http::{StatusCode, Version, header, response::Parts},
+    response::Response,
+};
+use bytes::Bytes;
+use tricast_core::{Ear, Session};
+
+/// A stream that is to leave.
+pub(crate) struct Departure {
+    pub(crate) session: Session,
+    pub(crate) ear: Option<Box<dyn Ear>>,
+    /// The answer's head, once the last layer has seen it.
+    pub(crate) head: Bytes,
+}
+
+impl std::fmt::Debug for Departure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Departure").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+/// The head of an answer as it goes out (RFC 9112 §4): to a client of HTTP/1.1 in chunks, to an older one up to
+/// the end of the connection.
+pub(crate) fn head_of(response: Response, version: Version) -> Bytes {
+    let (Parts { status, mut headers, .. }, _) = response.into_parts();
+    // The layers took it for an answer without a body.
+    headers.remove(header::CONTENT_LENGTH);
+    let chunks = version >= Version::HTTP_11 && status != StatusCode::SWITCHING_PROTOCOLS;
+    if chunks {
+        headers.insert(header::TRANSFER_ENCODING, header::HeaderValue::from_static("chunked"));
+    }
+    let mut head = Vec::with_capacity(512);
+    // Writing to memory cannot fail.
+    let _ = write!(head, "{version:?} {status}\r\n");
+    for (name, value) in &headers {
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    let _ = write!(head, "date: {}\r\n\r\n", httpdate::fmt_http_date(SystemTime::now()));
+    head.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse as _;
+
+    use super::*;
+
+    #[test]
+    fn a_head_for_each_version() {
+        let head = |status: StatusCode, version| {
+            let response = (status, [("x-a", "b")]).into_response();
+            String::from_utf8(head_of(response, version).to_vec()).expect("ASCII")
+        };
+        let new = head(StatusCode::OK, Version::HTTP_11);
+        assert!(new.starts_with("HTTP/1.1 200 OK\r\nx-a: b\r\n"), "{new}");
+        assert!(new.contains("\r\ntransfer-encoding: chunked\r\n"), "{new}");
+        assert!(new.contains("\r\ndate: ") && new.ends_with(" GMT\r\n\r\n"), "{new}");
+        let old = head(StatusCode::OK, Version::HTTP_10);
+        assert!(old.starts_with("HTTP/1.0 200 OK\r\n") && !old.contains("chunked"), "{old}");
+        let upgraded = head(StatusCode::SWITCHING_PROTOCOLS, Version::HTTP_11);
+        assert!(upgraded.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{upgraded}");
+        assert!(!upgraded.contains("chunked"), "{upgraded}");
+    }
+}

@@ -1,0 +1,321 @@
+//! Frames as a client sends them (RFC 6455 §5): bytes of any cut in, whole messages out, and the
+//! first byte that breaks a rule is where it stops.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use tricast_core::CloseReason;
+
+/// The longest payload of a control frame.
+const CONTROL_MAX: usize = 125;
+
+/// What has come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Inbound {
+    /// A whole text message.
+    Text(String),
+    /// A whole binary message.
+    Binary(Bytes),
+    /// To be answered with a pong of the same payload.
+    Ping(Bytes),
+    /// A sign of life.
+    Pong,
+    /// The peer wants to end; its code, if it gave one.
+    Close(Option<u16>),
+}
+
+/// Takes frames apart. Keeps no memory while nothing is half done.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    limit: usize,
+    unread: BytesMut,
+    frame: Option<Frame>,
+    message: Option<Message>,
+    control: Vec<u8>,
+}
+
+/// A frame whose payload is still coming.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    opcode: u8,
+    last: bool,
+    mask: [u8; 4],
+    /// Bytes of payload that have been taken.
+    taken: usize,
+    length: usize,
+}
+
+/// A message of one or more frames.
+#[derive(Debug)]
+struct Message {
+    text: bool,
+    data: Vec<u8>,
+    /// Up to here `data` is known to be UTF-8.
+    checked: usize,
+}
+
+impl Decoder {
+    /// For messages of at most `limit` bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, unread: BytesMut::new(), frame: None, message: None, control: Vec::new() }
+    }
+
+    /// Whether nothing is half done, so that the decoder may be dropped and made anew.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.unread.is_empty() && self.frame.is_none() && self.message.is_none()
+    }
+
+    /// Adds what has arrived.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.unread.extend_from_slice(bytes);
+    }
+
+    /// The next whole message or control frame.
+    ///
+    /// # Errors
+    /// The reason with which the connection must end.
+    pub(crate) fn next_inbound(&mut self) -> Result<Option<Inbound>, CloseReason> {
+        loop {
+            if self.frame.is_none() {
+                match self.head()? {
+                    Some(frame) => self.frame = Some(frame),
+                    None => return Ok(None),
+                }
+            }
+            let Some(mut frame) = self.frame.take() else { return Ok(None) };
+            self.take_payload(&mut frame)?;
+            if frame.taken < frame.length {
+                self.frame = Some(frame);
+                return Ok(None);
+            }
+            if let Some(inbound) = self.finish(frame)? {
+                return Ok(Some(inbound));
+            }
+        }
+    }
+
+    /// Reads a frame's head, once it is there.
+    fn head(&mut self) -> Result<Option<Frame>, CloseReason> {
+        let bytes = &self.unread[..];
+        let &[first, second, ..] = bytes else {
+            // A first byte that breaks the rules need not wait for a second.
+            return bytes.first().map_or(Ok(None), |first| check_first(*first).map(|()| None));
+        };
+        check_first(first)?;
+        let (opcode, last) = (first & 0x0f, first & 0x80 != 0);
+        if second & 0x80 == 0 {
+            return Err(CloseReason::Protocol);
+        }
+        let (length, mask_at) = match second & 0x7f {
+            126 if bytes.len() >= 4 => (u64::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
+            127 if bytes.len() >= 10 => {
+                let mut length = [0; 8];
+                length.copy_from_slice(&bytes[2..10]);
+                (u64::from_be_bytes(length), 10)
+            }
+            126 | 127 => return Ok(None),
+            short => (u64::from(short), 2),
+        };
+        let control = opcode >= 8;
+        if control && (!last || length > CONTROL_MAX as u64) {
+            return Err(CloseReason::Protocol);
+        }
+        // RFC 6455 §5.4: a continuation continues something, and nothing else comes in between.
+        if !control && (opcode == 0) != self.message.is_some() {
+            return Err(CloseReason::Protocol);
+        }
+        let before = self.message.as_ref().map_or(0, |message| message.data.len());
+        let fits = usize::try_from(length).ok().filter(|length| *length <= self.limit - before);
+        let Some(length) = fits.or_else(|| control.then_some(length as usize)) else {
+            return Err(CloseReason::TooLarge);
+        };
+        let Some(mask) = bytes.get(mask_at..mask_at + 4) else { return Ok(None) };
+        let mask = [mask[0], mask[1], mask[2], mask[3]];
+        self.unread.advance(mask_at + 4);
+        if opcode == 1 || opcode == 2 {
+            self.message = Some(Message { text: opcode == 1, data: Vec::new(), checked: 0 });
+        }
+        Ok(Some(Frame { opcode, last, mask, taken: 0, length }))
+    }
+
+    /// Unmasks what has come of a frame's payload.
+    fn take_payload(&mut self, frame: &mut Frame) -> Result<(), CloseReason> {
+        let count = self.unread.len().min(frame.length - frame.taken);
+        let payload = self.unread.split_to(count);
+        let taken = frame.taken;
+        let unmasked =
+            payload.iter().enumerate().map(|(at, byte)| byte ^ frame.mask[(taken + at) % 4]);
+        frame.taken += count;
+        if frame.opcode >= 8 {
+            self.control.extend(unmasked);
+            return Ok(());
+        }
+        match &mut self.message {
+            Some(message) => {
+                message.data.extend(unmasked);
+                message.check()
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What a complete frame means.
+    fn finish(&mut self, frame: Frame) -> Result<Option<Inbound>, CloseReason> {
+        if frame.opcode < 8 {
+            return match (frame.last, self.message.take()) {
+                (true, Some(message)) => message.finish().map(Some),
+                (_, message) => {
+                    self.message = message;
+                    Ok(None)
+                }
+            };
+        }
+        let payload = std::mem::take(&mut self.control);
+        Ok(Some(match frame.opcode {
+            8 => Inbound::Close(close_code_of(&payload)?),
+            9 => Inbound::Ping(payload.into()),
+            _ => Inbound::Pong,
+        }))
+    }
+}
+
+fn check_first(first: u8) -> Result<(), CloseReason> {
+    let known = matches!(first & 0x0f, 0..=2 | 8..=10);
+    // The reserved bits belong to extensions, and none is negotiated.
+    if first & 0x70 == 0 && known { Ok(()) } else { Err(CloseReason::Protocol) }
+}
+
+impl Message {
+    /// RFC 6455 §8.1: text is checked as it comes; a character may still be cut at the end.
+    fn check(&mut self) -> Result<(), CloseReason> {
+        if !self.text {
+            return Ok(());
+        }
+        match std::str::from_utf8(&self.data[self.checked..]) {
+            Ok(_) => self.checked = self.data.len(),
+            Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
+            Err(_) => return Err(CloseReason::Malformed),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Inbound, CloseReason> {
+        if !self.text {
+            return Ok(Inbound::Binary(self.data.into()));
+        }
+        String::from_utf8(self.data).map(Inbound::Text).map_err(|_| CloseReason::Malformed)
+    }
+}
+
+/// RFC 6455 §5.5.1 and §7.4: no payload, or a code that may be sent and a reason in UTF-8.
+fn close_code_of(payload: &[u8]) -> Result<Option<u16>, CloseReason> {
+    match payload {
+        [] => Ok(None),
+        [high, low, reason @ ..] => {
+            let code = u16::from_be_bytes([*high, *low]);
+            if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+                return Err(CloseReason::Protocol);
+            }
+            std::str::from_utf8(reason).map(|_| Some(code)).map_err(|_| CloseReason::Malformed)
+        }
+        [_] => Err(CloseReason::Protocol),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame as a client sends it.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mask = [0x37, 0xfa, 0x21, 0x3d];
+        let length = match payload.len() {
+            short @ 0..126 => vec![0x80 | short as u8],
+            long @ 126..65_536 => [&[0xfe], &(long as u16).to_be_bytes()[..]].concat(),
+            long => [&[0xff], &(long as u64).to_be_bytes()[..]].concat(),
+        };
+        let masked: Vec<u8> =
+            payload.iter().enumerate().map(|(at, byte)| byte ^ mask[at % 4]).collect();
+        [&[first], &length[..], &mask, &masked].concat()
+    }
+
+    /// Everything that comes out when the bytes arrive in pieces of `size`.
+    fn read(bytes: &[u8], size: usize) -> Result<Vec<Inbound>, CloseReason> {
+        let mut decoder = Decoder::new(100_000);
+        let mut all = Vec::new();
+        for piece in bytes.chunks(size) {
+            decoder.push(piece);
+            while let Some(inbound) = decoder.next_inbound()? {
+                all.push(inbound);
+            }
+        }
+        assert!(decoder.is_idle(), "nothing is half done");
+        Ok(all)
+    }
+
+    #[test]
+    fn the_masked_example_of_rfc_6455() {
+        let bytes = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+        assert_eq!(read(bytes, 100), Ok(vec![Inbound::Text("Hello".into())]));
+    }
+
+    #[test]
+    fn however_the_bytes_are_cut_the_messages_are_the_same() {
+        let long = "ö".repeat(40_000);
+        let bytes = [
+            frame(0x01, "hä".as_bytes().split_at(2).0),
+            frame(0x89, b"p"),
+            frame(0x80, "hä".as_bytes().split_at(2).1),
+            frame(0x82, &[0xff; 300]),
+            frame(0x81, long.as_bytes()),
+            frame(0x8a, b""),
+            frame(0x81, b""),
+            frame(0x88, b"\x03\xe8bye"),
+        ]
+        .concat();
+        let expected = vec![
+            Inbound::Ping(Bytes::from_static(b"p")),
+            Inbound::Text("hä".into()),
+            Inbound::Binary(vec![0xff; 300].into()),
+            Inbound::Text(long.clone()),
+            Inbound::Pong,
+            Inbound::Text(String::new()),
+            Inbound::Close(Some(1000)),
+        ];
+        for size in [1, 2, 3, 7, 1000, bytes.len()] {
+            assert_eq!(read(&bytes, size), Ok(expected.clone()), "{size}");
+        }
+    }
+
+    #[test]
+    fn what_breaks_a_rule_ends_the_connection_with_its_reason() {
+        use CloseReason::{Malformed, Protocol, TooLarge};
+        let unmasked = b"\x81\x01x".to_vec();
+        let cases = [
+            (unmasked, Protocol),
+            (vec![0xc1], Protocol),
+            (vec![0x83], Protocol),
+            (frame(0x80, b"x"), Protocol),
+            ([frame(0x01, b"a"), frame(0x81, b"b")].concat(), Protocol),
+            (frame(0x09, b""), Protocol),
+            (frame(0x89, &[0; 126]), Protocol),
+            (frame(0x88, b"\x03"), Protocol),
+            (frame(0x88, b"\x03\xed"), Protocol),
+            (frame(0x88, b"\x03\xe8\xff"), Malformed),
+            (frame(0x81, b"\xff"), Malformed),
+            (frame(0x81, b"\xc3"), Malformed),
+            (frame(0x82, &vec![0; 100_001]), TooLarge),
+            ([frame(0x02, &[0; 99_999]), frame(0x80, &[0; 2])].concat(), TooLarge),
+            (b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(), TooLarge),
+        ];
+        for (bytes, reason) in cases {
+            assert_eq!(read(&bytes, 1), Err(reason), "{:x?}", &bytes[..bytes.len().min(12)]);
+        }
+    }
+
+    #[test]
+    fn a_bad_byte_is_refused_before_its_frame_is_complete() {
+        let mut decoder = Decoder::new(1000);
+        let whole = frame(0x81, b"ok\xffand much more");
+        decoder.push(&whole[..6 + 3]);
+        assert_eq!(decoder.next_inbound(), Err(CloseReason::Malformed));
+    }
+}

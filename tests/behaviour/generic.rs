@@ -1,0 +1,4 @@
+//! Every behaviour once more, over the generic delivery.
+
+#[path = "main.rs"]
+mod behaviour;
