@@ -46,10 +46,11 @@ pub(crate) fn serve() {
             } else if let Some(at) = request.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 let body = &request[at + 4..];
                 let framed = [format!("{:x}\r\n", body.len()).as_bytes(), body, b"\r\n"].concat();
+                // First the answer, as Tricast does: the readers read while it sends.
+                let _ = sockets[index].write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
                 for subscriber in &subscribers {
                     let _ = sockets[*subscriber].write(&framed);
                 }
-                let _ = sockets[index].write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
             }
         }
     }
