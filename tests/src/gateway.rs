@@ -88,7 +88,11 @@ impl Server {
 pub fn delivery() -> Delivery {
     let program = std::env::current_exe().expect("a path");
     let name = program.file_name().expect("a name").to_string_lossy();
-    if name.starts_with("generic") { Delivery::Generic } else { Delivery::Shards }
+    match name.split('-').next() {
+        Some("generic") => Delivery::Generic,
+        Some("epoll") => Delivery::Epoll,
+        _ => Delivery::Auto,
+    }
 }
 
 /// Waits until `check` gives something; fails after ten seconds.

@@ -5,7 +5,7 @@ use tricast_core::{Run, Stand};
 
 use crate::{
     conn::{Conn, State},
-    send::Parcel,
+    send::{Parcel, Sender},
     shard::Shard,
 };
 
@@ -44,9 +44,9 @@ impl Job {
 
 impl Shard {
     /// Passes a job on to the next readers; whether it is done.
-    pub(crate) fn advance(&mut self, job: &mut Job) -> bool {
+    pub(crate) fn advance(&mut self, job: &mut Job, sender: &mut dyn Sender) -> bool {
         let slice = self.next_slice(job);
-        self.pass_on(job, &slice.in_step);
+        self.pass_on(job, &slice.in_step, sender);
         for key in slice.apart {
             self.attend(key);
         }
@@ -91,7 +91,7 @@ impl Shard {
         if apart { Stand::Apart } else { stand }
     }
 
-    fn pass_on(&mut self, job: &mut Job, keys: &[u32]) {
+    fn pass_on(&mut self, job: &mut Job, keys: &[u32], sender: &mut dyn Sender) {
         if keys.is_empty() {
             return;
         }
@@ -110,7 +110,7 @@ impl Shard {
         };
         let parcels: Vec<Parcel<'_>> = keys.iter().map(parcel).collect();
         self.sent.clear();
-        self.sender.send(&parcels, &mut self.sent);
+        sender.send(&parcels, &mut self.sent);
         drop(parcels);
 
         let now = self.timers.millis(self.now);

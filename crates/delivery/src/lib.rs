@@ -14,6 +14,8 @@ mod send;
 mod shard;
 mod shards;
 mod timers;
+mod uring;
 
 pub use conn::Newcomer;
+pub use send::Calls;
 pub use shards::{Owner, Rules, Shards};

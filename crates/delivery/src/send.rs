@@ -4,28 +4,155 @@ use std::{io, os::fd::BorrowedFd};
 
 use rustix::net::{SendFlags, send};
 
-/// Bytes for one socket, which does not block.
+use crate::uring::Uring;
+
+/// Bytes for one socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parcel<'a> {
     pub(crate) socket: BorrowedFd<'a>,
     pub(crate) bytes: &'a [u8],
 }
 
-/// Sends parcels.
-pub(crate) trait Sender: Send {
-    /// Sends each parcel once; `sent` gets in their order how many bytes were taken.
+/// Sends parcels without waiting for any.
+pub(crate) trait Sender {
+    /// Sends each parcel once; appends to `sent`, in their order, how many bytes were taken.
     fn send(&mut self, parcels: &[Parcel<'_>], sent: &mut Vec<io::Result<usize>>);
+}
+
+/// How shards send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// A system call for each socket.
+    Each,
+    /// One for hundreds, through io_uring.
+    Batched,
+}
+
+impl Calls {
+    /// Whether the kernel lets us.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn probe(self) -> io::Result<()> {
+        match self {
+            Calls::Each => Ok(()),
+            Calls::Batched => Uring::new().map(|_| ()),
+        }
+    }
+
+    /// A sender for the thread that this is called on.
+    pub(crate) fn sender(self) -> Box<dyn Sender> {
+        if self == Calls::Batched {
+            match Uring::new() {
+                Ok(uring) => return Box::new(uring),
+                Err(error) => tracing::warn!(%error, "a shard sends without io_uring"),
+            }
+        }
+        Box::new(OneByOne)
+    }
 }
 
 /// One system call for each.
 #[derive(Debug)]
 pub(crate) struct OneByOne;
 
+impl OneByOne {
+    pub(crate) fn send_one(&self, parcel: &Parcel<'_>) -> io::Result<usize> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        send(parcel.socket, parcel.bytes, flags).map_err(io::Error::from)
+    }
+}
+
 impl Sender for OneByOne {
     fn send(&mut self, parcels: &[Parcel<'_>], sent: &mut Vec<io::Result<usize>>) {
-        let one = |parcel: &Parcel<'_>| {
-            send(parcel.socket, parcel.bytes, SendFlags::NOSIGNAL).map_err(io::Error::from)
-        };
-        sent.extend(parcels.iter().map(one));
+        sent.extend(parcels.iter().map(|parcel| self.send_one(parcel)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        os::{fd::AsFd as _, unix::net::UnixStream},
+    };
+
+    use super::*;
+
+    fn senders() -> [Box<dyn Sender>; 2] {
+        Calls::Batched.probe().expect("this kernel lets us use io_uring");
+        [Calls::Each.sender(), Calls::Batched.sender()]
+    }
+
+    fn send_all(sender: &mut dyn Sender, parcels: &[Parcel<'_>]) -> Vec<io::Result<usize>> {
+        let mut sent = Vec::new();
+        sender.send(parcels, &mut sent);
+        assert_eq!(sent.len(), parcels.len());
+        sent
+    }
+
+    /// Both ends of some sockets.
+    fn pairs(count: usize) -> (Vec<UnixStream>, Vec<UnixStream>) {
+        (0..count).map(|_| UnixStream::pair().expect("a pair")).unzip()
+    }
+
+    fn parcels<'a>(here: &'a [UnixStream], bytes: &'a [Vec<u8>]) -> Vec<Parcel<'a>> {
+        let both = here.iter().zip(bytes);
+        both.map(|(here, bytes)| Parcel { socket: here.as_fd(), bytes }).collect()
+    }
+
+    /// Sends each of a crowd something of its own; checks that it comes, once.
+    fn check_crowd(sender: &mut dyn Sender, count: usize) {
+        let (here, there) = pairs(count);
+        let bytes: Vec<Vec<u8>> = (0..count).map(|n| format!("for {n:05}").into_bytes()).collect();
+        let sent = send_all(sender, &parcels(&here, &bytes));
+        assert!(sent.iter().all(|sent| matches!(sent, Ok(9))), "{sent:?}");
+        drop(here);
+        for (mut there, bytes) in there.into_iter().zip(bytes) {
+            let mut came = Vec::new();
+            there.read_to_end(&mut came).expect("reads");
+            assert_eq!(came, bytes);
+        }
+    }
+
+    #[test]
+    fn each_socket_gets_its_own_bytes_once_whatever_the_crowd() {
+        for mut sender in senders() {
+            for count in [1, 3, 4, 5, 512, 513, 1500] {
+                check_crowd(&mut *sender, count);
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_socket_a_dead_one_and_a_short_write_are_each_told_in_their_place() {
+        for mut sender in senders() {
+            let (here, there) = pairs(8);
+            here[1].set_nonblocking(true).expect("a socket");
+            while (&here[1]).write(&[0; 1 << 16]).is_ok() {}
+            here[1].set_nonblocking(false).expect("a socket");
+            there[3].shutdown(std::net::Shutdown::Both).expect("a socket");
+            let mut bytes = vec![b"small".to_vec(); 8];
+            bytes[5] = vec![7; 16 << 20];
+            let sent = send_all(&mut *sender, &parcels(&here, &bytes));
+            for (n, sent) in sent.iter().enumerate() {
+                match (n, sent) {
+                    (1, Err(error)) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+                    (3, Err(error)) => assert_eq!(error.kind(), io::ErrorKind::BrokenPipe),
+                    (5, Ok(taken)) => assert!((1..16 << 20).contains(taken), "{taken}"),
+                    (_, sent) => assert!(matches!(sent, Ok(5)), "{n}: {sent:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_broken_ring_does_not_take_is_sent_without_it() {
+        // A ring belongs to the thread that made it; the kernel refuses it to any other.
+        let uring = std::thread::spawn(Uring::new).join().expect("ends");
+        let mut uring = uring.expect("this kernel lets us use io_uring");
+        assert!(uring.works());
+        check_crowd(&mut uring, 600);
+        assert!(!uring.works());
+        check_crowd(&mut uring, 600);
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     desks::Desks,
     inbox::{INBOX, Inbox, Note},
     job::Job,
-    send::Sender,
+    send::{Calls, Sender},
     shards::Rules,
     timers::Timers,
 };
@@ -44,7 +44,6 @@ pub(crate) struct Shard {
     /// Connections that have more to say or hear.
     pub(crate) turns: VecDeque<u32>,
     pub(crate) timers: Timers,
-    pub(crate) sender: Box<dyn Sender>,
     /// The formats in use; connections name theirs by its place.
     pub(crate) formats: Vec<&'static dyn Format>,
     pub(crate) sent: Vec<io::Result<usize>>,
@@ -60,7 +59,6 @@ impl Shard {
         hub: Arc<Hub>,
         rules: Rules,
         runtime: tokio::runtime::Handle,
-        sender: Box<dyn Sender>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let inbox = Inbox::new(poll.registry())?;
@@ -80,7 +78,6 @@ impl Shard {
             done: Vec::new(),
             turns: VecDeque::new(),
             timers: Timers::new(),
-            sender,
             formats: Vec::new(),
             sent: Vec::new(),
             frames: Vec::new(),
@@ -95,7 +92,8 @@ impl Shard {
     }
 
     /// Looks after its connections until told to close.
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(mut self, calls: Calls) {
+        let mut sender = calls.sender();
         let mut events = Events::with_capacity(256);
         while !self.closing {
             let timeout = match self.has_work() {
@@ -110,12 +108,12 @@ impl Shard {
                     return;
                 }
             }
-            self.round(&events);
+            self.round(&events, &mut *sender);
         }
     }
 
     /// A little of everything, so that nobody waits for somebody else's crowd.
-    fn round(&mut self, events: &Events) {
+    fn round(&mut self, events: &Events, sender: &mut dyn Sender) {
         self.now = Instant::now();
         for event in events.iter().filter(|event| event.token() != INBOX) {
             let key = event.token().0 as u32;
@@ -136,7 +134,7 @@ impl Shard {
         self.take_news();
         for _ in 0..self.jobs.len() {
             if let Some(mut job) = self.jobs.pop_front() {
-                match self.advance(&mut job) {
+                match self.advance(&mut job, sender) {
                     true => self.done.push(job.slot()),
                     false => self.jobs.push_back(job),
                 }

@@ -16,7 +16,7 @@ use tricast_core::Hub;
 use crate::{
     conn::Newcomer,
     inbox::{Inbox, Note},
-    send::OneByOne,
+    send::Calls,
     shard::Shard,
 };
 
@@ -64,16 +64,16 @@ impl Shards {
         count: usize,
         hub: &Arc<Hub>,
         rules: &Rules,
+        calls: Calls,
         runtime: &tokio::runtime::Handle,
     ) -> io::Result<(Self, Owner)> {
         let mut inboxes = Vec::with_capacity(count);
         let mut threads = Vec::with_capacity(count);
         for number in 0..count.max(1) {
-            let shard =
-                Shard::new(hub.clone(), rules.clone(), runtime.clone(), Box::new(OneByOne))?;
+            let shard = Shard::new(hub.clone(), rules.clone(), runtime.clone())?;
             inboxes.push(shard.inbox().clone());
             let named = std::thread::Builder::new().name(format!("shard-{number}"));
-            threads.push(named.spawn(move || shard.run())?);
+            threads.push(named.spawn(move || shard.run(calls))?);
         }
         let shards = Self { inboxes: inboxes.into(), next: Arc::default() };
         Ok((shards.clone(), Owner { shards, threads }))

@@ -10,7 +10,7 @@ use tricast_core::{
     Bounds, CloseReason, Epoch, Hub, LATENCY, Limits, Log, MemoryEngine, Meters, jittered_retry,
     unix_millis,
 };
-use tricast_delivery::Shards;
+use tricast_delivery::{Calls, Shards};
 
 use crate::{
     admin::{self, LogMeters},
@@ -152,9 +152,22 @@ fn shards(
     app: &App,
     meters: &SocketMeters,
 ) -> anyhow::Result<Option<(Shards, tricast_delivery::Owner)>> {
-    if app.settings.delivery == Delivery::Generic {
-        return Ok(None);
-    }
+    let calls = match app.settings.delivery {
+        Delivery::Generic => return Ok(None),
+        Delivery::Epoll => Calls::Each,
+        Delivery::IoUring => {
+            let refused = "the kernel does not let us use io_uring; set delivery = \"auto\"";
+            Calls::Batched.probe().context(refused)?;
+            Calls::Batched
+        }
+        Delivery::Auto => match Calls::Batched.probe() {
+            Ok(()) => Calls::Batched,
+            Err(error) => {
+                tracing::info!(%error, "no io_uring here; delivering with epoll");
+                Calls::Each
+            }
+        },
+    };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let count = match app.settings.shards {
         0 => processors.div_ceil(2),
@@ -163,7 +176,7 @@ fn shards(
     let patience = app.settings.stream.stall_timeout;
     let rules = tricast_delivery::Rules { patience, stalled: meters.stalled.clone() };
     let runtime = tokio::runtime::Handle::current();
-    let started = Shards::start(count, &app.hub, &rules, &runtime);
+    let started = Shards::start(count, &app.hub, &rules, calls, &runtime);
     Ok(Some(started.context("cannot start the threads that deliver")?))
 }
 

@@ -139,7 +139,9 @@ pub enum LogFormat {
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum Delivery {
-    Shards,
+    Auto,
+    IoUring,
+    Epoll,
     Generic,
 }
 
@@ -147,7 +149,9 @@ impl Delivery {
     /// As it is written in gateway.toml.
     pub fn name(self) -> &'static str {
         match self {
-            Delivery::Shards => "shards",
+            Delivery::Auto => "auto",
+            Delivery::IoUring => "io_uring",
+            Delivery::Epoll => "epoll",
             Delivery::Generic => "generic",
         }
     }
