@@ -27,7 +27,10 @@ fn main() {
     }
     let program = arguments.get(1).expect("usage: figures PATH-OF-TRICAST [ROUNDS]");
     let rounds: usize = arguments.get(2).map_or(3, |text| text.parse().expect("a number"));
-    let kinds = [Kind::Floor, Kind::Sse, Kind::Chunked, Kind::Ws];
+    let kinds = match arguments.get(3).map(String::as_str) {
+        Some("sse") => vec![Kind::Floor, Kind::Sse],
+        _ => vec![Kind::Floor, Kind::Sse, Kind::Chunked, Kind::Ws],
+    };
     let mut figures: Vec<Vec<Figures>> = kinds.iter().map(|_| Vec::new()).collect();
     for round in 1..=rounds {
         for (kind, of_kind) in kinds.iter().zip(&mut figures) {

@@ -11,7 +11,7 @@ use crate::{
 
 /// Sockets that one channel gets in a round: well under a millisecond, so that a huge channel does not
 /// keep small ones waiting.
-const SLICE: usize = 256;
+const SLICE: usize = 512;
 
 /// A run, and how far it has come.
 #[derive(Debug)]
