@@ -17,5 +17,5 @@ mod timers;
 mod uring;
 
 pub use conn::Newcomer;
-pub use send::Calls;
+pub use send::{Calls, Parcel, Sender};
 pub use shards::{Owner, Rules, Shards};

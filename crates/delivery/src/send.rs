@@ -8,13 +8,15 @@ use crate::uring::Uring;
 
 /// Bytes for one socket.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Parcel<'a> {
-    pub(crate) socket: BorrowedFd<'a>,
-    pub(crate) bytes: &'a [u8],
+pub struct Parcel<'a> {
+    /// The socket.
+    pub socket: BorrowedFd<'a>,
+    /// The bytes.
+    pub bytes: &'a [u8],
 }
 
 /// Sends parcels without waiting for any.
-pub(crate) trait Sender {
+pub trait Sender {
     /// Sends each parcel once; appends to `sent`, in their order, how many bytes were taken.
     fn send(&mut self, parcels: &[Parcel<'_>], sent: &mut Vec<io::Result<usize>>);
 }
@@ -41,7 +43,7 @@ impl Calls {
     }
 
     /// A sender for the thread that this is called on.
-    pub(crate) fn sender(self) -> Box<dyn Sender> {
+    pub fn sender(self) -> Box<dyn Sender> {
         if self == Calls::Batched {
             match Uring::new() {
                 Ok(uring) => return Box::new(uring),

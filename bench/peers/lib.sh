@@ -1,0 +1,23 @@
+# Sourced by the scripts that run a peer: `$0 PORT`. Afterwards `$port`, `$here` and `$peers` are set and as many files
+# may be open as the system allows.
+port=${1:?usage: $0 PORT}
+here=$(cd "$(dirname "$0")" && pwd)
+peers=$(cd "$here/../.." && pwd)/target/peers
+ulimit -Sn "$(ulimit -Hn)"
+
+# Ends the script unless a file of the peer is there.
+need() {
+  [ -e "$1" ] || { echo "$0: not installed, run bench/peers/setup.sh" >&2; exit 1; }
+}
+
+# Prints a new scratch directory. The server takes over the script's process, so nobody is left to clean up behind it:
+# each start removes what ended processes have left.
+scratch() {
+  mkdir -p "$peers/run"
+  for old in "$peers/run"/*; do
+    pid=${old##*/}
+    pid=${pid%%.*}
+    if [ -d "$old" ] && ! kill -0 "$pid" 2>/dev/null; then rm -rf "$old"; fi
+  done
+  mktemp -d "$peers/run/$$.XXXXXX"
+}

@@ -1,0 +1,194 @@
+//! What a subscriber costs: memory while idle, CPU for each delivered message, latency; Tricast beside a
+//! bare loop of sends and beside its peers, in turn and in one run, on loopback. `make bench` runs it.
+
+mod figures;
+mod floor;
+mod marker;
+mod measure;
+mod peers;
+mod process;
+mod subscribers;
+mod target;
+
+use std::{fs, net::SocketAddr, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand, ValueEnum};
+use figures::{Figures, Row, table};
+use indicatif::{ProgressBar, ProgressStyle};
+use measure::Load;
+use subscribers::Subscribe;
+use target::Publish;
+use tricast_delivery::Calls;
+
+#[derive(Parser)]
+#[command(about = "Measures realtime servers from outside, over real connections on this machine")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts servers in turn and compares them; prints a Markdown table.
+    Compare {
+        #[command(flatten)]
+        load: Load,
+        /// Rounds; the table shows medians.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Only servers or wires that contain one of these words, beside the floor.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Writes every round to this file, as JSON.
+        #[arg(long)]
+        json: Option<PathBuf>,
+    },
+    /// Measures a server that runs already.
+    Run {
+        #[command(flatten)]
+        load: Load,
+        /// Its address.
+        #[arg(long, default_value = "127.0.0.1:8080")]
+        address: SocketAddr,
+        /// The path that subscribes.
+        #[arg(long, default_value = "/sse/bench")]
+        path: String,
+        /// Opens a WebSocket there.
+        #[arg(long)]
+        ws: bool,
+        /// Text frames to send on the open WebSocket.
+        #[arg(long)]
+        frame: Vec<String>,
+        /// Further fields of the subscribers' requests, as in "Accept: text/event-stream".
+        #[arg(long)]
+        header: Vec<String>,
+        /// The path that publishes.
+        #[arg(long, default_value = "/publish/bench")]
+        publish: String,
+        /// Further fields of the publisher's request.
+        #[arg(long)]
+        publish_header: Vec<String>,
+        /// What the publisher sends; {data} stands for the data.
+        #[arg(long, default_value = "{data}")]
+        body: String,
+        /// The server's process, for its memory and CPU.
+        #[arg(long)]
+        pid: Option<u32>,
+        /// Writes the figures to this file, as JSON.
+        #[arg(long)]
+        json: Option<PathBuf>,
+    },
+    /// Serves as the floor: a bare loop of sends.
+    Floor {
+        /// Where.
+        #[arg(long)]
+        bind: SocketAddr,
+        /// How it sends.
+        #[arg(long, value_enum, default_value = "epoll")]
+        calls: FloorCalls,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FloorCalls {
+    /// A system call for each send.
+    Epoll,
+    /// One for hundreds.
+    #[value(name = "io_uring")]
+    IoUring,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Compare { load, rounds, only, json } => compare(&load, rounds, &only, json),
+        Command::Run {
+            load,
+            address,
+            path,
+            ws,
+            frame,
+            header,
+            publish,
+            publish_header,
+            body,
+            pid,
+            json,
+        } => {
+            let lines = |fields: &[String]| {
+                fields.iter().map(|one| format!("{one}\r\n")).collect::<String>()
+            };
+            let frames: Vec<&str> = frame.iter().map(String::as_str).collect();
+            let subscribe = Subscribe::new(&path, &lines(&header), ws, &frames);
+            let publish = Publish::new(&publish, &lines(&publish_header), &body);
+            let bar = progress();
+            let figures = load.run(address, &subscribe, &publish, pid, &bar)?;
+            bar.finish_and_clear();
+            let rows = [Row {
+                server: address.to_string(),
+                wire: path,
+                rounds: vec![figures],
+                failed: None,
+            }];
+            save(json, &rows)?;
+            println!("{}", table(&rows, &rows[0].rounds));
+            Ok(())
+        }
+        Command::Floor { bind, calls } => floor::serve(
+            bind,
+            match calls {
+                FloorCalls::Epoll => Calls::Each,
+                FloorCalls::IoUring => Calls::Batched,
+            },
+        ),
+    }
+}
+
+fn compare(
+    load: &Load,
+    rounds: usize,
+    only: &[String],
+    json: Option<PathBuf>,
+) -> anyhow::Result<()> {
+    let mut targets = target::all();
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|word| name.contains(word));
+    targets.retain(|t| t.server == "floor" || wanted(&format!("{} {}", t.server, t.wire)));
+    let mut rows: Vec<Row> = targets
+        .iter()
+        .map(|t| Row {
+            server: t.server.clone(),
+            wire: t.wire.clone(),
+            rounds: Vec::new(),
+            failed: None,
+        })
+        .collect();
+    let bar = progress();
+    for round in 1..=rounds {
+        for (target, row) in targets.iter().zip(&mut rows).filter(|(_, row)| row.failed.is_none()) {
+            bar.set_prefix(format!("{round}/{rounds} {} {}", target.server, target.wire));
+            match load.round(target, &bar) {
+                Ok(figures) => row.rounds.push(figures),
+                Err(error) => {
+                    bar.println(format!("{} {}: {error:#}", target.server, target.wire));
+                    row.failed = Some(format!("{error:#}"));
+                }
+            }
+        }
+    }
+    bar.finish_and_clear();
+    save(json, &rows)?;
+    let floor: Vec<Figures> = rows[0].rounds.clone();
+    println!("{}", table(&rows, &floor));
+    Ok(())
+}
+
+fn progress() -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix:30} {msg:11} {wide_bar} {pos}/{len}");
+    ProgressBar::new(0).with_style(style.expect("a good template"))
+}
+
+fn save(path: Option<PathBuf>, rows: &[Row]) -> anyhow::Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let text = serde_json::to_string_pretty(rows)?;
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,97 @@
+//! A server under measurement: another process, seen from outside through /proc.
+
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+
+/// A process and its descendants, ended when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Process(Child);
+
+impl Process {
+    pub(crate) fn start(command: &mut Command) -> anyhow::Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        Ok(Self(child))
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.try_wait().is_ok_and(|status| status.is_some())
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        Usage { processes: family(self.0.id()) }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let pid = self.0.id().to_string();
+        // A chance to end its own children; what is left after that is ended too.
+        let _ = Command::new("kill").args(["-TERM", &pid]).stderr(Stdio::null()).status();
+        let deadline = std::time::Instant::now() + Duration::from_secs(2);
+        while !self.has_ended() && std::time::Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What some processes use.
+#[derive(Debug)]
+pub(crate) struct Usage {
+    processes: Vec<u32>,
+}
+
+impl Usage {
+    /// Of a process that somebody else has started, and its descendants.
+    pub(crate) fn of(pid: u32) -> Self {
+        Self { processes: family(pid) }
+    }
+
+    /// Resident memory in KiB.
+    pub(crate) fn rss(&self) -> f64 {
+        let of_one = |pid: &u32| -> Option<f64> {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+            line.split_whitespace().nth(1)?.parse().ok()
+        };
+        self.processes.iter().filter_map(of_one).sum()
+    }
+
+    /// CPU time of all threads, user and kernel, from the scheduler's own accounting in nanoseconds.
+    pub(crate) fn cpu(&self) -> Duration {
+        let of_task = |task: fs::DirEntry| -> Option<u64> {
+            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse().ok()
+        };
+        let tasks = |pid: &u32| fs::read_dir(format!("/proc/{pid}/task")).ok();
+        let all = self.processes.iter().filter_map(tasks).flatten().flatten();
+        Duration::from_nanos(all.filter_map(of_task).sum())
+    }
+}
+
+/// A process and all that descend from it.
+fn family(root: u32) -> Vec<u32> {
+    let parent_of = |pid: u32| -> Option<u32> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name in parentheses may hold anything; behind it come state and parent.
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let parents: Vec<(u32, u32)> = pids.filter_map(|pid| Some((pid, parent_of(pid)?))).collect();
+    let mut family = vec![root];
+    let mut next = 0;
+    while next < family.len() {
+        let parent = family[next];
+        family.extend(parents.iter().filter(|(_, p)| *p == parent).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    family
+}

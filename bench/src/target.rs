@@ -1,0 +1,179 @@
+//! What can be measured: how a server is started, what its subscribers send, how one publishes to it.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+
+use crate::{process::Process, subscribers::Subscribe};
+
+/// One server on one wire.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) server: String,
+    pub(crate) wire: String,
+    pub(crate) program: Program,
+    pub(crate) subscribe: Subscribe,
+    pub(crate) publish: Publish,
+    /// Takes JSON lines, so that a burst is one request.
+    pub(crate) lines: Option<Publish>,
+}
+
+/// How a server is started, given a port.
+#[derive(Clone, Debug)]
+pub(crate) enum Program {
+    /// This program's floor, sending in this way.
+    Floor(&'static str),
+    /// The gateway, with this `delivery`.
+    Tricast(&'static str),
+    /// A script of `bench/peers`.
+    Peer(&'static str),
+}
+
+/// A request that publishes; `{data}` stands for the data, `{length}` for the body's length.
+#[derive(Clone, Debug)]
+pub(crate) struct Publish {
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+/// A handshake's fields.
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+impl Subscribe {
+    /// `fields` are whole lines. A WebSocket sends `frames` once it is open.
+    pub(crate) fn new(path: &str, fields: &str, ws: bool, frames: &[&str]) -> Self {
+        let upgrade = if ws { UPGRADE } else { "" };
+        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}{upgrade}\r\n");
+        Self { head, frames: frames.iter().map(|&frame| frame.to_owned()).collect() }
+    }
+}
+
+impl Publish {
+    /// `fields` are whole lines.
+    pub(crate) fn new(path: &str, fields: &str, body: &str) -> Self {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}Content-Length: {{length}}\r\n\r\n"
+        );
+        Self { head, body: body.to_owned() }
+    }
+
+    /// Publishes and waits for the answer.
+    pub(crate) fn send(&self, address: SocketAddr, data: &str) -> anyhow::Result<()> {
+        let body = self.body.replace("{data}", data);
+        let head = self.head.replace("{length}", &body.len().to_string());
+        let mut socket = TcpStream::connect(address)?;
+        socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+        socket.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
+        let mut answer = [0; 12];
+        socket.read_exact(&mut answer).context("no answer to a publish")?;
+        let answer = String::from_utf8_lossy(&answer);
+        anyhow::ensure!(answer.starts_with("HTTP/1.1 2"), "a publish was answered {answer:?}");
+        // Whoever closes first keeps the port for a minute: let that be the server.
+        let mut rest = [0; 512];
+        while socket.read(&mut rest).is_ok_and(|count| count > 0) {}
+        Ok(())
+    }
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
+}
+
+impl Target {
+    /// Starts the server on a free port and waits until it accepts.
+    pub(crate) fn start(&self) -> anyhow::Result<Running> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut process = Process::start(&mut self.program.command(address)?)?;
+        let begin = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            anyhow::ensure!(!process.has_ended(), "{} has ended at once", self.server);
+            let patience = Duration::from_secs(20);
+            anyhow::ensure!(begin.elapsed() < patience, "{} does not accept", self.server);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Running { process, address })
+    }
+}
+
+impl Program {
+    fn command(&self, address: SocketAddr) -> anyhow::Result<Command> {
+        let this = std::env::current_exe()?;
+        match self {
+            Program::Floor(calls) => {
+                let mut command = Command::new(this);
+                command.args(["floor", "--bind", &address.to_string(), "--calls", calls]);
+                Ok(command)
+            }
+            Program::Tricast(delivery) => {
+                let program = this.with_file_name("tricast");
+                anyhow::ensure!(program.exists(), "build the gateway first: {}", program.display());
+                let mut command = Command::new(program);
+                command
+                    .env("TRICAST__BIND", address.to_string())
+                    .env("TRICAST__ADMIN__BIND", "127.0.0.1:0")
+                    .env("TRICAST__STREAM__HEARTBEAT", "1h")
+                    .env("TRICAST__DELIVERY", delivery);
+                Ok(command)
+            }
+            Program::Peer(name) => {
+                let script = peers().join(format!("{name}.sh"));
+                let mut command = Command::new(script);
+                command.arg(address.port().to_string());
+                Ok(command)
+            }
+        }
+    }
+}
+
+/// Where the peers' scripts are.
+fn peers() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("peers")
+}
+
+/// The floor, which every ratio is to.
+pub(crate) fn floor() -> Target {
+    floor_by("epoll")
+}
+
+fn floor_by(calls: &'static str) -> Target {
+    Target {
+        server: "floor".into(),
+        wire: calls.into(),
+        program: Program::Floor(calls),
+        subscribe: Subscribe::new("/", "", false, &[]),
+        publish: Publish::new("/", "", "{data}"),
+        lines: None,
+    }
+}
+
+fn tricast(wire: &str, delivery: &'static str) -> Target {
+    let text = "Content-Type: text/plain\r\n";
+    let lines = "Content-Type: application/x-ndjson\r\n";
+    Target {
+        server: format!("tricast {delivery}"),
+        wire: wire.into(),
+        program: Program::Tricast(delivery),
+        subscribe: Subscribe::new(&format!("/{wire}/bench"), "", wire == "ws", &[]),
+        publish: Publish::new("/publish/bench", text, "{data}"),
+        lines: Some(Publish::new("/publish/bench", lines, "{data}")),
+    }
+}
+
+/// Everything that is compared.
+pub(crate) fn all() -> Vec<Target> {
+    let mut all = vec![floor(), floor_by("io_uring")];
+    for delivery in ["io_uring", "epoll", "generic"] {
+        all.extend(["sse", "chunked", "ws"].map(|wire| tricast(wire, delivery)));
+    }
+    all.extend(crate::peers::all());
+    all
+}
