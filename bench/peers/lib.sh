@@ -1,9 +1,11 @@
-# Sourced by the scripts that run a peer: `$0 PORT`. Afterwards `$port`, `$here` and `$peers` are set and as many files
-# may be open as the system allows.
+# shellcheck shell=dash disable=SC2034
+# Sourced by the scripts that run a peer: `$0 PORT`. Afterwards `$port`, `$here` and `$peers` are set, and `$files`, as
+# many as the system lets a process open, may be open.
 port=${1:?usage: $0 PORT}
 here=$(cd "$(dirname "$0")" && pwd)
 peers=$(cd "$here/../.." && pwd)/target/peers
-ulimit -Sn "$(ulimit -Hn)"
+files=$(ulimit -Hn)
+ulimit -Sn "$files"
 
 # Ends the script unless a file of the peer is there.
 need() {

@@ -7,7 +7,6 @@ need "$nginx"
 dir=$(scratch)
 mkdir "$dir/tmp"
 
-files=$(ulimit -Hn)
 case $files in unlimited) files=65536 ;; esac
 user=
 if [ "$(id -u)" = 0 ]; then user='user root;'; fi

@@ -67,14 +67,14 @@ socketio() { node_peers socket.io@4.8.4; }
 
 sockudo() (
   packages /usr/bin/protoc protobuf-compiler && packages /usr/include/google/protobuf/timestamp.proto libprotobuf-dev &&
-    cd "$build" && nice -n 15 timeout 3600 cargo install sockudo --version 5.2.0 --locked -j "$jobs" \
+    cd "$build" && nice -n 15 cargo install sockudo --version 5.2.0 --locked -j "$jobs" \
       --root "$peers/sockudo" --target-dir "$build/sockudo" && rm -rf "$build/sockudo"
 )
 
 # The last line of a log that says what went wrong.
 reason() {
   { grep -iE 'error|cannot|could not|not (found|available|root)|unable|denied|refused|panicked' "$1" || cat "$1"; } |
-    tail -n 1 | sed 's/^[[:space:]]*//'
+    tail -n 1 | sed 's/^[[:space:]]*//; s/^server response:/the Go module proxy answers:/'
 }
 
 # peer NAME FILE TOOL: unless FILE is there, the function NAME installs it and needs TOOL.

@@ -142,6 +142,9 @@ impl Listener {
             let line = Line::new(stream, shards.is_some());
             let socket = Socket::new(line.clone(), rules.stall_timeout, stalled, lease);
             let serving = Serving { line, router, rules, stop };
+            if !serving.first_byte().await {
+                return;
+            }
             match shards {
                 None => serving.stay(socket).await,
                 Some(shards) => {

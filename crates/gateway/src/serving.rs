@@ -16,6 +16,7 @@ use hyper::{
     service::{Service, service_fn},
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tricast_delivery::Newcomer;
@@ -45,6 +46,15 @@ pub(crate) struct Left {
 type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
 impl Serving {
+    /// Waits until the peer has said something; whether it has in time. Who only connects costs no buffers: in
+    /// a storm of connections they would be most of what the process ever needs.
+    pub(crate) async fn first_byte(&self) -> bool {
+        tokio::select! {
+            speaks = timeout(self.rules.head_timeout, self.line.speaks()) => speaks == Ok(true),
+            () = self.stop.cancelled() => false,
+        }
+    }
+
     /// Serves to the end.
     pub(crate) async fn stay(self, socket: Socket<Lease>) {
         let connection = self.begin(socket).with_upgrades();

@@ -55,6 +55,12 @@ impl Line {
         }))
     }
 
+    /// Waits until there is something to read, which stays there; whether there will be.
+    pub(crate) async fn speaks(&self) -> bool {
+        // To ask whether it is readable is not enough: the runtime takes a new socket for readable.
+        self.0.stream.peek(&mut [0]).await.is_ok_and(|count| count > 0)
+    }
+
     /// Whether a stream may leave with this connection.
     pub(crate) fn may_depart(&self) -> bool {
         self.0.may_depart
