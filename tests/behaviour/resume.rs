@@ -159,15 +159,19 @@ each_wire! {
         let mut reader = Reader::open(&server, wire, &format!("a?client={me}")).await;
         let hello = reader.control("hello").await;
         assert_eq!(hello["heartbeat"], 50);
-        let id = server.publish(&format!("a?client={me}&skip_self=true"), "mine").await;
-        server.publish(&format!("a?client={me}&skip_self=true"), "mine too").await;
-        let elsewhere = server.publish("b", "elsewhere").await;
-        loop {
-            match reader.next().await {
-                Event::Heartbeat(Some(cursor)) if cursor == elsewhere => break,
-                Event::Heartbeat(None) if wire == Wire::Chunked => break,
-                Event::Heartbeat(cursor) => assert_ne!(cursor.as_deref(), Some(id.as_str()), "a batch is one step"),
-                other => panic!("{other:?}"),
+        // One at a time: the history holds one, and what it lost before it was looked at is a gap.
+        let skipped = format!("a?client={me}&skip_self=true");
+        for (target, text) in [(skipped.as_str(), "mine"), (&skipped, "mine too"), ("b", "elsewhere")] {
+            let id = server.publish(target, text).await;
+            // A line of JSON has no room for a cursor; the second heartbeat began after the publish.
+            let mut blanks = 0;
+            while blanks < 2 {
+                match reader.next().await {
+                    Event::Heartbeat(Some(cursor)) if cursor == id => break,
+                    Event::Heartbeat(None) if wire == Wire::Chunked => blanks += 1,
+                    Event::Heartbeat(_) => {}
+                    other => panic!("{other:?}"),
+                }
             }
         }
         if wire != Wire::Chunked {

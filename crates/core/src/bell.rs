@@ -6,33 +6,56 @@
 use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
 use crate::{
-    CloseReason,
+    CloseReason, Doorbell,
     sync::{AtomicU64, Mutex, Ordering},
 };
 
 /// One reader's bell.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
-    waker: Mutex<Option<Waker>>,
+    sleeper: Mutex<Option<Sleeper>>,
     /// The goodbye that was asked for: reason in the upper half, retry in the lower; 0 is none.
     close: AtomicU64,
+}
+
+/// Who is to be woken.
+enum Sleeper {
+    Task(Waker),
+    /// A reader of a shard, by its key there.
+    Shard(Arc<dyn Doorbell>, u32),
+}
+
+impl std::fmt::Debug for Sleeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sleeper")
+    }
 }
 
 impl Bell {
     /// Sets who is to be woken by the next ring; call it before reading the log.
     pub(crate) fn register(&self, waker: &Waker) {
-        let mut slot = self.waker.lock();
+        let mut slot = self.sleeper.lock();
         match &mut *slot {
-            Some(registered) => registered.clone_from(waker),
-            None => *slot = Some(waker.clone()),
+            Some(Sleeper::Task(registered)) => registered.clone_from(waker),
+            slot => *slot = Some(Sleeper::Task(waker.clone())),
+        }
+    }
+
+    /// The same for a reader of a shard.
+    pub(crate) fn register_at(&self, doorbell: &Arc<dyn Doorbell>, key: u32) {
+        let mut slot = self.sleeper.lock();
+        if !matches!(&*slot, Some(Sleeper::Shard(..))) {
+            *slot = Some(Sleeper::Shard(doorbell.clone(), key));
         }
     }
 
     /// Wakes the reader, if it sleeps.
     pub(crate) fn ring(&self) {
-        let waker = self.waker.lock().take();
-        if let Some(waker) = waker {
-            waker.wake();
+        let sleeper = self.sleeper.lock().take();
+        match sleeper {
+            Some(Sleeper::Task(waker)) => waker.wake(),
+            Some(Sleeper::Shard(doorbell, key)) => doorbell.call(key),
+            None => {}
         }
     }
 

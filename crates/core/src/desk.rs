@@ -11,6 +11,9 @@ use crate::{Format, Identity, Message, Portion, Seq, log::Log, table::Table};
 pub trait Doorbell: Send + Sync {
     /// There is news at some desk.
     fn ring(&self);
+
+    /// One of its readers should look at the log: a goodbye, a change of the online count.
+    fn call(&self, key: u32);
 }
 
 /// Names a shard of a log.

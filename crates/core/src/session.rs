@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    CloseReason, Control, Format, Goodbye, Hello, Identity, MessageId, Seq, ShardId, Subscription,
-    Welcome,
+    CloseReason, Control, Doorbell, Format, Goodbye, Hello, Identity, MessageId, Seq, ShardId,
+    Subscription, Welcome,
     cursor::{Item, Portion},
     meters::WireMeters,
 };
@@ -68,7 +68,6 @@ pub struct Session {
     joined_at: Seq,
     next_beat: Option<Instant>,
     online: Option<Box<OnlineWatch>>,
-    items: Vec<Item>,
     /// The stream is over; nothing follows.
     said_goodbye: Option<CloseReason>,
 }
@@ -105,7 +104,6 @@ impl Session {
             welcome: Some(Box::new(welcome)),
             next_beat: None,
             online: online.then(Box::default),
-            items: Vec::new(),
             said_goodbye: None,
         }
     }
@@ -161,6 +159,11 @@ impl Session {
     /// The meters of its wire.
     pub fn meters(&self) -> &WireMeters {
         self.subscription.hub().meters().of(self.subscription.wire())
+    }
+
+    /// Sets which shard is told when [`collect`](Self::collect) has more than news, and by which key.
+    pub fn register_at(&self, doorbell: &Arc<dyn Doorbell>, key: u32) {
+        self.subscription.register_at(doorbell, key);
     }
 
     /// Sets who is woken when [`collect`](Self::collect) has more; call it before collecting.
@@ -252,7 +255,7 @@ impl Session {
 
     /// Reads the log from the cursor on; whether up to its head.
     fn read(&mut self, out: &mut Vec<Bytes>) -> Result<bool, CloseReason> {
-        let mut items = std::mem::take(&mut self.items);
+        let mut items: Vec<Item> = Vec::new();
         // A portion may be all hidden from this reader; nobody would wake it for what is behind.
         let complete = loop {
             let complete = self.subscription.read(self.pace.portion, &mut items);
@@ -263,7 +266,7 @@ impl Session {
         let mut delivered = 0;
         let mut oldest_live = None;
         let mut result = Ok(complete);
-        for item in items.drain(..) {
+        for item in items {
             match item {
                 Item::Message(message) => {
                     if message.id.seq > self.joined_at {
@@ -291,10 +294,6 @@ impl Session {
                     out.extend(self.format.0.control(&Control::Gap(gap)));
                 }
             }
-        }
-        // An idle reader keeps no room for a backlog it once had.
-        if items.capacity() <= 4 {
-            self.items = items;
         }
         if delivered > 0 {
             self.meters().delivered.increment(delivered);

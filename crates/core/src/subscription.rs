@@ -8,7 +8,7 @@ use crate::{
     TooManyChannels, Wire,
     bell::{Belfry, Bell, Calls},
     cursor::{Cursor, Item, Portion, Tap},
-    desk::ShardId,
+    desk::{Doorbell, ShardId},
     hub::Hub,
     log::Log,
     start::AheadOfLog,
@@ -126,6 +126,11 @@ impl Subscription {
     /// Sets who is woken when there is more to read; call it before reading.
     pub fn register(&self, waker: &Waker) {
         self.bell.register(waker);
+    }
+
+    /// Sets which shard's reader is called by the bell; call it before reading.
+    pub(crate) fn register_at(&self, doorbell: &Arc<dyn Doorbell>, key: u32) {
+        self.bell.register_at(doorbell, key);
     }
 
     /// From here on `shard` is told of news, once for all its readers; the bell rings only for

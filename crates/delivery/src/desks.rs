@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use slab::Slab;
+use smallvec::SmallVec;
 
 use crate::conn::Conn;
 
@@ -24,6 +25,9 @@ pub(crate) struct Seat {
     slot: u32,
     index: u32,
 }
+
+/// The seats of one connection.
+pub(crate) type Seats = SmallVec<[Seat; 2]>;
 
 impl Desks {
     pub(crate) fn get(&self, slot: usize) -> Option<&Desk> {
@@ -47,7 +51,7 @@ impl Desks {
         }
     }
 
-    pub(crate) fn sit(&mut self, key: u32, slots: impl Iterator<Item = usize>) -> Box<[Seat]> {
+    pub(crate) fn sit(&mut self, key: u32, slots: impl Iterator<Item = usize>) -> Seats {
         let seat = |slot| {
             let members = &mut self.0.entry(slot).or_default().members;
             members.push(key);

@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Wake, Waker},
 };
 
 use parking_lot::Mutex;
@@ -22,9 +21,9 @@ pub(crate) enum Note {
     /// A connection that belongs to the shard from here on.
     Newcomer(Box<Newcomer>),
     /// A connection should look at the log: a goodbye, a change of the online count.
-    Woken(u32),
+    Called(u32),
     /// The work that a connection's peer asked for is done.
-    Answered { key: u32, birth: u64, answer: Answer },
+    Answered { key: u32, birth: u32, answer: Answer },
     /// The shard ends, and its connections with it.
     Close,
 }
@@ -75,26 +74,15 @@ impl Inbox {
             tracing::error!(%error, "a shard cannot be woken");
         }
     }
-
-    /// What wakes the connection `key`. A key may be another's by then: it looks in vain.
-    pub(crate) fn waker_of(self: &Arc<Self>, key: u32) -> Waker {
-        Arc::new(OneOf { inbox: self.clone(), key }).into()
-    }
 }
 
 impl Doorbell for Inbox {
     fn ring(&self) {
         self.wake();
     }
-}
 
-struct OneOf {
-    inbox: Arc<Inbox>,
-    key: u32,
-}
-
-impl Wake for OneOf {
-    fn wake(self: Arc<Self>) {
-        self.inbox.post(Note::Woken(self.key));
+    /// A key may be another's by then: that one looks in vain.
+    fn call(&self, key: u32) {
+        self.post(Note::Called(key));
     }
 }

@@ -38,11 +38,11 @@ impl Shard {
             return;
         }
         session.move_to(self.id);
-        session.register(&self.inbox.waker_of(key));
+        session.register_at(&self.doorbell, key);
         let seats = self.desks.sit(key, session.slots());
         let (several, seq) = (seats.len() > 1, session.seq());
         let format = place_of(&mut self.formats, session.format());
-        self.births += 1;
+        self.births = self.births.wrapping_add(1);
         let mut rest = Rest::new(session, ear, seats, self.births, lease);
         rest.waiting.push(head);
         if let Some(ear) = &mut rest.ear {
@@ -80,7 +80,7 @@ impl Shard {
         let now = self.now;
         let Some(conn) = self.conns.get_mut(key as usize) else { return };
         conn.state = State::Behind;
-        conn.rest.stuck_since = Some(now);
+        conn.rest.stuck_since = self.timers.millis(now);
         self.set_timer(key, now + self.rules.patience);
     }
 
@@ -98,11 +98,11 @@ impl Shard {
 
     fn say_next(&mut self, key: u32) -> io::Result<Next> {
         let Some(conn) = self.conns.get_mut(key as usize) else { return Ok(Next::Wait) };
-        if !conn.flush(self.now)? {
+        if !conn.flush(self.timers.millis(self.now))? {
             if conn.state != State::Closing {
                 conn.state = State::Behind;
             }
-            let since = conn.rest.stuck_since.unwrap_or(self.now);
+            let since = self.timers.instant(conn.rest.stuck_since);
             let patience =
                 if conn.state == State::Closing { FAREWELL } else { self.rules.patience };
             self.set_timer(key, since + patience);
@@ -121,7 +121,7 @@ impl Shard {
         if conn.seq > session.seq() {
             session.passed(conn.seq, self.timers.instant(conn.passed_at));
         }
-        session.register(&self.inbox.waker_of(key));
+        session.register_at(&self.doorbell, key);
         let step = session.collect(self.now, &mut self.frames);
         conn.seq = session.seq();
         conn.rest.waiting.append(&mut self.frames);
@@ -148,12 +148,15 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(key as usize) else { return };
         conn.state = State::Closing;
         let Some(session) = conn.rest.session.take() else { return };
-        conn.rest.ending = session.format().ending(reason);
-        if let Ending::Say(bytes) = &mut conn.rest.ending {
-            session.meters().sent_bytes.increment(bytes.len() as u64);
-            conn.rest.waiting.push(std::mem::take(bytes));
+        match session.format().ending(reason) {
+            Ending::Say(bytes) => {
+                session.meters().sent_bytes.increment(bytes.len() as u64);
+                conn.rest.waiting.push(bytes);
+            }
+            Ending::Silent => {}
+            Ending::Abrupt => conn.rest.resets = true,
         }
-        conn.rest.stuck_since = Some(self.now);
+        conn.rest.stuck_since = self.timers.millis(self.now);
         let seats = std::mem::take(&mut conn.rest.seats);
         self.desks.stand_up(&seats, &mut self.conns);
     }
@@ -162,7 +165,7 @@ impl Shard {
     /// would reset the connection, and the end could be lost with it.
     fn hang_up(&mut self, key: u32) -> io::Result<()> {
         let Some(conn) = self.conns.get_mut(key as usize) else { return Ok(()) };
-        if conn.rest.ending == Ending::Abrupt {
+        if conn.rest.resets {
             SockRef::from(&conn.socket).set_linger(Some(Duration::ZERO))?;
             self.close(key);
             return Ok(());
@@ -171,7 +174,10 @@ impl Shard {
         if conn.rest.ear.is_none() {
             conn.shut()?;
         }
-        let since = *conn.rest.stuck_since.get_or_insert(self.now);
+        if conn.rest.stuck_since == NEVER {
+            conn.rest.stuck_since = self.timers.millis(self.now);
+        }
+        let since = self.timers.instant(conn.rest.stuck_since);
         self.set_timer(key, since + FAREWELL);
         Ok(())
     }
@@ -267,7 +273,7 @@ impl Shard {
     }
 
     /// The work is done that a peer has asked for.
-    pub(crate) fn answer(&mut self, key: u32, birth: u64, answer: Answer) {
+    pub(crate) fn answer(&mut self, key: u32, birth: u32, answer: Answer) {
         let conn = self.conns.get_mut(key as usize).filter(|conn| conn.rest.birth == birth);
         let Some(conn) = conn else { return };
         conn.rest.working = false;
@@ -289,16 +295,17 @@ impl Shard {
         };
         conn.rest.due = NEVER;
         let patience = if conn.state == State::Closing { FAREWELL } else { self.rules.patience };
-        match conn.rest.stuck_since.map(|since| since + patience) {
-            Some(end) if end <= self.now => {
-                if conn.state != State::Closing {
-                    self.rules.stalled.increment(1);
-                }
-                self.close(key);
-            }
-            Some(end) => self.set_timer(key, end),
-            None => self.attend(key),
+        if conn.rest.stuck_since == NEVER {
+            return self.attend(key);
         }
+        let end = self.timers.instant(conn.rest.stuck_since) + patience;
+        if end > self.now {
+            return self.set_timer(key, end);
+        }
+        if conn.state != State::Closing {
+            self.rules.stalled.increment(1);
+        }
+        self.close(key);
     }
 
     /// Looks at it again at `at`, or before.

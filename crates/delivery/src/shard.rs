@@ -5,7 +5,7 @@ use std::{collections::VecDeque, io, sync::Arc, time::Instant};
 use bytes::Bytes;
 use mio::{Events, Poll};
 use slab::Slab;
-use tricast_core::{Format, Hub, Portion, Run, ShardId};
+use tricast_core::{Doorbell, Format, Hub, Portion, Run, ShardId};
 
 use crate::{
     conn::Conn,
@@ -33,10 +33,12 @@ pub(crate) struct Shard {
     pub(crate) id: ShardId,
     pub(crate) poll: Poll,
     pub(crate) inbox: Arc<Inbox>,
+    /// The inbox as the log knows it.
+    pub(crate) doorbell: Arc<dyn Doorbell>,
     notes: VecDeque<Note>,
     pub(crate) conns: Slab<Conn>,
     /// Connections that there have been.
-    pub(crate) births: u64,
+    pub(crate) births: u32,
     pub(crate) desks: Desks,
     pub(crate) jobs: VecDeque<Job>,
     /// Channels whose run has been passed on to everybody.
@@ -62,7 +64,8 @@ impl Shard {
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let inbox = Inbox::new(poll.registry())?;
-        let id = hub.log().open_shard(inbox.clone());
+        let doorbell: Arc<dyn Doorbell> = inbox.clone();
+        let id = hub.log().open_shard(doorbell.clone());
         Ok(Self {
             hub,
             rules,
@@ -70,6 +73,7 @@ impl Shard {
             id,
             poll,
             inbox,
+            doorbell,
             notes: VecDeque::new(),
             conns: Slab::new(),
             births: 0,
@@ -158,7 +162,7 @@ impl Shard {
         for _ in 0..self.notes.len().min(NOTES_A_ROUND) {
             match self.notes.pop_front() {
                 Some(Note::Newcomer(newcomer)) => self.welcome(*newcomer),
-                Some(Note::Woken(key)) => self.on_ring(key),
+                Some(Note::Called(key)) => self.on_ring(key),
                 Some(Note::Answered { key, birth, answer }) => self.answer(key, birth, answer),
                 Some(Note::Close) => self.closing = true,
                 None => {}

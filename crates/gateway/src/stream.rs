@@ -116,7 +116,7 @@ pub(crate) fn upgrade(
     name_stream(&mut headers, &session);
     let speaker = tricast_ws::Speaker {
         hub: app.hub.clone(),
-        channels,
+        channels: channels.into(),
         publisher: session.identity().clone().into(),
         raw,
         message_bytes: app.message_bytes(),

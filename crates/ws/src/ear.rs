@@ -1,7 +1,5 @@
 //! What a client says on a socket that we read ourselves: frames in, answers and commands out.
 
-use std::sync::Arc;
-
 use tricast_core::{Ear, Heard};
 
 use crate::{
@@ -13,7 +11,7 @@ use crate::{
 /// The hearing half of a connection.
 #[derive(Debug)]
 pub struct WsEar {
-    speaker: Arc<Speaker>,
+    speaker: Speaker,
     /// Only while something is half heard: most connections never say a word.
     decoder: Option<Box<Decoder>>,
 }
@@ -21,7 +19,7 @@ pub struct WsEar {
 impl WsEar {
     /// What is said is given to `speaker`.
     pub fn new(speaker: Speaker) -> Self {
-        Self { speaker: Arc::new(speaker), decoder: None }
+        Self { speaker, decoder: None }
     }
 }
 

@@ -11,12 +11,12 @@ use tricast_core::{
 use crate::command::{self, Refusal};
 
 /// Publishes what one connection says.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Speaker {
     /// Where to.
     pub hub: Arc<Hub>,
     /// The channels of the connection; at least one, exactly one when raw.
-    pub channels: Vec<ChannelName>,
+    pub channels: Box<[ChannelName]>,
     /// Who speaks.
     pub publisher: Publisher,
     /// Frames are data, not commands.
