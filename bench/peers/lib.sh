@@ -7,9 +7,12 @@ peers=$(cd "$here/../.." && pwd)/target/peers
 files=$(ulimit -Hn)
 ulimit -Sn "$files"
 
-# Ends the script unless a file of the peer is there.
+# Ends the script unless a file of the peer is there, with what its installation said.
 need() {
-  [ -e "$1" ] || { echo "$0: not installed, run bench/peers/setup.sh" >&2; exit 1; }
+  [ -e "$1" ] && return
+  name=$(basename "$0" .sh)
+  cat "$peers/log/$name.status" >&2 2>/dev/null || echo "peer $name is not installed: run bench/peers/setup.sh" >&2
+  exit 1
 }
 
 # Prints a new scratch directory. The server takes over the script's process, so nobody is left to clean up behind it:

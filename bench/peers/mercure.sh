@@ -17,6 +17,7 @@ cat >"$dir/Caddyfile" <<CADDY
 http://:$port {
 	bind 127.0.0.1
 	mercure {
+		protocol_version_compatibility 8
 		anonymous
 		publisher_jwt tricast-bench-key-of-32-characters HS256
 		transport local

@@ -54,7 +54,7 @@ func main() { caddycmd.Main() }
 GO
   export GOMAXPROCS="$jobs"
   { [ -e go.mod ] || go mod init peer; } && go get github.com/dunglas/mercure/caddy@latest && go mod tidy &&
-    nice -n 15 go build -o "$peers/mercure/bin/mercure" .
+    nice -n 15 go build -tags deprecated_topic,deprecated_claim -o "$peers/mercure/bin/mercure" .
 )
 
 node_peers() (
@@ -77,7 +77,8 @@ reason() {
     tail -n 1 | sed 's/^[[:space:]]*//; s/^server response:/the Go module proxy answers:/'
 }
 
-# peer NAME FILE TOOL: unless FILE is there, the function NAME installs it and needs TOOL.
+# peer NAME FILE TOOL: unless FILE is there, the function NAME installs it and needs TOOL. What came of it is kept, for the
+# script that runs the peer to say.
 peer() {
   log=$logs/$1.log
   if [ -e "$peers/$2" ]; then
@@ -88,7 +89,7 @@ peer() {
     echo "peer $1 is installed"
   else
     echo "peer $1 cannot be had: $(reason "$log") (${log#"$peers/"})"
-  fi
+  fi | tee "$logs/$1.status"
 }
 
 peer nchan nchan/usr/lib/nginx/modules/ngx_nchan_module.so apt-get

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{Read as _, Seek as _},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -10,35 +11,48 @@ use anyhow::Context as _;
 
 /// A process and its descendants, ended when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Process(Child);
+pub(crate) struct Process {
+    child: Child,
+    stderr: fs::File,
+}
 
 impl Process {
     pub(crate) fn start(command: &mut Command) -> anyhow::Result<Self> {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // A file, not a pipe: nobody has to empty it.
+        let stderr = tempfile::tempfile()?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr.try_clone()?);
         let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        Ok(Self(child))
+        Ok(Self { child, stderr })
+    }
+
+    /// Why it has ended, in its own words.
+    pub(crate) fn last_words(&mut self) -> String {
+        let mut text = String::new();
+        let read = self.stderr.rewind().and_then(|()| self.stderr.read_to_string(&mut text));
+        let last = read.ok().and_then(|_| text.lines().rfind(|line| !line.trim().is_empty()));
+        last.unwrap_or("it has ended at once").to_owned()
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
-        self.0.try_wait().is_ok_and(|status| status.is_some())
+        self.child.try_wait().is_ok_and(|status| status.is_some())
     }
 
     pub(crate) fn usage(&self) -> Usage {
-        Usage { processes: family(self.0.id()) }
+        Usage { processes: family(self.child.id()) }
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let pid = self.0.id().to_string();
+        let pid = self.child.id().to_string();
         // A chance to end its own children; what is left after that is ended too.
         let _ = Command::new("kill").args(["-TERM", &pid]).stderr(Stdio::null()).status();
         let deadline = std::time::Instant::now() + Duration::from_secs(2);
         while !self.has_ended() && std::time::Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(20));
         }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

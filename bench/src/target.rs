@@ -40,6 +40,8 @@ pub(crate) enum Program {
 pub(crate) struct Publish {
     pub(crate) head: String,
     pub(crate) body: String,
+    /// Gives what stands for `{signed}`, for servers that want each body signed.
+    pub(crate) signed: Option<fn(&str) -> String>,
 }
 
 /// A handshake's fields.
@@ -60,13 +62,16 @@ impl Publish {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}Content-Length: {{length}}\r\n\r\n"
         );
-        Self { head, body: body.to_owned() }
+        Self { head, body: body.to_owned(), signed: None }
     }
 
     /// Publishes and waits for the answer.
     pub(crate) fn send(&self, address: SocketAddr, data: &str) -> anyhow::Result<()> {
         let body = self.body.replace("{data}", data);
-        let head = self.head.replace("{length}", &body.len().to_string());
+        let mut head = self.head.replace("{length}", &body.len().to_string());
+        if let Some(signed) = self.signed {
+            head = head.replace("{signed}", &signed(&body));
+        }
         let mut socket = TcpStream::connect(address)?;
         socket.set_read_timeout(Some(Duration::from_secs(10)))?;
         socket.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
@@ -95,7 +100,7 @@ impl Target {
         let mut process = Process::start(&mut self.program.command(address)?)?;
         let begin = Instant::now();
         while TcpStream::connect(address).is_err() {
-            anyhow::ensure!(!process.has_ended(), "{} has ended at once", self.server);
+            anyhow::ensure!(!process.has_ended(), "{}", process.last_words());
             let patience = Duration::from_secs(20);
             anyhow::ensure!(begin.elapsed() < patience, "{} does not accept", self.server);
             std::thread::sleep(Duration::from_millis(20));
