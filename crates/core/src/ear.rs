@@ -4,15 +4,16 @@ use std::{future::Future, pin::Pin};
 
 use bytes::Bytes;
 
-use crate::{CloseReason, Control};
+use crate::{CloseReason, Control, Session};
 
 /// Makes sense of what a peer sends, for whoever owns its socket.
 pub trait Ear: Send {
     /// Takes bytes as they came, cut anywhere.
     fn push(&mut self, bytes: &[u8]);
 
-    /// What they mean, one thing after the other.
-    fn hear(&mut self) -> Heard;
+    /// What they mean to a stream, one thing after the other. Once the stream is over (`None`) nobody is
+    /// there to work for, and only the peer's own end still counts.
+    fn hear(&mut self, session: Option<&Session>) -> Heard;
 }
 
 /// What was heard.

@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    CloseReason, Control, Doorbell, Format, Goodbye, Hello, Identity, MessageId, Seq, ShardId,
-    Subscription, Welcome,
+    ChannelName, CloseReason, Control, Doorbell, Format, Goodbye, Hello, Hub, Identity, MessageId,
+    Seq, ShardId, Subscription, Welcome,
     cursor::{Item, Portion},
     meters::WireMeters,
 };
@@ -111,6 +111,16 @@ impl Session {
     /// Who reads.
     pub fn identity(&self) -> &Identity {
         self.subscription.identity()
+    }
+
+    /// The channels that the reader asked for, in its order.
+    pub fn channels(&self) -> Vec<ChannelName> {
+        self.subscription.channels()
+    }
+
+    /// Where it reads.
+    pub fn hub(&self) -> &Arc<Hub> {
+        self.subscription.hub()
     }
 
     /// How this stream is spelled.

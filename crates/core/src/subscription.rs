@@ -181,6 +181,13 @@ impl Subscription {
         self.cursor.read(&table, log.epoch(), Some(&self.identity), portion, items)
     }
 
+    /// The channels that were asked for.
+    pub(crate) fn channels(&self) -> Vec<ChannelName> {
+        let table = self.hub.log().table.lock();
+        let asked = self.cursor.taps.iter().filter(|tap| tap.asked);
+        asked.map(|tap| table.slots[tap.slot].name.clone()).collect()
+    }
+
     /// The online counts of the channels that were asked for, with versions that grow with each change.
     pub(crate) fn online(&self) -> Vec<(u64, OnlineChange)> {
         let table = self.hub.log().table.lock();

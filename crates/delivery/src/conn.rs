@@ -24,6 +24,8 @@ pub struct Newcomer {
     pub heard: Bytes,
     /// Kept until the socket is closed.
     pub lease: Box<dyn Any + Send>,
+    /// Kept until the shard has taken the connection in.
+    pub place: Box<dyn Any + Send>,
 }
 
 /// A connection. Small, because a fan-out walks over thousands.

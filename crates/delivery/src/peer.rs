@@ -28,7 +28,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 impl Shard {
     /// Takes a connection in.
     pub(crate) fn welcome(&mut self, newcomer: Newcomer) {
-        let Newcomer { socket, head, mut session, ear, heard, lease } = newcomer;
+        let Newcomer { socket, head, mut session, ear, heard, lease, place: _place } = newcomer;
         let mut socket = mio::net::TcpStream::from_std(socket);
         let entry = self.conns.vacant_entry();
         let key = entry.key() as u32;
@@ -201,7 +201,7 @@ impl Shard {
         if rest.ear.is_some() && (rest.working || !rest.waiting.is_empty()) {
             return Ok(Next::Wait);
         }
-        let heard = rest.ear.as_mut().map_or(Heard::Nothing, |ear| ear.hear());
+        let heard = rest.ear.as_mut().map_or(Heard::Nothing, |ear| ear.hear(rest.session.as_ref()));
         let open = conn.state != State::Closing;
         match heard {
             Heard::Nothing => match conn.socket.read(&mut self.buffer) {

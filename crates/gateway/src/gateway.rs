@@ -15,6 +15,7 @@ use tricast_delivery::{Calls, Shards};
 use crate::{
     admin::{self, LogMeters},
     app::App,
+    door::Door,
     listener::{self, Listener, Rules, SocketMeters},
     routes,
     settings::{Delivery, Settings},
@@ -47,6 +48,8 @@ pub struct Gateway {
     stop: CancellationToken,
     /// Background work that ends with the gateway.
     _upkeep: tokio_util::task::AbortOnDropHandle<()>,
+    /// Where connections come in, until it stops.
+    doors: Vec<Door>,
     /// Every stream that is left ends with it.
     _shards: Option<tricast_delivery::Owner>,
 }
@@ -83,9 +86,12 @@ impl Gateway {
             (public, routes::public(app.clone()), rules, shards),
             (private, admin_routes, admin_rules, None),
         ];
+        let mut doors = Vec::new();
         for (socket, router, rules, shards) in listeners {
             let (meters, tasks, stop) = (meters.sockets.clone(), tasks.clone(), stop.clone());
-            tokio::spawn(Listener { socket, router, rules, meters, tasks, stop, shards }.run());
+            let runtime = tokio::runtime::Handle::current();
+            let listener = Listener { router, rules, meters, tasks, runtime, stop, shards };
+            doors.push(Door::open(socket, listener).context("cannot start to accept connections")?);
         }
         let upkeep = tokio::spawn(upkeep(app.hub.clone(), prometheus));
         if app.settings.insecure {
@@ -95,7 +101,7 @@ impl Gateway {
         }
         tracing::info!(%address, admin = %admin_address, connections, "listening");
         let _upkeep = tokio_util::task::AbortOnDropHandle::new(upkeep);
-        Ok(Self { address, admin_address, app, stop, _upkeep, _shards: shard_owner })
+        Ok(Self { address, admin_address, app, stop, doors, _upkeep, _shards: shard_owner })
     }
 
     /// How many listen.
@@ -105,7 +111,7 @@ impl Gateway {
 
     /// Goes down in order: nobody new joins, everybody is told goodbye, work under way is
     /// finished. Returns `false` when something was left after the grace time.
-    pub async fn shut_down(self) -> bool {
+    pub async fn shut_down(mut self) -> bool {
         self.app.leaving.cancel();
         sleep(self.app.settings.shutdown.delay).await;
         let grace = self.app.settings.shutdown.grace;
@@ -115,6 +121,7 @@ impl Gateway {
             sleep(FAREWELL_STEP).await;
         }
         self.stop.cancel();
+        self.doors.clear();
         self.app.tasks.close();
         let done = timeout_at(deadline, self.app.tasks.wait()).await.is_ok();
         if !done {
@@ -141,7 +148,7 @@ impl Gateway {
     }
 }
 
-fn bind(key: &str, address: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
+fn bind(key: &str, address: SocketAddr) -> anyhow::Result<mio::net::TcpListener> {
     listener::bind(address).with_context(|| {
         format!("cannot listen on {address}; free it, or set {key} to another address")
     })

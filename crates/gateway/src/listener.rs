@@ -1,18 +1,25 @@
-//! Accepts connections, prepares their sockets, and lets go those that there is no room for.
+//! What becomes of a connection: it gets a place among the sockets, is prepared, and is served.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+use mio::net::{TcpListener, TcpStream};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::TcpSocket,
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tricast_delivery::Shards;
 
 use crate::{
+    places::Place,
     serving::Serving,
     settings::Settings,
     socket::{Line, Socket},
@@ -31,13 +38,13 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// What a connection gets that the process has no descriptor to spare for.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
-/// One listening socket and how its connections are served.
+/// How the connections of one listening socket are served.
 pub(crate) struct Listener {
-    pub(crate) socket: TcpListener,
     pub(crate) router: Router,
     pub(crate) rules: Rules,
     pub(crate) meters: SocketMeters,
     pub(crate) tasks: TaskTracker,
+    pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) stop: CancellationToken,
     /// Where streams go; without shards they stay with the HTTP library.
     pub(crate) shards: Option<Shards>,
@@ -101,50 +108,41 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(TcpListener::from_std(socket.listen(BACKLOG)?.into_std()?))
 }
 
 impl Listener {
-    /// Accepts until told to stop.
-    pub(crate) async fn run(self) {
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.socket.accept() => accepted,
-                () = self.stop.cancelled() => return,
-            };
-            match accepted {
-                Ok((stream, _)) => self.take(stream),
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    // Out of descriptors or memory: it passes when connections end.
-                    tracing::warn!(%error, "cannot accept connections");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            }
-        }
-    }
-
-    fn take(&self, stream: TcpStream) {
+    /// Prepares a connection; `None` when there is no room for it, or it has gone.
+    pub(crate) fn admit(&self, mut stream: &TcpStream) -> Option<Lease> {
         let Ok(permit) = self.rules.sockets.clone().try_acquire_owned() else {
             self.meters.full.increment(1);
-            let _ = stream.try_write(FULL);
-            return;
+            // A new socket takes as much; if this one does not, its peer has gone.
+            let _ = stream.write(FULL);
+            return None;
         };
-        if let Err(error) = prepare(&stream, &self.rules) {
+        if let Err(error) = prepare(stream, &self.rules) {
             tracing::debug!(%error, "a connection went at once");
-            return;
+            return None;
         }
-        let lease = Lease { _permit: permit, _open: Open::new(self.meters.open.clone()) };
+        Some(Lease { _permit: permit, _open: Open::new(self.meters.open.clone()) })
+    }
+
+    /// Serves a connection on the runtime.
+    pub(crate) fn serve(&self, stream: std::net::TcpStream, lease: Lease, place: Option<Place>) {
         let (router, rules) = (self.router.clone(), self.rules.clone());
         let (stalled, stop) = (self.meters.stalled.clone(), self.stop.clone());
         let (shards, task) = (self.shards.clone(), self.tasks.token());
-        self.tasks.spawn(async move {
-            let line = Line::new(stream, shards.is_some());
+        let served = async move {
+            let stream = match tokio::net::TcpStream::from_std(stream) {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "the runtime cannot watch a connection, and drops it");
+                    return;
+                }
+            };
+            let line = Line::new(stream, shards.is_some(), place);
             let socket = Socket::new(line.clone(), rules.stall_timeout, stalled, lease);
             let serving = Serving { line, router, rules, stop };
-            if !serving.first_byte().await {
-                return;
-            }
             match shards {
                 None => serving.stay(socket).await,
                 Some(shards) => {
@@ -153,18 +151,14 @@ impl Listener {
                     }
                 }
             }
-        });
+        };
+        self.tasks.spawn_on(served, &self.runtime);
     }
 }
 
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
-}
-
 fn prepare(stream: &TcpStream, rules: &Rules) -> io::Result<()> {
-    stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(UNSENT_LOW_WATER)?;
     // A peer that is gone without a word: unacknowledged data ends the connection, and where
     // nothing is sent the kernel asks, and gives up by the same time.

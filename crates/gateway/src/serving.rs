@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its end, or until a stream leaves with it.
+//! One connection, from its first request to its end, or until a stream leaves with it.
 
 use std::{
     convert::Infallible,
@@ -10,13 +10,12 @@ use std::{
 use axum::{Router, response::Response};
 use bytes::Bytes;
 use hyper::{
-    Request,
+    Method, Request,
     body::Incoming,
     server::conn::http1,
     service::{Service, service_fn},
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tricast_delivery::Newcomer;
@@ -24,6 +23,7 @@ use tricast_delivery::Newcomer;
 use crate::{
     departure::{Departure, head_of},
     listener::{Lease, Rules},
+    places::Place,
     socket::{Line, Socket},
 };
 
@@ -41,20 +41,12 @@ pub(crate) struct Left {
     socket: std::net::TcpStream,
     heard: Bytes,
     lease: Lease,
+    place: Option<Place>,
 }
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
 impl Serving {
-    /// Waits until the peer has said something; whether it has in time. Who only connects costs no buffers: in
-    /// a storm of connections they would be most of what the process ever needs.
-    pub(crate) async fn first_byte(&self) -> bool {
-        tokio::select! {
-            speaks = timeout(self.rules.head_timeout, self.line.speaks()) => speaks == Ok(true),
-            () = self.stop.cancelled() => false,
-        }
-    }
-
     /// Serves to the end.
     pub(crate) async fn stay(self, socket: Socket<Lease>) {
         let connection = self.begin(socket).with_upgrades();
@@ -74,8 +66,8 @@ impl Serving {
         // A copy: what was read pins the whole buffer.
         let heard = Bytes::copy_from_slice(&read_buf);
         match line.into_socket() {
-            Some(Ok(socket)) => Some(Left { departure, socket, heard, lease }),
-            Some(Err(error)) => {
+            Some((Ok(socket), place)) => Some(Left { departure, socket, heard, lease, place }),
+            Some((Err(error), _)) => {
                 tracing::warn!(%error, "a connection cannot leave the runtime, and is dropped");
                 None
             }
@@ -140,6 +132,10 @@ impl Serving {
 
 fn answer(line: Line, router: Router, mut request: Request<Incoming>) -> Answering {
     line.set_asked();
+    if request.method() != Method::GET {
+        // It has a body, and may take long.
+        line.leave_place();
+    }
     let version = request.version();
     request.extensions_mut().insert(line.clone());
     Box::pin(async move {
@@ -148,7 +144,10 @@ fn answer(line: Line, router: Router, mut request: Request<Incoming>) -> Answeri
         let departs =
             line.set_head(|| response.take().map_or(Bytes::new(), |one| head_of(one, version)));
         match response {
-            Some(response) if !departs => Ok(response),
+            Some(response) if !departs => {
+                line.leave_place();
+                Ok(response)
+            }
             _ => pending().await,
         }
     })
@@ -160,7 +159,8 @@ impl Left {
         self,
         wrap: impl FnOnce(Lease) -> Box<dyn std::any::Any + Send>,
     ) -> Newcomer {
-        let Self { departure: Departure { session, ear, head }, socket, heard, lease } = self;
-        Newcomer { socket, head, session, ear, heard, lease: wrap(lease) }
+        let Self { departure: Departure { session, ear, head }, socket, heard, lease, place } =
+            self;
+        Newcomer { socket, head, session, ear, heard, lease: wrap(lease), place: Box::new(place) }
     }
 }

@@ -23,7 +23,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::departure::Departure;
+use crate::{departure::Departure, places::Place};
 
 /// The most that is read and thrown away when a streaming client sends on.
 const IGNORED_AT_ONCE: usize = 64 * 1024;
@@ -39,26 +39,24 @@ struct Shared {
     ignored: AtomicBool,
     /// Something was written, and the end of the write not seen.
     unsent: AtomicBool,
+    /// Its place among those without an answer.
+    place: Mutex<Option<Place>>,
     may_depart: bool,
     departure: Mutex<Option<Departure>>,
 }
 
 impl Line {
-    pub(crate) fn new(stream: TcpStream, may_depart: bool) -> Self {
+    /// `place` is kept until the first answer is under way, or by a stream that leaves.
+    pub(crate) fn new(stream: TcpStream, may_depart: bool, place: Option<Place>) -> Self {
         Self(Arc::new(Shared {
             stream,
             asked: false.into(),
             ignored: false.into(),
             unsent: false.into(),
+            place: Mutex::new(place),
             may_depart,
             departure: Mutex::default(),
         }))
-    }
-
-    /// Waits until there is something to read, which stays there; whether there will be.
-    pub(crate) async fn speaks(&self) -> bool {
-        // To ask whether it is readable is not enough: the runtime takes a new socket for readable.
-        self.0.stream.peek(&mut [0]).await.is_ok_and(|count| count > 0)
     }
 
     /// Whether a stream may leave with this connection.
@@ -91,9 +89,15 @@ impl Line {
         departure.take_if(|departure| !departure.head.is_empty())
     }
 
-    /// The socket, from the last who knows it.
-    pub(crate) fn into_socket(self) -> Option<io::Result<std::net::TcpStream>> {
-        Some(Arc::into_inner(self.0)?.stream.into_std())
+    /// Gives up the connection's place.
+    pub(crate) fn leave_place(&self) {
+        *self.0.place.lock() = None;
+    }
+
+    /// The socket and its place, from the last who knows them.
+    pub(crate) fn into_socket(self) -> Option<(io::Result<std::net::TcpStream>, Option<Place>)> {
+        let shared = Arc::into_inner(self.0)?;
+        Some((shared.stream.into_std(), shared.place.into_inner()))
     }
 
     /// A whole request has come.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tricast_core::{
-    ChannelName, CloseReason, Control, Ear, Format, Goodbye, Kind, Session, Wire, jittered_retry,
+    CloseReason, Control, Ear, Format, Goodbye, Kind, Session, Wire, jittered_retry,
 };
 
 use crate::{
@@ -104,8 +104,6 @@ pub(crate) fn respond(session: Session, line: Option<Line>, version: Version) ->
 pub(crate) fn upgrade(
     app: &Shared,
     accept: HeaderValue,
-    channels: Vec<ChannelName>,
-    raw: bool,
     session: Session,
     request: &mut Request,
 ) -> Response {
@@ -114,17 +112,11 @@ pub(crate) fn upgrade(
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     name_stream(&mut headers, &session);
-    let speaker = tricast_ws::Speaker {
-        hub: app.hub.clone(),
-        channels: channels.into(),
-        publisher: session.identity().clone().into(),
-        raw,
-        message_bytes: app.message_bytes(),
-    };
+    let message_bytes = app.message_bytes();
     let head = (StatusCode::SWITCHING_PROTOCOLS, headers).into_response();
     let extensions = request.extensions_mut();
     if let Some(line) = extensions.remove::<Line>().filter(Line::may_depart) {
-        let ear: Box<dyn Ear> = Box::new(tricast_ws::WsEar::new(speaker));
+        let ear: Box<dyn Ear> = Box::new(tricast_ws::WsEar::new(message_bytes));
         line.depart(Departure { session, ear: Some(ear), head: Bytes::new() });
         return head;
     }
@@ -134,7 +126,7 @@ pub(crate) fn upgrade(
     };
     app.tasks.spawn(async move {
         match on_upgrade.await {
-            Ok(upgraded) => tricast_ws::serve(TokioIo::new(upgraded), session, speaker).await,
+            Ok(upgraded) => tricast_ws::serve(TokioIo::new(upgraded), session, message_bytes).await,
             Err(error) => tracing::debug!(%error, "a WebSocket went before its handshake was done"),
         }
     });

@@ -131,7 +131,7 @@ async fn try_listen(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     Ok(match accept {
-        Some(accept) => upgrade(app, accept, channels, raw, session, &mut request),
+        Some(accept) => upgrade(app, accept, session, &mut request),
         None => respond(session, request.extensions_mut().remove(), request.version()),
     })
 }

@@ -1,6 +1,6 @@
 //! What a client says on a socket that we read ourselves: frames in, answers and commands out.
 
-use tricast_core::{Ear, Heard};
+use tricast_core::{Ear, Heard, Session};
 
 use crate::{
     decoder::{Decoder, Inbound},
@@ -8,30 +8,31 @@ use crate::{
     speaker::{Saying, Speaker},
 };
 
-/// The hearing half of a connection.
+/// The hearing half of a connection. Small, because each keeps one; who speaks, and where, its session knows.
 #[derive(Debug)]
 pub struct WsEar {
-    speaker: Speaker,
+    /// The most that a message may carry.
+    message_bytes: usize,
     /// Only while something is half heard: most connections never say a word.
     decoder: Option<Box<Decoder>>,
 }
 
 impl WsEar {
-    /// What is said is given to `speaker`.
-    pub fn new(speaker: Speaker) -> Self {
-        Self { speaker, decoder: None }
+    /// For messages that carry at most `message_bytes`.
+    pub fn new(message_bytes: usize) -> Self {
+        Self { message_bytes, decoder: None }
     }
 }
 
 impl Ear for WsEar {
     fn push(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            let limit = self.speaker.message_bytes;
+            let limit = self.message_bytes;
             self.decoder.get_or_insert_with(|| Box::new(Decoder::new(limit))).push(bytes);
         }
     }
 
-    fn hear(&mut self) -> Heard {
+    fn hear(&mut self, session: Option<&Session>) -> Heard {
         let Some(decoder) = &mut self.decoder else { return Heard::Nothing };
         loop {
             let saying = match decoder.next_inbound() {
@@ -44,7 +45,7 @@ impl Ear for WsEar {
                 Ok(Some(Inbound::Text(text))) => Saying::Text(text),
                 Ok(Some(Inbound::Binary(bytes))) => Saying::Binary(bytes),
             };
-            let speaker = self.speaker.clone();
+            let Some(speaker) = session.map(Speaker::of) else { continue };
             return Heard::Work(Box::pin(async move { speaker.hear(saying).await }));
         }
         if decoder.is_idle() {

@@ -15,4 +15,3 @@ pub use ear::WsEar;
 pub use format::{JSON, RAW};
 pub use handshake::{HandshakeError, accept, has_token};
 pub use socket::serve;
-pub use speaker::Speaker;

@@ -34,16 +34,17 @@ const READ_BUFFER: usize = 1024;
 const WRITE_BUFFER: usize = 16 * 1024;
 
 /// Serves one connection until either side ends it. `io` is just behind the handshake.
-pub async fn serve<IO>(io: IO, session: Session, speaker: Speaker)
+pub async fn serve<IO>(io: IO, session: Session, message_bytes: usize)
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
-        .max_message_size(Some(speaker.message_bytes))
-        .max_frame_size(Some(speaker.message_bytes));
+        .max_message_size(Some(message_bytes))
+        .max_frame_size(Some(message_bytes));
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
+    let speaker = Speaker::of(&session);
     let mut conversation = Conversation { flow: Flow::new(session), speaker: &speaker };
     let Ok(end) = conversation.run(&mut socket).await else { return };
     let goodbye = match end {

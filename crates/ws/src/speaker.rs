@@ -5,24 +5,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tricast_core::{
     Ack, ChannelName, CloseReason, CommandError, Control, Data, Draft, Hub, Kind, Problem,
-    PublishError, Publisher,
+    PublishError, Publisher, Session,
 };
 
 use crate::command::{self, Refusal};
 
 /// Publishes what one connection says.
-#[derive(Clone, Debug)]
-pub struct Speaker {
-    /// Where to.
-    pub hub: Arc<Hub>,
+#[derive(Debug)]
+pub(crate) struct Speaker {
+    hub: Arc<Hub>,
     /// The channels of the connection; at least one, exactly one when raw.
-    pub channels: Box<[ChannelName]>,
-    /// Who speaks.
-    pub publisher: Publisher,
+    channels: Vec<ChannelName>,
+    publisher: Publisher,
     /// Frames are data, not commands.
-    pub raw: bool,
-    /// The most that a message may carry.
-    pub message_bytes: usize,
+    raw: bool,
 }
 
 /// One inbound message.
@@ -33,6 +29,16 @@ pub(crate) enum Saying {
 }
 
 impl Speaker {
+    /// The reader of `session`, speaking.
+    pub(crate) fn of(session: &Session) -> Self {
+        Self {
+            hub: session.hub().clone(),
+            channels: session.channels(),
+            publisher: session.identity().clone().into(),
+            raw: session.format().variant().raw,
+        }
+    }
+
     /// Carries out what was heard; gives the answer, or why the connection must end.
     pub(crate) async fn hear(&self, heard: Saying) -> Result<Option<Control>, CloseReason> {
         if self.raw {

@@ -1,0 +1,175 @@
+//! The door of one listening socket: a thread that accepts connections and keeps them until their peer has said
+//! something. There they cost some bytes each: no task, no timer and no buffer, which in a storm of
+//! connections would be most of what the process ever needs.
+
+use std::{
+    io,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use mio::{
+    Events, Interest, Poll, Token, Waker,
+    net::{TcpListener, TcpStream},
+};
+use slab::Slab;
+
+use crate::{
+    listener::{Lease, Listener},
+    places::Places,
+};
+
+/// Connections accepted, or let in, before the others have their turn.
+const AT_ONCE: usize = 64;
+
+/// Handshakes under way at a time.
+const PLACES: usize = 32;
+
+/// How long a crowd waits for a place. Then it comes in all the same: others may hold theirs for long.
+const PLACE_PATIENCE: Duration = Duration::from_millis(5);
+
+const LISTENER: Token = Token(usize::MAX);
+const CLOSE: Token = Token(usize::MAX - 1);
+
+/// Closes the door when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Door {
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A door as its thread sees it.
+struct Doorman {
+    poll: Poll,
+    socket: TcpListener,
+    listener: Listener,
+    waiting: Slab<Waiting>,
+    places: Arc<Places>,
+    /// There may be more to accept.
+    more: bool,
+}
+
+/// A connection whose peer has said nothing yet.
+struct Waiting {
+    stream: TcpStream,
+    lease: Lease,
+    since: Instant,
+}
+
+impl Door {
+    /// Lets those who connect to `socket` in to `listener`, until it is closed.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no epoll.
+    pub(crate) fn open(mut socket: TcpListener, listener: Listener) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        poll.registry().register(&mut socket, LISTENER, Interest::READABLE)?;
+        let waker = Waker::new(poll.registry(), CLOSE)?;
+        let (waiting, places) = (Slab::new(), Places::new(PLACES));
+        let doorman = Doorman { poll, socket, listener, waiting, places, more: false };
+        let named = thread::Builder::new().name("door".to_owned());
+        let thread = named.spawn(move || {
+            if let Err(error) = doorman.run() {
+                tracing::error!(%error, "no more connections can be accepted; restart the gateway");
+            }
+        })?;
+        Ok(Self { waker, thread: Some(thread) })
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::error!(%error, "a door cannot be closed");
+        } else if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("a door had panicked");
+        }
+    }
+}
+
+impl Doorman {
+    fn run(mut self) -> io::Result<()> {
+        let patience = self.listener.rules.head_timeout;
+        let look = patience / 8;
+        let mut events = Events::with_capacity(AT_ONCE);
+        let mut looked = Instant::now();
+        loop {
+            let nobody = self.waiting.is_empty();
+            let timeout = if self.more { Some(Duration::ZERO) } else { (!nobody).then_some(look) };
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                polled => polled?,
+            }
+            let mut heard = Vec::new();
+            for event in &events {
+                match event.token() {
+                    CLOSE => return Ok(()),
+                    LISTENER => self.more = true,
+                    Token(key) => heard.extend(self.waiting.try_remove(key)),
+                }
+            }
+            self.let_in(heard)?;
+            if self.more {
+                self.more = self.accept();
+            }
+            if looked.elapsed() >= look {
+                looked = Instant::now();
+                self.waiting.retain(|_, waiting| looked - waiting.since <= patience);
+            }
+        }
+    }
+
+    /// Accepts what there is; whether there may be more.
+    fn accept(&mut self) -> bool {
+        use io::ErrorKind::{
+            ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, WouldBlock,
+        };
+        for _ in 0..AT_ONCE {
+            match self.socket.accept() {
+                Ok((stream, _)) => self.welcome(stream),
+                Err(error) => match error.kind() {
+                    WouldBlock => return false,
+                    // Of one connection, which has gone.
+                    ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted => {}
+                    _ => {
+                        // Out of descriptors or memory: it passes when connections end.
+                        tracing::warn!(%error, "cannot accept connections");
+                        thread::sleep(Duration::from_millis(50));
+                        return true;
+                    }
+                },
+            }
+        }
+        true
+    }
+
+    fn welcome(&mut self, mut stream: TcpStream) {
+        let Some(lease) = self.listener.admit(&stream) else { return };
+        let place = self.waiting.vacant_entry();
+        let token = Token(place.key());
+        match self.poll.registry().register(&mut stream, token, Interest::READABLE) {
+            Ok(()) => {
+                place.insert(Waiting { stream, lease, since: Instant::now() });
+            }
+            Err(error) => tracing::warn!(%error, "cannot watch a connection, which is dropped"),
+        }
+    }
+
+    /// Has those served that have spoken, or gone: their bytes are where they were.
+    fn let_in(&mut self, heard: Vec<Waiting>) -> io::Result<()> {
+        let mut patience = PLACE_PATIENCE;
+        for Waiting { mut stream, lease, .. } in heard {
+            self.poll.registry().deregister(&mut stream)?;
+            let place = self.places.take(patience);
+            if place.is_none() {
+                patience = Duration::ZERO;
+            }
+            self.listener.serve(stream.into(), lease, place);
+        }
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to_fit();
+        }
+        Ok(())
+    }
+}
