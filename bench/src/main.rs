@@ -1,12 +1,14 @@
 //! What a subscriber costs: memory while idle, CPU for each delivered message, latency; Tricast beside a
 //! bare loop of sends and beside its peers, in turn and in one run, on loopback. `make bench` runs it.
 
+mod fairness;
 mod figures;
 mod floor;
 mod marker;
 mod measure;
 mod peers;
 mod process;
+mod scenarios;
 mod subscribers;
 mod target;
 
@@ -44,6 +46,10 @@ enum Command {
         #[arg(long)]
         json: Option<PathBuf>,
     },
+    /// What a message costs with more subscribers, idle channels, history, or nobody to hear it.
+    Scenarios,
+    /// Whether a small channel feels what goes on beside it.
+    Fairness,
     /// Measures a server that runs already.
     Run {
         #[command(flatten)]
@@ -102,6 +108,8 @@ enum FloorCalls {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Compare { load, rounds, only, json } => compare(&load, rounds, &only, json),
+        Command::Scenarios => show(scenarios::run),
+        Command::Fairness => show(fairness::run),
         Command::Run {
             load,
             address,
@@ -179,6 +187,14 @@ fn compare(
     save(json, &rows)?;
     let floor: Vec<Figures> = rows[0].rounds.clone();
     println!("{}", table(&rows, &floor));
+    Ok(())
+}
+
+fn show(run: fn(&ProgressBar) -> anyhow::Result<String>) -> anyhow::Result<()> {
+    let bar = progress();
+    let text = run(&bar)?;
+    bar.finish_and_clear();
+    println!("{text}");
     Ok(())
 }
 

@@ -10,6 +10,9 @@ const TIME: usize = 16;
 /// The bytes of a marker; the least that data can be.
 pub(crate) const LENGTH: usize = BEGIN.len() + NUMBER + TIME;
 
+/// What a message carries unless something else is asked for.
+pub(crate) const USUAL: usize = 128;
+
 /// The data of message `number`, `size` letters and digits, published at `at` after the beginning.
 pub(crate) fn data(number: u64, at: Duration, size: usize) -> String {
     let marker = format!("QZX{number:0>NUMBER$}{:0>TIME$}", at.as_micros());

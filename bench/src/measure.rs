@@ -32,7 +32,7 @@ pub(crate) struct Load {
     #[arg(long, default_value_t = 20.0)]
     pub(crate) rate: f64,
     /// Bytes of data in a message.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = marker::USUAL)]
     pub(crate) size: usize,
     /// Messages of a burst, where a server takes several in one request; 0 is none.
     #[arg(long, default_value_t = 50)]
@@ -43,7 +43,7 @@ pub(crate) struct Load {
 }
 
 /// Connections under way at a time, when it is no storm.
-const AT_ONCE: usize = 64;
+pub(crate) const AT_ONCE: usize = 64;
 
 /// How long the last messages of a round may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -115,25 +115,30 @@ impl Load {
 }
 
 /// A round under way.
-struct Round<'a> {
+pub(crate) struct Round<'a> {
     load: &'a Load,
     address: SocketAddr,
-    subscribers: Subscribers,
+    pub(crate) subscribers: Subscribers,
     clock: Clock,
     bar: &'a ProgressBar,
     published: u64,
-    figures: Figures,
+    pub(crate) figures: Figures,
 }
 
 impl<'a> Round<'a> {
-    fn new(load: &'a Load, address: SocketAddr, bar: &'a ProgressBar) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        load: &'a Load,
+        address: SocketAddr,
+        bar: &'a ProgressBar,
+    ) -> anyhow::Result<Self> {
         let clock = Clock::new();
         let subscribers = Subscribers::new(address, clock)?;
         let figures = Figures::default();
         Ok(Self { load, address, subscribers, clock, bar, published: 0, figures })
     }
 
-    fn connect(
+    /// Opens so many more, `at_once` at a time; gives how long that took.
+    pub(crate) fn connect(
         &mut self,
         subscribe: &Subscribe,
         count: usize,
@@ -161,17 +166,32 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    fn messages(&mut self, publish: &Publish, usage: &dyn Fn() -> Usage) -> anyhow::Result<()> {
+    /// Publishes at the load's rate, each message on a connection of its own.
+    pub(crate) fn messages(
+        &mut self,
+        publish: &Publish,
+        usage: &dyn Fn() -> Usage,
+    ) -> anyhow::Result<()> {
+        let address = self.address;
+        self.messages_by(|data| publish.send(address, data), usage)
+    }
+
+    /// Publishes at the load's rate by `publish`.
+    pub(crate) fn messages_by(
+        &mut self,
+        mut publish: impl FnMut(&str) -> anyhow::Result<()> + Send,
+        usage: &dyn Fn() -> Usage,
+    ) -> anyhow::Result<()> {
         self.bar.set_message("messages");
         self.bar.set_length(self.load.messages);
         let before = usage().cpu();
-        let (load, address, clock, bar) = (self.load, self.address, self.clock, self.bar);
+        let (load, clock, bar) = (self.load, self.clock, self.bar);
         self.deliver(load.messages, || {
             let begin = Instant::now();
             for n in 0..load.messages {
                 let due = begin + Duration::from_secs_f64(n as f64 / load.rate);
                 thread::sleep(due.saturating_duration_since(Instant::now()));
-                publish.send(address, &marker::data(n + 1, clock.now(), load.size))?;
+                publish(&marker::data(n + 1, clock.now(), load.size))?;
                 bar.set_position(n + 1);
             }
             Ok(())

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use rustix::thread::{CpuSet, Pid, sched_setaffinity};
 
 /// A process and its descendants, ended when it is dropped.
 #[derive(Debug)]
@@ -39,6 +40,19 @@ impl Process {
 
     pub(crate) fn usage(&self) -> Usage {
         Usage { processes: family(self.child.id()) }
+    }
+}
+
+impl Process {
+    /// Leaves all its threads one core to share.
+    pub(crate) fn pin_to_one_core(&self) -> anyhow::Result<()> {
+        let mut one = CpuSet::new();
+        one.set(0);
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let id = task?.file_name().to_string_lossy().parse()?;
+            sched_setaffinity(Pid::from_raw(id), &one).context("cannot pin a thread")?;
+        }
+        Ok(())
     }
 }
 

@@ -96,8 +96,15 @@ pub(crate) struct Running {
 impl Target {
     /// Starts the server on a free port and waits until it accepts.
     pub(crate) fn start(&self) -> anyhow::Result<Running> {
+        self.start_with(&[])
+    }
+
+    /// The same with further variables in its environment.
+    pub(crate) fn start_with(&self, settings: &[(&str, &str)]) -> anyhow::Result<Running> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let mut process = Process::start(&mut self.program.command(address)?)?;
+        let mut command = self.program.command(address)?;
+        command.envs(settings.iter().copied());
+        let mut process = Process::start(&mut command)?;
         let begin = Instant::now();
         while TcpStream::connect(address).is_err() {
             anyhow::ensure!(!process.has_ended(), "{}", process.last_words());
@@ -160,16 +167,18 @@ fn floor_by(calls: &'static str) -> Target {
     }
 }
 
-fn tricast(wire: &str, delivery: &'static str) -> Target {
+/// The gateway, subscribed and published to on `channel`.
+pub(crate) fn tricast(wire: &str, delivery: &'static str, channel: &str) -> Target {
     let text = "Content-Type: text/plain\r\n";
     let lines = "Content-Type: application/x-ndjson\r\n";
+    let path = format!("/publish/{channel}");
     Target {
         server: format!("tricast {delivery}"),
         wire: wire.into(),
         program: Program::Tricast(delivery),
-        subscribe: Subscribe::new(&format!("/{wire}/bench"), "", wire == "ws", &[]),
-        publish: Publish::new("/publish/bench", text, "{data}"),
-        lines: Some(Publish::new("/publish/bench", lines, "{data}")),
+        subscribe: Subscribe::new(&format!("/{wire}/{channel}"), "", wire == "ws", &[]),
+        publish: Publish::new(&path, text, "{data}"),
+        lines: Some(Publish::new(&path, lines, "{data}")),
     }
 }
 
@@ -177,7 +186,7 @@ fn tricast(wire: &str, delivery: &'static str) -> Target {
 pub(crate) fn all() -> Vec<Target> {
     let mut all = vec![floor(), floor_by("io_uring")];
     for delivery in ["io_uring", "epoll", "generic"] {
-        all.extend(["sse", "chunked", "ws"].map(|wire| tricast(wire, delivery)));
+        all.extend(["sse", "chunked", "ws"].map(|wire| tricast(wire, delivery, "bench")));
     }
     all.extend(crate::peers::all());
     all

@@ -37,6 +37,8 @@ pub(crate) struct Conn {
     pub(crate) format: u8,
     /// It reads more than one channel.
     pub(crate) several: bool,
+    /// It stands among those that have more to say or hear.
+    pub(crate) in_turns: bool,
     /// Everything up to here has been read, or handed to the socket, or waits below.
     pub(crate) seq: Seq,
     /// When runs were last passed on to it, in the shard's milliseconds.

@@ -9,9 +9,9 @@ use crate::{
     shard::Shard,
 };
 
-/// Sockets that one channel gets in a round: well under a millisecond, so that a huge channel does not
-/// keep small ones waiting.
-const SLICE: usize = 512;
+/// Sockets that one channel gets in a round: about a millisecond, so that a huge channel does not keep small
+/// ones waiting.
+pub(crate) const SLICE: usize = 256;
 
 /// A run, and how far it has come.
 #[derive(Debug)]

@@ -13,6 +13,8 @@ mod peer;
 mod send;
 mod shard;
 mod shards;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod uring;
 

@@ -16,9 +16,6 @@ use crate::{
     timers::NEVER,
 };
 
-/// Portions of a backlog that one connection is given before others have their turn.
-const PORTIONS_A_TURN: usize = 4;
-
 /// Things that one connection may say before others have their turn.
 const SAYINGS_A_TURN: usize = 16;
 
@@ -48,9 +45,9 @@ impl Shard {
         if let Some(ear) = &mut rest.ear {
             ear.push(&heard);
         }
-        let (state, passed_at) = (State::Behind, 0);
+        let (state, passed_at, in_turns) = (State::Behind, 0, false);
         let rest = Box::new(rest);
-        entry.insert(Conn { socket, state, format, several, seq, passed_at, rest });
+        entry.insert(Conn { socket, state, format, several, in_turns, seq, passed_at, rest });
         // The head and hello leave together.
         if self.collect_next(key).is_ok() {
             self.attend(key);
@@ -61,9 +58,9 @@ impl Shard {
     pub(crate) fn on_writable(&mut self, key: u32) {
         let blocked = |conn: &Conn| !conn.rest.waiting.is_empty();
         if self.conns.get(key as usize).is_some_and(blocked) {
-            self.attend(key);
-            // Nobody is heard who does not take what is said.
-            self.listen(key);
+            // A crowd may be writable at once, and each have much to catch up with. Nobody is heard who does
+            // not take what is said.
+            self.take_turns(key);
         }
     }
 
@@ -82,34 +79,61 @@ impl Shard {
         conn.state = State::Behind;
         conn.rest.stuck_since = self.timers.millis(now);
         self.set_timer(key, now + self.rules.patience);
+        // It may take more by now, and would not say so again.
+        self.take_turns(key);
     }
 
-    /// Writes what waits, and what is due behind it, until the socket takes no more.
+    /// Writes what waits, and one portion of what is due behind it; for more there are turns.
     pub(crate) fn attend(&mut self, key: u32) {
-        for _ in 0..PORTIONS_A_TURN {
-            match self.say_next(key) {
-                Ok(Next::Again) => {}
-                Ok(Next::Wait) => return,
-                Err(_) => return self.close(key),
-            }
+        match self.say_next(key) {
+            Ok(Next::Again) => self.take_turns(key),
+            Ok(Next::Wait) => {}
+            Err(_) => self.close(key),
         }
-        self.turns.push_back(key);
     }
 
     fn say_next(&mut self, key: u32) -> io::Result<Next> {
-        let Some(conn) = self.conns.get_mut(key as usize) else { return Ok(Next::Wait) };
-        if !conn.flush(self.timers.millis(self.now))? {
-            if conn.state != State::Closing {
-                conn.state = State::Behind;
-            }
-            let since = self.timers.instant(conn.rest.stuck_since);
-            let patience =
-                if conn.state == State::Closing { FAREWELL } else { self.rules.patience };
-            self.set_timer(key, since + patience);
+        if !self.flush(key)? {
             return Ok(Next::Wait);
         }
-        conn.rest.waiting.return_room(&mut self.frames);
-        self.collect_next(key)
+        match self.collect_next(key)? {
+            Next::Again if self.flush(key)? => Ok(Next::Again),
+            _ => Ok(Next::Wait),
+        }
+    }
+
+    /// Writes what waits; whether that was everything. The rest is for when the socket takes more.
+    fn flush(&mut self, key: u32) -> io::Result<bool> {
+        let Some(conn) = self.conns.get_mut(key as usize) else { return Ok(false) };
+        if conn.flush(self.timers.millis(self.now))? {
+            conn.rest.waiting.return_room(&mut self.frames);
+            return Ok(true);
+        }
+        if conn.state != State::Closing {
+            conn.state = State::Behind;
+        }
+        let since = self.timers.instant(conn.rest.stuck_since);
+        let patience = if conn.state == State::Closing { FAREWELL } else { self.rules.patience };
+        self.set_timer(key, since + patience);
+        Ok(false)
+    }
+
+    /// Puts a connection behind the others that have more to say or hear.
+    fn take_turns(&mut self, key: u32) {
+        let Some(conn) = self.conns.get_mut(key as usize) else { return };
+        if !std::mem::replace(&mut conn.in_turns, true) {
+            self.turns.push_back(key);
+        }
+    }
+
+    /// Its turn has come.
+    pub(crate) fn have_turn(&mut self, key: u32) {
+        let Some(conn) = self.conns.get_mut(key as usize) else { return };
+        // The turn may have been of another that had this key before.
+        if std::mem::take(&mut conn.in_turns) {
+            self.attend(key);
+            self.listen(key);
+        }
     }
 
     /// Adds what is due next to what waits.
@@ -192,7 +216,7 @@ impl Shard {
                 Err(_) => return self.close(key),
             }
         }
-        self.turns.push_back(key);
+        self.take_turns(key);
     }
 
     fn hear_next(&mut self, key: u32) -> io::Result<Next> {

@@ -1,6 +1,11 @@
 //! A shard: one thread, its sockets, and the order in which it looks after them.
 
-use std::{collections::VecDeque, io, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use mio::{Events, Poll};
@@ -20,8 +25,8 @@ use crate::{
 /// Notes read in one round, so that a storm of newcomers does not keep anybody from its messages.
 const NOTES_A_ROUND: usize = 64;
 
-/// Connections that get a further turn in one round.
-const TURNS_A_ROUND: usize = 64;
+/// How long a round is for those that have much to catch up with.
+const TURNS: Duration = Duration::from_millis(1);
 
 /// The most that is joined into one send. A reader that takes only part of it keeps the rest alive.
 const RUN: Portion = Portion { messages: 256, bytes: 16 * 1024 };
@@ -40,7 +45,8 @@ pub(crate) struct Shard {
     /// Connections that there have been.
     pub(crate) births: u32,
     pub(crate) desks: Desks,
-    pub(crate) jobs: VecDeque<Job>,
+    /// Runs that are on their way to more readers than one slice has.
+    jobs: VecDeque<Job>,
     /// Channels whose run has been passed on to everybody.
     pub(crate) done: Vec<usize>,
     /// Connections that have more to say or hear.
@@ -101,7 +107,7 @@ impl Shard {
         let mut events = Events::with_capacity(256);
         while !self.closing {
             let timeout = match self.has_work() {
-                true => Some(std::time::Duration::ZERO),
+                true => Some(Duration::ZERO),
                 false => self.timers.idle(self.timers.millis(Instant::now())),
             };
             match self.poll.poll(&mut events, timeout) {
@@ -117,7 +123,7 @@ impl Shard {
     }
 
     /// A little of everything, so that nobody waits for somebody else's crowd.
-    fn round(&mut self, events: &Events, sender: &mut dyn Sender) {
+    pub(crate) fn round(&mut self, events: &Events, sender: &mut dyn Sender) {
         self.now = Instant::now();
         for event in events.iter().filter(|event| event.token() != INBOX) {
             let key = event.token().0 as u32;
@@ -129,20 +135,13 @@ impl Shard {
             }
         }
         self.read_notes();
-        for _ in 0..self.turns.len().min(TURNS_A_ROUND) {
-            if let Some(key) = self.turns.pop_front() {
-                self.attend(key);
-                self.listen(key);
-            }
+        self.give_turns();
+        for job in self.take_news() {
+            self.carry_on(job, sender);
         }
-        self.take_news();
-        for _ in 0..self.jobs.len() {
-            if let Some(mut job) = self.jobs.pop_front() {
-                match self.advance(&mut job, sender) {
-                    true => self.done.push(job.slot()),
-                    false => self.jobs.push_back(job),
-                }
-            }
+        // One of those that were not done at once: a huge channel does not keep small ones waiting.
+        if let Some(job) = self.jobs.pop_front() {
+            self.carry_on(job, sender);
         }
         let now = self.timers.millis(self.now);
         while let Some((millis, key)) = self.timers.pop(now) {
@@ -173,22 +172,43 @@ impl Shard {
         }
     }
 
+    fn give_turns(&mut self) {
+        for _ in 0..self.turns.len() {
+            if let Some(key) = self.turns.pop_front() {
+                self.have_turn(key);
+            }
+            if self.now.elapsed() > TURNS {
+                return;
+            }
+        }
+    }
+
+    /// Passes a run on to the next readers.
+    fn carry_on(&mut self, mut job: Job, sender: &mut dyn Sender) {
+        match self.advance(&mut job, sender) {
+            true => self.done.push(job.slot()),
+            false => self.jobs.push_back(job),
+        }
+    }
+
     /// A channel stays busy from when its run is taken until the news behind that run are taken: else a
     /// reader of several channels could be passed a younger message of another one first.
-    fn take_news(&mut self) {
+    fn take_news(&mut self) -> Vec<Job> {
         for slot in self.done.drain(..) {
             self.desks.set_busy(slot, false);
         }
         let mut runs: Vec<Run> = Vec::new();
         let desks = &self.desks;
         self.hub.log().take_news(self.id, |slot| desks.is_busy(slot), RUN, &mut runs);
+        let mut jobs = Vec::with_capacity(runs.len());
         for run in runs {
             let slot = run.slot;
             if let Some(desk) = self.desks.get(slot) {
-                self.jobs.push_back(Job::new(run, desk.members.len()));
+                jobs.push(Job::new(run, desk.members.len()));
                 self.desks.set_busy(slot, true);
             }
         }
+        jobs
     }
 }
 

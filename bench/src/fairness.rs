@@ -1,0 +1,200 @@
+//! Whether a small channel feels what goes on beside it: a slow reader, a huge channel, a flood of messages,
+//! a crowd that connects. Each in turn with the small channel alone, in one run.
+
+use std::{
+    io::Write as _,
+    net::{SocketAddr, TcpStream},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Sender, channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use indicatif::ProgressBar;
+
+use crate::{
+    figures::median,
+    marker::{self, Clock},
+    measure::{AT_ONCE, Load, Round},
+    subscribers::Subscribers,
+    target::{Target, tricast},
+};
+
+const ROUNDS: usize = 5;
+
+/// Readers of the small channel.
+const SMALL: usize = 100;
+
+/// What goes on beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    SlowReaders,
+    HugeChannel,
+    Flood,
+    Crowd,
+}
+
+impl Beside {
+    const ALL: [Self; 5] =
+        [Self::Nothing, Self::SlowReaders, Self::HugeChannel, Self::Flood, Self::Crowd];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::SlowReaders => "10 readers that take nothing, 64 KiB messages, 20 a second",
+            Self::HugeChannel => "5,000 readers of another channel, 20 messages a second",
+            Self::Flood => "a flood of JSON lines to another channel with 10 readers",
+            Self::Crowd => "10,000 clients that connect at once to another channel",
+        }
+    }
+
+    /// Goes on at `address` until `over`; says when it begins.
+    fn go_on(
+        self,
+        address: SocketAddr,
+        begin: &Sender<()>,
+        over: &AtomicBool,
+    ) -> anyhow::Result<()> {
+        // Clients of one machine take each other's turns; these give way to those that measure.
+        rustix::process::nice(19)?;
+        let beside = tricast("sse", "auto", "beside");
+        let mut readers = Subscribers::new(address, Clock::new())?;
+        let connect = |readers: &mut Subscribers, count, at_once| {
+            readers.connect(&beside.subscribe, count, at_once, |_| {}).map(|_| ())
+        };
+        match self {
+            Self::SlowReaders => connect(&mut readers, 10, AT_ONCE)?,
+            Self::HugeChannel => connect(&mut readers, 5000, AT_ONCE)?,
+            Self::Flood => connect(&mut readers, 10, AT_ONCE)?,
+            Self::Nothing | Self::Crowd => {}
+        }
+        begin.send(())?;
+        match self {
+            Self::Nothing => {}
+            Self::Crowd => connect(&mut readers, 10_000, usize::MAX)?,
+            Self::SlowReaders => at_rate(&beside, address, 64 << 10, over)?,
+            Self::HugeChannel => thread::scope(|scope| {
+                let publishing = scope.spawn(|| at_rate(&beside, address, marker::USUAL, over));
+                while !publishing.is_finished() {
+                    readers.read_for(Duration::from_millis(20))?;
+                }
+                publishing.join().map_err(|_| anyhow::anyhow!("a publisher panicked"))?
+            })?,
+            Self::Flood => thread::scope(|scope| {
+                let publishing = scope.spawn(|| flood(address, over));
+                while !publishing.is_finished() {
+                    readers.read_for(Duration::from_millis(20))?;
+                }
+                publishing.join().map_err(|_| anyhow::anyhow!("a publisher panicked"))?
+            })?,
+        }
+        Ok(())
+    }
+}
+
+fn at_rate(
+    target: &Target,
+    address: SocketAddr,
+    size: usize,
+    over: &AtomicBool,
+) -> anyhow::Result<()> {
+    while !over.load(Ordering::Relaxed) {
+        target.publish.send(address, &"x".repeat(size))?;
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// A publisher with a connection that stays.
+struct Publisher(TcpStream);
+
+impl Publisher {
+    fn open(address: SocketAddr, channel: &str) -> anyhow::Result<Self> {
+        let mut socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        write!(
+            socket,
+            "POST /publish/{channel} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )?;
+        Ok(Self(socket))
+    }
+
+    /// Sends whole lines.
+    fn send(&mut self, lines: &str) -> anyhow::Result<()> {
+        let chunk = format!("{:x}\r\n{lines}\r\n", lines.len());
+        Ok(self.0.write_all(chunk.as_bytes())?)
+    }
+}
+
+/// As fast as it is taken.
+fn flood(address: SocketAddr, over: &AtomicBool) -> anyhow::Result<()> {
+    let mut publisher = Publisher::open(address, "beside")?;
+    let lines = format!("\"{}\"\n", "x".repeat(126)).repeat(100);
+    while !over.load(Ordering::Relaxed) {
+        publisher.send(&lines)?;
+    }
+    Ok(())
+}
+
+/// Latencies of one round, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+struct Latency {
+    p50: f64,
+    p99: f64,
+    max: f64,
+}
+
+/// All of it, as Markdown.
+pub(crate) fn run(bar: &ProgressBar) -> anyhow::Result<String> {
+    let mut all: Vec<Vec<Latency>> = vec![Vec::new(); Beside::ALL.len()];
+    for round in 1..=ROUNDS {
+        for (beside, latencies) in Beside::ALL.into_iter().zip(&mut all) {
+            bar.set_prefix(format!("{round}/{ROUNDS} {}", beside.name()));
+            latencies.push(measure(beside, bar)?);
+        }
+    }
+    let mut table = format!(
+        "| beside a channel with {SMALL} readers, 20 messages a second | latency p50 / p99 / max, ms |\n|---|---|\n"
+    );
+    for (beside, latencies) in Beside::ALL.into_iter().zip(all) {
+        let of = |figure: fn(&Latency) -> f64| median(latencies.iter().map(figure).collect());
+        table += &format!(
+            "| {} | {:.2} / {:.2} / {:.2} |\n",
+            beside.name(),
+            of(|l| l.p50),
+            of(|l| l.p99),
+            of(|l| l.max)
+        );
+    }
+    Ok(table)
+}
+
+fn measure(beside: Beside, bar: &ProgressBar) -> anyhow::Result<Latency> {
+    let load = Load::of(60, 20.0);
+    let small = tricast("sse", "auto", "small");
+    let running = small.start()?;
+    let address = running.address;
+    let mut round = Round::new(&load, address, bar)?;
+    round.connect(&small.subscribe, SMALL, AT_ONCE)?;
+    let mut publisher = Publisher::open(address, "small")?;
+    let ((begin, begun), over) = (channel(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let other = scope.spawn({
+            let over = &over;
+            move || beside.go_on(address, &begin, over)
+        });
+        // Without a beginning there is an error to join.
+        let _ = begun.recv();
+        let publish = |data: &str| publisher.send(&format!("\"{data}\"\n"));
+        let measured = round.messages_by(publish, &|| running.process.usage());
+        over.store(true, Ordering::Relaxed);
+        other.join().map_err(|_| anyhow::anyhow!("what went on beside panicked"))??;
+        measured
+    })?;
+    let figures = round.figures;
+    anyhow::ensure!(figures.undelivered == 0, "messages of the small channel were lost");
+    Ok(Latency { p50: figures.p50_ms, p99: figures.p99_ms, max: figures.max_ms })
+}

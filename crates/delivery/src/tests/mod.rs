@@ -1,0 +1,187 @@
+//! A shard that is turned by hand, with real sockets: what its senders and peers do to it is up to the test.
+
+mod faults;
+mod turns;
+
+use std::{
+    io::{self, Read as _},
+    net::{TcpListener, TcpStream},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use metrics::Counter;
+use socket2::SockRef;
+use tricast_core::{
+    Bounds, ChannelName, ClientId, Control, Data, Draft, Epoch, Format, Framing, Hub, Identity,
+    Join, Limits, Log, MemoryEngine, Message, MessageId, Meters, Pace, Portion, Publisher, Seq,
+    Session, SlowReader, Start, Variant, Wire,
+};
+
+use crate::{Newcomer, Rules, Sender, inbox::Note, shard::Shard};
+
+/// What a connection says before its stream.
+const HEAD: &str = "head\n";
+
+/// Frames that say what they are.
+#[derive(Debug)]
+struct Plain;
+
+fn spell(seq: Seq, data: &str) -> String {
+    format!("{seq} {data}\n")
+}
+
+impl Format for Plain {
+    fn variant(&self) -> Variant {
+        Variant { wire: Wire::Chunked, raw: false, framing: Framing::Plain }
+    }
+
+    fn message(&self, message: &Message) -> Bytes {
+        spell(message.id.seq, &String::from_utf8_lossy(message.draft.data.as_bytes())).into()
+    }
+
+    fn control(&self, control: &Control) -> Option<Bytes> {
+        Some(match control {
+            Control::Hello(_) => "hello\n".into(),
+            Control::Goodbye(_) => "bye\n".into(),
+            other => format!("{other:?}\n").into(),
+        })
+    }
+
+    fn heartbeat(&self, _: MessageId) -> Option<Bytes> {
+        None
+    }
+
+    fn tells_gaps(&self) -> bool {
+        true
+    }
+}
+
+/// A shard with its hub, turned by hand.
+struct Bench {
+    hub: Arc<Hub>,
+    shard: Shard,
+    listener: TcpListener,
+    pace: Arc<Pace>,
+    /// One for each connection that is not closed.
+    lease: Arc<()>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// The other end of a connection.
+struct Peer {
+    socket: TcpStream,
+    heard: Vec<u8>,
+    ended: bool,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let history = Bounds { messages: 1 << 20, bytes: 1 << 28, age: Duration::from_secs(3600) };
+        let limits = Limits { history, memory_bytes: 1 << 28, channels: 100, tombstones: 100 };
+        let epoch: Epoch = "test".parse().expect("fits");
+        let log = Arc::new(Log::new(epoch, limits));
+        let engine = MemoryEngine::new(log.clone(), Duration::from_secs(60), 100);
+        let hub = Hub::new(log, Arc::new(engine), Meters::new(), 10_000);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let rules = Rules { patience: Duration::from_secs(60), stalled: Counter::noop() };
+        let shard = Shard::new(hub.clone(), rules, runtime.handle().clone()).expect("a shard");
+        let pace = Pace {
+            heartbeat: Duration::from_secs(3600),
+            retry: Duration::from_secs(1),
+            online: Duration::from_secs(1),
+            slow_reader: SlowReader::Gap,
+            portion: Portion { messages: 5, bytes: 1 << 20 },
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+        let (pace, lease) = (Arc::new(pace), Arc::new(()));
+        Self { hub, shard, listener, pace, lease, _runtime: runtime }
+    }
+
+    /// A reader of `channels` on its way to the shard.
+    fn connect(&mut self, client: usize, channels: &[usize]) -> Peer {
+        let address = self.listener.local_addr().expect("bound");
+        let there = TcpStream::connect(address).expect("connects");
+        let (here, _) = self.listener.accept().expect("accepts");
+        // Little room, so that much has to wait.
+        SockRef::from(&here).set_send_buffer_size(4096).expect("a socket");
+        SockRef::from(&there).set_recv_buffer_size(1 << 16).expect("a socket");
+        here.set_nonblocking(true).expect("a socket");
+        there.set_nonblocking(true).expect("a socket");
+        let identity = Identity { client: client_id(client), user: None, issued: false };
+        let channels = channels.iter().map(|n| channel(*n)).collect();
+        let (wire, start) = (Wire::Chunked, Start::Latest);
+        let join = Join { channels, identity, wire, start, online: false };
+        let joined = self.hub.join(join).now_or_never().expect("at once").expect("let in");
+        self.shard.inbox().post(Note::Newcomer(Box::new(Newcomer {
+            socket: here,
+            head: HEAD.into(),
+            session: Session::new(joined, &Plain, self.pace.clone(), false),
+            ear: None,
+            heard: Bytes::new(),
+            lease: Box::new(self.lease.clone()),
+            place: Box::new(()),
+        })));
+        Peer { socket: there, heard: Vec::new(), ended: false }
+    }
+
+    /// Publishes; gives the message as it is spelled.
+    fn publish(&self, to: usize, data: &str, hidden_from: Option<usize>, end: bool) -> String {
+        let receipt = self.hub.publish(Draft {
+            channel: channel(to),
+            event: None,
+            data: Data::Text(data.to_owned()),
+            publisher: Publisher { client: hidden_from.map(client_id), user: None },
+            skip_self: hidden_from.is_some(),
+            end,
+            idempotency: None,
+            at_least: 0,
+        });
+        let receipt = receipt.now_or_never().expect("at once").expect("accepted");
+        spell(receipt.id.seq, data)
+    }
+
+    /// One round of the shard.
+    fn turn(&mut self, sender: &mut dyn Sender) {
+        let mut events = mio::Events::with_capacity(64);
+        self.shard.poll.poll(&mut events, Some(Duration::ZERO)).expect("polls");
+        self.shard.round(&events, sender);
+    }
+
+    /// Turns the shard until `done`.
+    fn turn_until(&mut self, sender: &mut dyn Sender, mut done: impl FnMut(&mut Self) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !done(self) {
+            assert!(Instant::now() < deadline, "waited in vain");
+            self.turn(sender);
+        }
+    }
+
+    /// How many connections are open.
+    fn open(&self) -> usize {
+        Arc::strong_count(&self.lease) - 1
+    }
+}
+
+impl Peer {
+    /// Reads at most so many bytes of what has come.
+    fn hear(&mut self, most: usize) {
+        let mut buffer = vec![0; most];
+        match self.socket.read(&mut buffer) {
+            Ok(0) => self.ended = true,
+            Ok(count) => self.heard.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => self.ended = true,
+        }
+    }
+}
+
+fn channel(n: usize) -> ChannelName {
+    format!("channel-{n}").parse().expect("fits")
+}
+
+fn client_id(n: usize) -> ClientId {
+    format!("client-{n:0>12}").parse().expect("fits")
+}

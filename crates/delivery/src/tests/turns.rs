@@ -1,0 +1,66 @@
+//! Who has to wait for whom.
+
+use std::io;
+
+use super::Bench;
+use crate::{Calls, Parcel, Sender, job::SLICE, send::OneByOne};
+
+/// Notes what was sent, in its order.
+#[derive(Default)]
+struct Noting(Vec<Vec<u8>>);
+
+impl Sender for Noting {
+    fn send(&mut self, parcels: &[Parcel<'_>], sent: &mut Vec<io::Result<usize>>) {
+        self.0.extend(parcels.iter().map(|parcel| parcel.bytes.to_vec()));
+        OneByOne.send(parcels, sent);
+    }
+}
+
+#[test]
+fn a_small_channel_waits_for_a_slice_of_a_huge_one_not_for_its_end() {
+    let mut bench = Bench::new();
+    let huge = 5 * SLICE;
+    let mut peers: Vec<_> = (0..huge).map(|n| bench.connect(n, &[0])).collect();
+    peers.push(bench.connect(huge, &[1]));
+    let mut sender = Noting::default();
+    bench.turn_until(&mut sender, |_| {
+        peers.iter_mut().for_each(|peer| peer.hear(100));
+        peers.iter().all(|peer| peer.heard == b"head\nhello\n")
+    });
+    let much = bench.publish(0, "for a crowd", None, false).into_bytes();
+    bench.turn(&mut sender);
+    let little = bench.publish(1, "for one", None, false).into_bytes();
+    bench.turn(&mut sender);
+    let at = sender.0.iter().position(|bytes| *bytes == little).expect("was sent at once");
+    assert!(at <= 2 * SLICE, "behind {at} of {huge}");
+    bench.turn_until(&mut sender, |_| {
+        peers.iter_mut().for_each(|peer| peer.hear(100));
+        peers[..huge].iter().all(|peer| peer.heard.ends_with(&much))
+    });
+    assert_eq!(sender.0.len(), huge + 1, "nobody twice");
+}
+
+#[test]
+fn who_has_much_to_catch_up_with_has_it_in_turns() {
+    let mut bench = Bench::new();
+    let mut sender = Calls::Each.sender();
+    // Behind from the start: they hear nothing until the channel has gone on for long.
+    let mut slow: Vec<_> = (0..50).map(|n| bench.connect(n, &[0])).collect();
+    bench.turn(&mut *sender);
+    let data = "x".repeat(200);
+    let all: String = (0..1000).map(|_| bench.publish(0, &data, None, false)).collect();
+    let mut quick = bench.connect(50, &[1]);
+    bench.turn_until(&mut *sender, |_| {
+        quick.hear(100);
+        quick.heard == b"head\nhello\n"
+    });
+    let little = bench.publish(1, "for one", None, false);
+    bench.turn(&mut *sender);
+    quick.hear(100);
+    assert!(quick.heard.ends_with(little.as_bytes()), "in the next round, whoever is behind");
+    bench.turn_until(&mut *sender, |_| {
+        slow.iter_mut().for_each(|peer| peer.hear(1 << 16));
+        slow.iter().all(|peer| peer.heard.len() >= "head\nhello\n".len() + all.len())
+    });
+    assert!(slow.iter().all(|peer| peer.heard.ends_with(all.as_bytes())));
+}
