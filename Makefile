@@ -2,7 +2,7 @@
 # Each does its own set-up. `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup lint conformance soak figures
+.PHONY: help run test setup lint conformance soak bench peers
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,13 +28,19 @@ lint: ## formatting, clippy and the documentation, without a warning
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
-soak: setup figures ## what runs long or measures time; before an issue is resolved
+soak: setup bench ## what runs long or measures time; before an issue is resolved
 	PROPTEST_CASES=300000 cargo test --locked --release -p tricast-core --test model --test cases
+	FAULT_SEEDS=20000 cargo test --locked --release -p tricast-delivery
 	SHUTTLE_SCHEDULES=200000 cargo test --locked --release -p tricast-core --features shuttle --test interleavings
 	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test --locked --workspace || exit 1; done
 	cargo build --locked
 	for round in 1 2 3; do tests/clients/run.sh || exit 1; done
 
-figures: ## memory and CPU for each subscriber, beside a bare epoll loop
-	cargo build --locked --release --workspace
-	target/release/figures target/release/tricast 5
+peers: ## install the peers that the benchmark compares with, as far as they can be had
+	bench/peers/setup.sh
+
+bench: peers ## memory and CPU for each subscriber beside the floor and the peers; scenarios; fairness
+	cargo build --locked --release --package tricast --package tricast-bench
+	target/release/tricast-bench compare --storm --json target/bench.json
+	target/release/tricast-bench scenarios
+	target/release/tricast-bench fairness

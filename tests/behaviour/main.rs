@@ -11,4 +11,5 @@ mod program;
 mod publish;
 mod refusals;
 mod resume;
+mod takeover;
 mod talk;

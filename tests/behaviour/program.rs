@@ -21,7 +21,7 @@ fn build() -> PathBuf {
     test.ancestors().nth(2).expect("target/profile/deps/test").join("tricast")
 }
 
-fn tricast() -> Command {
+pub(crate) fn tricast() -> Command {
     static PATH: LazyLock<PathBuf> = LazyLock::new(build);
     let mut command = Command::new(&*PATH);
     command.kill_on_drop(true).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -38,7 +38,7 @@ async fn run(command: &mut Command) -> (bool, String) {
 }
 
 /// Starts it; gives the address from its one line on standard output.
-async fn start(command: &mut Command) -> (Child, std::net::SocketAddr) {
+pub(crate) async fn start(command: &mut Command) -> (Child, std::net::SocketAddr) {
     let mut child = command.spawn().expect("starts");
     let mut line = String::new();
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));

@@ -105,9 +105,9 @@ impl Hub {
         self.listeners.lock().bells.len()
     }
 
-    /// Lets go what has grown too old; call it about once a second.
+    /// Lets go what has grown too old, some of it each time; call it about once a second.
     pub fn sweep(&self) {
-        self.log.sweep(clock::unix_millis());
+        self.log.sweep_some(clock::unix_millis());
     }
 
     /// From now on nobody joins or publishes; returns how to say goodbye to everybody who is here.

@@ -4,7 +4,7 @@
 //! its place and becomes visible, a reader joins, a reader reads. So nothing can fall between
 //! catch-up and live, and nobody sees 7 before 6.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use crate::{
     ChannelName, Count, Epoch, Gap, Message, MessageId, Online, Seq, Stored, TooManyChannels,
@@ -246,7 +246,8 @@ impl Log {
     /// nobody waits for the whole list.
     pub fn channels(&self, wanted: impl Fn(&ChannelName) -> bool) -> Vec<ChannelSummary> {
         let mut list = Vec::new();
-        self.in_steps(|table, slot| {
+        let all = 0..self.table.lock().slots.capacity();
+        self.in_steps(all, |table, slot| {
             let Some(channel) = table.slots.get(slot) else {
                 return;
             };
@@ -264,7 +265,20 @@ impl Log {
     /// Lets go what has grown too old at `now` (milliseconds since 1970) and forgets idle
     /// channels. Also lets go what encodings have made too much since the last message.
     pub fn sweep(&self, now: u64) {
-        self.in_steps(|table, slot| table.sweep(slot, now));
+        let all = 0..self.table.lock().slots.capacity();
+        self.sweep_slots(all, now);
+    }
+
+    /// The same for some of the channels; called once a second it comes to each well within the age that
+    /// messages may have, and within a minute. To look at all of them every second would cost more than
+    /// their messages.
+    pub fn sweep_some(&self, now: u64) {
+        let some = self.table.lock().next_to_sweep();
+        self.sweep_slots(some, now);
+    }
+
+    fn sweep_slots(&self, slots: Range<usize>, now: u64) {
+        self.in_steps(slots, |table, slot| table.sweep(slot, now));
         if self.memory.over() > 0 {
             self.table.lock().evict_to_fit();
         }
@@ -281,19 +295,11 @@ impl Log {
         }
     }
 
-    fn in_steps(&self, mut visit: impl FnMut(&mut Table, usize)) {
+    fn in_steps(&self, slots: Range<usize>, mut visit: impl FnMut(&mut Table, usize)) {
         const STEP: usize = 1000;
-        let mut from = 0;
-        loop {
+        for from in slots.clone().step_by(STEP) {
             let mut table = self.table.lock();
-            let end = table.slots.capacity();
-            for slot in from..end.min(from + STEP) {
-                visit(&mut table, slot);
-            }
-            from += STEP;
-            if from >= end {
-                return;
-            }
+            (from..slots.end.min(from + STEP)).for_each(|slot| visit(&mut table, slot));
         }
     }
 }

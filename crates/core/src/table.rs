@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    ops::Range,
     sync::Arc,
 };
 
@@ -46,6 +47,8 @@ pub(crate) struct Table {
     pub(crate) heard: usize,
     /// Channels created, ever.
     created: u64,
+    /// The last sweep has looked at the slots below this one.
+    swept: usize,
     /// Messages in all rings.
     held: usize,
     /// Messages that have left their ring, ever.
@@ -66,6 +69,7 @@ impl Table {
             unheard: VecDeque::new(),
             heard: 0,
             created: 0,
+            swept: 0,
             held: 0,
             evicted: 0,
             limits,
@@ -194,6 +198,15 @@ impl Table {
             self.oldest_first.push_front((seq, slot));
         }
         self.evict_to_fit();
+    }
+
+    /// The slots that the next sweep is to look at.
+    pub(crate) fn next_to_sweep(&mut self) -> Range<usize> {
+        let sweeps = (self.limits.history.age.as_secs() / 16).clamp(1, 60) as usize;
+        let all = self.slots.capacity();
+        let from = if self.swept < all { self.swept } else { 0 };
+        self.swept = (from + all.div_ceil(sweeps)).min(all);
+        from..self.swept
     }
 
     /// Lets go what is older than the limit in one channel, and the channel itself when idle.

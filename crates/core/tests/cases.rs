@@ -3,7 +3,7 @@
 mod probe;
 
 use probe::{Frame, Reader};
-use tricast_core::{CloseReason, Data, Draft, JoinError, Limits, Portion, Start};
+use tricast_core::{Bounds, CloseReason, Data, Draft, JoinError, Limits, Portion, Start};
 
 #[test]
 fn the_newest_n_of_each_channel_come_merged() {
@@ -191,4 +191,24 @@ fn as_many_channels_as_allowed_and_the_oldest_idle_one_makes_room() {
     let gap =
         Frame::Gap { id: 1, channel: "a".to_owned(), first: Some(1), last: Some(1), certain: true };
     assert_eq!(back.drain(), [Frame::Hello { id: 0, recovered: false }, gap]);
+}
+
+#[test]
+fn every_channel_is_swept_in_its_turn() {
+    let later = tricast_core::unix_millis() + 100_000_000;
+    for (age, sweeps) in [(1, 1), (160, 10), (3600, 60), (86_400, 60)] {
+        let limits = probe::limits();
+        let age = std::time::Duration::from_secs(age);
+        let hub = probe::memory_hub(Limits { history: Bounds { age, ..limits.history }, ..limits });
+        for n in 0..300 {
+            probe::publish(&hub, probe::draft(&format!("c{n}"), None, false, false));
+        }
+        (0..sweeps / 2).for_each(|_| hub.log().sweep_some(later));
+        assert!(hub.log().fill().channels > 0, "a part each time");
+        (sweeps / 2..sweeps).for_each(|_| hub.log().sweep_some(later));
+        assert_eq!(hub.log().fill().channels, 0, "{age:?}");
+        probe::publish(&hub, probe::draft("again", None, false, false));
+        (0..sweeps).for_each(|_| hub.log().sweep_some(later));
+        assert_eq!(hub.log().fill().channels, 0, "and once more");
+    }
 }

@@ -6,8 +6,12 @@ mod probe;
 use std::{sync::Arc, task::Poll};
 
 use probe::{Frame, Reader};
-use shuttle::{future::block_on, thread};
-use tricast_core::{CloseReason, Hub, Seq, Start};
+use shuttle::{
+    future::block_on,
+    sync::{Condvar, Mutex},
+    thread,
+};
+use tricast_core::{CloseReason, Doorbell, Hub, Portion, Seq, Stand, Start};
 
 const MESSAGES: Seq = 4;
 
@@ -122,4 +126,78 @@ fn leaving_while_somebody_publishes_leaves_no_trace() {
         assert_eq!(hub.connections(), 0);
         assert_eq!(hub.log().online(&probe::channel("a")).total.connections, 0);
     });
+}
+
+/// Wakes a shard that is a thread of this test.
+#[derive(Default)]
+struct Gong {
+    struck: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl Gong {
+    fn wait(&self) {
+        let mut struck = self.struck.lock().expect("whole");
+        while !std::mem::take(&mut *struck) {
+            struck = self.wake.wait(struck).expect("whole");
+        }
+    }
+}
+
+impl Doorbell for Gong {
+    fn ring(&self) {
+        *self.struck.lock().expect("whole") = true;
+        self.wake.notify_one();
+    }
+
+    fn call(&self, _: u32) {
+        self.ring();
+    }
+}
+
+/// Reads as a shard does: what it is passed in runs, and by itself where that does not fit.
+fn read_at_shard(hub: &Arc<Hub>, last: Seq, portion: Portion) -> Vec<Seq> {
+    let gong = Arc::new(Gong::default());
+    let doorbell: Arc<dyn Doorbell> = gong.clone();
+    let shard = hub.log().open_shard(doorbell.clone());
+    let mut reader = Reader::join(hub, &["a"], 0, Start::Earliest).expect("joins");
+    reader.session.move_to(shard);
+    reader.session.register_at(&doorbell, 0);
+    let mut seqs = probe::seqs_of(&reader.drain());
+    let mut position = reader.session.seq();
+    let mut runs = Vec::new();
+    while seqs.last() != Some(&last) {
+        hub.log().take_news(shard, |_| false, portion, &mut runs);
+        if runs.is_empty() {
+            gong.wait();
+        }
+        for run in runs.drain(..) {
+            match run.stand(position) {
+                Stand::Past => {}
+                Stand::InStep => {
+                    seqs.extend(run.messages().iter().map(|message| message.id.seq));
+                    position = run.upto();
+                }
+                Stand::Apart => {
+                    reader.session.passed(position, std::time::Instant::now());
+                    seqs.extend(probe::seqs_of(&reader.drain()));
+                    position = reader.session.seq();
+                }
+            }
+        }
+    }
+    seqs
+}
+
+#[test]
+fn a_reader_at_a_shard_misses_nothing_and_hears_nothing_twice() {
+    for messages in [1, 100] {
+        check(move || {
+            let hub = probe::memory_hub(probe::limits());
+            let publishing = [publisher(&hub, 2), publisher(&hub, 2)];
+            let portion = Portion { messages, ..Portion::default() };
+            assert_eq!(read_at_shard(&hub, MESSAGES, portion), [1, 2, 3, 4]);
+            publishing.into_iter().for_each(|one| one.join().expect("publishes"));
+        });
+    }
 }

@@ -48,3 +48,27 @@ impl Format for InChunks {
 fn chunk(frame: &[u8]) -> Bytes {
     [format!("{:X}\r\n", frame.len()).as_bytes(), frame, b"\r\n"].concat().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_a_chunk_with_its_length_in_hex() {
+        assert_eq!(chunk(b"x\n"), &b"2\r\nx\n\r\n"[..]);
+        let long = chunk(&[b'x'; 4095]);
+        assert!(long.starts_with(b"FFF\r\nx") && long.ends_with(b"x\r\n"));
+        assert_eq!(long.len(), 5 + 4095 + 2);
+    }
+
+    #[test]
+    fn a_body_ends_with_its_last_chunk_unless_it_breaks_off() {
+        let last = Ending::Say(Bytes::from_static(b"0\r\n\r\n"));
+        for format in [&SSE, &RAW_SSE, &CHUNKED, &RAW_CHUNKED] {
+            assert_eq!(format.ending(CloseReason::Ended), last);
+            let gap = if format.tells_gaps() { &last } else { &Ending::Silent };
+            assert_eq!(&format.ending(CloseReason::Gap), gap);
+            assert_eq!(format.variant().framing, Framing::Chunks);
+        }
+    }
+}

@@ -336,6 +336,8 @@ mod tests {
             ("base_path = \"/a/*b\"", "base_path"),
             ("[stream]\nslow_reader = \"shrug\"", "shrug"),
             ("[typo]\na = 1", "typo"),
+            ("delivery = \"fast\"", "fast"),
+            ("shards = 257", "shards"),
             ("bind = \"nowhere\"", "bind"),
             ("bind = \"0.0.0.0:1\"", "insecure = true"),
             ("base_path = \"x/\"", "base_path"),
