@@ -12,7 +12,7 @@ use crate::{
     figures::Figures,
     marker::{self, Clock},
     process::Usage,
-    subscribers::{Subscribe, Subscribers},
+    subscribers::{Subscribe, Subscribers, Tally},
     target::{Publish, Target},
 };
 
@@ -148,8 +148,11 @@ impl<'a> Round<'a> {
         let bar = self.bar;
         let progress = |done| bar.set_position(done as u64);
         let took = self.subscribers.connect(subscribe, count, at_once, progress)?;
-        let lost = self.subscribers.tally.lost;
-        anyhow::ensure!(lost == 0, "{lost} subscribers were refused or lost");
+        let Tally { lost, why, .. } = &mut self.subscribers.tally;
+        if let Some(why) = why.take() {
+            let context = format!("{lost} subscribers were refused or lost");
+            return Err(anyhow::Error::from(why).context(context));
+        }
         // A greeting has to leave before memory is read.
         self.subscribers.settle()?;
         Ok(took)

@@ -49,6 +49,8 @@ pub(crate) struct Tally {
     pub(crate) out_of_order: u64,
     /// Connections that ended by themselves, or were refused.
     pub(crate) lost: u64,
+    /// What the first of those met.
+    pub(crate) why: Option<io::Error>,
     /// Microseconds from publishing to reading.
     pub(crate) latency: Histogram<u64>,
 }
@@ -56,7 +58,7 @@ pub(crate) struct Tally {
 impl Tally {
     fn new() -> Self {
         let latency = Histogram::new_with_bounds(1, 60_000_000, 3).expect("good bounds");
-        Self { delivered: 0, duplicates: 0, out_of_order: 0, lost: 0, latency }
+        Self { delivered: 0, duplicates: 0, out_of_order: 0, lost: 0, why: None, latency }
     }
 }
 
@@ -141,7 +143,8 @@ impl Subscribers {
 
     /// Begins to count anew; connections that were lost stay lost.
     pub(crate) fn forget(&mut self) {
-        self.tally = Tally { lost: self.tally.lost, ..Tally::new() };
+        let Tally { lost, why, .. } = std::mem::replace(&mut self.tally, Tally::new());
+        self.tally = Tally { lost, why, ..Tally::new() };
         self.subscribers.iter_mut().flatten().for_each(|subscriber| subscriber.last = 0);
     }
 
@@ -153,8 +156,9 @@ impl Subscribers {
             let Some(subscriber) = place else { continue };
             let tally = &mut self.tally;
             let clock = self.clock;
-            if subscriber.on_event(&mut self.buffer, clock, tally).is_err() {
+            if let Err(error) = subscriber.on_event(&mut self.buffer, clock, tally) {
                 tally.lost += 1;
+                tally.why.get_or_insert(error);
                 *place = None;
             }
         }
