@@ -138,8 +138,9 @@ impl Table {
         let desks = &mut self.slots[slot].desks;
         if let Some(at) = desks.iter().position(|desk| desk.shard == shard) {
             desks[at].readers -= 1;
-            if desks[at].readers == 0 {
-                desks.swap_remove(at);
+            if desks[at].readers == 0 && desks.swap_remove(at).noted {
+                // A desk that comes after it notes its own.
+                self.shards[shard.0 as usize].news.retain(|noted| *noted != slot);
             }
         }
     }

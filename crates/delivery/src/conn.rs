@@ -111,6 +111,16 @@ impl Rest {
     }
 }
 
+impl Rest {
+    /// Says something that is not part of the stream.
+    pub(crate) fn say_aside(&mut self, bytes: Bytes) {
+        if let Some(session) = &self.session {
+            session.meters().sent_bytes.increment(bytes.len() as u64);
+        }
+        self.waiting.push(bytes);
+    }
+}
+
 /// Bytes that a socket has yet to take.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting(Vec<Bytes>);
@@ -121,6 +131,11 @@ const FRAMES_AT_ONCE: usize = 64;
 impl Waiting {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// How many frames, the first of them maybe in part.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(crate) fn push(&mut self, bytes: Bytes) {

@@ -1,13 +1,6 @@
 //! What other threads tell a shard.
 
-use std::{
-    collections::VecDeque,
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::VecDeque, io, sync::Arc};
 
 use parking_lot::Mutex;
 use tricast_core::{Answer, Doorbell};
@@ -29,44 +22,57 @@ pub(crate) enum Note {
 }
 
 pub(crate) struct Inbox {
-    notes: Mutex<VecDeque<Note>>,
+    posted: Mutex<Posted>,
     waker: mio::Waker,
-    closed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Posted {
+    notes: VecDeque<Note>,
+    /// Nobody reads any more.
+    closed: bool,
 }
 
 impl Inbox {
     pub(crate) fn new(registry: &mio::Registry) -> io::Result<Arc<Self>> {
         let waker = mio::Waker::new(registry, INBOX)?;
-        Ok(Arc::new(Self { notes: Mutex::default(), waker, closed: AtomicBool::new(false) }))
+        Ok(Arc::new(Self { posted: Mutex::default(), waker }))
     }
 
-    pub(crate) fn post(&self, note: Note) {
-        let mut notes = self.notes.lock();
-        let first = notes.is_empty();
-        notes.push_back(note);
-        drop(notes);
+    /// Posts a note; gives it back when the inbox is closed.
+    pub(crate) fn post(&self, note: Note) -> Result<(), Note> {
+        let mut posted = self.posted.lock();
+        if posted.closed {
+            return Err(note);
+        }
+        let first = posted.notes.is_empty();
+        posted.notes.push_back(note);
+        drop(posted);
         // A shard with older notes has been woken, and has not come yet.
         if first {
             self.wake();
         }
+        Ok(())
     }
 
     /// Moves everything that was posted behind `notes`.
     pub(crate) fn take(&self, notes: &mut VecDeque<Note>) {
-        let mut posted = self.notes.lock();
+        let posted = &mut self.posted.lock().notes;
         if notes.is_empty() {
-            std::mem::swap(&mut *posted, notes);
+            std::mem::swap(posted, notes);
         } else {
-            notes.append(&mut posted);
+            notes.append(posted);
         }
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
-    }
-
+    /// Takes nothing any more.
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        let mut posted = self.posted.lock();
+        posted.closed = true;
+        let left = std::mem::take(&mut posted.notes);
+        // A connection that goes may ring here.
+        drop(posted);
+        drop(left);
     }
 
     fn wake(&self) {
@@ -83,6 +89,7 @@ impl Doorbell for Inbox {
 
     /// A key may be another's by then: that one looks in vain.
     fn call(&self, key: u32) {
-        self.post(Note::Called(key));
+        // When the shard has closed, so have its connections.
+        let _ = self.post(Note::Called(key));
     }
 }

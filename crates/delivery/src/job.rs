@@ -125,8 +125,8 @@ impl Shard {
             let taken = match sent {
                 Ok(taken) => *taken,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
-                Err(_) => {
-                    failed.push(*key);
+                Err(error) => {
+                    failed.push((*key, error.kind()));
                     continue;
                 }
             };
@@ -145,7 +145,7 @@ impl Shard {
             meters.sent_bytes.increment(count * bytes);
             meters.latency(messages[0].time);
         }
-        failed.into_iter().for_each(|key| self.close(key));
+        failed.into_iter().for_each(|(key, kind)| self.fail(key, &kind.into()));
         behind.into_iter().for_each(|key| self.fall_behind(key));
     }
 }

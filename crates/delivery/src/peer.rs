@@ -19,6 +19,9 @@ use crate::{
 /// Things that one connection may say before others have their turn.
 const SAYINGS_A_TURN: usize = 16;
 
+/// Frames after which a reader has probably caught up.
+const LITTLE: usize = 4;
+
 /// How long a peer may take to hear the end of its stream and hang up.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -55,11 +58,11 @@ impl Shard {
         self.listen(key);
     }
 
-    pub(crate) fn on_writable(&mut self, key: u32) {
+    /// Its socket takes more, or its peer says something. A crowd may do so at once, each with much to catch up
+    /// with, or to be answered: so there are turns.
+    pub(crate) fn on_event(&mut self, key: u32, says: bool) {
         let blocked = |conn: &Conn| !conn.rest.waiting.is_empty();
-        if self.conns.get(key as usize).is_some_and(blocked) {
-            // A crowd may be writable at once, and each have much to catch up with. Nobody is heard who does
-            // not take what is said.
+        if says || self.conns.get(key as usize).is_some_and(blocked) {
             self.take_turns(key);
         }
     }
@@ -88,7 +91,7 @@ impl Shard {
         match self.say_next(key) {
             Ok(Next::Again) => self.take_turns(key),
             Ok(Next::Wait) => {}
-            Err(_) => self.close(key),
+            Err(error) => self.fail(key, &error),
         }
     }
 
@@ -96,10 +99,13 @@ impl Shard {
         if !self.flush(key)? {
             return Ok(Next::Wait);
         }
-        match self.collect_next(key)? {
-            Next::Again if self.flush(key)? => Ok(Next::Again),
-            _ => Ok(Next::Wait),
+        let Next::Again = self.collect_next(key)? else { return Ok(Next::Wait) };
+        let frames = self.conns.get(key as usize).map_or(0, |conn| conn.rest.waiting.len());
+        if !self.flush(key)? {
+            return Ok(Next::Wait);
         }
+        // Behind so little there is hardly more, and who has everything need not wait for a turn to say so.
+        if frames <= LITTLE { self.collect_next(key) } else { Ok(Next::Again) }
     }
 
     /// Writes what waits; whether that was everything. The rest is for when the socket takes more.
@@ -113,8 +119,7 @@ impl Shard {
             conn.state = State::Behind;
         }
         let since = self.timers.instant(conn.rest.stuck_since);
-        let patience = if conn.state == State::Closing { FAREWELL } else { self.rules.patience };
-        self.set_timer(key, since + patience);
+        self.set_timer(key, since + self.rules.patience);
         Ok(false)
     }
 
@@ -131,7 +136,10 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(key as usize) else { return };
         // The turn may have been of another that had this key before.
         if std::mem::take(&mut conn.in_turns) {
-            self.attend(key);
+            if matches!(conn.state, State::Behind | State::Closing) {
+                self.attend(key);
+            }
+            // Nobody is heard who does not take what is said.
             self.listen(key);
         }
     }
@@ -213,7 +221,7 @@ impl Shard {
             match self.hear_next(key) {
                 Ok(Next::Again) => {}
                 Ok(Next::Wait) => return,
-                Err(_) => return self.close(key),
+                Err(error) => return self.fail(key, &error),
             }
         }
         self.take_turns(key);
@@ -241,7 +249,7 @@ impl Shard {
                 Err(error) => Err(error),
             },
             Heard::Reply(bytes) if open => {
-                rest.waiting.push(bytes);
+                rest.say_aside(bytes);
                 self.attend(key);
                 Ok(Next::Again)
             }
@@ -250,12 +258,13 @@ impl Shard {
                 let (birth, inbox) = (rest.birth, self.inbox.clone());
                 self.runtime.spawn(async move {
                     let answer = work.await;
-                    inbox.post(Note::Answered { key, birth, answer });
+                    // Without the shard there is nobody to answer.
+                    let _ = inbox.post(Note::Answered { key, birth, answer });
                 });
                 Ok(Next::Wait)
             }
             Heard::Left(bytes) if open => {
-                rest.waiting.push(bytes);
+                rest.say_aside(bytes);
                 self.leave(key);
                 Ok(Next::Wait)
             }
@@ -318,7 +327,9 @@ impl Shard {
             return;
         };
         conn.rest.due = NEVER;
-        let patience = if conn.state == State::Closing { FAREWELL } else { self.rules.patience };
+        // With nothing left to say, only its own end is waited for.
+        let stalled = !conn.rest.waiting.is_empty();
+        let patience = if stalled { self.rules.patience } else { FAREWELL };
         if conn.rest.stuck_since == NEVER {
             return self.attend(key);
         }
@@ -326,7 +337,7 @@ impl Shard {
         if end > self.now {
             return self.set_timer(key, end);
         }
-        if conn.state != State::Closing {
+        if stalled {
             self.rules.stalled.increment(1);
         }
         self.close(key);
@@ -341,6 +352,15 @@ impl Shard {
             conn.rest.due = millis;
             self.timers.set(millis, key);
         }
+    }
+
+    /// The connection broke.
+    pub(crate) fn fail(&mut self, key: u32, error: &io::Error) {
+        // The kernel has waited for the peer as long as we would have (TCP_USER_TIMEOUT).
+        if error.kind() == io::ErrorKind::TimedOut {
+            self.rules.stalled.increment(1);
+        }
+        self.close(key);
     }
 
     /// The connection is gone, or shall be.

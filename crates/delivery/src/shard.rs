@@ -25,7 +25,7 @@ use crate::{
 /// Notes read in one round, so that a storm of newcomers does not keep anybody from its messages.
 const NOTES_A_ROUND: usize = 64;
 
-/// How long a round is for those that have much to catch up with.
+/// How long a round is for those that have something to say or hear of their own.
 const TURNS: Duration = Duration::from_millis(1);
 
 /// The most that is joined into one send. A reader that takes only part of it keeps the rest alive.
@@ -127,12 +127,8 @@ impl Shard {
         self.now = Instant::now();
         for event in events.iter().filter(|event| event.token() != INBOX) {
             let key = event.token().0 as u32;
-            if event.is_writable() {
-                self.on_writable(key);
-            }
-            if event.is_readable() || event.is_read_closed() || event.is_error() {
-                self.listen(key);
-            }
+            let says = event.is_readable() || event.is_read_closed() || event.is_error();
+            self.on_event(key, says);
         }
         self.read_notes();
         self.give_turns();
@@ -173,11 +169,12 @@ impl Shard {
     }
 
     fn give_turns(&mut self) {
+        let begin = Instant::now();
         for _ in 0..self.turns.len() {
             if let Some(key) = self.turns.pop_front() {
                 self.have_turn(key);
             }
-            if self.now.elapsed() > TURNS {
+            if begin.elapsed() > TURNS {
                 return;
             }
         }

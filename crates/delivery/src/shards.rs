@@ -83,16 +83,22 @@ impl Shards {
     pub fn hand_over(&self, newcomer: Newcomer) {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let count = self.inboxes.len();
-        let in_turn = (0..count).map(|step| &self.inboxes[(first + step) % count]);
-        if let Some(inbox) = in_turn.into_iter().find(|inbox| !inbox.is_closed()) {
-            inbox.post(Note::Newcomer(Box::new(newcomer)));
+        let mut note = Note::Newcomer(Box::new(newcomer));
+        for step in 0..count {
+            match self.inboxes[first.wrapping_add(step) % count].post(note) {
+                Ok(()) => return,
+                Err(refused) => note = refused,
+            }
         }
     }
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.shards.inboxes.iter().for_each(|inbox| inbox.post(Note::Close));
+        for inbox in &*self.shards.inboxes {
+            // One that is closed already needs no telling.
+            let _ = inbox.post(Note::Close);
+        }
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a shard had panicked");

@@ -158,13 +158,10 @@ impl Doorman {
 
     /// Has those served that have spoken, or gone: their bytes are where they were.
     fn let_in(&mut self, heard: Vec<Waiting>) -> io::Result<()> {
-        let mut patience = PLACE_PATIENCE;
+        let deadline = Instant::now() + PLACE_PATIENCE;
         for Waiting { mut stream, lease, .. } in heard {
             self.poll.registry().deregister(&mut stream)?;
-            let place = self.places.take(patience);
-            if place.is_none() {
-                patience = Duration::ZERO;
-            }
+            let place = self.places.take(deadline.saturating_duration_since(Instant::now()));
             self.listener.serve(stream.into(), lease, place);
         }
         if self.waiting.is_empty() {

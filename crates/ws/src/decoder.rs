@@ -197,7 +197,9 @@ impl Message {
         Ok(())
     }
 
-    fn finish(self) -> Result<Inbound, CloseReason> {
+    fn finish(mut self) -> Result<Inbound, CloseReason> {
+        // The log counts what a message holds, not the room that it grew in.
+        self.data.shrink_to_fit();
         if !self.text {
             return Ok(Inbound::Binary(self.data.into()));
         }

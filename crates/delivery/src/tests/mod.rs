@@ -115,7 +115,7 @@ impl Bench {
         let (wire, start) = (Wire::Chunked, Start::Latest);
         let join = Join { channels, identity, wire, start, online: false };
         let joined = self.hub.join(join).now_or_never().expect("at once").expect("let in");
-        self.shard.inbox().post(Note::Newcomer(Box::new(Newcomer {
+        let posted = self.shard.inbox().post(Note::Newcomer(Box::new(Newcomer {
             socket: here,
             head: HEAD.into(),
             session: Session::new(joined, &Plain, self.pace.clone(), false),
@@ -124,6 +124,7 @@ impl Bench {
             lease: Box::new(self.lease.clone()),
             place: Box::new(()),
         })));
+        assert!(posted.is_ok(), "the shard is open");
         Peer { socket: there, heard: Vec::new(), ended: false }
     }
 

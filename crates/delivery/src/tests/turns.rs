@@ -1,9 +1,9 @@
 //! Who has to wait for whom.
 
-use std::io;
+use std::{io, time::Duration};
 
 use super::Bench;
-use crate::{Calls, Parcel, Sender, job::SLICE, send::OneByOne};
+use crate::{Calls, Parcel, Sender, conn::State, job::SLICE, send::OneByOne};
 
 /// Notes what was sent, in its order.
 #[derive(Default)]
@@ -63,4 +63,47 @@ fn who_has_much_to_catch_up_with_has_it_in_turns() {
         slow.iter().all(|peer| peer.heard.len() >= "head\nhello\n".len() + all.len())
     });
     assert!(slow.iter().all(|peer| peer.heard.ends_with(all.as_bytes())));
+}
+
+/// The short time for a farewell begins when everything has been said.
+#[test]
+fn a_stream_that_is_over_still_has_the_patience_of_its_backlog() {
+    let mut bench = Bench::new();
+    let mut sender = Calls::Each.sender();
+    let mut slow = bench.connect(0, &[0]);
+    let data = "x".repeat(1 << 20);
+    bench.publish(0, &data, None, false);
+    let end = bench.publish(0, &data, None, true);
+    bench.turn_until(&mut *sender, |bench| {
+        let closing = bench.shard.conns.get(0).map(|conn| conn.state) == Some(State::Closing);
+        if !closing {
+            slow.hear(1000);
+        }
+        closing
+    });
+    let ring = |bench: &mut Bench, later: u64| {
+        bench.shard.now += Duration::from_secs(later);
+        let due = bench.shard.conns[0].rest.due;
+        bench.shard.on_timer(due, 0);
+    };
+    ring(&mut bench, 10);
+    assert_eq!(bench.open(), 1, "ten seconds without a byte taken are no reason yet");
+    bench.turn_until(&mut *sender, |_| {
+        slow.hear(1 << 20);
+        slow.ended
+    });
+    assert!(slow.heard.ends_with(format!("{end}bye\n").as_bytes()));
+    ring(&mut bench, 3);
+    assert_eq!(bench.open(), 1, "its peer has a moment to hang up");
+    ring(&mut bench, 6);
+    assert_eq!(bench.open(), 0);
+}
+
+#[test]
+fn what_comes_to_a_shard_that_has_closed_is_let_go() {
+    let mut bench = Bench::new();
+    let _peer = bench.connect(0, &[0]);
+    assert_eq!((bench.open(), bench.hub.connections()), (1, 1));
+    bench.shard.inbox().close();
+    assert_eq!((bench.open(), bench.hub.connections()), (0, 0));
 }
