@@ -2,7 +2,10 @@
 
 mod architecture;
 mod bytes;
+mod channels;
+mod deflate;
 mod drain;
+mod hangup;
 mod identity;
 mod limits;
 mod metrics;

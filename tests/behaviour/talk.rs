@@ -3,7 +3,7 @@
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
-use tricast_tests::{Reader, Server, Wire};
+use tricast_tests::{Event, Reader, Server, Wire, listen_head};
 
 #[tokio::test]
 async fn a_command_is_published_and_acknowledged() {
@@ -98,7 +98,7 @@ async fn a_frame_that_breaks_the_rules_ends_the_connection_with_its_code() {
     };
     let cases = [
         (masked(1, b"\xff"), 1007, "malformed"),
-        (masked(1, &[b'x'; 1001]), 1009, "too-large"),
+        (masked(1, &[b'x'; 2 * 1000 + 4097]), 1009, "too-large"),
         (b"\x81\x01x".to_vec(), 1002, "protocol"),
         (masked(3, b""), 1002, "protocol"),
     ];
@@ -114,6 +114,90 @@ async fn a_frame_that_breaks_the_rules_ends_the_connection_with_its_code() {
         let close = socket.next().await.expect("a frame").expect("reads");
         let Message::Close(Some(close)) = close else { panic!("{close:?}") };
         assert_eq!((u16::from(close.code), close.reason.as_str()), (code, reason));
+    }
+}
+
+#[tokio::test]
+async fn too_much_and_too_fast_are_told_and_the_connection_lives() {
+    let server = Server::with("[limits]\nmessage_bytes = 1000\n[ws]\nrate = 3").await;
+    let mut me = Reader::open(&server, Wire::Ws, "a").await;
+    me.control("hello").await;
+    me.say(&json!({"data": "x".repeat(999), "ref": 1}).to_string()).await;
+    let error = me.control("error").await;
+    assert_eq!((&error["type"], &error["ref"]), (&json!("urn:tricast:too-large"), &json!(1)));
+    me.say(&json!({"data": "x".repeat(998), "skip_self": true}).to_string()).await;
+    me.control("ack").await;
+    me.say(r#"{"type":"ping"}"#).await;
+    me.control("ack").await;
+    for n in 0.. {
+        me.say(&json!({"data": "fast", "skip_self": true, "ref": n}).to_string()).await;
+        let answer = me.document().await;
+        if answer["event"] == "tricast.error" {
+            assert_eq!(
+                (&answer["type"], &answer["ref"]),
+                (&json!("urn:tricast:too-fast"), &json!(n))
+            );
+            break;
+        }
+    }
+    // A moment later it may speak again.
+    loop {
+        me.say(&json!({"data": "later", "skip_self": true}).to_string()).await;
+        if me.document().await["event"] == "tricast.ack" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    // A raw connection can only be told by its end.
+    let mut raw = Reader::open(&server, Wire::Ws, "b?format=raw").await;
+    for _ in 0..10 {
+        raw.say("1").await;
+    }
+    let end = loop {
+        match raw.next().await {
+            Event::Document(_) | Event::Heartbeat(_) => {}
+            end => break end,
+        }
+    };
+    assert_eq!(end, Event::End(Some((1013, "overloaded".to_owned()))));
+}
+
+#[tokio::test]
+async fn a_subprotocol_names_the_format_and_a_token_is_never_repeated() {
+    let server = Server::start().await;
+    let ask = async |target: &str, protocols: &str| {
+        let head = listen_head(Wire::Ws, target);
+        server.request(&format!("{head}\r\nSec-WebSocket-Protocol: {protocols}"), b"").await
+    };
+    let open = async |target: &str, protocols: &str| {
+        let mut connection = server.connect().await;
+        let head = listen_head(Wire::Ws, target);
+        let field = format!("Sec-WebSocket-Protocol: {protocols}");
+        connection.send(format!("{head}\r\n{field}\r\n\r\n")).await;
+        let head = connection.head().await;
+        assert_eq!(head.status, 101, "{head:?}");
+        (head.fields.get("sec-websocket-protocol").cloned(), connection)
+    };
+    let (protocol, _) = open("a", "other, tricast.v1.json").await;
+    assert_eq!(protocol.as_deref(), Some("tricast.v1.json"));
+    let (protocol, mut raw) = open("a", "tricast.v1.raw").await;
+    assert_eq!(protocol.as_deref(), Some("tricast.v1.raw"));
+    server.publish("a", "plain").await;
+    assert_eq!(raw.take(7).await, b"\x81\x05plain");
+    assert_eq!(open("a", "other").await.0, None);
+    let refused = ask("a?format=raw", "tricast.v1.json").await;
+    assert_eq!((refused.status, refused.problem().as_str()), (400, "bad-parameter"));
+    // Without keys nobody can check a token; it is refused like any other, and not repeated.
+    for (protocols, kind) in [
+        ("tricast.v1.json, tricast.token.s3cret", "token-unsupported"),
+        ("tricast.token.s3cret", "bad-parameter"),
+    ] {
+        let refused = ask("a", protocols).await;
+        assert_eq!((refused.status, refused.problem().as_str()), (400, kind));
+        assert!(
+            !refused.text().contains("s3cret")
+                && !format!("{:?}", refused.fields).contains("s3cret")
+        );
     }
 }
 

@@ -136,6 +136,12 @@ impl Connection {
         read.is_ok_and(|count| count > 0)
     }
 
+    /// Reads everything up to the end of the connection.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        while self.more().await {}
+        std::mem::take(&mut self.buffer)
+    }
+
     /// Reads a response's head.
     pub async fn head(&mut self) -> Head {
         let end = loop {

@@ -12,6 +12,8 @@ pub enum CloseReason {
     Overloaded,
     /// The reader fell behind the log and cannot be told in-band, or policy says so.
     Gap,
+    /// The peer answers nothing.
+    Unresponsive,
     /// Text that is not UTF-8.
     Malformed,
     /// A frame above the limit.
@@ -34,11 +36,12 @@ pub enum Reconnect {
 
 impl CloseReason {
     /// All of them.
-    pub const ALL: [CloseReason; 7] = [
+    pub const ALL: [CloseReason; 8] = [
         CloseReason::Ended,
         CloseReason::Draining,
         CloseReason::Overloaded,
         CloseReason::Gap,
+        CloseReason::Unresponsive,
         CloseReason::Malformed,
         CloseReason::TooLarge,
         CloseReason::Protocol,
@@ -51,6 +54,7 @@ impl CloseReason {
             CloseReason::Draining => "draining",
             CloseReason::Overloaded => "overloaded",
             CloseReason::Gap => "gap",
+            CloseReason::Unresponsive => "unresponsive",
             CloseReason::Malformed => "malformed",
             CloseReason::TooLarge => "too-large",
             CloseReason::Protocol => "protocol",
@@ -60,7 +64,7 @@ impl CloseReason {
     /// The class: what the client should do.
     pub fn reconnect(self) -> Reconnect {
         match self {
-            CloseReason::Gap => Reconnect::Now,
+            CloseReason::Gap | CloseReason::Unresponsive => Reconnect::Now,
             CloseReason::Draining | CloseReason::Overloaded => Reconnect::Later,
             CloseReason::Ended
             | CloseReason::Malformed

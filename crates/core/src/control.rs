@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{ChannelName, CloseReason, MessageId, Reconnect, Seq, clock};
+use crate::{
+    Census, ChannelName, CloseReason, HistoryPage, Kind, MessageId, Problem, Reconnect, Seq, clock,
+};
 
 /// One control frame.
 #[derive(Clone, Debug, Serialize)]
@@ -109,19 +111,72 @@ fn reason_name<S: serde::Serializer>(reason: &CloseReason, to: S) -> Result<S::O
     to.serialize_str(reason.name())
 }
 
+fn urn<S: serde::Serializer>(kind: &Kind, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&kind.urn())
+}
+
 /// A command was carried out.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ack {
     /// The command's own `ref`, as it came.
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<serde_json::Value>,
-    /// The id of the published message.
-    pub published: MessageId,
-    /// Connections that listened.
-    pub subscribers: u32,
-    /// It had been published before.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub duplicate: bool,
+    /// What was done.
+    #[serde(flatten)]
+    pub done: Done,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Done {
+    /// A message was published.
+    Published {
+        /// Its id.
+        published: MessageId,
+        /// Connections that listened.
+        subscribers: u32,
+        /// It had been published before.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        duplicate: bool,
+    },
+    /// The connection listens to one more channel.
+    Subscribed(Box<Subscribed>),
+    /// The connection listens to a channel no more.
+    Unsubscribed {
+        /// The channel.
+        unsubscribed: ChannelName,
+    },
+    /// Who is there.
+    Counted {
+        /// The counts.
+        count: Box<Census>,
+    },
+    /// What is held.
+    Looked {
+        /// A page of it.
+        history: Box<HistoryPage>,
+    },
+    /// Nothing but the answer.
+    Pong {},
+}
+
+/// The connection listens to one more channel.
+#[derive(Clone, Debug, Serialize)]
+pub struct Subscribed {
+    /// The channel.
+    pub subscribed: ChannelName,
+    /// Behind this its messages begin.
+    pub from: MessageId,
+    /// Up to this they were published before.
+    pub to: MessageId,
+    /// They begin where the client left them.
+    pub recovered: bool,
+    /// Why they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<NotRecovered>,
+    /// Online users of the channel.
+    pub online: BTreeMap<ChannelName, u32>,
 }
 
 /// A command was refused.
@@ -131,10 +186,17 @@ pub struct CommandError {
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<serde_json::Value>,
     /// The stable kind of the problem.
-    #[serde(rename = "type")]
-    pub kind: String,
+    #[serde(rename = "type", serialize_with = "urn")]
+    pub kind: Kind,
     /// What is wrong and what to do.
     pub detail: String,
+}
+
+impl CommandError {
+    /// `problem`, told to whoever has sent the command.
+    pub fn new(reference: Option<serde_json::Value>, problem: &dyn Problem) -> Self {
+        Self { reference, kind: problem.kind(), detail: problem.to_string() }
+    }
 }
 
 impl Goodbye {

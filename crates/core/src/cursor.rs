@@ -6,7 +6,14 @@ use crate::{Epoch, Gap, Identity, Message, MessageId, Seq, table::Table};
 
 /// What a reader finds next.
 #[derive(Clone, Debug)]
-pub(crate) enum Item {
+pub(crate) struct Item {
+    pub(crate) what: What,
+    /// It came while the reader was there.
+    pub(crate) live: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum What {
     Message(Arc<Message>),
     Gap(Gap),
 }
@@ -24,13 +31,15 @@ pub(crate) struct Tap {
     pub(crate) ended: bool,
     /// Asked for by name; the user's own channel comes along unasked.
     pub(crate) asked: bool,
+    /// What lies above it was published while the reader was there.
+    joined_at: Seq,
     /// Scratch of one read: index of the next message in the ring.
     next: usize,
 }
 
 impl Tap {
-    pub(crate) fn new(slot: usize, position: Seq, asked: bool) -> Self {
-        Self { slot, place: u64::MAX, position, ended: false, asked, next: 0 }
+    pub(crate) fn new(slot: usize, position: Seq, asked: bool, joined_at: Seq) -> Self {
+        Self { slot, place: u64::MAX, position, ended: false, asked, joined_at, next: 0 }
     }
 }
 
@@ -55,16 +64,31 @@ pub(crate) struct Cursor {
     /// Where to resume: everything up to here has been read on every channel.
     pub(crate) position: Seq,
     pub(crate) taps: Box<[Tap]>,
-    /// What lies above it was published while the reader was there.
-    joined_at: Seq,
 }
 
 /// Where a channel has something next, and its place among the taps; the smallest first.
 type Next = Reverse<(Seq, usize)>;
 
 impl Cursor {
-    pub(crate) fn new(position: Seq, taps: Vec<Tap>, joined_at: Seq) -> Self {
-        Self { position, taps: taps.into(), joined_at }
+    pub(crate) fn new(position: Seq, taps: Vec<Tap>) -> Self {
+        Self { position, taps: taps.into() }
+    }
+
+    /// Reads one more channel from here on. Where its history is read first, the place to resume from goes
+    /// back to before that: whoever is cut in between reads something again, and loses nothing.
+    pub(crate) fn add(&mut self, tap: Tap, position: Seq) {
+        self.position = self.position.min(position);
+        let mut taps = std::mem::take(&mut self.taps).into_vec();
+        taps.push(tap);
+        self.taps = taps.into();
+    }
+
+    /// Reads the channel at `index` no more.
+    pub(crate) fn remove(&mut self, index: usize) -> Tap {
+        let mut taps = std::mem::take(&mut self.taps).into_vec();
+        let tap = taps.remove(index);
+        self.taps = taps.into();
+        tap
     }
 
     /// Reads up to `portion` into `items`; whether that was everything. What is hidden from `reader`
@@ -95,7 +119,9 @@ impl Cursor {
             match tap.message(table) {
                 None => {
                     let shared = nearest.peek().is_some_and(|Reverse((next, _))| *next == seq);
-                    items.push(Item::Gap(self.read_gap(table, epoch, index, shared)));
+                    let live = seq > tap.joined_at;
+                    let what = What::Gap(self.read_gap(table, epoch, index, shared));
+                    items.push(Item { what, live });
                 }
                 Some(message) => {
                     let hidden = reader.is_some_and(|reader| message.is_hidden_from(reader));
@@ -103,14 +129,15 @@ impl Cursor {
                     if !hidden && bytes > 0 && bytes + size > portion.bytes {
                         break;
                     }
-                    let ends = seq > self.joined_at || table.slots[tap.slot].ended_by(seq);
+                    let live = seq > tap.joined_at;
+                    let ends = live || table.slots[tap.slot].ended_by(seq);
                     tap.ended = message.draft.end && ends;
                     tap.position = seq;
                     tap.next += 1;
                     self.position = self.position.max(seq);
                     if !hidden {
                         bytes += size.max(1);
-                        items.push(Item::Message(Arc::clone(message)));
+                        items.push(Item { what: What::Message(Arc::clone(message)), live });
                     }
                 }
             }
@@ -163,9 +190,11 @@ impl Cursor {
         self.taps.iter().any(|tap| tap.ended)
     }
 
-    /// Whether every channel that was asked for has ended for this reader.
+    /// Whether every channel that was asked for has ended for this reader. Who has left all of them waits
+    /// for what it will ask for.
     pub(crate) fn has_ended(&self) -> bool {
-        self.taps.iter().all(|tap| tap.ended || !tap.asked)
+        let mut asked = self.taps.iter().filter(|tap| tap.asked).peekable();
+        asked.peek().is_some() && asked.all(|tap| tap.ended)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin};
 
 use bytes::Bytes;
 
-use crate::{CloseReason, Control, Session};
+use crate::{Change, CloseReason, Control, Session};
 
 /// Makes sense of what a peer sends, for whoever owns its socket.
 pub trait Ear: Send {
@@ -12,8 +12,9 @@ pub trait Ear: Send {
     fn push(&mut self, bytes: &[u8]);
 
     /// What they mean to a stream, one thing after the other. Once the stream is over (`None`) nobody is
-    /// there to work for, and only the peer's own end still counts.
-    fn hear(&mut self, session: Option<&Session>) -> Heard;
+    /// there to work for, and only the peer's own end still counts. Tells the session of each whole thing
+    /// ([`Session::heard`]).
+    fn hear(&mut self, session: Option<&mut Session>) -> Heard;
 }
 
 /// What was heard.
@@ -30,11 +31,22 @@ pub enum Heard {
     Broken(CloseReason),
 }
 
-/// Work under way, with the answer that the peer is due, or the reason to end its connection.
+/// Work under way.
 pub type Work = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-/// What comes of work.
-pub type Answer = Result<Option<Control>, CloseReason>;
+/// What comes of work: something to say to the peer, or the reason to end its connection.
+pub type Answer = Result<Reply, CloseReason>;
+
+/// What is said to a peer.
+#[derive(Debug)]
+pub enum Reply {
+    /// Nothing.
+    Silence,
+    /// This.
+    Say(Box<Control>),
+    /// The stream itself changes, and says what came of it.
+    Change(Box<Change>),
+}
 
 impl std::fmt::Debug for Heard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -29,6 +29,11 @@ impl Flow {
         &self.session
     }
 
+    /// The session, to answer its peer; poll again after that.
+    pub fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
     /// Appends what is due to `out` and says what to do with it; [`Step::Wait`] is `Pending`. Poll it
     /// only when the socket can take more.
     pub fn poll_next(&mut self, cx: &mut Context<'_>, out: &mut Vec<Bytes>) -> Poll<Step> {

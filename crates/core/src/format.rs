@@ -19,6 +19,12 @@ pub trait Format: Send + Sync + 'static {
     /// this format has none.
     fn heartbeat(&self, cursor: MessageId) -> Option<Bytes>;
 
+    /// Whether peers answer heartbeats. They are sent then whatever else is, because they ask for a sign of
+    /// life too.
+    fn beats_are_answered(&self) -> bool {
+        false
+    }
+
     /// Whether a gap can be told in the stream; otherwise it ends the stream.
     fn tells_gaps(&self) -> bool;
 

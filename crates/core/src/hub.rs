@@ -90,7 +90,7 @@ impl Hub {
     /// # Errors
     /// When a limit is reached, the gateway is going down, or the resume point is not of this log.
     pub async fn join(self: &Arc<Self>, join: Join) -> Result<(Subscription, Welcome), JoinError> {
-        let interest = Interest::begin(self, &join).await?;
+        let interest = Interest::begin(self, join.all_channels(), join.start).await?;
         let bell = Arc::<Bell>::default();
         let place = Place::take(self, &bell)?;
         let joined = Subscription::new(self.clone(), join, bell, place.index)?;
@@ -142,19 +142,24 @@ impl Farewell {
     }
 }
 
-/// The engine's interest in the channels of a join that may still fail.
-struct Interest<'a> {
-    hub: &'a Hub,
+/// The engine's interest in channels that somebody is about to listen to, and may still fail to.
+#[derive(Debug)]
+pub(crate) struct Interest {
+    hub: Arc<Hub>,
     channels: Vec<ChannelName>,
 }
 
-impl<'a> Interest<'a> {
-    async fn begin(hub: &'a Hub, join: &Join) -> Result<Self, EngineError> {
-        let mut interest = Self { hub, channels: Vec::new() };
-        for channel in join.all_channels() {
+impl Interest {
+    pub(crate) async fn begin(
+        hub: &Arc<Hub>,
+        channels: impl IntoIterator<Item = ChannelName>,
+        start: Start,
+    ) -> Result<Self, EngineError> {
+        let mut interest = Self { hub: hub.clone(), channels: Vec::new() };
+        for channel in channels {
             hub.engine.listen(&channel).await?;
             interest.channels.push(channel.clone());
-            let after = match join.start {
+            let after = match start {
                 Start::Latest => continue,
                 Start::After(id) if id.epoch == hub.log.epoch() => id.seq,
                 Start::After(_) | Start::Earliest | Start::Newest(_) => 0,
@@ -170,12 +175,13 @@ impl<'a> Interest<'a> {
         Ok(interest)
     }
 
-    fn keep(mut self) {
+    /// From here on a subscription gives it back.
+    pub(crate) fn keep(mut self) {
         self.channels.clear();
     }
 }
 
-impl Drop for Interest<'_> {
+impl Drop for Interest {
     fn drop(&mut self) {
         self.channels.iter().for_each(|channel| self.hub.engine.unlisten(channel));
     }

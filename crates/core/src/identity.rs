@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+use crate::ChannelName;
+
 /// One page, tab or process; stable across its reconnects and wires.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientId(Arc<str>);
@@ -83,7 +85,25 @@ pub struct Identity {
     pub issued: bool,
 }
 
+/// A channel that belongs to somebody else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0} belongs to that user; say who you are with user=")]
+pub struct Forbidden(ChannelName);
+
 impl Identity {
+    /// Whether it may read `channel`: a user's own is nobody else's.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn may_read(&self, channel: &ChannelName) -> Result<(), Forbidden> {
+        match channel.user() {
+            owner @ Some(_) if owner != self.user.as_ref().map(UserId::as_str) => {
+                Err(Forbidden(channel.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whom the online count counts: a user with three tabs is one, a client without a user its own.
     pub fn persona(&self) -> Persona {
         match &self.user {

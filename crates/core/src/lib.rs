@@ -5,6 +5,7 @@
 //! channel's ring and bells → [`Session::collect`] → bytes.
 
 mod bell;
+mod change;
 mod channel;
 mod clock;
 mod close;
@@ -24,6 +25,7 @@ mod idempotency;
 mod identity;
 mod limits;
 mod log;
+mod look;
 mod memory;
 mod message;
 mod meters;
@@ -31,6 +33,7 @@ mod name;
 mod problem;
 mod ring;
 mod roster;
+mod seat;
 mod session;
 mod start;
 mod subscription;
@@ -39,13 +42,16 @@ mod table;
 mod tombstones;
 mod wire;
 
+pub use change::{Change, ChangeError};
 pub use clock::unix_millis;
 pub use close::{CloseReason, Reconnect};
-pub use control::{Ack, CommandError, Control, Gap, Goodbye, Hello, NotRecovered, OnlineChange};
+pub use control::{
+    Ack, CommandError, Control, Done, Gap, Goodbye, Hello, NotRecovered, OnlineChange, Subscribed,
+};
 pub use cursor::Portion;
 pub use data::{BadData, Data};
 pub use desk::{Doorbell, Run, ShardId, Stand};
-pub use ear::{Answer, Ear, Heard, Work};
+pub use ear::{Answer, Ear, Heard, Reply, Work};
 pub use engine::{Engine, EngineError, Older, Pending, Receipt};
 pub use envelope::{text_of, write_document};
 pub use event::{BadEventName, EventName};
@@ -54,9 +60,12 @@ pub use format::{Ending, Format};
 pub use hub::{Farewell, Hub, PublishError};
 pub use id::{BadMessageId, Epoch, MessageId, Seq};
 pub use idempotency::{BadIdempotencyId, idempotency_id};
-pub use identity::{BadClientId, BadUserId, ClientId, Identity, Persona, Publisher, UserId};
+pub use identity::{
+    BadClientId, BadUserId, ClientId, Forbidden, Identity, Persona, Publisher, UserId,
+};
 pub use limits::Limits;
 pub use log::{Accepted, ChannelSummary, Fill, History, Log, NotAccepted};
+pub use look::{Census, HistoryPage};
 pub use memory::MemoryEngine;
 pub use message::{Draft, Message, Stored};
 pub use meters::{LATENCY, Meters, WireMeters};

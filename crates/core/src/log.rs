@@ -9,7 +9,7 @@ use std::{ops::Range, sync::Arc};
 use crate::{
     ChannelName, Count, Epoch, Gap, Message, MessageId, Online, Seq, Stored, TooManyChannels,
     bell::Belfry,
-    cursor::{Cursor, Item, Portion, Tap},
+    cursor::{Cursor, Portion, Tap, What},
     desk::Doorbell,
     limits::Limits,
     message::Memory,
@@ -217,8 +217,8 @@ impl Log {
             });
         };
         let begin = start.begin(self.epoch, &table, &[slot]);
-        let tap = Tap::new(slot, begin.positions[0], true);
-        let mut cursor = Cursor::new(begin.cursor, vec![tap], table.watermark);
+        let tap = Tap::new(slot, begin.positions[0], true, table.watermark);
+        let mut cursor = Cursor::new(begin.cursor, vec![tap]);
         let mut items = Vec::new();
         let more = !cursor.read(&table, self.epoch, None, portion, &mut items);
         drop(table);
@@ -228,9 +228,9 @@ impl Log {
             history.gap = Some(Gap::unknown(self.id(begin.cursor), channel.clone()));
         }
         for item in items {
-            match item {
-                Item::Message(message) => history.messages.push(message),
-                Item::Gap(gap) => history.gap = Some(gap),
+            match item.what {
+                What::Message(message) => history.messages.push(message),
+                What::Gap(gap) => history.gap = Some(gap),
             }
         }
         Ok(history)

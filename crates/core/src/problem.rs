@@ -2,7 +2,7 @@
 
 use crate::{
     AheadOfLog, BadChannelName, BadClientId, BadData, BadEventName, BadIdempotencyId, BadMessageId,
-    BadUserId, EngineError, JoinError, NotAccepted, PublishError, TooManyChannels,
+    BadUserId, EngineError, Forbidden, JoinError, NotAccepted, PublishError, TooManyChannels,
 };
 
 macro_rules! kinds {
@@ -49,6 +49,12 @@ kinds! {
     UnknownField = "unknown-field",
     /// Not a command.
     BadCommand = "bad-command",
+    /// A channel that this connection listens to already.
+    AlreadySubscribed = "already-subscribed",
+    /// A channel that this connection does not listen to.
+    NotSubscribed = "not-subscribed",
+    /// More commands in a second than one connection may send.
+    TooFast = "too-fast",
     /// An event under `tricast.`.
     ReservedEvent = "reserved-event",
     /// `skip_self` without a client.
@@ -115,6 +121,7 @@ always! {
     BadMessageId => BadResume,
     BadIdempotencyId => BadIdempotencyId,
     AheadOfLog => AheadOfLog,
+    Forbidden => Forbidden,
     TooManyChannels => TooManyChannels,
 }
 

@@ -13,8 +13,9 @@ use bytes::Bytes;
 
 use crate::{
     ChannelName, CloseReason, Control, Doorbell, Format, Goodbye, Hello, Hub, Identity, MessageId,
-    Seq, ShardId, Subscription, Welcome,
-    cursor::{Item, Portion},
+    Reply, Seq, ShardId, Subscription, Welcome,
+    change::Rules,
+    cursor::{Item, Portion, What},
     meters::WireMeters,
 };
 
@@ -31,6 +32,8 @@ pub struct Pace {
     pub slow_reader: SlowReader,
     /// How much of a backlog is taken at once.
     pub portion: Portion,
+    /// The most channels that a reader may ask for.
+    pub channels: usize,
 }
 
 /// What happens to a reader that falls behind the log.
@@ -57,6 +60,9 @@ pub enum Step {
     End(CloseReason),
 }
 
+/// A peer that answers nothing for so many heartbeats is gone.
+const UNANSWERED_MAX: u8 = 2;
+
 /// One reader's stream.
 #[derive(Debug)]
 pub struct Session {
@@ -64,9 +70,9 @@ pub struct Session {
     format: FormatRef,
     pace: Arc<Pace>,
     welcome: Option<Box<Welcome>>,
-    /// Gaps that end at or below it were there when the reader came.
-    joined_at: Seq,
     next_beat: Option<Instant>,
+    /// Heartbeats since the peer was last heard, on a wire whose heartbeats are answered.
+    unanswered: u8,
     online: Option<Box<OnlineWatch>>,
     /// The stream is over; nothing follows.
     said_goodbye: Option<CloseReason>,
@@ -100,9 +106,9 @@ impl Session {
             subscription,
             format: FormatRef(format),
             pace,
-            joined_at: welcome.head.seq,
             welcome: Some(Box::new(welcome)),
             next_beat: None,
+            unanswered: 0,
             online: online.then(Box::default),
             said_goodbye: None,
         }
@@ -163,7 +169,12 @@ impl Session {
     /// Its shard has passed on everything up to `seq`, last at `now`.
     pub fn passed(&mut self, seq: Seq, now: Instant) {
         self.subscription.skip_to(seq);
-        self.next_beat = Some(now + jittered(self.pace.heartbeat));
+        self.has_spoken(now);
+    }
+
+    /// The peer has said something whole.
+    pub fn heard(&mut self) {
+        self.unanswered = 0;
     }
 
     /// The meters of its wire.
@@ -188,6 +199,27 @@ impl Session {
         Some(bytes)
     }
 
+    /// Spells the answer to what the peer has asked for, and makes the change that it may be. What follows from a
+    /// change comes with the next [`collect`](Self::collect).
+    pub fn answer(&mut self, reply: Reply) -> Vec<Bytes> {
+        let (control, gaps) = match reply {
+            Reply::Silence => return Vec::new(),
+            Reply::Say(control) => (*control, Vec::new()),
+            Reply::Change(change) => {
+                let rules = Rules { channels: self.pace.channels, online: self.online.is_some() };
+                // Versions are told by place among the channels.
+                self.online.iter_mut().for_each(|watch| watch.told.clear());
+                change.make(&mut self.subscription, rules)
+            }
+        };
+        if let Control::Error(error) = &control {
+            self.hub().meters().refused(error.kind);
+        }
+        self.meters().gaps.increment(gaps.len() as u64);
+        let controls = std::iter::once(control).chain(gaps.into_iter().map(Control::Gap));
+        controls.filter_map(|control| self.spell(&control)).collect()
+    }
+
     /// Appends to `out` the next frames of this stream that are due at `now`.
     pub fn collect(&mut self, now: Instant, out: &mut Vec<Bytes>) -> Step {
         let before = out.len();
@@ -195,7 +227,7 @@ impl Session {
         let sent: usize = out[before..].iter().map(Bytes::len).sum();
         if sent > 0 {
             self.meters().sent_bytes.increment(sent as u64);
-            self.next_beat = Some(now + jittered(self.pace.heartbeat));
+            self.has_spoken(now);
         }
         if let Step::End(reason) = step {
             self.said_goodbye = Some(reason);
@@ -234,8 +266,21 @@ impl Session {
             return Step::Wait(tell_online.map_or(beat, |at| at.min(beat)));
         }
         self.next_beat = Some(now + jittered(self.pace.heartbeat));
+        if self.format.0.beats_are_answered() {
+            if self.unanswered >= UNANSWERED_MAX {
+                return self.say_goodbye(CloseReason::Unresponsive, 0, out);
+            }
+            self.unanswered += 1;
+        }
         out.extend(self.format.0.heartbeat(self.position()));
         Step::Beat
+    }
+
+    /// A stream that carries messages needs no other sign of life, unless it is the peer's that is wanted.
+    fn has_spoken(&mut self, now: Instant) {
+        if self.next_beat.is_none() || !self.format.0.beats_are_answered() {
+            self.next_beat = Some(now + jittered(self.pace.heartbeat));
+        }
     }
 
     fn open(&mut self, welcome: Welcome, out: &mut Vec<Bytes>) -> Result<(), CloseReason> {
@@ -276,29 +321,29 @@ impl Session {
         let mut delivered = 0;
         let mut oldest_live = None;
         let mut result = Ok(complete);
-        for item in items {
-            match item {
-                Item::Message(message) => {
-                    if message.id.seq > self.joined_at {
+        for Item { what, live } in items {
+            match what {
+                What::Message(message) => {
+                    if live {
                         oldest_live.get_or_insert(message.time);
                     }
                     delivered += 1;
                     out.push(message.encoded(self.format.0));
                 }
-                Item::Gap(gap) => {
+                What::Gap(gap) => {
+                    // A gap that was there when the reader came is none of its doing.
                     let meters = self.meters();
                     meters.gaps.increment(1);
-                    let fell_behind = gap.last.is_some_and(|last| last > self.joined_at);
                     let cut = !self.format.0.tells_gaps()
-                        || fell_behind && self.pace.slow_reader == SlowReader::Disconnect;
+                        || live && self.pace.slow_reader == SlowReader::Disconnect;
                     if cut {
-                        if fell_behind {
+                        if live {
                             meters.slow_cut.increment(1);
                         }
                         result = Err(CloseReason::Gap);
                         break;
                     }
-                    if fell_behind {
+                    if live {
                         meters.slow_told.increment(1);
                     }
                     out.extend(self.format.0.control(&Control::Gap(gap)));

@@ -2,6 +2,7 @@
 
 use crate::{
     ChannelName, Epoch, Gap, MessageId, NotRecovered, Seq,
+    cursor::Tap,
     ring::{Floor, Ring},
     table::Table,
 };
@@ -34,6 +35,17 @@ pub(crate) struct Begin {
     pub(crate) foreign: bool,
     /// Why the reader does not go on where it left off.
     pub(crate) not_recovered: Option<NotRecovered>,
+}
+
+impl Begin {
+    /// The tap of the channel at `index`, in `slot`.
+    pub(crate) fn tap(&self, index: usize, slot: usize, table: &Table, asked: bool) -> Tap {
+        let position = self.positions[index];
+        let mut tap = Tap::new(slot, position, asked, table.watermark);
+        let resumes = matches!(self.not_recovered, None | Some(NotRecovered::Evicted));
+        tap.ended = resumes && table.slots[slot].ended_by(position);
+        tap
+    }
 }
 
 impl Start {

@@ -11,7 +11,9 @@ use crate::{
     desk::{Doorbell, ShardId},
     hub::Hub,
     log::Log,
+    seat::Sitter,
     start::AheadOfLog,
+    table::Table,
 };
 
 /// What a reader asks for.
@@ -60,8 +62,6 @@ pub struct Welcome {
     pub gaps: Vec<Gap>,
     /// Online users of each channel, this reader included.
     pub online: BTreeMap<ChannelName, u32>,
-    /// The newest message at that moment.
-    pub head: MessageId,
 }
 
 /// A cursor into the log.
@@ -70,7 +70,7 @@ pub struct Subscription {
     hub: Arc<Hub>,
     identity: Identity,
     wire: Wire,
-    cursor: Cursor,
+    pub(crate) cursor: Cursor,
     bell: Arc<Bell>,
     registered: usize,
     /// The shard that brings the news; without one the bell does.
@@ -159,6 +159,18 @@ impl Subscription {
         self.cursor.has_partly_ended()
     }
 
+    /// How it sits in its channels.
+    pub(crate) fn sitter(&self, online: bool) -> Sitter<'_> {
+        let (persona, wire) = (self.identity.persona(), self.wire);
+        Sitter { persona, wire, bell: &self.bell, shard: self.shard, online }
+    }
+
+    /// Which of its taps is `channel`'s.
+    pub(crate) fn tap_of(&self, table: &Table, channel: &ChannelName) -> Option<usize> {
+        let slot = table.find(channel)?;
+        self.cursor.taps.iter().position(|tap| tap.slot == slot)
+    }
+
     /// Where it stands.
     pub(crate) fn seq(&self) -> Seq {
         self.cursor.position
@@ -239,23 +251,14 @@ impl Log {
         let slots = table.pin_all(join.all_channels())?;
         let begin = join.start.begin(self.epoch(), &table, &slots);
 
-        let persona = join.identity.persona();
-        let resumes = matches!(join.start, Start::After(_)) && !begin.foreign;
+        let (persona, wire) = (join.identity.persona(), join.wire);
+        let sitter = Sitter { persona, wire, bell, shard: None, online: join.online };
         let mut taps = Vec::with_capacity(slots.len());
         let mut crowd: Vec<Arc<Belfry>> = Vec::new();
-        for (index, (slot, position)) in slots.into_iter().zip(begin.positions).enumerate() {
-            let asked = index < join.channels.len();
-            let channel = &mut table.slots[slot];
-            let mut tap = Tap::new(slot, position, asked);
-            tap.ended = resumes && channel.ended_by(position);
-            crowd.push(channel.belfry.clone());
-            let first = channel.roster.online().total.connections == 0;
-            channel.roster.join(persona.clone(), join.wire);
-            let calls = Calls { messages: true, online: join.online && asked };
-            tap.place = channel.belfry.hang(bell, calls);
+        for (index, slot) in slots.into_iter().enumerate() {
+            let mut tap = begin.tap(index, slot, &table, index < join.channels.len());
+            crowd.push(table.let_in(&mut tap, &sitter));
             taps.push(tap);
-            table.heard += usize::from(first);
-            table.unpin(slot);
         }
         let id = self.id(begin.cursor);
         let unknown = |name: ChannelName| Gap::unknown(id, name);
@@ -272,32 +275,19 @@ impl Log {
             not_recovered: begin.not_recovered,
             gaps,
             online: taps.iter().filter(|tap| tap.asked).map(users_of).collect(),
-            head: self.id(table.watermark),
         };
         drop(table);
         crowd.iter().for_each(|belfry| belfry.ring_watchers());
-        Ok((Cursor::new(begin.cursor, taps, welcome.head.seq), welcome))
+        Ok((Cursor::new(begin.cursor, taps), welcome))
     }
 
     /// Takes a reader out; returns its channels.
     fn leave(&self, reader: &Subscription) -> Vec<ChannelName> {
-        let Subscription { cursor, identity, wire, shard, .. } = reader;
-        let persona = identity.persona();
-        let mut left = Vec::with_capacity(cursor.taps.len());
-        let mut crowd: Vec<Arc<Belfry>> = Vec::new();
+        let sitter = reader.sitter(false);
+        let taps = &reader.cursor.taps;
         let mut table = self.table.lock();
-        for tap in &cursor.taps {
-            let channel = &mut table.slots[tap.slot];
-            channel.belfry.take_down(tap.place);
-            channel.roster.leave(&persona, *wire);
-            left.push(channel.name.clone());
-            match channel.roster.online().total.connections {
-                0 => table.heard -= 1,
-                _ => crowd.push(channel.belfry.clone()),
-            }
-            shard.iter().for_each(|shard| table.stand_up(tap.slot, *shard));
-            table.forget_if_idle(tap.slot);
-        }
+        let left = taps.iter().map(|tap| table.slots[tap.slot].name.clone()).collect();
+        let crowd: Vec<_> = taps.iter().filter_map(|tap| table.let_out(tap, &sitter)).collect();
         drop(table);
         crowd.iter().for_each(|belfry| belfry.ring_watchers());
         left

@@ -49,4 +49,9 @@ pub enum Framing {
     Plain,
     /// Each is an HTTP chunk.
     Chunks,
+    /// Each is compressed by itself, for readers that keep so much of it.
+    Deflated {
+        /// How much, as a power of two.
+        window_bits: u8,
+    },
 }

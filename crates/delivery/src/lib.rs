@@ -7,6 +7,7 @@
 
 mod conn;
 mod desks;
+mod hearing;
 mod inbox;
 mod job;
 mod peer;
@@ -17,7 +18,9 @@ mod shards;
 mod tests;
 mod timers;
 mod uring;
+mod vital;
 
 pub use conn::Newcomer;
 pub use send::{Calls, Parcel, Sender};
 pub use shards::{Owner, Rules, Shards};
+pub use vital::spawn_vital;

@@ -1,23 +1,19 @@
-//! One connection at a time: welcomes it, tells it what is due, hears what it says, ends it.
+//! One connection at a time: welcomes it, tells it what is due, ends it.
 
 use std::{
-    io::{self, Read as _},
+    io,
     time::{Duration, Instant},
 };
 
 use mio::{Interest, Token};
 use socket2::SockRef;
-use tricast_core::{Answer, CloseReason, Control, Ending, Format, Goodbye, Heard, Step};
+use tricast_core::{CloseReason, Ending, Format, Step};
 
 use crate::{
     conn::{Conn, Newcomer, Rest, State},
-    inbox::Note,
     shard::Shard,
     timers::NEVER,
 };
-
-/// Things that one connection may say before others have their turn.
-const SAYINGS_A_TURN: usize = 16;
 
 /// Frames after which a reader has probably caught up.
 const LITTLE: usize = 4;
@@ -124,7 +120,7 @@ impl Shard {
     }
 
     /// Puts a connection behind the others that have more to say or hear.
-    fn take_turns(&mut self, key: u32) {
+    pub(crate) fn take_turns(&mut self, key: u32) {
         let Some(conn) = self.conns.get_mut(key as usize) else { return };
         if !std::mem::replace(&mut conn.in_turns, true) {
             self.turns.push_back(key);
@@ -145,7 +141,7 @@ impl Shard {
     }
 
     /// Adds what is due next to what waits.
-    fn collect_next(&mut self, key: u32) -> io::Result<Next> {
+    pub(crate) fn collect_next(&mut self, key: u32) -> io::Result<Next> {
         let Some(conn) = self.conns.get_mut(key as usize) else { return Ok(Next::Wait) };
         let Some(session) = &mut conn.rest.session else {
             return self.hang_up(key).map(|()| Next::Wait);
@@ -176,7 +172,7 @@ impl Shard {
     }
 
     /// The stream is over: its reader leaves, and its end joins what waits.
-    fn end(&mut self, key: u32, reason: CloseReason) {
+    pub(crate) fn end(&mut self, key: u32, reason: CloseReason) {
         let Some(conn) = self.conns.get_mut(key as usize) else { return };
         conn.state = State::Closing;
         let Some(session) = conn.rest.session.take() else { return };
@@ -212,114 +208,6 @@ impl Shard {
         let since = self.timers.instant(conn.rest.stuck_since);
         self.set_timer(key, since + FAREWELL);
         Ok(())
-    }
-
-    /// Hears what the peer says, until it says no more, something has to be done first, or it does not
-    /// take what it is told.
-    pub(crate) fn listen(&mut self, key: u32) {
-        for _ in 0..SAYINGS_A_TURN {
-            match self.hear_next(key) {
-                Ok(Next::Again) => {}
-                Ok(Next::Wait) => return,
-                Err(error) => return self.fail(key, &error),
-            }
-        }
-        self.take_turns(key);
-    }
-
-    fn hear_next(&mut self, key: u32) -> io::Result<Next> {
-        let Some(conn) = self.conns.get_mut(key as usize) else { return Ok(Next::Wait) };
-        let rest = &mut *conn.rest;
-        if rest.ear.is_some() && (rest.working || !rest.waiting.is_empty()) {
-            return Ok(Next::Wait);
-        }
-        let heard = rest.ear.as_mut().map_or(Heard::Nothing, |ear| ear.hear(rest.session.as_ref()));
-        let open = conn.state != State::Closing;
-        match heard {
-            Heard::Nothing => match conn.socket.read(&mut self.buffer) {
-                Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => {
-                    if let Some(ear) = &mut rest.ear {
-                        ear.push(&self.buffer[..count]);
-                    }
-                    Ok(Next::Again)
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Next::Wait),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Next::Again),
-                Err(error) => Err(error),
-            },
-            Heard::Reply(bytes) if open => {
-                rest.say_aside(bytes);
-                self.attend(key);
-                Ok(Next::Again)
-            }
-            Heard::Work(work) if open => {
-                rest.working = true;
-                let (birth, inbox) = (rest.birth, self.inbox.clone());
-                self.runtime.spawn(async move {
-                    let answer = work.await;
-                    // Without the shard there is nobody to answer.
-                    let _ = inbox.post(Note::Answered { key, birth, answer });
-                });
-                Ok(Next::Wait)
-            }
-            Heard::Left(bytes) if open => {
-                rest.say_aside(bytes);
-                self.leave(key);
-                Ok(Next::Wait)
-            }
-            Heard::Broken(reason) if open => {
-                rest.ear = None;
-                self.break_off(key, reason);
-                Ok(Next::Again)
-            }
-            Heard::Reply(_) | Heard::Work(_) => Ok(Next::Again),
-            Heard::Left(_) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Heard::Broken(_) => {
-                rest.ear = None;
-                self.attend(key);
-                Ok(Next::Again)
-            }
-        }
-    }
-
-    /// The peer has said goodbye itself, and has been answered.
-    fn leave(&mut self, key: u32) {
-        let Some(conn) = self.conns.get_mut(key as usize) else { return };
-        conn.state = State::Closing;
-        conn.rest.session = None;
-        conn.rest.ear = None;
-        let seats = std::mem::take(&mut conn.rest.seats);
-        self.desks.stand_up(&seats, &mut self.conns);
-        self.attend(key);
-    }
-
-    /// Ends a stream for a reason of its peer's; its goodbye is still to be said.
-    fn break_off(&mut self, key: u32, reason: CloseReason) {
-        let Some(conn) = self.conns.get_mut(key as usize) else { return };
-        if let Some(session) = &conn.rest.session {
-            let goodbye = Control::Goodbye(Goodbye::new(reason, 0));
-            session.spell(&goodbye).into_iter().for_each(|bytes| conn.rest.waiting.push(bytes));
-        }
-        self.end(key, reason);
-        self.attend(key);
-    }
-
-    /// The work is done that a peer has asked for.
-    pub(crate) fn answer(&mut self, key: u32, birth: u32, answer: Answer) {
-        let conn = self.conns.get_mut(key as usize).filter(|conn| conn.rest.birth == birth);
-        let Some(conn) = conn else { return };
-        conn.rest.working = false;
-        let Some(session) = &conn.rest.session else { return self.listen(key) };
-        match answer {
-            Ok(control) => {
-                let spelled = control.and_then(|control| session.spell(&control));
-                spelled.into_iter().for_each(|bytes| conn.rest.waiting.push(bytes));
-                self.attend(key);
-            }
-            Err(reason) => self.break_off(key, reason),
-        }
-        self.listen(key);
     }
 
     pub(crate) fn on_timer(&mut self, millis: u64, key: u32) {
@@ -375,7 +263,7 @@ impl Shard {
 }
 
 /// What a connection does next.
-enum Next {
+pub(crate) enum Next {
     Again,
     /// For an event, a timer, its turn.
     Wait,

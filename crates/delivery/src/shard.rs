@@ -102,7 +102,7 @@ impl Shard {
     }
 
     /// Looks after its connections until told to close.
-    pub(crate) fn run(mut self, calls: Calls) {
+    pub(crate) fn run(mut self, calls: Calls) -> io::Result<()> {
         let mut sender = calls.sender();
         let mut events = Events::with_capacity(256);
         while !self.closing {
@@ -113,13 +113,11 @@ impl Shard {
             match self.poll.poll(&mut events, timeout) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    tracing::error!(%error, "a shard cannot poll its sockets, and ends");
-                    return;
-                }
+                Err(error) => return Err(error),
             }
             self.round(&events, &mut *sender);
         }
+        Ok(())
     }
 
     /// A little of everything, so that nobody waits for somebody else's crowd.

@@ -18,6 +18,7 @@ use crate::{
     inbox::{Inbox, Note},
     send::Calls,
     shard::Shard,
+    vital::spawn_vital,
 };
 
 /// What holds for all connections of all shards.
@@ -72,8 +73,7 @@ impl Shards {
         for number in 0..count.max(1) {
             let shard = Shard::new(hub.clone(), rules.clone(), runtime.clone())?;
             inboxes.push(shard.inbox().clone());
-            let named = std::thread::Builder::new().name(format!("shard-{number}"));
-            threads.push(named.spawn(move || shard.run(calls))?);
+            threads.push(spawn_vital(format!("shard-{number}"), move || shard.run(calls))?);
         }
         let shards = Self { inboxes: inboxes.into(), next: Arc::default() };
         Ok((shards.clone(), Owner { shards, threads }))
@@ -100,9 +100,8 @@ impl Drop for Owner {
             let _ = inbox.post(Note::Close);
         }
         for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a shard had panicked");
-            }
+            // A shard that panics takes the program with it.
+            let _ = thread.join();
         }
     }
 }

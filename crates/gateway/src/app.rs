@@ -1,9 +1,10 @@
 //! What every handler needs: the hub, the settings, and the sign that the gateway goes down.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tricast_core::{Hub, Pace, Portion};
+use tricast_ws::Rules;
 
 use crate::settings::Settings;
 
@@ -13,6 +14,7 @@ pub(crate) struct App {
     pub(crate) hub: Arc<Hub>,
     pub(crate) settings: Settings,
     pub(crate) pace: Arc<Pace>,
+    pub(crate) ws_rules: Arc<Rules>,
     /// The gateway is about to go down: who sends traffic here should stop.
     pub(crate) leaving: CancellationToken,
     /// The gateway goes down: whoever waits for a client should stop waiting.
@@ -31,11 +33,17 @@ impl App {
             online: settings.stream.online_interval,
             slow_reader: settings.stream.slow_reader,
             portion: Portion::default(),
+            channels: settings.limits.channels_per_connection,
         })
+    }
+
+    pub(crate) fn ws_rules_of(settings: &Settings) -> Arc<Rules> {
+        let rate = NonZeroU32::new(settings.ws.rate);
+        Arc::new(Rules { message_bytes: settings.limits.message_bytes(), rate })
     }
 
     /// The most that one message's data may be.
     pub(crate) fn message_bytes(&self) -> usize {
-        usize::try_from(self.settings.limits.message_bytes.as_u64()).unwrap_or(usize::MAX)
+        self.settings.limits.message_bytes()
     }
 }

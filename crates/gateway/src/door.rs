@@ -14,6 +14,7 @@ use mio::{
     net::{TcpListener, TcpStream},
 };
 use slab::Slab;
+use tricast_delivery::spawn_vital;
 
 use crate::{
     listener::{Lease, Listener},
@@ -68,12 +69,7 @@ impl Door {
         let waker = Waker::new(poll.registry(), CLOSE)?;
         let (waiting, places) = (Slab::new(), Places::new(PLACES));
         let doorman = Doorman { poll, socket, listener, waiting, places, more: false };
-        let named = thread::Builder::new().name("door".to_owned());
-        let thread = named.spawn(move || {
-            if let Err(error) = doorman.run() {
-                tracing::error!(%error, "no more connections can be accepted; restart the gateway");
-            }
-        })?;
+        let thread = spawn_vital("door".to_owned(), move || doorman.run())?;
         Ok(Self { waker, thread: Some(thread) })
     }
 }
@@ -82,8 +78,9 @@ impl Drop for Door {
     fn drop(&mut self) {
         if let Err(error) = self.waker.wake() {
             tracing::error!(%error, "a door cannot be closed");
-        } else if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("a door had panicked");
+        } else if let Some(thread) = self.thread.take() {
+            // One that panics takes the program with it.
+            let _ = thread.join();
         }
     }
 }

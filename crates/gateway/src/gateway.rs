@@ -73,11 +73,12 @@ impl Gateway {
         let private = bind("admin.bind", settings.admin.bind)?;
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
         let pace = App::pace_of(&settings);
+        let ws_rules = App::ws_rules_of(&settings);
         let tasks = TaskTracker::new();
         let rules = Rules::new(&settings, sockets);
         let admin_rules = Rules::new(&settings, ADMIN_SOCKETS);
         let (leaving, draining) = (CancellationToken::new(), CancellationToken::new());
-        let app = App { hub, settings, pace, leaving, draining, tasks: tasks.clone() };
+        let app = App { hub, settings, pace, ws_rules, leaving, draining, tasks: tasks.clone() };
         let app = Arc::new(app);
         let stop = CancellationToken::new();
         let (shards, shard_owner) = shards(&app, &meters.sockets)?.unzip();

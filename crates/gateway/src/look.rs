@@ -2,16 +2,12 @@
 
 use axum::{
     Json,
-    body::Body,
     extract::{Path, RawQuery, Request, State, rejection::PathRejection},
     http::header,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use tricast_core::{
-    ChannelName, ChannelSummary, ClientId, Count, Identity, Portion, Start, UserId, Wire,
-    write_document,
-};
+use tricast_core::{ChannelName, ChannelSummary, ClientId, Identity, Start, UserId};
 
 use crate::{
     app::Shared, problem::Problem, publish::path_text, query::Query, resume,
@@ -20,9 +16,6 @@ use crate::{
 
 /// The most channels in one answer.
 const PAGE: usize = 1000;
-
-/// The most history in one answer: it is held until the client has read it.
-const HISTORY: Portion = Portion { messages: 1000, bytes: 1024 * 1024 };
 
 /// `GET /history/{channel}`
 pub(crate) async fn history(
@@ -41,30 +34,9 @@ pub(crate) async fn history(
         Start::Latest if query.get("since").is_none() => Start::Earliest,
         start => start,
     };
-    let history = app.hub.log().history(&channel, start, HISTORY)?;
-
-    #[derive(Serialize)]
-    struct Lost {
-        first: Option<u64>,
-        last: Option<u64>,
-        certain: bool,
-    }
-    let lost =
-        history.gap.map(|gap| Lost { first: gap.first, last: gap.last, certain: gap.certain });
-    let lost = serde_json::to_string(&lost).unwrap_or_default();
-    let id = history.id;
-    let mut body =
-        format!("{{\"channel\":\"{channel}\",\"id\":\"{id}\",\"gap\":{lost},\"messages\":[")
-            .into_bytes();
-    for (index, message) in history.messages.iter().enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        write_document(message, &mut body);
-    }
-    body.extend_from_slice(format!("],\"more\":{}}}\n", history.more).as_bytes());
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Body::from(body)).into_response())
+    let page = app.hub.log().page(channel, start)?;
+    let headers = [(header::CACHE_CONTROL, "no-store")];
+    Ok((headers, Json(page)).into_response())
 }
 
 /// `GET /online/{channel}`
@@ -73,26 +45,10 @@ pub(crate) async fn online(
     path: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Answer {
-        channel: ChannelName,
-        #[serde(flatten)]
-        total: Count,
-        wires: Wires,
-    }
-    #[derive(Serialize)]
-    struct Wires {
-        sse: Count,
-        chunked: Count,
-        ws: Count,
-    }
     let channel: ChannelName = path_text(path)?.parse()?;
     Query::parse(query.as_deref(), &["token"])?.refuse_token()?;
-    let online = app.hub.log().online(&channel);
-    let of = |wire: Wire| online.wires[wire.index()];
-    let wires = Wires { sse: of(Wire::Sse), chunked: of(Wire::Chunked), ws: of(Wire::Ws) };
     let headers = [(header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Json(Answer { channel, total: online.total, wires })).into_response())
+    Ok((headers, Json(app.hub.log().census(channel))).into_response())
 }
 
 /// `GET /channels`

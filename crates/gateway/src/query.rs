@@ -68,9 +68,10 @@ impl Query {
         self.choice(name, ["false", "true"])
     }
 
-    /// Whether `format=raw`.
-    pub(crate) fn raw(&self) -> Result<bool, Problem> {
-        self.choice("format", ["json", "raw"])
+    /// Whether `format=raw`, if it says which.
+    pub(crate) fn raw(&self) -> Result<Option<bool>, Problem> {
+        let raw = self.choice("format", ["json", "raw"])?;
+        Ok(self.get("format").map(|_| raw))
     }
 
     /// A number from `from` to `to`.
@@ -92,17 +93,16 @@ impl Query {
         }
     }
 
-    /// Nobody can check a token yet, and ignoring one would let its owner believe it counts.
+    /// Refuses a token.
     pub(crate) fn refuse_token(&self) -> Result<(), Problem> {
-        match self.get("token") {
-            None => Ok(()),
-            Some(_) => {
-                let detail =
-                    "this gateway has no token keys and cannot check a token; leave it out";
-                Err(Problem::new(Kind::TokenUnsupported, detail).at("token"))
-            }
-        }
+        self.get("token").map_or(Ok(()), |_| Err(token_unsupported().at("token")))
     }
+}
+
+/// Nobody can check a token yet, and ignoring one would let its owner believe it counts.
+pub(crate) fn token_unsupported() -> Problem {
+    let detail = "this gateway has no token keys and cannot check a token; leave it out";
+    Problem::new(Kind::TokenUnsupported, detail)
 }
 
 fn decode(text: &str) -> Result<String, Problem> {

@@ -27,6 +27,7 @@ pub struct Settings {
     pub admin: Admin,
     pub history: History,
     pub stream: Stream,
+    pub ws: WebSockets,
     pub publish: Publish,
     pub limits: Limits,
     pub shutdown: Shutdown,
@@ -71,6 +72,15 @@ pub struct Stream {
     pub stall_timeout: Duration,
 }
 
+/// `[ws]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct WebSockets {
+    pub compression: bool,
+    pub rate: u32,
+}
+
 /// `[publish]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -95,6 +105,13 @@ pub struct Limits {
     pub head_timeout: Duration,
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
+}
+
+impl Limits {
+    /// The most bytes of one message's data.
+    pub fn message_bytes(&self) -> usize {
+        usize::try_from(self.message_bytes.as_u64()).unwrap_or(usize::MAX)
+    }
 }
 
 /// `[shutdown]`

@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tricast_core::{
     CloseReason, Control, Ear, Format, Goodbye, Kind, Session, Wire, jittered_retry,
 };
+use tricast_ws::Handshake;
 
 use crate::{
     app::{App, Shared},
@@ -47,8 +48,7 @@ pub(crate) fn format_of(wire: Wire, raw: bool) -> &'static dyn Format {
         (Wire::Sse, true) => &tricast_sse::RAW,
         (Wire::Chunked, false) => &tricast_chunked::JSON,
         (Wire::Chunked, true) => &tricast_chunked::RAW,
-        (Wire::Ws, false) => &tricast_ws::JSON,
-        (Wire::Ws, true) => &tricast_ws::RAW,
+        (Wire::Ws, raw) => tricast_ws::format(raw, None),
     }
 }
 
@@ -103,20 +103,19 @@ pub(crate) fn respond(session: Session, line: Option<Line>, version: Version) ->
 
 pub(crate) fn upgrade(
     app: &Shared,
-    accept: HeaderValue,
+    handshake: &Handshake,
     session: Session,
     request: &mut Request,
 ) -> Response {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    let mut headers = handshake.answer();
     name_stream(&mut headers, &session);
-    let message_bytes = app.message_bytes();
+    let raw = session.format().variant().raw;
     let head = (StatusCode::SWITCHING_PROTOCOLS, headers).into_response();
     let extensions = request.extensions_mut();
+    let rules = app.ws_rules.clone();
     if let Some(line) = extensions.remove::<Line>().filter(Line::may_depart) {
-        let ear: Box<dyn Ear> = Box::new(tricast_ws::WsEar::new(message_bytes));
+        let format = tricast_ws::format(raw, handshake.window());
+        let ear: Box<dyn Ear> = Box::new(tricast_ws::WsEar::new(rules, format));
         line.depart(Departure { session, ear: Some(ear), head: Bytes::new() });
         return head;
     }
@@ -126,7 +125,7 @@ pub(crate) fn upgrade(
     };
     app.tasks.spawn(async move {
         match on_upgrade.await {
-            Ok(upgraded) => tricast_ws::serve(TokioIo::new(upgraded), session, message_bytes).await,
+            Ok(upgraded) => tricast_ws::serve(TokioIo::new(upgraded), session, rules).await,
             Err(error) => tracing::debug!(%error, "a WebSocket went before its handshake was done"),
         }
     });

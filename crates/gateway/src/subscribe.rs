@@ -8,13 +8,14 @@ use axum::{
 use tricast_core::{
     ChannelName, ClientId, Data, Identity, Join, Kind, Publisher, Session, Start, UserId, Wire,
 };
+use tricast_ws::{Handshake, HandshakeError};
 
 use crate::{
     app::{App, Shared},
     body::{self, Media},
     problem::Problem,
     publish::{MESSAGE_NAMES, Metadata, path_text},
-    query::Query,
+    query::{Query, token_unsupported},
     resume,
     socket::Line,
     stream::{self, come_back, format_of, format_on, respond, upgrade},
@@ -86,18 +87,16 @@ async fn try_listen(
     mut request: Request,
 ) -> Result<Response, Problem> {
     let heads = request.method() == Method::HEAD;
-    let accept = match wire {
-        Wire::Ws => Some(
-            tricast_ws::accept(request.method(), request.version(), request.headers())
-                .map_err(|error| Problem::new(Kind::UpgradeRequired, error.to_string()))?,
-        ),
-        Wire::Sse | Wire::Chunked => None,
-    };
     let posts = request.method() == Method::POST;
     let names = if posts { [&NAMES[..], &MESSAGE_NAMES].concat() } else { NAMES.to_vec() };
     let query = Query::parse(request.uri().query(), &names)?;
     query.refuse_token()?;
     let (raw, online) = (query.raw()?, query.flag("online")?);
+    let handshake = match wire {
+        Wire::Ws => Some(handshake_of(app, &request, raw)?),
+        Wire::Sse | Wire::Chunked => None,
+    };
+    let raw = raw.unwrap_or_else(|| handshake.as_ref().is_some_and(Handshake::is_raw));
     let channels = channels_of(app, &path_text(path)?)?;
     let identity = identity_of(&query)?;
     refuse_others_channels(&channels, &identity)?;
@@ -116,7 +115,10 @@ async fn try_listen(
     let join = Join { channels: channels.clone(), identity, wire, start, online };
     let joined = app.hub.join(join).await?;
     let line = request.extensions().get::<Line>();
-    let format = format_on(line, request.version(), wire, raw);
+    let format = match &handshake {
+        Some(handshake) => tricast_ws::format(raw, handshake.window()),
+        None => format_on(line, request.version(), wire, raw),
+    };
     let session = Session::new(joined, format, app.pace.clone(), online);
     // A client that repeats its POST to reconnect has said it before.
     let resumes = matches!(start, Start::After(_));
@@ -130,10 +132,28 @@ async fn try_listen(
         // WHATWG HTML §9.2.3: 204 tells an EventSource to stop reconnecting.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    Ok(match accept {
-        Some(accept) => upgrade(app, accept, session, &mut request),
+    Ok(match handshake {
+        Some(handshake) => upgrade(app, &handshake, session, &mut request),
         None => respond(session, request.extensions_mut().remove(), request.version()),
     })
+}
+
+fn handshake_of(app: &App, request: &Request, raw: Option<bool>) -> Result<Handshake, Problem> {
+    let line = request.extensions().get::<Line>();
+    // The library of the other way of delivery knows no compression.
+    let may_deflate = app.settings.ws.compression && line.is_some_and(Line::may_depart);
+    let opening = (request.method(), request.version());
+    let handshake = Handshake::read(opening, request.headers(), raw, may_deflate);
+    let handshake = handshake.map_err(|error| match error {
+        HandshakeError::OnlyToken | HandshakeError::Format => {
+            Problem::new(Kind::BadParameter, error.to_string()).at("Sec-WebSocket-Protocol")
+        }
+        _ => Problem::new(Kind::UpgradeRequired, error.to_string()),
+    })?;
+    match handshake.token() {
+        None => Ok(handshake),
+        Some(_) => Err(token_unsupported().at("Sec-WebSocket-Protocol")),
+    }
 }
 
 fn channels_of(app: &App, path: &str) -> Result<Vec<ChannelName>, Problem> {
@@ -165,14 +185,7 @@ pub(crate) fn refuse_others_channels(
     channels: &[ChannelName],
     identity: &Identity,
 ) -> Result<(), Problem> {
-    let own = identity.user.as_ref().map(UserId::as_str);
-    match channels.iter().find(|channel| channel.user().is_some() && channel.user() != own) {
-        None => Ok(()),
-        Some(other) => {
-            let detail = format!("{other} belongs to that user; say who you are with user=");
-            Err(Problem::new(Kind::Forbidden, detail))
-        }
-    }
+    channels.iter().try_for_each(|channel| Ok(identity.may_read(channel)?))
 }
 
 /// What a POST says before it listens.

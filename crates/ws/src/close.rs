@@ -1,4 +1,5 @@
-//! Close codes: each reason of the closed list has one (RFC 6455 §7.4; 4000 to 4999 are our own).
+//! Close codes: each reason of the closed list has one (RFC 6455 §7.4). Our own say by their hundred what to do:
+//! 40xx come back now, 41xx after a pause, 42xx not at all.
 
 use tricast_core::CloseReason;
 
@@ -12,5 +13,6 @@ pub fn close_code(reason: CloseReason) -> u16 {
         CloseReason::Draining => 1012,
         CloseReason::Overloaded => 1013,
         CloseReason::Gap => 4001,
+        CloseReason::Unresponsive => 4002,
     }
 }

@@ -1,8 +1,9 @@
-//! What a client says on a JSON connection: `{data, event?, channel?, skip_self?, id?, ref?}`.
+//! What a client says on a JSON connection: an object with a `type`, its fields, and a `ref` for the answer.
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::{Value, value::RawValue};
-use tricast_core::{BadData, ChannelName, Data, Draft, Kind, Problem, Publisher};
+use serde_json::Value;
+use tricast_core::{ChannelName, Data, Draft, EventName, Kind, Publisher, Start};
+
+use crate::fields::{Fields, Wrong, told};
 
 /// A command was refused.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,11 +14,22 @@ pub(crate) struct Refusal {
     pub(crate) reference: Option<Value>,
 }
 
-/// A publish, and the `ref` that its answer repeats.
+/// What to do, and the `ref` that the answer repeats.
 #[derive(Debug)]
 pub(crate) struct Command {
-    pub(crate) draft: Draft,
+    pub(crate) order: Order,
     pub(crate) reference: Option<Value>,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Publish(Box<Draft>),
+    Subscribe { channel: ChannelName, start: Start },
+    Unsubscribe(ChannelName),
+    Online(ChannelName),
+    History { channel: ChannelName, start: Start },
+    Ping,
 }
 
 /// Reads a command. `channels` are the connection's; the only one of them is the default.
@@ -27,119 +39,93 @@ pub(crate) fn parse(
     publisher: &Publisher,
 ) -> Result<Command, Refusal> {
     let mut reference = None;
-    parse_fields(text, channels, publisher, &mut reference)
-        .map(|draft| Command { draft, reference: reference.clone() })
+    read(text, channels, publisher, &mut reference)
+        .map(|order| Command { order, reference: reference.clone() })
         .map_err(|(kind, detail)| Refusal { kind, detail, reference })
 }
 
-/// The fields of a command as they stand; a map would let the last of two win in silence.
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'a> Fields<'a> {
-    fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.iter().find(|(given, _)| given == name).map(|(_, value)| *value)
-    }
-}
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Fields(pairs))
-            }
-        }
-
-        deserializer.deserialize_map(Pairs)
-    }
-}
-
-fn parse_fields(
+fn read(
     text: &str,
     channels: &[ChannelName],
     publisher: &Publisher,
     reference: &mut Option<Value>,
-) -> Result<Draft, (Kind, String)> {
-    let fields: Fields<'_> =
-        serde_json::from_str(text).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => {
-                (Kind::BadCommand, "a command is a JSON object".to_owned())
-            }
-            _ => (Kind::BadJson, format!("the command is not JSON: {error}")),
-        })?;
-    *reference = fields.get("ref").map(reference_of).transpose()?;
-    const KNOWN: [&str; 6] = ["data", "event", "channel", "skip_self", "id", "ref"];
-    let names = || fields.0.iter().map(|(name, _)| name.as_str());
-    if let Some(unknown) = names().find(|name| !KNOWN.contains(name)) {
-        let detail = format!("unknown field {unknown:?}; a command takes {}", KNOWN.join(", "));
-        return Err((Kind::UnknownField, detail));
+) -> Result<Order, Wrong> {
+    let fields = Fields::read(text)?;
+    *reference = fields.reference()?;
+    match fields.string("type")?.as_deref() {
+        None | Some("publish") => {
+            fields.take_only(&["type", "ref", "channel", "data", "event", "skip_self", "id"])?;
+            publish(&fields, channels, publisher).map(|draft| Order::Publish(Box::new(draft)))
+        }
+        Some("subscribe") => {
+            fields.take_only(&["type", "ref", "channel", "since", "last_event_id"])?;
+            let start = fields.start()?.unwrap_or(Start::Latest);
+            Ok(Order::Subscribe { channel: named(&fields)?, start })
+        }
+        Some("unsubscribe") => {
+            fields.take_only(&["type", "ref", "channel"])?;
+            named(&fields).map(Order::Unsubscribe)
+        }
+        Some("online") => {
+            fields.take_only(&["type", "ref", "channel"])?;
+            channel(&fields, channels).map(Order::Online)
+        }
+        Some("history") => {
+            fields.take_only(&["type", "ref", "channel", "since", "last_event_id"])?;
+            let start = fields.start()?.unwrap_or(Start::Earliest);
+            Ok(Order::History { channel: channel(&fields, channels)?, start })
+        }
+        Some("ping") => {
+            fields.take_only(&["type", "ref"])?;
+            Ok(Order::Ping)
+        }
+        Some(other) => {
+            let types = "publish, subscribe, unsubscribe, online, history and ping";
+            Err((Kind::BadCommand, format!("there is no type {other:?}; there are {types}")))
+        }
     }
-    if let Some(twice) = KNOWN.iter().find(|known| names().filter(|n| n == *known).count() > 1) {
-        return Err((Kind::BadCommand, format!("field {twice:?} is given twice")));
-    }
+}
+
+fn publish(
+    fields: &Fields<'_>,
+    channels: &[ChannelName],
+    publisher: &Publisher,
+) -> Result<Draft, Wrong> {
     let data =
         fields.get("data").ok_or((Kind::BadCommand, "a command needs \"data\"".to_owned()))?;
-    let channel = match (string(&fields, "channel")?, channels) {
-        (Some(name), _) => name.parse().map_err(|error| told("channel", &error))?,
-        (None, [only]) => only.clone(),
-        (None, _) => {
-            let detail = "this connection has several channels: name one in \"channel\"";
-            return Err((Kind::BadChannel, detail.to_owned()));
-        }
-    };
-    let event = string(&fields, "event")?.map(|name| name.parse()).transpose();
-    let skip_self = match fields.get("skip_self").map(|value| value.get()) {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => {
-            return Err((Kind::BadCommand, "\"skip_self\" is true or false".to_owned()));
-        }
-    };
-    let id = string(&fields, "id")?;
+    let id = fields.string("id")?;
+    let id = id.map(|id| tricast_core::idempotency_id(&id)).transpose();
     Ok(Draft {
-        channel,
-        event: event.map_err(|error| told("event", &error))?,
-        data: Data::json(data.get().as_bytes()).map_err(|error: BadData| told("data", &error))?,
+        channel: channel(fields, channels)?,
+        event: fields.parsed::<EventName>("event")?,
+        data: Data::json(data.get().as_bytes()).map_err(|error| told("data", &error))?,
         publisher: publisher.clone(),
-        skip_self,
+        skip_self: fields.flag("skip_self")?,
         end: false,
         at_least: 0,
-        idempotency: id
-            .map(|id| tricast_core::idempotency_id(&id))
-            .transpose()
-            .map_err(|error| told("id", &error))?,
+        idempotency: id.map_err(|error| told("id", &error))?,
     })
 }
 
-fn told(field: &str, error: &dyn Problem) -> (Kind, String) {
-    (error.kind(), format!("{field}: {error}"))
-}
-
-fn string(fields: &Fields<'_>, name: &str) -> Result<Option<String>, (Kind, String)> {
-    let Some(value) = fields.get(name) else {
-        return Ok(None);
-    };
-    serde_json::from_str(value.get())
-        .map(Some)
-        .map_err(|_| (Kind::BadCommand, format!("\"{name}\" is a string")))
-}
-
-fn reference_of(value: &RawValue) -> Result<Value, (Kind, String)> {
-    match serde_json::from_str(value.get()) {
-        Ok(value @ (Value::String(_) | Value::Number(_))) => Ok(value),
-        _ => Err((Kind::BadCommand, "\"ref\" is a string or a number".to_owned())),
+/// The channel that a command names, or the only one that there is.
+fn channel(fields: &Fields<'_>, channels: &[ChannelName]) -> Result<ChannelName, Wrong> {
+    match (fields.parsed("channel")?, channels) {
+        (Some(named), _) => Ok(named),
+        (None, [only]) => Ok(only.clone()),
+        (None, []) => {
+            let detail = "this connection has no channel: name one in \"channel\"";
+            Err((Kind::BadChannel, detail.to_owned()))
+        }
+        (None, _) => {
+            let detail = "this connection has several channels: name one in \"channel\"";
+            Err((Kind::BadChannel, detail.to_owned()))
+        }
     }
+}
+
+fn named(fields: &Fields<'_>) -> Result<ChannelName, Wrong> {
+    let missing = || (Kind::BadChannel, "name the channel in \"channel\"".to_owned());
+    fields.parsed("channel")?.ok_or_else(missing)
 }
 
 #[cfg(test)]
@@ -151,15 +137,43 @@ mod tests {
         parse(text, &channels, &Publisher::default())
     }
 
+    fn order(text: &str) -> Order {
+        read(text, &["a"]).expect(text).order
+    }
+
     #[test]
-    fn a_full_command() {
+    fn a_full_publish() {
         let text =
             r#"{"data":{"a":1.50},"event":"x","channel":"b","skip_self":true,"id":"i-1","ref":7}"#;
         let command = read(text, &["a", "c"]).expect("reads");
-        assert_eq!(command.draft.channel.as_str(), "b");
-        assert_eq!(command.draft.data, Data::Json("{\"a\":1.50}".into()));
-        assert!(command.draft.skip_self);
         assert_eq!(command.reference, Some(7.into()));
+        let Order::Publish(draft) = command.order else { panic!("{:?}", command.order) };
+        assert_eq!(draft.channel.as_str(), "b");
+        assert_eq!(draft.data, Data::Json("{\"a\":1.50}".into()));
+        assert!(draft.skip_self);
+        assert!(matches!(order(r#"{"type":"publish","data":1}"#), Order::Publish(_)));
+    }
+
+    #[test]
+    fn the_other_types() {
+        let begins = |text: &str| match order(text) {
+            Order::Subscribe { channel, start } if channel.as_str() == "b" => start,
+            Order::History { channel, start } if channel.as_str() == "a" => start,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(begins(r#"{"type":"subscribe","channel":"b"}"#), Start::Latest);
+        assert_eq!(
+            begins(r#"{"type":"subscribe","channel":"b","since":"earliest"}"#),
+            Start::Earliest
+        );
+        assert_eq!(begins(r#"{"type":"subscribe","channel":"b","since":3}"#), Start::Newest(3));
+        let after =
+            begins(r#"{"type":"subscribe","channel":"b","last_event_id":"k7-3","since":3}"#);
+        assert_eq!(after, Start::After("k7-3".parse().expect("an id")));
+        assert_eq!(begins(r#"{"type":"history"}"#), Start::Earliest);
+        assert!(matches!(order(r#"{"type":"unsubscribe","channel":"a"}"#), Order::Unsubscribe(_)));
+        assert!(matches!(order(r#"{"type":"online"}"#), Order::Online(_)));
+        assert!(matches!(order(r#"{"type":"ping","ref":"r"}"#), Order::Ping));
     }
 
     #[test]
@@ -178,15 +192,27 @@ mod tests {
             (r#"{"data":1,"skip_self":1}"#, Kind::BadCommand, "skip_self"),
             (r#"{"data":1,"id":""}"#, Kind::BadIdempotencyId, "id"),
             (r#"{"data":1,"ref":{}}"#, Kind::BadCommand, "ref"),
+            (r#"{"type":"dance"}"#, Kind::BadCommand, "dance"),
+            (r#"{"type":7}"#, Kind::BadCommand, "type"),
+            (r#"{"type":"ping","data":1}"#, Kind::UnknownField, "data"),
+            (r#"{"type":"subscribe"}"#, Kind::BadChannel, "channel"),
+            (r#"{"type":"unsubscribe"}"#, Kind::BadChannel, "channel"),
+            (r#"{"type":"subscribe","channel":"b","since":"never"}"#, Kind::BadResume, "since"),
+            (r#"{"type":"subscribe","channel":"b","since":-1}"#, Kind::BadResume, "since"),
+            (
+                r#"{"type":"subscribe","channel":"b","last_event_id":"x"}"#,
+                Kind::BadResume,
+                "last_event_id",
+            ),
         ];
         for (text, kind, word) in cases {
             let refusal = read(text, &["a"]).expect_err(text);
             assert_eq!(refusal.kind, kind, "{text}");
             assert!(refusal.detail.contains(word), "{text}: {}", refusal.detail);
         }
-        assert_eq!(
-            read(r#"{"data":1,"ref":"r"}"#, &["a", "b"]).expect_err("two").kind,
-            Kind::BadChannel
-        );
+        for channels in [&["a", "b"][..], &[]] {
+            let refusal = read(r#"{"data":1,"ref":"r"}"#, channels).expect_err("which?");
+            assert_eq!((refusal.kind, refusal.reference), (Kind::BadChannel, Some("r".into())));
+        }
     }
 }

@@ -4,6 +4,11 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use tricast_core::CloseReason;
 
+use crate::deflate::inflate;
+
+/// The bit that says of a message that it is compressed.
+const COMPRESSED: u8 = 0x40;
+
 /// The longest payload of a control frame.
 const CONTROL_MAX: usize = 125;
 
@@ -26,6 +31,8 @@ pub(crate) enum Inbound {
 #[derive(Debug)]
 pub(crate) struct Decoder {
     limit: usize,
+    /// permessage-deflate is negotiated.
+    may_be_packed: bool,
     unread: BytesMut,
     frame: Option<Frame>,
     message: Option<Message>,
@@ -47,20 +54,35 @@ struct Frame {
 #[derive(Debug)]
 struct Message {
     text: bool,
+    packed: bool,
     data: Vec<u8>,
     /// Up to here `data` is known to be UTF-8.
     checked: usize,
 }
 
 impl Decoder {
-    /// For messages of at most `limit` bytes.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, unread: BytesMut::new(), frame: None, message: None, control: Vec::new() }
+    /// For messages of at most `limit` bytes, which may come compressed if that was negotiated.
+    pub(crate) fn new(limit: usize, may_be_packed: bool) -> Self {
+        Self {
+            limit,
+            may_be_packed,
+            unread: BytesMut::new(),
+            frame: None,
+            message: None,
+            control: Vec::new(),
+        }
     }
 
     /// Whether nothing is half done, so that the decoder may be dropped and made anew.
     pub(crate) fn is_idle(&self) -> bool {
         self.unread.is_empty() && self.frame.is_none() && self.message.is_none()
+    }
+
+    /// Bytes that it holds.
+    #[cfg(fuzzing)]
+    pub(crate) fn held(&self) -> usize {
+        let message = self.message.as_ref().map_or(0, |message| message.data.len());
+        self.unread.len() + message + self.control.len()
     }
 
     /// Adds what has arrived.
@@ -92,14 +114,23 @@ impl Decoder {
         }
     }
 
+    /// RFC 6455 §5.2: the reserved bits belong to extensions. The one that we know says on a message's first
+    /// frame that all of it is compressed (RFC 7692 §6).
+    fn check_first(&self, first: u8) -> Result<(), CloseReason> {
+        let known = matches!(first & 0x0f, 0..=2 | 8..=10);
+        let packs = self.may_be_packed && matches!(first & 0x0f, 1 | 2);
+        let reserved = if packs { 0x70 & !COMPRESSED } else { 0x70 };
+        if first & reserved == 0 && known { Ok(()) } else { Err(CloseReason::Protocol) }
+    }
+
     /// Reads a frame's head, once it is there.
     fn head(&mut self) -> Result<Option<Frame>, CloseReason> {
         let bytes = &self.unread[..];
         let &[first, second, ..] = bytes else {
             // A first byte that breaks the rules need not wait for a second.
-            return bytes.first().map_or(Ok(None), |first| check_first(*first).map(|()| None));
+            return bytes.first().map_or(Ok(None), |first| self.check_first(*first).map(|()| None));
         };
-        check_first(first)?;
+        self.check_first(first)?;
         let (opcode, last) = (first & 0x0f, first & 0x80 != 0);
         if second & 0x80 == 0 {
             return Err(CloseReason::Protocol);
@@ -131,7 +162,9 @@ impl Decoder {
         let mask = [mask[0], mask[1], mask[2], mask[3]];
         self.unread.advance(mask_at + 4);
         if opcode == 1 || opcode == 2 {
-            self.message = Some(Message { text: opcode == 1, data: Vec::new(), checked: 0 });
+            let packed = first & COMPRESSED != 0;
+            self.message =
+                Some(Message { text: opcode == 1, packed, data: Vec::new(), checked: 0 });
         }
         Ok(Some(Frame { opcode, last, mask, taken: 0, length }))
     }
@@ -161,7 +194,7 @@ impl Decoder {
     fn finish(&mut self, frame: Frame) -> Result<Option<Inbound>, CloseReason> {
         if frame.opcode < 8 {
             return match (frame.last, self.message.take()) {
-                (true, Some(message)) => message.finish().map(Some),
+                (true, Some(message)) => message.finish(self.limit).map(Some),
                 (_, message) => {
                     self.message = message;
                     Ok(None)
@@ -177,16 +210,10 @@ impl Decoder {
     }
 }
 
-fn check_first(first: u8) -> Result<(), CloseReason> {
-    let known = matches!(first & 0x0f, 0..=2 | 8..=10);
-    // The reserved bits belong to extensions, and none is negotiated.
-    if first & 0x70 == 0 && known { Ok(()) } else { Err(CloseReason::Protocol) }
-}
-
 impl Message {
     /// RFC 6455 §8.1: text is checked as it comes; a character may still be cut at the end.
     fn check(&mut self) -> Result<(), CloseReason> {
-        if !self.text {
+        if !self.text || self.packed {
             return Ok(());
         }
         match std::str::from_utf8(&self.data[self.checked..]) {
@@ -197,7 +224,10 @@ impl Message {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Inbound, CloseReason> {
+    fn finish(mut self, limit: usize) -> Result<Inbound, CloseReason> {
+        if self.packed {
+            self.data = inflate(self.data, limit)?;
+        }
         // The log counts what a message holds, not the room that it grew in.
         self.data.shrink_to_fit();
         if !self.text {
@@ -241,7 +271,7 @@ mod tests {
 
     /// Everything that comes out when the bytes arrive in pieces of `size`.
     fn read(bytes: &[u8], size: usize) -> Result<Vec<Inbound>, CloseReason> {
-        let mut decoder = Decoder::new(100_000);
+        let mut decoder = Decoder::new(100_000, false);
         let mut all = Vec::new();
         for piece in bytes.chunks(size) {
             decoder.push(piece);
@@ -314,8 +344,38 @@ mod tests {
     }
 
     #[test]
+    fn a_compressed_message_comes_in_pieces_too() {
+        let packed = crate::deflate::deflate("hä? ".repeat(100).as_bytes(), crate::Window::MAX);
+        let packed = packed.expect("shrinks");
+        let (one, two) = packed.split_at(3);
+        let bytes = [frame(0x41, one), frame(0x89, b""), frame(0x80, two), frame(0x81, b"x")];
+        let mut decoder = Decoder::new(1000, true);
+        decoder.push(&bytes.concat());
+        let mut all = Vec::new();
+        while let Some(inbound) = decoder.next_inbound().expect("fits") {
+            all.push(inbound);
+        }
+        let text = |text: &str| Inbound::Text(text.into());
+        assert_eq!(all, [Inbound::Ping(Bytes::new()), text(&"hä? ".repeat(100)), text("x")]);
+        // Neither a further frame nor a control frame says so, and nobody who has not negotiated it.
+        for (bytes, negotiated) in [
+            ([frame(0x41, one), frame(0xc0, two)].concat(), true),
+            (frame(0xc9, b""), true),
+            (frame(0xa1, b""), true),
+            (frame(0xc1, &packed), false),
+        ] {
+            let mut decoder = Decoder::new(1000, negotiated);
+            decoder.push(&bytes);
+            assert_eq!(decoder.next_inbound(), Err(CloseReason::Protocol));
+        }
+        let mut decoder = Decoder::new(100, true);
+        decoder.push(&frame(0xc1, &packed));
+        assert_eq!(decoder.next_inbound(), Err(CloseReason::TooLarge));
+    }
+
+    #[test]
     fn a_bad_byte_is_refused_before_its_frame_is_complete() {
-        let mut decoder = Decoder::new(1000);
+        let mut decoder = Decoder::new(1000, false);
         let whole = frame(0x81, b"ok\xffand much more");
         decoder.push(&whole[..6 + 3]);
         assert_eq!(decoder.next_inbound(), Err(CloseReason::Malformed));

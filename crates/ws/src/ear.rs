@@ -1,55 +1,77 @@
 //! What a client says on a socket that we read ourselves: frames in, answers and commands out.
 
+use std::sync::Arc;
+
 use tricast_core::{Ear, Heard, Session};
 
 use crate::{
     decoder::{Decoder, Inbound},
+    format::Ws,
     frame,
+    rules::{Rules, Tempo},
     speaker::{Saying, Speaker},
 };
 
 /// The hearing half of a connection. Small, because each keeps one; who speaks, and where, its session knows.
 #[derive(Debug)]
 pub struct WsEar {
-    /// The most that a message may carry.
-    message_bytes: usize,
-    /// Only while something is half heard: most connections never say a word.
-    decoder: Option<Box<Decoder>>,
+    rules: Arc<Rules>,
+    format: &'static Ws,
+    /// Most connections never say a word.
+    talk: Option<Box<Talk>>,
+}
+
+/// What is kept of somebody who speaks.
+#[derive(Debug)]
+struct Talk {
+    decoder: Decoder,
+    tempo: Tempo,
 }
 
 impl WsEar {
-    /// For messages that carry at most `message_bytes`.
-    pub fn new(message_bytes: usize) -> Self {
-        Self { message_bytes, decoder: None }
+    /// For a connection on which `rules` hold, and that is spelled in `format`.
+    pub fn new(rules: Arc<Rules>, format: &'static Ws) -> Self {
+        Self { rules, format, talk: None }
     }
 }
 
 impl Ear for WsEar {
     fn push(&mut self, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            let limit = self.message_bytes;
-            self.decoder.get_or_insert_with(|| Box::new(Decoder::new(limit))).push(bytes);
+        if bytes.is_empty() {
+            return;
         }
+        let talk = self.talk.get_or_insert_with(|| {
+            let limit = self.rules.inbound_bytes(self.format.is_raw());
+            let decoder = Decoder::new(limit, self.format.is_deflated());
+            Box::new(Talk { decoder, tempo: Tempo::default() })
+        });
+        talk.decoder.push(bytes);
     }
 
-    fn hear(&mut self, session: Option<&Session>) -> Heard {
-        let Some(decoder) = &mut self.decoder else { return Heard::Nothing };
+    fn hear(&mut self, mut session: Option<&mut Session>) -> Heard {
+        let Some(talk) = &mut self.talk else { return Heard::Nothing };
         loop {
-            let saying = match decoder.next_inbound() {
+            let inbound = match talk.decoder.next_inbound() {
                 Err(reason) => return Heard::Broken(reason),
                 Ok(None) => break,
-                Ok(Some(Inbound::Pong)) => continue,
-                Ok(Some(Inbound::Ping(payload))) => return Heard::Reply(frame::pong(&payload)),
-                // RFC 6455 §5.5.1: the answer repeats the code.
-                Ok(Some(Inbound::Close(code))) => return Heard::Left(frame::close_answer(code)),
-                Ok(Some(Inbound::Text(text))) => Saying::Text(text),
-                Ok(Some(Inbound::Binary(bytes))) => Saying::Binary(bytes),
+                Ok(Some(inbound)) => inbound,
             };
-            let Some(speaker) = session.map(Speaker::of) else { continue };
-            return Heard::Work(Box::pin(async move { speaker.hear(saying).await }));
+            session.iter_mut().for_each(|session| session.heard());
+            let saying = match inbound {
+                Inbound::Pong => continue,
+                Inbound::Ping(payload) => return Heard::Reply(frame::pong(&payload)),
+                // RFC 6455 §5.5.1: the answer repeats the code.
+                Inbound::Close(code) => return Heard::Left(frame::close_answer(code)),
+                Inbound::Text(text) => Saying::Text(text),
+                Inbound::Binary(bytes) => Saying::Binary(bytes),
+            };
+            let Some(session) = &session else { continue };
+            let allowed = talk.tempo.allows(&self.rules);
+            let speaker = Speaker::of(session);
+            return Heard::Work(Box::pin(speaker.hear(saying, self.rules.clone(), allowed)));
         }
-        if decoder.is_idle() {
-            self.decoder = None;
+        if talk.decoder.is_idle() && talk.tempo.is_blank() {
+            self.talk = None;
         }
         Heard::Nothing
     }

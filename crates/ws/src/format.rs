@@ -1,46 +1,102 @@
 //! The two spellings of the WebSocket wire: documents in text frames, or the data itself.
 
 use bytes::Bytes;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::Data;
 use tricast_core::{
     CloseReason, Control, Ending, Format, Framing, Message, MessageId, Variant, Wire,
     write_document,
 };
 
-use crate::{close::close_code, frame};
+use crate::{close::close_code, deflate::Window, frame};
 
 /// One document a text frame.
-pub static JSON: Ws = Ws { raw: false };
+static JSON: Spellings = Spellings::new(false);
 
 /// The data itself: text and JSON in text frames, bytes in binary frames.
-pub static RAW: Ws = Ws { raw: true };
+static RAW: Spellings = Spellings::new(true);
+
+/// One form in each of its compressions.
+struct Spellings {
+    plain: Ws,
+    deflated: [Ws; 7],
+}
+
+impl Spellings {
+    const fn new(raw: bool) -> Self {
+        let plain = Ws { raw, window: None };
+        let mut deflated = [const { Ws { raw: false, window: None } }; 7];
+        let mut at = 0;
+        while at < deflated.len() {
+            deflated[at] = Ws { raw, window: Some(Window::ALL[at]) };
+            at += 1;
+        }
+        Self { plain, deflated }
+    }
+}
 
 /// The WebSocket wire format: whole frames.
 #[derive(Debug)]
 pub struct Ws {
     raw: bool,
+    /// Messages are compressed (RFC 7692) for readers that keep so much of one.
+    window: Option<Window>,
+}
+
+/// The format for documents, or for the data alone; compressed for readers that have negotiated it.
+pub fn format(raw: bool, window: Option<Window>) -> &'static Ws {
+    let spellings = if raw { &RAW } else { &JSON };
+    window.map_or(&spellings.plain, |window| &spellings.deflated[window.index()])
+}
+
+impl Ws {
+    pub(crate) fn is_raw(&self) -> bool {
+        self.raw
+    }
+
+    pub(crate) fn is_deflated(&self) -> bool {
+        self.window.is_some()
+    }
+
+    fn frame(&self, opcode: Data, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+        match self.window {
+            None => frame::data(opcode, write),
+            Some(window) => frame::deflated(opcode, window, write),
+        }
+    }
 }
 
 impl Format for Ws {
     fn variant(&self) -> Variant {
-        Variant { wire: Wire::Ws, raw: self.raw, framing: Framing::Plain }
+        let framing = match self.window {
+            None => Framing::Plain,
+            Some(window) => Framing::Deflated { window_bits: window.bits() },
+        };
+        Variant { wire: Wire::Ws, raw: self.raw, framing }
     }
 
     fn message(&self, message: &Message) -> Bytes {
         let data = &message.draft.data;
         match self.raw {
-            false => frame::text(|payload| write_document(message, payload)),
-            true if data.is_binary() => frame::binary(data.as_bytes()),
-            true => frame::text(|payload| payload.extend_from_slice(data.as_bytes())),
+            false => self.frame(Data::Text, |payload| write_document(message, payload)),
+            true => {
+                let opcode = if data.is_binary() { Data::Binary } else { Data::Text };
+                self.frame(opcode, |payload| payload.extend_from_slice(data.as_bytes()))
+            }
         }
     }
 
     fn control(&self, control: &Control) -> Option<Bytes> {
-        (!self.raw).then(|| frame::text(|payload| payload.extend(control.document())))
+        (!self.raw).then(|| self.frame(Data::Text, |payload| payload.extend(control.document())))
     }
 
     /// A ping whose payload is the cursor (RFC 6455 §5.5.2).
     fn heartbeat(&self, cursor: MessageId) -> Option<Bytes> {
         Some(frame::ping(&cursor.to_string()))
+    }
+
+    /// With a pong, as RFC 6455 §5.5.3 demands.
+    fn beats_are_answered(&self) -> bool {
+        true
     }
 
     fn tells_gaps(&self) -> bool {

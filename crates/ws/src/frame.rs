@@ -6,14 +6,41 @@ use tokio_tungstenite::tungstenite::protocol::frame::{
     coding::{Control, Data, OpCode},
 };
 
-/// A frame, header and payload in one piece. `write` appends the payload.
-pub(crate) fn frame(opcode: OpCode, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+use crate::deflate::{Window, deflate};
+
+/// The bit that says of a data frame that it is compressed (RFC 7692 §6).
+const COMPRESSED: u8 = 0x40;
+
+/// A data frame. `write` appends the payload.
+pub(crate) fn data(opcode: Data, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    frame(u8::from(OpCode::Data(opcode)), write)
+}
+
+/// A data frame, compressed where that makes it shorter.
+pub(crate) fn deflated(opcode: Data, window: Window, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut payload = Vec::new();
+    write(&mut payload);
+    match deflate(&payload, window) {
+        Some(packed) => {
+            let first = COMPRESSED | u8::from(OpCode::Data(opcode));
+            frame(first, |bytes| bytes.extend_from_slice(&packed))
+        }
+        None => data(opcode, |bytes| bytes.extend_from_slice(&payload)),
+    }
+}
+
+fn control(opcode: Control, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    frame(u8::from(OpCode::Control(opcode)), write)
+}
+
+/// A frame, header and payload in one piece.
+fn frame(first: u8, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     // The header's length depends on the payload's: leave room for the longest, then cut.
     const LONGEST: usize = 10;
     let mut bytes = vec![0; LONGEST];
     write(&mut bytes);
     let length = bytes.len() - LONGEST;
-    let first = 0x80 | u8::from(opcode);
+    let first = 0x80 | first;
     let start = if length < 126 {
         bytes[8..10].copy_from_slice(&[first, length as u8]);
         8
@@ -29,25 +56,17 @@ pub(crate) fn frame(opcode: OpCode, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     Bytes::from(bytes).slice(start..)
 }
 
-pub(crate) fn text(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-    frame(OpCode::Data(Data::Text), write)
-}
-
-pub(crate) fn binary(payload: &[u8]) -> Bytes {
-    frame(OpCode::Data(Data::Binary), |bytes| bytes.extend_from_slice(payload))
-}
-
 pub(crate) fn ping(payload: &str) -> Bytes {
-    frame(OpCode::Control(Control::Ping), |bytes| bytes.extend_from_slice(payload.as_bytes()))
+    control(Control::Ping, |bytes| bytes.extend_from_slice(payload.as_bytes()))
 }
 
 pub(crate) fn pong(payload: &[u8]) -> Bytes {
-    frame(OpCode::Control(Control::Pong), |bytes| bytes.extend_from_slice(payload))
+    control(Control::Pong, |bytes| bytes.extend_from_slice(payload))
 }
 
 /// RFC 6455 §5.5.1: a code, and its reason in words.
 pub(crate) fn close(code: u16, reason: &str) -> Bytes {
-    frame(OpCode::Control(Control::Close), |bytes| {
+    control(Control::Close, |bytes| {
         bytes.extend_from_slice(&code.to_be_bytes());
         bytes.extend_from_slice(reason.as_bytes());
     })
@@ -55,7 +74,7 @@ pub(crate) fn close(code: u16, reason: &str) -> Bytes {
 
 /// The answer to a close frame that carries `code`.
 pub(crate) fn close_answer(code: Option<u16>) -> Bytes {
-    frame(OpCode::Control(Control::Close), |bytes| {
+    control(Control::Close, |bytes| {
         bytes.extend(code.iter().flat_map(|code| code.to_be_bytes()));
     })
 }
@@ -78,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_three_lengths_of_a_header() {
-        let of = |length: usize| binary(&vec![7; length]);
+        let of = |length: usize| data(Data::Binary, |bytes| bytes.resize(bytes.len() + length, 7));
         assert_eq!(of(125)[..2], [0x82, 125]);
         assert_eq!(of(126)[..4], [0x82, 126, 0, 126]);
         assert_eq!(of(65_535)[..4], [0x82, 126, 0xff, 0xff]);
@@ -88,7 +107,7 @@ mod tests {
             assert!(frame.ends_with(&vec![7; length]));
             assert_eq!(split(&frame).payload().len(), length);
         }
-        assert_eq!(text(|bytes| bytes.extend(b"hi")), &b"\x81\x02hi"[..]);
+        assert_eq!(data(Data::Text, |bytes| bytes.extend(b"hi")), &b"\x81\x02hi"[..]);
         assert_eq!(ping("k7-1"), &b"\x89\x04k7-1"[..]);
     }
 }

@@ -1,7 +1,16 @@
-//! The opening handshake (RFC 6455 §4.2).
+//! The opening handshake (RFC 6455 §4.2): what a client asks for, and the fields to answer with.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::deflate::{Window, negotiate};
+
+/// The subprotocols that there are; the last word is the value of `format`.
+const JSON: &str = "tricast.v1.json";
+const RAW: &str = "tricast.v1.raw";
+
+/// What stands before a token that rides among the subprotocols: a browser can set no other field.
+const TOKEN: &str = "tricast.token.";
 
 /// The request does not open a WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,70 +26,203 @@ pub enum HandshakeError {
     /// The key is what the answer is derived from.
     #[error("send Sec-WebSocket-Key with 16 random bytes in base64")]
     Key,
+    /// A browser ends a connection whose answer names no subprotocol, and a token is none.
+    #[error("beside the token offer the subprotocol tricast.v1.json (or tricast.v1.raw) too")]
+    OnlyToken,
+    /// Two places say two things.
+    #[error("the subprotocols offered say another format than format= does; let them agree")]
+    Format,
 }
 
-/// Checks a handshake; gives the value of `Sec-WebSocket-Accept`.
-///
-/// # Errors
-/// What the request lacks.
-pub fn accept(
-    method: &Method,
-    version: Version,
-    headers: &HeaderMap,
-) -> Result<HeaderValue, HandshakeError> {
-    let upgrades = method == Method::GET
-        && version == Version::HTTP_11
-        && has_token(headers, header::CONNECTION, "upgrade")
-        && has_token(headers, header::UPGRADE, "websocket");
-    if !upgrades {
-        return Err(HandshakeError::NotAnUpgrade);
+/// A handshake that is one.
+#[derive(Debug)]
+pub struct Handshake {
+    accept: HeaderValue,
+    protocol: Option<&'static str>,
+    token: Option<Token>,
+    deflate: Option<(Window, String)>,
+}
+
+/// Shown to nobody.
+struct Token(String);
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token")
     }
-    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        return Err(HandshakeError::Version);
+}
+
+impl Handshake {
+    /// Reads a request's handshake. `raw` is what its query says of the format, if it does; compression is
+    /// negotiated if it `may_deflate`.
+    ///
+    /// # Errors
+    /// What the request lacks.
+    pub fn read(
+        (method, version): (&Method, Version),
+        headers: &HeaderMap,
+        raw: Option<bool>,
+        may_deflate: bool,
+    ) -> Result<Self, HandshakeError> {
+        let upgrades = method == Method::GET
+            && version == Version::HTTP_11
+            && has_token(headers, header::CONNECTION, "upgrade")
+            && has_token(headers, header::UPGRADE, "websocket");
+        if !upgrades {
+            return Err(HandshakeError::NotAnUpgrade);
+        }
+        if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+            return Err(HandshakeError::Version);
+        }
+        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
+        let key = key.ok_or(HandshakeError::Key)?;
+        let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()));
+        let offers = || words(headers, header::SEC_WEBSOCKET_PROTOCOL);
+        let token = offers().find_map(|offer| offer.strip_prefix(TOKEN));
+        let deflate = may_deflate
+            .then(|| negotiate(fields(headers, header::SEC_WEBSOCKET_EXTENSIONS)))
+            .flatten();
+        Ok(Self {
+            accept: accept.map_err(|_| HandshakeError::Key)?,
+            protocol: protocol_of(offers(), raw, token.is_some())?,
+            token: token.map(|token| Token(token.to_owned())),
+            deflate,
+        })
     }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or(HandshakeError::Key)?;
-    if key.len() != 24 {
-        return Err(HandshakeError::Key);
+
+    /// The token that rides among the subprotocols. It is never told to anybody.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_ref().map(|token| token.0.as_str())
     }
-    HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(|_| HandshakeError::Key)
+
+    /// Whether the subprotocol says `format=raw`, for a query that says nothing.
+    pub fn is_raw(&self) -> bool {
+        self.protocol == Some(RAW)
+    }
+
+    /// The window of the compression that was negotiated.
+    pub fn window(&self) -> Option<Window> {
+        self.deflate.as_ref().map(|(window, _)| *window)
+    }
+
+    /// The fields of the answer.
+    pub fn answer(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, self.accept.clone());
+        if let Some(protocol) = self.protocol {
+            let protocol = HeaderValue::from_static(protocol);
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+        }
+        let extension = self.deflate.as_ref().map(|(_, answer)| HeaderValue::from_str(answer));
+        if let Some(Ok(extension)) = extension {
+            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extension);
+        }
+        headers
+    }
+}
+
+/// The first subprotocol of ours that is offered, and fits. Others may be anybody's: a client that
+/// needs them sees from the answer that they are not spoken here.
+fn protocol_of<'a>(
+    offers: impl Iterator<Item = &'a str>,
+    raw: Option<bool>,
+    with_token: bool,
+) -> Result<Option<&'static str>, HandshakeError> {
+    let known = |offer| [JSON, RAW].into_iter().find(|known| *known == offer);
+    let mut ours = offers.filter_map(known).peekable();
+    match (ours.peek().copied(), raw) {
+        (None, _) if with_token => Err(HandshakeError::OnlyToken),
+        (None, _) => Ok(None),
+        (first, None) => Ok(first),
+        (_, Some(raw)) => {
+            let wanted = if raw { RAW } else { JSON };
+            let found = ours.find(|protocol| *protocol == wanted);
+            found.map(Some).ok_or(HandshakeError::Format)
+        }
+    }
+}
+
+fn fields(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
+}
+
+/// The members of a field that is a list.
+fn words(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    fields(headers, name).flat_map(|value| value.split(',')).map(str::trim)
 }
 
 /// Whether a field that is a list of tokens has this one, in any case.
 pub fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case(token))
+    words(headers, name).any(|word| word.eq_ignore_ascii_case(token))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn example() -> HeaderMap {
-        let fields = [
+    fn read(fields: &[(HeaderName, &str)], raw: Option<bool>) -> Result<Handshake, HandshakeError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name, HeaderValue::from_str(value).expect("fits"));
+        }
+        Handshake::read((&Method::GET, Version::HTTP_11), &headers, raw, true)
+    }
+
+    /// The example of RFC 6455 §1.3.
+    fn example() -> Vec<(HeaderName, &'static str)> {
+        vec![
             (header::CONNECTION, "keep-alive, Upgrade"),
             (header::UPGRADE, "WebSocket"),
             (header::SEC_WEBSOCKET_VERSION, "13"),
             (header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
-        ];
-        fields.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
+        ]
+    }
+
+    fn offering(
+        protocols: &'static str,
+        raw: Option<bool>,
+    ) -> Result<Option<&'static str>, HandshakeError> {
+        let fields = [example(), vec![(header::SEC_WEBSOCKET_PROTOCOL, protocols)]].concat();
+        read(&fields, raw).map(|handshake| handshake.protocol)
     }
 
     #[test]
     fn the_example_of_rfc_6455() {
-        let accepted = accept(&Method::GET, Version::HTTP_11, &example());
-        assert_eq!(accepted, Ok(HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")));
+        let answer = read(&example(), None).expect("opens").answer();
+        assert_eq!(answer["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert!(!answer.contains_key("sec-websocket-protocol"), "{answer:?}");
     }
 
     #[test]
     fn what_is_missing_is_named() {
         let without = |name| {
-            let mut headers = example();
-            headers.remove(name);
-            accept(&Method::GET, Version::HTTP_11, &headers)
+            let fields: Vec<_> = example().into_iter().filter(|field| field.0 != name).collect();
+            read(&fields, None).expect_err("incomplete")
         };
-        assert_eq!(without(header::CONNECTION), Err(HandshakeError::NotAnUpgrade));
-        assert_eq!(without(header::UPGRADE), Err(HandshakeError::NotAnUpgrade));
-        assert_eq!(without(header::SEC_WEBSOCKET_VERSION), Err(HandshakeError::Version));
-        assert_eq!(without(header::SEC_WEBSOCKET_KEY), Err(HandshakeError::Key));
+        assert_eq!(without(header::CONNECTION), HandshakeError::NotAnUpgrade);
+        assert_eq!(without(header::UPGRADE), HandshakeError::NotAnUpgrade);
+        assert_eq!(without(header::SEC_WEBSOCKET_VERSION), HandshakeError::Version);
+        assert_eq!(without(header::SEC_WEBSOCKET_KEY), HandshakeError::Key);
+    }
+
+    #[test]
+    fn a_subprotocol_is_taken_that_fits_the_format() {
+        assert_eq!(offering("chat, tricast.v1.json", None), Ok(Some(JSON)));
+        assert_eq!(offering("tricast.v1.raw, tricast.v1.json", None), Ok(Some(RAW)));
+        assert_eq!(offering("tricast.v1.raw, tricast.v1.json", Some(false)), Ok(Some(JSON)));
+        assert_eq!(offering("tricast.v1.json", Some(true)), Err(HandshakeError::Format));
+        assert_eq!(offering("chat, graphql-ws", None), Ok(None));
+    }
+
+    #[test]
+    fn a_token_among_the_subprotocols_is_read_and_shown_to_nobody() {
+        let with_token = "tricast.v1.json, tricast.token.secret.of-mine";
+        let fields = [example(), vec![(header::SEC_WEBSOCKET_PROTOCOL, with_token)]].concat();
+        let handshake = read(&fields, None).expect("opens");
+        assert_eq!(handshake.token(), Some("secret.of-mine"));
+        assert!(!format!("{handshake:?}{:?}", handshake.answer()).contains("secret"));
+        assert_eq!(offering("tricast.token.x", None), Err(HandshakeError::OnlyToken));
     }
 }

@@ -3,15 +3,22 @@
 mod close;
 mod command;
 mod decoder;
+mod deflate;
 mod ear;
+mod fields;
 mod format;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod handshake;
+mod rules;
 mod socket;
 mod speaker;
 
 pub use close::close_code;
+pub use deflate::Window;
 pub use ear::WsEar;
-pub use format::{JSON, RAW};
-pub use handshake::{HandshakeError, accept, has_token};
+pub use format::{Ws, format};
+pub use handshake::{Handshake, HandshakeError, has_token};
+pub use rules::Rules;
 pub use socket::serve;

@@ -1,6 +1,6 @@
 //! The generic delivery of this wire: a session and a speaker over one upgraded connection.
 
-use std::{future::poll_fn, time::Duration};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _, future::BoxFuture};
@@ -21,6 +21,7 @@ use tricast_core::{Answer, CloseReason, Control, Flow, Goodbye, Session, Step};
 use crate::{
     close::close_code,
     frame,
+    rules::{Rules, Tempo},
     speaker::{Saying, Speaker},
 };
 
@@ -34,18 +35,19 @@ const READ_BUFFER: usize = 1024;
 const WRITE_BUFFER: usize = 16 * 1024;
 
 /// Serves one connection until either side ends it. `io` is just behind the handshake.
-pub async fn serve<IO>(io: IO, session: Session, message_bytes: usize)
+pub async fn serve<IO>(io: IO, session: Session, rules: Arc<Rules>)
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
+    let most = rules.inbound_bytes(session.format().variant().raw);
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
-        .max_message_size(Some(message_bytes))
-        .max_frame_size(Some(message_bytes));
+        .max_message_size(Some(most))
+        .max_frame_size(Some(most));
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-    let speaker = Speaker::of(&session);
-    let mut conversation = Conversation { flow: Flow::new(session), speaker: &speaker };
+    let tempo = Tempo::default();
+    let mut conversation = Conversation { flow: Flow::new(session), rules, tempo };
     let Ok(end) = conversation.run(&mut socket).await else { return };
     let goodbye = match end {
         End::Told(_) => None,
@@ -107,12 +109,13 @@ impl End {
 /// The peer has left; there is nobody to say goodbye to.
 struct Gone;
 
-struct Conversation<'a> {
+struct Conversation {
     flow: Flow,
-    speaker: &'a Speaker,
+    rules: Arc<Rules>,
+    tempo: Tempo,
 }
 
-impl Conversation<'_> {
+impl Conversation {
     /// Speaks and hears, one command at a time: while an answer is due nothing more is read, so
     /// that a peer cannot pile up work.
     async fn run<IO>(&mut self, socket: &mut WebSocketStream<IO>) -> Result<End, Gone>
@@ -120,7 +123,7 @@ impl Conversation<'_> {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let mut frames = Vec::new();
-        let mut answer: Option<BoxFuture<'_, Answer>> = None;
+        let mut answer: Option<BoxFuture<'static, Answer>> = None;
         loop {
             tokio::select! {
                 biased;
@@ -134,14 +137,17 @@ impl Conversation<'_> {
                 answered = async { answer.as_mut().expect("guarded").await }, if answer.is_some() => {
                     answer = None;
                     match answered {
-                        Ok(control) => {
-                            let spelled = control.and_then(|c| self.flow.session().spell(&c));
+                        Ok(reply) => {
+                            let spelled = self.flow.session_mut().answer(reply);
                             send(socket, spelled.into_iter()).await?;
                         }
                         Err(reason) => return Ok(End::Untold(reason)),
                     }
                 }
                 heard = socket.next(), if answer.is_none() => {
+                    if let Some(Ok(_)) = heard {
+                        self.flow.session_mut().heard();
+                    }
                     let heard = match heard {
                         Some(Ok(Message::Text(text))) => Saying::Text(text.as_str().to_owned()),
                         Some(Ok(Message::Binary(bytes))) => Saying::Binary(bytes),
@@ -154,7 +160,9 @@ impl Conversation<'_> {
                         Some(Err(error)) => return reason_of(&error).map(End::Untold).ok_or(Gone),
                         None => return Err(Gone),
                     };
-                    answer = Some(self.speaker.hear(heard).boxed());
+                    let allowed = self.tempo.allows(&self.rules);
+                    let speaker = Speaker::of(self.flow.session());
+                    answer = Some(speaker.hear(heard, self.rules.clone(), allowed).boxed());
                 }
             }
         }

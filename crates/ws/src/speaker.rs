@@ -1,22 +1,26 @@
-//! The speaking half of a connection: what comes in is published and answered.
+//! The speaking half of a connection: what comes in is carried out and answered.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::Value;
 use tricast_core::{
-    Ack, ChannelName, CloseReason, CommandError, Control, Data, Draft, Hub, Kind, Problem,
-    PublishError, Publisher, Session,
+    Ack, Answer, Change, ChannelName, CloseReason, CommandError, Control, Data, Done, Draft, Hub,
+    Identity, Kind, Problem, PublishError, Publisher, Reply, Session,
 };
 
-use crate::command::{self, Refusal};
+use crate::{
+    command::{self, Command, Order, Refusal},
+    rules::Rules,
+};
 
-/// Publishes what one connection says.
+/// Carries out what one connection says.
 #[derive(Debug)]
 pub(crate) struct Speaker {
     hub: Arc<Hub>,
-    /// The channels of the connection; at least one, exactly one when raw.
+    identity: Identity,
+    /// The channels of the connection; exactly one when raw.
     channels: Vec<ChannelName>,
-    publisher: Publisher,
     /// Frames are data, not commands.
     raw: bool,
 }
@@ -33,46 +37,90 @@ impl Speaker {
     pub(crate) fn of(session: &Session) -> Self {
         Self {
             hub: session.hub().clone(),
+            identity: session.identity().clone(),
             channels: session.channels(),
-            publisher: session.identity().clone().into(),
             raw: session.format().variant().raw,
         }
     }
 
-    /// Carries out what was heard; gives the answer, or why the connection must end.
-    pub(crate) async fn hear(&self, heard: Saying) -> Result<Option<Control>, CloseReason> {
+    /// Carries out what was heard; gives the answer, or why the connection must end. What comes faster than
+    /// `allowed` is refused.
+    pub(crate) async fn hear(self, heard: Saying, rules: Arc<Rules>, allowed: bool) -> Answer {
         if self.raw {
-            return self.publish_raw(heard).await.map(|()| None);
+            if !allowed {
+                return Err(CloseReason::Overloaded);
+            }
+            return self.publish_raw(heard).await.map(|()| Reply::Silence);
         }
-        let answer = match heard {
-            Saying::Text(text) => self.obey(&text).await,
-            Saying::Binary(_) => Err(Refusal {
+        let refusal = match heard {
+            Saying::Text(text) => match self.obey(&text, &rules, allowed).await {
+                Ok(reply) => return Ok(reply),
+                Err(refusal) => refusal,
+            },
+            Saying::Binary(_) => Refusal {
                 kind: Kind::BadCommand,
                 detail: "binary frames need ?format=raw; here commands are text frames".to_owned(),
                 reference: None,
-            }),
+            },
         };
-        Ok(Some(match answer {
-            Ok(ack) => Control::Ack(ack),
-            Err(refusal) => {
-                self.hub.meters().refused(refusal.kind);
-                refusal.into()
-            }
-        }))
+        let Refusal { kind, detail, reference } = refusal;
+        Ok(Reply::Say(Box::new(Control::Error(CommandError { reference, kind, detail }))))
     }
 
-    async fn obey(&self, text: &str) -> Result<Ack, Refusal> {
-        let command = command::parse(text, &self.channels, &self.publisher)?;
-        let reference = command.reference;
-        match self.hub.publish(command.draft).await {
-            Ok(receipt) => Ok(Ack {
-                reference,
-                published: receipt.id,
-                subscribers: receipt.subscribers,
-                duplicate: receipt.duplicate,
-            }),
-            Err(error) => Err(Refusal { kind: error.kind(), detail: error.to_string(), reference }),
+    async fn obey(&self, text: &str, rules: &Rules, allowed: bool) -> Result<Reply, Refusal> {
+        let publisher = Publisher::from(self.identity.clone());
+        let Command { order, reference } = command::parse(text, &self.channels, &publisher)?;
+        let refuse =
+            |kind: Kind, detail: String| Refusal { kind, detail, reference: reference.clone() };
+        if !allowed {
+            let rate = rules.rate.map_or(0, u32::from);
+            let detail =
+                format!("this connection may send {rate} messages a second; wait a moment");
+            return Err(refuse(Kind::TooFast, detail));
         }
+        self.carry_out(order, rules, reference.clone())
+            .await
+            .map_err(|(kind, detail)| refuse(kind, detail))
+    }
+
+    async fn carry_out(
+        &self,
+        order: Order,
+        rules: &Rules,
+        reference: Option<Value>,
+    ) -> Result<Reply, (Kind, String)> {
+        let log = self.hub.log();
+        let done = match order {
+            Order::Publish(draft) => {
+                let most = rules.message_bytes;
+                if draft.data.as_bytes().len() > most {
+                    let detail = format!("the data is above the limit of {most} bytes; send less");
+                    return Err((Kind::TooLarge, detail));
+                }
+                let receipt = self.hub.publish(*draft).await.map_err(|error| told(&error))?;
+                Done::Published {
+                    published: receipt.id,
+                    subscribers: receipt.subscribers,
+                    duplicate: receipt.duplicate,
+                }
+            }
+            Order::Subscribe { channel, start } => {
+                self.identity.may_read(&channel).map_err(|error| told(&error))?;
+                let change = Change::subscribe(&self.hub, channel, start, reference).await;
+                return change.map(Box::new).map(Reply::Change).map_err(|error| told(&error));
+            }
+            Order::Unsubscribe(channel) => {
+                return Ok(Reply::Change(Box::new(Change::unsubscribe(channel, reference))));
+            }
+            Order::Online(channel) => Done::Counted { count: Box::new(log.census(channel)) },
+            Order::History { channel, start } => {
+                self.identity.may_read(&channel).map_err(|error| told(&error))?;
+                let page = log.page(channel, start).map_err(|error| told(&error))?;
+                Done::Looked { history: Box::new(page) }
+            }
+            Order::Ping => Done::Pong {},
+        };
+        Ok(Reply::Say(Box::new(Control::Ack(Ack { reference, done }))))
     }
 
     async fn publish_raw(&self, heard: Saying) -> Result<(), CloseReason> {
@@ -84,7 +132,7 @@ impl Speaker {
             channel: self.channels[0].clone(),
             event: None,
             data,
-            publisher: self.publisher.clone(),
+            publisher: self.identity.clone().into(),
             skip_self: false,
             end: false,
             idempotency: None,
@@ -99,12 +147,6 @@ impl Speaker {
     }
 }
 
-impl From<Refusal> for Control {
-    fn from(refusal: Refusal) -> Self {
-        Control::Error(CommandError {
-            reference: refusal.reference,
-            kind: refusal.kind.urn(),
-            detail: refusal.detail,
-        })
-    }
+fn told(problem: &dyn Problem) -> (Kind, String) {
+    (problem.kind(), problem.to_string())
 }

@@ -168,6 +168,7 @@ impl Reader {
             online: Duration::from_secs(1),
             slow_reader: SlowReader::Gap,
             portion,
+            channels: 100,
         };
         let joined = hub.join(join).now_or_never().expect("at once")?;
         Ok(Self { session: Session::new(joined, &PROBE, Arc::new(pace), false), ended: None })

@@ -94,6 +94,7 @@ impl Bench {
             online: Duration::from_secs(1),
             slow_reader: SlowReader::Gap,
             portion: Portion { messages: 5, bytes: 1 << 20 },
+            channels: 100,
         };
         let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
         let (pace, lease) = (Arc::new(pace), Arc::new(()));

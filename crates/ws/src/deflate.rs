@@ -1,0 +1,220 @@
+//! permessage-deflate (RFC 7692) without context takeover on either side: each message is compressed by itself,
+//! so that its bytes are the same for everybody who has negotiated the same window, and nothing is kept for a connection.
+
+use std::cell::RefCell;
+
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use tricast_core::CloseReason;
+
+/// The effort: beyond this, time grows faster than bytes shrink.
+const LEVEL: u32 = 2;
+
+/// Shorter payloads hardly shrink.
+const WORTH_IT: usize = 128;
+
+/// How an empty block ends that a sender leaves away and a receiver puts back (RFC 7692 §7.2.1).
+const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
+/// The largest distance in a message as a power of two, 9 to 15: zlib cannot keep to 8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window(u8);
+
+impl Window {
+    /// The largest one.
+    pub const MAX: Window = Window(15);
+
+    /// All of them, smallest first.
+    pub(crate) const ALL: [Window; 7] =
+        [Window(9), Window(10), Window(11), Window(12), Window(13), Window(14), Window(15)];
+
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0 - 9)
+    }
+
+    fn of(bits: u8) -> Option<Self> {
+        (9..=15).contains(&bits).then_some(Self(bits))
+    }
+}
+
+/// Chooses among the offers in `Sec-WebSocket-Extensions` (RFC 7692 §7.1) the first that can be kept; gives the
+/// window and the value to answer with. What we do not know declines an offer, not the handshake.
+pub(crate) fn negotiate<'a>(offers: impl Iterator<Item = &'a str>) -> Option<(Window, String)> {
+    offers.flat_map(|field| field.split(',')).find_map(accept)
+}
+
+fn accept(offer: &str) -> Option<(Window, String)> {
+    let mut parts = offer.split(';').map(str::trim);
+    if !parts.next()?.eq_ignore_ascii_case("permessage-deflate") {
+        return None;
+    }
+    let mut seen: Vec<String> = Vec::new();
+    let mut asked = None;
+    for part in parts {
+        let (name, value) = match part.split_once('=') {
+            Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"'))),
+            None => (part, None),
+        };
+        let name = name.to_ascii_lowercase();
+        let bits = value.map(|value| value.parse::<u8>().ok().filter(|_| !value.starts_with('0')));
+        match (name.as_str(), bits) {
+            ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
+            ("server_max_window_bits", Some(Some(bits))) => asked = Some(Window::of(bits)?),
+            // What a client sends is read with the largest window, whatever it keeps to.
+            ("client_max_window_bits", None) => {}
+            ("client_max_window_bits", Some(Some(8..=15))) => {}
+            _ => return None,
+        }
+        if seen.contains(&name) {
+            return None;
+        }
+        seen.push(name);
+    }
+    let mut answer =
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover".to_owned();
+    if let Some(window) = asked {
+        answer.push_str(&format!("; server_max_window_bits={}", window.bits()));
+    }
+    Some((asked.unwrap_or(Window::MAX), answer))
+}
+
+/// Compresses a payload, where that makes it shorter.
+pub(crate) fn deflate(payload: &[u8], window: Window) -> Option<Vec<u8>> {
+    thread_local! {
+        static DEFLATERS: RefCell<[Option<Compress>; 7]> = const { RefCell::new([const { None }; 7]) };
+    }
+    if payload.len() < WORTH_IT {
+        return None;
+    }
+    DEFLATERS.with_borrow_mut(|deflaters| {
+        let deflater = deflaters[window.index()].get_or_insert_with(|| {
+            Compress::new_with_window_bits(Compression::new(LEVEL), false, window.bits())
+        });
+        deflater.reset();
+        // Room for what does not shrink: the library has panicked where it ran out of room.
+        let mut out = Vec::with_capacity(payload.len() + payload.len() / 8 + 256);
+        let done = deflater.compress_vec(payload, &mut out, FlushCompress::Sync);
+        let whole = matches!(done, Ok(Status::Ok)) && deflater.total_in() == payload.len() as u64;
+        let shrunk = whole && out.ends_with(&TAIL) && out.len() - TAIL.len() < payload.len();
+        out.truncate(out.len().saturating_sub(TAIL.len()));
+        shrunk.then_some(out)
+    })
+}
+
+/// Unpacks a message that may have at most `limit` bytes then.
+///
+/// # Errors
+/// When it is no deflated data, or has more.
+pub(crate) fn inflate(mut packed: Vec<u8>, limit: usize) -> Result<Vec<u8>, CloseReason> {
+    thread_local! {
+        static INFLATER: RefCell<Decompress> = RefCell::new(Decompress::new(false));
+    }
+    const STEP: usize = 4096;
+    packed.extend_from_slice(&TAIL);
+    INFLATER.with_borrow_mut(|inflater| {
+        inflater.reset(false);
+        let mut out = Vec::new();
+        loop {
+            // Grows with what comes out, not with what is promised; one byte beyond the limit tells that there is more.
+            out.reserve_exact(STEP.max(out.len()).min(limit + 1 - out.len()));
+            let rest = &packed[inflater.total_in() as usize..];
+            let status = inflater.decompress_vec(rest, &mut out, FlushDecompress::Sync);
+            if out.len() > limit {
+                return Err(CloseReason::TooLarge);
+            }
+            let all_in = inflater.total_in() == packed.len() as u64;
+            match status {
+                // A final block ends a message too (RFC 7692 §7.2.3.5); what follows is padding.
+                Ok(Status::StreamEnd) => return Ok(out),
+                Ok(_) if all_in && out.len() < out.capacity() => return Ok(out),
+                Ok(Status::Ok) => {}
+                Ok(Status::BufError) | Err(_) => return Err(CloseReason::Malformed),
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_examples_of_rfc_7692() {
+        // Section 7.2.3: one block, the same with a final block, and stored.
+        let one = vec![0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+        let last = vec![0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
+        let stored = vec![0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
+        for packed in [one, last, stored] {
+            assert_eq!(inflate(packed, 5), Ok(b"Hello".to_vec()));
+        }
+    }
+
+    #[test]
+    fn what_shrinks_comes_back_whole_from_every_window() {
+        let json = "{\"name\":\"value\",\"n\":12345}".repeat(2000);
+        for window in Window::ALL {
+            let packed = deflate(json.as_bytes(), window).expect("shrinks");
+            assert!(packed.len() * 4 < json.len(), "{window:?}: {}", packed.len());
+            assert_eq!(inflate(packed, json.len()), Ok(json.clone().into_bytes()));
+        }
+        assert_eq!(deflate(b"short", Window::MAX), None);
+        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(10_000).collect();
+        assert_eq!(deflate(&noise, Window::MAX), None, "what does not shrink is sent as it is");
+    }
+
+    /// Data of every kind, one after the other through the same state: what shrinks and what does not.
+    #[test]
+    fn one_message_leaves_nothing_behind_for_the_next() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for round in 0..2000 {
+            let most = 1 << random.u32(6..18);
+            let length = random.usize(..most);
+            let letters = random.u8(1..=255);
+            let payload: Vec<u8> =
+                std::iter::repeat_with(|| random.u8(..letters)).take(length).collect();
+            let window = Window::ALL[random.usize(..7)];
+            if let Some(packed) = deflate(&payload, window) {
+                assert!(packed.len() < payload.len());
+                assert_eq!(inflate(packed, length), Ok(payload), "round {round}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_at_the_limit() {
+        let bomb = deflate(&vec![0; 1 << 24], Window::MAX).expect("shrinks");
+        assert!(bomb.len() < 100_000);
+        assert_eq!(inflate(bomb.clone(), (1 << 24) - 1), Err(CloseReason::TooLarge));
+        assert_eq!(inflate(bomb, 1 << 24).map(|all| all.len()), Ok(1 << 24));
+        assert_eq!(inflate(vec![0xff; 100], 1000), Err(CloseReason::Malformed));
+    }
+
+    #[test]
+    fn an_offer_is_accepted_as_rfc_7692_says() {
+        let answer = |field: &str| negotiate([field].into_iter());
+        let base = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+        let plain = Some((Window::MAX, base.to_owned()));
+        assert_eq!(answer("permessage-deflate"), plain);
+        assert_eq!(answer("permessage-deflate; client_max_window_bits"), plain);
+        assert_eq!(answer("x-unknown, Permessage-Deflate; client_max_window_bits=\"10\""), plain);
+        let small = Some((Window(9), format!("{base}; server_max_window_bits=9")));
+        assert_eq!(answer("permessage-deflate; server_max_window_bits=9"), small);
+        let second = "permessage-deflate; server_max_window_bits=8, permessage-deflate";
+        assert_eq!(answer(second), plain);
+        for declined in [
+            "",
+            "x-unknown",
+            "permessage-deflate; colour=red",
+            "permessage-deflate; server_max_window_bits",
+            "permessage-deflate; server_max_window_bits=16",
+            "permessage-deflate; server_max_window_bits=09",
+            "permessage-deflate; server_no_context_takeover=1",
+            "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+        ] {
+            assert_eq!(answer(declined), None, "{declined}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The fields of a command, read strictly: unknown ones and ones given twice are refused by name.
+
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::{Value, value::RawValue};
+use tricast_core::{Kind, MessageId, Problem, Start};
+
+/// What is wrong with a command.
+pub(crate) type Wrong = (Kind, String);
+
+/// More than any ring holds.
+const NEWEST_MAX: u64 = 1_000_000_000;
+
+/// The fields of a command as they stand; a map would let the last of two win in silence.
+pub(crate) struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'a> Fields<'a> {
+    pub(crate) fn read(text: &'a str) -> Result<Self, Wrong> {
+        serde_json::from_str(text).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => {
+                (Kind::BadCommand, "a command is a JSON object".to_owned())
+            }
+            _ => (Kind::BadJson, format!("the command is not JSON: {error}")),
+        })
+    }
+
+    /// Refuses fields that a command with `known` ones does not take.
+    pub(crate) fn take_only(&self, known: &[&str]) -> Result<(), Wrong> {
+        let names = || self.0.iter().map(|(name, _)| name.as_str());
+        if let Some(unknown) = names().find(|name| !known.contains(name)) {
+            let detail =
+                format!("unknown field {unknown:?}; this command takes {}", known.join(", "));
+            return Err((Kind::UnknownField, detail));
+        }
+        match known.iter().find(|known| names().filter(|name| name == *known).count() > 1) {
+            Some(twice) => Err((Kind::BadCommand, format!("field {twice:?} is given twice"))),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|(given, _)| given == name).map(|(_, value)| *value)
+    }
+
+    pub(crate) fn string(&self, name: &str) -> Result<Option<String>, Wrong> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        serde_json::from_str(value.get())
+            .map(Some)
+            .map_err(|_| (Kind::BadCommand, format!("\"{name}\" is a string")))
+    }
+
+    pub(crate) fn parsed<T: FromStr<Err: Problem>>(&self, name: &str) -> Result<Option<T>, Wrong> {
+        let text = self.string(name)?;
+        text.map(|text| text.parse()).transpose().map_err(|error| told(name, &error))
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Wrong> {
+        match self.get(name).map(RawValue::get) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err((Kind::BadCommand, format!("\"{name}\" is true or false"))),
+        }
+    }
+
+    /// What the answer repeats.
+    pub(crate) fn reference(&self) -> Result<Option<Value>, Wrong> {
+        match self.get("ref").map(|value| serde_json::from_str(value.get())) {
+            None => Ok(None),
+            Some(Ok(value @ (Value::String(_) | Value::Number(_)))) => Ok(Some(value)),
+            Some(_) => Err((Kind::BadCommand, "\"ref\" is a string or a number".to_owned())),
+        }
+    }
+
+    /// Where to begin, as in the query of a request: `last_event_id` before `since`.
+    pub(crate) fn start(&self) -> Result<Option<Start>, Wrong> {
+        if let Some(id) = self.parsed::<MessageId>("last_event_id")? {
+            return Ok(Some(Start::After(id)));
+        }
+        let Some(since) = self.get("since") else { return Ok(None) };
+        let bad = "\"since\" is \"earliest\", \"latest\", or how many of the newest messages";
+        match serde_json::from_str(since.get()) {
+            Ok(Value::String(word)) if word == "earliest" => Ok(Some(Start::Earliest)),
+            Ok(Value::String(word)) if word == "latest" => Ok(Some(Start::Latest)),
+            Ok(Value::Number(count)) => match count.as_u64() {
+                Some(newest) if newest <= NEWEST_MAX => Ok(Some(Start::Newest(newest as usize))),
+                _ => Err((Kind::BadResume, bad.to_owned())),
+            },
+            _ => Err((Kind::BadResume, bad.to_owned())),
+        }
+    }
+}
+
+pub(crate) fn told(field: &str, error: &dyn Problem) -> Wrong {
+    (error.kind(), format!("{field}: {error}"))
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Fields(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(Pairs)
+    }
+}

@@ -1,0 +1,67 @@
+//! Doors for the fuzz targets in tests/fuzz; there only when those are built.
+
+use tricast_core::{CloseReason, Draft, Publisher};
+
+use crate::{
+    command::{self, Order},
+    decoder::{Decoder, Inbound},
+    deflate,
+};
+
+/// What comes in, as a target compares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Heard {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong,
+    Close,
+}
+
+/// Everything that is heard up to the peer's close or to what breaks a rule, when the bytes come in pieces.
+pub fn hear(bytes: &[u8], piece: usize, limit: usize) -> (Vec<Heard>, Option<CloseReason>) {
+    let mut decoder = Decoder::new(limit, false);
+    let mut heard = Vec::new();
+    for piece in bytes.chunks(piece) {
+        decoder.push(piece);
+        loop {
+            heard.push(match decoder.next_inbound() {
+                Err(reason) => return (heard, Some(reason)),
+                Ok(None) => break,
+                Ok(Some(Inbound::Text(text))) => Heard::Text(text),
+                Ok(Some(Inbound::Binary(bytes))) => Heard::Binary(bytes.to_vec()),
+                Ok(Some(Inbound::Ping(payload))) => Heard::Ping(payload.to_vec()),
+                Ok(Some(Inbound::Pong)) => Heard::Pong,
+                Ok(Some(Inbound::Close(_))) => {
+                    heard.push(Heard::Close);
+                    return (heard, None);
+                }
+            });
+        }
+        assert!(decoder.held() <= 2 * limit + 200, "the decoder keeps {}", decoder.held());
+    }
+    (heard, None)
+}
+
+/// What a command publishes, if it is one that does.
+pub fn command(text: &str) -> Option<Draft> {
+    let channels = ["only".parse().ok()?];
+    match command::parse(text, &channels, &Publisher::default()).ok()?.order {
+        Order::Publish(draft) => Some(*draft),
+        _ => None,
+    }
+}
+
+/// Compresses for one of the seven windows.
+pub fn deflate(payload: &[u8], window: u8) -> Option<Vec<u8>> {
+    deflate::deflate(payload, deflate::Window::ALL[usize::from(window)])
+}
+
+/// Unpacks.
+///
+/// # Errors
+/// As a connection would end.
+pub fn inflate(packed: &[u8], limit: usize) -> Result<Vec<u8>, CloseReason> {
+    deflate::inflate(packed.to_vec(), limit)
+}

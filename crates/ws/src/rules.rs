@@ -1,0 +1,43 @@
+//! What holds for everybody who speaks: how much in one message, and how often.
+
+use std::num::NonZeroU32;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+/// What holds for everybody who speaks.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// The most bytes that one message's data may have.
+    pub message_bytes: usize,
+    /// Messages that one connection may send in a second, and at once; `None` is any number.
+    pub rate: Option<NonZeroU32>,
+}
+
+/// Room for what stands around a command's data.
+const ENVELOPE: usize = 4096;
+
+impl Rules {
+    /// The most that a WebSocket message may have. JSON may spell its data longer than it is, and is then
+    /// refused with a word rather than with the end of the connection.
+    pub(crate) fn inbound_bytes(&self, raw: bool) -> usize {
+        if raw { self.message_bytes } else { 2 * self.message_bytes + ENVELOPE }
+    }
+}
+
+/// Counts what one connection says. Nothing is kept for those who say nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Tempo(Option<Box<DefaultDirectRateLimiter>>);
+
+impl Tempo {
+    /// Whether nothing was counted.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether it may say one thing more now.
+    pub(crate) fn allows(&mut self, rules: &Rules) -> bool {
+        let Some(rate) = rules.rate else { return true };
+        let limiter = || Box::new(RateLimiter::direct(Quota::per_second(rate)));
+        self.0.get_or_insert_with(limiter).check().is_ok()
+    }
+}

@@ -1,0 +1,143 @@
+//! The end of a WebSocket: peers that answer nothing, that never finish, or that do not close in return.
+
+use std::time::{Duration, Instant};
+
+use tokio_tungstenite::tungstenite::Message;
+use tricast_tests::{Connection, Event, Reader, Server, Wire, eventually, listen_head};
+
+const QUICK: &str = "[stream]\nheartbeat = \"100ms\"";
+
+/// How an unresponsive peer's connection ends.
+const UNRESPONSIVE: &[u8] = b"\x88\x0e\x0f\xa2unresponsive";
+
+/// A WebSocket that says only what it is told to.
+async fn mute(server: &Server, target: &str) -> Connection {
+    let mut connection = server.connect().await;
+    connection.send(format!("{}\r\n\r\n", listen_head(Wire::Ws, target))).await;
+    assert_eq!(connection.head().await.status, 101);
+    connection
+}
+
+async fn are_left(server: &Server, count: usize) {
+    eventually("as many are left", async || (server.gateway.connections() == count).then_some(()))
+        .await;
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_nothing_for_two_heartbeats_is_cut() {
+    let server = Server::with(QUICK).await;
+    let mut silent = mute(&server, "a").await;
+    let said = silent.rest().await;
+    assert!(said.ends_with(UNRESPONSIVE), "{:x?}", &said[said.len().saturating_sub(20)..]);
+    let pings = said.windows(2).filter(|two| two[0] == 0x89 && two[1] < 40).count();
+    assert_eq!(pings, 2, "{:?}", String::from_utf8_lossy(&said));
+    let goodbye = "\"event\":\"tricast.goodbye\",\"reason\":\"unresponsive\",\"reconnect\":\"now\"";
+    assert!(String::from_utf8_lossy(&said).contains(goodbye));
+    assert_eq!(server.gateway.connections(), 0);
+}
+
+#[tokio::test]
+async fn however_much_it_is_sent_it_has_to_answer() {
+    let server = Server::with(QUICK).await;
+    let mut silent = mute(&server, "a").await;
+    let mut raw = mute(&server, "a?format=raw").await;
+    let publish = async {
+        while server.gateway.connections() > 0 {
+            server.publish("a", "x").await;
+        }
+    };
+    let (silent, raw, ()) = tokio::join!(silent.rest(), raw.rest(), publish);
+    assert!(silent.ends_with(UNRESPONSIVE) && raw.ends_with(UNRESPONSIVE));
+}
+
+#[tokio::test]
+async fn whoever_answers_stays() {
+    let server = Server::with(QUICK).await;
+    let mut reader = Reader::open(&server, Wire::Ws, "a").await;
+    reader.control("hello").await;
+    let begin = Instant::now();
+    let mut beats = 0;
+    while beats < 10 {
+        // The client's library answers pings while it reads.
+        beats += usize::from(matches!(reader.next().await, Event::Heartbeat(Some(_))));
+        server.publish("a", "x").await;
+    }
+    assert!(begin.elapsed() > Duration::from_millis(700), "messages do not hurry them");
+    assert_eq!(server.gateway.connections(), 1);
+}
+
+/// To drip bytes of a message that is never whole is no sign of life.
+#[tokio::test]
+async fn a_message_that_is_never_finished_ends_the_connection() {
+    let server = Server::with(QUICK).await;
+    let mut dripping = mute(&server, "a").await;
+    dripping.send(b"\x81\xfe\x01\x00\x00\x00\x00\x00{").await;
+    let begin = Instant::now();
+    while server.gateway.connections() > 0 {
+        // The gateway may have closed in between.
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut dripping.socket, b" ").await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(begin.elapsed() < Duration::from_secs(10), "it is still there");
+    }
+}
+
+#[tokio::test]
+async fn a_reset_and_a_half_closed_peer_are_noticed_at_once() {
+    let server = Server::start().await;
+    for half in [true, false] {
+        let connection = mute(&server, "a").await;
+        are_left(&server, 1).await;
+        let begin = Instant::now();
+        if half {
+            let socket = socket2::SockRef::from(&connection.socket);
+            socket.shutdown(std::net::Shutdown::Write).expect("a socket");
+        } else {
+            let socket = socket2::SockRef::from(&connection.socket);
+            socket.set_linger(Some(Duration::ZERO)).expect("a socket");
+            drop(connection);
+            are_left(&server, 0).await;
+            continue;
+        }
+        are_left(&server, 0).await;
+        // Far below any heartbeat.
+        assert!(begin.elapsed() < Duration::from_secs(5));
+        drop(connection);
+    }
+}
+
+/// The gateway's close is answered by a close; who does not is not waited for long.
+#[tokio::test]
+async fn a_peer_that_does_not_close_in_return_is_not_waited_for() {
+    let server = Server::start().await;
+    let mut connection = mute(&server, "a").await;
+    are_left(&server, 1).await;
+    let begin = Instant::now();
+    server.publish("a?end=true", "over").await;
+    let said = connection.rest().await;
+    assert!(said.ends_with(b"\x88\x07\x03\xe8ended"), "{:?}", String::from_utf8_lossy(&said));
+    let waited = begin.elapsed();
+    assert!(waited > Duration::from_secs(4) && waited < Duration::from_secs(9), "{waited:?}");
+}
+
+#[tokio::test]
+async fn a_peer_that_closes_in_return_ends_the_connection_at_once() {
+    let server = Server::start().await;
+    let mut connection = mute(&server, "a").await;
+    are_left(&server, 1).await;
+    server.publish("a?end=true", "over").await;
+    connection.send(b"\x88\x82\x00\x00\x00\x00\x03\xe8").await;
+    let begin = Instant::now();
+    connection.rest().await;
+    assert!(begin.elapsed() < Duration::from_secs(4));
+}
+
+#[tokio::test]
+async fn a_close_code_that_may_not_be_sent_is_refused() {
+    let server = Server::start().await;
+    let (mut socket, _) = Reader::handshake(&server, "/ws/a?format=raw").await.expect("opens");
+    let frame = b"\x88\x82\x00\x00\x00\x00\x03\xed";
+    tokio::io::AsyncWriteExt::write_all(socket.get_mut(), frame).await.expect("sends");
+    let close = futures_util::StreamExt::next(&mut socket).await.expect("a frame").expect("reads");
+    let Message::Close(Some(close)) = close else { panic!("{close:?}") };
+    assert_eq!(u16::from(close.code), 1002);
+}
