@@ -123,13 +123,25 @@ impl Ring {
         }
     }
 
-    /// Index of the first message above `seq`.
+    /// Index of the first message above `seq`. Most readers are at the head or a little behind it, and each message
+    /// that is looked at may be a miss of the cache: so it is sought from the newest on, in growing steps.
     pub(crate) fn index_after(&self, seq: Seq) -> usize {
-        // Most readers are at the head or one message behind it.
-        match self.messages.back() {
-            Some(newest) if newest.id.seq <= seq => self.messages.len(),
-            _ => self.messages.partition_point(|message| message.id.seq <= seq),
+        let is_above = |index: usize| self.messages[index].id.seq > seq;
+        let (mut low, mut high, mut step) = (self.messages.len(), self.messages.len(), 1);
+        while low > 0 && is_above(low - 1) {
+            high = low - 1;
+            low = low.saturating_sub(step);
+            step *= 2;
         }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if is_above(middle) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&Arc<Message>> {
@@ -143,4 +155,42 @@ impl Ring {
 
 fn size(message: &Message) -> usize {
     message.draft.data.as_bytes().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Data, Draft, Publisher, Stored, message::Memory};
+
+    #[test]
+    fn the_first_message_above_a_seq_is_found_from_wherever_it_is_sought() {
+        let memory = Arc::new(Memory::new(1 << 20));
+        let message = |seq| {
+            let draft = Draft {
+                channel: "a".parse().expect("a channel"),
+                event: None,
+                data: Data::Text(String::new()),
+                publisher: Publisher::default(),
+                skip_self: false,
+                end: false,
+                idempotency: None,
+                at_least: 0,
+            };
+            let stored = Stored { seq, time: 0, online: None, draft };
+            Arc::new(Message::new("test".parse().expect("an epoch"), stored, 0, &memory))
+        };
+        let bounds = Bounds { messages: 100, bytes: 1 << 20, age: Duration::from_secs(1) };
+        for length in 0..40_u64 {
+            let mut ring = Ring::new(Floor::default());
+            (0..length).for_each(|n| {
+                ring.push(message(3 * n + 5), &bounds);
+            });
+            for seq in 0..130 {
+                let naive = (0..length).filter(|n| 3 * n + 5 <= seq).count();
+                assert_eq!(ring.index_after(seq), naive, "{length} messages, after {seq}");
+            }
+        }
+    }
 }

@@ -74,6 +74,8 @@ pub(crate) struct Rest {
     pub(crate) stuck_since: u64,
     /// Work is under way that its peer asked for; nothing more is heard until it is done.
     pub(crate) working: bool,
+    /// Its peer's end has come, maybe behind bytes that are still to be read.
+    pub(crate) ends: bool,
     /// It has been sent its end.
     pub(crate) shut: bool,
     /// Its end is a reset.
@@ -104,6 +106,7 @@ impl Rest {
             due: NEVER,
             stuck_since: NEVER,
             working: false,
+            ends: false,
             shut: false,
             resets: false,
             _lease: lease,

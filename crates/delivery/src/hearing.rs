@@ -26,9 +26,9 @@ impl Shard {
         if conn.rest.ear.is_some() && before > 0 {
             return;
         }
-        let mut next = Next::Again;
+        let (mut next, mut drained) = (Next::Again, false);
         for _ in 0..SAYINGS_A_TURN {
-            next = match self.hear_next(key) {
+            next = match self.hear_next(key, &mut drained) {
                 Ok(next) => next,
                 Err(error) => return self.fail(key, &error),
             };
@@ -44,7 +44,8 @@ impl Shard {
         }
     }
 
-    fn hear_next(&mut self, key: u32) -> io::Result<Next> {
+    /// Hears one thing. `drained`: the socket has nothing more; whatever comes makes another event.
+    fn hear_next(&mut self, key: u32, drained: &mut bool) -> io::Result<Next> {
         let Some(conn) = self.conns.get_mut(key as usize) else { return Ok(Next::Wait) };
         let rest = &mut *conn.rest;
         if rest.working {
@@ -53,9 +54,12 @@ impl Shard {
         let heard = rest.ear.as_mut().map_or(Heard::Nothing, |ear| ear.hear(rest.session.as_mut()));
         let open = conn.state != State::Closing;
         match heard {
+            Heard::Nothing if *drained => Ok(Next::Wait),
             Heard::Nothing => match conn.socket.read(&mut self.buffer) {
                 Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => {
+                    // Less than there was room for; an end that came with it would not be told again.
+                    *drained = count < self.buffer.len() && !rest.ends;
                     if let Some(ear) = &mut rest.ear {
                         ear.push(&self.buffer[..count]);
                     }

@@ -1,6 +1,14 @@
 //! What other threads tell a shard.
 
-use std::{collections::VecDeque, io, sync::Arc};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, ThreadId},
+};
 
 use parking_lot::Mutex;
 use tricast_core::{Answer, Doorbell};
@@ -24,6 +32,10 @@ pub(crate) enum Note {
 pub(crate) struct Inbox {
     posted: Mutex<Posted>,
     waker: mio::Waker,
+    /// The shard's thread, once it runs.
+    owner: OnceLock<ThreadId>,
+    /// The shard has rung for itself, and will look before it sleeps: no system call is needed for that.
+    rung: AtomicBool,
 }
 
 #[derive(Default)]
@@ -36,7 +48,23 @@ struct Posted {
 impl Inbox {
     pub(crate) fn new(registry: &mio::Registry) -> io::Result<Arc<Self>> {
         let waker = mio::Waker::new(registry, INBOX)?;
-        Ok(Arc::new(Self { posted: Mutex::default(), waker }))
+        let (owner, rung) = (OnceLock::new(), AtomicBool::new(false));
+        Ok(Arc::new(Self { posted: Mutex::default(), waker, owner, rung }))
+    }
+
+    /// This is the shard's thread.
+    pub(crate) fn own(&self) {
+        self.owner.get_or_init(|| thread::current().id());
+    }
+
+    /// The shard looks now.
+    pub(crate) fn clear_ring(&self) {
+        self.rung.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the shard has rung for itself.
+    pub(crate) fn has_rung(&self) -> bool {
+        self.rung.load(Ordering::Relaxed)
     }
 
     /// Posts a note; gives it back when the inbox is closed.
@@ -84,7 +112,11 @@ impl Inbox {
 
 impl Doorbell for Inbox {
     fn ring(&self) {
-        self.wake();
+        if self.owner.get() == Some(&thread::current().id()) {
+            self.rung.store(true, Ordering::Relaxed);
+        } else {
+            self.wake();
+        }
     }
 
     /// A key may be another's by then: that one looks in vain.

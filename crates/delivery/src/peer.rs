@@ -56,9 +56,10 @@ impl Shard {
 
     /// Its socket takes more, or its peer says something. A crowd may do so at once, each with much to catch up
     /// with, or to be answered: so there are turns.
-    pub(crate) fn on_event(&mut self, key: u32, says: bool) {
-        let blocked = |conn: &Conn| !conn.rest.waiting.is_empty();
-        if says || self.conns.get(key as usize).is_some_and(blocked) {
+    pub(crate) fn on_event(&mut self, key: u32, says: bool, ends: bool) {
+        let Some(conn) = self.conns.get_mut(key as usize) else { return };
+        conn.rest.ends |= ends;
+        if says || !conn.rest.waiting.is_empty() {
             self.take_turns(key);
         }
     }

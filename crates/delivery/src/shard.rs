@@ -103,6 +103,7 @@ impl Shard {
 
     /// Looks after its connections until told to close.
     pub(crate) fn run(mut self, calls: Calls) -> io::Result<()> {
+        self.inbox.own();
         let mut sender = calls.sender();
         let mut events = Events::with_capacity(256);
         while !self.closing {
@@ -125,8 +126,8 @@ impl Shard {
         self.now = Instant::now();
         for event in events.iter().filter(|event| event.token() != INBOX) {
             let key = event.token().0 as u32;
-            let says = event.is_readable() || event.is_read_closed() || event.is_error();
-            self.on_event(key, says);
+            let ends = event.is_read_closed() || event.is_error();
+            self.on_event(key, event.is_readable() || ends, ends);
         }
         self.read_notes();
         self.give_turns();
@@ -147,7 +148,8 @@ impl Shard {
         !(self.notes.is_empty()
             && self.turns.is_empty()
             && self.jobs.is_empty()
-            && self.done.is_empty())
+            && self.done.is_empty()
+            && !self.inbox.has_rung())
     }
 
     fn read_notes(&mut self) {
@@ -189,6 +191,7 @@ impl Shard {
     /// A channel stays busy from when its run is taken until the news behind that run are taken: else a
     /// reader of several channels could be passed a younger message of another one first.
     fn take_news(&mut self) -> Vec<Job> {
+        self.inbox.clear_ring();
         for slot in self.done.drain(..) {
             self.desks.set_busy(slot, false);
         }
