@@ -9,34 +9,41 @@ use tricast_core::CloseReason;
 /// The effort: beyond this, time grows faster than bytes shrink.
 const LEVEL: u32 = 2;
 
-/// Shorter payloads hardly shrink.
-const WORTH_IT: usize = 128;
+/// Shorter payloads hardly shrink, and packets have headers of their own.
+const WORTH_IT: usize = 256;
 
 /// How an empty block ends that a sender leaves away and a receiver puts back (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// The largest distance in a message as a power of two, 9 to 15: zlib cannot keep to 8.
+/// How far back a message may refer in itself. Two are enough: what is packed for a small window fits every larger one, and
+/// a client must not make us pack each message seven times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window(u8);
+pub enum Window {
+    /// 32 KiB, unless something else is asked for.
+    Large,
+    /// 512 bytes, for everybody who asks for less.
+    Small,
+}
 
 impl Window {
-    /// The largest one.
-    pub const MAX: Window = Window(15);
+    /// Both.
+    pub(crate) const ALL: [Window; 2] = [Window::Large, Window::Small];
 
-    /// All of them, smallest first.
-    pub(crate) const ALL: [Window; 7] =
-        [Window(9), Window(10), Window(11), Window(12), Window(13), Window(14), Window(15)];
-
+    /// As a power of two.
     pub(crate) fn bits(self) -> u8 {
-        self.0
+        match self {
+            Window::Large => 15,
+            Window::Small => 9,
+        }
     }
 
-    pub(crate) fn index(self) -> usize {
-        usize::from(self.0 - 9)
-    }
-
+    /// For somebody who keeps so much. zlib cannot keep to 8.
     fn of(bits: u8) -> Option<Self> {
-        (9..=15).contains(&bits).then_some(Self(bits))
+        match bits {
+            15 => Some(Window::Large),
+            9..15 => Some(Window::Small),
+            _ => None,
+        }
     }
 }
 
@@ -62,7 +69,7 @@ fn accept(offer: &str) -> Option<(Window, String)> {
         let bits = value.map(|value| value.parse::<u8>().ok().filter(|_| !value.starts_with('0')));
         match (name.as_str(), bits) {
             ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
-            ("server_max_window_bits", Some(Some(bits))) => asked = Some(Window::of(bits)?),
+            ("server_max_window_bits", Some(Some(bits))) => asked = Some((Window::of(bits)?, bits)),
             // What a client sends is read with the largest window, whatever it keeps to.
             ("client_max_window_bits", None) => {}
             ("client_max_window_bits", Some(Some(8..=15))) => {}
@@ -75,22 +82,23 @@ fn accept(offer: &str) -> Option<(Window, String)> {
     }
     let mut answer =
         "permessage-deflate; server_no_context_takeover; client_no_context_takeover".to_owned();
-    if let Some(window) = asked {
-        answer.push_str(&format!("; server_max_window_bits={}", window.bits()));
+    if let Some((_, bits)) = asked {
+        answer.push_str(&format!("; server_max_window_bits={bits}"));
     }
-    Some((asked.unwrap_or(Window::MAX), answer))
+    Some((asked.map_or(Window::Large, |(window, _)| window), answer))
 }
 
 /// Compresses a payload, where that makes it shorter.
 pub(crate) fn deflate(payload: &[u8], window: Window) -> Option<Vec<u8>> {
     thread_local! {
-        static DEFLATERS: RefCell<[Option<Compress>; 7]> = const { RefCell::new([const { None }; 7]) };
+        static DEFLATERS: RefCell<[Option<Compress>; Window::ALL.len()]> =
+            const { RefCell::new([const { None }; Window::ALL.len()]) };
     }
     if payload.len() < WORTH_IT {
         return None;
     }
     DEFLATERS.with_borrow_mut(|deflaters| {
-        let deflater = deflaters[window.index()].get_or_insert_with(|| {
+        let deflater = deflaters[window as usize].get_or_insert_with(|| {
             Compress::new_with_window_bits(Compression::new(LEVEL), false, window.bits())
         });
         deflater.reset();
@@ -160,9 +168,9 @@ mod tests {
             assert!(packed.len() * 4 < json.len(), "{window:?}: {}", packed.len());
             assert_eq!(inflate(packed, json.len()), Ok(json.clone().into_bytes()));
         }
-        assert_eq!(deflate(b"short", Window::MAX), None);
+        assert_eq!(deflate(b"short", Window::Large), None);
         let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(10_000).collect();
-        assert_eq!(deflate(&noise, Window::MAX), None, "what does not shrink is sent as it is");
+        assert_eq!(deflate(&noise, Window::Large), None, "what does not shrink is sent as it is");
     }
 
     /// Data of every kind, one after the other through the same state: what shrinks and what does not.
@@ -175,7 +183,7 @@ mod tests {
             let letters = random.u8(1..=255);
             let payload: Vec<u8> =
                 std::iter::repeat_with(|| random.u8(..letters)).take(length).collect();
-            let window = Window::ALL[random.usize(..7)];
+            let window = Window::ALL[random.usize(..2)];
             if let Some(packed) = deflate(&payload, window) {
                 assert!(packed.len() < payload.len());
                 assert_eq!(inflate(packed, length), Ok(payload), "round {round}");
@@ -185,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_bomb_is_refused_at_the_limit() {
-        let bomb = deflate(&vec![0; 1 << 24], Window::MAX).expect("shrinks");
+        let bomb = deflate(&vec![0; 1 << 24], Window::Large).expect("shrinks");
         assert!(bomb.len() < 100_000);
         assert_eq!(inflate(bomb.clone(), (1 << 24) - 1), Err(CloseReason::TooLarge));
         assert_eq!(inflate(bomb, 1 << 24).map(|all| all.len()), Ok(1 << 24));
@@ -196,11 +204,11 @@ mod tests {
     fn an_offer_is_accepted_as_rfc_7692_says() {
         let answer = |field: &str| negotiate([field].into_iter());
         let base = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
-        let plain = Some((Window::MAX, base.to_owned()));
+        let plain = Some((Window::Large, base.to_owned()));
         assert_eq!(answer("permessage-deflate"), plain);
         assert_eq!(answer("permessage-deflate; client_max_window_bits"), plain);
         assert_eq!(answer("x-unknown, Permessage-Deflate; client_max_window_bits=\"10\""), plain);
-        let small = Some((Window(9), format!("{base}; server_max_window_bits=9")));
+        let small = Some((Window::Small, format!("{base}; server_max_window_bits=9")));
         assert_eq!(answer("permessage-deflate; server_max_window_bits=9"), small);
         let second = "permessage-deflate; server_max_window_bits=8, permessage-deflate";
         assert_eq!(answer(second), plain);

@@ -15,22 +15,20 @@ static JSON: Spellings = Spellings::new(false);
 /// The data itself: text and JSON in text frames, bytes in binary frames.
 static RAW: Spellings = Spellings::new(true);
 
-/// One form in each of its compressions.
+/// One form, plain and compressed.
 struct Spellings {
     plain: Ws,
-    deflated: [Ws; 7],
+    large: Ws,
+    small: Ws,
 }
 
 impl Spellings {
     const fn new(raw: bool) -> Self {
-        let plain = Ws { raw, window: None };
-        let mut deflated = [const { Ws { raw: false, window: None } }; 7];
-        let mut at = 0;
-        while at < deflated.len() {
-            deflated[at] = Ws { raw, window: Some(Window::ALL[at]) };
-            at += 1;
+        Self {
+            plain: Ws { raw, window: None },
+            large: Ws { raw, window: Some(Window::Large) },
+            small: Ws { raw, window: Some(Window::Small) },
         }
-        Self { plain, deflated }
     }
 }
 
@@ -45,7 +43,11 @@ pub struct Ws {
 /// The format for documents, or for the data alone; compressed for readers that have negotiated it.
 pub fn format(raw: bool, window: Option<Window>) -> &'static Ws {
     let spellings = if raw { &RAW } else { &JSON };
-    window.map_or(&spellings.plain, |window| &spellings.deflated[window.index()])
+    match window {
+        None => &spellings.plain,
+        Some(Window::Large) => &spellings.large,
+        Some(Window::Small) => &spellings.small,
+    }
 }
 
 impl Ws {

@@ -53,9 +53,10 @@ pub fn command(text: &str) -> Option<Draft> {
     }
 }
 
-/// Compresses for one of the seven windows.
+/// Compresses for one of the windows.
 pub fn deflate(payload: &[u8], window: u8) -> Option<Vec<u8>> {
-    deflate::deflate(payload, deflate::Window::ALL[usize::from(window)])
+    let all = deflate::Window::ALL;
+    deflate::deflate(payload, all[usize::from(window) % all.len()])
 }
 
 /// Unpacks.
