@@ -2,7 +2,7 @@
 # Each does its own set-up. `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup lint conformance soak bench peers
+.PHONY: help run test setup lint conformance fuzz soak bench peers
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -19,12 +19,18 @@ test: setup ## all tests: units, model, schedules, behaviours on three wires, cl
 	cargo build --locked
 	tests/clients/run.sh
 
-conformance: ## the wire formats as literal bytes, and the handshakes
+conformance: ## the wire formats as literal bytes; the Autobahn suite for WebSocket, over every way of delivery
 	cargo test --locked -p tricast-tests --test behaviour bytes::
-	cargo test --locked -p tricast-tests --test behaviour talk::
+	tests/autobahn/setup.sh
+	cargo build --locked
+	python3 tests/autobahn/run.py
+
+fuzz: ## each fuzz target for FUZZ_SECONDS, or a minute
+	tests/fuzz/run.sh
 
 lint: ## formatting, clippy and the documentation, without a warning
 	cargo fmt --all --check
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
@@ -33,6 +39,7 @@ soak: setup bench ## what runs long or measures time; before an issue is resolve
 	FAULT_SEEDS=20000 cargo test --locked --release -p tricast-delivery
 	SHUTTLE_SCHEDULES=200000 cargo test --locked --release -p tricast-core --features shuttle --test interleavings
 	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test --locked --workspace || exit 1; done
+	FUZZ_SECONDS=600 tests/fuzz/run.sh
 	cargo build --locked
 	for round in 1 2 3; do tests/clients/run.sh || exit 1; done
 
@@ -44,3 +51,5 @@ bench: peers ## memory and CPU for each subscriber beside the floor and the peer
 	target/release/tricast-bench compare --storm --json target/bench.json
 	target/release/tricast-bench scenarios
 	target/release/tricast-bench fairness
+	target/release/tricast-bench talk
+	target/release/tricast-bench compression

@@ -1,6 +1,7 @@
 //! What a subscriber costs: memory while idle, CPU for each delivered message, latency; Tricast beside a
 //! bare loop of sends and beside its peers, in turn and in one run, on loopback. `make bench` runs it.
 
+mod compression;
 mod fairness;
 mod figures;
 mod floor;
@@ -10,6 +11,7 @@ mod peers;
 mod process;
 mod scenarios;
 mod subscribers;
+mod talk;
 mod target;
 
 use std::{fs, net::SocketAddr, path::PathBuf};
@@ -50,6 +52,10 @@ enum Command {
     Scenarios,
     /// Whether a small channel feels what goes on beside it.
     Fairness,
+    /// What it costs to be spoken to.
+    Talk,
+    /// What compression costs and saves.
+    Compression,
     /// Measures a server that runs already.
     Run {
         #[command(flatten)]
@@ -110,6 +116,8 @@ fn main() -> anyhow::Result<()> {
         Command::Compare { load, rounds, only, json } => compare(&load, rounds, &only, json),
         Command::Scenarios => show(scenarios::run),
         Command::Fairness => show(fairness::run),
+        Command::Talk => show(talk::run),
+        Command::Compression => show(compression::run),
         Command::Run {
             load,
             address,

@@ -45,6 +45,8 @@ struct Subscriber {
 #[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) delivered: u64,
+    /// Bytes behind the heads.
+    pub(crate) bytes: u64,
     pub(crate) duplicates: u64,
     pub(crate) out_of_order: u64,
     /// Connections that ended by themselves, or were refused.
@@ -58,7 +60,7 @@ pub(crate) struct Tally {
 impl Tally {
     fn new() -> Self {
         let latency = Histogram::new_with_bounds(1, 60_000_000, 3).expect("good bounds");
-        Self { delivered: 0, duplicates: 0, out_of_order: 0, lost: 0, why: None, latency }
+        Self { delivered: 0, bytes: 0, duplicates: 0, out_of_order: 0, lost: 0, why: None, latency }
     }
 }
 
@@ -219,6 +221,7 @@ impl Subscriber {
 
     fn scan(&mut self, bytes: &[u8], clock: Clock, tally: &mut Tally) {
         let last = &mut self.last;
+        tally.bytes += bytes.len() as u64;
         self.scanner.scan(bytes, |Seen { number, published }| match number.cmp(last) {
             std::cmp::Ordering::Less => tally.out_of_order += 1,
             std::cmp::Ordering::Equal => tally.duplicates += 1,
@@ -233,7 +236,7 @@ impl Subscriber {
 }
 
 /// A text frame as a client sends it (RFC 6455 §5.2); the mask is all zeros, which masks nothing.
-fn masked(text: &str) -> Vec<u8> {
+pub(crate) fn masked(text: &str) -> Vec<u8> {
     let mut frame = vec![0x81];
     match text.len() {
         short @ 0..126 => frame.push(0x80 | short as u8),
