@@ -1,0 +1,25 @@
+//! permessage-deflate: bombs and garbage end at the limit, and what we compress another library reads.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tricast_ws::fuzzing;
+
+const LIMIT: usize = 4096;
+
+fuzz_target!(|input: (u8, &[u8])| {
+    let (window, bytes) = input;
+    if let Ok(unpacked) = fuzzing::inflate(bytes, LIMIT) {
+        assert!(unpacked.len() <= LIMIT);
+        assert!(unpacked.capacity() <= LIMIT + 1);
+    }
+    // Long enough for every block size, and as compressible as the input is.
+    let payload = bytes.repeat(1 + usize::from(window >> 5));
+    if let Some(mut packed) = fuzzing::deflate(&payload, window) {
+        assert!(packed.len() < payload.len());
+        assert_eq!(fuzzing::inflate(&packed, payload.len()).as_ref(), Ok(&payload));
+        // The end of the empty block that is left away, and a last one.
+        packed.extend_from_slice(&[0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff]);
+        let read = miniz_oxide::inflate::decompress_to_vec(&packed).expect("deflated data");
+        assert_eq!(read, payload);
+    }
+});
