@@ -37,6 +37,16 @@ enum Op {
     Read {
         reader: usize,
     },
+    /// On the open connection.
+    Subscribe {
+        reader: usize,
+        channel: usize,
+        start: Addition,
+    },
+    Unsubscribe {
+        reader: usize,
+        channel: usize,
+    },
     /// Everything held grows too old; idle channels are forgotten.
     Forget,
 }
@@ -52,6 +62,16 @@ enum Begin {
     Newest(usize),
 }
 
+/// Where a further channel begins.
+#[derive(Clone, Copy, Debug)]
+enum Addition {
+    /// Behind the message that stands so far, in hundredths, between the first and the head.
+    After(u64),
+    Latest,
+    Earliest,
+    Newest(usize),
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let channel = 0..CHANNELS.len();
     let begin = prop_oneof![
@@ -60,6 +80,12 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Begin::Latest),
         1 => Just(Begin::Earliest),
         1 => (0..4usize).prop_map(Begin::Newest),
+    ];
+    let addition = prop_oneof![
+        4 => (0..=100u64).prop_map(Addition::After),
+        1 => Just(Addition::Latest),
+        1 => Just(Addition::Earliest),
+        1 => (0..4usize).prop_map(Addition::Newest),
     ];
     let channels = prop::sample::subsequence((0..CHANNELS.len()).collect::<Vec<_>>(), 1..4);
     prop_oneof![
@@ -74,6 +100,10 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(reader, channels, start)| Op::Join { reader, channels, start }),
         2 => (0..READERS, 0..6usize).prop_map(|(reader, taken)| Op::Leave { reader, taken }),
         4 => (0..READERS).prop_map(|reader| Op::Read { reader }),
+        3 => (0..READERS, 0..CHANNELS.len(), addition)
+            .prop_map(|(reader, channel, start)| Op::Subscribe { reader, channel, start }),
+        1 => (0..READERS, 0..CHANNELS.len())
+            .prop_map(|(reader, channel)| Op::Unsubscribe { reader, channel }),
         1 => Just(Op::Forget),
     ]
 }
@@ -85,20 +115,25 @@ struct Published {
     hidden_from: Option<usize>,
 }
 
-/// What one client knows, over all its connections.
-#[derive(Debug, Default)]
-struct Client {
-    reader: Option<Reader>,
-    channels: Vec<&'static str>,
-    /// The id of the last frame that had one; where it resumes.
-    last_id: Option<Seq>,
-    received: BTreeSet<Seq>,
-    gaps: BTreeMap<String, Seq>,
+/// What a client may expect of one of its channels.
+#[derive(Clone, Copy, Debug)]
+struct Since {
     /// From here on each message must arrive or be told.
     from: Seq,
     /// Where the present connection began.
     began: Seq,
-    /// The highest id on the present connection.
+}
+
+/// What one client knows, over all its connections.
+#[derive(Debug, Default)]
+struct Client {
+    reader: Option<Reader>,
+    channels: BTreeMap<&'static str, Since>,
+    /// The id of the last frame that had one; where it resumes.
+    last_id: Option<Seq>,
+    received: BTreeSet<Seq>,
+    gaps: BTreeMap<String, Seq>,
+    /// The highest id on the present connection, or since it began to catch up with a further channel.
     newest: Seq,
 }
 
@@ -117,7 +152,7 @@ impl Model {
 
     fn listening(&self, channel: &str) -> usize {
         let there = self.clients.iter().filter(|client| client.reader.is_some());
-        there.filter(|client| client.channels.contains(&channel)).count()
+        there.filter(|client| client.channels.contains_key(channel)).count()
     }
 
     fn run(&mut self, op: Op) {
@@ -135,6 +170,10 @@ impl Model {
             Op::Join { reader, channels, start } => self.join(reader, &channels, start),
             Op::Leave { reader, taken } => self.clients[reader].leave(&self.all, reader, taken),
             Op::Read { reader } => self.read(reader),
+            Op::Subscribe { reader, channel, start } => {
+                self.subscribe(reader, CHANNELS[channel], start);
+            }
+            Op::Unsubscribe { reader, channel } => self.unsubscribe(reader, CHANNELS[channel]),
             Op::Forget => self.hub.log().sweep(unix_millis() + 100_000_000),
         }
         for channel in CHANNELS {
@@ -147,30 +186,71 @@ impl Model {
         let client = &mut self.clients[who];
         client.leave(&self.all, who, usize::MAX);
         let head = self.hub.log().head().seq;
-        let (start, from) = match (begin, client.last_id) {
-            (Begin::Resume, Some(seq)) => (Start::After(probe::id(seq)), client.from),
-            (Begin::ResumeOthers, Some(seq)) => (Start::After(probe::id(seq)), seq),
-            (Begin::Resume | Begin::ResumeOthers, None) | (Begin::Latest, _) => {
-                (Start::Latest, head)
-            }
-            (Begin::Earliest, _) => (Start::Earliest, head),
-            (Begin::Newest(n), _) => (Start::Newest(n), head),
+        let start = match (begin, client.last_id) {
+            (Begin::Resume | Begin::ResumeOthers, Some(seq)) => Start::After(probe::id(seq)),
+            (Begin::Resume | Begin::ResumeOthers, None) | (Begin::Latest, _) => Start::Latest,
+            (Begin::Earliest, _) => Start::Earliest,
+            (Begin::Newest(n), _) => Start::Newest(n),
         };
-        let goes_on = matches!((begin, client.last_id), (Begin::Resume, Some(_)));
-        if !goes_on {
-            client.channels = channels.iter().map(|index| CHANNELS[*index]).collect();
+        let resumes = matches!(start, Start::After(_));
+        let began = client.last_id.filter(|_| resumes).unwrap_or(head);
+        if matches!(begin, Begin::Resume) && resumes && !client.channels.is_empty() {
+            // Cut while it caught up with a further channel it resumes from before what it has of the others.
+            client.received.retain(|seq| *seq <= began);
+            client.gaps.retain(|_, last| *last <= began);
+            client.channels.values_mut().for_each(|since| since.began = began);
+        } else {
+            let since = Since { from: began, began };
+            client.channels = channels.iter().map(|index| (CHANNELS[*index], since)).collect();
             client.received.clear();
             client.gaps.clear();
         }
-        client.from = from;
-        client.began = client.last_id.filter(|_| matches!(start, Start::After(_))).unwrap_or(head);
+        let names: Vec<&str> = client.channels.keys().copied().collect();
         let (hub, portion) = (&self.hub, self.portion);
-        let reader = Reader::join_in_portions(hub, &client.channels, who, start, portion);
+        let reader = Reader::join_in_portions(hub, &names, who, start, portion);
         match reader {
             Ok(reader) => client.reader = Some(reader),
             Err(JoinError::TooManyChannels(_)) => {}
             Err(refused) => panic!("{refused}"),
         }
+    }
+
+    fn subscribe(&mut self, who: usize, channel: &'static str, addition: Addition) {
+        let head = self.hub.log().head().seq;
+        let client = &mut self.clients[who];
+        let Some(reader) = &mut client.reader else { return };
+        let (start, from) = match addition {
+            Addition::After(hundredths) => {
+                let seq = head * hundredths / 100;
+                (Start::After(probe::id(seq)), seq)
+            }
+            Addition::Latest => (Start::Latest, head),
+            Addition::Earliest => (Start::Earliest, head),
+            Addition::Newest(n) => (Start::Newest(n), head),
+        };
+        match reader.subscribe(&self.hub, channel, start) {
+            Frame::Subscribed { from: told, to } => {
+                assert_eq!(to, head, "everything until now is its past");
+                assert!(told <= to && (told == from || !matches!(addition, Addition::After(_))));
+                assert!(!client.channels.contains_key(channel), "it was new");
+                let of_channel = |seq: &Seq| self.all[*seq as usize - 1].channel == channel;
+                client.received.retain(|seq| !of_channel(seq));
+                client.gaps.remove(channel);
+                client.channels.insert(channel, Since { from, began: from });
+                // Its past comes now, in its own order; nothing newer comes in between.
+                client.newest = client.newest.min(told);
+            }
+            Frame::Refused => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn unsubscribe(&mut self, who: usize, channel: &str) {
+        let client = &mut self.clients[who];
+        let Some(reader) = &mut client.reader else { return };
+        let left = reader.unsubscribe(channel);
+        let was_there = client.channels.remove(channel).is_some();
+        assert_eq!(left == Frame::Unsubscribed, was_there);
     }
 
     fn read(&mut self, who: usize) {
@@ -207,7 +287,7 @@ impl Client {
                 assert!(seq > self.newest, "{seq} after {}", self.newest);
                 let published = &all[seq as usize - 1];
                 assert_eq!(published.channel, channel);
-                assert!(self.channels.contains(&published.channel), "asked for {channel}");
+                assert!(self.channels.contains_key(published.channel), "asked for {channel}");
                 assert_ne!(published.hidden_from, Some(who), "skip-self");
                 let lost = self.gaps.get(&channel).copied().unwrap_or(0);
                 assert!(seq > lost, "{seq} was told lost up to {lost}");
@@ -224,7 +304,8 @@ impl Client {
                     assert!(of_channel(&last), "{last} was there");
                 }
                 let told = self.gaps.get(&channel).copied().unwrap_or(0);
-                let since = (self.began.max(told) + 1..=last).filter(of_channel);
+                let began = self.channels[channel.as_str()].began;
+                let since = (began.max(told) + 1..=last).filter(of_channel);
                 let mut lost = since.filter(|seq| !self.received.contains(seq));
                 let hidden = |seq: &Seq| all[*seq as usize - 1].hidden_from == Some(who);
                 assert!(lost.all(|seq| seq >= first || hidden(&seq)), "the gap is told whole");
@@ -234,14 +315,15 @@ impl Client {
             }
             Frame::Gap { .. } => panic!("the epoch never changes here"),
             Frame::Goodbye => {}
-            Frame::Other => panic!("nothing else was asked for"),
+            other => panic!("{other:?} was not asked for"),
         }
     }
 
     /// Every message since the beginning has arrived, was hidden, or was told lost.
     fn is_complete(&self, all: &[Published], who: usize) {
-        for message in all.iter().filter(|m| m.seq > self.from) {
-            let mine = self.channels.contains(&message.channel);
+        for message in all {
+            let since = self.channels.get(message.channel);
+            let mine = since.is_some_and(|since| message.seq > since.from);
             let told = self.gaps.get(message.channel).is_some_and(|last| message.seq <= *last);
             let hidden = message.hidden_from == Some(who);
             let fine = !mine || hidden || told || self.received.contains(&message.seq);

@@ -9,19 +9,38 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tricast_core::{
-    Bounds, ChannelName, ClientId, CloseReason, Control, Data, Draft, Engine, Epoch, Format,
-    Framing, Gap, Hub, Identity, Join, JoinError, Limits, Log, MemoryEngine, Message, MessageId,
-    Meters, Pace, Portion, Publisher, Receipt, Seq, Session, SlowReader, Start, Step, Variant,
-    Wire,
+    Ack, Bounds, Change, ChannelName, ClientId, CloseReason, Control, Data, Done, Draft, Engine,
+    Epoch, Format, Framing, Gap, Hub, Identity, Join, JoinError, Limits, Log, MemoryEngine,
+    Message, MessageId, Meters, Pace, Portion, Publisher, Receipt, Reply, Seq, Session, SlowReader,
+    Start, Step, Variant, Wire,
 };
 
 /// One frame, as a test sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
-    Hello { id: Seq, recovered: bool },
-    Message { seq: Seq, channel: String },
-    Gap { id: Seq, channel: String, first: Option<Seq>, last: Option<Seq>, certain: bool },
+    Hello {
+        id: Seq,
+        recovered: bool,
+    },
+    Message {
+        seq: Seq,
+        channel: String,
+    },
+    Gap {
+        id: Seq,
+        channel: String,
+        first: Option<Seq>,
+        last: Option<Seq>,
+        certain: bool,
+    },
     Goodbye,
+    /// A further channel is heard from here on; up to `to` it was published before.
+    Subscribed {
+        from: Seq,
+        to: Seq,
+    },
+    Unsubscribed,
+    Refused,
     Other,
 }
 
@@ -48,6 +67,11 @@ impl Format for Probe {
                     .into()
             }
             Control::Goodbye(_) => "bye".into(),
+            Control::Ack(Ack { done: Done::Subscribed(done), .. }) => {
+                format!("s {} {}", done.from.seq, done.to.seq).into()
+            }
+            Control::Ack(Ack { done: Done::Unsubscribed { .. }, .. }) => "u".into(),
+            Control::Error(_) => "e".into(),
             _ => "?".into(),
         })
     }
@@ -79,6 +103,11 @@ fn read_frame(bytes: &Bytes) -> Frame {
             certain: certain == "true",
         },
         ["bye"] => Frame::Goodbye,
+        ["s", from, to] => {
+            Frame::Subscribed { from: from.parse().expect("seq"), to: to.parse().expect("seq") }
+        }
+        ["u"] => Frame::Unsubscribed,
+        ["e"] => Frame::Refused,
         _ => Frame::Other,
     }
 }
@@ -172,6 +201,25 @@ impl Reader {
         };
         let joined = hub.join(join).now_or_never().expect("at once")?;
         Ok(Self { session: Session::new(joined, &PROBE, Arc::new(pace), false), ended: None })
+    }
+
+    /// Listens to one more channel; gives the answer.
+    pub fn subscribe(&mut self, hub: &Arc<Hub>, name: &str, start: Start) -> Frame {
+        let change = Change::subscribe(hub, channel(name), start, None);
+        match change.now_or_never().expect("at once") {
+            Ok(change) => self.change(change),
+            Err(_) => Frame::Refused,
+        }
+    }
+
+    /// Listens to a channel no more; gives the answer.
+    pub fn unsubscribe(&mut self, name: &str) -> Frame {
+        self.change(Change::unsubscribe(channel(name), None))
+    }
+
+    fn change(&mut self, change: Change) -> Frame {
+        let said = self.session.answer(Reply::Change(Box::new(change)));
+        read_frame(&said[0])
     }
 
     /// What one write would carry; empty when there is nothing.
