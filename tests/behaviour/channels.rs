@@ -1,5 +1,7 @@
 //! Further channels on an open WebSocket: subscribe with a resume id of their own, leave, look.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 use tricast_tests::{Event, Reader, Server, Wire};
 
@@ -237,4 +239,71 @@ async fn when_the_channels_that_are_left_have_ended_so_has_the_stream() {
     assert_eq!(me.control("ack").await["unsubscribed"], "b");
     assert_eq!(me.control("goodbye").await["reason"], "ended");
     assert_eq!(me.end().await, Event::End(Some((1000, "ended".to_owned()))));
+}
+
+/// Somebody who comes and goes all the time, each time from where it left a channel, misses nothing of it, while
+/// others publish.
+#[tokio::test]
+async fn who_comes_and_goes_misses_nothing() {
+    const CHANNELS: [&str; 3] = ["a", "b", "c"];
+    const EACH: usize = 300;
+    let server = Server::start().await;
+    let begin = server.publish("a", "begin").await;
+    let mut me = open(&server, "lobby").await;
+    let writer = async {
+        for n in 0..EACH {
+            for channel in CHANNELS {
+                server.publish(channel, &n.to_string()).await;
+            }
+        }
+    };
+    let reader = async {
+        let mut last = HashMap::from(CHANNELS.map(|channel| (channel, begin.clone())));
+        let mut seen = HashMap::from(CHANNELS.map(|channel| (channel, 0)));
+        let mut open: Vec<&str> = Vec::new();
+        let mut turn = 0;
+        while seen.values().any(|count| *count < EACH) {
+            let channel = CHANNELS[turn % 3];
+            turn += 1;
+            let is_open = open.contains(&channel);
+            let command = match is_open {
+                true => json!({"type": "unsubscribe", "channel": channel}),
+                false => {
+                    json!({"type": "subscribe", "channel": channel, "last_event_id": last[channel]})
+                }
+            };
+            me.say(&command.to_string()).await;
+            // Everything up to the answer, and a little of what comes behind it.
+            let mut behind = turn % 7;
+            loop {
+                let document = me.document().await;
+                match document["event"].as_str().expect("an event") {
+                    "tricast.ack" => {
+                        match is_open {
+                            true => open.retain(|one| *one != channel),
+                            false => open.push(channel),
+                        }
+                        if behind == 0 || open.iter().all(|one| seen[one] == EACH) {
+                            break;
+                        }
+                    }
+                    "message" => {
+                        let from = CHANNELS.into_iter().find(|one| document["channel"] == *one);
+                        let from = from.expect("a channel that was asked for");
+                        let count = seen.get_mut(from).expect("known");
+                        assert_eq!(document["data"], json!(count.to_string()), "of {from}");
+                        *count += 1;
+                        last.insert(from, document["id"].as_str().expect("an id").to_owned());
+                        let acked = open.contains(&channel) != is_open;
+                        behind = behind.saturating_sub(usize::from(acked));
+                        if acked && (behind == 0 || open.iter().all(|one| seen[one] == EACH)) {
+                            break;
+                        }
+                    }
+                    other => panic!("{other}: {document}"),
+                }
+            }
+        }
+    };
+    tokio::join!(writer, reader);
 }
