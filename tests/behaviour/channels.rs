@@ -1,8 +1,10 @@
 //! Further channels on an open WebSocket: subscribe with a resume id of their own, leave, look.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 use tricast_tests::{Event, Reader, Server, Wire};
 
 /// Asks for something, and gives the answer to it.
@@ -110,8 +112,8 @@ async fn one_id_resumes_everything_wherever_a_catch_up_is_cut() {
             }
         };
         tokio::join!(writer, read);
-        let resume_from =
-            if cut == 0 { ack["from"].as_str().map(str::to_owned) } else { me.last_id.clone() };
+        // The ack has an id too.
+        let resume_from = me.last_id.clone();
         me.reset();
         let resume_from = resume_from.expect("an id");
         let mut again = Reader::open_after(&server, Wire::Ws, "a,b", Some(&resume_from)).await;
@@ -239,6 +241,75 @@ async fn when_the_channels_that_are_left_have_ended_so_has_the_stream() {
     assert_eq!(me.control("ack").await["unsubscribed"], "b");
     assert_eq!(me.control("goodbye").await["reason"], "ended");
     assert_eq!(me.end().await, Event::End(Some((1000, "ended".to_owned()))));
+}
+
+/// Whoever has much to catch up with can still say that it wants no more.
+#[tokio::test]
+async fn who_is_behind_is_heard() {
+    const MESSAGES: usize = 400;
+    let server = Server::start().await;
+    let large = "x".repeat(50_000);
+    for _ in 0..MESSAGES {
+        server.publish("a", &large).await;
+    }
+    // Small enough that the backlog does not fit between the two.
+    let (mut me, _) = Reader::handshake(&server, "/ws/a,b?since=earliest").await.expect("opens");
+    me.send(Message::text(r#"{"type":"unsubscribe","channel":"a"}"#)).await.expect("sends");
+    let mut before = 0;
+    loop {
+        let message = me.next().await.expect("a message").expect("reads");
+        let text = message.to_text().expect("text");
+        before += usize::from(text.contains("xxx"));
+        if text.contains("tricast.ack") {
+            break;
+        }
+        // It reads slowly.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(before < MESSAGES, "all {before} came before the answer");
+    server.publish("b", "of the other").await;
+    let next = me.next().await.expect("a message").expect("reads");
+    assert!(next.to_text().expect("text").contains("of the other"));
+}
+
+#[tokio::test]
+async fn a_history_is_not_piled_up_for_who_does_not_read() {
+    let server = Server::start().await;
+    for _ in 0..20 {
+        server.publish("a", &"x".repeat(50_000)).await;
+    }
+    let (mut me, _) = Reader::handshake(&server, "/ws/b").await.expect("opens");
+    for n in 0..50 {
+        let command = json!({"type": "history", "channel": "a", "ref": n}).to_string();
+        me.feed(Message::text(command)).await.expect("feeds");
+    }
+    me.flush().await.expect("sends");
+    // Each is answered once the one before it was taken.
+    let mut next = 0;
+    while next < 50 {
+        let message = me.next().await.expect("a message").expect("reads");
+        let document: Value = serde_json::from_str(message.to_text().expect("text")).expect("JSON");
+        if document["event"] == "tricast.ack" {
+            assert_eq!(document["ref"], json!(next));
+            assert_eq!(document["history"]["messages"].as_array().map(Vec::len), Some(20));
+            next += 1;
+        }
+    }
+}
+
+/// A number that no double holds comes back digit by digit.
+#[tokio::test]
+async fn a_ref_is_repeated_as_it_was() {
+    let server = Server::start().await;
+    let (mut me, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");
+    me.next().await.expect("hello").expect("reads");
+    for reference in ["12345678901234567890123", "1e2", "-0.0", r#""\u00e4 \"""#] {
+        let command = format!("{{\"type\":\"ping\",\"ref\":{reference}}}");
+        me.send(Message::text(command)).await.expect("sends");
+        let answer = me.next().await.expect("an answer").expect("reads");
+        let answer = answer.to_text().expect("text").to_owned();
+        assert!(answer.contains(&format!("\"ref\":{reference},")), "{answer}");
+    }
 }
 
 /// Somebody who comes and goes all the time, each time from where it left a channel, misses nothing of it, while

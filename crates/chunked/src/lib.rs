@@ -29,7 +29,7 @@ impl Format for Chunked {
         Variant { wire: Wire::Chunked, raw: self.raw, framing: Framing::Plain }
     }
 
-    fn message(&self, message: &Message) -> Bytes {
+    fn message(&self, message: &Message, _: bool) -> Bytes {
         let mut line = Vec::new();
         if self.raw {
             line.extend_from_slice(message.draft.data.as_bytes());

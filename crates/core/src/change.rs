@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::{
     Ack, ChannelName, CommandError, Control, Done, EngineError, Gap, Hub, Kind, Problem, Start,
@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Change {
     wish: Wish,
-    reference: Option<Value>,
+    reference: Option<Box<RawValue>>,
 }
 
 #[derive(Debug)]
@@ -63,14 +63,14 @@ impl Change {
         hub: &Arc<Hub>,
         channel: ChannelName,
         start: Start,
-        reference: Option<Value>,
+        reference: Option<Box<RawValue>>,
     ) -> Result<Self, EngineError> {
         let interest = Interest::begin(hub, [channel.clone()], start).await?;
         Ok(Self { wish: Wish::Subscribe { channel, start, interest }, reference })
     }
 
     /// Listens to `channel` no more.
-    pub fn unsubscribe(channel: ChannelName, reference: Option<Value>) -> Self {
+    pub fn unsubscribe(channel: ChannelName, reference: Option<Box<RawValue>>) -> Self {
         Self { wish: Wish::Unsubscribe(channel), reference }
     }
 
@@ -153,6 +153,7 @@ impl Log {
         let mut tap = begin.tap(0, slots[0], &table, true);
         let belfry = table.let_in(&mut tap, &reader.sitter(rules.online));
         let done = Subscribed {
+            id: self.id(reader.seq().min(begin.cursor)),
             subscribed: channel.clone(),
             from: self.id(begin.cursor),
             to: self.id(table.watermark),
@@ -163,7 +164,8 @@ impl Log {
         drop(table);
         reader.cursor.add(tap, begin.cursor);
         belfry.ring_watchers();
-        let gap = begin.foreign.then(|| Gap::unknown(self.id(begin.cursor), channel));
+        // Not an id above the cursor: whoever is cut behind this gap resumes from it.
+        let gap = begin.foreign.then(|| Gap::unknown(done.id, channel));
         Ok((done, gap.into_iter().collect()))
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::{
     Census, ChannelName, CloseReason, HistoryPage, Kind, MessageId, Problem, Reconnect, Seq, clock,
@@ -120,7 +121,7 @@ fn urn<S: serde::Serializer>(kind: &Kind, to: S) -> Result<S::Ok, S::Error> {
 pub struct Ack {
     /// The command's own `ref`, as it came.
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
-    pub reference: Option<serde_json::Value>,
+    pub reference: Option<Box<RawValue>>,
     /// What was done.
     #[serde(flatten)]
     pub done: Done,
@@ -164,6 +165,9 @@ pub enum Done {
 /// The connection listens to one more channel.
 #[derive(Clone, Debug, Serialize)]
 pub struct Subscribed {
+    /// The connection's cursor after this, which goes back to `from` if it stood behind that.
+    #[serde(skip)]
+    pub id: MessageId,
     /// The channel.
     pub subscribed: ChannelName,
     /// Behind this its messages begin.
@@ -184,7 +188,7 @@ pub struct Subscribed {
 pub struct CommandError {
     /// The command's own `ref`, as it came.
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
-    pub reference: Option<serde_json::Value>,
+    pub reference: Option<Box<RawValue>>,
     /// The stable kind of the problem.
     #[serde(rename = "type", serialize_with = "urn")]
     pub kind: Kind,
@@ -194,7 +198,7 @@ pub struct CommandError {
 
 impl CommandError {
     /// `problem`, told to whoever has sent the command.
-    pub fn new(reference: Option<serde_json::Value>, problem: &dyn Problem) -> Self {
+    pub fn new(reference: Option<Box<RawValue>>, problem: &dyn Problem) -> Self {
         Self { reference, kind: problem.kind(), detail: problem.to_string() }
     }
 }
@@ -221,9 +225,10 @@ impl Control {
         }
     }
 
-    /// The cursor after this frame; only hello and gap move it.
+    /// The cursor after this frame; only hello, gap and a further channel move it.
     pub fn id(&self) -> Option<MessageId> {
         match self {
+            Control::Ack(Ack { done: Done::Subscribed(done), .. }) => Some(done.id),
             Control::Hello(hello) => Some(hello.id),
             Control::Gap(gap) => Some(gap.id),
             _ => None,

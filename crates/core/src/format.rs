@@ -9,8 +9,9 @@ pub trait Format: Send + Sync + 'static {
     /// The key under which this format's bytes are shared.
     fn variant(&self) -> Variant;
 
-    /// A message.
-    fn message(&self, message: &Message) -> Bytes;
+    /// A message. `kept`: for all readers, who share these bytes; else for one of them alone, and in the cheapest
+    /// way that the format has.
+    fn message(&self, message: &Message, kept: bool) -> Bytes;
 
     /// A control frame; `None` where this format has none.
     fn control(&self, control: &Control) -> Option<Bytes>;

@@ -94,9 +94,10 @@ impl Message {
         if let Some((_, bytes)) = encoded.iter().find(|(of, _)| *of == variant) {
             return bytes.clone();
         }
-        let bytes = format.message(self);
         let fresh = clock::unix_millis() < self.time + FRESH_MILLIS;
-        if fresh || self.held.memory.is_plentiful() {
+        let kept = fresh || self.held.memory.is_plentiful();
+        let bytes = format.message(self, kept);
+        if kept {
             self.held.grow(bytes.len());
             encoded.push((variant, bytes.clone()));
         }

@@ -74,6 +74,8 @@ pub struct Session {
     /// Heartbeats since the peer was last heard, on a wire whose heartbeats are answered.
     unanswered: u8,
     online: Option<Box<OnlineWatch>>,
+    /// Ends when everything that was published has been read.
+    leaves: Option<CloseReason>,
     /// The stream is over; nothing follows.
     said_goodbye: Option<CloseReason>,
 }
@@ -110,6 +112,7 @@ impl Session {
             next_beat: None,
             unanswered: 0,
             online: online.then(Box::default),
+            leaves: None,
             said_goodbye: None,
         }
     }
@@ -172,6 +175,11 @@ impl Session {
         self.has_spoken(now);
     }
 
+    /// Ends the stream, behind what was published until now.
+    pub fn leave(&mut self, reason: CloseReason) {
+        self.leaves = Some(reason);
+    }
+
     /// The peer has said something whole.
     pub fn heard(&mut self) {
         self.unanswered = 0;
@@ -207,9 +215,12 @@ impl Session {
             Reply::Say(control) => (*control, Vec::new()),
             Reply::Change(change) => {
                 let rules = Rules { channels: self.pace.channels, online: self.online.is_some() };
-                // Versions are told by place among the channels.
-                self.online.iter_mut().for_each(|watch| watch.told.clear());
-                change.make(&mut self.subscription, rules)
+                let (control, gaps) = change.make(&mut self.subscription, rules);
+                if let (Control::Ack(_), Some(watch)) = (&control, &mut self.online) {
+                    // What was told is known by its place among the channels.
+                    watch.told.clear();
+                }
+                (control, gaps)
             }
         };
         if let Control::Error(error) = &control {
@@ -256,6 +267,9 @@ impl Session {
         }
         if self.subscription.has_ended() {
             return self.say_goodbye(CloseReason::Ended, 0, out);
+        }
+        if let Some(reason) = self.leaves.filter(|_| complete) {
+            return self.say_goodbye(reason, 0, out);
         }
         let tell_online = self.tell_online(now, out);
         if !out.is_empty() {

@@ -2,8 +2,11 @@
 
 mod probe;
 
+use futures_util::FutureExt as _;
 use probe::{Frame, Reader};
-use tricast_core::{Bounds, CloseReason, Data, Draft, JoinError, Limits, Portion, Start};
+use tricast_core::{
+    Bounds, Change, CloseReason, Data, Draft, JoinError, Limits, Portion, Reply, Start,
+};
 
 #[test]
 fn the_newest_n_of_each_channel_come_merged() {
@@ -211,4 +214,27 @@ fn every_channel_is_swept_in_its_turn() {
         (0..sweeps).for_each(|_| hub.log().sweep_some(later));
         assert_eq!(hub.log().fill().channels, 0, "and once more");
     }
+}
+
+/// A further channel from another life of the log, while the reader is far behind: whoever is cut behind that gap must not
+/// resume above what it has read.
+#[test]
+fn no_id_is_told_above_the_cursor() {
+    let hub = probe::memory_hub(probe::limits());
+    for _ in 0..50 {
+        probe::publish(&hub, probe::draft("a", None, false, false));
+    }
+    let portion = Portion { messages: 1, ..Portion::default() };
+    let mut reader =
+        Reader::join_in_portions(&hub, &["a"], 0, Start::Earliest, portion).expect("joins");
+    reader.collect();
+    let read = reader.session.position().seq;
+    assert!(read < 50, "it is behind");
+    let foreign = Start::After("other-7".parse().expect("an id"));
+    let change = Change::subscribe(&hub, probe::channel("b"), foreign, None);
+    let change = change.now_or_never().expect("at once").expect("listens");
+    let said = reader.session.answer(Reply::Change(Box::new(change)));
+    let text: Vec<_> = said.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
+    assert!(text[0].starts_with(&format!("s {read} ")), "{text:?}");
+    assert!(text[1].starts_with(&format!("g {read} b ")), "{text:?}");
 }

@@ -229,7 +229,7 @@ impl Model {
             Addition::Newest(n) => (Start::Newest(n), head),
         };
         match reader.subscribe(&self.hub, channel, start) {
-            Frame::Subscribed { from: told, to } => {
+            Frame::Subscribed { id, from: told, to } => {
                 assert_eq!(to, head, "everything until now is its past");
                 assert!(told <= to && (told == from || !matches!(addition, Addition::After(_))));
                 assert!(!client.channels.contains_key(channel), "it was new");
@@ -239,6 +239,7 @@ impl Model {
                 client.channels.insert(channel, Since { from, began: from });
                 // Its past comes now, in its own order; nothing newer comes in between.
                 client.newest = client.newest.min(told);
+                client.last_id = Some(id);
             }
             Frame::Refused => {}
             other => panic!("{other:?}"),

@@ -141,6 +141,10 @@ impl Waiting {
         self.0.len()
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
     pub(crate) fn push(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.0.push(bytes);

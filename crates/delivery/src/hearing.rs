@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read as _},
     task::{Context, Poll, Waker},
+    time::{Duration, Instant},
 };
 
 use tricast_core::{Answer, CloseReason, Control, Goodbye, Heard, Reply, Work};
@@ -14,8 +15,10 @@ use crate::{
     shard::Shard,
 };
 
-/// Things that one connection may say before others have their turn.
+/// What one connection may say before others have their turn: things, and the time and the answers that they take.
 const SAYINGS_A_TURN: usize = 16;
+const TURN: Duration = Duration::from_micros(200);
+const ANSWERS_A_TURN: usize = 16 * 1024;
 
 impl Shard {
     /// Hears what the peer says, until it says no more, something has to be done first, or its turn is over. Nobody
@@ -26,13 +29,16 @@ impl Shard {
         if conn.rest.ear.is_some() && before > 0 {
             return;
         }
+        let begin = Instant::now();
         let (mut next, mut drained) = (Next::Again, false);
         for _ in 0..SAYINGS_A_TURN {
             next = match self.hear_next(key, &mut drained) {
                 Ok(next) => next,
                 Err(error) => return self.fail(key, &error),
             };
-            if let Next::Wait = next {
+            let answers = self.conns.get(key as usize).map_or(0, |conn| conn.rest.waiting.bytes());
+            let full = answers > ANSWERS_A_TURN || begin.elapsed() > TURN;
+            if full || matches!(next, Next::Wait) {
                 break;
             }
         }
@@ -164,7 +170,13 @@ impl Shard {
         let Some(session) = &mut conn.rest.session else { return };
         let reply = match answer {
             Ok(reply) => reply,
-            Err(reason) => return self.break_off(key, reason),
+            Err(reason) => {
+                // Who cannot be answered in another way is not heard any more, but still gets what was published.
+                session.leave(reason);
+                conn.rest.ear = None;
+                conn.state = State::Behind;
+                return self.take_turns(key);
+            }
         };
         let changes = matches!(reply, Reply::Change(_));
         if changes && conn.seq > session.seq() {

@@ -20,8 +20,8 @@ impl Format for InChunks {
         Variant { framing: Framing::Chunks, ..self.0.variant() }
     }
 
-    fn message(&self, message: &Message) -> Bytes {
-        chunk(&self.0.message(message))
+    fn message(&self, message: &Message, kept: bool) -> Bytes {
+        chunk(&self.0.message(message, kept))
     }
 
     fn control(&self, control: &Control) -> Option<Bytes> {

@@ -24,7 +24,7 @@ impl Format for Sse {
         Variant { wire: Wire::Sse, raw: self.raw, framing: Framing::Plain }
     }
 
-    fn message(&self, message: &Message) -> Bytes {
+    fn message(&self, message: &Message, _: bool) -> Bytes {
         let mut block = Block::new();
         if message.event() != EventName::DEFAULT {
             block = block.field("event", message.event());

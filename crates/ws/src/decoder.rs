@@ -78,6 +78,16 @@ impl Decoder {
         self.unread.is_empty() && self.frame.is_none() && self.message.is_none()
     }
 
+    /// Whether a message is half said.
+    pub(crate) fn is_in_message(&self) -> bool {
+        self.message.is_some()
+    }
+
+    /// Keeps no room for what may come.
+    pub(crate) fn give_room_back(&mut self) {
+        self.unread = BytesMut::new();
+    }
+
     /// Bytes that it holds.
     #[cfg(fuzzing)]
     pub(crate) fn held(&self) -> usize {
@@ -154,7 +164,13 @@ impl Decoder {
             return Err(CloseReason::Protocol);
         }
         let before = self.message.as_ref().map_or(0, |message| message.data.len());
-        let fits = usize::try_from(length).ok().filter(|length| *length <= self.limit - before);
+        let packed = match &self.message {
+            Some(message) => message.packed,
+            None => first & COMPRESSED != 0,
+        };
+        // What does not shrink grows a little when it is packed.
+        let most = if packed { self.limit + self.limit / 1000 + 64 } else { self.limit };
+        let fits = usize::try_from(length).ok().filter(|length| *length <= most - before);
         let Some(length) = fits.or_else(|| control.then_some(length as usize)) else {
             return Err(CloseReason::TooLarge);
         };
@@ -162,7 +178,6 @@ impl Decoder {
         let mask = [mask[0], mask[1], mask[2], mask[3]];
         self.unread.advance(mask_at + 4);
         if opcode == 1 || opcode == 2 {
-            let packed = first & COMPRESSED != 0;
             self.message =
                 Some(Message { text: opcode == 1, packed, data: Vec::new(), checked: 0 });
         }

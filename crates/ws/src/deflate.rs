@@ -124,19 +124,23 @@ pub(crate) fn inflate(mut packed: Vec<u8>, limit: usize) -> Result<Vec<u8>, Clos
     packed.extend_from_slice(&TAIL);
     INFLATER.with_borrow_mut(|inflater| {
         inflater.reset(false);
-        let mut out = Vec::new();
+        let (mut out, mut begin) = (Vec::new(), 0);
         loop {
             // Grows with what comes out, not with what is promised; one byte beyond the limit tells that there is more.
             out.reserve_exact(STEP.max(out.len()).min(limit + 1 - out.len()));
-            let rest = &packed[inflater.total_in() as usize..];
+            let rest = &packed[begin + inflater.total_in() as usize..];
             let status = inflater.decompress_vec(rest, &mut out, FlushDecompress::Sync);
             if out.len() > limit {
                 return Err(CloseReason::TooLarge);
             }
-            let all_in = inflater.total_in() == packed.len() as u64;
+            let all_in = begin + inflater.total_in() as usize == packed.len();
             match status {
-                // A final block ends a message too (RFC 7692 §7.2.3.5); what follows is padding.
-                Ok(Status::StreamEnd) => return Ok(out),
+                Ok(Status::StreamEnd) if all_in => return Ok(out),
+                // A final block need not be the last (RFC 7692 §7.2.1): what follows begins anew.
+                Ok(Status::StreamEnd) => {
+                    begin += inflater.total_in() as usize;
+                    inflater.reset(false);
+                }
                 Ok(_) if all_in && out.len() < out.capacity() => return Ok(out),
                 Ok(Status::Ok) => {}
                 Ok(Status::BufError) | Err(_) => return Err(CloseReason::Malformed),
@@ -158,6 +162,19 @@ mod tests {
         for packed in [one, last, stored] {
             assert_eq!(inflate(packed, 5), Ok(b"Hello".to_vec()));
         }
+    }
+
+    #[test]
+    fn what_stands_behind_a_final_block_is_not_lost() {
+        let mut packed = Vec::new();
+        for part in [b"AAAA", b"BBBB"] {
+            let mut one = Vec::with_capacity(100);
+            let mut deflater = Compress::new(Compression::fast(), false);
+            deflater.compress_vec(part, &mut one, FlushCompress::Finish).expect("fits");
+            packed.extend(one);
+        }
+        packed.push(0);
+        assert_eq!(inflate(packed, 100), Ok(b"AAAABBBB".to_vec()));
     }
 
     #[test]

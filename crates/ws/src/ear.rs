@@ -56,7 +56,11 @@ impl Ear for WsEar {
                 Ok(None) => break,
                 Ok(Some(inbound)) => inbound,
             };
-            session.iter_mut().for_each(|session| session.heard());
+            // To answer pings in the middle of a message does not make it whole.
+            let whole = matches!(inbound, Inbound::Text(_) | Inbound::Binary(_));
+            if whole || !talk.decoder.is_in_message() {
+                session.iter_mut().for_each(|session| session.heard());
+            }
             let saying = match inbound {
                 Inbound::Pong => continue,
                 Inbound::Ping(payload) => return Heard::Reply(frame::pong(&payload)),
@@ -70,8 +74,11 @@ impl Ear for WsEar {
             let speaker = Speaker::of(session);
             return Heard::Work(Box::pin(speaker.hear(saying, self.rules.clone(), allowed)));
         }
-        if talk.decoder.is_idle() && talk.tempo.is_blank() {
-            self.talk = None;
+        if talk.decoder.is_idle() {
+            match talk.tempo.is_blank() {
+                true => self.talk = None,
+                false => talk.decoder.give_room_back(),
+            }
         }
         Heard::Nothing
     }

@@ -59,10 +59,10 @@ impl Ws {
         self.window.is_some()
     }
 
-    fn frame(&self, opcode: Data, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    fn frame(&self, opcode: Data, kept: bool, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
         match self.window {
-            None => frame::data(opcode, write),
-            Some(window) => frame::deflated(opcode, window, write),
+            Some(window) if kept => frame::deflated(opcode, window, write),
+            _ => frame::data(opcode, write),
         }
     }
 }
@@ -76,19 +76,20 @@ impl Format for Ws {
         Variant { wire: Wire::Ws, raw: self.raw, framing }
     }
 
-    fn message(&self, message: &Message) -> Bytes {
+    /// Only what many share is worth to be compressed, and RFC 7692 §6 leaves it to each message.
+    fn message(&self, message: &Message, kept: bool) -> Bytes {
         let data = &message.draft.data;
         match self.raw {
-            false => self.frame(Data::Text, |payload| write_document(message, payload)),
+            false => self.frame(Data::Text, kept, |payload| write_document(message, payload)),
             true => {
                 let opcode = if data.is_binary() { Data::Binary } else { Data::Text };
-                self.frame(opcode, |payload| payload.extend_from_slice(data.as_bytes()))
+                self.frame(opcode, kept, |payload| payload.extend_from_slice(data.as_bytes()))
             }
         }
     }
 
     fn control(&self, control: &Control) -> Option<Bytes> {
-        (!self.raw).then(|| self.frame(Data::Text, |payload| payload.extend(control.document())))
+        (!self.raw).then(|| frame::data(Data::Text, |payload| payload.extend(control.document())))
     }
 
     /// A ping whose payload is the cursor (RFC 6455 §5.5.2).

@@ -25,6 +25,9 @@ use crate::{
     speaker::{Saying, Speaker},
 };
 
+/// Portions of the stream that go out before the peer is heard.
+const PORTIONS: u32 = 4;
+
 /// How long a peer may take to answer our close frame.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -124,10 +127,12 @@ impl Conversation {
     {
         let mut frames = Vec::new();
         let mut answer: Option<BoxFuture<'static, Answer>> = None;
+        let mut portions = 0;
         loop {
             tokio::select! {
                 biased;
-                step = poll_fn(|cx| self.flow.poll_next(cx, &mut frames)) => {
+                step = poll_fn(|cx| self.flow.poll_next(cx, &mut frames)), if portions < PORTIONS => {
+                    portions += 1;
                     send(socket, frames.drain(..)).await?;
                     frames.shrink_to(4);
                     if let Step::End(reason) = step {
@@ -164,6 +169,8 @@ impl Conversation {
                     let speaker = Speaker::of(self.flow.session());
                     answer = Some(speaker.hear(heard, self.rules.clone(), allowed).boxed());
                 }
+                // Whoever has much to catch up with is heard in between.
+                () = std::future::ready(()), if portions == PORTIONS => portions = 0,
             }
         }
     }

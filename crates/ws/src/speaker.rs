@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tricast_core::{
     Ack, Answer, Change, ChannelName, CloseReason, CommandError, Control, Data, Done, Draft, Hub,
     Identity, Kind, Problem, PublishError, Publisher, Reply, Session,
@@ -13,6 +13,10 @@ use crate::{
     command::{self, Command, Order, Refusal},
     rules::Rules,
 };
+
+/// To read a longer command takes time that a thread that serves others does not have: whoever drives this moves what
+/// does not end at once to the runtime.
+const LONG: usize = 32 * 1024;
 
 /// Carries out what one connection says.
 #[derive(Debug)]
@@ -68,6 +72,9 @@ impl Speaker {
     }
 
     async fn obey(&self, text: &str, rules: &Rules, allowed: bool) -> Result<Reply, Refusal> {
+        if text.len() > LONG {
+            tokio::task::yield_now().await;
+        }
         let publisher = Publisher::from(self.identity.clone());
         let Command { order, reference } = command::parse(text, &self.channels, &publisher)?;
         let refuse =
@@ -87,7 +94,7 @@ impl Speaker {
         &self,
         order: Order,
         rules: &Rules,
-        reference: Option<Value>,
+        reference: Option<Box<RawValue>>,
     ) -> Result<Reply, (Kind, String)> {
         let log = self.hub.log();
         let done = match order {
@@ -114,6 +121,8 @@ impl Speaker {
             }
             Order::Online(channel) => Done::Counted { count: Box::new(log.census(channel)) },
             Order::History { channel, start } => {
+                // A page may take milliseconds: not on a thread that serves others.
+                tokio::task::yield_now().await;
                 self.identity.may_read(&channel).map_err(|error| told(&error))?;
                 let page = log.page(channel, start).map_err(|error| told(&error))?;
                 Done::Looked { history: Box::new(page) }

@@ -36,6 +36,7 @@ pub enum Frame {
     Goodbye,
     /// A further channel is heard from here on; up to `to` it was published before.
     Subscribed {
+        id: Seq,
         from: Seq,
         to: Seq,
     },
@@ -54,7 +55,7 @@ impl Format for Probe {
         Variant { wire: Wire::Chunked, raw: false, framing: Framing::Plain }
     }
 
-    fn message(&self, message: &Message) -> Bytes {
+    fn message(&self, message: &Message, _: bool) -> Bytes {
         format!("m {} {}", message.id.seq, message.draft.channel).into()
     }
 
@@ -68,7 +69,7 @@ impl Format for Probe {
             }
             Control::Goodbye(_) => "bye".into(),
             Control::Ack(Ack { done: Done::Subscribed(done), .. }) => {
-                format!("s {} {}", done.from.seq, done.to.seq).into()
+                format!("s {} {} {}", done.id.seq, done.from.seq, done.to.seq).into()
             }
             Control::Ack(Ack { done: Done::Unsubscribed { .. }, .. }) => "u".into(),
             Control::Error(_) => "e".into(),
@@ -103,9 +104,11 @@ fn read_frame(bytes: &Bytes) -> Frame {
             certain: certain == "true",
         },
         ["bye"] => Frame::Goodbye,
-        ["s", from, to] => {
-            Frame::Subscribed { from: from.parse().expect("seq"), to: to.parse().expect("seq") }
-        }
+        ["s", id, from, to] => Frame::Subscribed {
+            id: id.parse().expect("seq"),
+            from: from.parse().expect("seq"),
+            to: to.parse().expect("seq"),
+        },
         ["u"] => Frame::Unsubscribed,
         ["e"] => Frame::Refused,
         _ => Frame::Other,

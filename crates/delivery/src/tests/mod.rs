@@ -38,7 +38,7 @@ impl Format for Plain {
         Variant { wire: Wire::Chunked, raw: false, framing: Framing::Plain }
     }
 
-    fn message(&self, message: &Message) -> Bytes {
+    fn message(&self, message: &Message, _: bool) -> Bytes {
         spell(message.id.seq, &String::from_utf8_lossy(message.draft.data.as_bytes())).into()
     }
 
