@@ -226,6 +226,13 @@ async fn online_counts_follow_the_channels() {
     ask(&mut me, json!({"type": "unsubscribe", "channel": "a"})).await;
     let _other = open(&server, "b").await;
     told(&mut me, "b", 2).await;
+    // What did not change is not told again.
+    me.say(r#"{"type":"unsubscribe","channel":"z"}"#).await;
+    me.control("error").await;
+    me.say(r#"{"type":"subscribe","channel":"c"}"#).await;
+    me.control("ack").await;
+    assert_eq!(me.control("online").await["channel"], "c");
+    assert!(me.is_silent_for(Duration::from_millis(50)).await);
 }
 
 #[tokio::test]
@@ -270,46 +277,6 @@ async fn who_is_behind_is_heard() {
     server.publish("b", "of the other").await;
     let next = me.next().await.expect("a message").expect("reads");
     assert!(next.to_text().expect("text").contains("of the other"));
-}
-
-#[tokio::test]
-async fn a_history_is_not_piled_up_for_who_does_not_read() {
-    let server = Server::start().await;
-    for _ in 0..20 {
-        server.publish("a", &"x".repeat(50_000)).await;
-    }
-    let (mut me, _) = Reader::handshake(&server, "/ws/b").await.expect("opens");
-    for n in 0..50 {
-        let command = json!({"type": "history", "channel": "a", "ref": n}).to_string();
-        me.feed(Message::text(command)).await.expect("feeds");
-    }
-    me.flush().await.expect("sends");
-    // Each is answered once the one before it was taken.
-    let mut next = 0;
-    while next < 50 {
-        let message = me.next().await.expect("a message").expect("reads");
-        let document: Value = serde_json::from_str(message.to_text().expect("text")).expect("JSON");
-        if document["event"] == "tricast.ack" {
-            assert_eq!(document["ref"], json!(next));
-            assert_eq!(document["history"]["messages"].as_array().map(Vec::len), Some(20));
-            next += 1;
-        }
-    }
-}
-
-/// A number that no double holds comes back digit by digit.
-#[tokio::test]
-async fn a_ref_is_repeated_as_it_was() {
-    let server = Server::start().await;
-    let (mut me, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");
-    me.next().await.expect("hello").expect("reads");
-    for reference in ["12345678901234567890123", "1e2", "-0.0", r#""\u00e4 \"""#] {
-        let command = format!("{{\"type\":\"ping\",\"ref\":{reference}}}");
-        me.send(Message::text(command)).await.expect("sends");
-        let answer = me.next().await.expect("an answer").expect("reads");
-        let answer = answer.to_text().expect("text").to_owned();
-        assert!(answer.contains(&format!("\"ref\":{reference},")), "{answer}");
-    }
 }
 
 /// Somebody who comes and goes all the time, each time from where it left a channel, misses nothing of it, while

@@ -4,6 +4,7 @@ import { after, afterEach, before, beforeEach, test } from 'node:test';
 import WebSocket from 'ws';
 import { startBrowser } from './browser.mjs';
 import { startGateway } from './gateway.mjs';
+import { until } from './wait.mjs';
 
 let browser, gateway;
 before(async () => { browser = await startBrowser(); });
@@ -87,20 +88,25 @@ for (const [name, run] of Object.entries({
 test('bytes go both ways on a raw WebSocket, and a JSON reader sees base64', { timeout: 60_000 }, async () => {
   const open = async (path) => {
     const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}${path}`);
+    const messages = [];
+    // From the beginning: the first may come with the handshake.
+    socket.on('message', (data, binary) => messages.push({ data, binary }));
     await new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = reject; });
-    return socket;
+    const next = async () => {
+      await until(() => messages.length > 0, `a message on ${path}`);
+      return messages.shift();
+    };
+    return { socket, next };
   };
-  const next = (socket) => new Promise((resolve) => { socket.once('message', (data, binary) => resolve({ data, binary })); });
   const json = await open('/ws/bytes');
-  await next(json);
+  await json.next();
   const [one, two] = [await open('/ws/bytes?format=raw'), await open('/ws/bytes?format=raw')];
   const bytes = Buffer.from(Array.from({ length: 2000 }, (_, n) => n % 7));
-  const [read, seen] = [next(two), next(json)];
-  one.send(bytes);
-  const { data, binary } = await read;
+  one.socket.send(bytes);
+  const { data, binary } = await two.next();
   assert.ok(binary && data.equals(bytes));
-  const document = JSON.parse((await seen).data);
+  const document = JSON.parse((await json.next()).data);
   assert.equal(document.encoding, 'base64');
   assert.ok(Buffer.from(document.data, 'base64').equals(bytes));
-  for (const socket of [json, one, two]) socket.close();
+  for (const { socket } of [json, one, two]) socket.close();
 });

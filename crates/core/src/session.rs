@@ -13,38 +13,12 @@ use bytes::Bytes;
 
 use crate::{
     ChannelName, CloseReason, Control, Doorbell, Format, Goodbye, Hello, Hub, Identity, MessageId,
-    Reply, Seq, ShardId, Subscription, Welcome,
+    Pace, Reply, Seq, ShardId, SlowReader, Subscription, Welcome,
     change::Rules,
-    cursor::{Item, Portion, What},
+    cursor::{Item, What},
     meters::WireMeters,
+    online_watch::OnlineWatch,
 };
-
-/// The rhythm and the policies of all sessions.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// The longest silence.
-    pub heartbeat: Duration,
-    /// How long a client should wait before it comes back, on average.
-    pub retry: Duration,
-    /// Changes of the online count are told at most this often.
-    pub online: Duration,
-    /// What happens to a reader that falls behind the log.
-    pub slow_reader: SlowReader,
-    /// How much of a backlog is taken at once.
-    pub portion: Portion,
-    /// The most channels that a reader may ask for.
-    pub channels: usize,
-}
-
-/// What happens to a reader that falls behind the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SlowReader {
-    /// It is told what it missed, and goes on.
-    Gap,
-    /// It is disconnected.
-    Disconnect,
-}
 
 /// What to do after [`Session::collect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,13 +61,6 @@ impl std::fmt::Debug for FormatRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}", self.0.variant())
     }
-}
-
-/// What a reader was last told of the online counts.
-#[derive(Debug, Default)]
-struct OnlineWatch {
-    told: Vec<u64>,
-    at: Option<Instant>,
 }
 
 impl Session {
@@ -215,12 +182,7 @@ impl Session {
             Reply::Say(control) => (*control, Vec::new()),
             Reply::Change(change) => {
                 let rules = Rules { channels: self.pace.channels, online: self.online.is_some() };
-                let (control, gaps) = change.make(&mut self.subscription, rules);
-                if let (Control::Ack(_), Some(watch)) = (&control, &mut self.online) {
-                    // What was told is known by its place among the channels.
-                    watch.told.clear();
-                }
-                (control, gaps)
+                change.make(&mut self.subscription, rules)
             }
         };
         if let Control::Error(error) = &control {
@@ -376,23 +338,14 @@ impl Session {
     /// Tells the online counts if they changed; returns when to look again if it is too early.
     fn tell_online(&mut self, now: Instant, out: &mut Vec<Bytes>) -> Option<Instant> {
         let watch = self.online.as_mut()?;
-        let counts = self.subscription.online();
-        let versions: Vec<u64> = counts.iter().map(|(version, _)| *version).collect();
-        if watch.told == versions {
-            return None;
-        }
-        let due = watch.at.map_or(now, |at| at + self.pace.online);
-        if now < due {
-            return Some(due);
-        }
-        let told = std::mem::replace(&mut watch.told, versions);
-        watch.at = Some(now);
-        for (index, (version, change)) in counts.into_iter().enumerate() {
-            if told.get(index) != Some(&version) {
-                out.extend(self.format.0.control(&Control::Online(change)));
+        match watch.look(self.subscription.online(), self.pace.online, now) {
+            Ok(changes) => {
+                let spell = |change| self.format.0.control(&Control::Online(change));
+                out.extend(changes.into_iter().filter_map(spell));
+                None
             }
+            Err(later) => Some(later),
         }
-        None
     }
 
     fn say_goodbye(&self, reason: CloseReason, retry: u32, out: &mut Vec<Bytes>) -> Step {
