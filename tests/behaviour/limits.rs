@@ -89,6 +89,15 @@ each_wire! {
 }
 
 each_http_wire! {
+    /// It takes nothing, and need not: its end is noticed all the same, long before its patience is over.
+    async fn a_reader_that_is_behind_and_hangs_up_is_let_go(wire) {
+        let server = Server::start().await;
+        let reader = reader_with_backlog(&server, wire, "a").await;
+        SockRef::from(&reader.socket).shutdown(std::net::Shutdown::Write).expect("a socket");
+        eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
+        drop(reader);
+    }
+
     /// Bytes after the request keep the HTTP library from seeing the end; the heartbeat does.
     async fn a_client_that_sends_more_and_leaves_does_not_leak(wire) {
         let server = Server::with(QUICK).await;

@@ -133,14 +133,15 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(key as usize) else { return };
         // The turn may have been of another that had this key before.
         if std::mem::take(&mut conn.in_turns) {
-            // Nobody is heard who does not take what is said; but between two portions whoever is behind is.
-            match self.flush(key) {
-                Ok(true) => self.listen(key),
-                Ok(false) => return,
-                Err(error) => return self.fail(key, &error),
+            // Whoever is behind is heard between two portions.
+            if let Err(error) = self.flush(key) {
+                return self.fail(key, &error);
             }
-            let behind = |conn: &Conn| matches!(conn.state, State::Behind | State::Closing);
-            if self.conns.get(key as usize).is_some_and(behind) {
+            self.listen(key);
+            let takes_more = |conn: &Conn| {
+                matches!(conn.state, State::Behind | State::Closing) && conn.rest.waiting.is_empty()
+            };
+            if self.conns.get(key as usize).is_some_and(takes_more) {
                 self.attend(key);
             }
         }
