@@ -77,7 +77,7 @@ pub use problem::{Kind, Problem};
 pub use ring::Bounds;
 pub use roster::{Count, Online};
 pub use session::{Session, Step, jittered_retry};
-pub use start::{AheadOfLog, Start};
+pub use start::{AheadOfLog, BadSince, Start};
 pub use subscription::{Join, JoinError, Subscription, Welcome};
 pub use table::TooManyChannels;
 pub use wire::{Framing, Variant, Wire};

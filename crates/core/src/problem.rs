@@ -2,7 +2,8 @@
 
 use crate::{
     AheadOfLog, BadChannelName, BadClientId, BadData, BadEventName, BadIdempotencyId, BadMessageId,
-    BadUserId, EngineError, Forbidden, JoinError, NotAccepted, PublishError, TooManyChannels,
+    BadSince, BadUserId, EngineError, Forbidden, JoinError, NotAccepted, PublishError,
+    TooManyChannels,
 };
 
 macro_rules! kinds {
@@ -119,6 +120,7 @@ always! {
     BadClientId => BadClient,
     BadUserId => BadUser,
     BadMessageId => BadResume,
+    BadSince => BadResume,
     BadIdempotencyId => BadIdempotencyId,
     AheadOfLog => AheadOfLog,
     Forbidden => Forbidden,

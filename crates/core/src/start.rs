@@ -20,6 +20,30 @@ pub enum Start {
     After(MessageId),
 }
 
+/// More than any ring holds.
+const NEWEST_MAX: usize = 1_000_000_000;
+
+/// The text is not the value of `since`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("since is earliest, latest, or how many of the newest messages")]
+pub struct BadSince;
+
+/// The value of `since`, in a query or a command.
+impl std::str::FromStr for Start {
+    type Err = BadSince;
+
+    fn from_str(text: &str) -> Result<Self, BadSince> {
+        match text {
+            "earliest" => Ok(Start::Earliest),
+            "latest" => Ok(Start::Latest),
+            _ => match text.parse() {
+                Ok(newest) if newest <= NEWEST_MAX => Ok(Start::Newest(newest)),
+                _ => Err(BadSince),
+            },
+        }
+    }
+}
+
 /// The resume point lies ahead of the log: it cannot have come from here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the resume point is ahead of the log, whose head is {0}; start without it")]

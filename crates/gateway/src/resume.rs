@@ -1,12 +1,9 @@
 //! Where a request wants to begin: first found wins, a header before the query (PROTOCOL.md §5).
 
 use axum::http::HeaderMap;
-use tricast_core::{Kind, MessageId, Problem as _, Start};
+use tricast_core::{BadSince, Kind, MessageId, Problem as _, Start};
 
 use crate::{problem::Problem, query::Query};
-
-/// More than any ring holds.
-const NEWEST_MAX: usize = 1_000_000_000;
 
 pub(crate) fn start_of(headers: &HeaderMap, query: &Query) -> Result<Start, Problem> {
     if let Some(value) = headers.get("last-event-id") {
@@ -21,19 +18,11 @@ pub(crate) fn start_of(headers: &HeaderMap, query: &Query) -> Result<Start, Prob
             return after(text, name);
         }
     }
-    match query.get("since") {
-        None | Some("latest") => Ok(Start::Latest),
-        Some("earliest") => Ok(Start::Earliest),
-        Some(text) => match text.parse() {
-            Ok(newest) if newest <= NEWEST_MAX => Ok(Start::Newest(newest)),
-            _ => {
-                let detail = format!(
-                    "since is earliest, latest, or how many of the newest messages; not {text:?}"
-                );
-                Err(Problem::new(Kind::BadResume, detail).at("since"))
-            }
-        },
-    }
+    query.get("since").map_or(Ok(Start::Latest), |text| {
+        text.parse().map_err(|error: BadSince| {
+            Problem::new(error.kind(), format!("{error}; not {text:?}")).at("since")
+        })
+    })
 }
 
 fn after(text: &str, source: &str) -> Result<Start, Problem> {

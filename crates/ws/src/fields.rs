@@ -3,14 +3,11 @@
 use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::{Value, value::RawValue};
-use tricast_core::{Kind, MessageId, Problem, Start};
+use serde_json::value::RawValue;
+use tricast_core::{BadSince, Kind, MessageId, Problem, Start};
 
 /// What is wrong with a command.
 pub(crate) type Wrong = (Kind, String);
-
-/// More than any ring holds.
-const NEWEST_MAX: u64 = 1_000_000_000;
 
 /// The fields of a command as they stand; a map would let the last of two win in silence.
 pub(crate) struct Fields<'a>(Vec<(String, &'a RawValue)>);
@@ -83,16 +80,12 @@ impl<'a> Fields<'a> {
             return Ok(Some(Start::After(id)));
         }
         let Some(since) = self.get("since") else { return Ok(None) };
-        let bad = "\"since\" is \"earliest\", \"latest\", or how many of the newest messages";
-        match serde_json::from_str(since.get()) {
-            Ok(Value::String(word)) if word == "earliest" => Ok(Some(Start::Earliest)),
-            Ok(Value::String(word)) if word == "latest" => Ok(Some(Start::Latest)),
-            Ok(Value::Number(count)) => match count.as_u64() {
-                Some(newest) if newest <= NEWEST_MAX => Ok(Some(Start::Newest(newest as usize))),
-                _ => Err((Kind::BadResume, bad.to_owned())),
-            },
-            _ => Err((Kind::BadResume, bad.to_owned())),
-        }
+        // A number, or a word in quotes.
+        let word = match since.get().starts_with('"') {
+            true => self.string("since")?.unwrap_or_default(),
+            false => since.get().to_owned(),
+        };
+        word.parse().map(Some).map_err(|error: BadSince| (error.kind(), error.to_string()))
     }
 }
 
