@@ -1,5 +1,6 @@
 //! What Tricast promises (PROTOCOL.md), by subject.
 
+mod admission;
 mod architecture;
 mod bytes;
 mod channels;
@@ -16,3 +17,4 @@ mod refusals;
 mod resume;
 mod takeover;
 mod talk;
+mod tokens;

@@ -1,10 +1,12 @@
 //! Clients and servers for tests: gateways of this process, readers on each wire, plain HTTP.
 
+mod credentials;
 mod gateway;
 mod http;
 mod reader;
 mod sse;
 
+pub use credentials::{SECRET, token, token_of};
 pub use gateway::{Server, delivery, eventually};
 pub use http::{Answer, Connection, Head, expect_bytes, listen_head};
 pub use reader::{Event, Reader};

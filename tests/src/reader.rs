@@ -56,19 +56,37 @@ impl Reader {
 
     /// Opens a stream behind an id: by header where a browser would, else by query.
     pub async fn open_after(server: &Server, wire: Wire, target: &str, id: Option<&str>) -> Self {
+        let mut reader = match (wire, id) {
+            (_, None) => Self::open_with(server, wire, target, &[]).await,
+            (Wire::Ws, Some(id)) => {
+                let join = if target.contains('?') { '&' } else { '?' };
+                let target = format!("{target}{join}last_event_id={id}");
+                Self::open_with(server, wire, &target, &[]).await
+            }
+            (_, Some(id)) => Self::open_with(server, wire, target, &[("Last-Event-ID", id)]).await,
+        };
+        reader.last_id = id.map(str::to_owned);
+        reader
+    }
+
+    /// Opens a stream with further fields in its head.
+    pub async fn open_with(
+        server: &Server,
+        wire: Wire,
+        target: &str,
+        fields: &[(&'static str, &str)],
+    ) -> Self {
         let path = format!("/{}/{target}", wire.name());
         let stream = match wire {
             Wire::Ws => {
-                let join = if path.contains('?') { '&' } else { '?' };
-                let resume = id.map(|id| format!("{join}last_event_id={id}")).unwrap_or_default();
-                let (socket, _) =
-                    Self::handshake(server, &format!("{path}{resume}")).await.expect("opens");
-                Stream::Ws(Box::new(socket))
+                let opened = Self::handshake_with(server, &path, fields).await;
+                Stream::Ws(Box::new(opened.expect("opens").0))
             }
             Wire::Sse | Wire::Chunked => {
-                let field = id.map(|id| format!("\r\nLast-Event-ID: {id}")).unwrap_or_default();
+                let field = |(name, value): &(&str, &str)| format!("\r\n{name}: {value}");
+                let fields: String = fields.iter().map(field).collect();
                 let mut connection = server.connect().await;
-                connection.send(format!("GET {path} HTTP/1.1\r\nHost: t{field}\r\n\r\n")).await;
+                connection.send(format!("GET {path} HTTP/1.1\r\nHost: t{fields}\r\n\r\n")).await;
                 let head = connection.head().await;
                 assert_eq!(head.status, 200, "{head:?}");
                 // A stream is chunked; a goodbye in place of one has its length.
@@ -79,7 +97,7 @@ impl Reader {
                 Stream::Http { connection, body, ended }
             }
         };
-        Self { wire, stream, last_id: id.map(str::to_owned), retry: None }
+        Self { wire, stream, last_id: None, retry: None }
     }
 
     /// A WebSocket handshake, which may be refused.
@@ -87,8 +105,20 @@ impl Reader {
         server: &Server,
         path: &str,
     ) -> Result<(WebSocketStream<TcpStream>, Response), tungstenite::Error> {
+        Self::handshake_with(server, path, &[]).await
+    }
+
+    /// The same with further fields in its head.
+    pub async fn handshake_with(
+        server: &Server,
+        path: &str,
+        fields: &[(&'static str, &str)],
+    ) -> Result<(WebSocketStream<TcpStream>, Response), tungstenite::Error> {
         let url = format!("ws://{}{path}", server.gateway.address);
-        let request = url.into_client_request()?;
+        let mut request = url.into_client_request()?;
+        for (name, value) in fields {
+            request.headers_mut().insert(*name, value.parse().expect("a value"));
+        }
         let socket = TcpStream::connect(server.gateway.address).await?;
         client_async(request, socket).await
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::{
-    Ack, ChannelName, CommandError, Control, Done, EngineError, Gap, Hub, Kind, Problem, Start,
-    Subscribed, Subscription, TooManyChannels, hub::Interest, log::Log, start::AheadOfLog,
+    Access, Ack, Act, ChannelFull, ChannelName, CommandError, Control, Done, EngineError, Gap, Hub,
+    Kind, Problem, Start, Subscribed, Subscription, TooManyChannels, hub::Interest, log::Log,
+    start::AheadOfLog,
 };
 
 /// A change that waits for whoever drives the stream.
@@ -20,6 +21,7 @@ pub struct Change {
 enum Wish {
     Subscribe { channel: ChannelName, start: Start, interest: Interest },
     Unsubscribe(ChannelName),
+    Renew(Arc<dyn Access>),
 }
 
 /// A change was refused.
@@ -37,6 +39,9 @@ pub enum ChangeError {
     /// As many channels as the gateway may have.
     #[error(transparent)]
     TooManyChannels(#[from] TooManyChannels),
+    /// As many subscribers as the channel may have.
+    #[error(transparent)]
+    ChannelFull(#[from] ChannelFull),
     /// The resume point cannot have come from here.
     #[error(transparent)]
     AheadOfLog(#[from] AheadOfLog),
@@ -49,6 +54,7 @@ impl Problem for ChangeError {
             ChangeError::NotSubscribed(_) => Kind::NotSubscribed,
             ChangeError::ConnectionFull(_) => Kind::BadChannel,
             ChangeError::TooManyChannels(error) => error.kind(),
+            ChangeError::ChannelFull(error) => error.kind(),
             ChangeError::AheadOfLog(error) => error.kind(),
         }
     }
@@ -74,6 +80,19 @@ impl Change {
         Self { wish: Wish::Unsubscribe(channel), reference }
     }
 
+    /// Has `access` instead of what it came with, and leaves what that does not allow.
+    pub fn renew(access: Arc<dyn Access>, reference: Option<Box<RawValue>>) -> Self {
+        Self { wish: Wish::Renew(access), reference }
+    }
+
+    /// What the reader may do from now on, if that changes.
+    pub(crate) fn access(&self) -> Option<&Arc<dyn Access>> {
+        match &self.wish {
+            Wish::Renew(access) => Some(access),
+            Wish::Subscribe { .. } | Wish::Unsubscribe(_) => None,
+        }
+    }
+
     /// Makes it; gives the answer, and the losses to tell behind it.
     pub(crate) fn make(self, reader: &mut Subscription, rules: Rules) -> (Control, Vec<Gap>) {
         let (done, gaps) = match self.wish {
@@ -89,6 +108,12 @@ impl Change {
             Wish::Unsubscribe(channel) => {
                 let left = reader.remove(&channel);
                 (left.map(|()| Done::Unsubscribed { unsubscribed: channel }), Vec::new())
+            }
+            Wish::Renew(access) => {
+                let mut left = reader.channels();
+                left.retain(|channel| access.permits(Act::Subscribe, channel).is_err());
+                let done = left.iter().try_for_each(|channel| reader.remove(channel));
+                (done.map(|()| Done::Renewed { expires: access.expires(), left }), Vec::new())
             }
         };
         let reference = self.reference;
@@ -148,6 +173,7 @@ impl Log {
         if !table.has_room_for(std::iter::once(channel.clone())) {
             return Err(TooManyChannels.into());
         }
+        table.check_crowd(&channel)?;
         let slots = table.pin_all(std::iter::once(channel.clone()))?;
         let begin = start.begin(self.epoch(), &table, &slots);
         let mut tap = begin.tap(0, slots[0], &table, true);
@@ -159,7 +185,11 @@ impl Log {
             to: self.id(table.watermark),
             recovered: begin.not_recovered.is_none(),
             reason: begin.not_recovered,
-            online: [(channel.clone(), table.slots[tap.slot].roster.online().total.users)].into(),
+            online: table.slots[tap.slot]
+                .users()
+                .map(|users| (channel.clone(), users))
+                .into_iter()
+                .collect(),
         };
         drop(table);
         reader.cursor.add(tap, begin.cursor);

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use crate::{
-    ChannelName, Seq, bell::Belfry, desk::Desk, ring::Ring, roster::Roster, tombstones::Tombstone,
+    ChannelName, ChannelRules, Seq, bell::Belfry, desk::Desk, ring::Ring, roster::Roster,
+    tombstones::Tombstone,
 };
 
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) name: ChannelName,
+    pub(crate) rules: Arc<ChannelRules>,
     pub(crate) ring: Ring,
     pub(crate) roster: Roster,
     pub(crate) belfry: Arc<Belfry>,
@@ -25,9 +27,15 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    pub(crate) fn new(name: ChannelName, before: Tombstone, serial: u64) -> Self {
+    pub(crate) fn new(
+        name: ChannelName,
+        rules: Arc<ChannelRules>,
+        before: Tombstone,
+        serial: u64,
+    ) -> Self {
         Self {
             name,
+            rules,
             ring: Ring::new(before.floor),
             roster: Roster::default(),
             belfry: Arc::default(),
@@ -37,6 +45,11 @@ impl Channel {
             serial,
             queued: false,
         }
+    }
+
+    /// How many users listen, where that may be told.
+    pub(crate) fn users(&self) -> Option<u32> {
+        self.rules.online.then(|| self.roster.online().total.users)
     }
 
     pub(crate) fn has_listeners(&self) -> bool {

@@ -20,6 +20,12 @@ pub enum CloseReason {
     TooLarge,
     /// Frames that break the wire's standard.
     Protocol,
+    /// The token that the reader came with has ended.
+    Expired,
+    /// Who reads, or speaks, may not any more.
+    Forbidden,
+    /// An operator has ended it.
+    Removed,
 }
 
 /// What a client should do after a goodbye.
@@ -36,7 +42,7 @@ pub enum Reconnect {
 
 impl CloseReason {
     /// All of them.
-    pub const ALL: [CloseReason; 8] = [
+    pub const ALL: [CloseReason; 11] = [
         CloseReason::Ended,
         CloseReason::Draining,
         CloseReason::Overloaded,
@@ -45,6 +51,9 @@ impl CloseReason {
         CloseReason::Malformed,
         CloseReason::TooLarge,
         CloseReason::Protocol,
+        CloseReason::Expired,
+        CloseReason::Forbidden,
+        CloseReason::Removed,
     ];
 
     /// The name on the wire.
@@ -58,18 +67,25 @@ impl CloseReason {
             CloseReason::Malformed => "malformed",
             CloseReason::TooLarge => "too-large",
             CloseReason::Protocol => "protocol",
+            CloseReason::Expired => "expired",
+            CloseReason::Forbidden => "forbidden",
+            CloseReason::Removed => "removed",
         }
     }
 
     /// The class: what the client should do.
     pub fn reconnect(self) -> Reconnect {
         match self {
+            // With a new token.
+            CloseReason::Expired => Reconnect::Now,
             CloseReason::Gap | CloseReason::Unresponsive => Reconnect::Now,
             CloseReason::Draining | CloseReason::Overloaded => Reconnect::Later,
             CloseReason::Ended
             | CloseReason::Malformed
             | CloseReason::TooLarge
-            | CloseReason::Protocol => Reconnect::Never,
+            | CloseReason::Protocol
+            | CloseReason::Forbidden
+            | CloseReason::Removed => Reconnect::Never,
         }
     }
 

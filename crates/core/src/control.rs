@@ -19,6 +19,8 @@ pub enum Control {
     Gap(Gap),
     /// The online count of a channel.
     Online(OnlineChange),
+    /// The stream will end with its token.
+    Expiring(Expiring),
     /// The last frame of a stream.
     Goodbye(Goodbye),
     /// A command was carried out.
@@ -95,6 +97,13 @@ pub struct OnlineChange {
     pub connections: u32,
 }
 
+/// The stream will end with its token.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Expiring {
+    /// Milliseconds until then.
+    pub left: u64,
+}
+
 /// The last frame of a stream.
 #[derive(Clone, Debug, Serialize)]
 pub struct Goodbye {
@@ -158,6 +167,13 @@ pub enum Done {
         /// A page of it.
         history: Box<HistoryPage>,
     },
+    /// The connection has a new token.
+    Renewed {
+        /// When that ends: milliseconds since 1970-01-01 UTC.
+        expires: Option<u64>,
+        /// Channels that it does not allow any more, and that the connection has left.
+        left: Vec<ChannelName>,
+    },
     /// Nothing but the answer.
     Pong {},
 }
@@ -219,6 +235,7 @@ impl Control {
             Control::Hello(_) => "tricast.hello",
             Control::Gap(_) => "tricast.gap",
             Control::Online(_) => "tricast.online",
+            Control::Expiring(_) => "tricast.expiring",
             Control::Goodbye(_) => "tricast.goodbye",
             Control::Ack(_) => "tricast.ack",
             Control::Error(_) => "tricast.error",

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
-use crate::{Epoch, Gap, Identity, Message, MessageId, Seq, table::Table};
+use crate::{Epoch, Gap, Identity, Message, MessageId, Seq, SlowReader, table::Table};
 
 /// What a reader finds next.
 #[derive(Clone, Debug)]
@@ -15,7 +15,8 @@ pub(crate) struct Item {
 #[derive(Clone, Debug)]
 pub(crate) enum What {
     Message(Arc<Message>),
-    Gap(Gap),
+    /// And what the channel's namespace has for readers that fall behind.
+    Gap(Gap, SlowReader),
 }
 
 /// One channel of a cursor.
@@ -120,7 +121,8 @@ impl Cursor {
                 None => {
                     let shared = nearest.peek().is_some_and(|Reverse((next, _))| *next == seq);
                     let live = seq > tap.joined_at;
-                    let what = What::Gap(self.read_gap(table, epoch, index, shared));
+                    let policy = table.slots[tap.slot].rules.slow_reader;
+                    let what = What::Gap(self.read_gap(table, epoch, index, shared), policy);
                     items.push(Item { what, live });
                 }
                 Some(message) => {

@@ -27,7 +27,10 @@ pub fn write_document(message: &Message, out: &mut Vec<u8>) {
     if message.draft.end {
         out.extend_from_slice(b",\"end\":true");
     }
-    let _ = write!(out, ",\"online\":{},\"time\":{}}}", message.online, message.time);
+    if let Some(online) = message.online {
+        let _ = write!(out, ",\"online\":{online}");
+    }
+    let _ = write!(out, ",\"time\":{}}}", message.time);
 }
 
 /// The data as text, as `format=raw` shows it on a wire that knows only text.

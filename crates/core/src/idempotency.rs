@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{ChannelName, ClientId, Draft, Receipt, UserId};
+use crate::{ChannelName, ClientId, Draft, Receipt, Standing, UserId};
 
 /// The text is not an idempotency id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +29,8 @@ pub(crate) struct Key {
     /// A user is one publisher on all its devices; a client only without a user.
     user: Option<UserId>,
     client: Option<ClientId>,
+    /// A backend's ids are its own.
+    backend: Option<Arc<str>>,
     id: Arc<str>,
 }
 
@@ -49,7 +51,11 @@ impl Idempotency {
         let id = draft.idempotency.clone()?;
         let user = draft.publisher.user.clone();
         let client = if user.is_none() { draft.publisher.client.clone() } else { None };
-        Some(Key { channel: draft.channel.clone(), user, client, id })
+        let backend = match &draft.publisher.standing {
+            Standing::Backend(name) => Some(name.clone()),
+            Standing::Claimed | Standing::Proven => None,
+        };
+        Some(Key { channel: draft.channel.clone(), user, client, backend, id })
     }
 
     pub(crate) fn find(&mut self, key: &Key, now: u64) -> Option<Receipt> {
@@ -81,7 +87,8 @@ mod tests {
     use crate::{Data, Epoch, MessageId, Publisher};
 
     fn key(id: &str, client: Option<&str>) -> Key {
-        let publisher = Publisher { client: client.and_then(|c| c.parse().ok()), user: None };
+        let publisher =
+            Publisher { client: client.and_then(|c| c.parse().ok()), ..Publisher::default() };
         let draft = Draft {
             channel: "a".parse().expect("fits"),
             event: None,

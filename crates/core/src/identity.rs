@@ -74,6 +74,18 @@ impl fmt::Display for ClientId {
     }
 }
 
+/// Who vouches for an identity.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// Nobody: whoever comes says who it is.
+    #[default]
+    Claimed,
+    /// A token, or there is no user.
+    Proven,
+    /// An API key of this name, which speaks for anybody.
+    Backend(Arc<str>),
+}
+
 /// Who reads on a connection.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -83,14 +95,25 @@ pub struct Identity {
     pub user: Option<UserId>,
     /// The gateway made the client id up: it lives only as long as the connection.
     pub issued: bool,
+    /// Who vouches for the user.
+    pub standing: Standing,
+    /// What others are told of the user: JSON.
+    pub info: Option<Arc<str>>,
 }
 
 /// A channel that belongs to somebody else.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0} belongs to that user; say who you are with user=")]
+#[error("{0} belongs to that user alone; come as that user")]
 pub struct Forbidden(ChannelName);
 
 impl Identity {
+    /// One that nobody vouches for.
+    pub fn claimed(client: Option<ClientId>, user: Option<UserId>) -> Self {
+        let issued = client.is_none();
+        let client = client.unwrap_or_else(ClientId::issue);
+        Self { client, user, issued, standing: Standing::Claimed, info: None }
+    }
+
     /// Whether it may read `channel`: a user's own is nobody else's.
     ///
     /// # Errors
@@ -129,20 +152,24 @@ pub struct Publisher {
     pub client: Option<ClientId>,
     /// Its user, when known.
     pub user: Option<UserId>,
+    /// Who vouches for the user.
+    pub standing: Standing,
 }
 
 impl Publisher {
     /// Whether `reader` is the very client that published. A publisher that names a user
-    /// must be of the reader's user: a client id alone is not enough to pass for somebody.
+    /// must be of the reader's user, and where users are proven so must everybody else: a client id alone
+    /// is not enough to pass for somebody.
     pub fn is_self(&self, reader: &Identity) -> bool {
-        self.client.as_ref() == Some(&reader.client)
-            && (self.user.is_none() || self.user == reader.user)
+        let any_user = self.user.is_none() && self.standing != Standing::Proven;
+        self.client.as_ref() == Some(&reader.client) && (any_user || self.user == reader.user)
     }
 }
 
-impl From<Identity> for Publisher {
-    fn from(identity: Identity) -> Self {
-        Self { client: Some(identity.client), user: identity.user }
+impl From<&Identity> for Publisher {
+    fn from(identity: &Identity) -> Self {
+        let Identity { client, user, standing, .. } = identity.clone();
+        Self { client: Some(client), user, standing }
     }
 }
 
@@ -160,14 +187,20 @@ mod tests {
     fn a_client_id_of_another_user_is_not_oneself() {
         let client: ClientId = "tab-0123456789abcdef".parse().expect("fits");
         let alice = || "alice".parse::<UserId>().ok();
-        let reader = Identity { client: client.clone(), user: alice(), issued: false };
+        let reader = Identity::claimed(Some(client.clone()), alice());
         let by = |user: Option<&str>| Publisher {
             client: Some(client.clone()),
             user: user.and_then(|u| u.parse().ok()),
+            standing: Standing::Claimed,
         };
         assert!(by(Some("alice")).is_self(&reader));
         assert!(by(None).is_self(&reader));
         assert!(!by(Some("mallory")).is_self(&reader));
-        assert!(!Publisher { client: None, user: alice() }.is_self(&reader));
+        assert!(!Publisher { client: None, ..by(Some("alice")) }.is_self(&reader));
+        let proven = |user| Publisher { standing: Standing::Proven, ..by(user) };
+        assert!(proven(Some("alice")).is_self(&reader));
+        assert!(!proven(None).is_self(&reader), "an unknown with alice's client id");
+        let backend = Standing::Backend("shop".into());
+        assert!(Publisher { standing: backend, ..by(None) }.is_self(&reader));
     }
 }

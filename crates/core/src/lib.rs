@@ -4,6 +4,7 @@
 //! message through this crate: [`Hub::publish`] → [`Engine::append`] → [`Log::accept`] → the
 //! channel's ring and bells → [`Session::collect`] → bytes.
 
+mod access;
 mod bell;
 mod change;
 mod channel;
@@ -17,6 +18,7 @@ mod ear;
 mod engine;
 mod envelope;
 mod event;
+mod expiry;
 mod flow;
 mod format;
 mod hub;
@@ -30,8 +32,10 @@ mod memory;
 mod message;
 mod meters;
 mod name;
+mod namespace;
 mod online_watch;
 mod pace;
+mod pattern;
 mod problem;
 mod ring;
 mod roster;
@@ -44,11 +48,13 @@ mod table;
 mod tombstones;
 mod wire;
 
+pub use access::{Access, Act, Asked, Denied, Open, admit};
 pub use change::{Change, ChangeError};
 pub use clock::unix_millis;
 pub use close::{CloseReason, Reconnect};
 pub use control::{
-    Ack, CommandError, Control, Done, Gap, Goodbye, Hello, NotRecovered, OnlineChange, Subscribed,
+    Ack, CommandError, Control, Done, Expiring, Gap, Goodbye, Hello, NotRecovered, OnlineChange,
+    Subscribed,
 };
 pub use cursor::Portion;
 pub use data::{BadData, Data};
@@ -63,21 +69,23 @@ pub use hub::{Farewell, Hub, PublishError};
 pub use id::{BadMessageId, Epoch, MessageId, Seq};
 pub use idempotency::{BadIdempotencyId, idempotency_id};
 pub use identity::{
-    BadClientId, BadUserId, ClientId, Forbidden, Identity, Persona, Publisher, UserId,
+    BadClientId, BadUserId, ClientId, Forbidden, Identity, Persona, Publisher, Standing, UserId,
 };
 pub use limits::Limits;
 pub use log::{Accepted, ChannelSummary, Fill, History, Log, NotAccepted};
-pub use look::{Census, HistoryPage};
+pub use look::{Census, HistoryPage, OnlineHidden};
 pub use memory::MemoryEngine;
 pub use message::{Draft, Message, Stored};
 pub use meters::{LATENCY, Meters, WireMeters};
 pub use name::{BadChannelName, CHANNEL_MAX, ChannelName};
+pub use namespace::{ChannelRules, Namespaces};
 pub use pace::{Pace, SlowReader};
+pub use pattern::{BadChannelPattern, ChannelPattern};
 pub use problem::{Kind, Problem};
 pub use ring::Bounds;
 pub use roster::{Count, Online};
 pub use session::{Session, Step, jittered_retry};
 pub use start::{AheadOfLog, BadSince, Start};
 pub use subscription::{Join, JoinError, Subscription, Welcome};
-pub use table::TooManyChannels;
+pub use table::{ChannelFull, TooManyChannels};
 pub use wire::{Framing, Variant, Wire};

@@ -1,12 +1,14 @@
 //! What a log may hold: of each channel, and in all.
 
-use crate::ring::Bounds;
+use std::sync::Arc;
+
+use crate::{ChannelRules, Namespaces};
 
 /// What a log may hold.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Of each channel.
-    pub history: Bounds,
+    pub rules: Namespaces<Arc<ChannelRules>>,
     /// Bytes that all messages together may occupy, encodings included.
     pub memory_bytes: usize,
     /// Channels.

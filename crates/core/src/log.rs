@@ -7,7 +7,8 @@
 use std::{ops::Range, sync::Arc};
 
 use crate::{
-    ChannelName, Count, Epoch, Gap, Message, MessageId, Online, Seq, Stored, TooManyChannels,
+    ChannelName, ChannelRules, Count, Epoch, Gap, Message, MessageId, Namespaces, Online, Seq,
+    Stored, TooManyChannels,
     bell::Belfry,
     cursor::{Cursor, Portion, Tap, What},
     desk::Doorbell,
@@ -24,6 +25,7 @@ use crate::{
 pub struct Log {
     epoch: Epoch,
     memory: Arc<Memory>,
+    rules: Namespaces<Arc<ChannelRules>>,
     pub(crate) table: Mutex<Table>,
 }
 
@@ -83,9 +85,9 @@ pub struct History {
 pub struct ChannelSummary {
     /// Its name.
     pub channel: ChannelName,
-    /// Who listens.
+    /// Who listens, where that may be told.
     #[serde(flatten)]
-    pub online: Count,
+    pub online: Option<Count>,
     /// Messages held.
     pub messages: usize,
 }
@@ -107,7 +109,8 @@ impl Log {
     /// An empty log.
     pub fn new(epoch: Epoch, limits: Limits) -> Self {
         let memory = Arc::new(Memory::new(limits.memory_bytes));
-        Self { epoch, memory: memory.clone(), table: Mutex::new(Table::new(limits, memory)) }
+        let rules = limits.rules.clone();
+        Self { epoch, memory: memory.clone(), rules, table: Mutex::new(Table::new(limits, memory)) }
     }
 
     /// Which life of the log this is.
@@ -139,7 +142,7 @@ impl Log {
         let slot = table.find_or_create(&stored.draft.channel)?;
         let total = table.slots[slot].roster.online().total;
         let belfry = (total.connections > 0).then(|| table.slots[slot].belfry.clone());
-        let online = stored.online.unwrap_or(total.users);
+        let online = table.slots[slot].users().map(|users| stored.online.unwrap_or(users));
         let message = Message::new(self.epoch, stored, online, &self.memory);
         let id = message.id;
         let doorbells = table.spread_news(slot);
@@ -184,7 +187,7 @@ impl Log {
         floor: Seq,
     ) -> Result<(), TooManyChannels> {
         let seal = |stored: Stored| {
-            let online = stored.online.unwrap_or_default();
+            let online = stored.online;
             Arc::new(Message::new(self.epoch, stored, online, &self.memory))
         };
         let older = older.into_iter().map(seal).collect();
@@ -230,10 +233,15 @@ impl Log {
         for item in items {
             match item.what {
                 What::Message(message) => history.messages.push(message),
-                What::Gap(gap) => history.gap = Some(gap),
+                What::Gap(gap, _) => history.gap = Some(gap),
             }
         }
         Ok(history)
+    }
+
+    /// What holds for `channel`, held or not.
+    pub fn rules_of(&self, channel: &ChannelName) -> Arc<ChannelRules> {
+        self.rules.of(channel).clone()
     }
 
     /// Who is online in `channel`.
@@ -254,7 +262,7 @@ impl Log {
             if wanted(&channel.name) {
                 list.push(ChannelSummary {
                     channel: channel.name.clone(),
-                    online: channel.roster.online().total,
+                    online: channel.rules.online.then(|| channel.roster.online().total),
                     messages: channel.ring.len(),
                 });
             }

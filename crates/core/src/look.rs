@@ -46,13 +46,24 @@ struct Lost {
     certain: bool,
 }
 
+/// A channel whose namespace tells nobody who is there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the namespace of {0} tells nobody how many listen (online = false)")]
+pub struct OnlineHidden(ChannelName);
+
 impl Log {
     /// Who is online in `channel`, as a document.
-    pub fn census(&self, channel: ChannelName) -> Census {
+    ///
+    /// # Errors
+    /// When nobody is told.
+    pub fn census(&self, channel: ChannelName) -> Result<Census, OnlineHidden> {
+        if !self.rules_of(&channel).online {
+            return Err(OnlineHidden(channel));
+        }
         let online = self.online(&channel);
         let of = |wire: Wire| online.wires[wire.index()];
         let wires = Wires { sse: of(Wire::Sse), chunked: of(Wire::Chunked), ws: of(Wire::Ws) };
-        Census { channel, total: online.total, wires }
+        Ok(Census { channel, total: online.total, wires })
     }
 
     /// What is held of `channel` from `start` on, as a document: at most 1,000 messages, and about 1 MiB of

@@ -59,8 +59,8 @@ pub struct Message {
     pub id: MessageId,
     /// Milliseconds since 1970-01-01 UTC.
     pub time: u64,
-    /// Online users of the channel when it was published.
-    pub online: u32,
+    /// Online users of the channel when it was published, where that may be told.
+    pub online: Option<u32>,
     /// What was said.
     pub draft: Draft,
     encoded: Mutex<Vec<(Variant, Bytes)>>,
@@ -68,7 +68,12 @@ pub struct Message {
 }
 
 impl Message {
-    pub(crate) fn new(epoch: Epoch, stored: Stored, online: u32, memory: &Arc<Memory>) -> Self {
+    pub(crate) fn new(
+        epoch: Epoch,
+        stored: Stored,
+        online: Option<u32>,
+        memory: &Arc<Memory>,
+    ) -> Self {
         let draft = stored.draft;
         let held = Held::new(memory, size_of::<Self>() + draft.data.as_bytes().len());
         let id = MessageId { epoch, seq: stored.seq };

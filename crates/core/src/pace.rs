@@ -13,12 +13,26 @@ pub struct Pace {
     pub retry: Duration,
     /// Changes of the online count are told at most this often.
     pub online: Duration,
-    /// What happens to a reader that falls behind the log.
-    pub slow_reader: SlowReader,
+    /// How long before its end a stream that has one is warned.
+    pub warning: Duration,
     /// How much of a backlog is taken at once.
     pub portion: Portion,
     /// The most channels that a reader may ask for.
     pub channels: usize,
+}
+
+/// As gateway.toml has it.
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(15),
+            retry: Duration::from_secs(2),
+            online: Duration::from_millis(250),
+            warning: Duration::from_secs(10),
+            portion: Portion::default(),
+            channels: 100,
+        }
+    }
 }
 
 /// What happens to a reader that falls behind the log.

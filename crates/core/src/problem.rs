@@ -1,9 +1,11 @@
 //! What can go wrong for a client: one closed list of stable kinds, the same on all wires.
 
+use std::time::Duration;
+
 use crate::{
-    AheadOfLog, BadChannelName, BadClientId, BadData, BadEventName, BadIdempotencyId, BadMessageId,
-    BadSince, BadUserId, EngineError, Forbidden, JoinError, NotAccepted, PublishError,
-    TooManyChannels,
+    AheadOfLog, BadChannelName, BadChannelPattern, BadClientId, BadData, BadEventName,
+    BadIdempotencyId, BadMessageId, BadSince, BadUserId, ChannelFull, EngineError, Forbidden,
+    JoinError, NotAccepted, OnlineHidden, PublishError, TooManyChannels,
 };
 
 macro_rules! kinds {
@@ -66,8 +68,20 @@ kinds! {
     AheadOfLog = "ahead-of-log",
     /// A token that nobody can check.
     TokenUnsupported = "token-unsupported",
-    /// Somebody else's channel.
+    /// A token is needed, or an API key.
+    TokenMissing = "token-missing",
+    /// A token that does not hold.
+    BadToken = "bad-token",
+    /// A token that has ended.
+    TokenExpired = "token-expired",
+    /// A token whose key the gateway has to fetch, and cannot.
+    KeysUnavailable = "keys-unavailable",
+    /// An API key that is none.
+    BadKey = "bad-key",
+    /// Who this is may not do that.
     Forbidden = "forbidden",
+    /// A namespace that tells nobody who is there.
+    OnlineHidden = "online-hidden",
     /// Nobody listens, and somebody should.
     NobodyOnline = "nobody-online",
     /// HTTP/1.1 without a host.
@@ -86,6 +100,14 @@ kinds! {
     UpgradeRequired = "upgrade-required",
     /// The limit of connections.
     TooManyConnections = "too-many-connections",
+    /// The limit of connections from one address.
+    TooManyFromAddress = "too-many-from-address",
+    /// The limit of connections of one user.
+    TooManyOfUser = "too-many-of-user",
+    /// The limit of subscribers of one channel.
+    TooManySubscribers = "too-many-subscribers",
+    /// More work than the gateway can do at once.
+    Overloaded = "overloaded",
     /// The limit of channels.
     TooManyChannels = "too-many-channels",
     /// The gateway is going down.
@@ -105,6 +127,11 @@ impl Kind {
 pub trait Problem: std::error::Error {
     /// Its stable kind.
     fn kind(&self) -> Kind;
+
+    /// When it may be tried again, if that is known.
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
 }
 
 macro_rules! always {
@@ -123,7 +150,10 @@ always! {
     BadSince => BadResume,
     BadIdempotencyId => BadIdempotencyId,
     AheadOfLog => AheadOfLog,
+    BadChannelPattern => BadChannel,
+    ChannelFull => TooManySubscribers,
     Forbidden => Forbidden,
+    OnlineHidden => OnlineHidden,
     TooManyChannels => TooManyChannels,
 }
 
@@ -179,6 +209,7 @@ impl Problem for JoinError {
             JoinError::Draining => Kind::Draining,
             JoinError::TooManyConnections => Kind::TooManyConnections,
             JoinError::TooManyChannels(_) => Kind::TooManyChannels,
+            JoinError::ChannelFull(error) => error.kind(),
             JoinError::AheadOfLog(_) => Kind::AheadOfLog,
             JoinError::Engine(error) => error.kind(),
         }

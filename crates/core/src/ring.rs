@@ -179,7 +179,7 @@ mod tests {
                 at_least: 0,
             };
             let stored = Stored { seq, time: 0, online: None, draft };
-            Arc::new(Message::new("test".parse().expect("an epoch"), stored, 0, &memory))
+            Arc::new(Message::new("test".parse().expect("an epoch"), stored, None, &memory))
         };
         let bounds = Bounds { messages: 100, bytes: 1 << 20, age: Duration::from_secs(1) };
         for length in 0..40_u64 {

@@ -12,10 +12,11 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    ChannelName, CloseReason, Control, Doorbell, Format, Goodbye, Hello, Hub, Identity, MessageId,
-    Pace, Reply, Seq, ShardId, SlowReader, Subscription, Welcome,
+    Access, ChannelName, CloseReason, Control, Doorbell, Format, Goodbye, Hello, Hub, Identity,
+    MessageId, Pace, Reply, Seq, ShardId, SlowReader, Subscription, Welcome, access,
     change::Rules,
     cursor::{Item, What},
+    expiry::{Due, Expiry},
     meters::WireMeters,
     online_watch::OnlineWatch,
 };
@@ -48,6 +49,8 @@ pub struct Session {
     /// Heartbeats since the peer was last heard, on a wire whose heartbeats are answered.
     unanswered: u8,
     online: Option<Box<OnlineWatch>>,
+    access: Arc<dyn Access>,
+    expiry: Option<Box<Expiry>>,
     /// Ends when everything that was published has been read.
     leaves: Option<CloseReason>,
     /// The stream is over; nothing follows.
@@ -79,13 +82,32 @@ impl Session {
             next_beat: None,
             unanswered: 0,
             online: online.then(Box::default),
+            access: access::open(),
+            expiry: None,
             leaves: None,
             said_goodbye: None,
         }
     }
 
+    /// The same for somebody who may do what `access` lets it, as long as that lasts.
+    pub fn with_access(mut self, access: Arc<dyn Access>) -> Self {
+        self.admit(access);
+        self
+    }
+
+    fn admit(&mut self, access: Arc<dyn Access>) {
+        let expiry = |at| Box::new(Expiry::new(at, self.pace.warning));
+        self.expiry = access.expires().map(expiry);
+        self.access = access;
+    }
+
+    /// What it may do.
+    pub fn access(&self) -> &Arc<dyn Access> {
+        &self.access
+    }
+
     /// Who reads.
-    pub fn identity(&self) -> &Identity {
+    pub fn identity(&self) -> &Arc<Identity> {
         self.subscription.identity()
     }
 
@@ -181,6 +203,7 @@ impl Session {
             Reply::Silence => return Vec::new(),
             Reply::Say(control) => (*control, Vec::new()),
             Reply::Change(change) => {
+                change.access().cloned().into_iter().for_each(|access| self.admit(access));
                 let rules = Rules { channels: self.pace.channels, online: self.online.is_some() };
                 change.make(&mut self.subscription, rules)
             }
@@ -217,6 +240,15 @@ impl Session {
         {
             return Step::End(reason);
         }
+        let expiry = match self.expiry.as_mut().map(|expiry| expiry.look(now)) {
+            None => None,
+            Some(Due::Over) => return self.say_goodbye(CloseReason::Expired, 0, out),
+            Some(Due::Soon(expiring, at)) => {
+                out.extend(self.format.0.control(&Control::Expiring(expiring)));
+                Some(at)
+            }
+            Some(Due::Later(at)) => Some(at),
+        };
         let complete = match self.read(out) {
             Ok(complete) => complete,
             Err(reason) => return self.say_goodbye(reason, 0, out),
@@ -239,7 +271,9 @@ impl Session {
         }
         let beat = *self.next_beat.get_or_insert_with(|| now + jittered(self.pace.heartbeat));
         if now < beat {
-            return Step::Wait(tell_online.map_or(beat, |at| at.min(beat)));
+            return Step::Wait(
+                [tell_online, expiry].into_iter().flatten().fold(beat, Instant::min),
+            );
         }
         self.next_beat = Some(now + jittered(self.pace.heartbeat));
         if self.format.0.beats_are_answered() {
@@ -306,12 +340,12 @@ impl Session {
                     delivered += 1;
                     out.push(message.encoded(self.format.0));
                 }
-                What::Gap(gap) => {
+                What::Gap(gap, policy) => {
                     // A gap that was there when the reader came is none of its doing.
                     let meters = self.meters();
                     meters.gaps.increment(1);
-                    let cut = !self.format.0.tells_gaps()
-                        || live && self.pace.slow_reader == SlowReader::Disconnect;
+                    let cut =
+                        !self.format.0.tells_gaps() || live && policy == SlowReader::Disconnect;
                     if cut {
                         if live {
                             meters.slow_cut.increment(1);

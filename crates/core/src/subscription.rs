@@ -13,7 +13,7 @@ use crate::{
     log::Log,
     seat::Sitter,
     start::AheadOfLog,
-    table::Table,
+    table::{ChannelFull, Table},
 };
 
 /// What a reader asks for.
@@ -22,7 +22,7 @@ pub struct Join {
     /// At least one; each once.
     pub channels: Vec<ChannelName>,
     /// Who reads.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     /// How.
     pub wire: Wire,
     /// Where to begin.
@@ -43,6 +43,9 @@ pub enum JoinError {
     /// As many channels as limits.channels allows.
     #[error(transparent)]
     TooManyChannels(#[from] TooManyChannels),
+    /// As many subscribers as the channel may have.
+    #[error(transparent)]
+    ChannelFull(#[from] ChannelFull),
     /// The resume point cannot have come from here.
     #[error(transparent)]
     AheadOfLog(#[from] AheadOfLog),
@@ -68,7 +71,7 @@ pub struct Welcome {
 #[derive(Debug)]
 pub struct Subscription {
     hub: Arc<Hub>,
-    identity: Identity,
+    identity: Arc<Identity>,
     wire: Wire,
     pub(crate) cursor: Cursor,
     bell: Arc<Bell>,
@@ -99,7 +102,7 @@ impl Subscription {
     }
 
     /// Who reads.
-    pub fn identity(&self) -> &Identity {
+    pub fn identity(&self) -> &Arc<Identity> {
         &self.identity
     }
 
@@ -214,7 +217,8 @@ impl Subscription {
             };
             (channel.roster.version(), change)
         };
-        asked.map(count).collect()
+        let shown = |tap: &&Tap| table.slots[tap.slot].rules.online;
+        asked.filter(shown).map(count).collect()
     }
 }
 
@@ -248,6 +252,7 @@ impl Log {
         if !table.has_room_for(join.all_channels()) {
             return Err(TooManyChannels.into());
         }
+        join.channels.iter().try_for_each(|channel| table.check_crowd(channel))?;
         let slots = table.pin_all(join.all_channels())?;
         let begin = join.start.begin(self.epoch(), &table, &slots);
 
@@ -268,13 +273,13 @@ impl Log {
         };
         let users_of = |tap: &Tap| {
             let channel = &table.slots[tap.slot];
-            (channel.name.clone(), channel.roster.online().total.users)
+            Some((channel.name.clone(), channel.users()?))
         };
         let welcome = Welcome {
             channels: join.channels.clone(),
             not_recovered: begin.not_recovered,
             gaps,
-            online: taps.iter().filter(|tap| tap.asked).map(users_of).collect(),
+            online: taps.iter().filter(|tap| tap.asked).filter_map(users_of).collect(),
         };
         drop(table);
         crowd.iter().for_each(|belfry| belfry.ring_watchers());

@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, VecDeque},
     ops::Range,
     sync::Arc,
+    time::Duration,
 };
 
 use slab::Slab;
@@ -20,6 +21,11 @@ const SECOND_CHANCES: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the gateway holds as many channels as limits.channels allows")]
 pub struct TooManyChannels;
+
+/// As many listen to a channel as its namespace allows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("as many listen to {0} as may; come back later")]
+pub struct ChannelFull(ChannelName);
 
 /// A channel that nobody listened to when this was noted.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +60,8 @@ pub(crate) struct Table {
     /// Messages that have left their ring, ever.
     evicted: u64,
     limits: Limits,
+    /// Of all namespaces.
+    shortest_age: Duration,
     memory: Arc<Memory>,
 }
 
@@ -72,6 +80,7 @@ impl Table {
             swept: 0,
             held: 0,
             evicted: 0,
+            shortest_age: limits.rules.iter().map(|r| r.history.age).min().unwrap_or_default(),
             limits,
             memory,
         }
@@ -108,7 +117,8 @@ impl Table {
         }
         let before = self.tombstones.exhume(name);
         self.created += 1;
-        let slot = self.slots.insert(Channel::new(name.clone(), before, self.created));
+        let rules = self.limits.rules.of(name).clone();
+        let slot = self.slots.insert(Channel::new(name.clone(), rules, before, self.created));
         self.by_name.insert(name.clone(), slot);
         Ok(slot)
     }
@@ -118,6 +128,15 @@ impl Table {
     pub(crate) fn has_room_for(&self, names: impl Iterator<Item = ChannelName>) -> bool {
         let is_new = |name: &ChannelName| self.listening(name) == 0;
         self.heard + names.filter(is_new).count() <= self.limits.channels
+    }
+
+    /// Whether one more may listen to `name`.
+    pub(crate) fn check_crowd(&self, name: &ChannelName) -> Result<(), ChannelFull> {
+        let Some(channel) = self.find(name).map(|slot| &self.slots[slot]) else { return Ok(()) };
+        match channel.roster.online().total.connections < channel.rules.subscribers {
+            true => Ok(()),
+            false => Err(ChannelFull(name.clone())),
+        }
     }
 
     /// Finds or creates the channels and keeps them until [`unpin`](Self::unpin): a reader is about to
@@ -159,7 +178,7 @@ impl Table {
         let channel = &mut self.slots[slot];
         channel.ended = message.draft.end.then_some(seq);
         let unheard = !channel.has_listeners();
-        let gone = channel.ring.push(message, &self.limits.history);
+        let gone = channel.ring.push(message, &channel.rules.history);
         self.held += 1;
         self.let_go(gone);
         self.oldest_first.push_back((seq, slot));
@@ -188,9 +207,10 @@ impl Table {
         older: Vec<Arc<Message>>,
         floor: crate::ring::Floor,
     ) {
-        let ring = &mut self.slots[slot].ring;
+        let channel = &mut self.slots[slot];
+        let ring = &mut channel.ring;
         let (before, front) = (ring.len(), ring.floor().seq);
-        ring.backfill(older, floor, &self.limits.history);
+        ring.backfill(older, floor, &channel.rules.history);
         self.held += ring.len() - before;
         let restored: Vec<_> =
             ring.iter_after(0).map(|m| m.id.seq).take_while(|seq| *seq <= front).collect();
@@ -202,7 +222,7 @@ impl Table {
 
     /// The slots that the next sweep is to look at.
     pub(crate) fn next_to_sweep(&mut self) -> Range<usize> {
-        let sweeps = (self.limits.history.age.as_secs() / 16).clamp(1, 60) as usize;
+        let sweeps = (self.shortest_age.as_secs() / 16).clamp(1, 60) as usize;
         let all = self.slots.capacity();
         let from = if self.swept < all { self.swept } else { 0 };
         self.swept = (from + all.div_ceil(sweeps)).min(all);
@@ -214,7 +234,7 @@ impl Table {
         let Some(channel) = self.slots.get_mut(slot) else {
             return;
         };
-        let gone = channel.ring.expire(now, self.limits.history.age);
+        let gone = channel.ring.expire(now, channel.rules.history.age);
         self.let_go(gone);
         self.forget_if_idle(slot);
     }

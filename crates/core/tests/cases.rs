@@ -200,9 +200,9 @@ fn as_many_channels_as_allowed_and_the_oldest_idle_one_makes_room() {
 fn every_channel_is_swept_in_its_turn() {
     let later = tricast_core::unix_millis() + 100_000_000;
     for (age, sweeps) in [(1, 1), (160, 10), (3600, 60), (86_400, 60)] {
-        let limits = probe::limits();
         let age = std::time::Duration::from_secs(age);
-        let hub = probe::memory_hub(Limits { history: Bounds { age, ..limits.history }, ..limits });
+        let history = Bounds { messages: 1000, bytes: 1 << 20, age };
+        let hub = probe::memory_hub(Limits { rules: history.into(), ..probe::limits() });
         for n in 0..300 {
             probe::publish(&hub, probe::draft(&format!("c{n}"), None, false, false));
         }

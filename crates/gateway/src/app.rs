@@ -3,6 +3,7 @@
 use std::{num::NonZeroU32, sync::Arc};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tricast_admission::Gatekeeper;
 use tricast_core::{Hub, Pace, Portion};
 use tricast_ws::Rules;
 
@@ -12,6 +13,7 @@ use crate::settings::Settings;
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) hub: Arc<Hub>,
+    pub(crate) gatekeeper: Arc<Gatekeeper>,
     pub(crate) settings: Settings,
     pub(crate) pace: Arc<Pace>,
     pub(crate) ws_rules: Arc<Rules>,
@@ -31,7 +33,7 @@ impl App {
             heartbeat: settings.stream.heartbeat,
             retry: settings.stream.retry,
             online: settings.stream.online_interval,
-            slow_reader: settings.stream.slow_reader,
+            warning: settings.tokens.warning,
             portion: Portion::default(),
             channels: settings.limits.channels_per_connection,
         })

@@ -5,15 +5,19 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::time::{Instant, interval, sleep, timeout_at};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 use tricast_core::{
-    Bounds, CloseReason, Epoch, Hub, LATENCY, Limits, Log, MemoryEngine, Meters, jittered_retry,
+    CloseReason, Epoch, Hub, LATENCY, Limits, Log, MemoryEngine, Meters, jittered_retry,
     unix_millis,
 };
 use tricast_delivery::{Calls, Shards};
 
 use crate::{
     admin::{self, LogMeters},
+    admission,
     app::App,
     door::Door,
     listener::{self, Listener, Rules, SocketMeters},
@@ -47,7 +51,7 @@ pub struct Gateway {
     app: Arc<App>,
     stop: CancellationToken,
     /// Background work that ends with the gateway.
-    _upkeep: tokio_util::task::AbortOnDropHandle<()>,
+    _upkeep: Vec<AbortOnDropHandle<()>>,
     /// Where connections come in, until it stops.
     doors: Vec<Door>,
     /// Every stream that is left ends with it.
@@ -78,7 +82,18 @@ impl Gateway {
         let rules = Rules::new(&settings, sockets);
         let admin_rules = Rules::new(&settings, ADMIN_SOCKETS);
         let (leaving, draining) = (CancellationToken::new(), CancellationToken::new());
-        let app = App { hub, settings, pace, ws_rules, leaving, draining, tasks: tasks.clone() };
+        let (gatekeeper, jwks) = admission::gatekeeper(&settings)?;
+        let refresh = settings.tokens.jwks_refresh;
+        let app = App {
+            hub,
+            gatekeeper,
+            settings,
+            pace,
+            ws_rules,
+            leaving,
+            draining,
+            tasks: tasks.clone(),
+        };
         let app = Arc::new(app);
         let stop = CancellationToken::new();
         let (shards, shard_owner) = shards(&app, &meters.sockets)?.unzip();
@@ -94,15 +109,15 @@ impl Gateway {
             let listener = Listener { router, rules, meters, tasks, runtime, stop, shards };
             doors.push(Door::open(socket, listener).context("cannot start to accept connections")?);
         }
-        let upkeep = tokio::spawn(upkeep(app.hub.clone(), prometheus));
+        let mut upkeep = vec![abort_on_drop(upkeep(app.clone(), prometheus))];
+        upkeep.extend(jwks.map(|jwks| abort_on_drop(jwks.keep_fresh(refresh))));
         if app.settings.insecure {
             tracing::warn!(
                 "insecure = true: anyone who reaches this address may publish and listen"
             );
         }
         tracing::info!(%address, admin = %admin_address, connections, "listening");
-        let _upkeep = tokio_util::task::AbortOnDropHandle::new(upkeep);
-        Ok(Self { address, admin_address, app, stop, doors, _upkeep, _shards: shard_owner })
+        Ok(Self { address, admin_address, app, stop, doors, _upkeep: upkeep, _shards: shard_owner })
     }
 
     /// How many listen.
@@ -212,11 +227,7 @@ fn meters() -> anyhow::Result<(AllMeters, PrometheusHandle)> {
 fn hub(settings: &Settings, meters: Meters, connections: usize) -> Arc<Hub> {
     let history = &settings.history;
     let limits = Limits {
-        history: Bounds {
-            messages: history.messages,
-            bytes: history.bytes.as_u64() as usize,
-            age: history.age,
-        },
+        rules: settings.channel_rules(),
         memory_bytes: history.memory.as_u64() as usize,
         channels: settings.limits.channels,
         tombstones: history.tombstones,
@@ -228,11 +239,16 @@ fn hub(settings: &Settings, meters: Meters, connections: usize) -> Arc<Hub> {
     Hub::new(log, Arc::new(engine), meters, connections)
 }
 
-async fn upkeep(hub: Arc<Hub>, prometheus: PrometheusHandle) {
+fn abort_on_drop(work: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(work))
+}
+
+async fn upkeep(app: Arc<App>, prometheus: PrometheusHandle) {
     let mut every = interval(Duration::from_secs(1));
     loop {
         every.tick().await;
-        hub.sweep();
+        app.hub.sweep();
+        app.gatekeeper.rates.sweep();
         // Empties the histogram's sample buffers when nobody scrapes.
         prometheus.run_upkeep();
     }

@@ -1,7 +1,9 @@
 //! The Tricast gateway: settings, admission, the HTTP surface, and the wiring of it all.
 //! `main.rs` is the program; tests start a [`Gateway`] in their own process.
 
+mod address;
 mod admin;
+mod admission;
 mod app;
 mod body;
 mod chunks;
@@ -9,6 +11,7 @@ mod dashboard;
 mod departure;
 mod door;
 mod gateway;
+mod key_command;
 mod listener;
 mod look;
 mod ndjson;
@@ -26,5 +29,8 @@ mod stream;
 mod stream_body;
 mod subscribe;
 pub mod telemetry;
+mod token_command;
 
 pub use gateway::Gateway;
+pub use key_command::{KeyArgs, key};
+pub use token_command::{TokenArgs, token};

@@ -2,10 +2,11 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tricast::{Gateway, settings::Settings, telemetry};
+use tricast_core::ChannelName;
 
 /// A realtime gateway: one stream, three wires.
 #[derive(Debug, Parser)]
@@ -23,7 +24,18 @@ enum Command {
     /// Serve; what the program does without a command.
     Serve,
     /// Say whether the settings are good, and stop.
-    Check,
+    Check(CheckArgs),
+    /// Make a token, or read one.
+    Token(tricast::TokenArgs),
+    /// Make an API key for a backend; the settings get its hash.
+    Key(tricast::KeyArgs),
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// Tell also which rules hold for this channel, and why.
+    #[arg(long, value_name = "CHANNEL")]
+    channel: Option<ChannelName>,
 }
 
 fn main() -> ExitCode {
@@ -31,7 +43,9 @@ fn main() -> ExitCode {
     let done = Settings::load(cli.config.as_deref()).and_then(|settings| {
         match cli.command.unwrap_or(Command::Serve) {
             Command::Serve => serve(settings),
-            Command::Check => check(&settings),
+            Command::Check(args) => check(&settings, &args),
+            Command::Token(args) => tricast::token(&settings, &args),
+            Command::Key(args) => tricast::key(&args),
         }
     });
     match done {
@@ -43,9 +57,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn check(settings: &Settings) -> anyhow::Result<()> {
+fn check(settings: &Settings, args: &CheckArgs) -> anyhow::Result<()> {
     telemetry::filter(&settings.logging)?;
-    println!("the settings are good");
+    settings.token_keys()?;
+    match &args.channel {
+        None => println!("the settings are good"),
+        Some(channel) => print!("{}", settings.explain(channel)),
+    }
     Ok(())
 }
 

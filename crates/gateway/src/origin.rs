@@ -35,6 +35,19 @@ pub(crate) fn check(request: &Request, listed: &[String]) -> Result<(), Problem>
     Ok(())
 }
 
+/// Refuses a request that a browser has added a cookie to for a page that may not use it.
+pub(crate) fn check_cookie(headers: &HeaderMap, listed: &[String]) -> Result<(), Problem> {
+    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
+    // Some requests of foreign pages carry no Origin: navigations, images, scripts.
+    let hidden =
+        !headers.contains_key(header::ORIGIN) && matches!(site, Some("cross-site" | "same-site"));
+    if !hidden && is_allowed(headers, listed) {
+        return Ok(());
+    }
+    let detail = "pages of this origin may not come with the cookie of tokens.cookie; add it to cors.origins";
+    Err(Problem::new(Kind::ForbiddenOrigin, detail))
+}
+
 /// No origin is no page. A page of the gateway's own host is at home. Behind a proxy that changes the
 /// host the proxy can tell (`X-Forwarded-Host`), and browsers do for POSTs on trustworthy origins, but not
 /// for WebSockets. A page can set none of these fields.

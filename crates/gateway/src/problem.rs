@@ -1,5 +1,7 @@
 //! Refusals as `application/problem+json` (RFC 9457), and who counts them.
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -9,7 +11,7 @@ use serde::Serialize;
 use tricast_core::{Kind, MessageId};
 
 /// Seconds after which a refusal that will pass may be tried again.
-const RETRY_AFTER: u32 = 2;
+const RETRY_AFTER: u64 = 2;
 
 /// A refusal.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub(crate) struct Problem {
     kind: Kind,
     detail: String,
     parameter: Option<String>,
+    retry_after: Option<Duration>,
     progress: Option<Box<Progress>>,
 }
 
@@ -36,7 +39,7 @@ pub(crate) struct Progress {
 impl Problem {
     /// A refusal; `detail` tells the user what to do next.
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), parameter: None, progress: None }
+        Self { kind, detail: detail.into(), parameter: None, retry_after: None, progress: None }
     }
 
     /// Names the query parameter that is at fault.
@@ -58,28 +61,44 @@ impl Problem {
 
     /// Whether trying again later may help.
     pub(crate) fn will_pass(&self) -> bool {
-        status(self.kind) == StatusCode::SERVICE_UNAVAILABLE
+        let status = status(self.kind);
+        status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS
+    }
+
+    /// When that may be.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 }
 
 impl<E: tricast_core::Problem> From<E> for Problem {
     fn from(error: E) -> Self {
-        Self::new(error.kind(), error.to_string())
+        Self { retry_after: error.retry_after(), ..Self::new(error.kind(), error.to_string()) }
     }
 }
 
 fn status(kind: Kind) -> StatusCode {
     match kind {
-        Kind::Forbidden | Kind::ForbiddenOrigin => StatusCode::FORBIDDEN,
+        Kind::TokenMissing | Kind::BadToken | Kind::TokenExpired | Kind::BadKey => {
+            StatusCode::UNAUTHORIZED
+        }
+        Kind::Forbidden | Kind::ForbiddenOrigin | Kind::OnlineHidden => StatusCode::FORBIDDEN,
         Kind::NobodyOnline | Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Kind::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::BadMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
-        Kind::TooManyConnections | Kind::TooManyChannels | Kind::Draining | Kind::Unavailable => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Kind::TooFast
+        | Kind::TooManyFromAddress
+        | Kind::TooManyOfUser
+        | Kind::TooManySubscribers => StatusCode::TOO_MANY_REQUESTS,
+        Kind::TooManyConnections
+        | Kind::TooManyChannels
+        | Kind::KeysUnavailable
+        | Kind::Overloaded
+        | Kind::Draining
+        | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,
     }
 }
@@ -97,6 +116,7 @@ impl IntoResponse for Problem {
             #[serde(flatten)]
             progress: Option<Box<Progress>>,
         }
+        let will_pass = self.will_pass();
         let status = status(self.kind);
         let document = Document {
             r#type: self.kind.urn(),
@@ -113,8 +133,19 @@ impl IntoResponse for Problem {
         let content_type = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, content_type);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+        if will_pass {
+            // Whole seconds (RFC 9110 §10.2.3): rounded up, or who comes then comes too early.
+            let exact = self.retry_after.map(|wait| wait.as_millis().div_ceil(1000) as u64);
+            let seconds = exact.unwrap_or(RETRY_AFTER);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 6750 §3: who has shown nothing is told no error.
+            let challenge = match self.kind {
+                Kind::TokenMissing => "Bearer realm=\"tricast\"",
+                _ => "Bearer realm=\"tricast\", error=\"invalid_token\"",
+            };
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if status == StatusCode::UPGRADE_REQUIRED {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));

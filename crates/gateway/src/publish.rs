@@ -11,12 +11,14 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use serde::Serialize;
+use tricast_admission::Pass;
 use tricast_core::{
-    ChannelName, ClientId, Data, Draft, EventName, Kind, MessageId, PublishError, Publisher,
-    Receipt, UserId, idempotency_id,
+    Access as _, Act, ChannelName, Data, Draft, EventName, Kind, MessageId, PublishError,
+    Publisher, Receipt, idempotency_id, unix_millis,
 };
 
 use crate::{
+    admission,
     app::{App, Shared},
     body::{self, Media},
     ndjson::{Lines, TooLong, is_blank},
@@ -82,19 +84,21 @@ pub(crate) async fn publish(
     let channel: ChannelName = path_text(channel)?.parse()?;
     let query =
         Query::parse(request.uri().query(), &[&MESSAGE_NAMES[..], &PUBLISHER_NAMES].concat())?;
-    query.refuse_token()?;
-    let publisher = Publisher {
-        client: query.read("client", str::parse::<ClientId>)?,
-        user: query.read("user", str::parse::<UserId>)?,
-    };
+    let pass = admission::pass(&app, &request, &query, None).await?;
+    admission::check(&pass, Act::Publish, std::slice::from_ref(&channel)).await?;
+    let identity = pass.identity();
+    let mut publisher = Publisher::from(&**identity);
+    // Nobody knows an id that was issued for one request.
+    publisher.client.take_if(|_| identity.issued);
     let metadata = Metadata::of(&query, publisher)?;
     let media = Media::of(request.headers());
     if media == Media::Ndjson {
-        return publish_lines(&app, channel, metadata, request.into_body()).await;
+        return publish_lines(&app, channel, metadata, &pass, request.into_body()).await;
     }
     let time = app.settings.limits.body_timeout;
     let body = body::read(&mut request, app.message_bytes(), time).await?;
     let draft = metadata.draft(channel, media.data(body)?);
+    pass.spend(&draft.channel, draft.data.as_bytes().len())?;
     let receipt = app.hub.publish(draft).await?;
     Ok(Json(Answer::from(receipt)).into_response())
 }
@@ -125,6 +129,7 @@ async fn publish_lines(
     app: &App,
     channel: ChannelName,
     mut metadata: Metadata,
+    pass: &Pass,
     mut body: Body,
 ) -> Result<Response, Problem> {
     if metadata.idempotency.is_some() {
@@ -132,7 +137,7 @@ async fn publish_lines(
         return Err(Problem::new(Kind::BadIdempotencyId, detail).at("id"));
     }
     let end = std::mem::take(&mut metadata.end);
-    let mut stream = LineStream { app, channel, metadata, progress: Progress::default() };
+    let mut stream = LineStream { app, channel, metadata, pass, progress: Progress::default() };
     if let Err(problem) = stream.run(&mut body, end).await {
         body::ignore(&mut body).await;
         return Err(problem.after(stream.progress));
@@ -153,6 +158,7 @@ struct LineStream<'a> {
     app: &'a App,
     channel: ChannelName,
     metadata: Metadata,
+    pass: &'a Pass,
     progress: Progress,
 }
 
@@ -194,6 +200,25 @@ impl LineStream<'_> {
         }
     }
 
+    /// A stream that is faster than its publisher may be is slowed down, and ends with its token.
+    async fn keep_pace(&self, bytes: usize) -> Result<(), Problem> {
+        loop {
+            if self.pass.expires().is_some_and(|end| end <= unix_millis()) {
+                let detail = "the token has ended; go on with a new one behind the last line";
+                return Err(Problem::new(Kind::TokenExpired, detail));
+            }
+            let denied = match self.pass.spend(&self.channel, bytes) {
+                Ok(()) => return Ok(()),
+                Err(denied) => denied,
+            };
+            let Some(wait) = denied.retry_after else { return Err(denied.into()) };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.app.draining.cancelled() => return Err(PublishError::Draining.into()),
+            }
+        }
+    }
+
     async fn publish_line(&mut self, line: &Bytes) -> Result<(), Problem> {
         if is_blank(line) {
             return Ok(());
@@ -203,6 +228,7 @@ impl LineStream<'_> {
 
     async fn publish_data(&mut self, data: Data) -> Result<(), Problem> {
         let draft = self.metadata.draft(self.channel.clone(), data);
+        self.keep_pace(draft.data.as_bytes().len()).await?;
         let receipt = self.app.hub.publish(draft).await?;
         self.progress.published += 1;
         self.progress.first.get_or_insert(receipt.id);

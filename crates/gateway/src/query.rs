@@ -92,17 +92,6 @@ impl Query {
             }
         }
     }
-
-    /// Refuses a token.
-    pub(crate) fn refuse_token(&self) -> Result<(), Problem> {
-        self.get("token").map_or(Ok(()), |_| Err(token_unsupported().at("token")))
-    }
-}
-
-/// Nobody can check a token yet, and ignoring one would let its owner believe it counts.
-pub(crate) fn token_unsupported() -> Problem {
-    let detail = "this gateway has no token keys and cannot check a token; leave it out";
-    Problem::new(Kind::TokenUnsupported, detail)
 }
 
 fn decode(text: &str) -> Result<String, Problem> {

@@ -5,10 +5,14 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 use anyhow::Context as _;
 use bytesize::ByteSize;
 use config::{Config, Environment, File, FileFormat};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tricast_core::SlowReader;
 
-use crate::origin::is_origin;
+mod access;
+mod check;
+
+pub use access::{Access, AccessRule, Key, Namespace, NamespaceHistory, TokenKeyFile, Tokens};
 
 /// The built-in gateway.toml.
 pub const REFERENCE: &str = include_str!("../../../gateway.toml");
@@ -24,7 +28,12 @@ pub struct Settings {
     pub dashboard: Switch,
     pub delivery: Delivery,
     pub shards: usize,
+    pub key: Vec<Key>,
+    pub namespace: Vec<Namespace>,
     pub admin: Admin,
+    pub tokens: Tokens,
+    pub access: Access,
+    pub rates: Rates,
     pub history: History,
     pub stream: Stream,
     pub ws: WebSockets,
@@ -32,6 +41,7 @@ pub struct Settings {
     pub limits: Limits,
     pub shutdown: Shutdown,
     pub cors: Cors,
+    pub proxy: Proxy,
     pub logging: Logging,
 }
 
@@ -99,6 +109,9 @@ pub struct Limits {
     pub connections: usize,
     pub channels: usize,
     pub channels_per_connection: usize,
+    pub connections_per_address: usize,
+    pub connections_per_user: usize,
+    pub subscribers_per_channel: u32,
     pub message_bytes: ByteSize,
     pub head_bytes: ByteSize,
     #[serde(with = "humantime_serde")]
@@ -131,6 +144,28 @@ pub struct Shutdown {
 #[allow(missing_docs)]
 pub struct Cors {
     pub origins: Vec<String>,
+}
+
+/// `[rates]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Rates {
+    pub messages_per_user: u32,
+    pub messages_per_key: u32,
+    pub messages_per_address: u32,
+    pub messages_per_channel: u32,
+    pub bytes_per_user: ByteSize,
+    pub bytes_per_key: ByteSize,
+    pub bytes_per_address: ByteSize,
+}
+
+/// `[proxy]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Proxy {
+    pub trusted: Vec<IpNet>,
 }
 
 /// `[logging]`
@@ -199,7 +234,8 @@ impl Settings {
             .separator("__")
             .try_parsing(true)
             .list_separator(",")
-            .with_list_parse_key("cors.origins");
+            .with_list_parse_key("cors.origins")
+            .with_list_parse_key("proxy.trusted");
         let settings: Self =
             layers.add_source(environment).build().and_then(Config::try_deserialize).with_context(
                 || match file {
@@ -223,86 +259,6 @@ impl Settings {
             .try_deserialize()?;
         settings.check()?;
         Ok(settings)
-    }
-
-    fn check(&self) -> anyhow::Result<()> {
-        let path = &self.base_path;
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
-        anyhow::ensure!(
-            path.is_empty()
-                || path.starts_with('/') && !path.ends_with('/') && path.bytes().all(plain),
-            "base_path: begin it with / and end it without, of A-Z a-z 0-9 / - _ . ~, as in \"/realtime\"; it is {path:?}"
-        );
-        anyhow::ensure!(
-            self.shards <= 256,
-            "shards: from 0 to 256; 0 is half the processors. It is {}",
-            self.shards
-        );
-        let message = self.limits.message_bytes.as_u64();
-        let sizes = [
-            ("limits.head_bytes", self.limits.head_bytes, 8 << 10, 16 << 20, ""),
-            ("limits.message_bytes", self.limits.message_bytes, 1, 1 << 30, ""),
-            (
-                "history.bytes",
-                self.history.bytes,
-                message,
-                u64::MAX,
-                " (limits.message_bytes, or a large message would be lost at once)",
-            ),
-            (
-                "history.memory",
-                self.history.memory,
-                4 * message,
-                u64::MAX,
-                " (four times limits.message_bytes: a message and its encodings)",
-            ),
-        ];
-        for (name, size, least, most, why) in sizes {
-            let fits = (least..=most).contains(&size.as_u64());
-            anyhow::ensure!(
-                fits,
-                "{name}: from {least} to {most} bytes{why}; it is {}",
-                size.as_u64()
-            );
-        }
-        anyhow::ensure!(
-            self.history.messages >= 1,
-            "history.messages: at least 1; live readers read from it too"
-        );
-        const MILLISECOND: Duration = Duration::from_millis(1);
-        const SECOND: Duration = Duration::from_secs(1);
-        const DAY: Duration = Duration::from_secs(86_400);
-        let times = [
-            ("history.age", self.history.age, SECOND, 3650 * DAY),
-            ("stream.heartbeat", self.stream.heartbeat, 10 * MILLISECOND, DAY),
-            ("stream.retry", self.stream.retry, MILLISECOND, DAY),
-            ("stream.online_interval", self.stream.online_interval, MILLISECOND, DAY),
-            ("stream.stall_timeout", self.stream.stall_timeout, 100 * MILLISECOND, DAY),
-            ("publish.idempotency_window", self.publish.idempotency_window, MILLISECOND, 30 * DAY),
-            ("limits.head_timeout", self.limits.head_timeout, 100 * MILLISECOND, DAY),
-            ("limits.body_timeout", self.limits.body_timeout, 100 * MILLISECOND, DAY),
-            ("shutdown.delay", self.shutdown.delay, Duration::ZERO, DAY),
-            ("shutdown.grace", self.shutdown.grace, MILLISECOND, DAY),
-        ];
-        for (name, time, least, most) in times {
-            anyhow::ensure!(
-                (least..=most).contains(&time),
-                "{name}: from {least:?} to {most:?}; it is {time:?}"
-            );
-        }
-        for origin in &self.cors.origins {
-            anyhow::ensure!(
-                origin == "*" || is_origin(origin),
-                "cors.origins: {origin:?} is no origin as browsers send it: \"https://app.example\", without a path or the scheme's own port"
-            );
-        }
-        anyhow::ensure!(
-            self.insecure || self.bind.ip().is_loopback(),
-            "bind = \"{}\" is not a loopback address, and anyone who reaches it could publish and listen. \
-             Bind to 127.0.0.1 behind a proxy that checks who comes, or set insecure = true if you mean it",
-            self.bind
-        );
-        Ok(())
     }
 
     /// Whether the page at / is served.

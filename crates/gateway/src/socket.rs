@@ -4,6 +4,7 @@
 use std::{
     future::Future,
     io::{self, IoSlice},
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -57,6 +58,11 @@ impl Line {
             may_depart,
             departure: Mutex::default(),
         }))
+    }
+
+    /// Whom it connects to.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.0.stream.peer_addr().ok()
     }
 
     /// Whether a stream may leave with this connection.

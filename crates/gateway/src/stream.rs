@@ -139,7 +139,8 @@ pub(crate) fn come_back(app: &App, problem: &Problem) -> Response {
         Kind::Draining => CloseReason::Draining,
         _ => CloseReason::Overloaded,
     };
-    let goodbye = Control::Goodbye(Goodbye::new(reason, jittered_retry(app.pace.retry)));
+    let retry = app.pace.retry.max(problem.retry_after().unwrap_or_default());
+    let goodbye = Control::Goodbye(Goodbye::new(reason, jittered_retry(retry)));
     let body = Body::from(tricast_sse::JSON.control(&goodbye).unwrap_or_default());
     let mut response = (stream_head(&tricast_sse::JSON), body).into_response();
     response.extensions_mut().insert(problem.kind());

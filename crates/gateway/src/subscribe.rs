@@ -5,17 +5,19 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use tricast_admission::Pass;
 use tricast_core::{
-    ChannelName, ClientId, Data, Identity, Join, Kind, Publisher, Session, Start, UserId, Wire,
+    Access as _, Act, ChannelName, Data, Join, Kind, Publisher, Session, Start, Wire,
 };
 use tricast_ws::{Handshake, HandshakeError};
 
 use crate::{
+    admission,
     app::{App, Shared},
     body::{self, Media},
     problem::Problem,
     publish::{MESSAGE_NAMES, Metadata, path_text},
-    query::{Query, token_unsupported},
+    query::Query,
     resume,
     socket::Line,
     stream::{self, come_back, format_of, format_on, respond, upgrade},
@@ -90,7 +92,6 @@ async fn try_listen(
     let posts = request.method() == Method::POST;
     let names = if posts { [&NAMES[..], &MESSAGE_NAMES].concat() } else { NAMES.to_vec() };
     let query = Query::parse(request.uri().query(), &names)?;
-    query.refuse_token()?;
     let (raw, online) = (query.raw()?, query.flag("online")?);
     let handshake = match wire {
         Wire::Ws => Some(handshake_of(app, &request, raw)?),
@@ -98,8 +99,9 @@ async fn try_listen(
     };
     let raw = raw.unwrap_or_else(|| handshake.as_ref().is_some_and(Handshake::is_raw));
     let channels = channels_of(app, &path_text(path)?)?;
-    let identity = identity_of(&query)?;
-    refuse_others_channels(&channels, &identity)?;
+    let subprotocol = handshake.as_ref().and_then(Handshake::token);
+    let pass = admission::pass(app, &request, &query, subprotocol).await?;
+    admission::check(&pass, Act::Subscribe, &channels).await?;
     let speaks = posts || raw && wire == Wire::Ws;
     if speaks && channels.len() > 1 {
         let detail = "a POST, and a raw WebSocket, publish too: name one channel";
@@ -109,9 +111,16 @@ async fn try_listen(
     if heads {
         return Ok(stream::look(format_of(wire, raw)));
     }
-    let own =
-        if posts { Some(own_message(app, &query, &identity, &mut request).await?) } else { None };
-
+    let own = if posts {
+        // A client that repeats its POST to reconnect has said it before.
+        let says = !matches!(start, Start::After(_));
+        let said = own_message(app, &query, &pass, &channels[0], &mut request).await?;
+        says.then_some(said)
+    } else {
+        None
+    };
+    pass.sit_down()?;
+    let identity = pass.identity().clone();
     let join = Join { channels: channels.clone(), identity, wire, start, online };
     let joined = app.hub.join(join).await?;
     let line = request.extensions().get::<Line>();
@@ -119,10 +128,8 @@ async fn try_listen(
         Some(handshake) => tricast_ws::format(raw, handshake.window()),
         None => format_on(line, request.version(), wire, raw),
     };
-    let session = Session::new(joined, format, app.pace.clone(), online);
-    // A client that repeats its POST to reconnect has said it before.
-    let resumes = matches!(start, Start::After(_));
-    if let Some((metadata, data)) = own.filter(|_| !resumes) {
+    let session = Session::new(joined, format, app.pace.clone(), online).with_access(pass);
+    if let Some((metadata, data)) = own {
         let mut draft = metadata.draft(channels[0].clone(), data);
         // Somebody else has to be there.
         draft.at_least *= 2;
@@ -144,16 +151,12 @@ fn handshake_of(app: &App, request: &Request, raw: Option<bool>) -> Result<Hands
     let may_deflate = app.settings.ws.compression && line.is_some_and(Line::may_depart);
     let opening = (request.method(), request.version());
     let handshake = Handshake::read(opening, request.headers(), raw, may_deflate);
-    let handshake = handshake.map_err(|error| match error {
+    handshake.map_err(|error| match error {
         HandshakeError::OnlyToken | HandshakeError::Format => {
             Problem::new(Kind::BadParameter, error.to_string()).at("Sec-WebSocket-Protocol")
         }
         _ => Problem::new(Kind::UpgradeRequired, error.to_string()),
-    })?;
-    match handshake.token() {
-        None => Ok(handshake),
-        Some(_) => Err(token_unsupported().at("Sec-WebSocket-Protocol")),
-    }
+    })
 }
 
 fn channels_of(app: &App, path: &str) -> Result<Vec<ChannelName>, Problem> {
@@ -174,35 +177,24 @@ fn channels_of(app: &App, path: &str) -> Result<Vec<ChannelName>, Problem> {
     Ok(channels)
 }
 
-fn identity_of(query: &Query) -> Result<Identity, Problem> {
-    let client = query.read("client", str::parse::<ClientId>)?;
-    let user = query.read("user", str::parse::<UserId>)?;
-    let issued = client.is_none();
-    Ok(Identity { client: client.unwrap_or_else(ClientId::issue), user, issued })
-}
-
-pub(crate) fn refuse_others_channels(
-    channels: &[ChannelName],
-    identity: &Identity,
-) -> Result<(), Problem> {
-    channels.iter().try_for_each(|channel| Ok(identity.may_read(channel)?))
-}
-
 /// What a POST says before it listens.
 async fn own_message(
     app: &App,
     query: &Query,
-    identity: &Identity,
+    pass: &Pass,
+    channel: &ChannelName,
     request: &mut Request,
 ) -> Result<(Metadata, Data), Problem> {
+    admission::check(pass, Act::Publish, std::slice::from_ref(channel)).await?;
     let media = Media::of(request.headers());
     if media == Media::Ndjson {
         let detail = "a POST here takes one message; JSON lines go to /publish/{channel}";
         return Err(Problem::new(Kind::BadMediaType, detail));
     }
     // An issued client id counts too: the message is for everybody but this very stream.
-    let metadata = Metadata::of(query, Publisher::from(identity.clone()))?;
+    let metadata = Metadata::of(query, Publisher::from(&**pass.identity()))?;
     let time = app.settings.limits.body_timeout;
     let body = body::read(request, app.message_bytes(), time).await?;
+    pass.spend(channel, body.len())?;
     Ok((metadata, media.data(body)?))
 }

@@ -14,5 +14,8 @@ pub fn close_code(reason: CloseReason) -> u16 {
         CloseReason::Overloaded => 1013,
         CloseReason::Gap => 4001,
         CloseReason::Unresponsive => 4002,
+        CloseReason::Expired => 4003,
+        CloseReason::Removed => 4200,
+        CloseReason::Forbidden => 4201,
     }
 }

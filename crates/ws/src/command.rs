@@ -29,6 +29,7 @@ pub(crate) enum Order {
     Unsubscribe(ChannelName),
     Online(ChannelName),
     History { channel: ChannelName, start: Start },
+    Renew(String),
     Ping,
 }
 
@@ -75,12 +76,17 @@ fn read(
             let start = fields.start()?.unwrap_or(Start::Earliest);
             Ok(Order::History { channel: channel(&fields, channels)?, start })
         }
+        Some("renew") => {
+            fields.take_only(&["type", "ref", "token"])?;
+            let missing = || (Kind::BadCommand, "put the new token in \"token\"".to_owned());
+            fields.string("token")?.map(Order::Renew).ok_or_else(missing)
+        }
         Some("ping") => {
             fields.take_only(&["type", "ref"])?;
             Ok(Order::Ping)
         }
         Some(other) => {
-            let types = "publish, subscribe, unsubscribe, online, history and ping";
+            let types = "publish, subscribe, unsubscribe, online, history, renew and ping";
             Err((Kind::BadCommand, format!("there is no type {other:?}; there are {types}")))
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tricast_core::{
-    Ack, Answer, Change, ChannelName, CloseReason, CommandError, Control, Data, Done, Draft, Hub,
-    Identity, Kind, Problem, PublishError, Publisher, Reply, Session,
+    Access, Ack, Act, Answer, Change, ChannelName, CloseReason, CommandError, Control, Data, Done,
+    Draft, Hub, Identity, Kind, Problem, PublishError, Publisher, Reply, Session, admit,
 };
 
 use crate::{
@@ -22,7 +22,8 @@ const LONG: usize = 32 * 1024;
 #[derive(Debug)]
 pub(crate) struct Speaker {
     hub: Arc<Hub>,
-    identity: Identity,
+    identity: Arc<Identity>,
+    access: Arc<dyn Access>,
     /// The channels of the connection; exactly one when raw.
     channels: Vec<ChannelName>,
     /// Frames are data, not commands.
@@ -42,6 +43,7 @@ impl Speaker {
         Self {
             hub: session.hub().clone(),
             identity: session.identity().clone(),
+            access: session.access().clone(),
             channels: session.channels(),
             raw: session.format().variant().raw,
         }
@@ -75,7 +77,7 @@ impl Speaker {
         if text.len() > LONG {
             tokio::task::yield_now().await;
         }
-        let publisher = Publisher::from(self.identity.clone());
+        let publisher = Publisher::from(&*self.identity);
         let Command { order, reference } = command::parse(text, &self.channels, &publisher)?;
         let refuse =
             |kind: Kind, detail: String| Refusal { kind, detail, reference: reference.clone() };
@@ -104,6 +106,7 @@ impl Speaker {
                     let detail = format!("the data is above the limit of {most} bytes; send less");
                     return Err((Kind::TooLarge, detail));
                 }
+                self.may_say(&draft).await?;
                 let receipt = self.hub.publish(*draft).await.map_err(|error| told(&error))?;
                 Done::Published {
                     published: receipt.id,
@@ -112,24 +115,43 @@ impl Speaker {
                 }
             }
             Order::Subscribe { channel, start } => {
-                self.identity.may_read(&channel).map_err(|error| told(&error))?;
+                self.may(Act::Subscribe, &channel).await?;
                 let change = Change::subscribe(&self.hub, channel, start, reference).await;
                 return change.map(Box::new).map(Reply::Change).map_err(|error| told(&error));
             }
             Order::Unsubscribe(channel) => {
                 return Ok(Reply::Change(Box::new(Change::unsubscribe(channel, reference))));
             }
-            Order::Online(channel) => Done::Counted { count: Box::new(log.census(channel)) },
+            Order::Online(channel) => {
+                self.may(Act::Look, &channel).await?;
+                let count = log.census(channel).map_err(|error| told(&error))?;
+                Done::Counted { count: Box::new(count) }
+            }
             Order::History { channel, start } => {
                 // A page may take milliseconds: not on a thread that serves others.
                 tokio::task::yield_now().await;
-                self.identity.may_read(&channel).map_err(|error| told(&error))?;
+                self.may(Act::Look, &channel).await?;
                 let page = log.page(channel, start).map_err(|error| told(&error))?;
                 Done::Looked { history: Box::new(page) }
+            }
+            Order::Renew(token) => {
+                let renewed = self.access.clone().renew(token).await;
+                let access = renewed.map_err(|error| told(&error))?;
+                return Ok(Reply::Change(Box::new(Change::renew(access, reference))));
             }
             Order::Ping => Done::Pong {},
         };
         Ok(Reply::Say(Box::new(Control::Ack(Ack { reference, done }))))
+    }
+
+    async fn may(&self, act: Act, channel: &ChannelName) -> Result<(), (Kind, String)> {
+        admit(&*self.access, act, channel).await.map_err(|error| told(&error))
+    }
+
+    async fn may_say(&self, draft: &Draft) -> Result<(), (Kind, String)> {
+        self.may(Act::Publish, &draft.channel).await?;
+        let bytes = draft.data.as_bytes().len();
+        self.access.spend(&draft.channel, bytes).map_err(|error| told(&error))
     }
 
     async fn publish_raw(&self, heard: Saying) -> Result<(), CloseReason> {
@@ -141,12 +163,20 @@ impl Speaker {
             channel: self.channels[0].clone(),
             event: None,
             data,
-            publisher: self.identity.clone().into(),
+            publisher: Publisher::from(&*self.identity),
             skip_self: false,
             end: false,
             idempotency: None,
             at_least: 0,
         };
+        if let Err((kind, _)) = self.may_say(&draft).await {
+            self.hub.meters().refused(kind);
+            return Err(match kind {
+                Kind::TooFast | Kind::Unavailable => CloseReason::Overloaded,
+                Kind::TooLarge => CloseReason::TooLarge,
+                _ => CloseReason::Forbidden,
+            });
+        }
         let published = self.hub.publish(draft).await;
         // A raw connection has no other way to hear of a failure than its end.
         published.map(|_| ()).map_err(|error| match error {

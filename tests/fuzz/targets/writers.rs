@@ -36,7 +36,7 @@ fn hub() -> &'static Arc<Hub> {
     static HUB: OnceLock<Arc<Hub>> = OnceLock::new();
     HUB.get_or_init(|| {
         let history = Bounds { messages: 1, bytes: 1 << 20, age: Duration::from_secs(3600) };
-        let limits = Limits { history, memory_bytes: 1 << 24, channels: 10, tombstones: 10 };
+        let limits = Limits { rules: history.into(), memory_bytes: 1 << 24, channels: 10, tombstones: 10 };
         let log = Arc::new(Log::new("fuzz".parse().expect("an epoch"), limits));
         let engine = MemoryEngine::new(log.clone(), Duration::from_secs(1), 1);
         Hub::new(log, Arc::new(engine), Meters::new(), 100)
@@ -44,22 +44,14 @@ fn hub() -> &'static Arc<Hub> {
 }
 
 fn join(wire: Wire, format: &'static dyn Format) -> Session {
-    let client = ClientId::issue();
     let join = Join {
         channels: vec!["c".parse().expect("a channel")],
-        identity: Identity { client, user: None, issued: true },
+        identity: Identity::claimed(None, None).into(),
         wire,
         start: Start::Latest,
         online: false,
     };
-    let pace = Pace {
-        heartbeat: Duration::from_secs(3600),
-        retry: Duration::from_secs(1),
-        online: Duration::from_secs(1),
-        slow_reader: SlowReader::Gap,
-        portion: Portion::default(),
-        channels: 1,
-    };
+    let pace = Pace { heartbeat: Duration::from_secs(3600), portion: Portion::default(), ..Pace::default() };
     let joined = hub().join(join).now_or_never().expect("at once").expect("joins");
     let mut session = Session::new(joined, format, Arc::new(pace), false);
     collect(&mut session);
@@ -140,7 +132,7 @@ fuzz_target!(|published: Published<'_>| {
         channel: "c".parse().expect("a channel"),
         event,
         data: data.clone(),
-        publisher: Publisher { client: None, user: None },
+        publisher: Publisher::default(),
         skip_self: false,
         end: false,
         idempotency: None,

@@ -11,8 +11,8 @@ use futures_util::FutureExt as _;
 use tricast_core::{
     Ack, Bounds, Change, ChannelName, ClientId, CloseReason, Control, Data, Done, Draft, Engine,
     Epoch, Format, Framing, Gap, Hub, Identity, Join, JoinError, Limits, Log, MemoryEngine,
-    Message, MessageId, Meters, Pace, Portion, Publisher, Receipt, Reply, Seq, Session, SlowReader,
-    Start, Step, Variant, Wire,
+    Message, MessageId, Meters, Pace, Portion, Publisher, Receipt, Reply, Seq, Session, Start,
+    Step, Variant, Wire,
 };
 
 /// One frame, as a test sees it.
@@ -133,7 +133,7 @@ pub fn client(n: usize) -> ClientId {
 
 pub fn limits() -> Limits {
     let history = Bounds { messages: 1000, bytes: 1 << 20, age: Duration::from_secs(3600) };
-    Limits { history, memory_bytes: 1 << 24, channels: 1000, tombstones: 1000 }
+    Limits { rules: history.into(), memory_bytes: 1 << 24, channels: 1000, tombstones: 1000 }
 }
 
 pub fn memory_hub(limits: Limits) -> Arc<Hub> {
@@ -151,7 +151,7 @@ pub fn draft(name: &str, publisher: Option<usize>, skip_self: bool, end: bool) -
         channel: channel(name),
         event: None,
         data: Data::Text("x".repeat(20)),
-        publisher: Publisher { client: publisher.map(client), user: None },
+        publisher: Publisher { client: publisher.map(client), ..Publisher::default() },
         skip_self,
         end,
         idempotency: None,
@@ -189,19 +189,12 @@ impl Reader {
     ) -> Result<Self, JoinError> {
         let join = Join {
             channels: channels.iter().map(|name| channel(name)).collect(),
-            identity: Identity { client: client(who), user: None, issued: false },
+            identity: Identity::claimed(Some(client(who)), None).into(),
             wire: Wire::Chunked,
             start,
             online: false,
         };
-        let pace = Pace {
-            heartbeat: Duration::from_secs(3600),
-            retry: Duration::from_secs(1),
-            online: Duration::from_secs(1),
-            slow_reader: SlowReader::Gap,
-            portion,
-            channels: 100,
-        };
+        let pace = Pace { heartbeat: Duration::from_secs(3600), portion, ..Pace::default() };
         let joined = hub.join(join).now_or_never().expect("at once")?;
         Ok(Self { session: Session::new(joined, &PROBE, Arc::new(pace), false), ended: None })
     }
@@ -251,7 +244,7 @@ impl Reader {
 /// Limits so low that everything is reached.
 pub fn tight(messages: usize, memory_bytes: usize, tombstones: usize) -> Limits {
     let history = Bounds { messages, bytes: 1 << 20, age: Duration::from_secs(3600) };
-    Limits { history, memory_bytes, channels: 100, tombstones }
+    Limits { rules: history.into(), memory_bytes, channels: 100, tombstones }
 }
 
 /// The seqs of the messages among `frames`.

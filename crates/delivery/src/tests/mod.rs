@@ -17,7 +17,7 @@ use socket2::SockRef;
 use tricast_core::{
     Bounds, ChannelName, ClientId, Control, Data, Draft, Epoch, Format, Framing, Hub, Identity,
     Join, Limits, Log, MemoryEngine, Message, MessageId, Meters, Pace, Portion, Publisher, Seq,
-    Session, SlowReader, Start, Variant, Wire,
+    Session, Start, Variant, Wire,
 };
 
 use crate::{Newcomer, Rules, Sender, inbox::Note, shard::Shard};
@@ -80,7 +80,8 @@ struct Peer {
 impl Bench {
     fn new() -> Self {
         let history = Bounds { messages: 1 << 20, bytes: 1 << 28, age: Duration::from_secs(3600) };
-        let limits = Limits { history, memory_bytes: 1 << 28, channels: 100, tombstones: 100 };
+        let limits =
+            Limits { rules: history.into(), memory_bytes: 1 << 28, channels: 100, tombstones: 100 };
         let epoch: Epoch = "test".parse().expect("fits");
         let log = Arc::new(Log::new(epoch, limits));
         let engine = MemoryEngine::new(log.clone(), Duration::from_secs(60), 100);
@@ -90,11 +91,8 @@ impl Bench {
         let shard = Shard::new(hub.clone(), rules, runtime.handle().clone()).expect("a shard");
         let pace = Pace {
             heartbeat: Duration::from_secs(3600),
-            retry: Duration::from_secs(1),
-            online: Duration::from_secs(1),
-            slow_reader: SlowReader::Gap,
             portion: Portion { messages: 5, bytes: 1 << 20 },
-            channels: 100,
+            ..Pace::default()
         };
         let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
         let (pace, lease) = (Arc::new(pace), Arc::new(()));
@@ -111,7 +109,7 @@ impl Bench {
         SockRef::from(&there).set_recv_buffer_size(1 << 16).expect("a socket");
         here.set_nonblocking(true).expect("a socket");
         there.set_nonblocking(true).expect("a socket");
-        let identity = Identity { client: client_id(client), user: None, issued: false };
+        let identity = Identity::claimed(Some(client_id(client)), None).into();
         let channels = channels.iter().map(|n| channel(*n)).collect();
         let (wire, start) = (Wire::Chunked, Start::Latest);
         let join = Join { channels, identity, wire, start, online: false };
@@ -135,7 +133,7 @@ impl Bench {
             channel: channel(to),
             event: None,
             data: Data::Text(data.to_owned()),
-            publisher: Publisher { client: hidden_from.map(client_id), user: None },
+            publisher: Publisher { client: hidden_from.map(client_id), ..Publisher::default() },
             skip_self: hidden_from.is_some(),
             end,
             idempotency: None,

@@ -1,0 +1,136 @@
+//! What a token says (RFC 7519 §4.1, and our own claims: PROTOCOL.md §10).
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tricast_core::{ChannelPattern, Denied, Kind, UserId, unix_millis};
+
+/// The most bytes that `info` may have: it is told to everybody who asks who is there.
+const INFO_MAX: usize = 1024;
+
+/// The most patterns in one claim: each is tried on each request.
+const PATTERNS_MAX: usize = 100;
+
+/// What a token allows, checked.
+#[derive(Clone, Debug)]
+pub struct Claims {
+    /// Whose it is; without one it lets somebody in who is nobody in particular.
+    pub user: Option<UserId>,
+    /// What it lets its bearer listen to.
+    pub subscribe: Arc<[ChannelPattern]>,
+    /// Where it lets its bearer speak.
+    pub publish: Arc<[ChannelPattern]>,
+    /// When it ends: milliseconds since 1970.
+    pub expires: u64,
+    /// What others are told of the user: JSON.
+    pub info: Option<Arc<str>>,
+}
+
+/// What a token must say beside its rights.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expectations {
+    /// `aud` must name this; empty: it must name nobody.
+    pub audience: String,
+    /// `iss` must be this; empty: anybody.
+    pub issuer: String,
+    /// How far the clocks of whoever signs may be off, in milliseconds.
+    pub leeway: u64,
+}
+
+/// The claims as they stand.
+#[derive(Deserialize)]
+pub(crate) struct RawClaims {
+    sub: Option<String>,
+    #[serde(default)]
+    subscribe: Vec<String>,
+    #[serde(default)]
+    publish: Vec<String>,
+    exp: Option<f64>,
+    nbf: Option<f64>,
+    aud: Option<Audience>,
+    iss: Option<String>,
+    info: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl RawClaims {
+    /// Checks everything but the signature.
+    pub(crate) fn check(self, wanted: &Expectations) -> Result<Claims, Denied> {
+        let now = unix_millis();
+        let expires = self.exp.and_then(millis).ok_or_else(|| {
+            bad("it has no exp: say when it ends, in seconds since 1970 (RFC 7519 section 4.1.4)")
+        })?;
+        if expires.saturating_add(wanted.leeway) <= now {
+            let ago = (now - expires) / 1000;
+            let detail = format!("the token ended {ago} s ago; get a new one");
+            return Err(Denied::new(Kind::TokenExpired, detail));
+        }
+        match self.nbf.map(millis) {
+            Some(None) => return Err(bad("its nbf is no time")),
+            Some(Some(begins)) if begins > now.saturating_add(wanted.leeway) => {
+                let detail = "it does not hold yet (nbf); look at the clocks of both machines";
+                return Err(bad(detail));
+            }
+            _ => {}
+        }
+        let audience = |name: &str| match &self.aud {
+            Some(Audience::One(one)) => one == name,
+            Some(Audience::Several(several)) => several.iter().any(|one| one == name),
+            None => false,
+        };
+        match wanted.audience.as_str() {
+            // RFC 7519 §4.1.3: whoever is not named must refuse.
+            "" if self.aud.is_some() => {
+                return Err(bad("it is for somebody else (aud); set tokens.audience to its aud"));
+            }
+            "" => {}
+            name if audience(name) => {}
+            _ => return Err(bad("its aud is not tokens.audience")),
+        }
+        if !wanted.issuer.is_empty() && self.iss.as_deref() != Some(wanted.issuer.as_str()) {
+            return Err(bad("its iss is not tokens.issuer"));
+        }
+        let user = self.sub.map(|sub| sub.parse::<UserId>()).transpose();
+        let user = user.map_err(|error| bad(&format!("sub: {error}")))?;
+        let info = self.info.filter(|info| info.get() != "null");
+        if info.as_ref().is_some_and(|info| info.get().len() > INFO_MAX) {
+            return Err(bad(&format!("its info is longer than {INFO_MAX} bytes")));
+        }
+        Ok(Claims {
+            user,
+            subscribe: patterns("subscribe", &self.subscribe)?,
+            publish: patterns("publish", &self.publish)?,
+            expires,
+            info: info.map(|info| one_line(info.get())),
+        })
+    }
+}
+
+fn bad(what: &str) -> Denied {
+    Denied::new(Kind::BadToken, format!("the token does not hold: {what}"))
+}
+
+/// A NumericDate in milliseconds.
+fn millis(seconds: f64) -> Option<u64> {
+    (seconds.is_finite() && seconds >= 0.0).then_some((seconds * 1000.0) as u64)
+}
+
+fn patterns(claim: &str, texts: &[String]) -> Result<Arc<[ChannelPattern]>, Denied> {
+    if texts.len() > PATTERNS_MAX {
+        return Err(bad(&format!("{claim} has more than {PATTERNS_MAX} patterns")));
+    }
+    let parsed: Result<Vec<ChannelPattern>, _> = texts.iter().map(|text| text.parse()).collect();
+    parsed.map(Arc::from).map_err(|error| bad(&format!("{claim}: {error}")))
+}
+
+/// JSON without the line breaks that it may have between its parts; in strings they are escaped.
+fn one_line(json: &str) -> Arc<str> {
+    json.replace(['\n', '\r'], " ").into()
+}

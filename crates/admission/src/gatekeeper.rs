@@ -1,0 +1,102 @@
+//! The gatekeeper: makes a pass of what a request brings.
+
+use std::sync::Arc;
+
+use tricast_core::{ChannelName, Denied, Identity, Kind, Namespaces, Standing};
+
+use crate::{
+    ApiKey, Claims, Credentials, Keyring, NamespaceRules, Pass, api_key, credentials::Presented,
+    crowd::Crowds, pass::Holder, rates::Rates, rules::Rights,
+};
+
+/// Everything that admission is decided by.
+#[derive(Debug)]
+pub struct Gatekeeper {
+    /// The keys of tokens.
+    pub keyring: Keyring,
+    /// The keys of backends.
+    pub api_keys: Vec<ApiKey>,
+    /// Who may do what where.
+    pub namespaces: Namespaces<NamespaceRules>,
+    /// How much anybody may say.
+    pub rates: Rates,
+    /// How many connections anybody may have.
+    pub crowds: Crowds,
+}
+
+impl Gatekeeper {
+    /// Reads who it is. What that lets it do the pass says.
+    ///
+    /// # Errors
+    /// When what it brings does not hold.
+    pub async fn pass(self: &Arc<Self>, credentials: Credentials) -> Result<Arc<Pass>, Denied> {
+        let pass = match credentials.presented()? {
+            Presented::Nothing => self.stranger(&credentials)?,
+            Presented::Key(text) => self.backend(text, &credentials)?,
+            Presented::Token(text) => {
+                let claims = self.claims(text).await?;
+                self.bearer(claims, &credentials)?
+            }
+        };
+        Ok(Arc::new(pass))
+    }
+
+    /// What a token says.
+    pub(crate) async fn claims(&self, token: &str) -> Result<Claims, Denied> {
+        if self.keyring.is_empty() {
+            let detail = "this gateway has no token keys and cannot check a token; leave it out, or \
+                          set [tokens]";
+            return Err(Denied::new(Kind::TokenUnsupported, detail));
+        }
+        self.keyring.check(token).await
+    }
+
+    /// The rules that hold for a channel.
+    pub(crate) fn rules(&self, channel: &ChannelName) -> &NamespaceRules {
+        self.namespaces.of(channel)
+    }
+
+    fn stranger(self: &Arc<Self>, credentials: &Credentials) -> Result<Pass, Denied> {
+        let proven = !self.keyring.is_empty();
+        if proven && credentials.user.is_some() {
+            return Err(user_is_the_tokens());
+        }
+        let mut identity = Identity::claimed(credentials.client.clone(), credentials.user.clone());
+        if proven {
+            identity.standing = Standing::Proven;
+        }
+        Ok(Pass::new(self.clone(), identity, Holder::Stranger, credentials.address))
+    }
+
+    fn backend(
+        self: &Arc<Self>,
+        presented: &str,
+        credentials: &Credentials,
+    ) -> Result<Pass, Denied> {
+        let key = api_key::find(&self.api_keys, presented).ok_or_else(|| {
+            Denied::new(Kind::BadKey, "no [[key]] has the hash of this API key; it may be gone")
+        })?;
+        let mut identity = Identity::claimed(credentials.client.clone(), credentials.user.clone());
+        identity.standing = Standing::Backend(key.name.clone());
+        let rights = Rights { subscribe: key.subscribe.clone(), publish: key.publish.clone() };
+        let holder = Holder::Backend { rights: rights.into() };
+        Ok(Pass::new(self.clone(), identity, holder, None))
+    }
+
+    fn bearer(self: &Arc<Self>, claims: Claims, credentials: &Credentials) -> Result<Pass, Denied> {
+        if credentials.user.is_some() {
+            return Err(user_is_the_tokens());
+        }
+        let mut identity = Identity::claimed(credentials.client.clone(), claims.user);
+        identity.standing = Standing::Proven;
+        identity.info = claims.info;
+        let rights = Rights { subscribe: claims.subscribe, publish: claims.publish }.into();
+        let holder = Holder::Bearer { rights, expires: claims.expires };
+        Ok(Pass::new(self.clone(), identity, holder, credentials.address))
+    }
+}
+
+fn user_is_the_tokens() -> Denied {
+    let detail = "user: this gateway knows users by their token (its sub); leave user= out";
+    Denied::new(Kind::BadParameter, detail)
+}

@@ -1,0 +1,37 @@
+//! Admission: who may listen, who may speak, and how much. Knows tokens, API keys and the rules of
+//! namespaces; speaks no protocol to clients.
+//!
+//! The way of a request through this crate: [`Gatekeeper::pass`] reads its [`Credentials`] into a
+//! [`Pass`], and the pass answers whatever a wire asks about a channel ([`tricast_core::Access`]).
+
+mod algorithm;
+mod api_key;
+mod claims;
+mod credentials;
+mod crowd;
+mod gatekeeper;
+mod jwks;
+mod keyring;
+mod mint;
+mod pass;
+mod rates;
+mod remote_keys;
+mod rules;
+mod secret;
+mod token_key;
+
+pub use algorithm::Algorithm;
+pub use api_key::{ApiKey, BadKeyHash, KeyHash, NewKey};
+pub use claims::{Claims, Expectations};
+pub use credentials::Credentials;
+pub use crowd::Crowds;
+pub use gatekeeper::Gatekeeper;
+pub use jwks::{Jwks, RemoteKeys};
+pub use keyring::Keyring;
+pub use mint::{Grant, Inspection, Signer, inspect};
+pub use pass::Pass;
+pub use rates::{Rate, Rates};
+pub use remote_keys::HttpKeys;
+pub use rules::{NamespaceRules, Who};
+pub use secret::Secret;
+pub use token_key::{BadTokenKey, TokenKey};

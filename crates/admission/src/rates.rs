@@ -1,0 +1,182 @@
+//! How much anybody may say in a second: messages and bytes of each user, key, address and channel.
+
+use std::{hash::Hash, net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
+
+use governor::{
+    DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+};
+use tricast_core::{ChannelName, Denied, Kind, UserId};
+
+use crate::crowd::network_of;
+
+/// So much a second, and at once; 0 is any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rate {
+    /// Messages.
+    pub messages: u32,
+    /// Bytes of their data.
+    pub bytes: u32,
+}
+
+/// What is left of everybody's rate.
+#[derive(Debug)]
+pub struct Rates {
+    users: Meter<UserId>,
+    keys: Meter<Arc<str>>,
+    addresses: Meter<IpAddr>,
+    /// By the rate, which is their namespace's.
+    channels: Vec<(u32, Meter<ChannelName>)>,
+}
+
+/// Whose rate is used.
+pub(crate) enum Spender<'a> {
+    Key(&'a Arc<str>),
+    Client { address: Option<IpAddr>, user: Option<&'a UserId> },
+}
+
+impl Rates {
+    /// With a rate for each user, key and address, and the rates that channels may have.
+    pub fn new(user: Rate, key: Rate, address: Rate, channels: impl Iterator<Item = u32>) -> Self {
+        let mut by_rate: Vec<(u32, Meter<ChannelName>)> = Vec::new();
+        for messages in channels.filter(|rate| *rate > 0) {
+            if by_rate.iter().all(|(known, _)| *known != messages) {
+                by_rate.push((messages, Meter::new(Rate { messages, bytes: 0 })));
+            }
+        }
+        Self {
+            users: Meter::new(user),
+            keys: Meter::new(key),
+            addresses: Meter::new(address),
+            channels: by_rate,
+        }
+    }
+
+    /// Takes one message of `bytes` from what its sender, and a channel of `rate`, have left.
+    pub(crate) fn spend(
+        &self,
+        spender: Spender<'_>,
+        channel: &ChannelName,
+        rate: u32,
+        bytes: usize,
+    ) -> Result<(), Denied> {
+        match spender {
+            Spender::Key(name) => self.keys.spend(name, bytes, "this key")?,
+            Spender::Client { address, user } => {
+                if let Some(user) = user {
+                    self.users.spend(user, bytes, "this user")?;
+                }
+                if let Some(address) = address {
+                    self.addresses.spend(&network_of(address), bytes, "this address")?;
+                }
+            }
+        }
+        match self.channels.iter().find(|(known, _)| *known == rate) {
+            Some((_, meter)) => meter.spend(channel, bytes, "this channel"),
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets those who have been quiet; call it now and then.
+    pub fn sweep(&self) {
+        self.users.sweep();
+        self.keys.sweep();
+        self.addresses.sweep();
+        self.channels.iter().for_each(|(_, meter)| meter.sweep());
+    }
+}
+
+/// The rates of everybody of one kind.
+struct Meter<K: Hash + Eq + Clone> {
+    messages: Option<DefaultKeyedRateLimiter<K>>,
+    bytes: Option<DefaultKeyedRateLimiter<K>>,
+}
+
+impl<K: Hash + Eq + Clone> Meter<K> {
+    fn new(rate: Rate) -> Self {
+        let limiter = |amount| {
+            NonZeroU32::new(amount).map(|amount| RateLimiter::keyed(Quota::per_second(amount)))
+        };
+        Self { messages: limiter(rate.messages), bytes: limiter(rate.bytes) }
+    }
+
+    fn spend(&self, key: &K, bytes: usize, whose: &str) -> Result<(), Denied> {
+        if let Some(limiter) = &self.messages {
+            limiter.check_key(key).map_err(|until| too_fast(&until, whose, "messages"))?;
+        }
+        let bytes = u32::try_from(bytes).ok().and_then(NonZeroU32::new);
+        if let (Some(limiter), Some(bytes)) = (&self.bytes, bytes) {
+            let more = |_| {
+                let detail = format!("the message has more bytes than {whose} may send at once");
+                Denied::new(Kind::TooLarge, detail)
+            };
+            let spent = limiter.check_key_n(key, bytes).map_err(more)?;
+            spent.map_err(|until| too_fast(&until, whose, "bytes"))?;
+        }
+        Ok(())
+    }
+
+    fn sweep(&self) {
+        for limiter in [&self.messages, &self.bytes].into_iter().flatten() {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
+    }
+}
+
+impl<K: Hash + Eq + Clone> std::fmt::Debug for Meter<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meter")
+    }
+}
+
+fn too_fast(until: &NotUntil<<DefaultClock as Clock>::Instant>, whose: &str, what: &str) -> Denied {
+    let wait = until.wait_time_from(DefaultClock::default().now());
+    let wait = wait.max(Duration::from_millis(1));
+    let detail = format!("{whose} has sent as many {what} as it may; wait a moment");
+    Denied::new(Kind::TooFast, detail).until(wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channel(name: &str) -> ChannelName {
+        name.parse().expect("fits")
+    }
+
+    #[test]
+    fn each_has_its_own_and_is_told_when_there_is_more() {
+        let one = Rate { messages: 2, bytes: 0 };
+        let rates = Rates::new(one, Rate::default(), Rate::default(), [0, 1].into_iter());
+        let (alice, bob): (UserId, UserId) =
+            ("alice".parse().expect("fits"), "bob".parse().expect("fits"));
+        let says = |user, to: &str, rate| {
+            let spender = Spender::Client { address: None, user: Some(user) };
+            rates.spend(spender, &channel(to), rate, 10)
+        };
+        says(&alice, "a", 0).expect("the first");
+        says(&alice, "b", 0).expect("the second");
+        let denied = says(&alice, "a", 0).expect_err("the third");
+        assert_eq!(denied.kind, Kind::TooFast);
+        assert!(denied.retry_after.is_some_and(|wait| wait <= Duration::from_millis(500)));
+        says(&bob, "slow", 1).expect("the first of this channel");
+        assert!(says(&bob, "slow", 1).is_err(), "one a second");
+        let key = Arc::from("shop");
+        for _ in 0..100 {
+            rates.spend(Spender::Key(&key), &channel("a"), 0, 10).expect("any number");
+        }
+    }
+
+    #[test]
+    fn bytes_count_too() {
+        let rate = Rate { messages: 0, bytes: 100 };
+        let rates = Rates::new(Rate::default(), rate, Rate::default(), [].into_iter());
+        let key = Arc::from("shop");
+        let spend = |bytes| rates.spend(Spender::Key(&key), &channel("a"), 0, bytes);
+        spend(60).expect("fits");
+        assert_eq!(spend(60).expect_err("above").kind, Kind::TooFast);
+        assert_eq!(spend(101).expect_err("never").kind, Kind::TooLarge);
+        spend(0).expect("nothing is free");
+    }
+}

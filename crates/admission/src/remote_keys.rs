@@ -1,0 +1,54 @@
+//! A set of keys behind a URL.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use reqwest::{Client, Url, redirect::Policy};
+
+use crate::RemoteKeys;
+
+/// The most bytes of a set of keys.
+const DOCUMENT_MAX: usize = 1024 * 1024;
+
+/// How long one fetch may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Keys that are fetched by HTTP.
+#[derive(Debug)]
+pub struct HttpKeys {
+    client: Client,
+    url: Url,
+}
+
+impl HttpKeys {
+    /// From `url`. Redirects are not followed: whoever can redirect could choose the keys.
+    ///
+    /// # Errors
+    /// When the system lacks what TLS needs.
+    pub fn new(url: Url) -> Result<Self, reqwest::Error> {
+        let client = Client::builder().redirect(Policy::none()).timeout(PATIENCE).build()?;
+        Ok(Self { client, url })
+    }
+
+    async fn get(&self) -> Result<Vec<u8>, String> {
+        let told = |error: reqwest::Error| error.without_url().to_string();
+        let mut answer = self.client.get(self.url.clone()).send().await.map_err(told)?;
+        if !answer.status().is_success() {
+            return Err(format!("the answer is {}", answer.status()));
+        }
+        let mut document = Vec::new();
+        while let Some(piece) = answer.chunk().await.map_err(told)? {
+            document.extend_from_slice(&piece);
+            if document.len() > DOCUMENT_MAX {
+                return Err(format!("it is longer than {DOCUMENT_MAX} bytes"));
+            }
+        }
+        Ok(document)
+    }
+}
+
+impl RemoteKeys for HttpKeys {
+    fn fetch(&self) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+        self.get().boxed()
+    }
+}

@@ -1,0 +1,59 @@
+//! Who may do what in a namespace.
+
+use std::sync::Arc;
+
+use tricast_core::{Act, ChannelPattern};
+
+/// Who may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Who {
+    /// Whoever comes.
+    Anyone,
+    /// Whoever has a token, or an API key, that names the channel.
+    Token,
+    /// Whoever has an API key that names the channel.
+    Backend,
+    /// Nobody.
+    Nobody,
+}
+
+/// The rules of one namespace.
+#[derive(Clone, Debug)]
+pub struct NamespaceRules {
+    /// What it is called: its pattern, or "the rest".
+    pub name: Arc<str>,
+    /// Who may listen.
+    pub subscribe: Who,
+    /// Who may speak.
+    pub publish: Who,
+    /// Messages a second for each channel; 0 is any number.
+    pub publish_rate: u32,
+}
+
+impl NamespaceRules {
+    /// Who may.
+    pub fn who(&self, act: Act) -> Who {
+        match act {
+            Act::Subscribe | Act::Look => self.subscribe,
+            Act::Publish => self.publish,
+        }
+    }
+}
+
+/// What a token or a key names.
+#[derive(Clone, Debug)]
+pub(crate) struct Rights {
+    pub(crate) subscribe: Arc<[ChannelPattern]>,
+    pub(crate) publish: Arc<[ChannelPattern]>,
+}
+
+impl Rights {
+    pub(crate) fn name(&self, act: Act, channel: &tricast_core::ChannelName) -> bool {
+        let patterns = match act {
+            Act::Subscribe | Act::Look => &self.subscribe,
+            Act::Publish => &self.publish,
+        };
+        patterns.iter().any(|pattern| pattern.matches(channel))
+    }
+}

@@ -1,0 +1,69 @@
+//! Namespaces: what holds for the channels of a pattern. The first that matches a channel is its own.
+
+use std::sync::Arc;
+
+use crate::{ChannelName, ChannelPattern, SlowReader, ring::Bounds};
+
+/// Something for each namespace, and for the channels of none.
+#[derive(Clone, Debug)]
+pub struct Namespaces<T> {
+    list: Vec<(ChannelPattern, T)>,
+    rest: T,
+}
+
+impl<T> Namespaces<T> {
+    /// In the order in which they are tried; `rest` is for channels that none of them matches.
+    pub fn new(list: Vec<(ChannelPattern, T)>, rest: T) -> Self {
+        Self { list, rest }
+    }
+
+    /// What holds for `channel`.
+    pub fn of(&self, channel: &ChannelName) -> &T {
+        let found = self.list.iter().find(|(pattern, _)| pattern.matches(channel));
+        found.map_or(&self.rest, |(_, of)| of)
+    }
+
+    /// All of them, the rest last.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.list.iter().map(|(_, of)| of).chain([&self.rest])
+    }
+}
+
+/// How the log treats a channel.
+#[derive(Clone, Debug)]
+pub struct ChannelRules {
+    /// What is kept of it.
+    pub history: Bounds,
+    /// What happens to a reader that falls behind it.
+    pub slow_reader: SlowReader,
+    /// Whether anybody is told how many listen.
+    pub online: bool,
+    /// The most connections that may listen.
+    pub subscribers: u32,
+}
+
+/// The same history for all channels, and nothing else that is special.
+impl From<Bounds> for Namespaces<Arc<ChannelRules>> {
+    fn from(history: Bounds) -> Self {
+        let rules = ChannelRules {
+            history,
+            slow_reader: SlowReader::Gap,
+            online: true,
+            subscribers: u32::MAX,
+        };
+        Self::new(Vec::new(), Arc::new(rules))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_match_wins() {
+        let list = ["a.b", "a.*", "**"].map(|text| (text.parse().expect("fits"), text));
+        let namespaces = Namespaces::new(list.into(), "rest");
+        let of = |name: &str| *namespaces.of(&name.parse().expect("fits"));
+        assert_eq!([of("a.b"), of("a.c"), of("x"), of("@x")], ["a.b", "a.*", "**", "rest"]);
+    }
+}

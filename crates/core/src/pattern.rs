@@ -1,0 +1,152 @@
+//! Channel patterns: what tokens, keys and namespaces name channels by (PROTOCOL.md §10).
+
+use std::{fmt, str::FromStr};
+
+use crate::ChannelName;
+
+/// Names of channels: words joined by dots. `*` stands for exactly one word, `**` at the end for one or
+/// more; `@*` is every user's own channel. Nothing else is special, and no pattern without `@` is ever
+/// one of somebody's own channel.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ChannelPattern(Box<str>);
+
+/// The text is not a channel pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a pattern is a channel's name in which * stands for one word, and ** at the end for one or more; or @*"
+)]
+pub struct BadChannelPattern;
+
+impl ChannelPattern {
+    /// Whether `channel` is one of these.
+    pub fn matches(&self, channel: &ChannelName) -> bool {
+        let name = channel.as_str();
+        if &*self.0 == name {
+            return true;
+        }
+        if name.starts_with('@') {
+            return &*self.0 == "@*";
+        }
+        let mut words = name.split('.');
+        let mut wanted = self.0.split('.').peekable();
+        while let Some(want) = wanted.next() {
+            let Some(word) = words.next() else { return false };
+            match want {
+                "**" if wanted.peek().is_none() => return true,
+                "*" => {}
+                literal if literal == word => {}
+                _ => return false,
+            }
+        }
+        words.next().is_none()
+    }
+
+    /// The pattern as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ChannelPattern {
+    type Err = BadChannelPattern;
+
+    fn from_str(text: &str) -> Result<Self, BadChannelPattern> {
+        // With every wildcard read as a word it has to be a channel's name.
+        let last = text.split('.').count() - 1;
+        let plain = |(at, word)| match word {
+            "*" => "x",
+            "**" if at == last => "x",
+            word => word,
+        };
+        let words: Vec<&str> = text.split('.').enumerate().map(plain).collect();
+        if text == "@*" || words.join(".").parse::<ChannelName>().is_ok() {
+            return Ok(Self(text.into()));
+        }
+        Err(BadChannelPattern)
+    }
+}
+
+impl fmt::Display for ChannelPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ChannelPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl serde::Serialize for ChannelPattern {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for ChannelPattern {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let bad = |error| serde::de::Error::custom(format!("{text:?}: {error}"));
+        text.parse().map_err(bad)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, name: &str) -> bool {
+        let pattern: ChannelPattern = pattern.parse().expect(pattern);
+        pattern.matches(&name.parse().expect(name))
+    }
+
+    #[test]
+    fn a_star_is_one_word_and_two_are_the_rest() {
+        for (pattern, name) in [
+            ("orders", "orders"),
+            ("orders.*", "orders.42"),
+            ("orders.*.items", "orders.42.items"),
+            ("orders.**", "orders.42"),
+            ("orders.**", "orders.42.items.7"),
+            ("*", "chat"),
+            ("**", "chat"),
+            ("**", "a.b.c"),
+            ("@*", "@alice"),
+            ("@*", "@a.b|c"),
+            ("@alice", "@alice"),
+        ] {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_matches() {
+        for (pattern, name) in [
+            ("orders", "Orders"),
+            ("orders", "orders.42"),
+            ("orders.*", "orders"),
+            ("orders.*", "orders.42.items"),
+            ("orders.*", "orders2.42"),
+            ("orders.**", "orders"),
+            ("*", "a.b"),
+            ("*", "@alice"),
+            ("**", "@alice"),
+            ("**", "@a.b"),
+            ("@alice", "@alice.b"),
+            ("@*", "alice"),
+        ] {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_more_is_refused() {
+        for bad in [
+            "", ".", "a.", "a..b", "a*", "*a", "a.**.b", "**.a", "***", "a.>", "a/*", "@", "@a*",
+            "@*.x", "@**", "a b", "[a]", "a?", ".*", "~*",
+        ] {
+            assert!(bad.parse::<ChannelPattern>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! The settings of admission: tokens, keys, namespaces; and what they come to.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+use tricast_admission::{
+    Algorithm, ApiKey, Expectations, KeyHash, NamespaceRules, Rate, Secret, TokenKey, Who,
+};
+use tricast_core::{Bounds, ChannelName, ChannelPattern, ChannelRules, Namespaces, SlowReader};
+
+use super::Settings;
+
+/// `[tokens]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Tokens {
+    pub secret: Secret,
+    pub keys: Vec<TokenKeyFile>,
+    pub jwks_url: String,
+    #[serde(with = "humantime_serde")]
+    pub jwks_refresh: Duration,
+    pub audience: String,
+    pub issuer: String,
+    #[serde(with = "humantime_serde")]
+    pub leeway: Duration,
+    #[serde(with = "humantime_serde")]
+    pub warning: Duration,
+    pub cookie: String,
+}
+
+/// `[[tokens.keys]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct TokenKeyFile {
+    pub algorithm: Algorithm,
+    pub file: PathBuf,
+    pub id: Option<String>,
+}
+
+/// `[[key]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Key {
+    pub name: String,
+    pub hash: KeyHash,
+    #[serde(default)]
+    pub subscribe: Vec<ChannelPattern>,
+    #[serde(default)]
+    pub publish: Vec<ChannelPattern>,
+}
+
+/// `[access]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Access {
+    pub subscribe: AccessRule,
+    pub publish: AccessRule,
+    pub online: bool,
+}
+
+/// Who may, where nothing else is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum AccessRule {
+    Auto,
+    Anyone,
+    Token,
+    Backend,
+    Nobody,
+}
+
+/// `[[namespace]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Namespace {
+    pub pattern: ChannelPattern,
+    pub subscribe: Option<Who>,
+    pub publish: Option<Who>,
+    pub online: Option<bool>,
+    pub slow_reader: Option<SlowReader>,
+    pub subscribers: Option<u32>,
+    pub messages_per_second: Option<u32>,
+    #[serde(default)]
+    pub history: NamespaceHistory,
+}
+
+/// What a namespace says of its channels' history.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct NamespaceHistory {
+    pub messages: Option<usize>,
+    pub bytes: Option<ByteSize>,
+    #[serde(default, with = "humantime_serde")]
+    pub age: Option<Duration>,
+}
+
+/// What the namespace of all other channels is called.
+const REST: &str = "[access], because no [[namespace]] matches";
+
+impl Settings {
+    fn has_token_keys(&self) -> bool {
+        let tokens = &self.tokens;
+        !(tokens.secret.is_empty() && tokens.keys.is_empty() && tokens.jwks_url.is_empty())
+    }
+
+    /// Who may listen to channels of no namespace.
+    fn default_subscribe(&self) -> Who {
+        let auto = if self.has_token_keys() { Who::Token } else { Who::Anyone };
+        self.access.subscribe.or(auto)
+    }
+
+    /// Who may speak in channels of no namespace.
+    fn default_publish(&self) -> Who {
+        let auto = match (self.has_token_keys(), self.key.is_empty()) {
+            (true, _) => Who::Token,
+            (false, false) => Who::Backend,
+            (false, true) => Who::Anyone,
+        };
+        self.access.publish.or(auto)
+    }
+
+    /// Who may do what where.
+    pub fn namespace_rules(&self) -> Namespaces<NamespaceRules> {
+        let (subscribe, publish) = (self.default_subscribe(), self.default_publish());
+        let rate = self.rates.messages_per_channel;
+        let rules = |(index, namespace): (usize, &Namespace)| {
+            let name = format!("[[namespace]] {} (\"{}\")", index + 1, namespace.pattern);
+            let rules = NamespaceRules {
+                name: name.into(),
+                subscribe: namespace.subscribe.unwrap_or(subscribe),
+                publish: namespace.publish.unwrap_or(publish),
+                publish_rate: namespace.messages_per_second.unwrap_or(rate),
+            };
+            (namespace.pattern.clone(), rules)
+        };
+        let list = self.namespace.iter().enumerate().map(rules).collect();
+        let rest = NamespaceRules { name: REST.into(), subscribe, publish, publish_rate: rate };
+        Namespaces::new(list, rest)
+    }
+
+    /// How the log treats which channel.
+    pub fn channel_rules(&self) -> Namespaces<Arc<ChannelRules>> {
+        let any = |most: u32| if most == 0 { u32::MAX } else { most };
+        let rest = ChannelRules {
+            history: Bounds {
+                messages: self.history.messages,
+                bytes: self.history.bytes.as_u64() as usize,
+                age: self.history.age,
+            },
+            slow_reader: self.stream.slow_reader,
+            online: self.access.online,
+            subscribers: any(self.limits.subscribers_per_channel),
+        };
+        let rules = |namespace: &Namespace| {
+            let history = &namespace.history;
+            let rules = ChannelRules {
+                history: Bounds {
+                    messages: history.messages.unwrap_or(rest.history.messages),
+                    bytes: history.bytes.map_or(rest.history.bytes, |b| b.as_u64() as usize),
+                    age: history.age.unwrap_or(rest.history.age),
+                },
+                slow_reader: namespace.slow_reader.unwrap_or(rest.slow_reader),
+                online: namespace.online.unwrap_or(rest.online),
+                subscribers: namespace.subscribers.map_or(rest.subscribers, any),
+            };
+            (namespace.pattern.clone(), Arc::new(rules))
+        };
+        let list = self.namespace.iter().map(rules).collect();
+        Namespaces::new(list, Arc::new(rest))
+    }
+
+    /// The keys of tokens that the settings hold, read from their files.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or holds no key.
+    pub fn token_keys(&self) -> anyhow::Result<Vec<TokenKey>> {
+        let mut keys = Vec::new();
+        if !self.tokens.secret.is_empty() {
+            let secret = self.tokens.secret.expose().as_bytes();
+            let advice = "tokens.secret: make one with `openssl rand -hex 32`";
+            keys.push(TokenKey::from_secret(secret, None).context(advice)?);
+        }
+        for TokenKeyFile { algorithm, file, id } in &self.tokens.keys {
+            let named = || format!("tokens.keys: {}", file.display());
+            let text = std::fs::read(file).with_context(named)?;
+            let key = TokenKey::from_pem(*algorithm, text.trim_ascii(), id.clone());
+            keys.push(key.with_context(named)?);
+        }
+        Ok(keys)
+    }
+
+    /// What tokens must say.
+    pub fn token_expectations(&self) -> Expectations {
+        Expectations {
+            audience: self.tokens.audience.clone(),
+            issuer: self.tokens.issuer.clone(),
+            leeway: self.tokens.leeway.as_millis() as u64,
+        }
+    }
+
+    /// The keys of backends.
+    pub fn api_keys(&self) -> Vec<ApiKey> {
+        let key = |key: &Key| ApiKey {
+            name: key.name.as_str().into(),
+            hash: key.hash.clone(),
+            subscribe: key.subscribe.clone().into(),
+            publish: key.publish.clone().into(),
+        };
+        self.key.iter().map(key).collect()
+    }
+
+    /// The rates of each user, key and address.
+    pub fn spenders_rates(&self) -> [Rate; 3] {
+        let rates = &self.rates;
+        let rate = |messages, bytes: ByteSize| Rate {
+            messages,
+            bytes: u32::try_from(bytes.as_u64()).unwrap_or(u32::MAX),
+        };
+        [
+            rate(rates.messages_per_user, rates.bytes_per_user),
+            rate(rates.messages_per_key, rates.bytes_per_key),
+            rate(rates.messages_per_address, rates.bytes_per_address),
+        ]
+    }
+
+    /// Which rules hold for a channel, and why, in words.
+    pub fn explain(&self, channel: &ChannelName) -> String {
+        let (access, log) = (self.namespace_rules(), self.channel_rules());
+        let (access, log) = (access.of(channel), log.of(channel));
+        let who = |who: Who| match who {
+            Who::Anyone => "anyone",
+            Who::Token => "a token, or an API key, whose list names it",
+            Who::Backend => "an API key whose list names it",
+            Who::Nobody => "nobody",
+        };
+        let listens = match channel.user() {
+            Some(user) => format!("{user} alone"),
+            None => who(access.subscribe).to_owned(),
+        };
+        let any = |most: u32| {
+            if most == 0 || most == u32::MAX { "any number".to_owned() } else { most.to_string() }
+        };
+        let Bounds { messages, bytes, age } = log.history;
+        format!(
+            "{channel}: {}\n\
+             subscribe            {listens}\n\
+             publish              {}\n\
+             history              {messages} messages, {}, {}\n\
+             online counts        {}\n\
+             slow readers         {}\n\
+             subscribers          {}\n\
+             messages per second  {}\n",
+            access.name,
+            who(access.publish),
+            ByteSize(bytes as u64),
+            humantime_serde::re::humantime::format_duration(age),
+            if log.online { "told" } else { "told to nobody" },
+            match log.slow_reader {
+                SlowReader::Gap => "told what they miss",
+                SlowReader::Disconnect => "disconnected",
+            },
+            any(log.subscribers),
+            any(access.publish_rate),
+        )
+    }
+
+    pub(super) fn check_access(&self) -> anyhow::Result<()> {
+        for key in &self.key {
+            let same = self.key.iter().filter(|other| other.name == key.name).count();
+            let plain = |c: char| c.is_ascii_graphic();
+            anyhow::ensure!(
+                same == 1 && !key.name.is_empty() && key.name.chars().all(plain),
+                "key.name: each [[key]] has a name of its own, of printable ASCII without spaces; not {:?}",
+                key.name
+            );
+        }
+        let message = self.limits.message_bytes.as_u64();
+        for (name, size) in [
+            ("rates.bytes_per_user", self.rates.bytes_per_user),
+            ("rates.bytes_per_key", self.rates.bytes_per_key),
+            ("rates.bytes_per_address", self.rates.bytes_per_address),
+        ] {
+            let fits = size.as_u64() == 0 || (message..=u32::MAX.into()).contains(&size.as_u64());
+            anyhow::ensure!(
+                fits,
+                "{name}: 0, or from {message} bytes (limits.message_bytes) to 4GiB; it is {}",
+                size.as_u64()
+            );
+        }
+        for namespace in &self.namespace {
+            let NamespaceHistory { messages, bytes, age } = &namespace.history;
+            let fits = messages.is_none_or(|messages| messages >= 1)
+                && bytes.is_none_or(|bytes| bytes.as_u64() >= message)
+                && age.is_none_or(|age| age >= Duration::from_secs(1));
+            anyhow::ensure!(
+                fits,
+                "namespace \"{}\": history.messages is at least 1, bytes at least {message} \
+                 (limits.message_bytes), age at least 1s",
+                namespace.pattern
+            );
+        }
+        anyhow::ensure!(
+            self.tokens.jwks_url.is_empty() || is_http(&self.tokens.jwks_url),
+            "tokens.jwks_url: an https:// URL (http:// only to a loopback address); it is {:?}",
+            self.tokens.jwks_url
+        );
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        anyhow::ensure!(
+            self.tokens.cookie.bytes().all(plain),
+            "tokens.cookie: a cookie's name (RFC 6265 section 4.1.1); it is {:?}",
+            self.tokens.cookie
+        );
+        let listed = self.cors.origins.iter().any(|origin| origin == "*");
+        anyhow::ensure!(
+            !listed || self.tokens.cookie.is_empty(),
+            "cors.origins = [\"*\"] with tokens.cookie: any page could use the cookies of those who visit it; \
+             list the origins"
+        );
+        let rules = self.namespace_rules();
+        let wants =
+            |who: Who| rules.iter().find(|rule| [rule.subscribe, rule.publish].contains(&who));
+        let keyless = |what: &str, rule: &NamespaceRules| {
+            format!("{} wants {what}, and there is none: nobody could ever come in", rule.name)
+        };
+        if let Some(rule) = wants(Who::Backend).filter(|_| self.key.is_empty()) {
+            anyhow::bail!("{}; make an API key with `tricast key`", keyless("an API key", rule));
+        }
+        let none = !self.has_token_keys() && self.key.is_empty();
+        if let Some(rule) = wants(Who::Token).filter(|_| none) {
+            anyhow::bail!("{}; set [tokens]", keyless("a token", rule));
+        }
+        self.check_public(&rules)
+    }
+
+    /// Safe by default: on a public address somebody has to be kept out.
+    fn check_public(&self, rules: &Namespaces<NamespaceRules>) -> anyhow::Result<()> {
+        if self.insecure || self.bind.ip().is_loopback() {
+            return Ok(());
+        }
+        let open = rules.iter().find(|rule| rule.publish == Who::Anyone);
+        let why = match open {
+            Some(rule) => format!("anyone who reaches it could publish ({})", rule.name),
+            None if !self.has_token_keys() && self.key.is_empty() => "no key is set".to_owned(),
+            None => return Ok(()),
+        };
+        anyhow::bail!(
+            "bind = \"{}\" is not a loopback address, and {why}. Set [tokens] or a [[key]], bind to \
+             127.0.0.1 behind a proxy that checks who comes, or set insecure = true if you mean it",
+            self.bind
+        )
+    }
+}
+
+impl AccessRule {
+    fn or(self, auto: Who) -> Who {
+        match self {
+            AccessRule::Auto => auto,
+            AccessRule::Anyone => Who::Anyone,
+            AccessRule::Token => Who::Token,
+            AccessRule::Backend => Who::Backend,
+            AccessRule::Nobody => Who::Nobody,
+        }
+    }
+}
+
+/// Keys that anybody on the way could change are no keys.
+fn is_http(url: &str) -> bool {
+    let Ok(url) = url.parse::<axum::http::Uri>() else { return false };
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let loopback = host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    match url.scheme_str() {
+        Some("https") => !host.is_empty(),
+        Some("http") => loopback,
+        _ => false,
+    }
+}

@@ -1,0 +1,82 @@
+//! Which settings make sense; each error names its key and says what to do.
+
+use std::time::Duration;
+
+use super::Settings;
+use crate::origin::is_origin;
+
+impl Settings {
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let path = &self.base_path;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
+        anyhow::ensure!(
+            path.is_empty()
+                || path.starts_with('/') && !path.ends_with('/') && path.bytes().all(plain),
+            "base_path: begin it with / and end it without, of A-Z a-z 0-9 / - _ . ~, as in \"/realtime\"; it is {path:?}"
+        );
+        anyhow::ensure!(
+            self.shards <= 256,
+            "shards: from 0 to 256; 0 is half the processors. It is {}",
+            self.shards
+        );
+        let message = self.limits.message_bytes.as_u64();
+        let sizes = [
+            ("limits.head_bytes", self.limits.head_bytes, 8 << 10, 16 << 20, ""),
+            ("limits.message_bytes", self.limits.message_bytes, 1, 1 << 30, ""),
+            (
+                "history.bytes",
+                self.history.bytes,
+                message,
+                u64::MAX,
+                " (limits.message_bytes, or a large message would be lost at once)",
+            ),
+            (
+                "history.memory",
+                self.history.memory,
+                4 * message,
+                u64::MAX,
+                " (four times limits.message_bytes: a message and its encodings)",
+            ),
+        ];
+        for (name, size, least, most, why) in sizes {
+            let fits = (least..=most).contains(&size.as_u64());
+            anyhow::ensure!(
+                fits,
+                "{name}: from {least} to {most} bytes{why}; it is {}",
+                size.as_u64()
+            );
+        }
+        anyhow::ensure!(
+            self.history.messages >= 1,
+            "history.messages: at least 1; live readers read from it too"
+        );
+        const MILLISECOND: Duration = Duration::from_millis(1);
+        const SECOND: Duration = Duration::from_secs(1);
+        const DAY: Duration = Duration::from_secs(86_400);
+        let times = [
+            ("history.age", self.history.age, SECOND, 3650 * DAY),
+            ("stream.heartbeat", self.stream.heartbeat, 10 * MILLISECOND, DAY),
+            ("stream.retry", self.stream.retry, MILLISECOND, DAY),
+            ("stream.online_interval", self.stream.online_interval, MILLISECOND, DAY),
+            ("stream.stall_timeout", self.stream.stall_timeout, 100 * MILLISECOND, DAY),
+            ("publish.idempotency_window", self.publish.idempotency_window, MILLISECOND, 30 * DAY),
+            ("limits.head_timeout", self.limits.head_timeout, 100 * MILLISECOND, DAY),
+            ("limits.body_timeout", self.limits.body_timeout, 100 * MILLISECOND, DAY),
+            ("shutdown.delay", self.shutdown.delay, Duration::ZERO, DAY),
+            ("shutdown.grace", self.shutdown.grace, MILLISECOND, DAY),
+        ];
+        for (name, time, least, most) in times {
+            anyhow::ensure!(
+                (least..=most).contains(&time),
+                "{name}: from {least:?} to {most:?}; it is {time:?}"
+            );
+        }
+        for origin in &self.cors.origins {
+            anyhow::ensure!(
+                origin == "*" || is_origin(origin),
+                "cors.origins: {origin:?} is no origin as browsers send it: \"https://app.example\", without a path or the scheme's own port"
+            );
+        }
+        self.check_access()
+    }
+}
