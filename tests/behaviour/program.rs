@@ -1,6 +1,6 @@
 //! The program itself: its settings, its signals, its exit code.
 
-use std::{path::PathBuf, process::Stdio, sync::LazyLock, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::Stdio, sync::LazyLock, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
@@ -37,15 +37,23 @@ async fn run(command: &mut Command) -> (bool, String) {
     (output.status.success(), String::from_utf8(text).expect("UTF-8"))
 }
 
-/// Starts it; gives the address from its one line on standard output.
-pub(crate) async fn start(command: &mut Command) -> (Child, std::net::SocketAddr) {
+/// Starts it; gives the public address from its one line on standard output.
+pub(crate) async fn start(command: &mut Command) -> (Child, SocketAddr) {
+    let (child, address, _) = start_both(command).await;
+    (child, address)
+}
+
+/// Starts it; gives the public and the admin listener's address.
+pub(crate) async fn start_both(command: &mut Command) -> (Child, SocketAddr, SocketAddr) {
     let mut child = command.spawn().expect("starts");
     let mut line = String::new();
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
     stdout.read_line(&mut line).await.expect("reads");
-    let address =
-        line.strip_prefix("tricast listening on http://").and_then(|rest| rest.split(',').next());
-    (child, address.expect(&line).parse().expect("an address"))
+    let rest = line.trim().strip_prefix("tricast listening on http://");
+    let (public, private) =
+        rest.and_then(|rest| rest.split_once(", admin on http://")).expect(&line);
+    let read = |text: &str| text.parse().expect("an address");
+    (child, read(public), read(private))
 }
 
 #[tokio::test]
@@ -152,28 +160,28 @@ async fn a_forced_drain_ends_with_success_too() {
     assert!(status.success(), "{status}");
 }
 
-/// Health has to answer when clients have taken every other descriptor.
-#[tokio::test]
-async fn a_gateway_full_of_connections_still_answers_its_operator() {
+/// The program, with a limit of open files.
+pub(crate) fn with_files(limit: u32) -> Command {
     let mut command = Command::new("sh");
     command.kill_on_drop(true).stdout(Stdio::piped()).stderr(Stdio::piped());
     let program = tricast();
     let path = program.as_std().get_program().to_owned();
-    command.args(["-c", "ulimit -n 300 && exec \"$0\""]).arg(path);
+    command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\"")]).arg(path);
     command.env("TRICAST__BIND", "127.0.0.1:0").env("TRICAST__ADMIN__BIND", "127.0.0.1:0");
-    let mut child = command.spawn().expect("starts");
-    let mut line = String::new();
-    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-    stdout.read_line(&mut line).await.expect("reads");
-    let (public, private) = line.split_once(", admin on ").expect("two addresses");
-    let read = |text: &str| -> std::net::SocketAddr {
-        let (_, address) = text.trim().split_once("http://").expect("a URL");
-        address.parse().expect("an address")
-    };
-    let (address, admin) = (read(public), read(private));
+    command
+}
+
+/// Health has to answer when clients have taken every other descriptor.
+#[tokio::test]
+async fn a_gateway_full_of_connections_still_answers_its_operator() {
+    let mut command = with_files(300);
+    let (_child, address, admin) = start_both(&mut command).await;
     let mut open = Vec::new();
     for _ in 0..200 {
-        open.push(tricast_tests::Connection::open(address).await);
+        let mut connection = tricast_tests::Connection::open(address).await;
+        // Those who say nothing would have to make room for others.
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut connection.socket, b"GET /").await;
+        open.push(connection);
     }
     let last = open.last_mut().expect("one");
     assert_eq!(last.head().await.status, 503, "told, not left hanging");

@@ -134,6 +134,19 @@ impl Reader {
         next.unwrap_or_else(|_| panic!("nothing more on {}", self.wire.name()))
     }
 
+    /// What comes next, or what a raw stream has instead of documents.
+    pub async fn try_next(&mut self) -> Result<Event, Message> {
+        let Stream::Ws(socket) = &mut self.stream else { return Ok(self.next().await) };
+        match timeout(PATIENCE, socket.next()).await.expect("something comes") {
+            Some(Ok(Message::Close(frame))) => {
+                let read = |frame: CloseFrame| (frame.code.into(), frame.reason.to_string());
+                Ok(Event::End(frame.map(read)))
+            }
+            Some(Ok(message)) => Err(message),
+            Some(Err(_)) | None => Ok(Event::Broken),
+        }
+    }
+
     /// Whether nothing but signs of life comes for `silence`.
     pub async fn is_silent_for(&mut self, silence: Duration) -> bool {
         let end = tokio::time::Instant::now() + silence;

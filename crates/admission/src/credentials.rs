@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tricast_core::{ClientId, Denied, Kind, UserId};
+use tricast_core::{ClientId, Denied, Identity, Kind, UserId};
 
 use crate::api_key;
 
@@ -33,6 +33,17 @@ pub(crate) enum Presented<'a> {
 }
 
 impl Credentials {
+    /// Somebody who has shown nothing, from where this comes.
+    pub fn stranger(&self) -> Identity {
+        Identity { address: self.address, ..Identity::claimed(None, None) }
+    }
+
+    /// Who it says it is.
+    pub(crate) fn claimed(&self) -> Identity {
+        let identity = Identity::claimed(self.client.clone(), self.user.clone());
+        Identity { address: self.address, ..identity }
+    }
+
     /// The token or key that counts: what was put there on purpose, before what a browser adds.
     pub(crate) fn presented(&self) -> Result<Presented<'_>, Denied> {
         let on_purpose = [&self.bearer, &self.subprotocol, &self.query];

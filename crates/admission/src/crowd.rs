@@ -11,6 +11,7 @@ const RETRY: std::time::Duration = std::time::Duration::from_secs(5);
 /// The connections of each address and of each user.
 #[derive(Debug)]
 pub struct Crowds {
+    sockets: Crowd<IpAddr>,
     addresses: Crowd<IpAddr>,
     users: Crowd<UserId>,
 }
@@ -25,7 +26,20 @@ pub(crate) struct Seats {
 impl Crowds {
     /// At most so many connections for each address, and each user; 0 is any number.
     pub fn new(per_address: usize, per_user: usize) -> Self {
-        Self { addresses: Crowd::new(per_address), users: Crowd::new(per_user) }
+        Self {
+            sockets: Crowd::new(per_address),
+            addresses: Crowd::new(per_address),
+            users: Crowd::new(per_user),
+        }
+    }
+
+    /// A place for a connection that comes straight from `address`, before it has said anything.
+    ///
+    /// # Errors
+    /// When it has as many as it may.
+    pub fn sit_at_door(&self, address: IpAddr) -> Result<Option<AddressSeat>, Denied> {
+        let seat = self.sockets.sit(network_of(address));
+        Ok(seat.map_err(|Full| address_is_full())?.map(|seat| AddressSeat { _seat: seat }))
     }
 
     pub(crate) fn sit(
@@ -34,16 +48,24 @@ impl Crowds {
         user: Option<&UserId>,
     ) -> Result<Seats, Denied> {
         let address = address.map(|address| self.addresses.sit(network_of(address)));
-        let address = address.transpose().map_err(|Full| {
-            let detail = "this address has as many connections as it may; close one";
-            Denied::new(Kind::TooManyFromAddress, detail).until(RETRY)
-        })?;
+        let address = address.transpose().map_err(|Full| address_is_full())?;
         let user = user.map(|user| self.users.sit(user.clone())).transpose().map_err(|Full| {
             let detail = "this user has as many connections as it may; close one";
             Denied::new(Kind::TooManyOfUser, detail).until(RETRY)
         })?;
         Ok(Seats { _address: address.flatten(), _user: user.flatten() })
     }
+}
+
+fn address_is_full() -> Denied {
+    let detail = "this address has as many connections as it may; close one";
+    Denied::new(Kind::TooManyFromAddress, detail).until(RETRY)
+}
+
+/// A place among the connections of an address, until it is dropped.
+#[derive(Debug)]
+pub struct AddressSeat {
+    _seat: Seat<IpAddr>,
 }
 
 /// Whom an address stands for: an IPv6 host has a whole /64 to choose from.

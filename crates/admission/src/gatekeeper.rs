@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tricast_core::{ChannelName, Denied, Identity, Kind, Namespaces, Standing};
 
 use crate::{
-    ApiKey, Claims, Credentials, Keyring, NamespaceRules, Pass, api_key, credentials::Presented,
-    crowd::Crowds, pass::Holder, rates::Rates, rules::Rights,
+    ApiKey, Audit, Claims, Credentials, Keyring, NamespaceRules, Pass, api_key,
+    credentials::Presented, crowd::Crowds, pass::Holder, rates::Rates, rules::Rights,
 };
 
 /// Everything that admission is decided by.
@@ -22,6 +22,8 @@ pub struct Gatekeeper {
     pub rates: Rates,
     /// How many connections anybody may have.
     pub crowds: Crowds,
+    /// Who was refused what.
+    pub audit: Audit,
 }
 
 impl Gatekeeper {
@@ -42,7 +44,10 @@ impl Gatekeeper {
     }
 
     /// What a token says.
-    pub(crate) async fn claims(&self, token: &str) -> Result<Claims, Denied> {
+    ///
+    /// # Errors
+    /// When it does not hold.
+    pub async fn claims(&self, token: &str) -> Result<Claims, Denied> {
         if self.keyring.is_empty() {
             let detail = "this gateway has no token keys and cannot check a token; leave it out, or \
                           set [tokens]";
@@ -61,11 +66,11 @@ impl Gatekeeper {
         if proven && credentials.user.is_some() {
             return Err(user_is_the_tokens());
         }
-        let mut identity = Identity::claimed(credentials.client.clone(), credentials.user.clone());
+        let mut identity = credentials.claimed();
         if proven {
             identity.standing = Standing::Proven;
         }
-        Ok(Pass::new(self.clone(), identity, Holder::Stranger, credentials.address))
+        Ok(Pass::new(self.clone(), identity, Holder::Stranger))
     }
 
     fn backend(
@@ -76,23 +81,23 @@ impl Gatekeeper {
         let key = api_key::find(&self.api_keys, presented).ok_or_else(|| {
             Denied::new(Kind::BadKey, "no [[key]] has the hash of this API key; it may be gone")
         })?;
-        let mut identity = Identity::claimed(credentials.client.clone(), credentials.user.clone());
+        let mut identity = credentials.claimed();
         identity.standing = Standing::Backend(key.name.clone());
         let rights = Rights { subscribe: key.subscribe.clone(), publish: key.publish.clone() };
         let holder = Holder::Backend { rights: rights.into() };
-        Ok(Pass::new(self.clone(), identity, holder, None))
+        Ok(Pass::new(self.clone(), identity, holder))
     }
 
     fn bearer(self: &Arc<Self>, claims: Claims, credentials: &Credentials) -> Result<Pass, Denied> {
         if credentials.user.is_some() {
             return Err(user_is_the_tokens());
         }
-        let mut identity = Identity::claimed(credentials.client.clone(), claims.user);
+        let mut identity = Identity { user: claims.user, ..credentials.claimed() };
         identity.standing = Standing::Proven;
         identity.info = claims.info;
         let rights = Rights { subscribe: claims.subscribe, publish: claims.publish }.into();
         let holder = Holder::Bearer { rights, expires: claims.expires };
-        Ok(Pass::new(self.clone(), identity, holder, credentials.address))
+        Ok(Pass::new(self.clone(), identity, holder))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod algorithm;
 mod api_key;
+mod audit;
 mod claims;
 mod credentials;
 mod crowd;
@@ -22,9 +23,10 @@ mod token_key;
 
 pub use algorithm::Algorithm;
 pub use api_key::{ApiKey, BadKeyHash, KeyHash, NewKey};
+pub use audit::Audit;
 pub use claims::{Claims, Expectations};
 pub use credentials::Credentials;
-pub use crowd::Crowds;
+pub use crowd::{AddressSeat, Crowds};
 pub use gatekeeper::Gatekeeper;
 pub use jwks::{Jwks, RemoteKeys};
 pub use keyring::Keyring;

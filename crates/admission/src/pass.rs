@@ -1,9 +1,6 @@
 //! A pass: what one connection or request may do, and how much of it.
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
 use tricast_core::{
     Access, Act, Asked, ChannelName, Denied, Identity, Kind, Problem as _, Standing,
@@ -28,7 +25,6 @@ pub struct Pass {
     gatekeeper: Arc<Gatekeeper>,
     identity: Arc<Identity>,
     holder: Holder,
-    address: Option<IpAddr>,
     /// Its places among the connections of its address and its user, for as long as it lasts.
     seats: OnceLock<Arc<Seats>>,
 }
@@ -38,9 +34,8 @@ impl Pass {
         gatekeeper: Arc<Gatekeeper>,
         identity: impl Into<Arc<Identity>>,
         holder: Holder,
-        address: Option<IpAddr>,
     ) -> Self {
-        Self { gatekeeper, identity: identity.into(), holder, address, seats: OnceLock::new() }
+        Self { gatekeeper, identity: identity.into(), holder, seats: OnceLock::new() }
     }
 
     /// Who has it.
@@ -56,7 +51,8 @@ impl Pass {
         if matches!(self.holder, Holder::Backend { .. }) {
             return Ok(());
         }
-        let seats = self.gatekeeper.crowds.sit(self.address, self.identity.user.as_ref())?;
+        let seats =
+            self.gatekeeper.crowds.sit(self.identity.address, self.identity.user.as_ref())?;
         // Nobody sits down twice.
         let _ = self.seats.set(Arc::new(seats));
         Ok(())
@@ -118,9 +114,10 @@ impl Access for Pass {
     fn spend(&self, channel: &ChannelName, bytes: usize) -> Result<(), Denied> {
         let spender = match &self.identity.standing {
             Standing::Backend(name) => Spender::Key(name),
-            Standing::Claimed | Standing::Proven => {
-                Spender::Client { address: self.address, user: self.identity.user.as_ref() }
-            }
+            Standing::Claimed | Standing::Proven => Spender::Client {
+                address: self.identity.address,
+                user: self.identity.user.as_ref(),
+            },
         };
         let rate = self.gatekeeper.rules(channel).publish_rate;
         self.gatekeeper.rates.spend(spender, channel, rate, bytes)
@@ -143,13 +140,17 @@ impl Access for Pass {
             }
             let rights = Rights { subscribe: claims.subscribe, publish: claims.publish }.into();
             let holder = Holder::Bearer { rights, expires: claims.expires };
-            let renewed =
-                Self::new(self.gatekeeper.clone(), self.identity.clone(), holder, self.address);
+            let renewed = Self::new(self.gatekeeper.clone(), self.identity.clone(), holder);
             if let Some(seats) = self.seats.get() {
                 let _ = renewed.seats.set(seats.clone());
             }
             Ok(Arc::new(renewed) as Arc<dyn Access>)
         })
+    }
+
+    fn refused(&self, act: Act, channel: &ChannelName, denied: &Denied) {
+        let what = format!("{} {channel}", verb(act));
+        self.gatekeeper.audit.refused(denied, &what, Some(&self.identity));
     }
 
     fn expires(&self) -> Option<u64> {

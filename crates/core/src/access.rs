@@ -79,6 +79,9 @@ pub trait Access: fmt::Debug + Send + Sync {
     /// Takes a new token in place of what it came with.
     fn renew(self: Arc<Self>, token: String) -> Asked<'static, Arc<dyn Access>>;
 
+    /// Notes that it was refused, for whoever keeps watch.
+    fn refused(&self, act: Act, channel: &ChannelName, denied: &Denied);
+
     /// When it ends, in milliseconds since 1970.
     fn expires(&self) -> Option<u64>;
 }
@@ -121,6 +124,8 @@ impl Access for Open {
     fn renew(self: Arc<Self>, _: String) -> Asked<'static, Arc<dyn Access>> {
         Box::pin(std::future::ready(Ok(self as Arc<dyn Access>)))
     }
+
+    fn refused(&self, _: Act, _: &ChannelName, _: &Denied) {}
 
     fn expires(&self) -> Option<u64> {
         None

@@ -142,13 +142,16 @@ impl Subscription {
         rules: Rules,
     ) -> Result<(Subscribed, Vec<Gap>), ChangeError> {
         let hub = self.hub().clone();
-        hub.log().add(self, channel, start, rules)
+        let added = hub.log().add(self, channel, start, rules)?;
+        self.tell_place();
+        Ok(added)
     }
 
     fn remove(&mut self, channel: &ChannelName) -> Result<(), ChangeError> {
         let hub = self.hub().clone();
         hub.log().remove(self, channel)?;
         hub.engine().unlisten(channel);
+        self.tell_place();
         Ok(())
     }
 }

@@ -175,6 +175,24 @@ impl Log {
         self.table.lock().shards[shard.0 as usize] = Shard::default();
     }
 
+    /// When the oldest message was published that some shard has not yet taken (milliseconds since 1970). Looks
+    /// at a part of each shard's list, whose oldest notes come first.
+    pub fn oldest_news(&self) -> Option<u64> {
+        const SOME: usize = 64;
+        let table = self.table.lock();
+        let mut oldest: Option<u64> = None;
+        for (id, shard) in table.shards.iter().enumerate() {
+            for &slot in shard.news.iter().take(SOME) {
+                let Some(channel) = table.slots.get(slot) else { continue };
+                let here = |desk: &&Desk| desk.shard.0 as usize == id;
+                let Some(desk) = channel.desks.iter().find(here) else { continue };
+                let first = channel.ring.iter_after(desk.upto).next().map(|message| message.time);
+                oldest = [oldest, first].into_iter().flatten().min();
+            }
+        }
+        oldest
+    }
+
     /// Appends to `runs` the news at a shard's desks, each at most a `portion`, all under one lock. News of
     /// channels that are `busy`, because an earlier run of theirs is still on its way, stays for
     /// the next time, as does what is behind a portion: without a ring, so ask again when that is done.

@@ -5,11 +5,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use slab::Slab;
-
 use crate::{
-    ChannelName, CloseReason, Draft, Engine, EngineError, Join, JoinError, Log, Meters, Receipt,
-    Start, Subscription, Welcome, bell::Bell, clock, sync::Mutex,
+    ChannelName, Connection, Draft, Engine, EngineError, Farewell, Join, JoinError, Log, Meters,
+    Receipt, Start, Subscription, Welcome, Which, bell::Bell, clock, listeners::Listeners,
+    sync::Mutex,
 };
 
 /// The log with its engine, its meters, and everybody who listens.
@@ -20,13 +19,14 @@ pub struct Hub {
     listeners: Mutex<Listeners>,
     /// Set under the listeners' lock: whoever is in by then will be told goodbye.
     draining: AtomicBool,
+    /// There is more to do than can be done in time: nothing new is begun.
+    overloaded: AtomicBool,
 }
 
-#[derive(Debug)]
-struct Listeners {
-    bells: Slab<Arc<Bell>>,
-    limit: usize,
-}
+/// More is under way than can be delivered in time (`limits.overload`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the gateway has more to deliver than it can in time; come back in a moment")]
+pub struct Overloaded;
 
 /// A publish was refused.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,9 @@ pub enum PublishError {
     /// The gateway is going down.
     #[error("the gateway is going down; publish again in a moment")]
     Draining,
+    /// More is under way than can be delivered in time.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
     /// The engine could not.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -47,9 +50,10 @@ impl Hub {
         meters: Meters,
         connections: usize,
     ) -> Arc<Self> {
-        let listeners = Listeners { bells: Slab::new(), limit: connections };
-        let draining = AtomicBool::new(false);
-        Arc::new(Self { log, engine, meters, listeners: Mutex::new(listeners), draining })
+        let listeners = Listeners::new(connections);
+        let (draining, overloaded) = (AtomicBool::new(false), AtomicBool::new(false));
+        let listeners = Mutex::new(listeners);
+        Arc::new(Self { log, engine, meters, listeners, draining, overloaded })
     }
 
     /// The log.
@@ -74,6 +78,7 @@ impl Hub {
         if self.is_draining() {
             return Err(PublishError::Draining);
         }
+        self.check_load()?;
         let bytes = draft.data.as_bytes().len() as u64;
         let receipt = self.engine.append(draft).await?;
         if receipt.duplicate {
@@ -90,9 +95,10 @@ impl Hub {
     /// # Errors
     /// When a limit is reached, the gateway is going down, or the resume point is not of this log.
     pub async fn join(self: &Arc<Self>, join: Join) -> Result<(Subscription, Welcome), JoinError> {
+        self.check_load()?;
         let interest = Interest::begin(self, join.all_channels(), join.start).await?;
         let bell = Arc::<Bell>::default();
-        let place = Place::take(self, &bell)?;
+        let place = Place::take(self, &bell, &join)?;
         let joined = Subscription::new(self.clone(), join, bell, place.index)?;
         // From here on the subscription gives back what it holds.
         place.keep();
@@ -100,9 +106,21 @@ impl Hub {
         Ok(joined)
     }
 
+    /// Whether to begin anything new; what is under way goes on.
+    pub fn set_overloaded(&self, overloaded: bool) {
+        self.overloaded.store(overloaded, Ordering::Relaxed);
+    }
+
+    fn check_load(&self) -> Result<(), Overloaded> {
+        match self.overloaded.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => Err(Overloaded),
+        }
+    }
+
     /// How many listen.
     pub fn connections(&self) -> usize {
-        self.listeners.lock().bells.len()
+        self.listeners.lock().len()
     }
 
     /// Lets go what has grown too old, some of it each time; call it about once a second.
@@ -114,7 +132,7 @@ impl Hub {
     pub fn drain(&self) -> Vec<Farewell> {
         let listeners = self.listeners.lock();
         self.draining.store(true, Ordering::Release);
-        listeners.bells.iter().map(|(_, bell)| Farewell(bell.clone())).collect()
+        listeners.all()
     }
 
     /// Whether the hub lets nobody in any more.
@@ -123,22 +141,22 @@ impl Hub {
     }
 
     pub(crate) fn unregister(&self, index: usize) {
-        let mut listeners = self.listeners.lock();
-        listeners.bells.remove(index);
-        if listeners.bells.is_empty() {
-            listeners.bells.shrink_to_fit();
-        }
+        self.listeners.lock().leave(index);
     }
-}
 
-/// How to send one reader away.
-#[derive(Debug)]
-pub struct Farewell(Arc<Bell>);
+    /// A reader listens to other channels now.
+    pub(crate) fn moves(&self, index: usize, channels: Vec<ChannelName>) {
+        self.listeners.lock().moves(index, channels);
+    }
 
-impl Farewell {
-    /// Says goodbye with `reason`; the reader should stay away for `retry` milliseconds.
-    pub fn say(self, reason: CloseReason, retry: u32) {
-        self.0.close(reason, retry);
+    /// The first `limit` connections behind number `after` of those that are meant; and whether there are more.
+    pub fn list(&self, which: &Which, after: u64, limit: usize) -> (Vec<Connection>, bool) {
+        self.listeners.lock().list(which, after, limit)
+    }
+
+    /// How to send those away that are meant.
+    pub fn farewells(&self, which: &Which) -> Vec<Farewell> {
+        self.listeners.lock().farewells(which)
     }
 }
 
@@ -195,15 +213,14 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn take(hub: &'a Hub, bell: &Arc<Bell>) -> Result<Self, JoinError> {
+    fn take(hub: &'a Hub, bell: &Arc<Bell>, join: &Join) -> Result<Self, JoinError> {
         let mut listeners = hub.listeners.lock();
         if hub.is_draining() {
             return Err(JoinError::Draining);
         }
-        if listeners.bells.len() >= listeners.limit {
-            return Err(JoinError::TooManyConnections);
-        }
-        Ok(Self { hub, index: listeners.bells.insert(bell.clone()), kept: false })
+        let index = listeners.enter(bell, &join.identity, join.wire, &join.channels);
+        let index = index.ok_or(JoinError::TooManyConnections)?;
+        Ok(Self { hub, index, kept: false })
     }
 
     fn keep(mut self) {

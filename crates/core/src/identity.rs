@@ -1,6 +1,6 @@
 //! Who is there: clients, users, and the one rule of skip-self.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
 use crate::ChannelName;
 
@@ -99,6 +99,8 @@ pub struct Identity {
     pub standing: Standing,
     /// What others are told of the user: JSON.
     pub info: Option<Arc<str>>,
+    /// Where it comes from, if that says something.
+    pub address: Option<IpAddr>,
 }
 
 /// A channel that belongs to somebody else.
@@ -111,7 +113,7 @@ impl Identity {
     pub fn claimed(client: Option<ClientId>, user: Option<UserId>) -> Self {
         let issued = client.is_none();
         let client = client.unwrap_or_else(ClientId::issue);
-        Self { client, user, issued, standing: Standing::Claimed, info: None }
+        Self { client, user, issued, standing: Standing::Claimed, info: None, address: None }
     }
 
     /// Whether it may read `channel`: a user's own is nobody else's.

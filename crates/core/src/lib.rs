@@ -26,6 +26,7 @@ mod id;
 mod idempotency;
 mod identity;
 mod limits;
+mod listeners;
 mod log;
 mod look;
 mod memory;
@@ -65,13 +66,14 @@ pub use envelope::{text_of, write_document};
 pub use event::{BadEventName, EventName};
 pub use flow::Flow;
 pub use format::{Ending, Format};
-pub use hub::{Farewell, Hub, PublishError};
+pub use hub::{Hub, Overloaded, PublishError};
 pub use id::{BadMessageId, Epoch, MessageId, Seq};
 pub use idempotency::{BadIdempotencyId, idempotency_id};
 pub use identity::{
     BadClientId, BadUserId, ClientId, Forbidden, Identity, Persona, Publisher, Standing, UserId,
 };
 pub use limits::Limits;
+pub use listeners::{Connection, Farewell, Which};
 pub use log::{Accepted, ChannelSummary, Fill, History, Log, NotAccepted};
 pub use look::{Census, HistoryPage, OnlineHidden};
 pub use memory::MemoryEngine;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     AheadOfLog, BadChannelName, BadChannelPattern, BadClientId, BadData, BadEventName,
     BadIdempotencyId, BadMessageId, BadSince, BadUserId, ChannelFull, EngineError, Forbidden,
-    JoinError, NotAccepted, OnlineHidden, PublishError, TooManyChannels,
+    JoinError, NotAccepted, OnlineHidden, Overloaded, PublishError, TooManyChannels,
 };
 
 macro_rules! kinds {
@@ -154,6 +154,7 @@ always! {
     ChannelFull => TooManySubscribers,
     Forbidden => Forbidden,
     OnlineHidden => OnlineHidden,
+    Overloaded => Overloaded,
     TooManyChannels => TooManyChannels,
 }
 
@@ -198,6 +199,7 @@ impl Problem for PublishError {
     fn kind(&self) -> Kind {
         match self {
             PublishError::Draining => Kind::Draining,
+            PublishError::Overloaded(error) => error.kind(),
             PublishError::Engine(error) => error.kind(),
         }
     }
@@ -207,6 +209,7 @@ impl Problem for JoinError {
     fn kind(&self) -> Kind {
         match self {
             JoinError::Draining => Kind::Draining,
+            JoinError::Overloaded(error) => error.kind(),
             JoinError::TooManyConnections => Kind::TooManyConnections,
             JoinError::TooManyChannels(_) => Kind::TooManyChannels,
             JoinError::ChannelFull(error) => error.kind(),

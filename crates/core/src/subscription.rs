@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
 use crate::{
-    ChannelName, CloseReason, Gap, Identity, MessageId, NotRecovered, OnlineChange, Seq, Start,
-    TooManyChannels, Wire,
+    ChannelName, CloseReason, Gap, Identity, MessageId, NotRecovered, OnlineChange, Overloaded,
+    Seq, Start, TooManyChannels, Wire,
     bell::{Belfry, Bell, Calls},
     cursor::{Cursor, Item, Portion, Tap},
     desk::{Doorbell, ShardId},
@@ -37,6 +37,9 @@ pub enum JoinError {
     /// The gateway is going down.
     #[error("the gateway is going down; come back in a moment")]
     Draining,
+    /// More is under way than can be delivered in time.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
     /// As many connections as limits.connections allows.
     #[error("the gateway has as many subscribers as limits.connections allows; come back later")]
     TooManyConnections,
@@ -201,6 +204,11 @@ impl Subscription {
         let table = self.hub.log().table.lock();
         let asked = self.cursor.taps.iter().filter(|tap| tap.asked);
         asked.map(|tap| table.slots[tap.slot].name.clone()).collect()
+    }
+
+    /// Tells the hub which channels these are now.
+    pub(crate) fn tell_place(&self) {
+        self.hub.moves(self.registered, self.channels());
     }
 
     /// The online counts of the channels that were asked for, with versions that grow with each change.

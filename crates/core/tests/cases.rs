@@ -2,10 +2,13 @@
 
 mod probe;
 
+use std::sync::Arc;
+
 use futures_util::FutureExt as _;
 use probe::{Frame, Reader};
 use tricast_core::{
-    Bounds, Change, CloseReason, Data, Draft, JoinError, Limits, Portion, Reply, Start,
+    Bounds, Change, CloseReason, Data, Doorbell, Draft, JoinError, Kind, Limits, Portion,
+    Problem as _, Reply, Start,
 };
 
 #[test]
@@ -194,6 +197,46 @@ fn as_many_channels_as_allowed_and_the_oldest_idle_one_makes_room() {
     let gap =
         Frame::Gap { id: 1, channel: "a".to_owned(), first: Some(1), last: Some(1), certain: true };
     assert_eq!(back.drain(), [Frame::Hello { id: 0, recovered: false }, gap]);
+}
+
+/// What is under way goes on.
+#[test]
+fn an_overloaded_hub_begins_nothing_new() {
+    let hub = probe::memory_hub(probe::limits());
+    let mut reader = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
+    let first = probe::publish(&hub, probe::draft("a", None, false, false));
+    hub.set_overloaded(true);
+    let refused = Reader::join(&hub, &["a"], 1, Start::Latest).map(|_| ()).expect_err("shed");
+    assert_eq!(refused.kind(), Kind::Overloaded);
+    let publish = hub.publish(probe::draft("a", None, false, false)).now_or_never();
+    assert_eq!(publish.expect("at once").map(|_| ()).expect_err("shed").kind(), Kind::Overloaded);
+    assert_eq!(probe::seqs_of(&reader.drain()), [first.id.seq]);
+    hub.set_overloaded(false);
+    Reader::join(&hub, &["a"], 1, Start::Latest).expect("joins again");
+    assert_eq!(hub.connections(), 1, "a refusal leaves nobody behind");
+}
+
+/// How late a shard is shows from what it has not taken.
+#[test]
+fn news_that_nobody_takes_grows_old() {
+    struct Deaf;
+    impl Doorbell for Deaf {
+        fn ring(&self) {}
+        fn call(&self, _: u32) {}
+    }
+    let hub = probe::memory_hub(probe::limits());
+    let shard = hub.log().open_shard(Arc::new(Deaf));
+    let mut reader = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
+    reader.session.move_to(shard);
+    assert_eq!(hub.log().oldest_news(), None);
+    let before = tricast_core::unix_millis();
+    probe::publish(&hub, probe::draft("a", None, false, false));
+    probe::publish(&hub, probe::draft("a", None, false, false));
+    let oldest = hub.log().oldest_news().expect("untaken");
+    assert!((before..=tricast_core::unix_millis()).contains(&oldest));
+    let mut runs = Vec::new();
+    hub.log().take_news(shard, |_| false, Portion::default(), &mut runs);
+    assert_eq!((runs.len(), hub.log().oldest_news()), (1, None));
 }
 
 #[test]

@@ -2,16 +2,17 @@
 
 use axum::{
     Router,
-    extract::State,
-    http::{StatusCode, header},
+    extract::{Request, State},
+    http::{Method, StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{delete, get},
 };
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tricast_core::Hub;
+use tricast_core::{Hub, Kind};
 
-use crate::app::Shared;
+use crate::{app::Shared, connections, problem::Problem};
 
 #[derive(Clone, Debug)]
 struct Admin {
@@ -21,11 +22,37 @@ struct Admin {
 }
 
 pub(crate) fn routes(app: Shared, prometheus: PrometheusHandle, meters: LogMeters) -> Router {
+    let connections = Router::new()
+        .route("/connections", get(connections::many).delete(connections::many))
+        .route("/connections/{id}", delete(connections::one))
+        .with_state(app.clone());
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .with_state(Admin { app, prometheus, meters: meters.into() })
+        .merge(connections)
+        .fallback(not_found)
+        .layer(middleware::from_fn(no_pages))
+}
+
+/// A browser sends what any page asks for, to loopback too; and a page can have its own name resolve to loopback.
+/// Nothing here is for pages.
+async fn no_pages(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    let by_page = headers.contains_key(header::ORIGIN)
+        || headers.contains_key("sec-fetch-site") && !navigates;
+    if by_page || navigates && request.method() != Method::GET {
+        let detail = "the admin listener does not answer pages; ask with curl, or from a server";
+        return Problem::new(Kind::ForbiddenOrigin, detail).into_response();
+    }
+    next.run(request).await
+}
+
+async fn not_found() -> Problem {
+    let detail = "no such path; there are /metrics, /healthz, /readyz and /connections";
+    Problem::new(Kind::NotFound, detail)
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {

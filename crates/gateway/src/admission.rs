@@ -6,8 +6,8 @@ use axum::{
     extract::Request,
     http::{HeaderMap, header},
 };
-use tricast_admission::{Credentials, Gatekeeper, HttpKeys, Jwks, Keyring, Pass, Rates};
-use tricast_core::{Access as _, Act, ChannelName, Kind, UserId, admit};
+use tricast_admission::{Audit, Credentials, Gatekeeper, HttpKeys, Jwks, Keyring, Pass, Rates};
+use tricast_core::{Access as _, Act, ChannelName, Denied, Kind, UserId, admit};
 
 use crate::{
     address, app::App, origin, problem::Problem, query::Query, settings::Settings, socket::Line,
@@ -32,6 +32,7 @@ pub(crate) fn gatekeeper(settings: &Settings) -> anyhow::Result<(Arc<Gatekeeper>
         api_keys: settings.api_keys(),
         namespaces,
         rates: Rates::new(user, key, address, rates.into_iter()),
+        audit: Audit::default(),
         crowds: tricast_admission::Crowds::new(
             limits.connections_per_address,
             limits.connections_per_user,
@@ -49,7 +50,15 @@ pub(crate) fn pass<'a>(
 ) -> impl Future<Output = Result<Arc<Pass>, Problem>> + use<'a> {
     // Nothing of the request is held while its token is checked.
     let credentials = credentials(app, request, query, subprotocol);
-    async move { Ok(app.gatekeeper.pass(credentials?).await?) }
+    let path = request.uri().path().to_owned();
+    async move {
+        let credentials = credentials?;
+        let stranger = credentials.stranger();
+        app.gatekeeper.pass(credentials).await.map_err(|denied| {
+            app.gatekeeper.audit.refused(&denied, &path, Some(&stranger));
+            denied.into()
+        })
+    }
 }
 
 fn credentials(
@@ -76,11 +85,33 @@ fn credentials(
 /// Whether the pass lets its holder do that with all of `channels`.
 pub(crate) async fn check(pass: &Pass, act: Act, channels: &[ChannelName]) -> Result<(), Problem> {
     // First what is known here, so that nobody is asked in vain.
-    channels.iter().try_for_each(|channel| pass.permits(act, channel))?;
+    let refuse = |channel: &ChannelName, denied: Denied| {
+        pass.refused(act, channel, &denied);
+        Problem::from(denied)
+    };
     for channel in channels {
-        admit(pass, act, channel).await?;
+        pass.permits(act, channel).map_err(|denied| refuse(channel, denied))?;
+    }
+    for channel in channels {
+        admit(pass, act, channel).await.map_err(|denied| refuse(channel, denied))?;
     }
     Ok(())
+}
+
+/// Takes one message of `bytes` from what the pass's holder may say.
+pub(crate) fn spend(pass: &Pass, channel: &ChannelName, bytes: usize) -> Result<(), Problem> {
+    pass.spend(channel, bytes).map_err(|denied| {
+        pass.refused(Act::Publish, channel, &denied);
+        denied.into()
+    })
+}
+
+/// Takes the pass's places among the connections, for a stream of `channel`.
+pub(crate) fn sit_down(pass: &Pass, channel: &ChannelName) -> Result<(), Problem> {
+    pass.sit_down().map_err(|denied| {
+        pass.refused(Act::Subscribe, channel, &denied);
+        denied.into()
+    })
 }
 
 /// The token or key of `Authorization: Bearer` (RFC 6750 §2.1). Other schemes are a proxy's.

@@ -7,7 +7,7 @@ use tricast_admission::Gatekeeper;
 use tricast_core::{Hub, Pace, Portion};
 use tricast_ws::Rules;
 
-use crate::settings::Settings;
+use crate::{budget::Budget, settings::Settings};
 
 /// The gateway's state, shared by all requests.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) pace: Arc<Pace>,
     pub(crate) ws_rules: Arc<Rules>,
+    pub(crate) bodies: Budget,
     /// The gateway is about to go down: who sends traffic here should stop.
     pub(crate) leaving: CancellationToken,
     /// The gateway goes down: whoever waits for a client should stop waiting.

@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 use tricast_core::{Data, Kind};
 
-use crate::problem::Problem;
+use crate::{budget::Share, problem::Problem};
 
 /// How much of a body that is too large is read to its end, and how long.
 const IGNORED: usize = 8 * 1024 * 1024;
@@ -56,15 +56,16 @@ impl Media {
     }
 }
 
-/// Reads a whole body of at most `limit` bytes within `time`.
+/// Reads a whole body of at most `limit` bytes within `time`, into memory of `share`.
 pub(crate) async fn read(
     request: &mut Request,
     limit: usize,
     time: Duration,
+    share: &mut Share,
 ) -> Result<Bytes, Problem> {
     let expects = request.headers().contains_key(header::EXPECT);
     let body = std::mem::take(request.body_mut());
-    match timeout(time, read_bounded(body, limit, expects)).await {
+    match timeout(time, read_bounded(body, limit, expects, share)).await {
         Ok(read) => read,
         Err(_) => {
             let detail = format!("the body did not arrive within {} s", time.as_secs_f32());
@@ -73,7 +74,12 @@ pub(crate) async fn read(
     }
 }
 
-async fn read_bounded(mut body: Body, limit: usize, expects: bool) -> Result<Bytes, Problem> {
+async fn read_bounded(
+    mut body: Body,
+    limit: usize,
+    expects: bool,
+    share: &mut Share,
+) -> Result<Bytes, Problem> {
     use http_body::Body as _;
 
     let announced = body.size_hint();
@@ -84,12 +90,22 @@ async fn read_bounded(mut body: Body, limit: usize, expects: bool) -> Result<Byt
         }
         return Err(too_large(limit));
     }
+    if let Err(problem) = share.grow_to(announced.lower() as usize) {
+        if !expects {
+            ignore(&mut body).await;
+        }
+        return Err(problem);
+    }
     let mut whole = BytesMut::with_capacity(announced.lower() as usize);
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(broke_off)?.into_data() else { continue };
         if whole.len() + data.len() > limit {
             ignore(&mut body).await;
             return Err(too_large(limit));
+        }
+        if let Err(problem) = share.grow_to(whole.len() + data.len()) {
+            ignore(&mut body).await;
+            return Err(problem);
         }
         whole.extend_from_slice(&data);
     }

@@ -3,7 +3,9 @@
 //! connections would be most of what the process ever needs.
 
 use std::{
+    collections::VecDeque,
     io,
+    net::SocketAddr,
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -46,6 +48,8 @@ struct Doorman {
     socket: TcpListener,
     listener: Listener,
     waiting: Slab<Waiting>,
+    /// Those of `waiting`, longest first. Some may have gone since.
+    longest: VecDeque<(usize, Instant)>,
     places: Arc<Places>,
     /// There may be more to accept.
     more: bool,
@@ -67,8 +71,8 @@ impl Door {
         let poll = Poll::new()?;
         poll.registry().register(&mut socket, LISTENER, Interest::READABLE)?;
         let waker = Waker::new(poll.registry(), CLOSE)?;
-        let (waiting, places) = (Slab::new(), Places::new(PLACES));
-        let doorman = Doorman { poll, socket, listener, waiting, places, more: false };
+        let (waiting, longest, places) = (Slab::new(), VecDeque::new(), Places::new(PLACES));
+        let doorman = Doorman { poll, socket, listener, waiting, longest, places, more: false };
         let thread = spawn_vital("door".to_owned(), move || doorman.run())?;
         Ok(Self { waker, thread: Some(thread) })
     }
@@ -124,7 +128,7 @@ impl Doorman {
         };
         for _ in 0..AT_ONCE {
             match self.socket.accept() {
-                Ok((stream, _)) => self.welcome(stream),
+                Ok((stream, peer)) => self.welcome(stream, peer),
                 Err(error) => match error.kind() {
                     WouldBlock => return false,
                     // Of one connection, which has gone.
@@ -141,15 +145,36 @@ impl Doorman {
         true
     }
 
-    fn welcome(&mut self, mut stream: TcpStream) {
-        let Some(lease) = self.listener.admit(&stream) else { return };
+    fn welcome(&mut self, mut stream: TcpStream, peer: SocketAddr) {
+        let Some(lease) = self.listener.admit(&stream, peer) else { return };
+        let since = Instant::now();
         let place = self.waiting.vacant_entry();
         let token = Token(place.key());
         match self.poll.registry().register(&mut stream, token, Interest::READABLE) {
             Ok(()) => {
-                place.insert(Waiting { stream, lease, since: Instant::now() });
+                self.longest.push_back((place.key(), since));
+                place.insert(Waiting { stream, lease, since });
+                self.push_out();
             }
             Err(error) => tracing::warn!(%error, "cannot watch a connection, which is dropped"),
+        }
+    }
+
+    /// When many say nothing, those who have done so longest make room: who comes in earnest speaks at once.
+    fn push_out(&mut self) {
+        while self.waiting.len() > self.listener.rules.silent {
+            let Some((key, since)) = self.longest.pop_front() else { return };
+            if self.waiting.get(key).is_some_and(|waiting| waiting.since == since) {
+                self.waiting.remove(key);
+                self.listener.meters.pushed_out.increment(1);
+            }
+        }
+        if self.longest.len() > 2 * self.waiting.len() + 64 {
+            let waiting = &self.waiting;
+            let waits = |(key, since): &(usize, Instant)| {
+                waiting.get(*key).is_some_and(|waiting| waiting.since == *since)
+            };
+            self.longest.retain(waits);
         }
     }
 
@@ -162,6 +187,7 @@ impl Doorman {
             self.listener.serve(stream.into(), lease, place);
         }
         if self.waiting.is_empty() {
+            self.longest = VecDeque::new();
             self.waiting.shrink_to_fit();
         }
         Ok(())

@@ -19,9 +19,10 @@ use crate::{
     admin::{self, LogMeters},
     admission,
     app::App,
+    budget::Budget,
     door::Door,
     listener::{self, Listener, Rules, SocketMeters},
-    routes,
+    load, routes,
     settings::{Delivery, Settings},
 };
 
@@ -87,6 +88,7 @@ impl Gateway {
         let app = App {
             hub,
             gatekeeper,
+            bodies: Budget::new(settings.limits.body_memory.as_u64() as usize),
             settings,
             pace,
             ws_rules,
@@ -99,17 +101,20 @@ impl Gateway {
         let (shards, shard_owner) = shards(&app, &meters.sockets)?.unzip();
         let admin_routes = admin::routes(app.clone(), prometheus.clone(), meters.log);
         let listeners = [
-            (public, routes::public(app.clone()), rules, shards),
-            (private, admin_routes, admin_rules, None),
+            (public, routes::public(app.clone()), rules, shards, Some(app.gatekeeper.clone())),
+            (private, admin_routes, admin_rules, None, None),
         ];
         let mut doors = Vec::new();
-        for (socket, router, rules, shards) in listeners {
+        for (socket, router, rules, shards, gatekeeper) in listeners {
             let (meters, tasks, stop) = (meters.sockets.clone(), tasks.clone(), stop.clone());
             let runtime = tokio::runtime::Handle::current();
-            let listener = Listener { router, rules, meters, tasks, runtime, stop, shards };
+            let listener =
+                Listener { router, rules, meters, tasks, runtime, stop, shards, gatekeeper };
             doors.push(Door::open(socket, listener).context("cannot start to accept connections")?);
         }
         let mut upkeep = vec![abort_on_drop(upkeep(app.clone(), prometheus))];
+        let most = app.settings.limits.overload;
+        upkeep.push(abort_on_drop(load::watch(app.hub.clone(), most)));
         upkeep.extend(jwks.map(|jwks| abort_on_drop(jwks.keep_fresh(refresh))));
         if app.settings.insecure {
             tracing::warn!(

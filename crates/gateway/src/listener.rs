@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
+use axum::{Router, http::HeaderMap};
+use ipnet::IpNet;
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use mio::net::{TcpListener, TcpStream};
 use socket2::{SockRef, TcpKeepalive};
@@ -16,9 +17,12 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tricast_admission::{AddressSeat, Gatekeeper};
+use tricast_core::Denied;
 use tricast_delivery::Shards;
 
 use crate::{
+    address,
     places::Place,
     serving::Serving,
     settings::Settings,
@@ -38,6 +42,9 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// What a connection gets that the process has no descriptor to spare for.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
+/// What a connection gets whose address has as many as it may.
+const CROWDED: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
 /// How the connections of one listening socket are served.
 pub(crate) struct Listener {
     pub(crate) router: Router,
@@ -48,6 +55,8 @@ pub(crate) struct Listener {
     pub(crate) stop: CancellationToken,
     /// Where streams go; without shards they stay with the HTTP library.
     pub(crate) shards: Option<Shards>,
+    /// Who counts the connections of each address.
+    pub(crate) gatekeeper: Option<Arc<Gatekeeper>>,
 }
 
 /// What holds for every connection of a listener.
@@ -56,7 +65,10 @@ pub(crate) struct Rules {
     pub(crate) head_bytes: usize,
     pub(crate) head_timeout: Duration,
     stall_timeout: Duration,
+    trusted: Arc<[IpNet]>,
     sockets: Arc<Semaphore>,
+    /// Connections that may have said nothing yet.
+    pub(crate) silent: usize,
 }
 
 impl Rules {
@@ -65,6 +77,8 @@ impl Rules {
             head_bytes: settings.limits.head_bytes.as_u64() as usize,
             head_timeout: settings.limits.head_timeout,
             stall_timeout: settings.stream.stall_timeout,
+            trusted: settings.proxy.trusted.clone().into(),
+            silent: (sockets / 2).max(1),
             sockets: Arc::new(Semaphore::new(sockets.min(Semaphore::MAX_PERMITS))),
         }
     }
@@ -75,6 +89,8 @@ impl Rules {
 pub(crate) struct SocketMeters {
     open: Gauge,
     full: Counter,
+    crowded: Counter,
+    pub(crate) pushed_out: Counter,
     pub(crate) stalled: Counter,
 }
 
@@ -83,7 +99,8 @@ impl SocketMeters {
         describe_gauge!("tricast_sockets", "Connections open now, of any kind.");
         describe_counter!(
             "tricast_sockets_refused_total",
-            "Connections refused because there are as many as the limit of open files allows."
+            "Connections refused: as many as the limit of open files allows are open, or as many of their address as \
+             may be, or they had said nothing yet when many others came."
         );
         describe_counter!(
             "tricast_stalled_connections_total",
@@ -91,7 +108,9 @@ impl SocketMeters {
         );
         Self {
             open: gauge!("tricast_sockets"),
-            full: counter!("tricast_sockets_refused_total"),
+            full: counter!("tricast_sockets_refused_total", "reason" => "full"),
+            crowded: counter!("tricast_sockets_refused_total", "reason" => "address"),
+            pushed_out: counter!("tricast_sockets_refused_total", "reason" => "silent"),
             stalled: counter!("tricast_stalled_connections_total"),
         }
     }
@@ -113,7 +132,12 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 impl Listener {
     /// Prepares a connection; `None` when there is no room for it, or it has gone.
-    pub(crate) fn admit(&self, mut stream: &TcpStream) -> Option<Lease> {
+    pub(crate) fn admit(&self, mut stream: &TcpStream, peer: SocketAddr) -> Option<Lease> {
+        let Ok(seat) = self.seat_of(peer) else {
+            self.meters.crowded.increment(1);
+            let _ = stream.write(CROWDED);
+            return None;
+        };
         let Ok(permit) = self.rules.sockets.clone().try_acquire_owned() else {
             self.meters.full.increment(1);
             // A new socket takes as much; if this one does not, its peer has gone.
@@ -124,7 +148,18 @@ impl Listener {
             tracing::debug!(%error, "a connection went at once");
             return None;
         }
-        Some(Lease { _permit: permit, _open: Open::new(self.meters.open.clone()) })
+        let open = Open::new(self.meters.open.clone());
+        Some(Lease { _permit: permit, _open: open, _seat: seat })
+    }
+
+    /// A place among the connections of a client's address. Those of proxies are everybody's.
+    fn seat_of(&self, peer: SocketAddr) -> Result<Option<AddressSeat>, Denied> {
+        let Some(gatekeeper) = &self.gatekeeper else { return Ok(None) };
+        let trusted = &self.rules.trusted;
+        match address::of_client(peer, &HeaderMap::new(), trusted) {
+            Some(address) => gatekeeper.crowds.sit_at_door(address),
+            None => Ok(None),
+        }
     }
 
     /// Serves a connection on the runtime.
@@ -171,6 +206,7 @@ fn prepare(stream: &TcpStream, rules: &Rules) -> io::Result<()> {
 pub(crate) struct Lease {
     _permit: OwnedSemaphorePermit,
     _open: Open,
+    _seat: Option<AddressSeat>,
 }
 
 /// Counts a socket while it is open.

@@ -25,6 +25,11 @@ impl Lines {
         self.pending.extend_from_slice(piece);
     }
 
+    /// Bytes that are kept.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// The next whole line, without its LF.
     pub(crate) fn next_line(&mut self) -> Option<Result<Bytes, TooLong>> {
         let Some(at) = self.pending[self.searched..].iter().position(|byte| *byte == b'\n') else {

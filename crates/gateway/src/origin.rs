@@ -5,32 +5,32 @@ use axum::{
     extract::Request,
     http::{HeaderMap, Method, Uri, Version, header},
 };
-use tricast_core::Kind;
+use tricast_core::{Denied, Kind};
 
 use crate::problem::Problem;
 
 /// Refuses a page that may not speak, and a request that does not say whom it speaks to.
-pub(crate) fn check(request: &Request, listed: &[String]) -> Result<(), Problem> {
+pub(crate) fn check(request: &Request, listed: &[String]) -> Result<(), Denied> {
     let headers = request.headers();
     if request.version() == Version::HTTP_11 && !headers.contains_key(header::HOST) {
         let detail = "HTTP/1.1 requires a Host field (RFC 9112 section 3.2)";
-        return Err(Problem::new(Kind::NoHost, detail));
+        return Err(Denied::new(Kind::NoHost, detail));
     }
     let speaks = request.method() == Method::POST
         || tricast_ws::has_token(headers, header::UPGRADE, "websocket");
     if speaks && !is_allowed(headers, listed) {
-        let said = |name: &str| {
-            headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        // A browser hides the answer to a refused WebSocket from its page; the operator finds it in the log.
+        let said = |name: &str| -> String {
+            let value = headers.get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or_default().chars().take(100).collect()
         };
-        // A browser hides the answer to a refused WebSocket from its page; the operator must find it.
-        tracing::warn!(
-            origin = said("origin"),
-            host = said("host"),
-            "a page of another origin was refused"
+        let detail = format!(
+            "pages of origin {:?} may not speak here, at host {:?}; add it to cors.origins, \
+             or let the proxy pass the Host that the browser sent",
+            said("origin"),
+            said("host")
         );
-        let detail = "pages of this origin may not speak here; add it to cors.origins, \
-                      or let the proxy pass the Host that the browser sent";
-        return Err(Problem::new(Kind::ForbiddenOrigin, detail));
+        return Err(Denied::new(Kind::ForbiddenOrigin, detail));
     }
     Ok(())
 }

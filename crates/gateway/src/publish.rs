@@ -1,6 +1,6 @@
 //! `POST /publish/{channel}`: one message, or a stream of them as JSON lines.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -96,9 +96,10 @@ pub(crate) async fn publish(
         return publish_lines(&app, channel, metadata, &pass, request.into_body()).await;
     }
     let time = app.settings.limits.body_timeout;
-    let body = body::read(&mut request, app.message_bytes(), time).await?;
+    let mut share = app.bodies.share();
+    let body = body::read(&mut request, app.message_bytes(), time, &mut share).await?;
     let draft = metadata.draft(channel, media.data(body)?);
-    pass.spend(&draft.channel, draft.data.as_bytes().len())?;
+    admission::spend(&pass, &draft.channel, draft.data.as_bytes().len())?;
     let receipt = app.hub.publish(draft).await?;
     Ok(Json(Answer::from(receipt)).into_response())
 }
@@ -165,8 +166,9 @@ struct LineStream<'a> {
 impl LineStream<'_> {
     async fn run(&mut self, body: &mut Body, end: bool) -> Result<(), Problem> {
         let limit = self.app.message_bytes();
-        let mut lines = Lines::new(limit);
+        let (mut lines, mut share) = (Lines::new(limit), self.app.bodies.share());
         while let Some(piece) = self.next_piece(body).await? {
+            share.grow_to(lines.pending() + piece.len())?;
             lines.push(&piece);
             while let Some(line) = lines.next_line() {
                 self.progress.line += 1;
@@ -200,6 +202,26 @@ impl LineStream<'_> {
         }
     }
 
+    /// Waits while the gateway is overloaded: a stream is only slowed down by it.
+    async fn publish_in_time(&self, draft: Draft) -> Result<Receipt, Problem> {
+        const PAUSE: Duration = Duration::from_millis(50);
+        loop {
+            match self.app.hub.publish(draft.clone()).await {
+                Err(PublishError::Overloaded(_)) => {}
+                done => return Ok(done?),
+            }
+            self.pause(PAUSE).await?;
+        }
+    }
+
+    /// A stream that waits is told too when the gateway goes down.
+    async fn pause(&self, time: Duration) -> Result<(), Problem> {
+        tokio::select! {
+            () = tokio::time::sleep(time) => Ok(()),
+            () = self.app.draining.cancelled() => Err(PublishError::Draining.into()),
+        }
+    }
+
     /// A stream that is faster than its publisher may be is slowed down, and ends with its token.
     async fn keep_pace(&self, bytes: usize) -> Result<(), Problem> {
         loop {
@@ -212,10 +234,7 @@ impl LineStream<'_> {
                 Err(denied) => denied,
             };
             let Some(wait) = denied.retry_after else { return Err(denied.into()) };
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = self.app.draining.cancelled() => return Err(PublishError::Draining.into()),
-            }
+            self.pause(wait).await?;
         }
     }
 
@@ -229,7 +248,7 @@ impl LineStream<'_> {
     async fn publish_data(&mut self, data: Data) -> Result<(), Problem> {
         let draft = self.metadata.draft(self.channel.clone(), data);
         self.keep_pace(draft.data.as_bytes().len()).await?;
-        let receipt = self.app.hub.publish(draft).await?;
+        let receipt = self.publish_in_time(draft).await?;
         self.progress.published += 1;
         self.progress.first.get_or_insert(receipt.id);
         self.progress.last = Some(receipt.id);

@@ -44,13 +44,18 @@ pub(crate) fn public(app: Shared) -> Router {
 async fn account(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let mut response = match origin::check(&request, &app.settings.cors.origins) {
         Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(denied) => {
+            app.gatekeeper.audit.refused(&denied, request.uri().path(), None);
+            Problem::from(denied).into_response()
+        }
     };
     if let Some(kind) = response.extensions().get::<Kind>() {
         app.hub.meters().refused(*kind);
         tracing::debug!(reason = kind.name(), "refused");
     }
     let headers = response.headers_mut();
+    // What somebody has published is never to be taken for a page or a script of the gateway's.
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if app.hub.is_draining() && !headers.contains_key(header::CONNECTION) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -77,6 +82,7 @@ fn cors(app: &Shared) -> CorsLayer {
         .allow_headers(asked)
         .expose_headers(shown)
         .max_age(std::time::Duration::from_secs(7200))
+        .allow_credentials(!app.settings.tokens.cookie.is_empty())
 }
 
 async fn not_found() -> Problem {

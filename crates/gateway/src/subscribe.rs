@@ -6,9 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tricast_admission::Pass;
-use tricast_core::{
-    Access as _, Act, ChannelName, Data, Join, Kind, Publisher, Session, Start, Wire,
-};
+use tricast_core::{Act, ChannelName, Data, Join, Kind, Publisher, Session, Start, Wire};
 use tricast_ws::{Handshake, HandshakeError};
 
 use crate::{
@@ -119,7 +117,7 @@ async fn try_listen(
     } else {
         None
     };
-    pass.sit_down()?;
+    admission::sit_down(&pass, &channels[0])?;
     let identity = pass.identity().clone();
     let join = Join { channels: channels.clone(), identity, wire, start, online };
     let joined = app.hub.join(join).await?;
@@ -194,7 +192,8 @@ async fn own_message(
     // An issued client id counts too: the message is for everybody but this very stream.
     let metadata = Metadata::of(query, Publisher::from(&**pass.identity()))?;
     let time = app.settings.limits.body_timeout;
-    let body = body::read(request, app.message_bytes(), time).await?;
-    pass.spend(channel, body.len())?;
+    let mut share = app.bodies.share();
+    let body = body::read(request, app.message_bytes(), time, &mut share).await?;
+    admission::spend(pass, channel, body.len())?;
     Ok((metadata, media.data(body)?))
 }

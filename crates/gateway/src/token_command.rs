@@ -25,7 +25,7 @@ pub struct TokenArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     ttl: u64,
     /// What others are told of the user who asks who is there: JSON.
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", value_parser = json)]
     info: Option<serde_json::Value>,
     /// Sign with this private key in PEM; without it with tokens.secret.
     #[arg(long, value_name = "FILE", requires = "algorithm")]
@@ -40,6 +40,10 @@ pub struct TokenArgs {
     #[arg(long, value_name = "TOKEN", num_args = 0..=1, default_missing_value = "-",
           conflicts_with_all = ["sub", "subscribe", "publish", "info", "key", "id"])]
     inspect: Option<String>,
+}
+
+fn json(text: &str) -> Result<serde_json::Value, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 fn algorithm(text: &str) -> Result<Algorithm, String> {
@@ -111,7 +115,7 @@ fn read(settings: &Settings, text: &str) -> anyhow::Result<()> {
     }
     let gatekeeper = admission::gatekeeper(settings)?.0;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(gatekeeper.keyring.check(token)) {
+    match runtime.block_on(gatekeeper.claims(token)) {
         Ok(_) => println!("holds, by these settings"),
         Err(denied) => bail!("by these settings: {denied}"),
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tricast_core::{
-    Access, Ack, Act, Answer, Change, ChannelName, CloseReason, CommandError, Control, Data, Done,
-    Draft, Hub, Identity, Kind, Problem, PublishError, Publisher, Reply, Session, admit,
+    Access, Ack, Act, Answer, Change, ChannelName, CloseReason, CommandError, Control, Data,
+    Denied, Done, Draft, Hub, Identity, Kind, Problem, PublishError, Publisher, Reply, Session,
+    admit,
 };
 
 use crate::{
@@ -145,13 +146,20 @@ impl Speaker {
     }
 
     async fn may(&self, act: Act, channel: &ChannelName) -> Result<(), (Kind, String)> {
-        admit(&*self.access, act, channel).await.map_err(|error| told(&error))
+        let admitted = admit(&*self.access, act, channel).await;
+        admitted.map_err(|denied| self.refuse(act, channel, &denied))
+    }
+
+    fn refuse(&self, act: Act, channel: &ChannelName, denied: &Denied) -> (Kind, String) {
+        self.access.refused(act, channel, denied);
+        told(denied)
     }
 
     async fn may_say(&self, draft: &Draft) -> Result<(), (Kind, String)> {
         self.may(Act::Publish, &draft.channel).await?;
         let bytes = draft.data.as_bytes().len();
-        self.access.spend(&draft.channel, bytes).map_err(|error| told(&error))
+        let spent = self.access.spend(&draft.channel, bytes);
+        spent.map_err(|denied| self.refuse(Act::Publish, &draft.channel, &denied))
     }
 
     async fn publish_raw(&self, heard: Saying) -> Result<(), CloseReason> {

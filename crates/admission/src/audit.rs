@@ -1,0 +1,53 @@
+//! The audit log: who was refused what, and why. So many lines a second at most: whoever is refused could
+//! otherwise fill a disk.
+
+use std::{
+    num::NonZeroU32,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tricast_core::{Denied, Identity};
+
+/// Lines a second.
+const RATE: NonZeroU32 = NonZeroU32::new(10).expect("above zero");
+
+/// The target of its lines: `logging.level = "info,tricast::audit=off"` silences it.
+const TARGET: &str = "tricast::audit";
+
+/// Writes refusals to the log.
+pub struct Audit {
+    limiter: DefaultDirectRateLimiter,
+    left_out: AtomicU64,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { limiter: RateLimiter::direct(Quota::per_second(RATE)), left_out: AtomicU64::new(0) }
+    }
+}
+
+impl Audit {
+    /// Notes that somebody was refused. `what` is a path without its query, or what was asked for.
+    pub fn refused(&self, denied: &Denied, what: &str, who: Option<&Identity>) {
+        if self.limiter.check().is_err() {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let left_out = self.left_out.swap(0, Ordering::Relaxed);
+        if left_out > 0 {
+            tracing::info!(target: TARGET, refusals = left_out, "left out, because there were too many");
+        }
+        let user = who.and_then(|who| who.user.as_ref()).map(|user| user.as_str());
+        let key = who.and_then(Identity::key).map(|name| &**name);
+        let address = who.and_then(|who| who.address).map(tracing::field::display);
+        let (reason, detail) = (denied.kind.name(), denied.detail.as_str());
+        tracing::info!(target: TARGET, reason, what, user, key, address, detail, "refused");
+    }
+}
+
+impl std::fmt::Debug for Audit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Audit")
+    }
+}

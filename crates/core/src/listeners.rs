@@ -1,0 +1,183 @@
+//! Everybody who listens: how to send them away, and what an operator is shown of them.
+
+use std::{net::IpAddr, sync::Arc};
+
+use serde::Serialize;
+use slab::Slab;
+
+use crate::{ChannelName, CloseReason, Identity, Standing, Wire, bell::Bell, clock};
+
+/// Everybody who listens, up to a limit.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    seats: Slab<Listener>,
+    limit: usize,
+    /// How many there have been.
+    serial: u64,
+}
+
+/// One who listens.
+#[derive(Debug)]
+struct Listener {
+    serial: u64,
+    bell: Arc<Bell>,
+    identity: Arc<Identity>,
+    wire: Wire,
+    since: u64,
+    /// What it has asked for.
+    channels: Box<[ChannelName]>,
+}
+
+/// What an operator is shown of a connection. Client ids are not: who knows one can pass for it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Connection {
+    /// Its number; no other ever has it.
+    pub id: u64,
+    /// How it listens.
+    pub wire: &'static str,
+    /// Its user, if known.
+    pub user: Option<String>,
+    /// The API key that it came with.
+    pub key: Option<String>,
+    /// Where it comes from, if that is known.
+    pub address: Option<IpAddr>,
+    /// What it has asked for.
+    pub channels: Box<[ChannelName]>,
+    /// When it came: milliseconds since 1970-01-01 UTC.
+    pub since: u64,
+}
+
+/// Which connections are meant: those that have everything that is given.
+#[derive(Clone, Debug, Default)]
+pub struct Which {
+    /// This one.
+    pub id: Option<u64>,
+    /// Of this user.
+    pub user: Option<String>,
+    /// That came with this API key.
+    pub key: Option<String>,
+    /// From this address.
+    pub address: Option<IpAddr>,
+    /// That listen to this channel.
+    pub channel: Option<ChannelName>,
+    /// On this wire.
+    pub wire: Option<Wire>,
+}
+
+/// How to send one reader away.
+#[derive(Debug)]
+pub struct Farewell(Arc<Bell>);
+
+impl Farewell {
+    /// Says goodbye with `reason`; the reader should stay away for `retry` milliseconds.
+    pub fn say(self, reason: CloseReason, retry: u32) {
+        self.0.close(reason, retry);
+    }
+}
+
+impl Listeners {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { seats: Slab::new(), limit, serial: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Takes one in, if there is room; gives its place.
+    pub(crate) fn enter(
+        &mut self,
+        bell: &Arc<Bell>,
+        identity: &Arc<Identity>,
+        wire: Wire,
+        channels: &[ChannelName],
+    ) -> Option<usize> {
+        if self.seats.len() >= self.limit {
+            return None;
+        }
+        self.serial += 1;
+        let listener = Listener {
+            serial: self.serial,
+            bell: bell.clone(),
+            identity: identity.clone(),
+            wire,
+            since: clock::unix_millis(),
+            channels: channels.into(),
+        };
+        Some(self.seats.insert(listener))
+    }
+
+    /// It listens to other channels now.
+    pub(crate) fn moves(&mut self, place: usize, channels: Vec<ChannelName>) {
+        self.seats[place].channels = channels.into();
+    }
+
+    pub(crate) fn leave(&mut self, place: usize) {
+        self.seats.remove(place);
+        if self.seats.is_empty() {
+            self.seats.shrink_to_fit();
+        }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Farewell> {
+        self.seats.iter().map(|(_, listener)| Farewell(listener.bell.clone())).collect()
+    }
+
+    /// How to send those away that are meant.
+    pub(crate) fn farewells(&self, which: &Which) -> Vec<Farewell> {
+        self.meant(which).map(|listener| Farewell(listener.bell.clone())).collect()
+    }
+
+    /// The first `limit` behind `after` of those that are meant, by their number; and whether there are more.
+    pub(crate) fn list(&self, which: &Which, after: u64, limit: usize) -> (Vec<Connection>, bool) {
+        let mut meant: Vec<&Listener> =
+            self.meant(which).filter(|listener| listener.serial > after).collect();
+        meant.sort_unstable_by_key(|listener| listener.serial);
+        let more = meant.len() > limit;
+        (meant.into_iter().take(limit).map(Listener::show).collect(), more)
+    }
+
+    fn meant<'a>(&'a self, which: &'a Which) -> impl Iterator<Item = &'a Listener> {
+        self.seats.iter().map(|(_, listener)| listener).filter(|listener| listener.is(which))
+    }
+}
+
+impl Listener {
+    fn is(&self, which: &Which) -> bool {
+        let Which { id, user, key, address, channel, wire } = which;
+        let own_key = self.identity.key();
+        id.is_none_or(|id| id == self.serial)
+            && user.as_deref().is_none_or(|user| self.identity.is_of(user))
+            && key.as_deref().is_none_or(|key| own_key.is_some_and(|own| **own == *key))
+            && address.is_none_or(|address| self.identity.address == Some(address))
+            && channel.as_ref().is_none_or(|channel| self.channels.contains(channel))
+            && wire.is_none_or(|wire| wire == self.wire)
+    }
+
+    fn show(&self) -> Connection {
+        let identity = &self.identity;
+        Connection {
+            id: self.serial,
+            wire: self.wire.name(),
+            user: identity.user.as_ref().map(|user| user.as_str().to_owned()),
+            key: identity.key().map(|name| name.to_string()),
+            address: identity.address,
+            channels: self.channels.clone(),
+            since: self.since,
+        }
+    }
+}
+
+impl Identity {
+    /// The name of the API key that vouches for it.
+    pub fn key(&self) -> Option<&Arc<str>> {
+        match &self.standing {
+            Standing::Backend(name) => Some(name),
+            Standing::Claimed | Standing::Proven => None,
+        }
+    }
+
+    fn is_of(&self, user: &str) -> bool {
+        self.user.as_ref().is_some_and(|own| own.as_str() == user)
+    }
+}

@@ -1,0 +1,118 @@
+//! What a browser's rules ask of the gateway: cookies, origins, preflights, and what is never taken for a page.
+
+use tricast_tests::{SECRET, Server, Wire, listen_head, token};
+
+async fn server() -> Server {
+    Server::with(&format!(
+        "[tokens]\nsecret = \"{SECRET}\"\ncookie = \"session\"\n[cors]\norigins = [\"https://app.example\"]"
+    ))
+    .await
+}
+
+tricast_tests::each_wire! {
+    async fn a_cookie_counts_for_pages_that_may_use_it_and_for_no_other(wire) {
+        let server = server().await;
+        let cookie = format!("Cookie: session={}", token("alice", &["a"], &["a"]));
+        let fine = if wire == Wire::Ws { 101 } else { 200 };
+        for (fields, status) in [
+            ("", fine),
+            ("\r\nOrigin: http://t", fine),
+            ("\r\nOrigin: https://app.example", fine),
+            ("\r\nSec-Fetch-Site: same-origin", fine),
+            ("\r\nSec-Fetch-Site: none", fine),
+            ("\r\nOrigin: https://evil.example", 403),
+            ("\r\nOrigin: null", 403),
+            ("\r\nSec-Fetch-Site: cross-site", 403),
+            // Another host of the same site is another page.
+            ("\r\nSec-Fetch-Site: same-site", 403),
+            ("\r\nOrigin: https://app.example.evil", 403),
+            ("\r\nOrigin: http://app.example", 403),
+        ] {
+            let mut connection = server.connect().await;
+            connection.send(format!("{}\r\n{cookie}{fields}\r\n\r\n", listen_head(wire, "a"))).await;
+            assert_eq!(connection.head().await.status, status, "{fields}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_of_a_foreign_page_publishes_and_reads_nothing() {
+    let server = server().await;
+    let cookie = format!("Host: t\r\nCookie: session={}", token("alice", &["a"], &["a"]));
+    for (head, site) in [
+        ("POST /publish/a HTTP/1.1\r\nContent-Length: 1", "Origin: https://evil.example"),
+        ("POST /sse/a HTTP/1.1\r\nContent-Length: 1", "Origin: https://evil.example"),
+        ("POST /publish/a HTTP/1.1\r\nContent-Length: 1", "Sec-Fetch-Site: cross-site"),
+        ("GET /history/a HTTP/1.1", "Sec-Fetch-Site: cross-site"),
+        ("GET /online/a HTTP/1.1", "Origin: https://evil.example"),
+        ("GET /channels HTTP/1.1", "Origin: https://evil.example"),
+    ] {
+        let body = if head.starts_with("POST") { "x" } else { "" };
+        let answer =
+            server.request(&format!("{head}\r\n{cookie}\r\n{site}"), body.as_bytes()).await;
+        assert_eq!(
+            (answer.status, answer.problem().as_str()),
+            (403, "forbidden-origin"),
+            "{head} {site}"
+        );
+    }
+    // Another cookie says nothing, and a bearer needs no permission of the browser's.
+    let head =
+        "GET /history/a HTTP/1.1\r\nHost: t\r\nCookie: other=1\r\nSec-Fetch-Site: cross-site";
+    assert_eq!(server.request(head, b"").await.problem(), "token-missing");
+    let bearer = format!("Authorization: Bearer {}", token("alice", &["a"], &[]));
+    let head =
+        format!("GET /history/a HTTP/1.1\r\nHost: t\r\n{bearer}\r\nSec-Fetch-Site: cross-site");
+    assert_eq!(server.request(&head, b"").await.status, 200);
+}
+
+#[tokio::test]
+async fn credentials_are_allowed_to_listed_origins_alone() {
+    let server = server().await;
+    let ask = async |origin: &str| {
+        let head = format!(
+            "OPTIONS /publish/a HTTP/1.1\r\nHost: t\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\nOrigin: {origin}"
+        );
+        server.request(&head, b"").await.fields
+    };
+    let fields = ask("https://app.example").await;
+    assert_eq!(fields["access-control-allow-origin"], "https://app.example");
+    assert_eq!(fields["access-control-allow-credentials"], "true");
+    assert!(fields["vary"].contains("origin"), "a cache must not give it to others: {fields:?}");
+    let fields = ask("https://evil.example").await;
+    assert_eq!(fields.get("access-control-allow-origin"), None);
+    // A refusal can be read by a page that may ask.
+    let head = "GET /history/a HTTP/1.1\r\nHost: t\r\nOrigin: https://app.example";
+    let answer = server.request(head, b"").await;
+    assert_eq!((answer.status, answer.problem().as_str()), (401, "token-missing"));
+    assert_eq!(answer.fields["access-control-allow-origin"], "https://app.example");
+    // Without a cookie in the settings there are no credentials to allow.
+    let plain = Server::with("[cors]\norigins = [\"*\"]").await;
+    let answer =
+        plain.request("GET /history/a HTTP/1.1\r\nHost: t\r\nOrigin: https://x.example", b"").await;
+    assert_eq!(answer.fields["access-control-allow-origin"], "*");
+    assert_eq!(answer.fields.get("access-control-allow-credentials"), None);
+}
+
+/// What somebody has published is never run as a page or a script of the gateway's own origin.
+#[tokio::test]
+async fn nothing_is_sniffed() {
+    let server = Server::start().await;
+    server.publish("a", "<script>alert(1)</script>").await;
+    for target in ["/history/a", "/nothing", "/online/a", "/", "/app.js"] {
+        assert_eq!(
+            server.get(target).await.fields["x-content-type-options"],
+            "nosniff",
+            "{target}"
+        );
+    }
+    for target in
+        ["/sse/a", "/chunked/a", "/sse/a?format=raw", "/chunked/a?format=raw&since=earliest"]
+    {
+        let mut connection = server.connect().await;
+        connection.send(format!("GET {target} HTTP/1.1\r\nHost: t\r\n\r\n")).await;
+        let fields = connection.head().await.fields;
+        assert_eq!(fields["x-content-type-options"], "nosniff", "{target}");
+        assert!(!fields["content-type"].starts_with("text/html"), "{target}");
+    }
+}

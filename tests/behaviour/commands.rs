@@ -1,0 +1,115 @@
+//! The program's commands beside `serve`: tokens, keys, and which rules hold for a channel.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+use tokio::{io::AsyncWriteExt as _, process::Command};
+use tricast_admission::KeyHash;
+use tricast_tests::{SECRET, Server};
+
+/// Runs a command; gives whether it succeeded, its standard output, and its standard error.
+async fn run(args: &[&str], settings: &[(&str, &str)], input: &str) -> (bool, String, String) {
+    let mut command: Command = super::program::tricast();
+    command.args(args).envs(settings.iter().copied()).stdin(Stdio::piped());
+    let mut child = command.spawn().expect("starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(input.as_bytes()).await.expect("takes it");
+    drop(stdin);
+    let output = child.wait_with_output().await.expect("ends");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+const WITH_SECRET: [(&str, &str); 1] = [("TRICAST__TOKENS__SECRET", SECRET)];
+
+#[tokio::test]
+async fn a_token_is_printed_and_nothing_else_and_opens_what_it_says() {
+    let args =
+        ["token", "--sub", "alice", "--subscribe", "orders.*", "--publish", "chat", "--ttl", "60"];
+    let (fine, token, said) = run(&args, &WITH_SECRET, "").await;
+    assert!(fine && said.is_empty(), "{said}");
+    assert_eq!((token.lines().count(), token.trim().split('.').count()), (1, 3), "{token}");
+    let server = Server::with(&format!("[tokens]\nsecret = \"{SECRET}\"")).await;
+    let get = async |path: &str| {
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {}", token.trim());
+        server.request(&head, b"").await.status
+    };
+    assert_eq!((get("/history/orders.42").await, get("/history/chat").await), (200, 403));
+    // From standard input, so that it stands in no list of processes.
+    let (fine, read, _) = run(&["token", "--inspect"], &WITH_SECRET, &token).await;
+    assert!(fine && read.contains("holds, by these settings"), "{read}");
+    let claims = read.lines().find_map(|line| line.strip_prefix("claims ")).expect("claims");
+    let claims: Value = serde_json::from_str(claims).expect("JSON");
+    assert_eq!((&claims["sub"], &claims["subscribe"][0]), (&"alice".into(), &"orders.*".into()));
+    let (fine, read, said) = run(&["token", "--inspect", token.trim()], &[], "").await;
+    assert!(!fine && read.contains("ends in") && said.contains("no token keys"), "{read}{said}");
+    let (fine, _, said) = run(&["token", "--inspect"], &WITH_SECRET, "nonsense").await;
+    assert!(!fine && said.contains("no JSON Web Token") && !said.contains("nonsense"), "{said}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_signed_or_named_is_said() {
+    let (fine, out, said) = run(&["token", "--sub", "alice"], &[], "").await;
+    assert!(!fine && out.is_empty() && said.contains("tokens.secret"), "{said}");
+    let short = [("TRICAST__TOKENS__SECRET", "short")];
+    let (fine, _, said) = run(&["token"], &short, "").await;
+    assert!(!fine && said.contains("32 bytes") && !said.contains("short\""), "{said}");
+    for args in
+        [["token", "--subscribe", "a*"], ["token", "--sub", "a b"], ["token", "--info", "{"]]
+    {
+        let (fine, out, _) = run(&args, &WITH_SECRET, "").await;
+        assert!(!fine && out.is_empty(), "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_printed_alone_and_its_settings_beside_it() {
+    let (fine, key, said) = run(&["key", "--name", "shop", "--publish", "orders.*"], &[], "").await;
+    assert!(fine && key.starts_with("tricast_key_"), "{key}{said}");
+    assert!(
+        said.contains(&KeyHash::of(key.trim()).to_string()) && !said.contains(key.trim()),
+        "{said}"
+    );
+    // What it says can be put into the settings as it stands.
+    let server = Server::with(&said).await;
+    let publish = async |channel: &str| {
+        let head = format!(
+            "POST /publish/{channel} HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nAuthorization: Bearer {}",
+            key.trim()
+        );
+        server.request(&head, b"x").await.status
+    };
+    assert_eq!((publish("orders.1").await, publish("chat").await), (200, 403));
+    assert_eq!(server.post("/publish/orders.1", "", b"x").await.status, 401, "nobody else");
+    let (_, other, _) = run(&["key"], &[], "").await;
+    assert_ne!(key, other);
+}
+
+#[tokio::test]
+async fn which_namespace_a_channel_has_and_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("gateway.toml");
+    let settings = "[[namespace]]\npattern = \"orders.vip\"\nonline = false
+        [[namespace]]\npattern = \"orders.*\"\npublish = \"nobody\"\nhistory = { messages = 7, age = \"90s\" }";
+    std::fs::write(&file, settings).expect("writes");
+    let file = file.to_str().expect("UTF-8");
+    let check = async |channel: &str| {
+        run(&["check", "--config", file, "--channel", channel], &[], "").await
+    };
+    let (fine, text, _) = check("orders.42").await;
+    assert!(fine && text.starts_with("orders.42: [[namespace]] 2 (\"orders.*\")"), "{text}");
+    assert!(
+        text.contains("publish              nobody")
+            && text.contains("7 messages, 16.0 MiB, 1m 30s"),
+        "{text}"
+    );
+    let (_, text, _) = check("orders.vip").await;
+    assert!(text.contains("[[namespace]] 1") && text.contains("told to nobody"), "{text}");
+    let (_, text, _) = check("chat").await;
+    assert!(text.contains("[access], because no [[namespace]] matches"), "{text}");
+    let (_, text, _) = check("@alice").await;
+    assert!(text.contains("subscribe            alice alone"), "{text}");
+    let (fine, _, said) = check("a/b").await;
+    assert!(!fine && said.contains("a channel is words"), "{said}");
+}
