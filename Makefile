@@ -2,7 +2,7 @@
 # Each does its own set-up. `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup lint conformance fuzz soak bench peers
+.PHONY: help run test setup lint conformance fuzz deny soak bench peers
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,11 +34,16 @@ lint: ## formatting, clippy and the documentation, without a warning
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
-soak: setup bench ## what runs long or measures time; before an issue is resolved
+deny: ## known weaknesses, licences and sources of dependencies (needs the network)
+	cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
+	cargo deny check
+
+soak: setup bench deny ## what runs long or measures time; before an issue is resolved
 	PROPTEST_CASES=300000 cargo test --locked --release -p tricast-core --test model --test cases
 	FAULT_SEEDS=20000 cargo test --locked --release -p tricast-delivery
 	SHUTTLE_SCHEDULES=200000 cargo test --locked --release -p tricast-core --features shuttle --test interleavings
 	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test --locked --workspace || exit 1; done
+	HOSTILE_SECONDS=30 cargo test --locked --release -p tricast-tests --test hostile -- --nocapture
 	FUZZ_SECONDS=600 tests/fuzz/run.sh
 	cargo build --locked
 	for round in 1 2 3; do tests/clients/run.sh || exit 1; done

@@ -45,3 +45,42 @@ fn core_knows_no_protocol_library() {
         assert!(!protocol.iter().any(|word| name.contains(word)), "core depends on {name}");
     }
 }
+
+/// SECURITY.md promises a test for each threat: each that it names is there.
+#[test]
+fn every_test_that_security_md_names_exists() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let text = std::fs::read_to_string(format!("{root}/SECURITY.md")).expect("reads");
+    let mut sources = String::new();
+    let mut folders = vec![format!("{root}/crates"), format!("{root}/tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.display().to_string();
+            if path.is_dir() && !name.ends_with("target") && !name.ends_with("node_modules") {
+                folders.push(name);
+            } else if name.ends_with(".rs") {
+                sources.push_str(&std::fs::read_to_string(&path).expect("reads"));
+            }
+        }
+    }
+    let threats = text.split("## Threats").nth(1).expect("a table of threats");
+    let rows =
+        threats.lines().filter(|line| line.starts_with("| ") && line.matches('|').count() == 4);
+    let mut tests = 0;
+    for row in rows {
+        let cell = row.split('|').nth(3).expect("three cells");
+        for name in cell.split('`').skip(1).step_by(2) {
+            let fine = match name.strip_suffix("::") {
+                _ if name.contains(['/', '.']) || ["hostile", "writers"].contains(&name) => true,
+                Some(module) => {
+                    std::path::Path::new(&format!("{root}/tests/behaviour/{module}.rs")).exists()
+                }
+                None => sources.contains(&format!("fn {name}(")),
+            };
+            assert!(fine, "SECURITY.md names {name}, and there is no such test: {row}");
+            tests += 1;
+        }
+    }
+    assert!(tests > 40, "{tests} tests read from SECURITY.md");
+}

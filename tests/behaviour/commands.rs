@@ -9,7 +9,7 @@ use tricast_tests::{SECRET, Server};
 
 /// Runs a command; gives whether it succeeded, its standard output, and its standard error.
 async fn run(args: &[&str], settings: &[(&str, &str)], input: &str) -> (bool, String, String) {
-    let mut command: Command = super::program::tricast();
+    let mut command: Command = tricast_tests::program::tricast();
     command.args(args).envs(settings.iter().copied()).stdin(Stdio::piped());
     let mut child = command.spawn().expect("starts");
     let mut stdin = child.stdin.take().expect("piped");

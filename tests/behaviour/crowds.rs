@@ -138,8 +138,8 @@ async fn bodies_under_way_have_so_much_memory() {
 /// When many connections say nothing, the newest may still speak.
 #[tokio::test]
 async fn the_silent_make_room() {
-    let mut command = super::program::with_files(400);
-    let (_child, address) = super::program::start(&mut command).await;
+    let mut command = tricast_tests::program::with_files(400);
+    let (_child, address) = tricast_tests::program::start(&mut command).await;
     let mut silent = Vec::new();
     for _ in 0..300 {
         silent.push(Connection::open(address).await);

@@ -18,9 +18,9 @@ async fn nothing_secret_is_ever_written() {
          [logging]\nlevel = \"trace\""
     );
     std::fs::write(&file, settings).expect("writes");
-    let mut command = super::program::tricast();
+    let mut command = tricast_tests::program::tricast();
     command.arg("--config").arg(&file);
-    let (mut child, address, admin) = super::program::start_both(&mut command).await;
+    let (mut child, address, admin) = tricast_tests::program::start_both(&mut command).await;
     let mut log = child.stderr.take().expect("piped");
     let reading = tokio::spawn(async move {
         let mut text = String::new();

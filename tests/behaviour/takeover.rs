@@ -8,7 +8,7 @@ use socket2::SockRef;
 use tokio::net::TcpSocket;
 use tricast_tests::{Connection, Server, Wire, each_wire, eventually, listen_head};
 
-use super::program;
+use tricast_tests::program;
 
 /// A text frame as a client sends it (RFC 6455 §5.2), masked with zeros.
 fn text_frame(text: &str) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! A gateway in this process, on free ports.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -16,6 +16,24 @@ use crate::{Answer, Connection};
 pub struct Server {
     /// The gateway.
     pub gateway: Gateway,
+}
+
+/// Where clients connect.
+pub trait Place {
+    /// The address of the public listener.
+    fn address(&self) -> SocketAddr;
+}
+
+impl Place for Server {
+    fn address(&self) -> SocketAddr {
+        self.gateway.address
+    }
+}
+
+impl Place for SocketAddr {
+    fn address(&self) -> SocketAddr {
+        *self
+    }
 }
 
 impl Server {

@@ -3,11 +3,12 @@
 mod credentials;
 mod gateway;
 mod http;
+pub mod program;
 mod reader;
 mod sse;
 
 pub use credentials::{SECRET, token, token_of};
-pub use gateway::{Server, delivery, eventually};
+pub use gateway::{Place, Server, delivery, eventually};
 pub use http::{Answer, Connection, Head, expect_bytes, listen_head};
 pub use reader::{Event, Reader};
 pub use tricast_core::Wire;

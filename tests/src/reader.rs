@@ -14,7 +14,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::{Connection, Server, Wire, sse};
+use crate::{Connection, Place, Wire, sse};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -50,12 +50,17 @@ enum Stream {
 
 impl Reader {
     /// Opens a stream; `target` is channels and query.
-    pub async fn open(server: &Server, wire: Wire, target: &str) -> Self {
+    pub async fn open(server: &impl Place, wire: Wire, target: &str) -> Self {
         Self::open_after(server, wire, target, None).await
     }
 
     /// Opens a stream behind an id: by header where a browser would, else by query.
-    pub async fn open_after(server: &Server, wire: Wire, target: &str, id: Option<&str>) -> Self {
+    pub async fn open_after(
+        server: &impl Place,
+        wire: Wire,
+        target: &str,
+        id: Option<&str>,
+    ) -> Self {
         let mut reader = match (wire, id) {
             (_, None) => Self::open_with(server, wire, target, &[]).await,
             (Wire::Ws, Some(id)) => {
@@ -71,7 +76,7 @@ impl Reader {
 
     /// Opens a stream with further fields in its head.
     pub async fn open_with(
-        server: &Server,
+        server: &impl Place,
         wire: Wire,
         target: &str,
         fields: &[(&'static str, &str)],
@@ -85,7 +90,7 @@ impl Reader {
             Wire::Sse | Wire::Chunked => {
                 let field = |(name, value): &(&str, &str)| format!("\r\n{name}: {value}");
                 let fields: String = fields.iter().map(field).collect();
-                let mut connection = server.connect().await;
+                let mut connection = Connection::open(server.address()).await;
                 connection.send(format!("GET {path} HTTP/1.1\r\nHost: t{fields}\r\n\r\n")).await;
                 let head = connection.head().await;
                 assert_eq!(head.status, 200, "{head:?}");
@@ -102,7 +107,7 @@ impl Reader {
 
     /// A WebSocket handshake, which may be refused.
     pub async fn handshake(
-        server: &Server,
+        server: &impl Place,
         path: &str,
     ) -> Result<(WebSocketStream<TcpStream>, Response), tungstenite::Error> {
         Self::handshake_with(server, path, &[]).await
@@ -110,16 +115,16 @@ impl Reader {
 
     /// The same with further fields in its head.
     pub async fn handshake_with(
-        server: &Server,
+        server: &impl Place,
         path: &str,
         fields: &[(&'static str, &str)],
     ) -> Result<(WebSocketStream<TcpStream>, Response), tungstenite::Error> {
-        let url = format!("ws://{}{path}", server.gateway.address);
+        let url = format!("ws://{}{path}", server.address());
         let mut request = url.into_client_request()?;
         for (name, value) in fields {
             request.headers_mut().insert(*name, value.parse().expect("a value"));
         }
-        let socket = TcpStream::connect(server.gateway.address).await?;
+        let socket = TcpStream::connect(server.address()).await?;
         client_async(request, socket).await
     }
 

@@ -51,3 +51,58 @@ impl std::fmt::Debug for Audit {
         f.write_str("Audit")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use tricast_core::Kind;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().expect("no panic").clone()).expect("UTF-8")
+        }
+    }
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_flood_of_refusals_fills_no_disk() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let audit = Audit::default();
+            let denied = Denied::new(Kind::BadToken, "a bad one");
+            for _ in 0..10_000 {
+                audit.refused(&denied, "/sse/a", None);
+            }
+            while !lines.text().contains("left out") {
+                audit.refused(&denied, "/sse/b", None);
+            }
+        });
+        let text = lines.text();
+        let count = text.lines().count();
+        assert!((11..100).contains(&count), "{count} lines");
+        assert!(
+            text.contains("/sse/b") && text.contains("left out") && text.contains("bad-token"),
+            "{text}"
+        );
+    }
+}

@@ -1,4 +1,4 @@
-//! What a token says (RFC 7519 §4.1, and our own claims: PROTOCOL.md §10).
+//! What a token says (RFC 7519 §4.1, and our own claims: PROTOCOL.md §9).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Channel patterns: what tokens, keys and namespaces name channels by (PROTOCOL.md §10).
+//! Channel patterns: what tokens, keys and namespaces name channels by (PROTOCOL.md §9).
 
 use std::{fmt, str::FromStr};
 

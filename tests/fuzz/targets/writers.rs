@@ -36,7 +36,8 @@ fn hub() -> &'static Arc<Hub> {
     static HUB: OnceLock<Arc<Hub>> = OnceLock::new();
     HUB.get_or_init(|| {
         let history = Bounds { messages: 1, bytes: 1 << 20, age: Duration::from_secs(3600) };
-        let limits = Limits { rules: history.into(), memory_bytes: 1 << 24, channels: 10, tombstones: 10 };
+        let limits =
+            Limits { rules: history.into(), memory_bytes: 1 << 24, channels: 10, tombstones: 10 };
         let log = Arc::new(Log::new("fuzz".parse().expect("an epoch"), limits));
         let engine = MemoryEngine::new(log.clone(), Duration::from_secs(1), 1);
         Hub::new(log, Arc::new(engine), Meters::new(), 100)
@@ -51,7 +52,11 @@ fn join(wire: Wire, format: &'static dyn Format) -> Session {
         start: Start::Latest,
         online: false,
     };
-    let pace = Pace { heartbeat: Duration::from_secs(3600), portion: Portion::default(), ..Pace::default() };
+    let pace = Pace {
+        heartbeat: Duration::from_secs(3600),
+        portion: Portion::default(),
+        ..Pace::default()
+    };
     let joined = hub().join(join).now_or_never().expect("at once").expect("joins");
     let mut session = Session::new(joined, format, Arc::new(pace), false);
     collect(&mut session);
