@@ -15,6 +15,7 @@ mod identity;
 mod jwks;
 mod limits;
 mod metrics;
+mod namespaces;
 mod online;
 mod program;
 mod publish;

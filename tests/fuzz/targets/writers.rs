@@ -14,8 +14,8 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tricast_core::{
-    Bounds, ClientId, Data, Draft, Format, Hub, Identity, Join, Limits, Log, MemoryEngine, Meters,
-    Pace, Portion, Publisher, Session, SlowReader, Start, Wire,
+    Bounds, Data, Draft, Format, Hub, Identity, Join, Limits, Log, MemoryEngine, Meters, Pace,
+    Portion, Publisher, Session, Start, Wire,
 };
 use tungstenite::{Message, WebSocket, protocol::Role};
 
