@@ -7,15 +7,18 @@ use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
 use crate::{
     CloseReason, Doorbell,
+    listeners::Card,
     sync::{AtomicU64, Mutex, Ordering},
 };
 
 /// One reader's bell.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Bell {
     sleeper: Mutex<Option<Sleeper>>,
     /// The goodbye that was asked for: reason in the upper half, retry in the lower; 0 is none.
     close: AtomicU64,
+    /// Whose it is. Kept here, and not beside it, because there is one of each for every connection.
+    pub(crate) card: Card,
 }
 
 /// Who is to be woken.
@@ -32,6 +35,10 @@ impl std::fmt::Debug for Sleeper {
 }
 
 impl Bell {
+    pub(crate) fn new(card: Card) -> Arc<Self> {
+        Arc::new(Self { sleeper: Mutex::new(None), close: AtomicU64::new(0), card })
+    }
+
     /// Sets who is to be woken by the next ring; call it before reading the log.
     pub(crate) fn register(&self, waker: &Waker) {
         let mut slot = self.sleeper.lock();

@@ -97,8 +97,7 @@ impl Hub {
     pub async fn join(self: &Arc<Self>, join: Join) -> Result<(Subscription, Welcome), JoinError> {
         self.check_load()?;
         let interest = Interest::begin(self, join.all_channels(), join.start).await?;
-        let bell = Arc::<Bell>::default();
-        let place = Place::take(self, &bell, &join)?;
+        let (place, bell) = Place::take(self, &join)?;
         let joined = Subscription::new(self.clone(), join, bell, place.index)?;
         // From here on the subscription gives back what it holds.
         place.keep();
@@ -142,11 +141,6 @@ impl Hub {
 
     pub(crate) fn unregister(&self, index: usize) {
         self.listeners.lock().leave(index);
-    }
-
-    /// A reader listens to other channels now.
-    pub(crate) fn moves(&self, index: usize, channels: Vec<ChannelName>) {
-        self.listeners.lock().moves(index, channels);
     }
 
     /// The first `limit` connections behind number `after` of those that are meant; and whether there are more.
@@ -213,14 +207,13 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn take(hub: &'a Hub, bell: &Arc<Bell>, join: &Join) -> Result<Self, JoinError> {
+    fn take(hub: &'a Hub, join: &Join) -> Result<(Self, Arc<Bell>), JoinError> {
         let mut listeners = hub.listeners.lock();
         if hub.is_draining() {
             return Err(JoinError::Draining);
         }
-        let index = listeners.enter(bell, &join.identity, join.wire, &join.channels);
-        let index = index.ok_or(JoinError::TooManyConnections)?;
-        Ok(Self { hub, index, kept: false })
+        let (index, bell) = listeners.enter(join).ok_or(JoinError::TooManyConnections)?;
+        Ok((Self { hub, index, kept: false }, bell))
     }
 
     fn keep(mut self) {

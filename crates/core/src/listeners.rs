@@ -4,28 +4,30 @@ use std::{net::IpAddr, sync::Arc};
 
 use serde::Serialize;
 use slab::Slab;
+use smallvec::SmallVec;
 
-use crate::{ChannelName, CloseReason, Identity, Standing, Wire, bell::Bell, clock};
+use crate::{
+    ChannelName, CloseReason, Identity, Join, Standing, Wire, bell::Bell, clock, sync::Mutex,
+};
 
 /// Everybody who listens, up to a limit.
 #[derive(Debug)]
 pub(crate) struct Listeners {
-    seats: Slab<Listener>,
+    bells: Slab<Arc<Bell>>,
     limit: usize,
     /// How many there have been.
     serial: u64,
 }
 
-/// One who listens.
+/// Who somebody is who listens.
 #[derive(Debug)]
-struct Listener {
+pub(crate) struct Card {
     serial: u64,
-    bell: Arc<Bell>,
     identity: Arc<Identity>,
     wire: Wire,
     since: u64,
-    /// What it has asked for.
-    channels: Box<[ChannelName]>,
+    /// What it has asked for; mostly one.
+    channels: Mutex<SmallVec<[ChannelName; 1]>>,
 }
 
 /// What an operator is shown of a connection. Client ids are not: who knows one can pass for it.
@@ -42,7 +44,7 @@ pub struct Connection {
     /// Where it comes from, if that is known.
     pub address: Option<IpAddr>,
     /// What it has asked for.
-    pub channels: Box<[ChannelName]>,
+    pub channels: Vec<ChannelName>,
     /// When it came: milliseconds since 1970-01-01 UTC.
     pub since: u64,
 }
@@ -77,72 +79,65 @@ impl Farewell {
 
 impl Listeners {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { seats: Slab::new(), limit, serial: 0 }
+        Self { bells: Slab::new(), limit, serial: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.seats.len()
+        self.bells.len()
     }
 
-    /// Takes one in, if there is room; gives its place.
-    pub(crate) fn enter(
-        &mut self,
-        bell: &Arc<Bell>,
-        identity: &Arc<Identity>,
-        wire: Wire,
-        channels: &[ChannelName],
-    ) -> Option<usize> {
-        if self.seats.len() >= self.limit {
+    /// Takes one in, if there is room; gives its place, and the bell that it is called by.
+    pub(crate) fn enter(&mut self, join: &Join) -> Option<(usize, Arc<Bell>)> {
+        if self.bells.len() >= self.limit {
             return None;
         }
         self.serial += 1;
-        let listener = Listener {
+        let bell = Bell::new(Card {
             serial: self.serial,
-            bell: bell.clone(),
-            identity: identity.clone(),
-            wire,
+            identity: join.identity.clone(),
+            wire: join.wire,
             since: clock::unix_millis(),
-            channels: channels.into(),
-        };
-        Some(self.seats.insert(listener))
-    }
-
-    /// It listens to other channels now.
-    pub(crate) fn moves(&mut self, place: usize, channels: Vec<ChannelName>) {
-        self.seats[place].channels = channels.into();
+            channels: Mutex::new(join.channels.iter().cloned().collect()),
+        });
+        Some((self.bells.insert(bell.clone()), bell))
     }
 
     pub(crate) fn leave(&mut self, place: usize) {
-        self.seats.remove(place);
-        if self.seats.is_empty() {
-            self.seats.shrink_to_fit();
+        self.bells.remove(place);
+        if self.bells.is_empty() {
+            self.bells.shrink_to_fit();
         }
     }
 
     pub(crate) fn all(&self) -> Vec<Farewell> {
-        self.seats.iter().map(|(_, listener)| Farewell(listener.bell.clone())).collect()
+        self.bells.iter().map(|(_, bell)| Farewell(bell.clone())).collect()
     }
 
     /// How to send those away that are meant.
     pub(crate) fn farewells(&self, which: &Which) -> Vec<Farewell> {
-        self.meant(which).map(|listener| Farewell(listener.bell.clone())).collect()
+        self.meant(which).map(|bell| Farewell(bell.clone())).collect()
     }
 
     /// The first `limit` behind `after` of those that are meant, by their number; and whether there are more.
     pub(crate) fn list(&self, which: &Which, after: u64, limit: usize) -> (Vec<Connection>, bool) {
-        let mut meant: Vec<&Listener> =
-            self.meant(which).filter(|listener| listener.serial > after).collect();
-        meant.sort_unstable_by_key(|listener| listener.serial);
-        let more = meant.len() > limit;
-        (meant.into_iter().take(limit).map(Listener::show).collect(), more)
+        let cards = self.meant(which).map(|bell| &bell.card);
+        let mut cards: Vec<&Card> = cards.filter(|card| card.serial > after).collect();
+        cards.sort_unstable_by_key(|card| card.serial);
+        let more = cards.len() > limit;
+        (cards.into_iter().take(limit).map(Card::show).collect(), more)
     }
 
-    fn meant<'a>(&'a self, which: &'a Which) -> impl Iterator<Item = &'a Listener> {
-        self.seats.iter().map(|(_, listener)| listener).filter(|listener| listener.is(which))
+    fn meant<'a>(&'a self, which: &'a Which) -> impl Iterator<Item = &'a Arc<Bell>> {
+        self.bells.iter().map(|(_, bell)| bell).filter(|bell| bell.card.is(which))
     }
 }
 
-impl Listener {
+impl Card {
+    /// It listens to other channels now.
+    pub(crate) fn set_channels(&self, channels: Vec<ChannelName>) {
+        *self.channels.lock() = channels.into();
+    }
+
     fn is(&self, which: &Which) -> bool {
         let Which { id, user, key, address, channel, wire } = which;
         let own_key = self.identity.key();
@@ -150,7 +145,7 @@ impl Listener {
             && user.as_deref().is_none_or(|user| self.identity.is_of(user))
             && key.as_deref().is_none_or(|key| own_key.is_some_and(|own| **own == *key))
             && address.is_none_or(|address| self.identity.address == Some(address))
-            && channel.as_ref().is_none_or(|channel| self.channels.contains(channel))
+            && channel.as_ref().is_none_or(|channel| self.channels.lock().contains(channel))
             && wire.is_none_or(|wire| wire == self.wire)
     }
 
@@ -162,7 +157,7 @@ impl Listener {
             user: identity.user.as_ref().map(|user| user.as_str().to_owned()),
             key: identity.key().map(|name| name.to_string()),
             address: identity.address,
-            channels: self.channels.clone(),
+            channels: self.channels.lock().to_vec(),
             since: self.since,
         }
     }

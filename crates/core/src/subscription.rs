@@ -206,9 +206,9 @@ impl Subscription {
         asked.map(|tap| table.slots[tap.slot].name.clone()).collect()
     }
 
-    /// Tells the hub which channels these are now.
+    /// Writes on its card which channels these are now.
     pub(crate) fn tell_place(&self) {
-        self.hub.moves(self.registered, self.channels());
+        self.bell.card.set_channels(self.channels());
     }
 
     /// The online counts of the channels that were asked for, with versions that grow with each change.

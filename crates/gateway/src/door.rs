@@ -32,6 +32,9 @@ const PLACES: usize = 32;
 /// How long a crowd waits for a place. Then it comes in all the same: others may hold theirs for long.
 const PLACE_PATIENCE: Duration = Duration::from_millis(5);
 
+/// Nobody has to make room for others before it has been silent for so long.
+const SILENCE: Duration = Duration::from_secs(1);
+
 const LISTENER: Token = Token(usize::MAX);
 const CLOSE: Token = Token(usize::MAX - 1);
 
@@ -146,6 +149,7 @@ impl Doorman {
     }
 
     fn welcome(&mut self, mut stream: TcpStream, peer: SocketAddr) {
+        self.make_room();
         let Some(lease) = self.listener.admit(&stream, peer) else { return };
         let since = Instant::now();
         let place = self.waiting.vacant_entry();
@@ -154,16 +158,20 @@ impl Doorman {
             Ok(()) => {
                 self.longest.push_back((place.key(), since));
                 place.insert(Waiting { stream, lease, since });
-                self.push_out();
             }
             Err(error) => tracing::warn!(%error, "cannot watch a connection, which is dropped"),
         }
     }
 
-    /// When many say nothing, those who have done so longest make room: who comes in earnest speaks at once.
-    fn push_out(&mut self) {
-        while self.waiting.len() > self.listener.rules.silent {
-            let Some((key, since)) = self.longest.pop_front() else { return };
+    /// When there is no room for one more, whoever has said nothing for longest makes it: who comes in earnest
+    /// speaks soon.
+    fn make_room(&mut self) {
+        while !self.listener.has_room() {
+            let Some(&(key, since)) = self.longest.front() else { return };
+            if since.elapsed() < SILENCE {
+                return;
+            }
+            self.longest.pop_front();
             if self.waiting.get(key).is_some_and(|waiting| waiting.since == since) {
                 self.waiting.remove(key);
                 self.listener.meters.pushed_out.increment(1);

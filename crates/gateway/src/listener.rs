@@ -67,8 +67,6 @@ pub(crate) struct Rules {
     stall_timeout: Duration,
     trusted: Arc<[IpNet]>,
     sockets: Arc<Semaphore>,
-    /// Connections that may have said nothing yet.
-    pub(crate) silent: usize,
 }
 
 impl Rules {
@@ -78,7 +76,6 @@ impl Rules {
             head_timeout: settings.limits.head_timeout,
             stall_timeout: settings.stream.stall_timeout,
             trusted: settings.proxy.trusted.clone().into(),
-            silent: (sockets / 2).max(1),
             sockets: Arc::new(Semaphore::new(sockets.min(Semaphore::MAX_PERMITS))),
         }
     }
@@ -131,16 +128,21 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Listener {
+    /// Whether there is room for one more connection.
+    pub(crate) fn has_room(&self) -> bool {
+        self.rules.sockets.available_permits() > 0
+    }
+
     /// Prepares a connection; `None` when there is no room for it, or it has gone.
     pub(crate) fn admit(&self, mut stream: &TcpStream, peer: SocketAddr) -> Option<Lease> {
         let Ok(seat) = self.seat_of(peer) else {
             self.meters.crowded.increment(1);
+            // A new socket takes as much; if this one does not, its peer has gone.
             let _ = stream.write(CROWDED);
             return None;
         };
         let Ok(permit) = self.rules.sockets.clone().try_acquire_owned() else {
             self.meters.full.increment(1);
-            // A new socket takes as much; if this one does not, its peer has gone.
             let _ = stream.write(FULL);
             return None;
         };
@@ -153,11 +155,11 @@ impl Listener {
     }
 
     /// A place among the connections of a client's address. Those of proxies are everybody's.
-    fn seat_of(&self, peer: SocketAddr) -> Result<Option<AddressSeat>, Denied> {
+    fn seat_of(&self, peer: SocketAddr) -> Result<Option<Box<AddressSeat>>, Denied> {
         let Some(gatekeeper) = &self.gatekeeper else { return Ok(None) };
         let trusted = &self.rules.trusted;
         match address::of_client(peer, &HeaderMap::new(), trusted) {
-            Some(address) => gatekeeper.crowds.sit_at_door(address),
+            Some(address) => Ok(gatekeeper.crowds.sit_at_door(address)?.map(Box::new)),
             None => Ok(None),
         }
     }
@@ -206,7 +208,8 @@ fn prepare(stream: &TcpStream, rules: &Rules) -> io::Result<()> {
 pub(crate) struct Lease {
     _permit: OwnedSemaphorePermit,
     _open: Open,
-    _seat: Option<AddressSeat>,
+    /// Boxed, because most have none.
+    _seat: Option<Box<AddressSeat>>,
 }
 
 /// Counts a socket while it is open.
