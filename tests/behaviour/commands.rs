@@ -113,3 +113,22 @@ async fn which_namespace_a_channel_has_and_why() {
     let (fine, _, said) = check("a/b").await;
     assert!(!fine && said.contains("a channel is words"), "{said}");
 }
+
+/// Read as a number it would lose its digits.
+#[tokio::test]
+async fn a_secret_in_the_environment_is_text() {
+    for secret in [
+        "12345678901234567890123456789012345",
+        "1e10000000000000000000000000000000000",
+        "true_________________________________",
+    ] {
+        let (fine, token, said) =
+            run(&["token", "--sub", "a"], &[("TRICAST__TOKENS__SECRET", secret)], "").await;
+        assert!(fine, "{said}");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), format!("[tokens]\nsecret = {secret:?}")).expect("writes");
+        let path = file.path().to_str().expect("UTF-8");
+        let (fine, _, said) = run(&["token", "--inspect", "--config", path], &[], &token).await;
+        assert!(fine, "{secret}: {said}");
+    }
+}

@@ -89,7 +89,7 @@ impl Access for Pass {
             Who::Token => "a token",
             Who::Backend => "an API key",
             Who::Nobody => {
-                let detail = format!("nobody may {} {channel}; see {}", verb(act), rules.name);
+                let detail = format!("nobody may {} {channel}", verb(act));
                 return Err(Denied::new(Kind::Forbidden, detail));
             }
         };

@@ -1,6 +1,6 @@
 //! The settings: gateway.toml is the reference and the default, a file and the environment override it.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{collections::HashMap, ffi::OsString, net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Context as _;
 use bytesize::ByteSize;
@@ -232,20 +232,34 @@ impl Settings {
         if let Some(path) = file {
             layers = layers.add_source(File::from(path).format(FileFormat::Toml));
         }
-        let environment = Environment::with_prefix("TRICAST")
-            .prefix_separator("__")
-            .separator("__")
+        // What is not UTF-8 is none of ours.
+        let text = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        let vars = std::env::vars_os().filter_map(text);
+        let (secrets, plain) = vars.partition(|(name, _)| name.ends_with("__SECRET"));
+        let environment = |vars: HashMap<String, String>| {
+            Environment::with_prefix("TRICAST")
+                .prefix_separator("__")
+                .separator("__")
+                .source(Some(vars))
+        };
+        let plain = environment(plain)
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("cors.origins")
             .with_list_parse_key("proxy.trusted");
-        let settings: Self =
-            layers.add_source(environment).build().and_then(Config::try_deserialize).with_context(
-                || match file {
-                    Some(path) => format!("settings from {} and the environment", path.display()),
-                    None => "settings from the environment".to_owned(),
-                },
-            )?;
+        // A secret that looks like a number is none.
+        let secrets = environment(secrets);
+        let settings: Self = layers
+            .add_source(plain)
+            .add_source(secrets)
+            .build()
+            .and_then(Config::try_deserialize)
+            .with_context(|| match file {
+                Some(path) => format!("settings from {} and the environment", path.display()),
+                None => "settings from the environment".to_owned(),
+            })?;
         settings.check()?;
         Ok(settings)
     }
