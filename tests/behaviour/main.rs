@@ -11,6 +11,7 @@ mod identity;
 mod limits;
 mod metrics;
 mod online;
+mod presence;
 mod program;
 mod publish;
 mod refusals;
