@@ -17,6 +17,7 @@ mod limits;
 mod metrics;
 mod namespaces;
 mod online;
+mod presence;
 mod program;
 mod publish;
 mod rates;

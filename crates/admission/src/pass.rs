@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use tricast_core::{
-    Access, Act, Asked, ChannelName, Denied, Identity, Kind, Problem as _, Standing,
+    Access, Act, Asked, ChannelName, Denied, Identity, Kind, PresenceOff, Problem as _, Standing,
 };
 
 use crate::{Gatekeeper, Who, crowd::Seats, rates::Spender, rules::Rights};
@@ -65,6 +65,20 @@ impl Pass {
         }
     }
 
+    /// A presence channel is open to whoever may listen to the channel that it is about; nobody speaks there.
+    fn permits_presence(&self, act: Act, of: ChannelName) -> Result<(), Denied> {
+        if act == Act::Publish {
+            let detail = format!("only the gateway tells who is in {of}; publish to {of} itself");
+            return Err(Denied::new(Kind::Forbidden, detail));
+        }
+        self.permits(act, &of)?;
+        if self.gatekeeper.rules(&of).presence {
+            return Ok(());
+        }
+        let off = PresenceOff(of);
+        Err(Denied::new(off.kind(), off.to_string()))
+    }
+
     fn is_named(&self, act: Act, channel: &ChannelName) -> bool {
         self.rights().is_some_and(|rights| rights.name(act, channel))
     }
@@ -72,6 +86,9 @@ impl Pass {
 
 impl Access for Pass {
     fn permits(&self, act: Act, channel: &ChannelName) -> Result<(), Denied> {
+        if let Some(of) = channel.presence_of() {
+            return self.permits_presence(act, of);
+        }
         if act != Act::Publish {
             let own = self.identity.may_read(channel);
             own.map_err(|error| Denied::new(error.kind(), error.to_string()))?;

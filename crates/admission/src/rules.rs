@@ -29,6 +29,8 @@ pub struct NamespaceRules {
     pub publish: Who,
     /// Messages a second for each channel; 0 is any number.
     pub publish_rate: u32,
+    /// Whether whoever may listen may also know who is there.
+    pub presence: bool,
 }
 
 impl NamespaceRules {

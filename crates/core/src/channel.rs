@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    ChannelName, ChannelRules, Seq, bell::Belfry, desk::Desk, ring::Ring, roster::Roster,
-    tombstones::Tombstone,
+    ChannelName, ChannelRules, Seq, bell::Belfry, desk::Desk, presence::Presence, ring::Ring,
+    roster::Roster, tombstones::Tombstone,
 };
 
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub(crate) struct Channel {
     pub(crate) rules: Arc<ChannelRules>,
     pub(crate) ring: Ring,
     pub(crate) roster: Roster,
+    /// Who is there by name, where that is told.
+    pub(crate) presence: Option<Box<Presence>>,
     pub(crate) belfry: Arc<Belfry>,
     /// Where the readers of shards stand.
     pub(crate) desks: Vec<Desk>,
@@ -33,9 +35,11 @@ impl Channel {
         before: Tombstone,
         serial: u64,
     ) -> Self {
+        let presence = (rules.presence && name.presence().is_some()).then(Box::default);
         Self {
             name,
             rules,
+            presence,
             ring: Ring::new(before.floor),
             roster: Roster::default(),
             belfry: Arc::default(),
@@ -56,9 +60,14 @@ impl Channel {
         self.pins > 0 || self.roster.online().total.connections > 0
     }
 
+    /// Somebody was told to be there. Until that is taken back the channel has to be remembered.
+    pub(crate) fn has_members(&self) -> bool {
+        self.presence.as_ref().is_some_and(|presence| !presence.is_vacant())
+    }
+
     /// Nobody listens and nothing is held: only a tombstone is worth keeping.
     pub(crate) fn is_idle(&self) -> bool {
-        self.ring.is_empty() && !self.has_listeners()
+        self.ring.is_empty() && !self.has_listeners() && !self.has_members()
     }
 
     /// Whether a reader that has dealt with everything up to `position` has read the channel's end.

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    Census, ChannelName, CloseReason, HistoryPage, Kind, MessageId, Problem, Reconnect, Seq, clock,
+    Census, ChannelName, CloseReason, HistoryPage, Kind, MessageId, PresencePage, Problem,
+    Reconnect, Seq, clock,
 };
 
 /// One control frame.
@@ -161,6 +162,11 @@ pub enum Done {
     Counted {
         /// The counts.
         count: Box<Census>,
+    },
+    /// Who is there by name.
+    Present {
+        /// A page of them.
+        presence: Box<PresencePage>,
     },
     /// What is held.
     Looked {

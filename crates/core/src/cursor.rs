@@ -32,6 +32,8 @@ pub(crate) struct Tap {
     pub(crate) ended: bool,
     /// Asked for by name; the user's own channel comes along unasked.
     pub(crate) asked: bool,
+    /// It only tells of another channel, and keeps no stream open that all others have ended for.
+    pub(crate) tells: bool,
     /// What lies above it was published while the reader was there.
     joined_at: Seq,
     /// Scratch of one read: index of the next message in the ring.
@@ -40,7 +42,8 @@ pub(crate) struct Tap {
 
 impl Tap {
     pub(crate) fn new(slot: usize, position: Seq, asked: bool, joined_at: Seq) -> Self {
-        Self { slot, place: u64::MAX, position, ended: false, asked, joined_at, next: 0 }
+        let place = u64::MAX;
+        Self { slot, place, position, ended: false, asked, tells: false, joined_at, next: 0 }
     }
 }
 
@@ -193,9 +196,9 @@ impl Cursor {
     }
 
     /// Whether every channel that was asked for has ended for this reader. Who has left all of them waits
-    /// for what it will ask for.
+    /// for what it will ask for; a presence channel has no end of its own.
     pub(crate) fn has_ended(&self) -> bool {
-        let mut asked = self.taps.iter().filter(|tap| tap.asked).peekable();
+        let mut asked = self.taps.iter().filter(|tap| tap.asked && !tap.tells).peekable();
         asked.peek().is_some() && asked.all(|tap| tap.ended)
     }
 }

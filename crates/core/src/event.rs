@@ -16,6 +16,11 @@ impl EventName {
     /// What a message is called when its publisher named nothing.
     pub const DEFAULT: &'static str = "message";
 
+    /// What messages of presence channels are called.
+    pub(crate) fn presence() -> Self {
+        Self(format!("{RESERVED}presence").into())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

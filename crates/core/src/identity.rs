@@ -9,7 +9,7 @@ use crate::ChannelName;
 pub struct ClientId(Arc<str>);
 
 /// A person or service; may have many clients.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(Arc<str>);
 
 impl ClientId {
@@ -65,6 +65,18 @@ impl FromStr for UserId {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.@|:+=-".contains(&b);
         let fits = (1..=127).contains(&text.len()) && text.bytes().all(plain);
         if fits { Ok(Self(text.into())) } else { Err(BadUserId) }
+    }
+}
+
+impl serde::Serialize for UserId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for UserId {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

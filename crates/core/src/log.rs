@@ -14,6 +14,7 @@ use crate::{
     desk::Doorbell,
     limits::Limits,
     message::Memory,
+    presence::Told,
     ring::Floor,
     start::{AheadOfLog, Start},
     sync::Mutex,
@@ -133,12 +134,15 @@ impl Log {
     /// # Errors
     /// When its channel is new and cannot be kept, or too few listen; it is not accepted then.
     pub fn accept(&self, stored: Stored) -> Result<Accepted, NotAccepted> {
+        let told = Told::of(&stored.draft).filter(|told| self.rules.has_presence(&told.channel));
         let mut table = self.table.lock();
         debug_assert!(stored.seq > table.watermark, "the feed is in order");
         let at_least = stored.draft.at_least;
         if at_least > 0 && table.listening(&stored.draft.channel) < at_least {
             return Err(NotAccepted::NobodyOnline);
         }
+        // Where the channel is, its presence channel finds room.
+        let seated = told.map(|told| told.sit_down(&mut table)).transpose()?;
         let slot = table.find_or_create(&stored.draft.channel)?;
         let total = table.slots[slot].roster.online().total;
         let belfry = (total.connections > 0).then(|| table.slots[slot].belfry.clone());
@@ -147,6 +151,9 @@ impl Log {
         let id = message.id;
         let doorbells = table.spread_news(slot);
         table.push(slot, Arc::new(message));
+        if let Some(seated) = seated {
+            seated.apply(&mut table);
+        }
         Ok(Accepted { id, subscribers: total.connections, belfry, doorbells })
     }
 
@@ -241,7 +248,12 @@ impl Log {
 
     /// What holds for `channel`, held or not.
     pub fn rules_of(&self, channel: &ChannelName) -> Arc<ChannelRules> {
-        self.rules.of(channel).clone()
+        self.rules.rules(channel)
+    }
+
+    /// Whether `channel` has a presence channel.
+    pub fn has_presence(&self, channel: &ChannelName) -> bool {
+        self.rules.has_presence(channel)
     }
 
     /// Who is online in `channel`.

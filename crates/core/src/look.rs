@@ -1,14 +1,18 @@
-//! Looking without subscribing: what a channel holds and who is there, as documents.
+//! Looking without subscribing: what a channel holds, how many are there and who, as documents.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    AheadOfLog, ChannelName, Count, Gap, Log, MessageId, Portion, Seq, Start, Wire, write_document,
+    AheadOfLog, ChannelName, Count, Gap, Log, MessageId, Portion, Seq, Start, UserId, Wire,
+    presence::Person, write_document,
 };
 
 /// The most history in one answer: it is held until the client has read it.
 const PAGE: Portion = Portion { messages: 1000, bytes: 1024 * 1024 };
+
+/// The most users in one answer.
+pub const PRESENCE_PAGE: usize = 1000;
 
 /// Who is online in a channel.
 #[derive(Clone, Debug, Serialize)]
@@ -46,6 +50,26 @@ struct Lost {
     certain: bool,
 }
 
+/// Some of the users in a channel, by name.
+#[derive(Clone, Debug, Serialize)]
+pub struct PresencePage {
+    channel: ChannelName,
+    /// They are there by everything that the presence channel has told up to here.
+    id: MessageId,
+    users: Vec<Person>,
+    /// Clients without a user.
+    anonymous: u32,
+    /// There are more behind the last one.
+    more: bool,
+}
+
+/// A channel that has no presence channel.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0} does not tell who is there: that takes a channel without @ or ~, and presence = true in its namespace or [access]"
+)]
+pub struct PresenceOff(pub ChannelName);
+
 /// A channel whose namespace tells nobody who is there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the namespace of {0} tells nobody how many listen (online = false)")]
@@ -64,6 +88,34 @@ impl Log {
         let of = |wire: Wire| online.wires[wire.index()];
         let wires = Wires { sse: of(Wire::Sse), chunked: of(Wire::Chunked), ws: of(Wire::Ws) };
         Ok(Census { channel, total: online.total, wires })
+    }
+
+    /// Who is in `channel`, as a document: up to `limit` users behind `after`, and where to go on listening to the
+    /// presence channel, so that nothing is missed.
+    ///
+    /// # Errors
+    /// When that is not told.
+    pub fn presence(
+        &self,
+        channel: ChannelName,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<PresencePage, PresenceOff> {
+        if !self.has_presence(&channel) {
+            return Err(PresenceOff(channel));
+        }
+        let table = self.table.lock();
+        let id = self.id(table.watermark);
+        let slot = table.find(&channel);
+        let presence = slot.and_then(|slot| table.slots[slot].presence.as_ref());
+        let Some(presence) = presence else {
+            return Ok(PresencePage { channel, id, users: Vec::new(), anonymous: 0, more: false });
+        };
+        let mut behind = presence.members_after(after);
+        let users = behind.by_ref().take(limit).collect();
+        let more = behind.next().is_some();
+        let anonymous = presence.anonymous();
+        Ok(PresencePage { channel, id, users, anonymous, more })
     }
 
     /// What is held of `channel` from `start` on, as a document: at most 1,000 messages, and about 1 MiB of

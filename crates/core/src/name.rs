@@ -4,10 +4,11 @@ use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use crate::UserId;
 
-/// The longest channel name in bytes.
+/// The longest channel name in bytes, without the `~` of a presence channel.
 pub const CHANNEL_MAX: usize = 128;
 
-/// A channel's name: dotted words, or `@user` for that user's own channel.
+/// A channel's name: dotted words, `@user` for that user's own channel, or `~` and dotted words for the
+/// channel in which the gateway tells who is in the one of that name.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelName(Arc<str>);
 
@@ -26,12 +27,29 @@ impl ChannelName {
     pub fn user(&self) -> Option<&str> {
         self.0.strip_prefix('@')
     }
+
+    /// The channel that tells who is in this one; a user's own channel has none.
+    pub fn presence(&self) -> Option<Self> {
+        let plain = !self.0.starts_with(['@', '~']);
+        plain.then(|| Self(format!("~{}", self.0).into()))
+    }
+
+    /// The channel of which this one tells who is there.
+    pub fn presence_of(&self) -> Option<Self> {
+        self.0.strip_prefix('~').map(|of| Self(of.into()))
+    }
+
+    /// Whether this is a presence channel.
+    pub fn is_presence(&self) -> bool {
+        self.0.starts_with('~')
+    }
 }
 
 /// The text is not a channel name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a channel is words of A-Z a-z 0-9 _ - joined by single dots, or @ and a user; at most {CHANNEL_MAX} bytes"
+    "a channel is words of A-Z a-z 0-9 _ - joined by single dots, or @ and a user; at most {CHANNEL_MAX} bytes; \
+     ~ and such words is who is there"
 )]
 pub struct BadChannelName;
 
@@ -41,10 +59,11 @@ impl FromStr for ChannelName {
     fn from_str(text: &str) -> Result<Self, BadChannelName> {
         let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
         let dotted = |text: &str| text.split('.').all(|w| !w.is_empty() && w.bytes().all(word));
-        let fits = text.len() <= CHANNEL_MAX
+        let named = text.strip_prefix('~').unwrap_or(text);
+        let fits = named.len() <= CHANNEL_MAX
             && match text.strip_prefix('@') {
                 Some(user) => user.parse::<UserId>().is_ok(),
-                None => dotted(text),
+                None => dotted(named),
             };
         if fits { Ok(Self(text.into())) } else { Err(BadChannelName) }
     }
@@ -80,7 +99,18 @@ mod tests {
 
     #[test]
     fn the_grammar() {
-        for good in ["a", "orders.42", "A-b_c.d", "@alice", "@auth0|7", &"x".repeat(128)] {
+        let longest = "x".repeat(128);
+        for good in [
+            "a",
+            "orders.42",
+            "A-b_c.d",
+            "@alice",
+            "@auth0|7",
+            &longest,
+            "~a",
+            "~orders.42",
+            &format!("~{longest}"),
+        ] {
             assert!(good.parse::<ChannelName>().is_ok(), "{good:?}");
         }
         for bad in [
@@ -98,8 +128,26 @@ mod tests {
             "a@b",
             "a*",
             &"x".repeat(129),
+            "~",
+            "~~a",
+            "~@alice",
+            "@~a",
+            "a~b",
+            "~a..b",
+            &format!("~{longest}x"),
         ] {
             assert!(bad.parse::<ChannelName>().is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_channel_and_its_presence_name_each_other() {
+        let name = |text: &str| text.parse::<ChannelName>().expect("fits");
+        assert_eq!(name("a.b").presence(), Some(name("~a.b")));
+        assert_eq!(name("~a.b").presence_of(), Some(name("a.b")));
+        for none in ["@alice", "~a"] {
+            assert_eq!(name(none).presence(), None);
+        }
+        assert_eq!(name("a").presence_of(), None);
     }
 }

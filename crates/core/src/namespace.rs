@@ -40,6 +40,25 @@ pub struct ChannelRules {
     pub online: bool,
     /// The most connections that may listen.
     pub subscribers: u32,
+    /// Whether its presence channel tells who is there.
+    pub presence: bool,
+}
+
+impl Namespaces<Arc<ChannelRules>> {
+    /// What the log holds to for `channel`. A presence channel is like one of no namespace, but that nobody
+    /// asks who listens to it.
+    pub(crate) fn rules(&self, channel: &ChannelName) -> Arc<ChannelRules> {
+        if !channel.is_presence() {
+            return self.of(channel).clone();
+        }
+        let rest = ChannelRules::clone(&self.rest);
+        Arc::new(ChannelRules { online: false, presence: false, subscribers: u32::MAX, ..rest })
+    }
+
+    /// Whether `channel` has a presence channel.
+    pub(crate) fn has_presence(&self, channel: &ChannelName) -> bool {
+        self.rules(channel).presence && channel.user().is_none()
+    }
 }
 
 /// The same history for all channels, and nothing else that is special.
@@ -50,6 +69,7 @@ impl From<Bounds> for Namespaces<Arc<ChannelRules>> {
             slow_reader: SlowReader::Gap,
             online: true,
             subscribers: u32::MAX,
+            presence: false,
         };
         Self::new(Vec::new(), Arc::new(rules))
     }

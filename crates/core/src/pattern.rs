@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr};
 use crate::ChannelName;
 
 /// Names of channels: words joined by dots. `*` stands for exactly one word, `**` at the end for one or
-/// more; `@*` is every user's own channel. Nothing else is special, and no pattern without `@` is ever
-/// one of somebody's own channel.
+/// more; `@*` is every user's own channel. Nothing else is special, no pattern without `@` is ever
+/// one of somebody's own channel, and none of a presence channel: what holds there follows from the channel itself.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ChannelPattern(Box<str>);
 
@@ -26,6 +26,9 @@ impl ChannelPattern {
         }
         if name.starts_with('@') {
             return &*self.0 == "@*";
+        }
+        if channel.is_presence() {
+            return false;
         }
         let mut words = name.split('.');
         let mut wanted = self.0.split('.').peekable();
@@ -59,7 +62,8 @@ impl FromStr for ChannelPattern {
             word => word,
         };
         let words: Vec<&str> = text.split('.').enumerate().map(plain).collect();
-        if text == "@*" || words.join(".").parse::<ChannelName>().is_ok() {
+        let reads = words.join(".").parse().is_ok_and(|name: ChannelName| !name.is_presence());
+        if text == "@*" || reads {
             return Ok(Self(text.into()));
         }
         Err(BadChannelPattern)
@@ -135,6 +139,9 @@ mod tests {
             ("**", "@a.b"),
             ("@alice", "@alice.b"),
             ("@*", "alice"),
+            ("**", "~a.b"),
+            ("*", "~a"),
+            ("a", "~a"),
         ] {
             assert!(!matches(pattern, name), "{pattern} {name}");
         }
@@ -144,7 +151,7 @@ mod tests {
     fn what_looks_like_more_is_refused() {
         for bad in [
             "", ".", "a.", "a..b", "a*", "*a", "a.**.b", "**.a", "***", "a.>", "a/*", "@", "@a*",
-            "@*.x", "@**", "a b", "[a]", "a?", ".*", "~*",
+            "@*.x", "@**", "a b", "[a]", "a?", ".*", "~*", "~a", "~**",
         ] {
             assert!(bad.parse::<ChannelPattern>().is_err(), "{bad:?}");
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     AheadOfLog, BadChannelName, BadChannelPattern, BadClientId, BadData, BadEventName,
     BadIdempotencyId, BadMessageId, BadSince, BadUserId, ChannelFull, EngineError, Forbidden,
-    JoinError, NotAccepted, OnlineHidden, Overloaded, PublishError, TooManyChannels,
+    JoinError, NotAccepted, OnlineHidden, Overloaded, PresenceOff, PublishError, TooManyChannels,
 };
 
 macro_rules! kinds {
@@ -82,6 +82,8 @@ kinds! {
     Forbidden = "forbidden",
     /// A namespace that tells nobody who is there.
     OnlineHidden = "online-hidden",
+    /// A channel that does not tell who is there.
+    PresenceOff = "presence-off",
     /// Nobody listens, and somebody should.
     NobodyOnline = "nobody-online",
     /// HTTP/1.1 without a host.
@@ -155,6 +157,7 @@ always! {
     Forbidden => Forbidden,
     OnlineHidden => OnlineHidden,
     Overloaded => Overloaded,
+    PresenceOff => PresenceOff,
     TooManyChannels => TooManyChannels,
 }
 

@@ -40,26 +40,32 @@ impl Roster {
         self.version
     }
 
-    pub(crate) fn join(&mut self, persona: Persona, wire: Wire) {
+    /// Whether it is the persona's first connection.
+    pub(crate) fn join(&mut self, persona: Persona, wire: Wire) -> bool {
         let of_persona = self.connections.entry(persona).or_default();
+        let first = *of_persona == [0; 3];
         let first_on_wire = of_persona[wire.index()] == 0;
         of_persona[wire.index()] += 1;
         self.count(wire, 1, first_on_wire);
+        first
     }
 
-    pub(crate) fn leave(&mut self, persona: &Persona, wire: Wire) {
+    /// Whether it was the persona's last connection.
+    pub(crate) fn leave(&mut self, persona: &Persona, wire: Wire) -> bool {
         let Some(of_persona) = self.connections.get_mut(persona) else {
-            return;
+            return false;
         };
         of_persona[wire.index()] -= 1;
         let last_on_wire = of_persona[wire.index()] == 0;
-        if *of_persona == [0; 3] {
+        let last = *of_persona == [0; 3];
+        if last {
             self.connections.remove(persona);
         }
         if self.connections.len() * 4 < self.connections.capacity() {
             self.connections.shrink_to_fit();
         }
         self.count(wire, -1, last_on_wire);
+        last
     }
 
     fn count(&mut self, wire: Wire, by: i32, user_changed: bool) {

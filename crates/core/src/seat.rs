@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use crate::{
-    Persona, Wire,
+    Identity, Wire,
     bell::{Belfry, Bell, Calls},
     cursor::Tap,
     desk::ShardId,
+    presence::Note,
     table::Table,
 };
 
 /// Who takes a seat.
 pub(crate) struct Sitter<'a> {
-    pub(crate) persona: Persona,
+    pub(crate) identity: &'a Identity,
     pub(crate) wire: Wire,
     pub(crate) bell: &'a Arc<Bell>,
     /// The shard that brings the news; without one the bell does.
@@ -28,7 +29,11 @@ impl Table {
         let channel = &mut self.slots[tap.slot];
         let belfry = channel.belfry.clone();
         self.heard += usize::from(channel.roster.online().total.connections == 0);
-        channel.roster.join(sitter.persona.clone(), sitter.wire);
+        let first = channel.roster.join(sitter.identity.persona(), sitter.wire);
+        if let Some(presence) = &mut channel.presence {
+            let who = presence.arrive(sitter.identity, first);
+            self.notes.extend(who.map(|who| Note::came(&channel.name, who)));
+        }
         let calls = Calls { messages: sitter.shard.is_none(), online: sitter.online && tap.asked };
         if calls.messages || calls.online {
             tap.place = belfry.hang(sitter.bell, calls);
@@ -45,7 +50,13 @@ impl Table {
     pub(crate) fn let_out(&mut self, tap: &Tap, sitter: &Sitter<'_>) -> Option<Arc<Belfry>> {
         let channel = &mut self.slots[tap.slot];
         channel.belfry.take_down(tap.place);
-        channel.roster.leave(&sitter.persona, sitter.wire);
+        let last = channel.roster.leave(&sitter.identity.persona(), sitter.wire);
+        if let Some(presence) = &mut channel.presence
+            && last
+        {
+            let who = presence.depart(sitter.identity);
+            self.notes.extend([Note::went(&channel.name, who)]);
+        }
         let left = channel.roster.online().total.connections > 0;
         let belfry = left.then(|| channel.belfry.clone());
         self.heard -= usize::from(!left);

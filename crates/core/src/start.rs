@@ -68,6 +68,7 @@ impl Begin {
         let mut tap = Tap::new(slot, position, asked, table.watermark);
         let resumes = matches!(self.not_recovered, None | Some(NotRecovered::Evicted));
         tap.ended = resumes && table.slots[slot].ended_by(position);
+        tap.tells = table.slots[slot].name.is_presence();
         tap
     }
 }

@@ -167,8 +167,8 @@ impl Subscription {
 
     /// How it sits in its channels.
     pub(crate) fn sitter(&self, online: bool) -> Sitter<'_> {
-        let (persona, wire) = (self.identity.persona(), self.wire);
-        Sitter { persona, wire, bell: &self.bell, shard: self.shard, online }
+        let (identity, wire) = (&*self.identity, self.wire);
+        Sitter { identity, wire, bell: &self.bell, shard: self.shard, online }
     }
 
     /// Which of its taps is `channel`'s.
@@ -264,8 +264,8 @@ impl Log {
         let slots = table.pin_all(join.all_channels())?;
         let begin = join.start.begin(self.epoch(), &table, &slots);
 
-        let (persona, wire) = (join.identity.persona(), join.wire);
-        let sitter = Sitter { persona, wire, bell, shard: None, online: join.online };
+        let (identity, wire) = (&*join.identity, join.wire);
+        let sitter = Sitter { identity, wire, bell, shard: None, online: join.online };
         let mut taps = Vec::with_capacity(slots.len());
         let mut crowd: Vec<Arc<Belfry>> = Vec::new();
         for (index, slot) in slots.into_iter().enumerate() {

@@ -11,7 +11,7 @@ use slab::Slab;
 
 use crate::{
     ChannelName, Message, Seq, channel::Channel, desk::Shard, limits::Limits, message::Memory,
-    tombstones::Tombstones,
+    presence::Notes, tombstones::Tombstones,
 };
 
 /// How many idle channels are passed over for one that has been silent longer.
@@ -41,6 +41,8 @@ pub(crate) struct Table {
     by_name: HashMap<ChannelName, usize>,
     pub(crate) slots: Slab<Channel>,
     pub(crate) shards: Vec<Shard>,
+    /// Who has come and gone, for whoever tells presence.
+    pub(crate) notes: Notes,
     /// Everything up to here is in the rings, or is no message of theirs.
     pub(crate) watermark: Seq,
     pub(crate) tombstones: Tombstones,
@@ -71,6 +73,7 @@ impl Table {
             by_name: HashMap::new(),
             slots: Slab::new(),
             shards: Vec::new(),
+            notes: Notes::default(),
             watermark: 0,
             tombstones: Tombstones::new(limits.tombstones),
             oldest_first: VecDeque::new(),
@@ -113,11 +116,17 @@ impl Table {
             return Ok(slot);
         }
         if self.slots.len() >= self.limits.channels {
-            self.make_room_for_a_channel()?;
+            let made = self.make_room_for_a_channel();
+            // There is always room to tell of a channel that is here, or whoever has left it could stay listed
+            // for want of a place to say so.
+            let here = |of: ChannelName| self.find(&of).is_some();
+            if !name.presence_of().is_some_and(here) {
+                made?;
+            }
         }
         let before = self.tombstones.exhume(name);
         self.created += 1;
-        let rules = self.limits.rules.of(name).clone();
+        let rules = self.limits.rules.rules(name);
         let slot = self.slots.insert(Channel::new(name.clone(), rules, before, self.created));
         self.by_name.insert(name.clone(), slot);
         Ok(slot)
@@ -309,7 +318,8 @@ impl Table {
                 continue;
             }
             channel.queued = false;
-            if channel.has_listeners() {
+            // One with members is noted again when the last of them has gone.
+            if channel.has_listeners() || channel.has_members() {
                 continue;
             }
             if channel.ring.newest() > one.newest && chances > 0 {

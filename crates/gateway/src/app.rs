@@ -4,10 +4,13 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tricast_admission::Gatekeeper;
-use tricast_core::{Hub, Pace, Portion};
+use tricast_core::{Hub, Pace, Portion, PresenceRules};
 use tricast_ws::Rules;
 
-use crate::{budget::Budget, settings::Settings};
+use crate::{
+    budget::Budget,
+    settings::{Presence, Settings},
+};
 
 /// The gateway's state, shared by all requests.
 #[derive(Debug)]
@@ -43,6 +46,11 @@ impl App {
     pub(crate) fn ws_rules_of(settings: &Settings) -> Arc<Rules> {
         let rate = NonZeroU32::new(settings.ws.rate);
         Arc::new(Rules { message_bytes: settings.limits.message_bytes(), rate })
+    }
+
+    pub(crate) fn presence_rules_of(settings: &Settings) -> PresenceRules {
+        let Presence { grace, interval, immediate } = settings.presence;
+        PresenceRules { grace, interval, immediate }
     }
 
     /// The most that one message's data may be.

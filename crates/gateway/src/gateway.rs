@@ -115,6 +115,9 @@ impl Gateway {
         let mut upkeep = vec![abort_on_drop(upkeep(app.clone(), prometheus))];
         let most = app.settings.limits.overload;
         upkeep.push(abort_on_drop(load::watch(app.hub.clone(), most)));
+        let registrar = app.clone();
+        let presence = App::presence_rules_of(&app.settings);
+        upkeep.push(abort_on_drop(async move { registrar.hub.keep_presence(presence).await }));
         upkeep.extend(jwks.map(|jwks| abort_on_drop(jwks.keep_fresh(refresh))));
         if app.settings.insecure {
             tracing::warn!(

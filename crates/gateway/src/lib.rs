@@ -20,6 +20,7 @@ mod look;
 mod ndjson;
 mod origin;
 mod places;
+mod presence;
 mod problem;
 mod publish;
 mod query;

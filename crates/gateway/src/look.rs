@@ -69,6 +69,7 @@ pub(crate) async fn channels(
     let after = query.get("after").unwrap_or_default();
     let wanted = |name: &ChannelName| {
         name.user().is_none()
+            && !name.is_presence()
             && name.as_str().starts_with(prefix)
             && name.as_str() > after
             && pass.permits(Act::Look, name).is_ok()

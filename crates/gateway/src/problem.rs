@@ -82,7 +82,9 @@ fn status(kind: Kind) -> StatusCode {
         Kind::TokenMissing | Kind::BadToken | Kind::TokenExpired | Kind::BadKey => {
             StatusCode::UNAUTHORIZED
         }
-        Kind::Forbidden | Kind::ForbiddenOrigin | Kind::OnlineHidden => StatusCode::FORBIDDEN,
+        Kind::Forbidden | Kind::ForbiddenOrigin | Kind::OnlineHidden | Kind::PresenceOff => {
+            StatusCode::FORBIDDEN
+        }
         Kind::NobodyOnline | Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Kind::BodyTimeout => StatusCode::REQUEST_TIMEOUT,

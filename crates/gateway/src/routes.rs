@@ -11,7 +11,7 @@ use axum::{
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tricast_core::Kind;
 
-use crate::{app::Shared, dashboard, look, origin, problem::Problem, publish, subscribe};
+use crate::{app::Shared, dashboard, look, origin, presence, problem::Problem, publish, subscribe};
 
 pub(crate) fn public(app: Shared) -> Router {
     // GET handlers see HEAD too, and attach nothing for it.
@@ -27,6 +27,7 @@ pub(crate) fn public(app: Shared) -> Router {
         .route(&at("/publish/{channel}"), post(publish::publish))
         .route(&at("/history/{channel}"), get(look::history))
         .route(&at("/online/{channel}"), get(look::online))
+        .route(&at("/presence/{channel}"), get(presence::presence))
         .route(&at("/channels"), get(look::channels));
     if app.settings.serves_dashboard() {
         routes = dashboard::add_to(routes, base);
@@ -87,7 +88,7 @@ fn cors(app: &Shared) -> CorsLayer {
 
 async fn not_found() -> Problem {
     let detail = "no such path; there are /stream, /sse, /chunked and /ws/{channels}, \
-                  /publish, /history and /online/{channel}, and /channels";
+                  /publish, /history, /online and /presence/{channel}, and /channels";
     Problem::new(Kind::NotFound, detail)
 }
 

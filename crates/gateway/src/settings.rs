@@ -36,6 +36,7 @@ pub struct Settings {
     pub rates: Rates,
     pub history: History,
     pub stream: Stream,
+    pub presence: Presence,
     pub ws: WebSockets,
     pub publish: Publish,
     pub limits: Limits,
@@ -80,6 +81,18 @@ pub struct Stream {
     pub slow_reader: SlowReader,
     #[serde(with = "humantime_serde")]
     pub stall_timeout: Duration,
+}
+
+/// `[presence]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Presence {
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+    #[serde(with = "humantime_serde")]
+    pub interval: Duration,
+    pub immediate: usize,
 }
 
 /// `[ws]`
@@ -311,6 +324,20 @@ mod tests {
     }
 
     #[test]
+    fn a_presence_channel_is_explained_by_the_channel_it_is_about() {
+        let settings = with("[[namespace]]\npattern = \"orders.*\"\npresence = true");
+        let settings = settings.expect("is good");
+        let explain = |name: &str| settings.explain(&name.parse().expect("a channel"));
+        let own = explain("orders.42");
+        assert!(
+            own.contains("presence             told to whoever may listen, in ~orders.42"),
+            "{own}"
+        );
+        assert_eq!(explain("~orders.42"), format!("~orders.42 tells who is in orders.42\n{own}"));
+        assert!(explain("other").contains("presence             told to nobody"));
+    }
+
+    #[test]
     fn an_unknown_key_or_a_bad_value_is_named() {
         let cases = [
             ("[stream]\nheartbit = \"1s\"", "heartbit"),
@@ -326,6 +353,9 @@ mod tests {
             ("base_path = \"/a/*b\"", "base_path"),
             ("[stream]\nslow_reader = \"shrug\"", "shrug"),
             ("[typo]\na = 1", "typo"),
+            ("[presence]\ngrace = \"2h\"", "presence.grace"),
+            ("[presence]\ninterval = \"0s\"", "presence.interval"),
+            ("[[namespace]]\npattern = \"@*\"\npresence = true", "presence"),
             ("delivery = \"fast\"", "fast"),
             ("shards = 257", "shards"),
             ("bind = \"nowhere\"", "bind"),

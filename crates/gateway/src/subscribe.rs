@@ -13,6 +13,7 @@ use crate::{
     admission,
     app::{App, Shared},
     body::{self, Media},
+    presence::with_presence,
     problem::Problem,
     publish::{MESSAGE_NAMES, Metadata, path_text},
     query::Query,
@@ -22,8 +23,17 @@ use crate::{
 };
 
 /// The names that every listening request takes.
-const NAMES: [&str; 8] =
-    ["client", "user", "since", "last_event_id", "lastEventId", "format", "online", "token"];
+const NAMES: [&str; 9] = [
+    "client",
+    "user",
+    "since",
+    "last_event_id",
+    "lastEventId",
+    "format",
+    "online",
+    "presence",
+    "token",
+];
 
 type ChannelsPath = Result<Path<String>, PathRejection>;
 
@@ -96,15 +106,19 @@ async fn try_listen(
         Wire::Sse | Wire::Chunked => None,
     };
     let raw = raw.unwrap_or_else(|| handshake.as_ref().is_some_and(Handshake::is_raw));
-    let channels = channels_of(app, &path_text(path)?)?;
-    let subprotocol = handshake.as_ref().and_then(Handshake::token);
-    let pass = admission::pass(app, &request, &query, subprotocol).await?;
-    admission::check(&pass, Act::Subscribe, &channels).await?;
+    let named = channels_of(app, &path_text(path)?)?;
     let speaks = posts || raw && wire == Wire::Ws;
-    if speaks && channels.len() > 1 {
+    if speaks && named.len() > 1 {
         let detail = "a POST, and a raw WebSocket, publish too: name one channel";
         return Err(Problem::new(Kind::BadChannel, detail));
     }
+    let channels = match query.flag("presence")? {
+        true => with_presence(app, named)?,
+        false => named,
+    };
+    let subprotocol = handshake.as_ref().and_then(Handshake::token);
+    let pass = admission::pass(app, &request, &query, subprotocol).await?;
+    admission::check(&pass, Act::Subscribe, &channels).await?;
     let start = resume::start_of(request.headers(), &query)?;
     if heads {
         return Ok(stream::look(format_of(wire, raw)));
@@ -158,11 +172,7 @@ fn handshake_of(app: &App, request: &Request, raw: Option<bool>) -> Result<Hands
 }
 
 fn channels_of(app: &App, path: &str) -> Result<Vec<ChannelName>, Problem> {
-    let most = app.settings.limits.channels_per_connection;
-    if path.split(',').count() > most {
-        let detail = format!("one connection takes at most {most} channels; open several");
-        return Err(Problem::new(Kind::BadChannel, detail));
-    }
+    check_count(app, path.split(',').count())?;
     let mut channels: Vec<ChannelName> = Vec::new();
     for name in path.split(',') {
         let channel = name.parse()?;
@@ -173,6 +183,16 @@ fn channels_of(app: &App, path: &str) -> Result<Vec<ChannelName>, Problem> {
         channels.push(channel);
     }
     Ok(channels)
+}
+
+/// Whether one connection may have so many channels.
+pub(crate) fn check_count(app: &App, channels: usize) -> Result<(), Problem> {
+    let most = app.settings.limits.channels_per_connection;
+    if channels > most {
+        let detail = format!("one connection takes at most {most} channels; open several");
+        return Err(Problem::new(Kind::BadChannel, detail));
+    }
+    Ok(())
 }
 
 /// What a POST says before it listens.

@@ -1,7 +1,7 @@
 //! What a client says on a JSON connection: an object with a `type`, its fields, and a `ref` for the answer.
 
 use serde_json::value::RawValue;
-use tricast_core::{ChannelName, Data, Draft, EventName, Kind, Publisher, Start};
+use tricast_core::{ChannelName, Data, Draft, EventName, Kind, Publisher, Start, UserId};
 
 use crate::fields::{Fields, Wrong, told};
 
@@ -28,6 +28,7 @@ pub(crate) enum Order {
     Subscribe { channel: ChannelName, start: Start },
     Unsubscribe(ChannelName),
     Online(ChannelName),
+    Presence { channel: ChannelName, after: Option<UserId> },
     History { channel: ChannelName, start: Start },
     Renew(String),
     Ping,
@@ -71,6 +72,13 @@ fn read(
             fields.take_only(&["type", "ref", "channel"])?;
             channel(&fields, channels).map(Order::Online)
         }
+        Some("presence") => {
+            fields.take_only(&["type", "ref", "channel", "after"])?;
+            Ok(Order::Presence {
+                channel: channel(&fields, channels)?,
+                after: fields.parsed("after")?,
+            })
+        }
         Some("history") => {
             fields.take_only(&["type", "ref", "channel", "since", "last_event_id"])?;
             let start = fields.start()?.unwrap_or(Start::Earliest);
@@ -86,7 +94,8 @@ fn read(
             Ok(Order::Ping)
         }
         Some(other) => {
-            let types = "publish, subscribe, unsubscribe, online, history, renew and ping";
+            let types =
+                "publish, subscribe, unsubscribe, online, presence, history, renew and ping";
             Err((Kind::BadCommand, format!("there is no type {other:?}; there are {types}")))
         }
     }
@@ -179,6 +188,10 @@ mod tests {
         assert_eq!(begins(r#"{"type":"history"}"#), Start::Earliest);
         assert!(matches!(order(r#"{"type":"unsubscribe","channel":"a"}"#), Order::Unsubscribe(_)));
         assert!(matches!(order(r#"{"type":"online"}"#), Order::Online(_)));
+        assert!(matches!(
+            order(r#"{"type":"presence","after":"bob"}"#),
+            Order::Presence { after: Some(user), .. } if user.as_str() == "bob"
+        ));
         assert!(matches!(order(r#"{"type":"ping","ref":"r"}"#), Order::Ping));
     }
 

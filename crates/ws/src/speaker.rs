@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tricast_core::{
     Access, Ack, Act, Answer, Change, ChannelName, CloseReason, CommandError, Control, Data,
-    Denied, Done, Draft, Hub, Identity, Kind, Problem, PublishError, Publisher, Reply, Session,
-    admit,
+    Denied, Done, Draft, Hub, Identity, Kind, PRESENCE_PAGE, Problem, PublishError, Publisher,
+    Reply, Session, admit,
 };
 
 use crate::{
@@ -25,7 +25,8 @@ pub(crate) struct Speaker {
     hub: Arc<Hub>,
     identity: Arc<Identity>,
     access: Arc<dyn Access>,
-    /// The channels of the connection; exactly one when raw.
+    /// The channels of the connection; exactly one when raw. Presence channels, where nobody speaks, only if there is
+    /// no other.
     channels: Vec<ChannelName>,
     /// Frames are data, not commands.
     raw: bool,
@@ -41,11 +42,15 @@ pub(crate) enum Saying {
 impl Speaker {
     /// The reader of `session`, speaking.
     pub(crate) fn of(session: &Session) -> Self {
+        let mut channels = session.channels();
+        if !channels.iter().all(ChannelName::is_presence) {
+            channels.retain(|channel| !channel.is_presence());
+        }
         Self {
             hub: session.hub().clone(),
             identity: session.identity().clone(),
             access: session.access().clone(),
-            channels: session.channels(),
+            channels,
             raw: session.format().variant().raw,
         }
     }
@@ -127,6 +132,12 @@ impl Speaker {
                 self.may(Act::Look, &channel).await?;
                 let count = log.census(channel).map_err(|error| told(&error))?;
                 Done::Counted { count: Box::new(count) }
+            }
+            Order::Presence { channel, after } => {
+                tokio::task::yield_now().await;
+                self.may(Act::Look, &channel).await?;
+                let page = log.presence(channel, after.as_ref(), PRESENCE_PAGE);
+                Done::Present { presence: Box::new(page.map_err(|error| told(&error))?) }
             }
             Order::History { channel, start } => {
                 // A page may take milliseconds: not on a thread that serves others.

@@ -62,6 +62,7 @@ pub struct Access {
     pub subscribe: AccessRule,
     pub publish: AccessRule,
     pub online: bool,
+    pub presence: bool,
 }
 
 /// Who may, where nothing else is said.
@@ -85,6 +86,7 @@ pub struct Namespace {
     pub subscribe: Option<Who>,
     pub publish: Option<Who>,
     pub online: Option<bool>,
+    pub presence: Option<bool>,
     pub slow_reader: Option<SlowReader>,
     pub subscribers: Option<u32>,
     pub messages_per_second: Option<u32>,
@@ -139,11 +141,18 @@ impl Settings {
                 subscribe: namespace.subscribe.unwrap_or(subscribe),
                 publish: namespace.publish.unwrap_or(publish),
                 publish_rate: namespace.messages_per_second.unwrap_or(rate),
+                presence: namespace.presence.unwrap_or(self.access.presence),
             };
             (namespace.pattern.clone(), rules)
         };
         let list = self.namespace.iter().enumerate().map(rules).collect();
-        let rest = NamespaceRules { name: REST.into(), subscribe, publish, publish_rate: rate };
+        let rest = NamespaceRules {
+            name: REST.into(),
+            subscribe,
+            publish,
+            publish_rate: rate,
+            presence: self.access.presence,
+        };
         Namespaces::new(list, rest)
     }
 
@@ -159,6 +168,7 @@ impl Settings {
             slow_reader: self.stream.slow_reader,
             online: self.access.online,
             subscribers: any(self.limits.subscribers_per_channel),
+            presence: self.access.presence,
         };
         let rules = |namespace: &Namespace| {
             let history = &namespace.history;
@@ -171,6 +181,7 @@ impl Settings {
                 slow_reader: namespace.slow_reader.unwrap_or(rest.slow_reader),
                 online: namespace.online.unwrap_or(rest.online),
                 subscribers: namespace.subscribers.map_or(rest.subscribers, any),
+                presence: namespace.presence.unwrap_or(rest.presence),
             };
             (namespace.pattern.clone(), Arc::new(rules))
         };
@@ -234,6 +245,9 @@ impl Settings {
 
     /// Which rules hold for a channel, and why, in words.
     pub fn explain(&self, channel: &ChannelName) -> String {
+        if let Some(of) = channel.presence_of() {
+            return format!("{channel} tells who is in {of}\n{}", self.explain(&of));
+        }
         let (access, log) = (self.namespace_rules(), self.channel_rules());
         let (access, log) = (access.of(channel), log.of(channel));
         let who = |who: Who| match who {
@@ -256,6 +270,7 @@ impl Settings {
              publish              {}\n\
              history              {messages} messages, {}, {}\n\
              online counts        {}\n\
+             presence             {}\n\
              slow readers         {}\n\
              subscribers          {}\n\
              messages per second  {}\n",
@@ -264,6 +279,10 @@ impl Settings {
             ByteSize(bytes as u64),
             humantime_serde::re::humantime::format_duration(age),
             if log.online { "told" } else { "told to nobody" },
+            match log.presence && channel.user().is_none() {
+                true => format!("told to whoever may listen, in ~{channel}"),
+                false => "told to nobody".to_owned(),
+            },
             match log.slow_reader {
                 SlowReader::Gap => "told what they miss",
                 SlowReader::Disconnect => "disconnected",
@@ -297,6 +316,11 @@ impl Settings {
             );
         }
         for namespace in &self.namespace {
+            anyhow::ensure!(
+                namespace.presence != Some(true) || !namespace.pattern.as_str().starts_with('@'),
+                "namespace \"{}\": presence: a user's own channel has only one user; leave it out",
+                namespace.pattern
+            );
             let NamespaceHistory { messages, bytes, age } = &namespace.history;
             let fits = messages.is_none_or(|messages| messages >= 1)
                 && bytes.is_none_or(|bytes| bytes.as_u64() >= message)

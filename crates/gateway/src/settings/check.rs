@@ -59,6 +59,7 @@ impl Settings {
         );
         const MILLISECOND: Duration = Duration::from_millis(1);
         const SECOND: Duration = Duration::from_secs(1);
+        const HOUR: Duration = Duration::from_secs(3600);
         const DAY: Duration = Duration::from_secs(86_400);
         let times = [
             ("history.age", self.history.age, SECOND, 3650 * DAY),
@@ -66,6 +67,8 @@ impl Settings {
             ("stream.retry", self.stream.retry, MILLISECOND, DAY),
             ("stream.online_interval", self.stream.online_interval, MILLISECOND, DAY),
             ("stream.stall_timeout", self.stream.stall_timeout, 100 * MILLISECOND, DAY),
+            ("presence.grace", self.presence.grace, Duration::ZERO, HOUR),
+            ("presence.interval", self.presence.interval, 10 * MILLISECOND, HOUR),
             ("publish.idempotency_window", self.publish.idempotency_window, MILLISECOND, 30 * DAY),
             ("limits.head_timeout", self.limits.head_timeout, 100 * MILLISECOND, DAY),
             ("limits.overload", self.limits.overload, 10 * MILLISECOND, DAY),
