@@ -7,6 +7,7 @@ mod channels;
 mod deflate;
 mod drain;
 mod hangup;
+mod hook;
 mod identity;
 mod limits;
 mod metrics;

@@ -1,11 +1,13 @@
 //! Clients and servers for tests: gateways of this process, readers on each wire, plain HTTP.
 
+mod backend;
 mod credentials;
 mod gateway;
 mod http;
 mod reader;
 mod sse;
 
+pub use backend::{Backend, Call, Says};
 pub use credentials::{SECRET, token, token_of};
 pub use gateway::{Server, delivery, eventually};
 pub use http::{Answer, Connection, Head, expect_bytes, listen_head};

@@ -48,7 +48,7 @@ mod table;
 mod tombstones;
 mod wire;
 
-pub use access::{Access, Act, Asked, Denied, Open, admit};
+pub use access::{Access, Act, Asked, Denied, Open, admit, admit_message};
 pub use change::{Change, ChangeError};
 pub use clock::unix_millis;
 pub use close::{CloseReason, Reconnect};

@@ -9,6 +9,7 @@ use tokio_util::{
     sync::CancellationToken,
     task::{AbortOnDropHandle, TaskTracker},
 };
+use tricast_admission::HookMeters;
 use tricast_core::{
     CloseReason, Epoch, Hub, LATENCY, Limits, Log, MemoryEngine, Meters, jittered_retry,
     unix_millis,
@@ -66,7 +67,8 @@ impl Gateway {
     pub fn start(settings: Settings) -> anyhow::Result<Self> {
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let files = files.map_or(usize::MAX, |files| files as usize);
-        let sockets = files.saturating_sub(RESERVED_FILES).max(1);
+        let own = RESERVED_FILES + settings.hook.connections();
+        let sockets = files.saturating_sub(own).max(1);
         let connections = match settings.limits.connections {
             0 => sockets.saturating_sub(FILES_FOR_REQUESTS).max(1),
             set => set,
@@ -82,7 +84,7 @@ impl Gateway {
         let rules = Rules::new(&settings, sockets);
         let admin_rules = Rules::new(&settings, ADMIN_SOCKETS);
         let (leaving, draining) = (CancellationToken::new(), CancellationToken::new());
-        let (gatekeeper, jwks) = admission::gatekeeper(&settings)?;
+        let (gatekeeper, jwks) = admission::gatekeeper(&settings, meters.hook)?;
         let refresh = settings.tokens.jwks_refresh;
         let app = App {
             hub,
@@ -209,6 +211,7 @@ struct AllMeters {
     hub: Meters,
     sockets: SocketMeters,
     log: LogMeters,
+    hook: HookMeters,
 }
 
 /// Meters under a recorder of this gateway's own, so that several can live in one process.
@@ -220,6 +223,7 @@ fn meters() -> anyhow::Result<(AllMeters, PrometheusHandle)> {
         hub: Meters::new(),
         sockets: SocketMeters::new(),
         log: LogMeters::new(),
+        hook: HookMeters::new(),
     });
     Ok((meters, recorder.handle()))
 }

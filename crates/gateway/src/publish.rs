@@ -14,7 +14,7 @@ use serde::Serialize;
 use tricast_admission::Pass;
 use tricast_core::{
     Access as _, Act, ChannelName, Data, Draft, EventName, Kind, MessageId, PublishError,
-    Publisher, Receipt, idempotency_id, unix_millis,
+    Publisher, Receipt, admit, admit_message, idempotency_id, unix_millis,
 };
 
 use crate::{
@@ -84,8 +84,8 @@ pub(crate) async fn publish(
     let channel: ChannelName = path_text(channel)?.parse()?;
     let query =
         Query::parse(request.uri().query(), &[&MESSAGE_NAMES[..], &PUBLISHER_NAMES].concat())?;
-    let pass = admission::pass(&app, &request, &query, None).await?;
-    admission::check(&pass, Act::Publish, std::slice::from_ref(&channel)).await?;
+    let pass = admission::pass(&app, &request, &query).await?;
+    pass.permits(Act::Publish, &channel)?;
     let identity = pass.identity();
     let mut publisher = Publisher::from(&**identity);
     // Nobody knows an id that was issued for one request.
@@ -93,12 +93,14 @@ pub(crate) async fn publish(
     let metadata = Metadata::of(&query, publisher)?;
     let media = Media::of(request.headers());
     if media == Media::Ndjson {
+        // Once for all lines: to ask for each would hold them up.
+        admit(&pass, Act::Publish, &channel).await?;
         return publish_lines(&app, channel, metadata, &pass, request.into_body()).await;
     }
     let time = app.settings.limits.body_timeout;
     let body = body::read(&mut request, app.message_bytes(), time).await?;
     let draft = metadata.draft(channel, media.data(body)?);
-    pass.spend(&draft.channel, draft.data.as_bytes().len())?;
+    admit_message(&pass, &draft.channel, draft.data.as_bytes().len()).await?;
     let receipt = app.hub.publish(draft).await?;
     Ok(Json(Answer::from(receipt)).into_response())
 }

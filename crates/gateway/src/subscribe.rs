@@ -1,5 +1,7 @@
 //! The listening paths: checks who asks for what, joins the log, and hands the stream to its wire.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Path, Request, State, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -7,7 +9,7 @@ use axum::{
 };
 use tricast_admission::Pass;
 use tricast_core::{
-    Access as _, Act, ChannelName, Data, Join, Kind, Publisher, Session, Start, Wire,
+    Access as _, Act, ChannelName, Data, Join, Kind, Publisher, Session, Start, Wire, admit_message,
 };
 use tricast_ws::{Handshake, HandshakeError};
 
@@ -100,7 +102,8 @@ async fn try_listen(
     let raw = raw.unwrap_or_else(|| handshake.as_ref().is_some_and(Handshake::is_raw));
     let channels = channels_of(app, &path_text(path)?)?;
     let subprotocol = handshake.as_ref().and_then(Handshake::token);
-    let pass = admission::pass(app, &request, &query, subprotocol).await?;
+    let opens = (wire, channels.as_slice());
+    let mut pass = admission::pass_of_reader(app, &request, &query, opens, subprotocol).await?;
     admission::check(&pass, Act::Subscribe, &channels).await?;
     let speaks = posts || raw && wire == Wire::Ws;
     if speaks && channels.len() > 1 {
@@ -114,12 +117,18 @@ async fn try_listen(
     let own = if posts {
         // A client that repeats its POST to reconnect has said it before.
         let says = !matches!(start, Start::After(_));
-        let said = own_message(app, &query, &pass, &channels[0], &mut request).await?;
-        says.then_some(said)
+        let (metadata, data) = own_message(app, &query, &pass, &channels[0], &mut request).await?;
+        if says {
+            admit_message(&pass, &channels[0], data.as_bytes().len()).await?;
+        }
+        says.then_some((metadata, data))
     } else {
         None
     };
     pass.sit_down()?;
+    if wire != Wire::Ws {
+        pass.only_listens();
+    }
     let identity = pass.identity().clone();
     let join = Join { channels: channels.clone(), identity, wire, start, online };
     let joined = app.hub.join(join).await?;
@@ -128,7 +137,8 @@ async fn try_listen(
         Some(handshake) => tricast_ws::format(raw, handshake.window()),
         None => format_on(line, request.version(), wire, raw),
     };
-    let session = Session::new(joined, format, app.pace.clone(), online).with_access(pass);
+    let session =
+        Session::new(joined, format, app.pace.clone(), online).with_access(Arc::new(pass));
     if let Some((metadata, data)) = own {
         let mut draft = metadata.draft(channels[0].clone(), data);
         // Somebody else has to be there.
@@ -185,7 +195,7 @@ async fn own_message(
     channel: &ChannelName,
     request: &mut Request,
 ) -> Result<(Metadata, Data), Problem> {
-    admission::check(pass, Act::Publish, std::slice::from_ref(channel)).await?;
+    pass.permits(Act::Publish, channel)?;
     let media = Media::of(request.headers());
     if media == Media::Ndjson {
         let detail = "a POST here takes one message; JSON lines go to /publish/{channel}";
@@ -195,6 +205,5 @@ async fn own_message(
     let metadata = Metadata::of(query, Publisher::from(&**pass.identity()))?;
     let time = app.settings.limits.body_timeout;
     let body = body::read(request, app.message_bytes(), time).await?;
-    pass.spend(channel, body.len())?;
     Ok((metadata, media.data(body)?))
 }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use tricast_core::{
     Access, Ack, Act, Answer, Change, ChannelName, CloseReason, CommandError, Control, Data, Done,
     Draft, Hub, Identity, Kind, Problem, PublishError, Publisher, Reply, Session, admit,
+    admit_message,
 };
 
 use crate::{
@@ -149,9 +150,9 @@ impl Speaker {
     }
 
     async fn may_say(&self, draft: &Draft) -> Result<(), (Kind, String)> {
-        self.may(Act::Publish, &draft.channel).await?;
         let bytes = draft.data.as_bytes().len();
-        self.access.spend(&draft.channel, bytes).map_err(|error| told(&error))
+        let admitted = admit_message(&*self.access, &draft.channel, bytes).await;
+        admitted.map_err(|error| told(&error))
     }
 
     async fn publish_raw(&self, heard: Saying) -> Result<(), CloseReason> {

@@ -62,6 +62,9 @@ impl Settings {
             ("publish.idempotency_window", self.publish.idempotency_window, MILLISECOND, 30 * DAY),
             ("limits.head_timeout", self.limits.head_timeout, 100 * MILLISECOND, DAY),
             ("limits.body_timeout", self.limits.body_timeout, 100 * MILLISECOND, DAY),
+            ("hook.timeout", self.hook.timeout, 10 * MILLISECOND, 60 * SECOND),
+            ("hook.cache", self.hook.cache, Duration::ZERO, DAY),
+            ("hook.open_for", self.hook.open_for, 10 * MILLISECOND, DAY),
             ("shutdown.delay", self.shutdown.delay, Duration::ZERO, DAY),
             ("shutdown.grace", self.shutdown.grace, MILLISECOND, DAY),
         ];
@@ -77,6 +80,7 @@ impl Settings {
                 "cors.origins: {origin:?} is no origin as browsers send it: \"https://app.example\", without a path or the scheme's own port"
             );
         }
+        self.check_backend()?;
         self.check_access()
     }
 }
