@@ -6,6 +6,7 @@ mod bytes;
 mod channels;
 mod deflate;
 mod drain;
+mod events;
 mod hangup;
 mod hook;
 mod identity;

@@ -89,6 +89,11 @@ impl Pass {
         &self.identity
     }
 
+    /// Where it comes from; `None` where that says nothing.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     /// Takes its places among the connections of its address and its user. They are given up when it is dropped.
     ///
     /// # Errors

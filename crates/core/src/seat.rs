@@ -27,7 +27,10 @@ impl Table {
     pub(crate) fn let_in(&mut self, tap: &mut Tap, sitter: &Sitter<'_>) -> Arc<Belfry> {
         let channel = &mut self.slots[tap.slot];
         let belfry = channel.belfry.clone();
-        self.heard += usize::from(channel.roster.online().total.connections == 0);
+        if channel.roster.online().total.connections == 0 {
+            self.heard += 1;
+            self.attendance.iter().for_each(|attendance| attendance.online(&channel.name));
+        }
         channel.roster.join(sitter.persona.clone(), sitter.wire);
         let calls = Calls { messages: sitter.shard.is_none(), online: sitter.online && tap.asked };
         if calls.messages || calls.online {
@@ -48,7 +51,10 @@ impl Table {
         channel.roster.leave(&sitter.persona, sitter.wire);
         let left = channel.roster.online().total.connections > 0;
         let belfry = left.then(|| channel.belfry.clone());
-        self.heard -= usize::from(!left);
+        if !left {
+            self.heard -= 1;
+            self.attendance.iter().for_each(|attendance| attendance.gone(&channel.name));
+        }
         if let Some(shard) = sitter.shard {
             self.stand_up(tap.slot, shard);
         }

@@ -7,13 +7,15 @@ use tricast_admission::Gatekeeper;
 use tricast_core::{Hub, Pace, Portion};
 use tricast_ws::Rules;
 
-use crate::settings::Settings;
+use crate::{events::Queue, settings::Settings};
 
 /// The gateway's state, shared by all requests.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) hub: Arc<Hub>,
     pub(crate) gatekeeper: Arc<Gatekeeper>,
+    /// What is told to the user's own service.
+    pub(crate) events: Option<Arc<Queue>>,
     pub(crate) settings: Settings,
     pub(crate) pace: Arc<Pace>,
     pub(crate) ws_rules: Arc<Rules>,

@@ -10,6 +10,7 @@ mod chunks;
 mod dashboard;
 mod departure;
 mod door;
+mod events;
 mod gateway;
 mod key_command;
 mod listener;

@@ -14,7 +14,7 @@ mod backend;
 mod check;
 
 pub use access::{Access, AccessRule, Key, Namespace, NamespaceHistory, TokenKeyFile, Tokens};
-pub use backend::Hook;
+pub use backend::{EventKind, Events, Hook};
 
 /// The built-in gateway.toml.
 pub const REFERENCE: &str = include_str!("../../../gateway.toml");
@@ -36,6 +36,7 @@ pub struct Settings {
     pub tokens: Tokens,
     pub access: Access,
     pub hook: Hook,
+    pub events: Events,
     pub rates: Rates,
     pub history: History,
     pub stream: Stream,
@@ -240,7 +241,8 @@ impl Settings {
             .with_list_parse_key("cors.origins")
             .with_list_parse_key("proxy.trusted")
             .with_list_parse_key("hook.on")
-            .with_list_parse_key("hook.headers");
+            .with_list_parse_key("hook.headers")
+            .with_list_parse_key("events.on");
         let settings: Self =
             layers.add_source(environment).build().and_then(Config::try_deserialize).with_context(
                 || match file {
@@ -330,6 +332,10 @@ mod tests {
             ("[hook]\ntimeout = \"0s\"", "hook.timeout"),
             ("[hook]\nretries = 11", "hook.retries"),
             ("[hook]\nat_once = 0", "hook.at_once"),
+            ("[events]\non = [\"gone\"]", "events.url"),
+            ("[events]\nbatch = 0", "events.batch"),
+            ("[events]\nqueue = 99", "events.queue"),
+            ("[events]\ninterval = \"2h\"", "events.interval"),
             (
                 "[cors]\norigins = [\"*\"]\n[hook]\nurl = \"https://a/\"\non = [\"connect\"]",
                 "cookie",

@@ -9,7 +9,7 @@ use axum::{
 };
 use tricast_admission::Pass;
 use tricast_core::{
-    Access as _, Act, ChannelName, Data, Join, Kind, Publisher, Session, Start, Wire, admit_message,
+    Access, Act, ChannelName, Data, Join, Kind, Publisher, Session, Start, Wire, admit_message,
 };
 use tricast_ws::{Handshake, HandshakeError};
 
@@ -130,15 +130,14 @@ async fn try_listen(
         pass.only_listens();
     }
     let identity = pass.identity().clone();
-    let join = Join { channels: channels.clone(), identity, wire, start, online };
+    let join = Join { channels: channels.clone(), identity: identity.clone(), wire, start, online };
     let joined = app.hub.join(join).await?;
     let line = request.extensions().get::<Line>();
     let format = match &handshake {
         Some(handshake) => tricast_ws::format(raw, handshake.window()),
         None => format_on(line, request.version(), wire, raw),
     };
-    let session =
-        Session::new(joined, format, app.pace.clone(), online).with_access(Arc::new(pass));
+    let session = Session::new(joined, format, app.pace.clone(), online);
     if let Some((metadata, data)) = own {
         let mut draft = metadata.draft(channels[0].clone(), data);
         // Somebody else has to be there.
@@ -149,6 +148,11 @@ async fn try_listen(
         // WHATWG HTML §9.2.3: 204 tells an EventSource to stop reconnecting.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    let (address, mut access) = (pass.address(), Arc::new(pass) as Arc<dyn Access>);
+    if let Some(events) = &app.events {
+        access = events.attend(access, (wire, channels), identity, address);
+    }
+    let session = session.with_access(access);
     Ok(match handshake {
         Some(handshake) => upgrade(app, &handshake, session, &mut request),
         None => respond(session, request.extensions_mut().remove(), request.version()),

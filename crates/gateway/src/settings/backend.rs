@@ -30,6 +30,33 @@ pub struct Hook {
     pub open_for: Duration,
 }
 
+/// `[events]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Events {
+    pub url: String,
+    pub secret: Secret,
+    pub on: Vec<EventKind>,
+    pub batch: usize,
+    #[serde(with = "humantime_serde")]
+    pub interval: Duration,
+    pub queue: usize,
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+}
+
+/// What may be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum EventKind {
+    Connected,
+    Disconnected,
+    Online,
+    Gone,
+}
+
 impl Hook {
     /// Whether it is asked then.
     pub fn is_asked_on(&self, occasion: Occasion) -> bool {
@@ -80,6 +107,20 @@ impl Settings {
             (1..=AT_ONCE_MAX).contains(&hook.at_once),
             "hook.at_once: from 1 to {AT_ONCE_MAX}; it is {}",
             hook.at_once
+        );
+        let events = &self.events;
+        check_target("events", &events.url, &events.secret, events.on.is_empty())?;
+        anyhow::ensure!(
+            (1..=10_000).contains(&events.batch),
+            "events.batch: from 1 to 10000; it is {}",
+            events.batch
+        );
+        // One stream may take as many places as it has channels.
+        let least = events.batch.max(self.limits.channels_per_connection);
+        anyhow::ensure!(
+            (least..=10_000_000).contains(&events.queue),
+            "events.queue: from {least} (events.batch, limits.channels_per_connection) to 10000000; it is {}",
+            events.queue
         );
         let any_page = self.cors.origins.iter().any(|origin| origin == "*");
         anyhow::ensure!(

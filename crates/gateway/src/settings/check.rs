@@ -65,6 +65,8 @@ impl Settings {
             ("hook.timeout", self.hook.timeout, 10 * MILLISECOND, 60 * SECOND),
             ("hook.cache", self.hook.cache, Duration::ZERO, DAY),
             ("hook.open_for", self.hook.open_for, 10 * MILLISECOND, DAY),
+            ("events.interval", self.events.interval, Duration::ZERO, 3600 * SECOND),
+            ("events.timeout", self.events.timeout, 10 * MILLISECOND, 3600 * SECOND),
             ("shutdown.delay", self.shutdown.delay, Duration::ZERO, DAY),
             ("shutdown.grace", self.shutdown.grace, MILLISECOND, DAY),
         ];
