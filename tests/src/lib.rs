@@ -1,5 +1,6 @@
 //! Clients and servers for tests: gateways of this process, readers on each wire, plain HTTP.
 
+mod backend;
 mod credentials;
 mod gateway;
 mod http;
@@ -7,6 +8,7 @@ pub mod program;
 mod reader;
 mod sse;
 
+pub use backend::{Backend, Call, Says};
 pub use credentials::{SECRET, token, token_of};
 pub use gateway::{Place, Server, delivery, eventually};
 pub use http::{Answer, Connection, Head, expect_bytes, listen_head};

@@ -252,6 +252,21 @@ impl Reader {
         }
     }
 
+    /// How a raw WebSocket ends, whatever it says before.
+    pub async fn raw_end(&mut self) -> Event {
+        let Stream::Ws(socket) = &mut self.stream else { panic!("only a WebSocket") };
+        loop {
+            match timeout(PATIENCE, socket.next()).await.expect("goes on") {
+                Some(Ok(Message::Close(frame))) => {
+                    let read = |frame: CloseFrame| (frame.code.into(), frame.reason.to_string());
+                    return Event::End(frame.map(read));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Event::Broken,
+            }
+        }
+    }
+
     /// Says something on a WebSocket.
     pub async fn say(&mut self, text: &str) {
         let Stream::Ws(socket) = &mut self.stream else { panic!("only a WebSocket talks") };

@@ -99,16 +99,13 @@ impl RawClaims {
         }
         let user = self.sub.map(|sub| sub.parse::<UserId>()).transpose();
         let user = user.map_err(|error| bad(&format!("sub: {error}")))?;
-        let info = self.info.filter(|info| info.get() != "null");
-        if info.as_ref().is_some_and(|info| info.get().len() > INFO_MAX) {
-            return Err(bad(&format!("its info is longer than {INFO_MAX} bytes")));
-        }
+        let told = |what: String| bad(&what);
         Ok(Claims {
             user,
-            subscribe: patterns("subscribe", &self.subscribe)?,
-            publish: patterns("publish", &self.publish)?,
+            subscribe: patterns_of("subscribe", &self.subscribe).map_err(told)?,
+            publish: patterns_of("publish", &self.publish).map_err(told)?,
             expires,
-            info: info.map(|info| one_line(info.get())),
+            info: info_of(self.info).map_err(told)?,
         })
     }
 }
@@ -118,19 +115,25 @@ fn bad(what: &str) -> Denied {
 }
 
 /// A NumericDate in milliseconds.
-fn millis(seconds: f64) -> Option<u64> {
+pub(crate) fn millis(seconds: f64) -> Option<u64> {
     (seconds.is_finite() && seconds >= 0.0).then_some((seconds * 1000.0) as u64)
 }
 
-fn patterns(claim: &str, texts: &[String]) -> Result<Arc<[ChannelPattern]>, Denied> {
+/// The patterns of a list; or what is wrong with it.
+pub(crate) fn patterns_of(list: &str, texts: &[String]) -> Result<Arc<[ChannelPattern]>, String> {
     if texts.len() > PATTERNS_MAX {
-        return Err(bad(&format!("{claim} has more than {PATTERNS_MAX} patterns")));
+        return Err(format!("{list} has more than {PATTERNS_MAX} patterns"));
     }
     let parsed: Result<Vec<ChannelPattern>, _> = texts.iter().map(|text| text.parse()).collect();
-    parsed.map(Arc::from).map_err(|error| bad(&format!("{claim}: {error}")))
+    parsed.map(Arc::from).map_err(|error| format!("{list}: {error}"))
 }
 
-/// JSON without the line breaks that it may have between its parts; in strings they are escaped.
-fn one_line(json: &str) -> Arc<str> {
-    json.replace(['\n', '\r'], " ").into()
+/// What others are told of a user; or what is wrong with it. Without the line breaks that JSON may have between its
+/// parts; in strings they are escaped.
+pub(crate) fn info_of(info: Option<Box<RawValue>>) -> Result<Option<Arc<str>>, String> {
+    let Some(info) = info.filter(|info| info.get() != "null") else { return Ok(None) };
+    if info.get().len() > INFO_MAX {
+        return Err(format!("its info is longer than {INFO_MAX} bytes"));
+    }
+    Ok(Some(info.get().replace(['\n', '\r'], " ").into()))
 }

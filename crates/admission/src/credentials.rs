@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tricast_core::{ClientId, Denied, Identity, Kind, UserId};
+use tricast_core::{ClientId, Denied, Identity, Kind, UserId, Wire};
 
 use crate::api_key;
 
@@ -23,6 +23,10 @@ pub struct Credentials {
     pub user: Option<UserId>,
     /// Where it comes from; `None` where that says nothing (loopback, a proxy).
     pub address: Option<IpAddr>,
+    /// The wire that it wants to listen on, if any.
+    pub wire: Option<Wire>,
+    /// Those of its headers that the hook is told.
+    pub headers: Vec<(String, String)>,
 }
 
 /// What of it counts.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tricast_core::{ChannelName, Denied, Identity, Kind, Namespaces, Standing};
 
 use crate::{
-    ApiKey, Audit, Claims, Credentials, Keyring, NamespaceRules, Pass, api_key,
-    credentials::Presented, crowd::Crowds, pass::Holder, rates::Rates, rules::Rights,
+    ApiKey, Audit, Claims, Credentials, Hook, Keyring, NamespaceRules, Occasion, Pass, api_key,
+    credentials::Presented, crowd::Crowds, hooked::Hooked, pass::Holder, question::Caller,
+    rates::Rates, rules::Rights,
 };
 
 /// Everything that admission is decided by.
@@ -24,6 +25,8 @@ pub struct Gatekeeper {
     pub crowds: Crowds,
     /// Who was refused what.
     pub audit: Audit,
+    /// Whoever else has a say.
+    pub hook: Option<Arc<Hook>>,
 }
 
 impl Gatekeeper {
@@ -31,16 +34,20 @@ impl Gatekeeper {
     ///
     /// # Errors
     /// When what it brings does not hold.
-    pub async fn pass(self: &Arc<Self>, credentials: Credentials) -> Result<Arc<Pass>, Denied> {
+    pub async fn pass(self: &Arc<Self>, credentials: Credentials) -> Result<Pass, Denied> {
         let pass = match credentials.presented()? {
             Presented::Nothing => self.stranger(&credentials)?,
-            Presented::Key(text) => self.backend(text, &credentials)?,
+            // The hook is a backend's own voice: nobody asks it about itself.
+            Presented::Key(text) => return self.backend(text, &credentials),
             Presented::Token(text) => {
                 let claims = self.claims(text).await?;
                 self.bearer(claims, &credentials)?
             }
         };
-        Ok(Arc::new(pass))
+        Ok(match self.hook {
+            None => pass,
+            Some(_) => pass.hooked(self.hooked(&credentials)),
+        })
     }
 
     /// What a token says.
@@ -61,8 +68,19 @@ impl Gatekeeper {
         self.namespaces.of(channel)
     }
 
+    fn hooked(&self, credentials: &Credentials) -> Hooked {
+        let Credentials { wire, address, headers, .. } = credentials;
+        Hooked::new(Caller::new(*wire, *address, headers))
+    }
+
+    /// Whether somebody else than whoever comes says who it is.
+    fn proves_users(&self) -> bool {
+        let hook = self.hook.as_ref();
+        !self.keyring.is_empty() || hook.is_some_and(|hook| hook.is_asked_on(Occasion::Connect))
+    }
+
     fn stranger(self: &Arc<Self>, credentials: &Credentials) -> Result<Pass, Denied> {
-        let proven = !self.keyring.is_empty();
+        let proven = self.proves_users();
         if proven && credentials.user.is_some() {
             return Err(user_is_the_tokens());
         }
@@ -102,6 +120,7 @@ impl Gatekeeper {
 }
 
 fn user_is_the_tokens() -> Denied {
-    let detail = "user: this gateway knows users by their token (its sub); leave user= out";
+    let detail =
+        "user: this gateway knows users by their token (its sub), or by the hook; leave user= out";
     Denied::new(Kind::BadParameter, detail)
 }

@@ -6,7 +6,9 @@ use tricast_core::{
     Access, Act, Asked, ChannelName, Denied, Identity, Kind, PresenceOff, Problem as _, Standing,
 };
 
-use crate::{Gatekeeper, Who, crowd::Seats, rates::Spender, rules::Rights};
+use crate::{
+    Gatekeeper, Who, crowd::Seats, hooked::Hooked, rates::Spender, rules::Rights, verdict::Terms,
+};
 
 /// Who has it.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub struct Pass {
     gatekeeper: Arc<Gatekeeper>,
     identity: Arc<Identity>,
     holder: Holder,
+    hooked: Option<Box<Hooked>>,
     /// Its places among the connections of its address and its user, for as long as it lasts.
     seats: OnceLock<Arc<Seats>>,
 }
@@ -35,7 +38,45 @@ impl Pass {
         identity: impl Into<Arc<Identity>>,
         holder: Holder,
     ) -> Self {
-        Self { gatekeeper, identity: identity.into(), holder, seats: OnceLock::new() }
+        let identity = identity.into();
+        Self { gatekeeper, identity, holder, hooked: None, seats: OnceLock::new() }
+    }
+
+    /// The same for somebody whom the hook is asked about.
+    pub(crate) fn hooked(mut self, hooked: Hooked) -> Self {
+        self.hooked = Some(hooked.into());
+        self
+    }
+
+    /// Asks the hook, if there is one, whether a stream of these channels may open, and on which terms.
+    ///
+    /// # Errors
+    /// When it may not, or the hook gives no answer.
+    pub async fn connect(&mut self, channels: &[ChannelName]) -> Result<(), Denied> {
+        let (Some(hook), Some(hooked)) = (&self.gatekeeper.hook, &mut self.hooked) else {
+            return Ok(());
+        };
+        hooked.connect(hook, channels, self.identity.user.as_ref()).await?;
+        let Some(terms) = &hooked.terms else { return Ok(()) };
+        let bears = matches!(self.holder, Holder::Bearer { .. });
+        if bears && terms.user.is_some() && terms.user != self.identity.user {
+            tracing::warn!(
+                "the hook says that a token's bearer is another user than the token says"
+            );
+            let detail = "the service behind this gateway knows you as another user than your token does; \
+                          come with a token of the same user";
+            return Err(Denied::new(Kind::Forbidden, detail));
+        }
+        let mut identity = Identity::clone(&self.identity);
+        identity.user = terms.user.clone().or(identity.user);
+        identity.info = terms.info.clone().or(identity.info);
+        self.identity = identity.into();
+        Ok(())
+    }
+
+    /// It will say nothing, so the hook will be asked nothing more.
+    pub fn only_listens(&mut self) {
+        self.hooked.take_if(|hooked| !hooked.forget_caller());
     }
 
     /// Who has it.
@@ -58,11 +99,8 @@ impl Pass {
         Ok(())
     }
 
-    fn rights(&self) -> Option<&Rights> {
-        match &self.holder {
-            Holder::Stranger => None,
-            Holder::Bearer { rights, .. } | Holder::Backend { rights } => Some(&**rights),
-        }
+    fn terms(&self) -> Option<&Terms> {
+        self.hooked.as_ref()?.terms.as_deref()
     }
 
     /// A presence channel is open to whoever may listen to the channel that it is about; nobody speaks there.
@@ -79,8 +117,16 @@ impl Pass {
         Err(Denied::new(off.kind(), off.to_string()))
     }
 
+    /// Whether its token or key names the channel, or the hook does. Where both have a list both must.
     fn is_named(&self, act: Act, channel: &ChannelName) -> bool {
-        self.rights().is_some_and(|rights| rights.name(act, channel))
+        let own = match &self.holder {
+            Holder::Stranger => None,
+            Holder::Bearer { rights, .. } | Holder::Backend { rights } => {
+                Some(rights.name(act, channel))
+            }
+        };
+        let hooks = self.terms().and_then(|terms| terms.name(act, channel));
+        (own.is_some() || hooks.is_some()) && own.unwrap_or(true) && hooks.unwrap_or(true)
     }
 }
 
@@ -97,6 +143,12 @@ impl Access for Pass {
                 return Ok(());
             }
         }
+        // What the hook has narrowed is narrow wherever it is.
+        if self.terms().is_some_and(|terms| terms.name(act, channel) == Some(false)) {
+            let detail =
+                format!("the service behind this gateway does not let you {} {channel}", verb(act));
+            return Err(Denied::new(Kind::Forbidden, detail));
+        }
         let backend = matches!(self.holder, Holder::Backend { .. });
         let rules = self.gatekeeper.rules(channel);
         let wanted = match rules.who(act) {
@@ -111,6 +163,11 @@ impl Access for Pass {
             }
         };
         match &self.holder {
+            Holder::Stranger if self.terms().is_some() => {
+                let detail =
+                    format!("the service behind this gateway does not name {channel} for you");
+                Err(Denied::new(Kind::Forbidden, detail))
+            }
             Holder::Stranger => {
                 let detail = format!("to {} {channel} takes {wanted}", verb(act));
                 Err(Denied::new(Kind::TokenMissing, detail))
@@ -140,8 +197,24 @@ impl Access for Pass {
         self.gatekeeper.rates.spend(spender, channel, rate, bytes)
     }
 
-    fn ask<'a>(&'a self, _: Act, _: &'a ChannelName) -> Option<Asked<'a, ()>> {
-        None
+    fn ask<'a>(
+        &'a self,
+        act: Act,
+        channel: &'a ChannelName,
+        bytes: Option<usize>,
+    ) -> Option<Asked<'a, ()>> {
+        let (hook, hooked) = (self.gatekeeper.hook.as_ref()?, self.hooked.as_ref()?);
+        let user = self.identity.user.as_ref();
+        let Some(of) = channel.presence_of() else {
+            return hooked.ask(hook, act, channel, bytes, user);
+        };
+        // Who is in a channel may see whoever may listen to it.
+        Some(Box::pin(async move {
+            match hooked.ask(hook, act, &of, bytes, user) {
+                Some(asked) => asked.await,
+                None => Ok(()),
+            }
+        }))
     }
 
     fn renew(self: Arc<Self>, token: String) -> Asked<'static, Arc<dyn Access>> {
@@ -157,7 +230,9 @@ impl Access for Pass {
             }
             let rights = Rights { subscribe: claims.subscribe, publish: claims.publish }.into();
             let holder = Holder::Bearer { rights, expires: claims.expires };
-            let renewed = Self::new(self.gatekeeper.clone(), self.identity.clone(), holder);
+            let mut renewed = Self::new(self.gatekeeper.clone(), self.identity.clone(), holder);
+            // A new token does not lift what the hook has said.
+            renewed.hooked = self.hooked.clone();
             if let Some(seats) = self.seats.get() {
                 let _ = renewed.seats.set(seats.clone());
             }
@@ -171,10 +246,12 @@ impl Access for Pass {
     }
 
     fn expires(&self) -> Option<u64> {
-        match self.holder {
+        let own = match self.holder {
             Holder::Bearer { expires, .. } => Some(expires),
             Holder::Stranger | Holder::Backend { .. } => None,
-        }
+        };
+        let hooks = self.terms().and_then(|terms| terms.expires);
+        own.into_iter().chain(hooks).min()
     }
 }
 

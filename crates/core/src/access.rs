@@ -73,8 +73,13 @@ pub trait Access: fmt::Debug + Send + Sync {
     /// When that is used up.
     fn spend(&self, channel: &ChannelName, bytes: usize) -> Result<(), Denied>;
 
-    /// Asks whoever else has a say; `None` when nobody has.
-    fn ask<'a>(&'a self, act: Act, channel: &'a ChannelName) -> Option<Asked<'a, ()>>;
+    /// Asks whoever else has a say; `None` when nobody has. `bytes` is what it wants to say.
+    fn ask<'a>(
+        &'a self,
+        act: Act,
+        channel: &'a ChannelName,
+        bytes: Option<usize>,
+    ) -> Option<Asked<'a, ()>>;
 
     /// Takes a new token in place of what it came with.
     fn renew(self: Arc<Self>, token: String) -> Asked<'static, Arc<dyn Access>>;
@@ -92,7 +97,25 @@ pub trait Access: fmt::Debug + Send + Sync {
 /// When it does not.
 pub async fn admit(access: &dyn Access, act: Act, channel: &ChannelName) -> Result<(), Denied> {
     access.permits(act, channel)?;
-    match access.ask(act, channel) {
+    match access.ask(act, channel, None) {
+        Some(asked) => asked.await,
+        None => Ok(()),
+    }
+}
+
+/// Whether `access` lets it say something of so many bytes. What is known here comes first: who may not, or has said
+/// enough, has nobody asked.
+///
+/// # Errors
+/// When it does not.
+pub async fn admit_message(
+    access: &dyn Access,
+    channel: &ChannelName,
+    bytes: usize,
+) -> Result<(), Denied> {
+    access.permits(Act::Publish, channel)?;
+    access.spend(channel, bytes)?;
+    match access.ask(Act::Publish, channel, Some(bytes)) {
         Some(asked) => asked.await,
         None => Ok(()),
     }
@@ -117,7 +140,7 @@ impl Access for Open {
         Ok(())
     }
 
-    fn ask<'a>(&'a self, _: Act, _: &'a ChannelName) -> Option<Asked<'a, ()>> {
+    fn ask<'a>(&'a self, _: Act, _: &'a ChannelName, _: Option<usize>) -> Option<Asked<'a, ()>> {
         None
     }
 

@@ -5,6 +5,7 @@
 //! channel's ring and bells → [`Session::collect`] → bytes.
 
 mod access;
+mod attendance;
 mod bell;
 mod change;
 mod channel;
@@ -50,7 +51,8 @@ mod table;
 mod tombstones;
 mod wire;
 
-pub use access::{Access, Act, Asked, Denied, Open, admit};
+pub use access::{Access, Act, Asked, Denied, Open, admit, admit_message};
+pub use attendance::Attendance;
 pub use change::{Change, ChangeError};
 pub use clock::unix_millis;
 pub use close::{CloseReason, Reconnect};

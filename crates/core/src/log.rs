@@ -7,8 +7,8 @@
 use std::{ops::Range, sync::Arc};
 
 use crate::{
-    ChannelName, ChannelRules, Count, Epoch, Gap, Message, MessageId, Namespaces, Online, Seq,
-    Stored, TooManyChannels,
+    Attendance, ChannelName, ChannelRules, Count, Epoch, Gap, Message, MessageId, Namespaces,
+    Online, Seq, Stored, TooManyChannels,
     bell::Belfry,
     cursor::{Cursor, Portion, Tap, What},
     desk::Doorbell,
@@ -122,6 +122,11 @@ impl Log {
     /// The newest place that readers have been shown.
     pub fn head(&self) -> MessageId {
         self.id(self.table.lock().watermark)
+    }
+
+    /// Tells `attendance` from now on which channels are listened to.
+    pub fn tell(&self, attendance: Arc<dyn Attendance>) {
+        self.table.lock().attendance = Some(attendance);
     }
 
     pub(crate) fn id(&self, seq: Seq) -> MessageId {

@@ -28,7 +28,10 @@ impl Table {
     pub(crate) fn let_in(&mut self, tap: &mut Tap, sitter: &Sitter<'_>) -> Arc<Belfry> {
         let channel = &mut self.slots[tap.slot];
         let belfry = channel.belfry.clone();
-        self.heard += usize::from(channel.roster.online().total.connections == 0);
+        if channel.roster.online().total.connections == 0 {
+            self.heard += 1;
+            self.attendance.iter().for_each(|attendance| attendance.online(&channel.name));
+        }
         let first = channel.roster.join(sitter.identity.persona(), sitter.wire);
         if let Some(presence) = &mut channel.presence {
             let who = presence.arrive(sitter.identity, first);
@@ -59,7 +62,10 @@ impl Table {
         }
         let left = channel.roster.online().total.connections > 0;
         let belfry = left.then(|| channel.belfry.clone());
-        self.heard -= usize::from(!left);
+        if !left {
+            self.heard -= 1;
+            self.attendance.iter().for_each(|attendance| attendance.gone(&channel.name));
+        }
         if let Some(shard) = sitter.shard {
             self.stand_up(tap.slot, shard);
         }

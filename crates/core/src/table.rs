@@ -10,8 +10,8 @@ use std::{
 use slab::Slab;
 
 use crate::{
-    ChannelName, Message, Seq, channel::Channel, desk::Shard, limits::Limits, message::Memory,
-    presence::Notes, tombstones::Tombstones,
+    Attendance, ChannelName, Message, Seq, channel::Channel, desk::Shard, limits::Limits,
+    message::Memory, presence::Notes, tombstones::Tombstones,
 };
 
 /// How many idle channels are passed over for one that has been silent longer.
@@ -53,6 +53,8 @@ pub(crate) struct Table {
     unheard: VecDeque<Unheard>,
     /// Channels that somebody listens to.
     pub(crate) heard: usize,
+    /// Is told of their coming and going.
+    pub(crate) attendance: Option<Arc<dyn Attendance>>,
     /// Channels created, ever.
     created: u64,
     /// The last sweep has looked at the slots below this one.
@@ -79,6 +81,7 @@ impl Table {
             oldest_first: VecDeque::new(),
             unheard: VecDeque::new(),
             heard: 0,
+            attendance: None,
             created: 0,
             swept: 0,
             held: 0,

@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use axum::{
     extract::Request,
     http::{HeaderMap, header},
 };
-use tricast_admission::{Audit, Credentials, Gatekeeper, HttpKeys, Jwks, Keyring, Pass, Rates};
-use tricast_core::{Access as _, Act, ChannelName, Denied, Kind, UserId, admit};
+use tricast_admission::{
+    Audit, Backend, Credentials, Gatekeeper, Hook, HookMeters, HttpKeys, Jwks, Keyring, Pass, Rates,
+};
+use tricast_core::{
+    Access as _, Act, ChannelName, Denied, Kind, UserId, Wire, admit, admit_message,
+};
 
 use crate::{
     address, app::App, origin, problem::Problem, query::Query, settings::Settings, socket::Line,
@@ -17,7 +22,10 @@ use crate::{
 ///
 /// # Errors
 /// When a key cannot be read.
-pub(crate) fn gatekeeper(settings: &Settings) -> anyhow::Result<(Arc<Gatekeeper>, Option<Jwks>)> {
+pub(crate) fn gatekeeper(
+    settings: &Settings,
+    meters: HookMeters,
+) -> anyhow::Result<(Arc<Gatekeeper>, Option<Jwks>)> {
     let jwks = match settings.tokens.jwks_url.as_str() {
         "" => None,
         url => Some(Jwks::new(Box::new(HttpKeys::new(url.parse()?)?))),
@@ -37,49 +45,108 @@ pub(crate) fn gatekeeper(settings: &Settings) -> anyhow::Result<(Arc<Gatekeeper>
             limits.connections_per_address,
             limits.connections_per_user,
         ),
+        hook: hook(settings, meters)?.map(Arc::new),
     };
     Ok((Arc::new(gatekeeper), jwks))
 }
 
-/// The pass of whoever sends `request`. `subprotocol` is the token that a WebSocket's handshake has.
+fn hook(settings: &Settings, meters: HookMeters) -> anyhow::Result<Option<Hook>> {
+    let hook = &settings.hook;
+    if hook.url.is_empty() {
+        return Ok(None);
+    }
+    let backend = Backend::new(&hook.url, &hook.secret, hook.timeout).context("hook.url")?;
+    Ok(Some(Hook::new(backend, hook.rules(), meters)))
+}
+
+/// The pass of whoever sends a request that opens no stream.
 pub(crate) fn pass<'a>(
     app: &'a App,
     request: &Request,
     query: &Query,
-    subprotocol: Option<&str>,
-) -> impl Future<Output = Result<Arc<Pass>, Problem>> + use<'a> {
+) -> impl Future<Output = Result<Pass, Problem>> + use<'a> {
     // Nothing of the request is held while its token is checked.
-    let credentials = credentials(app, request, query, subprotocol);
+    let credentials = credentials(app, request, query);
+    let path = request.uri().path().to_owned();
+    async move { open(app, credentials?, None, path).await }
+}
+
+/// The pass of whoever wants to listen to `channels` on `wire`. `subprotocol` is the token that a WebSocket's handshake
+/// has.
+pub(crate) fn pass_of_reader<'a>(
+    app: &'a App,
+    request: &Request,
+    query: &Query,
+    (wire, channels): (Wire, &'a [ChannelName]),
+    subprotocol: Option<&str>,
+) -> impl Future<Output = Result<Pass, Problem>> + use<'a> {
+    let credentials = credentials(app, request, query);
+    let subprotocol = subprotocol.map(str::to_owned);
     let path = request.uri().path().to_owned();
     async move {
-        let credentials = credentials?;
-        let stranger = credentials.stranger();
-        app.gatekeeper.pass(credentials).await.map_err(|denied| {
-            app.gatekeeper.audit.refused(&denied, &path, Some(&stranger));
-            denied.into()
-        })
+        let credentials = Credentials { wire: Some(wire), subprotocol, ..credentials? };
+        open(app, credentials, Some(channels), path).await
     }
 }
 
-fn credentials(
+/// Makes the pass, and for a stream asks whoever else has a say.
+async fn open(
     app: &App,
-    request: &Request,
-    query: &Query,
-    subprotocol: Option<&str>,
-) -> Result<Credentials, Problem> {
+    credentials: Credentials,
+    stream: Option<&[ChannelName]>,
+    path: String,
+) -> Result<Pass, Problem> {
+    let stranger = credentials.stranger();
+    let made = async {
+        let mut pass = app.gatekeeper.pass(credentials).await?;
+        match stream {
+            Some(channels) => pass.connect(channels).await.map(|()| pass),
+            None => Ok(pass),
+        }
+    };
+    made.await.map_err(|denied| {
+        app.gatekeeper.audit.refused(&denied, &path, Some(&stranger));
+        denied.into()
+    })
+}
+
+fn credentials(app: &App, request: &Request, query: &Query) -> Result<Credentials, Problem> {
     let headers = request.headers();
     let line = request.extensions().get::<Line>();
     let peer = line.and_then(Line::peer);
+    let hook = app.gatekeeper.hook.as_ref();
+    if hook.is_some() {
+        // An answer that may take long must not keep others from the door.
+        line.into_iter().for_each(Line::leave_place);
+    }
     Ok(Credentials {
         bearer: bearer(headers)?,
         query: query.get("token").map(str::to_owned),
-        subprotocol: subprotocol.map(str::to_owned),
+        subprotocol: None,
         cookie: cookie(app, request)?,
         client: query.read("client", str::parse)?,
         user: query.read("user", str::parse::<UserId>)?,
         address: peer
             .and_then(|peer| address::of_client(peer, headers, &app.settings.proxy.trusted)),
+        wire: None,
+        headers: hook.map_or_else(Vec::new, |hook| told(app, hook, headers)),
     })
+}
+
+/// The fields of a request that the hook is told. A cookie that a browser has added for a foreign page is not the
+/// user's word.
+fn told(app: &App, hook: &Hook, headers: &HeaderMap) -> Vec<(String, String)> {
+    let own_page = origin::may_use_cookie(headers, &app.settings.cors.origins);
+    let names = hook.headers().iter().filter(|name| own_page || *name != "cookie");
+    let field = |name: &String| {
+        let values = headers.get_all(name.as_str()).into_iter();
+        let values: Vec<_> =
+            values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        // RFC 9110 §5.2, and RFC 6265 §5.4 for what is no list.
+        let joined = values.join(if name == "cookie" { "; " } else { ", " });
+        (!values.is_empty()).then(|| (name.clone(), joined))
+    };
+    names.filter_map(field).collect()
 }
 
 /// Whether the pass lets its holder do that with all of `channels`.
@@ -98,9 +165,21 @@ pub(crate) async fn check(pass: &Pass, act: Act, channels: &[ChannelName]) -> Re
     Ok(())
 }
 
-/// Takes one message of `bytes` from what the pass's holder may say.
-pub(crate) fn spend(pass: &Pass, channel: &ChannelName, bytes: usize) -> Result<(), Problem> {
-    pass.spend(channel, bytes).map_err(|denied| {
+/// Whether the rules let the pass's holder do that.
+pub(crate) fn check_rules(pass: &Pass, act: Act, channel: &ChannelName) -> Result<(), Problem> {
+    pass.permits(act, channel).map_err(|denied| {
+        pass.refused(act, channel, &denied);
+        denied.into()
+    })
+}
+
+/// Whether the pass lets its holder say something of so many bytes.
+pub(crate) async fn check_message(
+    pass: &Pass,
+    channel: &ChannelName,
+    bytes: usize,
+) -> Result<(), Problem> {
+    admit_message(pass, channel, bytes).await.map_err(|denied| {
         pass.refused(Act::Publish, channel, &denied);
         denied.into()
     })

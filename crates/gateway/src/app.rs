@@ -9,6 +9,7 @@ use tricast_ws::Rules;
 
 use crate::{
     budget::Budget,
+    events::Queue,
     settings::{Presence, Settings},
 };
 
@@ -17,6 +18,8 @@ use crate::{
 pub(crate) struct App {
     pub(crate) hub: Arc<Hub>,
     pub(crate) gatekeeper: Arc<Gatekeeper>,
+    /// What is told to the user's own service.
+    pub(crate) events: Option<Arc<Queue>>,
     pub(crate) settings: Settings,
     pub(crate) pace: Arc<Pace>,
     pub(crate) ws_rules: Arc<Rules>,

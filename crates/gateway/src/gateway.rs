@@ -9,6 +9,7 @@ use tokio_util::{
     sync::CancellationToken,
     task::{AbortOnDropHandle, TaskTracker},
 };
+use tricast_admission::{Backend, HookMeters};
 use tricast_core::{
     CloseReason, Epoch, Hub, LATENCY, Limits, Log, MemoryEngine, Meters, jittered_retry,
     unix_millis,
@@ -21,9 +22,10 @@ use crate::{
     app::App,
     budget::Budget,
     door::Door,
+    events::{Courier, Deliveries, EventMeters, Queue},
     listener::{self, Listener, Rules, SocketMeters},
     load, routes,
-    settings::{Delivery, Settings},
+    settings::{Delivery, EventKind, Settings},
 };
 
 /// Descriptors that are not for clients: listeners, the log, whatever libraries open.
@@ -50,13 +52,14 @@ pub struct Gateway {
     /// Where metrics and health answer.
     pub admin_address: SocketAddr,
     app: Arc<App>,
+    deliveries: Option<Deliveries>,
     stop: CancellationToken,
     /// Background work that ends with the gateway.
     _upkeep: Vec<AbortOnDropHandle<()>>,
     /// Where connections come in, until it stops.
     doors: Vec<Door>,
     /// Every stream that is left ends with it.
-    _shards: Option<tricast_delivery::Owner>,
+    shards: Option<tricast_delivery::Owner>,
 }
 
 impl Gateway {
@@ -67,7 +70,8 @@ impl Gateway {
     pub fn start(settings: Settings) -> anyhow::Result<Self> {
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let files = files.map_or(usize::MAX, |files| files as usize);
-        let sockets = files.saturating_sub(RESERVED_FILES).max(1);
+        let own = RESERVED_FILES + settings.hook.connections();
+        let sockets = files.saturating_sub(own).max(1);
         let connections = match settings.limits.connections {
             0 => sockets.saturating_sub(FILES_FOR_REQUESTS).max(1),
             set => set,
@@ -83,12 +87,14 @@ impl Gateway {
         let rules = Rules::new(&settings, sockets);
         let admin_rules = Rules::new(&settings, ADMIN_SOCKETS);
         let (leaving, draining) = (CancellationToken::new(), CancellationToken::new());
-        let (gatekeeper, jwks) = admission::gatekeeper(&settings)?;
+        let (gatekeeper, jwks) = admission::gatekeeper(&settings, meters.hook)?;
         let refresh = settings.tokens.jwks_refresh;
+        let (events, deliveries) = events(&settings, &hub, meters.events)?.unzip();
         let app = App {
             hub,
             gatekeeper,
             bodies: Budget::new(settings.limits.body_memory.as_u64() as usize),
+            events,
             settings,
             pace,
             ws_rules,
@@ -125,7 +131,8 @@ impl Gateway {
             );
         }
         tracing::info!(%address, admin = %admin_address, connections, "listening");
-        Ok(Self { address, admin_address, app, stop, doors, _upkeep: upkeep, _shards: shard_owner })
+        let (_upkeep, shards) = (upkeep, shard_owner);
+        Ok(Self { address, admin_address, app, deliveries, stop, doors, _upkeep, shards })
     }
 
     /// How many listen.
@@ -139,7 +146,10 @@ impl Gateway {
         self.app.leaving.cancel();
         sleep(self.app.settings.shutdown.delay).await;
         let grace = self.app.settings.shutdown.grace;
-        let deadline = Instant::now() + grace;
+        let end = Instant::now() + grace;
+        // The last words take some of the time too.
+        let words = if self.deliveries.is_some() { grace / 10 } else { Duration::ZERO };
+        let deadline = end - words;
         self.say_goodbye(grace / 2).await;
         while self.app.hub.connections() > 0 && Instant::now() < deadline {
             sleep(FAREWELL_STEP).await;
@@ -151,6 +161,11 @@ impl Gateway {
         if !done {
             let left = self.app.tasks.len();
             tracing::warn!(left, "the grace time is over; cutting what is left");
+        }
+        if let Some(deliveries) = self.deliveries.take() {
+            // Whoever is cut has gone, too.
+            self.shards = None;
+            deliveries.finish(end.saturating_duration_since(Instant::now())).await;
         }
         done
     }
@@ -211,12 +226,35 @@ fn shards(
     Ok(Some(started.context("cannot start the threads that deliver")?))
 }
 
+/// What is told to the user's own service, if anything is, and its delivery.
+fn events(
+    settings: &Settings,
+    hub: &Hub,
+    meters: EventMeters,
+) -> anyhow::Result<Option<(Arc<Queue>, Deliveries)>> {
+    let events = &settings.events;
+    if events.url.is_empty() {
+        return Ok(None);
+    }
+    let backend =
+        Backend::new(&events.url, &events.secret, events.timeout).context("events.url")?;
+    let queue = Arc::new(Queue::new(events.on.clone(), events.batch, events.queue, meters));
+    if queue.wants(EventKind::Online) || queue.wants(EventKind::Gone) {
+        hub.log().tell(queue.clone());
+    }
+    let (epoch, interval) = (hub.log().epoch(), events.interval);
+    let deliveries = Courier { queue: queue.clone(), backend, epoch, interval }.start();
+    Ok(Some((queue, deliveries)))
+}
+
 /// The meters of a gateway, made under its own recorder.
 #[derive(Debug)]
 struct AllMeters {
     hub: Meters,
     sockets: SocketMeters,
     log: LogMeters,
+    hook: HookMeters,
+    events: EventMeters,
 }
 
 /// Meters under a recorder of this gateway's own, so that several can live in one process.
@@ -228,6 +266,8 @@ fn meters() -> anyhow::Result<(AllMeters, PrometheusHandle)> {
         hub: Meters::new(),
         sockets: SocketMeters::new(),
         log: LogMeters::new(),
+        hook: HookMeters::new(),
+        events: EventMeters::new(),
     });
     Ok((meters, recorder.handle()))
 }

@@ -12,6 +12,7 @@ mod connections;
 mod dashboard;
 mod departure;
 mod door;
+mod events;
 mod gateway;
 mod key_command;
 mod listener;

@@ -23,7 +23,7 @@ pub(crate) async fn history(
     let channel: ChannelName = path_text(path)?.parse()?;
     let names = ["since", "last_event_id", "user", "token"];
     let query = Query::parse(request.uri().query(), &names)?;
-    let pass = admission::pass(&app, &request, &query, None).await?;
+    let pass = admission::pass(&app, &request, &query).await?;
     admission::check(&pass, Act::Look, std::slice::from_ref(&channel)).await?;
     let start = match resume::start_of(request.headers(), &query)? {
         Start::Latest if query.get("since").is_none() => Start::Earliest,
@@ -42,7 +42,7 @@ pub(crate) async fn online(
 ) -> Result<Response, Problem> {
     let channel: ChannelName = path_text(path)?.parse()?;
     let query = Query::parse(request.uri().query(), &["user", "token"])?;
-    let pass = admission::pass(&app, &request, &query, None).await?;
+    let pass = admission::pass(&app, &request, &query).await?;
     // Who may publish to somebody may ask whether anybody is there.
     let own = std::slice::from_ref(&channel);
     if let Err(problem) = admission::check(&pass, Act::Look, own).await {
@@ -63,7 +63,7 @@ pub(crate) async fn channels(
         more: bool,
     }
     let query = Query::parse(request.uri().query(), &["prefix", "after", "limit", "token"])?;
-    let pass = admission::pass(&app, &request, &query, None).await?;
+    let pass = admission::pass(&app, &request, &query).await?;
     let limit = query.number("limit", 1, PAGE)?.unwrap_or(100);
     let prefix = query.get("prefix").unwrap_or_default();
     let after = query.get("after").unwrap_or_default();

@@ -37,15 +37,20 @@ pub(crate) fn check(request: &Request, listed: &[String]) -> Result<(), Denied> 
 
 /// Refuses a request that a browser has added a cookie to for a page that may not use it.
 pub(crate) fn check_cookie(headers: &HeaderMap, listed: &[String]) -> Result<(), Problem> {
-    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    // Some requests of foreign pages carry no Origin: navigations, images, scripts.
-    let hidden =
-        !headers.contains_key(header::ORIGIN) && matches!(site, Some("cross-site" | "same-site"));
-    if !hidden && is_allowed(headers, listed) {
+    if may_use_cookie(headers, listed) {
         return Ok(());
     }
     let detail = "pages of this origin may not come with the cookie of tokens.cookie; add it to cors.origins";
     Err(Problem::new(Kind::ForbiddenOrigin, detail))
+}
+
+/// Whether the page that asks, if it is one, may use what a browser adds to its requests.
+pub(crate) fn may_use_cookie(headers: &HeaderMap, listed: &[String]) -> bool {
+    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
+    // Some requests of foreign pages carry no Origin: navigations, images, scripts.
+    let hidden =
+        !headers.contains_key(header::ORIGIN) && matches!(site, Some("cross-site" | "same-site"));
+    !hidden && is_allowed(headers, listed)
 }
 
 /// No origin is no page. A page of the gateway's own host is at home. Behind a proxy that changes the

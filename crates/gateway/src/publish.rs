@@ -84,8 +84,8 @@ pub(crate) async fn publish(
     let channel: ChannelName = path_text(channel)?.parse()?;
     let query =
         Query::parse(request.uri().query(), &[&MESSAGE_NAMES[..], &PUBLISHER_NAMES].concat())?;
-    let pass = admission::pass(&app, &request, &query, None).await?;
-    admission::check(&pass, Act::Publish, std::slice::from_ref(&channel)).await?;
+    let pass = admission::pass(&app, &request, &query).await?;
+    admission::check_rules(&pass, Act::Publish, &channel)?;
     let identity = pass.identity();
     let mut publisher = Publisher::from(&**identity);
     // Nobody knows an id that was issued for one request.
@@ -93,13 +93,16 @@ pub(crate) async fn publish(
     let metadata = Metadata::of(&query, publisher)?;
     let media = Media::of(request.headers());
     if media == Media::Ndjson {
+        // Once for all lines: to ask for each would hold them up.
+        admission::check(&pass, Act::Publish, std::slice::from_ref(&channel)).await?;
         return publish_lines(&app, channel, metadata, &pass, request.into_body()).await;
     }
     let time = app.settings.limits.body_timeout;
     let mut share = app.bodies.share();
     let body = body::read(&mut request, app.message_bytes(), time, &mut share).await?;
     let draft = metadata.draft(channel, media.data(body)?);
-    admission::spend(&pass, &draft.channel, draft.data.as_bytes().len())?;
+    let bytes = draft.data.as_bytes().len();
+    admission::check_message(&pass, &draft.channel, bytes).await?;
     let receipt = app.hub.publish(draft).await?;
     Ok(Json(Answer::from(receipt)).into_response())
 }

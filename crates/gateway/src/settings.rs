@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use tricast_core::SlowReader;
 
 mod access;
+mod backend;
 mod check;
 
 pub use access::{Access, AccessRule, Key, Namespace, NamespaceHistory, TokenKeyFile, Tokens};
+pub use backend::{EventKind, Events, Hook};
 
 /// The built-in gateway.toml.
 pub const REFERENCE: &str = include_str!("../../../gateway.toml");
@@ -33,6 +35,8 @@ pub struct Settings {
     pub admin: Admin,
     pub tokens: Tokens,
     pub access: Access,
+    pub hook: Hook,
+    pub events: Events,
     pub rates: Rates,
     pub history: History,
     pub stream: Stream,
@@ -261,7 +265,10 @@ impl Settings {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("cors.origins")
-            .with_list_parse_key("proxy.trusted");
+            .with_list_parse_key("proxy.trusted")
+            .with_list_parse_key("hook.on")
+            .with_list_parse_key("hook.headers")
+            .with_list_parse_key("events.on");
         // A secret that looks like a number is none.
         let secrets = environment(secrets);
         let settings: Self = layers
@@ -363,12 +370,32 @@ mod tests {
             ("base_path = \"x/\"", "base_path"),
             ("[history]\nbytes = 5", "history.bytes"),
             ("[limits]\nhead_bytes = \"1KiB\"", "head_bytes"),
+            ("[hook]\nurl = \"shop.example/hook\"\non = [\"connect\"]", "hook.url"),
+            ("[hook]\nurl = \"https://shop.example/\"", "hook.on"),
+            ("[hook]\non = [\"connect\"]", "hook.url"),
+            ("[hook]\non = [\"look\"]", "look"),
+            ("[hook]\nheaders = [\"a b\"]", "hook.headers"),
+            ("[hook]\nsecret = \"short\"", "hook.secret"),
+            ("[hook]\ntimeout = \"0s\"", "hook.timeout"),
+            ("[hook]\nretries = 11", "hook.retries"),
+            ("[hook]\nat_once = 0", "hook.at_once"),
+            ("[events]\non = [\"gone\"]", "events.url"),
+            ("[events]\nbatch = 0", "events.batch"),
+            ("[events]\nqueue = 99", "events.queue"),
+            ("[events]\ninterval = \"2h\"", "events.interval"),
+            (
+                "[cors]\norigins = [\"*\"]\n[hook]\nurl = \"https://a/\"\non = [\"connect\"]",
+                "cookie",
+            ),
         ];
         for (text, word) in cases {
             let error = with(text).expect_err(text);
             assert!(error.contains(word), "{text}: {error}");
         }
         assert!(with("bind = \"0.0.0.0:1\"\ninsecure = true").is_ok());
+        let hook = "bind = \"0.0.0.0:1\"\n[hook]\nurl = \"https://a/\"\non = ";
+        assert!(with(&format!("{hook}[\"publish\"]")).is_ok(), "somebody is kept out");
+        assert!(with(&format!("{hook}[\"connect\"]")).is_err(), "a POST connects to nothing");
     }
 
     /// Safe by default: on a public address somebody has to be kept out (design §6).

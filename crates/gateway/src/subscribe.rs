@@ -1,12 +1,14 @@
 //! The listening paths: checks who asks for what, joins the log, and hands the stream to its wire.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Path, Request, State, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use tricast_admission::Pass;
-use tricast_core::{Act, ChannelName, Data, Join, Kind, Publisher, Session, Start, Wire};
+use tricast_core::{Access, Act, ChannelName, Data, Join, Kind, Publisher, Session, Start, Wire};
 use tricast_ws::{Handshake, HandshakeError};
 
 use crate::{
@@ -117,7 +119,8 @@ async fn try_listen(
         false => named,
     };
     let subprotocol = handshake.as_ref().and_then(Handshake::token);
-    let pass = admission::pass(app, &request, &query, subprotocol).await?;
+    let opens = (wire, channels.as_slice());
+    let mut pass = admission::pass_of_reader(app, &request, &query, opens, subprotocol).await?;
     admission::check(&pass, Act::Subscribe, &channels).await?;
     let start = resume::start_of(request.headers(), &query)?;
     if heads {
@@ -126,21 +129,27 @@ async fn try_listen(
     let own = if posts {
         // A client that repeats its POST to reconnect has said it before.
         let says = !matches!(start, Start::After(_));
-        let said = own_message(app, &query, &pass, &channels[0], &mut request).await?;
-        says.then_some(said)
+        let (metadata, data) = own_message(app, &query, &pass, &channels[0], &mut request).await?;
+        if says {
+            admission::check_message(&pass, &channels[0], data.as_bytes().len()).await?;
+        }
+        says.then_some((metadata, data))
     } else {
         None
     };
     admission::sit_down(&pass, &channels[0])?;
+    if wire != Wire::Ws {
+        pass.only_listens();
+    }
     let identity = pass.identity().clone();
-    let join = Join { channels: channels.clone(), identity, wire, start, online };
+    let join = Join { channels: channels.clone(), identity: identity.clone(), wire, start, online };
     let joined = app.hub.join(join).await?;
     let line = request.extensions().get::<Line>();
     let format = match &handshake {
         Some(handshake) => tricast_ws::format(raw, handshake.window()),
         None => format_on(line, request.version(), wire, raw),
     };
-    let session = Session::new(joined, format, app.pace.clone(), online).with_access(pass);
+    let session = Session::new(joined, format, app.pace.clone(), online);
     if let Some((metadata, data)) = own {
         let mut draft = metadata.draft(channels[0].clone(), data);
         // Somebody else has to be there.
@@ -151,6 +160,11 @@ async fn try_listen(
         // WHATWG HTML §9.2.3: 204 tells an EventSource to stop reconnecting.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    let mut access = Arc::new(pass) as Arc<dyn Access>;
+    if let Some(events) = &app.events {
+        access = events.attend(access, (wire, channels), identity);
+    }
+    let session = session.with_access(access);
     Ok(match handshake {
         Some(handshake) => upgrade(app, &handshake, session, &mut request),
         None => respond(session, request.extensions_mut().remove(), request.version()),
@@ -203,7 +217,7 @@ async fn own_message(
     channel: &ChannelName,
     request: &mut Request,
 ) -> Result<(Metadata, Data), Problem> {
-    admission::check(pass, Act::Publish, std::slice::from_ref(channel)).await?;
+    admission::check_rules(pass, Act::Publish, channel)?;
     let media = Media::of(request.headers());
     if media == Media::Ndjson {
         let detail = "a POST here takes one message; JSON lines go to /publish/{channel}";
@@ -214,6 +228,5 @@ async fn own_message(
     let time = app.settings.limits.body_timeout;
     let mut share = app.bodies.share();
     let body = body::read(request, app.message_bytes(), time, &mut share).await?;
-    admission::spend(pass, channel, body.len())?;
     Ok((metadata, media.data(body)?))
 }

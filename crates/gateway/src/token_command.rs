@@ -4,7 +4,7 @@ use std::{io::Read as _, path::PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use tricast_admission::{Algorithm, Grant, Inspection, Signer, inspect};
+use tricast_admission::{Algorithm, Grant, HookMeters, Inspection, Signer, inspect};
 use tricast_core::{ChannelPattern, UserId, unix_millis};
 
 use crate::{admission, settings::Settings};
@@ -113,7 +113,7 @@ fn read(settings: &Settings, text: &str) -> anyhow::Result<()> {
         let when = if left > 0.0 { "ends in" } else { "ended before" };
         println!("{when} {:.0} s", left.abs());
     }
-    let gatekeeper = admission::gatekeeper(settings)?.0;
+    let gatekeeper = admission::gatekeeper(settings, HookMeters::new())?.0;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(gatekeeper.claims(token)) {
         Ok(_) => println!("holds, by these settings"),

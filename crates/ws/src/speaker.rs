@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tricast_core::{
     Access, Ack, Act, Answer, Change, ChannelName, CloseReason, CommandError, Control, Data,
     Denied, Done, Draft, Hub, Identity, Kind, PRESENCE_PAGE, Problem, PublishError, Publisher,
-    Reply, Session, admit,
+    Reply, Session, admit, admit_message,
 };
 
 use crate::{
@@ -167,10 +167,9 @@ impl Speaker {
     }
 
     async fn may_say(&self, draft: &Draft) -> Result<(), (Kind, String)> {
-        self.may(Act::Publish, &draft.channel).await?;
         let bytes = draft.data.as_bytes().len();
-        let spent = self.access.spend(&draft.channel, bytes);
-        spent.map_err(|denied| self.refuse(Act::Publish, &draft.channel, &denied))
+        let admitted = admit_message(&*self.access, &draft.channel, bytes).await;
+        admitted.map_err(|denied| self.refuse(Act::Publish, &draft.channel, &denied))
     }
 
     async fn publish_raw(&self, heard: Saying) -> Result<(), CloseReason> {

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 use tricast_admission::{
-    Algorithm, ApiKey, Expectations, KeyHash, NamespaceRules, Rate, Secret, TokenKey, Who,
+    Algorithm, ApiKey, Expectations, KeyHash, NamespaceRules, Occasion, Rate, Secret, TokenKey, Who,
 };
 use tricast_core::{Bounds, ChannelName, ChannelPattern, ChannelRules, Namespaces, SlowReader};
 
@@ -358,9 +358,11 @@ impl Settings {
         if let Some(rule) = wants(Who::Backend).filter(|_| self.key.is_empty()) {
             anyhow::bail!("{}; make an API key with `tricast key`", keyless("an API key", rule));
         }
-        let none = !self.has_token_keys() && self.key.is_empty();
+        // The hook can let somebody in as a token would.
+        let hook = self.hook.is_asked_on(Occasion::Connect);
+        let none = !self.has_token_keys() && self.key.is_empty() && !hook;
         if let Some(rule) = wants(Who::Token).filter(|_| none) {
-            anyhow::bail!("{}; set [tokens]", keyless("a token", rule));
+            anyhow::bail!("{}; set [tokens], or a [hook] on connect", keyless("a token", rule));
         }
         self.check_public(&rules)
     }
@@ -370,10 +372,12 @@ impl Settings {
         if self.insecure || self.bind.ip().is_loopback() {
             return Ok(());
         }
-        let open = rules.iter().find(|rule| rule.publish == Who::Anyone);
+        let asked = self.hook.is_asked_on(Occasion::Publish);
+        let open = rules.iter().find(|rule| rule.publish == Who::Anyone && !asked);
+        let keys = self.has_token_keys() || !self.key.is_empty() || !self.hook.url.is_empty();
         let why = match open {
             Some(rule) => format!("anyone who reaches it could publish ({})", rule.name),
-            None if !self.has_token_keys() && self.key.is_empty() => "no key is set".to_owned(),
+            None if !keys => "no key is set".to_owned(),
             None => return Ok(()),
         };
         anyhow::bail!(

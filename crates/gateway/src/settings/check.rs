@@ -76,6 +76,11 @@ impl Settings {
             ("tokens.warning", self.tokens.warning, Duration::ZERO, DAY),
             ("tokens.jwks_refresh", self.tokens.jwks_refresh, SECOND, DAY),
             ("limits.body_timeout", self.limits.body_timeout, 100 * MILLISECOND, DAY),
+            ("hook.timeout", self.hook.timeout, 10 * MILLISECOND, 60 * SECOND),
+            ("hook.cache", self.hook.cache, Duration::ZERO, DAY),
+            ("hook.open_for", self.hook.open_for, 10 * MILLISECOND, DAY),
+            ("events.interval", self.events.interval, Duration::ZERO, 3600 * SECOND),
+            ("events.timeout", self.events.timeout, 10 * MILLISECOND, 3600 * SECOND),
             ("shutdown.delay", self.shutdown.delay, Duration::ZERO, DAY),
             ("shutdown.grace", self.shutdown.grace, MILLISECOND, DAY),
         ];
@@ -91,6 +96,7 @@ impl Settings {
                 "cors.origins: {origin:?} is no origin as browsers send it: \"https://app.example\", without a path or the scheme's own port"
             );
         }
+        self.check_backend()?;
         self.check_access()
     }
 }

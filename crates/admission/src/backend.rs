@@ -1,0 +1,165 @@
+//! The user's own service: what is posted to it, signed, and what it answers.
+
+use std::{
+    error::Error as _,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use reqwest::{Client, Url, header, redirect::Policy};
+use sha2::Sha256;
+
+use crate::Secret;
+
+/// What proves that a call is ours, and when it was made.
+const SIGNATURE: &str = "tricast-signature";
+
+/// The longest answer that is read.
+const ANSWER_MAX: usize = 64 * 1024;
+
+/// Where calls go, and how they are signed.
+pub struct Backend {
+    client: Client,
+    url: Url,
+    /// Has taken in the secret, if there is one.
+    signer: Option<Hmac<Sha256>>,
+}
+
+/// The backend cannot be called.
+#[derive(Debug, thiserror::Error)]
+pub enum BadBackend {
+    /// The URL is none of HTTP.
+    #[error("an https:// or http:// URL of your own service")]
+    Url,
+    /// The secret is no key.
+    #[error("a secret that HMAC takes as its key")]
+    Secret,
+    /// The system lacks what TLS needs.
+    #[error("cannot prepare to call your service: {0}")]
+    Tls(reqwest::Error),
+}
+
+/// What it answered.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The body; an error when it is too long or broke off.
+    pub body: Result<Vec<u8>, String>,
+}
+
+impl Backend {
+    /// Calls `url`, and waits `patience` for an answer. Without a secret calls are not signed.
+    ///
+    /// # Errors
+    /// When it cannot be called.
+    pub fn new(url: &str, secret: &Secret, patience: Duration) -> Result<Self, BadBackend> {
+        let url = parse(url)?;
+        let signer = match secret.is_empty() {
+            true => None,
+            false => Some(signer_of(secret)?),
+        };
+        // Who could redirect us could answer in its place; a proxy of the environment was meant for others.
+        let client = Client::builder().redirect(Policy::none()).no_proxy().timeout(patience);
+        let client = client.user_agent(concat!("tricast/", env!("CARGO_PKG_VERSION"))).build();
+        Ok(Self { client: client.map_err(BadBackend::Tls)?, url, signer })
+    }
+
+    /// Whether `url` is one that can be called.
+    pub fn is_url(url: &str) -> bool {
+        parse(url).is_ok()
+    }
+
+    /// Posts JSON.
+    ///
+    /// # Errors
+    /// When there is no answer. The error is for the log: it may tell where the service is.
+    pub async fn post(&self, body: Bytes) -> Result<Reply, String> {
+        let mut request = self.client.post(self.url.clone());
+        request = request.header(header::CONTENT_TYPE, "application/json");
+        if let Some(signer) = &self.signer {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            request = request.header(SIGNATURE, sign(signer.clone(), now.as_secs(), &body));
+        }
+        let mut answer = request.body(body).send().await.map_err(told)?;
+        let status = answer.status().as_u16();
+        let mut document = Vec::new();
+        let body = loop {
+            match answer.chunk().await {
+                Ok(Some(piece)) if document.len() + piece.len() > ANSWER_MAX => {
+                    break Err(format!("the answer is longer than {ANSWER_MAX} bytes"));
+                }
+                Ok(Some(piece)) => document.extend_from_slice(&piece),
+                Ok(None) => break Ok(document),
+                Err(error) => break Err(told(error)),
+            }
+        };
+        Ok(Reply { status, body })
+    }
+}
+
+fn parse(url: &str) -> Result<Url, BadBackend> {
+    let url: Url = url.parse().map_err(|_| BadBackend::Url)?;
+    match url.scheme() {
+        "http" | "https" if url.has_host() => Ok(url),
+        _ => Err(BadBackend::Url),
+    }
+}
+
+fn signer_of(secret: &Secret) -> Result<Hmac<Sha256>, BadBackend> {
+    Hmac::new_from_slice(secret.expose().as_bytes()).map_err(|_| BadBackend::Secret)
+}
+
+/// `t=<seconds>,v1=<hex>`: the time is signed too, so that nobody can send an old call again.
+fn sign(mut mac: Hmac<Sha256>, seconds: u64, body: &[u8]) -> String {
+    mac.update(format!("{seconds}.").as_bytes());
+    mac.update(body);
+    let mut field = format!("t={seconds},v1=");
+    for byte in mac.finalize().into_bytes() {
+        field.push_str(&format!("{byte:02x}"));
+    }
+    field
+}
+
+/// An error with its causes: the library tells them apart from itself.
+fn told(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        text.push_str(&format!(": {deeper}"));
+        cause = deeper.source();
+    }
+    text
+}
+
+/// Without its URL, which may hold a password.
+impl std::fmt::Debug for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Backend")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made with `printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac secret`.
+    #[test]
+    fn a_signature_is_what_other_tools_make_of_it() {
+        let signer = signer_of(&Secret::from("secret".to_owned())).expect("a key");
+        let field = sign(signer, 1_700_000_000, b"{\"a\":1}");
+        let expected = "49f24e537407743fa4a0242bb63b94b9a47ee99cbbe071ccd8a22550ae411686";
+        assert_eq!(field, format!("t=1700000000,v1={expected}"));
+    }
+
+    #[test]
+    fn only_http_is_called() {
+        assert!(Backend::is_url("https://shop.example/hook?x=1"));
+        assert!(Backend::is_url("http://10.0.0.1:3000/"));
+        for bad in ["", "shop.example/hook", "file:///etc/passwd", "ftp://a/", "http://"] {
+            assert!(!Backend::is_url(bad), "{bad}");
+        }
+    }
+}

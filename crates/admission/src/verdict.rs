@@ -1,0 +1,218 @@
+//! What the hook answers.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tricast_core::{Act, CHANNEL_MAX, ChannelName, ChannelPattern, Denied, Kind, UserId};
+
+use crate::{
+    backend::Reply,
+    claims::{info_of, millis, patterns_of},
+};
+
+/// The longest reason that is passed on.
+const REASON_MAX: usize = 200;
+
+/// What the hook says to a question.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Allowed(Arc<Terms>),
+    /// With the reason that its service gives, if any.
+    Refused(Option<String>),
+}
+
+/// What an answer says of whoever connects.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Terms {
+    pub(crate) user: Option<UserId>,
+    subscribe: Option<Arc<[ChannelPattern]>>,
+    publish: Option<Arc<[ChannelPattern]>>,
+    /// Milliseconds since 1970.
+    pub(crate) expires: Option<u64>,
+    /// JSON.
+    pub(crate) info: Option<Arc<str>>,
+}
+
+/// An answer as it stands. What we do not know may be a misspelt limit: better to refuse than to pass over it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answer {
+    allow: bool,
+    reason: Option<String>,
+    user: Option<String>,
+    subscribe: Option<Vec<String>>,
+    publish: Option<Vec<String>>,
+    expires: Option<f64>,
+    info: Option<Box<RawValue>>,
+}
+
+impl Verdict {
+    /// Reads an answer; an error, for the log, when it is none.
+    pub(crate) fn read(reply: Reply) -> Result<Self, String> {
+        if matches!(reply.status, 401 | 403) {
+            // That is plain enough, whatever its body is.
+            let answer =
+                reply.body.ok().and_then(|body| serde_json::from_slice::<Answer>(&body).ok());
+            return Ok(Self::Refused(answer.and_then(Answer::into_reason)));
+        }
+        if reply.status != 200 {
+            return Err(format!("the answer is {}, not 200, 401 or 403", reply.status));
+        }
+        let answer: Answer = serde_json::from_slice(&reply.body?)
+            .map_err(|error| format!("the answer is not as it should be: {error}"))?;
+        match answer.allow {
+            true => answer.into_terms().map(|terms| Self::Allowed(terms.into())),
+            false => Ok(Self::Refused(answer.into_reason())),
+        }
+    }
+
+    /// The terms on which it lets somebody in.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub(crate) fn terms(&self) -> Result<&Arc<Terms>, Denied> {
+        match self {
+            Self::Allowed(terms) => Ok(terms),
+            Self::Refused(reason) => {
+                let detail =
+                    reason.as_deref().unwrap_or("the service behind this gateway refuses it");
+                Err(Denied::new(Kind::Forbidden, detail))
+            }
+        }
+    }
+
+    /// When it ends by its own word: milliseconds since 1970.
+    pub(crate) fn expires(&self) -> Option<u64> {
+        match self {
+            Self::Allowed(terms) => terms.expires,
+            Self::Refused(_) => None,
+        }
+    }
+
+    /// About as many bytes of memory.
+    pub(crate) fn size(&self) -> usize {
+        let lists = |terms: &Terms| {
+            let patterns = [&terms.subscribe, &terms.publish].into_iter().flatten();
+            patterns
+                .flat_map(|list| list.iter())
+                .map(|one| size_of_val(one) + CHANNEL_MAX)
+                .sum::<usize>()
+                + terms.info.as_ref().map_or(0, |info| info.len())
+        };
+        256 + match self {
+            Self::Allowed(terms) => lists(terms),
+            Self::Refused(reason) => reason.as_ref().map_or(0, String::len),
+        }
+    }
+}
+
+impl Answer {
+    fn into_reason(self) -> Option<String> {
+        let printable = self.reason?.chars().filter(|c| !c.is_control()).take(REASON_MAX).collect();
+        Some(printable).filter(|text: &String| !text.trim().is_empty())
+    }
+
+    fn into_terms(self) -> Result<Terms, String> {
+        let user = self.user.map(|user| user.parse::<UserId>()).transpose();
+        let list = |name: &str, texts: Option<Vec<String>>| {
+            texts.map(|texts| patterns_of(name, &texts)).transpose()
+        };
+        let expires = self.expires.map(|end| millis(end).ok_or("its expires is no time"));
+        Ok(Terms {
+            user: user.map_err(|error| format!("its user: {error}"))?,
+            subscribe: list("subscribe", self.subscribe)?,
+            publish: list("publish", self.publish)?,
+            expires: expires.transpose()?,
+            info: info_of(self.info)?,
+        })
+    }
+}
+
+impl Terms {
+    /// Whether its list names the channel; `None` when it has no such list.
+    pub(crate) fn name(&self, act: Act, channel: &ChannelName) -> Option<bool> {
+        let list = match act {
+            Act::Subscribe | Act::Look => &self.subscribe,
+            Act::Publish => &self.publish,
+        };
+        list.as_ref().map(|list| list.iter().any(|pattern| pattern.matches(channel)))
+    }
+
+    /// Whether it says nothing but yes.
+    pub(crate) fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(status: u16, body: &str) -> Result<Verdict, String> {
+        Verdict::read(Reply { status, body: Ok(body.into()) })
+    }
+
+    fn refusal(status: u16, body: &str) -> String {
+        let verdict = read(status, body).expect(body);
+        verdict.terms().expect_err(body).detail
+    }
+
+    #[test]
+    fn what_is_no_answer_is_an_error_and_never_a_yes() {
+        let long = format!("{{\"allow\":true,\"info\":\"{}\"}}", "x".repeat(1024));
+        for (status, body) in [
+            (200, ""),
+            (200, "yes"),
+            (200, "{}"),
+            (200, "[true]"),
+            (200, r#"{"allow":1}"#),
+            (200, r#"{"allow":"true"}"#),
+            (200, r#"{"allow":null}"#),
+            (200, r#"{"allow":true} {"allow":true}"#),
+            (200, r#"{"allow":false,"allow":true}"#),
+            (200, r#"{"allow":true,"subcribe":[]}"#),
+            (200, r#"{"allow":true,"subscribe":"a"}"#),
+            (200, r#"{"allow":true,"subscribe":["a b"]}"#),
+            (200, r#"{"allow":true,"user":"a b"}"#),
+            (200, r#"{"allow":true,"user":""}"#),
+            (200, r#"{"allow":true,"expires":-1}"#),
+            (200, long.as_str()),
+            (204, ""),
+            (201, r#"{"allow":true}"#),
+            (302, r#"{"allow":true}"#),
+            (404, r#"{"allow":true}"#),
+            (500, r#"{"allow":true}"#),
+        ] {
+            read(status, body).expect_err(body);
+        }
+        let broken = Reply { status: 200, body: Err("broke off".to_owned()) };
+        Verdict::read(broken).expect_err("half an answer");
+    }
+
+    #[test]
+    fn a_refusal_is_one_whatever_else_it_says_and_tells_little() {
+        for (status, body) in [(403, "no JSON"), (401, r#"{"allow":true}"#), (403, "{}")] {
+            assert_eq!(refusal(status, body), "the service behind this gateway refuses it");
+        }
+        assert_eq!(refusal(403, r#"{"allow":false,"reason":"not today"}"#), "not today");
+        let long = format!(r#"{{"allow":false,"reason":"a\r\nb\u001b{}"}}"#, "é".repeat(300));
+        assert_eq!(refusal(200, &long), format!("ab{}", "é".repeat(198)));
+    }
+
+    #[test]
+    fn terms_are_read() {
+        let body =
+            r#"{"allow":true,"user":"alice","subscribe":["a.*"],"expires":2,"info":{ "a":1 }}"#;
+        let verdict = read(200, body).expect("an answer");
+        let terms = verdict.terms().expect("a yes");
+        let name = |act, channel: &str| terms.name(act, &channel.parse().expect("fits"));
+        assert_eq!(name(Act::Subscribe, "a.b"), Some(true));
+        assert_eq!(name(Act::Look, "b"), Some(false));
+        assert_eq!(name(Act::Publish, "a.b"), None);
+        assert_eq!((terms.expires, terms.info.as_deref()), (Some(2000), Some("{ \"a\":1 }")));
+        assert!(!terms.is_plain());
+        let plain = read(200, r#"{"allow":true,"user":null}"#).expect("an answer");
+        assert!(plain.terms().expect("a yes").is_plain());
+    }
+}

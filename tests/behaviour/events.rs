@@ -1,0 +1,249 @@
+//! Events for the user's own service: in order, at least once, and no loss in silence.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tricast_tests::{
+    Backend, Reader, SECRET, Says, Server, Wire, each_http_wire, each_wire, eventually, listen_head,
+};
+
+const ALL: &[&str] = &["connected", "disconnected", "online", "gone"];
+
+/// A gateway that tells `backend` of those. `more` stands in [events], and may open further sections.
+async fn server(backend: &Backend, on: &[&str], more: &str) -> Server {
+    let interval = if more.contains("interval") { "" } else { "interval = \"20ms\"" };
+    Server::with(&format!("[events]\nurl = \"{}\"\non = {on:?}\n{interval}\n{more}", backend.url()))
+        .await
+}
+
+/// A service that takes everything.
+async fn taker() -> Backend {
+    Backend::start(|_| Says::Status(204, String::new())).await
+}
+
+/// What was told until now, each number once.
+fn told(backend: &Backend) -> Vec<Value> {
+    let mut events: Vec<Value> = Vec::new();
+    for batch in backend.asked() {
+        for event in batch["events"].as_array().expect("a list") {
+            if events.iter().all(|known| known["seq"] != event["seq"]) {
+                events.push(event.clone());
+            }
+        }
+    }
+    let numbers: Vec<_> =
+        events.iter().map(|event| event["seq"].as_u64().expect("a number")).collect();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "in order, without a hole");
+    events
+}
+
+async fn all_told(backend: &Backend, count: usize) -> Vec<Value> {
+    eventually("all is told", async || (told(backend).len() >= count).then_some(())).await;
+    let events = told(backend);
+    assert_eq!(events.len(), count, "{events:?}");
+    events
+}
+
+/// An event in short.
+fn brief(event: &Value) -> String {
+    let rest = ["channel", "connection", "count"].iter().filter_map(|name| match &event[name] {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    });
+    let name = event["event"].as_str().expect("text").to_owned();
+    std::iter::once(name).chain(rest).collect::<Vec<_>>().join(" ")
+}
+
+fn briefly(events: &[Value]) -> Vec<String> {
+    events.iter().map(brief).collect()
+}
+
+each_wire! {
+    async fn a_stream_is_told_from_its_beginning_to_its_end(wire) {
+        let backend = taker().await;
+        let server = server(&backend, ALL, "").await;
+        let mut reader = Reader::open(&server, wire, "a,b?user=alice").await;
+        let hello = reader.control("hello").await;
+        let events = all_told(&backend, 4).await;
+        assert_eq!(briefly(&events), ["online a", "online b", "online @alice", "connected 1"]);
+        let now = tricast_core::unix_millis();
+        let connected = json!({
+            "event": "connected", "seq": 4, "time": events[3]["time"], "connection": 1,
+            "wire": wire.name(), "channels": ["a", "b"], "user": "alice",
+        });
+        assert_eq!(events[3], connected);
+        assert!((now - 10_000..=now).contains(&events[3]["time"].as_u64().expect("a time")));
+        let epoch = hello["id"].as_str().and_then(|id| id.split('-').next()).expect("an epoch");
+        assert!(backend.asked().iter().all(|batch| batch["epoch"] == epoch), "a life of its own");
+        drop(reader);
+        let events = all_told(&backend, 8).await;
+        assert_eq!(briefly(&events)[4..], ["gone a", "gone b", "gone @alice", "disconnected 1"]);
+        assert_eq!(server.metric("tricast_events_delivered_total").await, 8.0);
+    }
+
+    async fn the_first_and_the_last_count(wire) {
+        let backend = taker().await;
+        let server = server(&backend, &["online", "gone"], "").await;
+        for _ in 0..2 {
+            let mut crowd = Vec::new();
+            for _ in 0..5 {
+                crowd.push(Reader::open(&server, wire, "a").await);
+            }
+            crowd.into_iter().for_each(Reader::reset);
+            eventually("all have left", async || (server.gateway.connections() == 0).then_some(())).await;
+        }
+        let events = all_told(&backend, 4).await;
+        assert_eq!(briefly(&events), ["online a", "gone a", "online a", "gone a"]);
+    }
+
+    async fn who_is_refused_was_never_there(wire) {
+        let backend = taker().await;
+        let server = server(&backend, ALL, "[[namespace]]\npattern = \"closed\"\nsubscribe = \"nobody\"\n[limits]\nconnections = 1").await;
+        server.request(&listen_head(wire, "closed"), b"").await;
+        server.request(&listen_head(wire, "a?since=x"), b"").await;
+        let _reader = Reader::open(&server, wire, "a").await;
+        server.request(&listen_head(wire, "b"), b"").await;
+        let events = all_told(&backend, 2).await;
+        assert_eq!(briefly(&events), ["online a", "connected 1"]);
+    }
+
+    /// Whatever ends a stream when the gateway goes down is told before it is down.
+    async fn the_last_words_arrive(wire) {
+        let backend = taker().await;
+        let server = server(&backend, ALL, "interval = \"1h\"\n[shutdown]\ngrace = \"3s\"").await;
+        let mut reader = Reader::open(&server, wire, "a").await;
+        reader.control("hello").await;
+        assert_eq!(backend.calls().len(), 0, "they wait for more");
+        let down = tokio::spawn(server.gateway.shut_down());
+        reader.control("goodbye").await;
+        reader.end().await;
+        drop(reader);
+        assert!(down.await.expect("goes down"));
+        assert_eq!(briefly(&told(&backend)), ["online a", "connected 1", "gone a", "disconnected 1"]);
+    }
+}
+
+each_http_wire! {
+    /// Past the end of its channel nobody listens, and nobody was there.
+    async fn a_reader_of_what_has_ended_comes_and_goes(wire) {
+        let backend = taker().await;
+        let server = server(&backend, &["online", "gone"], "").await;
+        let id = server.publish("a?end=true", "x").await;
+        let head = format!("{}\r\nLast-Event-ID: {id}", listen_head(wire, "a"));
+        let mut connection = server.connect().await;
+        connection.send(format!("{head}\r\n\r\n")).await;
+        connection.head().await;
+        assert_eq!(briefly(&all_told(&backend, 2).await), ["online a", "gone a"]);
+    }
+}
+
+#[tokio::test]
+async fn commands_on_a_websocket_come_and_go_too() {
+    let backend = taker().await;
+    let server = server(&backend, ALL, "").await;
+    let mut reader = Reader::open(&server, Wire::Ws, "a").await;
+    reader.control("hello").await;
+    for command in
+        [r#"{"type":"subscribe","channel":"b"}"#, r#"{"type":"unsubscribe","channel":"a"}"#]
+    {
+        reader.say(command).await;
+        reader.control("ack").await;
+    }
+    let events = all_told(&backend, 4).await;
+    assert_eq!(briefly(&events), ["online a", "connected 1", "online b", "gone a"]);
+}
+
+/// A new token makes no new stream.
+#[tokio::test]
+async fn a_renewed_stream_ends_once() {
+    let backend = taker().await;
+    let tokens = format!("[tokens]\nsecret = \"{SECRET}\"");
+    let server = server(&backend, &["connected", "disconnected"], &tokens).await;
+    let token = || tricast_tests::token("alice", &["a"], &[]);
+    let mut reader = Reader::open(&server, Wire::Ws, &format!("a?token={}", token())).await;
+    reader.control("hello").await;
+    reader.say(&json!({"type": "renew", "token": token()}).to_string()).await;
+    reader.control("ack").await;
+    assert_eq!(briefly(&all_told(&backend, 1).await), ["connected 1"]);
+    drop(reader);
+    assert_eq!(briefly(&all_told(&backend, 2).await), ["connected 1", "disconnected 1"]);
+}
+
+#[tokio::test]
+async fn only_what_is_wanted_is_told_and_signed() {
+    let backend = taker().await;
+    let server = server(&backend, &["gone"], &format!("secret = \"{SECRET}\"")).await;
+    drop(Reader::open(&server, Wire::Sse, "a").await);
+    assert_eq!(briefly(&all_told(&backend, 1).await), ["gone a"]);
+    let call = &backend.calls()[0];
+    assert!(call.fields["tricast-signature"].starts_with("t="), "{call:?}");
+    assert_eq!(call.fields["content-type"], "application/json");
+}
+
+#[tokio::test]
+async fn what_happens_together_leaves_together() {
+    let backend = taker().await;
+    let server = server(&backend, &["online"], "batch = 3\ninterval = \"1h\"").await;
+    let channels: Vec<String> = (0..8).map(|number| format!("c{number}")).collect();
+    let _reader = Reader::open(&server, Wire::Chunked, &channels.join(",")).await;
+    all_told(&backend, 6).await;
+    let sizes: Vec<_> =
+        backend.asked().iter().map(|batch| batch["events"].as_array().map(Vec::len)).collect();
+    assert_eq!(sizes, [Some(3), Some(3)], "whole batches at once");
+}
+
+#[tokio::test]
+async fn a_batch_is_told_until_it_is_taken_and_nothing_overtakes_it() {
+    let mut tries = 0;
+    let backend = Backend::start(move |_| {
+        tries += 1;
+        match tries {
+            1 => Says::Status(500, String::new()),
+            2 => Says::HangUp,
+            3 => Says::Nothing,
+            _ => Says::Status(200, "thank you".to_owned()),
+        }
+    })
+    .await;
+    let server = server(&backend, &["online"], "timeout = \"200ms\"").await;
+    let _first = Reader::open(&server, Wire::Sse, "a").await;
+    eventually("it was tried", async || (!backend.calls().is_empty()).then_some(())).await;
+    let _second = Reader::open(&server, Wire::Sse, "b").await;
+    assert_eq!(briefly(&all_told(&backend, 2).await), ["online a", "online b"]);
+    let asked = backend.asked();
+    assert_eq!(asked.len(), 5, "{asked:?}");
+    assert!(asked[..4].iter().all(|batch| *batch == asked[0]), "the same again: {asked:?}");
+    let failed = server.metric("tricast_events_failed_batches_total").await;
+    assert_eq!(failed, 3.0);
+}
+
+#[tokio::test]
+async fn what_did_not_fit_is_told_as_lost() {
+    let backend = Backend::start(|_| Says::Status(503, String::new())).await;
+    let more = "batch = 2\nqueue = 2\n[limits]\nchannels_per_connection = 2";
+    let server = server(&backend, &["online"], more).await;
+    let mut readers = vec![Reader::open(&server, Wire::Sse, "a").await];
+    eventually("the first is under way", async || (!backend.calls().is_empty()).then_some(()))
+        .await;
+    for channel in ["b", "c", "d", "e", "f"] {
+        readers.push(Reader::open(&server, Wire::Sse, channel).await);
+    }
+    assert_eq!(server.metric("tricast_events_lost_total").await, 3.0);
+    backend.always(Says::Status(204, String::new()));
+    let events = all_told(&backend, 4).await;
+    assert_eq!(briefly(&events), ["online a", "online b", "online c", "lost 3"]);
+    readers.push(Reader::open(&server, Wire::Sse, "g").await);
+    assert_eq!(brief(&all_told(&backend, 5).await[4]), "online g");
+}
+
+/// Nobody is there to take the last words: the gateway goes down all the same.
+#[tokio::test]
+async fn a_service_that_is_away_does_not_hold_up_the_end() {
+    let backend = Backend::start(|_| Says::Nothing).await;
+    let server = server(&backend, ALL, "timeout = \"1h\"\n[shutdown]\ngrace = \"1s\"").await;
+    drop(Reader::open(&server, Wire::Sse, "a").await);
+    eventually("it is tried", async || (!backend.calls().is_empty()).then_some(())).await;
+    let down = tokio::time::timeout(Duration::from_secs(8), server.gateway.shut_down()).await;
+    assert!(down.expect("in time"));
+}

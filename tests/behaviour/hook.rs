@@ -1,0 +1,565 @@
+//! The hook: the user's own service is asked, and whatever is no clear yes is a no.
+
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tricast_admission::KeyHash;
+use tricast_tests::{
+    Answer, Backend, Event, Reader, SECRET, Says, Server, Wire, each_http_wire, each_wire,
+    eventually, listen_head, token, token_of,
+};
+
+const KEY: &str = "tricast_key_the-backend-that-is-asked-by-the-hook";
+
+/// A gateway that asks `backend` on those occasions. `more` stands in [hook], and may open further sections.
+async fn server(backend: &Backend, on: &[&str], more: &str) -> Server {
+    Server::with(&format!("[hook]\nurl = \"{}\"\non = {on:?}\n{more}", backend.url())).await
+}
+
+fn with_tokens(more: &str) -> String {
+    format!("{more}\n[tokens]\nsecret = \"{SECRET}\"")
+}
+
+/// What comes of a request: a stream's head, or a whole answer.
+async fn outcome(server: &Server, head: &str) -> Answer {
+    let mut connection = server.connect().await;
+    connection.send(format!("{head}\r\n\r\n")).await;
+    let head = connection.head().await;
+    let body = match head.content_length() {
+        Some(length) => connection.take(length).await,
+        None => Vec::new(),
+    };
+    Answer { status: head.status, fields: head.fields, body }
+}
+
+async fn opens(server: &Server, wire: Wire, target: &str) -> Answer {
+    outcome(server, &listen_head(wire, target)).await
+}
+
+fn is_open(answer: &Answer) -> bool {
+    matches!(answer.status, 200 | 101) && answer.body.is_empty()
+}
+
+/// Refused for now: a browser's EventSource has to be told so in a stream.
+fn is_put_off(wire: Wire, answer: &Answer) -> bool {
+    match wire {
+        Wire::Sse => answer.status == 200 && answer.text().contains("\"reason\":\"overloaded\""),
+        Wire::Chunked | Wire::Ws => {
+            answer.fields.contains_key("retry-after") && answer.problem() == "unavailable"
+        }
+    }
+}
+
+fn forbidden(answer: &Answer) -> String {
+    assert_eq!((answer.status, answer.problem().as_str()), (403, "forbidden"), "{answer:?}");
+    answer.json()["detail"].as_str().expect("text").to_owned()
+}
+
+async fn calls(server: &Server, result: &str) -> f64 {
+    server.metric(&format!("tricast_hook_calls_total{{result=\"{result}\"}}")).await
+}
+
+each_wire! {
+    async fn a_yes_lets_in_as_the_rules_have_it(wire) {
+        let backend = Backend::yes().await;
+        let more = "headers = []\n[[namespace]]\npattern = \"closed\"\nsubscribe = \"nobody\"";
+        let server = server(&backend, &["connect"], more).await;
+        let mut reader = Reader::open(&server, wire, "a,b").await;
+        let hello = reader.control("hello").await;
+        assert_eq!(hello.get("user"), None);
+        let question = json!({"event": "connect", "wire": wire.name(), "channels": ["a", "b"], "headers": {}});
+        assert_eq!(backend.asked(), [question]);
+        forbidden(&opens(&server, wire, "closed").await);
+        assert_eq!(calls(&server, "allowed").await, 2.0);
+    }
+
+    async fn a_no_is_told_with_its_reason(wire) {
+        let backend = Backend::start(|_| Says::Json(json!({"allow": false, "reason": "your\r\naccount is locked"}))).await;
+        let server = server(&backend, &["connect"], "").await;
+        let detail = forbidden(&opens(&server, wire, "a").await);
+        assert_eq!(detail, "youraccount is locked");
+        for (status, body, told) in [
+            (403, r#"{"allow":false,"reason":"come back as a member"}"#, "come back as a member"),
+            (401, "<html>who are you, and why</html>", "the service behind this gateway refuses it"),
+        ] {
+            backend.always(Says::Status(status, body.to_owned()));
+            assert_eq!(forbidden(&opens(&server, wire, "a").await), told);
+        }
+        backend.always(Says::Json(json!({"allow": false, "reason": "x".repeat(1000)})));
+        assert_eq!(forbidden(&opens(&server, wire, "a").await), "x".repeat(200));
+        assert_eq!(server.gateway.connections(), 0);
+        assert_eq!(calls(&server, "refused").await, 4.0);
+    }
+
+    /// As a token would, for whoever has none.
+    async fn a_stranger_comes_in_as_a_user(wire) {
+        let says = json!({"allow": true, "user": "alice", "subscribe": ["news.*"], "expires": tricast_core::unix_millis() / 1000 + 3});
+        let backend = Backend::start(move |_| Says::Json(says.clone())).await;
+        let server = server(&backend, &["connect"], "[access]\nsubscribe = \"token\"").await;
+        let mut reader = Reader::open(&server, wire, "news.a").await;
+        assert_eq!(reader.control("hello").await["user"], "alice");
+        reader.control("expiring").await;
+        server.publish("@alice", "to her").await;
+        assert_eq!(reader.data().await, "to her");
+        forbidden(&opens(&server, wire, "other").await);
+        // It ends when the service said.
+        assert_eq!(reader.control("goodbye").await["reason"], "expired");
+        backend.always(Says::Json(json!({"allow": true, "user": "alice", "subscribe": ["**"], "expires": 1})));
+        assert_eq!(opens(&server, wire, "a").await.problem(), "token-expired");
+        // Without more than a yes it is still a stranger.
+        backend.always(Says::Json(json!({"allow": true})));
+        assert_eq!(opens(&server, wire, "news.a").await.problem(), "token-missing");
+    }
+
+    /// Also where anyone may: the service has said so.
+    async fn a_list_narrows_what_is_open_to_anyone(wire) {
+        let backend = Backend::start(|_| Says::Json(json!({"allow": true, "subscribe": ["a"]}))).await;
+        let server = server(&backend, &["connect"], "").await;
+        assert!(is_open(&opens(&server, wire, "a").await));
+        forbidden(&opens(&server, wire, "a,b").await);
+    }
+
+    async fn a_token_is_narrowed_and_never_widened(wire) {
+        let backend = Backend::start(|_| Says::Json(json!({"allow": true, "user": "alice", "subscribe": ["b", "c"]}))).await;
+        let server = server(&backend, &["connect"], &with_tokens("")).await;
+        let alice = token("alice", &["a", "b"], &["a"]);
+        let target = |channel: &str| format!("{channel}?token={alice}");
+        assert!(is_open(&opens(&server, wire, &target("b")).await));
+        assert_eq!(backend.asked()[0]["user"], "alice");
+        assert!(!backend.calls()[0].body.windows(20).any(|part| alice.as_bytes().windows(20).any(|own| own == part)), "the token");
+        forbidden(&opens(&server, wire, &target("a")).await);
+        forbidden(&opens(&server, wire, &target("c")).await);
+        backend.always(Says::Json(json!({"allow": true})));
+        assert!(is_open(&opens(&server, wire, &target("a,b")).await), "not narrowed");
+        for (says, bearer) in [
+            (json!({"allow": true, "user": "bob"}), &alice),
+            (json!({"allow": true, "user": "alice"}), &token_of(json!({"subscribe": ["a"]}), 60)),
+        ] {
+            backend.always(Says::Json(says));
+            let detail = forbidden(&opens(&server, wire, &format!("a?token={bearer}")).await);
+            assert!(detail.contains("another user"), "{detail}");
+        }
+        // A token that does not hold is not worth a question.
+        let before = backend.calls().len();
+        assert_eq!(opens(&server, wire, "a?token=nonsense").await.problem(), "bad-token");
+        assert_eq!(backend.calls().len(), before);
+    }
+
+    async fn whatever_is_no_answer_is_a_no(wire) {
+        let backend = Backend::yes().await;
+        let server = server(&backend, &["connect"], "timeout = \"300ms\"\nretries = 0\nopen_after = 0").await;
+        let elsewhere = Backend::yes().await;
+        let yes = r#"{"allow":true}"#;
+        let long = format!("{}{yes}", " ".repeat(64 * 1024));
+        let bad = [
+            Says::Nothing,
+            Says::HangUp,
+            Says::Status(500, yes.to_owned()),
+            Says::Status(404, yes.to_owned()),
+            Says::Status(204, String::new()),
+            Says::Json(json!("yes")),
+            Says::Json(json!({"allow": true, "publsh": []})),
+            Says::Status(200, "{\"allow\":true".to_owned()),
+            Says::Status(200, long),
+            Says::Raw("nonsense\r\n\r\n".to_owned()),
+            Says::Raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{yes}")),
+            Says::Raw(format!("HTTP/1.1 307 -\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", elsewhere.url())),
+        ];
+        let count = bad.len();
+        for says in bad {
+            backend.always(says.clone());
+            let answer = opens(&server, wire, "a").await;
+            assert!(is_put_off(wire, &answer), "{says:?}: {answer:?}");
+            let port = backend.address.port().to_string();
+            assert!(!answer.text().contains(&port), "{answer:?}");
+        }
+        assert_eq!(elsewhere.calls().len(), 0, "nobody is redirected");
+        assert_eq!(calls(&server, "failed").await, count as f64);
+        drop(backend);
+        assert!(is_put_off(wire, &opens(&server, wire, "a").await), "nobody is there");
+        assert_eq!(server.gateway.connections(), 0);
+    }
+
+    async fn each_channel_of_a_stream_is_asked_about(wire) {
+        let backend = Backend::start(|call| Says::Json(json!({"allow": call.json()["channel"] != "b"}))).await;
+        let server = server(&backend, &["subscribe"], "headers = []").await;
+        assert!(is_open(&opens(&server, wire, "a,c?user=alice").await));
+        let about = |channel: &str| json!({"event": "subscribe", "wire": wire.name(), "channel": channel, "user": "alice", "headers": {}});
+        assert_eq!(backend.asked(), [about("a"), about("c")]);
+        forbidden(&opens(&server, wire, "a,b").await);
+    }
+
+    async fn a_backend_with_a_key_is_never_asked_about(wire) {
+        let backend = Backend::start(|_| Says::Json(json!({"allow": false}))).await;
+        let key = format!("[[key]]\nname = \"shop\"\nhash = \"{}\"\nsubscribe = [\"**\"]\npublish = [\"**\"]", KeyHash::of(KEY));
+        let server = server(&backend, &["connect", "subscribe", "publish"], &key).await;
+        let bearer = format!("Bearer {KEY}");
+        let mut reader = Reader::open_with(&server, wire, "a", &[("Authorization", &bearer)]).await;
+        reader.control("hello").await;
+        let head = format!("POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\nAuthorization: {bearer}");
+        assert_eq!(outcome(&server, &head).await.status, 200);
+        assert_eq!(reader.data().await, "");
+        assert_eq!(backend.calls().len(), 0);
+        forbidden(&opens(&server, wire, "a").await);
+    }
+}
+
+each_http_wire! {
+    async fn a_post_that_listens_asks_for_both(wire) {
+        let backend = Backend::yes().await;
+        let server = server(&backend, &["connect", "subscribe", "publish"], "headers = []").await;
+        let post = format!("POST /{}/a HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\none", wire.name());
+        let mut connection = server.connect().await;
+        connection.send(&post).await;
+        assert_eq!(connection.head().await.status, 200);
+        let events: Vec<_> = backend.asked().iter().map(|one| one["event"].clone()).collect();
+        assert_eq!(events, ["connect", "subscribe", "publish"]);
+        assert_eq!(backend.asked()[2]["bytes"], 3);
+        backend.answer(|call| Says::Json(json!({"allow": call.json()["event"] != "publish"})));
+        let mut connection = server.connect().await;
+        connection.send(&post).await;
+        assert_eq!(connection.head().await.status, 403);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_asked_that_is_not_to_be() {
+    let backend = Backend::start(|_| Says::Json(json!({"allow": false}))).await;
+    let server = server(&backend, &["publish"], "").await;
+    for wire in Wire::ALL {
+        assert!(is_open(&opens(&server, wire, "a").await));
+    }
+    assert_eq!(server.get("/history/a").await.status, 200);
+    assert_eq!(server.get("/online/a").await.status, 200);
+    assert_eq!(backend.calls().len(), 0);
+    forbidden(&server.post("/publish/a", "", b"x").await);
+    assert_eq!(backend.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_publish_is_asked_about_with_its_size() {
+    let backend = Backend::yes().await;
+    let server = server(&backend, &["publish"], "headers = []").await;
+    server.publish("a?user=alice", "hello").await;
+    let question = |channel: &str| json!({"event": "publish", "wire": "http", "channel": channel, "headers": {}});
+    let mut first = question("a");
+    first["user"] = "alice".into();
+    first["bytes"] = 5.into();
+    assert_eq!(backend.asked(), [first]);
+    // Many lines are one question, whose size nobody knows.
+    let lines = server.post("/publish/b", "application/x-ndjson", b"1\n2\n3\n").await;
+    assert_eq!(lines.json()["published"], 3);
+    assert_eq!(backend.asked()[1..], [question("b")]);
+    backend.always(Says::Json(json!({"allow": false})));
+    forbidden(&server.post("/publish/b", "application/x-ndjson", b"1\n").await);
+    assert_eq!(server.get("/history/b").await.json()["messages"].as_array().map(Vec::len), Some(3));
+    // What the gateway itself refuses is not asked.
+    let before = backend.calls().len();
+    assert_eq!(server.post("/publish/b", "application/json", b"{").await.problem(), "bad-json");
+    assert_eq!(backend.calls().len(), before);
+}
+
+/// Whoever may not listen may not look either.
+#[tokio::test]
+async fn looking_is_asked_about_as_listening_is() {
+    let backend =
+        Backend::start(|call| Says::Json(json!({"allow": call.json()["channel"] == "a"}))).await;
+    let server = server(&backend, &["subscribe"], "headers = []").await;
+    let about = |channel: &str| json!({"event": "subscribe", "wire": "http", "channel": channel, "headers": {}});
+    assert_eq!(server.get("/history/a").await.status, 200);
+    forbidden(&server.get("/history/b").await);
+    assert_eq!(backend.asked(), [about("a"), about("b")]);
+    assert_eq!(server.get("/online/a").await.status, 200);
+    // Who may publish there may still ask who is there.
+    assert_eq!(server.get("/online/b").await.status, 200);
+}
+
+#[tokio::test]
+async fn commands_on_a_websocket_are_asked_about() {
+    let backend = Backend::yes().await;
+    let server = server(&backend, &["subscribe", "publish"], "headers = [\"cookie\"]").await;
+    let mut reader =
+        Reader::open_with(&server, Wire::Ws, "a?user=alice", &[("Cookie", "s=1")]).await;
+    reader.control("hello").await;
+    backend.answer(|call| {
+        let call = call.json();
+        Says::Json(json!({"allow": call["channel"] != "closed", "reason": "closed for the night"}))
+    });
+    for (command, event) in [
+        (r#"{"type":"subscribe","channel":"b"}"#, "tricast.ack"),
+        (r#"{"type":"subscribe","channel":"closed"}"#, "tricast.error"),
+        (r#"{"type":"history","channel":"closed"}"#, "tricast.error"),
+        (r#"{"type":"publish","channel":"c","data":"four"}"#, "tricast.ack"),
+        (r#"{"type":"publish","channel":"closed","data":"four"}"#, "tricast.error"),
+    ] {
+        reader.say(command).await;
+        let document = reader.document().await;
+        assert_eq!(document["event"], event, "{command}: {document}");
+        if event == "tricast.error" {
+            assert_eq!(document["type"], "urn:tricast:forbidden");
+            assert_eq!(document["detail"], "closed for the night");
+        }
+    }
+    // To leave, and to be alive, needs nobody's consent.
+    for command in [r#"{"type":"unsubscribe","channel":"b"}"#, r#"{"type":"ping"}"#] {
+        reader.say(command).await;
+        reader.control("ack").await;
+    }
+    let asked = backend.asked();
+    assert_eq!(asked.len(), 6);
+    for question in &asked {
+        assert_eq!((&question["wire"], &question["user"]), (&json!("ws"), &json!("alice")));
+        assert_eq!(question["headers"], json!({"cookie": "s=1"}), "what it came with");
+    }
+    assert_eq!((&asked[4]["event"], &asked[4]["bytes"]), (&json!("publish"), &json!(6)));
+    backend.always(Says::HangUp);
+    reader.say(r#"{"channel":"a","data":1}"#).await;
+    assert_eq!(reader.control("error").await["type"], "urn:tricast:unavailable");
+}
+
+#[tokio::test]
+async fn a_raw_websocket_is_asked_about_and_ends() {
+    let backend = Backend::yes().await;
+    let server = server(&backend, &["publish"], "retries = 0").await;
+    for (says, end) in [
+        (Says::Json(json!({"allow": false})), (4201, "forbidden".to_owned())),
+        (Says::HangUp, (1013, "overloaded".to_owned())),
+    ] {
+        backend.always(Says::Json(json!({"allow": true})));
+        let mut reader = Reader::open(&server, Wire::Ws, "a?format=raw").await;
+        reader.say("heard").await;
+        let held = async || {
+            let held = server.get("/history/a").await.json();
+            held["messages"].as_array().is_some_and(|all| !all.is_empty()).then_some(())
+        };
+        eventually("it is published", held).await;
+        backend.always(says);
+        reader.say("not heard").await;
+
+        assert_eq!(reader.raw_end().await, Event::End(Some(end)));
+    }
+    let texts = server.get("/history/a").await.text();
+    assert!(!texts.contains("not heard"), "{texts}");
+}
+
+/// A new token does not lift what the service has said.
+#[tokio::test]
+async fn a_renewed_token_stays_narrowed() {
+    let end = tricast_core::unix_millis() / 1000 + 30;
+    let backend = Backend::start(move |_| {
+        Says::Json(json!({"allow": true, "subscribe": ["a"], "expires": end}))
+    })
+    .await;
+    let server = server(&backend, &["connect"], &with_tokens("")).await;
+    let first = token("alice", &["a"], &[]);
+    let mut reader = Reader::open(&server, Wire::Ws, &format!("a?token={first}")).await;
+    reader.control("hello").await;
+    let next = token("alice", &["a", "b"], &["b"]);
+    reader.say(&json!({"type": "renew", "token": next}).to_string()).await;
+    assert_eq!(reader.control("ack").await["expires"], end * 1000);
+    reader.say(r#"{"type":"subscribe","channel":"b"}"#).await;
+    assert_eq!(reader.control("error").await["type"], "urn:tricast:forbidden");
+    reader.say(r#"{"channel":"b","data":1}"#).await;
+    reader.control("ack").await;
+    assert_eq!(backend.calls().len(), 1, "asked once");
+}
+
+/// Else a stranger could say that it is whoever the service knows.
+#[tokio::test]
+async fn who_is_asked_about_does_not_say_itself_who_it_is() {
+    let backend = Backend::yes().await;
+    let server = server(&backend, &["connect"], "").await;
+    for path in ["/sse/a?user=alice", "/history/@alice?user=alice"] {
+        assert_eq!(server.get(path).await.problem(), "bad-parameter");
+    }
+    assert_eq!(server.post("/publish/a?user=alice", "", b"x").await.problem(), "bad-parameter");
+    assert_eq!(backend.calls().len(), 0);
+}
+
+#[tokio::test]
+async fn the_headers_that_go_along_are_those_listed() {
+    let backend = Backend::yes().await;
+    let server =
+        server(&backend, &["connect"], "headers = [\"Cookie\", \"x-tenant\", \"X-None\"]").await;
+    let head = format!(
+        "{}\r\nCookie: a=1\r\nCookie: b=2\r\nX-Tenant: t\r\nX-Tenant: u\r\nX-Secret: s\r\nAuthorization: Basic eA==",
+        listen_head(Wire::Sse, "a?_=1")
+    );
+    outcome(&server, &head).await;
+    assert_eq!(backend.asked()[0]["headers"], json!({"cookie": "a=1; b=2", "x-tenant": "t, u"}));
+    let call = &backend.calls()[0];
+    assert_eq!(call.line, "POST /told HTTP/1.1");
+    let mut names: Vec<_> = call.fields.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["accept", "content-length", "content-type", "host", "user-agent"]);
+    // A browser adds a cookie for whatever page asks.
+    for field in ["Origin: https://evil.example", "Sec-Fetch-Site: cross-site"] {
+        outcome(&server, &format!("{head}\r\n{field}")).await;
+        let headers = backend.asked().pop().expect("asked")["headers"].take();
+        assert_eq!(headers, json!({"x-tenant": "t, u"}), "{field}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_signed_byte_for_byte() {
+    let backend = Backend::yes().await;
+    let server = server(&backend, &["connect"], &format!("secret = \"{SECRET}\"")).await;
+    opens(&server, Wire::Chunked, "a").await;
+    let call = &backend.calls()[0];
+    let field = &call.fields["tricast-signature"];
+    let (time, signature) = field.split_once(",v1=").expect("two parts");
+    let seconds = time.strip_prefix("t=").expect("a time");
+    let age = tricast_core::unix_millis() / 1000 - seconds.parse::<u64>().expect("seconds");
+    assert!(age < 10, "{field}");
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).expect("a key");
+    mac.update(&[seconds.as_bytes(), b".", &call.body].concat());
+    let own: String =
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(signature, own);
+}
+
+#[tokio::test]
+async fn what_fails_once_is_tried_again() {
+    let mut first = true;
+    let backend = Backend::start(move |_| match std::mem::take(&mut first) {
+        true => Says::Status(502, String::new()),
+        false => Says::Json(json!({"allow": true})),
+    })
+    .await;
+    let server = server(&backend, &["connect"], "retries = 2").await;
+    assert!(is_open(&opens(&server, Wire::Chunked, "a").await));
+    let asked = backend.asked();
+    assert_eq!(asked.len(), 2);
+    assert_eq!(asked[0], asked[1]);
+    backend.always(Says::HangUp);
+    assert!(is_put_off(Wire::Chunked, &opens(&server, Wire::Chunked, "a").await));
+    assert_eq!(backend.calls().len(), 5, "once, and twice again");
+    // A no is an answer.
+    backend.always(Says::Status(403, String::new()));
+    forbidden(&opens(&server, Wire::Chunked, "a").await);
+    assert_eq!(backend.calls().len(), 6);
+    assert_eq!((calls(&server, "allowed").await, calls(&server, "failed").await), (1.0, 1.0));
+}
+
+#[tokio::test]
+async fn a_service_that_fails_again_and_again_is_left_alone_for_a_while() {
+    let backend = Backend::start(|_| Says::Status(500, String::new())).await;
+    let more = "retries = 0\nopen_after = 2\nopen_for = \"700ms\"";
+    let server = server(&backend, &["connect"], more).await;
+    for _ in 0..2 {
+        assert!(is_put_off(Wire::Ws, &opens(&server, Wire::Ws, "a").await));
+    }
+    backend.always(Says::Json(json!({"allow": true})));
+    let answer = opens(&server, Wire::Ws, "a").await;
+    assert!(is_put_off(Wire::Ws, &answer), "{answer:?}");
+    assert_eq!(answer.fields["retry-after"], "1");
+    assert_eq!(backend.calls().len(), 2, "nobody was asked");
+    assert_eq!(calls(&server, "open").await, 1.0);
+    eventually("it is asked again", async || {
+        is_open(&opens(&server, Wire::Ws, "a").await).then_some(())
+    })
+    .await;
+    assert_eq!(backend.calls().len(), 3);
+}
+
+#[tokio::test]
+async fn an_answer_holds_for_the_same_question_and_no_other() {
+    let backend = Backend::yes().await;
+    let on = ["connect", "publish"];
+    let server = server(&backend, &on, "cache = \"1h\"\nheaders = [\"cookie\"]\nretries = 0").await;
+    let ask = async |target: &str, cookie: &str| {
+        let head = format!("{}\r\nCookie: {cookie}", listen_head(Wire::Chunked, target));
+        outcome(&server, &head).await
+    };
+    for _ in 0..3 {
+        assert!(is_open(&ask("a", "s=1").await));
+    }
+    assert_eq!(backend.calls().len(), 1);
+    ask("a", "s=2").await;
+    ask("b", "s=1").await;
+    assert_eq!(backend.calls().len(), 3, "another cookie, another channel");
+    // Of whatever size.
+    for text in ["x", "xx"] {
+        server.publish("a", text).await;
+    }
+    assert_eq!(backend.calls().len(), 4);
+    // A no is kept too, a failure never is.
+    backend.always(Says::Json(json!({"allow": false})));
+    for _ in 0..2 {
+        forbidden(&ask("c", "s=1").await);
+    }
+    assert_eq!(backend.calls().len(), 5);
+    backend.always(Says::HangUp);
+    for _ in 0..2 {
+        assert!(is_put_off(Wire::Chunked, &ask("d", "s=1").await));
+    }
+    assert_eq!(backend.calls().len(), 7);
+    assert_eq!(calls(&server, "cached").await, 4.0);
+    // Nor is an answer kept beyond its own end.
+    let ends = || json!({"allow": true, "expires": tricast_core::unix_millis() / 1000 + 2});
+    backend.answer(move |_| Says::Json(ends()));
+    assert!(is_open(&ask("e", "s=1").await));
+    eventually("it is asked again", async || {
+        assert!(is_open(&ask("e", "s=1").await), "never by an answer that is over");
+        (backend.calls().len() == 9).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn equal_questions_at_once_are_asked_once() {
+    let permits = Arc::new(Semaphore::new(0));
+    let yes = Says::Json(json!({"allow": true}));
+    let backend = Backend::start(|_| Says::Nothing).await;
+    backend.always(Says::Once(permits.clone(), Box::new(yes)));
+    let server = server(&backend, &["connect"], "cache = \"1h\"\ntimeout = \"20s\"").await;
+    let crowd = (0..20).map(|_| opens(&server, Wire::Chunked, "a"));
+    let release = async {
+        eventually("all have come", async || {
+            let sockets = server.metric("tricast_sockets").await;
+            (sockets >= 21.0 && backend.calls().len() == 1).then_some(())
+        })
+        .await;
+        permits.add_permits(1);
+    };
+    let (answers, ()) = tokio::join!(futures_util::future::join_all(crowd), release);
+    assert!(answers.iter().all(is_open));
+    assert_eq!(backend.calls().len(), 1);
+    assert_eq!((calls(&server, "allowed").await, calls(&server, "cached").await), (1.0, 19.0));
+}
+
+/// Each connection that asks is one that no client can have.
+#[tokio::test]
+async fn no_more_is_asked_at_once_than_may_be() {
+    let permits = Arc::new(Semaphore::new(0));
+    let backend = Backend::yes().await;
+    let yes = Says::Json(json!({"allow": true}));
+    backend.always(Says::Once(permits.clone(), Box::new(yes)));
+    let server = server(&backend, &["connect"], "at_once = 2\ntimeout = \"20s\"").await;
+    let crowd = (0..6).map(|_| opens(&server, Wire::Chunked, "a"));
+    let release = async {
+        let all = async || (server.metric("tricast_sockets").await >= 7.0).then_some(());
+        eventually("all have come", all).await;
+        for turn in 1..=3 {
+            let asked = async || (backend.calls().len() >= 2 * turn).then_some(());
+            eventually("two more are asked about", asked).await;
+            assert_eq!(backend.calls().len(), 2 * turn);
+            permits.add_permits(2);
+        }
+    };
+    let (answers, ()) = tokio::join!(futures_util::future::join_all(crowd), release);
+    assert!(answers.iter().all(is_open));
+}
+
+#[tokio::test]
+async fn an_address_goes_along_where_one_is_known() {
+    let backend = Backend::yes().await;
+    let more = "headers = []\n[proxy]\ntrusted = [\"127.0.0.0/8\"]";
+    let server = server(&backend, &["connect"], more).await;
+    let head = format!("{}\r\nX-Forwarded-For: 192.0.2.7", listen_head(Wire::Ws, "a"));
+    assert!(is_open(&outcome(&server, &head).await));
+    let asked: Vec<Value> = backend.asked();
+    assert_eq!(asked[0]["address"], "192.0.2.7");
+}
