@@ -46,14 +46,18 @@ impl Crowds {
         &self,
         address: Option<IpAddr>,
         user: Option<&UserId>,
-    ) -> Result<Seats, Denied> {
+    ) -> Result<Option<Seats>, Denied> {
         let address = address.map(|address| self.addresses.sit(network_of(address)));
         let address = address.transpose().map_err(|Full| address_is_full())?;
         let user = user.map(|user| self.users.sit(user.clone())).transpose().map_err(|Full| {
             let detail = "this user has as many connections as it may; close one";
             Denied::new(Kind::TooManyOfUser, detail).until(RETRY)
         })?;
-        Ok(Seats { _address: address.flatten(), _user: user.flatten() })
+        Ok(match (address.flatten(), user.flatten()) {
+            // Nothing is kept where nothing is counted.
+            (None, None) => None,
+            (_address, _user) => Some(Seats { _address, _user }),
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tricast_core::{ChannelName, Denied, Identity, Kind, Namespaces, Standing};
+use tricast_core::{ChannelName, Denied, Kind, Namespaces, Standing};
 
 use crate::{
     ApiKey, Audit, Claims, Credentials, Hook, Keyring, NamespaceRules, Occasion, Pass, api_key,
@@ -101,21 +101,20 @@ impl Gatekeeper {
         })?;
         let mut identity = credentials.claimed();
         identity.standing = Standing::Backend(key.name.clone());
-        let rights = Rights { subscribe: key.subscribe.clone(), publish: key.publish.clone() };
-        let holder = Holder::Backend { rights: rights.into() };
-        Ok(Pass::new(self.clone(), identity, holder))
+        let (subscribe, publish) = (key.subscribe.clone(), key.publish.clone());
+        let rights = Rights { subscribe, publish, expires: None };
+        Ok(Pass::new(self.clone(), identity, Holder::Backend(rights.into())))
     }
 
     fn bearer(self: &Arc<Self>, claims: Claims, credentials: &Credentials) -> Result<Pass, Denied> {
         if credentials.user.is_some() {
             return Err(user_is_the_tokens());
         }
-        let mut identity = Identity { user: claims.user, ..credentials.claimed() };
+        let mut identity = credentials.claimed();
         identity.standing = Standing::Proven;
-        identity.info = claims.info;
-        let rights = Rights { subscribe: claims.subscribe, publish: claims.publish }.into();
-        let holder = Holder::Bearer { rights, expires: claims.expires };
-        Ok(Pass::new(self.clone(), identity, holder))
+        (identity.user, identity.info) = (claims.user.clone(), claims.info.clone());
+        let rights = Rights::from(claims);
+        Ok(Pass::new(self.clone(), identity, Holder::Bearer(rights.into())))
     }
 }
 

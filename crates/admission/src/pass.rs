@@ -1,6 +1,6 @@
 //! A pass: what one connection or request may do, and how much of it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use tricast_core::{
     Access, Act, Asked, ChannelName, Denied, Identity, Kind, PresenceOff, Problem as _, Standing,
@@ -10,15 +10,15 @@ use crate::{
     Gatekeeper, Who, crowd::Seats, hooked::Hooked, rates::Spender, rules::Rights, verdict::Terms,
 };
 
-/// Who has it.
+/// Who has it. Rights are boxed, because each connection keeps one, and most have none.
 #[derive(Debug)]
 pub(crate) enum Holder {
     /// Somebody who has shown nothing.
     Stranger,
-    /// Somebody with a token. Boxed, because each connection keeps one, and most have none.
-    Bearer { rights: Box<Rights>, expires: u64 },
+    /// Somebody with a token.
+    Bearer(Box<Rights>),
     /// Somebody with an API key.
-    Backend { rights: Box<Rights> },
+    Backend(Box<Rights>),
 }
 
 /// What one connection or request may do.
@@ -28,8 +28,8 @@ pub struct Pass {
     identity: Arc<Identity>,
     holder: Holder,
     hooked: Option<Box<Hooked>>,
-    /// Its places among the connections of its address and its user, for as long as it lasts.
-    seats: OnceLock<Arc<Seats>>,
+    /// Its places among the connections of its address and its user, where those are counted.
+    seats: Option<Arc<Seats>>,
 }
 
 impl Pass {
@@ -39,7 +39,7 @@ impl Pass {
         holder: Holder,
     ) -> Self {
         let identity = identity.into();
-        Self { gatekeeper, identity, holder, hooked: None, seats: OnceLock::new() }
+        Self { gatekeeper, identity, holder, hooked: None, seats: None }
     }
 
     /// The same for somebody whom the hook is asked about.
@@ -58,7 +58,7 @@ impl Pass {
         };
         hooked.connect(hook, channels, self.identity.user.as_ref()).await?;
         let Some(terms) = &hooked.terms else { return Ok(()) };
-        let bears = matches!(self.holder, Holder::Bearer { .. });
+        let bears = matches!(self.holder, Holder::Bearer(_));
         if bears && terms.user.is_some() && terms.user != self.identity.user {
             tracing::warn!(
                 "the hook says that a token's bearer is another user than the token says"
@@ -88,14 +88,12 @@ impl Pass {
     ///
     /// # Errors
     /// When there are as many as may be.
-    pub fn sit_down(&self) -> Result<(), Denied> {
-        if matches!(self.holder, Holder::Backend { .. }) {
+    pub fn sit_down(&mut self) -> Result<(), Denied> {
+        if matches!(self.holder, Holder::Backend(_)) {
             return Ok(());
         }
-        let seats =
-            self.gatekeeper.crowds.sit(self.identity.address, self.identity.user.as_ref())?;
-        // Nobody sits down twice.
-        let _ = self.seats.set(Arc::new(seats));
+        let (address, user) = (self.identity.address, self.identity.user.as_ref());
+        self.seats = self.gatekeeper.crowds.sit(address, user)?.map(Arc::new);
         Ok(())
     }
 
@@ -121,9 +119,7 @@ impl Pass {
     fn is_named(&self, act: Act, channel: &ChannelName) -> bool {
         let own = match &self.holder {
             Holder::Stranger => None,
-            Holder::Bearer { rights, .. } | Holder::Backend { rights } => {
-                Some(rights.name(act, channel))
-            }
+            Holder::Bearer(rights) | Holder::Backend(rights) => Some(rights.name(act, channel)),
         };
         let hooks = self.terms().and_then(|terms| terms.name(act, channel));
         (own.is_some() || hooks.is_some()) && own.unwrap_or(true) && hooks.unwrap_or(true)
@@ -149,7 +145,7 @@ impl Access for Pass {
                 format!("the service behind this gateway does not let you {} {channel}", verb(act));
             return Err(Denied::new(Kind::Forbidden, detail));
         }
-        let backend = matches!(self.holder, Holder::Backend { .. });
+        let backend = matches!(self.holder, Holder::Backend(_));
         let rules = self.gatekeeper.rules(channel);
         let wanted = match rules.who(act) {
             Who::Anyone => return Ok(()),
@@ -172,11 +168,11 @@ impl Access for Pass {
                 let detail = format!("to {} {channel} takes {wanted}", verb(act));
                 Err(Denied::new(Kind::TokenMissing, detail))
             }
-            Holder::Bearer { .. } if wanted == "an API key" => {
+            Holder::Bearer(_) if wanted == "an API key" => {
                 let detail = format!("only a backend with an API key may {} {channel}", verb(act));
                 Err(Denied::new(Kind::Forbidden, detail))
             }
-            Holder::Bearer { .. } | Holder::Backend { .. } => {
+            Holder::Bearer(_) | Holder::Backend(_) => {
                 let claim = if act == Act::Publish { "publish" } else { "subscribe" };
                 let what = if backend { "key" } else { "token" };
                 let detail = format!("the {what}'s {claim} list does not name {channel}");
@@ -219,7 +215,7 @@ impl Access for Pass {
 
     fn renew(self: Arc<Self>, token: String) -> Asked<'static, Arc<dyn Access>> {
         Box::pin(async move {
-            if !matches!(self.holder, Holder::Bearer { .. }) {
+            if !matches!(self.holder, Holder::Bearer(_)) {
                 let detail = "this connection came without a token; open another with one";
                 return Err(Denied::new(Kind::Forbidden, detail));
             }
@@ -228,14 +224,11 @@ impl Access for Pass {
                 let detail = "the new token is of another user; open another connection";
                 return Err(Denied::new(Kind::Forbidden, detail));
             }
-            let rights = Rights { subscribe: claims.subscribe, publish: claims.publish }.into();
-            let holder = Holder::Bearer { rights, expires: claims.expires };
+            let holder = Holder::Bearer(Box::new(claims.into()));
             let mut renewed = Self::new(self.gatekeeper.clone(), self.identity.clone(), holder);
             // A new token does not lift what the hook has said.
             renewed.hooked = self.hooked.clone();
-            if let Some(seats) = self.seats.get() {
-                let _ = renewed.seats.set(seats.clone());
-            }
+            renewed.seats = self.seats.clone();
             Ok(Arc::new(renewed) as Arc<dyn Access>)
         })
     }
@@ -246,9 +239,9 @@ impl Access for Pass {
     }
 
     fn expires(&self) -> Option<u64> {
-        let own = match self.holder {
-            Holder::Bearer { expires, .. } => Some(expires),
-            Holder::Stranger | Holder::Backend { .. } => None,
+        let own = match &self.holder {
+            Holder::Bearer(rights) => rights.expires,
+            Holder::Stranger | Holder::Backend(_) => None,
         };
         let hooks = self.terms().and_then(|terms| terms.expires);
         own.into_iter().chain(hooks).min()
@@ -260,5 +253,17 @@ fn verb(act: Act) -> &'static str {
         Act::Subscribe => "listen to",
         Act::Look => "look at",
         Act::Publish => "publish to",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_each_connection_keeps_is_counted() {
+        // Beside this: rights, seats and what the hook has said, where there are such.
+        assert!(size_of::<Pass>() <= 48, "{}", size_of::<Pass>());
+        assert!(size_of::<Identity>() <= 96, "{}", size_of::<Identity>());
     }
 }

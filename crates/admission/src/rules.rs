@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tricast_core::{Act, ChannelPattern};
 
+use crate::Claims;
+
 /// Who may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -48,6 +50,15 @@ impl NamespaceRules {
 pub(crate) struct Rights {
     pub(crate) subscribe: Arc<[ChannelPattern]>,
     pub(crate) publish: Arc<[ChannelPattern]>,
+    /// When they end, in milliseconds since 1970.
+    pub(crate) expires: Option<u64>,
+}
+
+impl From<Claims> for Rights {
+    fn from(claims: Claims) -> Self {
+        let Claims { subscribe, publish, expires, .. } = claims;
+        Self { subscribe, publish, expires: Some(expires) }
+    }
 }
 
 impl Rights {

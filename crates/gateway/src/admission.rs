@@ -186,11 +186,10 @@ pub(crate) async fn check_message(
 }
 
 /// Takes the pass's places among the connections, for a stream of `channel`.
-pub(crate) fn sit_down(pass: &Pass, channel: &ChannelName) -> Result<(), Problem> {
-    pass.sit_down().map_err(|denied| {
-        pass.refused(Act::Subscribe, channel, &denied);
-        denied.into()
-    })
+pub(crate) fn sit_down(pass: &mut Pass, channel: &ChannelName) -> Result<(), Problem> {
+    let Err(denied) = pass.sit_down() else { return Ok(()) };
+    pass.refused(Act::Subscribe, channel, &denied);
+    Err(denied.into())
 }
 
 /// The token or key of `Authorization: Bearer` (RFC 6750 §2.1). Other schemes are a proxy's.

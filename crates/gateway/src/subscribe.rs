@@ -137,7 +137,7 @@ async fn try_listen(
     } else {
         None
     };
-    admission::sit_down(&pass, &channels[0])?;
+    admission::sit_down(&mut pass, &channels[0])?;
     if wire != Wire::Ws {
         pass.only_listens();
     }
