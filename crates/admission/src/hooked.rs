@@ -32,9 +32,11 @@ impl Hooked {
             return Ok(());
         };
         let question = caller.connects(channels, user.map(UserId::as_str));
+        // An answer that was kept is good later than this: it cannot be over here and not have been there.
+        let came = unix_millis();
         let verdict = hook.ask(&question).await?;
         let terms = verdict.terms()?;
-        if terms.expires.is_some_and(|end| end <= unix_millis()) {
+        if terms.expires.is_some_and(|end| end <= came) {
             let detail = "the service behind this gateway lets you in until a time that is over; log in again";
             return Err(Denied::new(Kind::TokenExpired, detail));
         }
