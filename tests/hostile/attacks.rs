@@ -24,11 +24,21 @@ pub(crate) struct Attacks(Vec<(&'static str, JoinHandle<u64>)>);
 #[derive(Debug)]
 pub(crate) struct Counts(pub(crate) Vec<(&'static str, u64)>);
 
-/// Begins all attacks.
-pub(crate) fn begin(address: SocketAddr, stop: &CancellationToken) -> Attacks {
+/// Begins all attacks whose name has `only` in it; behind a `!`, all others.
+pub(crate) fn begin(address: SocketAddr, stop: &CancellationToken, only: &str) -> Attacks {
     let mut attacks = Vec::new();
-    attacks.push(("half-open connections", tokio::spawn(half_open(address, stop.clone()))));
-    let mut repeat = |name, crowd: usize, pause: u64, attack: Attack| {
+    let wanted = |name: &str| match only.strip_prefix('!') {
+        Some(not) => !name.contains(not),
+        None => name.contains(only),
+    };
+    let name = "half-open connections";
+    if wanted(name) {
+        attacks.push((name, tokio::spawn(half_open(address, stop.clone()))));
+    }
+    let mut repeat = |name: &'static str, crowd: usize, pause: u64, attack: Attack| {
+        if !wanted(name) {
+            return;
+        }
         let stop = stop.clone();
         let work = async move {
             let again =

@@ -41,10 +41,16 @@ async fn a_normal_subscriber_does_not_notice() {
     command.arg("--config").arg(&file);
     let (mut child, address, admin) = program::start_both(&mut command).await;
 
-    let witness = Witness::start(address, KEY).await;
+    // The normal clients have threads of their own: what the attackers do to each other is not what is measured.
+    let normal = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let normal = normal.expect("a runtime");
+    let starting = normal.spawn(Witness::start(address, KEY));
+    let witness = starting.await.expect("the witness starts");
     let quiet = witness.watch_for(time).await;
     let stop = CancellationToken::new();
-    let attacks = attacks::begin(address, &stop);
+    // HOSTILE_ONLY=bombs shows what one kind of attack does.
+    let only = std::env::var("HOSTILE_ONLY").unwrap_or_default();
+    let attacks = attacks::begin(address, &stop, &only);
     // They are under way when it counts.
     sleep(Duration::from_secs(1)).await;
     let attacked = witness.watch_for(time).await;
@@ -78,6 +84,7 @@ async fn a_normal_subscriber_does_not_notice() {
         sleep(Duration::from_millis(50)).await;
     }
     child.kill().await.expect("ends");
+    normal.shutdown_background();
 }
 
 /// Ten thousand connections are ten thousand files.
