@@ -335,3 +335,53 @@ async fn an_idempotency_id_of_a_backend_is_its_own() {
     assert_eq!(publish(&key).await.get("duplicate"), None);
     assert_eq!(publish(&key).await["duplicate"], true);
 }
+
+/// A key that may publish only is no key to everybody's own channel; one that names it is.
+#[tokio::test]
+async fn a_backend_listens_as_a_user_only_if_its_list_says_so() {
+    let server = server().await;
+    let ask = async |key: &str, path: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {key}");
+        outcome(&server, &head, "").await
+    };
+    assert_eq!(ask(KEY, "/history/@alice?user=alice").await, "+");
+    assert_eq!(ask(NARROW, "/history/@alice?user=alice").await, "forbidden");
+    assert_eq!(ask(NARROW, "/sse/@alice?user=alice").await, "forbidden");
+    // Nor does it come along unasked.
+    for (key, first) in [(NARROW, "open.x"), (KEY, "@alice")] {
+        let bearer = format!("Bearer {key}");
+        let fields = [("Authorization", bearer.as_str())];
+        let mut reader =
+            Reader::open_with(&server, Wire::Chunked, "open.x?user=alice", &fields).await;
+        reader.control("hello").await;
+        for channel in ["@alice", "open.x"] {
+            let head = format!(
+                "POST /publish/{channel} HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nAuthorization: Bearer {KEY}"
+            );
+            assert_eq!(outcome(&server, &head, "x").await, "+");
+        }
+        assert_eq!(reader.document().await["channel"], first);
+    }
+}
+
+/// With API keys there is something to keep from strangers: nobody is who it only says it is.
+#[tokio::test]
+async fn with_keys_alone_nobody_says_who_it_is() {
+    let hash = KeyHash::of(KEY);
+    let server = Server::with(&format!(
+        "[[key]]\nname = \"k\"\nhash = \"{hash}\"\npublish = [\"**\", \"@*\"]"
+    ))
+    .await;
+    for path in ["/history/@alice?user=alice", "/sse/@alice?user=alice", "/sse/news?user=alice"] {
+        assert_eq!(server.get(path).await.problem(), "bad-parameter", "{path}");
+    }
+    assert_eq!(server.get("/history/@alice").await.problem(), "forbidden");
+    // Where users are only claimed, the namespace of their channels still holds.
+    let closed = Server::with("[[namespace]]\npattern = \"@*\"\nsubscribe = \"nobody\"").await;
+    assert_eq!(closed.get("/history/@alice?user=alice").await.problem(), "forbidden");
+    let mut reader = Reader::open(&closed, Wire::Sse, "news?user=alice").await;
+    reader.control("hello").await;
+    closed.publish("@alice", "secret").await;
+    closed.publish("news", "x").await;
+    assert_eq!(reader.document().await["channel"], "news");
+}

@@ -5,7 +5,7 @@ use tricast_tests::{Answer, Connection, Event, Reader, SECRET, Server, Wire, tok
 
 async fn admin(server: &Server, request: &str) -> Answer {
     let connection = Connection::open(server.gateway.admin_address).await;
-    connection.request(&format!("{request} HTTP/1.1\r\nHost: t"), b"").await
+    connection.request(&format!("{request} HTTP/1.1\r\nHost: localhost"), b"").await
 }
 
 async fn list(server: &Server, query: &str) -> Vec<Value> {
@@ -103,15 +103,35 @@ async fn no_page_reaches_the_admin_listener() {
         for request in ["GET /connections", "DELETE /connections?wire=sse", "GET /metrics"] {
             let connection = Connection::open(server.gateway.admin_address).await;
             let answer = connection
-                .request(&format!("{request} HTTP/1.1\r\nHost: t\r\n{fields}"), b"")
+                .request(&format!("{request} HTTP/1.1\r\nHost: localhost\r\n{fields}"), b"")
                 .await;
             assert_eq!(answer.problem(), "forbidden-origin", "{request} {fields}");
         }
     }
+    // Any page can have a name of its own resolve to this address.
+    for (host, status) in [
+        ("t", 403),
+        ("evil.example:9464", 403),
+        ("127.0.0.1", 200),
+        ("[::1]:9464", 200),
+        ("localhost:1", 200),
+    ] {
+        let connection = Connection::open(server.gateway.admin_address).await;
+        let answer =
+            connection.request(&format!("GET /connections HTTP/1.1\r\nHost: {host}"), b"").await;
+        assert_eq!(answer.status, status, "{host}");
+    }
+    let named = Server::with("[admin]\nhosts = [\"tricast\"]").await;
+    let connection = Connection::open(named.gateway.admin_address).await;
+    assert_eq!(
+        connection.request("GET /metrics HTTP/1.1\r\nHost: Tricast:9464", b"").await.status,
+        200
+    );
     // An operator may look with a browser.
     let connection = Connection::open(server.gateway.admin_address).await;
     let fields = "Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate";
-    let answer =
-        connection.request(&format!("GET /metrics HTTP/1.1\r\nHost: t\r\n{fields}"), b"").await;
+    let answer = connection
+        .request(&format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{fields}"), b"")
+        .await;
     assert_eq!(answer.status, 200);
 }

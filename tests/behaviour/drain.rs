@@ -110,7 +110,7 @@ async fn readiness_goes_first() {
     let down = tokio::spawn(server.gateway.shut_down());
     tricast_tests::eventually("readyz says so", async || {
         let ready = tricast_tests::Connection::open(admin).await;
-        let answer = ready.request("GET /readyz HTTP/1.1\r\nHost: t", b"").await;
+        let answer = ready.request("GET /readyz HTTP/1.1\r\nHost: localhost", b"").await;
         (answer.status == 503).then_some(())
     })
     .await;

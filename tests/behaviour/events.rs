@@ -247,3 +247,35 @@ async fn a_service_that_is_away_does_not_hold_up_the_end() {
     let down = tokio::time::timeout(Duration::from_secs(8), server.gateway.shut_down()).await;
     assert!(down.expect("in time"));
 }
+
+/// A batch that the service does not take would keep all that follow from coming.
+#[tokio::test]
+async fn what_is_too_large_comes_in_parts() {
+    let backend = Backend::start(|call| match call.body.len() {
+        0..=2000 => Says::Status(204, String::new()),
+        _ => Says::Status(413, String::new()),
+    })
+    .await;
+    let server = server(&backend, &["connected"], "interval = \"200ms\"").await;
+    let long: Vec<String> = (0..30).map(|n| format!("{n}-{}", "x".repeat(100))).collect();
+    let mut readers = Vec::new();
+    for target in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"] {
+        readers.push(Reader::open(&server, Wire::Chunked, target).await);
+    }
+    readers.push(Reader::open(&server, Wire::Chunked, &long.join(",")).await);
+    readers.push(Reader::open(&server, Wire::Chunked, "last").await);
+    let events = eventually("the last has come", async || {
+        let taken = backend.calls().into_iter().filter(|call| call.body.len() <= 2000);
+        let lists = taken.map(|call| call.json()["events"].as_array().expect("a list").clone());
+        let events: Vec<Value> = lists.flatten().collect();
+        events
+            .iter()
+            .any(|event| event["channels"] == serde_json::json!(["last"]))
+            .then_some(events)
+    })
+    .await;
+    let seqs: Vec<u64> =
+        events.iter().map(|event| event["seq"].as_u64().expect("a number")).collect();
+    assert_eq!(seqs, (1..=14).collect::<Vec<u64>>(), "each once, in order: {events:?}");
+    assert_eq!(events[12]["event"], "lost", "what can never come is told");
+}

@@ -187,7 +187,8 @@ each_wire! {
         let server = server(&backend, &["subscribe"], "headers = []").await;
         assert!(is_open(&opens(&server, wire, "a,c?user=alice").await));
         let about = |channel: &str| json!({"event": "subscribe", "wire": wire.name(), "channel": channel, "user": "alice", "headers": {}});
-        assert_eq!(backend.asked(), [about("a"), about("c")]);
+        // Who only says who it is has to be let in to that user's own channel too.
+        assert_eq!(backend.asked(), [about("a"), about("c"), about("@alice")]);
         forbidden(&opens(&server, wire, "a,b").await);
     }
 
@@ -308,12 +309,13 @@ async fn commands_on_a_websocket_are_asked_about() {
         reader.control("ack").await;
     }
     let asked = backend.asked();
-    assert_eq!(asked.len(), 6);
+    // The first two when the stream opened: its channel, and the user's own.
+    assert_eq!(asked.len(), 7);
     for question in &asked {
         assert_eq!((&question["wire"], &question["user"]), (&json!("ws"), &json!("alice")));
         assert_eq!(question["headers"], json!({"cookie": "s=1"}), "what it came with");
     }
-    assert_eq!((&asked[4]["event"], &asked[4]["bytes"]), (&json!("publish"), &json!(6)));
+    assert_eq!((&asked[5]["event"], &asked[5]["bytes"]), (&json!("publish"), &json!(6)));
     backend.always(Says::HangUp);
     reader.say(r#"{"channel":"a","data":1}"#).await;
     assert_eq!(reader.control("error").await["type"], "urn:tricast:unavailable");
@@ -445,7 +447,7 @@ async fn what_fails_once_is_tried_again() {
 
 #[tokio::test]
 async fn a_service_that_fails_again_and_again_is_left_alone_for_a_while() {
-    let backend = Backend::start(|_| Says::Status(500, String::new())).await;
+    let backend = Backend::start(|_| Says::Status(503, String::new())).await;
     let more = "retries = 0\nopen_after = 2\nopen_for = \"700ms\"";
     let server = server(&backend, &["connect"], more).await;
     for _ in 0..2 {
@@ -562,4 +564,52 @@ async fn an_address_goes_along_where_one_is_known() {
     assert!(is_open(&outcome(&server, &head).await));
     let asked: Vec<Value> = backend.asked();
     assert_eq!(asked[0]["address"], "192.0.2.7");
+}
+
+/// What somebody sends may make the service stumble; that must not close the door for everybody else.
+#[tokio::test]
+async fn nobody_closes_the_door_for_others() {
+    let backend = Backend::start(|call| match call.json()["headers"]["cookie"].as_str() {
+        Some("s=bad") => Says::Status(500, String::new()),
+        _ => Says::Json(json!({"allow": true})),
+    })
+    .await;
+    let more = "retries = 0\nopen_after = 2\nopen_for = \"1h\"\nheaders = [\"cookie\"]";
+    let server = server(&backend, &["connect"], more).await;
+    for _ in 0..10 {
+        let head = format!("{}\r\nCookie: s=bad", listen_head(Wire::Chunked, "a"));
+        assert_eq!(server.request(&head, b"").await.status, 503);
+    }
+    assert!(is_open(&opens(&server, Wire::Chunked, "a").await));
+}
+
+/// A service that is asked who may come in is asked who may look as well.
+#[tokio::test]
+async fn who_may_not_connect_may_not_look_either() {
+    let backend = Backend::start(|_| Says::Json(json!({"allow": false}))).await;
+    let server = server(&backend, &["connect"], "").await;
+    for path in ["/history/a", "/online/a", "/channels"] {
+        assert_eq!(server.get(path).await.problem(), "forbidden", "{path}");
+    }
+}
+
+/// A list of channels tells what each question would have been about.
+#[tokio::test]
+async fn where_each_channel_is_asked_about_nobody_lists_them() {
+    let backend = Backend::yes().await;
+    let server = server(&backend, &["subscribe"], "").await;
+    assert_eq!(server.get("/channels").await.problem(), "forbidden");
+}
+
+/// A user's own channel comes along only for whom it may be: nobody is proven here.
+#[tokio::test]
+async fn a_claimed_users_own_channel_is_asked_about() {
+    let backend =
+        Backend::start(|call| Says::Json(json!({"allow": call.json()["channel"] == "news"}))).await;
+    let server = server(&backend, &["subscribe"], "").await;
+    let mut reader = Reader::open(&server, Wire::Sse, "news?user=alice").await;
+    reader.control("hello").await;
+    server.publish("@alice", "secret").await;
+    server.publish("news", "x").await;
+    assert_eq!(reader.document().await["channel"], "news");
 }

@@ -51,6 +51,9 @@ tricast_tests::each_wire! {
         assert_eq!((&document["data"], document.get("online")), (&json!("x"), None), "{document}");
         server.publish("b", "y").await;
         assert_eq!(reader.document().await["online"], 1);
+        let answer = server.post("/publish/hidden.a", "", b"z").await.json();
+        assert_eq!((answer.get("subscribers"), answer["id"].is_string()), (None, true), "{answer}");
+        assert_eq!(reader.document().await["data"], "z");
         let answer = server.get("/online/hidden.a").await;
         assert_eq!((answer.status, answer.problem().as_str()), (403, "online-hidden"));
         let list = server.get("/channels?prefix=hidden").await.json();

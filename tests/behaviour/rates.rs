@@ -127,3 +127,26 @@ async fn a_stream_of_lines_waits() {
     let answer = server.request(&head, lines.as_bytes()).await;
     assert_eq!((answer.status, &answer.json()["published"]), (200, &json!(35)));
 }
+
+/// Whoever says that it is alice uses up nothing of hers, and neither does one whose own address has nothing left.
+#[tokio::test]
+async fn nobody_uses_up_what_is_anothers() {
+    let server = Server::with(
+        "[rates]\nmessages_per_user = 2\nmessages_per_address = 2\n[limits]\nconnections_per_user = 1\n[proxy]\ntrusted = [\"127.0.0.1/32\"]",
+    )
+    .await;
+    let post = async |address: &str| {
+        let head = format!(
+            "POST /publish/a?user=alice HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nX-Forwarded-For: {address}"
+        );
+        server.request(&head, b"x").await.status
+    };
+    let attacker: Vec<u16> =
+        [post("192.0.2.66").await, post("192.0.2.66").await, post("192.0.2.66").await].into();
+    assert_eq!(attacker, [200, 200, 429]);
+    assert_eq!(post("192.0.2.1").await, 200);
+    let _seats = (
+        Reader::open(&server, Wire::Sse, "a?user=alice").await,
+        Reader::open(&server, Wire::Sse, "a?user=alice").await,
+    );
+}

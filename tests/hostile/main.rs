@@ -71,7 +71,7 @@ async fn a_normal_subscriber_does_not_notice() {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let connection = Connection::open(admin).await;
-        let text = connection.request("GET /metrics HTTP/1.1\r\nHost: t", b"").await.text();
+        let text = connection.request("GET /metrics HTTP/1.1\r\nHost: localhost", b"").await.text();
         let value = |name: &str| -> f64 {
             let line = text.lines().find(|line| line.starts_with(name)).expect(name);
             line.rsplit(' ').next().and_then(|value| value.parse().ok()).expect("a number")

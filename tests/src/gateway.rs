@@ -69,7 +69,7 @@ impl Server {
     /// `GET` from the admin listener.
     pub async fn admin(&self, path: &str) -> Answer {
         let connection = Connection::open(self.gateway.admin_address).await;
-        connection.request(&format!("GET {path} HTTP/1.1\r\nHost: t"), b"").await
+        connection.request(&format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1"), b"").await
     }
 
     /// `POST` with a `Content-Type`, if any.

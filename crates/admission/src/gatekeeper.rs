@@ -76,7 +76,8 @@ impl Gatekeeper {
     /// Whether somebody else than whoever comes says who it is.
     fn proves_users(&self) -> bool {
         let hook = self.hook.as_ref();
-        !self.keyring.is_empty() || hook.is_some_and(|hook| hook.is_asked_on(Occasion::Connect))
+        let keys = !self.keyring.is_empty() || !self.api_keys.is_empty();
+        keys || hook.is_some_and(|hook| hook.is_asked_on(Occasion::Connect))
     }
 
     fn stranger(self: &Arc<Self>, credentials: &Credentials) -> Result<Pass, Denied> {
@@ -119,7 +120,6 @@ impl Gatekeeper {
 }
 
 fn user_is_the_tokens() -> Denied {
-    let detail =
-        "user: this gateway knows users by their token (its sub), or by the hook; leave user= out";
+    let detail = "user: this gateway knows users by their token (its sub), or by the hook; leave user= out, or set [tokens]";
     Denied::new(Kind::BadParameter, detail)
 }

@@ -1,12 +1,14 @@
 //! The hook: asks the user's own service whether somebody may. Whatever is no clear yes is a no.
 
 use std::{
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use metrics::{Counter, counter, describe_counter};
 use moka::{Expiry, future::Cache};
 use tokio::{sync::Semaphore, task::yield_now, time::timeout};
@@ -58,6 +60,20 @@ pub struct Hook {
     circuit: Circuit,
     answers: Option<Cache<[u8; 32], Arc<Verdict>>>,
     meters: HookMeters,
+    /// Warnings a second: whoever asks may ask often.
+    warnings: DefaultDirectRateLimiter,
+}
+
+/// Warnings a second.
+const WARNINGS: NonZeroU32 = NonZeroU32::new(2).expect("above zero");
+
+/// What became of a call.
+#[derive(Debug)]
+enum Failure {
+    /// Nobody has answered.
+    Away(String),
+    /// Somebody has, and it is no answer.
+    Nonsense(String),
 }
 
 /// There is no answer.
@@ -84,6 +100,13 @@ impl Hook {
             answers: (!rules.cache.is_zero()).then(cache),
             rules,
             meters,
+            warnings: RateLimiter::direct(Quota::per_second(WARNINGS)),
+        }
+    }
+
+    fn warn(&self, warn: impl FnOnce()) {
+        if self.warnings.check().is_ok() {
+            warn();
         }
     }
 
@@ -143,10 +166,14 @@ impl Hook {
 
     /// Asks, with all tries, unless the circuit is open.
     async fn inquire(&self, body: Bytes) -> Result<Arc<Verdict>, Silence> {
-        let began = Instant::now();
         let place = timeout(self.rules.timeout, self.places.acquire()).await;
         let Ok(Ok(_place)) = place else {
-            tracing::warn!(at_once = self.rules.at_once, "a question to the hook found no place");
+            self.warn(|| {
+                tracing::warn!(
+                    at_once = self.rules.at_once,
+                    "a question to the hook found no place"
+                );
+            });
             self.meters.failed.increment(1);
             return Err(Silence::Failed);
         };
@@ -154,15 +181,21 @@ impl Hook {
             self.meters.open.increment(1);
             Silence::Open(left)
         })?;
-        let left = self.rules.timeout.saturating_sub(began.elapsed());
         let pauses = ExponentialBuilder::default()
             .with_min_delay(PAUSES.0)
             .with_max_delay(PAUSES.1)
             .with_max_times(self.rules.retries)
             .with_jitter();
-        let call = || async { Verdict::read(self.backend.post(body.clone()).await?) };
-        let called = timeout(left, call.retry(pauses)).await;
-        match called.unwrap_or_else(|_| Err(format!("no answer in {:?}", self.rules.timeout))) {
+        let call = || async {
+            let reply = self.backend.post(body.clone()).await.map_err(Failure::Away)?;
+            // What a proxy in front of a service says that is not there.
+            let away = matches!(reply.status, 502..=504);
+            let told = Verdict::read(reply);
+            told.map_err(if away { Failure::Away } else { Failure::Nonsense })
+        };
+        let called = timeout(self.rules.timeout, call.retry(pauses)).await;
+        let late = || Failure::Away(format!("no answer in {:?}", self.rules.timeout));
+        match called.unwrap_or_else(|_| Err(late())) {
             Ok(verdict) => {
                 passage.succeeded();
                 match verdict {
@@ -171,13 +204,23 @@ impl Hook {
                 }
                 Ok(verdict.into())
             }
-            Err(error) => {
+            // It is there, and cannot make sense of this one: that says nothing of other questions, and
+            // whoever asks must not be able to close the door for all.
+            Err(Failure::Nonsense(error)) => {
+                passage.succeeded();
+                self.meters.failed.increment(1);
+                self.warn(|| tracing::warn!(error, "the hook's answer is none, and so a no"));
+                Err(Silence::Failed)
+            }
+            Err(Failure::Away(error)) => {
                 let opened = passage.failed();
                 self.meters.failed.increment(1);
-                tracing::warn!(
-                    error,
-                    "the hook does not answer, so the question is answered with no"
-                );
+                self.warn(|| {
+                    tracing::warn!(
+                        error,
+                        "the hook does not answer, so the question is answered with no"
+                    );
+                });
                 if opened {
                     let pause = self.rules.open_for;
                     tracing::warn!(

@@ -37,47 +37,44 @@ impl Keyring {
     /// When it does not hold, or its key cannot be had. The error never repeats the token.
     pub async fn check(&self, token: &str) -> Result<Claims, Denied> {
         let header = header_of(token)?;
-        if let Some(checked) = self.try_keys(token, &header, &self.own) {
-            return checked;
-        }
-        let Some(remote) = &self.remote else { return Err(no_key(&header)) };
-        if let Some(checked) = self.try_keys(token, &header, &remote.keys()) {
-            return checked;
-        }
-        // Its key may be newer than ours.
-        match remote.refresh().await {
-            Freshness::Unavailable => {
-                let detail = "the gateway cannot fetch the keys of tokens.jwks_url now; try again";
-                Err(Denied::new(Kind::KeysUnavailable, detail))
+        let mut forged = match self.try_keys(token, &header, &self.own) {
+            Tried::Known(checked) => return checked,
+            Tried::Forged => true,
+            Tried::Unknown => false,
+        };
+        if let Some(remote) = &self.remote {
+            if let Tried::Known(checked) = self.try_keys(token, &header, &remote.keys()) {
+                return checked;
             }
-            Freshness::Fresh => self
-                .try_keys(token, &header, &remote.keys())
-                .unwrap_or_else(|| Err(no_key(&header))),
+            // Its key may be newer than ours.
+            if remote.refresh().await == Freshness::Unavailable {
+                let detail = "the gateway cannot fetch the keys of tokens.jwks_url now; try again";
+                return Err(Denied::new(Kind::KeysUnavailable, detail));
+            }
+            match self.try_keys(token, &header, &remote.keys()) {
+                Tried::Known(checked) => return checked,
+                tried => forged |= matches!(tried, Tried::Forged),
+            }
         }
+        Err(if forged { forged_token() } else { no_key(&header) })
     }
 
-    /// `None` when none of the keys may be the one that it was signed with.
-    fn try_keys(
-        &self,
-        token: &str,
-        header: &Header,
-        keys: &[TokenKey],
-    ) -> Option<Result<Claims, Denied>> {
-        let named = |key: &&TokenKey| match (&key.id, &header.kid) {
-            (Some(own), Some(wanted)) => own == wanted,
-            _ => true,
-        };
-        let fits = |key: &&TokenKey| jsonwebtoken::Algorithm::from(key.algorithm) == header.alg;
-        let fitting = keys.iter().filter(fits).filter(named);
-        let mut last = None;
-        for key in fitting {
+    fn try_keys(&self, token: &str, header: &Header, keys: &[TokenKey]) -> Tried {
+        let mut tried = Tried::Unknown;
+        for key in keys {
+            let by_name = key.id.is_some() && key.id == header.kid;
+            let other = key.id.is_some() && header.kid.is_some() && !by_name;
+            if other || jsonwebtoken::Algorithm::from(key.algorithm) != header.alg {
+                continue;
+            }
             match self.check_with(token, key) {
-                Err(Wrong::Signature) => last = Some(Err(forged())),
-                Err(Wrong::Claims(denied)) => return Some(Err(denied)),
-                Ok(claims) => return Some(Ok(claims)),
+                Err(Wrong::Signature) if by_name => return Tried::Known(Err(forged_token())),
+                Err(Wrong::Signature) => tried = Tried::Forged,
+                Err(Wrong::Claims(denied)) => return Tried::Known(Err(denied)),
+                Ok(claims) => return Tried::Known(Ok(claims)),
             }
         }
-        last
+        tried
     }
 
     fn check_with(&self, token: &str, key: &TokenKey) -> Result<Claims, Wrong> {
@@ -97,6 +94,16 @@ impl Keyring {
         })?;
         claims.claims.check(&self.expectations).map_err(Wrong::Claims)
     }
+}
+
+/// What some keys say of a token.
+enum Tried {
+    /// One of them has signed it, or should have by its name.
+    Known(Result<Claims, Denied>),
+    /// None of those that may have signed it has.
+    Forged,
+    /// None of them may have signed it.
+    Unknown,
 }
 
 enum Wrong {
@@ -126,6 +133,6 @@ fn no_key(header: &Header) -> Denied {
     Denied::new(Kind::BadToken, detail)
 }
 
-fn forged() -> Denied {
+fn forged_token() -> Denied {
     Denied::new(Kind::BadToken, "the token does not hold: its signature is of another key")
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use tricast_core::{
-    Access, Act, Asked, ChannelName, Denied, Identity, Kind, PresenceOff, Problem as _, Standing,
+    Access, Act, Asked, ChannelName, Denied, Identity, Kind, PresenceOff, Standing, UserId,
 };
 
 use crate::{
-    Gatekeeper, Who, crowd::Seats, hooked::Hooked, rates::Spender, rules::Rights, verdict::Terms,
+    Gatekeeper, NamespaceRules, Occasion, Who, crowd::Seats, hooked::Hooked, rates::Spender,
+    rules::Rights, verdict::Terms,
 };
 
 /// Who has it. Rights are boxed, because each connection keeps one, and most have none.
@@ -19,6 +20,20 @@ pub(crate) enum Holder {
     Bearer(Box<Rights>),
     /// Somebody with an API key.
     Backend(Box<Rights>),
+}
+
+/// Why it may not. Made into words only when somebody is told.
+#[derive(Clone, Copy, Debug)]
+enum Why {
+    NotYours,
+    Presence,
+    PresenceOff,
+    Hook,
+    HookNamesNot,
+    Nobody,
+    Takes(Who),
+    BackendsOnly,
+    NotNamed,
 }
 
 /// What one connection or request may do.
@@ -60,9 +75,6 @@ impl Pass {
         let Some(terms) = &hooked.terms else { return Ok(()) };
         let bears = matches!(self.holder, Holder::Bearer(_));
         if bears && terms.user.is_some() && terms.user != self.identity.user {
-            tracing::warn!(
-                "the hook says that a token's bearer is another user than the token says"
-            );
             let detail = "the service behind this gateway knows you as another user than your token does; \
                           come with a token of the same user";
             return Err(Denied::new(Kind::Forbidden, detail));
@@ -92,27 +104,120 @@ impl Pass {
         if matches!(self.holder, Holder::Backend(_)) {
             return Ok(());
         }
-        let (address, user) = (self.identity.address, self.identity.user.as_ref());
+        let (address, user) = (self.identity.address, self.proven_user());
         self.seats = self.gatekeeper.crowds.sit(address, user)?.map(Arc::new);
         Ok(())
+    }
+
+    /// The user, if somebody vouches for it: nobody uses up what is another's by saying its name.
+    fn proven_user(&self) -> Option<&UserId> {
+        self.identity.user.as_ref().filter(|_| self.identity.standing == Standing::Proven)
     }
 
     fn terms(&self) -> Option<&Terms> {
         self.hooked.as_ref()?.terms.as_deref()
     }
 
-    /// A presence channel is open to whoever may listen to the channel that it is about; nobody speaks there.
-    fn permits_presence(&self, act: Act, of: ChannelName) -> Result<(), Denied> {
-        if act == Act::Publish {
-            let detail = format!("only the gateway tells who is in {of}; publish to {of} itself");
-            return Err(Denied::new(Kind::Forbidden, detail));
+    /// Whether the rules let it: as [`Access::permits`], for many channels at a time.
+    pub fn allows(&self, act: Act, channel: &ChannelName) -> bool {
+        self.judge(act, channel).is_ok()
+    }
+
+    /// Whether there is no channel that it could look at: nobody need look for one.
+    pub fn sees_nothing(&self) -> bool {
+        let open = |rules: &NamespaceRules| rules.who(Act::Look) == Who::Anyone;
+        matches!(self.holder, Holder::Stranger)
+            && self.terms().is_none()
+            && !self.gatekeeper.namespaces.iter().any(open)
+    }
+
+    /// Whether somebody else than the rules has a say in who listens.
+    pub fn is_asked_about(&self) -> bool {
+        let hook = self.gatekeeper.hook.as_ref().filter(|_| self.hooked.is_some());
+        hook.is_some_and(|hook| hook.is_asked_on(Occasion::Subscribe))
+    }
+
+    /// Whether it comes with an API key.
+    pub fn is_backend(&self) -> bool {
+        matches!(self.holder, Holder::Backend(_))
+    }
+
+    fn judge(&self, act: Act, channel: &ChannelName) -> Result<(), Why> {
+        if let Some(of) = channel.presence_of() {
+            // A presence channel is open to whoever may listen to the channel that it is about; nobody speaks there.
+            if act == Act::Publish {
+                return Err(Why::Presence);
+            }
+            self.judge(act, &of)?;
+            let told = self.gatekeeper.rules(&of).presence;
+            return if told { Ok(()) } else { Err(Why::PresenceOff) };
         }
-        self.permits(act, &of)?;
-        if self.gatekeeper.rules(&of).presence {
-            return Ok(());
+        if act != Act::Publish && channel.user().is_some() {
+            self.identity.may_read(channel).map_err(|_| Why::NotYours)?;
+            // A user's own channel is the user's, where that is proven. A backend that speaks for users needs the
+            // right to, and of whoever only says who it is the rules decide.
+            if self.identity.standing == Standing::Proven {
+                return Ok(());
+            }
+            if self.is_backend() && !self.is_named(act, channel) {
+                return Err(Why::NotNamed);
+            }
         }
-        let off = PresenceOff(of);
-        Err(Denied::new(off.kind(), off.to_string()))
+        // What the hook has narrowed is narrow wherever it is.
+        if self.terms().is_some_and(|terms| terms.name(act, channel) == Some(false)) {
+            return Err(Why::Hook);
+        }
+        match self.gatekeeper.rules(channel).who(act) {
+            Who::Anyone => Ok(()),
+            Who::Nobody => Err(Why::Nobody),
+            Who::Token if self.is_named(act, channel) => Ok(()),
+            Who::Backend if self.is_backend() && self.is_named(act, channel) => Ok(()),
+            who => Err(match &self.holder {
+                Holder::Stranger if self.terms().is_some() => Why::HookNamesNot,
+                Holder::Stranger => Why::Takes(who),
+                Holder::Bearer(_) if who == Who::Backend => Why::BackendsOnly,
+                Holder::Bearer(_) | Holder::Backend(_) => Why::NotNamed,
+            }),
+        }
+    }
+
+    fn tell(&self, why: Why, act: Act, channel: &ChannelName) -> Denied {
+        let does = verb(act);
+        let (kind, detail) = match why {
+            Why::NotYours => {
+                let own = self.identity.may_read(channel).map_err(|error| error.to_string());
+                (Kind::Forbidden, own.err().unwrap_or_default())
+            }
+            Why::Presence => {
+                (Kind::Forbidden, format!("only the gateway says anything in {channel}"))
+            }
+            Why::PresenceOff => {
+                let of = channel.presence_of().unwrap_or_else(|| channel.clone());
+                (Kind::PresenceOff, PresenceOff(of).to_string())
+            }
+            Why::Hook => {
+                let text = "the service behind this gateway does not let you";
+                (Kind::Forbidden, format!("{text} {does} {channel}"))
+            }
+            Why::HookNamesNot => {
+                let text = "the service behind this gateway does not name";
+                (Kind::Forbidden, format!("{text} {channel} for you"))
+            }
+            Why::Nobody => (Kind::Forbidden, format!("nobody may {does} {channel}")),
+            Why::Takes(who) => {
+                let what = if who == Who::Backend { "an API key" } else { "a token" };
+                (Kind::TokenMissing, format!("to {does} {channel} takes {what}"))
+            }
+            Why::BackendsOnly => {
+                (Kind::Forbidden, format!("only a backend with an API key may {does} {channel}"))
+            }
+            Why::NotNamed => {
+                let list = if act == Act::Publish { "publish" } else { "subscribe" };
+                let what = if self.is_backend() { "key" } else { "token" };
+                (Kind::Forbidden, format!("the {what}'s {list} list does not name {channel}"))
+            }
+        };
+        Denied::new(kind, detail)
     }
 
     /// Whether its token or key names the channel, or the hook does. Where both have a list both must.
@@ -128,66 +233,15 @@ impl Pass {
 
 impl Access for Pass {
     fn permits(&self, act: Act, channel: &ChannelName) -> Result<(), Denied> {
-        if let Some(of) = channel.presence_of() {
-            return self.permits_presence(act, of);
-        }
-        if act != Act::Publish {
-            let own = self.identity.may_read(channel);
-            own.map_err(|error| Denied::new(error.kind(), error.to_string()))?;
-            if channel.user().is_some() {
-                // A user's own channel is the user's.
-                return Ok(());
-            }
-        }
-        // What the hook has narrowed is narrow wherever it is.
-        if self.terms().is_some_and(|terms| terms.name(act, channel) == Some(false)) {
-            let detail =
-                format!("the service behind this gateway does not let you {} {channel}", verb(act));
-            return Err(Denied::new(Kind::Forbidden, detail));
-        }
-        let backend = matches!(self.holder, Holder::Backend(_));
-        let rules = self.gatekeeper.rules(channel);
-        let wanted = match rules.who(act) {
-            Who::Anyone => return Ok(()),
-            Who::Token if self.is_named(act, channel) => return Ok(()),
-            Who::Backend if backend && self.is_named(act, channel) => return Ok(()),
-            Who::Token => "a token",
-            Who::Backend => "an API key",
-            Who::Nobody => {
-                let detail = format!("nobody may {} {channel}", verb(act));
-                return Err(Denied::new(Kind::Forbidden, detail));
-            }
-        };
-        match &self.holder {
-            Holder::Stranger if self.terms().is_some() => {
-                let detail =
-                    format!("the service behind this gateway does not name {channel} for you");
-                Err(Denied::new(Kind::Forbidden, detail))
-            }
-            Holder::Stranger => {
-                let detail = format!("to {} {channel} takes {wanted}", verb(act));
-                Err(Denied::new(Kind::TokenMissing, detail))
-            }
-            Holder::Bearer(_) if wanted == "an API key" => {
-                let detail = format!("only a backend with an API key may {} {channel}", verb(act));
-                Err(Denied::new(Kind::Forbidden, detail))
-            }
-            Holder::Bearer(_) | Holder::Backend(_) => {
-                let claim = if act == Act::Publish { "publish" } else { "subscribe" };
-                let what = if backend { "key" } else { "token" };
-                let detail = format!("the {what}'s {claim} list does not name {channel}");
-                Err(Denied::new(Kind::Forbidden, detail))
-            }
-        }
+        self.judge(act, channel).map_err(|why| self.tell(why, act, channel))
     }
 
     fn spend(&self, channel: &ChannelName, bytes: usize) -> Result<(), Denied> {
         let spender = match &self.identity.standing {
             Standing::Backend(name) => Spender::Key(name),
-            Standing::Claimed | Standing::Proven => Spender::Client {
-                address: self.identity.address,
-                user: self.identity.user.as_ref(),
-            },
+            Standing::Claimed | Standing::Proven => {
+                Spender::Client { address: self.identity.address, user: self.proven_user() }
+            }
         };
         let rate = self.gatekeeper.rules(channel).publish_rate;
         self.gatekeeper.rates.spend(spender, channel, rate, bytes)

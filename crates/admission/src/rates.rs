@@ -63,11 +63,12 @@ impl Rates {
         match spender {
             Spender::Key(name) => self.keys.spend(name, bytes, "this key")?,
             Spender::Client { address, user } => {
-                if let Some(user) = user {
-                    self.users.spend(user, bytes, "this user")?;
-                }
+                // The address first: who has none left uses up nobody else's.
                 if let Some(address) = address {
                     self.addresses.spend(&network_of(address), bytes, "this address")?;
+                }
+                if let Some(user) = user {
+                    self.users.spend(user, bytes, "this user")?;
                 }
             }
         }

@@ -21,12 +21,13 @@ pub struct HttpKeys {
 }
 
 impl HttpKeys {
-    /// From `url`. Redirects are not followed: whoever can redirect could choose the keys.
+    /// From `url`. Neither redirects nor a proxy of the environment are followed: either could choose the keys.
     ///
     /// # Errors
     /// When the system lacks what TLS needs.
     pub fn new(url: Url) -> Result<Self, reqwest::Error> {
-        let client = Client::builder().redirect(Policy::none()).timeout(PATIENCE).build()?;
+        let client =
+            Client::builder().redirect(Policy::none()).no_proxy().timeout(PATIENCE).build()?;
         Ok(Self { client, url })
     }
 

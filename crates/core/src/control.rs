@@ -145,8 +145,9 @@ pub enum Done {
     Published {
         /// Its id.
         published: MessageId,
-        /// Connections that listened.
-        subscribers: u32,
+        /// Connections that listened, where that may be told.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        subscribers: Option<u32>,
         /// It had been published before.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         duplicate: bool,

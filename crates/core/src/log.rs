@@ -10,6 +10,7 @@ use crate::{
     Attendance, ChannelName, ChannelRules, Count, Epoch, Gap, Message, MessageId, Namespaces,
     Online, Seq, Stored, TooManyChannels,
     bell::Belfry,
+    channel::Channel,
     cursor::{Cursor, Portion, Tap, What},
     desk::Doorbell,
     limits::Limits,
@@ -267,24 +268,24 @@ impl Log {
         table.find(channel).map(|slot| table.slots[slot].roster.online()).unwrap_or_default()
     }
 
-    /// Every channel that `wanted` accepts, in no order. Looks at a thousand at a time, so that
-    /// nobody waits for the whole list.
-    pub fn channels(&self, wanted: impl Fn(&ChannelName) -> bool) -> Vec<ChannelSummary> {
-        let mut list = Vec::new();
-        let all = 0..self.table.lock().slots.capacity();
-        self.in_steps(all, |table, slot| {
-            let Some(channel) = table.slots.get(slot) else {
-                return;
-            };
-            if wanted(&channel.name) {
-                list.push(ChannelSummary {
-                    channel: channel.name.clone(),
-                    online: channel.rules.online.then(|| channel.roster.online().total),
-                    messages: channel.ring.len(),
-                });
-            }
-        });
-        list
+    /// Some of all channels, in no order: those in the places from `from` on that `wanted` accepts, and where to go
+    /// on. So few that nobody waits for it; `wanted` is asked under the lock.
+    pub fn some_channels(
+        &self,
+        from: usize,
+        wanted: impl Fn(&ChannelName) -> bool,
+    ) -> (Vec<ChannelSummary>, Option<usize>) {
+        const STEP: usize = 1000;
+        let table = self.table.lock();
+        let upto = (from + STEP).min(table.slots.capacity());
+        let channels = (from..upto).filter_map(|slot| table.slots.get(slot));
+        let summary = |channel: &Channel| ChannelSummary {
+            channel: channel.name.clone(),
+            online: channel.rules.online.then(|| channel.roster.online().total),
+            messages: channel.ring.len(),
+        };
+        let some = channels.filter(|channel| wanted(&channel.name)).map(summary).collect();
+        (some, (upto < table.slots.capacity()).then_some(upto))
     }
 
     /// Lets go what has grown too old at `now` (milliseconds since 1970) and forgets idle

@@ -29,6 +29,8 @@ pub struct Join {
     pub start: Start,
     /// Whether to tell changes of the online count.
     pub online: bool,
+    /// Whether the user's own channel comes along.
+    pub own: bool,
 }
 
 /// A reader cannot join.
@@ -246,7 +248,7 @@ impl Drop for Subscription {
 impl Join {
     /// The channels that were asked for, and after them the user's own.
     pub(crate) fn all_channels(&self) -> impl Iterator<Item = ChannelName> {
-        let own = self.identity.user.as_ref().map(ChannelName::of_user);
+        let own = self.identity.user.as_ref().filter(|_| self.own).map(ChannelName::of_user);
         let own = own.filter(|own| !self.channels.contains(own));
         self.channels.iter().cloned().chain(own)
     }

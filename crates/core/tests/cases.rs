@@ -166,8 +166,8 @@ fn an_idle_channel_makes_room_however_busy_the_others_are() {
     }
     assert_eq!(hub.log().fill().channels, 10);
     // The one that has been silent longest goes first.
-    assert!(!hub.log().channels(|name| name.as_str() == "idle49").is_empty());
-    assert!(hub.log().channels(|name| name.as_str() == "idle40").is_empty());
+    assert!(!hub.log().some_channels(0, |name| name.as_str() == "idle49").0.is_empty());
+    assert!(hub.log().some_channels(0, |name| name.as_str() == "idle40").0.is_empty());
 }
 
 #[test]

@@ -18,12 +18,11 @@ pub(crate) fn of_client(
     let mut address = peer.ip().to_canonical();
     if is_trusted(&address) {
         let fields: Vec<_> = headers.get_all("x-forwarded-for").into_iter().collect();
-        let hops = fields
-            .iter()
-            .rev()
-            .flat_map(|field| field.to_str().unwrap_or_default().rsplit(',').map(str::trim));
+        let hops = fields.iter().rev().flat_map(|field| field.as_bytes().rsplit(|b| *b == b','));
         for hop in hops {
-            address = parse(hop)?;
+            // What cannot be read stands for whoever has passed it on: nobody gets rid of an address that way.
+            let Some(hop) = parse(hop) else { return Some(address) };
+            address = hop;
             if !is_trusted(&address) {
                 break;
             }
@@ -33,7 +32,8 @@ pub(crate) fn of_client(
 }
 
 /// An address as proxies write it: with a port or without.
-fn parse(hop: &str) -> Option<IpAddr> {
+fn parse(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?.trim();
     let bare = hop.trim_matches(['[', ']']).parse::<IpAddr>();
     let address = bare.or_else(|_| hop.parse::<SocketAddr>().map(|socket| socket.ip()));
     address.ok().map(|address| address.to_canonical())
@@ -77,7 +77,19 @@ mod tests {
     fn loopback_and_silent_proxies_are_no_clients() {
         assert_eq!(of("127.0.0.1", &[]), None);
         assert_eq!(of("10.1.1.1", &["10.2.2.2"]), None);
-        assert_eq!(of("10.1.1.1", &["unknown"]), None);
-        assert_eq!(of("10.1.1.1", &["192.0.2.7, unknown"]), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_whoever_passed_it_on() {
+        assert_eq!(of("10.1.1.1", &["unknown"]).as_deref(), Some("10.1.1.1"));
+        assert_eq!(of("10.1.1.1", &["192.0.2.7, unknown"]).as_deref(), Some("10.1.1.1"));
+        assert_eq!(of("10.1.1.1", &["unknown, 192.0.2.7"]).as_deref(), Some("192.0.2.7"));
+        let mut headers = HeaderMap::new();
+        let bytes = axum::http::HeaderValue::from_bytes(b"\xe9, 192.0.2.7").expect("a field");
+        headers.append("x-forwarded-for", bytes);
+        let trusted = ["10.0.0.0/8".parse().expect("a network")];
+        let peer = "10.1.1.1:1".parse().expect("an address");
+        let client = of_client(peer, &headers, &trusted).map(|address| address.to_string());
+        assert_eq!(client.as_deref(), Some("192.0.2.7"));
     }
 }

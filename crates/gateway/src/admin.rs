@@ -1,9 +1,11 @@
 //! The admin listener: metrics for Prometheus, and health for whoever sends traffic here.
 
+use std::net::IpAddr;
+
 use axum::{
     Router,
     extract::{Request, State},
-    http::{Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header, uri::Authority},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get},
@@ -22,6 +24,7 @@ struct Admin {
 }
 
 pub(crate) fn routes(app: Shared, prometheus: PrometheusHandle, meters: LogMeters) -> Router {
+    let layered = app.clone();
     let connections = Router::new()
         .route("/connections", get(connections::many).delete(connections::many))
         .route("/connections/{id}", delete(connections::one))
@@ -33,13 +36,18 @@ pub(crate) fn routes(app: Shared, prometheus: PrometheusHandle, meters: LogMeter
         .with_state(Admin { app, prometheus, meters: meters.into() })
         .merge(connections)
         .fallback(not_found)
-        .layer(middleware::from_fn(no_pages))
+        .layer(middleware::from_fn_with_state(layered, no_pages))
 }
 
 /// A browser sends what any page asks for, to loopback too; and a page can have its own name resolve to loopback.
 /// Nothing here is for pages.
-async fn no_pages(request: Request, next: Next) -> Response {
+async fn no_pages(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let headers = request.headers();
+    if !is_own_host(headers, &app.settings.admin.hosts) {
+        let detail =
+            "the admin listener answers to an IP address, localhost, and the names in admin.hosts";
+        return Problem::new(Kind::ForbiddenOrigin, detail).into_response();
+    }
     let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
     let by_page = headers.contains_key(header::ORIGIN)
         || headers.contains_key("sec-fetch-site") && !navigates;
@@ -48,6 +56,17 @@ async fn no_pages(request: Request, next: Next) -> Response {
         return Problem::new(Kind::ForbiddenOrigin, detail).into_response();
     }
     next.run(request).await
+}
+
+/// Whether the `Host` is one that no page can have: any name may resolve to this address, but no page is at a bare
+/// address of ours, or at localhost.
+fn is_own_host(headers: &HeaderMap, hosts: &[String]) -> bool {
+    let Some(host) = headers.get(header::HOST) else { return true };
+    let Ok(Ok(authority)) = host.to_str().map(str::parse::<Authority>) else { return false };
+    let name = authority.host().trim_matches(['[', ']']);
+    name.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
 }
 
 async fn not_found() -> Problem {

@@ -71,6 +71,18 @@ pub(crate) fn pass<'a>(
     async move { open(app, credentials?, None, path).await }
 }
 
+/// The pass of whoever wants to look at `channels` without listening: for who may come in that is the same.
+pub(crate) fn pass_of_onlooker<'a>(
+    app: &'a App,
+    request: &Request,
+    query: &Query,
+    channels: &'a [ChannelName],
+) -> impl Future<Output = Result<Pass, Problem>> + use<'a> {
+    let credentials = credentials(app, request, query);
+    let path = request.uri().path().to_owned();
+    async move { open(app, credentials?, Some(channels), path).await }
+}
+
 /// The pass of whoever wants to listen to `channels` on `wire`. `subprotocol` is the token that a WebSocket's handshake
 /// has.
 pub(crate) fn pass_of_reader<'a>(

@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tricast_admission::Gatekeeper;
 use tricast_core::{Hub, Pace, Portion, PresenceRules};
@@ -24,6 +25,8 @@ pub(crate) struct App {
     pub(crate) pace: Arc<Pace>,
     pub(crate) ws_rules: Arc<Rules>,
     pub(crate) bodies: Budget,
+    /// Held by whoever looks through all channels.
+    pub(crate) listing: Semaphore,
     /// The gateway is about to go down: who sends traffic here should stop.
     pub(crate) leaving: CancellationToken,
     /// The gateway goes down: whoever waits for a client should stop waiting.

@@ -93,6 +93,7 @@ impl Gateway {
         let app = App {
             hub,
             gatekeeper,
+            listing: tokio::sync::Semaphore::new(1),
             bodies: Budget::new(settings.limits.body_memory.as_u64() as usize),
             events,
             settings,

@@ -28,7 +28,8 @@ pub(crate) async fn presence(
     let after = query.read("after", str::parse::<UserId>)?;
     let most = tricast_core::PRESENCE_PAGE;
     let limit = query.number("limit", 1, most)?.unwrap_or(most);
-    let pass = admission::pass(&app, &request, &query).await?;
+    let own = std::slice::from_ref(&channel);
+    let pass = admission::pass_of_onlooker(&app, &request, &query, own).await?;
     admission::check(&pass, Act::Look, std::slice::from_ref(&channel)).await?;
     let page = app.hub.log().presence(channel, after.as_ref(), limit)?;
     let headers = [(header::CACHE_CONTROL, "no-store")];

@@ -103,8 +103,10 @@ pub(crate) async fn publish(
     let draft = metadata.draft(channel, media.data(body)?);
     let bytes = draft.data.as_bytes().len();
     admission::check_message(&pass, &draft.channel, bytes).await?;
-    let receipt = app.hub.publish(draft).await?;
-    Ok(Json(Answer::from(receipt)).into_response())
+    let shown = pass.is_backend() || app.hub.log().rules_of(&draft.channel).online;
+    let Receipt { id, subscribers, duplicate } = app.hub.publish(draft).await?;
+    let subscribers = shown.then_some(subscribers);
+    Ok(Json(Answer { id, subscribers, duplicate }).into_response())
 }
 
 pub(crate) fn path_text(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
@@ -117,16 +119,11 @@ pub(crate) fn path_text(path: Result<Path<String>, PathRejection>) -> Result<Str
 #[derive(Debug, Serialize)]
 struct Answer {
     id: MessageId,
-    subscribers: u32,
+    /// Where that may be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscribers: Option<u32>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     duplicate: bool,
-}
-
-impl From<Receipt> for Answer {
-    fn from(receipt: Receipt) -> Self {
-        let Receipt { id, subscribers, duplicate } = receipt;
-        Self { id, subscribers, duplicate }
-    }
 }
 
 async fn publish_lines(

@@ -56,6 +56,7 @@ pub struct Settings {
 #[allow(missing_docs)]
 pub struct Admin {
     pub bind: SocketAddr,
+    pub hosts: Vec<String>,
 }
 
 /// `[history]`
@@ -265,6 +266,7 @@ impl Settings {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("cors.origins")
+            .with_list_parse_key("admin.hosts")
             .with_list_parse_key("proxy.trusted")
             .with_list_parse_key("hook.on")
             .with_list_parse_key("hook.headers")

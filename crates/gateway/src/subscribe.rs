@@ -8,7 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tricast_admission::Pass;
-use tricast_core::{Access, Act, ChannelName, Data, Join, Kind, Publisher, Session, Start, Wire};
+use tricast_core::{
+    Access, Act, ChannelName, Data, Join, Kind, Publisher, Session, Standing, Start, Wire,
+};
 use tricast_ws::{Handshake, HandshakeError};
 
 use crate::{
@@ -126,7 +128,7 @@ async fn try_listen(
     if heads {
         return Ok(stream::look(format_of(wire, raw)));
     }
-    let own = if posts {
+    let said = if posts {
         // A client that repeats its POST to reconnect has said it before.
         let says = !matches!(start, Start::After(_));
         let (metadata, data) = own_message(app, &query, &pass, &channels[0], &mut request).await?;
@@ -138,11 +140,14 @@ async fn try_listen(
         None
     };
     admission::sit_down(&mut pass, &channels[0])?;
+    let own = hears_own(&pass).await;
     if wire != Wire::Ws {
         pass.only_listens();
     }
     let identity = pass.identity().clone();
-    let join = Join { channels: channels.clone(), identity: identity.clone(), wire, start, online };
+    let channels_asked = channels.clone();
+    let join =
+        Join { channels: channels_asked, identity: identity.clone(), wire, start, online, own };
     let joined = app.hub.join(join).await?;
     let line = request.extensions().get::<Line>();
     let format = match &handshake {
@@ -150,7 +155,7 @@ async fn try_listen(
         None => format_on(line, request.version(), wire, raw),
     };
     let session = Session::new(joined, format, app.pace.clone(), online);
-    if let Some((metadata, data)) = own {
+    if let Some((metadata, data)) = said {
         let mut draft = metadata.draft(channels[0].clone(), data);
         // Somebody else has to be there.
         draft.at_least *= 2;
@@ -169,6 +174,18 @@ async fn try_listen(
         Some(handshake) => upgrade(app, &handshake, session, &mut request),
         None => respond(session, request.extensions_mut().remove(), request.version()),
     })
+}
+
+/// Whether the user's own channel comes along. Who only says who it is has to be let in there too.
+async fn hears_own(pass: &Pass) -> bool {
+    let Some(user) = &pass.identity().user else { return false };
+    let own = ChannelName::of_user(user);
+    match pass.identity().standing {
+        Standing::Proven => true,
+        Standing::Claimed | Standing::Backend(_) => {
+            tricast_core::admit(pass, Act::Subscribe, &own).await.is_ok()
+        }
+    }
 }
 
 fn handshake_of(app: &App, request: &Request, raw: Option<bool>) -> Result<Handshake, Problem> {

@@ -113,10 +113,11 @@ impl Speaker {
                     return Err((Kind::TooLarge, detail));
                 }
                 self.may_say(&draft).await?;
+                let shown = self.identity.key().is_some() || log.rules_of(&draft.channel).online;
                 let receipt = self.hub.publish(*draft).await.map_err(|error| told(&error))?;
                 Done::Published {
                     published: receipt.id,
-                    subscribers: receipt.subscribers,
+                    subscribers: shown.then_some(receipt.subscribers),
                     duplicate: receipt.duplicate,
                 }
             }

@@ -51,6 +51,7 @@ fn join(wire: Wire, format: &'static dyn Format) -> Session {
         wire,
         start: Start::Latest,
         online: false,
+        own: true,
     };
     let pace = Pace {
         heartbeat: Duration::from_secs(3600),

@@ -160,6 +160,7 @@ fn join(
         wire: Wire::Sse,
         start: Start::Latest,
         online: false,
+        own: true,
     };
     hub.join(join).now_or_never().expect("at once").map(|(subscription, _)| subscription)
 }

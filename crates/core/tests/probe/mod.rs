@@ -193,6 +193,7 @@ impl Reader {
             wire: Wire::Chunked,
             start,
             online: false,
+            own: true,
         };
         let pace = Pace { heartbeat: Duration::from_secs(3600), portion, ..Pace::default() };
         let joined = hub.join(join).now_or_never().expect("at once")?;

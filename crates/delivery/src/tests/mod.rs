@@ -112,7 +112,7 @@ impl Bench {
         let identity = Identity::claimed(Some(client_id(client)), None).into();
         let channels = channels.iter().map(|n| channel(*n)).collect();
         let (wire, start) = (Wire::Chunked, Start::Latest);
-        let join = Join { channels, identity, wire, start, online: false };
+        let join = Join { channels, identity, wire, start, online: false, own: true };
         let joined = self.hub.join(join).now_or_never().expect("at once").expect("let in");
         let posted = self.shard.inbox().post(Note::Newcomer(Box::new(Newcomer {
             socket: here,

@@ -54,15 +54,34 @@ impl Courier {
             if batch.is_empty() && over.is_cancelled() {
                 return;
             }
-            if !self.deliver(&batch, &over).await {
+            if !self.deliver_in_parts(batch, &over).await {
                 return;
             }
-            self.queue.arrived(batch.len());
         }
     }
 
-    /// Whether it has arrived; that it has not is known only when it is `over`.
-    async fn deliver(&self, events: &[Event], over: &CancellationToken) -> bool {
+    /// Whether all of it has arrived. What is too large for the service goes in halves, and a single event that is
+    /// is told as lost: it would keep all others from coming.
+    async fn deliver_in_parts(&self, batch: Vec<Event>, over: &CancellationToken) -> bool {
+        let mut parts = vec![batch];
+        while let Some(mut part) = parts.pop() {
+            match self.deliver(&part, over).await {
+                Delivery::Arrived => self.queue.arrived(&part),
+                Delivery::TooLarge if part.len() > 1 => {
+                    let rest = part.split_off(part.len() / 2);
+                    parts.extend([rest, part]);
+                }
+                Delivery::TooLarge => match self.queue.lose(part) {
+                    Some(lost) => parts.push(vec![lost]),
+                    None => tracing::error!("your service takes not even a single event: 413"),
+                },
+                Delivery::Over => return false,
+            }
+        }
+        true
+    }
+
+    async fn deliver(&self, events: &[Event], over: &CancellationToken) -> Delivery {
         let batch = Batch { epoch: self.epoch.as_str(), events };
         let body: bytes::Bytes = serde_json::to_vec(&batch).unwrap_or_default().into();
         let pauses = ExponentialBuilder::default()
@@ -73,22 +92,32 @@ impl Courier {
         for pause in pauses.build() {
             let last = over.is_cancelled();
             let error = match self.backend.post(body.clone()).await {
-                Ok(reply) if (200..300).contains(&reply.status) => return true,
+                Ok(reply) if (200..300).contains(&reply.status) => return Delivery::Arrived,
+                Ok(reply) if reply.status == 413 => return Delivery::TooLarge,
                 Ok(reply) => format!("the answer is {}", reply.status),
                 Err(error) => error,
             };
             self.queue.failed();
             tracing::warn!(error, events = events.len(), "cannot deliver events; they are kept");
             if last {
-                return false;
+                return Delivery::Over;
             }
             tokio::select! {
                 () = sleep(pause) => {}
                 () = over.cancelled() => {}
             }
         }
-        false
+        Delivery::Over
     }
+}
+
+/// What became of a call.
+enum Delivery {
+    Arrived,
+    /// It has more bytes than the service takes.
+    TooLarge,
+    /// Nothing is tried any more.
+    Over,
 }
 
 impl Deliveries {

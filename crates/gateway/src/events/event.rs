@@ -57,6 +57,19 @@ impl What {
         })
     }
 
+    /// About how long it is when it is written.
+    pub(crate) fn bytes(&self) -> usize {
+        const REST: usize = 300;
+        let names = |channels: &[ChannelName]| -> usize {
+            channels.iter().map(|channel| channel.as_str().len() + 3).sum()
+        };
+        REST + match self {
+            What::Connected(visitor) | What::Disconnected(visitor) => names(&visitor.channels),
+            What::Online(channel) | What::Gone(channel) => names(std::slice::from_ref(channel)),
+            What::Lost(_) => 0,
+        }
+    }
+
     /// How many places it takes in the queue: by the memory that it holds.
     pub(crate) fn places(&self) -> usize {
         match self {

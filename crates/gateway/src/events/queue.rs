@@ -11,6 +11,9 @@ use tricast_core::{Attendance, ChannelName, unix_millis};
 use super::event::{Event, What};
 use crate::settings::EventKind;
 
+/// About the most bytes of one batch, unless a single event has more.
+const BATCH_BYTES: usize = 64 * 1024;
+
 /// What waits to be delivered.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -113,10 +116,18 @@ impl Queue {
         self.waiting.lock().events.len()
     }
 
-    /// The batch that was taken last has arrived, with so many events.
-    pub(super) fn arrived(&self, count: usize) {
-        self.waiting.lock().away = 0;
-        self.meters.delivered.increment(count as u64);
+    /// These have arrived.
+    pub(super) fn arrived(&self, events: &[Event]) {
+        self.waiting.lock().away -= events.iter().filter(|event| event.is_real()).count();
+        self.meters.delivered.increment(events.len() as u64);
+    }
+
+    /// The one event of `part` cannot be delivered; gives what stands in its place, unless it is that already.
+    pub(super) fn lose(&self, mut part: Vec<Event>) -> Option<Event> {
+        let event = part.pop().filter(Event::is_real)?;
+        self.waiting.lock().away -= 1;
+        self.meters.lost.increment(1);
+        Some(Event { what: What::Lost(1), ..event })
     }
 
     /// A try to deliver it has failed.
@@ -142,7 +153,14 @@ impl Waiting {
     }
 
     fn take(&mut self, most: usize) -> Vec<Event> {
-        let count = most.min(self.events.len());
+        // By the bytes too: many a service takes no more than a megabyte, or a tenth of that.
+        let mut bytes = 0;
+        let fits = |event: &&Event| {
+            bytes += event.what.bytes();
+            bytes <= BATCH_BYTES
+        };
+        let count = self.events.iter().take(most).take_while(fits).count();
+        let count = count.max(1).min(self.events.len());
         let taken: Vec<Event> = self.events.drain(..count).collect();
         self.places -= taken.iter().map(|event| event.what.places()).sum::<usize>();
         self.away = taken.iter().filter(|event| event.is_real()).count();
