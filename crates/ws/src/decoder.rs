@@ -4,7 +4,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use tricast_core::CloseReason;
 
-use crate::deflate::inflate;
+use crate::{deflate::inflate, speaker::Saying};
 
 /// The bit that says of a message that it is compressed.
 const COMPRESSED: u8 = 0x40;
@@ -19,12 +19,35 @@ pub(crate) enum Inbound {
     Text(String),
     /// A whole binary message.
     Binary(Bytes),
+    /// A whole message that may take long to unpack.
+    Packed(Packed),
     /// To be answered with a pong of the same payload.
     Ping(Bytes),
     /// A sign of life.
     Pong,
     /// The peer wants to end; its code, if it gave one.
     Close(Option<u16>),
+}
+
+/// A compressed message, of which little may become much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Packed {
+    text: bool,
+    data: Vec<u8>,
+    limit: usize,
+}
+
+/// What has so many bytes at most is unpacked at once: a thousand times as many take a tenth of a millisecond.
+const LITTLE: usize = 256;
+
+impl Packed {
+    /// Unpacks it.
+    ///
+    /// # Errors
+    /// When it is not well packed, too large, or text that is not UTF-8.
+    pub(crate) fn unpack(self) -> Result<Saying, CloseReason> {
+        whole(inflate(self.data, self.limit)?, self.text)
+    }
 }
 
 /// Takes frames apart. Keeps no memory while nothing is half done.
@@ -239,17 +262,30 @@ impl Message {
         Ok(())
     }
 
-    fn finish(mut self, limit: usize) -> Result<Inbound, CloseReason> {
-        if self.packed {
-            self.data = inflate(self.data, limit)?;
-        }
-        // The log counts what a message holds, not the room that it grew in.
-        self.data.shrink_to_fit();
-        if !self.text {
-            return Ok(Inbound::Binary(self.data.into()));
-        }
-        String::from_utf8(self.data).map(Inbound::Text).map_err(|_| CloseReason::Malformed)
+    fn finish(self, limit: usize) -> Result<Inbound, CloseReason> {
+        let Self { text, packed, data, .. } = self;
+        let long = data.len() > LITTLE;
+        let said = match packed {
+            false => whole(data, text)?,
+            true if long => Saying::Packed(Packed { text, data, limit }),
+            true => Packed { text, data, limit }.unpack()?,
+        };
+        Ok(match said {
+            Saying::Text(text) => Inbound::Text(text),
+            Saying::Binary(bytes) => Inbound::Binary(bytes),
+            Saying::Packed(packed) => Inbound::Packed(packed),
+        })
     }
+}
+
+/// A whole message, unpacked.
+fn whole(mut data: Vec<u8>, text: bool) -> Result<Saying, CloseReason> {
+    // The log counts what a message holds, not the room that it grew in.
+    data.shrink_to_fit();
+    if !text {
+        return Ok(Saying::Binary(data.into()));
+    }
+    String::from_utf8(data).map(Saying::Text).map_err(|_| CloseReason::Malformed)
 }
 
 /// RFC 6455 §5.5.1 and §7.4: no payload, or a code that may be sent and a reason in UTF-8.
@@ -394,5 +430,20 @@ mod tests {
         let whole = frame(0x81, b"ok\xffand much more");
         decoder.push(&whole[..6 + 3]);
         assert_eq!(decoder.next_inbound(), Err(CloseReason::Malformed));
+    }
+
+    /// A few bytes may become megabytes: that is for a thread that nobody waits for.
+    #[test]
+    fn a_long_compressed_message_is_not_unpacked_here() {
+        let payload: Vec<u8> = (0..20_000_u32).flat_map(|n| (n * n % 251).to_le_bytes()).collect();
+        let packed = crate::deflate::deflate(&payload, crate::Window::Large).expect("shrinks");
+        assert!(packed.len() > LITTLE, "{}", packed.len());
+        let mut decoder = Decoder::new(100_000, true);
+        decoder.push(&frame(0xc2, &packed));
+        let Ok(Some(Inbound::Packed(packed))) = decoder.next_inbound() else { panic!("unpacked") };
+        let small = Packed { limit: 1000, ..packed.clone() };
+        assert_eq!(small.unpack().map(|_| ()), Err(CloseReason::TooLarge));
+        let Ok(Saying::Binary(bytes)) = packed.unpack() else { panic!("it is binary") };
+        assert_eq!(bytes, payload);
     }
 }

@@ -57,7 +57,8 @@ impl Ear for WsEar {
                 Ok(Some(inbound)) => inbound,
             };
             // To answer pings in the middle of a message does not make it whole.
-            let whole = matches!(inbound, Inbound::Text(_) | Inbound::Binary(_));
+            let whole =
+                matches!(inbound, Inbound::Text(_) | Inbound::Binary(_) | Inbound::Packed(_));
             if whole || !talk.decoder.is_in_message() {
                 session.iter_mut().for_each(|session| session.heard());
             }
@@ -68,6 +69,7 @@ impl Ear for WsEar {
                 Inbound::Close(code) => return Heard::Left(frame::close_answer(code)),
                 Inbound::Text(text) => Saying::Text(text),
                 Inbound::Binary(bytes) => Saying::Binary(bytes),
+                Inbound::Packed(packed) => Saying::Packed(packed),
             };
             let Some(session) = &session else { continue };
             let allowed = talk.tempo.allows(&self.rules);

@@ -31,6 +31,7 @@ pub fn hear(bytes: &[u8], piece: usize, limit: usize) -> (Vec<Heard>, Option<Clo
                 Ok(None) => break,
                 Ok(Some(Inbound::Text(text))) => Heard::Text(text),
                 Ok(Some(Inbound::Binary(bytes))) => Heard::Binary(bytes.to_vec()),
+                Ok(Some(Inbound::Packed(_))) => unreachable!("compression was not negotiated"),
                 Ok(Some(Inbound::Ping(payload))) => Heard::Ping(payload.to_vec()),
                 Ok(Some(Inbound::Pong)) => Heard::Pong,
                 Ok(Some(Inbound::Close(_))) => {

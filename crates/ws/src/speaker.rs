@@ -12,6 +12,7 @@ use tricast_core::{
 
 use crate::{
     command::{self, Command, Order, Refusal},
+    decoder::Packed,
     rules::Rules,
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct Speaker {
 pub(crate) enum Saying {
     Text(String),
     Binary(Bytes),
+    /// To be unpacked first.
+    Packed(Packed),
 }
 
 impl Speaker {
@@ -58,6 +61,14 @@ impl Speaker {
     /// Carries out what was heard; gives the answer, or why the connection must end. What comes faster than
     /// `allowed` is refused.
     pub(crate) async fn hear(self, heard: Saying, rules: Arc<Rules>, allowed: bool) -> Answer {
+        let heard = match heard {
+            Saying::Packed(packed) => {
+                // Not on a thread that serves others: a few bytes may become megabytes.
+                tokio::task::yield_now().await;
+                packed.unpack()?
+            }
+            heard => heard,
+        };
         if self.raw {
             if !allowed {
                 return Err(CloseReason::Overloaded);
@@ -69,7 +80,7 @@ impl Speaker {
                 Ok(reply) => return Ok(reply),
                 Err(refusal) => refusal,
             },
-            Saying::Binary(_) => Refusal {
+            Saying::Binary(_) | Saying::Packed(_) => Refusal {
                 kind: Kind::BadCommand,
                 detail: "binary frames need ?format=raw; here commands are text frames".to_owned(),
                 reference: None,
@@ -177,6 +188,8 @@ impl Speaker {
         let data = match heard {
             Saying::Text(text) => Data::Text(text),
             Saying::Binary(bytes) => Data::Bytes(bytes),
+            // It was unpacked when it was heard.
+            Saying::Packed(_) => return Err(CloseReason::Protocol),
         };
         let draft = Draft {
             channel: self.channels[0].clone(),
