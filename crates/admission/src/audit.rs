@@ -2,6 +2,7 @@
 //! otherwise fill a disk.
 
 use std::{
+    net::IpAddr,
     num::NonZeroU32,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -28,22 +29,44 @@ impl Default for Audit {
 }
 
 impl Audit {
-    /// Notes that somebody was refused. `what` is a path without its query, or what was asked for.
-    pub fn refused(&self, denied: &Denied, what: &str, who: Option<&Identity>) {
+    /// Notes that `who` was refused. `what` is what was asked for.
+    pub fn refused(&self, denied: &Denied, what: &str, who: &Identity) {
+        if self.may_write() {
+            let user = who.user.as_ref().map(|user| user.as_str());
+            write(denied, what, user, who.key().map(|name| &**name), who.address);
+        }
+    }
+
+    /// Notes that somebody was refused of whom nothing is known but an address. `what` is a path without its query.
+    pub fn turned_away(&self, denied: &Denied, what: &str, address: Option<IpAddr>) {
+        if self.may_write() {
+            write(denied, what, None, None, address);
+        }
+    }
+
+    fn may_write(&self) -> bool {
         if self.limiter.check().is_err() {
             self.left_out.fetch_add(1, Ordering::Relaxed);
-            return;
+            return false;
         }
         let left_out = self.left_out.swap(0, Ordering::Relaxed);
         if left_out > 0 {
             tracing::info!(target: TARGET, refusals = left_out, "left out, because there were too many");
         }
-        let user = who.and_then(|who| who.user.as_ref()).map(|user| user.as_str());
-        let key = who.and_then(Identity::key).map(|name| &**name);
-        let address = who.and_then(|who| who.address).map(tracing::field::display);
-        let (reason, detail) = (denied.kind.name(), denied.detail.as_str());
-        tracing::info!(target: TARGET, reason, what, user, key, address, detail, "refused");
+        true
     }
+}
+
+fn write(
+    denied: &Denied,
+    what: &str,
+    user: Option<&str>,
+    key: Option<&str>,
+    address: Option<IpAddr>,
+) {
+    let address = address.map(tracing::field::display);
+    let (reason, detail) = (denied.kind.name(), denied.detail.as_str());
+    tracing::info!(target: TARGET, reason, what, user, key, address, detail, "refused");
 }
 
 impl std::fmt::Debug for Audit {
@@ -91,10 +114,10 @@ mod tests {
             let audit = Audit::default();
             let denied = Denied::new(Kind::BadToken, "a bad one");
             for _ in 0..10_000 {
-                audit.refused(&denied, "/sse/a", None);
+                audit.turned_away(&denied, "/sse/a", None);
             }
             while !lines.text().contains("left out") {
-                audit.refused(&denied, "/sse/b", None);
+                audit.turned_away(&denied, "/sse/b", None);
             }
         });
         let text = lines.text();

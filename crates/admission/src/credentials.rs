@@ -37,11 +37,6 @@ pub(crate) enum Presented<'a> {
 }
 
 impl Credentials {
-    /// Somebody who has shown nothing, from where this comes.
-    pub fn stranger(&self) -> Identity {
-        Identity { address: self.address, ..Identity::claimed(None, None) }
-    }
-
     /// Who it says it is.
     pub(crate) fn claimed(&self) -> Identity {
         let identity = Identity::claimed(self.client.clone(), self.user.clone());

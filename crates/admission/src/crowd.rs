@@ -1,6 +1,6 @@
 //! How many connections one address, and one user, may have.
 
-use std::{collections::HashMap, hash::Hash, net::IpAddr, sync::Arc};
+use std::{any::Any, collections::HashMap, hash::Hash, net::IpAddr, sync::Arc};
 
 use parking_lot::Mutex;
 use tricast_core::{Denied, Kind, UserId};
@@ -16,11 +16,18 @@ pub struct Crowds {
     users: Crowd<UserId>,
 }
 
-/// The places of one connection, until it is dropped.
-#[derive(Debug)]
+/// The places of one connection, and what else ends with it, until it is dropped.
+#[derive(Debug, Default)]
 pub(crate) struct Seats {
     _address: Option<Seat<IpAddr>>,
     _user: Option<Seat<UserId>>,
+    _kept: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl Seats {
+    pub(crate) fn keep(&mut self, thing: Box<dyn Any + Send + Sync>) {
+        self._kept = Some(thing);
+    }
 }
 
 impl Crowds {
@@ -56,7 +63,7 @@ impl Crowds {
         Ok(match (address.flatten(), user.flatten()) {
             // Nothing is kept where nothing is counted.
             (None, None) => None,
-            (_address, _user) => Some(Seats { _address, _user }),
+            (_address, _user) => Some(Seats { _address, _user, _kept: None }),
         })
     }
 }

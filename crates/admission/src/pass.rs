@@ -1,6 +1,6 @@
 //! A pass: what one connection or request may do, and how much of it.
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
 use tricast_core::{
     Access, Act, Asked, ChannelName, Denied, Identity, Kind, PresenceOff, Standing, UserId,
@@ -43,7 +43,7 @@ pub struct Pass {
     identity: Arc<Identity>,
     holder: Holder,
     hooked: Option<Box<Hooked>>,
-    /// Its places among the connections of its address and its user, where those are counted.
+    /// What is given back when the stream ends, where there is such; shared with the pass that renews this.
     seats: Option<Arc<Seats>>,
 }
 
@@ -107,6 +107,17 @@ impl Pass {
         let (address, user) = (self.identity.address, self.proven_user());
         self.seats = self.gatekeeper.crowds.sit(address, user)?.map(Arc::new);
         Ok(())
+    }
+
+    /// Drops `thing` when the stream has ended that this is the pass of, whatever tokens it has by then.
+    pub fn keep(&mut self, thing: impl Any + Send + Sync) {
+        let mut seats = Seats::default();
+        // It is not shared before the stream begins.
+        if let Some(own) = self.seats.take().and_then(Arc::into_inner) {
+            seats = own;
+        }
+        seats.keep(Box::new(thing));
+        self.seats = Some(Arc::new(seats));
     }
 
     /// The user, if somebody vouches for it: nobody uses up what is another's by saying its name.
@@ -289,7 +300,7 @@ impl Access for Pass {
 
     fn refused(&self, act: Act, channel: &ChannelName, denied: &Denied) {
         let what = format!("{} {channel}", verb(act));
-        self.gatekeeper.audit.refused(denied, &what, Some(&self.identity));
+        self.gatekeeper.audit.refused(denied, &what, &self.identity);
     }
 
     fn expires(&self) -> Option<u64> {

@@ -75,10 +75,19 @@ impl Hub {
     /// # Errors
     /// When too few listen, the gateway is going down, or the engine could not.
     pub async fn publish(&self, draft: Draft) -> Result<Receipt, PublishError> {
+        self.check_load()?;
+        self.publish_on(draft).await
+    }
+
+    /// Publishes the next of a stream of messages, which goes on whatever the load is: its publisher looks at
+    /// [`is_overloaded`](Self::is_overloaded) and waits.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish), but for the load.
+    pub async fn publish_on(&self, draft: Draft) -> Result<Receipt, PublishError> {
         if self.is_draining() {
             return Err(PublishError::Draining);
         }
-        self.check_load()?;
         let bytes = draft.data.as_bytes().len() as u64;
         let receipt = self.engine.append(draft).await?;
         if receipt.duplicate {
@@ -110,8 +119,13 @@ impl Hub {
         self.overloaded.store(overloaded, Ordering::Relaxed);
     }
 
+    /// Whether anything new is begun.
+    pub fn is_overloaded(&self) -> bool {
+        self.overloaded.load(Ordering::Relaxed)
+    }
+
     fn check_load(&self) -> Result<(), Overloaded> {
-        match self.overloaded.load(Ordering::Relaxed) {
+        match self.is_overloaded() {
             false => Ok(()),
             true => Err(Overloaded),
         }

@@ -211,6 +211,11 @@ fn an_overloaded_hub_begins_nothing_new() {
     let publish = hub.publish(probe::draft("a", None, false, false)).now_or_never();
     assert_eq!(publish.expect("at once").map(|_| ()).expect_err("shed").kind(), Kind::Overloaded);
     assert_eq!(probe::seqs_of(&reader.drain()), [first.id.seq]);
+    let on = hub.publish_on(probe::draft("a", None, false, false)).now_or_never();
+    assert!(
+        hub.is_overloaded() && on.expect("at once").is_ok(),
+        "a stream that is under way goes on"
+    );
     hub.set_overloaded(false);
     Reader::join(&hub, &["a"], 1, Start::Latest).expect("joins again");
     assert_eq!(hub.connections(), 1, "a refusal leaves nobody behind");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::{
     extract::Request,
-    http::{HeaderMap, header},
+    http::{HeaderMap, Uri, header},
 };
 use tricast_admission::{
     Audit, Backend, Credentials, Gatekeeper, Hook, HookMeters, HttpKeys, Jwks, Keyring, Pass, Rates,
@@ -67,8 +67,8 @@ pub(crate) fn pass<'a>(
 ) -> impl Future<Output = Result<Pass, Problem>> + use<'a> {
     // Nothing of the request is held while its token is checked.
     let credentials = credentials(app, request, query);
-    let path = request.uri().path().to_owned();
-    async move { open(app, credentials?, None, path).await }
+    let uri = request.uri().clone();
+    async move { open(app, credentials?, None, &uri).await }
 }
 
 /// The pass of whoever wants to look at `channels` without listening: for who may come in that is the same.
@@ -79,8 +79,8 @@ pub(crate) fn pass_of_onlooker<'a>(
     channels: &'a [ChannelName],
 ) -> impl Future<Output = Result<Pass, Problem>> + use<'a> {
     let credentials = credentials(app, request, query);
-    let path = request.uri().path().to_owned();
-    async move { open(app, credentials?, Some(channels), path).await }
+    let uri = request.uri().clone();
+    async move { open(app, credentials?, Some(channels), &uri).await }
 }
 
 /// The pass of whoever wants to listen to `channels` on `wire`. `subprotocol` is the token that a WebSocket's handshake
@@ -94,10 +94,10 @@ pub(crate) fn pass_of_reader<'a>(
 ) -> impl Future<Output = Result<Pass, Problem>> + use<'a> {
     let credentials = credentials(app, request, query);
     let subprotocol = subprotocol.map(str::to_owned);
-    let path = request.uri().path().to_owned();
+    let uri = request.uri().clone();
     async move {
         let credentials = Credentials { wire: Some(wire), subprotocol, ..credentials? };
-        open(app, credentials, Some(channels), path).await
+        open(app, credentials, Some(channels), &uri).await
     }
 }
 
@@ -106,9 +106,9 @@ async fn open(
     app: &App,
     credentials: Credentials,
     stream: Option<&[ChannelName]>,
-    path: String,
+    uri: &Uri,
 ) -> Result<Pass, Problem> {
-    let stranger = credentials.stranger();
+    let address = credentials.address;
     let made = async {
         let mut pass = app.gatekeeper.pass(credentials).await?;
         match stream {
@@ -117,7 +117,7 @@ async fn open(
         }
     };
     made.await.map_err(|denied| {
-        app.gatekeeper.audit.refused(&denied, &path, Some(&stranger));
+        app.gatekeeper.audit.turned_away(&denied, uri.path(), address);
         denied.into()
     })
 }

@@ -203,15 +203,12 @@ impl LineStream<'_> {
     }
 
     /// Waits while the gateway is overloaded: a stream is only slowed down by it.
-    async fn publish_in_time(&self, draft: Draft) -> Result<Receipt, Problem> {
+    async fn wait_for_load(&self) -> Result<(), Problem> {
         const PAUSE: Duration = Duration::from_millis(50);
-        loop {
-            match self.app.hub.publish(draft.clone()).await {
-                Err(PublishError::Overloaded(_)) => {}
-                done => return Ok(done?),
-            }
+        while self.app.hub.is_overloaded() {
             self.pause(PAUSE).await?;
         }
+        Ok(())
     }
 
     /// A stream that waits is told too when the gateway goes down.
@@ -248,7 +245,8 @@ impl LineStream<'_> {
     async fn publish_data(&mut self, data: Data) -> Result<(), Problem> {
         let draft = self.metadata.draft(self.channel.clone(), data);
         self.keep_pace(draft.data.as_bytes().len()).await?;
-        let receipt = self.publish_in_time(draft).await?;
+        self.wait_for_load().await?;
+        let receipt = self.app.hub.publish_on(draft).await?;
         self.progress.published += 1;
         self.progress.first.get_or_insert(receipt.id);
         self.progress.last = Some(receipt.id);

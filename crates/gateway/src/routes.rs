@@ -46,7 +46,7 @@ async fn account(State(app): State<Shared>, request: Request, next: Next) -> Res
     let mut response = match origin::check(&request, &app.settings.cors.origins) {
         Ok(()) => next.run(request).await,
         Err(denied) => {
-            app.gatekeeper.audit.refused(&denied, request.uri().path(), None);
+            app.gatekeeper.audit.turned_away(&denied, request.uri().path(), None);
             Problem::from(denied).into_response()
         }
     };

@@ -8,9 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tricast_admission::Pass;
-use tricast_core::{
-    Access, Act, ChannelName, Data, Join, Kind, Publisher, Session, Standing, Start, Wire,
-};
+use tricast_core::{Act, ChannelName, Data, Join, Kind, Publisher, Session, Standing, Start, Wire};
 use tricast_ws::{Handshake, HandshakeError};
 
 use crate::{
@@ -165,11 +163,9 @@ async fn try_listen(
         // WHATWG HTML §9.2.3: 204 tells an EventSource to stop reconnecting.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let mut access = Arc::new(pass) as Arc<dyn Access>;
-    if let Some(events) = &app.events {
-        access = events.attend(access, (wire, channels), identity);
-    }
-    let session = session.with_access(access);
+    let visit = app.events.as_ref().and_then(|events| events.attend((wire, channels), identity));
+    visit.into_iter().for_each(|visit| pass.keep(visit));
+    let session = session.with_access(Arc::new(pass));
     Ok(match handshake {
         Some(handshake) => upgrade(app, &handshake, session, &mut request),
         None => respond(session, request.extensions_mut().remove(), request.version()),
