@@ -109,7 +109,10 @@ async fn which_namespace_a_channel_has_and_why() {
     let (_, text, _) = check("chat").await;
     assert!(text.contains("[access], because no [[namespace]] matches"), "{text}");
     let (_, text, _) = check("@alice").await;
-    assert!(text.contains("subscribe            alice alone"), "{text}");
+    assert!(text.contains("subscribe            whoever says that it is alice: anyone"), "{text}");
+    let args = ["check", "--config", file, "--channel", "@alice"];
+    let (_, text, _) = run(&args, &WITH_SECRET, "").await;
+    assert!(text.contains("subscribe            alice by its token"), "{text}");
     let (fine, _, said) = check("a/b").await;
     assert!(!fine && said.contains("a channel is words"), "{said}");
 }

@@ -11,6 +11,8 @@ use tricast_tests::{
     eventually, listen_head, token, token_of,
 };
 
+mod trouble;
+
 const KEY: &str = "tricast_key_the-backend-that-is-asked-by-the-hook";
 
 /// A gateway that asks `backend` on those occasions. `more` stands in [hook], and may open further sections.
@@ -423,139 +425,6 @@ async fn a_call_is_signed_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn what_fails_once_is_tried_again() {
-    let mut first = true;
-    let backend = Backend::start(move |_| match std::mem::take(&mut first) {
-        true => Says::Status(502, String::new()),
-        false => Says::Json(json!({"allow": true})),
-    })
-    .await;
-    let server = server(&backend, &["connect"], "retries = 2").await;
-    assert!(is_open(&opens(&server, Wire::Chunked, "a").await));
-    let asked = backend.asked();
-    assert_eq!(asked.len(), 2);
-    assert_eq!(asked[0], asked[1]);
-    backend.always(Says::HangUp);
-    assert!(is_put_off(Wire::Chunked, &opens(&server, Wire::Chunked, "a").await));
-    assert_eq!(backend.calls().len(), 5, "once, and twice again");
-    // A no is an answer.
-    backend.always(Says::Status(403, String::new()));
-    forbidden(&opens(&server, Wire::Chunked, "a").await);
-    assert_eq!(backend.calls().len(), 6);
-    assert_eq!((calls(&server, "allowed").await, calls(&server, "failed").await), (1.0, 1.0));
-}
-
-#[tokio::test]
-async fn a_service_that_fails_again_and_again_is_left_alone_for_a_while() {
-    let backend = Backend::start(|_| Says::Status(503, String::new())).await;
-    let more = "retries = 0\nopen_after = 2\nopen_for = \"700ms\"";
-    let server = server(&backend, &["connect"], more).await;
-    for _ in 0..2 {
-        assert!(is_put_off(Wire::Ws, &opens(&server, Wire::Ws, "a").await));
-    }
-    backend.always(Says::Json(json!({"allow": true})));
-    let answer = opens(&server, Wire::Ws, "a").await;
-    assert!(is_put_off(Wire::Ws, &answer), "{answer:?}");
-    assert_eq!(answer.fields["retry-after"], "1");
-    assert_eq!(backend.calls().len(), 2, "nobody was asked");
-    assert_eq!(calls(&server, "open").await, 1.0);
-    eventually("it is asked again", async || {
-        is_open(&opens(&server, Wire::Ws, "a").await).then_some(())
-    })
-    .await;
-    assert_eq!(backend.calls().len(), 3);
-}
-
-#[tokio::test]
-async fn an_answer_holds_for_the_same_question_and_no_other() {
-    let backend = Backend::yes().await;
-    let on = ["connect", "publish"];
-    let server = server(&backend, &on, "cache = \"1h\"\nheaders = [\"cookie\"]\nretries = 0").await;
-    let ask = async |target: &str, cookie: &str| {
-        let head = format!("{}\r\nCookie: {cookie}", listen_head(Wire::Chunked, target));
-        outcome(&server, &head).await
-    };
-    for _ in 0..3 {
-        assert!(is_open(&ask("a", "s=1").await));
-    }
-    assert_eq!(backend.calls().len(), 1);
-    ask("a", "s=2").await;
-    ask("b", "s=1").await;
-    assert_eq!(backend.calls().len(), 3, "another cookie, another channel");
-    // Of whatever size.
-    for text in ["x", "xx"] {
-        server.publish("a", text).await;
-    }
-    assert_eq!(backend.calls().len(), 4);
-    // A no is kept too, a failure never is.
-    backend.always(Says::Json(json!({"allow": false})));
-    for _ in 0..2 {
-        forbidden(&ask("c", "s=1").await);
-    }
-    assert_eq!(backend.calls().len(), 5);
-    backend.always(Says::HangUp);
-    for _ in 0..2 {
-        assert!(is_put_off(Wire::Chunked, &ask("d", "s=1").await));
-    }
-    assert_eq!(backend.calls().len(), 7);
-    assert_eq!(calls(&server, "cached").await, 4.0);
-    // Nor is an answer kept beyond its own end.
-    let ends = || json!({"allow": true, "expires": tricast_core::unix_millis() / 1000 + 2});
-    backend.answer(move |_| Says::Json(ends()));
-    assert!(is_open(&ask("e", "s=1").await));
-    eventually("it is asked again", async || {
-        assert!(is_open(&ask("e", "s=1").await), "never by an answer that is over");
-        (backend.calls().len() == 9).then_some(())
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn equal_questions_at_once_are_asked_once() {
-    let permits = Arc::new(Semaphore::new(0));
-    let yes = Says::Json(json!({"allow": true}));
-    let backend = Backend::start(|_| Says::Nothing).await;
-    backend.always(Says::Once(permits.clone(), Box::new(yes)));
-    let server = server(&backend, &["connect"], "cache = \"1h\"\ntimeout = \"20s\"").await;
-    let crowd = (0..20).map(|_| opens(&server, Wire::Chunked, "a"));
-    let release = async {
-        eventually("all have come", async || {
-            let sockets = server.metric("tricast_sockets").await;
-            (sockets >= 21.0 && backend.calls().len() == 1).then_some(())
-        })
-        .await;
-        permits.add_permits(1);
-    };
-    let (answers, ()) = tokio::join!(futures_util::future::join_all(crowd), release);
-    assert!(answers.iter().all(is_open));
-    assert_eq!(backend.calls().len(), 1);
-    assert_eq!((calls(&server, "allowed").await, calls(&server, "cached").await), (1.0, 19.0));
-}
-
-/// Each connection that asks is one that no client can have.
-#[tokio::test]
-async fn no_more_is_asked_at_once_than_may_be() {
-    let permits = Arc::new(Semaphore::new(0));
-    let backend = Backend::yes().await;
-    let yes = Says::Json(json!({"allow": true}));
-    backend.always(Says::Once(permits.clone(), Box::new(yes)));
-    let server = server(&backend, &["connect"], "at_once = 2\ntimeout = \"20s\"").await;
-    let crowd = (0..6).map(|_| opens(&server, Wire::Chunked, "a"));
-    let release = async {
-        let all = async || (server.metric("tricast_sockets").await >= 7.0).then_some(());
-        eventually("all have come", all).await;
-        for turn in 1..=3 {
-            let asked = async || (backend.calls().len() >= 2 * turn).then_some(());
-            eventually("two more are asked about", asked).await;
-            assert_eq!(backend.calls().len(), 2 * turn);
-            permits.add_permits(2);
-        }
-    };
-    let (answers, ()) = tokio::join!(futures_util::future::join_all(crowd), release);
-    assert!(answers.iter().all(is_open));
-}
-
-#[tokio::test]
 async fn an_address_goes_along_where_one_is_known() {
     let backend = Backend::yes().await;
     let more = "headers = []\n[proxy]\ntrusted = [\"127.0.0.0/8\"]";
@@ -564,23 +433,6 @@ async fn an_address_goes_along_where_one_is_known() {
     assert!(is_open(&outcome(&server, &head).await));
     let asked: Vec<Value> = backend.asked();
     assert_eq!(asked[0]["address"], "192.0.2.7");
-}
-
-/// What somebody sends may make the service stumble; that must not close the door for everybody else.
-#[tokio::test]
-async fn nobody_closes_the_door_for_others() {
-    let backend = Backend::start(|call| match call.json()["headers"]["cookie"].as_str() {
-        Some("s=bad") => Says::Status(500, String::new()),
-        _ => Says::Json(json!({"allow": true})),
-    })
-    .await;
-    let more = "retries = 0\nopen_after = 2\nopen_for = \"1h\"\nheaders = [\"cookie\"]";
-    let server = server(&backend, &["connect"], more).await;
-    for _ in 0..10 {
-        let head = format!("{}\r\nCookie: s=bad", listen_head(Wire::Chunked, "a"));
-        assert_eq!(server.request(&head, b"").await.status, 503);
-    }
-    assert!(is_open(&opens(&server, Wire::Chunked, "a").await));
 }
 
 /// A service that is asked who may come in is asked who may look as well.

@@ -4,7 +4,10 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use tricast_core::CloseReason;
 
-use crate::{deflate::inflate, speaker::Saying};
+use crate::{
+    packed::{LITTLE, Packed, whole},
+    speaker::Saying,
+};
 
 /// The bit that says of a message that it is compressed.
 const COMPRESSED: u8 = 0x40;
@@ -27,27 +30,6 @@ pub(crate) enum Inbound {
     Pong,
     /// The peer wants to end; its code, if it gave one.
     Close(Option<u16>),
-}
-
-/// A compressed message, of which little may become much.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Packed {
-    text: bool,
-    data: Vec<u8>,
-    limit: usize,
-}
-
-/// What has so many bytes at most is unpacked at once: a thousand times as many take a tenth of a millisecond.
-const LITTLE: usize = 256;
-
-impl Packed {
-    /// Unpacks it.
-    ///
-    /// # Errors
-    /// When it is not well packed, too large, or text that is not UTF-8.
-    pub(crate) fn unpack(self) -> Result<Saying, CloseReason> {
-        whole(inflate(self.data, self.limit)?, self.text)
-    }
 }
 
 /// Takes frames apart. Keeps no memory while nothing is half done.
@@ -276,16 +258,6 @@ impl Message {
             Saying::Packed(packed) => Inbound::Packed(packed),
         })
     }
-}
-
-/// A whole message, unpacked.
-fn whole(mut data: Vec<u8>, text: bool) -> Result<Saying, CloseReason> {
-    // The log counts what a message holds, not the room that it grew in.
-    data.shrink_to_fit();
-    if !text {
-        return Ok(Saying::Binary(data.into()));
-    }
-    String::from_utf8(data).map(Saying::Text).map_err(|_| CloseReason::Malformed)
 }
 
 /// RFC 6455 §5.5.1 and §7.4: no payload, or a code that may be sent and a reason in UTF-8.

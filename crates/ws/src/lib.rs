@@ -11,6 +11,7 @@ mod frame;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod handshake;
+mod packed;
 mod rules;
 mod socket;
 mod speaker;

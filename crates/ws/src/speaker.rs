@@ -12,7 +12,7 @@ use tricast_core::{
 
 use crate::{
     command::{self, Command, Order, Refusal},
-    decoder::Packed,
+    packed::Packed,
     rules::Rules,
 };
 

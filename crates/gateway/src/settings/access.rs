@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tricast_admission::{
     Algorithm, ApiKey, Expectations, KeyHash, NamespaceRules, Occasion, Rate, Secret, TokenKey, Who,
 };
-use tricast_core::{Bounds, ChannelName, ChannelPattern, ChannelRules, Namespaces, SlowReader};
+use tricast_core::{Bounds, ChannelPattern, ChannelRules, Namespaces, SlowReader};
 
 use super::Settings;
 
@@ -109,9 +109,14 @@ pub struct NamespaceHistory {
 const REST: &str = "[access], because no [[namespace]] matches";
 
 impl Settings {
-    fn has_token_keys(&self) -> bool {
+    pub(super) fn has_token_keys(&self) -> bool {
         let tokens = &self.tokens;
         !(tokens.secret.is_empty() && tokens.keys.is_empty() && tokens.jwks_url.is_empty())
+    }
+
+    /// Whether users are known by more than their own word.
+    pub(super) fn proves_users(&self) -> bool {
+        self.has_token_keys() || !self.key.is_empty() || self.hook.is_asked_on(Occasion::Connect)
     }
 
     /// Who may listen to channels of no namespace.
@@ -242,150 +247,6 @@ impl Settings {
             rate(rates.messages_per_address, rates.bytes_per_address),
         ]
     }
-
-    /// Which rules hold for a channel, and why, in words.
-    pub fn explain(&self, channel: &ChannelName) -> String {
-        if let Some(of) = channel.presence_of() {
-            return format!("{channel} tells who is in {of}\n{}", self.explain(&of));
-        }
-        let (access, log) = (self.namespace_rules(), self.channel_rules());
-        let (access, log) = (access.of(channel), log.of(channel));
-        let who = |who: Who| match who {
-            Who::Anyone => "anyone",
-            Who::Token => "a token, or an API key, whose list names it",
-            Who::Backend => "an API key whose list names it",
-            Who::Nobody => "nobody",
-        };
-        let listens = match channel.user() {
-            Some(user) => format!("{user} alone"),
-            None => who(access.subscribe).to_owned(),
-        };
-        let any = |most: u32| {
-            if most == 0 || most == u32::MAX { "any number".to_owned() } else { most.to_string() }
-        };
-        let Bounds { messages, bytes, age } = log.history;
-        format!(
-            "{channel}: {}\n\
-             subscribe            {listens}\n\
-             publish              {}\n\
-             history              {messages} messages, {}, {}\n\
-             online counts        {}\n\
-             presence             {}\n\
-             slow readers         {}\n\
-             subscribers          {}\n\
-             messages per second  {}\n",
-            access.name,
-            who(access.publish),
-            ByteSize(bytes as u64),
-            humantime_serde::re::humantime::format_duration(age),
-            if log.online { "told" } else { "told to nobody" },
-            match log.presence && channel.user().is_none() {
-                true => format!("told to whoever may listen, in ~{channel}"),
-                false => "told to nobody".to_owned(),
-            },
-            match log.slow_reader {
-                SlowReader::Gap => "told what they miss",
-                SlowReader::Disconnect => "disconnected",
-            },
-            any(log.subscribers),
-            any(access.publish_rate),
-        )
-    }
-
-    pub(super) fn check_access(&self) -> anyhow::Result<()> {
-        for key in &self.key {
-            let same = self.key.iter().filter(|other| other.name == key.name).count();
-            let plain = |c: char| c.is_ascii_graphic();
-            anyhow::ensure!(
-                same == 1 && !key.name.is_empty() && key.name.chars().all(plain),
-                "key.name: each [[key]] has a name of its own, of printable ASCII without spaces; not {:?}",
-                key.name
-            );
-        }
-        let message = self.limits.message_bytes.as_u64();
-        for (name, size) in [
-            ("rates.bytes_per_user", self.rates.bytes_per_user),
-            ("rates.bytes_per_key", self.rates.bytes_per_key),
-            ("rates.bytes_per_address", self.rates.bytes_per_address),
-        ] {
-            let fits = size.as_u64() == 0 || (message..=u32::MAX.into()).contains(&size.as_u64());
-            anyhow::ensure!(
-                fits,
-                "{name}: 0, or from {message} bytes (limits.message_bytes) to 4GiB; it is {}",
-                size.as_u64()
-            );
-        }
-        for namespace in &self.namespace {
-            anyhow::ensure!(
-                namespace.presence != Some(true) || !namespace.pattern.as_str().starts_with('@'),
-                "namespace \"{}\": presence: a user's own channel has only one user; leave it out",
-                namespace.pattern
-            );
-            let NamespaceHistory { messages, bytes, age } = &namespace.history;
-            let fits = messages.is_none_or(|messages| messages >= 1)
-                && bytes.is_none_or(|bytes| bytes.as_u64() >= message)
-                && age.is_none_or(|age| age >= Duration::from_secs(1));
-            anyhow::ensure!(
-                fits,
-                "namespace \"{}\": history.messages is at least 1, bytes at least {message} \
-                 (limits.message_bytes), age at least 1s",
-                namespace.pattern
-            );
-        }
-        anyhow::ensure!(
-            self.tokens.jwks_url.is_empty() || is_http(&self.tokens.jwks_url),
-            "tokens.jwks_url: an https:// URL (http:// only to a loopback address); it is {:?}",
-            self.tokens.jwks_url
-        );
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        anyhow::ensure!(
-            self.tokens.cookie.bytes().all(plain),
-            "tokens.cookie: a cookie's name (RFC 6265 section 4.1.1); it is {:?}",
-            self.tokens.cookie
-        );
-        let listed = self.cors.origins.iter().any(|origin| origin == "*");
-        anyhow::ensure!(
-            !listed || self.tokens.cookie.is_empty(),
-            "cors.origins = [\"*\"] with tokens.cookie: any page could use the cookies of those who visit it; \
-             list the origins"
-        );
-        let rules = self.namespace_rules();
-        let wants =
-            |who: Who| rules.iter().find(|rule| [rule.subscribe, rule.publish].contains(&who));
-        let keyless = |what: &str, rule: &NamespaceRules| {
-            format!("{} wants {what}, and there is none: nobody could ever come in", rule.name)
-        };
-        if let Some(rule) = wants(Who::Backend).filter(|_| self.key.is_empty()) {
-            anyhow::bail!("{}; make an API key with `tricast key`", keyless("an API key", rule));
-        }
-        // The hook can let somebody in as a token would.
-        let hook = self.hook.is_asked_on(Occasion::Connect);
-        let none = !self.has_token_keys() && self.key.is_empty() && !hook;
-        if let Some(rule) = wants(Who::Token).filter(|_| none) {
-            anyhow::bail!("{}; set [tokens], or a [hook] on connect", keyless("a token", rule));
-        }
-        self.check_public(&rules)
-    }
-
-    /// Safe by default: on a public address somebody has to be kept out.
-    fn check_public(&self, rules: &Namespaces<NamespaceRules>) -> anyhow::Result<()> {
-        if self.insecure || self.bind.ip().is_loopback() {
-            return Ok(());
-        }
-        let asked = self.hook.is_asked_on(Occasion::Publish);
-        let open = rules.iter().find(|rule| rule.publish == Who::Anyone && !asked);
-        let keys = self.has_token_keys() || !self.key.is_empty() || !self.hook.url.is_empty();
-        let why = match open {
-            Some(rule) => format!("anyone who reaches it could publish ({})", rule.name),
-            None if !keys => "no key is set".to_owned(),
-            None => return Ok(()),
-        };
-        anyhow::bail!(
-            "bind = \"{}\" is not a loopback address, and {why}. Set [tokens] or a [[key]], bind to \
-             127.0.0.1 behind a proxy that checks who comes, or set insecure = true if you mean it",
-            self.bind
-        )
-    }
 }
 
 impl AccessRule {
@@ -397,18 +258,5 @@ impl AccessRule {
             AccessRule::Backend => Who::Backend,
             AccessRule::Nobody => Who::Nobody,
         }
-    }
-}
-
-/// Keys that anybody on the way could change are no keys.
-fn is_http(url: &str) -> bool {
-    let Ok(url) = url.parse::<axum::http::Uri>() else { return false };
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    let loopback = host == "localhost"
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    match url.scheme_str() {
-        Some("https") => !host.is_empty(),
-        Some("http") => loopback,
-        _ => false,
     }
 }

@@ -1,0 +1,61 @@
+//! Which rules hold for a channel, in words: `tricast check --channel`.
+
+use bytesize::ByteSize;
+use tricast_admission::Who;
+use tricast_core::{Bounds, ChannelName, SlowReader};
+
+use super::Settings;
+
+impl Settings {
+    /// Which rules hold for a channel, and why, in words.
+    pub fn explain(&self, channel: &ChannelName) -> String {
+        if let Some(of) = channel.presence_of() {
+            return format!("{channel} tells who is in {of}\n{}", self.explain(&of));
+        }
+        let (access, log) = (self.namespace_rules(), self.channel_rules());
+        let (access, log) = (access.of(channel), log.of(channel));
+        let who = |who: Who| match who {
+            Who::Anyone => "anyone",
+            Who::Token => "a token, or an API key, whose list names it",
+            Who::Backend => "an API key whose list names it",
+            Who::Nobody => "nobody",
+        };
+        let listens = match channel.user() {
+            Some(user) if self.proves_users() => {
+                format!("{user} by its token, or an API key whose list names it")
+            }
+            Some(user) => format!("whoever says that it is {user}: {}", who(access.subscribe)),
+            None => who(access.subscribe).to_owned(),
+        };
+        let any = |most: u32| {
+            if most == 0 || most == u32::MAX { "any number".to_owned() } else { most.to_string() }
+        };
+        let Bounds { messages, bytes, age } = log.history;
+        format!(
+            "{channel}: {}\n\
+             subscribe            {listens}\n\
+             publish              {}\n\
+             history              {messages} messages, {}, {}\n\
+             online counts        {}\n\
+             presence             {}\n\
+             slow readers         {}\n\
+             subscribers          {}\n\
+             messages per second  {}\n",
+            access.name,
+            who(access.publish),
+            ByteSize(bytes as u64),
+            humantime_serde::re::humantime::format_duration(age),
+            if log.online { "told" } else { "told to nobody" },
+            match log.presence && channel.user().is_none() {
+                true => format!("told to whoever may listen, in ~{channel}"),
+                false => "told to nobody".to_owned(),
+            },
+            match log.slow_reader {
+                SlowReader::Gap => "told what they miss",
+                SlowReader::Disconnect => "disconnected",
+            },
+            any(log.subscribers),
+            any(access.publish_rate),
+        )
+    }
+}

@@ -1,0 +1,167 @@
+//! Which settings are good, what the reference says, and what they come to.
+
+use super::*;
+
+fn with(text: &str) -> Result<Settings, String> {
+    Settings::from_toml(text).map_err(|error| format!("{error:#}"))
+}
+
+#[test]
+fn the_reference_is_good_and_names_every_key() {
+    let settings = with("").expect("the built-in gateway.toml is good");
+    let value = serde_json::to_value(&settings).expect("serializes");
+    let sections = value.as_object().expect("a table");
+    for (section, value) in sections {
+        for key in value.as_object().into_iter().flat_map(|keys| keys.keys()) {
+            let text = REFERENCE.split(&format!("[{section}]")).nth(1).expect(section);
+            let text = text.split("\n[").next().unwrap_or_default();
+            assert!(text.contains(&format!("\n{key} = ")), "{section}.{key}");
+        }
+    }
+}
+
+#[test]
+fn a_presence_channel_is_explained_by_the_channel_it_is_about() {
+    let settings = with("[[namespace]]\npattern = \"orders.*\"\npresence = true");
+    let settings = settings.expect("is good");
+    let explain = |name: &str| settings.explain(&name.parse().expect("a channel"));
+    let own = explain("orders.42");
+    assert!(
+        own.contains("presence             told to whoever may listen, in ~orders.42"),
+        "{own}"
+    );
+    assert_eq!(explain("~orders.42"), format!("~orders.42 tells who is in orders.42\n{own}"));
+    assert!(explain("other").contains("presence             told to nobody"));
+}
+
+#[test]
+fn an_unknown_key_or_a_bad_value_is_named() {
+    let cases = [
+        ("[stream]\nheartbit = \"1s\"", "heartbit"),
+        ("[stream]\nheartbeat = \"soon\"", "heartbeat"),
+        ("[stream]\nheartbeat = \"0s\"", "stream.heartbeat"),
+        ("[stream]\nstall_timeout = \"30days\"", "stream.stall_timeout"),
+        ("[stream]\nretry = \"40days\"", "stream.retry"),
+        ("[limits]\nhead_timeout = \"1000000years\"", "limits.head_timeout"),
+        ("[history]\nmessages = 0", "history.messages"),
+        ("[history]\nage = \"0s\"", "history.age"),
+        ("[cors]\norigins = [\"https://app.example/\"]", "cors.origins"),
+        ("base_path = \"/{x}\"", "base_path"),
+        ("base_path = \"/a/*b\"", "base_path"),
+        ("[stream]\nslow_reader = \"shrug\"", "shrug"),
+        ("[typo]\na = 1", "typo"),
+        ("[presence]\ngrace = \"2h\"", "presence.grace"),
+        ("[presence]\ninterval = \"0s\"", "presence.interval"),
+        ("[[namespace]]\npattern = \"@*\"\npresence = true", "presence"),
+        ("delivery = \"fast\"", "fast"),
+        ("shards = 257", "shards"),
+        ("bind = \"nowhere\"", "bind"),
+        ("bind = \"0.0.0.0:1\"", "insecure = true"),
+        ("base_path = \"x/\"", "base_path"),
+        ("[history]\nbytes = 5", "history.bytes"),
+        ("[limits]\nhead_bytes = \"1KiB\"", "head_bytes"),
+        ("[hook]\nurl = \"shop.example/hook\"\non = [\"connect\"]", "hook.url"),
+        ("[hook]\nurl = \"https://shop.example/\"", "hook.on"),
+        ("[hook]\non = [\"connect\"]", "hook.url"),
+        ("[hook]\non = [\"look\"]", "look"),
+        ("[hook]\nheaders = [\"a b\"]", "hook.headers"),
+        ("[hook]\nsecret = \"short\"", "hook.secret"),
+        ("[hook]\ntimeout = \"0s\"", "hook.timeout"),
+        ("[hook]\nretries = 11", "hook.retries"),
+        ("[hook]\nat_once = 0", "hook.at_once"),
+        ("[events]\non = [\"gone\"]", "events.url"),
+        ("[events]\nbatch = 0", "events.batch"),
+        ("[events]\nqueue = 99", "events.queue"),
+        ("[events]\ninterval = \"2h\"", "events.interval"),
+        ("[cors]\norigins = [\"*\"]\n[hook]\nurl = \"https://a/\"\non = [\"connect\"]", "cookie"),
+    ];
+    for (text, word) in cases {
+        let error = with(text).expect_err(text);
+        assert!(error.contains(word), "{text}: {error}");
+    }
+    assert!(with("bind = \"0.0.0.0:1\"\ninsecure = true").is_ok());
+    let hook = "bind = \"0.0.0.0:1\"\n[hook]\nurl = \"https://a/\"\non = ";
+    assert!(with(&format!("{hook}[\"publish\"]")).is_ok(), "somebody is kept out");
+    assert!(with(&format!("{hook}[\"connect\"]")).is_err(), "a POST connects to nothing");
+}
+
+/// Safe by default: on a public address somebody has to be kept out (design §6).
+#[test]
+fn a_public_address_needs_keys_and_no_open_namespace() {
+    let secret = "[tokens]\nsecret = \"0123456789abcdef0123456789abcdef\"\n";
+    let key = format!("[[key]]\nname = \"k\"\nhash = \"sha256:{}\"\n", "0".repeat(64));
+    let public = |text: &str| with(&format!("bind = \"0.0.0.0:1\"\n{text}"));
+    assert!(public(secret).is_ok());
+    assert!(public(&key).is_ok(), "with a key nobody else publishes");
+    let open = "[[namespace]]\npattern = \"chat\"\npublish = \"anyone\"\n";
+    let error = public(&format!("{open}{secret}")).expect_err("chat is open");
+    assert!(error.contains("[[namespace]] 1 (\"chat\")"), "{error}");
+    let error = public("[access]\npublish = \"anyone\"").expect_err("all is open");
+    assert!(error.contains("[access]"), "{error}");
+    let error = public("[access]\npublish = \"nobody\"").expect_err("no key");
+    assert!(error.contains("no key is set"), "{error}");
+}
+
+#[test]
+fn bad_admission_is_named() {
+    let hash = format!("sha256:{}", "0".repeat(64));
+    let keys = |name: &str| format!("[[key]]\nname = \"{name}\"\nhash = \"{hash}\"\n");
+    let cases = [
+        ("[tokens]\ncookie = \"a b\"".to_owned(), "tokens.cookie"),
+        ("[tokens]\njwks_url = \"http://login.example/keys\"".to_owned(), "tokens.jwks_url"),
+        ("[tokens]\njwks_url = \"login.example\"".to_owned(), "tokens.jwks_url"),
+        ("[tokens]\njwks_refresh = \"0s\"".to_owned(), "tokens.jwks_refresh"),
+        ("[[tokens.keys]]\nalgorithm = \"none\"\nfile = \"x\"".to_owned(), "none"),
+        (format!("{}{}", keys("a"), keys("a")), "key.name"),
+        (keys("a b"), "key.name"),
+        ("[[key]]\nname = \"a\"\nhash = \"secret\"".to_owned(), "sha256:"),
+        (format!("{}publish = [\"a/b\"]", keys("a")), "a/b"),
+        ("[[namespace]]\npattern = \"a*\"".to_owned(), "a*"),
+        ("[[namespace]]\npattern = \"a\"\nsubscribers = -1".to_owned(), "subscribers"),
+        ("[[namespace]]\npattern = \"a\"\nread = \"anyone\"".to_owned(), "read"),
+        ("[[namespace]]\npattern = \"a\"\nsubscribe = \"all\"".to_owned(), "all"),
+        ("[[namespace]]\npattern = \"a\"\nhistory = { messages = 0 }".to_owned(), "history"),
+        ("[[namespace]]\npattern = \"a\"\nhistory = { bytes = 5 }".to_owned(), "history"),
+        ("[[namespace]]\npattern = \"a\"\npublish = \"backend\"".to_owned(), "tricast key"),
+        ("[access]\nsubscribe = \"token\"".to_owned(), "[tokens]"),
+        ("[rates]\nbytes_per_user = \"1KiB\"".to_owned(), "rates.bytes_per_user"),
+        ("[proxy]\ntrusted = [\"10.0.0.0/33\"]".to_owned(), "proxy.trusted"),
+        ("[limits]\nbody_memory = \"1KiB\"".to_owned(), "limits.body_memory"),
+        ("[cors]\norigins = [\"*\"]\n[tokens]\ncookie = \"a\"".to_owned(), "cors.origins"),
+    ];
+    for (text, word) in cases {
+        let error = with(&text).expect_err(&text);
+        assert!(error.contains(word), "{text}: {error}");
+    }
+    let short = with("[tokens]\nsecret = \"short\"").expect("a text").token_keys();
+    let error = format!("{:#}", short.expect_err("too short"));
+    assert!(error.contains("tokens.secret") && error.contains("32 bytes"), "{error}");
+    let shown = format!("{:?}", with("[tokens]\nsecret = \"shown to nobody\""));
+    assert!(!shown.contains("shown to nobody"), "{shown}");
+}
+
+/// What stands in the comments of gateway.toml is good too.
+#[test]
+fn the_examples_in_the_reference_are_good() {
+    let hash = format!("sha256:{}", "0".repeat(64));
+    let examples: Vec<&str> =
+        REFERENCE.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
+    let text = examples.join("\n").replace("sha256:...", &hash);
+    let settings = with(&format!("{text}\n[tokens]\nsecret = \"x\"")).expect(&text);
+    assert_eq!((settings.key.len(), settings.namespace.len()), (1, 1), "{text}");
+}
+
+#[test]
+fn what_a_namespace_does_not_say_is_as_elsewhere() {
+    let settings = with(
+        "[[namespace]]\npattern = \"a.*\"\nhistory = { messages = 5 }\nonline = false
+         [history]\nage = \"2h\"\n[limits]\nsubscribers_per_channel = 7",
+    )
+    .expect("good");
+    let rules = settings.channel_rules();
+    let of = |name: &str| rules.of(&name.parse().expect("fits"));
+    let inside = of("a.b");
+    assert_eq!((inside.history.messages, inside.online, inside.subscribers), (5, false, 7));
+    assert_eq!(inside.history.age, Duration::from_secs(7200));
+    assert_eq!((of("b").history.messages, of("b").online), (1000, true));
+}
