@@ -43,7 +43,7 @@ soak: setup bench deny ## what runs long or measures time; before an issue is re
 	FAULT_SEEDS=20000 cargo test --locked --release -p tricast-delivery
 	SHUTTLE_SCHEDULES=200000 cargo test --locked --release -p tricast-core --features shuttle --test interleavings
 	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test --locked --workspace || exit 1; done
-	HOSTILE_SECONDS=30 cargo test --locked --release -p tricast-tests --test hostile -- --nocapture
+	HOSTILE_SECONDS=10 cargo test --locked --release -p tricast-tests --test hostile -- --nocapture
 	FUZZ_SECONDS=600 tests/fuzz/run.sh
 	cargo build --locked
 	for round in 1 2 3; do tests/clients/run.sh || exit 1; done

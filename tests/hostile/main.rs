@@ -1,12 +1,16 @@
 //! Hostile clients, all at once, and a normal subscriber on each wire that must not notice: it misses nothing, and
-//! with HOSTILE_SECONDS (make soak) its latency is held against that of a quiet time.
+//! with HOSTILE_SECONDS (make soak) its latency is held against that of quiet times, in turn.
 
 mod attacks;
 mod witness;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
-use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tricast_admission::KeyHash;
@@ -18,16 +22,15 @@ const KEY: &str = "tricast_key_the-backend-of-the-hostile-suite-publishes";
 /// How long each time lasts in `make test`: long enough for every attack to begin many times.
 const SECONDS: u64 = 6;
 
+/// How many quiet and attacked times there are where latencies are compared; the medians of their p99 count.
+const TURNS: usize = 5;
+
 /// A latency within this of the quiet one is as good: the granularity of the machines this runs on.
 const GRAIN: Duration = Duration::from_millis(2);
 
 #[test]
 fn a_normal_subscriber_does_not_notice() {
     raise_file_limit();
-    // Attackers have machines of their own; here they must not take the processor from those who are measured.
-    let step_back = || {
-        let _ = nice(19);
-    };
     let mut hostile = tokio::runtime::Builder::new_multi_thread();
     hostile.worker_threads(4).on_thread_start(step_back).enable_all();
     let hostile = hostile.build().expect("a runtime");
@@ -57,45 +60,70 @@ async fn run() {
     let normal = normal.expect("a runtime");
     let starting = normal.spawn(Witness::start(address, KEY));
     let witness = starting.await.expect("the witness starts");
-    let quiet = witness.watch_for(time).await;
-    let stop = CancellationToken::new();
     // HOSTILE_ONLY=bombs shows what one kind of attack does.
     let only = std::env::var("HOSTILE_ONLY").unwrap_or_default();
-    let attacks = attacks::begin(address, &stop, &only);
-    // They are under way when it counts.
-    sleep(Duration::from_secs(1)).await;
-    let attacked = witness.watch_for(time).await;
-    stop.cancel();
-    let counts = attacks.finish().await;
-    witness.finish().await;
+    let (mut quiet, mut attacked) = (Vec::new(), Vec::new());
+    for _ in 0..if soak.is_some() { TURNS } else { 1 } {
+        let latency = witness.watch_for(time).await;
+        println!("quiet    {latency}");
+        quiet.push(latency.p99());
 
-    println!("quiet    {quiet}\nattacked {attacked}\n{counts:#?}");
-    for (name, count) in &counts.0 {
-        assert!(*count > 0, "the attack {name} never came through");
+        let stop = CancellationToken::new();
+        let attacks = attacks::begin(address, &stop, &only);
+        // They are under way when it counts.
+        sleep(Duration::from_secs(1)).await;
+        let latency = witness.watch_for(time).await;
+        stop.cancel();
+        let counts = attacks.finish().await;
+        println!("attacked {latency}, by {counts:?}");
+        attacked.push(latency.p99());
+
+        for (name, count) in &counts.0 {
+            assert!(*count > 0, "the attack {name} never came through");
+        }
+        assert!(child.try_wait().expect("ours").is_none(), "the gateway lives");
+        // Nothing is left of them: the normal clients, and who asks.
+        sockets_come_to(admin, 5).await;
     }
-    assert!(child.try_wait().expect("ours").is_none(), "the gateway lives");
+    witness.finish().await;
+    // The publisher may be a moment late.
+    sockets_come_to(admin, 2).await;
+    let (quiet, attacked) = (median(quiet), median(attacked));
+    println!("medians of p99: quiet {quiet:?}, attacked {attacked:?}");
     if soak.is_some() {
-        let most = (2 * quiet.p99()).max(quiet.p99() + GRAIN);
-        assert!(attacked.p99() <= most, "p99 {:?}, quiet {:?}", attacked.p99(), quiet.p99());
+        assert!(attacked <= (2 * quiet).max(quiet + GRAIN), "it is noticed");
     }
-    // Nothing is left of them.
+    child.kill().await.expect("ends");
+    normal.shutdown_background();
+}
+
+/// Attackers have machines of their own; here they must not take the processor from those who are measured.
+fn step_back() {
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)
+        .expect("anybody may step back");
+}
+
+/// Waits until the gateway has no more than `most` sockets.
+async fn sockets_come_to(admin: SocketAddr, most: usize) {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let connection = Connection::open(admin).await;
         let text = connection.request("GET /metrics HTTP/1.1\r\nHost: localhost", b"").await.text();
-        let value = |name: &str| -> f64 {
-            let line = text.lines().find(|line| line.starts_with(name)).expect(name);
-            line.rsplit(' ').next().and_then(|value| value.parse().ok()).expect("a number")
-        };
-        // This one, and the witness's publisher may be a moment late.
-        if value("tricast_sockets ") <= 2.0 {
-            break;
+        let line = text.lines().find(|line| line.starts_with("tricast_sockets "));
+        let count =
+            line.and_then(|line| line.rsplit(' ').next()).and_then(|word| word.parse().ok());
+        if count.is_some_and(|count: usize| count <= most) {
+            return;
         }
         assert!(Instant::now() < deadline, "left behind: {text}");
         sleep(Duration::from_millis(50)).await;
     }
-    child.kill().await.expect("ends");
-    normal.shutdown_background();
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
 }
 
 /// Ten thousand connections are ten thousand files.

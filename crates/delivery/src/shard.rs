@@ -22,11 +22,14 @@ use crate::{
     timers::Timers,
 };
 
-/// Notes read in one round, so that a storm of newcomers does not keep anybody from its messages.
-const NOTES_A_ROUND: usize = 64;
+/// How long a round is for what was posted, so that a storm of newcomers does not keep anybody from its messages.
+const NOTES: Duration = Duration::from_micros(300);
 
 /// How long a round is for those that have something to say or hear of their own.
-const TURNS: Duration = Duration::from_millis(1);
+const TURNS: Duration = Duration::from_micros(300);
+
+/// Room for notes that is kept when all of them are read.
+const NOTES_KEPT: usize = 64;
 
 /// The most that is joined into one send. A reader that takes only part of it keeps the rest alive.
 const RUN: Portion = Portion { messages: 256, bytes: 16 * 1024 };
@@ -154,18 +157,19 @@ impl Shard {
 
     fn read_notes(&mut self) {
         self.inbox.take(&mut self.notes);
-        for _ in 0..self.notes.len().min(NOTES_A_ROUND) {
-            match self.notes.pop_front() {
-                Some(Note::Newcomer(newcomer)) => self.welcome(*newcomer),
-                Some(Note::Called(key)) => self.on_ring(key),
-                Some(Note::Answered { key, birth, answer }) => self.answer(key, birth, answer),
-                Some(Note::Close) => self.closing = true,
-                None => {}
+        let begin = Instant::now();
+        while let Some(note) = self.notes.pop_front() {
+            match note {
+                Note::Newcomer(newcomer) => self.welcome(*newcomer),
+                Note::Called(key) => self.on_ring(key),
+                Note::Answered { key, birth, answer } => self.answer(key, birth, answer),
+                Note::Close => self.closing = true,
+            }
+            if begin.elapsed() > NOTES {
+                return;
             }
         }
-        if self.notes.is_empty() {
-            self.notes.shrink_to(NOTES_A_ROUND);
-        }
+        self.notes.shrink_to(NOTES_KEPT);
     }
 
     fn give_turns(&mut self) {

@@ -46,6 +46,11 @@ pub(crate) fn parse(
         .map_err(|(kind, detail)| Refusal { kind, detail, reference })
 }
 
+/// Only the `ref` of a command, if it can be read.
+pub(crate) fn reference(text: &str) -> Option<Box<RawValue>> {
+    Fields::read(text).ok()?.reference().ok()?
+}
+
 fn read(
     text: &str,
     channels: &[ChannelName],

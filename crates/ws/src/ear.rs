@@ -9,7 +9,7 @@ use crate::{
     format::Ws,
     frame,
     rules::{Rules, Tempo},
-    speaker::{Saying, Speaker},
+    speaker::{Saying, respond},
 };
 
 /// The hearing half of a connection. Small, because each keeps one; who speaks, and where, its session knows.
@@ -73,8 +73,7 @@ impl Ear for WsEar {
             };
             let Some(session) = &session else { continue };
             let allowed = talk.tempo.allows(&self.rules);
-            let speaker = Speaker::of(session);
-            return Heard::Work(Box::pin(speaker.hear(saying, self.rules.clone(), allowed)));
+            return Heard::Work(respond(session, saying, &self.rules, allowed));
         }
         if talk.decoder.is_idle() {
             match talk.tempo.is_blank() {

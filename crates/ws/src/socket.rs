@@ -3,7 +3,7 @@
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _, future::BoxFuture};
+use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     time::timeout,
@@ -16,13 +16,13 @@ use tokio_tungstenite::{
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
 };
-use tricast_core::{Answer, CloseReason, Control, Flow, Goodbye, Session, Step};
+use tricast_core::{CloseReason, Control, Flow, Goodbye, Session, Step, Work};
 
 use crate::{
     close::close_code,
     frame,
     rules::{Rules, Tempo},
-    speaker::{Saying, Speaker},
+    speaker::{Saying, respond},
 };
 
 /// Portions of the stream that go out before the peer is heard.
@@ -126,7 +126,7 @@ impl Conversation {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let mut frames = Vec::new();
-        let mut answer: Option<BoxFuture<'static, Answer>> = None;
+        let mut answer: Option<Work> = None;
         let mut portions = 0;
         loop {
             tokio::select! {
@@ -166,8 +166,7 @@ impl Conversation {
                         None => return Err(Gone),
                     };
                     let allowed = self.tempo.allows(&self.rules);
-                    let speaker = Speaker::of(self.flow.session());
-                    answer = Some(speaker.hear(heard, self.rules.clone(), allowed).boxed());
+                    answer = Some(respond(self.flow.session(), heard, &self.rules, allowed));
                 }
                 // Whoever has much to catch up with is heard in between.
                 () = std::future::ready(()), if portions == PORTIONS => portions = 0,

@@ -1,13 +1,13 @@
 //! The speaking half of a connection: what comes in is carried out and answered.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tricast_core::{
     Access, Ack, Act, Answer, Change, ChannelName, CloseReason, CommandError, Control, Data,
     Denied, Done, Draft, Hub, Identity, Kind, PRESENCE_PAGE, Problem, PublishError, Publisher,
-    Reply, Session, admit, admit_message,
+    Reply, Session, Work, admit, admit_message,
 };
 
 use crate::{
@@ -20,9 +20,35 @@ use crate::{
 /// does not end at once to the runtime.
 const LONG: usize = 32 * 1024;
 
+/// What is to be done about what the reader of `session` says: carried out and answered, or, if it comes faster than
+/// is `allowed`, refused, at the least cost.
+pub(crate) fn respond(
+    session: &Session,
+    saying: Saying,
+    rules: &Arc<Rules>,
+    allowed: bool,
+) -> Work {
+    if allowed {
+        return Box::pin(Speaker::of(session).hear(saying, rules.clone()));
+    }
+    let raw = session.format().variant().raw;
+    Box::pin(ready(if raw { Err(CloseReason::Overloaded) } else { Ok(too_fast(&saying, rules)) }))
+}
+
+/// Refuses what nobody has looked at but for its `ref`, and not even for that if it is long or still packed.
+fn too_fast(saying: &Saying, rules: &Rules) -> Reply {
+    let reference = match saying {
+        Saying::Text(text) if text.len() <= LONG => command::reference(text),
+        _ => None,
+    };
+    let rate = rules.rate.map_or(0, u32::from);
+    let detail = format!("this connection may send {rate} messages a second; wait a moment");
+    Reply::Say(Box::new(Control::Error(CommandError { reference, kind: Kind::TooFast, detail })))
+}
+
 /// Carries out what one connection says.
 #[derive(Debug)]
-pub(crate) struct Speaker {
+struct Speaker {
     hub: Arc<Hub>,
     identity: Arc<Identity>,
     access: Arc<dyn Access>,
@@ -44,7 +70,7 @@ pub(crate) enum Saying {
 
 impl Speaker {
     /// The reader of `session`, speaking.
-    pub(crate) fn of(session: &Session) -> Self {
+    fn of(session: &Session) -> Self {
         let mut channels = session.channels();
         if !channels.iter().all(ChannelName::is_presence) {
             channels.retain(|channel| !channel.is_presence());
@@ -58,9 +84,8 @@ impl Speaker {
         }
     }
 
-    /// Carries out what was heard; gives the answer, or why the connection must end. What comes faster than
-    /// `allowed` is refused.
-    pub(crate) async fn hear(self, heard: Saying, rules: Arc<Rules>, allowed: bool) -> Answer {
+    /// Carries out what was heard; gives the answer, or why the connection must end.
+    async fn hear(self, heard: Saying, rules: Arc<Rules>) -> Answer {
         let heard = match heard {
             Saying::Packed(packed) => {
                 // Not on a thread that serves others: a few bytes may become megabytes.
@@ -70,13 +95,10 @@ impl Speaker {
             heard => heard,
         };
         if self.raw {
-            if !allowed {
-                return Err(CloseReason::Overloaded);
-            }
             return self.publish_raw(heard).await.map(|()| Reply::Silence);
         }
         let refusal = match heard {
-            Saying::Text(text) => match self.obey(&text, &rules, allowed).await {
+            Saying::Text(text) => match self.obey(&text, &rules).await {
                 Ok(reply) => return Ok(reply),
                 Err(refusal) => refusal,
             },
@@ -90,23 +112,14 @@ impl Speaker {
         Ok(Reply::Say(Box::new(Control::Error(CommandError { reference, kind, detail }))))
     }
 
-    async fn obey(&self, text: &str, rules: &Rules, allowed: bool) -> Result<Reply, Refusal> {
+    async fn obey(&self, text: &str, rules: &Rules) -> Result<Reply, Refusal> {
         if text.len() > LONG {
             tokio::task::yield_now().await;
         }
         let publisher = Publisher::from(&*self.identity);
         let Command { order, reference } = command::parse(text, &self.channels, &publisher)?;
-        let refuse =
-            |kind: Kind, detail: String| Refusal { kind, detail, reference: reference.clone() };
-        if !allowed {
-            let rate = rules.rate.map_or(0, u32::from);
-            let detail =
-                format!("this connection may send {rate} messages a second; wait a moment");
-            return Err(refuse(Kind::TooFast, detail));
-        }
-        self.carry_out(order, rules, reference.clone())
-            .await
-            .map_err(|(kind, detail)| refuse(kind, detail))
+        let done = self.carry_out(order, rules, reference.clone()).await;
+        done.map_err(|(kind, detail)| Refusal { kind, detail, reference })
     }
 
     async fn carry_out(
