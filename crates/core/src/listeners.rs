@@ -26,7 +26,7 @@ pub(crate) struct Card {
     identity: Arc<Identity>,
     wire: Wire,
     since: u64,
-    /// What it has asked for; mostly one.
+    /// What it has asked for, as the log has it; mostly one.
     channels: Mutex<SmallVec<[ChannelName; 1]>>,
 }
 
@@ -97,7 +97,7 @@ impl Listeners {
             identity: join.identity.clone(),
             wire: join.wire,
             since: clock::unix_millis(),
-            channels: Mutex::new(join.channels.iter().cloned().collect()),
+            channels: Mutex::new(SmallVec::new()),
         });
         Some((self.bells.insert(bell.clone()), bell))
     }
@@ -133,9 +133,9 @@ impl Listeners {
 }
 
 impl Card {
-    /// It listens to other channels now.
-    pub(crate) fn set_channels(&self, channels: Vec<ChannelName>) {
-        *self.channels.lock() = channels.into();
+    /// It listens to these channels now.
+    pub(crate) fn set_channels(&self, channels: impl IntoIterator<Item = ChannelName>) {
+        *self.channels.lock() = channels.into_iter().collect();
     }
 
     fn is(&self, which: &Which) -> bool {

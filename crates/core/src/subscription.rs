@@ -291,6 +291,9 @@ impl Log {
             gaps,
             online: taps.iter().filter(|tap| tap.asked).filter_map(users_of).collect(),
         };
+        // The log's own names: each connection keeps one, and need not keep a copy.
+        let asked = taps.iter().filter(|tap| tap.asked);
+        bell.card.set_channels(asked.map(|tap| table.slots[tap.slot].name.clone()));
         drop(table);
         crowd.iter().for_each(|belfry| belfry.ring_watchers());
         Ok((Cursor::new(begin.cursor, taps), welcome))
