@@ -329,6 +329,6 @@ mod tests {
     fn what_each_connection_keeps_is_counted() {
         // Beside this: rights, seats and what the hook has said, where there are such.
         assert!(size_of::<Pass>() <= 48, "{}", size_of::<Pass>());
-        assert!(size_of::<Identity>() <= 96, "{}", size_of::<Identity>());
+        assert!(size_of::<Identity>() <= 104, "{}", size_of::<Identity>());
     }
 }

@@ -5,6 +5,7 @@ mod courier;
 mod event;
 mod queue;
 mod visit;
+mod waiting;
 
 pub(crate) use courier::{Courier, Deliveries};
 pub(crate) use queue::{EventMeters, Queue};

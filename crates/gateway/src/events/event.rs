@@ -38,14 +38,12 @@ pub(crate) struct Visitor {
     pub(crate) identity: Arc<Identity>,
 }
 
-impl Event {
+impl What {
     /// Whether it has happened; else it stands for some that are counted as lost already.
     pub(crate) fn is_real(&self) -> bool {
-        self.what.kind().is_some()
+        self.kind().is_some()
     }
-}
 
-impl What {
     /// `None`: it is told whoever asked for what.
     pub(crate) fn kind(&self) -> Option<EventKind> {
         Some(match self {

@@ -1,23 +1,23 @@
 //! The events that wait: bounded, in order, numbered. What does not fit is counted where it is missing.
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use metrics::{Counter, counter, describe_counter};
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
-use tricast_core::{Attendance, ChannelName, unix_millis};
+use tricast_core::{Attendance, ChannelName};
 
-use super::event::{Event, What};
+use super::{
+    event::{Event, What},
+    waiting::Waiting,
+};
 use crate::settings::EventKind;
-
-/// About the most bytes of one batch, unless a single event has more.
-const BATCH_BYTES: usize = 64 * 1024;
 
 /// What waits to be delivered.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    waiting: Mutex<Waiting>,
+    state: Mutex<State>,
     /// Rung for the first that comes, and for a whole batch.
     news: Notify,
     wanted: Vec<EventKind>,
@@ -27,11 +27,8 @@ pub(crate) struct Queue {
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
-    events: VecDeque<Event>,
-    places: usize,
-    /// The number of the newest.
-    seq: u64,
+struct State {
+    waiting: Waiting,
     connections: u64,
     /// How many are with the courier, and may not have arrived.
     away: usize,
@@ -52,8 +49,8 @@ impl Queue {
         most: usize,
         meters: EventMeters,
     ) -> Self {
-        let waiting = Mutex::default();
-        Self { waiting, news: Notify::new(), wanted, batch, most, meters }
+        let state = Mutex::default();
+        Self { state, news: Notify::new(), wanted, batch, most, meters }
     }
 
     /// Whether events of that kind are wanted.
@@ -63,9 +60,9 @@ impl Queue {
 
     /// A number for a stream, which no other has.
     pub(super) fn next_connection(&self) -> u64 {
-        let mut waiting = self.waiting.lock();
-        waiting.connections += 1;
-        waiting.connections
+        let mut state = self.state.lock();
+        state.connections += 1;
+        state.connections
     }
 
     /// Notes what happens now. Takes next to no time: others may hold a lock.
@@ -73,20 +70,13 @@ impl Queue {
         if what.kind().is_some_and(|kind| !self.wants(kind)) {
             return;
         }
-        let mut waiting = self.waiting.lock();
-        if waiting.places + what.places() > self.most {
+        let waiting = &mut self.state.lock().waiting;
+        let before = waiting.len();
+        if !waiting.push(what, self.most) {
             self.meters.lost.increment(1);
-            if let Some(Event { what: What::Lost(count), .. }) = waiting.events.back_mut() {
-                *count += 1;
-            } else {
-                waiting.push(What::Lost(1));
-            }
-            return;
         }
-        waiting.push(what);
-        let count = waiting.events.len();
-        drop(waiting);
-        if count == 1 || count == self.batch {
+        let count = waiting.len();
+        if count > before && (count == 1 || count == self.batch) {
             self.news.notify_one();
         }
     }
@@ -109,23 +99,27 @@ impl Queue {
             _ = timeout(interval, whole) => {}
             () = over.cancelled() => {}
         }
-        self.waiting.lock().take(self.batch)
+        let mut state = self.state.lock();
+        let taken = state.waiting.take(self.batch);
+        state.away = taken.iter().filter(|event| event.what.is_real()).count();
+        taken
     }
 
     fn len(&self) -> usize {
-        self.waiting.lock().events.len()
+        self.state.lock().waiting.len()
     }
 
     /// These have arrived.
     pub(super) fn arrived(&self, events: &[Event]) {
-        self.waiting.lock().away -= events.iter().filter(|event| event.is_real()).count();
+        let real = events.iter().filter(|event| event.what.is_real()).count();
+        self.state.lock().away -= real;
         self.meters.delivered.increment(events.len() as u64);
     }
 
     /// The one event of `part` cannot be delivered; gives what stands in its place, unless it is that already.
     pub(super) fn lose(&self, mut part: Vec<Event>) -> Option<Event> {
-        let event = part.pop().filter(Event::is_real)?;
-        self.waiting.lock().away -= 1;
+        let event = part.pop().filter(|event| event.what.is_real())?;
+        self.state.lock().away -= 1;
         self.meters.lost.increment(1);
         Some(Event { what: What::Lost(1), ..event })
     }
@@ -137,38 +131,11 @@ impl Queue {
 
     /// Gives up what is left; how many events that are.
     pub(super) fn give_up(&self) -> u64 {
-        let mut waiting = self.waiting.lock();
-        let left = waiting.away + waiting.events.iter().filter(|event| event.is_real()).count();
-        waiting.events.clear();
+        let mut state = self.state.lock();
+        let left = state.away + state.waiting.real();
+        state.waiting.clear();
         self.meters.lost.increment(left as u64);
         left as u64
-    }
-}
-
-impl Waiting {
-    fn push(&mut self, what: What) {
-        self.seq += 1;
-        self.places += what.places();
-        self.events.push_back(Event { what, seq: self.seq, time: unix_millis() });
-    }
-
-    fn take(&mut self, most: usize) -> Vec<Event> {
-        // By the bytes too: many a service takes no more than a megabyte, or a tenth of that.
-        let mut bytes = 0;
-        let fits = |event: &&Event| {
-            bytes += event.what.bytes();
-            bytes <= BATCH_BYTES
-        };
-        let count = self.events.iter().take(most).take_while(fits).count();
-        let count = count.max(1).min(self.events.len());
-        let taken: Vec<Event> = self.events.drain(..count).collect();
-        self.places -= taken.iter().map(|event| event.what.places()).sum::<usize>();
-        self.away = taken.iter().filter(|event| event.is_real()).count();
-        if self.events.is_empty() {
-            // A quiet gateway keeps no room for a storm it once had.
-            self.events.shrink_to(64);
-        }
-        taken
     }
 }
 
