@@ -9,7 +9,7 @@ use tricast::{
     settings::{Delivery, Settings},
 };
 
-use crate::{Answer, Connection};
+use crate::{Answer, Connection, Samples};
 
 /// A running gateway and how to talk to it.
 #[derive(Debug)]
@@ -95,10 +95,12 @@ impl Server {
 
     /// A metric's value, by its name and labels as they stand in `/metrics`.
     pub async fn metric(&self, series: &str) -> f64 {
-        let text = self.admin("/metrics").await.text();
-        let line = text.lines().find(|line| line.split(' ').next() == Some(series));
-        let line = line.unwrap_or_else(|| panic!("no {series} in\n{text}"));
-        line.rsplit(' ').next().and_then(|value| value.parse().ok()).expect("a number")
+        self.metrics().await.value(series)
+    }
+
+    /// All metrics.
+    pub async fn metrics(&self) -> Samples {
+        Samples::read(&self.admin("/metrics").await.text())
     }
 }
 

@@ -6,6 +6,7 @@ mod gateway;
 mod http;
 pub mod program;
 mod reader;
+mod samples;
 mod sse;
 
 pub use backend::{Backend, Call, Says};
@@ -13,6 +14,7 @@ pub use credentials::{SECRET, token, token_of};
 pub use gateway::{Place, Server, delivery, eventually};
 pub use http::{Answer, Connection, Head, expect_bytes, listen_head};
 pub use reader::{Event, Reader};
+pub use samples::Samples;
 pub use tricast_core::Wire;
 
 /// Like [`each_wire`], for what a WebSocket does not have.

@@ -62,6 +62,11 @@ impl KeyHash {
     pub fn of(key: &str) -> Self {
         Self(Sha256::digest(key.as_bytes()).into())
     }
+
+    /// Whether it is the hash of `key`. Takes the same time whichever it is.
+    pub fn is_of(&self, key: &str) -> bool {
+        self.0.ct_eq(&Self::of(key).0).into()
+    }
 }
 
 /// Whether a bearer's text is a key rather than a token.

@@ -95,7 +95,7 @@ pub struct ChannelSummary {
 }
 
 /// How full the log is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Fill {
     /// Channels.
     pub channels: usize,
@@ -105,6 +105,9 @@ pub struct Fill {
     pub bytes: usize,
     /// Messages that have left their ring by count, bytes, age or memory, ever.
     pub evicted: u64,
+    /// Seats of readers for each namespace, those of none last, on each wire by [`Wire::index`](crate::Wire::index).
+    /// Who reads several channels has several.
+    pub seats: Vec<[u32; 3]>,
 }
 
 impl Log {
@@ -318,6 +321,7 @@ impl Log {
             messages: table.held(),
             bytes: self.memory.bytes(),
             evicted: table.evicted(),
+            seats: table.seats.clone(),
         }
     }
 

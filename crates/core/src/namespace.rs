@@ -32,6 +32,8 @@ impl<T> Namespaces<T> {
 /// How the log treats a channel.
 #[derive(Clone, Debug)]
 pub struct ChannelRules {
+    /// Whose rules these are: the place of the namespace in its list. Those of channels of none are one place behind.
+    pub namespace: usize,
     /// What is kept of it.
     pub history: Bounds,
     /// What happens to a reader that falls behind it.
@@ -65,6 +67,7 @@ impl Namespaces<Arc<ChannelRules>> {
 impl From<Bounds> for Namespaces<Arc<ChannelRules>> {
     fn from(history: Bounds) -> Self {
         let rules = ChannelRules {
+            namespace: 0,
             history,
             slow_reader: SlowReader::Gap,
             online: true,

@@ -33,6 +33,7 @@ impl Table {
             self.attendance.iter().for_each(|attendance| attendance.online(&channel.name));
         }
         let first = channel.roster.join(sitter.identity.persona(), sitter.wire);
+        self.seats[channel.rules.namespace][sitter.wire.index()] += 1;
         if let Some(presence) = &mut channel.presence {
             let who = presence.arrive(sitter.identity, first);
             self.notes.extend(who.map(|who| Note::came(&channel.name, who)));
@@ -54,6 +55,7 @@ impl Table {
         let channel = &mut self.slots[tap.slot];
         channel.belfry.take_down(tap.place);
         let last = channel.roster.leave(&sitter.identity.persona(), sitter.wire);
+        self.seats[channel.rules.namespace][sitter.wire.index()] -= 1;
         if let Some(presence) = &mut channel.presence
             && last
         {

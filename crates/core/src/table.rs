@@ -63,6 +63,8 @@ pub(crate) struct Table {
     held: usize,
     /// Messages that have left their ring, ever.
     evicted: u64,
+    /// Readers' seats: for each namespace, on each wire.
+    pub(crate) seats: Vec<[u32; 3]>,
     limits: Limits,
     /// Of all namespaces.
     shortest_age: Duration,
@@ -86,6 +88,7 @@ impl Table {
             swept: 0,
             held: 0,
             evicted: 0,
+            seats: vec![[0; 3]; limits.rules.iter().count()],
             shortest_age: limits.rules.iter().map(|r| r.history.age).min().unwrap_or_default(),
             limits,
             memory,

@@ -1,6 +1,6 @@
 //! The admin listener: metrics for Prometheus, and health for whoever sends traffic here.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -10,31 +10,35 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get},
 };
-use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
-use metrics_exporter_prometheus::PrometheusHandle;
-use tricast_core::{Hub, Kind};
+use tricast_admission::KeyHash;
+use tricast_core::{Denied, Kind};
 
-use crate::{app::Shared, connections, problem::Problem};
+use crate::{
+    admission::bearer, app::Shared, connections, exposition::Exposition, problem::Problem,
+};
 
 #[derive(Clone, Debug)]
 struct Admin {
     app: Shared,
-    prometheus: PrometheusHandle,
-    meters: std::sync::Arc<LogMeters>,
+    exposition: Arc<Exposition>,
 }
 
-pub(crate) fn routes(app: Shared, prometheus: PrometheusHandle, meters: LogMeters) -> Router {
+pub(crate) fn routes(app: Shared, exposition: Arc<Exposition>) -> Router {
     let layered = app.clone();
     let connections = Router::new()
         .route("/connections", get(connections::many).delete(connections::many))
         .route("/connections/{id}", delete(connections::one))
         .with_state(app.clone());
-    Router::new()
+    let guarded = Router::new()
         .route("/metrics", get(metrics))
+        .with_state(Admin { app: app.clone(), exposition })
+        .merge(connections)
+        .route_layer(middleware::from_fn_with_state(app.clone(), guard));
+    Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .with_state(Admin { app, prometheus, meters: meters.into() })
-        .merge(connections)
+        .with_state(app)
+        .merge(guarded)
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(layered, no_pages))
 }
@@ -58,6 +62,27 @@ async fn no_pages(State(app): State<Shared>, request: Request, next: Next) -> Re
     next.run(request).await
 }
 
+/// Lets only those in who have `admin.token`, if there is one. Health is for whoever asks: those who send traffic
+/// here need not know more.
+async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let token = &app.settings.admin.token;
+    if token.is_empty() {
+        return next.run(request).await;
+    }
+    let kind = match bearer(request.headers()) {
+        Ok(Some(given)) if KeyHash::of(token.expose()).is_of(&given) => {
+            return next.run(request).await;
+        }
+        Ok(None) => Kind::TokenMissing,
+        Ok(Some(_)) | Err(_) => Kind::BadToken,
+    };
+    let detail =
+        "this takes the token that admin.token in the settings says, as Authorization: Bearer";
+    let denied = Denied::new(kind, detail);
+    app.gatekeeper.audit.turned_away(&denied, request.uri().path(), None);
+    Problem::from(denied).into_response()
+}
+
 /// Whether the `Host` is one that no page can have: any name may resolve to this address, but no page is at a bare
 /// address of ours, or at localhost.
 fn is_own_host(headers: &HeaderMap, hosts: &[String]) -> bool {
@@ -75,62 +100,14 @@ async fn not_found() -> Problem {
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
-    admin.meters.update(&admin.app.hub);
+    let text = admin.exposition.render(&admin.app.hub);
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], admin.prometheus.render()).into_response()
+    ([(header::CONTENT_TYPE, content_type)], text).into_response()
 }
 
-async fn readyz(State(admin): State<Admin>) -> (StatusCode, &'static str) {
-    match admin.app.leaving.is_cancelled() {
+async fn readyz(State(app): State<Shared>) -> (StatusCode, &'static str) {
+    match app.leaving.is_cancelled() {
         false => (StatusCode::OK, "ready\n"),
         true => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-    }
-}
-
-/// How full the log is; read when somebody asks.
-pub(crate) struct LogMeters {
-    channels: Gauge,
-    messages: Gauge,
-    bytes: Gauge,
-    evicted: Counter,
-    draining: Gauge,
-}
-
-impl LogMeters {
-    pub(crate) fn new() -> Self {
-        describe_gauge!("tricast_log_channels", "Channels held.");
-        describe_gauge!("tricast_log_messages", "Messages held.");
-        describe_gauge!(
-            "tricast_log_bytes",
-            Unit::Bytes,
-            "Bytes that the messages held occupy, encodings included."
-        );
-        describe_counter!(
-            "tricast_log_evicted_messages_total",
-            "Messages that left their channel's history by count, bytes, age or memory."
-        );
-        describe_gauge!("tricast_draining", "1 while the gateway goes down.");
-        Self {
-            channels: gauge!("tricast_log_channels"),
-            messages: gauge!("tricast_log_messages"),
-            bytes: gauge!("tricast_log_bytes"),
-            evicted: counter!("tricast_log_evicted_messages_total"),
-            draining: gauge!("tricast_draining"),
-        }
-    }
-
-    fn update(&self, hub: &Hub) {
-        let fill = hub.log().fill();
-        self.channels.set(fill.channels as f64);
-        self.messages.set(fill.messages as f64);
-        self.bytes.set(fill.bytes as f64);
-        self.evicted.absolute(fill.evicted);
-        self.draining.set(f64::from(u8::from(hub.is_draining())));
-    }
-}
-
-impl std::fmt::Debug for LogMeters {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("LogMeters")
     }
 }

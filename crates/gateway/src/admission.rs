@@ -205,7 +205,7 @@ pub(crate) fn sit_down(pass: &mut Pass, channel: &ChannelName) -> Result<(), Pro
 }
 
 /// The token or key of `Authorization: Bearer` (RFC 6750 §2.1). Other schemes are a proxy's.
-fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut found = None;
     for value in headers.get_all(header::AUTHORIZATION) {
         let text = value.to_str().unwrap_or_default();

@@ -3,26 +3,24 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::time::{Instant, interval, sleep, timeout_at};
 use tokio_util::{
     sync::CancellationToken,
     task::{AbortOnDropHandle, TaskTracker},
 };
-use tricast_admission::{Backend, HookMeters};
+use tricast_admission::Backend;
 use tricast_core::{
-    CloseReason, Epoch, Hub, LATENCY, Limits, Log, MemoryEngine, Meters, jittered_retry,
-    unix_millis,
+    CloseReason, Epoch, Hub, Limits, Log, MemoryEngine, Meters, jittered_retry, unix_millis,
 };
 use tricast_delivery::{Calls, Shards};
 
 use crate::{
-    admin::{self, LogMeters},
-    admission,
+    admin, admission,
     app::App,
     budget::Budget,
     door::Door,
     events::{Courier, Deliveries, EventMeters, Queue},
+    exposition::Exposition,
     listener::{self, Listener, Rules, SocketMeters},
     load, routes,
     settings::{Delivery, EventKind, Settings},
@@ -36,10 +34,6 @@ const ADMIN_SOCKETS: usize = 100;
 
 /// Descriptors kept for requests when as many subscribers listen as may.
 const FILES_FOR_REQUESTS: usize = 100;
-
-/// Upper bounds of the latency histogram's buckets, in seconds.
-const LATENCY_BUCKETS: [f64; 12] =
-    [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0];
 
 /// How often goodbyes leave while draining.
 const FAREWELL_STEP: Duration = Duration::from_millis(20);
@@ -76,7 +70,7 @@ impl Gateway {
             0 => sockets.saturating_sub(FILES_FOR_REQUESTS).max(1),
             set => set,
         };
-        let (meters, prometheus) = meters()?;
+        let (meters, exposition) = Exposition::new(&settings, connections)?;
         let hub = hub(&settings, meters.hub, connections);
         let public = bind("bind", settings.bind)?;
         let private = bind("admin.bind", settings.admin.bind)?;
@@ -106,7 +100,7 @@ impl Gateway {
         let app = Arc::new(app);
         let stop = CancellationToken::new();
         let (shards, shard_owner) = shards(&app, &meters.sockets)?.unzip();
-        let admin_routes = admin::routes(app.clone(), prometheus.clone(), meters.log);
+        let admin_routes = admin::routes(app.clone(), exposition.clone());
         let listeners = [
             (public, routes::public(app.clone()), rules, shards, Some(app.gatekeeper.clone())),
             (private, admin_routes, admin_rules, None, None),
@@ -119,9 +113,9 @@ impl Gateway {
                 Listener { router, rules, meters, tasks, runtime, stop, shards, gatekeeper };
             doors.push(Door::open(socket, listener).context("cannot start to accept connections")?);
         }
-        let mut upkeep = vec![abort_on_drop(upkeep(app.clone(), prometheus))];
+        let mut upkeep = vec![abort_on_drop(upkeep(app.clone(), exposition))];
         let most = app.settings.limits.overload;
-        upkeep.push(abort_on_drop(load::watch(app.hub.clone(), most)));
+        upkeep.push(abort_on_drop(load::watch(app.hub.clone(), most, meters.load)));
         let registrar = app.clone();
         let presence = App::presence_rules_of(&app.settings);
         upkeep.push(abort_on_drop(async move { registrar.hub.keep_presence(presence).await }));
@@ -248,31 +242,6 @@ fn events(
     Ok(Some((queue, deliveries)))
 }
 
-/// The meters of a gateway, made under its own recorder.
-#[derive(Debug)]
-struct AllMeters {
-    hub: Meters,
-    sockets: SocketMeters,
-    log: LogMeters,
-    hook: HookMeters,
-    events: EventMeters,
-}
-
-/// Meters under a recorder of this gateway's own, so that several can live in one process.
-fn meters() -> anyhow::Result<(AllMeters, PrometheusHandle)> {
-    let recorder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Full(LATENCY.to_owned()), &LATENCY_BUCKETS)?
-        .build_recorder();
-    let meters = metrics::with_local_recorder(&recorder, || AllMeters {
-        hub: Meters::new(),
-        sockets: SocketMeters::new(),
-        log: LogMeters::new(),
-        hook: HookMeters::new(),
-        events: EventMeters::new(),
-    });
-    Ok((meters, recorder.handle()))
-}
-
 fn hub(settings: &Settings, meters: Meters, connections: usize) -> Arc<Hub> {
     let history = &settings.history;
     let limits = Limits {
@@ -292,13 +261,12 @@ fn abort_on_drop(work: impl Future<Output = ()> + Send + 'static) -> AbortOnDrop
     AbortOnDropHandle::new(tokio::spawn(work))
 }
 
-async fn upkeep(app: Arc<App>, prometheus: PrometheusHandle) {
+async fn upkeep(app: Arc<App>, exposition: Arc<Exposition>) {
     let mut every = interval(Duration::from_secs(1));
     loop {
         every.tick().await;
         app.hub.sweep();
         app.gatekeeper.rates.sweep();
-        // Empties the histogram's sample buffers when nobody scrapes.
-        prometheus.run_upkeep();
+        exposition.run_upkeep();
     }
 }

@@ -13,6 +13,7 @@ mod dashboard;
 mod departure;
 mod door;
 mod events;
+mod exposition;
 mod gateway;
 mod key_command;
 mod listener;

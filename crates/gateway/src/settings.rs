@@ -7,6 +7,7 @@ use bytesize::ByteSize;
 use config::{Config, Environment, File, FileFormat};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use tricast_admission::Secret;
 use tricast_core::SlowReader;
 
 mod access;
@@ -59,6 +60,7 @@ pub struct Settings {
 pub struct Admin {
     pub bind: SocketAddr,
     pub hosts: Vec<String>,
+    pub token: Secret,
 }
 
 /// `[history]`

@@ -178,6 +178,7 @@ const RULES: PresenceRules =
 impl Stage {
     fn new(channels: usize) -> Self {
         let rules = ChannelRules {
+            namespace: 0,
             history: Bounds { messages: 1000, bytes: 1 << 20, age: Duration::from_secs(3600) },
             slow_reader: SlowReader::Gap,
             online: true,

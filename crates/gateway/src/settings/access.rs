@@ -165,6 +165,7 @@ impl Settings {
     pub fn channel_rules(&self) -> Namespaces<Arc<ChannelRules>> {
         let any = |most: u32| if most == 0 { u32::MAX } else { most };
         let rest = ChannelRules {
+            namespace: self.namespace.len(),
             history: Bounds {
                 messages: self.history.messages,
                 bytes: self.history.bytes.as_u64() as usize,
@@ -175,9 +176,10 @@ impl Settings {
             subscribers: any(self.limits.subscribers_per_channel),
             presence: self.access.presence,
         };
-        let rules = |namespace: &Namespace| {
+        let rules = |(place, namespace): (usize, &Namespace)| {
             let history = &namespace.history;
             let rules = ChannelRules {
+                namespace: place,
                 history: Bounds {
                     messages: history.messages.unwrap_or(rest.history.messages),
                     bytes: history.bytes.map_or(rest.history.bytes, |b| b.as_u64() as usize),
@@ -190,7 +192,7 @@ impl Settings {
             };
             (namespace.pattern.clone(), Arc::new(rules))
         };
-        let list = self.namespace.iter().map(rules).collect();
+        let list = self.namespace.iter().enumerate().map(rules).collect();
         Namespaces::new(list, Arc::new(rest))
     }
 

@@ -19,6 +19,11 @@ impl Settings {
             "shards: from 0 to 256; 0 is half the processors. It is {}",
             self.shards
         );
+        let token = self.admin.token.expose();
+        anyhow::ensure!(
+            token.is_empty() || token.len() >= 16,
+            "admin.token: at least 16 characters; make one with `openssl rand -hex 16`"
+        );
         let message = self.limits.message_bytes.as_u64();
         let sizes = [
             ("limits.head_bytes", self.limits.head_bytes, 8 << 10, 16 << 20, ""),

@@ -55,6 +55,7 @@ fn an_unknown_key_or_a_bad_value_is_named() {
         ("[[namespace]]\npattern = \"@*\"\npresence = true", "presence"),
         ("delivery = \"fast\"", "fast"),
         ("shards = 257", "shards"),
+        ("[admin]\ntoken = \"fifteen-letters\"", "admin.token"),
         ("bind = \"nowhere\"", "bind"),
         ("bind = \"0.0.0.0:1\"", "insecure = true"),
         ("base_path = \"x/\"", "base_path"),
