@@ -58,3 +58,4 @@ bench: peers ## memory and CPU for each subscriber beside the floor and the peer
 	target/release/tricast-bench fairness
 	target/release/tricast-bench talk
 	target/release/tricast-bench compression
+	target/release/tricast-bench scrape

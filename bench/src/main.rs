@@ -10,6 +10,7 @@ mod measure;
 mod peers;
 mod process;
 mod scenarios;
+mod scrape;
 mod subscribers;
 mod talk;
 mod target;
@@ -56,6 +57,8 @@ enum Command {
     Talk,
     /// What compression costs and saves.
     Compression,
+    /// What it takes to ask for the metrics.
+    Scrape,
     /// Measures a server that runs already.
     Run {
         #[command(flatten)]
@@ -118,6 +121,7 @@ fn main() -> anyhow::Result<()> {
         Command::Fairness => show(fairness::run),
         Command::Talk => show(talk::run),
         Command::Compression => show(compression::run),
+        Command::Scrape => show(scrape::run),
         Command::Run {
             load,
             address,
