@@ -25,8 +25,10 @@ const SECONDS: u64 = 6;
 /// How many quiet and attacked times there are where latencies are compared; the medians of their p99 count.
 const TURNS: usize = 5;
 
-/// A latency within this of the quiet one is as good: the granularity of the machines this runs on.
-const GRAIN: Duration = Duration::from_millis(2);
+/// A latency within this of the quiet one is as good: a tick of the kernel's scheduler (CONFIG_HZ=250). The gateway, its
+/// clients and its attackers share a few processors here, and a thread that wakes while all of them are taken waits
+/// for the next tick, whatever the gateway does.
+const GRAIN: Duration = Duration::from_millis(4);
 
 #[test]
 fn a_normal_subscriber_does_not_notice() {
