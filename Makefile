@@ -2,18 +2,21 @@
 # Each does its own set-up. `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup lint conformance fuzz deny soak bench peers
+.PHONY: help run page test setup lint conformance fuzz deny soak bench peers
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-run: ## serve on http://127.0.0.1:8080, the page at /, metrics on http://127.0.0.1:9464/metrics
+page: ## build the page at / with Node, for whoever compiles the gateway next
+	dashboard/build.sh
+
+run: page ## serve on http://127.0.0.1:8080, the page at /, metrics on http://127.0.0.1:9464/metrics
 	cargo run --release --locked
 
 setup: ## install the real components that tests need (as root on Debian; else say what is missing)
 	tests/clients/setup.sh
 
-test: setup ## all tests: units, model, schedules, behaviours on three wires, clients we did not write
+test: setup page ## all tests: units, model, schedules, behaviours on three wires, clients we did not write
 	cargo test --locked --workspace
 	cargo test --locked -p tricast-core --features shuttle --test interleavings
 	cargo build --locked
