@@ -94,26 +94,6 @@ async fn credentials_are_allowed_to_listed_origins_alone() {
     assert_eq!(answer.fields.get("access-control-allow-credentials"), None);
 }
 
-/// Whether the page was built or not: what stands there runs nothing that is not the gateway's own.
-#[tokio::test]
-async fn the_page_answers_under_a_strict_policy_and_is_fetched_once() {
-    for (base, path) in [("", "/"), ("base_path = \"/realtime\"", "/realtime/")] {
-        let server = Server::with(base).await;
-        let page = server.get(path).await;
-        assert_eq!((page.status, &*page.fields["content-type"]), (200, "text/html; charset=utf-8"));
-        assert!(page.text().contains("<title>Tricast</title>"));
-        let policy = &page.fields["content-security-policy"];
-        assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
-        assert!(!policy.contains("unsafe"), "{policy}");
-        assert_eq!(page.fields["referrer-policy"], "no-referrer");
-        let head =
-            format!("GET {path} HTTP/1.1\r\nHost: t\r\nIf-None-Match: {}", page.fields["etag"]);
-        let again = server.request(&head, b"").await;
-        assert_eq!((again.status, again.text().as_str()), (304, ""));
-        assert!(again.fields.contains_key("content-security-policy"));
-    }
-}
-
 /// What somebody has published is never run as a page or a script of the gateway's own origin.
 #[tokio::test]
 async fn nothing_is_sniffed() {

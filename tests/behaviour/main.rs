@@ -8,6 +8,7 @@ mod channels;
 mod commands;
 mod connections;
 mod crowds;
+mod dashboard;
 mod deflate;
 mod drain;
 mod events;

@@ -239,16 +239,3 @@ async fn everything_stands_under_the_base_path() {
     assert_eq!(server.get("/realtime").await.fields["location"], "/realtime/");
     assert_eq!(server.get("/realtime/nothing").await.problem(), "not-found");
 }
-
-#[tokio::test]
-async fn the_page_is_served_under_a_strict_policy_and_can_be_switched_off() {
-    let server = Server::start().await;
-    let page = server.get("/").await;
-    assert_eq!(
-        (page.status, page.fields["content-type"].as_str()),
-        (200, "text/html; charset=utf-8")
-    );
-    assert!(page.fields["content-security-policy"].starts_with("default-src 'none'"));
-    let server = Server::with("dashboard = \"off\"").await;
-    assert_eq!(server.get("/").await.problem(), "not-found");
-}

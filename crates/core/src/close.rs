@@ -26,6 +26,8 @@ pub enum CloseReason {
     Forbidden,
     /// An operator has ended it.
     Removed,
+    /// The client itself has asked for it, to see its stream come back.
+    Requested,
 }
 
 /// What a client should do after a goodbye.
@@ -42,7 +44,7 @@ pub enum Reconnect {
 
 impl CloseReason {
     /// All of them.
-    pub const ALL: [CloseReason; 11] = [
+    pub const ALL: [CloseReason; 12] = [
         CloseReason::Ended,
         CloseReason::Draining,
         CloseReason::Overloaded,
@@ -54,6 +56,7 @@ impl CloseReason {
         CloseReason::Expired,
         CloseReason::Forbidden,
         CloseReason::Removed,
+        CloseReason::Requested,
     ];
 
     /// The name on the wire.
@@ -70,6 +73,7 @@ impl CloseReason {
             CloseReason::Expired => "expired",
             CloseReason::Forbidden => "forbidden",
             CloseReason::Removed => "removed",
+            CloseReason::Requested => "requested",
         }
     }
 
@@ -78,7 +82,7 @@ impl CloseReason {
         match self {
             // With a new token.
             CloseReason::Expired => Reconnect::Now,
-            CloseReason::Gap | CloseReason::Unresponsive => Reconnect::Now,
+            CloseReason::Gap | CloseReason::Unresponsive | CloseReason::Requested => Reconnect::Now,
             CloseReason::Draining | CloseReason::Overloaded => Reconnect::Later,
             CloseReason::Ended
             | CloseReason::Malformed

@@ -7,7 +7,8 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::{
-    ChannelName, CloseReason, Identity, Join, Standing, Wire, bell::Bell, clock, sync::Mutex,
+    ChannelName, ClientId, CloseReason, Identity, Join, Standing, Wire, bell::Bell, clock,
+    sync::Mutex,
 };
 
 /// Everybody who listens, up to a limit.
@@ -54,6 +55,8 @@ pub struct Connection {
 pub struct Which {
     /// This one.
     pub id: Option<u64>,
+    /// Of this client.
+    pub client: Option<ClientId>,
     /// Of this user.
     pub user: Option<String>,
     /// That came with this API key.
@@ -139,9 +142,10 @@ impl Card {
     }
 
     fn is(&self, which: &Which) -> bool {
-        let Which { id, user, key, address, channel, wire } = which;
+        let Which { id, client, user, key, address, channel, wire } = which;
         let own_key = self.identity.key();
         id.is_none_or(|id| id == self.serial)
+            && client.as_ref().is_none_or(|client| *client == self.identity.client)
             && user.as_deref().is_none_or(|user| self.identity.is_of(user))
             && key.as_deref().is_none_or(|key| own_key.is_some_and(|own| **own == *key))
             && address.is_none_or(|address| self.identity.address == Some(address))

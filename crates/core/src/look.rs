@@ -1,11 +1,13 @@
 //! Looking without subscribing: what a channel holds, how many are there and who, as documents.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    AheadOfLog, ChannelName, Count, Gap, Log, MessageId, Portion, Seq, Start, UserId, Wire,
-    presence::Person, write_document,
+    AheadOfLog, ChannelName, Count, Gap, Log, Message, MessageId, Portion, Seq, Start, UserId,
+    Wire, presence::Person, write_document,
 };
 
 /// The most history in one answer: it is held until the client has read it.
@@ -116,6 +118,14 @@ impl Log {
         let more = behind.next().is_some();
         let anonymous = presence.anonymous();
         Ok(PresencePage { channel, id, users, anonymous, more })
+    }
+
+    /// One message of `channel`, if it is held.
+    pub fn find(&self, channel: &ChannelName, id: MessageId) -> Option<Arc<Message>> {
+        let before = MessageId { seq: id.seq.checked_sub(1)?, ..id };
+        let one = Portion { messages: 1, ..PAGE };
+        let history = self.history(channel, Start::After(before), one).ok()?;
+        history.messages.into_iter().find(|message| message.id == id)
     }
 
     /// What is held of `channel` from `start` on, as a document: at most 1,000 messages, and about 1 MiB of

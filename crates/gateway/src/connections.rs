@@ -73,20 +73,22 @@ fn cut(app: &Shared, request: &Request, which: &Which) -> Response {
 
 fn which(query: &Query) -> Result<Which, Problem> {
     let address = query.get("address").map(str::parse).transpose();
-    let wire = |name: &str| Wire::ALL.into_iter().find(|wire| wire.name() == name);
-    let bad = |name: &str, wants: &str| {
-        Problem::new(Kind::BadParameter, format!("{name} is {wants}")).at(name)
-    };
-    let wire = match query.get("wire") {
-        None => None,
-        Some(name) => Some(wire(name).ok_or_else(|| bad("wire", "sse, chunked or ws"))?),
-    };
+    let bad = || Problem::new(Kind::BadParameter, "address is an IP address").at("address");
     Ok(Which {
         id: None,
+        client: None,
         user: query.get("user").map(str::to_owned),
         key: query.get("key").map(str::to_owned),
-        address: address.map_err(|_| bad("address", "an IP address"))?,
+        address: address.map_err(|_| bad())?,
         channel: query.read("channel", str::parse)?,
-        wire,
+        wire: wire_of(query)?,
     })
+}
+
+/// Which wire is meant.
+pub(crate) fn wire_of(query: &Query) -> Result<Option<Wire>, Problem> {
+    let Some(name) = query.get("wire") else { return Ok(None) };
+    let found = Wire::ALL.into_iter().find(|wire| wire.name() == name);
+    let bad = || Problem::new(Kind::BadParameter, "wire is sse, chunked or ws").at("wire");
+    found.map(Some).ok_or_else(bad)
 }

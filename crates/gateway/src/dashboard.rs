@@ -1,4 +1,7 @@
-//! The page at `/`: static files, built in, under a strict content security policy.
+//! The page at `/`: static files, built in, under a strict content security policy; and what it alone asks for.
+
+mod bytes;
+mod cut;
 
 use std::borrow::Cow;
 
@@ -6,7 +9,7 @@ use axum::{
     Router,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
-    routing::get,
+    routing::{get, post},
 };
 use rust_embed::Embed;
 
@@ -35,7 +38,10 @@ struct File {
 }
 
 /// Adds the page under `base`.
-pub(crate) fn add_to(mut routes: Router<Shared>, base: &str) -> Router<Shared> {
+pub(crate) fn add_to(routes: Router<Shared>, base: &str) -> Router<Shared> {
+    let mut routes = routes
+        .route(&format!("{base}/dashboard/bytes/{{channel}}"), get(bytes::bytes))
+        .route(&format!("{base}/dashboard/cut"), post(cut::cut));
     for name in Built::iter() {
         let Some(embedded) = Built::get(&name) else { continue };
         let path = if name == "index.html" { "" } else { &*name };

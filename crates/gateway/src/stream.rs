@@ -31,13 +31,20 @@ pub(crate) fn format_on(
     wire: Wire,
     raw: bool,
 ) -> &'static dyn Format {
-    let in_chunks = line.is_some_and(Line::may_depart) && version >= Version::HTTP_11;
+    match line.is_some_and(Line::may_depart) && version >= Version::HTTP_11 {
+        true => format_in_chunks(wire, raw),
+        false => format_of(wire, raw),
+    }
+}
+
+/// How a stream is spelled on a connection of HTTP/1.1.
+pub(crate) fn format_in_chunks(wire: Wire, raw: bool) -> &'static dyn Format {
     match (wire, raw) {
-        (Wire::Sse, false) if in_chunks => &chunks::SSE,
-        (Wire::Sse, true) if in_chunks => &chunks::RAW_SSE,
-        (Wire::Chunked, false) if in_chunks => &chunks::CHUNKED,
-        (Wire::Chunked, true) if in_chunks => &chunks::RAW_CHUNKED,
-        _ => format_of(wire, raw),
+        (Wire::Sse, false) => &chunks::SSE,
+        (Wire::Sse, true) => &chunks::RAW_SSE,
+        (Wire::Chunked, false) => &chunks::CHUNKED,
+        (Wire::Chunked, true) => &chunks::RAW_CHUNKED,
+        (Wire::Ws, raw) => format_of(Wire::Ws, raw),
     }
 }
 

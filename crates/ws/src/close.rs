@@ -15,6 +15,7 @@ pub fn close_code(reason: CloseReason) -> u16 {
         CloseReason::Gap => 4001,
         CloseReason::Unresponsive => 4002,
         CloseReason::Expired => 4003,
+        CloseReason::Requested => 4004,
         CloseReason::Removed => 4200,
         CloseReason::Forbidden => 4201,
     }

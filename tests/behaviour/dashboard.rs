@@ -1,0 +1,110 @@
+//! The page at `/`, and what it alone asks for: the bytes of a message on each wire, and the end of its own streams.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::Value;
+use tricast_tests::{Connection, Reader, Server, each_wire, listen_head};
+
+/// Whether the page was built or not: what stands there runs nothing that is not the gateway's own.
+#[tokio::test]
+async fn the_page_answers_under_a_strict_policy_and_is_fetched_once() {
+    for (base, path) in [("", "/"), ("base_path = \"/realtime\"", "/realtime/")] {
+        let server = Server::with(base).await;
+        let page = server.get(path).await;
+        assert_eq!((page.status, &*page.fields["content-type"]), (200, "text/html; charset=utf-8"));
+        assert!(page.text().contains("<title>Tricast</title>"));
+        let policy = &page.fields["content-security-policy"];
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(page.fields["referrer-policy"], "no-referrer");
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: t\r\nIf-None-Match: {}", page.fields["etag"]);
+        let again = server.request(&head, b"").await;
+        assert_eq!((again.status, again.text().as_str()), (304, ""));
+        assert!(again.fields.contains_key("content-security-policy"));
+    }
+}
+
+#[tokio::test]
+async fn it_can_be_switched_off_with_what_it_asks_for() {
+    let server = Server::with("dashboard = \"off\"").await;
+    let id = server.publish("a", "x").await;
+    for path in ["/", "/app.js", &format!("/dashboard/bytes/a?id={id}")] {
+        assert_eq!(server.get(path).await.problem(), "not-found", "{path}");
+    }
+    assert_eq!(server.post("/dashboard/cut?client=client-0123456789", "", b"").await.status, 404);
+}
+
+/// Reads to the end of `bytes`.
+async fn capture(connection: &mut Connection, bytes: &[u8]) {
+    loop {
+        let at = connection.buffer.windows(bytes.len()).position(|window| window == bytes);
+        if let Some(at) = at {
+            connection.buffer.drain(..at + bytes.len());
+            return;
+        }
+        assert!(connection.more().await, "it ends: {:?}", connection.buffer);
+    }
+}
+
+each_wire! {
+    async fn the_wire_view_shows_what_a_capture_shows(wire) {
+        let server = Server::with("[stream]\nheartbeat = \"200ms\"").await;
+        let shown = async |id: &str| -> Value {
+            let view = server.get(&format!("/dashboard/bytes/a?id={id}")).await.json();
+            assert_eq!(view["id"], id);
+            let wires = view["wires"].as_array().expect("three").iter();
+            wires.clone().find(|view| view["wire"] == wire.name()).expect("this one").clone()
+        };
+        let bytes = |view: &Value| STANDARD.decode(view.as_str().expect("base64")).expect("base64");
+        let mut connection = server.connect().await;
+        connection.send(listen_head(wire, "a") + "\r\n\r\n").await;
+        connection.head().await;
+        let first = server.publish("a", "héllo\nworld").await;
+        let view = shown(&first).await;
+        capture(&mut connection, &bytes(&view["message"])).await;
+        capture(&mut connection, &bytes(&view["heartbeat"])).await;
+
+        // The last message may leave joined with the goodbye.
+        server.publish("a?end=true", "bye").await;
+        let end = bytes(&view["end"]);
+        assert!(!end.is_empty());
+        capture(&mut connection, &end).await;
+    }
+
+    async fn a_client_cuts_its_own_streams_and_nobody_elses(wire) {
+        let server = Server::start().await;
+        let (mine, other) = ("client-of-my-own-1", "client-of-another");
+        let mut readers = Vec::new();
+        for client in [mine, other] {
+            let mut reader = Reader::open(&server, wire, &format!("a?client={client}")).await;
+            reader.control("hello").await;
+            readers.push(reader);
+        }
+        let cut = async |query: &str| server.post(&format!("/dashboard/cut?{query}"), "", b"").await;
+        assert_eq!(cut("client=client-0123456789").await.json()["cut"], 0);
+        let elsewhere = if wire == tricast_tests::Wire::Ws { "sse" } else { "ws" };
+        assert_eq!(cut(&format!("client={mine}&wire={elsewhere}")).await.json()["cut"], 0);
+        assert_eq!(cut(&format!("client={mine}&wire={}", wire.name())).await.json()["cut"], 1);
+        let goodbye = readers[0].control("goodbye").await;
+        assert_eq!((&goodbye["reason"], &goodbye["reconnect"]), (&"requested".into(), &"now".into()));
+        server.publish("a", "still here").await;
+        assert_eq!(readers[1].data().await, "still here");
+        for (query, problem) in [("", "bad-parameter"), ("wire=ws", "bad-parameter"), ("client=short", "bad-client"), (&format!("client={mine}&wire=x"), "bad-parameter")] {
+            assert_eq!(cut(query).await.problem(), problem, "{query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn bytes_are_shown_to_whoever_may_read_the_channel() {
+    let server = Server::with("[[namespace]]\npattern = \"closed\"\nsubscribe = \"nobody\"").await;
+    let id = server.publish("open", "x").await;
+    let get = async |target: &str| server.get(&format!("/dashboard/bytes/{target}")).await;
+    let raw = get(&format!("open?id={id}&format=raw")).await.json();
+    assert_eq!(raw["wires"][1]["message"], STANDARD.encode("2\r\nx\n\r\n"));
+    assert_eq!(get(&format!("closed?id={id}")).await.status, 403);
+    assert_eq!(get(&format!("other?id={id}")).await.problem(), "not-found");
+    assert_eq!(get(&format!("open?id={}0", id)).await.problem(), "not-found");
+    assert_eq!(get("open").await.problem(), "bad-parameter");
+    assert_eq!(get("open?id=nonsense").await.problem(), "bad-resume");
+}
