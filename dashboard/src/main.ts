@@ -5,10 +5,12 @@ import { countSoon } from './page/online.js';
 import { Panel } from './page/panel.js';
 import { setUpPublishing } from './page/publish.js';
 import { address, channel } from './page/room.js';
+import { showBytes } from './page/wireview.js';
 
 /** Event names that have shown up anywhere on this page. */
 const names = new Set(['message']);
-const watcher = { counted: countSoon, named: learn };
+const chosen = (id: string) => void showBytes(id);
+const watcher = { counted: countSoon, named: learn, chosen };
 const sse = new Panel('sse', 'SSE', 'EventSource, reconnects by itself', names, watcher);
 const panels = [sse,
   new Panel('chunked', 'Chunked', 'fetch and getReader, JSON lines', names, watcher),
@@ -42,5 +44,5 @@ byId('listen').addEventListener('submit', (event) => {
   location.hash = byId<HTMLInputElement>('channel').value;
 });
 addEventListener('hashchange', listen);
-setUpPublishing(learn);
+setUpPublishing({ named: learn, published: chosen });
 listen();

@@ -45,6 +45,41 @@ test('what the form publishes shows up in all three panels with one id', { timeo
   assert.deepEqual(page.heard, []);
 });
 
+test('the wire view takes a message apart, byte for byte', { timeout: 60_000 }, async () => {
+  const page = await dashboard();
+  await publish(page, 'héllo');
+  const [{ id }] = await alike(page, 1);
+  await page.waitForSelector(`#bytes[data-id="${id}"]`);
+  const [{ time }] = await gateway.history('demo');
+  const document = JSON.stringify({ id, channel: 'demo', event: 'message', data: 'héllo', online: 1, time });
+  const length = Buffer.byteLength(document);
+  assert.ok(length < 126, 'a length of one byte');
+  const chunk = (around) => `${(length + around).toString(16).toUpperCase()}\\r\\n\n`;
+  const expected = {
+    sse: [`${chunk(Buffer.byteLength(`data: \nid: ${id}\n\n`))}data: ${document}\\n\nid: ${id}\\n\n\\n\n\\r\\n\n`, length],
+    chunked: [`${chunk(1)}${document}\\n\n\\r\\n\n`, length],
+    ws: [`81 ${length.toString(16)} ${document}`, length],
+  };
+  for (const wire of wires) {
+    const [text, payload] = expected[wire];
+    const shown = page.locator(`.spelled.${wire}`);
+    assert.equal(await shown.locator('.dump').textContent(), text);
+    const all = Number(await shown.getAttribute('data-bytes'));
+    assert.match(await shown.locator('.sum').textContent(), new RegExp(`^${all} bytes: ${payload} document, ${all - payload} around it`));
+    // The parts of the bar are as wide as they say.
+    const widths = await shown.locator('.bar span').evaluateAll((parts) => parts.map((part) => parseFloat(part.style.width)));
+    assert.ok(Math.abs(widths.reduce((sum, width) => sum + width) - 100) < 0.01, widths);
+  }
+  assert.match(await page.locator('.spelled.ws .dump span').first().getAttribute('title'), /^10000001: FIN, opcode 1 \(text\)$/);
+
+  await publish(page, 'a second one');
+  await alike(page, 2);
+  await page.waitForSelector(`#bytes:not([data-id="${id}"])`);
+  await page.click(`.panel.chunked .message[data-id="${id}"]`);
+  await page.waitForSelector(`#bytes[data-id="${id}"]`);
+  assert.deepEqual(page.heard, []);
+});
+
 test('a refusal is shown, and nothing is published', { timeout: 60_000 }, async () => {
   const page = await dashboard();
   await page.fill('#data', '{"not json');
@@ -89,6 +124,22 @@ test('after a cut each wire comes back and misses nothing', { timeout: 60_000 },
   await gateway.publish('demo', 'while disconnected');
   await page.click('.panel.chunked .toggle');
   await alike(page, 7);
+  assert.deepEqual(page.heard, []);
+});
+
+test('a wire that the gateway cuts comes back by itself, and the others stay', { timeout: 60_000 }, async () => {
+  const page = await dashboard();
+  await gateway.publish('demo', 'before');
+  await alike(page, 1);
+  for (const wire of wires) {
+    await page.click(`.panel.${wire} .cut`);
+    await page.waitForSelector(`.panel.${wire} .notice:has-text("goodbye: requested, come back now")`);
+    await page.waitForSelector(`.panel.${wire} .notice:has-text("resumed after")`);
+    await page.waitForSelector(`.panel.${wire}[data-state=live]`);
+    assert.equal(await page.locator('.notice:has-text("goodbye")').count(), wires.indexOf(wire) + 1, 'nobody else was cut');
+  }
+  await gateway.publish('demo', 'after');
+  await alike(page, 2);
   assert.deepEqual(page.heard, []);
 });
 

@@ -12,6 +12,8 @@ export interface Watcher {
   counted(): void;
   /** A message of this name came, behind `before`. */
   named(name: string, before: string | null): void;
+  /** Somebody wants to see the bytes of this message. */
+  chosen(id: string): void;
 }
 
 export class Panel {
@@ -32,6 +34,10 @@ export class Panel {
     within(this.#root, '.how').textContent = how;
     this.#list.ariaLabel = `Messages over ${title}`;
     this.#toggle.addEventListener('click', () => (this.#connection ? this.stop('disconnected') : this.start()));
+    const cut = within<HTMLButtonElement>(this.#root, '.cut');
+    cut.ariaLabel = `Have the gateway cut ${title}`;
+    cut.addEventListener('click', () => void this.#cut());
+    this.#list.addEventListener('keydown', ({ key }) => { if (key === 'Enter' && this.last) this.watcher.chosen(this.last); });
     byId('panels').append(this.#root);
   }
 
@@ -84,6 +90,14 @@ export class Panel {
     this.#push(element('li', `notice ${tone}`, text));
   }
 
+  /** Has the gateway end the stream: what comes then is the wire's own way to come back. */
+  async #cut() {
+    const url = new URL('dashboard/cut', document.baseURI.split('#')[0]);
+    url.search = String(new URLSearchParams({ client, wire: this.wire }));
+    const answer = await fetch(url, { method: 'POST' }).catch(() => null);
+    if (!answer?.ok) this.notice('the gateway could not be reached', 'bad');
+  }
+
   #changed(state: State, problem?: Problem) {
     if (!this.#connection) return;
     if (state !== 'closed') return this.#state(state, 'Disconnect');
@@ -132,6 +146,7 @@ export class Panel {
       element('span', 'data', spelled(message)),
       element('time', '', new Date(message.time).toLocaleTimeString([], { hour12: false })));
     row.dataset['id'] = row.title = message.id;
+    row.addEventListener('click', () => this.watcher.chosen(message.id));
     this.#push(row);
   }
 

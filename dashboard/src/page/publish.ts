@@ -3,8 +3,16 @@
 import { byId } from './dom.js';
 import { address, client } from './room.js';
 
-/** Makes the form work; `learn` is told each event name that is used. */
-export function setUpPublishing(learn: (name: string) => void): void {
+/** What the form tells the page. */
+export interface Publishing {
+  /** This event name is used. */
+  named(name: string): void;
+  /** The message of this id was published. */
+  published(id: string): void;
+}
+
+/** Makes the form work. */
+export function setUpPublishing(told: Publishing): void {
   const form = byId<HTMLFormElement>('publish');
   const data = byId<HTMLTextAreaElement>('data');
   data.addEventListener('keydown', (event) => {
@@ -14,15 +22,15 @@ export function setUpPublishing(learn: (name: string) => void): void {
   });
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    void publish(form, data, learn);
+    void publish(form, data, told);
   });
 }
 
-async function publish(form: HTMLFormElement, data: HTMLTextAreaElement, learn: (name: string) => void) {
+async function publish(form: HTMLFormElement, data: HTMLTextAreaElement, told: Publishing) {
   const url = address('publish');
   const name = byId<HTMLInputElement>('event').value;
   if (name) {
-    learn(name);
+    told.named(name);
     url.searchParams.set('event', name);
   }
   if (byId<HTMLInputElement>('skip').checked) {
@@ -37,5 +45,7 @@ async function publish(form: HTMLFormElement, data: HTMLTextAreaElement, learn: 
   outcome.className = answer.id ? 'good' : 'bad';
   outcome.textContent = answer.id
     ? `Published ${answer.id} to ${answer.subscribers} subscriber${answer.subscribers === 1 ? '' : 's'}` : answer.detail ?? '';
-  if (answer.id) data.value = '';
+  if (!answer.id) return;
+  data.value = '';
+  told.published(answer.id);
 }

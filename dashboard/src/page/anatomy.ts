@@ -1,0 +1,96 @@
+// What each byte of a message on the wire is for.
+
+import type { WireName } from '../client/index.js';
+
+/** What a byte belongs to. */
+export type Kind = 'framing' | 'field' | 'payload';
+
+export interface Part {
+  kind: Kind;
+  bytes: Uint8Array;
+  /** What it is, for whoever points at it. */
+  title: string;
+  /** It is not text, whatever it looks like. */
+  binary?: boolean;
+}
+
+const OPCODES: Record<number, string> = { 1: 'text', 2: 'binary', 8: 'close', 9: 'ping', 10: 'pong' };
+
+/** Takes apart what the gateway sends. */
+export function dissect(wire: WireName, bytes: Uint8Array): Part[] {
+  return wire === 'ws' ? frames(bytes) : chunks(bytes, wire === 'sse' ? sseLine : jsonLine);
+}
+
+/** How many bytes there are of each kind. */
+export function weigh(parts: Part[]): Record<Kind, number> {
+  const sum = { framing: 0, field: 0, payload: 0 };
+  for (const { kind, bytes } of parts) sum[kind] += bytes.length;
+  return sum;
+}
+
+/** Frames of RFC 6455 §5.2, as a server sends them: not masked. */
+function frames(bytes: Uint8Array): Part[] {
+  const parts: Part[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const [first = 0, second = 0] = bytes.subarray(at, at + 2);
+    const opcode = first & 15;
+    const short = second & 127;
+    const more = short === 126 ? 2 : short === 127 ? 8 : 0;
+    const length = more === 0 ? short : Number(bytes.subarray(at + 2, at + 2 + more).reduce((sum, byte) => sum * 256n + BigInt(byte), 0n));
+    const take = (kind: Kind, count: number, title: string) => {
+      if (count > 0) parts.push({ kind, bytes: bytes.subarray(at, at + count), title, binary: kind === 'framing' });
+      at += count;
+    };
+    const flags = [first & 128 && 'FIN', first & 64 && 'RSV1: compressed'].filter(Boolean).join(', ');
+    take('framing', 1, `${bits(first)}: ${flags || 'more follows'}, opcode ${opcode} (${OPCODES[opcode] ?? 'reserved'})`);
+    take('framing', 1, `${bits(second)}: not masked, length ${more ? `in the next ${more} bytes` : short}`);
+    take('framing', more, `length: ${length}`);
+    take('payload', length, `payload, ${length} bytes`);
+  }
+  return parts;
+}
+
+/** Chunks of RFC 9112 §7.1, with lines in them. */
+function chunks(bytes: Uint8Array, line: (text: Uint8Array) => Part[]): Part[] {
+  const parts: Part[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const end = bytes.indexOf(10, at) + 1;
+    if (end === 0) return [...parts, { kind: 'payload', bytes: bytes.subarray(at), title: 'the rest' }];
+    const length = parseInt(ascii(bytes.subarray(at, end)), 16);
+    parts.push({ kind: 'framing', bytes: bytes.subarray(at, end), title: length ? `chunk size, in hex: ${length} bytes` : 'the last chunk' });
+    at = end;
+    for (const stop = at + length; at < stop;) {
+      const next = Math.min(stop, bytes.indexOf(10, at) + 1 || stop);
+      parts.push(...line(bytes.subarray(at, next)));
+      at = next;
+    }
+    parts.push({ kind: 'framing', bytes: bytes.subarray(at, at + 2), title: 'end of the chunk' });
+    at += 2;
+  }
+  return parts;
+}
+
+/** A line of an event stream (WHATWG HTML §9.2.5). */
+function sseLine(text: Uint8Array): Part[] {
+  const colon = text.indexOf(58);
+  if (colon < 0) return [{ kind: 'field', bytes: text, title: 'a blank line: the event is whole' }];
+  const name = ascii(text.subarray(0, colon));
+  const value = text[colon + 1] === 32 ? colon + 2 : colon + 1;
+  const title = { data: 'the document', id: 'what Last-Event-ID will be', event: 'the name of the event', retry: 'how long to stay away', '': 'a comment' }[name] ?? name;
+  if (name !== 'data') return [{ kind: 'field', bytes: text, title: `${name}: ${title}` }];
+  return [
+    { kind: 'field', bytes: text.subarray(0, value), title: 'data: a line of the event’s data follows' },
+    { kind: 'payload', bytes: text.subarray(value, -1), title },
+    { kind: 'field', bytes: text.subarray(-1), title: 'end of the line' },
+  ];
+}
+
+function jsonLine(text: Uint8Array): Part[] {
+  return [
+    { kind: 'payload', bytes: text.subarray(0, -1), title: 'the document' },
+    { kind: 'framing', bytes: text.subarray(-1), title: 'end of the line' },
+  ];
+}
+
+const ascii = (bytes: Uint8Array) => String.fromCharCode(...bytes);
+const bits = (byte: number) => byte.toString(2).padStart(8, '0');
