@@ -19,8 +19,8 @@ pub(super) struct Waiting {
     events: VecDeque<Option<Noted>>,
     /// How many have been before the first of `events`.
     before: u64,
-    /// Which of them, counted from the first there ever was, says that nobody listens to a channel any more.
-    gone: HashMap<ChannelName, u64>,
+    /// Which of them, counted from the first there ever was, is the last that says whether anybody listens to a channel.
+    last: HashMap<ChannelName, u64>,
     holes: usize,
     places: usize,
     /// The number of the newest that was taken.
@@ -47,9 +47,7 @@ impl Waiting {
 
     /// Adds one, unless there would be more than `most` places taken; whether it did.
     pub(super) fn push(&mut self, what: What, most: usize) -> bool {
-        if let What::Online(channel) = &what
-            && self.take_back_gone(channel)
-        {
+        if self.is_said(&what) || self.takes_back(&what) {
             return true;
         }
         if self.places + what.places() > most {
@@ -64,19 +62,35 @@ impl Waiting {
     }
 
     fn add(&mut self, what: What) {
-        if let What::Gone(channel) = &what {
-            self.gone.insert(channel.clone(), self.before + self.events.len() as u64);
+        if let What::Online(channel) | What::Gone(channel) = &what {
+            self.last.insert(channel.clone(), self.before + self.events.len() as u64);
         }
         self.places += what.places();
         self.events.push_back(Some(Noted { what, time: unix_millis() }));
     }
 
+    /// What waits last about the channel of `what`.
+    fn last_about(&mut self, what: &What) -> Option<&mut Option<Noted>> {
+        let (What::Online(channel) | What::Gone(channel)) = what else { return None };
+        let number = self.last.get(channel)?;
+        self.events.get_mut((number - self.before) as usize)
+    }
+
+    /// It waits already. So it is where somebody asks for one kind of events alone.
+    fn is_said(&mut self, what: &What) -> bool {
+        let kind = what.kind();
+        self.last_about(what)
+            .and_then(|noted| noted.as_ref())
+            .is_some_and(|it| it.what.kind() == kind)
+    }
+
     /// Somebody is back before it was told that the last has left: neither need be told. So whoever comes and goes
     /// all the time takes one place of the queue, and not all of them.
-    fn take_back_gone(&mut self, channel: &ChannelName) -> bool {
-        let Some(number) = self.gone.remove(channel) else { return false };
-        let noted = self.events.get_mut((number - self.before) as usize).and_then(Option::take);
-        self.places -= noted.map_or(0, |noted| noted.what.places());
+    fn takes_back(&mut self, what: &What) -> bool {
+        let What::Online(channel) = what else { return false };
+        let Some(gone) = self.last_about(what).and_then(Option::take) else { return false };
+        self.last.remove(channel);
+        self.places -= gone.what.places();
         self.holes += 1;
         while let Some(None) = self.events.back() {
             self.events.pop_back();
@@ -97,13 +111,16 @@ impl Waiting {
                 }
             }
             let Some(next) = self.events.pop_front() else { break };
+            let number = self.before;
             self.before += 1;
             let Some(Noted { what, time }) = next else {
                 self.holes -= 1;
                 continue;
             };
-            if let What::Gone(channel) = &what {
-                self.gone.remove(channel);
+            if let What::Online(channel) | What::Gone(channel) = &what
+                && self.last.get(channel) == Some(&number)
+            {
+                self.last.remove(channel);
             }
             self.places -= what.places();
             self.seq += 1;
@@ -112,7 +129,7 @@ impl Waiting {
         if self.events.is_empty() {
             // A quiet gateway keeps no room for a storm it once had.
             self.events.shrink_to(ROOM);
-            self.gone.shrink_to(ROOM);
+            self.last.shrink_to(ROOM);
         }
         taken
     }
@@ -160,7 +177,19 @@ mod tests {
         assert_eq!(told(&waiting.take(1)), "5 +d");
         say(&mut waiting, "+a");
         assert_eq!((waiting.len(), told(&waiting.take(9)).as_str()), (0, ""));
-        assert_eq!((waiting.gone.len(), waiting.places, waiting.holes), (0, 0, 0));
+        assert_eq!((waiting.last.len(), waiting.places, waiting.holes), (0, 0, 0));
+    }
+
+    /// Somebody may ask for one kind alone.
+    #[test]
+    fn what_waits_already_is_not_said_again() {
+        for (words, once) in [("+a +a +a +b", "1 +a, 2 +b"), ("-a -a -b -a", "1 -a, 2 -b")] {
+            let mut waiting = Waiting::default();
+            say(&mut waiting, words);
+            assert_eq!(told(&waiting.take(9)), once);
+            say(&mut waiting, &words[..2]);
+            assert_eq!(waiting.len(), 1, "it was taken, so it is news again");
+        }
     }
 
     #[test]
