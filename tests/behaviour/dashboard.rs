@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
 use tricast_tests::{Connection, Reader, Server, each_wire, listen_head};
 
 /// Whether the page was built or not: what stands there runs nothing that is not the gateway's own.
@@ -71,6 +72,53 @@ each_wire! {
         capture(&mut connection, &end).await;
     }
 
+    async fn each_message_leaves_in_a_segment_of_its_own(wire) {
+        let server = Server::start().await;
+        let mut connection = server.connect().await;
+        connection.send(listen_head(wire, "a") + "\r\n\r\n").await;
+        connection.head().await;
+        let shown = async |id: &str| -> Vec<u8> {
+            let view = server.get(&format!("/dashboard/bytes/a?id={id}")).await.json();
+            let wires = view["wires"].as_array().expect("three").iter();
+            let own = wires.clone().find(|view| view["wire"] == wire.name()).expect("this one");
+            STANDARD.decode(own["message"].as_str().expect("base64")).expect("base64")
+        };
+        // Whatever stands before the first message has come when that has.
+        let first = server.publish("a", "first").await;
+        capture(&mut connection, &shown(&first).await).await;
+        assert_eq!(connection.buffer, b"");
+        for text in ["second", "third"] {
+            let id = server.publish("a", text).await;
+            let mut segment = [0; 4096];
+            let read = connection.socket.read(&mut segment).await.expect("one read");
+            assert_eq!(segment[..read], shown(&id).await);
+        }
+    }
+
+    async fn the_head_that_it_tells_is_the_one_that_comes(wire) {
+        let server = Server::start().await;
+        let client = "client-of-my-own-1";
+        let seen = server.get(&format!("/dashboard/seen?client={client}")).await.json();
+        let told = STANDARD.decode(seen["heads"][wire.name()].as_str().expect("base64")).expect("base64");
+        let mut connection = server.connect().await;
+        let asked = listen_head(wire, &format!("a?client={client}"));
+        connection.send(asked + "\r\nSec-WebSocket-Protocol: tricast.v1.json\r\n\r\n").await;
+        while !connection.buffer.windows(4).any(|window| window == b"\r\n\r\n") {
+            assert!(connection.more().await, "it ends: {:?}", connection.buffer);
+        }
+        // The HTTP library has its own order of fields; a minute may have passed, and each key has its own answer.
+        let lines = |head: &[u8]| {
+            let head = String::from_utf8_lossy(head).into_owned();
+            let (head, _) = head.split_once("\r\n\r\n").expect("whole");
+            let own = |line: &&str| !line.starts_with("date: ") && !line.starts_with("sec-websocket-accept: ");
+            let mut lines: Vec<String> = head.lines().filter(own).map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(lines(&told), lines(&connection.buffer));
+        assert!(lines(&told).contains(&format!("tricast-client: {client}")));
+    }
+
     async fn a_client_cuts_its_own_streams_and_nobody_elses(wire) {
         let server = Server::start().await;
         let (mine, other) = ("client-of-my-own-1", "client-of-another");
@@ -92,6 +140,29 @@ each_wire! {
         for (query, problem) in [("", "bad-parameter"), ("wire=ws", "bad-parameter"), ("client=short", "bad-client"), (&format!("client={mine}&wire=x"), "bad-parameter")] {
             assert_eq!(cut(query).await.problem(), problem, "{query}");
         }
+    }
+}
+
+#[tokio::test]
+async fn it_tells_what_proxies_have_added_and_no_secret() {
+    let server = Server::start().await;
+    let head = "GET /dashboard/seen?client=client-of-my-own-1 HTTP/1.1\r\nHost: t\r\nVia: 1.1 a\r\nvia: 1.1 b\r\nCookie: secret\r\n\
+                Authorization: secret\r\nX-Forwarded-For: 192.0.2.1";
+    let answer = server.request(head, b"").await;
+    assert_eq!(answer.fields["cache-control"], "no-store");
+    assert!(!answer.text().contains("secret"));
+    let seen = answer.json();
+    assert_eq!(seen["http"], "HTTP/1.1");
+    assert_eq!(seen["fields"]["via"], "1.1 a, 1.1 b");
+    assert_eq!(seen["fields"]["x-forwarded-for"], "192.0.2.1");
+    for (query, problem) in
+        [("", "bad-parameter"), ("?client=short", "bad-client"), ("?x=1", "unknown-parameter")]
+    {
+        assert_eq!(
+            server.get(&format!("/dashboard/seen{query}")).await.problem(),
+            problem,
+            "{query}"
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod cut;
+mod seen;
 
 use std::borrow::Cow;
 
@@ -41,7 +42,8 @@ struct File {
 pub(crate) fn add_to(routes: Router<Shared>, base: &str) -> Router<Shared> {
     let mut routes = routes
         .route(&format!("{base}/dashboard/bytes/{{channel}}"), get(bytes::bytes))
-        .route(&format!("{base}/dashboard/cut"), post(cut::cut));
+        .route(&format!("{base}/dashboard/cut"), post(cut::cut))
+        .route(&format!("{base}/dashboard/seen"), get(seen::seen));
     for name in Built::iter() {
         let Some(embedded) = Built::get(&name) else { continue };
         let path = if name == "index.html" { "" } else { &*name };

@@ -13,6 +13,10 @@ use tricast_core::Kind;
 
 use crate::{app::Shared, dashboard, look, origin, presence, problem::Problem, publish, subscribe};
 
+/// What somebody has published is never to be taken for a page or a script of the gateway's.
+pub(crate) const NOSNIFF: [(HeaderName, HeaderValue); 1] =
+    [(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))];
+
 pub(crate) fn public(app: Shared) -> Router {
     // GET handlers see HEAD too, and attach nothing for it.
     let sse = get(subscribe::sse).post(subscribe::sse);
@@ -55,15 +59,14 @@ async fn account(State(app): State<Shared>, request: Request, next: Next) -> Res
         tracing::debug!(reason = kind.name(), "refused");
     }
     let headers = response.headers_mut();
-    // What somebody has published is never to be taken for a page or a script of the gateway's.
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.extend(NOSNIFF);
     if app.hub.is_draining() && !headers.contains_key(header::CONNECTION) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
-fn cors(app: &Shared) -> CorsLayer {
+pub(crate) fn cors(app: &Shared) -> CorsLayer {
     let origins = &app.settings.cors.origins;
     let allowed = match origins.iter().any(|origin| origin == "*") {
         true => AllowOrigin::any(),

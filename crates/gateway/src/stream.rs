@@ -10,7 +10,8 @@ use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tricast_core::{
-    CloseReason, Control, Ear, Format, Goodbye, Kind, Session, Wire, jittered_retry,
+    ClientId, CloseReason, Control, Ear, Format, Goodbye, Kind, MessageId, Session, Wire,
+    jittered_retry,
 };
 use tricast_ws::Handshake;
 
@@ -80,11 +81,8 @@ fn stream_head(format: &dyn Format) -> HeaderMap {
 }
 
 /// The cursor and the client id, for those who have no hello to read them from.
-fn name_stream(headers: &mut HeaderMap, session: &Session) {
-    let fields = [
-        ("tricast-id", session.position().to_string()),
-        ("tricast-client", session.identity().client.to_string()),
-    ];
+fn name_stream(headers: &mut HeaderMap, position: MessageId, client: &ClientId) {
+    let fields = [("tricast-id", position.to_string()), ("tricast-client", client.to_string())];
     for (name, value) in fields {
         // Ids are ASCII by their grammar.
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -93,13 +91,37 @@ fn name_stream(headers: &mut HeaderMap, session: &Session) {
     }
 }
 
+/// The head of a stream that opens here for `client`. A connection that departs will not come back to the HTTP
+/// library for a next request.
+pub(crate) fn opening(
+    format: &dyn Format,
+    (position, client): (MessageId, &ClientId),
+    departs: bool,
+) -> HeaderMap {
+    let mut headers = stream_head(format);
+    name_stream(&mut headers, position, client);
+    if departs {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    headers
+}
+
+/// The head of a WebSocket that opens here for `client`.
+pub(crate) fn switching(
+    handshake: &Handshake,
+    (position, client): (MessageId, &ClientId),
+) -> (StatusCode, HeaderMap) {
+    let mut headers = handshake.answer();
+    name_stream(&mut headers, position, client);
+    (StatusCode::SWITCHING_PROTOCOLS, headers)
+}
+
 pub(crate) fn respond(session: Session, line: Option<Line>, version: Version) -> Response {
-    let mut headers = stream_head(session.format());
-    name_stream(&mut headers, &session);
+    let departs = line.as_ref().is_some_and(Line::may_depart);
+    let named = (session.position(), &session.identity().client);
+    let headers = opening(session.format(), named, departs);
     let line = match line {
-        Some(line) if line.may_depart() => {
-            // The connection will not come back to the HTTP library for a next request.
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        Some(line) if departs => {
             line.depart(Departure { session, ear: None, head: Bytes::new() });
             return headers.into_response();
         }
@@ -114,10 +136,9 @@ pub(crate) fn upgrade(
     session: Session,
     request: &mut Request,
 ) -> Response {
-    let mut headers = handshake.answer();
-    name_stream(&mut headers, &session);
+    let named = (session.position(), &session.identity().client);
+    let head = switching(handshake, named).into_response();
     let raw = session.format().variant().raw;
-    let head = (StatusCode::SWITCHING_PROTOCOLS, headers).into_response();
     let extensions = request.extensions_mut();
     let rules = app.ws_rules.clone();
     if let Some(line) = extensions.remove::<Line>().filter(Line::may_depart) {

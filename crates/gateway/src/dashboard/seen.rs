@@ -1,0 +1,122 @@
+//! What arrives here of a request that the page sends, and with what head each wire answers it: what stands in between shows.
+
+use std::{collections::BTreeMap, convert::Infallible};
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::Serialize;
+use tower::{Layer as _, ServiceExt as _, service_fn};
+use tricast_core::{ClientId, Format, Kind, MessageId, Wire};
+use tricast_ws::Handshake;
+
+use crate::{
+    app::Shared,
+    departure::head_of,
+    problem::Problem,
+    query::Query,
+    routes::{NOSNIFF, cors},
+    socket::Line,
+    stream::{format_in_chunks, opening, switching},
+};
+
+/// What proxies add or change. Nothing here is a secret of whoever asks, as a cookie is.
+const TOLD: [&str; 13] = [
+    "via",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-real-ip",
+    "x-envoy-external-address",
+    "cf-ray",
+    "cdn-loop",
+    "connection",
+    "accept-encoding",
+    "host",
+];
+
+#[derive(Serialize)]
+struct Seen {
+    /// The gateway's own version.
+    version: &'static str,
+    /// Of the request, as it came here.
+    http: String,
+    fields: BTreeMap<&'static str, String>,
+    /// The head of each wire's answer over HTTP/1.1, in base64.
+    heads: BTreeMap<&'static str, String>,
+}
+
+/// `GET /dashboard/seen?client=`.
+pub(super) async fn seen(State(app): State<Shared>, request: Request) -> Result<Response, Problem> {
+    let query = Query::parse(request.uri().query(), &["client"])?;
+    let Some(client) = query.read("client", str::parse::<ClientId>)? else {
+        let detail = "say for whom: client=, as tricast.hello tells it";
+        return Err(Problem::new(Kind::BadParameter, detail).at("client"));
+    };
+    let departs = request.extensions().get::<Line>().is_some_and(Line::may_depart);
+    let named = (app.hub.log().head(), &client);
+    let mut heads = BTreeMap::new();
+    for wire in Wire::ALL {
+        heads.insert(wire.name(), STANDARD.encode(head(&app, wire, named, departs).await));
+    }
+    let seen = Seen {
+        version: env!("CARGO_PKG_VERSION"),
+        http: format!("{:?}", request.version()),
+        fields: told(request.headers()),
+        heads,
+    };
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(seen)).into_response())
+}
+
+fn told(headers: &HeaderMap) -> BTreeMap<&'static str, String> {
+    let joined = |name| {
+        let values = headers.get_all(name).into_iter();
+        values.filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(", ")
+    };
+    TOLD.into_iter()
+        .map(|name| (name, joined(name)))
+        .filter(|(_, value)| !value.is_empty())
+        .collect()
+}
+
+/// What an answer goes through on its way out is put on here too.
+async fn head(
+    app: &Shared,
+    wire: Wire,
+    named: (MessageId, &ClientId),
+    departs: bool,
+) -> bytes::Bytes {
+    let format: &dyn Format = format_in_chunks(wire, false);
+    let mut response = match wire {
+        Wire::Ws => switching(&example(), named).into_response(),
+        Wire::Sse | Wire::Chunked => opening(format, named, departs).into_response(),
+    };
+    response.headers_mut().extend(NOSNIFF);
+    let mut response = Some(response);
+    let answer = service_fn(|_: Request| {
+        std::future::ready(Ok::<_, Infallible>(response.take().unwrap_or_default()))
+    });
+    let Ok(response) = cors(app).layer(answer).oneshot(Request::new(Body::empty())).await;
+    head_of(response, Version::HTTP_11)
+}
+
+/// The handshake of RFC 6455 §1.3, as the page would send it: the answer to any other is as long.
+fn example() -> Handshake {
+    let fields = [
+        (header::CONNECTION, "upgrade"),
+        (header::UPGRADE, "websocket"),
+        (header::SEC_WEBSOCKET_VERSION, "13"),
+        (header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
+        (header::SEC_WEBSOCKET_PROTOCOL, "tricast.v1.json"),
+    ];
+    let value = |(name, value): (HeaderName, _)| (name, HeaderValue::from_static(value));
+    let headers = fields.into_iter().map(value).collect();
+    Handshake::read((&Method::GET, Version::HTTP_11), &headers, None, false).expect("a handshake")
+}
