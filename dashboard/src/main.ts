@@ -1,20 +1,42 @@
-// Runs the page at `/`: opens one channel over each wire, and shows what comes out.
+// Runs the page at `/`: opens one channel over each wire, measures what comes out, and breaks it on demand.
 
+import type { Message, WireName } from './client/index.js';
+import { Journal } from './measure/journal.js';
+import { setUpBreakage } from './page/breakage.js';
+import { CHAT, Chat } from './page/chat.js';
+import { setUpCharts } from './page/charts.js';
 import { byId } from './page/dom.js';
+import { go, setUpFeatures } from './page/features.js';
+import { setUpLoad } from './page/load.js';
 import { countSoon } from './page/online.js';
 import { Panel } from './page/panel.js';
 import { setUpPublishing } from './page/publish.js';
-import { address, channel } from './page/room.js';
-import { showBytes } from './page/wireview.js';
+import { Publisher } from './page/publisher.js';
+import { recall, rememberOnLeaving } from './page/reload.js';
+import { address, channel, setToken, token } from './page/room.js';
+import { headSizes } from './page/seen.js';
+import { setUpSix } from './page/six.js';
+import { setUpSnippets, showSnippet } from './page/snippets.js';
+import { setUpVerdict } from './page/verdict.js';
+import { setUpWireView, showBytes } from './page/wireview.js';
+import { choose, language, t, translate } from './text/index.js';
 
+document.documentElement.lang = language;
+translate(document.body);
+
+const journal = new Journal();
+const publisher = new Publisher(journal);
+const chat = new Chat(publisher);
 /** Event names that have shown up anywhere on this page. */
-const names = new Set(['message']);
-const chosen = (id: string) => void showBytes(id);
-const watcher = { counted: countSoon, named: learn, chosen };
-const sse = new Panel('sse', 'SSE', 'EventSource, reconnects by itself', names, watcher);
-const panels = [sse,
-  new Panel('chunked', 'Chunked', 'fetch and getReader, JSON lines', names, watcher),
-  new Panel('ws', 'WebSocket', 'one text frame for each message', names, watcher)];
+const names = new Set(['message', CHAT]);
+const watcher = { counted: countSoon, took, chosen: (id: string) => void showBytes(id) };
+const panels = (['sse', 'chunked', 'ws'] as const).map((wire) => new Panel(wire, names, journal, watcher));
+const sse = panels[0]!;
+
+function took(message: Message, wire: WireName, before: string | null): void {
+  learn(message.event, before);
+  chat.took(message, wire);
+}
 
 /** An EventSource hears only names that it was told. Opened again from before the message that brought a new one, it gets that message too. */
 function learn(name: string, before: string | null = sse.last): void {
@@ -22,7 +44,7 @@ function learn(name: string, before: string | null = sse.last): void {
   names.add(name);
   if (!sse.listens) return;
   sse.rewind(before);
-  sse.notice(`now listens for the event “${name}” too`);
+  sse.notice(t('now listens for the event “{name}” too', { name }));
 }
 
 function listen(): void {
@@ -32,17 +54,39 @@ function listen(): void {
   // curl takes an address without a scheme as http.
   const [from, to] = ['sse', 'publish'].map((path) => address(path).href.replace(/^http:\/\//, ''));
   byId('shell').textContent = `curl -N ${from}\ncurl -d hello ${to}`;
+  showSnippet();
+  chat.clear();
   for (const panel of panels) {
-    panel.reset();
+    panel.reset(recall(panel.wire));
     panel.start();
   }
   countSoon();
 }
 
+byId<HTMLInputElement>('token').value = token();
 byId('listen').addEventListener('submit', (event) => {
   event.preventDefault();
-  location.hash = byId<HTMLInputElement>('channel').value;
+  setToken(byId<HTMLInputElement>('token').value.trim());
+  const wanted = byId<HTMLInputElement>('channel').value;
+  if (wanted === channel()) listen();
+  else location.hash = wanted;
 });
+const languages = byId<HTMLSelectElement>('language');
+languages.value = language;
+languages.addEventListener('change', () => choose(languages.value));
+for (const link of document.querySelectorAll<HTMLElement>('[data-goto]')) link.addEventListener('click', () => go(link.dataset['goto']!));
 addEventListener('hashchange', listen);
-setUpPublishing({ named: learn, published: chosen });
-listen();
+rememberOnLeaving(panels);
+const driver = setUpLoad(publisher);
+setUpPublishing(publisher, { named: learn, published: watcher.chosen });
+setUpBreakage(panels, driver);
+setUpCharts(() => panels.map(({ meter }) => meter));
+setUpSix();
+setUpWireView();
+setUpSnippets();
+setUpFeatures();
+setUpVerdict(panels, driver);
+// Once it is drawn: what the page itself takes is not to be counted as the network's.
+if (document.hidden) listen();
+else requestAnimationFrame(() => setTimeout(listen));
+void headSizes().then((sizes) => { for (const panel of panels) panel.head = sizes[panel.wire] ?? 0; });

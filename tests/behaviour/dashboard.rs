@@ -135,6 +135,10 @@ each_wire! {
         assert_eq!(cut(&format!("client={mine}&wire={}", wire.name())).await.json()["cut"], 1);
         let goodbye = readers[0].control("goodbye").await;
         assert_eq!((&goodbye["reason"], &goodbye["reconnect"]), (&"requested".into(), &"now".into()));
+        if wire == tricast_tests::Wire::Sse {
+            // For a browser that comes back by itself, now is soon too.
+            assert_eq!(readers[0].retry, Some(200));
+        }
         server.publish("a", "still here").await;
         assert_eq!(readers[1].data().await, "still here");
         for (query, problem) in [("", "bad-parameter"), ("wire=ws", "bad-parameter"), ("client=short", "bad-client"), (&format!("client={mine}&wire=x"), "bad-parameter")] {

@@ -40,6 +40,12 @@ export async function alike(page, count) {
 
 export const field = (page, wire, name) => page.textContent(`.panel.${wire} [data-field=${name}]`);
 
+/** Waits until a figure of a panel is that text, or fits that pattern; the page paints them a few times a second. */
+export const shows = (page, wire, name, wanted) => until(async () => {
+  const now = await field(page, wire, name);
+  return wanted instanceof RegExp ? wanted.test(now) : now === wanted;
+}, async () => `${name} of ${wire} to be ${wanted}; it is ${await field(page, wire, name)}`);
+
 /** Waits for a line of a kind in every panel that is no message. */
 export const notice = (page, text) => Promise.all(wires.map((wire) => page.waitForSelector(`.panel.${wire} .notice:has-text("${text}")`)));
 

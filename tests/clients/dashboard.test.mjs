@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { startBrowser } from './browser.mjs';
-import { alike, field, live, notice, open, publish, state, wires } from './dashboard.mjs';
+import { alike, field, live, notice, open, publish, shows, state, wires } from './dashboard.mjs';
 import { startGateway } from './gateway.mjs';
 import { startRelay } from './relay.mjs';
 
@@ -36,10 +36,11 @@ test('what the form publishes shows up in all three panels with one id', { timeo
   assert.match(await page.textContent('#outcome'), new RegExp(`^Published ${second.id} to 3 subscribers$`));
   assert.deepEqual((await gateway.history('demo')).map(({ id }) => id), [first.id, second.id]);
   for (const wire of wires) {
-    assert.equal(await field(page, wire, 'last'), second.id);
-    assert.equal(await field(page, wire, 'count'), '2');
+    await shows(page, wire, 'last', second.id);
+    await shows(page, wire, 'count', '2');
     assert.equal(await field(page, wire, 'client'), await page.evaluate(() => sessionStorage.getItem('tricast.client')));
-    assert.equal(await field(page, wire, 'online'), '1', 'three wires of one tab are one client');
+    // Three wires of one tab are one client.
+    await shows(page, wire, 'online', '1');
     await page.waitForFunction((wire) => document.querySelector(`#online [data-wire=${wire}]`).textContent === '1', wire);
   }
   assert.deepEqual(page.heard, []);

@@ -226,6 +226,9 @@ impl CommandError {
     }
 }
 
+/// "Now", in milliseconds, for a browser that does it by itself: if nobody is there, it tries that often.
+const SOON: u64 = 200;
+
 impl Goodbye {
     /// A goodbye whose `retry` (milliseconds) is kept only where the client should wait.
     pub fn new(reason: CloseReason, retry: u32) -> Self {
@@ -263,7 +266,11 @@ impl Control {
     pub fn retry(&self) -> Option<u64> {
         match self {
             Control::Hello(hello) => Some(hello.retry),
-            Control::Goodbye(goodbye) => goodbye.retry.map(u64::from),
+            Control::Goodbye(goodbye) => match goodbye.reconnect {
+                // The browser would take its time from the hello.
+                Reconnect::Now => Some(SOON),
+                _ => goodbye.retry.map(u64::from),
+            },
             _ => None,
         }
     }

@@ -29,6 +29,8 @@ export interface Options {
   events?: Iterable<string>;
   /** Milliseconds that a wire has to say hello. Behind a proxy that buffers it never does. */
   patience?: number;
+  /** Every document as the text that came, with those that are not passed on; for whoever measures. */
+  heard?: (text: string, document: Document, wire: WireName) => void;
   message?: (message: Message, wire: WireName) => void;
   control?: (control: Control, wire: WireName) => void;
   /** `problem` says why a connection has closed for good, if the gateway has said so. */
@@ -79,6 +81,17 @@ export class Connection {
     return true;
   }
 
+  /** Ends the line as a network does that fails. It comes back by itself; while it waits for that, at once. */
+  drop(): void {
+    this.#wake();
+  }
+
+  /** Stops to read, or goes on. False on a wire that the browser reads whether the page wants it or not. */
+  hold(held: boolean): boolean {
+    this.#line?.hold?.(held);
+    return this.#line?.hold !== undefined;
+  }
+
   /** For good. Nothing is told after that. */
   close(): void {
     if (this.#closed) return;
@@ -121,8 +134,9 @@ export class Connection {
       };
       const patience = setTimeout(() => { if (!outcome.hello) end(null); }, this.#options.patience ?? 8000);
       this.#wake = () => end(null);
-      const document = (document: Document) => {
+      const document = (document: Document, text: string) => {
         if (this.#closed) return;
+        this.#options.heard?.(text, document, this.wire);
         if (document.event === 'tricast.hello') {
           [outcome.hello, outcome.goodbye] = [true, null];
           this.#tell('live');
@@ -157,7 +171,7 @@ export class Connection {
   /** EventSource and WebSocket keep to themselves why they were refused. Asked for only when there is nothing else to try. */
   async #whyNot(): Promise<Refusal | null> {
     const isLast = this.#at === this.#wires.length - 1;
-    return isLast ? whyNot(await this.#address('chunked')) : null;
+    return isLast && this.wire !== 'chunked' ? whyNot(await this.#address('chunked')) : null;
   }
 
   async #address(wire = this.wire): Promise<URL> {

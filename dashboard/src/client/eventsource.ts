@@ -10,7 +10,7 @@ export const eventSource: Wire = {
 
   open({ address, ears, names }: Opening): Line {
     const source = new EventSource(address);
-    const take = (event: MessageEvent<string>) => ears.document(JSON.parse(event.data) as Document);
+    const take = (event: MessageEvent<string>) => ears.document(JSON.parse(event.data) as Document, event.data);
     // It hears no name that it was not told.
     for (const name of new Set(['message', ...CONTROL, ...names])) source.addEventListener(name, take as EventListener);
     source.onerror = () => {

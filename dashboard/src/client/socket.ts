@@ -15,7 +15,7 @@ export const socket: Wire = {
       const document = JSON.parse(data) as Document;
       if (document.event === 'tricast.hello') watch = watchSilence(open, (document as Hello).heartbeat);
       watch.heard();
-      ears.document(document);
+      ears.document(document, data);
     };
     // A page is never told why a handshake was refused.
     open.onclose = () => { watch.stop(); ears.closed(null); };

@@ -4,8 +4,8 @@ import type { Document, Problem, WireName } from './document.js';
 
 /** What a wire tells whoever has opened it. */
 export interface Ears {
-  /** A document has come. */
-  document(document: Document): void;
+  /** A document has come, as this text. */
+  document(document: Document, text: string): void;
   /** The wire tries again by itself, as an EventSource does. */
   interrupted(): void;
   /** It is over, and nothing more will come; with a reason when it was refused. */
@@ -25,6 +25,8 @@ export interface Line {
   close(): void;
   /** Says something, where the wire can. */
   send?(command: object): void;
+  /** Stops to read, or goes on, where the wire can. */
+  hold?(held: boolean): void;
 }
 
 export interface Opening {

@@ -1,6 +1,7 @@
 // What each byte of a message on the wire is for.
 
 import type { WireName } from '../client/index.js';
+import { t, type Text } from '../text/index.js';
 
 /** What a byte belongs to. */
 export type Kind = 'framing' | 'field' | 'payload';
@@ -19,6 +20,34 @@ const OPCODES: Record<number, string> = { 1: 'text', 2: 'binary', 8: 'close', 9:
 /** Takes apart what the gateway sends. */
 export function dissect(wire: WireName, bytes: Uint8Array): Part[] {
   return wire === 'ws' ? frames(bytes) : chunks(bytes, wire === 'sse' ? sseLine : jsonLine);
+}
+
+/** Why each field of a stream's head is there. */
+const FIELDS: Record<string, Text> = {
+  'content-type': 'what the body is',
+  'cache-control': 'no proxy may keep it, or change it',
+  'x-accel-buffering': 'nginx is not to buffer it',
+  'content-encoding': 'no proxy needs to compress it',
+  'tricast-id': 'the cursor, for those who have no hello to read it from',
+  'tricast-client': 'whom skip_self and cut mean',
+  'connection': 'what becomes of the connection',
+  'upgrade': 'from here on it is a WebSocket',
+  'sec-websocket-accept': 'proves that the handshake was understood',
+  'sec-websocket-protocol': 'the subprotocol that was chosen',
+  'x-content-type-options': 'what somebody has published is never run',
+  'vary': 'caches are to tell origins apart',
+  'access-control-expose-headers': 'what a page of another origin may read',
+  'transfer-encoding': 'the body comes in chunks, and has no length',
+};
+
+/** Takes apart the head of an answer (RFC 9112 §4). */
+export function headOf(bytes: Uint8Array): Part[] {
+  return linesOf(bytes).map((line, at) => {
+    const name = ascii(line).split(':')[0]!;
+    const why = FIELDS[name];
+    const title = at === 0 ? t('the status') : why ? `${name}: ${t(why)}` : line.length > 2 ? name : t('the end of the head');
+    return { kind: at === 0 || line.length === 2 ? 'framing' : 'field', bytes: line, title };
+  });
 }
 
 /** How many bytes there are of each kind. */
@@ -42,10 +71,10 @@ function frames(bytes: Uint8Array): Part[] {
       at += count;
     };
     const flags = [first & 128 && 'FIN', first & 64 && 'RSV1: compressed'].filter(Boolean).join(', ');
-    take('framing', 1, `${bits(first)}: ${flags || 'more follows'}, opcode ${opcode} (${OPCODES[opcode] ?? 'reserved'})`);
-    take('framing', 1, `${bits(second)}: not masked, length ${more ? `in the next ${more} bytes` : short}`);
-    take('framing', more, `length: ${length}`);
-    take('payload', length, `payload, ${length} bytes`);
+    take('framing', 1, `${bits(first)}: ${flags || t('more follows')}, opcode ${opcode} (${OPCODES[opcode] ?? '–'})`);
+    take('framing', 1, `${bits(second)}: ${more ? t('not masked, length in the next {more} bytes', { more }) : t('not masked, length {length}', { length: short })}`);
+    take('framing', more, t('length: {length}', { length }));
+    take('payload', length, t('payload, {length} bytes', { length }));
   }
   return parts;
 }
@@ -55,16 +84,13 @@ function chunks(bytes: Uint8Array, line: (text: Uint8Array) => Part[]): Part[] {
   const parts: Part[] = [];
   for (let at = 0; at < bytes.length;) {
     const end = bytes.indexOf(10, at) + 1;
-    if (end === 0) return [...parts, { kind: 'payload', bytes: bytes.subarray(at), title: 'the rest' }];
+    if (end === 0) return [...parts, { kind: 'payload', bytes: bytes.subarray(at), title: t('the rest') }];
     const length = parseInt(ascii(bytes.subarray(at, end)), 16);
-    parts.push({ kind: 'framing', bytes: bytes.subarray(at, end), title: length ? `chunk size, in hex: ${length} bytes` : 'the last chunk' });
+    parts.push({ kind: 'framing', bytes: bytes.subarray(at, end), title: length ? t('chunk size, in hex: {length} bytes', { length }) : t('the last chunk') });
     at = end;
-    for (const stop = at + length; at < stop;) {
-      const next = Math.min(stop, bytes.indexOf(10, at) + 1 || stop);
-      parts.push(...line(bytes.subarray(at, next)));
-      at = next;
-    }
-    parts.push({ kind: 'framing', bytes: bytes.subarray(at, at + 2), title: 'end of the chunk' });
+    parts.push(...linesOf(bytes.subarray(at, at + length)).flatMap(line));
+    at += length;
+    parts.push({ kind: 'framing', bytes: bytes.subarray(at, at + 2), title: t('end of the chunk') });
     at += 2;
   }
   return parts;
@@ -73,23 +99,41 @@ function chunks(bytes: Uint8Array, line: (text: Uint8Array) => Part[]): Part[] {
 /** A line of an event stream (WHATWG HTML §9.2.5). */
 function sseLine(text: Uint8Array): Part[] {
   const colon = text.indexOf(58);
-  if (colon < 0) return [{ kind: 'field', bytes: text, title: 'a blank line: the event is whole' }];
+  if (colon < 0) return [{ kind: 'field', bytes: text, title: t('a blank line: the event is whole') }];
   const name = ascii(text.subarray(0, colon));
   const value = text[colon + 1] === 32 ? colon + 2 : colon + 1;
-  const title = { data: 'the document', id: 'what Last-Event-ID will be', event: 'the name of the event', retry: 'how long to stay away', '': 'a comment' }[name] ?? name;
-  if (name !== 'data') return [{ kind: 'field', bytes: text, title: `${name}: ${title}` }];
+  const why = LINES[name];
+  if (name !== 'data') return [{ kind: 'field', bytes: text, title: why ? `${name}: ${t(why)}` : name }];
   return [
-    { kind: 'field', bytes: text.subarray(0, value), title: 'data: a line of the event’s data follows' },
-    { kind: 'payload', bytes: text.subarray(value, -1), title },
-    { kind: 'field', bytes: text.subarray(-1), title: 'end of the line' },
+    { kind: 'field', bytes: text.subarray(0, value), title: t('data: a line of the event’s data follows') },
+    { kind: 'payload', bytes: text.subarray(value, -1), title: t('the document') },
+    { kind: 'field', bytes: text.subarray(-1), title: t('end of the line') },
   ];
 }
 
+const LINES: Record<string, Text> = {
+  'id': 'what Last-Event-ID will be',
+  'event': 'the name of the event',
+  'retry': 'how long to stay away',
+  '': 'a comment',
+};
+
 function jsonLine(text: Uint8Array): Part[] {
   return [
-    { kind: 'payload', bytes: text.subarray(0, -1), title: 'the document' },
-    { kind: 'framing', bytes: text.subarray(-1), title: 'end of the line' },
+    { kind: 'payload', bytes: text.subarray(0, -1), title: t('the document') },
+    { kind: 'framing', bytes: text.subarray(-1), title: t('end of the line') },
   ];
+}
+
+/** Each with its end. */
+function linesOf(bytes: Uint8Array): Uint8Array[] {
+  const lines: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const end = bytes.indexOf(10, at) + 1 || bytes.length;
+    lines.push(bytes.subarray(at, end));
+    at = end;
+  }
+  return lines;
 }
 
 const ascii = (bytes: Uint8Array) => String.fromCharCode(...bytes);

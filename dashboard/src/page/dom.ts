@@ -20,3 +20,22 @@ export function element(name: string, className: string, ...children: (Node | st
   made.append(...children);
   return made;
 }
+
+/** Sets a text, unless it is there already: an assistive technology would read it again. */
+export function show(cell: HTMLElement, text: string): void {
+  if (cell.textContent !== text) cell.textContent = text;
+}
+
+/** A new button. */
+export function button(text: string, action: () => void): HTMLButtonElement {
+  const made = Object.assign(document.createElement('button'), { type: 'button', className: 'quiet', textContent: text });
+  made.addEventListener('click', action);
+  return made;
+}
+
+/** A number that a form asks for, within its own bounds. */
+export function numberOf(id: string): number {
+  const { min, max, valueAsNumber, defaultValue } = byId<HTMLInputElement>(id);
+  const value = Number.isNaN(valueAsNumber) ? Number(defaultValue) : valueAsNumber;
+  return Math.min(Number(max), Math.max(Number(min), value));
+}

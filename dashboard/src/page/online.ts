@@ -1,6 +1,6 @@
 // The online counts in the page's head, in all and for each wire.
 
-import { address } from './room.js';
+import { address, ask } from './room.js';
 
 interface Count { users: number }
 type Census = Count & { wires: Record<string, Count> };
@@ -11,7 +11,7 @@ let counting: ReturnType<typeof setTimeout> | undefined;
 export function countSoon(): void {
   counting ??= setTimeout(async () => {
     counting = undefined;
-    const answer = await fetch(address('online')).catch(() => null);
+    const answer = await ask(address('online'));
     if (!answer?.ok) return;
     const online = await answer.json() as Census;
     for (const cell of document.querySelectorAll<HTMLElement>('#online dd')) {

@@ -1,74 +1,136 @@
-// One wire's panel: its state, and the messages that have come over it.
+// One wire's panel: its connection, what is measured of it, and the messages that have come over it.
 
 import { connect, parts, type Connection, type Control, type Message, type Problem, type State, type WireName } from '../client/index.js';
-import { byId, element, within } from './dom.js';
-import { channel, client, spelled } from './room.js';
+import type { Journal } from '../measure/journal.js';
+import { Meter } from '../measure/meter.js';
+import { t, type Text } from '../text/index.js';
+import { byId, show, within } from './dom.js';
+import { showFigures } from './figures.js';
+import { base, channel, client, token } from './room.js';
+import { Rows } from './rows.js';
 
-const ROWS_KEPT = 200;
+/** Milliseconds between two looks at the figures. */
+const PAUSE = 250;
 
 /** What a panel tells the page. */
 export interface Watcher {
   /** The online count has changed. */
   counted(): void;
-  /** A message of this name came, behind `before`. */
-  named(name: string, before: string | null): void;
+  /** A message came, behind `before`. */
+  took(message: Message, wire: WireName, before: string | null): void;
   /** Somebody wants to see the bytes of this message. */
   chosen(id: string): void;
 }
 
+/** What a panel is, but for its wire. */
+interface Manner {
+  title: string;
+  how: Text;
+}
+
+export const MANNERS: Record<WireName, Manner> = {
+  sse: { title: 'SSE', how: 'EventSource, reconnects by itself' },
+  chunked: { title: 'Chunked', how: 'fetch and getReader, JSON lines' },
+  ws: { title: 'WebSocket', how: 'one text frame for each message' },
+};
+
 export class Panel {
   last: string | null = null;
+  meter: Meter;
+  readonly title: string;
+  #head = 0;
   #connection: Connection | null = null;
-  #count = 0;
+  #repeated = 0;
   #root: HTMLElement;
-  #list: HTMLElement;
+  #rows: Rows;
   #toggle: HTMLButtonElement;
+  #stall: HTMLButtonElement;
 
-  constructor(readonly wire: WireName, readonly title: string, how: string, readonly names: Set<string>, readonly watcher: Watcher) {
+  constructor(readonly wire: WireName, readonly names: Set<string>, readonly journal: Journal, readonly watcher: Watcher) {
     const template = byId<HTMLTemplateElement>('panel').content.firstElementChild as HTMLElement;
     this.#root = template.cloneNode(true) as HTMLElement;
     this.#root.classList.add(wire);
-    this.#list = within(this.#root, '.messages');
-    this.#toggle = within(this.#root, '.toggle');
-    within(this.#root, 'h2').textContent = title;
-    within(this.#root, '.how').textContent = how;
-    this.#list.ariaLabel = `Messages over ${title}`;
-    this.#toggle.addEventListener('click', () => (this.#connection ? this.stop('disconnected') : this.start()));
-    const cut = within<HTMLButtonElement>(this.#root, '.cut');
-    cut.ariaLabel = `Have the gateway cut ${title}`;
-    cut.addEventListener('click', () => void this.#cut());
-    this.#list.addEventListener('keydown', ({ key }) => { if (key === 'Enter' && this.last) this.watcher.chosen(this.last); });
+    this.title = MANNERS[wire].title;
+    this.meter = new Meter(wire);
+    within(this.#root, 'h2').textContent = this.title;
+    within(this.#root, '.how').textContent = t(MANNERS[wire].how);
+    const list = within(this.#root, '.messages');
+    list.ariaLabel = t('Messages over {wire}', { wire: this.title });
+    this.#rows = new Rows(list, watcher.chosen);
+    this.#toggle = this.#does('toggle', () => (this.#connection ? this.stop('disconnected') : this.start()));
+    this.#stall = this.#does('stall', () => this.#hold(this.#stall.ariaPressed !== 'true'));
+    if (wire !== 'chunked') this.#cannotStall();
+    this.#does('cut', () => void this.cut()).ariaLabel = t('Have the gateway cut {wire}', { wire: this.title });
+    this.#does('drop', () => this.drop()).ariaLabel = t('Drop {wire} here', { wire: this.title });
     byId('panels').append(this.#root);
+    setInterval(() => this.#paint(), PAUSE);
   }
 
   get listens(): boolean {
     return this.#connection !== null;
   }
 
-  reset(): void {
+  get state(): string {
+    return this.#root.dataset['state'] ?? '';
+  }
+
+  /** Messages that came twice, and were not passed on. */
+  get repeated(): number {
+    return this.#repeated + (this.#connection?.repeated ?? 0);
+  }
+
+  /** The bytes of the head that a connection begins with. */
+  set head(size: number) {
+    this.#head = this.meter.head = size;
+  }
+
+  /** Another channel: nothing of the old one is left. */
+  reset(last: string | null = null): void {
     this.stop('disconnected');
-    this.#list.replaceChildren();
+    this.#rows.clear();
+    this.last = last;
+    this.#measure();
+    for (const field of ['client', 'last', 'online']) this.#set(field, '–');
+  }
+
+  /** Opens it anew: what is published from here on is measured, and nothing else. */
+  begin(): void {
+    this.stop('disconnected');
     this.last = null;
-    this.#count = 0;
-    for (const [field, value] of [['client', '–'], ['last', '–'], ['count', '0'], ['online', '–']] as const) this.#set(field, value);
+    this.#measure();
+    this.start();
+  }
+
+  #measure() {
+    this.meter = new Meter(this.wire);
+    this.meter.head = this.#head;
+    this.#repeated = -(this.#connection?.repeated ?? 0);
+    this.#paint();
   }
 
   start(): void {
+    if (this.#connection) return;
     this.#state('connecting', 'Disconnect');
+    this.meter.opening(performance.now());
     this.#connection = connect({
-      channel: channel(), wires: [this.wire], client, online: true, events: this.names,
+      channel: channel(), wires: [this.wire], client, online: true, events: this.names, token,
       ...(this.last && { since: this.last }),
+      heard: (text, document) => this.meter.heard(text, document, performance.now()),
       message: (message) => this.#take(message),
       control: (control) => this.#heard(control),
       state: (state, _, problem) => this.#changed(state, problem),
     });
   }
 
-  stop(state: string): void {
+  /** Ends it, until `start`. */
+  stop(state: Text | (string & {})): void {
     const connection = this.#connection;
     // It tells of its end, which is not to be taken for the gateway's doing.
     this.#connection = null;
+    this.#repeated += connection?.repeated ?? 0;
+    if (connection && state === 'offline') this.meter.interrupted(performance.now());
     connection?.close();
+    this.#stall.ariaPressed = 'false';
     this.#state(state, 'Connect');
   }
 
@@ -77,29 +139,45 @@ export class Panel {
     this.stop('disconnected');
     if (id && !(this.last && parts(this.last).seq <= parts(id).seq)) {
       this.last = id;
-      const rows = [...this.#list.querySelectorAll<HTMLElement>('.message')];
-      const later = rows.filter((row) => parts(row.dataset['id'] ?? '').seq > parts(id).seq);
-      this.#count -= later.length;
-      this.#set('count', String(this.#count));
-      for (const row of later) row.remove();
+      this.#rows.rewind(id);
+      this.meter.rewind(id);
     }
     this.start();
   }
 
+  /** Ends the stream as a failing network does; it comes back by itself. */
+  drop(): void {
+    this.#connection?.drop();
+  }
+
   notice(text: string, tone = ''): void {
-    this.#push(element('li', `notice ${tone}`, text));
+    this.#rows.notice(text, tone);
   }
 
   /** Has the gateway end the stream: what comes then is the wire's own way to come back. */
-  async #cut() {
-    const url = new URL('dashboard/cut', document.baseURI.split('#')[0]);
+  async cut(): Promise<void> {
+    const url = new URL('dashboard/cut', base());
     url.search = String(new URLSearchParams({ client, wire: this.wire }));
     const answer = await fetch(url, { method: 'POST' }).catch(() => null);
-    if (!answer?.ok) this.notice('the gateway could not be reached', 'bad');
+    if (!answer?.ok) this.notice(t('the gateway could not be reached'), 'bad');
+  }
+
+  #hold(held: boolean) {
+    if (!this.#connection?.hold(held)) return;
+    this.#stall.ariaPressed = String(held);
+    this.notice(held ? t('reads nothing more: what comes waits in the network, then in the gateway') : t('reads on'));
+  }
+
+  /** The browser reads these whether the page wants it or not. */
+  #cannotStall() {
+    this.#stall.disabled = true;
+    this.#stall.title = t('A page cannot keep the browser from reading this wire; only fetch lets it stall');
   }
 
   #changed(state: State, problem?: Problem) {
     if (!this.#connection) return;
+    if (state === 'reconnecting') this.meter.interrupted(performance.now());
+    if (state !== 'live') this.#stall.ariaPressed = 'false';
     if (state !== 'closed') return this.#state(state, 'Disconnect');
     if (problem) this.notice(problem.detail, 'bad');
     this.stop(problem ? 'refused' : 'closed');
@@ -109,20 +187,22 @@ export class Panel {
     if ('id' in control && typeof control.id === 'string') this.#passed(control.id);
     switch (control.event) {
       case 'tricast.hello':
+        this.meter.hello(control, performance.now());
         this.#set('client', control.client);
         this.#set('online', String(control.online[channel()] ?? '–'));
-        if (control.recovered) this.notice(`resumed after ${control.id}`);
+        if (control.recovered) this.notice(t('resumed after {id}', { id: control.id }));
         break;
       case 'tricast.gap':
-        this.notice(control.first === null ? 'gap: the gateway began a new log'
-          : `gap: ${control.first} to ${control.last} ${control.certain ? 'lost' : 'may be lost'}`, 'bad');
+        this.meter.gap(control);
+        this.notice(control.first === null || control.last === null ? t('gap: the gateway began a new log')
+          : t(control.certain ? 'gap: {first} to {last} lost' : 'gap: {first} to {last} may be lost', { first: control.first, last: control.last }), 'bad');
         break;
       case 'tricast.online':
         this.#set('online', String(control.users));
         this.watcher.counted();
         break;
       case 'tricast.goodbye':
-        this.notice(`goodbye: ${control.reason}, come back ${control.reconnect}`, 'bad');
+        this.notice(t('goodbye: {reason}, come back {when}', { reason: control.reason, when: t(control.reconnect) }), 'bad');
         if (control.reconnect === 'never') this.stop(control.reason);
         break;
       default:
@@ -130,45 +210,46 @@ export class Panel {
   }
 
   #take(message: Message) {
-    const before = this.last;
-    this.#passed(message.id);
-    this.#count += 1;
-    this.#set('count', String(this.#count));
-    this.#set('online', String(message.online ?? '–'));
-    this.#row(message);
-    this.watcher.named(message.event, before);
+    const now = performance.now();
+    const { last: before, meter } = this;
+    this.last = message.id;
+    const live = meter.took(message, now);
+    // How long a message took that waited for this reader says nothing about the wire.
+    if (live) this.journal.came(message.id, now, (latency) => meter.timed(latency, now));
+    this.#rows.message(message);
+    this.watcher.took(message, this.wire, before);
+    if (message.online !== undefined) this.#online = message.online;
   }
 
-  #row(message: Message) {
-    const tags = [message.event !== 'message' && message.event, message.encoding, message.end && 'end'];
-    const row = element('li', 'message', element('span', 'seq', String(parts(message.id).seq)),
-      ...tags.filter((tag) => typeof tag === 'string').map((tag) => element('span', 'tag', tag)),
-      element('span', 'data', spelled(message)),
-      element('time', '', new Date(message.time).toLocaleTimeString([], { hour12: false })));
-    row.dataset['id'] = row.title = message.id;
-    row.addEventListener('click', () => this.watcher.chosen(message.id));
-    this.#push(row);
-  }
-
-  #push(row: HTMLElement) {
-    this.#list.prepend(row);
-    if (this.#list.children.length > ROWS_KEPT) this.#list.lastElementChild?.remove();
-  }
+  #online: number | null = null;
 
   #passed(id: string) {
     this.last = id;
-    this.#set('last', id);
+  }
+
+  #paint() {
+    if (this.last) this.#set('last', this.last);
+    if (this.#online !== null) this.#set('online', String(this.#online));
+    this.#online = null;
+    showFigures(this.#root, this.meter, this.repeated);
+  }
+
+  #does(name: string, action: () => void): HTMLButtonElement {
+    const found = within<HTMLButtonElement>(this.#root, `.${name}`);
+    found.addEventListener('click', action);
+    return found;
   }
 
   #set(field: string, value: string) {
     const cell = within(this.#root, `[data-field=${field}]`);
-    cell.textContent = cell.title = value;
+    show(cell, value);
+    cell.title = value;
   }
 
-  #state(state: string, action: string) {
+  #state(state: string, action: 'Connect' | 'Disconnect') {
     this.#root.dataset['state'] = state;
-    within(this.#root, '.state').textContent = state;
-    this.#toggle.textContent = action;
-    this.#toggle.ariaLabel = `${action} ${this.title}`;
+    show(within(this.#root, '.state'), t(state as Text));
+    this.#toggle.textContent = t(action);
+    this.#toggle.ariaLabel = `${t(action)} ${this.title}`;
   }
 }

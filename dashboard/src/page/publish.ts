@@ -1,7 +1,9 @@
 // The form that publishes.
 
+import { t } from '../text/index.js';
 import { byId } from './dom.js';
-import { address, client } from './room.js';
+import type { Publisher } from './publisher.js';
+import { client } from './room.js';
 
 /** What the form tells the page. */
 export interface Publishing {
@@ -12,7 +14,7 @@ export interface Publishing {
 }
 
 /** Makes the form work. */
-export function setUpPublishing(told: Publishing): void {
+export function setUpPublishing(publisher: Publisher, told: Publishing): void {
   const form = byId<HTMLFormElement>('publish');
   const data = byId<HTMLTextAreaElement>('data');
   data.addEventListener('keydown', (event) => {
@@ -22,30 +24,28 @@ export function setUpPublishing(told: Publishing): void {
   });
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    void publish(form, data, told);
+    void publish(form, data, publisher, told);
   });
 }
 
-async function publish(form: HTMLFormElement, data: HTMLTextAreaElement, told: Publishing) {
-  const url = address('publish');
-  const name = byId<HTMLInputElement>('event').value;
-  if (name) {
-    told.named(name);
-    url.searchParams.set('event', name);
-  }
-  if (byId<HTMLInputElement>('skip').checked) {
-    url.searchParams.set('skip_self', 'true');
-    url.searchParams.set('client', client);
-  }
-  const kind = new FormData(form).get('kind');
-  const answer: { id?: string; subscribers?: number; detail?: string } = await fetch(url, {
-    method: 'POST', headers: { 'Content-Type': String(kind) }, body: data.value,
-  }).then((response) => response.json()).catch((error: unknown) => ({ detail: String(error) }));
+async function publish(form: HTMLFormElement, data: HTMLTextAreaElement, publisher: Publisher, told: Publishing) {
+  const event = byId<HTMLInputElement>('event').value;
+  if (event) told.named(event);
+  const query = { ...(event && { event }), ...(byId<HTMLInputElement>('skip').checked && skipping()) };
   const outcome = byId('outcome');
-  outcome.className = answer.id ? 'good' : 'bad';
-  outcome.textContent = answer.id
-    ? `Published ${answer.id} to ${answer.subscribers} subscriber${answer.subscribers === 1 ? '' : 's'}` : answer.detail ?? '';
-  if (!answer.id) return;
-  data.value = '';
-  told.published(answer.id);
+  try {
+    const { id, subscribers } = await publisher.one(data.value, String(new FormData(form).get('kind')), query);
+    outcome.className = 'good';
+    outcome.textContent = subscribers === 1 ? t('Published {id} to 1 subscriber', { id }) : t('Published {id} to {subscribers} subscribers', { id, subscribers });
+    data.value = '';
+    told.published(id);
+  } catch (error) {
+    outcome.className = 'bad';
+    outcome.textContent = (error as Error).message;
+  }
+}
+
+/** Keeps a message from this tab, on all of its wires. */
+export function skipping(): Record<string, string> {
+  return { skip_self: 'true', client };
 }

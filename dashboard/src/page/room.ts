@@ -1,4 +1,4 @@
-// Which channel the page is about, and as whom it is here.
+// Which channel the page is about, as whom it is here, and how it asks the gateway.
 
 import type { Message } from '../client/index.js';
 
@@ -17,9 +17,31 @@ export function channel(): string {
   return decodeURIComponent(location.hash.slice(1)) || 'demo';
 }
 
+/** What was pasted; kept for this tab alone, over a reload. */
+export function token(): string {
+  return sessionStorage.getItem('tricast.token') ?? '';
+}
+
+export function setToken(pasted: string): void {
+  if (pasted) sessionStorage.setItem('tricast.token', pasted);
+  else sessionStorage.removeItem('tricast.token');
+}
+
+/** Where the gateway is, with its base path. */
+export function base(): URL {
+  return new URL('.', document.baseURI.split('#')[0]);
+}
+
 /** Where `path` is for this channel: relative to the page, so that it works under any base path. */
 export function address(path: string): URL {
-  return new URL(`${path}/${encodeURIComponent(channel())}`, document.baseURI.split('#')[0]);
+  return new URL(`${path}/${encodeURIComponent(channel())}`, base());
+}
+
+/** Asks the gateway, with the token; `null` when it cannot be reached. */
+export async function ask(url: URL, options: RequestInit = {}): Promise<Response | null> {
+  const headers = new Headers(options.headers);
+  if (token()) headers.set('Authorization', `Bearer ${token()}`);
+  return fetch(url, { ...options, headers }).catch(() => null);
 }
 
 /** A message's data as one line. */

@@ -1,43 +1,71 @@
-// The wire view: one message as it leaves on each wire, byte for byte, as the gateway's own encoders spell it.
+// The wire view: what leaves on each wire, byte for byte, as the gateway's own encoders spell it.
 
 import type { WireName } from '../client/index.js';
-import { dissect, weigh, type Kind, type Part } from './anatomy.js';
+import { number, t, type Text } from '../text/index.js';
+import { dissect, headOf, weigh, type Kind, type Part } from './anatomy.js';
 import { byId, element } from './dom.js';
-import { address } from './room.js';
+import { MANNERS } from './panel.js';
+import { address, ask } from './room.js';
+import { seen } from './seen.js';
 
-interface OnWire { wire: WireName; message: string }
+/** What there is to see of a stream. */
+type Scene = 'head' | 'message' | 'heartbeat' | 'end';
+
+interface OnWire { wire: WireName; message: string; heartbeat: string | null; end: string | null }
 interface Spelled { id: string; wires: OnWire[] }
 
-const NAMES: Record<WireName, string> = { sse: 'SSE', chunked: 'Chunked', ws: 'WebSocket' };
 const KINDS: Kind[] = ['framing', 'field', 'payload'];
+const ABSENT: Record<Scene, Text> = {
+  head: 'The gateway could not be reached.',
+  message: 'The gateway could not be reached.',
+  heartbeat: 'Nothing: this format has no heartbeat.',
+  end: 'Nothing: the connection ends.',
+};
+
+let chosen: string | null = null;
+
+/** Makes the choices work. */
+export function setUpWireView(): void {
+  byId<HTMLFormElement>('scene').addEventListener('change', () => { if (chosen) void showBytes(chosen); });
+}
 
 /** Shows the message of that id. */
 export async function showBytes(id: string): Promise<void> {
+  chosen = id;
+  const choice = new FormData(byId<HTMLFormElement>('scene'));
+  const [scene, format] = [choice.get('part') as Scene, String(choice.get('format'))];
   const url = address('dashboard/bytes');
-  url.searchParams.set('id', id);
-  const answer = await fetch(url).catch(() => null);
+  url.search = String(new URLSearchParams({ id, format }));
+  const answer = await ask(url);
   const box = byId('bytes');
+  if (id !== chosen) return;
   if (!answer?.ok) {
-    box.replaceChildren(element('p', 'hint', `The gateway does not hold ${id} any more.`));
+    box.replaceChildren(element('p', 'hint', t('The gateway does not hold {id} any more.', { id })));
     return;
   }
   const { wires } = await answer.json() as Spelled;
+  const { heads } = scene === 'head' ? await seen() : { heads: null };
   box.dataset['id'] = id;
-  box.replaceChildren(...wires.map(show));
+  box.dataset['scene'] = `${scene} ${format}`;
+  box.replaceChildren(...wires.map((one) => show(one.wire, scene, scene === 'head' ? heads?.[one.wire] ?? null : one[scene])));
 }
 
-function show({ wire, message }: OnWire): HTMLElement {
-  const bytes = Uint8Array.from(atob(message), (character) => character.charCodeAt(0));
-  const parts = dissect(wire, bytes);
+function show(wire: WireName, scene: Scene, encoded: string | null): HTMLElement {
+  const section = element('section', `spelled ${wire}`, element('h3', '', MANNERS[wire].title));
+  if (encoded === null) {
+    section.append(element('p', 'hint', t(ABSENT[scene])));
+    return section;
+  }
+  const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+  const parts = scene === 'head' ? headOf(bytes) : dissect(wire, bytes);
   const sum = weigh(parts);
   const dump = element('pre', 'dump', ...parts.map(span));
   dump.tabIndex = 0;
-  const overhead = bytes.length - sum.payload;
-  const section = element('section', `spelled ${wire}`,
-    element('h3', '', NAMES[wire]),
-    bar(sum, bytes.length),
-    element('p', 'sum', `${bytes.length} bytes: ${sum.payload} document, ${overhead} around it (${Math.round((100 * overhead) / bytes.length)} %)`),
-    dump);
+  const around = bytes.length - sum.payload;
+  const share = Math.round((100 * around) / bytes.length);
+  section.append(bar(sum, bytes.length), element('p', 'sum', sum.payload
+    ? t('{all} bytes: {payload} document, {around} around it ({share} %)', { all: number(bytes.length), payload: number(sum.payload), around: number(around), share })
+    : t('{all} bytes', { all: number(bytes.length) })), dump);
   section.dataset['bytes'] = String(bytes.length);
   return section;
 }
@@ -50,7 +78,7 @@ function bar(sum: Record<Kind, number>, all: number): HTMLElement {
     return part;
   }));
   made.setAttribute('role', 'img');
-  made.ariaLabel = KINDS.map((kind) => `${kind} ${sum[kind]} bytes`).join(', ');
+  made.ariaLabel = t('framing {framing}, fields {field}, document {payload} bytes', { ...sum });
   return made;
 }
 

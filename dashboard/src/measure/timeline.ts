@@ -1,0 +1,40 @@
+// The median latency in each half second of the last minutes.
+
+/** Milliseconds. */
+export const SLOT = 500;
+const KEPT = 240;
+
+export interface Point {
+  /** The slot's number: its start in milliseconds, divided by SLOT. */
+  slot: number;
+  median: number;
+}
+
+export class Timeline {
+  points: Point[] = [];
+  #slot = -1;
+  #times: number[] = [];
+
+  add(ms: number, now: number): void {
+    this.#turn(now);
+    this.#times.push(ms);
+  }
+
+  /** The slots that are over. */
+  upTo(now: number): Point[] {
+    this.#turn(now);
+    return this.points;
+  }
+
+  #turn(now: number) {
+    const slot = Math.floor(now / SLOT);
+    if (slot === this.#slot) return;
+    if (this.#times.length) {
+      const sorted = this.#times.sort((a, b) => a - b);
+      this.points.push({ slot: this.#slot, median: sorted[sorted.length >> 1]! });
+      if (this.points.length > KEPT) this.points.shift();
+    }
+    this.#slot = slot;
+    this.#times = [];
+  }
+}

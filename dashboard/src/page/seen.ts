@@ -1,0 +1,37 @@
+// What the gateway sees of this page's requests: asked once.
+
+import type { WireName } from '../client/index.js';
+import { base, client } from './room.js';
+
+export interface Seen {
+  version: string;
+  /** As the request came to the gateway. */
+  http: string;
+  fields: Record<string, string>;
+  /** The head of each wire's answer, in base64. */
+  heads: Record<WireName, string> | null;
+}
+
+const UNKNOWN: Seen = { version: '', http: '', fields: {}, heads: null };
+
+let asked: Promise<Seen> | null = null;
+
+export function seen(): Promise<Seen> {
+  asked ??= ask();
+  return asked;
+}
+
+async function ask(): Promise<Seen> {
+  const url = new URL('dashboard/seen', base());
+  url.searchParams.set('client', client);
+  const answer = await fetch(url).catch(() => null);
+  if (answer?.ok) return await answer.json() as Seen;
+  asked = null;
+  return UNKNOWN;
+}
+
+/** The size of each wire's head, in bytes. */
+export async function headSizes(): Promise<Partial<Record<WireName, number>>> {
+  const { heads } = await seen();
+  return Object.fromEntries(Object.entries(heads ?? {}).map(([wire, head]) => [wire, atob(head).length]));
+}

@@ -1,0 +1,53 @@
+// Opens more streams than a browser allows: over HTTP/1.1 it has six connections to a host, over HTTP/2 one for all.
+
+import { language, t } from '../text/index.js';
+import { byId, element } from './dom.js';
+import { address, client, token } from './room.js';
+
+const STREAMS = 8;
+/** Milliseconds: what waits for a connection holds up the page's own requests too. */
+const LONGEST = 6000;
+
+export function setUpSix(): void {
+  const button = byId<HTMLButtonElement>('six');
+  button.addEventListener('click', async () => {
+    button.disabled = true;
+    await open(byId('streams'));
+    button.disabled = false;
+  });
+}
+
+async function open(box: HTMLElement) {
+  const lights = Array.from({ length: STREAMS }, () => element('span', 'light'));
+  const outcome = element('span', 'outcome', t('opening {streams} streams…', { streams: STREAMS }));
+  box.replaceChildren(...lights, outcome);
+  const sources = lights.map((light) => {
+    const url = address('sse');
+    url.searchParams.set('client', client);
+    if (token()) url.searchParams.set('token', token());
+    const source = new EventSource(url);
+    source.onopen = () => light.classList.add('on');
+    return source;
+  });
+  const count = () => box.querySelectorAll('.light.on').length;
+  const end = performance.now() + LONGEST;
+  // All are open, or for a second no other one has been: those wait for a connection.
+  for (let before = -1, now = 0; now < STREAMS && performance.now() < end && now !== before;) {
+    before = now || -1;
+    await new Promise((resolve) => { setTimeout(resolve, 1000); });
+    now = count();
+  }
+  const [opened, http] = [count(), protocol()];
+  for (const source of sources) source.close();
+  box.dataset['opened'] = String(opened);
+  outcome.textContent = opened === STREAMS ? t('all {streams} open at once, over {http}', { streams: STREAMS, http })
+    : t('{opened} of {streams} open over {http}: a browser has six connections to a host, and this page listens on two of them. Over HTTP/2 all would be', { opened, streams: STREAMS, http });
+  outcome.lang = language;
+}
+
+/** What the browser speaks with whatever is next to it. */
+export function protocol(): string {
+  const [page] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
+  const name = page?.nextHopProtocol ?? '';
+  return { 'http/1.1': 'HTTP/1.1', h2: 'HTTP/2', h3: 'HTTP/3', '': '?' }[name] ?? name;
+}

@@ -1,0 +1,44 @@
+// The comparison that a person can run, read, keep and share.
+
+import type { Driver } from '../measure/driver.js';
+import { t } from '../text/index.js';
+import { advice } from '../verdict/advice.js';
+import type { Report } from '../verdict/report.js';
+import { compare } from '../verdict/run.js';
+import { sheet } from '../verdict/sheet.js';
+import { byId, element, numberOf } from './dom.js';
+import { load } from './load.js';
+import type { Panel } from './panel.js';
+
+export function setUpVerdict(panels: Panel[], driver: Driver): void {
+  const form = byId<HTMLFormElement>('compare');
+  const start = byId<HTMLButtonElement>('judge');
+  const bar = byId<HTMLProgressElement>('progress');
+  let report: Report | null = null;
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    if (start.disabled) return;
+    start.disabled = true;
+    bar.hidden = false;
+    byId('finding').replaceChildren();
+    try {
+      report = await compare(panels, driver, load(), numberOf('seconds'), (share) => { bar.value = share; });
+      const lines = advice(report).map((line) => element('li', '', line));
+      byId('finding').replaceChildren(element('ul', '', ...lines));
+      byId('keep').hidden = false;
+    } finally {
+      start.disabled = false;
+      bar.hidden = true;
+    }
+  });
+  byId('savehtml').addEventListener('click', () => { if (report) save('tricast-comparison.html', 'text/html', sheet(report)); });
+  byId('savejson').addEventListener('click', () => { if (report) save('tricast-comparison.json', 'application/json', `${JSON.stringify(report, null, 1)}\n`); });
+  start.title = t('Starts all three wires anew, publishes at the rate and size set above, and has the gateway cut each wire once');
+}
+
+function save(name: string, type: string, content: string) {
+  const url = URL.createObjectURL(new Blob([content], { type }));
+  const link = Object.assign(document.createElement('a'), { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

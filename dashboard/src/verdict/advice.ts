@@ -1,0 +1,55 @@
+// What the figures of a comparison mean for whoever has to choose.
+
+import { ms, number, t, type Text } from '../text/index.js';
+import { MANNERS } from '../page/panel.js';
+import type { Report, WireReport } from './report.js';
+
+/** Medians closer than this, in ms or by this share of the lower, are no reason to choose. */
+const ALIKE_MS = 2;
+const ALIKE_SHARE = 0.25;
+
+const name = ({ wire }: WireReport) => MANNERS[wire].title;
+
+/** One sentence each. */
+export function advice({ wires, published, environment }: Report): string[] {
+  const works = wires.filter(({ latency }) => latency.count > 0);
+  const said = wires.filter((one) => !works.includes(one)).map((one) => t(one.wire === 'ws'
+    ? 'WebSocket did not get through: whatever stands between must let the upgrade pass.'
+    : '{wire} did not get through: whatever stands between holds it back, most likely in a buffer.', { wire: name(one) }));
+  if (!works.length) return said;
+  said.push(...speed(works));
+  const [least, most] = extremes(works, (one) => one.bytes.framing / Math.max(1, one.messages));
+  said.push(t('{least} needs {few} bytes around a message, {most} {many}.', {
+    least: name(least), most: name(most), few: number(least.bytes.framing / Math.max(1, least.messages)), many: number(most.bytes.framing / Math.max(1, most.messages)),
+  }));
+  for (const one of works) said.push(whole(one, published));
+  said.push(t(environment.proxy ? 'Something stands between this browser and the gateway; what it does to each wire is in the figures.'
+    : 'Nothing stands between this browser and the gateway, as far as either can see: measure again from where your users are.'));
+  const closing: Text = works.some(({ wire }) => wire === 'ws') ? 'If the page only listens, take SSE: it comes back by itself. If it talks too, take WebSocket. For programs, and where a reader must be able to slow the stream down, take chunked.'
+    : 'Take SSE for pages and chunked for programs: WebSocket is not to be had here.';
+  return [...said, t(closing)];
+}
+
+function speed(works: WireReport[]): string[] {
+  const median = ({ latency }: WireReport) => latency.p50 ?? 0;
+  const [fast, slow] = extremes(works, median);
+  const [a, b] = [median(fast), median(slow)];
+  if (b - a <= Math.max(ALIKE_MS, ALIKE_SHARE * a)) {
+    return [t('None is faster than the others: the medians lie between {fast} and {slow}.', { fast: ms(a), slow: ms(b) })];
+  }
+  return [t('{fast} is the fastest with a median of {low}; {slow} took {high}.', { fast: name(fast), low: ms(a), slow: name(slow), high: ms(b) })];
+}
+
+/** Whether everything has come, and what a cut did. */
+function whole(one: WireReport, published: number): string {
+  const values = { wire: name(one), published: number(published), away: ms(one.away), replayed: number(one.replayed), missing: number(Math.max(0, published - one.messages)) };
+  if (one.messages < published) return t('{wire} brought all but {missing} of {published} messages.', values);
+  if (one.disordered || one.repeated) return t('{wire} brought all {published} messages, but not each once and in order.', values);
+  if (one.away === null) return t('{wire} brought all {published} messages, in order.', values);
+  return t('{wire} brought all {published} messages, in order; cut once, it was back after {away} and got {replayed} that it had missed.', values);
+}
+
+function extremes(wires: WireReport[], of: (one: WireReport) => number): [WireReport, WireReport] {
+  const sorted = [...wires].sort((a, b) => of(a) - of(b));
+  return [sorted[0]!, sorted.at(-1)!];
+}

@@ -1,0 +1,89 @@
+// What a comparison has found, as data: what is shown, and what can be kept and shared. It names no address.
+
+import type { WireName } from '../client/index.js';
+import type { Load } from '../measure/driver.js';
+import type { Meter } from '../measure/meter.js';
+import type { Bytes } from '../measure/overhead.js';
+import { SLOT } from '../measure/timeline.js';
+import type { Seen } from '../page/seen.js';
+
+/** One wire's figures; times in milliseconds. */
+export interface WireReport {
+  wire: WireName;
+  /** Whether it was live in the end; else its state, and why. */
+  state: string;
+  firstByte: number | null;
+  messages: number;
+  latency: { count: number; p50: number | null; p90: number | null; p99: number | null; max: number };
+  jitter: number | null;
+  /** How often it came back, and how long it was away the last time. */
+  reconnects: number;
+  away: number | null;
+  replayed: number;
+  gaps: number;
+  lost: number;
+  disordered: number;
+  repeated: number;
+  bytes: Bytes;
+  /** The upper bound of each latency, and the share of messages that took so long. */
+  histogram: [bound: number, share: number][];
+  /** Seconds from the start, and the median then. */
+  timeline: [second: number, median: number][];
+}
+
+export interface Report {
+  tricast: string;
+  /** RFC 3339. */
+  made: string;
+  seconds: number;
+  load: Load;
+  published: number;
+  environment: {
+    browser: string;
+    /** What the browser spoke, and what came to the gateway. */
+    browserHttp: string;
+    gatewayHttp: string;
+    /** Whether something stands between, as far as it shows. */
+    proxy: boolean;
+    /** Which fields it added, and by what name it goes. */
+    proxyFields: string[];
+    via: string | null;
+    server: string | null;
+    encrypted: boolean;
+  };
+  wires: WireReport[];
+}
+
+/** Since when, and how often that wire was at it when the comparison began. */
+export function wireReport(meter: Meter, state: string, repeated: number, began: number): WireReport {
+  const { latency, wire, firstByte, messages, jitter, reconnects, away, replayed, gaps, lost, disordered } = meter;
+  const { count, max } = latency;
+  return {
+    wire, state, firstByte, messages, jitter, reconnects, away, replayed, gaps, lost, disordered, repeated,
+    latency: { count, p50: latency.quantile(0.5), p90: latency.quantile(0.9), p99: latency.quantile(0.99), max },
+    bytes: { ...meter.bytes },
+    histogram: latency.shares(),
+    timeline: meter.timeline.upTo(performance.now()).map(({ slot, median }) => [(slot * SLOT - began) / 1000, median]),
+  };
+}
+
+/** Fields that nobody but a proxy sends. */
+const OF_PROXIES = ['via', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'x-real-ip',
+  'x-envoy-external-address', 'cf-ray', 'cdn-loop'];
+
+/** What stands between, from both ends: what the gateway saw, and what the browser got. */
+export function environment(seen: Seen, browserHttp: string, server: string | null): Report['environment'] {
+  const proxyFields = OF_PROXIES.filter((name) => name in seen.fields);
+  const encrypted = location.protocol === 'https:';
+  return {
+    browser: navigator.userAgent,
+    browserHttp,
+    gatewayHttp: seen.http,
+    // The gateway names no server in its answers, and speaks no TLS.
+    proxy: proxyFields.length > 0 || server !== null || encrypted || (seen.http !== '' && browserHttp !== seen.http),
+    proxyFields,
+    via: seen.fields['via'] ?? null,
+    server,
+    encrypted,
+  };
+}
