@@ -6,19 +6,28 @@ import { once } from 'node:events';
 export async function startRelay(target) {
   let { hostname, port } = new URL(target);
   const pairs = new Set();
+  const carried = [];
   let cuts = 0;
 
   const server = net.createServer({ noDelay: true }, (client) => {
     const upstream = net.connect({ host: hostname, port, noDelay: true });
-    const pair = { client, upstream, cutInside: false };
+    const pair = { client, upstream, cutInside: false, carried: null };
     pairs.add(pair);
     const drop = () => {
       pairs.delete(pair);
       client.destroy();
       upstream.destroy();
     };
-    client.on('data', (bytes) => upstream.write(bytes));
+    client.on('data', (bytes) => {
+      const [, wire] = bytes.toString('latin1').match(/^GET \/(sse|chunked|ws)\//) ?? [];
+      if (wire) {
+        pair.carried = { wire, bytes: 0 };
+        carried.push(pair.carried);
+      }
+      upstream.write(bytes);
+    });
     upstream.on('data', (bytes) => {
+      if (pair.carried) pair.carried.bytes += bytes.length;
       if (!pair.cutInside) return client.write(bytes);
       pair.cutInside = false;
       upstream.pause();
@@ -38,6 +47,8 @@ export async function startRelay(target) {
     url: `http://127.0.0.1:${server.address().port}`,
     get live() { return pairs.size; },
     get cuts() { return cuts; },
+    /** The bytes of all answers to requests for that wire. */
+    carried: (wire) => carried.filter((one) => one.wire === wire).reduce((sum, { bytes }) => sum + bytes, 0),
     /** Destroys every live connection: at once, or (`inside`) in the middle of what the gateway writes next. */
     cut({ inside = false } = {}) {
       const count = pairs.size;

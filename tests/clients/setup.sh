@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the client tests need: Chromium, curl, Node, Go, Prometheus, the npm packages and a Python environment.
+# Installs what the client tests need: Chromium, Firefox, curl, Node, Go, nginx, Prometheus, the npm packages and a Python environment.
 set -eu
 cd "$(dirname "$0")"
 chromium=${CHROMIUM:-/usr/bin/chromium}
@@ -11,6 +11,9 @@ if lacks curl; then missing="$missing curl"; fi
 if lacks node; then missing="$missing nodejs"; fi
 if lacks npm; then missing="$missing npm"; fi
 if lacks go; then missing="$missing golang-go"; fi
+if lacks openssl; then missing="$missing openssl"; fi
+if lacks nginx; then missing="$missing nginx"; fi
+if lacks "${FIREFOX:-firefox-esr}"; then missing="$missing firefox-esr"; fi
 if lacks prometheus || lacks promtool; then missing="$missing prometheus"; fi
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing="$missing python3-venv"; fi
 

@@ -21,7 +21,7 @@ export function bytesOf(wire: WireName, text: string, document: Document): Bytes
   return { head: 0, framing: lines + size + '\r\n\r\n'.length, payload };
 }
 
-/** The lines of an event but for its document. */
+/** The lines of an event but for its document, and for the `retry` of a hello, which a page never sees. */
 function fields(document: Document): number {
   const name = document.event === 'message' ? 0 : `event: ${document.event}\n`.length;
   const id = 'id' in document && document.id ? `id: ${document.id}\n`.length : 0;

@@ -5,7 +5,9 @@ import { language } from '../text/index.js';
 import { element } from './dom.js';
 import { spelled } from './room.js';
 
-const KEPT = 100;
+/** So many of each are kept: a notice does not go under in a flood of messages. */
+const MESSAGES = 100;
+const NOTICES = 20;
 /** Milliseconds between two drawings: more often nobody can read. */
 const PAUSE = 80;
 
@@ -45,7 +47,7 @@ export class Rows {
 
   #add(line: Line) {
     this.#waiting.push(line);
-    if (this.#waiting.length > KEPT) this.#waiting.shift();
+    if (this.#waiting.length > 2 * MESSAGES) this.#waiting = newest(this.#waiting);
     this.#timer ??= setTimeout(() => this.#draw(), PAUSE);
   }
 
@@ -53,9 +55,10 @@ export class Rows {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (!this.#waiting.length) return;
-    this.#list.prepend(...this.#waiting.reverse().map((line) => this.#row(line)));
+    this.#list.prepend(...newest(this.#waiting).reverse().map((line) => this.#row(line)));
     this.#waiting = [];
-    while (this.#list.children.length > KEPT) this.#list.lastElementChild?.remove();
+    for (const row of [...this.#list.querySelectorAll('.message')].slice(MESSAGES)) row.remove();
+    for (const row of [...this.#list.querySelectorAll('.notice')].slice(NOTICES)) row.remove();
   }
 
   #row(line: Line): HTMLElement {
@@ -82,4 +85,12 @@ export class Rows {
     else return;
     event.preventDefault();
   }
+}
+
+/** The last of each kind, in their order. */
+function newest(lines: Line[]): Line[] {
+  const notices = lines.filter((line) => 'notice' in line).slice(-NOTICES);
+  const messages = lines.filter((line) => 'message' in line).slice(-MESSAGES);
+  const kept = new Set<Line>([...notices, ...messages]);
+  return lines.filter((line) => kept.has(line));
 }

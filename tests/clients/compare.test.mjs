@@ -1,0 +1,161 @@
+// What the page measures, publishes by itself, and breaks: directly and behind nginx.
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { startBrowser } from './browser.mjs';
+import { field, live, notice, open, publish, shows, state, wires } from './dashboard.mjs';
+import { startStage, ways } from './stage.mjs';
+import { until } from './wait.mjs';
+
+let browser, stage, page;
+before(async () => { browser = await startBrowser(); });
+after(() => browser?.close());
+const all = (name, wanted) => Promise.all(wires.map((wire) => shows(page, wire, name, wanted)));
+const figure = async (wire, name) => Number((await field(page, wire, name)).replace(/[^\d.].*$/s, ''));
+
+for (const way of ways) describe(way, () => {
+  beforeEach(async () => {
+    stage = await startStage(way, { 'history.messages': '600' });
+    page = await open(browser, stage.page);
+  });
+  afterEach(async () => {
+    assert.deepEqual(page.heard, []);
+    await page.context().close();
+    await stage?.close();
+  });
+
+  test('it publishes at the rate and size that are set, until it is told to pause', { timeout: 60_000 }, async () => {
+    await page.fill('#rate', '40');
+    await page.fill('#size', '77');
+    await page.selectOption('#shape', 'json');
+    await page.click('#run');
+    assert.equal(await page.textContent('#run'), 'Pause');
+    // A second after its start the rate is not yet what it will be.
+    await all('rate', /^(3[4-9]|4[0-6])(\.\d)?$/);
+    await page.click('#run');
+    const held = await until(async () => {
+      const { length } = await stage.gateway.history('demo');
+      return length === await figure('ws', 'count') && (await Promise.all(wires.map((wire) => figure(wire, 'count')))).every((count) => count === length) && length;
+    }, 'all that was published to have come, and no more');
+    const history = await stage.gateway.history('demo');
+    assert.ok(history.every(({ data }) => Buffer.byteLength(JSON.stringify(data)) === 77), 'of the size that was set');
+    assert.deepEqual(history.map(({ data }) => data.n), history.map((_, n) => n + 1), 'in order');
+    assert.ok(held > 40, `${held}`);
+    for (const wire of wires) {
+      const [median, p99, first] = await Promise.all(['median', 'p99', 'first'].map((name) => figure(wire, name)));
+      assert.ok(median > 0 && median <= p99, `${wire}: ${median} ms, ${p99} ms`);
+      assert.ok(first > 0 && first < 5000, `${wire}: first byte after ${first} ms`);
+      assert.equal(await field(page, wire, 'order'), 'in order, none twice');
+    }
+    await all('jitter', / ms$/);
+    assert.ok(await page.evaluate(() => [...document.querySelectorAll('.plot canvas')].every((canvas) => {
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      return data.some((value) => value !== 0);
+    })), 'both charts are drawn');
+  });
+
+  test('a burst comes whole, and each byte that the gateway sends is counted', { timeout: 60_000 }, async () => {
+    await page.fill('#many', '200');
+    await page.click('#burst');
+    await all('count', '200');
+    await publish(page, 'ünd');
+    await all('count', '201');
+    for (const wire of wires) {
+      // The exact counts are in the bar's title: head, framing, documents.
+      const counted = async () => {
+        const title = await page.getAttribute(`.panel.${wire} .weights`, 'title');
+        return title.match(/\d[\d,]*/g).map((part) => Number(part.replaceAll(',', ''))).reduce((sum, part) => sum + part);
+      };
+      // Of an event's lines an EventSource keeps one to itself: the retry of the hello.
+      const hidden = wire === 'sse' ? 'retry: 1234\n'.length : 0;
+      const missed = async () => stage.relay.carried(wire) - await counted();
+      await until(async () => await missed() >= 0 && await missed() <= hidden, async () => `${wire}: ${stage.relay.carried(wire)} bytes; ${await counted()} are counted`);
+    }
+  });
+
+  test('what was published while it was offline is replayed, and counted as that', { timeout: 60_000 }, async () => {
+    await publish(page, 'before');
+    await all('count', '1');
+    await page.click('#offline');
+    await state(page, 'offline');
+    for (let n = 0; n < 7; n += 1) await stage.gateway.publish('demo', n);
+    await page.click('#offline');
+    await live(page);
+    await all('count', '8');
+    await all('replayed', '7');
+    await all('reconnects', /^1 \(/);
+    await all('gaps', '0');
+  });
+
+  test('a wire that is dropped here comes back by itself', { timeout: 60_000 }, async () => {
+    await publish(page, 'before');
+    await all('count', '1');
+    for (const wire of wires) await page.click(`.panel.${wire} .drop`);
+    await all('reconnects', /^1 \(/);
+    await page.click('#dropall');
+    await all('reconnects', /^2 \(/);
+    await live(page);
+    await publish(page, 'after');
+    await all('count', '2');
+    await all('order', 'in order, none twice');
+  });
+
+  test('a loss is told where the history is too short', { timeout: 60_000 }, async () => {
+    await publish(page, 'before');
+    await all('count', '1');
+    await page.click('#overrun');
+    await all('reconnects', /^1 \(/);
+    await live(page);
+    await all('gaps', /^1 \(\d+\)$/);
+    await notice(page, 'lost');
+    const messages = await stage.gateway.history('demo');
+    // 'before', then all that is still held.
+    await all('count', String(1 + messages.length));
+  });
+
+  test('a reader that stalls hears everything once it reads on', { timeout: 60_000 }, async () => {
+    assert.ok(await page.isDisabled('.panel.sse .stall') && await page.isDisabled('.panel.ws .stall'));
+    await page.click('.panel.chunked .stall');
+    await page.waitForSelector('.panel.chunked .notice:has-text("reads nothing more")');
+    // What was asked for before is still read.
+    await stage.gateway.publish('demo', 0);
+    await shows(page, 'ws', 'count', '1');
+    for (let n = 1; n < 20; n += 1) await stage.gateway.publish('demo', n);
+    await shows(page, 'ws', 'count', '20');
+    assert.ok(await figure('chunked', 'count') <= 1);
+    await page.click('.panel.chunked .stall');
+    await all('count', '20');
+    await all('order', 'in order, none twice');
+  });
+
+  test('after a reload each wire goes on behind its last message', { timeout: 60_000 }, async () => {
+    await publish(page, 'before');
+    await all('count', '1');
+    await Promise.all([page.waitForEvent('load'), page.click('#reload')]);
+    await live(page);
+    await notice(page, 'resumed after');
+    await stage.gateway.publish('demo', 'after');
+    await all('count', '1');
+    await page.fill('#channel', 'another');
+    await page.press('#channel', 'Enter');
+    await live(page);
+    assert.equal(await page.locator('.notice').count(), 0, 'another channel begins anew');
+  });
+});
+
+for (const [way, opened, http] of [['direct', 4, 'HTTP/1.1'], ['nginx', 4, 'HTTP/1.1'], ['nginx over TLS', 8, 'HTTP/2']]) {
+  test(`of eight streams ${opened} are open: ${way}`, { timeout: 60_000 }, async (t) => {
+    stage = await startStage(way);
+    t.after(() => stage.close());
+    page = await open(browser, stage.page, { ignoreHTTPSErrors: true });
+    await page.click('#six');
+    await page.waitForSelector(`#streams[data-opened="${opened}"]`);
+    const text = await page.textContent('#streams');
+    assert.ok(text.includes(http), text);
+    assert.equal(await page.locator('#streams .light.on').count(), opened);
+    // They are gone, and the page is as it was.
+    await until(async () => (await stage.gateway.online('demo')).connections === 3, 'the eight to be gone');
+    await publish(page, 'still here');
+    await all('count', '1');
+    await page.context().close();
+  });
+}
