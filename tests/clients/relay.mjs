@@ -7,6 +7,7 @@ export async function startRelay(target) {
   let { hostname, port } = new URL(target);
   const pairs = new Set();
   const carried = [];
+  const refused = new Set();
   let cuts = 0;
 
   const server = net.createServer({ noDelay: true }, (client) => {
@@ -20,6 +21,7 @@ export async function startRelay(target) {
     };
     client.on('data', (bytes) => {
       const [, wire] = bytes.toString('latin1').match(/^GET \/(sse|chunked|ws)\//) ?? [];
+      if (wire && refused.has(wire)) return drop();
       if (wire) {
         pair.carried = { wire, bytes: 0 };
         carried.push(pair.carried);
@@ -60,6 +62,8 @@ export async function startRelay(target) {
       if (count) cuts += 1;
       return count;
     },
+    /** Lets requests for that wire through no more. */
+    refuse(wire) { refused.add(wire); },
     /** Leads new connections to another gateway. */
     lead(to) { ({ hostname, port } = new URL(to)); },
     async close() {

@@ -1,0 +1,257 @@
+// What the page has to try: the chat in two tabs, programs to copy that are run as they stand, the table, tokens, two languages,
+// and all of it with the keyboard.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { SignJWT } from 'jose';
+import { startBrowser } from './browser.mjs';
+import { run, signal, start } from './child.mjs';
+import { alike, live, notice, open, publish, shows, state, wires } from './dashboard.mjs';
+import { repository } from './gateway.mjs';
+import { startStage, ways } from './stage.mjs';
+import { until } from './wait.mjs';
+
+let browser, stage;
+before(async () => { browser = await startBrowser(); });
+after(() => browser?.close());
+const page = (options, path = '') => open(browser, stage.page + path, options);
+const said = (tab) => tab.$$eval('#said li', (rows) => rows.map((row) => row.querySelector('.text').textContent));
+const say = async (tab, text) => {
+  await tab.fill('#says', text);
+  await tab.press('#says', 'Enter');
+};
+
+for (const way of ways) describe(way, () => {
+  beforeEach(async () => { stage = await startStage(way); });
+  afterEach(() => stage?.close());
+
+  test('two tabs chat; each line is there once, with the light of each wire; skip-self stays here', { timeout: 60_000 }, async () => {
+    const [mine, other] = [await page(), await page()];
+    await say(mine, 'hello <i>there</i>');
+    for (const tab of [mine, other]) {
+      await until(async () => (await tab.locator('#said li .light.on').count()) === 3, 'a light for each wire');
+      assert.deepEqual(await said(tab), ['hello <i>there</i>']);
+    }
+    await mine.check('#chatskip');
+    await say(mine, 'quietly');
+    await until(async () => (await said(other)).length === 2, 'the other tab to hear it');
+    await mine.uncheck('#chatskip');
+    await say(mine, 'loud');
+    await until(async () => (await mine.locator('#said li .light.on').count()) === 6, 'the third line over each wire');
+    assert.deepEqual(await said(mine), ['hello <i>there</i>', 'quietly', 'loud']);
+    assert.equal(await mine.locator('#said li:nth-child(2) .light').count(), 0, 'it came back over no wire');
+    assert.deepEqual([...mine.heard, ...other.heard], []);
+  });
+
+  test('each program of the page runs as it stands, and hears what is published', { timeout: 120_000 }, async (t) => {
+    const tab = await page();
+    const folder = mkdtempSync(join(tmpdir(), 'snippets-'));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const snippet = async (name) => {
+      await tab.click(`#languages [data-name="${name}"]`);
+      return tab.textContent('#snippet');
+    };
+    const file = async (name, suffix) => {
+      const path = join(folder, `snippet.${suffix}`);
+      writeFileSync(path, await snippet(name));
+      return path;
+    };
+    const programs = {
+      Python: ['python3', [await file('Python', 'py')]],
+      Go: ['go', ['run', await file('Go', 'go')]],
+      fetch: ['node', [await file('fetch', 'mjs')]],
+    };
+    for (const [name, [program, args]] of Object.entries(programs)) {
+      const child = start(program, args, { detached: true });
+      await until(async () => (await stage.gateway.online('demo')).connections === 4 || child.exitCode !== null, () => `${name} to listen: ${child.errors}`, { timeout: 60_000 });
+      const { id } = await stage.gateway.publish('demo', `for ${name}`);
+      await until(() => child.output.includes(id) && child.output.includes(`for ${name}`), () => `${name} to hear it: ${child.output} ${child.errors}`);
+      signal(child, 'SIGKILL');
+      await child.exited;
+      await until(async () => (await stage.gateway.online('demo')).connections === 3, `${name} to be gone`, { timeout: 20_000 });
+    }
+
+    const curl = (await snippet('curl')).split('\n').filter((line) => line.startsWith('curl'));
+    assert.equal(curl.length, 3);
+    const before = (await stage.gateway.history('demo')).length;
+    const published = await run('sh', ['-c', curl[2]]);
+    assert.equal(published.code, 0, published.errors);
+    assert.deepEqual((await stage.gateway.history('demo'))[before].data, { hello: 'world' });
+    for (const line of curl.slice(0, 2)) {
+      const listened = await run('sh', ['-c', `${line} -s --max-time 1`]);
+      assert.match(listened.output, /tricast\.hello/);
+    }
+  });
+
+  test('what a page runs of it hears what is published', { timeout: 60_000 }, async () => {
+    const tab = await page();
+    for (const name of ['EventSource', 'WebSocket']) {
+      await tab.click(`#languages [data-name="${name}"]`);
+      const text = await tab.textContent('#snippet');
+      const own = await (await browser.newContext({ bypassCSP: true })).newPage();
+      const heard = [];
+      own.on('console', (line) => heard.push(line.text()));
+      await own.goto(`${stage.page}#unused`);
+      await own.addScriptTag({ content: text });
+      await until(async () => (await stage.gateway.online('demo')).connections === 4, `${name} to listen`);
+      const { id } = await stage.gateway.publish('demo', { for: name });
+      await until(() => heard.some((line) => line.includes(id)), () => `${name} to hear ${id}: ${heard}`);
+      await own.context().close();
+      await until(async () => (await stage.gateway.online('demo')).connections === 3, `${name} to be gone`, { timeout: 20_000 });
+    }
+    assert.ok((await stage.gateway.history('demo')).some(({ data }) => data.hello === 'world'), 'the WebSocket publishes too');
+  });
+
+  test('each row of the table leads to what shows it', { timeout: 60_000 }, async () => {
+    const tab = await page();
+    const buttons = await tab.$$('#features button');
+    assert.equal(buttons.length, await tab.locator('#features tr').count());
+    for (const button of buttons) {
+      await button.click();
+      const led = await tab.evaluate(() => document.activeElement.id);
+      assert.ok(['chatbox', 'codebox', 'breaking', 'wireview', 'verdict', 'panels'].includes(led), `it led to ${led}`);
+      await until(() => tab.evaluate(() => {
+        const { top, bottom } = document.activeElement.getBoundingClientRect();
+        return bottom > 0 && top < innerHeight;
+      }), `${led} to be in sight`);
+    }
+    assert.equal(new URL(tab.url()).hash, '', 'the channel is as it was');
+  });
+});
+
+describe('anywhere', () => {
+  afterEach(() => stage?.close());
+
+  test('a pasted token opens what is closed without it', { timeout: 60_000 }, async () => {
+    const secret = 'a secret that is long enough for HS256';
+    stage = await startStage('direct', { 'tokens.secret': secret });
+    const tab = await (await browser.newContext()).newPage();
+    await tab.goto(stage.page);
+    await state(tab, 'refused');
+    await notice(tab, 'token');
+    const token = await new SignJWT({ subscribe: ['demo'], publish: ['demo'] }).setProtectedHeader({ alg: 'HS256' })
+      .setSubject('somebody').setExpirationTime('5m').sign(new TextEncoder().encode(secret));
+    await tab.fill('#token', token);
+    await tab.press('#token', 'Enter');
+    await live(tab);
+    await publish(tab, 'let in');
+    const [{ id }] = await alike(tab, 1);
+    await tab.waitForSelector(`#bytes[data-id="${id}"]`);
+    await tab.click('#languages [data-name="Go"]');
+    assert.ok(!(await tab.textContent('body')).includes(token), 'it is shown nowhere');
+    assert.match(await tab.textContent('#snippet'), /token=TOKEN/);
+  });
+
+  test('the wire view shows every part of a stream, in both formats', { timeout: 60_000 }, async () => {
+    stage = await startStage('direct');
+    const tab = await page();
+    await publish(tab, 'héllo');
+    await alike(tab, 1);
+    const texts = async (part, format = 'json') => {
+      await tab.check(`#scene input[value=${part}]`);
+      await tab.selectOption('#scene select', format);
+      await tab.waitForSelector(`#bytes[data-scene="${part} ${format}"]`);
+      return Promise.all(wires.map((wire) => tab.textContent(`.spelled.${wire}`)));
+    };
+    const heads = await texts('head');
+    assert.match(heads[0], /HTTP\/1\.1 200 OK\\r\\n\ncontent-type: text\/event-stream/);
+    assert.match(heads[1], /application\/x-ndjson/);
+    assert.match(heads[2], /101 Switching Protocols/);
+    const ends = await texts('end');
+    assert.ok(ends[0].endsWith('0\\r\\n\n\\r\\n\n') && ends[1].endsWith('0\\r\\n\n\\r\\n\n'), 'the last chunk');
+    assert.match(ends[2], /88 [0-9a-f]{2}/);
+    const beats = await texts('heartbeat');
+    assert.match(beats[0], /:\\n\nid: \S+\\n\n\\n\n/);
+    assert.match(beats[1], /1\\r\\n\n\\n\n\\r\\n\n/);
+    assert.match(beats[2], /89 /);
+    const raw = await texts('message', 'raw');
+    assert.match(raw[0], /data: héllo\\n\n/);
+    assert.match(raw[1], /7\\r\\n\nhéllo\\n\n\\r\\n\n/);
+    assert.match(raw[2], /héllo$/);
+    assert.deepEqual(tab.heard, []);
+  });
+
+  test('all of it is in Chinese too', { timeout: 60_000 }, async () => {
+    stage = await startStage('direct');
+    const tab = await page({ locale: 'zh-CN' });
+    assert.equal(await tab.getAttribute('html', 'lang'), 'zh');
+    await publish(tab, '你好');
+    await alike(tab, 1);
+    await say(tab, '大家好');
+    await tab.click('#offline');
+    await tab.click('#offline');
+    await live(tab);
+    for (const wire of wires) await shows(tab, wire, 'order', '有序\uff0c无重复');
+    const { english, attributes } = await tab.evaluate(() => {
+      // Names, code and what people wrote are the same in every language.
+      const same = 'pre, code, kbd, .data, .seq, time, [data-field], #languages, #online dt, h1, h2, h3, th, #said, option[lang], .u-legend, #outcome';
+      const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      const english = [];
+      while (walker.nextNode()) {
+        const { data, parentElement } = walker.currentNode;
+        if (!parentElement.closest(`${same}, template, script, noscript`) && /[a-z]{2} [a-z]{2}/i.test(data)) english.push(data.trim());
+      }
+      const attributes = [...document.querySelectorAll('[title], [placeholder], [aria-label]')].flatMap((element) => ['title', 'placeholder', 'aria-label']
+        .map((name) => element.getAttribute(name) ?? '')).filter((text) => /[a-z]{2} [a-z]{2}/i.test(text));
+      return { english, attributes };
+    });
+    assert.deepEqual(english, []);
+    assert.deepEqual(attributes, []);
+    await Promise.all([tab.waitForEvent('load'), tab.selectOption('#language', 'en')]);
+    await live(tab);
+    assert.equal(await tab.textContent('.panel.sse .state'), 'live');
+    assert.equal(await tab.getAttribute('html', 'lang'), 'en');
+    assert.deepEqual(tab.heard, []);
+  });
+
+  test('the markup says nothing that has no translation', async () => {
+    const built = await run(`${repository}dashboard/node_modules/.bin/esbuild`, ['src/text/zh.ts', '--format=cjs'], { cwd: `${repository}dashboard`, hint: 'run make page' });
+    const { zh } = new Function('module', `${built.output}; return module.exports`)({});
+    const { readFileSync } = await import('node:fs');
+    const markup = readFileSync(`${repository}dashboard/src/index.html`, 'utf8').replace(/<!--.*?-->|<head>.*<\/head>|<noscript>.*<\/noscript>|<(pre|kbd|code|option lang)[^>]*>[^<]*/gs, '');
+    const texts = [...markup.matchAll(/>([^<]+)</g), ...markup.matchAll(/\b(?:title|placeholder|aria-label|data-empty)="([^"]+)"/g)]
+      .map(([, text]) => text.trim().replace(/\s+/g, ' ')).filter((text) => /[a-z]/i.test(text));
+    assert.ok(texts.length > 80, `${texts.length}`);
+    const names = ['Tricast', 'SSE', 'chunked', 'Chunked', 'WebSocket', 'JSON', 'message', 'English'];
+    assert.deepEqual(texts.filter((text) => !(text in zh) && !names.includes(text)), []);
+  });
+
+  test('everything can be done with the keyboard', { timeout: 60_000 }, async () => {
+    stage = await startStage('direct');
+    const tab = await page();
+    await tab.focus('#data');
+    await tab.keyboard.type('typed');
+    await tab.keyboard.press('Enter');
+    const [{ id }] = await alike(tab, 1);
+    await publish(tab, 'second');
+    const [, { id: second }] = await alike(tab, 2);
+    await tab.waitForSelector(`#bytes[data-id="${second}"]`);
+    // Each list is one stop; the arrows lead through it.
+    await tab.focus('.panel.ws .messages');
+    await tab.keyboard.press('ArrowDown');
+    await tab.keyboard.press('ArrowDown');
+    await tab.keyboard.press('Enter');
+    await tab.waitForSelector(`#bytes[data-id="${id}"]`);
+    // By Tab alone one gets to each control, and sees where one is.
+    await tab.focus('#language');
+    const reached = new Set(['language']);
+    for (let n = 0; n < 120; n += 1) {
+      await tab.keyboard.press('Tab');
+      const at = await tab.evaluate(() => {
+        const element = document.activeElement;
+        const { outlineStyle } = getComputedStyle(element);
+        if (element === document.body) return null;
+        return { name: element.id || `${element.closest('[class*=panel], section, div[id]')?.className ?? ''} ${element.className} ${element.name ?? ''} ${element.textContent.slice(0, 12)}`, seen: outlineStyle !== 'none' };
+      });
+      if (!at) break;
+      assert.ok(at.seen, `one sees that ${at.name} has the focus`);
+      reached.add(at.name);
+    }
+    for (const id of ['channel', 'token', 'data', 'event', 'skip', 'rate', 'size', 'shape', 'run', 'burst', 'dropall', 'offline', 'overrun', 'reload', 'six', 'says', 'copy', 'seconds', 'judge', 'language']) {
+      assert.ok(reached.has(id), `${id} is not reached: ${[...reached]}`);
+    }
+    assert.ok([...reached].filter((name) => name.includes('toggle')).length >= 3);
+  });
+});

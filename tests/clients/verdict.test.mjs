@@ -1,0 +1,89 @@
+// The comparison: what it finds directly, behind nginx and over TLS, and the page and the JSON that it leaves.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, afterEach, before, test } from 'node:test';
+import { artifacts, complaints, startBrowser } from './browser.mjs';
+import { open, wires } from './dashboard.mjs';
+import { startStage, ways } from './stage.mjs';
+
+let browser, stage;
+before(async () => { browser = await startBrowser(); });
+after(() => browser?.close());
+afterEach(() => stage?.close());
+
+/** Runs a comparison, and gives what it says and what it leaves. */
+async function compare(page, seconds, rate = 20) {
+  await page.fill('#rate', String(rate));
+  await page.fill('#seconds', String(seconds));
+  await page.click('#judge');
+  await page.waitForSelector('#finding li', { timeout: 1000 * seconds + 20_000 });
+  const saved = async (button) => {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click(button)]);
+    return readFileSync(await download.path(), 'utf8');
+  };
+  const sentences = await page.$$eval('#finding li', (lines) => lines.map((line) => line.textContent));
+  return { sentences, html: await saved('#savehtml'), report: JSON.parse(await saved('#savejson')) };
+}
+
+/** No address of any kind, and nothing that a reader's machine would fetch or run. */
+function standsAlone(html, page) {
+  assert.doesNotMatch(html, /https?:|\/\/\w|<script|<link|<img|<iframe|\bsrc=|\bhref=|url\(|@import/i);
+  assert.ok(!html.includes(new URL(page.url()).host));
+}
+
+for (const way of [...ways, 'nginx over TLS']) {
+  test(`each wire brings everything, and a cut loses nothing: ${way}`, { timeout: 60_000 }, async () => {
+    stage = await startStage(way);
+    const page = await open(browser, stage.page, { ignoreHTTPSErrors: true, acceptDownloads: true });
+    const { sentences, html, report } = await compare(page, 4);
+    assert.ok(report.published >= 60 && report.published <= 90, `${report.published} in four seconds`);
+    for (const [at, one] of report.wires.entries()) {
+      const { wire, state, messages, reconnects, gaps, lost, disordered, repeated, latency, bytes } = one;
+      assert.equal(wire, wires[at]);
+      assert.deepEqual({ state, messages, reconnects, gaps, lost, disordered, repeated },
+        { state: 'live', messages: report.published, reconnects: 1, gaps: 0, lost: 0, disordered: 0, repeated: 0 }, `${wire}: ${JSON.stringify(one)}`);
+      assert.equal(latency.count + one.replayed, messages, 'each is timed or was replayed');
+      assert.ok(latency.p50 <= latency.p90 && latency.p90 <= latency.p99 && latency.p99 <= latency.max);
+      assert.ok(Math.abs(one.histogram.reduce((sum, [, share]) => sum + share, 0) - 1) < 1e-6);
+      assert.ok(one.timeline.length >= 4 && one.timeline.every(([second]) => second > -1 && second < 8), JSON.stringify(one.timeline));
+      assert.ok(bytes.head > 600 && bytes.framing > 2 * messages && bytes.payload > 100 * messages, JSON.stringify(bytes));
+      assert.ok(sentences.some((line) => line.includes(`all ${report.published} messages, in order; cut once`)), sentences.join('\n'));
+    }
+    const { environment } = report;
+    assert.deepEqual([environment.proxy, environment.server?.split('/')[0] ?? null, environment.browserHttp, environment.gatewayHttp, environment.encrypted], {
+      direct: [false, null, 'HTTP/1.1', 'HTTP/1.1', false],
+      nginx: [true, 'nginx', 'HTTP/1.1', 'HTTP/1.1', false],
+      'nginx over TLS': [true, 'nginx', 'HTTP/2', 'HTTP/1.1', true],
+    }[way]);
+    assert.deepEqual(environment.proxyFields, way === 'direct' ? [] : ['x-forwarded-for']);
+    standsAlone(html, page);
+    standsAlone(JSON.stringify(report), page);
+
+    // As whoever gets it sees it: alone, and with nothing to complain about.
+    const reader = await (await browser.newContext({ viewport: { width: 900, height: 1000 }, offline: true })).newPage();
+    const heard = complaints(reader);
+    await reader.setContent(html);
+    assert.equal(await reader.locator('svg polyline').count(), 6);
+    assert.equal(await reader.locator('tbody tr').count(), 16);
+    assert.ok(await reader.evaluate(() => [...document.querySelectorAll('li')].length) >= 9);
+    await reader.screenshot({ path: `${artifacts}verdict-${way.replaceAll(' ', '-')}.png`, fullPage: true });
+    assert.deepEqual([...page.heard, ...heard], []);
+    await reader.context().close();
+    await page.context().close();
+  });
+}
+
+test('a wire that does not get through is named, with the reason', { timeout: 90_000 }, async () => {
+  stage = await startStage('direct');
+  const page = await open(browser, stage.page, { acceptDownloads: true });
+  // The page stays, and the way for WebSockets is closed.
+  stage.relay.refuse('ws');
+  await page.click('#dropall');
+  const { sentences, report, html } = await compare(page, 3);
+  assert.ok(sentences.some((line) => line.startsWith('WebSocket did not get through')), sentences.join('\n'));
+  assert.ok(sentences.at(-1).startsWith('Take SSE for pages'), sentences.at(-1));
+  assert.equal(report.wires[2].messages, 0);
+  assert.notEqual(report.wires[2].state, 'live');
+  standsAlone(html, page);
+  await page.context().close();
+});
