@@ -268,6 +268,8 @@ export const zh = {
   '{wire} brought all {published} messages, in order.': '{wire} 按序送来了全部 {published} 条消息。',
   '{wire} brought all {published} messages, in order; cut once, it was back after {away} and got {replayed} that it had missed.':
     '{wire} 按序送来了全部 {published} 条消息；切断一次，{away} 后恢复，补上了错过的 {replayed} 条。',
+  '{wire} brought all {published} messages, in order; cut once, it was back after {away} and had missed none.':
+    '{wire} 按序送来了全部 {published} 条消息；切断一次，{away} 后恢复，没有错过任何一条。',
   'Something stands between this browser and the gateway; what it does to each wire is in the figures.': '浏览器与网关之间有别的东西；它对每种线路的影响就在数字里。',
   'Nothing stands between this browser and the gateway, as far as either can see: measure again from where your users are.': '就两端所见，浏览器与网关之间没有别的东西：请从用户所在之处再测一次。',
   'If the page only listens, take SSE: it comes back by itself. If it talks too, take WebSocket. For programs, and where a reader must be able to slow the stream down, take chunked.':

@@ -46,6 +46,7 @@ function whole(one: WireReport, published: number): string {
   if (one.messages < published) return t('{wire} brought all but {missing} of {published} messages.', values);
   if (one.disordered || one.repeated) return t('{wire} brought all {published} messages, but not each once and in order.', values);
   if (one.away === null) return t('{wire} brought all {published} messages, in order.', values);
+  if (!one.replayed) return t('{wire} brought all {published} messages, in order; cut once, it was back after {away} and had missed none.', values);
   return t('{wire} brought all {published} messages, in order; cut once, it was back after {away} and got {replayed} that it had missed.', values);
 }
 

@@ -29,7 +29,7 @@ export function plot(series: Series[], x: Scale, y: Scale): string {
   const ticks = [0, 0.25, 0.5, 0.75, 1];
   const columns = ticks.map((share) => (x.log ? low * (high / low) ** share : low + share * (high - low)));
   const grid = [
-    ...columns.map((at) => text(place([at, 0])[0], HEIGHT - BOTTOM + 16, 'middle', x.spell(at))),
+    ...columns.map((at, n) => text(place([at, 0])[0], HEIGHT - BOTTOM + 16, n === columns.length - 1 ? 'end' : 'middle', x.spell(at))),
     ...ticks.map((share) => {
       const [, level] = place([low, share * top]);
       return `<line x1="${LEFT}" x2="${WIDTH - 12}" y1="${level}" y2="${level}" stroke="currentColor" opacity=".15"/>${text(LEFT - 8, level + 4, 'end', y.spell(share * top))}`;

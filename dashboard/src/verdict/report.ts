@@ -63,7 +63,7 @@ export function wireReport(meter: Meter, state: string, repeated: number, began:
     latency: { count, p50: latency.quantile(0.5), p90: latency.quantile(0.9), p99: latency.quantile(0.99), max },
     bytes: { ...meter.bytes },
     histogram: latency.shares(),
-    timeline: meter.timeline.upTo(performance.now()).map(({ slot, median }) => [(slot * SLOT - began) / 1000, median]),
+    timeline: meter.timeline.upTo(performance.now()).map(({ slot, median }) => [Math.max(0, slot * SLOT - began) / 1000, median]),
   };
 }
 

@@ -44,7 +44,7 @@ export function body(report: Report): string {
 <ul>${advice(report).map((line) => `<li>${escape(line)}</li>`).join('')}</ul>
 <table><thead><tr><td></td>${heads}</tr></thead><tbody>${rows.join('')}</tbody></table>
 <h2>${t('Latency over time')}</h2>
-${plot(series(wires, ({ timeline }) => timeline), { title: t('seconds'), spell: (value) => number(value) }, { title: t('Latency over time'), spell: ms })}
+${plot(series(wires, ({ timeline }) => timeline), { title: t('seconds'), spell: (value) => number(value, 1) }, { title: t('Latency over time'), spell: ms })}
 <h2>${t('How often each latency came')}</h2>
 ${plot(series(wires, ({ histogram }) => histogram.filter(([, share]) => share > 0)), { title: t('latency'), spell: ms, log: true }, { title: t('How often each latency came'), spell: (share) => `${number(100 * share, 1)} %` })}
 <h2>${t('Environment')}</h2>

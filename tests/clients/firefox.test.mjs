@@ -1,0 +1,63 @@
+// The page in Firefox: three wires, resume, the figures, a comparison, and nothing that its policy has to stop.
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { artifacts } from './browser.mjs';
+import { wires } from './dashboard.mjs';
+import { startFirefox } from './firefox.mjs';
+import { startStage, ways } from './stage.mjs';
+import { until } from './wait.mjs';
+
+let firefox, stage, page;
+before(async () => { firefox = await startFirefox(); });
+after(() => firefox?.close());
+afterEach(async () => {
+  await page?.close();
+  await stage?.close();
+});
+
+const each = (condition, ...args) => page.waitForFunction(condition, { timeout: 20_000 }, ...args);
+const live = () => each((wires) => wires.every((wire) => document.querySelector(`.panel.${wire}`)?.dataset.state === 'live'), wires);
+const listed = () => page.evaluate((wires) => wires.map((wire) => [...document.querySelectorAll(`.panel.${wire} .message .data`)].reverse().map(({ textContent }) => textContent)), wires);
+const alike = (...expected) => until(async () => (await listed()).every((rows) => JSON.stringify(rows) === JSON.stringify(expected)), async () => `${expected}; it was ${JSON.stringify(await listed())}`);
+
+for (const way of [...ways, 'nginx over TLS']) describe(way, () => {
+  test('three wires, each back after a cut with what it missed', { timeout: 90_000 }, async () => {
+    stage = await startStage(way);
+    page = await firefox.newPage();
+    await page.setViewport({ width: 1280, height: 900 });
+    const heard = [];
+    page.on('pageerror', (error) => heard.push(String(error)));
+    page.on('console', (line) => { if (/Content-Security-Policy|SyntaxError|TypeError/.test(line.text())) heard.push(line.text()); });
+    // Reported by the browser itself, whatever becomes of the console.
+    await page.evaluateOnNewDocument(() => {
+      globalThis.stopped = [];
+      document.addEventListener('securitypolicyviolation', (event) => globalThis.stopped.push(`${event.violatedDirective} ${event.blockedURI}`));
+    });
+    await page.goto(stage.page);
+    await live();
+    await page.type('#data', 'typed');
+    await page.keyboard.press('Enter');
+    await alike('typed');
+
+    for (const wire of wires) await page.click(`.panel.${wire} .cut`);
+    stage.relay.cut();
+    for (const text of ['a', 'b']) await stage.gateway.publish('demo', text);
+    await alike('typed', 'a', 'b');
+    await live();
+    await page.click('#offline');
+    await stage.gateway.publish('demo', 'c');
+    await page.click('#offline');
+    await alike('typed', 'a', 'b', 'c');
+
+    await page.type('#says', 'hi');
+    await page.keyboard.press('Enter');
+    await each(() => document.querySelectorAll('#said .light.on').length === 3);
+    await page.$eval('#seconds', (input) => { input.value = 3; });
+    await page.click('#judge');
+    await each(() => document.querySelectorAll('#finding li').length > 0);
+    const sentences = await page.$$eval('#finding li', (lines) => lines.map(({ textContent }) => textContent));
+    assert.equal(sentences.filter((line) => /brought all \d+ messages, in order; cut once/.test(line)).length, 3, sentences.join('\n'));
+    await page.screenshot({ path: `${artifacts}firefox-${way.replaceAll(' ', '-')}.png`, fullPage: true });
+    assert.deepEqual([...heard, ...await page.evaluate(() => globalThis.stopped)], []);
+  });
+});
