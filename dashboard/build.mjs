@@ -15,7 +15,7 @@ const build = await context({
   bundle: true,
   minify: true,
   format: 'esm',
-  target: ['chrome109', 'firefox115', 'safari16.4'],
+  target: ['chrome109', 'firefox121', 'safari16.4'],
   charset: 'utf8',
   legalComments: 'none',
   logLevel: 'warning',

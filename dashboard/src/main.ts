@@ -13,7 +13,7 @@ import { Panel } from './page/panel.js';
 import { setUpPublishing } from './page/publish.js';
 import { Publisher } from './page/publisher.js';
 import { recall, rememberOnLeaving } from './page/reload.js';
-import { address, channel, setToken, token } from './page/room.js';
+import { address, channel, setToken, settle, token } from './page/room.js';
 import { headSizes } from './page/seen.js';
 import { setUpSix } from './page/six.js';
 import { setUpSnippets, showSnippet } from './page/snippets.js';
@@ -29,7 +29,9 @@ const publisher = new Publisher(journal);
 const chat = new Chat(publisher);
 /** Event names that have shown up anywhere on this page. */
 const names = new Set(['message', CHAT]);
-const watcher = { counted: countSoon, took, chosen: (id: string) => void showBytes(id) };
+/** Each new one opens the EventSource anew: where every message has a name of its own, not for ever. */
+const NAMES = 32;
+const watcher = { changed: () => away(), counted: countSoon, took, chosen: (id: string) => void showBytes(id) };
 const panels = (['sse', 'chunked', 'ws'] as const).map((wire) => new Panel(wire, names, journal, watcher));
 const sse = panels[0]!;
 
@@ -40,7 +42,7 @@ function took(message: Message, wire: WireName, before: string | null): void {
 
 /** An EventSource hears only names that it was told. Opened again from before the message that brought a new one, it gets that message too. */
 function learn(name: string, before: string | null = sse.last): void {
-  if (names.has(name)) return;
+  if (names.has(name) || names.size > NAMES) return;
   names.add(name);
   if (!sse.listens) return;
   sse.rewind(before);
@@ -79,14 +81,21 @@ addEventListener('hashchange', listen);
 rememberOnLeaving(panels);
 const driver = setUpLoad(publisher);
 setUpPublishing(publisher, { named: learn, published: watcher.chosen });
-setUpBreakage(panels, driver);
 setUpCharts(() => panels.map(({ meter }) => meter));
 setUpSix();
 setUpWireView();
 setUpSnippets();
 setUpFeatures();
 setUpVerdict(panels, driver);
+const away = setUpBreakage(panels, driver);
 // Once it is drawn: what the page itself takes is not to be counted as the network's.
-if (document.hidden) listen();
-else requestAnimationFrame(() => setTimeout(listen));
-void headSizes().then((sizes) => { for (const panel of panels) panel.head = sizes[panel.wire] ?? 0; });
+await settle();
+if (!document.hidden) await new Promise((drawn) => { requestAnimationFrame(() => setTimeout(drawn)); });
+listen();
+await learnHeads();
+
+async function learnHeads() {
+  const sizes = await headSizes();
+  for (const panel of panels) panel.head = sizes[panel.wire] ?? 0;
+  if (!sizes.sse) setTimeout(learnHeads, 5000);
+}

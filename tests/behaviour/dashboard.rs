@@ -29,7 +29,8 @@ async fn the_page_answers_under_a_strict_policy_and_is_fetched_once() {
 async fn it_can_be_switched_off_with_what_it_asks_for() {
     let server = Server::with("dashboard = \"off\"").await;
     let id = server.publish("a", "x").await;
-    for path in ["/", "/app.js", &format!("/dashboard/bytes/a?id={id}")] {
+    let seen = "/dashboard/seen?client=client-0123456789";
+    for path in ["/", "/app.js", seen, &format!("/dashboard/bytes/a?id={id}")] {
         assert_eq!(server.get(path).await.problem(), "not-found", "{path}");
     }
     assert_eq!(server.post("/dashboard/cut?client=client-0123456789", "", b"").await.status, 404);

@@ -144,3 +144,57 @@ test('what comes a second time is not passed on', { timeout: 60_000 }, async () 
   await heard('ws six', 'ws seven', 'ws one');
   assert.deepEqual(await page.evaluate(() => [connection.repeated, connection.last]), [2, 'b-1']);
 });
+
+test('events that are named like those of a source itself are messages like others', { timeout: 60_000 }, async () => {
+  await connect({ wires: ['sse'], events: ['error', 'open'] });
+  await states('live sse');
+  await gateway.publish('room', 1, '?event=error');
+  await gateway.publish('room', 2, '?event=open');
+  await heard('sse 1', 'sse 2');
+  assert.deepEqual(await told('states'), ['live sse'], 'nothing has failed');
+  // And a failure is still one.
+  await fetch(`${gateway.admin}/connections`, { method: 'DELETE' }).then((answer) => answer.text());
+  await gateway.stop();
+  await states('live sse', 'reconnecting sse');
+  gateway = null;
+});
+
+test('a channel that has ended is not asked for again and again', { timeout: 60_000 }, async () => {
+  const { id } = await gateway.publish('room', 'last', '?end=true');
+  await connect({ wires: ['sse'], since: id });
+  await states('closed sse 204');
+});
+
+test('a token leaves no trace in addresses where the wire has another place for it', { timeout: 60_000 }, async () => {
+  const asked = [];
+  const url = await proxy(({ url, headers }) => { asked.push({ url, headers }); });
+  page = await (await browser.newContext({ bypassCSP: true })).newPage();
+  await page.goto(`${gateway.url}/#unused`);
+  await page.addScriptTag({ content: script });
+  for (const wire of ['chunked', 'ws', 'sse']) {
+    asked.length = 0;
+    await page.evaluate(([gateway, wire]) => { globalThis.connection = Tricast.connect({ gateway, channel: 'room', wires: [wire], token: () => 'secret.token' }); }, [url, wire]);
+    await until(() => asked.length > 0, `${wire} to ask`);
+    await page.evaluate(() => connection.close());
+    const inAddress = asked.some(({ url }) => url.includes('secret'));
+    assert.equal(inAddress, wire === 'sse', `${wire}: an EventSource has no other place`);
+    if (wire === 'chunked') assert.ok(asked.some(({ headers }) => headers.authorization === 'Bearer secret.token' || headers['access-control-request-headers']));
+    if (wire === 'ws') assert.match(asked[0].headers['sec-websocket-protocol'], /tricast\.v1\.json, ?tricast\.token\.secret\.token/);
+  }
+});
+
+test('a page that fails at a message does not lose the next', { timeout: 60_000 }, async () => {
+  for (const wire of ['ws', 'sse', 'chunked']) {
+    await page?.context().close();
+    await connect({ wires: [wire] });
+    await states(`live ${wire}`);
+    await page.evaluate(() => {
+      const { push } = globalThis.told.data;
+      globalThis.told.data.push = function fail(...rows) { push.apply(this, rows); if (rows[0].endsWith('1')) throw new Error('the page fails'); };
+    });
+    await gateway.publish('room', 1);
+    await gateway.publish('room', 2);
+    await heard(`${wire} 1`, `${wire} 2`);
+    assert.deepEqual(await told('states'), [`live ${wire}`]);
+  }
+});

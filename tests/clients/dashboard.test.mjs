@@ -152,12 +152,28 @@ for (const way of ways) describe(way, () => {
     assert.deepEqual((await alike(page, 2)).map(({ data }) => data), ['before', 'after']);
   });
 
+  test('a link names a channel or nothing: no part of it gets into code to copy', { timeout: 60_000 }, async () => {
+    for (const hash of ["#x'*__import__('os').system('id')*'", '#50%', '#a b', '#tricast..x', `#${'x'.repeat(129)}`]) {
+      const page = await dashboard(hash);
+      assert.equal(await page.inputValue('#channel'), 'demo', hash);
+      for (const name of ['curl', 'Python', 'fetch', 'Go']) {
+        await page.click(`#languages [data-name="${name}"]`);
+        assert.match(await page.textContent('#snippet'), /\/chunked\/demo['"]/);
+      }
+      assert.deepEqual(page.heard, []);
+      await page.context().close();
+    }
+  });
+
   test('the end of a channel is told, and the panels stay away', { timeout: 60_000 }, async () => {
     const page = await dashboard('#ending');
     await stage.gateway.publish('ending', 'last words', '?end=true');
     assert.deepEqual((await alike(page, 1))[0].tags, ['end']);
     await state(page, 'ended');
     await notice(page, 'goodbye: ended');
+    // Whoever comes back is told again, on each wire in its own way.
+    for (const wire of wires) await page.click(`.panel.${wire} .toggle`);
+    await state(page, 'ended');
     await page.fill('#channel', 'another');
     await page.press('#channel', 'Enter');
     await live(page);

@@ -1,9 +1,9 @@
 // Starts a real nginx in front of something, on ports of its own: HTTP/1.1, and HTTP/2 over TLS.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { need, run, start, stop } from './child.mjs';
+import { freePort } from './port.mjs';
 import { until } from './wait.mjs';
 
 /** What the README tells to write: nothing but the version, the upgrade and the host. */
@@ -59,12 +59,4 @@ http {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  const { port } = server.address();
-  await new Promise((resolve) => { server.close(resolve); });
-  return port;
 }

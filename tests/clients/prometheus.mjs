@@ -1,10 +1,10 @@
 // Starts a real Prometheus with the configuration that people are to copy, and asks it.
 import { readFile, writeFile, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run, start, stop } from './child.mjs';
 import { repository } from './gateway.mjs';
+import { freePort } from './port.mjs';
 import { until } from './wait.mjs';
 
 export const ops = `${repository}ops/prometheus`;
@@ -50,12 +50,4 @@ export async function startPrometheus(admin, token) {
       await rm(folder, { recursive: true });
     },
   };
-}
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  const { port } = server.address();
-  await new Promise((resolve) => { server.close(resolve); });
-  return port;
 }

@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 mkdir -p artifacts
 [ $# -gt 0 ] || set -- *.test.mjs
 
-node --test --test-concurrency=1 --test-timeout=180000 \
+node --test --test-concurrency=1 --test-timeout="${TEST_TIMEOUT:-180000}" \
   --test-reporter=spec --test-reporter-destination=stdout \
   --test-reporter=tap --test-reporter-destination=artifacts/tests.tap "$@"
 

@@ -206,6 +206,18 @@ describe('anywhere', () => {
     assert.deepEqual(tab.heard, []);
   });
 
+  test('a tab that is duplicated is a client of its own', { timeout: 60_000 }, async () => {
+    stage = await startStage('direct');
+    const tab = await page();
+    const mine = await tab.evaluate(() => sessionStorage.getItem('tricast.client'));
+    // A page that another opens begins with a copy of its session storage, as a duplicate does.
+    const [twin] = await Promise.all([tab.context().waitForEvent('page'), tab.evaluate(() => { window.open(location.href); })]);
+    await live(twin);
+    assert.equal(await tab.evaluate(() => sessionStorage.getItem('tricast.client')), mine);
+    assert.notEqual(await twin.evaluate(() => sessionStorage.getItem('tricast.client')), mine);
+    await until(async () => (await stage.gateway.online('demo')).users === 2, 'two to be online');
+  });
+
   test('the markup says nothing that has no translation', async () => {
     const built = await run(`${repository}dashboard/node_modules/.bin/esbuild`, ['src/text/zh.ts', '--format=cjs'], { cwd: `${repository}dashboard`, hint: 'run make page' });
     const { zh } = new Function('module', `${built.output}; return module.exports`)({});
@@ -232,8 +244,15 @@ describe('anywhere', () => {
     await tab.focus('.panel.ws .messages');
     await tab.keyboard.press('ArrowDown');
     await tab.keyboard.press('ArrowDown');
+    assert.notEqual(await tab.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), 'none', 'one sees at which message one is');
     await tab.keyboard.press('Enter');
     await tab.waitForSelector(`#bytes[data-id="${id}"]`);
+    // In the bytes the arrows lead from part to part, and what each is for is said below.
+    await tab.focus('.spelled.ws .dump');
+    await tab.keyboard.press('ArrowRight');
+    assert.match(await tab.textContent('#meaning'), /FIN, opcode 1 \(text\)/);
+    await tab.keyboard.press('ArrowRight');
+    assert.match(await tab.textContent('#meaning'), /not masked, length/);
     // By Tab alone one gets to each control, and sees where one is.
     await tab.focus('#language');
     const reached = new Set(['language']);

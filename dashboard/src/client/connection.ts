@@ -9,6 +9,11 @@ import type { Line, Refusal, Wire } from './wire.js';
 
 const WIRES: Record<WireName, Wire> = { ws: socket, sse: eventSource, chunked: lines };
 
+/** Milliseconds after which a connection counts as one that works. */
+const SETTLED = 5000;
+/** Milliseconds that the gateway has to say why it refuses. */
+const ANSWER = 5000;
+
 export type State = 'connecting' | 'live' | 'reconnecting' | 'closed';
 
 export interface Options {
@@ -25,7 +30,7 @@ export interface Options {
   token?: () => string | Promise<string>;
   /** Whether to hear changes of the online counts. */
   online?: boolean;
-  /** Names of events, of which an EventSource hears only those that it is told. */
+  /** Names of events, of which an EventSource hears only those that it is told; asked before each connection. */
   events?: Iterable<string>;
   /** Milliseconds that a wire has to say hello. Behind a proxy that buffers it never does. */
   patience?: number;
@@ -105,12 +110,15 @@ export class Connection {
     let problem: Problem | undefined;
     while (!this.#closed) {
       this.#tell(failures || this.last ? 'reconnecting' : 'connecting');
-      const outcome = await this.#attempt();
+      const began = performance.now();
+      // A token that cannot be had now may be had later.
+      const outcome = await this.#attempt().catch((): Outcome => ({ hello: false, goodbye: null, refused: null }));
       if (!outcome.hello && !this.#closed) outcome.refused ??= await this.#whyNot();
       if (this.#closed) return;
       problem = outcome.refused?.problem;
       if (outcome.goodbye?.reconnect === 'never' || (outcome.refused && !outcome.refused.passes)) break;
-      failures = outcome.hello ? 0 : failures + 1;
+      // What ends as soon as it has begun is no success.
+      failures = outcome.hello && performance.now() - began > SETTLED ? 0 : failures + 1;
       this.#tell('reconnecting');
       // One that has worked is worth a few more tries.
       if (!outcome.hello) this.#at = (this.#at + 1) % this.#wires.length;
@@ -123,7 +131,9 @@ export class Connection {
 
   /** Opens the wire, and waits for its end. */
   async #attempt(): Promise<Outcome> {
-    const address = await this.#address();
+    const address = this.#address();
+    const token = await this.#options.token?.();
+    if (this.#closed) return { hello: false, goodbye: null, refused: null };
     return new Promise((resolve) => {
       const outcome: Outcome = { hello: false, goodbye: null, refused: null };
       const end = (refused: Refusal | null) => {
@@ -136,7 +146,7 @@ export class Connection {
       this.#wake = () => end(null);
       const document = (document: Document, text: string) => {
         if (this.#closed) return;
-        this.#options.heard?.(text, document, this.wire);
+        guarded(() => this.#options.heard?.(text, document, this.wire));
         if (document.event === 'tricast.hello') {
           [outcome.hello, outcome.goodbye] = [true, null];
           this.#tell('live');
@@ -147,8 +157,7 @@ export class Connection {
         if (outcome.goodbye?.reconnect === 'never') end(null);
       };
       const ears = { document, closed: end, interrupted: () => this.#tell('reconnecting') };
-      this.#line = this.#wires[this.#at]!.open({ address, ears, names: this.#options.events ?? [] });
-      if (this.#closed) end(null);
+      this.#line = this.#wires[this.#at]!.open({ address, token, ears, names: this.#options.events ?? [] });
     });
   }
 
@@ -156,7 +165,7 @@ export class Connection {
     const { message, control } = this.#options;
     if (!isMessage(document)) {
       if ('id' in document && typeof document.id === 'string') this.last = document.id;
-      control?.(document, this.wire);
+      guarded(() => control?.(document, this.wire));
       return;
     }
     const [own, its] = [this.last && parts(this.last), parts(document.id)];
@@ -165,18 +174,30 @@ export class Connection {
       return;
     }
     this.last = document.id;
-    message?.(document, this.wire);
+    guarded(() => message?.(document, this.wire));
   }
 
   /** EventSource and WebSocket keep to themselves why they were refused. Asked for only when there is nothing else to try. */
   async #whyNot(): Promise<Refusal | null> {
     const isLast = this.#at === this.#wires.length - 1;
-    return isLast && this.wire !== 'chunked' ? whyNot(await this.#address('chunked')) : null;
+    if (!isLast || this.wire === 'chunked') return null;
+    const cancel = new AbortController();
+    this.#wake = () => cancel.abort();
+    const patience = setTimeout(this.#wake, ANSWER);
+    // A WebSocket's own path has nothing to say to a fetch.
+    const address = this.#address(this.wire === 'ws' ? 'chunked' : this.wire);
+    try {
+      return await whyNot({ address, token: await this.#options.token?.(), signal: cancel.signal });
+    } catch {
+      return null;
+    } finally {
+      clearTimeout(patience);
+    }
   }
 
-  async #address(wire = this.wire): Promise<URL> {
-    const { gateway, channel, since, client, token, online } = this.#options;
-    const base = new URL(gateway ?? '.', globalThis.document?.baseURI);
+  #address(wire = this.wire): URL {
+    const { gateway, channel, since, client, online } = this.#options;
+    const base = new URL(gateway ?? '.', globalThis.document?.baseURI ?? globalThis.location?.href);
     if (!base.pathname.endsWith('/')) base.pathname += '/';
     const channels = [channel].flat().map(encodeURIComponent).join(',');
     const address = new URL(`${wire}/${channels}`, base);
@@ -187,7 +208,6 @@ export class Connection {
     else add('since', begin);
     add('client', client);
     add('online', online ? 'true' : undefined);
-    add('token', await token?.());
     return address;
   }
 
@@ -195,7 +215,7 @@ export class Connection {
     if (goodbye?.reconnect === 'now') return;
     // A wire that does not work is no reason to wait for the next, until all have been tried.
     if (!hello && failures < this.#wires.length) return;
-    const pause = goodbye?.retry ?? pauseBefore(Math.max(1, failures - this.#wires.length + 1));
+    const pause = goodbye?.retry ?? pauseBefore(Math.max(1, hello ? failures : failures - this.#wires.length + 1));
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, pause);
       this.#wake = () => { clearTimeout(timer); resolve(); };
@@ -205,6 +225,15 @@ export class Connection {
   #tell(state: State, problem?: Problem) {
     if (state === this.state) return;
     this.state = state;
-    this.#options.state?.(state, this.wire, problem);
+    guarded(() => this.#options.state?.(state, this.wire, problem));
+  }
+}
+
+/** What the page does with it is no reason for the stream to end: its fault is reported like any other of the page. */
+function guarded(call: () => void) {
+  try {
+    call();
+  } catch (error) {
+    reportError(error);
   }
 }

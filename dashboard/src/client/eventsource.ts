@@ -8,12 +8,19 @@ const CONTROL = ['hello', 'gap', 'online', 'presence', 'expiring', 'goodbye'].ma
 export const eventSource: Wire = {
   name: 'sse',
 
-  open({ address, ears, names }: Opening): Line {
-    const source = new EventSource(address);
-    const take = (event: MessageEvent<string>) => ears.document(JSON.parse(event.data) as Document, event.data);
+  open({ address, token, ears, names }: Opening): Line {
+    const at = new URL(address);
+    // It can send no field of its own.
+    if (token) at.searchParams.set('token', token);
+    const source = new EventSource(at);
+    // What is published under the name "error" or "open" comes under the names of the source's own events.
+    const take = (event: Event) => {
+      if (event instanceof MessageEvent) ears.document(JSON.parse(event.data as string) as Document, event.data as string);
+    };
     // It hears no name that it was not told.
-    for (const name of new Set(['message', ...CONTROL, ...names])) source.addEventListener(name, take as EventListener);
-    source.onerror = () => {
+    for (const name of new Set(['message', ...CONTROL, ...names])) source.addEventListener(name, take);
+    source.onerror = (event) => {
+      if (event instanceof MessageEvent) return;
       if (source.readyState === EventSource.CLOSED) ears.closed(null);
       else ears.interrupted();
     };

@@ -9,10 +9,10 @@ const MISSED = 2;
 export const lines: Wire = {
   name: 'chunked',
 
-  open({ address, ears }: Opening): Line {
+  open({ address, token, ears }: Opening): Line {
     const cancel = new AbortController();
     const gate = new Gate();
-    read(address, cancel.signal, gate, ears)
+    read({ address, token, signal: cancel.signal }, gate, ears)
       .catch(() => null)
       .then((refused) => { if (!cancel.signal.aborted) ears.closed(refused); });
     return { close: () => cancel.abort(), hold: (held) => gate.hold(held) };
@@ -35,8 +35,9 @@ class Gate {
 }
 
 /** Reads to the end; gives why, if it was refused. */
-async function read(address: URL, signal: AbortSignal, gate: Gate, ears: Ears) {
-  const response = await fetch(address, { signal, cache: 'no-store' });
+async function read(asked: Asked, gate: Gate, ears: Ears) {
+  const { signal } = asked;
+  const response = await ask(asked);
   if (!response.ok || !response.body) return refusal(response);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
@@ -65,15 +66,30 @@ function within<T>(patience: number, work: Promise<T>): Promise<T> {
   });
 }
 
-/** Why nothing can be read from `address`; `null` when it can, or nobody says. */
-export async function whyNot(address: URL): Promise<Refusal | null> {
+interface Asked {
+  address: URL;
+  token: string | undefined;
+  signal: AbortSignal;
+}
+
+function ask({ address, token, signal }: Asked): Promise<Response> {
+  const headers = token ? { Authorization: `Bearer ${token}` } : undefined;
+  return fetch(address, { signal, cache: 'no-store', ...(headers && { headers }) });
+}
+
+/** Why nothing can be read from there; `null` when it can, or nobody says, or the signal ends the question. */
+export async function whyNot(asked: Asked): Promise<Refusal | null> {
   const cancel = new AbortController();
+  const end = () => cancel.abort();
+  asked.signal.addEventListener('abort', end);
   try {
-    const response = await fetch(address, { signal: cancel.signal, cache: 'no-store' });
-    return response.ok ? null : await refusal(response);
+    const response = await ask({ ...asked, signal: cancel.signal });
+    // PROTOCOL.md §5: 204 says that all channels have ended.
+    return response.ok && response.status !== 204 ? null : await refusal(response);
   } catch {
     return null;
   } finally {
+    asked.signal.removeEventListener('abort', end);
     cancel.abort();
   }
 }

@@ -6,10 +6,10 @@ import type { Line, Opening, Wire } from './wire.js';
 export const socket: Wire = {
   name: 'ws',
 
-  open({ address, ears }: Opening): Line {
+  open({ address, token, ears }: Opening): Line {
     const at = new URL(address);
     at.protocol = at.protocol.replace('http', 'ws');
-    const open = new WebSocket(at, 'tricast.v1.json');
+    const open = new WebSocket(at, ['tricast.v1.json', ...(token ? [`tricast.token.${token}`] : [])]);
     let watch = watchNothing;
     open.onmessage = ({ data }: MessageEvent<string>) => {
       const document = JSON.parse(data) as Document;

@@ -32,6 +32,8 @@ export interface Line {
 export interface Opening {
   /** Where, with everything that the gateway is to know. */
   address: URL;
+  /** Goes where the wire leaves the least traces of it. */
+  token: string | undefined;
   ears: Ears;
   /** Event names, for wires that hear only those that they know. */
   names: Iterable<string>;

@@ -9,8 +9,15 @@ export interface Load {
   json: boolean;
 }
 
-/** Publishes these values, and fails with the reason when the gateway does not take them. */
-export type Publish = (values: unknown[]) => Promise<void>;
+/** One message of its own. */
+export interface Own {
+  /** By which it is known when it comes back. */
+  tag: string;
+  data: unknown;
+}
+
+/** Publishes these, and fails with the reason when the gateway does not take them. */
+export type Publish = (messages: Own[]) => Promise<void>;
 
 /** Milliseconds between two requests, at least: faster ones carry several messages. */
 const TICK = 20;
@@ -22,12 +29,14 @@ export class Driver {
   #timer: ReturnType<typeof setInterval> | undefined;
   #underWay = 0;
   #next = 1;
+  /** Why it has stopped, if it had to. */
+  failure: string | null = null;
   /** Messages that the gateway has taken, and how many of them before the present run. */
   published = 0;
   before = 0;
 
-  /** `changed` hears when it starts and stops, and why if it had to. */
-  constructor(publish: Publish, readonly changed: (failure?: string) => void) {
+  /** `changed` hears when it starts and stops. */
+  constructor(publish: Publish, readonly changed: () => void) {
     this.#publish = publish;
   }
 
@@ -42,6 +51,7 @@ export class Driver {
 
   start(load: Load): void {
     clearInterval(this.#timer);
+    this.failure = null;
     this.before = this.published;
     const began = performance.now();
     let sent = 0;
@@ -58,24 +68,27 @@ export class Driver {
     this.changed();
   }
 
-  stop(failure?: string): void {
+  stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.changed(failure);
+    this.changed();
   }
 
-  /** Publishes `count` messages as fast as they go. */
-  async burst(count: number, load: Load): Promise<void> {
-    await this.#send(count, load);
+  /** Publishes `count` messages as fast as they go; whether the gateway took them. */
+  async burst(count: number, load: Load): Promise<boolean> {
+    return this.#send(count, load);
   }
 
-  async #send(count: number, load: Load) {
+  async #send(count: number, load: Load): Promise<boolean> {
     this.#underWay += 1;
     try {
-      await this.#publish(Array.from({ length: count }, () => value(this.#next++, load)));
+      await this.#publish(Array.from({ length: count }, () => own(this.#next++, load)));
       this.published += count;
+      return true;
     } catch (error) {
-      this.stop((error as Error).message);
+      this.failure = (error as Error).message;
+      this.stop();
+      return false;
     } finally {
       this.#underWay -= 1;
     }
@@ -83,11 +96,21 @@ export class Driver {
 }
 
 const FILLER = 'the quick brown fox jumps over the lazy dog ';
+/** Tells this page's messages from those of others that do the same. */
+const RUN = Math.random().toString(36).slice(2, 6).padEnd(4, '0');
 
-/** Data number `n` of exactly `size` bytes, unless its number alone needs more. */
-export function value(n: number, { size, json }: Pick<Load, 'size' | 'json'>): unknown {
-  const bare = json ? JSON.stringify({ n, text: '' }) : `${n} `;
+/** Message number `n`, its data of exactly `size` bytes, unless its tag alone needs more. */
+export function own(n: number, { size, json }: Pick<Load, 'size' | 'json'>): Own {
+  const tag = `${RUN}.${n}`;
+  const bare = json ? JSON.stringify({ tag, text: '' }) : `${tag} `;
   const room = Math.max(0, size - bare.length);
   const text = FILLER.repeat(Math.ceil(room / FILLER.length)).slice(0, room);
-  return json ? { n, text } : bare + text;
+  return { tag, data: json ? { tag, text } : bare + text };
+}
+
+/** The tag of data that this page has published by itself. */
+export function tagOf(data: unknown): string | null {
+  const tag = typeof data === 'string' ? data.slice(0, data.indexOf(' '))
+    : typeof data === 'object' && data !== null && 'tag' in data ? data.tag : null;
+  return typeof tag === 'string' && tag.startsWith(`${RUN}.`) ? tag : null;
 }

@@ -1,7 +1,9 @@
 // Brings together when this page published a message and when it came back: both on the page's own clock.
 
-/** Messages that are remembered; what is older came, or never will. */
-const KEPT = 4096;
+/** Messages that are remembered: more than a minute of the most that this page publishes. */
+const KEPT = 65_536;
+/** Of those that may be others'. */
+const EARLY = 1024;
 
 type Take = (latency: number) => void;
 
@@ -10,9 +12,9 @@ export class Journal {
   /** A message may well overtake the answer that names its id. */
   #early = new Map<string, [at: number, take: Take][]>();
 
-  /** The message of this id was published by a request that began at `at`. */
+  /** The message of this key was published by a request that began at `at`. The key is its id, or what this page has written into it. */
   sent(id: string, at: number): void {
-    remember(this.#sent, id, at);
+    remember(this.#sent, id, at, KEPT);
     for (const [came, take] of this.#early.get(id) ?? []) take(came - at);
     this.#early.delete(id);
   }
@@ -23,11 +25,11 @@ export class Journal {
     if (sent !== undefined) return take(at - sent);
     const others = this.#early.get(id);
     if (others) others.push([at, take]);
-    else remember(this.#early, id, [[at, take]]);
+    else remember(this.#early, id, [[at, take]], EARLY);
   }
 }
 
-function remember<V>(map: Map<string, V>, id: string, value: V) {
+function remember<V>(map: Map<string, V>, id: string, value: V, most: number) {
   map.set(id, value);
-  if (map.size > KEPT) map.delete(map.keys().next().value!);
+  if (map.size > most) map.delete(map.keys().next().value!);
 }

@@ -1,6 +1,7 @@
 // What one wire has done so far, in figures.
 
-import { parts, type Document, type Gap, type Hello, type Message, type WireName } from '../client/index.js';
+import { isMessage, parts, type Document, type Gap, type Hello, type Message, type WireName } from '../client/index.js';
+import { tagOf } from './driver.js';
 import { Histogram } from './histogram.js';
 import { bytesOf, type Bytes } from './overhead.js';
 import { Timeline } from './timeline.js';
@@ -22,8 +23,13 @@ export class Meter {
   /** Gaps that were told, and the messages that they may have held, as far as it is known. */
   gaps = 0;
   lost = 0;
-  /** Messages whose id was not above the one before. */
+  /** Messages that came behind a later one, and that came a second time. */
   disordered = 0;
+  repeated = 0;
+  /** Messages that this page has published by itself. */
+  own = 0;
+  /** Bytes around the messages, without control frames. */
+  around = 0;
   readonly bytes: Bytes = { head: 0, framing: 0, payload: 0 };
   readonly latency = new Histogram();
   readonly timeline = new Timeline();
@@ -31,6 +37,7 @@ export class Meter {
   #connections = 0;
   #opening = 0;
   #left: number | null = null;
+  #rewound = false;
   #hello: Hello | null = null;
   #jitter = 0;
   #before: number | null = null;
@@ -53,15 +60,28 @@ export class Meter {
 
   /** The stream is gone, and is to come back. */
   interrupted(now: number): void {
-    this.#left ??= now;
+    // What has not begun yet is not interrupted.
+    if (this.#connections) this.#left ??= now;
+    this.#rewound = false;
   }
 
-  /** Any document has come. */
+  /** Any document has come, whether it is passed on or not. */
   heard(text: string, document: Document, now: number): void {
     this.firstByte ??= now - this.#opening;
+    if (isMessage(document)) this.#order(document.id);
     const { framing, payload } = bytesOf(this.wire, text, document);
     this.bytes.framing += framing;
     this.bytes.payload += payload;
+    if (isMessage(document)) this.around += framing;
+  }
+
+  #order(id: string) {
+    const { epoch, seq } = parts(id);
+    if (epoch !== this.#epoch) [this.#epoch, this.#seqs] = [epoch, []];
+    if (seq > (this.#seqs.at(-1) ?? -1)) this.#seqs.push(seq);
+    else if (this.#seqs.includes(seq)) this.repeated += 1;
+    else this.disordered += 1;
+    if (this.#seqs.length > 2 * KNOWN) this.#seqs = this.#seqs.slice(-KNOWN);
   }
 
   /** A connection has begun. */
@@ -82,15 +102,11 @@ export class Meter {
 
   /** A message has come; whether it came live. */
   took(message: Message, now: number): boolean {
-    const { epoch, seq } = parts(message.id);
-    if (epoch !== this.#epoch) [this.#epoch, this.#seqs] = [epoch, []];
-    if (seq <= (this.#seqs.at(-1) ?? 0)) this.disordered += 1;
-    this.#seqs.push(seq);
-    if (this.#seqs.length > 2 * KNOWN) this.#seqs = this.#seqs.slice(-KNOWN);
     this.messages += 1;
+    if (tagOf(message.data)) this.own += 1;
     this.#tick(now);
     const live = !this.#hello || message.time >= this.#hello.time;
-    if (!live) this.replayed += 1;
+    if (!live && !this.#rewound) this.replayed += 1;
     return live;
   }
 
@@ -103,14 +119,16 @@ export class Meter {
     this.#before = ms;
   }
 
-  /** The mean change from one latency to the next, in milliseconds. */
+  /** How much one latency differs from the next, in milliseconds: a running mean. */
   get jitter(): number | null {
     return this.latency.count > 1 ? this.#jitter : null;
   }
 
   /** It will hear again what came after `id`. */
   rewind(id: string): void {
-    const { seq } = parts(id);
+    const { epoch, seq } = parts(id);
+    this.#rewound = true;
+    if (epoch !== this.#epoch) return;
     const keep = this.#seqs.filter((known) => known <= seq);
     this.messages -= this.#seqs.length - keep.length;
     this.#seqs = keep;

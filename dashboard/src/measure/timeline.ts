@@ -1,8 +1,9 @@
-// The median latency in each half second of the last minutes.
+// The median latency in each half second of the last ten minutes.
 
 /** Milliseconds. */
 export const SLOT = 500;
-const KEPT = 240;
+/** Slots that are kept: more than the longest comparison. */
+const KEPT = 1300;
 
 export interface Point {
   /** The slot's number: its start in milliseconds, divided by SLOT. */
@@ -28,7 +29,8 @@ export class Timeline {
 
   #turn(now: number) {
     const slot = Math.floor(now / SLOT);
-    if (slot === this.#slot) return;
+    // What belongs to an earlier slot, because an answer came late, counts with the present one.
+    if (slot <= this.#slot) return;
     if (this.#times.length) {
       const sorted = this.#times.sort((a, b) => a - b);
       this.points.push({ slot: this.#slot, median: sorted[sorted.length >> 1]! });

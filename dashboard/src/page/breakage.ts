@@ -2,7 +2,7 @@
 
 import type { Driver } from '../measure/driver.js';
 import { t } from '../text/index.js';
-import { byId } from './dom.js';
+import { byId, isBusy, setBusy, show } from './dom.js';
 import { load } from './load.js';
 import type { Panel } from './panel.js';
 import { address, ask } from './room.js';
@@ -11,41 +11,49 @@ import { address, ask } from './room.js';
 const BATCH = 500;
 const BATCHES = 60;
 
-export function setUpBreakage(panels: Panel[], driver: Driver): void {
+/** Makes the buttons work; gives what shows whether the wires are offline. */
+export function setUpBreakage(panels: Panel[], driver: Driver): () => void {
   const offline = byId<HTMLButtonElement>('offline');
   const overrun = byId<HTMLButtonElement>('overrun');
+  const isAway = () => panels.some(({ state }) => state === 'offline');
   const go = (away: boolean) => {
-    offline.ariaPressed = String(away);
-    offline.textContent = away ? t('Online again') : t('Go offline');
     for (const panel of panels) {
       if (away && panel.listens) panel.stop('offline');
       else if (!away && panel.state === 'offline') panel.start();
     }
   };
-  offline.addEventListener('click', () => go(offline.ariaPressed !== 'true'));
+  offline.addEventListener('click', () => go(!isAway()));
   byId('dropall').addEventListener('click', () => panels.forEach((panel) => panel.drop()));
   byId('reload').addEventListener('click', () => location.reload());
   overrun.addEventListener('click', async () => {
-    overrun.disabled = true;
+    if (isBusy(overrun)) return;
+    setBusy(overrun, true);
+    const last = panels.map((panel) => panel.last).find(Boolean) ?? null;
     go(true);
     try {
-      await outrun(panels[0]!.last, driver);
+      if (!await outrun(last, driver)) for (const panel of panels) panel.notice(t('the history could not be outrun'), 'bad');
     } finally {
       go(false);
-      overrun.disabled = false;
+      setBusy(overrun, false);
     }
   });
+  return () => {
+    offline.dataset['on'] = String(isAway());
+    show(offline, isAway() ? t('Online again') : t('Go offline'));
+  };
 }
 
-/** Publishes until the channel's history begins behind `last`. */
-async function outrun(last: string | null, driver: Driver) {
+/** Publishes until the channel's history begins behind `last`; whether it does. */
+async function outrun(last: string | null, driver: Driver): Promise<boolean> {
+  if (!last) return false;
   const url = address('history');
-  if (last) url.searchParams.set('last_event_id', last);
+  url.searchParams.set('last_event_id', last);
   for (let n = 0; n < BATCHES; n += 1) {
     const answer = await ask(url);
-    if (!answer?.ok) return;
+    if (!answer?.ok) return false;
     const { gap } = await answer.json() as { gap: object | null };
-    if (gap) return;
-    await driver.burst(BATCH, load());
+    if (gap) return true;
+    if (!await driver.burst(BATCH, load())) return false;
   }
+  return false;
 }

@@ -24,8 +24,10 @@ export function setUpCharts(meters: () => Meter[]): void {
     const now = performance.now();
     const all = meters();
     const shown = timelines(all, now);
-    const state = `${all.map(({ latency }) => latency.count)} ${shown[0].length}`;
-    if (state === drawn) return;
+    // Nothing moves where there is nothing, and nothing new.
+    const state = String(all.map(({ latency }) => latency.count));
+    const empty = shown.slice(1).every((column) => column.every((median) => median === null));
+    if (empty && state === drawn) return;
     drawn = state;
     time.setData(shown);
     spread.setData(histograms(all));
@@ -79,6 +81,8 @@ function chart(id: string, { x, y, distr }: Axes): uPlot {
     series: [{ label: distr === 1 ? t('time') : t('latency'), value: value(x) }, ...WIRES.map(wire)],
     cursor: { drag: { x: false, y: false } },
   }, [[], [], [], []], root);
+  root.setAttribute('role', 'img');
+  root.setAttribute('aria-label', distr === 1 ? t('Latency over time') : t('How often each latency came'));
   new ResizeObserver(([entry]) => {
     if (entry) plot.setSize({ width: Math.max(200, Math.floor(entry.contentRect.width)), height: 190 });
   }).observe(root);

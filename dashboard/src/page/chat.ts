@@ -46,6 +46,7 @@ export class Chat {
     if (message.event !== CHAT || !isSaid(message.data)) return;
     const light = element('span', `light on ${wire}`);
     light.title = MANNERS[wire].title;
+    light.append(element('span', 'unseen', MANNERS[wire].title));
     const known = [...this.#list.children].find((row) => (row as HTMLElement).dataset['id'] === message.id);
     if (known) {
       if (!known.querySelector(`.light.${wire}`)) known.append(light);

@@ -33,6 +33,15 @@ export function button(text: string, action: () => void): HTMLButtonElement {
   return made;
 }
 
+/** Marks a button that works just now, and must not begin again. It stays where the focus is, unlike a disabled one. */
+export function setBusy(button: HTMLButtonElement, busy: boolean): void {
+  button.setAttribute('aria-disabled', String(busy));
+}
+
+export function isBusy(button: HTMLButtonElement): boolean {
+  return button.getAttribute('aria-disabled') === 'true';
+}
+
 /** A number that a form asks for, within its own bounds. */
 export function numberOf(id: string): number {
   const { min, max, valueAsNumber, defaultValue } = byId<HTMLInputElement>(id);

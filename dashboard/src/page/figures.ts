@@ -5,7 +5,7 @@ import { ms, number, t } from '../text/index.js';
 import { show, within } from './dom.js';
 
 /** Writes the figures into the cells that are named for them. */
-export function showFigures(root: HTMLElement, meter: Meter, repeated: number): void {
+export function showFigures(root: HTMLElement, meter: Meter): void {
   const now = performance.now();
   const { bytes, latency } = meter;
   const all = bytes.head + bytes.framing + bytes.payload;
@@ -20,7 +20,7 @@ export function showFigures(root: HTMLElement, meter: Meter, repeated: number): 
     reconnects: meter.away === null ? number(meter.reconnects) : `${number(meter.reconnects)} (${ms(meter.away)})`,
     replayed: number(meter.replayed),
     gaps: meter.lost ? `${number(meter.gaps)} (${number(meter.lost)})` : number(meter.gaps),
-    order: meter.disordered || repeated ? t('{disordered} out of order, {repeated} twice', { disordered: meter.disordered, repeated })
+    order: meter.disordered || meter.repeated ? t('{disordered} out of order, {repeated} twice', { disordered: meter.disordered, repeated: meter.repeated })
       : meter.messages ? t('in order, none twice') : '–',
   };
   for (const [field, text] of Object.entries(figures)) show(within(root, `[data-field=${field}]`), text);
@@ -32,7 +32,9 @@ function weigh(bar: HTMLElement, parts: [string, number][], all: number) {
   for (const [kind, count] of parts) within(bar, `.${kind}`).style.width = `${all ? (100 * count) / all : 0}%`;
   const [head, framing, payload] = parts.map(([, count]) => number(count));
   const text = t('head {head}, framing {framing}, documents {payload} bytes', { head: head!, framing: framing!, payload: payload! });
-  if (bar.title !== text) bar.title = bar.ariaLabel = text;
+  if (bar.title === text) return;
+  bar.title = text;
+  bar.setAttribute('aria-label', text);
 }
 
 /** Bytes, in the unit that fits. */

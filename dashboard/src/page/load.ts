@@ -10,12 +10,11 @@ export function setUpLoad(publisher: Publisher): Driver {
   const form = byId<HTMLFormElement>('load');
   const run = byId<HTMLButtonElement>('run');
   const outcome = byId('driving');
-  const show = (failure = '') => {
+  const driver: Driver = new Driver((messages) => publisher.own(messages), () => {
     run.textContent = driver.runs ? t('Pause') : t('Start');
-    run.ariaPressed = String(driver.runs);
-    outcome.textContent = failure;
-  };
-  const driver = new Driver((values) => publisher.many(values), show);
+    run.dataset['on'] = String(driver.runs);
+    outcome.textContent = driver.failure ?? '';
+  });
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     if (driver.runs) driver.stop();

@@ -1,12 +1,13 @@
 // One wire's panel: its connection, what is measured of it, and the messages that have come over it.
 
 import { connect, parts, type Connection, type Control, type Message, type Problem, type State, type WireName } from '../client/index.js';
+import { tagOf } from '../measure/driver.js';
 import type { Journal } from '../measure/journal.js';
 import { Meter } from '../measure/meter.js';
 import { t, type Text } from '../text/index.js';
 import { byId, show, within } from './dom.js';
 import { showFigures } from './figures.js';
-import { base, channel, client, token } from './room.js';
+import { ask, base, channel, client, token } from './room.js';
 import { Rows } from './rows.js';
 
 /** Milliseconds between two looks at the figures. */
@@ -14,6 +15,8 @@ const PAUSE = 250;
 
 /** What a panel tells the page. */
 export interface Watcher {
+  /** The state of a panel has changed. */
+  changed(): void;
   /** The online count has changed. */
   counted(): void;
   /** A message came, behind `before`. */
@@ -40,7 +43,6 @@ export class Panel {
   readonly title: string;
   #head = 0;
   #connection: Connection | null = null;
-  #repeated = 0;
   #root: HTMLElement;
   #rows: Rows;
   #toggle: HTMLButtonElement;
@@ -55,13 +57,13 @@ export class Panel {
     within(this.#root, 'h2').textContent = this.title;
     within(this.#root, '.how').textContent = t(MANNERS[wire].how);
     const list = within(this.#root, '.messages');
-    list.ariaLabel = t('Messages over {wire}', { wire: this.title });
+    list.setAttribute('aria-label', t('Messages over {wire}', { wire: this.title }));
     this.#rows = new Rows(list, watcher.chosen);
     this.#toggle = this.#does('toggle', () => (this.#connection ? this.stop('disconnected') : this.start()));
-    this.#stall = this.#does('stall', () => this.#hold(this.#stall.ariaPressed !== 'true'));
+    this.#stall = this.#does('stall', () => this.#hold(this.#stall.getAttribute('aria-pressed') !== 'true'));
     if (wire !== 'chunked') this.#cannotStall();
-    this.#does('cut', () => void this.cut()).ariaLabel = t('Have the gateway cut {wire}', { wire: this.title });
-    this.#does('drop', () => this.drop()).ariaLabel = t('Drop {wire} here', { wire: this.title });
+    this.#does('cut', () => void this.cut());
+    this.#does('drop', () => this.drop());
     byId('panels').append(this.#root);
     setInterval(() => this.#paint(), PAUSE);
   }
@@ -72,11 +74,6 @@ export class Panel {
 
   get state(): string {
     return this.#root.dataset['state'] ?? '';
-  }
-
-  /** Messages that came twice, and were not passed on. */
-  get repeated(): number {
-    return this.#repeated + (this.#connection?.repeated ?? 0);
   }
 
   /** The bytes of the head that a connection begins with. */
@@ -104,7 +101,6 @@ export class Panel {
   #measure() {
     this.meter = new Meter(this.wire);
     this.meter.head = this.#head;
-    this.#repeated = -(this.#connection?.repeated ?? 0);
     this.#paint();
   }
 
@@ -127,17 +123,16 @@ export class Panel {
     const connection = this.#connection;
     // It tells of its end, which is not to be taken for the gateway's doing.
     this.#connection = null;
-    this.#repeated += connection?.repeated ?? 0;
     if (connection && state === 'offline') this.meter.interrupted(performance.now());
     connection?.close();
-    this.#stall.ariaPressed = 'false';
+    this.#stall.setAttribute('aria-pressed', 'false');
     this.#state(state, 'Connect');
   }
 
   /** Opens it again behind `id`, to hear once more what came after. */
   rewind(id: string | null): void {
     this.stop('disconnected');
-    if (id && !(this.last && parts(this.last).seq <= parts(id).seq)) {
+    if (id && this.last && parts(this.last).epoch === parts(id).epoch && parts(this.last).seq > parts(id).seq) {
       this.last = id;
       this.#rows.rewind(id);
       this.meter.rewind(id);
@@ -158,13 +153,13 @@ export class Panel {
   async cut(): Promise<void> {
     const url = new URL('dashboard/cut', base());
     url.search = String(new URLSearchParams({ client, wire: this.wire }));
-    const answer = await fetch(url, { method: 'POST' }).catch(() => null);
+    const answer = await ask(url, { method: 'POST' });
     if (!answer?.ok) this.notice(t('the gateway could not be reached'), 'bad');
   }
 
   #hold(held: boolean) {
     if (!this.#connection?.hold(held)) return;
-    this.#stall.ariaPressed = String(held);
+    this.#stall.setAttribute('aria-pressed', String(held));
     this.notice(held ? t('reads nothing more: what comes waits in the network, then in the gateway') : t('reads on'));
   }
 
@@ -177,10 +172,10 @@ export class Panel {
   #changed(state: State, problem?: Problem) {
     if (!this.#connection) return;
     if (state === 'reconnecting') this.meter.interrupted(performance.now());
-    if (state !== 'live') this.#stall.ariaPressed = 'false';
+    if (state !== 'live') this.#stall.setAttribute('aria-pressed', 'false');
     if (state !== 'closed') return this.#state(state, 'Disconnect');
-    if (problem) this.notice(problem.detail, 'bad');
-    this.stop(problem ? 'refused' : 'closed');
+    if (problem && problem.status !== 204) this.notice(problem.detail, 'bad');
+    this.stop(problem?.status === 204 ? 'ended' : problem ? 'refused' : 'closed');
   }
 
   #heard(control: Control) {
@@ -215,7 +210,7 @@ export class Panel {
     this.last = message.id;
     const live = meter.took(message, now);
     // How long a message took that waited for this reader says nothing about the wire.
-    if (live) this.journal.came(message.id, now, (latency) => meter.timed(latency, now));
+    if (live) this.journal.came(tagOf(message.data) ?? message.id, now, (latency) => meter.timed(latency, now));
     this.#rows.message(message);
     this.watcher.took(message, this.wire, before);
     if (message.online !== undefined) this.#online = message.online;
@@ -231,12 +226,13 @@ export class Panel {
     if (this.last) this.#set('last', this.last);
     if (this.#online !== null) this.#set('online', String(this.#online));
     this.#online = null;
-    showFigures(this.#root, this.meter, this.repeated);
+    showFigures(this.#root, this.meter);
   }
 
   #does(name: string, action: () => void): HTMLButtonElement {
     const found = within<HTMLButtonElement>(this.#root, `.${name}`);
     found.addEventListener('click', action);
+    found.setAttribute('aria-label', `${found.textContent} ${this.title}`);
     return found;
   }
 
@@ -250,6 +246,7 @@ export class Panel {
     this.#root.dataset['state'] = state;
     show(within(this.#root, '.state'), t(state as Text));
     this.#toggle.textContent = t(action);
-    this.#toggle.ariaLabel = `${t(action)} ${this.title}`;
+    this.#toggle.setAttribute('aria-label', `${t(action)} ${this.title}`);
+    this.watcher.changed();
   }
 }

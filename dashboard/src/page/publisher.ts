@@ -1,17 +1,14 @@
 // Publishes, and writes down when: what comes back can then be timed on the page's own clock.
 
-import { parts } from '../client/index.js';
+import type { Own } from '../measure/driver.js';
 import type { Journal } from '../measure/journal.js';
 import { t } from '../text/index.js';
 import { address, ask } from './room.js';
 
-/** What the gateway answers: to one message, to a body of JSON lines, or with a problem. */
+/** What the gateway answers to one message, or with a problem. */
 interface Answer {
   id?: string;
   subscribers?: number;
-  published?: number;
-  first?: string | null;
-  last?: string | null;
   detail?: string;
 }
 
@@ -32,22 +29,15 @@ export class Publisher {
     return { id, subscribers };
   }
 
-  /** Publishes many values in one request. */
-  async many(values: unknown[]): Promise<void> {
-    if (values.length === 1) {
-      const [only] = values;
-      const isText = typeof only === 'string';
-      await this.one(isText ? only : JSON.stringify(only), isText ? 'text/plain' : 'application/json');
-      return;
-    }
+  /** Publishes what the page has made by itself, in one request. */
+  async own(messages: Own[]): Promise<void> {
     const at = performance.now();
-    const lines = values.map((value) => `${JSON.stringify(value)}\n`).join('');
-    const { published = 0, first, last } = await post(lines, 'application/x-ndjson');
-    if (!first || !last) return;
-    // Where somebody else's stand among them, nobody can tell which are whose.
-    const { epoch, seq } = parts(first);
-    if (parts(last).seq - seq + 1 !== published) return;
-    for (let n = 0; n < published; n += 1) this.journal.sent(`${epoch}-${seq + n}`, at);
+    // Before it leaves: it may be back before the answer.
+    for (const { tag } of messages) this.journal.sent(tag, at);
+    const [first, ...more] = messages.map(({ data }) => data);
+    if (more.length) await post([first, ...more].map((data) => `${JSON.stringify(data)}\n`).join(''), 'application/x-ndjson');
+    else if (typeof first === 'string') await post(first, 'text/plain');
+    else await post(JSON.stringify(first), 'application/json');
   }
 }
 

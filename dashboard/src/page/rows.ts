@@ -41,7 +41,8 @@ export class Rows {
   rewind(id: string): void {
     this.#draw();
     for (const row of this.#list.querySelectorAll<HTMLElement>('.message')) {
-      if (parts(row.dataset['id'] ?? '').seq > parts(id).seq) row.remove();
+      const own = parts(row.dataset['id'] ?? '');
+      if (own.epoch === parts(id).epoch && own.seq > parts(id).seq) row.remove();
     }
   }
 
@@ -57,8 +58,15 @@ export class Rows {
     if (!this.#waiting.length) return;
     this.#list.prepend(...newest(this.#waiting).reverse().map((line) => this.#row(line)));
     this.#waiting = [];
-    for (const row of [...this.#list.querySelectorAll('.message')].slice(MESSAGES)) row.remove();
-    for (const row of [...this.#list.querySelectorAll('.notice')].slice(NOTICES)) row.remove();
+    this.#trim('.message', MESSAGES);
+    this.#trim('.notice', NOTICES);
+  }
+
+  #trim(kind: string, most: number) {
+    for (const row of [...this.#list.querySelectorAll(kind)].slice(most)) {
+      if (row === document.activeElement) this.#list.focus();
+      row.remove();
+    }
   }
 
   #row(line: Line): HTMLElement {

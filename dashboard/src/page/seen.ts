@@ -1,7 +1,7 @@
 // What the gateway sees of this page's requests: asked once.
 
 import type { WireName } from '../client/index.js';
-import { base, client } from './room.js';
+import { ask as request, base, client } from './room.js';
 
 export interface Seen {
   version: string;
@@ -24,10 +24,17 @@ export function seen(): Promise<Seen> {
 async function ask(): Promise<Seen> {
   const url = new URL('dashboard/seen', base());
   url.searchParams.set('client', client);
-  const answer = await fetch(url).catch(() => null);
+  const answer = await request(url);
   if (answer?.ok) return await answer.json() as Seen;
   asked = null;
   return UNKNOWN;
+}
+
+/** What the browser speaks with whatever is next to it. */
+export function protocol(): string {
+  const [page] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
+  const name = page?.nextHopProtocol ?? '';
+  return { 'http/1.1': 'HTTP/1.1', h2: 'HTTP/2', h3: 'HTTP/3', '': '?' }[name] ?? name;
 }
 
 /** The size of each wire's head, in bytes. */

@@ -1,8 +1,9 @@
 // Opens more streams than a browser allows: over HTTP/1.1 it has six connections to a host, over HTTP/2 one for all.
 
-import { language, t } from '../text/index.js';
-import { byId, element } from './dom.js';
+import { t, type Text } from '../text/index.js';
+import { byId, element, isBusy, setBusy } from './dom.js';
 import { address, client, token } from './room.js';
+import { protocol } from './seen.js';
 
 const STREAMS = 8;
 /** Milliseconds: what waits for a connection holds up the page's own requests too. */
@@ -11,9 +12,10 @@ const LONGEST = 6000;
 export function setUpSix(): void {
   const button = byId<HTMLButtonElement>('six');
   button.addEventListener('click', async () => {
-    button.disabled = true;
+    if (isBusy(button)) return;
+    setBusy(button, true);
     await open(byId('streams'));
-    button.disabled = false;
+    setBusy(button, false);
   });
 }
 
@@ -26,7 +28,8 @@ async function open(box: HTMLElement) {
     url.searchParams.set('client', client);
     if (token()) url.searchParams.set('token', token());
     const source = new EventSource(url);
-    source.onopen = () => light.classList.add('on');
+    // A message of that name is none.
+    source.onopen = (event) => event instanceof MessageEvent || light.classList.add('on');
     return source;
   });
   const count = () => box.querySelectorAll('.light.on').length;
@@ -40,14 +43,11 @@ async function open(box: HTMLElement) {
   const [opened, http] = [count(), protocol()];
   for (const source of sources) source.close();
   box.dataset['opened'] = String(opened);
-  outcome.textContent = opened === STREAMS ? t('all {streams} open at once, over {http}', { streams: STREAMS, http })
-    : t('{opened} of {streams} open over {http}: a browser has six connections to a host, and this page listens on two of them. Over HTTP/2 all would be', { opened, streams: STREAMS, http });
-  outcome.lang = language;
+  outcome.textContent = t(finding(opened, http), { streams: STREAMS, opened, http });
 }
 
-/** What the browser speaks with whatever is next to it. */
-export function protocol(): string {
-  const [page] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
-  const name = page?.nextHopProtocol ?? '';
-  return { 'http/1.1': 'HTTP/1.1', h2: 'HTTP/2', h3: 'HTTP/3', '': '?' }[name] ?? name;
+function finding(opened: number, http: string): Text {
+  if (opened === STREAMS) return 'all {streams} open at once, over {http}';
+  if (http !== 'HTTP/1.1') return '{opened} of {streams} open over {http}';
+  return '{opened} of {streams} open over {http}: a browser has six connections to a host, and this page listens on two of them. Over HTTP/2 all would be';
 }

@@ -100,7 +100,7 @@ export function setUpSnippets(): void {
 
 /** Shows the chosen one for the channel as it is now. */
 export function showSnippet(): void {
-  for (const tab of byId('languages').querySelectorAll('button')) tab.ariaPressed = String(tab.dataset['name'] === chosen);
+  for (const tab of byId('languages').querySelectorAll('button')) tab.setAttribute('aria-pressed', String(tab.dataset['name'] === chosen));
   show(byId('snippet'), SNIPPETS[chosen]!(where()));
 }
 

@@ -6,9 +6,11 @@ import { advice } from '../verdict/advice.js';
 import type { Report } from '../verdict/report.js';
 import { compare } from '../verdict/run.js';
 import { sheet } from '../verdict/sheet.js';
-import { byId, element, numberOf } from './dom.js';
+import { byId, element, isBusy, numberOf, setBusy } from './dom.js';
 import { load } from './load.js';
 import type { Panel } from './panel.js';
+
+const OTHERS = ['listen', 'load', 'breaking', 'panels'];
 
 export function setUpVerdict(panels: Panel[], driver: Driver): void {
   const form = byId<HTMLFormElement>('compare');
@@ -17,8 +19,10 @@ export function setUpVerdict(panels: Panel[], driver: Driver): void {
   let report: Report | null = null;
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
-    if (start.disabled) return;
-    start.disabled = true;
+    if (isBusy(start)) return;
+    setBusy(start, true);
+    // What would change the conditions has to wait.
+    for (const id of OTHERS) byId(id).inert = true;
     bar.hidden = false;
     byId('finding').replaceChildren();
     try {
@@ -27,7 +31,8 @@ export function setUpVerdict(panels: Panel[], driver: Driver): void {
       byId('finding').replaceChildren(element('ul', '', ...lines));
       byId('keep').hidden = false;
     } finally {
-      start.disabled = false;
+      setBusy(start, false);
+      for (const id of OTHERS) byId(id).inert = false;
       bar.hidden = true;
     }
   });

@@ -26,25 +26,57 @@ let chosen: string | null = null;
 
 /** Makes the choices work. */
 export function setUpWireView(): void {
-  byId<HTMLFormElement>('scene').addEventListener('change', () => { if (chosen) void showBytes(chosen); });
+  const scene = byId<HTMLFormElement>('scene');
+  scene.addEventListener('change', () => { if (chosen) void showBytes(chosen); });
+  scene.addEventListener('submit', (event) => event.preventDefault());
+  const box = byId('bytes');
+  const point = (target: EventTarget | null) => { if (target instanceof HTMLElement && target.parentElement?.matches('.dump')) explain(target); };
+  box.addEventListener('pointerover', ({ target }) => point(target));
+  box.addEventListener('click', ({ target }) => point(target));
+  box.addEventListener('keydown', (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const { target } = event;
+    if (!step || !(target instanceof HTMLElement) || !target.matches('.dump')) return;
+    const parts = [...target.children] as HTMLElement[];
+    const at = parts.findIndex((part) => part.matches('.pointed'));
+    const next = parts[Math.max(0, Math.min(parts.length - 1, at + step))];
+    if (next) explain(next);
+    event.preventDefault();
+  });
 }
+
+/** Says what a part is for. */
+function explain(part: HTMLElement) {
+  for (const other of byId('bytes').querySelectorAll('.pointed')) other.classList.remove('pointed');
+  part.classList.add('pointed');
+  byId('meaning').textContent = part.dataset['meaning'] ?? '';
+}
+
+let asked = 0;
 
 /** Shows the message of that id. */
 export async function showBytes(id: string): Promise<void> {
   chosen = id;
+  const own = asked += 1;
   const choice = new FormData(byId<HTMLFormElement>('scene'));
   const [scene, format] = [choice.get('part') as Scene, String(choice.get('format'))];
   const url = address('dashboard/bytes');
   url.search = String(new URLSearchParams({ id, format }));
   const answer = await ask(url);
   const box = byId('bytes');
-  if (id !== chosen) return;
-  if (!answer?.ok) {
+  if (own !== asked) return;
+  if (!answer) {
+    box.replaceChildren(element('p', 'hint', t('The gateway could not be reached.')));
+    return;
+  }
+  if (!answer.ok) {
     box.replaceChildren(element('p', 'hint', t('The gateway does not hold {id} any more.', { id })));
     return;
   }
   const { wires } = await answer.json() as Spelled;
   const { heads } = scene === 'head' ? await seen() : { heads: null };
+  if (own !== asked) return;
+  byId('meaning').textContent = '';
   box.dataset['id'] = id;
   box.dataset['scene'] = `${scene} ${format}`;
   box.replaceChildren(...wires.map((one) => show(one.wire, scene, scene === 'head' ? heads?.[one.wire] ?? null : one[scene])));
@@ -78,13 +110,14 @@ function bar(sum: Record<Kind, number>, all: number): HTMLElement {
     return part;
   }));
   made.setAttribute('role', 'img');
-  made.ariaLabel = t('framing {framing}, fields {field}, document {payload} bytes', { ...sum });
+  made.setAttribute('aria-label', t('framing {framing}, fields {field}, document {payload} bytes', { ...sum }));
   return made;
 }
 
 function span(part: Part): HTMLElement {
   const made = element('span', part.kind, readable(part));
   made.title = part.title;
+  made.dataset['meaning'] = part.title;
   return made;
 }
 

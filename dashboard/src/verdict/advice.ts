@@ -1,6 +1,7 @@
 // What the figures of a comparison mean for whoever has to choose.
 
 import { ms, number, t, type Text } from '../text/index.js';
+import type { WireName } from '../client/index.js';
 import { MANNERS } from '../page/panel.js';
 import type { Report, WireReport } from './report.js';
 
@@ -11,23 +12,31 @@ const ALIKE_SHARE = 0.25;
 const name = ({ wire }: WireReport) => MANNERS[wire].title;
 
 /** One sentence each. */
-export function advice({ wires, published, environment }: Report): string[] {
-  const works = wires.filter(({ latency }) => latency.count > 0);
-  const said = wires.filter((one) => !works.includes(one)).map((one) => t(one.wire === 'ws'
+export function advice({ wires, published, environment, failure }: Report): string[] {
+  const said = failure ? [t('It ended early: {reason}', { reason: failure })] : [];
+  if (!published) return [...said, t('Nothing was published, so nothing can be said.')];
+  const works = wires.filter(({ own }) => own > 0);
+  said.push(...wires.filter((one) => !works.includes(one)).map((one) => t(one.wire === 'ws'
     ? 'WebSocket did not get through: whatever stands between must let the upgrade pass.'
-    : '{wire} did not get through: whatever stands between holds it back, most likely in a buffer.', { wire: name(one) }));
-  if (!works.length) return said;
-  said.push(...speed(works));
-  const [least, most] = extremes(works, (one) => one.bytes.framing / Math.max(1, one.messages));
-  said.push(t('{least} needs {few} bytes around a message, {most} {many}.', {
-    least: name(least), most: name(most), few: number(least.bytes.framing / Math.max(1, least.messages)), many: number(most.bytes.framing / Math.max(1, most.messages)),
-  }));
+    : '{wire} did not get through: whatever stands between holds it back, most likely in a buffer.', { wire: name(one) })));
+  if (works.length > 1) said.push(...speed(works), around(works));
   for (const one of works) said.push(whole(one, published));
   said.push(t(environment.proxy ? 'Something stands between this browser and the gateway; what it does to each wire is in the figures.'
     : 'Nothing stands between this browser and the gateway, as far as either can see: measure again from where your users are.'));
-  const closing: Text = works.some(({ wire }) => wire === 'ws') ? 'If the page only listens, take SSE: it comes back by itself. If it talks too, take WebSocket. For programs, and where a reader must be able to slow the stream down, take chunked.'
-    : 'Take SSE for pages and chunked for programs: WebSocket is not to be had here.';
-  return [...said, t(closing)];
+  for (const { wire } of works) said.push(t(GOOD_FOR[wire]));
+  return said;
+}
+
+/** What each wire is to be taken for, where it works. */
+const GOOD_FOR: Record<WireName, Text> = {
+  sse: 'SSE is for pages that only listen: the browser itself comes back.',
+  chunked: 'Chunked is for programs, and where a reader must be able to slow the stream down.',
+  ws: 'WebSocket is for pages that talk, too.',
+};
+
+function around(works: WireReport[]): string {
+  const [least, most] = extremes(works, (one) => one.around ?? 0);
+  return t('{least} needs {few} bytes around a message, {most} {many}.', { least: name(least), most: name(most), few: number(least.around ?? 0), many: number(most.around ?? 0) });
 }
 
 function speed(works: WireReport[]): string[] {
@@ -42,8 +51,8 @@ function speed(works: WireReport[]): string[] {
 
 /** Whether everything has come, and what a cut did. */
 function whole(one: WireReport, published: number): string {
-  const values = { wire: name(one), published: number(published), away: ms(one.away), replayed: number(one.replayed), missing: number(Math.max(0, published - one.messages)) };
-  if (one.messages < published) return t('{wire} brought all but {missing} of {published} messages.', values);
+  const values = { wire: name(one), published: number(published), away: ms(one.away), replayed: number(one.replayed), missing: number(Math.max(0, published - one.own)) };
+  if (one.own < published) return t('{wire} brought all but {missing} of {published} messages.', values);
   if (one.disordered || one.repeated) return t('{wire} brought all {published} messages, but not each once and in order.', values);
   if (one.away === null) return t('{wire} brought all {published} messages, in order.', values);
   if (!one.replayed) return t('{wire} brought all {published} messages, in order; cut once, it was back after {away} and had missed none.', values);

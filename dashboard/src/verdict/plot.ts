@@ -13,7 +13,7 @@ interface Scale {
   log?: boolean;
 }
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [640, 220, 70, 40, 12];
+const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [640, 230, 70, 40, 24];
 
 /** Lines over common axes. */
 export function plot(series: Series[], x: Scale, y: Scale): string {
@@ -36,8 +36,9 @@ export function plot(series: Series[], x: Scale, y: Scale): string {
     }),
     text((LEFT + WIDTH) / 2, HEIGHT - 6, 'middle', x.title),
   ];
+  const legend = series.map(({ name, colour }, n) => `<text x="${LEFT + 90 * n}" y="${TOP - 8}" fill="${colour}" font-weight="600">${name}</text>`);
   const lines = series.map(({ colour, points }) => `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${points.map((point) => place(point).map((c) => c.toFixed(1)).join(',')).join(' ')}"/>`);
-  return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${y.title}">${grid.join('')}${lines.join('')}</svg>`;
+  return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${y.title}">${legend.join('')}${grid.join('')}${lines.join('')}</svg>`;
 }
 
 function bounds(values: number[], log = false): [number, number] {

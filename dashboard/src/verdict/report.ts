@@ -10,10 +10,12 @@ import type { Seen } from '../page/seen.js';
 /** One wire's figures; times in milliseconds. */
 export interface WireReport {
   wire: WireName;
-  /** Whether it was live in the end; else its state, and why. */
+  /** The state of its panel in the end; "live" is good. */
   state: string;
   firstByte: number | null;
+  /** All that came, and what of it this comparison has published. */
   messages: number;
+  own: number;
   latency: { count: number; p50: number | null; p90: number | null; p99: number | null; max: number };
   jitter: number | null;
   /** How often it came back, and how long it was away the last time. */
@@ -25,6 +27,8 @@ export interface WireReport {
   disordered: number;
   repeated: number;
   bytes: Bytes;
+  /** Bytes around each message, on average. */
+  around: number | null;
   /** The upper bound of each latency, and the share of messages that took so long. */
   histogram: [bound: number, share: number][];
   /** Seconds from the start, and the median then. */
@@ -35,7 +39,9 @@ export interface Report {
   tricast: string;
   /** RFC 3339. */
   made: string;
+  /** How long it ran, and why it ended early, if it did. */
   seconds: number;
+  failure: string | null;
   load: Load;
   published: number;
   environment: {
@@ -54,17 +60,25 @@ export interface Report {
   wires: WireReport[];
 }
 
-/** Since when, and how often that wire was at it when the comparison began. */
-export function wireReport(meter: Meter, state: string, repeated: number, began: number): WireReport {
-  const { latency, wire, firstByte, messages, jitter, reconnects, away, replayed, gaps, lost, disordered } = meter;
+/** What one wire has done since `began`. */
+export function wireReport(meter: Meter, state: string, began: number): WireReport {
+  const { latency, wire, firstByte, messages, jitter, reconnects, away, replayed, gaps, lost, disordered, repeated, own } = meter;
   const { count, max } = latency;
   return {
-    wire, state, firstByte, messages, jitter, reconnects, away, replayed, gaps, lost, disordered, repeated,
+    wire, state, firstByte, messages, own, jitter, reconnects, away, replayed, gaps, lost, disordered, repeated,
     latency: { count, p50: latency.quantile(0.5), p90: latency.quantile(0.9), p99: latency.quantile(0.99), max },
     bytes: { ...meter.bytes },
+    around: messages ? meter.around / messages : null,
     histogram: latency.shares(),
     timeline: meter.timeline.upTo(performance.now()).map(({ slot, median }) => [Math.max(0, slot * SLOT - began) / 1000, median]),
   };
+}
+
+const known = (http: string) => http.startsWith('HTTP/');
+
+/** What the comments of a Via field name: the rest of it may be addresses (RFC 9110 §7.6.3). */
+function products(via: string): string | null {
+  return [...via.matchAll(/\(([^()]*)\)/g)].map(([, name]) => name).join(', ') || null;
 }
 
 /** Fields that nobody but a proxy sends. */
@@ -80,9 +94,9 @@ export function environment(seen: Seen, browserHttp: string, server: string | nu
     browserHttp,
     gatewayHttp: seen.http,
     // The gateway names no server in its answers, and speaks no TLS.
-    proxy: proxyFields.length > 0 || server !== null || encrypted || (seen.http !== '' && browserHttp !== seen.http),
+    proxy: proxyFields.length > 0 || server !== null || encrypted || (known(seen.http) && known(browserHttp) && browserHttp !== seen.http),
     proxyFields,
-    via: seen.fields['via'] ?? null,
+    via: products(seen.fields['via'] ?? ''),
     server,
     encrypted,
   };

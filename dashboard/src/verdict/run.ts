@@ -2,51 +2,56 @@
 
 import type { Driver, Load } from '../measure/driver.js';
 import type { Panel } from '../page/panel.js';
-import { base } from '../page/room.js';
-import { seen } from '../page/seen.js';
-import { protocol } from '../page/six.js';
+import { ask, base, channel } from '../page/room.js';
+import { protocol, seen } from '../page/seen.js';
+import { t } from '../text/index.js';
 import { environment, wireReport, type Report } from './report.js';
 
 /** At this share of the time the wires are cut. */
 const CUT_AT = 2 / 3;
-/** Milliseconds that the last messages have to arrive. */
-const REST = 2000;
+/** Milliseconds that a wire has to open, and that the last messages have to arrive. */
+const OPENING = 9000;
+const REST = 5000;
 
 /** Runs it, and tells how far it is, from 0 to 1. */
 export async function compare(panels: Panel[], driver: Driver, load: Load, seconds: number, told: (share: number) => void): Promise<Report> {
+  const name = channel();
   driver.stop();
   await until(() => !driver.busy, REST);
   for (const panel of panels) panel.begin();
-  await until(() => panels.every(({ state }) => state === 'live'), 3000);
+  await until(() => panels.every(({ state }) => state === 'live'), OPENING);
   const began = performance.now();
   const share = () => (performance.now() - began) / (1000 * seconds);
+  const over = () => !driver.runs || channel() !== name;
   const progress = setInterval(() => told(Math.min(1, share())), 200);
   driver.start(load);
   try {
-    await until(() => share() >= CUT_AT || !driver.runs, 1000 * seconds);
-    for (const panel of panels) await panel.cut();
-    await until(() => share() >= 1 || !driver.runs, 1000 * seconds);
-    driver.stop();
-    await until(() => !driver.busy && panels.every(({ meter }) => meter.messages >= driver.published - driver.before), REST);
+    await until(() => share() >= CUT_AT || over(), 1000 * seconds);
+    if (!over()) await Promise.all(panels.map((panel) => panel.cut()));
+    await until(() => share() >= 1 || over(), 1000 * seconds);
   } finally {
     clearInterval(progress);
     driver.stop();
   }
+  const ran = (performance.now() - began) / 1000;
+  const published = () => driver.published - driver.before;
+  await until(() => !driver.busy && panels.every(({ meter }) => meter.own >= published()), REST);
   const here = await seen();
   return {
     tricast: here.version,
     made: new Date().toISOString(),
-    seconds,
+    seconds: Math.round(ran),
+    failure: driver.failure ?? (channel() === name ? null : t('another channel was chosen')),
     load,
-    published: driver.published - driver.before,
+    published: published(),
     environment: environment(here, protocol(), await serverName()),
-    wires: panels.map((panel) => wireReport(panel.meter, panel.state, panel.repeated, began)),
+    wires: panels.map((panel) => wireReport(panel.meter, panel.state, began)),
   };
 }
 
 /** What calls itself the server of this page; the gateway itself names none. */
 async function serverName(): Promise<string | null> {
-  const answer = await fetch(base(), { method: 'HEAD' }).catch(() => null);
+  const answer = await ask(base(), { method: 'HEAD' });
   return answer?.headers.get('server') ?? null;
 }
 

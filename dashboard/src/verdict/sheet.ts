@@ -50,7 +50,7 @@ ${plot(series(wires, ({ histogram }) => histogram.filter(([, share]) => share > 
 <h2>${t('Environment')}</h2>
 <ul>
 <li>${escape(at.browser)}</li>
-<li>${t('The browser spoke {browser}, {encrypted}; to the gateway came {gateway}.', { browser: at.browserHttp, gateway: at.gatewayHttp, encrypted: at.encrypted ? t('encrypted') : t('not encrypted') })}</li>
+<li>${t('The browser spoke {browser}, {encrypted}; to the gateway came {gateway}.', { browser: escape(at.browserHttp), gateway: escape(at.gatewayHttp), encrypted: at.encrypted ? t('encrypted') : t('not encrypted') })}</li>
 <li>${at.proxy ? t('Something stands between: {what}.', { what: escape(between(at)) }) : t('Nothing between was to be seen.')}</li>
 </ul>
 <p><small>${t('From the request that published a message to its arrival, on the clock of this browser. What was replayed after the cut is not timed. Bytes are those of HTTP/1.1 as the gateway sends them, with the answers’ heads.')}</small></p>`;
@@ -70,7 +70,7 @@ const figures: [Parameters<typeof t>[0], (one: WireReport) => string][] = [
   ['longest', ({ latency }) => (latency.count ? ms(latency.max) : '–')],
   ['jitter', ({ jitter }) => ms(jitter)],
   ['on the wire', ({ bytes }) => size(bytes.head + bytes.framing + bytes.payload)],
-  ['around a message', ({ bytes, messages }) => `${number(bytes.framing / Math.max(1, messages), 1)} B`],
+  ['around a message', ({ around }) => (around === null ? '–' : `${number(around, 1)} B`)],
   ['reconnects', ({ reconnects }) => number(reconnects)],
   ['back after', ({ away }) => ms(away)],
   ['replayed', ({ replayed }) => number(replayed)],

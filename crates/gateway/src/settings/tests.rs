@@ -35,6 +35,22 @@ fn a_presence_channel_is_explained_by_the_channel_it_is_about() {
 }
 
 #[test]
+fn the_page_is_there_where_only_this_machine_can_see_it() {
+    let cases = [
+        ("", true),
+        ("bind = \"[::1]:0\"", true),
+        ("bind = \"0.0.0.0:0\"", false),
+        ("bind = \"192.0.2.1:80\"", false),
+        ("bind = \"0.0.0.0:0\"\ndashboard = \"on\"", true),
+        ("dashboard = \"off\"", false),
+    ];
+    for (text, served) in cases {
+        let settings = with(&format!("insecure = true\n{text}")).expect(text);
+        assert_eq!(settings.serves_dashboard(), served, "{text}");
+    }
+}
+
+#[test]
 fn an_unknown_key_or_a_bad_value_is_named() {
     let cases = [
         ("[stream]\nheartbit = \"1s\"", "heartbit"),
