@@ -18,26 +18,29 @@ import { headSizes } from './page/seen.js';
 import { setUpSix } from './page/six.js';
 import { setUpSnippets, showSnippet } from './page/snippets.js';
 import { setUpVerdict } from './page/verdict.js';
-import { setUpWireView, showBytes } from './page/wireview.js';
+import { setUpWireView, showBytes, wireViewHolds } from './page/wireview.js';
 import { choose, language, t, translate } from './text/index.js';
+import { WIRES } from './text/wires.js';
 
 document.documentElement.lang = language;
 translate(document.body);
 
 const journal = new Journal();
 const publisher = new Publisher(journal);
-const chat = new Chat(publisher);
+const chat = new Chat(publisher, (command) => panels[2]!.say(command));
 /** Event names that have shown up anywhere on this page. */
 const names = new Set(['message', CHAT]);
 /** Each new one opens the EventSource anew: where every message has a name of its own, not for ever. */
 const NAMES = 32;
 const watcher = { changed: () => away(), counted: countSoon, took, chosen: (id: string) => void showBytes(id) };
-const panels = (['sse', 'chunked', 'ws'] as const).map((wire) => new Panel(wire, names, journal, watcher));
+const panels = WIRES.map((wire) => new Panel(wire, names, journal, watcher));
 const sse = panels[0]!;
 
 function took(message: Message, wire: WireName, before: string | null): void {
   learn(message.event, before);
   chat.took(message, wire);
+  // So that there is something to see, until somebody chooses.
+  if (!wireViewHolds()) void showBytes(message.id);
 }
 
 /** An EventSource hears only names that it was told. Opened again from before the message that brought a new one, it gets that message too. */
@@ -86,6 +89,7 @@ setUpSix();
 setUpWireView();
 setUpSnippets();
 setUpFeatures();
+byId('reset').addEventListener('click', () => { for (const panel of panels) panel.measure(); });
 setUpVerdict(panels, driver);
 const away = setUpBreakage(panels, driver);
 // Once it is drawn: what the page itself takes is not to be counted as the network's.

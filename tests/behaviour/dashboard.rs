@@ -97,13 +97,15 @@ each_wire! {
     }
 
     async fn the_head_that_it_tells_is_the_one_that_comes(wire) {
+        for format in ["json", "raw"] {
         let server = Server::start().await;
         let client = "client-of-my-own-1";
-        let seen = server.get(&format!("/dashboard/seen?client={client}")).await.json();
+        let asked = format!("client={client}&format={format}");
+        let seen = server.get(&format!("/dashboard/seen?{asked}")).await.json();
         let told = STANDARD.decode(seen["heads"][wire.name()].as_str().expect("base64")).expect("base64");
         let mut connection = server.connect().await;
-        let asked = listen_head(wire, &format!("a?client={client}"));
-        connection.send(asked + "\r\nSec-WebSocket-Protocol: tricast.v1.json\r\n\r\n").await;
+        let asked = listen_head(wire, &format!("a?{asked}"));
+        connection.send(asked + "\r\nSec-WebSocket-Protocol: tricast.v1." + format + "\r\n\r\n").await;
         while !connection.buffer.windows(4).any(|window| window == b"\r\n\r\n") {
             assert!(connection.more().await, "it ends: {:?}", connection.buffer);
         }
@@ -118,6 +120,7 @@ each_wire! {
         };
         assert_eq!(lines(&told), lines(&connection.buffer));
         assert!(lines(&told).contains(&format!("tricast-client: {client}")));
+        }
     }
 
     async fn a_client_cuts_its_own_streams_and_nobody_elses(wire) {

@@ -54,8 +54,8 @@ for (const way of [...ways, 'nginx over TLS']) describe(way, () => {
     await each(() => document.querySelectorAll('#said .light.on').length === 3);
     await page.$eval('#seconds', (input) => { input.value = 3; });
     await page.click('#judge');
-    await each(() => document.querySelectorAll('#finding li').length > 0);
-    const sentences = await page.$$eval('#finding li', (lines) => lines.map(({ textContent }) => textContent));
+    await each(() => document.querySelectorAll('#finding .advice li').length > 0);
+    const sentences = await page.$$eval('#finding .advice li', (lines) => lines.map(({ textContent }) => textContent));
     assert.equal(sentences.filter((line) => /brought all \d+ messages, in order; cut once/.test(line)).length, 3, sentences.join('\n'));
     await page.screenshot({ path: `${artifacts}firefox-${way.replaceAll(' ', '-')}.png`, fullPage: true });
     assert.deepEqual([...heard, ...await page.evaluate(() => globalThis.stopped)], []);

@@ -16,12 +16,12 @@ async function compare(page, seconds, rate = 20) {
   await page.fill('#rate', String(rate));
   await page.fill('#seconds', String(seconds));
   await page.click('#judge');
-  await page.waitForSelector('#finding li', { timeout: 1000 * seconds + 20_000 });
+  await page.waitForSelector('#finding .advice li', { timeout: 1000 * seconds + 20_000 });
   const saved = async (button) => {
     const [download] = await Promise.all([page.waitForEvent('download'), page.click(button)]);
     return readFileSync(await download.path(), 'utf8');
   };
-  const sentences = await page.$$eval('#finding li', (lines) => lines.map((line) => line.textContent));
+  const sentences = await page.$$eval('#finding .advice li', (lines) => lines.map((line) => line.textContent));
   return { sentences, html: await saved('#savehtml'), report: JSON.parse(await saved('#savejson')) };
 }
 

@@ -3,7 +3,7 @@
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -14,8 +14,9 @@ use tricast_core::Kind;
 use crate::{app::Shared, dashboard, look, origin, presence, problem::Problem, publish, subscribe};
 
 /// What somebody has published is never to be taken for a page or a script of the gateway's.
-pub(crate) const NOSNIFF: [(HeaderName, HeaderValue); 1] =
-    [(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))];
+pub(crate) fn set_nosniff(headers: &mut HeaderMap) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
 
 pub(crate) fn public(app: Shared) -> Router {
     // GET handlers see HEAD too, and attach nothing for it.
@@ -59,7 +60,7 @@ async fn account(State(app): State<Shared>, request: Request, next: Next) -> Res
         tracing::debug!(reason = kind.name(), "refused");
     }
     let headers = response.headers_mut();
-    headers.extend(NOSNIFF);
+    set_nosniff(headers);
     if app.hub.is_draining() && !headers.contains_key(header::CONNECTION) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

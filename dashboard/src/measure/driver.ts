@@ -16,8 +16,8 @@ export interface Own {
   data: unknown;
 }
 
-/** Publishes these, and fails with the reason when the gateway does not take them. */
-export type Publish = (messages: Own[]) => Promise<void>;
+/** Publishes these, to be timed or not, and fails with the reason when the gateway does not take them. */
+export type Publish = (messages: Own[], timed: boolean) => Promise<void>;
 
 /** Milliseconds between two requests, at least: faster ones carry several messages. */
 const TICK = 20;
@@ -74,15 +74,16 @@ export class Driver {
     this.changed();
   }
 
-  /** Publishes `count` messages as fast as they go; whether the gateway took them. */
+  /** Publishes `count` messages as fast as they go; whether the gateway took them. They are not timed: the page reads its wires one after the
+   * other, and how long it takes for so many would be taken for theirs. */
   async burst(count: number, load: Load): Promise<boolean> {
-    return this.#send(count, load);
+    return this.#send(count, load, false);
   }
 
-  async #send(count: number, load: Load): Promise<boolean> {
+  async #send(count: number, load: Load, timed = true): Promise<boolean> {
     this.#underWay += 1;
     try {
-      await this.#publish(Array.from({ length: count }, () => own(this.#next++, load)));
+      await this.#publish(Array.from({ length: count }, () => own(this.#next++, load)), timed);
       this.published += count;
       return true;
     } catch (error) {

@@ -5,14 +5,13 @@ import type { WireName } from '../client/index.js';
 import type { Meter } from '../measure/meter.js';
 import { SLOT } from '../measure/timeline.js';
 import { ms, number, t } from '../text/index.js';
+import { NAMES, WIRES } from '../text/wires.js';
 import { byId } from './dom.js';
-import { MANNERS } from './panel.js';
 
 /** Milliseconds between two drawings. */
 const PAUSE = 500;
 /** Slots that the time line shows: a minute. */
 const SHOWN = 60_000 / SLOT;
-const WIRES: WireName[] = ['sse', 'chunked', 'ws'];
 
 /** Draws for as long as the page lives. */
 export function setUpCharts(meters: () => Meter[]): void {
@@ -68,16 +67,16 @@ function chart(id: string, { x, y, distr }: Axes): uPlot {
   const colour = (name: string) => () => getComputedStyle(root).getPropertyValue(name);
   const axis = (values: (value: number) => string): uPlot.Axis => ({
     stroke: colour('--soft'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line'), width: 1 },
-    font: '12px system-ui', size: 56, values: (_, splits) => splits.map((split) => (split === null ? '' : values(split))),
+    font: '12px system-ui', size: 66, values: (_, splits) => splits.map((split) => (split === null ? '' : values(split))),
   });
   const value = (spell: (value: number) => string) => (_: uPlot, at: number | null) => (at === null ? '–' : spell(at));
   const wire = (name: WireName): uPlot.Series => ({
-    label: MANNERS[name].title, stroke: colour(`--${name}`), width: 2, spanGaps: false, points: { show: distr === 1, size: 4 }, value: value(y),
+    label: NAMES[name], stroke: colour(`--${name}`), width: 2, spanGaps: false, points: { show: distr === 1, size: 4 }, value: value(y),
   });
   const plot = new uPlot({
     width: 300, height: 190,
     scales: { x: { time: false, distr }, y: { range: (_, low, high) => (distr === 1 ? [0, Math.max(1, high * 1.1)] : [Math.min(0, low), Math.max(5, high * 1.1)]) } },
-    axes: [{ ...axis(x), size: 30 }, axis(y)],
+    axes: [{ ...axis(x), size: 30, space: 70 }, axis(y)],
     series: [{ label: distr === 1 ? t('time') : t('latency'), value: value(x) }, ...WIRES.map(wire)],
     cursor: { drag: { x: false, y: false } },
   }, [[], [], [], []], root);

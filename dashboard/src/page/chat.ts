@@ -2,8 +2,8 @@
 
 import { parts, type Message, type WireName } from '../client/index.js';
 import { t } from '../text/index.js';
+import { NAMES } from '../text/wires.js';
 import { byId, element } from './dom.js';
-import { MANNERS } from './panel.js';
 import type { Publisher } from './publisher.js';
 import { skipping } from './publish.js';
 
@@ -16,7 +16,8 @@ interface Said { name: string; text: string }
 export class Chat {
   #list = byId('said');
 
-  constructor(publisher: Publisher) {
+  /** `say` sends a command over the open WebSocket, if there is one. */
+  constructor(publisher: Publisher, say: (command: object) => boolean) {
     const form = byId<HTMLFormElement>('chat');
     const text = byId<HTMLInputElement>('says');
     const name = byId<HTMLInputElement>('name');
@@ -28,8 +29,10 @@ export class Chat {
       const silent = byId<HTMLInputElement>('chatskip').checked;
       text.value = '';
       // It will not come back over any wire.
-      if (silent) this.#add(line(said, element('span', 'tag', t('only here'))));
+      if (silent) this.#add(line(said, element('span', 'tag', t('not sent back'))));
+      const direct = byId<HTMLInputElement>('direct').checked;
       try {
+        if (direct && say({ data: said, event: CHAT, skip_self: silent })) return;
         await publisher.one(JSON.stringify(said), 'application/json', { event: CHAT, ...(silent && skipping()) });
       } catch (error) {
         this.#add(element('li', 'notice bad', (error as Error).message));
@@ -45,8 +48,8 @@ export class Chat {
   took(message: Message, wire: WireName): void {
     if (message.event !== CHAT || !isSaid(message.data)) return;
     const light = element('span', `light on ${wire}`);
-    light.title = MANNERS[wire].title;
-    light.append(element('span', 'unseen', MANNERS[wire].title));
+    light.title = NAMES[wire];
+    light.append(element('span', 'unseen', NAMES[wire]));
     const known = [...this.#list.children].find((row) => (row as HTMLElement).dataset['id'] === message.id);
     if (known) {
       if (!known.querySelector(`.light.${wire}`)) known.append(light);

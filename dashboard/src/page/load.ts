@@ -10,7 +10,7 @@ export function setUpLoad(publisher: Publisher): Driver {
   const form = byId<HTMLFormElement>('load');
   const run = byId<HTMLButtonElement>('run');
   const outcome = byId('driving');
-  const driver: Driver = new Driver((messages) => publisher.own(messages), () => {
+  const driver: Driver = new Driver((messages, timed) => publisher.own(messages, timed), () => {
     run.textContent = driver.runs ? t('Pause') : t('Start');
     run.dataset['on'] = String(driver.runs);
     outcome.textContent = driver.failure ?? '';

@@ -5,6 +5,7 @@ import { tagOf } from '../measure/driver.js';
 import type { Journal } from '../measure/journal.js';
 import { Meter } from '../measure/meter.js';
 import { t, type Text } from '../text/index.js';
+import { NAMES } from '../text/wires.js';
 import { byId, show, within } from './dom.js';
 import { showFigures } from './figures.js';
 import { ask, base, channel, client, token } from './room.js';
@@ -25,16 +26,10 @@ export interface Watcher {
   chosen(id: string): void;
 }
 
-/** What a panel is, but for its wire. */
-interface Manner {
-  title: string;
-  how: Text;
-}
-
-export const MANNERS: Record<WireName, Manner> = {
-  sse: { title: 'SSE', how: 'EventSource, reconnects by itself' },
-  chunked: { title: 'Chunked', how: 'fetch and getReader, JSON lines' },
-  ws: { title: 'WebSocket', how: 'one text frame for each message' },
+const HOW: Record<WireName, Text> = {
+  sse: 'EventSource, reconnects by itself',
+  chunked: 'fetch and getReader, JSON lines',
+  ws: 'one text frame for each message',
 };
 
 export class Panel {
@@ -52,10 +47,10 @@ export class Panel {
     const template = byId<HTMLTemplateElement>('panel').content.firstElementChild as HTMLElement;
     this.#root = template.cloneNode(true) as HTMLElement;
     this.#root.classList.add(wire);
-    this.title = MANNERS[wire].title;
+    this.title = NAMES[wire];
     this.meter = new Meter(wire);
     within(this.#root, 'h2').textContent = this.title;
-    within(this.#root, '.how').textContent = t(MANNERS[wire].how);
+    within(this.#root, '.how').textContent = t(HOW[wire]);
     const list = within(this.#root, '.messages');
     list.setAttribute('aria-label', t('Messages over {wire}', { wire: this.title }));
     this.#rows = new Rows(list, watcher.chosen);
@@ -86,7 +81,7 @@ export class Panel {
     this.stop('disconnected');
     this.#rows.clear();
     this.last = last;
-    this.#measure();
+    this.measure();
     for (const field of ['client', 'last', 'online']) this.#set(field, '–');
   }
 
@@ -94,11 +89,13 @@ export class Panel {
   begin(): void {
     this.stop('disconnected');
     this.last = null;
-    this.#measure();
+    this.measure();
     this.start();
   }
 
-  #measure() {
+  /** Measures from here on. */
+  measure(): void {
+    this.#heldUntil = -Infinity;
     this.meter = new Meter(this.wire);
     this.meter.head = this.#head;
     this.#paint();
@@ -140,6 +137,11 @@ export class Panel {
     this.start();
   }
 
+  /** Says something on it; false where that cannot be. */
+  say(command: object): boolean {
+    return this.#connection?.send(command) ?? false;
+  }
+
   /** Ends the stream as a failing network does; it comes back by itself. */
   drop(): void {
     this.#connection?.drop();
@@ -160,6 +162,7 @@ export class Panel {
   #hold(held: boolean) {
     if (!this.#connection?.hold(held)) return;
     this.#stall.setAttribute('aria-pressed', String(held));
+    this.#heldUntil = held ? Infinity : performance.now();
     this.notice(held ? t('reads nothing more: what comes waits in the network, then in the gateway') : t('reads on'));
   }
 
@@ -210,13 +213,16 @@ export class Panel {
     this.last = message.id;
     const live = meter.took(message, now);
     // How long a message took that waited for this reader says nothing about the wire.
-    if (live) this.journal.came(tagOf(message.data) ?? message.id, now, (latency) => meter.timed(latency, now));
+    const held = this.#heldUntil;
+    if (live) this.journal.came(tagOf(message.data) ?? message.id, now, (latency) => { if (now - latency > held) meter.timed(latency, now); });
     this.#rows.message(message);
     this.watcher.took(message, this.wire, before);
-    if (message.online !== undefined) this.#online = message.online;
+    if (live && message.online !== undefined) this.#online = message.online;
   }
 
   #online: number | null = null;
+  /** What was published before waited for this reader. */
+  #heldUntil = -Infinity;
 
   #passed(id: string) {
     this.last = id;

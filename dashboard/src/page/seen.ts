@@ -14,19 +14,21 @@ export interface Seen {
 
 const UNKNOWN: Seen = { version: '', http: '', fields: {}, heads: null };
 
-let asked: Promise<Seen> | null = null;
+const asked = new Map<boolean, Promise<Seen>>();
 
-export function seen(): Promise<Seen> {
-  asked ??= ask();
-  return asked;
+/** With the heads of streams of documents, or of `raw` ones. */
+export function seen(raw = false): Promise<Seen> {
+  const answer = asked.get(raw) ?? ask(raw);
+  asked.set(raw, answer);
+  return answer;
 }
 
-async function ask(): Promise<Seen> {
+async function ask(raw: boolean): Promise<Seen> {
   const url = new URL('dashboard/seen', base());
-  url.searchParams.set('client', client);
+  url.search = String(new URLSearchParams({ client, format: raw ? 'raw' : 'json' }));
   const answer = await request(url);
   if (answer?.ok) return await answer.json() as Seen;
-  asked = null;
+  asked.delete(raw);
   return UNKNOWN;
 }
 

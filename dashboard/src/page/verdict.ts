@@ -2,11 +2,10 @@
 
 import type { Driver } from '../measure/driver.js';
 import { t } from '../text/index.js';
-import { advice } from '../verdict/advice.js';
 import type { Report } from '../verdict/report.js';
 import { compare } from '../verdict/run.js';
-import { sheet } from '../verdict/sheet.js';
-import { byId, element, isBusy, numberOf, setBusy } from './dom.js';
+import { content, sheet } from '../verdict/sheet.js';
+import { byId, numberOf } from './dom.js';
 import { load } from './load.js';
 import type { Panel } from './panel.js';
 
@@ -17,21 +16,24 @@ export function setUpVerdict(panels: Panel[], driver: Driver): void {
   const start = byId<HTMLButtonElement>('judge');
   const bar = byId<HTMLProgressElement>('progress');
   let report: Report | null = null;
+  let runs = false;
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
-    if (isBusy(start)) return;
-    setBusy(start, true);
+    if (runs) return driver.stop();
+    runs = true;
+    start.textContent = t('Stop');
     // What would change the conditions has to wait.
     for (const id of OTHERS) byId(id).inert = true;
     bar.hidden = false;
     byId('finding').replaceChildren();
+    byId('keep').hidden = true;
     try {
       report = await compare(panels, driver, load(), numberOf('seconds'), (share) => { bar.value = share; });
-      const lines = advice(report).map((line) => element('li', '', line));
-      byId('finding').replaceChildren(element('ul', '', ...lines));
+      byId('finding').innerHTML = content(report);
       byId('keep').hidden = false;
     } finally {
-      setBusy(start, false);
+      runs = false;
+      start.textContent = t('Compare');
       for (const id of OTHERS) byId(id).inert = false;
       bar.hidden = true;
     }

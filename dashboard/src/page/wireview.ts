@@ -2,9 +2,9 @@
 
 import type { WireName } from '../client/index.js';
 import { number, t, type Text } from '../text/index.js';
+import { NAMES } from '../text/wires.js';
 import { dissect, headOf, weigh, type Kind, type Part } from './anatomy.js';
 import { byId, element } from './dom.js';
-import { MANNERS } from './panel.js';
 import { address, ask } from './room.js';
 import { seen } from './seen.js';
 
@@ -52,6 +52,11 @@ function explain(part: HTMLElement) {
   byId('meaning').textContent = part.dataset['meaning'] ?? '';
 }
 
+/** Whether a message has been chosen. */
+export function wireViewHolds(): boolean {
+  return chosen !== null;
+}
+
 let asked = 0;
 
 /** Shows the message of that id. */
@@ -74,7 +79,7 @@ export async function showBytes(id: string): Promise<void> {
     return;
   }
   const { wires } = await answer.json() as Spelled;
-  const { heads } = scene === 'head' ? await seen() : { heads: null };
+  const { heads } = scene === 'head' ? await seen(format === 'raw') : { heads: null };
   if (own !== asked) return;
   byId('meaning').textContent = '';
   box.dataset['id'] = id;
@@ -83,7 +88,7 @@ export async function showBytes(id: string): Promise<void> {
 }
 
 function show(wire: WireName, scene: Scene, encoded: string | null): HTMLElement {
-  const section = element('section', `spelled ${wire}`, element('h3', '', MANNERS[wire].title));
+  const section = element('section', `spelled ${wire}`, element('h3', '', NAMES[wire]));
   if (encoded === null) {
     section.append(element('p', 'hint', t(ABSENT[scene])));
     return section;

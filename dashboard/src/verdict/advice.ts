@@ -1,15 +1,15 @@
 // What the figures of a comparison mean for whoever has to choose.
 
 import { ms, number, t, type Text } from '../text/index.js';
+import { NAMES } from '../text/wires.js';
 import type { WireName } from '../client/index.js';
-import { MANNERS } from '../page/panel.js';
 import type { Report, WireReport } from './report.js';
 
 /** Medians closer than this, in ms or by this share of the lower, are no reason to choose. */
 const ALIKE_MS = 2;
 const ALIKE_SHARE = 0.25;
 
-const name = ({ wire }: WireReport) => MANNERS[wire].title;
+const name = ({ wire }: WireReport) => NAMES[wire];
 
 /** One sentence each. */
 export function advice({ wires, published, environment, failure }: Report): string[] {

@@ -1,8 +1,8 @@
 // A report as one page of HTML that stands alone: no script, no address, nothing to load.
 
-import { MANNERS } from '../page/panel.js';
 import { size } from '../page/figures.js';
 import { language, ms, number, t } from '../text/index.js';
+import { NAMES } from '../text/wires.js';
 import { advice } from './advice.js';
 import { plot, type Series } from './plot.js';
 import type { Report, WireReport } from './report.js';
@@ -24,29 +24,30 @@ th, td { padding: .3rem .6rem; border-bottom: 1px solid #dde1e8; text-align: rig
 th:first-child { text-align: left; font-weight: 500 }
 svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: #5b6577 }
 small { color: #5b6577 }
+${Object.entries(COLOURS).map(([wire, colour]) => `th.${wire} { color: ${colour} }`).join('\n')}
 </style>
 </head>
 <body>
-${body(report)}
+<h1>${t('Three wires compared')}</h1>
+${content(report)}
 </body>
 </html>
 `;
 }
 
-/** What stands in it. Nothing here was written by anybody else, but for names that are escaped. */
-export function body(report: Report): string {
+/** What stands below its title. Whatever comes from elsewhere is escaped. */
+export function content(report: Report): string {
   const { wires, environment: at } = report;
-  const heads = wires.map(({ wire }) => `<th scope="col" style="color:${COLOURS[wire]}">${MANNERS[wire].title}</th>`).join('');
+  const heads = wires.map(({ wire }) => `<th scope="col" class="${wire}">${NAMES[wire]}</th>`).join('');
   const rows = figures.map(([name, of]) => `<tr><th scope="row">${t(name)}</th>${wires.map((one) => `<td>${escape(of(one))}</td>`).join('')}</tr>`);
-  return `<h1>${t('Three wires compared')}</h1>
-<p><small>${escape(new Date(report.made).toLocaleString(language))} · Tricast ${escape(report.tricast)} · ${t('{published} messages, {rate} a second of {size} bytes, for {seconds} s', {
+  return `<p><small>${escape(new Date(report.made).toLocaleString(language))} · Tricast ${escape(report.tricast)} · ${t('{published} messages, {rate} a second of {size} bytes, for {seconds} s', {
     published: number(report.published), rate: number(report.load.rate), size: number(report.load.size), seconds: number(report.seconds) })}</small></p>
-<ul>${advice(report).map((line) => `<li>${escape(line)}</li>`).join('')}</ul>
+<ul class="advice">${advice(report).map((line) => `<li>${escape(line)}</li>`).join('')}</ul>
 <table><thead><tr><td></td>${heads}</tr></thead><tbody>${rows.join('')}</tbody></table>
 <h2>${t('Latency over time')}</h2>
 ${plot(series(wires, ({ timeline }) => timeline), { title: t('seconds'), spell: (value) => number(value, 1) }, { title: t('Latency over time'), spell: ms })}
 <h2>${t('How often each latency came')}</h2>
-${plot(series(wires, ({ histogram }) => histogram.filter(([, share]) => share > 0)), { title: t('latency'), spell: ms, log: true }, { title: t('How often each latency came'), spell: (share) => `${number(100 * share, 1)} %` })}
+${plot(series(wires, ({ histogram }) => trimmed(histogram)), { title: t('latency'), spell: ms, log: true }, { title: t('How often each latency came'), spell: (share) => `${number(100 * share, 1)} %` })}
 <h2>${t('Environment')}</h2>
 <ul>
 <li>${escape(at.browser)}</li>
@@ -80,7 +81,12 @@ const figures: [Parameters<typeof t>[0], (one: WireReport) => string][] = [
 ];
 
 function series(wires: WireReport[], points: (one: WireReport) => [number, number][]): Series[] {
-  return wires.map((one) => ({ name: MANNERS[one.wire].title, colour: COLOURS[one.wire], points: points(one) }));
+  return wires.map((one) => ({ name: NAMES[one.wire], colour: COLOURS[one.wire], points: points(one) }));
+}
+
+/** Without the empty ends. */
+function trimmed(histogram: [number, number][]): [number, number][] {
+  return histogram.slice(Math.max(0, histogram.findIndex(([, share]) => share > 0)));
 }
 
 function escape(text: string): string {

@@ -20,7 +20,7 @@ use crate::{
     departure::head_of,
     problem::Problem,
     query::Query,
-    routes::{NOSNIFF, cors},
+    routes::{cors, set_nosniff},
     socket::Line,
     stream::{format_in_chunks, opening, switching},
 };
@@ -53,18 +53,19 @@ struct Seen {
     heads: BTreeMap<&'static str, String>,
 }
 
-/// `GET /dashboard/seen?client=`.
+/// `GET /dashboard/seen?client=`, with `format=raw` for the heads of raw streams.
 pub(super) async fn seen(State(app): State<Shared>, request: Request) -> Result<Response, Problem> {
-    let query = Query::parse(request.uri().query(), &["client"])?;
+    let query = Query::parse(request.uri().query(), &["client", "format"])?;
     let Some(client) = query.read("client", str::parse::<ClientId>)? else {
         let detail = "say for whom: client=, as tricast.hello tells it";
         return Err(Problem::new(Kind::BadParameter, detail).at("client"));
     };
+    let raw = query.raw()?.unwrap_or(false);
     let departs = request.extensions().get::<Line>().is_some_and(Line::may_depart);
     let named = (app.hub.log().head(), &client);
     let mut heads = BTreeMap::new();
     for wire in Wire::ALL {
-        heads.insert(wire.name(), STANDARD.encode(head(&app, wire, named, departs).await));
+        heads.insert(wire.name(), STANDARD.encode(head(&app, (wire, raw), named, departs).await));
     }
     let seen = Seen {
         version: env!("CARGO_PKG_VERSION"),
@@ -89,16 +90,16 @@ fn told(headers: &HeaderMap) -> BTreeMap<&'static str, String> {
 /// What an answer goes through on its way out is put on here too.
 async fn head(
     app: &Shared,
-    wire: Wire,
+    (wire, raw): (Wire, bool),
     named: (MessageId, &ClientId),
     departs: bool,
 ) -> bytes::Bytes {
-    let format: &dyn Format = format_in_chunks(wire, false);
+    let format: &dyn Format = format_in_chunks(wire, raw);
     let mut response = match wire {
-        Wire::Ws => switching(&example(), named).into_response(),
+        Wire::Ws => switching(&example(raw), named).into_response(),
         Wire::Sse | Wire::Chunked => opening(format, named, departs).into_response(),
     };
-    response.headers_mut().extend(NOSNIFF);
+    set_nosniff(response.headers_mut());
     let mut response = Some(response);
     let answer = service_fn(|_: Request| {
         std::future::ready(Ok::<_, Infallible>(response.take().unwrap_or_default()))
@@ -108,13 +109,14 @@ async fn head(
 }
 
 /// The handshake of RFC 6455 §1.3, as the page would send it: the answer to any other is as long.
-fn example() -> Handshake {
+fn example(raw: bool) -> Handshake {
+    let protocol = if raw { "tricast.v1.raw" } else { "tricast.v1.json" };
     let fields = [
         (header::CONNECTION, "upgrade"),
         (header::UPGRADE, "websocket"),
         (header::SEC_WEBSOCKET_VERSION, "13"),
         (header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
-        (header::SEC_WEBSOCKET_PROTOCOL, "tricast.v1.json"),
+        (header::SEC_WEBSOCKET_PROTOCOL, protocol),
     ];
     let value = |(name, value): (HeaderName, _)| (name, HeaderValue::from_static(value));
     let headers = fields.into_iter().map(value).collect();
