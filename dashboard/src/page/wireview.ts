@@ -49,7 +49,7 @@ export function setUpWireView(): void {
 function explain(part: HTMLElement) {
   for (const other of byId('bytes').querySelectorAll('.pointed')) other.classList.remove('pointed');
   part.classList.add('pointed');
-  byId('meaning').textContent = part.dataset['meaning'] ?? '';
+  byId('meaning').textContent = part.title;
 }
 
 /** Whether a message has been chosen. */
@@ -122,7 +122,6 @@ function bar(sum: Record<Kind, number>, all: number): HTMLElement {
 function span(part: Part): HTMLElement {
   const made = element('span', part.kind, readable(part));
   made.title = part.title;
-  made.dataset['meaning'] = part.title;
   return made;
 }
 
