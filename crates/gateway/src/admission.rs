@@ -15,7 +15,7 @@ use tricast_core::{
 };
 
 use crate::{
-    address, app::App, origin, problem::Problem, query::Query, settings::Settings, socket::Line,
+    address, app::App, net::Line, origin, problem::Problem, query::Query, settings::Settings,
 };
 
 /// The gatekeeper of `settings`, and the keys that are to be kept fresh.

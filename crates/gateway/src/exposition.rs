@@ -10,8 +10,8 @@ use tricast_core::{Hub, LATENCY, Meters, Wire};
 
 use crate::{
     events::EventMeters,
-    listener::SocketMeters,
     load::{DELIVERY_LAG, LoadMeters, RUNTIME_LAG},
+    net::SocketMeters,
     settings::Settings,
 };
 

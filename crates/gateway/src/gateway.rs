@@ -18,11 +18,11 @@ use crate::{
     admin, admission,
     app::App,
     budget::Budget,
-    door::Door,
     events::{Courier, Deliveries, EventMeters, Queue},
     exposition::Exposition,
-    listener::{self, Listener, Rules, SocketMeters},
-    load, routes,
+    load,
+    net::{self, Door, Listener, Rules, SocketMeters},
+    routes,
     settings::{Delivery, EventKind, Settings},
 };
 
@@ -183,7 +183,7 @@ impl Gateway {
 }
 
 fn bind(key: &str, address: SocketAddr) -> anyhow::Result<mio::net::TcpListener> {
-    listener::bind(address).with_context(|| {
+    net::bind(address).with_context(|| {
         format!("cannot listen on {address}; free it, or set {key} to another address")
     })
 }

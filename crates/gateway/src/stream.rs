@@ -18,9 +18,8 @@ use tricast_ws::Handshake;
 use crate::{
     app::{App, Shared},
     chunks,
-    departure::Departure,
+    net::{Departure, Line},
     problem::Problem,
-    socket::Line,
     stream_body::StreamBody,
 };
 

@@ -15,12 +15,12 @@ use crate::{
     admission,
     app::{App, Shared},
     body::{self, Media},
+    net::Line,
     presence::with_presence,
     problem::Problem,
     publish::{MESSAGE_NAMES, Metadata, path_text},
     query::Query,
     resume,
-    socket::Line,
     stream::{self, come_back, format_of, format_on, respond, upgrade},
 };
 

@@ -17,11 +17,10 @@ use tricast_ws::Handshake;
 
 use crate::{
     app::Shared,
-    departure::head_of,
+    net::{Line, head_of},
     problem::Problem,
     query::Query,
     routes::{cors, set_nosniff},
-    socket::Line,
     stream::{format_in_chunks, opening, switching},
 };
 

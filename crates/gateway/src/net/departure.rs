@@ -1,6 +1,6 @@
 //! A stream's way out of the HTTP library: its head is written by us, and its socket belongs to a shard.
 //!
-//! The handler leaves a stream with the connection ([`Line::depart`](crate::socket::Line::depart)) and returns the answer's head.
+//! The handler leaves a stream with the connection ([`Line::depart`](crate::net::Line::depart)) and returns the answer's head.
 //! The service keeps that head and never answers, so that the library has nothing to write; then
 //! the connection is taken apart. No byte of the answer ever stands in the library's buffers.
 

@@ -18,7 +18,7 @@ use mio::{
 use slab::Slab;
 use tricast_delivery::spawn_vital;
 
-use crate::{
+use super::{
     listener::{Lease, Listener},
     places::Places,
 };

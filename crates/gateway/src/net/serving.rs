@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tricast_delivery::Newcomer;
 
-use crate::{
+use super::{
     departure::{Departure, head_of},
     listener::{Lease, Rules},
     places::Place,

@@ -24,7 +24,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::{departure::Departure, places::Place};
+use super::{departure::Departure, places::Place};
 
 /// The most that is read and thrown away when a streaming client sends on.
 const IGNORED_AT_ONCE: usize = 64 * 1024;

@@ -21,13 +21,12 @@ use tricast_admission::{AddressSeat, Gatekeeper};
 use tricast_core::Denied;
 use tricast_delivery::Shards;
 
-use crate::{
-    address,
+use super::{
     places::Place,
     serving::Serving,
-    settings::Settings,
     socket::{Line, Socket},
 };
+use crate::{address, settings::Settings};
 
 /// Connections that wait to be accepted; a reconnect storm must not meet refusals.
 const BACKLOG: u32 = 4096;
