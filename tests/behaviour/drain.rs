@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::limits::reader_with_backlog;
-use tricast_tests::{Event, Reader, Server, Wire, each_wire, listen_head};
+use tricast_tests::{Event, Reader, Server, Wire, each_wire, listen_head, reader_with_backlog};
 
 each_wire! {
     async fn streams_say_goodbye_and_end_cleanly(wire) {
@@ -37,7 +36,7 @@ each_wire! {
         let server = Server::with("[shutdown]\ngrace = \"20s\"").await;
         // One that has still much to read keeps the drain going.
         let stays = reader_with_backlog(&server, Wire::Chunked, "a").await;
-        let address = server.gateway.address;
+        let address = server.gateway.address().expect("one in clear");
         let down = tokio::spawn(server.gateway.shut_down());
         let publish = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0";
         tricast_tests::eventually("it drains", async || {
@@ -106,7 +105,8 @@ async fn a_silent_publisher_and_half_a_head_do_not_hold_up_the_drain() {
 #[tokio::test]
 async fn readiness_goes_first() {
     let server = Server::with("[shutdown]\ndelay = \"300ms\"").await;
-    let (address, admin) = (server.gateway.address, server.gateway.admin_address);
+    let (address, admin) =
+        (server.gateway.address().expect("one in clear"), server.gateway.admin_address);
     let down = tokio::spawn(server.gateway.shut_down());
     tricast_tests::eventually("readyz says so", async || {
         let ready = tricast_tests::Connection::open(admin).await;

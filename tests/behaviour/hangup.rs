@@ -163,3 +163,18 @@ async fn a_close_code_that_may_not_be_sent_is_refused() {
     let Message::Close(Some(close)) = close else { panic!("{close:?}") };
     assert_eq!(u16::from(close.code), 1002);
 }
+
+/// Without chunks the end of the connection is the end of the data, unless it is a reset.
+#[tokio::test]
+async fn a_gap_resets_a_raw_stream_over_http_1_0() {
+    let server = Server::with("[history]\nmessages = 1").await;
+    let id = server.publish("a", "1").await.replace("-1", "-0");
+    server.publish("a", "2").await;
+    let mut connection = server.connect().await;
+    let path = format!("/chunked/a?format=raw&last_event_id={id}");
+    connection.send(format!("GET {path} HTTP/1.0\r\n\r\n")).await;
+    let mut bytes = Vec::new();
+    let end = tokio::io::AsyncReadExt::read_to_end(&mut connection.socket, &mut bytes).await;
+    let error = end.expect_err("a reset").kind();
+    assert_eq!(error, std::io::ErrorKind::ConnectionReset);
+}

@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use serde_json::json;
 use socket2::SockRef;
-use tokio::net::TcpSocket;
 use tricast_tests::{
     Connection, Event, Reader, Server, Wire, each_http_wire, each_wire, eventually, listen_head,
+    reader_with_backlog, stalled_reader,
 };
 
 const QUICK: &str = "[stream]\nheartbeat = \"100ms\"\nstall_timeout = \"500ms\"\n[limits]\nhead_timeout = \"300ms\"\nbody_timeout = \"300ms\"";
@@ -179,27 +179,6 @@ async fn history_comes_in_portions() {
         assert_eq!((&history["id"], &history["more"]), (&json!(id), &json!(index < 2)));
         after = format!("last_event_id={id}");
     }
-}
-
-/// A subscriber with a small window that reads nothing.
-async fn stalled_reader(server: &Server, wire: Wire, channel: &str) -> Connection {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_recv_buffer_size(4096).expect("a socket");
-    let socket = socket.connect(server.gateway.address).await.expect("connects");
-    let mut connection = Connection { socket, buffer: Vec::new() };
-    connection.send(format!("{}\r\n\r\n", listen_head(wire, channel))).await;
-    connection.head().await;
-    connection
-}
-
-/// A subscriber that reads nothing, and more for it than the kernel holds.
-pub(crate) async fn reader_with_backlog(server: &Server, wire: Wire, channel: &str) -> Connection {
-    let reader = stalled_reader(server, wire, channel).await;
-    let large = "x".repeat(200_000);
-    for _ in 0..60 {
-        server.publish(channel, &large).await;
-    }
-    reader
 }
 
 /// Reads until the bytes contain `word` and the time of its document; gives those, and throws away

@@ -68,7 +68,7 @@ each_wire! {
         server.publish("b", &large).await;
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a socket");
-        let socket = socket.connect(server.gateway.address).await.expect("connects");
+        let socket = socket.connect(server.gateway.address().expect("one in clear")).await.expect("connects");
         let mut connection = Connection { socket, buffer: Vec::new() };
         let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n");
         let requests = [ask("/online/a"), ask("/history/b"), ask("/online/a"), listen_head(wire, "a")];

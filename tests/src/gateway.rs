@@ -6,16 +6,22 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use tricast::{
     Gateway,
-    settings::{Delivery, Settings},
+    settings::{Address, Delivery, Settings},
 };
 
-use crate::{Answer, Connection, Samples};
+use crate::{
+    Answer, Connection, Samples,
+    bridge::{Bridge, Way},
+    certificate::Certificate,
+};
 
 /// A running gateway and how to talk to it.
 #[derive(Debug)]
 pub struct Server {
     /// The gateway.
     pub gateway: Gateway,
+    /// What stands before it, where clients are to come by another way.
+    bridge: Option<Bridge>,
 }
 
 /// Where clients connect.
@@ -26,7 +32,10 @@ pub trait Place {
 
 impl Place for Server {
     fn address(&self) -> SocketAddr {
-        self.gateway.address
+        match &self.bridge {
+            Some(bridge) => bridge.address,
+            None => self.gateway.address().expect("one in clear"),
+        }
     }
 }
 
@@ -46,14 +55,25 @@ impl Server {
     pub async fn with(settings: &str) -> Self {
         let mut settings = Settings::from_toml(settings).expect("good settings");
         settings.delivery = delivery();
-        settings.bind.set_port(0);
         settings.admin.bind.set_port(0);
-        Self { gateway: Gateway::start(settings).expect("starts") }
+        for address in &mut settings.bind {
+            if let Address::Tcp(address) = address {
+                address.set_port(0);
+            }
+        }
+        let way = Way::under_test();
+        let certificate = way.is_encrypted().then(Certificate::make);
+        if let Some(certificate) = &certificate {
+            settings.tls = certificate.settings(settings.tls);
+        }
+        let gateway = Gateway::start(settings).expect("starts");
+        let bridge = Bridge::open(way, &gateway, certificate).await;
+        Self { gateway, bridge }
     }
 
     /// A connection to the public listener.
     pub async fn connect(&self) -> Connection {
-        Connection::open(self.gateway.address).await
+        Connection::open(self.address()).await
     }
 
     /// Sends one request; `head` is its first line and fields, without line ends at the end.

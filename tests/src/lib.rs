@@ -1,6 +1,8 @@
 //! Clients and servers for tests: gateways of this process, readers on each wire, plain HTTP.
 
 mod backend;
+mod bridge;
+mod certificate;
 mod credentials;
 mod gateway;
 mod http;
@@ -8,13 +10,17 @@ pub mod program;
 mod reader;
 mod samples;
 mod sse;
+mod stalled;
+mod translator;
 
 pub use backend::{Backend, Call, Says};
+pub use certificate::Certificate;
 pub use credentials::{SECRET, token, token_of};
 pub use gateway::{Place, Server, delivery, eventually};
 pub use http::{Answer, Connection, Head, expect_bytes, listen_head};
 pub use reader::{Event, Reader};
 pub use samples::Samples;
+pub use stalled::{reader_with_backlog, stalled_reader};
 pub use tricast_core::Wire;
 
 /// Like [`each_wire`], for what a WebSocket does not have.

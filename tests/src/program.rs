@@ -1,10 +1,14 @@
 //! The program itself, started by a test.
 
-use std::{net::SocketAddr, path::PathBuf, process::Stdio, sync::LazyLock};
+use std::{
+    net::SocketAddr, os::fd::OwnedFd, path::PathBuf, process::Stdio, sync::LazyLock, time::Duration,
+};
 
+use command_fds::{CommandFdExt as _, FdMapping};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
+    time::timeout,
 };
 
 /// The program beside this test. `cargo test` builds no programs of other packages, so this does.
@@ -46,6 +50,66 @@ pub async fn start_both(command: &mut Command) -> (Child, SocketAddr, SocketAddr
         rest.and_then(|rest| rest.split_once(", admin on http://")).expect(&line);
     let read = |text: &str| text.parse().expect("an address");
     (child, read(public), read(private))
+}
+
+/// What a program writes to standard error.
+#[derive(Debug)]
+pub struct Errors(tokio::io::Lines<BufReader<tokio::process::ChildStderr>>);
+
+/// What `child` writes from now on.
+pub fn errors(child: &mut Child) -> Errors {
+    Errors(BufReader::new(child.stderr.take().expect("piped")).lines())
+}
+
+impl Errors {
+    /// Reads on to a line with `word`.
+    pub async fn until(&mut self, word: &str) -> String {
+        let mut said = String::new();
+        loop {
+            let next = timeout(Duration::from_secs(10), self.0.next_line()).await;
+            let next = next.unwrap_or_else(|_| panic!("no {word:?} in:\n{said}"));
+            let line = next.expect("reads").unwrap_or_else(|| panic!("no {word:?} in:\n{said}"));
+            if line.contains(word) {
+                return line;
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+    }
+}
+
+/// Hands listening sockets in, as systemd does.
+pub fn hand_in(command: &mut Command, sockets: &[(&str, OwnedFd)]) {
+    let names: Vec<_> = sockets.iter().map(|(name, _)| *name).collect();
+    command.env("LISTEN_FDS", names.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));
+    let copy = |(child_fd, (_, socket)): (i32, &(&str, OwnedFd))| FdMapping {
+        parent_fd: socket.try_clone().expect("a socket"),
+        child_fd,
+    };
+    let mapping = (3..).zip(sockets).map(copy).collect();
+    command.as_std_mut().fd_mappings(mapping).expect("each its own");
+}
+
+/// The process that listens at `address`, by its socket's inode.
+pub async fn process_behind(address: SocketAddr) -> u32 {
+    let port = format!(":{:04X} 00000000:0000 0A", address.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("is there");
+    let line = table.lines().find(|line| line.contains(&port)).expect("somebody listens");
+    let inode = line.split_whitespace().nth(9).expect("an inode");
+    let link = format!("socket:[{inode}]");
+    let processes = std::fs::read_dir("/proc").expect("is there").flatten();
+    let holds = |folder: &std::fs::DirEntry| {
+        let open = std::fs::read_dir(folder.path().join("fd")).into_iter().flatten().flatten();
+        open.into_iter()
+            .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to.as_os_str() == link.as_str()))
+    };
+    let number =
+        |folder: &std::fs::DirEntry| folder.file_name().to_str().and_then(|name| name.parse().ok());
+    let own = std::process::id();
+    let found = processes.filter(|folder| {
+        number(folder).is_some_and(|process: u32| process != own) && holds(folder)
+    });
+    found.into_iter().find_map(|folder| number(&folder)).expect("one holds it")
 }
 
 /// The program, with a limit of open files.

@@ -61,17 +61,29 @@ impl Reader {
         target: &str,
         id: Option<&str>,
     ) -> Self {
+        Self::try_open_after(server, wire, target, id).await.expect("is let in")
+    }
+
+    /// The same; `None` when it is turned away for now (503).
+    pub async fn try_open_after(
+        server: &impl Place,
+        wire: Wire,
+        target: &str,
+        id: Option<&str>,
+    ) -> Option<Self> {
         let mut reader = match (wire, id) {
-            (_, None) => Self::open_with(server, wire, target, &[]).await,
+            (_, None) => Self::try_open_with(server, wire, target, &[]).await?,
             (Wire::Ws, Some(id)) => {
                 let join = if target.contains('?') { '&' } else { '?' };
                 let target = format!("{target}{join}last_event_id={id}");
-                Self::open_with(server, wire, &target, &[]).await
+                Self::try_open_with(server, wire, &target, &[]).await?
             }
-            (_, Some(id)) => Self::open_with(server, wire, target, &[("Last-Event-ID", id)]).await,
+            (_, Some(id)) => {
+                Self::try_open_with(server, wire, target, &[("Last-Event-ID", id)]).await?
+            }
         };
         reader.last_id = id.map(str::to_owned);
-        reader
+        Some(reader)
     }
 
     /// Opens a stream with further fields in its head.
@@ -81,18 +93,31 @@ impl Reader {
         target: &str,
         fields: &[(&'static str, &str)],
     ) -> Self {
+        Self::try_open_with(server, wire, target, fields).await.expect("is let in")
+    }
+
+    /// The same; `None` when it is turned away for now (503).
+    async fn try_open_with(
+        server: &impl Place,
+        wire: Wire,
+        target: &str,
+        fields: &[(&'static str, &str)],
+    ) -> Option<Self> {
         let path = format!("/{}/{target}", wire.name());
         let stream = match wire {
-            Wire::Ws => {
-                let opened = Self::handshake_with(server, &path, fields).await;
-                Stream::Ws(Box::new(opened.expect("opens").0))
-            }
+            Wire::Ws => match Self::handshake_with(server, &path, fields).await {
+                Err(tungstenite::Error::Http(answer)) if answer.status() == 503 => return None,
+                opened => Stream::Ws(Box::new(opened.expect("opens").0)),
+            },
             Wire::Sse | Wire::Chunked => {
                 let field = |(name, value): &(&str, &str)| format!("\r\n{name}: {value}");
                 let fields: String = fields.iter().map(field).collect();
                 let mut connection = Connection::open(server.address()).await;
                 connection.send(format!("GET {path} HTTP/1.1\r\nHost: t{fields}\r\n\r\n")).await;
                 let head = connection.head().await;
+                if head.status == 503 {
+                    return None;
+                }
                 assert_eq!(head.status, 200, "{head:?}");
                 // A stream is chunked; a goodbye in place of one has its length.
                 let (body, ended) = match head.content_length() {
@@ -102,7 +127,7 @@ impl Reader {
                 Stream::Http { connection, body, ended }
             }
         };
-        Self { wire, stream, last_id: None, retry: None }
+        Some(Self { wire, stream, last_id: None, retry: None })
     }
 
     /// A WebSocket handshake, which may be refused.

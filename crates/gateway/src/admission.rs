@@ -15,7 +15,7 @@ use tricast_core::{
 };
 
 use crate::{
-    address, app::App, net::Line, origin, problem::Problem, query::Query, settings::Settings,
+    app::App, forwarded, net::Line, origin, problem::Problem, query::Query, settings::Settings,
 };
 
 /// The gatekeeper of `settings`, and the keys that are to be kept fresh.
@@ -125,7 +125,8 @@ async fn open(
 fn credentials(app: &App, request: &Request, query: &Query) -> Result<Credentials, Problem> {
     let headers = request.headers();
     let line = request.extensions().get::<Line>();
-    let peer = line.and_then(Line::peer);
+    let proxy = &app.settings.proxy;
+    let client = |line: &Line| forwarded::client_address(line.peer(), headers, proxy);
     let hook = app.gatekeeper.hook.as_ref();
     if hook.is_some() {
         // An answer that may take long must not keep others from the door.
@@ -138,8 +139,7 @@ fn credentials(app: &App, request: &Request, query: &Query) -> Result<Credential
         cookie: cookie(app, request)?,
         client: query.read("client", str::parse)?,
         user: query.read("user", str::parse::<UserId>)?,
-        address: peer
-            .and_then(|peer| address::of_client(peer, headers, &app.settings.proxy.trusted)),
+        address: line.and_then(client),
         wire: None,
         headers: hook.map_or_else(Vec::new, |hook| told(app, hook, headers)),
     })

@@ -1,6 +1,6 @@
 //! The gateway as a whole: wires everything together, and takes it down again without a loss.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio::time::{Instant, interval, sleep, timeout_at};
@@ -20,10 +20,12 @@ use crate::{
     budget::Budget,
     events::{Courier, Deliveries, EventMeters, Queue},
     exposition::Exposition,
+    handover::Program,
+    inherited::{ADMIN, HTTP, HTTPS, Inherited},
     load,
-    net::{self, Door, Listener, Rules, SocketMeters},
+    net::{Certificate, Door, Listener, Listening, Rules, SocketMeters},
     routes,
-    settings::{Delivery, EventKind, Settings},
+    settings::{Address, Delivery, EventKind, Settings},
 };
 
 /// Descriptors that are not for clients: listeners, the log, whatever libraries open.
@@ -38,15 +40,37 @@ const FILES_FOR_REQUESTS: usize = 100;
 /// How often goodbyes leave while draining.
 const FAREWELL_STEP: Duration = Duration::from_millis(20);
 
+/// Where clients connect, as in `http://127.0.0.1:8080`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Whether they have to speak TLS.
+    pub encrypted: bool,
+    /// With the port that was free, if none was asked for.
+    pub address: Address,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.address, self.encrypted) {
+            (Address::Tcp(address), false) => write!(f, "http://{address}"),
+            (Address::Tcp(address), true) => write!(f, "https://{address}"),
+            (unix, _) => unix.fmt(f),
+        }
+    }
+}
+
 /// A running gateway.
 #[derive(Debug)]
 pub struct Gateway {
     /// Where clients connect.
-    pub address: SocketAddr,
+    pub addresses: Vec<Bound>,
     /// Where metrics and health answer.
     pub admin_address: SocketAddr,
     app: Arc<App>,
     deliveries: Option<Deliveries>,
+    certificate: Option<Arc<Certificate>>,
+    /// The listening sockets, for whoever takes over.
+    copies: Vec<(&'static str, OwnedFd)>,
     stop: CancellationToken,
     /// Background work that ends with the gateway.
     _upkeep: Vec<AbortOnDropHandle<()>>,
@@ -62,6 +86,14 @@ impl Gateway {
     /// # Errors
     /// When an address cannot be bound.
     pub fn start(settings: Settings) -> anyhow::Result<Self> {
+        Self::start_with(settings, Inherited::default())
+    }
+
+    /// The same, with sockets that are there already in place of those that the settings name.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and when what was handed in does not fit.
+    pub fn start_with(settings: Settings, mut inherited: Inherited) -> anyhow::Result<Self> {
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let files = files.map_or(usize::MAX, |files| files as usize);
         let own = RESERVED_FILES + settings.hook.connections();
@@ -72,9 +104,29 @@ impl Gateway {
         };
         let (meters, exposition) = Exposition::new(&settings, connections)?;
         let hub = hub(&settings, meters.hub, connections);
-        let public = bind("bind", settings.bind)?;
-        let private = bind("admin.bind", settings.admin.bind)?;
-        let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
+        let certificate = Certificate::of(&settings.tls)?;
+        let plain = sockets_of(inherited.named(HTTP), ("bind", &settings.bind))?;
+        let encrypted = sockets_of(inherited.named(HTTPS), ("tls.bind", &settings.tls.bind))?;
+        let mut sockets_open = plain.into_iter().map(|socket| (socket, None)).collect::<Vec<_>>();
+        for socket in encrypted {
+            let why = "a socket named https was handed in, but there is no certificate; set [tls]";
+            let certificate = certificate.as_ref().context(why)?;
+            sockets_open.push((socket, Some(certificate.acceptor()?)));
+        }
+        let bound = |(socket, tls): &(Listening, Option<_>)| {
+            Ok(Bound { encrypted: tls.is_some(), address: socket.address()? })
+        };
+        let addresses = sockets_open.iter().map(bound).collect::<anyhow::Result<Vec<_>>>()?;
+        let admin = [Address::Tcp(settings.admin.bind)];
+        let private = sockets_of(inherited.named(ADMIN), ("admin.bind", &admin))?.pop();
+        let private = private.context("admin.bind: there has to be one")?;
+        let Address::Tcp(admin_address) = private.address()? else {
+            anyhow::bail!("the socket named admin that was handed in is none of TCP");
+        };
+        let mut copies = vec![(ADMIN, private.copy()?)];
+        for (socket, tls) in &sockets_open {
+            copies.push((if tls.is_some() { HTTPS } else { HTTP }, socket.copy()?));
+        }
         let pace = App::pace_of(&settings);
         let ws_rules = App::ws_rules_of(&settings);
         let tasks = TaskTracker::new();
@@ -101,16 +153,20 @@ impl Gateway {
         let stop = CancellationToken::new();
         let (shards, shard_owner) = shards(&app, &meters.sockets)?.unzip();
         let admin_routes = admin::routes(app.clone(), exposition.clone());
-        let listeners = [
-            (public, routes::public(app.clone()), rules, shards, Some(app.gatekeeper.clone())),
-            (private, admin_routes, admin_rules, None, None),
-        ];
-        let mut doors = Vec::new();
-        for (socket, router, rules, shards, gatekeeper) in listeners {
+        let listener = |router, rules, shards, gatekeeper, tls| {
             let (meters, tasks, stop) = (meters.sockets.clone(), tasks.clone(), stop.clone());
             let runtime = tokio::runtime::Handle::current();
-            let listener =
-                Listener { router, rules, meters, tasks, runtime, stop, shards, gatekeeper };
+            Listener { router, rules, meters, tasks, runtime, stop, shards, gatekeeper, tls }
+        };
+        let public_routes = routes::public(app.clone());
+        let mut listeners = vec![(private, listener(admin_routes, admin_rules, None, None, None))];
+        for (socket, tls) in sockets_open {
+            let keeper = Some(app.gatekeeper.clone());
+            let (router, rules) = (public_routes.clone(), rules.clone());
+            listeners.push((socket, listener(router, rules, shards.clone(), keeper, tls)));
+        }
+        let mut doors = Vec::new();
+        for (socket, listener) in listeners {
             doors.push(Door::open(socket, listener).context("cannot start to accept connections")?);
         }
         let mut upkeep = vec![abort_on_drop(upkeep(app.clone(), exposition))];
@@ -120,19 +176,76 @@ impl Gateway {
         let presence = App::presence_rules_of(&app.settings);
         upkeep.push(abort_on_drop(async move { registrar.hub.keep_presence(presence).await }));
         upkeep.extend(jwks.map(|jwks| abort_on_drop(jwks.keep_fresh(refresh))));
+        let look = app.settings.tls.look;
+        let fresh = certificate.clone().map(|certificate| certificate.keep_fresh(look));
+        upkeep.extend(fresh.map(abort_on_drop));
         if app.settings.insecure {
             tracing::warn!(
                 "insecure = true: anyone who reaches this address may publish and listen"
             );
         }
-        tracing::info!(%address, admin = %admin_address, connections, "listening");
+        let at = addresses.iter().map(Bound::to_string).collect::<Vec<_>>().join(", ");
+        tracing::info!(at, admin = %admin_address, connections, "listening");
         let (_upkeep, shards) = (upkeep, shard_owner);
-        Ok(Self { address, admin_address, app, deliveries, stop, doors, _upkeep, shards })
+        Ok(Self {
+            addresses,
+            admin_address,
+            app,
+            deliveries,
+            certificate,
+            copies,
+            stop,
+            doors,
+            _upkeep,
+            shards,
+        })
+    }
+
+    /// The first address of TCP where clients connect in clear, if there is one.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address_of(false)
+    }
+
+    /// The same, encrypted.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.address_of(true)
+    }
+
+    fn address_of(&self, encrypted: bool) -> Option<SocketAddr> {
+        let wanted = self.addresses.iter().filter(|bound| bound.encrypted == encrypted);
+        wanted.into_iter().find_map(|bound| match bound.address {
+            Address::Tcp(address) => Some(address),
+            Address::Unix(_) => None,
+        })
+    }
+
+    /// Looks for a new certificate now, if there is TLS at all.
+    pub async fn reload_certificate(&self) {
+        if let Some(certificate) = &self.certificate {
+            certificate.clone().refresh(true).await;
+        }
     }
 
     /// How many listen.
     pub fn connections(&self) -> usize {
         self.app.hub.connections()
+    }
+
+    /// Starts `program` with this gateway's listening sockets, and returns its process id when it serves. Both do then: it is time
+    /// to [`retire`](Self::retire).
+    ///
+    /// # Errors
+    /// When it does not become ready; then this gateway goes on.
+    pub async fn hand_over(&self, program: &Program) -> anyhow::Result<u32> {
+        let copy = |(name, socket): &(&'static str, OwnedFd)| Ok((*name, socket.try_clone()?));
+        let sockets = self.copies.iter().map(copy).collect::<std::io::Result<Vec<_>>>()?;
+        program.start_with(sockets).await
+    }
+
+    /// Goes down while another gateway accepts connections. As [`shut_down`](Self::shut_down) for the rest.
+    pub async fn retire(self) -> bool {
+        self.doors.iter().for_each(Door::leave_to_others);
+        self.shut_down().await
     }
 
     /// Goes down in order: nobody new joins, everybody is told goodbye, work under way is
@@ -151,6 +264,7 @@ impl Gateway {
         }
         self.stop.cancel();
         self.doors.clear();
+        self.copies.clear();
         self.app.tasks.close();
         let done = timeout_at(deadline, self.app.tasks.wait()).await.is_ok();
         if !done {
@@ -182,10 +296,20 @@ impl Gateway {
     }
 }
 
-fn bind(key: &str, address: SocketAddr) -> anyhow::Result<mio::net::TcpListener> {
-    net::bind(address).with_context(|| {
-        format!("cannot listen on {address}; free it, or set {key} to another address")
-    })
+/// What was handed in; or what the settings want.
+fn sockets_of(
+    inherited: Vec<Listening>,
+    (key, addresses): (&str, &[Address]),
+) -> anyhow::Result<Vec<Listening>> {
+    if !inherited.is_empty() {
+        return Ok(inherited);
+    }
+    let bind = |address: &Address| {
+        Listening::bind(address).with_context(|| {
+            format!("cannot listen on {address}; free it, or set {key} to another address")
+        })
+    };
+    addresses.iter().map(bind).collect()
 }
 
 /// The shards, if the settings want any.

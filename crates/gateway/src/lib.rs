@@ -1,7 +1,6 @@
 //! The Tricast gateway: settings, admission, the HTTP surface, and the wiring of it all.
 //! `main.rs` is the program; tests start a [`Gateway`] in their own process.
 
-mod address;
 mod admin;
 mod admission;
 mod app;
@@ -12,7 +11,10 @@ mod connections;
 mod dashboard;
 mod events;
 mod exposition;
+mod forwarded;
 mod gateway;
+mod handover;
+mod inherited;
 mod key_command;
 mod load;
 mod look;
@@ -25,6 +27,7 @@ mod publish;
 mod query;
 mod resume;
 mod routes;
+mod service;
 pub mod settings;
 mod stream;
 mod stream_body;
@@ -32,6 +35,9 @@ mod subscribe;
 pub mod telemetry;
 mod token_command;
 
-pub use gateway::Gateway;
+pub use gateway::{Bound, Gateway};
+pub use handover::Program;
+pub use inherited::Inherited;
 pub use key_command::{KeyArgs, key};
+pub use service::Service;
 pub use token_command::{TokenArgs, token};

@@ -4,8 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
-use tricast::{Gateway, settings::Settings, telemetry};
+use tricast::{Inherited, Program, Service, settings::Settings, telemetry};
 use tricast_core::ChannelName;
 
 /// A realtime gateway: one stream, three wires.
@@ -42,7 +41,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = Settings::load(cli.config.as_deref()).and_then(|settings| {
         match cli.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve(settings),
+            Command::Serve => serve(settings, cli.config),
             Command::Check(args) => check(&settings, &args),
             Command::Token(args) => tricast::token(&settings, &args),
             Command::Key(args) => tricast::key(&args),
@@ -67,29 +66,14 @@ fn check(settings: &Settings, args: &CheckArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn serve(settings: Settings) -> anyhow::Result<()> {
-    telemetry::start(&settings.logging)?;
+fn serve(settings: Settings, config: Option<PathBuf>) -> anyhow::Result<()> {
+    let inherited = Inherited::take()?;
+    let logs = telemetry::start(&settings.logging)?;
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let gateway = Gateway::start(settings)?;
-        println!(
-            "tricast listening on http://{}, admin on http://{}",
-            gateway.address, gateway.admin_address
-        );
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tokio::select! {
-            _ = gateway.shut_down() => {}
-            // Who asks twice does not want to wait.
-            _ = interrupt.recv() => {}
-        }
-        anyhow::Ok(())
-    });
+    let program = Program::own()?;
+    let service = Service { program, config, settings, inherited, logs };
+    let served = runtime.block_on(service.run());
     // What is left after the grace time is cut.
     runtime.shutdown_background();
     served

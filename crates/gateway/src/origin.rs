@@ -16,7 +16,8 @@ pub(crate) fn check(request: &Request, listed: &[String]) -> Result<(), Denied> 
         let detail = "HTTP/1.1 requires a Host field (RFC 9112 section 3.2)";
         return Err(Denied::new(Kind::NoHost, detail));
     }
-    let speaks = request.method() == Method::POST
+    // CONNECT opens a WebSocket over HTTP/2.
+    let speaks = [Method::POST, Method::CONNECT].contains(request.method())
         || tricast_ws::has_token(headers, header::UPGRADE, "websocket");
     if speaks && !is_allowed(headers, listed) {
         // A browser hides the answer to a refused WebSocket from its page; the operator finds it in the log.

@@ -25,10 +25,10 @@ pub(crate) fn public(app: Shared) -> Router {
     let base = app.settings.base_path.as_str();
     let at = |path: &str| format!("{base}{path}");
     let mut routes = Router::new()
-        .route(&at("/stream/{channels}"), get(subscribe::stream))
+        .route(&at("/stream/{channels}"), get(subscribe::stream).connect(subscribe::stream))
         .route(&at("/sse/{channels}"), sse)
         .route(&at("/chunked/{channels}"), chunked)
-        .route(&at("/ws/{channels}"), get(subscribe::ws).head(no_head))
+        .route(&at("/ws/{channels}"), get(subscribe::ws).connect(subscribe::ws).head(no_head))
         .route(&at("/publish/{channel}"), post(publish::publish))
         .route(&at("/history/{channel}"), get(look::history))
         .route(&at("/online/{channel}"), get(look::online))

@@ -5,19 +5,24 @@ use std::{collections::HashMap, ffi::OsString, net::SocketAddr, path::Path, time
 use anyhow::Context as _;
 use bytesize::ByteSize;
 use config::{Config, Environment, File, FileFormat};
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tricast_admission::Secret;
 use tricast_core::SlowReader;
 
 mod access;
+mod address;
 mod backend;
 mod check;
 mod check_access;
 mod explain;
+mod proxy;
+mod tls;
 
 pub use access::{Access, AccessRule, Key, Namespace, NamespaceHistory, TokenKeyFile, Tokens};
+pub use address::Address;
 pub use backend::{EventKind, Events, Hook};
+pub use proxy::{Fields, Proxy, Trusted};
+pub use tls::Tls;
 
 /// The built-in gateway.toml.
 pub const REFERENCE: &str = include_str!("../../../gateway.toml");
@@ -27,7 +32,8 @@ pub const REFERENCE: &str = include_str!("../../../gateway.toml");
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Settings {
-    pub bind: SocketAddr,
+    #[serde(deserialize_with = "address::one_or_many")]
+    pub bind: Vec<Address>,
     pub base_path: String,
     pub insecure: bool,
     pub dashboard: Switch,
@@ -36,6 +42,7 @@ pub struct Settings {
     pub key: Vec<Key>,
     pub namespace: Vec<Namespace>,
     pub admin: Admin,
+    pub tls: Tls,
     pub tokens: Tokens,
     pub access: Access,
     pub hook: Hook,
@@ -185,14 +192,6 @@ pub struct Rates {
     pub bytes_per_address: ByteSize,
 }
 
-/// `[proxy]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct Proxy {
-    pub trusted: Vec<IpNet>,
-}
-
 /// `[logging]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -269,6 +268,8 @@ impl Settings {
         let plain = environment(plain)
             .try_parsing(true)
             .list_separator(",")
+            .with_list_parse_key("bind")
+            .with_list_parse_key("tls.bind")
             .with_list_parse_key("cors.origins")
             .with_list_parse_key("admin.hosts")
             .with_list_parse_key("proxy.trusted")
@@ -304,12 +305,41 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The keys that say something else in `other`: `section.key`, or the name of a list.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
+        let value = |settings: &Self| serde_json::to_value(settings).unwrap_or_default();
+        let (own, other) = (value(self), value(other));
+        let mut keys = Vec::new();
+        for (section, own) in own.as_object().into_iter().flatten() {
+            let other = &other[section];
+            match own.as_object() {
+                Some(own) => {
+                    let changed = own.iter().filter(|(key, own)| other[key.as_str()] != **own);
+                    keys.extend(changed.map(|(key, _)| format!("{section}.{key}")));
+                }
+                None if own != other => keys.push(section.clone()),
+                None => {}
+            }
+        }
+        keys
+    }
+
+    /// Where clients connect, in clear or encrypted.
+    fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.bind.iter().chain(&self.tls.bind)
+    }
+
+    /// Whether nobody but this machine can reach it, and who serves others from here.
+    fn is_local(&self) -> bool {
+        self.addresses().all(Address::is_local)
+    }
+
     /// Whether the page at / is served.
     pub fn serves_dashboard(&self) -> bool {
         match self.dashboard {
             Switch::On => true,
             Switch::Off => false,
-            Switch::Auto => self.bind.ip().is_loopback(),
+            Switch::Auto => self.is_local(),
         }
     }
 }

@@ -18,7 +18,7 @@ use tricast_ws::Handshake;
 use crate::{
     app::{App, Shared},
     chunks,
-    net::{Departure, Line},
+    net::{Departure, Line, Tunnel},
     problem::Problem,
     stream_body::StreamBody,
 };
@@ -112,7 +112,7 @@ pub(crate) fn switching(
 ) -> (StatusCode, HeaderMap) {
     let mut headers = handshake.answer();
     name_stream(&mut headers, position, client);
-    (StatusCode::SWITCHING_PROTOCOLS, headers)
+    (handshake.status(), headers)
 }
 
 pub(crate) fn respond(session: Session, line: Option<Line>, version: Version) -> Response {
@@ -124,7 +124,8 @@ pub(crate) fn respond(session: Session, line: Option<Line>, version: Version) ->
             line.depart(Departure { session, ear: None, head: Bytes::new() });
             return headers.into_response();
         }
-        line => line,
+        // What happens to a connection of many streams is not for one of them to see.
+        line => line.filter(|_| version <= Version::HTTP_11),
     };
     (headers, Body::new(StreamBody::new(session, line, version))).into_response()
 }
@@ -144,6 +145,14 @@ pub(crate) fn upgrade(
         let format = tricast_ws::format(raw, handshake.window());
         let ear: Box<dyn Ear> = Box::new(tricast_ws::WsEar::new(rules, format));
         line.depart(Departure { session, ear: Some(ear), head: Bytes::new() });
+        return head;
+    }
+    if let Some(tunnel) = extensions.remove::<Tunnel>() {
+        app.tasks.spawn(async move {
+            if let Some(io) = tunnel.opened().await {
+                tricast_ws::serve(io, session, rules).await;
+            }
+        });
         return head;
     }
     let Some(on_upgrade) = extensions.remove::<OnUpgrade>() else {

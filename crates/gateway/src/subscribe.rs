@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Path, Request, State, rejection::PathRejection},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use h2::ext::Protocol;
 use tricast_admission::Pass;
 use tricast_core::{Act, ChannelName, Data, Join, Kind, Publisher, Session, Standing, Start, Wire};
-use tricast_ws::{Handshake, HandshakeError};
+use tricast_ws::{Asks, Handshake, HandshakeError};
 
 use crate::{
     admission,
@@ -57,20 +58,22 @@ pub(crate) async fn ws(state: State<Shared>, path: ChannelsPath, request: Reques
 
 /// One URL for all wires: what the request says about itself picks one.
 pub(crate) async fn stream(state: State<Shared>, path: ChannelsPath, request: Request) -> Response {
-    let wire = negotiate(request.headers());
+    let wire = negotiate(&request);
     let mut response = listen(state, wire, path, request).await;
     let vary = HeaderValue::from_static("accept, upgrade");
     response.headers_mut().append(header::VARY, vary);
     response
 }
 
-fn negotiate(headers: &HeaderMap) -> Wire {
+fn negotiate(request: &Request) -> Wire {
+    let headers = request.headers();
     let media = |value: &HeaderValue| {
         let ranges = value.to_str().unwrap_or_default().split(',');
         let mut names = ranges.map(|range| range.split(';').next().unwrap_or_default().trim());
         names.any(|name| name.eq_ignore_ascii_case("text/event-stream"))
     };
-    if tricast_ws::has_token(headers, header::UPGRADE, "websocket") {
+    let connects = request.method() == Method::CONNECT;
+    if connects || tricast_ws::has_token(headers, header::UPGRADE, "websocket") {
         Wire::Ws
     } else if headers.get_all(header::ACCEPT).into_iter().any(media) {
         Wire::Sse
@@ -188,8 +191,12 @@ fn handshake_of(app: &App, request: &Request, raw: Option<bool>) -> Result<Hands
     let line = request.extensions().get::<Line>();
     // The library of the other way of delivery knows no compression.
     let may_deflate = app.settings.ws.compression && line.is_some_and(Line::may_depart);
-    let opening = (request.method(), request.version());
-    let handshake = Handshake::read(opening, request.headers(), raw, may_deflate);
+    let protocol = request.extensions().get::<Protocol>();
+    let asks = match protocol {
+        Some(protocol) => Asks::Connect(protocol.as_str()),
+        None => Asks::Upgrade(request.method(), request.version()),
+    };
+    let handshake = Handshake::read(asks, request.headers(), raw, may_deflate);
     handshake.map_err(|error| match error {
         HandshakeError::OnlyToken | HandshakeError::Format => {
             Problem::new(Kind::BadParameter, error.to_string()).at("Sec-WebSocket-Protocol")

@@ -3,25 +3,44 @@
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, Registry,
+    layer::SubscriberExt as _,
+    reload::{self, Handle},
+    util::SubscriberInitExt as _,
+};
 
 use crate::settings::{LogFormat, Logging};
+
+/// What is logged, for whoever wants to change it.
+#[derive(Debug)]
+pub struct LogLevel(Handle<EnvFilter, Registry>);
+
+impl LogLevel {
+    /// Logs what `logging.level` says, from now on.
+    ///
+    /// # Errors
+    /// When that is no filter.
+    pub fn set(&self, logging: &Logging) -> anyhow::Result<()> {
+        Ok(self.0.reload(filter(logging)?)?)
+    }
+}
 
 /// Begins to log.
 ///
 /// # Errors
 /// When `logging.level` is no filter.
-pub fn start(logging: &Logging) -> anyhow::Result<()> {
-    let filter = filter(logging)?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+pub fn start(logging: &Logging) -> anyhow::Result<LogLevel> {
+    let (filter, handle) = reload::Layer::new(filter(logging)?);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    match logging.format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
-    }
-    Ok(())
+    let lines = match logging.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(lines).init();
+    Ok(LogLevel(handle))
 }
 
 /// Checks `logging.level`.

@@ -1,6 +1,6 @@
 //! The opening handshake (RFC 6455 §4.2): what a client asks for, and the fields to answer with.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::deflate::{Window, negotiate};
@@ -17,7 +17,8 @@ const TOKEN: &str = "tricast.token.";
 pub enum HandshakeError {
     /// It does not try to.
     #[error(
-        "this path speaks WebSocket: send Connection: Upgrade and Upgrade: websocket (behind a proxy, let both through)"
+        "this path speaks WebSocket: send Connection: Upgrade and Upgrade: websocket (behind a proxy, let both \
+         through), or over HTTP/2 CONNECT with :protocol websocket"
     )]
     NotAnUpgrade,
     /// RFC 6455 is version 13.
@@ -34,10 +35,20 @@ pub enum HandshakeError {
     Format,
 }
 
+/// How a request asks for a WebSocket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks<'a> {
+    /// By an upgrade of HTTP/1.1 (RFC 6455), if its fields say so.
+    Upgrade(&'a Method, Version),
+    /// By extended CONNECT over HTTP/2, for this protocol (RFC 8441).
+    Connect(&'a str),
+}
+
 /// A handshake that is one.
 #[derive(Debug)]
 pub struct Handshake {
-    accept: HeaderValue,
+    /// What proves to a client of HTTP/1.1 that it was understood.
+    accept: Option<HeaderValue>,
     protocol: Option<&'static str>,
     token: Option<Token>,
     deflate: Option<(Window, String)>,
@@ -59,31 +70,37 @@ impl Handshake {
     /// # Errors
     /// What the request lacks.
     pub fn read(
-        (method, version): (&Method, Version),
+        asks: Asks<'_>,
         headers: &HeaderMap,
         raw: Option<bool>,
         may_deflate: bool,
     ) -> Result<Self, HandshakeError> {
-        let upgrades = method == Method::GET
-            && version == Version::HTTP_11
-            && has_token(headers, header::CONNECTION, "upgrade")
-            && has_token(headers, header::UPGRADE, "websocket");
-        if !upgrades {
+        let is_one = match asks {
+            Asks::Connect(protocol) => protocol == "websocket",
+            Asks::Upgrade(method, version) => {
+                method == Method::GET
+                    && version == Version::HTTP_11
+                    && has_token(headers, header::CONNECTION, "upgrade")
+                    && has_token(headers, header::UPGRADE, "websocket")
+            }
+        };
+        if !is_one {
             return Err(HandshakeError::NotAnUpgrade);
         }
         if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(HandshakeError::Version);
         }
-        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
-        let key = key.ok_or(HandshakeError::Key)?;
-        let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()));
+        let accept = match asks {
+            Asks::Connect(_) => None,
+            Asks::Upgrade(..) => Some(accept_of(headers)?),
+        };
         let offers = || words(headers, header::SEC_WEBSOCKET_PROTOCOL);
         let token = offers().find_map(|offer| offer.strip_prefix(TOKEN));
         let deflate = may_deflate
             .then(|| negotiate(fields(headers, header::SEC_WEBSOCKET_EXTENSIONS)))
             .flatten();
         Ok(Self {
-            accept: accept.map_err(|_| HandshakeError::Key)?,
+            accept,
             protocol: protocol_of(offers(), raw, token.is_some())?,
             token: token.map(|token| Token(token.to_owned())),
             deflate,
@@ -105,12 +122,22 @@ impl Handshake {
         self.deflate.as_ref().map(|(window, _)| *window)
     }
 
+    /// What the answer says: 101 to an upgrade, 200 to a CONNECT.
+    pub fn status(&self) -> StatusCode {
+        match self.accept {
+            Some(_) => StatusCode::SWITCHING_PROTOCOLS,
+            None => StatusCode::OK,
+        }
+    }
+
     /// The fields of the answer.
     pub fn answer(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(header::SEC_WEBSOCKET_ACCEPT, self.accept.clone());
+        if let Some(accept) = &self.accept {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept.clone());
+        }
         if let Some(protocol) = self.protocol {
             let protocol = HeaderValue::from_static(protocol);
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
@@ -121,6 +148,13 @@ impl Handshake {
         }
         headers
     }
+}
+
+/// What the key of the request is answered with.
+fn accept_of(headers: &HeaderMap) -> Result<HeaderValue, HandshakeError> {
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
+    let key = key.ok_or(HandshakeError::Key)?;
+    HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(|_| HandshakeError::Key)
 }
 
 /// The first subprotocol of ours that is offered, and fits. Others may be anybody's: a client that
@@ -167,7 +201,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(name, HeaderValue::from_str(value).expect("fits"));
         }
-        Handshake::read((&Method::GET, Version::HTTP_11), &headers, raw, true)
+        Handshake::read(Asks::Upgrade(&Method::GET, Version::HTTP_11), &headers, raw, true)
     }
 
     /// The example of RFC 6455 §1.3.
@@ -205,6 +239,17 @@ mod tests {
         assert_eq!(without(header::UPGRADE), HandshakeError::NotAnUpgrade);
         assert_eq!(without(header::SEC_WEBSOCKET_VERSION), HandshakeError::Version);
         assert_eq!(without(header::SEC_WEBSOCKET_KEY), HandshakeError::Key);
+    }
+
+    #[test]
+    fn a_connect_needs_no_key_and_is_answered_with_200() {
+        let fields = [(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))];
+        let headers = HeaderMap::from_iter(fields);
+        let read = |protocol| Handshake::read(Asks::Connect(protocol), &headers, None, false);
+        let handshake = read("websocket").expect("opens");
+        assert_eq!(handshake.status(), StatusCode::OK);
+        assert!(handshake.answer().is_empty(), "{:?}", handshake.answer());
+        assert_eq!(read("connect-udp").expect_err("another"), HandshakeError::NotAnUpgrade);
     }
 
     #[test]

@@ -20,6 +20,6 @@ pub use close::close_code;
 pub use deflate::Window;
 pub use ear::WsEar;
 pub use format::{Ws, format};
-pub use handshake::{Handshake, HandshakeError, has_token};
+pub use handshake::{Asks, Handshake, HandshakeError, has_token};
 pub use rules::Rules;
 pub use socket::serve;

@@ -1,6 +1,6 @@
 //! What arrives here of a request that the page sends, and with what head each wire answers it: what stands in between shows.
 
-use std::{collections::BTreeMap, convert::Infallible};
+use std::{collections::BTreeMap, convert::Infallible, net::IpAddr};
 
 use axum::{
     Json,
@@ -13,14 +13,16 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tricast_core::{ClientId, Format, Kind, MessageId, Wire};
-use tricast_ws::Handshake;
+use tricast_ws::{Asks, Handshake};
 
 use crate::{
     app::Shared,
+    forwarded,
     net::{Line, head_of},
     problem::Problem,
     query::Query,
     routes::{cors, set_nosniff},
+    settings::Fields,
     stream::{format_in_chunks, opening, switching},
 };
 
@@ -47,6 +49,10 @@ struct Seen {
     version: &'static str,
     /// Of the request, as it came here.
     http: String,
+    /// Under which the gateway believes that it was asked.
+    url: String,
+    /// The client's, if one is known.
+    address: Option<IpAddr>,
     fields: BTreeMap<&'static str, String>,
     /// The head of each wire's answer over HTTP/1.1, in base64.
     heads: BTreeMap<&'static str, String>,
@@ -69,10 +75,32 @@ pub(super) async fn seen(State(app): State<Shared>, request: Request) -> Result<
     let seen = Seen {
         version: env!("CARGO_PKG_VERSION"),
         http: format!("{:?}", request.version()),
+        url: url(&app, &request),
+        address: address_of(&app, &request),
         fields: told(request.headers()),
         heads,
     };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(seen)).into_response())
+}
+
+/// From what connections tell, and trusted proxies say.
+fn url(app: &Shared, request: &Request) -> String {
+    let (headers, proxy) = (request.headers(), &app.settings.proxy);
+    let line = request.extensions().get::<Line>();
+    let trusted = line.is_some_and(|line| line.peer().is_trusted(proxy));
+    let said = |what: fn(&HeaderMap, Fields) -> Option<&str>| {
+        if trusted { what(headers, proxy.fields) } else { None }
+    };
+    let own = if line.is_some_and(Line::is_encrypted) { "https" } else { "http" };
+    let scheme = said(forwarded::scheme).unwrap_or(own);
+    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = said(forwarded::host).or(named).unwrap_or_default();
+    format!("{scheme}://{host}{}", app.settings.base_path)
+}
+
+fn address_of(app: &Shared, request: &Request) -> Option<IpAddr> {
+    let line = request.extensions().get::<Line>()?;
+    forwarded::client_address(line.peer(), request.headers(), &app.settings.proxy)
 }
 
 fn told(headers: &HeaderMap) -> BTreeMap<&'static str, String> {
@@ -119,5 +147,6 @@ fn example(raw: bool) -> Handshake {
     ];
     let value = |(name, value): (HeaderName, _)| (name, HeaderValue::from_static(value));
     let headers = fields.into_iter().map(value).collect();
-    Handshake::read((&Method::GET, Version::HTTP_11), &headers, None, false).expect("a handshake")
+    Handshake::read(Asks::Upgrade(&Method::GET, Version::HTTP_11), &headers, None, false)
+        .expect("a handshake")
 }

@@ -5,23 +5,25 @@
 use std::{
     collections::VecDeque,
     io,
-    net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use mio::{
-    Events, Interest, Poll, Token, Waker,
-    net::{TcpListener, TcpStream},
-};
+use mio::{Events, Interest, Poll, Token, Waker, net::TcpStream};
 use slab::Slab;
 use tricast_delivery::spawn_vital;
 
 use super::{
     listener::{Lease, Listener},
+    listening::Listening,
     places::Places,
+    serving::Arrival,
 };
+use crate::forwarded::Peer;
 
 /// Connections accepted, or let in, before the others have their turn.
 const AT_ONCE: usize = 64;
@@ -42,14 +44,17 @@ const CLOSE: Token = Token(usize::MAX - 1);
 #[derive(Debug)]
 pub(crate) struct Door {
     waker: Waker,
+    closes: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// A door as its thread sees it.
 struct Doorman {
     poll: Poll,
-    socket: TcpListener,
-    listener: Listener,
+    /// `None` when somebody else accepts.
+    socket: Option<Listening>,
+    closes: Arc<AtomicBool>,
+    listener: Arc<Listener>,
     waiting: Slab<Waiting>,
     /// Those of `waiting`, longest first. Some may have gone since.
     longest: VecDeque<(usize, Instant)>,
@@ -61,6 +66,7 @@ struct Doorman {
 /// A connection whose peer has said nothing yet.
 struct Waiting {
     stream: TcpStream,
+    peer: Peer,
     lease: Lease,
     since: Instant,
 }
@@ -70,19 +76,36 @@ impl Door {
     ///
     /// # Errors
     /// When the system gives no thread or no epoll.
-    pub(crate) fn open(mut socket: TcpListener, listener: Listener) -> io::Result<Self> {
+    pub(crate) fn open(mut socket: Listening, listener: Listener) -> io::Result<Self> {
         let poll = Poll::new()?;
         poll.registry().register(&mut socket, LISTENER, Interest::READABLE)?;
         let waker = Waker::new(poll.registry(), CLOSE)?;
-        let (waiting, longest, places) = (Slab::new(), VecDeque::new(), Places::new(PLACES));
-        let doorman = Doorman { poll, socket, listener, waiting, longest, places, more: false };
+        let closes = Arc::new(AtomicBool::new(false));
+        let doorman = Doorman {
+            poll,
+            socket: Some(socket),
+            closes: closes.clone(),
+            listener: Arc::new(listener),
+            waiting: Slab::new(),
+            longest: VecDeque::new(),
+            places: Places::new(PLACES),
+            more: false,
+        };
         let thread = spawn_vital("door".to_owned(), move || doorman.run())?;
-        Ok(Self { waker, thread: Some(thread) })
+        Ok(Self { waker, closes, thread: Some(thread) })
+    }
+
+    /// From here on somebody else accepts connections. Who is in already may still speak.
+    pub(crate) fn leave_to_others(&self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::error!(%error, "a door cannot be left to others");
+        }
     }
 }
 
 impl Drop for Door {
     fn drop(&mut self) {
+        self.closes.store(true, Ordering::Release);
         if let Err(error) = self.waker.wake() {
             tracing::error!(%error, "a door cannot be closed");
         } else if let Some(thread) = self.thread.take() {
@@ -108,8 +131,9 @@ impl Doorman {
             let mut heard = Vec::new();
             for event in &events {
                 match event.token() {
-                    CLOSE => return Ok(()),
-                    LISTENER => self.more = true,
+                    CLOSE if self.closes.load(Ordering::Acquire) => return Ok(()),
+                    CLOSE => (self.socket, self.more) = (None, false),
+                    LISTENER => self.more = self.socket.is_some(),
                     Token(key) => heard.extend(self.waiting.try_remove(key)),
                 }
             }
@@ -130,7 +154,8 @@ impl Doorman {
             ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, WouldBlock,
         };
         for _ in 0..AT_ONCE {
-            match self.socket.accept() {
+            let Some(socket) = &self.socket else { return false };
+            match socket.accept() {
                 Ok((stream, peer)) => self.welcome(stream, peer),
                 Err(error) => match error.kind() {
                     WouldBlock => return false,
@@ -148,16 +173,16 @@ impl Doorman {
         true
     }
 
-    fn welcome(&mut self, mut stream: TcpStream, peer: SocketAddr) {
+    fn welcome(&mut self, mut stream: TcpStream, peer: Peer) {
         self.make_room();
-        let Some(lease) = self.listener.admit(&stream, peer) else { return };
+        let Some(lease) = self.listener.admit(&stream, &peer) else { return };
         let since = Instant::now();
         let place = self.waiting.vacant_entry();
         let token = Token(place.key());
         match self.poll.registry().register(&mut stream, token, Interest::READABLE) {
             Ok(()) => {
                 self.longest.push_back((place.key(), since));
-                place.insert(Waiting { stream, lease, since });
+                place.insert(Waiting { stream, peer, lease, since });
             }
             Err(error) => tracing::warn!(%error, "cannot watch a connection, which is dropped"),
         }
@@ -189,10 +214,11 @@ impl Doorman {
     /// Has those served that have spoken, or gone: their bytes are where they were.
     fn let_in(&mut self, heard: Vec<Waiting>) -> io::Result<()> {
         let deadline = Instant::now() + PLACE_PATIENCE;
-        for Waiting { mut stream, lease, .. } in heard {
+        for Waiting { mut stream, peer, lease, .. } in heard {
             self.poll.registry().deregister(&mut stream)?;
             let place = self.places.take(deadline.saturating_duration_since(Instant::now()));
-            self.listener.serve(stream.into(), lease, place);
+            let stream = stream.into();
+            self.listener.serve(Arrival { stream, peer, lease, place });
         }
         if self.waiting.is_empty() {
             self.longest = VecDeque::new();

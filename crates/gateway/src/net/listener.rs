@@ -2,34 +2,26 @@
 
 use std::{
     io::{self, Write as _},
-    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
 
 use axum::{Router, http::HeaderMap};
-use ipnet::IpNet;
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::{
-    net::TcpSocket,
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tricast_admission::{AddressSeat, Gatekeeper};
 use tricast_core::Denied;
 use tricast_delivery::Shards;
 
-use super::{
-    places::Place,
-    serving::Serving,
-    socket::{Line, Socket},
+use super::serving::{Arrival, serve};
+use crate::{
+    forwarded::{self, Peer},
+    settings::{Proxy, Settings},
 };
-use crate::{address, settings::Settings};
-
-/// Connections that wait to be accepted; a reconnect storm must not meet refusals.
-const BACKLOG: u32 = 4096;
 
 /// The kernel tells that a socket can be written when less than this is unsent. Without it a
 /// reader that stalls takes megabytes of kernel memory before anything is felt.
@@ -56,6 +48,8 @@ pub(crate) struct Listener {
     pub(crate) shards: Option<Shards>,
     /// Who counts the connections of each address.
     pub(crate) gatekeeper: Option<Arc<Gatekeeper>>,
+    /// Connections are encrypted.
+    pub(crate) tls: Option<TlsAcceptor>,
 }
 
 /// What holds for every connection of a listener.
@@ -63,8 +57,8 @@ pub(crate) struct Listener {
 pub(crate) struct Rules {
     pub(crate) head_bytes: usize,
     pub(crate) head_timeout: Duration,
-    stall_timeout: Duration,
-    trusted: Arc<[IpNet]>,
+    pub(crate) stall_timeout: Duration,
+    pub(crate) proxy: Arc<Proxy>,
     sockets: Arc<Semaphore>,
 }
 
@@ -74,7 +68,7 @@ impl Rules {
             head_bytes: settings.limits.head_bytes.as_u64() as usize,
             head_timeout: settings.limits.head_timeout,
             stall_timeout: settings.stream.stall_timeout,
-            trusted: settings.proxy.trusted.clone().into(),
+            proxy: Arc::new(settings.proxy.clone()),
             sockets: Arc::new(Semaphore::new(sockets.min(Semaphore::MAX_PERMITS))),
         }
     }
@@ -100,7 +94,7 @@ impl SocketMeters {
         );
         describe_counter!(
             "tricast_stalled_connections_total",
-            "Connections cut because their peer took no byte for stream.stall_timeout."
+            "Connections cut, or HTTP/2 streams reset, because their peer took no byte for stream.stall_timeout."
         );
         Self {
             open: gauge!("tricast_sockets"),
@@ -118,14 +112,6 @@ impl std::fmt::Debug for SocketMeters {
     }
 }
 
-/// Binds `address`.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    Ok(TcpListener::from_std(socket.listen(BACKLOG)?.into_std()?))
-}
-
 impl Listener {
     /// Whether there is room for one more connection.
     pub(crate) fn has_room(&self) -> bool {
@@ -133,8 +119,8 @@ impl Listener {
     }
 
     /// Prepares a connection; `None` when there is no room for it, or it has gone.
-    pub(crate) fn admit(&self, mut stream: &TcpStream, peer: SocketAddr) -> Option<Lease> {
-        let Ok(seat) = self.seat_of(peer) else {
+    pub(crate) fn admit(&self, mut stream: &TcpStream, peer: &Peer) -> Option<Lease> {
+        let Ok(seat) = self.seat_of(*peer) else {
             self.meters.crowded.increment(1);
             // A new socket takes as much; if this one does not, its peer has gone.
             let _ = stream.write(CROWDED);
@@ -145,7 +131,11 @@ impl Listener {
             let _ = stream.write(FULL);
             return None;
         };
-        if let Err(error) = prepare(stream, &self.rules) {
+        let prepared = match peer {
+            Peer::Ip(_) => prepare(stream, &self.rules),
+            Peer::Unix => Ok(()),
+        };
+        if let Err(error) = prepared {
             tracing::debug!(%error, "a connection went at once");
             return None;
         }
@@ -154,41 +144,17 @@ impl Listener {
     }
 
     /// A place among the connections of a client's address. Those of proxies are everybody's.
-    fn seat_of(&self, peer: SocketAddr) -> Result<Option<Box<AddressSeat>>, Denied> {
+    fn seat_of(&self, peer: Peer) -> Result<Option<Box<AddressSeat>>, Denied> {
         let Some(gatekeeper) = &self.gatekeeper else { return Ok(None) };
-        let trusted = &self.rules.trusted;
-        match address::of_client(peer, &HeaderMap::new(), trusted) {
+        match forwarded::client_address(peer, &HeaderMap::new(), &self.rules.proxy) {
             Some(address) => Ok(gatekeeper.crowds.sit_at_door(address)?.map(Box::new)),
             None => Ok(None),
         }
     }
 
     /// Serves a connection on the runtime.
-    pub(crate) fn serve(&self, stream: std::net::TcpStream, lease: Lease, place: Option<Place>) {
-        let (router, rules) = (self.router.clone(), self.rules.clone());
-        let (stalled, stop) = (self.meters.stalled.clone(), self.stop.clone());
-        let (shards, task) = (self.shards.clone(), self.tasks.token());
-        let served = async move {
-            let stream = match tokio::net::TcpStream::from_std(stream) {
-                Ok(stream) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "the runtime cannot watch a connection, and drops it");
-                    return;
-                }
-            };
-            let line = Line::new(stream, shards.is_some(), place);
-            let socket = Socket::new(line.clone(), rules.stall_timeout, stalled, lease);
-            let serving = Serving { line, router, rules, stop };
-            match shards {
-                None => serving.stay(socket).await,
-                Some(shards) => {
-                    if let Some(left) = serving.until_departure(socket).await {
-                        shards.hand_over(left.with_lease(|lease| Box::new((lease, task))));
-                    }
-                }
-            }
-        };
-        self.tasks.spawn_on(served, &self.runtime);
+    pub(crate) fn serve(self: &Arc<Self>, arrival: Arrival) {
+        self.tasks.spawn_on(serve(self.clone(), arrival), &self.runtime);
     }
 }
 

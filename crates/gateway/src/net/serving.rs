@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     future::{Future, pending, poll_fn},
     pin::{Pin, pin},
+    sync::Arc,
     task::Poll,
 };
 
@@ -16,23 +17,92 @@ use hyper::{
     service::{Service, service_fn},
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 use tower::ServiceExt as _;
 use tricast_delivery::Newcomer;
 
 use super::{
     departure::{Departure, head_of},
-    listener::{Lease, Rules},
+    greeting::Greeting,
+    http2,
+    listener::{Lease, Listener},
     places::Place,
-    socket::{Line, Socket},
+    socket::{Line, Socket, Told},
+    tls,
 };
+use crate::forwarded::Peer;
 
-/// What a connection needs to be served.
-pub(crate) struct Serving {
-    pub(crate) line: Line,
-    pub(crate) router: Router,
-    pub(crate) rules: Rules,
-    pub(crate) stop: CancellationToken,
+/// A connection that has said something.
+pub(crate) struct Arrival {
+    pub(crate) stream: std::net::TcpStream,
+    pub(crate) peer: Peer,
+    pub(crate) lease: Lease,
+    pub(crate) place: Option<Place>,
+}
+
+/// A connection of HTTP/1.1 that is served.
+struct Serving {
+    line: Line,
+    listener: Arc<Listener>,
+}
+
+/// Serves a connection to its end, or until it leaves with a stream.
+pub(crate) async fn serve(listener: Arc<Listener>, arrival: Arrival) {
+    let Arrival { stream, peer, lease, place } = arrival;
+    let mut stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::warn!(%error, "the runtime cannot watch a connection, and drops it");
+            return;
+        }
+    };
+    let rules = &listener.rules;
+    // Who has asked for nothing is not waited for when the gateway goes down, nor longer than for a head.
+    let soon = |what| listener.stop.run_until_cancelled(timeout(rules.head_timeout, what));
+    let proxied =
+        listener.gatekeeper.is_some() && rules.proxy.protocol && peer.is_trusted(&rules.proxy);
+    let greeting = match soon(Greeting::read(&mut stream, proxied)).await {
+        Some(Ok(Ok(greeting))) => greeting,
+        Some(Ok(Err(error))) => {
+            tracing::debug!(%error, ?peer, "a connection went before its first request");
+            return;
+        }
+        Some(Err(_)) | None => return,
+    };
+    let Greeting { client, encrypted, http2, ahead } = greeting;
+    let encrypted = encrypted || listener.tls.is_some();
+    let wrapped = http2 || listener.tls.is_some();
+    let told = Told { peer: client.map_or(peer, Peer::Ip), encrypted, wrapped };
+    let may_depart = listener.shards.is_some() && !wrapped;
+    let line = Line::new(stream, told, may_depart, place);
+    let stalls = (rules.stall_timeout, listener.meters.stalled.clone());
+    let socket = Socket::new(line.clone(), ahead, stalls, lease);
+    let Some(acceptor) = &listener.tls else {
+        if http2 {
+            return Box::pin(http2::serve(socket, line, listener)).await;
+        }
+        return Serving { line, listener }.until_the_end(socket, may_depart).await;
+    };
+    let stream = match listener
+        .stop
+        .run_until_cancelled(timeout(rules.head_timeout, acceptor.accept(socket)))
+        .await
+    {
+        Some(Ok(Ok(stream))) => Box::new(stream),
+        Some(Ok(Err(error))) => {
+            tracing::debug!(%error, ?peer, "a TLS handshake failed");
+            return;
+        }
+        Some(Err(_)) | None => return,
+    };
+    if stream.get_ref().1.alpn_protocol() == Some(tls::H2) {
+        return Box::pin(http2::serve(stream, line, listener)).await;
+    }
+    Serving { line, listener }.stay(stream).await;
 }
 
 /// A stream that has left, with its connection.
@@ -47,24 +117,38 @@ pub(crate) struct Left {
 type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
 impl Serving {
+    async fn until_the_end(self, socket: Socket<Lease>, may_depart: bool) {
+        if !may_depart {
+            return self.stay(socket).await;
+        }
+        let listener = self.listener.clone();
+        if let (Some(left), Some(shards)) = (self.until_departure(socket).await, &listener.shards) {
+            let task = listener.tasks.token();
+            shards.hand_over(left.with_lease(|lease| Box::new((lease, task))));
+        }
+    }
+
     /// Serves to the end.
-    pub(crate) async fn stay(self, socket: Socket<Lease>) {
-        let connection = self.begin(socket).with_upgrades();
+    async fn stay<IO>(self, io: IO)
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let connection = self.begin(io).with_upgrades();
         let mut connection = Box::pin(connection);
         self.drive(connection.as_mut(), http1::UpgradeableConnection::graceful_shutdown).await;
     }
 
     /// Serves to the end, or until a stream leaves.
-    pub(crate) async fn until_departure(self, socket: Socket<Lease>) -> Option<Left> {
+    async fn until_departure(self, socket: Socket<Lease>) -> Option<Left> {
         let mut connection = Box::new(self.begin(socket));
         let pinned = Pin::new(&mut *connection);
         let departure = self.drive(pinned, http1::Connection::graceful_shutdown).await?;
         let http1::Parts { io, read_buf, service, .. } = connection.into_parts();
         // The service and this struct know the connection too.
         drop((service, self));
-        let (line, lease) = io.into_inner().into_parts();
+        let (line, ahead, lease) = io.into_inner().into_parts();
         // A copy: what was read pins the whole buffer.
-        let heard = Bytes::copy_from_slice(&read_buf);
+        let heard = Bytes::from([&read_buf[..], &ahead].concat());
         match line.into_socket() {
             Some((Ok(socket), place)) => Some(Left { departure, socket, heard, lease, place }),
             Some((Err(error), _)) => {
@@ -78,22 +162,26 @@ impl Serving {
         }
     }
 
-    fn begin(
+    fn begin<IO>(
         &self,
-        socket: Socket<Lease>,
+        io: IO,
     ) -> http1::Connection<
-        TokioIo<Socket<Lease>>,
+        TokioIo<IO>,
         impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future = Answering>
         + Unpin
-        + use<>,
-    > {
-        let (line, router) = (self.line.clone(), self.router.clone());
+        + use<IO>,
+    >
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (line, router) = (self.line.clone(), self.listener.router.clone());
+        let rules = &self.listener.rules;
         let service = service_fn(move |request| answer(line.clone(), router.clone(), request));
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.rules.head_timeout)
-            .max_buf_size(self.rules.head_bytes)
-            .serve_connection(TokioIo::new(socket), service)
+            .header_read_timeout(rules.head_timeout)
+            .max_buf_size(rules.head_bytes)
+            .serve_connection(TokioIo::new(io), service)
     }
 
     /// Drives a connection to its end; or gives the stream that is to leave with it.
@@ -102,7 +190,7 @@ impl Serving {
         mut connection: Pin<&mut C>,
         graceful_shutdown: fn(Pin<&mut C>),
     ) -> Option<Departure> {
-        let mut stop = pin!(self.stop.cancelled());
+        let mut stop = pin!(self.listener.stop.cancelled());
         let mut stopping = false;
         poll_fn(|cx| {
             if !stopping && stop.as_mut().poll(cx).is_ready() {

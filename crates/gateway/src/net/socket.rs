@@ -4,7 +4,6 @@
 use std::{
     future::Future,
     io::{self, IoSlice},
-    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -17,6 +16,7 @@ use std::{
 use bytes::Bytes;
 use metrics::Counter;
 use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -25,6 +25,7 @@ use tokio::{
 };
 
 use super::{departure::Departure, places::Place};
+use crate::forwarded::Peer;
 
 /// The most that is read and thrown away when a streaming client sends on.
 const IGNORED_AT_ONCE: usize = 64 * 1024;
@@ -36,6 +37,7 @@ pub(crate) struct Line(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     stream: TcpStream,
+    told: Told,
     asked: AtomicBool,
     ignored: AtomicBool,
     /// Something was written, and the end of the write not seen.
@@ -46,11 +48,28 @@ struct Shared {
     departure: Mutex<Option<Departure>>,
 }
 
+/// What is known of a connection before its first request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    /// Whom it connects to, as far as connections tell.
+    pub(crate) peer: Peer,
+    /// The client's end of it is encrypted, here or at a proxy that says so.
+    pub(crate) encrypted: bool,
+    /// The bytes on the socket are not those that the HTTP library reads.
+    pub(crate) wrapped: bool,
+}
+
 impl Line {
     /// `place` is kept until the first answer is under way, or by a stream that leaves.
-    pub(crate) fn new(stream: TcpStream, may_depart: bool, place: Option<Place>) -> Self {
+    pub(crate) fn new(
+        stream: TcpStream,
+        told: Told,
+        may_depart: bool,
+        place: Option<Place>,
+    ) -> Self {
         Self(Arc::new(Shared {
             stream,
+            told,
             asked: false.into(),
             ignored: false.into(),
             unsent: false.into(),
@@ -61,8 +80,13 @@ impl Line {
     }
 
     /// Whom it connects to.
-    pub(crate) fn peer(&self) -> Option<SocketAddr> {
-        self.0.stream.peer_addr().ok()
+    pub(crate) fn peer(&self) -> Peer {
+        self.0.told.peer
+    }
+
+    /// Whether the client speaks TLS, as far as connections tell.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.0.told.encrypted
     }
 
     /// Whether a stream may leave with this connection.
@@ -119,6 +143,9 @@ impl Line {
     /// Whether the peer has ended the connection. hyper stops reading once a client has sent anything
     /// behind its request, and would not see the end; a stream has no use for such bytes.
     pub(crate) fn has_ended(&self) -> bool {
+        if self.0.told.wrapped {
+            return self.has_hung_up();
+        }
         let mut ignored = [0; 4096];
         for _ in 0..IGNORED_AT_ONCE / ignored.len() {
             match self.0.stream.try_read(&mut ignored) {
@@ -128,6 +155,12 @@ impl Line {
             }
         }
         false
+    }
+
+    /// The same where what is read is not ours to throw away.
+    fn has_hung_up(&self) -> bool {
+        let mut looked = [PollFd::new(&self.0.stream, PollFlags::RDHUP)];
+        poll(&mut looked, Some(&Timespec::default())).is_ok_and(|count| count > 0)
     }
 
     /// After the end of a stream: if bytes were thrown away, what follows them cannot be read as a request,
@@ -156,6 +189,8 @@ impl Line {
 #[derive(Debug)]
 pub(crate) struct Socket<Lease> {
     line: Line,
+    /// What was read before, to be read again.
+    ahead: Bytes,
     patience: Duration,
     stalled: Counter,
     /// Runs only while a write waits, so that an idle connection pays nothing for it.
@@ -164,13 +199,18 @@ pub(crate) struct Socket<Lease> {
 }
 
 impl<Lease> Socket<Lease> {
-    pub(crate) fn new(line: Line, patience: Duration, stalled: Counter, lease: Lease) -> Self {
-        Self { line, patience, stalled, waiting: None, lease }
+    pub(crate) fn new(
+        line: Line,
+        ahead: Bytes,
+        (patience, stalled): (Duration, Counter),
+        lease: Lease,
+    ) -> Self {
+        Self { line, ahead, patience, stalled, waiting: None, lease }
     }
 
     /// What it was made from.
-    pub(crate) fn into_parts(self) -> (Line, Lease) {
-        (self.line, self.lease)
+    pub(crate) fn into_parts(self) -> (Line, Bytes, Lease) {
+        (self.line, self.ahead, self.lease)
     }
 
     fn write_with(
@@ -201,10 +241,15 @@ impl<Lease> Socket<Lease> {
 
 impl<Lease: Unpin> AsyncRead for Socket<Lease> {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let count = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
         let stream = &self.line.0.stream;
         loop {
             ready!(stream.poll_read_ready(cx))?;

@@ -15,6 +15,11 @@ impl Settings {
             "base_path: begin it with / and end it without, of A-Z a-z 0-9 / - _ . ~, as in \"/realtime\"; it is {path:?}"
         );
         anyhow::ensure!(
+            self.addresses().next().is_some(),
+            "bind: name an address to listen at, here or in tls.bind"
+        );
+        self.tls.check()?;
+        anyhow::ensure!(
             self.shards <= 256,
             "shards: from 0 to 256; 0 is half the processors. It is {}",
             self.shards
@@ -86,6 +91,7 @@ impl Settings {
             ("hook.open_for", self.hook.open_for, 10 * MILLISECOND, DAY),
             ("events.interval", self.events.interval, Duration::ZERO, 3600 * SECOND),
             ("events.timeout", self.events.timeout, 10 * MILLISECOND, 3600 * SECOND),
+            ("tls.look", self.tls.look, SECOND, DAY),
             ("shutdown.delay", self.shutdown.delay, Duration::ZERO, DAY),
             ("shutdown.grace", self.shutdown.grace, MILLISECOND, DAY),
         ];

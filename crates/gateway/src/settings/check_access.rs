@@ -5,7 +5,7 @@ use std::time::Duration;
 use tricast_admission::{NamespaceRules, Occasion, Who};
 use tricast_core::Namespaces;
 
-use super::{NamespaceHistory, Settings};
+use super::{Address, NamespaceHistory, Settings};
 
 impl Settings {
     pub(super) fn check_access(&self) -> anyhow::Result<()> {
@@ -85,7 +85,7 @@ impl Settings {
 
     /// Safe by default: on a public address somebody has to be kept out.
     fn check_public(&self, rules: &Namespaces<NamespaceRules>) -> anyhow::Result<()> {
-        if self.insecure || self.bind.ip().is_loopback() {
+        if self.insecure || self.is_local() {
             return Ok(());
         }
         let asked = self.hook.is_asked_on(Occasion::Publish);
@@ -96,10 +96,11 @@ impl Settings {
             None if !keys => "no key is set".to_owned(),
             None => return Ok(()),
         };
+        let public = self.addresses().find(|address| !address.is_local());
+        let public = public.map(Address::to_string).unwrap_or_default();
         anyhow::bail!(
-            "bind = \"{}\" is not a loopback address, and {why}. Set [tokens] or a [[key]], bind to \
-             127.0.0.1 behind a proxy that checks who comes, or set insecure = true if you mean it",
-            self.bind
+            "bind = \"{public}\" is not a loopback address, and {why}. Set [tokens] or a [[key]], bind to \
+             127.0.0.1 behind a proxy that checks who comes, or set insecure = true if you mean it"
         )
     }
 }

@@ -1,0 +1,132 @@
+//! Who a request comes from, by which scheme and host, with proxies in between: `X-Forwarded-*`, or `Forwarded` (RFC 7239).
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::{HeaderMap, HeaderValue};
+
+use crate::settings::{Fields, Proxy};
+
+/// Who is at the other end of a connection, by its own account or a PROXY header's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Ip(SocketAddr),
+    /// Whoever may open the unix socket.
+    Unix,
+}
+
+impl Peer {
+    pub(crate) fn is_trusted(&self, proxy: &Proxy) -> bool {
+        match self {
+            Peer::Ip(address) => proxy.trusts(&address.ip().to_canonical()),
+            Peer::Unix => proxy.trusts_unix(),
+        }
+    }
+}
+
+/// The client's address; `None` where none is known that stands for a client: on loopback, and where proxies say nothing.
+///
+/// Each proxy adds the address that it was reached from behind those that it was told. So the list is read from
+/// its end, for as long as who has written is trusted: what stands before that anybody could have put there.
+pub(crate) fn client_address(peer: Peer, headers: &HeaderMap, proxy: &Proxy) -> Option<IpAddr> {
+    let mut address = match peer {
+        Peer::Ip(address) => Some(address.ip().to_canonical()),
+        Peer::Unix => None,
+    };
+    if peer.is_trusted(proxy) {
+        for hop in hops(headers, proxy.fields) {
+            // What cannot be read stands for whoever has passed it on: nobody gets rid of an address that way.
+            let Some(hop) = hop.as_deref().and_then(parse) else { return address };
+            address = Some(hop);
+            if !proxy.trusts(&hop) {
+                break;
+            }
+        }
+    }
+    address.filter(|address| !address.is_loopback() && !proxy.trusts(address))
+}
+
+/// What the nearest proxy says of how it was reached.
+pub(crate) fn scheme(headers: &HeaderMap, fields: Fields) -> Option<&str> {
+    let said = match fields {
+        Fields::XForwarded => last(headers, "x-forwarded-proto"),
+        Fields::Forwarded => elements(headers).next().and_then(|element| value(element, "proto")),
+    };
+    ["https", "http"]
+        .into_iter()
+        .find(|known| said.is_some_and(|said| said.eq_ignore_ascii_case(known)))
+}
+
+/// By which host the nearest proxy says that it was asked.
+pub(crate) fn host(headers: &HeaderMap, fields: Fields) -> Option<&str> {
+    match fields {
+        Fields::XForwarded => last(headers, "x-forwarded-host"),
+        Fields::Forwarded => elements(headers).next().and_then(|element| value(element, "host")),
+    }
+}
+
+/// The addresses that proxies have written down, the nearest first; `None` for what is none.
+fn hops(headers: &HeaderMap, fields: Fields) -> Vec<Option<String>> {
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(|text| text.trim().to_owned());
+    match fields {
+        Fields::XForwarded => {
+            let fields: Vec<_> = headers.get_all("x-forwarded-for").into_iter().collect();
+            let hops = fields.iter().rev();
+            hops.flat_map(|field| field.as_bytes().rsplit(|b| *b == b',')).map(text).collect()
+        }
+        Fields::Forwarded => {
+            elements(headers).map(|element| value(element, "for").map(str::to_owned)).collect()
+        }
+    }
+}
+
+/// The last member of a field that is a list.
+fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let field = headers.get_all(name).into_iter().next_back()?.to_str().ok()?;
+    field.rsplit(',').next().map(str::trim)
+}
+
+/// The elements of `Forwarded`, the nearest proxy's first (RFC 7239 §4).
+fn elements(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let fields = headers.get_all("forwarded").into_iter().map(HeaderValue::to_str);
+    let fields: Vec<_> = fields.collect();
+    // What is not ASCII is an element that says nothing.
+    fields.into_iter().rev().flat_map(|field| rsplit(field.unwrap_or_default(), b','))
+}
+
+/// What an element says under this name.
+fn value<'a>(element: &'a str, name: &str) -> Option<&'a str> {
+    let pairs = rsplit(element, b';').into_iter().filter_map(|pair| pair.split_once('='));
+    let mut named = pairs.filter(|(key, _)| key.trim().eq_ignore_ascii_case(name));
+    let value = named.next()?.1.trim();
+    Some(value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
+}
+
+/// Parts between separators that stand in no quoted string, the last first. It reads from the end, where the proxy has
+/// written: a quote that a client leaves open in front cannot swallow that.
+fn rsplit(text: &str, separator: u8) -> Vec<&str> {
+    let bytes = text.as_bytes();
+    let (mut parts, mut end, mut quoted) = (Vec::new(), bytes.len(), false);
+    for at in (0..bytes.len()).rev() {
+        let escaped = at > 0 && bytes[at - 1] == b'\\';
+        match bytes[at] {
+            b'"' if !escaped => quoted = !quoted,
+            byte if byte == separator && !quoted => {
+                parts.push(&text[at + 1..end]);
+                end = at;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[..end]);
+    parts
+}
+
+/// An address as proxies write it: with a port or without.
+fn parse(hop: &str) -> Option<IpAddr> {
+    let bare = hop.trim_matches(['[', ']']).parse::<IpAddr>();
+    let address = bare.or_else(|_| hop.parse::<SocketAddr>().map(|socket| socket.ip()));
+    address.ok().map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! A connection that speaks HTTP/2 (RFC 9113): each request goes to the routes that HTTP/1.1 has too, and each answer is a task.
+
+use std::{sync::Arc, time::SystemTime};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header},
+};
+use bytes::Bytes;
+use h2::{RecvStream, ext::Protocol, server::SendResponse};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
+use tower::ServiceExt as _;
+
+use self::{
+    incoming::Incoming, ledger::Ledger, outgoing::Outgoing, tunnel::Opening, watched::Watched,
+};
+use super::{listener::Listener, socket::Line};
+
+mod incoming;
+mod ledger;
+mod outgoing;
+mod tunnel;
+mod watched;
+
+pub(crate) use tunnel::Tunnel;
+
+/// Requests at once on one connection: streams, above all.
+const STREAMS: u32 = 1000;
+
+/// What a client may send ahead, of each request's body and of all.
+const WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// What may wait for the socket, of each answer. It is what has left the log and cannot be told as a gap any more.
+const SEND_BUFFER: usize = 16 * 1024;
+
+/// Fields that are about a connection of HTTP/1.1 (RFC 9113 §8.2.2).
+const OF_HTTP_1: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// Serves to the end.
+pub(crate) async fn serve<IO>(io: IO, line: Line, listener: Arc<Listener>)
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let rules = &listener.rules;
+    let ledger = Ledger::new(rules.stall_timeout);
+    let mut builder = h2::server::Builder::new();
+    builder
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(rules.head_bytes).unwrap_or(u32::MAX))
+        .max_send_buffer_size(SEND_BUFFER)
+        .initial_window_size(WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .enable_connect_protocol();
+    let handshake = builder.handshake::<_, Bytes>(Watched::new(io, ledger.clone()));
+    let handshake = listener.stop.run_until_cancelled(timeout(rules.head_timeout, handshake)).await;
+    let Some(Ok(Ok(mut connection))) = handshake else { return };
+    line.leave_place();
+    let mut answers = JoinSet::new();
+    let mut stopping = false;
+    let mut quiet_since = Instant::now();
+    loop {
+        let quiet = sleep_until(quiet_since + rules.head_timeout);
+        tokio::select! {
+            request = connection.accept() => {
+                quiet_since = Instant::now();
+                match request {
+                    Some(Ok((request, respond))) => {
+                        line.set_asked();
+                        let (router, line) = (listener.router.clone(), line.clone());
+                        let outgoing = Outgoing { ledger: ledger.clone(), stalled: listener.meters.stalled.clone() };
+                        answers.spawn(answer(router, line, outgoing, request, respond));
+                    }
+                    Some(Err(error)) => {
+                        tracing::trace!(%error, "a connection broke");
+                        return;
+                    }
+                    None => return,
+                }
+            }
+            Some(_) = answers.join_next() => quiet_since = Instant::now(),
+            () = listener.stop.cancelled(), if !stopping => {
+                stopping = true;
+                connection.graceful_shutdown();
+            }
+            () = quiet, if !stopping => {
+                quiet_since = Instant::now();
+                if !connection.has_streams() {
+                    stopping = true;
+                    connection.graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+async fn answer(
+    router: Router,
+    line: Line,
+    outgoing: Outgoing,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) {
+    let heads = request.method() == Method::HEAD;
+    let (request, opening) = translate(request, line);
+    let response = tokio::select! {
+        response = router.oneshot(request) => response,
+        // Whoever asked has gone.
+        _ = std::future::poll_fn(|cx| respond.poll_reset(cx)) => return,
+    };
+    let Ok(response) = response;
+    let (mut parts, body) = response.into_parts();
+    clean(&mut parts.headers);
+    let opening = opening.filter(|_| parts.status.is_success());
+    let ends = opening.is_none() && (heads || http_body::Body::is_end_stream(&body));
+    let sent = respond.send_response(Response::from_parts(parts, ()), ends);
+    let Ok(send) = sent else { return };
+    match opening {
+        Some(opening) => opening.open(outgoing.window(send)),
+        None if ends => {}
+        None => outgoing.send(body, send).await,
+    }
+}
+
+/// The request as the routes know it, and what is to become of its stream if it opens a tunnel.
+fn translate(request: Request<RecvStream>, line: Line) -> (Request<Body>, Option<Opening>) {
+    let (mut parts, received) = request.into_parts();
+    if let Some(authority) = parts.uri.authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        // RFC 9113 §8.3.1: it takes the place of Host.
+        parts.headers.insert(header::HOST, host);
+    }
+    parts.extensions.insert(line);
+    let connects = parts.method == Method::CONNECT && parts.extensions.get::<Protocol>().is_some();
+    if connects {
+        let (opening, tunnel) = tunnel::pair(received);
+        parts.extensions.insert(tunnel);
+        return (Request::from_parts(parts, Body::empty()), Some(opening));
+    }
+    (Request::from_parts(parts, Body::new(Incoming::new(received))), None)
+}
+
+fn clean(headers: &mut HeaderMap) {
+    OF_HTTP_1.iter().for_each(|name| drop(headers.remove(name)));
+    if !headers.contains_key(header::DATE) {
+        let now = httpdate::fmt_http_date(SystemTime::now());
+        headers.extend(HeaderValue::try_from(now).ok().map(|now| (header::DATE, now)));
+    }
+}

@@ -1,0 +1,48 @@
+//! The body of a request over HTTP/2, for handlers that read bodies.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use h2::{Reason, RecvStream};
+use http_body::{Body, Frame};
+
+/// A body; what is read makes room for more.
+pub(super) struct Incoming {
+    received: RecvStream,
+}
+
+impl Incoming {
+    pub(super) fn new(received: RecvStream) -> Self {
+        Self { received }
+    }
+}
+
+impl Body for Incoming {
+    type Data = Bytes;
+    type Error = h2::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        let received = &mut self.received;
+        match ready!(received.poll_data(cx)) {
+            Some(Ok(data)) => {
+                // The handler bounds what it keeps; what it has read, it has taken.
+                received.flow_control().release_capacity(data.len())?;
+                Poll::Ready(Some(Ok(Frame::data(data))))
+            }
+            // RFC 9113 §8.1: whoever has its answer may stop a body like that.
+            Some(Err(error)) if error.reason() == Some(Reason::NO_ERROR) => Poll::Ready(None),
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.received.is_end_stream()
+    }
+}

@@ -1,0 +1,158 @@
+//! An answer's way out over HTTP/2: as much as its client lets be under way, and no longer than somebody reads it.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use h2::{Reason, SendStream};
+use http_body::Body as _;
+use metrics::Counter;
+use tokio::time::{Sleep, sleep};
+
+use super::{
+    SEND_BUFFER,
+    ledger::{LOOK, Ledger},
+};
+
+/// What answers of one connection have in common.
+pub(super) struct Outgoing {
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) stalled: Counter,
+}
+
+/// What one answer may send.
+pub(super) struct Window {
+    send: SendStream<Bytes>,
+    stream: u32,
+    ledger: Arc<Ledger>,
+    stalled: Counter,
+    /// Runs only while there is no room.
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl Outgoing {
+    pub(super) fn window(self, send: SendStream<Bytes>) -> Window {
+        let stream = send.stream_id().as_u32();
+        self.ledger.open(stream);
+        Window { send, stream, ledger: self.ledger, stalled: self.stalled, waiting: None }
+    }
+
+    /// Sends a body to its end, or for as long as somebody wants it.
+    pub(super) async fn send(self, body: Body, send: SendStream<Bytes>) {
+        let mut window = self.window(send);
+        let mut body = pin!(body);
+        // A gone client is no error: it may do that at any time.
+        let _ = window.send_all(body.as_mut()).await;
+    }
+}
+
+impl Window {
+    async fn send_all(&mut self, mut body: Pin<&mut Body>) -> io::Result<()> {
+        loop {
+            // A stream is asked for more only when there is room: what it has not said, it can still tell as a gap.
+            poll_fn(|cx| self.poll_room(cx, 1)).await?;
+            let frame = poll_fn(|cx| {
+                if self.poll_gone(cx).is_ready() {
+                    return Poll::Ready(Err(gone()));
+                }
+                body.as_mut().poll_frame(cx).map(Ok)
+            });
+            match frame.await? {
+                Some(Ok(frame)) => {
+                    let Ok(mut data) = frame.into_data() else { continue };
+                    while !data.is_empty() {
+                        let room = poll_fn(|cx| self.poll_room(cx, data.len())).await?;
+                        self.send(data.split_to(room.min(data.len())))?;
+                    }
+                }
+                Some(Err(_)) => {
+                    self.send.send_reset(Reason::INTERNAL_ERROR);
+                    return Ok(());
+                }
+                None => return self.end(),
+            }
+        }
+    }
+
+    /// Sends what there is room for.
+    pub(super) fn send(&mut self, data: Bytes) -> io::Result<usize> {
+        let bytes = data.len();
+        self.ledger.sent(self.stream, bytes);
+        self.send.send_data(data, false).map_err(|_| gone())?;
+        Ok(bytes)
+    }
+
+    /// How much room there is for up to `wanted` bytes, once there is any.
+    pub(super) fn poll_room(
+        &mut self,
+        cx: &mut Context<'_>,
+        wanted: usize,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(room) = self.poll_capacity(cx, wanted) {
+            if self.waiting.take().is_some() {
+                self.ledger.goes_on(self.stream);
+            }
+            return Poll::Ready(room);
+        }
+        if self.poll_gone(cx).is_ready() {
+            return Poll::Ready(Err(gone()));
+        }
+        loop {
+            let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(LOOK)));
+            ready!(waiting.as_mut().poll(cx));
+            if self.ledger.has_to_go(self.stream, Instant::now()) {
+                self.stalled.increment(1);
+                self.send.send_reset(Reason::CANCEL);
+                let what = "nobody reads this answer, which takes room on its connection";
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, what)));
+            }
+            self.waiting = Some(Box::pin(sleep(LOOK)));
+        }
+    }
+
+    /// The same, for as long as it may take.
+    fn poll_capacity(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
+        let allowed = self.ledger.allows(self.stream, cx.waker());
+        self.send.reserve_capacity(wanted.min(allowed).min(SEND_BUFFER));
+        if allowed == 0 {
+            return Poll::Pending;
+        }
+        loop {
+            match self.send.capacity() {
+                0 => {}
+                room => return Poll::Ready(Ok(room.min(allowed))),
+            }
+            match ready!(self.send.poll_capacity(cx)) {
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Poll::Ready(Err(gone())),
+            }
+        }
+    }
+
+    /// Ready when nobody waits for the answer any more.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.send.poll_reset(cx).map(|_| ())
+    }
+
+    /// Says that this is all.
+    pub(super) fn end(&mut self) -> io::Result<()> {
+        self.send.send_data(Bytes::new(), true).map_err(|_| gone())
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        self.ledger.close(self.stream);
+    }
+}
+
+fn gone() -> io::Error {
+    io::ErrorKind::BrokenPipe.into()
+}

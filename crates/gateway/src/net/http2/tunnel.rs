@@ -1,0 +1,112 @@
+//! A stream of HTTP/2 that goes on as something else: a WebSocket by extended CONNECT (RFC 8441).
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf as _, Bytes};
+use h2::RecvStream;
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::oneshot,
+};
+
+use super::{SEND_BUFFER, outgoing::Window};
+
+/// What a request that wants a tunnel brings: the tunnel, once the answer has opened it.
+#[derive(Clone, Debug)]
+pub(crate) struct Tunnel(Arc<Mutex<Option<oneshot::Receiver<TunnelIo>>>>);
+
+/// The other side of it.
+pub(super) struct Opening {
+    received: RecvStream,
+    opened: oneshot::Sender<TunnelIo>,
+}
+
+/// The bytes of a tunnel.
+pub(crate) struct TunnelIo {
+    received: RecvStream,
+    unread: Bytes,
+    window: Window,
+}
+
+pub(super) fn pair(received: RecvStream) -> (Opening, Tunnel) {
+    let (opened, opens) = oneshot::channel();
+    (Opening { received, opened }, Tunnel(Arc::new(Mutex::new(Some(opens)))))
+}
+
+impl Opening {
+    pub(super) fn open(self, window: Window) {
+        let io = TunnelIo { received: self.received, unread: Bytes::new(), window };
+        // A handler that did not want one has answered with something else.
+        let _ = self.opened.send(io);
+    }
+}
+
+impl Tunnel {
+    /// The tunnel, when the answer has left; `None` if it never does.
+    pub(crate) async fn opened(self) -> Option<TunnelIo> {
+        let opens = self.0.lock().take()?;
+        opens.await.ok()
+    }
+}
+
+impl std::fmt::Debug for TunnelIo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TunnelIo")
+    }
+}
+
+impl AsyncRead for TunnelIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.unread.is_empty() {
+            match ready!(self.received.poll_data(cx)) {
+                None => return Poll::Ready(Ok(())),
+                Some(data) => self.unread = data.map_err(broken)?,
+            }
+        }
+        let count = self.unread.len().min(buf.remaining());
+        buf.put_slice(&self.unread[..count]);
+        self.unread.advance(count);
+        // Whoever is not read does not send on.
+        self.received.flow_control().release_capacity(count).map_err(broken)?;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for TunnelIo {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let room = ready!(self.window.poll_room(cx, bytes.len()))?;
+        self.window
+            .send(Bytes::copy_from_slice(&bytes[..room.min(bytes.len()).min(SEND_BUFFER)]))
+            .into()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The connection's own task writes.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.window.end())
+    }
+}
+
+fn broken(error: h2::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, error)
+}

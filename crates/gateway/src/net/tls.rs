@@ -1,0 +1,146 @@
+//! TLS of the gateway's own: its certificate, which may change while connections last, and the choice of protocol (ALPN, RFC 7301).
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Context as _;
+use parking_lot::Mutex;
+use tokio::time::sleep;
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        crypto::aws_lc_rs,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+        server::{ClientHello, ResolvesServerCert},
+        sign::CertifiedKey,
+    },
+};
+
+use crate::settings::Tls;
+
+/// HTTP/2, as a client names it.
+pub(crate) const H2: &[u8] = b"h2";
+
+/// The certificate and the key that new connections get.
+#[derive(Debug)]
+pub(crate) struct Certificate {
+    chain: PathBuf,
+    key: PathBuf,
+    current: Mutex<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    pair: Arc<CertifiedKey>,
+    /// Of both files.
+    changed: [SystemTime; 2],
+}
+
+impl Certificate {
+    /// Reads what the settings name, if they want TLS.
+    ///
+    /// # Errors
+    /// When a file cannot be read, holds something else, or the key is another certificate's.
+    pub(crate) fn of(tls: &Tls) -> anyhow::Result<Option<Arc<Self>>> {
+        if tls.bind.is_empty() {
+            return Ok(None);
+        }
+        let (chain, key) = (tls.certificate.clone(), tls.key.clone());
+        let changed = times(&chain, &key)?;
+        let pair = pair_of(&chain, &key)?;
+        let current = Mutex::new(Current { pair, changed });
+        Ok(Some(Arc::new(Self { chain, key, current })))
+    }
+
+    /// Looks whether the files have changed, or with `anyway` takes them as they are; whether there is a new certificate.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of); the old one is then kept.
+    fn look(&self, anyway: bool) -> anyhow::Result<bool> {
+        let changed = times(&self.chain, &self.key)?;
+        if !anyway && self.current.lock().changed == changed {
+            return Ok(false);
+        }
+        let pair = pair_of(&self.chain, &self.key)?;
+        let mut current = self.current.lock();
+        let new = current.pair.cert != pair.cert;
+        *current = Current { pair, changed };
+        Ok(new)
+    }
+
+    /// Looks every now and then.
+    pub(crate) async fn keep_fresh(self: Arc<Self>, every: Duration) {
+        loop {
+            sleep(every).await;
+            self.clone().refresh(false).await;
+        }
+    }
+
+    /// Looks now, and tells what it finds.
+    pub(crate) async fn refresh(self: Arc<Self>, anyway: bool) {
+        let looked = tokio::task::spawn_blocking(move || self.look(anyway)).await;
+        match looked {
+            Ok(Ok(true)) => tracing::info!("new connections get the new certificate"),
+            Ok(Ok(false)) | Err(_) => {}
+            Ok(Err(error)) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "the new certificate is of no use; the old one is kept");
+            }
+        }
+    }
+
+    /// What speaks TLS with it.
+    ///
+    /// # Errors
+    /// When the cryptography that is built in does not do.
+    pub(crate) fn acceptor(self: &Arc<Self>) -> anyhow::Result<TlsAcceptor> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(self.clone());
+        config.alpn_protocols = vec![H2.to_vec(), b"http/1.1".to_vec()];
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.lock().pair.clone())
+    }
+}
+
+fn pair_of(chain_file: &Path, key_file: &Path) -> anyhow::Result<Arc<CertifiedKey>> {
+    let named = |key: &'static str, path: &Path| format!("{key} = {:?}", path.display());
+    let certificates = CertificateDer::pem_file_iter(chain_file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| named("tls.certificate", chain_file))?;
+    anyhow::ensure!(
+        !certificates.is_empty(),
+        "{}: there is no certificate in it; it has to hold the chain, in PEM",
+        named("tls.certificate", chain_file)
+    );
+    let key = PrivateKeyDer::from_pem_file(key_file).with_context(|| named("tls.key", key_file))?;
+    let pair = CertifiedKey::from_der(certificates, key, &aws_lc_rs::default_provider());
+    let pair = pair.with_context(|| {
+        format!(
+            "{} does not go with {}",
+            named("tls.key", key_file),
+            named("tls.certificate", chain_file)
+        )
+    })?;
+    Ok(Arc::new(pair))
+}
+
+fn times(chain: &Path, key: &Path) -> anyhow::Result<[SystemTime; 2]> {
+    let time = |name: &str, path: &Path| {
+        let changed = fs::metadata(path).and_then(|file| file.modified());
+        changed.with_context(|| format!("{name} = {:?}", path.display()))
+    };
+    Ok([time("tls.certificate", chain)?, time("tls.key", key)?])
+}

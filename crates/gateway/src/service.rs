@@ -1,0 +1,174 @@
+//! The gateway as a service: what signals do, and what systemd is told.
+
+use std::{io::Write as _, path::PathBuf, time::Duration};
+
+use sd_notify::NotifyState;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::interval,
+};
+
+use crate::{
+    Gateway, Inherited, Program, handover::take_over, settings::Settings, telemetry::LogLevel,
+};
+
+/// What a running program is made of.
+#[derive(Debug)]
+pub struct Service {
+    /// How it was started.
+    pub program: Program,
+    /// The file that its settings come from.
+    pub config: Option<PathBuf>,
+    /// As they were at the start.
+    pub settings: Settings,
+    /// Sockets that were handed in.
+    pub inherited: Inherited,
+    /// What is logged.
+    pub logs: LogLevel,
+}
+
+/// Why a gateway goes down.
+enum Leaves {
+    ForGood,
+    /// Another has taken its place.
+    Replaced,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    replace: Signal,
+}
+
+impl Service {
+    /// Serves until a signal says otherwise: SIGTERM or SIGINT goes down in order, a second SIGINT at once, SIGHUP reads the settings
+    /// again, SIGUSR2 starts the program anew and hands everything over.
+    ///
+    /// # Errors
+    /// When it cannot start.
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        let mut signals = Signals::new()?;
+        let predecessor = self.inherited.predecessor();
+        let inherited = std::mem::take(&mut self.inherited);
+        let gateway = Gateway::start_with(self.settings.clone(), inherited)?;
+        let at = gateway.addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let said = writeln!(
+            std::io::stdout(),
+            "tricast listening on {}, admin on http://{}",
+            at.join(", "),
+            gateway.admin_address
+        );
+        // Whoever has started it may not listen any more.
+        drop(said);
+        tell(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
+        if let Some(predecessor) = predecessor {
+            take_over(&predecessor)?;
+        }
+        let watched = tokio::spawn(keep_watchdog_quiet());
+        let leaves = self.serve(&gateway, &mut signals).await;
+        let down = async {
+            match leaves {
+                // Whoever has taken over is the service now.
+                Leaves::Replaced => gateway.retire().await,
+                Leaves::ForGood => {
+                    tell(&[NotifyState::Stopping]);
+                    gateway.shut_down().await
+                }
+            }
+        };
+        tokio::select! {
+            _ = down => {}
+            // Who asks twice does not want to wait.
+            _ = signals.interrupt.recv() => {}
+        }
+        watched.abort();
+        Ok(())
+    }
+
+    async fn serve(&mut self, gateway: &Gateway, signals: &mut Signals) -> Leaves {
+        loop {
+            tokio::select! {
+                _ = signals.terminate.recv() => return Leaves::ForGood,
+                _ = signals.interrupt.recv() => return Leaves::ForGood,
+                _ = signals.hang_up.recv() => self.reload(gateway).await,
+                _ = signals.replace.recv() => match gateway.hand_over(&self.program).await {
+                    Ok(process) => {
+                        tracing::info!(process, "another gateway takes over");
+                        return Leaves::Replaced;
+                    }
+                    Err(error) => {
+                        let error = format!("{error:#}");
+                        tracing::error!(error, "no other gateway takes over; this one goes on");
+                    }
+                },
+            }
+        }
+    }
+
+    async fn reload(&mut self, gateway: &Gateway) {
+        let mut reloading = vec![NotifyState::Reloading];
+        reloading.extend(NotifyState::monotonic_usec_now().ok());
+        tell(&reloading);
+        gateway.reload_certificate().await;
+        match Settings::load(self.config.as_deref()) {
+            Ok(settings) => self.take_on(settings),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "the settings are of no use; those from before hold on");
+            }
+        }
+        tell(&[NotifyState::Ready]);
+    }
+
+    fn take_on(&mut self, settings: Settings) {
+        let changed = self.settings.differences(&settings);
+        if changed.is_empty() {
+            tracing::info!("the settings are as before");
+            return;
+        }
+        let (now, later): (Vec<_>, Vec<_>) =
+            changed.into_iter().partition(|key| key == "logging.level");
+        if !now.is_empty() {
+            match self.logs.set(&settings.logging) {
+                Ok(()) => self.settings.logging.level = settings.logging.level,
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "the log stays as it is")
+                }
+            }
+        }
+        tracing::info!(changed = now.join(", "), "settings have changed");
+        if !later.is_empty() {
+            let keys = later.join(", ");
+            tracing::warn!(keys, "these take effect when the gateway is started anew (SIGUSR2)");
+        }
+    }
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            replace: signal(SignalKind::user_defined2())?,
+        })
+    }
+}
+
+/// Tells systemd, if it is there (`sd_notify(3)`).
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "systemd cannot be told");
+    }
+}
+
+/// Shows systemd that this program still comes to do things, if it wants to know (`WatchdogSec=`).
+async fn keep_watchdog_quiet() {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let mut every = interval((limit / 3).max(Duration::from_millis(10)));
+    loop {
+        every.tick().await;
+        tell(&[NotifyState::Watchdog]);
+    }
+}

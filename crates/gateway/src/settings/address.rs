@@ -1,0 +1,87 @@
+//! Where to listen: an address of TCP, or a path of a unix socket.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// What stands before the path of a unix socket.
+const UNIX: &str = "unix:";
+
+/// An address to listen at.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Address {
+    /// As in `127.0.0.1:8080`.
+    Tcp(SocketAddr),
+    /// As in `unix:/run/tricast/http.sock`.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// Whether only this machine can reach it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Address::Tcp(address) => address.ip().is_loopback(),
+            Address::Unix(_) => true,
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix(UNIX) {
+            Some(path) if path.starts_with('/') => Ok(Address::Unix(path.into())),
+            Some(_) => Err(format!("{text:?}: the path of a unix socket begins with /")),
+            None => text.parse().map(Address::Tcp).map_err(|_| {
+                format!(
+                    "{text:?} is no address to listen at; write \"127.0.0.1:8080\", \"[::1]:8080\" or \"unix:/run/tricast/http.sock\""
+                )
+            }),
+        }
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> String {
+        address.to_string()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(address) => address.fmt(f),
+            Address::Unix(path) => write!(f, "{UNIX}{}", path.display()),
+        }
+    }
+}
+
+/// One, or a list.
+pub(super) fn one_or_many<'de, D>(deserializer: D) -> Result<Vec<Address>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(String),
+        Many(Vec<String>),
+    }
+    let texts = match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(text) => vec![text],
+        OneOrMany::Many(texts) => texts,
+    };
+    // "" is none: an environment variable cannot be an empty list.
+    let addresses = texts.iter().filter(|text| !text.is_empty()).map(|text| text.parse());
+    addresses.collect::<Result<_, String>>().map_err(serde::de::Error::custom)
+}

@@ -1,0 +1,31 @@
+//! TLS of the gateway's own.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::address::{Address, one_or_many};
+
+/// `[tls]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Tls {
+    #[serde(deserialize_with = "one_or_many")]
+    pub bind: Vec<Address>,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    #[serde(with = "humantime_serde")]
+    pub look: Duration,
+}
+
+impl Tls {
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let named = [&self.certificate, &self.key].map(|path| !path.as_os_str().is_empty());
+        anyhow::ensure!(
+            named == [!self.bind.is_empty(); 2],
+            "tls.bind, tls.certificate and tls.key belong together: set all three, or none"
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,244 @@
+//! HTTP/2 by itself (RFC 9113): in clear with prior knowledge, hundreds of streams on a connection, windows that run out.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::{RecvStream, client::SendRequest, ext::Protocol};
+use http::{Method, Request, Response};
+use serde_json::{Value, json};
+use tokio::{net::TcpStream, time::timeout};
+use tricast_tests::{Server, eventually};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection in clear; a stream and all of them may have so much under way.
+async fn connect(server: &Server, stream: u32, connection: u32) -> SendRequest<Bytes> {
+    let socket =
+        TcpStream::connect(server.gateway.address().expect("one")).await.expect("connects");
+    socket.set_nodelay(true).expect("a socket");
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(stream).initial_connection_window_size(connection);
+    let (sender, driver) = builder.handshake(socket).await.expect("speaks HTTP/2");
+    tokio::spawn(async move {
+        // The connection ends with the gateway.
+        let _ = driver.await;
+    });
+    sender.ready().await.expect("is open")
+}
+
+async fn ask(
+    sender: &SendRequest<Bytes>,
+    method: Method,
+    path: &str,
+    body: &str,
+) -> Response<RecvStream> {
+    let request = Request::builder().method(method).uri(format!("http://t{path}"));
+    let mut sender = sender.clone().ready().await.expect("is open");
+    let request = request.body(()).expect("a request");
+    let (answer, mut send) = sender.send_request(request, body.is_empty()).expect("sends");
+    if !body.is_empty() {
+        send.send_data(Bytes::copy_from_slice(body.as_bytes()), true).expect("sends");
+    }
+    timeout(PATIENCE, answer).await.expect("in time").expect("answers")
+}
+
+/// Lines of a chunked stream.
+struct Lines {
+    body: RecvStream,
+    bytes: Vec<u8>,
+}
+
+impl Lines {
+    async fn open(sender: &SendRequest<Bytes>, channel: &str) -> Self {
+        let answer = ask(sender, Method::GET, &format!("/chunked/{channel}"), "").await;
+        assert_eq!(answer.status(), 200);
+        let mut lines = Self { body: answer.into_body(), bytes: Vec::new() };
+        assert_eq!(lines.next().await["event"], "tricast.hello");
+        lines
+    }
+
+    async fn next(&mut self) -> Value {
+        loop {
+            if let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.bytes.drain(..=end).collect();
+                if line.len() > 1 {
+                    return serde_json::from_slice(&line).expect("a document");
+                }
+                continue;
+            }
+            let data = timeout(PATIENCE, self.body.data()).await.expect("in time");
+            let data = data.expect("goes on").expect("is not reset");
+            self.body.flow_control().release_capacity(data.len()).expect("is open");
+            self.bytes.extend_from_slice(&data);
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_connection_carries_hundreds_of_streams() {
+    let server = Server::start().await;
+    let sender = connect(&server, 65_535, 1 << 20).await;
+    let mut all = Vec::new();
+    for _ in 0..500 {
+        all.push(Lines::open(&sender, "a").await);
+    }
+    assert_eq!(server.gateway.connections(), 500);
+    assert_eq!(server.metric("tricast_sockets").await, 2.0, "one, and who asks for metrics");
+    let answer = ask(&sender, Method::POST, "/publish/a", "hello").await;
+    assert_eq!(answer.status(), 200);
+    for lines in &mut all {
+        assert_eq!(lines.next().await["data"], "hello");
+    }
+    drop(all);
+    eventually("nobody listens", async || (server.gateway.connections() == 0).then_some(())).await;
+}
+
+/// A client with room for more than one stream may have, as browsers are.
+#[tokio::test]
+async fn a_stream_that_nobody_reads_does_not_touch_its_siblings() {
+    let server = Server::start().await;
+    let sender = connect(&server, 65_535, 1 << 20).await;
+    let unread = ask(&sender, Method::GET, "/chunked/a", "").await;
+    let mut read = Lines::open(&sender, "a").await;
+    let large = "x".repeat(50_000);
+    for _ in 0..40 {
+        server.publish("a", &large).await;
+        assert_eq!(read.next().await["data"], large);
+    }
+    drop(unread);
+}
+
+/// A client that gives all streams together no more room than one of them, as the defaults of RFC 9113 are.
+#[tokio::test]
+async fn a_stream_that_nobody_reads_leaves_room_for_its_siblings() {
+    let server = Server::with("[stream]\nstall_timeout = \"2s\"").await;
+    let sender = connect(&server, 65_535, 65_535).await;
+    let mut unread = ask(&sender, Method::GET, "/chunked/a", "").await.into_body();
+    let mut sibling = Lines::open(&sender, "a,b").await;
+    let large = "x".repeat(50_000);
+    for _ in 0..40 {
+        server.publish("a", &large).await;
+        assert_eq!(sibling.next().await["data"], large);
+    }
+    let seen = async || server.metric("tricast_stalled_connections_total").await;
+    eventually("it is reset", async || (seen().await > 0.0).then_some(())).await;
+    let end = loop {
+        match timeout(PATIENCE, unread.data()).await.expect("in time").expect("is reset") {
+            Ok(data) => unread.flow_control().release_capacity(data.len()).expect("is open"),
+            Err(error) => break error.reason(),
+        }
+    };
+    assert_eq!(end, Some(h2::Reason::CANCEL));
+    server.publish("b", "small").await;
+    assert_eq!(sibling.next().await["data"], "small");
+    eventually("one listens", async || (server.gateway.connections() == 1).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_told_a_gap_and_its_siblings_nothing() {
+    let server = Server::with("[history]\nmessages = 5").await;
+    let sender = connect(&server, 65_535, 1 << 20).await;
+    let mut slow = Lines::open(&sender, "a").await;
+    let mut read = Lines::open(&sender, "a").await;
+    let large = "x".repeat(20_000);
+    for _ in 0..40 {
+        server.publish("a", &large).await;
+        assert_eq!(read.next().await["data"], large);
+    }
+    let mut seen = 0;
+    let gap = loop {
+        let document = slow.next().await;
+        if document["event"] == "tricast.gap" {
+            break document;
+        }
+        seen += 1;
+        assert!(seen < 20, "40 messages of 20 kB cannot have fitted");
+    };
+    let missed = gap["last"].as_u64().expect("a number") - gap["first"].as_u64().expect("one") + 1;
+    let rest = 40 - seen - missed;
+    for _ in 0..rest {
+        assert_eq!(slow.next().await["data"], large);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_sends_lines_is_heard_as_it_sends() {
+    let server = Server::start().await;
+    let sender = connect(&server, 65_535, 1 << 20).await;
+    let mut lines = Lines::open(&sender, "a").await;
+    let mut other = sender.clone().ready().await.expect("is open");
+    let request =
+        Request::post("http://t/publish/a").header("content-type", "application/x-ndjson");
+    let (answer, mut send) =
+        other.send_request(request.body(()).expect("one"), false).expect("sends");
+    for number in 0..3 {
+        send.send_data(format!("{number}\n").into(), false).expect("sends");
+        assert_eq!(lines.next().await["data"], number);
+    }
+    send.send_data(Bytes::new(), true).expect("sends");
+    let mut body = timeout(PATIENCE, answer).await.expect("in time").expect("answers").into_body();
+    let body = timeout(PATIENCE, body.data()).await.expect("in time").expect("one").expect("one");
+    assert_eq!(serde_json::from_slice::<Value>(&body).expect("JSON")["published"], 3);
+}
+
+#[tokio::test]
+async fn heads_are_those_of_http_2() {
+    let server = Server::start().await;
+    let sender = connect(&server, 65_535, 1 << 20).await;
+    let answer = ask(&sender, Method::GET, "/sse/a", "").await;
+    for name in ["connection", "transfer-encoding", "keep-alive", "upgrade"] {
+        assert!(!answer.headers().contains_key(name), "RFC 9113 section 8.2.2: {name}");
+    }
+    assert!(answer.headers().contains_key("date"));
+    assert_eq!(answer.headers()["content-type"], "text/event-stream; charset=utf-8");
+    let head = ask(&sender, Method::HEAD, "/sse/a", "").await;
+    assert_eq!((head.status().as_u16(), head.body().is_end_stream()), (200, true));
+    let missing = ask(&sender, Method::GET, "/nowhere", "").await;
+    assert_eq!(missing.status(), 404);
+}
+
+#[tokio::test]
+async fn only_a_websocket_opens_by_connect() {
+    let server = Server::start().await;
+    let sender = connect(&server, 65_535, 1 << 20).await;
+    eventually("its settings", async || {
+        sender.is_extended_connect_protocol_enabled().then_some(())
+    })
+    .await;
+    let connect = async |protocol: &'static str, path: &str, fields: &[(&str, &str)]| {
+        let mut request = Request::builder().method(Method::CONNECT).uri(format!("http://t{path}"));
+        request = request.extension(Protocol::from_static(protocol));
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let mut sender = sender.clone().ready().await.expect("is open");
+        let (answer, send) =
+            sender.send_request(request.body(()).expect("one"), false).expect("sends");
+        let answer = timeout(PATIENCE, answer).await.expect("in time").expect("answers");
+        (answer, send)
+    };
+    let version = ("sec-websocket-version", "13");
+    for (protocol, path, fields, status) in [
+        ("websocket", "/ws/a", &[version][..], 200),
+        ("websocket", "/stream/a", &[version], 200),
+        ("websocket", "/ws/a", &[], 426),
+        ("connect-udp", "/ws/a", &[version], 426),
+        ("websocket", "/sse/a", &[version], 405),
+        ("websocket", "/ws/a", &[version, ("origin", "https://evil.example")], 403),
+        ("websocket", "/ws/a", &[version, ("origin", "http://t")], 200),
+    ] {
+        let (answer, _send) = connect(protocol, path, fields).await;
+        assert_eq!(answer.status(), status, "{protocol} {path} {fields:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_connection_is_let_go_and_one_with_a_stream_is_not() {
+    let server = Server::with("[limits]\nhead_timeout = \"300ms\"").await;
+    let quiet = connect(&server, 65_535, 1 << 20).await;
+    let busy = connect(&server, 65_535, 1 << 20).await;
+    let mut lines = Lines::open(&busy, "a").await;
+    eventually("it is closed", async || quiet.clone().ready().await.err().map(drop)).await;
+    server.publish("a", json!("here").as_str().expect("text")).await;
+    assert_eq!(lines.next().await["data"], "here");
+}

@@ -1,0 +1,265 @@
+//! A new gateway in place of the old one, while clients come, listen and publish: nobody is refused, and every message is
+//! received, or told as lost.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{process::Child, task::JoinHandle, time::sleep};
+use tricast_tests::{Connection, Event, Reader, Wire, eventually, program};
+
+/// What one reader has seen.
+#[derive(Default)]
+struct Seen {
+    /// How often it had each message.
+    messages: BTreeMap<u64, usize>,
+    /// It was told of messages of another life of the log that it has not had.
+    told: bool,
+    /// How often it was sent away, or turned away.
+    away: usize,
+}
+
+#[derive(Debug, Default)]
+struct Totals {
+    expected: usize,
+    received: usize,
+    told_missing: usize,
+    doubled: usize,
+    lost: usize,
+}
+
+fn signal(process: u32, name: rustix::process::Signal) {
+    let process = rustix::process::Pid::from_raw(process.cast_signed()).expect("a process");
+    rustix::process::kill_process(process, name).expect("is there");
+}
+
+/// Publishes numbers until told to stop, each on a connection of its own; gives those that were accepted, with their ids.
+fn publish(address: SocketAddr, stop: Arc<AtomicBool>) -> JoinHandle<Vec<(u64, String)>> {
+    tokio::spawn(async move {
+        let mut accepted = Vec::new();
+        for number in 0.. {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let body = number.to_string();
+            let head = format!(
+                "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: {}",
+                body.len()
+            );
+            let answer = Connection::open(address).await.request(&head, body.as_bytes()).await;
+            match answer.status {
+                200 => {
+                    accepted.push((number, answer.json()["id"].as_str().expect("an id").to_owned()))
+                }
+                503 => {}
+                other => panic!("{other}: {}", answer.text()),
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
+        accepted
+    })
+}
+
+/// Reads, and comes back whenever it is sent away, until it has had the last message.
+fn read(address: SocketAddr, wire: Wire, ready: Arc<tokio::sync::Semaphore>) -> JoinHandle<Seen> {
+    tokio::spawn(async move {
+        let mut seen = Seen::default();
+        let mut last_id: Option<String> = None;
+        loop {
+            let opened = Reader::try_open_after(&address, wire, "a", last_id.as_deref()).await;
+            let Some(mut reader) = opened else {
+                seen.away += 1;
+                sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            loop {
+                let document = match reader.next().await {
+                    Event::Document(document) => document,
+                    Event::Heartbeat(_) => continue,
+                    Event::End(_) | Event::Broken => break,
+                };
+                match document["event"].as_str() {
+                    Some("tricast.hello") => ready.add_permits(1),
+                    Some("tricast.gap") => seen.told |= document["first"].is_null(),
+                    Some("message") if document["data"] == "last" => return seen,
+                    Some("message") => {
+                        let number = document["data"].as_u64().expect("a number");
+                        *seen.messages.entry(number).or_default() += 1;
+                    }
+                    _ => {}
+                }
+            }
+            last_id = reader.last_id.clone();
+            seen.away += 1;
+        }
+    })
+}
+
+async fn status(admin: SocketAddr, path: &str) -> (u16, String) {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1");
+    let answer = Connection::open(admin).await.request(&head, b"").await;
+    (answer.status, answer.text())
+}
+
+/// Hands over under load, with so many readers on each wire; returns what became of the messages.
+async fn hand_over(readers: usize) -> Totals {
+    let mut command = program::tricast();
+    command.env("TRICAST__SHUTDOWN__GRACE", "3s").env("TRICAST__STREAM__RETRY", "100ms");
+    command.env("TRICAST__DELIVERY", tricast_tests::delivery().name());
+    let (mut old, address, admin) = program::start_both(&mut command).await;
+    let ready = Arc::new(tokio::sync::Semaphore::new(0));
+    let all = Wire::ALL.into_iter().flat_map(|wire| std::iter::repeat_n(wire, readers));
+    let all: Vec<_> = all.map(|wire| read(address, wire, ready.clone())).collect();
+    let there = u32::try_from(all.len()).expect("few");
+    ready.acquire_many(there).await.expect("is open").forget();
+    let stop = Arc::new(AtomicBool::new(false));
+    let publishing = publish(address, stop.clone());
+    sleep(Duration::from_millis(300)).await;
+    let (_, metrics) = status(admin, "/metrics").await;
+    assert!(metrics.contains("tricast_build_info"), "{metrics}");
+    let before = old.id().expect("runs");
+    signal(before, rustix::process::Signal::USR2);
+    let ended = tokio::time::timeout(Duration::from_secs(30), old.wait()).await;
+    assert!(ended.expect("ends in time").expect("is waited for").success());
+    // All are back.
+    ready.acquire_many(there).await.expect("is open").forget();
+    sleep(Duration::from_millis(200)).await;
+    stop.store(true, Ordering::Relaxed);
+    let accepted = publishing.await.expect("nobody is refused");
+    let head = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 4";
+    let last = Connection::open(address).await.request(head, b"last").await;
+    let last_id = last.json()["id"].as_str().expect("an id").to_owned();
+    let epoch = last_id.split('-').next().expect("an epoch").to_owned();
+    assert!(accepted.iter().any(|(_, id)| !id.starts_with(&epoch)), "some before");
+    assert!(accepted.iter().any(|(_, id)| id.starts_with(&epoch)), "some behind");
+    let mut totals = Totals::default();
+    for reader in all {
+        let seen = reader.await.expect("reads");
+        assert!(seen.away >= 1, "everybody was sent over");
+        for (number, id) in &accepted {
+            totals.expected += 1;
+            match seen.messages.get(number) {
+                Some(1) => totals.received += 1,
+                Some(_) => totals.doubled += 1,
+                None if seen.told && !id.starts_with(&epoch) => totals.told_missing += 1,
+                None => totals.lost += 1,
+            }
+        }
+    }
+    end_the_new_one(admin).await;
+    totals
+}
+
+/// The new gateway is nobody's child: it is found by its own account.
+async fn end_the_new_one(admin: SocketAddr) {
+    let process = program::process_behind(admin).await;
+    signal(process, rustix::process::Signal::TERM);
+    eventually("the new one has ended", async || {
+        tokio::net::TcpStream::connect(admin).await.err().map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_hands_over_refuses_nobody_and_loses_nothing_in_silence() {
+    let readers =
+        std::env::var("RESTART_READERS").map_or(20, |text| text.parse().expect("a number"));
+    let totals = hand_over(readers).await;
+    println!("handed over with {readers} readers on each wire: {totals:?}");
+    assert_eq!((totals.doubled, totals.lost), (0, 0), "{totals:?}");
+    assert!(totals.received > 0);
+}
+
+#[tokio::test]
+async fn a_gateway_goes_on_if_the_new_one_does_not_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("gateway.toml");
+    std::fs::write(&config, "").expect("writes");
+    let mut command = program::tricast();
+    command.arg("--config").arg(&config);
+    let (mut old, address) = program::start(&mut command).await;
+    let mut errors = program::errors(&mut old);
+    std::fs::write(&config, "nonsense = 1").expect("writes");
+    signal(old.id().expect("runs"), rustix::process::Signal::USR2);
+    errors.until("this one goes on").await;
+    let mut reader = Reader::open(&address, Wire::Sse, "a").await;
+    reader.control("hello").await;
+    signal(old.id().expect("runs"), rustix::process::Signal::TERM);
+    assert!(old.wait().await.expect("ends").success());
+}
+
+#[tokio::test]
+async fn a_socket_that_is_handed_in_is_listened_at() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let address = listener.local_addr().expect("has one");
+    // Who comes before the gateway is there waits.
+    let early = tokio::spawn(async move {
+        let head = "GET /online/a HTTP/1.1\r\nHost: t";
+        Connection::open(address).await.request(head, b"").await.status
+    });
+    let mut command = program::tricast();
+    program::hand_in(&mut command, &[("http", listener.into())]);
+    let (_child, told) = program::start(&mut command).await;
+    assert_eq!(told, address);
+    assert_eq!(early.await.expect("asks"), 200);
+}
+
+#[tokio::test]
+async fn systemd_is_told_when_the_gateway_is_ready_alive_and_about_to_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("notify");
+    let socket = tokio::net::UnixDatagram::bind(&path).expect("binds");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("a file");
+    let mut command = program::tricast();
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000");
+    let (mut child, _) = program::start(&mut command).await;
+    let process = child.id().expect("runs");
+    let next = async || {
+        let mut said = vec![0; 1000];
+        let length = tokio::time::timeout(Duration::from_secs(10), socket.recv(&mut said)).await;
+        said.truncate(length.expect("in time").expect("is heard"));
+        String::from_utf8(said).expect("text")
+    };
+    assert_eq!(next().await, format!("READY=1\nMAINPID={process}\n"));
+    for _ in 0..3 {
+        assert_eq!(next().await, "WATCHDOG=1\n");
+    }
+    signal(process, rustix::process::Signal::HUP);
+    let mut said = next().await;
+    while said == "WATCHDOG=1\n" {
+        said = next().await;
+    }
+    assert!(said.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{said}");
+    signal(process, rustix::process::Signal::TERM);
+    while next().await != "STOPPING=1\n" {}
+    assert!(child.wait().await.expect("ends").success());
+}
+
+#[tokio::test]
+async fn a_hang_up_reads_the_settings_again_and_says_what_has_to_wait() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("gateway.toml");
+    std::fs::write(&config, "[logging]\nlevel = \"warn\"").expect("writes");
+    let mut command = program::tricast();
+    command.arg("--config").arg(&config);
+    let (mut child, _): (Child, _) = program::start(&mut command).await;
+    let mut errors = program::errors(&mut child);
+    let process = child.id().expect("runs");
+    std::fs::write(&config, "shards = 3\n[logging]\nlevel = \"info\"").expect("writes");
+    signal(process, rustix::process::Signal::HUP);
+    let line = errors.until("settings have changed").await;
+    assert!(line.contains("logging.level"), "{line}");
+    let line = errors.until("started anew").await;
+    assert!(line.contains("shards"), "{line}");
+    std::fs::write(&config, "shards = \"many\"").expect("writes");
+    signal(process, rustix::process::Signal::HUP);
+    let line = errors.until("those from before hold on").await;
+    assert!(line.contains("shards"), "{line}");
+}

@@ -1,0 +1,110 @@
+//! Ways to the gateway other than plain HTTP/1.1, behind an address that plain clients connect to: so whatever is
+//! tested with them is tested over TLS and HTTP/2 too.
+
+use std::{io, net::SocketAddr};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use tricast::Gateway;
+
+use crate::{Certificate, translator::Translator};
+
+/// How clients come to the gateway: each way has a test program of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Straight,
+    /// HTTP/1.1 over TLS.
+    Tls,
+    /// All of them on one connection of HTTP/2, over TLS.
+    Http2,
+}
+
+impl Way {
+    pub(crate) fn under_test() -> Self {
+        let program = std::env::current_exe().expect("a path");
+        let name = program.file_name().expect("a name").to_string_lossy();
+        match name.split('-').next() {
+            Some("tls") => Way::Tls,
+            Some("http2") => Way::Http2,
+            _ => Way::Straight,
+        }
+    }
+
+    pub(crate) fn is_encrypted(self) -> bool {
+        self != Way::Straight
+    }
+}
+
+/// Leads from an address to the gateway, while it is there.
+#[derive(Debug)]
+pub(crate) struct Bridge {
+    pub(crate) address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Bridge {
+    /// `None` where none is needed.
+    pub(crate) async fn open(
+        way: Way,
+        gateway: &Gateway,
+        certificate: Option<Certificate>,
+    ) -> Option<Self> {
+        let certificate = certificate?;
+        let there = gateway.tls_address()?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let address = listener.local_addr().expect("has one");
+        let task = match way {
+            Way::Straight => return None,
+            Way::Tls => tokio::spawn(async move {
+                loop {
+                    let (client, _) = listener.accept().await.expect("accepts");
+                    let connector = certificate.connector(&["http/1.1"]);
+                    tokio::spawn(async move {
+                        // A gateway that has gone is no failure of the bridge.
+                        let Ok(server) = TcpStream::connect(there).await else { return };
+                        prepare(&client, &server);
+                        let name = "localhost".try_into().expect("a name");
+                        let Ok(server) = connector.connect(name, server).await else { return };
+                        carry(client, server).await;
+                    });
+                }
+            }),
+            Way::Http2 => {
+                let connector = certificate.connector(&["h2"]);
+                let mut translator = Translator::connect(&connector, there).await;
+                tokio::spawn(async move {
+                    loop {
+                        let (client, _) = listener.accept().await.expect("accepts");
+                        client.set_nodelay(true).expect("a socket");
+                        tokio::spawn(translator.carry(client));
+                    }
+                })
+            }
+        };
+        Some(Self { address, task })
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn prepare(client: &TcpStream, server: &TcpStream) {
+    for socket in [client, server] {
+        socket.set_nodelay(true).expect("a socket");
+    }
+}
+
+/// Carries bytes both ways. A connection that breaks on one side breaks on the other; one that only ends, though
+/// without the word that TLS has for it, ends.
+async fn carry(mut client: TcpStream, mut server: impl AsyncRead + AsyncWrite + Unpin) {
+    let carried = copy_bidirectional(&mut client, &mut server).await;
+    if carried.is_err_and(|error| error.kind() != io::ErrorKind::UnexpectedEof) {
+        let _ = socket2::SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO));
+    }
+}
