@@ -9,6 +9,7 @@ mod budget;
 mod chunks;
 mod connections;
 mod dashboard;
+mod doctor_command;
 mod events;
 mod exposition;
 mod forwarded;
@@ -35,6 +36,7 @@ mod subscribe;
 pub mod telemetry;
 mod token_command;
 
+pub use doctor_command::{DoctorArgs, doctor};
 pub use gateway::{Bound, Gateway};
 pub use handover::Program;
 pub use inherited::Inherited;

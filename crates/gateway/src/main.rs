@@ -28,6 +28,8 @@ enum Command {
     Token(tricast::TokenArgs),
     /// Make an API key for a backend; the settings get its hash.
     Key(tricast::KeyArgs),
+    /// Try the wires through whatever stands in between, and say what it does to them.
+    Doctor(tricast::DoctorArgs),
 }
 
 #[derive(Debug, Args)]
@@ -45,15 +47,21 @@ fn main() -> ExitCode {
             Command::Check(args) => check(&settings, &args),
             Command::Token(args) => tricast::token(&settings, &args),
             Command::Key(args) => tricast::key(&args),
+            Command::Doctor(args) => return doctor(args),
         }
+        .map(|()| ExitCode::SUCCESS)
     });
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tricast: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    done.unwrap_or_else(|error| {
+        eprintln!("tricast: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// 0 when everything works, 2 when something does not.
+fn doctor(args: tricast::DoctorArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let good = runtime.block_on(tricast::doctor(args))?;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
 fn check(settings: &Settings, args: &CheckArgs) -> anyhow::Result<()> {

@@ -1,0 +1,102 @@
+//! Where the gateway is to be found, and as whom.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use http::Uri;
+
+/// What to examine, and how.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// Where clients reach the gateway.
+    pub place: Place,
+    /// A token or API key, if the gateway wants one.
+    pub token: Option<String>,
+    /// A channel to publish test messages to; a new one if there is none.
+    pub channel: Option<String>,
+    /// A certificate to believe in, in PEM, beside those that the system believes in.
+    pub authority: Option<PathBuf>,
+    /// For how long to watch idle streams; not at all, if zero.
+    pub idle: Duration,
+}
+
+/// The address of a gateway, with its `base_path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    encrypted: bool,
+    host: String,
+    port: u16,
+    /// Host and port as the URL has them.
+    authority: String,
+    base: String,
+}
+
+impl std::str::FromStr for Place {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let example = "write it as https://example.com, with the gateway's base_path behind it if there is one";
+        let uri: Uri = text.parse().with_context(|| format!("{text:?} is no URL; {example}"))?;
+        let encrypted = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => anyhow::bail!("{text:?} begins with neither https:// nor http://; {example}"),
+        };
+        let authority =
+            uri.authority().with_context(|| format!("{text:?} names no host; {example}"))?;
+        anyhow::ensure!(uri.query().is_none(), "{text:?} has a query; give a token by --token");
+        let host = authority.host().trim_matches(['[', ']']).to_owned();
+        let port = authority.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+        let base = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { encrypted, host, port, authority: authority.to_string(), base })
+    }
+}
+
+impl Place {
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// As a browser names the pages of this place (RFC 6454).
+    pub(crate) fn origin(&self) -> String {
+        format!("{}://{}", if self.encrypted { "https" } else { "http" }, self.authority)
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{}{path}", self.origin(), self.base)
+    }
+
+    pub(crate) fn websocket_url(&self, path: &str) -> String {
+        let scheme = if self.encrypted { "wss" } else { "ws" };
+        format!("{scheme}://{}{}{path}", self.authority, self.base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_url_without_a_query() {
+        let place: Place = "https://example.com/realtime/".parse().expect("one");
+        assert_eq!(place.url("/sse/a"), "https://example.com/realtime/sse/a");
+        assert_eq!(place.websocket_url("/ws/a"), "wss://example.com/realtime/ws/a");
+        assert_eq!((place.host(), place.port()), ("example.com", 443));
+        let local: Place = "http://[::1]:8080".parse().expect("one");
+        assert_eq!(
+            (local.host(), local.port(), local.origin().as_str()),
+            ("::1", 8080, "http://[::1]:8080")
+        );
+        for bad in ["example.com", "ftp://a", "https://a?token=x", "", "https://"] {
+            assert!(bad.parse::<Place>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `tricast doctor`: finds nothing where there is nothing, and what stands in between where something does.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use tricast_doctor::{Diagnosis, Verdict, Visit, examine};
+use tricast_tests::{Certificate, Place as _, Server};
+
+fn visit(url: &str) -> Visit {
+    let place = url.parse().expect("a URL");
+    Visit { place, token: None, channel: None, authority: None, idle: Duration::ZERO }
+}
+
+/// What is bad: check and wire.
+fn bad(diagnosis: &Diagnosis) -> Vec<(&str, &str)> {
+    let bad = diagnosis.findings.iter().filter(|finding| finding.verdict == Verdict::Bad);
+    bad.map(|finding| (finding.check, finding.wire.unwrap_or_default())).collect()
+}
+
+#[tokio::test]
+async fn a_gateway_with_nothing_in_between_is_well() {
+    let server = Server::start().await;
+    let mut visit = visit(&format!("http://{}", server.address()));
+    visit.idle = Duration::from_millis(300);
+    let diagnosis = examine(visit).await.expect("answers");
+    assert!(diagnosis.is_good(), "{diagnosis}");
+    assert_eq!(diagnosis.proxy, None);
+    let good = |check: &str| {
+        let found = diagnosis.findings.iter().filter(|finding| finding.check == check);
+        found.filter(|finding| finding.verdict == Verdict::Good).count()
+    };
+    for (check, count) in
+        [("opens", 3), ("prompt", 3), ("resume", 3), ("leaves", 3), ("lines", 1), ("silence", 4)]
+    {
+        assert_eq!(good(check), count, "{check}: {diagnosis}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_encrypted_and_stands_below_a_path_is_too() {
+    let certificate = Certificate::make();
+    let [chain, key] = ["cert.pem", "key.pem"].map(|name| certificate.file(name));
+    let settings = format!(
+        "base_path = \"/realtime\"\n[tls]\nbind = \"127.0.0.1:0\"\ncertificate = {chain:?}\nkey = {key:?}"
+    );
+    let server = Server::with(&settings).await;
+    let address = server.gateway.tls_address().expect("one");
+    let url = format!("https://127.0.0.1:{}/realtime", address.port());
+    let visit = Visit { authority: Some(chain), ..visit(&url) };
+    let diagnosis = examine(visit).await.expect("answers");
+    assert!(diagnosis.is_good(), "{diagnosis}");
+    assert!(diagnosis.to_string().contains("HTTP/2.0 to here"), "{diagnosis}");
+    let unknown = examine(Visit { authority: None, ..self::visit(&url) }).await;
+    let error = format!("{:#}", unknown.expect_err("nobody vouches for it"));
+    assert!(error.contains("certificate"), "{error}");
+}
+
+#[tokio::test]
+async fn who_may_not_publish_is_told_so() {
+    let server = Server::with("[access]\npublish = \"nobody\"").await;
+    let refused = examine(visit(&format!("http://{}", server.address()))).await;
+    let error = format!("{:#}", refused.expect_err("may not"));
+    assert!(error.contains("403") && error.contains("--token"), "{error}");
+    let nobody = examine(visit("http://127.0.0.1:1")).await.expect_err("nobody is there");
+    assert!(format!("{nobody:#}").contains("cannot be reached"), "{nobody:#}");
+}
+
+/// Something in between that changes what clients say, and keeps what they are told for a while.
+async fn between(server: &Server, change: fn(String) -> String, held: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let (own, there) = (listener.local_addr().expect("has one"), server.address());
+    tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.expect("accepts");
+            tokio::spawn(async move {
+                let server = TcpStream::connect(there).await.expect("connects");
+                let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+                    (client.into_split(), server.into_split());
+                let asks = async move {
+                    let mut bytes = vec![0; 65_536];
+                    while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
+                        let said = String::from_utf8_lossy(&bytes[..count]).into_owned();
+                        to_server.write_all(change(said).as_bytes()).await.ok()?;
+                    }
+                    to_server.shutdown().await.ok()
+                };
+                let answers = async move {
+                    let mut bytes = vec![0; 65_536];
+                    while let Ok(count @ 1..) = from_server.read(&mut bytes).await {
+                        let event =
+                            bytes[..count].windows(9).any(|window| window == b"\"message\"");
+                        if event {
+                            tokio::time::sleep(held).await;
+                        }
+                        to_client.write_all(&bytes[..count]).await.ok()?;
+                    }
+                    Some(())
+                };
+                tokio::select! {
+                    _ = asks => {}
+                    _ = answers => {}
+                }
+            });
+        }
+    });
+    format!("http://{own}")
+}
+
+#[tokio::test]
+async fn what_stands_in_between_is_found() {
+    type Case = (fn(String) -> String, u64, &'static [(&'static str, &'static str)], &'static str);
+    let cases: [Case; 3] = [
+        (
+            |said| said,
+            120,
+            &[("prompt", "sse"), ("prompt", "chunked"), ("prompt", "ws")],
+            "waits for more",
+        ),
+        (
+            |said| said.replace("last-event-id", "x-dropped"),
+            0,
+            &[("resume", "sse"), ("resume", "chunked")],
+            "Last-Event-ID",
+        ),
+        (
+            |said| said.replace("pgrade: websocket", "pgrade: nothing"),
+            0,
+            &[("opens", "ws")],
+            "upgrade",
+        ),
+    ];
+    for (change, held, expected, advice) in cases {
+        let server = Server::start().await;
+        let url = between(&server, change, Duration::from_millis(held)).await;
+        let diagnosis = examine(visit(&url)).await.expect("answers");
+        assert_eq!(bad(&diagnosis), expected, "{diagnosis}");
+        let advised = diagnosis.findings.iter().filter_map(|finding| finding.advice.as_ref());
+        assert!(advised.into_iter().any(|said| said.contains(advice)), "{diagnosis}");
+        let json: Value = serde_json::to_value(&diagnosis).expect("JSON");
+        assert_eq!(json["findings"].as_array().map(Vec::len), Some(diagnosis.findings.len()));
+    }
+}
