@@ -28,6 +28,7 @@ mod proxied;
 mod publish;
 mod rates;
 mod refusals;
+mod reload;
 mod restart;
 mod resume;
 mod secrets;

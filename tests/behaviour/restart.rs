@@ -254,7 +254,7 @@ async fn a_hang_up_reads_the_settings_again_and_says_what_has_to_wait() {
     let process = child.id().expect("runs");
     std::fs::write(&config, "shards = 3\n[logging]\nlevel = \"info\"").expect("writes");
     signal(process, rustix::process::Signal::HUP);
-    let line = errors.until("settings have changed").await;
+    let line = errors.until("were read again").await;
     assert!(line.contains("logging.level"), "{line}");
     let line = errors.until("started anew").await;
     assert!(line.contains("shards"), "{line}");

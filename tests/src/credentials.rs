@@ -8,11 +8,20 @@ pub const SECRET: &str = "the secret of the tests, which everybody knows";
 
 /// A token of `user` with these patterns for a minute.
 pub fn token(user: &str, subscribe: &[&str], publish: &[&str]) -> String {
-    token_of(json!({"sub": user, "subscribe": subscribe, "publish": publish}), 60)
+    token_signed_with(SECRET, user, subscribe, publish)
+}
+
+/// The same with another secret.
+pub fn token_signed_with(secret: &str, user: &str, subscribe: &[&str], publish: &[&str]) -> String {
+    sign(secret, json!({"sub": user, "subscribe": subscribe, "publish": publish}), 60)
 }
 
 /// A token with these claims, for so many seconds.
 pub fn token_of(claims: Value, seconds: i64) -> String {
+    sign(SECRET, claims, seconds)
+}
+
+fn sign(secret: &str, claims: Value, seconds: i64) -> String {
     let patterns = |name: &str| -> Vec<_> {
         let list = claims[name].as_array().into_iter().flatten();
         list.map(|text| text.as_str().expect("text").parse().expect("a pattern")).collect()
@@ -26,6 +35,6 @@ pub fn token_of(claims: Value, seconds: i64) -> String {
         exp: now.saturating_add_signed(seconds),
         ..Grant::default()
     };
-    let signer = Signer::new(Algorithm::HS256, SECRET.as_bytes(), None);
+    let signer = Signer::new(Algorithm::HS256, secret.as_bytes(), None);
     signer.expect("a secret").sign(&grant).expect("signs")
 }

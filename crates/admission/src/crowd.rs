@@ -1,6 +1,15 @@
 //! How many connections one address, and one user, may have.
 
-use std::{any::Any, collections::HashMap, hash::Hash, net::IpAddr, sync::Arc};
+use std::{
+    any::Any,
+    collections::HashMap,
+    hash::Hash,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 use tricast_core::{Denied, Kind, UserId};
@@ -38,6 +47,13 @@ impl Crowds {
             addresses: Crowd::new(per_address),
             users: Crowd::new(per_user),
         }
+    }
+
+    /// Other limits for those who come. Who came while there was none is not counted.
+    pub fn set(&self, per_address: usize, per_user: usize) {
+        self.sockets.most.store(per_address, Ordering::Relaxed);
+        self.addresses.most.store(per_address, Ordering::Relaxed);
+        self.users.most.store(per_user, Ordering::Relaxed);
     }
 
     /// A place for a connection that comes straight from `address`, before it has said anything.
@@ -93,24 +109,25 @@ pub(crate) fn network_of(address: IpAddr) -> IpAddr {
 #[derive(Debug)]
 struct Crowd<K: Hash + Eq> {
     sitting: Arc<Mutex<HashMap<K, usize>>>,
-    most: usize,
+    most: AtomicUsize,
 }
 
 struct Full;
 
 impl<K: Hash + Eq + Clone> Crowd<K> {
     fn new(most: usize) -> Self {
-        Self { sitting: Arc::default(), most }
+        Self { sitting: Arc::default(), most: most.into() }
     }
 
     /// A seat; none is needed where there is no limit.
     fn sit(&self, key: K) -> Result<Option<Seat<K>>, Full> {
-        if self.most == 0 {
+        let most = self.most.load(Ordering::Relaxed);
+        if most == 0 {
             return Ok(None);
         }
         let mut sitting = self.sitting.lock();
         let count = sitting.entry(key.clone()).or_default();
-        if *count >= self.most {
+        if *count >= most {
             return Err(Full);
         }
         *count += 1;

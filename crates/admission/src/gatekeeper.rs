@@ -22,9 +22,9 @@ pub struct Gatekeeper {
     /// How much anybody may say.
     pub rates: Rates,
     /// How many connections anybody may have.
-    pub crowds: Crowds,
+    pub crowds: Arc<Crowds>,
     /// Who was refused what.
-    pub audit: Audit,
+    pub audit: Arc<Audit>,
     /// Whoever else has a say.
     pub hook: Option<Arc<Hook>>,
 }

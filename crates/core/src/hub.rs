@@ -131,6 +131,11 @@ impl Hub {
         }
     }
 
+    /// How many may listen at once, from now on.
+    pub fn set_limit(&self, connections: usize) {
+        self.listeners.lock().set_limit(connections);
+    }
+
     /// How many listen.
     pub fn connections(&self) -> usize {
         self.listeners.lock().len()

@@ -81,6 +81,11 @@ impl Farewell {
 }
 
 impl Listeners {
+    /// Another limit for those who come.
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     pub(crate) fn new(limit: usize) -> Self {
         Self { bells: Slab::new(), limit, serial: 0 }
     }

@@ -6,6 +6,8 @@
 
 use std::{ops::Range, sync::Arc};
 
+use arc_swap::ArcSwap;
+
 use crate::{
     Attendance, ChannelName, ChannelRules, Count, Epoch, Gap, Message, MessageId, Namespaces,
     Online, Seq, Stored, TooManyChannels,
@@ -27,7 +29,10 @@ use crate::{
 pub struct Log {
     epoch: Epoch,
     memory: Arc<Memory>,
-    rules: Namespaces<Arc<ChannelRules>>,
+    /// As the table has them, for whoever does not hold its lock.
+    rules: ArcSwap<Namespaces<Arc<ChannelRules>>>,
+    /// As they were at the start: who has a presence channel does not change.
+    first_rules: Namespaces<Arc<ChannelRules>>,
     pub(crate) table: Mutex<Table>,
 }
 
@@ -114,8 +119,16 @@ impl Log {
     /// An empty log.
     pub fn new(epoch: Epoch, limits: Limits) -> Self {
         let memory = Arc::new(Memory::new(limits.memory_bytes));
-        let rules = limits.rules.clone();
-        Self { epoch, memory: memory.clone(), rules, table: Mutex::new(Table::new(limits, memory)) }
+        let first_rules = limits.rules.clone();
+        let rules = ArcSwap::from_pointee(limits.rules.clone());
+        let table = Mutex::new(Table::new(limits, memory.clone()));
+        Self { epoch, memory, rules, first_rules, table }
+    }
+
+    /// Other rules from now on, for the channels that are held, too; but for presence, which stays as it was at the start.
+    pub fn set_rules(&self, rules: Namespaces<Arc<ChannelRules>>) {
+        self.table.lock().set_rules(rules.clone());
+        self.rules.store(Arc::new(rules));
     }
 
     /// Which life of the log this is.
@@ -143,7 +156,8 @@ impl Log {
     /// # Errors
     /// When its channel is new and cannot be kept, or too few listen; it is not accepted then.
     pub fn accept(&self, stored: Stored) -> Result<Accepted, NotAccepted> {
-        let told = Told::of(&stored.draft).filter(|told| self.rules.has_presence(&told.channel));
+        let told =
+            Told::of(&stored.draft).filter(|told| self.first_rules.has_presence(&told.channel));
         let mut table = self.table.lock();
         debug_assert!(stored.seq > table.watermark, "the feed is in order");
         let at_least = stored.draft.at_least;
@@ -257,12 +271,12 @@ impl Log {
 
     /// What holds for `channel`, held or not.
     pub fn rules_of(&self, channel: &ChannelName) -> Arc<ChannelRules> {
-        self.rules.rules(channel)
+        self.rules.load().with_presence_of(&self.first_rules, channel)
     }
 
     /// Whether `channel` has a presence channel.
     pub fn has_presence(&self, channel: &ChannelName) -> bool {
-        self.rules.has_presence(channel)
+        self.first_rules.has_presence(channel)
     }
 
     /// Who is online in `channel`.

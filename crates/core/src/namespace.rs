@@ -57,6 +57,20 @@ impl Namespaces<Arc<ChannelRules>> {
         Arc::new(ChannelRules { online: false, presence: false, subscribers: u32::MAX, ..rest })
     }
 
+    /// The same rules, but for presence: that stays as `before` has it, because who is in a channel that is already
+    /// listened to was not noted.
+    pub(crate) fn with_presence_of(
+        &self,
+        before: &Self,
+        channel: &ChannelName,
+    ) -> Arc<ChannelRules> {
+        let (rules, presence) = (self.rules(channel), before.rules(channel).presence);
+        match rules.presence == presence {
+            true => rules,
+            false => Arc::new(ChannelRules { presence, ..ChannelRules::clone(&rules) }),
+        }
+    }
+
     /// Whether `channel` has a presence channel.
     pub(crate) fn has_presence(&self, channel: &ChannelName) -> bool {
         self.rules(channel).presence && channel.user().is_none()

@@ -10,8 +10,8 @@ use std::{
 use slab::Slab;
 
 use crate::{
-    Attendance, ChannelName, Message, Seq, channel::Channel, desk::Shard, limits::Limits,
-    message::Memory, presence::Notes, tombstones::Tombstones,
+    Attendance, ChannelName, ChannelRules, Message, Namespaces, Seq, channel::Channel, desk::Shard,
+    limits::Limits, message::Memory, presence::Notes, tombstones::Tombstones,
 };
 
 /// How many idle channels are passed over for one that has been silent longer.
@@ -66,9 +66,15 @@ pub(crate) struct Table {
     /// Readers' seats: for each namespace, on each wire.
     pub(crate) seats: Vec<[u32; 3]>,
     limits: Limits,
+    /// As they were at the start.
+    first_rules: Namespaces<Arc<ChannelRules>>,
     /// Of all namespaces.
     shortest_age: Duration,
     memory: Arc<Memory>,
+}
+
+fn shortest_age(rules: &Namespaces<Arc<ChannelRules>>) -> Duration {
+    rules.iter().map(|rules| rules.history.age).min().unwrap_or_default()
 }
 
 impl Table {
@@ -89,9 +95,30 @@ impl Table {
             held: 0,
             evicted: 0,
             seats: vec![[0; 3]; limits.rules.iter().count()],
-            shortest_age: limits.rules.iter().map(|r| r.history.age).min().unwrap_or_default(),
+            shortest_age: shortest_age(&limits.rules),
+            first_rules: limits.rules.clone(),
             limits,
             memory,
+        }
+    }
+
+    /// What holds for a channel, held or not.
+    pub(crate) fn rules_of(&self, name: &ChannelName) -> Arc<ChannelRules> {
+        self.limits.rules.with_presence_of(&self.first_rules, name)
+    }
+
+    /// Other rules from now on. Namespaces may have other places in the list, so seats are counted anew. What no longer fits
+    /// its channel's bounds goes with the next message there, or sweep.
+    pub(crate) fn set_rules(&mut self, rules: Namespaces<Arc<ChannelRules>>) {
+        self.seats = vec![[0; 3]; rules.iter().count()];
+        self.shortest_age = shortest_age(&rules);
+        self.limits.rules = rules;
+        let (limits, first) = (&self.limits.rules, &self.first_rules);
+        for (_, channel) in &mut self.slots {
+            channel.rules = limits.with_presence_of(first, &channel.name);
+            let seats = &mut self.seats[channel.rules.namespace];
+            let wires = channel.roster.online().wires;
+            seats.iter_mut().zip(wires).for_each(|(seats, count)| *seats += count.connections);
         }
     }
 
@@ -132,7 +159,7 @@ impl Table {
         }
         let before = self.tombstones.exhume(name);
         self.created += 1;
-        let rules = self.limits.rules.rules(name);
+        let rules = self.rules_of(name);
         let slot = self.slots.insert(Channel::new(name.clone(), rules, before, self.created));
         self.by_name.insert(name.clone(), slot);
         Ok(slot)

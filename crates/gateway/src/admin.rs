@@ -47,7 +47,7 @@ pub(crate) fn routes(app: Shared, exposition: Arc<Exposition>) -> Router {
 /// Nothing here is for pages.
 async fn no_pages(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let headers = request.headers();
-    if !is_own_host(headers, &app.settings.admin.hosts) {
+    if !is_own_host(headers, &app.settings().admin.hosts) {
         let detail =
             "the admin listener answers to an IP address, localhost, and the names in admin.hosts";
         return Problem::new(Kind::ForbiddenOrigin, detail).into_response();
@@ -65,7 +65,7 @@ async fn no_pages(State(app): State<Shared>, request: Request, next: Next) -> Re
 /// Lets only those in who have `admin.token`, if there is one. Health is for whoever asks: those who send traffic
 /// here need not know more.
 async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let token = &app.settings.admin.token;
+    let token = &app.settings().admin.token;
     if token.is_empty() {
         return next.run(request).await;
     }
@@ -79,7 +79,7 @@ async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Respo
     let detail =
         "this takes the token that admin.token in the settings says, as Authorization: Bearer";
     let denied = Denied::new(kind, detail);
-    app.gatekeeper.audit.turned_away(&denied, request.uri().path(), None);
+    app.gatekeeper().audit.turned_away(&denied, request.uri().path(), None);
     Problem::from(denied).into_response()
 }
 

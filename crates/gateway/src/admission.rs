@@ -8,7 +8,8 @@ use axum::{
     http::{HeaderMap, Uri, header},
 };
 use tricast_admission::{
-    Audit, Backend, Credentials, Gatekeeper, Hook, HookMeters, HttpKeys, Jwks, Keyring, Pass, Rates,
+    Backend, Credentials, Crowds, Gatekeeper, Hook, HookMeters, HttpKeys, Jwks, Keyring, Pass,
+    Rates,
 };
 use tricast_core::{
     Access as _, Act, ChannelName, Denied, Kind, UserId, Wire, admit, admit_message,
@@ -30,24 +31,53 @@ pub(crate) fn gatekeeper(
         "" => None,
         url => Some(Jwks::new(Box::new(HttpKeys::new(url.parse()?)?))),
     };
-    let own = settings.token_keys()?;
-    let namespaces = settings.namespace_rules();
-    let [user, key, address] = settings.spenders_rates();
-    let rates = namespaces.iter().map(|rules| rules.publish_rate).collect::<Vec<_>>();
     let limits = &settings.limits;
+    let crowds = Crowds::new(limits.connections_per_address, limits.connections_per_user);
+    let (keyring, rates) = (keyring(settings, jwks.clone())?, rates(settings));
     let gatekeeper = Gatekeeper {
-        keyring: Keyring::new(own, jwks.clone(), settings.token_expectations()),
+        keyring,
+        rates,
         api_keys: settings.api_keys(),
-        namespaces,
-        rates: Rates::new(user, key, address, rates.into_iter()),
-        audit: Audit::default(),
-        crowds: tricast_admission::Crowds::new(
-            limits.connections_per_address,
-            limits.connections_per_user,
-        ),
+        namespaces: settings.namespace_rules(),
+        audit: Arc::default(),
+        crowds: Arc::new(crowds),
         hook: hook(settings, meters)?.map(Arc::new),
     };
     Ok((Arc::new(gatekeeper), jwks))
+}
+
+/// Another gatekeeper in place of `before`, who goes on with what must not be forgotten: who is there, and what the hook has said.
+///
+/// # Errors
+/// When a key cannot be read.
+pub(crate) fn successor(
+    before: &Gatekeeper,
+    settings: &Settings,
+    jwks: Option<Jwks>,
+) -> anyhow::Result<Arc<Gatekeeper>> {
+    let gatekeeper = Gatekeeper {
+        keyring: keyring(settings, jwks)?,
+        rates: rates(settings),
+        api_keys: settings.api_keys(),
+        namespaces: settings.namespace_rules(),
+        audit: before.audit.clone(),
+        crowds: before.crowds.clone(),
+        hook: before.hook.clone(),
+    };
+    let limits = &settings.limits;
+    gatekeeper.crowds.set(limits.connections_per_address, limits.connections_per_user);
+    Ok(Arc::new(gatekeeper))
+}
+
+fn keyring(settings: &Settings, jwks: Option<Jwks>) -> anyhow::Result<Keyring> {
+    Ok(Keyring::new(settings.token_keys()?, jwks, settings.token_expectations()))
+}
+
+fn rates(settings: &Settings) -> Rates {
+    let [user, key, address] = settings.spenders_rates();
+    let namespaces = settings.namespace_rules();
+    let channels = namespaces.iter().map(|rules| rules.publish_rate).collect::<Vec<_>>();
+    Rates::new(user, key, address, channels.into_iter())
 }
 
 fn hook(settings: &Settings, meters: HookMeters) -> anyhow::Result<Option<Hook>> {
@@ -110,14 +140,14 @@ async fn open(
 ) -> Result<Pass, Problem> {
     let address = credentials.address;
     let made = async {
-        let mut pass = app.gatekeeper.pass(credentials).await?;
+        let mut pass = app.gatekeeper().pass(credentials).await?;
         match stream {
             Some(channels) => pass.connect(channels).await.map(|()| pass),
             None => Ok(pass),
         }
     };
     made.await.map_err(|denied| {
-        app.gatekeeper.audit.turned_away(&denied, uri.path(), address);
+        app.gatekeeper().audit.turned_away(&denied, uri.path(), address);
         denied.into()
     })
 }
@@ -125,9 +155,10 @@ async fn open(
 fn credentials(app: &App, request: &Request, query: &Query) -> Result<Credentials, Problem> {
     let headers = request.headers();
     let line = request.extensions().get::<Line>();
-    let proxy = &app.settings.proxy;
+    let proxy = &app.settings().proxy;
     let client = |line: &Line| forwarded::client_address(line.peer(), headers, proxy);
-    let hook = app.gatekeeper.hook.as_ref();
+    let gatekeeper = app.gatekeeper();
+    let hook = gatekeeper.hook.as_ref();
     if hook.is_some() {
         // An answer that may take long must not keep others from the door.
         line.into_iter().for_each(Line::leave_place);
@@ -148,7 +179,7 @@ fn credentials(app: &App, request: &Request, query: &Query) -> Result<Credential
 /// The fields of a request that the hook is told. A cookie that a browser has added for a foreign page is not the
 /// user's word.
 fn told(app: &App, hook: &Hook, headers: &HeaderMap) -> Vec<(String, String)> {
-    let own_page = origin::may_use_cookie(headers, &app.settings.cors.origins);
+    let own_page = origin::may_use_cookie(headers, &app.settings().cors.origins);
     let names = hook.headers().iter().filter(|name| own_page || *name != "cookie");
     let field = |name: &String| {
         let values = headers.get_all(name.as_str()).into_iter();
@@ -223,7 +254,8 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 /// The token of the cookie, if there is one and the page may use it: a browser adds it to whatever any page asks for.
 fn cookie(app: &App, request: &Request) -> Result<Option<String>, Problem> {
-    let name = app.settings.tokens.cookie.as_str();
+    let settings = app.settings();
+    let name = settings.tokens.cookie.as_str();
     if name.is_empty() {
         return Ok(None);
     }
@@ -233,6 +265,6 @@ fn cookie(app: &App, request: &Request) -> Result<Option<String>, Problem> {
     let mut values = pairs.filter_map(|pair| pair.trim().split_once('='));
     let found = values.find(|(given, value)| *given == name && !value.is_empty());
     let Some((_, token)) = found else { return Ok(None) };
-    origin::check_cookie(headers, &app.settings.cors.origins)?;
+    origin::check_cookie(headers, &app.settings().cors.origins)?;
     Ok(Some(token.trim_matches('"').to_owned()))
 }

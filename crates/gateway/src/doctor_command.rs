@@ -8,13 +8,13 @@ use tricast_doctor::{Place, Visit};
 /// The flags of `tricast doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// Where clients reach the gateway, as in https://example.com/realtime.
+    /// Where clients reach the gateway, as in `https://example.com/realtime`.
     #[arg(value_name = "URL")]
     place: Place,
     /// A token or API key that may listen and publish.
     #[arg(long, env = "TRICAST_DOCTOR_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// The channel to publish test messages to. Without it, a new one of the name doctor-<number>.
+    /// The channel to publish test messages to. Without it, a new one named doctor- and a number.
     #[arg(long)]
     channel: Option<String>,
     /// A certificate to believe in, in PEM: the gateway's own, or of whoever has signed it.

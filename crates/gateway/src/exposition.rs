@@ -5,6 +5,7 @@ use std::sync::Arc;
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 use metrics_process::Collector;
+use parking_lot::Mutex;
 use tricast_admission::HookMeters;
 use tricast_core::{Hub, LATENCY, Meters, Wire};
 
@@ -63,9 +64,18 @@ impl Exposition {
                 events: EventMeters::new(),
                 load: LoadMeters::new(),
             };
-            (meters, LogMeters::new(settings, connections))
+            (meters, LogMeters::new(settings))
         });
-        Ok((meters, Arc::new(Self { recorder, log, process })))
+        let exposition = Self { recorder, log, process };
+        exposition.set_namespaces(settings, connections);
+        Ok((meters, Arc::new(exposition)))
+    }
+
+    /// Counts by these namespaces from now on.
+    pub(crate) fn set_namespaces(&self, settings: &Settings, connections: usize) {
+        metrics::with_local_recorder(&self.recorder, || {
+            self.log.set_namespaces(settings, connections);
+        });
     }
 
     /// Everything, in the text format that Prometheus reads.
@@ -100,11 +110,12 @@ struct LogMeters {
     evicted: Counter,
     draining: Gauge,
     /// As in [`tricast_core::Fill::seats`].
-    subscriptions: Vec<[Gauge; 3]>,
+    subscriptions: Mutex<Vec<[Gauge; 3]>>,
+    limit: Gauge,
 }
 
 impl LogMeters {
-    fn new(settings: &Settings, connections: usize) -> Self {
+    fn new(settings: &Settings) -> Self {
         describe_gauge!("tricast_log_channels", "Channels held.");
         describe_gauge!("tricast_log_messages", "Messages held.");
         describe_gauge!(
@@ -131,9 +142,21 @@ impl LogMeters {
             Unit::Bytes,
             "Bytes that the messages held may occupy: history.memory."
         );
-        gauge!("tricast_connections_limit").set(connections as f64);
         gauge!("tricast_log_channels_limit").set(settings.limits.channels as f64);
         gauge!("tricast_log_limit_bytes").set(settings.history.memory.as_u64() as f64);
+        Self {
+            channels: gauge!("tricast_log_channels"),
+            messages: gauge!("tricast_log_messages"),
+            bytes: gauge!("tricast_log_bytes"),
+            evicted: counter!("tricast_log_evicted_messages_total"),
+            draining: gauge!("tricast_draining"),
+            limit: gauge!("tricast_connections_limit"),
+            subscriptions: Mutex::default(),
+        }
+    }
+
+    fn set_namespaces(&self, settings: &Settings, connections: usize) {
+        self.limit.set(connections as f64);
         let patterns = settings.namespace.iter().map(|namespace| namespace.pattern.to_string());
         let of_namespace = |name: String| {
             Wire::ALL.map(|wire| {
@@ -141,14 +164,10 @@ impl LogMeters {
                 gauge!("tricast_subscriptions", &labels)
             })
         };
-        Self {
-            channels: gauge!("tricast_log_channels"),
-            messages: gauge!("tricast_log_messages"),
-            bytes: gauge!("tricast_log_bytes"),
-            evicted: counter!("tricast_log_evicted_messages_total"),
-            draining: gauge!("tricast_draining"),
-            subscriptions: patterns.chain([NO_NAMESPACE.to_owned()]).map(of_namespace).collect(),
-        }
+        let mut subscriptions = self.subscriptions.lock();
+        // One that is no more has nobody.
+        subscriptions.iter().flatten().for_each(|gauge| gauge.set(0.0));
+        *subscriptions = patterns.chain([NO_NAMESPACE.to_owned()]).map(of_namespace).collect();
     }
 
     fn update(&self, hub: &Hub) {
@@ -158,7 +177,7 @@ impl LogMeters {
         self.bytes.set(fill.bytes as f64);
         self.evicted.absolute(fill.evicted);
         self.draining.set(f64::from(u8::from(hub.is_draining())));
-        for (gauges, seats) in self.subscriptions.iter().zip(fill.seats) {
+        for (gauges, seats) in self.subscriptions.lock().iter().zip(fill.seats) {
             gauges.iter().zip(seats).for_each(|(gauge, count)| gauge.set(f64::from(count)));
         }
     }

@@ -3,12 +3,13 @@
 use std::{fmt, net::SocketAddr, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use tokio::time::{Instant, interval, sleep, timeout_at};
 use tokio_util::{
     sync::CancellationToken,
     task::{AbortOnDropHandle, TaskTracker},
 };
-use tricast_admission::Backend;
+use tricast_admission::{Backend, Jwks};
 use tricast_core::{
     CloseReason, Epoch, Hub, Limits, Log, MemoryEngine, Meters, jittered_retry, unix_millis,
 };
@@ -16,7 +17,7 @@ use tricast_delivery::{Calls, Shards};
 
 use crate::{
     admin, admission,
-    app::App,
+    app::{App, Live},
     budget::Budget,
     events::{Courier, Deliveries, EventMeters, Queue},
     exposition::Exposition,
@@ -25,7 +26,7 @@ use crate::{
     load,
     net::{Certificate, Door, Listener, Listening, Rules, SocketMeters},
     routes,
-    settings::{Address, Delivery, EventKind, Settings},
+    settings::{Address, Delivery, EventKind, Reload, Settings},
 };
 
 /// Descriptors that are not for clients: listeners, the log, whatever libraries open.
@@ -67,6 +68,8 @@ pub struct Gateway {
     /// Where metrics and health answer.
     pub admin_address: SocketAddr,
     app: Arc<App>,
+    exposition: Arc<Exposition>,
+    jwks: Option<Jwks>,
     deliveries: Option<Deliveries>,
     certificate: Option<Arc<Certificate>>,
     /// The listening sockets, for whoever takes over.
@@ -94,14 +97,8 @@ impl Gateway {
     /// # Errors
     /// As [`start`](Self::start), and when what was handed in does not fit.
     pub fn start_with(settings: Settings, mut inherited: Inherited) -> anyhow::Result<Self> {
-        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let files = files.map_or(usize::MAX, |files| files as usize);
-        let own = RESERVED_FILES + settings.hook.connections();
-        let sockets = files.saturating_sub(own).max(1);
-        let connections = match settings.limits.connections {
-            0 => sockets.saturating_sub(FILES_FOR_REQUESTS).max(1),
-            set => set,
-        };
+        let sockets = most_sockets(&settings);
+        let connections = most_connections(&settings);
         let (meters, exposition) = Exposition::new(&settings, connections)?;
         let hub = hub(&settings, meters.hub, connections);
         let certificate = Certificate::of(&settings.tls)?;
@@ -127,8 +124,6 @@ impl Gateway {
         for (socket, tls) in &sockets_open {
             copies.push((if tls.is_some() { HTTPS } else { HTTP }, socket.copy()?));
         }
-        let pace = App::pace_of(&settings);
-        let ws_rules = App::ws_rules_of(&settings);
         let tasks = TaskTracker::new();
         let rules = Rules::new(&settings, sockets);
         let admin_rules = Rules::new(&settings, ADMIN_SOCKETS);
@@ -136,15 +131,13 @@ impl Gateway {
         let (gatekeeper, jwks) = admission::gatekeeper(&settings, meters.hook)?;
         let refresh = settings.tokens.jwks_refresh;
         let (events, deliveries) = events(&settings, &hub, meters.events)?.unzip();
+        let bodies = Budget::new(settings.limits.body_memory.as_u64() as usize);
         let app = App {
             hub,
-            gatekeeper,
+            live: ArcSwap::from_pointee(Live::new(settings, gatekeeper)),
             listing: tokio::sync::Semaphore::new(1),
-            bodies: Budget::new(settings.limits.body_memory.as_u64() as usize),
+            bodies,
             events,
-            settings,
-            pace,
-            ws_rules,
             leaving,
             draining,
             tasks: tasks.clone(),
@@ -153,15 +146,15 @@ impl Gateway {
         let stop = CancellationToken::new();
         let (shards, shard_owner) = shards(&app, &meters.sockets)?.unzip();
         let admin_routes = admin::routes(app.clone(), exposition.clone());
-        let listener = |router, rules, shards, gatekeeper, tls| {
+        let listener = |router, rules, shards, crowds, tls| {
             let (meters, tasks, stop) = (meters.sockets.clone(), tasks.clone(), stop.clone());
             let runtime = tokio::runtime::Handle::current();
-            Listener { router, rules, meters, tasks, runtime, stop, shards, gatekeeper, tls }
+            Listener { router, rules, meters, tasks, runtime, stop, shards, crowds, tls }
         };
         let public_routes = routes::public(app.clone());
         let mut listeners = vec![(private, listener(admin_routes, admin_rules, None, None, None))];
         for (socket, tls) in sockets_open {
-            let keeper = Some(app.gatekeeper.clone());
+            let keeper = Some(app.gatekeeper().crowds.clone());
             let (router, rules) = (public_routes.clone(), rules.clone());
             listeners.push((socket, listener(router, rules, shards.clone(), keeper, tls)));
         }
@@ -169,17 +162,18 @@ impl Gateway {
         for (socket, listener) in listeners {
             doors.push(Door::open(socket, listener).context("cannot start to accept connections")?);
         }
-        let mut upkeep = vec![abort_on_drop(upkeep(app.clone(), exposition))];
-        let most = app.settings.limits.overload;
+        let mut upkeep = vec![abort_on_drop(upkeep(app.clone(), exposition.clone()))];
+        let most = app.settings().limits.overload;
         upkeep.push(abort_on_drop(load::watch(app.hub.clone(), most, meters.load)));
         let registrar = app.clone();
-        let presence = App::presence_rules_of(&app.settings);
+        let presence = App::presence_rules_of(&app.settings());
         upkeep.push(abort_on_drop(async move { registrar.hub.keep_presence(presence).await }));
-        upkeep.extend(jwks.map(|jwks| abort_on_drop(jwks.keep_fresh(refresh))));
-        let look = app.settings.tls.look;
+        let keeping = jwks.clone().map(|jwks| jwks.keep_fresh(refresh));
+        upkeep.extend(keeping.map(abort_on_drop));
+        let look = app.settings().tls.look;
         let fresh = certificate.clone().map(|certificate| certificate.keep_fresh(look));
         upkeep.extend(fresh.map(abort_on_drop));
-        if app.settings.insecure {
+        if app.settings().insecure {
             tracing::warn!(
                 "insecure = true: anyone who reaches this address may publish and listen"
             );
@@ -191,6 +185,8 @@ impl Gateway {
             addresses,
             admin_address,
             app,
+            exposition,
+            jwks,
             deliveries,
             certificate,
             copies,
@@ -217,6 +213,23 @@ impl Gateway {
             Address::Tcp(address) => Some(address),
             Address::Unix(_) => None,
         })
+    }
+
+    /// Takes on of `settings` what can change while the gateway runs; streams that are open go on under those that they were
+    /// let in with. Tells which keys have changed, and which wait for a new start.
+    ///
+    /// # Errors
+    /// When a key cannot be read. Nothing has changed then.
+    pub fn reload(&self, settings: Settings) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+        let before = self.app.live();
+        let Reload { settings, now, later } = before.settings.reload(settings);
+        let jwks = self.jwks.clone();
+        let gatekeeper = admission::successor(&before.gatekeeper, &settings, jwks)?;
+        self.app.hub.set_limit(most_connections(&settings));
+        self.app.hub.log().set_rules(settings.channel_rules());
+        self.exposition.set_namespaces(&settings, most_connections(&settings));
+        self.app.set_live(Live::new(settings, gatekeeper));
+        Ok((now, later))
     }
 
     /// Looks for a new certificate now, if there is TLS at all.
@@ -252,8 +265,8 @@ impl Gateway {
     /// finished. Returns `false` when something was left after the grace time.
     pub async fn shut_down(mut self) -> bool {
         self.app.leaving.cancel();
-        sleep(self.app.settings.shutdown.delay).await;
-        let grace = self.app.settings.shutdown.grace;
+        sleep(self.app.settings().shutdown.delay).await;
+        let grace = self.app.settings().shutdown.grace;
         let end = Instant::now() + grace;
         // The last words take some of the time too.
         let words = if self.deliveries.is_some() { grace / 10 } else { Duration::ZERO };
@@ -289,10 +302,25 @@ impl Gateway {
         let each = farewells.len().div_ceil(steps).max(1);
         while !farewells.is_empty() {
             for farewell in farewells.drain(..each.min(farewells.len())) {
-                farewell.say(CloseReason::Draining, jittered_retry(self.app.pace.retry));
+                farewell.say(CloseReason::Draining, jittered_retry(self.app.live().pace.retry));
             }
             sleep(FAREWELL_STEP).await;
         }
+    }
+}
+
+/// How many sockets clients may open: what the limit of open files leaves.
+fn most_sockets(settings: &Settings) -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let files = files.map_or(usize::MAX, |files| files as usize);
+    files.saturating_sub(RESERVED_FILES + settings.hook.connections()).max(1)
+}
+
+/// How many streams may be open at once.
+fn most_connections(settings: &Settings) -> usize {
+    match settings.limits.connections {
+        0 => most_sockets(settings).saturating_sub(FILES_FOR_REQUESTS).max(1),
+        set => set,
     }
 }
 
@@ -317,7 +345,7 @@ fn shards(
     app: &App,
     meters: &SocketMeters,
 ) -> anyhow::Result<Option<(Shards, tricast_delivery::Owner)>> {
-    let calls = match app.settings.delivery {
+    let calls = match app.settings().delivery {
         Delivery::Generic => return Ok(None),
         Delivery::Epoll => Calls::Each,
         Delivery::IoUring => {
@@ -334,11 +362,11 @@ fn shards(
         },
     };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let count = match app.settings.shards {
+    let count = match app.settings().shards {
         0 => processors.div_ceil(2),
         set => set,
     };
-    let patience = app.settings.stream.stall_timeout;
+    let patience = app.settings().stream.stall_timeout;
     let rules = tricast_delivery::Rules { patience, stalled: meters.stalled.clone() };
     let runtime = tokio::runtime::Handle::current();
     let started = Shards::start(count, &app.hub, &rules, calls, &runtime);
@@ -390,7 +418,7 @@ async fn upkeep(app: Arc<App>, exposition: Arc<Exposition>) {
     loop {
         every.tick().await;
         app.hub.sweep();
-        app.gatekeeper.rates.sweep();
+        app.gatekeeper().rates.sweep();
         exposition.run_upkeep();
     }
 }

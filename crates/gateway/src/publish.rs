@@ -97,7 +97,7 @@ pub(crate) async fn publish(
         admission::check(&pass, Act::Publish, std::slice::from_ref(&channel)).await?;
         return publish_lines(&app, channel, metadata, &pass, request.into_body()).await;
     }
-    let time = app.settings.limits.body_timeout;
+    let time = app.settings().limits.body_timeout;
     let mut share = app.bodies.share();
     let body = body::read(&mut request, app.message_bytes(), time, &mut share).await?;
     let draft = metadata.draft(channel, media.data(body)?);

@@ -22,7 +22,8 @@ pub(crate) fn public(app: Shared) -> Router {
     // GET handlers see HEAD too, and attach nothing for it.
     let sse = get(subscribe::sse).post(subscribe::sse);
     let chunked = get(subscribe::chunked).post(subscribe::chunked);
-    let base = app.settings.base_path.as_str();
+    let settings = app.settings();
+    let base = settings.base_path.as_str();
     let at = |path: &str| format!("{base}{path}");
     let mut routes = Router::new()
         .route(&at("/stream/{channels}"), get(subscribe::stream).connect(subscribe::stream))
@@ -34,7 +35,7 @@ pub(crate) fn public(app: Shared) -> Router {
         .route(&at("/online/{channel}"), get(look::online))
         .route(&at("/presence/{channel}"), get(presence::presence))
         .route(&at("/channels"), get(look::channels));
-    if app.settings.serves_dashboard() {
+    if settings.serves_dashboard() {
         routes = dashboard::add_to(routes, base);
     }
     routes
@@ -48,10 +49,10 @@ pub(crate) fn public(app: Shared) -> Router {
 /// Checks who asks, counts refusals, and sends keep-alive connections elsewhere while the gateway goes
 /// down.
 async fn account(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let mut response = match origin::check(&request, &app.settings.cors.origins) {
+    let mut response = match origin::check(&request, &app.settings().cors.origins) {
         Ok(()) => next.run(request).await,
         Err(denied) => {
-            app.gatekeeper.audit.turned_away(&denied, request.uri().path(), None);
+            app.gatekeeper().audit.turned_away(&denied, request.uri().path(), None);
             Problem::from(denied).into_response()
         }
     };
@@ -68,7 +69,7 @@ async fn account(State(app): State<Shared>, request: Request, next: Next) -> Res
 }
 
 pub(crate) fn cors(app: &Shared) -> CorsLayer {
-    let origins = &app.settings.cors.origins;
+    let origins = &app.settings().cors.origins;
     let allowed = match origins.iter().any(|origin| origin == "*") {
         true => AllowOrigin::any(),
         false => AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok())),
@@ -87,7 +88,7 @@ pub(crate) fn cors(app: &Shared) -> CorsLayer {
         .allow_headers(asked)
         .expose_headers(shown)
         .max_age(std::time::Duration::from_secs(7200))
-        .allow_credentials(!app.settings.tokens.cookie.is_empty())
+        .allow_credentials(!app.settings().tokens.cookie.is_empty())
 }
 
 async fn not_found() -> Problem {

@@ -86,7 +86,7 @@ impl Service {
         Ok(())
     }
 
-    async fn serve(&mut self, gateway: &Gateway, signals: &mut Signals) -> Leaves {
+    async fn serve(&self, gateway: &Gateway, signals: &mut Signals) -> Leaves {
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return Leaves::ForGood,
@@ -106,42 +106,33 @@ impl Service {
         }
     }
 
-    async fn reload(&mut self, gateway: &Gateway) {
+    async fn reload(&self, gateway: &Gateway) {
         let mut reloading = vec![NotifyState::Reloading];
         reloading.extend(NotifyState::monotonic_usec_now().ok());
         tell(&reloading);
         gateway.reload_certificate().await;
-        match Settings::load(self.config.as_deref()) {
-            Ok(settings) => self.take_on(settings),
+        let loaded = Settings::load(self.config.as_deref());
+        let reloaded = loaded.and_then(|settings| {
+            self.logs.set(&settings.logging)?;
+            gateway.reload(settings)
+        });
+        match reloaded {
+            Ok((now, later)) => {
+                tracing::info!(changed = now.join(", "), "the settings were read again");
+                if !later.is_empty() {
+                    let keys = later.join(", ");
+                    tracing::warn!(
+                        keys,
+                        "these take effect when the gateway is started anew (SIGUSR2)"
+                    );
+                }
+            }
             Err(error) => {
                 let error = format!("{error:#}");
                 tracing::error!(error, "the settings are of no use; those from before hold on");
             }
         }
         tell(&[NotifyState::Ready]);
-    }
-
-    fn take_on(&mut self, settings: Settings) {
-        let changed = self.settings.differences(&settings);
-        if changed.is_empty() {
-            tracing::info!("the settings are as before");
-            return;
-        }
-        let (now, later): (Vec<_>, Vec<_>) =
-            changed.into_iter().partition(|key| key == "logging.level");
-        if !now.is_empty() {
-            match self.logs.set(&settings.logging) {
-                Ok(()) => self.settings.logging.level = settings.logging.level,
-                Err(error) => {
-                    tracing::error!(error = format!("{error:#}"), "the log stays as it is")
-                }
-            }
-        }
-        tracing::info!(changed = now.join(", "), "settings have changed");
-        if !later.is_empty() {
-            let keys = later.join(", ");
-            tracing::warn!(keys, "these take effect when the gateway is started anew (SIGUSR2)");
-        }
     }
 }
 

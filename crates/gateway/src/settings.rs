@@ -16,12 +16,14 @@ mod check;
 mod check_access;
 mod explain;
 mod proxy;
+mod reload;
 mod tls;
 
 pub use access::{Access, AccessRule, Key, Namespace, NamespaceHistory, TokenKeyFile, Tokens};
 pub use address::Address;
 pub use backend::{EventKind, Events, Hook};
 pub use proxy::{Fields, Proxy, Trusted};
+pub(crate) use reload::Reload;
 pub use tls::Tls;
 
 /// The built-in gateway.toml.
@@ -303,25 +305,6 @@ impl Settings {
             .try_deserialize()?;
         settings.check()?;
         Ok(settings)
-    }
-
-    /// The keys that say something else in `other`: `section.key`, or the name of a list.
-    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
-        let value = |settings: &Self| serde_json::to_value(settings).unwrap_or_default();
-        let (own, other) = (value(self), value(other));
-        let mut keys = Vec::new();
-        for (section, own) in own.as_object().into_iter().flatten() {
-            let other = &other[section];
-            match own.as_object() {
-                Some(own) => {
-                    let changed = own.iter().filter(|(key, own)| other[key.as_str()] != **own);
-                    keys.extend(changed.map(|(key, _)| format!("{section}.{key}")));
-                }
-                None if own != other => keys.push(section.clone()),
-                None => {}
-            }
-        }
-        keys
     }
 
     /// Where clients connect, in clear or encrypted.

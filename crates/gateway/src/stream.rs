@@ -140,7 +140,7 @@ pub(crate) fn upgrade(
     let head = switching(handshake, named).into_response();
     let raw = session.format().variant().raw;
     let extensions = request.extensions_mut();
-    let rules = app.ws_rules.clone();
+    let rules = app.live().ws_rules.clone();
     if let Some(line) = extensions.remove::<Line>().filter(Line::may_depart) {
         let format = tricast_ws::format(raw, handshake.window());
         let ear: Box<dyn Ear> = Box::new(tricast_ws::WsEar::new(rules, format));
@@ -175,7 +175,7 @@ pub(crate) fn come_back(app: &App, problem: &Problem) -> Response {
         Kind::Draining => CloseReason::Draining,
         _ => CloseReason::Overloaded,
     };
-    let retry = app.pace.retry.max(problem.retry_after().unwrap_or_default());
+    let retry = app.live().pace.retry.max(problem.retry_after().unwrap_or_default());
     let goodbye = Control::Goodbye(Goodbye::new(reason, jittered_retry(retry)));
     let body = Body::from(tricast_sse::JSON.control(&goodbye).unwrap_or_default());
     let mut response = (stream_head(&tricast_sse::JSON), body).into_response();

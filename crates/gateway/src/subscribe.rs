@@ -155,7 +155,7 @@ async fn try_listen(
         Some(handshake) => tricast_ws::format(raw, handshake.window()),
         None => format_on(line, request.version(), wire, raw),
     };
-    let session = Session::new(joined, format, app.pace.clone(), online);
+    let session = Session::new(joined, format, app.live().pace.clone(), online);
     if let Some((metadata, data)) = said {
         let mut draft = metadata.draft(channels[0].clone(), data);
         // Somebody else has to be there.
@@ -190,7 +190,7 @@ async fn hears_own(pass: &Pass) -> bool {
 fn handshake_of(app: &App, request: &Request, raw: Option<bool>) -> Result<Handshake, Problem> {
     let line = request.extensions().get::<Line>();
     // The library of the other way of delivery knows no compression.
-    let may_deflate = app.settings.ws.compression && line.is_some_and(Line::may_depart);
+    let may_deflate = app.settings().ws.compression && line.is_some_and(Line::may_depart);
     let protocol = request.extensions().get::<Protocol>();
     let asks = match protocol {
         Some(protocol) => Asks::Connect(protocol.as_str()),
@@ -221,7 +221,7 @@ fn channels_of(app: &App, path: &str) -> Result<Vec<ChannelName>, Problem> {
 
 /// Whether one connection may have so many channels.
 pub(crate) fn check_count(app: &App, channels: usize) -> Result<(), Problem> {
-    let most = app.settings.limits.channels_per_connection;
+    let most = app.settings().limits.channels_per_connection;
     if channels > most {
         let detail = format!("one connection takes at most {most} channels; open several");
         return Err(Problem::new(Kind::BadChannel, detail));
@@ -245,7 +245,7 @@ async fn own_message(
     }
     // An issued client id counts too: the message is for everybody but this very stream.
     let metadata = Metadata::of(query, Publisher::from(&**pass.identity()))?;
-    let time = app.settings.limits.body_timeout;
+    let time = app.settings().limits.body_timeout;
     let mut share = app.bodies.share();
     let body = body::read(request, app.message_bytes(), time, &mut share).await?;
     Ok((metadata, media.data(body)?))

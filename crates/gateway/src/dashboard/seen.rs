@@ -85,7 +85,7 @@ pub(super) async fn seen(State(app): State<Shared>, request: Request) -> Result<
 
 /// From what connections tell, and trusted proxies say.
 fn url(app: &Shared, request: &Request) -> String {
-    let (headers, proxy) = (request.headers(), &app.settings.proxy);
+    let (headers, proxy) = (request.headers(), &app.settings().proxy);
     let line = request.extensions().get::<Line>();
     let trusted = line.is_some_and(|line| line.peer().is_trusted(proxy));
     let said = |what: fn(&HeaderMap, Fields) -> Option<&str>| {
@@ -95,12 +95,12 @@ fn url(app: &Shared, request: &Request) -> String {
     let scheme = said(forwarded::scheme).unwrap_or(own);
     let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = said(forwarded::host).or(named).unwrap_or_default();
-    format!("{scheme}://{host}{}", app.settings.base_path)
+    format!("{scheme}://{host}{}", app.settings().base_path)
 }
 
 fn address_of(app: &Shared, request: &Request) -> Option<IpAddr> {
     let line = request.extensions().get::<Line>()?;
-    forwarded::client_address(line.peer(), request.headers(), &app.settings.proxy)
+    forwarded::client_address(line.peer(), request.headers(), &app.settings().proxy)
 }
 
 fn told(headers: &HeaderMap) -> BTreeMap<&'static str, String> {

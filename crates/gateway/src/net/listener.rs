@@ -13,7 +13,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tricast_admission::{AddressSeat, Gatekeeper};
+use tricast_admission::{AddressSeat, Crowds};
 use tricast_core::Denied;
 use tricast_delivery::Shards;
 
@@ -47,7 +47,7 @@ pub(crate) struct Listener {
     /// Where streams go; without shards they stay with the HTTP library.
     pub(crate) shards: Option<Shards>,
     /// Who counts the connections of each address.
-    pub(crate) gatekeeper: Option<Arc<Gatekeeper>>,
+    pub(crate) crowds: Option<Arc<Crowds>>,
     /// Connections are encrypted.
     pub(crate) tls: Option<TlsAcceptor>,
 }
@@ -145,9 +145,9 @@ impl Listener {
 
     /// A place among the connections of a client's address. Those of proxies are everybody's.
     fn seat_of(&self, peer: Peer) -> Result<Option<Box<AddressSeat>>, Denied> {
-        let Some(gatekeeper) = &self.gatekeeper else { return Ok(None) };
+        let Some(crowds) = &self.crowds else { return Ok(None) };
         match forwarded::client_address(peer, &HeaderMap::new(), &self.rules.proxy) {
-            Some(address) => Ok(gatekeeper.crowds.sit_at_door(address)?.map(Box::new)),
+            Some(address) => Ok(crowds.sit_at_door(address)?.map(Box::new)),
             None => Ok(None),
         }
     }

@@ -64,7 +64,7 @@ pub(crate) async fn serve(listener: Arc<Listener>, arrival: Arrival) {
     // Who has asked for nothing is not waited for when the gateway goes down, nor longer than for a head.
     let soon = |what| listener.stop.run_until_cancelled(timeout(rules.head_timeout, what));
     let proxied =
-        listener.gatekeeper.is_some() && rules.proxy.protocol && peer.is_trusted(&rules.proxy);
+        listener.crowds.is_some() && rules.proxy.protocol && peer.is_trusted(&rules.proxy);
     let greeting = match soon(Greeting::read(&mut stream, proxied)).await {
         Some(Ok(Ok(greeting))) => greeting,
         Some(Ok(Err(error))) => {

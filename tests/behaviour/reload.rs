@@ -1,0 +1,91 @@
+//! Settings that are read again while streams are open: what changes, for whom, and what does not.
+
+use tricast::settings::Settings;
+use tricast_tests::{Reader, Server, Wire, each_wire, token, token_signed_with};
+
+const OTHER: &str = "another-secret-of-at-least-32-bytes!";
+
+fn reload(server: &Server, text: &str) -> (Vec<String>, Vec<String>) {
+    let settings = Settings::from_toml(text).expect("good settings");
+    server.gateway.reload(settings).expect("takes effect")
+}
+
+each_wire! {
+    async fn a_new_secret_is_for_those_who_come_and_open_streams_go_on(wire) {
+        let server = Server::with(&format!("[tokens]\nsecret = \"{}\"", tricast_tests::SECRET)).await;
+        let old = token("alice", &["a"], &["a"]);
+        let mut reader = Reader::open(&server, wire, &format!("a?token={old}")).await;
+        reader.control("hello").await;
+        let (now, later) = reload(&server, &format!("[tokens]\nsecret = \"{OTHER}\""));
+        assert!(now.contains(&"tokens.secret".to_owned()), "{now:?}");
+        // The test's own settings differ in where they listen and how they deliver.
+        assert!(later.iter().all(|key| ["admin.bind", "bind", "delivery"].contains(&key.as_str())), "{later:?}");
+        let refused = server.post(&format!("/publish/a?token={old}"), "", b"x").await;
+        assert_eq!(refused.status, 401);
+        let new = token_signed_with(OTHER, "alice", &["a"], &["a"]);
+        server.publish(&format!("a?token={new}"), "hello").await;
+        assert_eq!(reader.data().await, "hello");
+    }
+
+    async fn limits_hold_for_those_who_come(wire) {
+        let server = Server::start().await;
+        let mut first = Reader::open(&server, wire, "a").await;
+        first.control("hello").await;
+        reload(&server, "[limits]\nconnections = 1");
+        assert_eq!(server.metric("tricast_connections_limit").await, 1.0);
+        let head = tricast_tests::listen_head(Wire::Chunked, "a");
+        assert_eq!(server.request(&head, b"").await.status, 503);
+        reload(&server, "[limits]\nconnections = 2");
+        let mut second = Reader::open(&server, wire, "a").await;
+        second.control("hello").await;
+        server.publish("a", "both").await;
+        assert_eq!((first.data().await, second.data().await), ("both".into(), "both".into()));
+    }
+}
+
+#[tokio::test]
+async fn namespaces_hold_for_channels_that_are_there_already() {
+    let server = Server::with("[[namespace]]\npattern = \"b\"").await;
+    let mut reader = Reader::open(&server, Wire::Sse, "a").await;
+    reader.control("hello").await;
+    for number in 0..5 {
+        server.publish("a", &number.to_string()).await;
+    }
+    reload(
+        &server,
+        "[[namespace]]\npattern = \"a\"\npublish = \"nobody\"\nhistory = { messages = 2 }\n[[namespace]]\npattern = \"c\"",
+    );
+    assert_eq!(server.post("/publish/a", "", b"x").await.status, 403);
+    let of = async |namespace: &str| {
+        server
+            .metric(&format!("tricast_subscriptions{{wire=\"sse\",namespace=\"{namespace}\"}}"))
+            .await
+    };
+    assert_eq!((of("a").await, of("(none)").await, of("b").await), (1.0, 0.0, 0.0));
+    drop(reader);
+    tricast_tests::eventually("it has left", async || (of("a").await == 0.0).then_some(())).await;
+    reload(&server, "[[namespace]]\npattern = \"a\"\nhistory = { messages = 2 }");
+    server.publish("a", "5").await;
+    let history = server.get("/history/a").await.json();
+    assert_eq!(history["messages"].as_array().map(Vec::len), Some(2), "{history}");
+}
+
+#[tokio::test]
+async fn a_channel_has_presence_from_the_start_or_not_at_all() {
+    let server = Server::with("[access]\npresence = true").await;
+    let mut reader = Reader::open(&server, Wire::Sse, "a?user=alice").await;
+    reader.control("hello").await;
+    let (_, later) = reload(&server, "[access]\npresence = false");
+    assert!(later.contains(&"access.presence".to_owned()), "{later:?}");
+    assert_eq!(server.get("/presence/a").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_read_changes_nothing() {
+    let server = Server::start().await;
+    let text = "[tokens]\nkeys = [{ algorithm = \"RS256\", file = \"/nowhere.pem\" }]";
+    let settings = Settings::from_toml(text);
+    let refused = settings.and_then(|settings| server.gateway.reload(settings));
+    assert!(format!("{:#}", refused.expect_err("no such file")).contains("/nowhere.pem"));
+    server.publish("a", "still open").await;
+}
