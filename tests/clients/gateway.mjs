@@ -1,11 +1,11 @@
 // Starts the real program on ports of its own and stops it again; every test has its own gateway.
 import { fileURLToPath } from 'node:url';
-import { start, stop } from './child.mjs';
+import { signal, start, stop } from './child.mjs';
 import { until } from './wait.mjs';
 
 export const repository = fileURLToPath(new URL('../../', import.meta.url));
 const program = process.env.TRICAST_BIN ?? `${repository}target/debug/tricast`;
-const announced = /^tricast listening on (http:\S+), admin on (http:\S+)$/m;
+const announced = /^tricast listening on (http:[^,\s]+)(?:, (https:[^,\s]+))?, admin on (http:\S+)$/m;
 
 /** `settings` are gateway.toml keys, as in `{ 'stream.heartbeat': '500ms' }`. */
 export async function startGateway(settings = {}) {
@@ -16,10 +16,13 @@ export async function startGateway(settings = {}) {
   child.exited.then(() => { over = true; });
   await until(() => announced.test(child.output) || over, 'the gateway to say where it listens');
   if (over) throw new Error(`the gateway ended at its start: ${child.errors || child.output}`);
-  const [, url, admin] = child.output.match(announced);
+  const [, url, secure, admin] = child.output.match(announced);
   return {
     url,
+    /** Encrypted, if the settings ask for it. */
+    secure,
     admin,
+    signal: (name) => signal(child, name),
     /** Drains it; a gateway that does not end well has failed, whatever its clients saw. */
     async stop() {
       const code = await stop(child);
