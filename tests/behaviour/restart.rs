@@ -177,6 +177,33 @@ async fn a_gateway_that_hands_over_refuses_nobody_and_loses_nothing_in_silence()
     assert!(totals.received > 0);
 }
 
+/// systemd kills whom it does not hear from, and hears only from those who know that they are meant.
+#[tokio::test]
+async fn whoever_takes_over_keeps_the_watchdog_quiet() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("notify");
+    let socket = tokio::net::UnixDatagram::bind(&path).expect("binds");
+    let program = program::tricast();
+    // As systemd does it: with the number of the process that it starts.
+    let mut command = program::in_shell("WATCHDOG_PID=$$ exec \"$0\"", &program);
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000");
+    let (mut old, _, admin) = program::start_both(&mut command).await;
+    signal(old.id().expect("runs"), rustix::process::Signal::USR2);
+    let next = async || {
+        let mut said = vec![0; 1000];
+        let length = tokio::time::timeout(Duration::from_secs(10), socket.recv(&mut said)).await;
+        said.truncate(length.expect("in time").expect("is heard"));
+        String::from_utf8(said).expect("text")
+    };
+    assert!(old.wait().await.expect("ends").success());
+    let new = program::process_behind(admin).await;
+    while next().await != format!("READY=1\nMAINPID={new}\n") {}
+    for _ in 0..20 {
+        assert_eq!(next().await, "WATCHDOG=1\n");
+    }
+    end_the_new_one(admin).await;
+}
+
 #[tokio::test]
 async fn a_gateway_goes_on_if_the_new_one_does_not_start() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -209,6 +236,23 @@ async fn a_socket_that_is_handed_in_is_listened_at() {
     let (_child, told) = program::start(&mut command).await;
     assert_eq!(told, address);
     assert_eq!(early.await.expect("asks"), 200);
+}
+
+#[tokio::test]
+async fn a_public_socket_that_is_handed_in_needs_keys_too() {
+    let listener = std::net::TcpListener::bind("0.0.0.0:0").expect("binds");
+    let mut command = program::tricast();
+    program::hand_in(&mut command, &[("http", listener.try_clone().expect("a socket").into())]);
+    let refused = command.output().await.expect("runs");
+    let said = String::from_utf8(refused.stderr).expect("text");
+    assert!(!refused.status.success() && said.contains("is not a loopback address"), "{said}");
+    let mut command = program::tricast();
+    command.env("TRICAST__INSECURE", "true");
+    program::hand_in(&mut command, &[("http", listener.into())]);
+    let (_child, address) = program::start(&mut command).await;
+    let here = SocketAddr::from(([127, 0, 0, 1], address.port()));
+    let page = Connection::open(here).await.request("GET / HTTP/1.1\r\nHost: t", b"").await;
+    assert_eq!(page.status, 404, "it is for loopback alone");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ import { signal, start, stop } from './child.mjs';
 import { until } from './wait.mjs';
 
 export const repository = fileURLToPath(new URL('../../', import.meta.url));
-const program = process.env.TRICAST_BIN ?? `${repository}target/debug/tricast`;
+export const program = process.env.TRICAST_BIN ?? `${repository}target/debug/tricast`;
 const announced = /^tricast listening on (http:[^,\s]+)(?:, (https:[^,\s]+))?, admin on (http:\S+)$/m;
 
 /** `settings` are gateway.toml keys, as in `{ 'stream.heartbeat': '500ms' }`. */

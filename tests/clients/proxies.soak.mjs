@@ -4,6 +4,7 @@ import { after, test } from 'node:test';
 import { proxies, versionsOf } from './proxies/all.mjs';
 import { cadence } from './proxies/checks/cadence.mjs';
 import { crowdOf } from './proxies/checks/crowd.mjs';
+import { doctor } from './proxies/checks/doctor.mjs';
 import { first } from './proxies/checks/first.mjs';
 import { idleFor } from './proxies/checks/idle.mjs';
 import { restFor } from './proxies/checks/lines.mjs';
@@ -16,7 +17,7 @@ import { oversOf, waysOf } from './proxies/ways.mjs';
 // Less than two heartbeats would tell nothing.
 const seconds = Math.max(30, Number(process.env.PROXY_IDLE ?? 180));
 const count = Number(process.env.PROXY_CROWD ?? 1000);
-const columns = { streams: ['first', 'cadence', 'idle'], crowds: ['crowd'], requests: ['rest'] };
+const columns = { streams: ['first', 'cadence', 'idle'], crowds: ['crowd'], requests: ['rest', 'doctor'] };
 const matrix = new Matrix({ patience: seconds });
 // What is refused, or comes at the end, needs no time to be told: proxies.test.mjs tells it.
 const carried = (stand) => waysOf(stand).filter((way) => !knownOf(stand, 'hello', way));
@@ -27,6 +28,7 @@ for (const [proxy, which] of each) {
   test(`${proxy.name}, ${which}: delays`, { timeout: 120_000 }, (t) => staged(t, proxy, which, {}, async (stand) => {
     // One after the other: here it is the time that counts.
     for (const way of carried(stand)) await matrix.run(stand, { first }, [way]);
+    for (const over of oversOf(stand)) await matrix.run(stand, { doctor }, [over]);
     for (const over of new Set(carried(stand).map((way) => way.over))) await matrix.run(stand, { cadence }, carried(stand).filter((way) => way.over === over));
   }));
 }
@@ -58,7 +60,7 @@ async function staged(t, proxy, which, settings, work, judge = true) {
   } finally {
     await stand.close();
   }
-  if (judge) assert.deepEqual(matrix.surprises(stand, ['first', 'cadence', 'crowd']), []);
+  if (judge) assert.deepEqual(matrix.surprises(stand, ['first', 'cadence', 'crowd', 'doctor']), []);
 }
 
 const about = `# Tricast behind proxies: delays, patience, numbers
@@ -69,4 +71,5 @@ const about = `# Tricast behind proxies: delays, patience, numbers
 | cadence | of messages each 100 ms, how late is the median? "held back" above 50 ms |
 | idle | does a stream survive ${seconds} s without a message, by heartbeats each 15 s? |
 | crowd | do ${count} streams at once each get hello and a message, and in what time the message? |
+| doctor | does \`tricast doctor\` find what is wrong, and nothing else? |
 | rest | may a body of JSON lines rest for ${seconds} s? |`;

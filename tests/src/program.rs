@@ -114,11 +114,14 @@ pub async fn process_behind(address: SocketAddr) -> u32 {
 
 /// The program, with a limit of open files.
 pub fn with_files(limit: u32) -> Command {
+    in_shell(&format!("ulimit -n {limit} && exec \"$0\""), &tricast())
+}
+
+/// `program`, by a script that has it as `$0`.
+pub fn in_shell(script: &str, program: &Command) -> Command {
     let mut command = Command::new("sh");
     command.kill_on_drop(true).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let program = tricast();
-    let path = program.as_std().get_program().to_owned();
-    command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\"")]).arg(path);
-    command.env("TRICAST__BIND", "127.0.0.1:0").env("TRICAST__ADMIN__BIND", "127.0.0.1:0");
+    command.arg("-c").arg(script).arg(program.as_std().get_program());
+    command.envs(program.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
     command
 }

@@ -32,6 +32,8 @@ pub(crate) struct Client {
     pub(crate) channel: String,
     http: reqwest::Client,
     tls: TlsConnector,
+    /// The compressions that it claims to know.
+    pub(crate) encodings: &'static str,
 }
 
 /// A connection for a WebSocket.
@@ -64,7 +66,13 @@ impl Client {
         of_http_1.alpn_protocols = vec![b"http/1.1".to_vec()];
         let name = || format!("doctor-{}", fastrand::u32(..));
         let channel = visit.channel.clone().unwrap_or_else(name);
-        Ok(Self { visit, channel, http, tls: TlsConnector::from(Arc::new(of_http_1)) })
+        Ok(Self {
+            visit,
+            channel,
+            http,
+            tls: TlsConnector::from(Arc::new(of_http_1)),
+            encodings: "gzip, deflate, br, zstd",
+        })
     }
 
     pub(crate) fn place(&self) -> &Place {
@@ -158,8 +166,8 @@ impl Client {
     ) -> Result<(Line, Opened), Refused> {
         let accept = if wire == Wire::Sse { "text/event-stream" } else { "application/x-ndjson" };
         // What browsers send.
-        let usual = [("accept", accept), ("accept-encoding", "gzip, deflate, br, zstd")];
-        let headers = self.headers(&[&usual, fields].concat());
+        let mut headers = self.headers(&[("accept", accept), ("accept-encoding", self.encodings)]);
+        headers.extend(self.headers(fields));
         let asked = Instant::now();
         let request = self.http.get(self.place().url(path)).headers(headers).send();
         let Ok(answer) = timeout(PATIENCE, request).await else { return Err(Refused::Silence) };

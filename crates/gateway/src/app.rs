@@ -34,6 +34,8 @@ pub(crate) struct App {
     /// What may change while the gateway runs.
     pub(crate) live: ArcSwap<Live>,
     pub(crate) bodies: Budget,
+    /// The page is there.
+    pub(crate) serves_dashboard: bool,
     /// Held by whoever looks through all channels.
     pub(crate) listing: Semaphore,
     /// The gateway is about to go down: who sends traffic here should stop.

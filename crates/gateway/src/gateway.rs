@@ -114,6 +114,10 @@ impl Gateway {
             Ok(Bound { encrypted: tls.is_some(), address: socket.address()? })
         };
         let addresses = sockets_open.iter().map(bound).collect::<anyhow::Result<Vec<_>>>()?;
+        // What was handed in may be public where the settings are not.
+        let actual = settings.listening_at(addresses.iter().map(|bound| &bound.address));
+        actual.check()?;
+        let serves_dashboard = actual.serves_dashboard();
         let admin = [Address::Tcp(settings.admin.bind)];
         let private = sockets_of(inherited.named(ADMIN), ("admin.bind", &admin))?.pop();
         let private = private.context("admin.bind: there has to be one")?;
@@ -138,6 +142,7 @@ impl Gateway {
             listing: tokio::sync::Semaphore::new(1),
             bodies,
             events,
+            serves_dashboard,
             leaving,
             draining,
             tasks: tasks.clone(),

@@ -34,12 +34,12 @@ pub struct Program {
 
 impl Program {
     /// As it was started. Call it at the start: later another file may have taken its place, and that is the one to start.
-    ///
-    /// # Errors
-    /// When the system does not tell.
-    pub fn own() -> io::Result<Self> {
-        let args = std::env::args_os().skip(1).collect();
-        Ok(Self { path: std::env::current_exe()?, args })
+    pub fn own() -> Self {
+        let mut args = std::env::args_os();
+        let called = args.next().unwrap_or_default();
+        // Where the system does not tell (no /proc), it is as it was called.
+        let path = std::env::current_exe().unwrap_or_else(|_| called.into());
+        Self { path, args: args.collect() }
     }
 
     /// Starts it with listening sockets, by name; returns when it is ready to serve.
@@ -53,7 +53,8 @@ impl Program {
         let handed = [(HANDOVER, OwnedFd::from(there))].into_iter().chain(sockets);
         let (names, sockets): (Vec<_>, Vec<_>) = handed.unzip();
         let mut command = Command::new(&self.path);
-        command.args(&self.args).env_remove("LISTEN_PID");
+        // Both name the process that they were meant for.
+        command.args(&self.args).env_remove("LISTEN_PID").env_remove("WATCHDOG_PID");
         command.env("LISTEN_FDS", names.len().to_string());
         command.env("LISTEN_FDNAMES", names.join(":"));
         let mapping = |(child_fd, parent_fd)| FdMapping { parent_fd, child_fd };

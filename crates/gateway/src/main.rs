@@ -79,7 +79,7 @@ fn serve(settings: Settings, config: Option<PathBuf>) -> anyhow::Result<()> {
     let logs = telemetry::start(&settings.logging)?;
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let program = Program::own()?;
+    let program = Program::own();
     let service = Service { program, config, settings, inherited, logs };
     let served = runtime.block_on(service.run());
     // What is left after the grace time is cut.

@@ -35,7 +35,7 @@ pub(crate) fn public(app: Shared) -> Router {
         .route(&at("/online/{channel}"), get(look::online))
         .route(&at("/presence/{channel}"), get(presence::presence))
         .route(&at("/channels"), get(look::channels));
-    if settings.serves_dashboard() {
+    if app.serves_dashboard {
         routes = dashboard::add_to(routes, base);
     }
     routes

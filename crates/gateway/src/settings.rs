@@ -307,6 +307,13 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The same, for a gateway that listens at these addresses, whatever the settings say.
+    pub(crate) fn listening_at<'a>(&self, addresses: impl Iterator<Item = &'a Address>) -> Self {
+        let mut settings = self.clone();
+        settings.bind = addresses.cloned().collect();
+        settings
+    }
+
     /// Where clients connect, in clear or encrypted.
     fn addresses(&self) -> impl Iterator<Item = &Address> {
         self.bind.iter().chain(&self.tls.bind)

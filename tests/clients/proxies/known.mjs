@@ -82,6 +82,15 @@ export const known = [
     sentence: 'Envoy does not tell the client\'s address: set use_remote_address: true.' },
   { proxy: 'Envoy', which: 'bare', check: 'restart', where: serverSent, verdicts: ['gives up on 503'],
     sentence: 'EventSource gives up for good on the 503 of a restart: give the route a retry_policy.' },
+  ...[
+    ['nginx', 'arrives, opens ws, lines'],
+    ['HAProxy', 'prompt sse, prompt chunked'],
+    ['Apache httpd', 'opens ws, lines'],
+    ['Varnish', 'opens ws'],
+    ['lighttpd', 'opens sse, opens chunked, opens ws, lines'],
+    ['Envoy', 'opens ws'],
+  ].map(([proxy, finds]) => ({ proxy, which: 'bare', check: 'doctor', where: any, verdicts: [`finds ${finds}`],
+    sentence: 'tricast doctor finds this, and says which setting to change.' })),
 ];
 
 /** What is known of this check on `stand`; `where` is a way or an HTTP version, `patience` how many seconds the check lasts. */

@@ -24,7 +24,8 @@ impl Examination {
         };
         let heartbeat = Duration::from_millis(hello["heartbeat"].as_u64().unwrap_or(15_000));
         let Ok(with_it) = self.client.online().await else { return Ok(()) };
-        let most = 2 * heartbeat + SOON;
+        // Some proxies hear of it only when they have tried to send twice.
+        let most = 3 * heartbeat + SOON;
         drop(line);
         let left = Instant::now();
         // On a channel of others, they may come and go; then this says nothing.

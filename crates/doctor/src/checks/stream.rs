@@ -60,12 +60,8 @@ impl Examination {
         self.found(Finding { advice, ..finding });
     }
 
-    async fn look_at_open(
-        &mut self,
-        wire: Wire,
-        mut line: Line,
-        opened: Opened,
-    ) -> anyhow::Result<()> {
+    async fn look_at_open(&mut self, wire: Wire, line: Line, opened: Opened) -> anyhow::Result<()> {
+        let Some(mut line) = self.uncompressed(wire, line, &opened).await else { return Ok(()) };
         match line.next(SOON).await {
             Came::Document(hello, _) if hello["event"] == "tricast.hello" => {}
             Came::Nothing => return self.look_at_buffer(wire).await,
@@ -84,19 +80,29 @@ impl Examination {
         let head = said(opened.head_after);
         let how = format!("in {head}, over {:?}", opened.version);
         self.found(Finding::new("opens", Verdict::Good, how).on(wire));
-        self.look_at_encoding(wire, &opened);
         self.look_at_delays(wire, &mut line).await?;
         self.kept.push(line);
         Ok(())
     }
 
-    fn look_at_encoding(&mut self, wire: Wire, opened: &Opened) {
+    /// The stream, in plain: if it comes compressed, another, and from here on nothing else is asked for.
+    async fn uncompressed(&mut self, wire: Wire, line: Line, opened: &Opened) -> Option<Line> {
         let encoding = opened.headers.get(header::CONTENT_ENCODING);
         let encoding = encoding.and_then(|value| value.to_str().ok()).unwrap_or("identity");
-        if encoding != "identity" {
-            let advice = self.advice("compressed");
-            let said = format!("comes compressed ({encoding})");
-            self.found(Finding::new("encoding", Verdict::Bad, said).on(wire).advise(advice));
+        if encoding == "identity" {
+            return Some(line);
+        }
+        let said = format!("comes compressed ({encoding})");
+        let advice = self.advice("compressed");
+        self.found(Finding::new("encoding", Verdict::Fair, said).on(wire).advise(advice));
+        self.client.encodings = "identity";
+        match self.client.open(wire, "", &[]).await {
+            Ok((line, _)) => Some(line),
+            Err(_) => {
+                let said = "does not open where no compression is asked for";
+                self.found(Finding::new("opens", Verdict::Bad, said).on(wire));
+                None
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use super::Settings;
 use crate::origin::is_origin;
 
 impl Settings {
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         let path = &self.base_path;
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
         anyhow::ensure!(
