@@ -242,3 +242,96 @@ async fn a_quiet_connection_is_let_go_and_one_with_a_stream_is_not() {
     server.publish("a", json!("here").as_str().expect("text")).await;
     assert_eq!(lines.next().await["data"], "here");
 }
+
+#[tokio::test]
+async fn a_websocket_that_closes_is_answered_and_ends_cleanly() {
+    let server = Server::start().await;
+    let sender = connect(&server, 65_535, 1 << 20).await;
+    eventually("its settings", async || {
+        sender.is_extended_connect_protocol_enabled().then_some(())
+    })
+    .await;
+    for _ in 0..20 {
+        let request = Request::builder()
+            .method(Method::CONNECT)
+            .uri("http://t/ws/a?format=raw")
+            .header("sec-websocket-version", "13")
+            .extension(Protocol::from_static("websocket"));
+        let mut sender = sender.clone().ready().await.expect("is open");
+        let request = request.body(()).expect("one");
+        let (answer, mut send) = sender.send_request(request, false).expect("sends");
+        let mut body =
+            timeout(PATIENCE, answer).await.expect("in time").expect("answers").into_body();
+        // Close, with code 1000, masked with zeros (RFC 6455 section 5.5.1).
+        let close = Bytes::from_static(b"\x88\x82\0\0\0\0\x03\xe8");
+        send.send_data(close, false).expect("sends");
+        let mut said = Vec::new();
+        while let Some(data) = timeout(PATIENCE, body.data()).await.expect("in time") {
+            said.extend_from_slice(&data.expect("is not reset"));
+        }
+        assert_eq!(said, b"\x88\x02\x03\xe8");
+    }
+}
+
+/// Whoever comes back on the connection that it has would come back to a gateway that goes down.
+#[tokio::test]
+async fn a_gateway_that_goes_down_takes_no_further_request_on_a_connection() {
+    let server = Server::with("[shutdown]\ngrace = \"8s\"").await;
+    let sender = connect(&server, 65_535, 1 << 20).await;
+    let mut all = Vec::new();
+    for _ in 0..50 {
+        all.push(Lines::open(&sender, "a").await);
+    }
+    let down = tokio::spawn(server.gateway.shut_down());
+    // Long before the last goodbye, which may take half of the grace.
+    let refused = tokio::time::Instant::now() + Duration::from_secs(1);
+    while sender.clone().ready().await.is_ok() {
+        assert!(tokio::time::Instant::now() < refused, "still takes requests");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for mut lines in all {
+        assert_eq!(lines.next().await["event"], "tricast.goodbye");
+        while let Some(data) = timeout(PATIENCE, lines.body.data()).await.expect("in time") {
+            assert!(data.expect("a clean end").is_empty());
+        }
+    }
+    assert!(down.await.expect("no panic"), "nothing was left");
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_more_holds_nobody_up() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let server = Server::with("[limits]\nhead_timeout = \"300ms\"").await;
+    let mut socket =
+        TcpStream::connect(server.gateway.address().expect("one")).await.expect("connects");
+    // The preface and empty settings; no ping is ever answered.
+    socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.expect("sends");
+    let mut rest = Vec::new();
+    // A reset is an end too.
+    let _ = timeout(PATIENCE, socket.read_to_end(&mut rest)).await.expect("it is closed");
+    let silent = connect(&server, 65_535, 1 << 20).await;
+    let begin = tokio::time::Instant::now();
+    assert!(server.gateway.shut_down().await);
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    drop(silent);
+}
+
+/// What stands in the queue of a stream that is reset is never sent, and must not be counted.
+#[tokio::test]
+async fn streams_that_are_given_up_on_a_full_connection_take_no_room_for_ever() {
+    let server = Server::start().await;
+    for _ in 0..20 {
+        server.publish("a", &"x".repeat(50_000)).await;
+    }
+    let sender = connect(&server, 1 << 20, 8 << 20).await;
+    for _ in 0..7 {
+        let mut unread = Vec::new();
+        for _ in 0..30 {
+            unread.push(ask(&sender, Method::GET, "/history/a", "").await);
+        }
+        drop(unread);
+    }
+    let mut lines = Lines::open(&sender, "a").await;
+    server.publish("a", "alive").await;
+    assert_eq!(lines.next().await["data"], "alive");
+}

@@ -161,3 +161,16 @@ async fn the_gateway_knows_under_which_address_it_was_asked() {
     let fields = "\r\nForwarded: for=1.1.1.1;proto=https;host=\"app.example:8443\"";
     assert_eq!(ask(&other, fields).await, "https://app.example:8443");
 }
+
+/// Then the fields of its requests are the client's own word.
+#[tokio::test]
+async fn whom_a_header_does_not_name_is_nobody() {
+    let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+    for header in [&b"PROXY UNKNOWN\r\n"[..], local] {
+        let server = Server::with(WITH_HEADERS).await;
+        let head = format!("{}\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n", listen_head(Wire::Sse, "a"));
+        let mut connection = says(&server, &[header, head.as_bytes()].concat()).await;
+        assert_eq!(connection.head().await.status, 200);
+        assert_eq!(address_of_the_only_one(&server).await, Value::Null);
+    }
+}

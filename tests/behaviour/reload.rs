@@ -89,3 +89,44 @@ async fn a_key_that_cannot_be_read_changes_nothing() {
     assert!(format!("{:#}", refused.expect_err("no such file")).contains("/nowhere.pem"));
     server.publish("a", "still open").await;
 }
+
+/// Each of these files is good by itself. But the address stays, and so does the hook.
+#[tokio::test]
+async fn no_reload_opens_a_public_gateway() {
+    let keys = format!("[tokens]\nsecret = \"{OTHER}\"");
+    let server = Server::with(&format!("bind = \"0.0.0.0:0\"\n{keys}")).await;
+    let hook =
+        "[hook]\nurl = \"https://a.example/\"\non = [\"publish\"]\n[access]\npublish = \"anyone\"";
+    for text in ["", &format!("bind = \"0.0.0.0:0\"\n{hook}")] {
+        let settings = Settings::from_toml(text).expect("good settings");
+        let refused = format!("{:#}", server.gateway.reload(settings).expect_err("is refused"));
+        assert!(
+            refused.contains("is not a loopback address") && refused.contains("tokens.secret"),
+            "{refused}"
+        );
+        let address = server.gateway.address().expect("one").port();
+        let here = tricast_tests::Connection::open(([127, 0, 0, 1], address).into()).await;
+        let head = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 1";
+        assert_eq!(here.request(head, b"x").await.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn sizes_that_do_not_fit_those_that_wait_are_refused() {
+    let server = Server::start().await;
+    let text = "[limits]\nmessage_bytes = \"100MiB\"\nbody_memory = \"400MiB\"\n[history]\nbytes = \"100MiB\"\nmemory = \"1GiB\"";
+    let settings = Settings::from_toml(text).expect("good settings");
+    let refused = format!("{:#}", server.gateway.reload(settings).expect_err("is refused"));
+    assert!(refused.contains("limits.body_memory"), "{refused}");
+}
+
+#[tokio::test]
+async fn nobody_gets_a_fresh_rate_by_a_reload() {
+    let rates = "[rates]\nmessages_per_channel = 5";
+    let server = Server::with(rates).await;
+    for _ in 0..5 {
+        server.publish("a", "x").await;
+    }
+    reload(&server, &format!("{rates}\n[stream]\nretry = \"1s\""));
+    assert_eq!(server.post("/publish/a", "", b"x").await.status, 429);
+}

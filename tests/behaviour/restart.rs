@@ -307,3 +307,49 @@ async fn a_hang_up_reads_the_settings_again_and_says_what_has_to_wait() {
     let line = errors.until("those from before hold on").await;
     assert!(line.contains("shards"), "{line}");
 }
+
+#[tokio::test]
+async fn a_new_gateway_listens_where_its_own_settings_say() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("gateway.toml");
+    let text = |ports: &str| format!("bind = {ports}\n[admin]\nbind = \"127.0.0.1:0\"");
+    std::fs::write(&config, text("\"127.0.0.1:0\"")).expect("writes");
+    let mut command = program::tricast();
+    command.env_remove("TRICAST__BIND").env_remove("TRICAST__ADMIN__BIND");
+    command.arg("--config").arg(&config);
+    let (mut old, address, admin) = program::start_both(&mut command).await;
+    let other =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("binds").local_addr().expect("one");
+    std::fs::write(&config, text(&format!("[\"{address}\", \"{other}\"]"))).expect("writes");
+    signal(old.id().expect("runs"), rustix::process::Signal::USR2);
+    assert!(old.wait().await.expect("ends").success());
+    for place in [address, other] {
+        Reader::open(&place, Wire::Sse, "a").await.control("hello").await;
+    }
+    end_the_new_one(admin).await;
+}
+
+/// Versions often stand side by side, and a link says which is meant.
+#[tokio::test]
+async fn whoever_is_told_to_end_while_it_hands_over_ends_with_the_new_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (link, slow) = (folder.path().join("tricast"), folder.path().join("slow"));
+    std::fs::write(&slow, "#!/bin/sh\nexec sleep 60\n").expect("writes");
+    std::fs::set_permissions(&slow, std::fs::Permissions::from_mode(0o755)).expect("a file");
+    let program = program::tricast();
+    std::os::unix::fs::symlink(program.as_std().get_program(), &link).expect("links");
+    let mut command = program::at(&link, &program);
+    let (mut old, address) = program::start(&mut command).await;
+    std::fs::remove_file(&link).expect("is there");
+    std::os::unix::fs::symlink(&slow, &link).expect("links");
+    let process = old.id().expect("runs");
+    signal(process, rustix::process::Signal::USR2);
+    let child = eventually("another starts", async || program::child_of(process)).await;
+    signal(process, rustix::process::Signal::TERM);
+    assert!(old.wait().await.expect("ends").success());
+    eventually("the other has ended too", async || {
+        (!std::path::Path::new(&format!("/proc/{child}")).exists()).then_some(())
+    })
+    .await;
+    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens");
+}

@@ -1,7 +1,12 @@
 //! The program itself, started by a test.
 
 use std::{
-    net::SocketAddr, os::fd::OwnedFd, path::PathBuf, process::Stdio, sync::LazyLock, time::Duration,
+    net::SocketAddr,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::LazyLock,
+    time::Duration,
 };
 
 use command_fds::{CommandFdExt as _, FdMapping};
@@ -90,6 +95,18 @@ pub fn hand_in(command: &mut Command, sockets: &[(&str, OwnedFd)]) {
     command.as_std_mut().fd_mappings(mapping).expect("each its own");
 }
 
+/// What `process` has started, if it is still there.
+pub fn child_of(process: u32) -> Option<u32> {
+    let processes = std::fs::read_dir("/proc").expect("is there").flatten();
+    let line = format!("PPid:\t{process}");
+    let is_child = |folder: &std::fs::DirEntry| {
+        let status = std::fs::read_to_string(folder.path().join("status"));
+        status.is_ok_and(|status| status.lines().any(|own| own == line))
+    };
+    let child = processes.into_iter().find(is_child)?;
+    child.file_name().to_str()?.parse().ok()
+}
+
 /// The process that listens at `address`, by its socket's inode.
 pub async fn process_behind(address: SocketAddr) -> u32 {
     let port = format!(":{:04X} 00000000:0000 0A", address.port());
@@ -119,9 +136,15 @@ pub fn with_files(limit: u32) -> Command {
 
 /// `program`, by a script that has it as `$0`.
 pub fn in_shell(script: &str, program: &Command) -> Command {
-    let mut command = Command::new("sh");
-    command.kill_on_drop(true).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = at(Path::new("/bin/sh"), program);
     command.arg("-c").arg(script).arg(program.as_std().get_program());
+    command
+}
+
+/// What stands at `path`, with the environment of `program`.
+pub fn at(path: &Path, program: &Command) -> Command {
+    let mut command = Command::new(path);
+    command.kill_on_drop(true).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.envs(program.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
     command
 }

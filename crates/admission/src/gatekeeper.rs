@@ -20,7 +20,7 @@ pub struct Gatekeeper {
     /// Who may do what where.
     pub namespaces: Namespaces<NamespaceRules>,
     /// How much anybody may say.
-    pub rates: Rates,
+    pub rates: Arc<Rates>,
     /// How many connections anybody may have.
     pub crowds: Arc<Crowds>,
     /// Who was refused what.

@@ -45,10 +45,18 @@ impl std::str::FromStr for Place {
         let authority =
             uri.authority().with_context(|| format!("{text:?} names no host; {example}"))?;
         anyhow::ensure!(uri.query().is_none(), "{text:?} has a query; give a token by --token");
-        let host = authority.host().trim_matches(['[', ']']).to_owned();
-        let port = authority.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+        anyhow::ensure!(
+            !authority.as_str().contains('@'),
+            "{text:?} has a name or password; give a token by --token"
+        );
+        // As browsers write an origin: in small letters, without the scheme's own port.
+        let named = authority.host().to_ascii_lowercase();
+        let own = if encrypted { 443 } else { 80 };
+        let port = authority.port_u16().unwrap_or(own);
+        let authority = if port == own { named.clone() } else { format!("{named}:{port}") };
+        let host = named.trim_matches(['[', ']']).to_owned();
         let base = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { encrypted, host, port, authority: authority.to_string(), base })
+        Ok(Self { encrypted, host, port, authority, base })
     }
 }
 
@@ -95,7 +103,9 @@ mod tests {
             (local.host(), local.port(), local.origin().as_str()),
             ("::1", 8080, "http://[::1]:8080")
         );
-        for bad in ["example.com", "ftp://a", "https://a?token=x", "", "https://"] {
+        let plain: Place = "http://LOCALHOST:80".parse().expect("one");
+        assert_eq!(plain.url("/sse/a"), "http://localhost/sse/a");
+        for bad in ["example.com", "ftp://a", "https://a?token=x", "", "https://", "http://u:p@a"] {
             assert!(bad.parse::<Place>().is_err(), "{bad}");
         }
     }

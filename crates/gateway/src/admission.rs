@@ -33,7 +33,7 @@ pub(crate) fn gatekeeper(
     };
     let limits = &settings.limits;
     let crowds = Crowds::new(limits.connections_per_address, limits.connections_per_user);
-    let (keyring, rates) = (keyring(settings, jwks.clone())?, rates(settings));
+    let (keyring, rates) = (keyring(settings, jwks.clone())?, Arc::new(rates(settings)));
     let gatekeeper = Gatekeeper {
         keyring,
         rates,
@@ -46,18 +46,21 @@ pub(crate) fn gatekeeper(
     Ok((Arc::new(gatekeeper), jwks))
 }
 
-/// Another gatekeeper in place of `before`, who goes on with what must not be forgotten: who is there, and what the hook has said.
+/// Another gatekeeper in place of `before`, who goes on with what must not be forgotten: who is there, how much was said, and what the
+/// hook has answered.
 ///
 /// # Errors
 /// When a key cannot be read.
 pub(crate) fn successor(
-    before: &Gatekeeper,
+    (before, old): (&Gatekeeper, &Settings),
     settings: &Settings,
     jwks: Option<Jwks>,
 ) -> anyhow::Result<Arc<Gatekeeper>> {
+    // What was said counts on, unless other rates hold from now on.
+    let same = old.publish_rates() == settings.publish_rates();
     let gatekeeper = Gatekeeper {
         keyring: keyring(settings, jwks)?,
-        rates: rates(settings),
+        rates: if same { before.rates.clone() } else { Arc::new(rates(settings)) },
         api_keys: settings.api_keys(),
         namespaces: settings.namespace_rules(),
         audit: before.audit.clone(),

@@ -12,6 +12,8 @@ pub(crate) enum Peer {
     Ip(SocketAddr),
     /// Whoever may open the unix socket.
     Unix,
+    /// Whom a proxy's header does not name. What it says of itself is its own word.
+    Nobody,
 }
 
 impl Peer {
@@ -19,6 +21,7 @@ impl Peer {
         match self {
             Peer::Ip(address) => proxy.trusts(&address.ip().to_canonical()),
             Peer::Unix => proxy.trusts_unix(),
+            Peer::Nobody => false,
         }
     }
 }
@@ -30,7 +33,7 @@ impl Peer {
 pub(crate) fn client_address(peer: Peer, headers: &HeaderMap, proxy: &Proxy) -> Option<IpAddr> {
     let mut address = match peer {
         Peer::Ip(address) => Some(address.ip().to_canonical()),
-        Peer::Unix => None,
+        Peer::Unix | Peer::Nobody => None,
     };
     if peer.is_trusted(proxy) {
         for hop in hops(headers, proxy.fields) {
@@ -62,6 +65,14 @@ pub(crate) fn host(headers: &HeaderMap, fields: Fields) -> Option<&str> {
         Fields::XForwarded => last(headers, "x-forwarded-host"),
         Fields::Forwarded => elements(headers).next().and_then(|element| value(element, "host")),
     }
+}
+
+/// All hosts that anybody names in either family. For whether a page is at home it does not matter who has written them: a page
+/// cannot.
+pub(crate) fn hosts(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let fields = headers.get_all("x-forwarded-host").into_iter().flat_map(|field| field.to_str());
+    let named = elements(headers).filter_map(|element| value(element, "host"));
+    fields.flat_map(|field| field.split(',')).map(str::trim).chain(named)
 }
 
 /// The addresses that proxies have written down, the nearest first; `None` for what is none.

@@ -73,7 +73,7 @@ pub struct Gateway {
     deliveries: Option<Deliveries>,
     certificate: Option<Arc<Certificate>>,
     /// The listening sockets, for whoever takes over.
-    copies: Vec<(&'static str, OwnedFd)>,
+    copies: Vec<(String, OwnedFd)>,
     stop: CancellationToken,
     /// Background work that ends with the gateway.
     _upkeep: Vec<AbortOnDropHandle<()>>,
@@ -102,13 +102,28 @@ impl Gateway {
         let (meters, exposition) = Exposition::new(&settings, connections)?;
         let hub = hub(&settings, meters.hub, connections);
         let certificate = Certificate::of(&settings.tls)?;
-        let plain = sockets_of(inherited.named(HTTP), ("bind", &settings.bind))?;
-        let encrypted = sockets_of(inherited.named(HTTPS), ("tls.bind", &settings.tls.bind))?;
-        let mut sockets_open = plain.into_iter().map(|socket| (socket, None)).collect::<Vec<_>>();
-        for socket in encrypted {
-            let why = "a socket named https was handed in, but there is no certificate; set [tls]";
-            let certificate = certificate.as_ref().context(why)?;
-            sockets_open.push((socket, Some(certificate.acceptor()?)));
+        let plain = inherited.sockets_for(HTTP, ("bind", &settings.bind))?;
+        let encrypted = match &certificate {
+            Some(_) => inherited.sockets_for(HTTPS, ("tls.bind", &settings.tls.bind))?,
+            None => Vec::new(),
+        };
+        let admin = [Address::Tcp(settings.admin.bind)];
+        let private = inherited.sockets_for(ADMIN, ("admin.bind", &admin))?.pop();
+        let private = private.context("admin.bind: there has to be one")?;
+        inherited.nothing_left()?;
+        let Address::Tcp(admin_address) = private.socket.address()? else {
+            anyhow::bail!("the socket named admin that was handed in is none of TCP");
+        };
+        let mut copies = vec![(private.name(ADMIN), private.socket.copy()?)];
+        let mut sockets_open = Vec::new();
+        for handed in plain {
+            copies.push((handed.name(HTTP), handed.socket.copy()?));
+            sockets_open.push((handed.socket, None));
+        }
+        for handed in encrypted {
+            copies.push((handed.name(HTTPS), handed.socket.copy()?));
+            let acceptor = certificate.as_ref().map(|certificate| certificate.acceptor());
+            sockets_open.push((handed.socket, acceptor.transpose()?));
         }
         let bound = |(socket, tls): &(Listening, Option<_>)| {
             Ok(Bound { encrypted: tls.is_some(), address: socket.address()? })
@@ -118,16 +133,6 @@ impl Gateway {
         let actual = settings.listening_at(addresses.iter().map(|bound| &bound.address));
         actual.check()?;
         let serves_dashboard = actual.serves_dashboard();
-        let admin = [Address::Tcp(settings.admin.bind)];
-        let private = sockets_of(inherited.named(ADMIN), ("admin.bind", &admin))?.pop();
-        let private = private.context("admin.bind: there has to be one")?;
-        let Address::Tcp(admin_address) = private.address()? else {
-            anyhow::bail!("the socket named admin that was handed in is none of TCP");
-        };
-        let mut copies = vec![(ADMIN, private.copy()?)];
-        for (socket, tls) in &sockets_open {
-            copies.push((if tls.is_some() { HTTPS } else { HTTP }, socket.copy()?));
-        }
         let tasks = TaskTracker::new();
         let rules = Rules::new(&settings, sockets);
         let admin_rules = Rules::new(&settings, ADMIN_SOCKETS);
@@ -151,13 +156,29 @@ impl Gateway {
         let stop = CancellationToken::new();
         let (shards, shard_owner) = shards(&app, &meters.sockets)?.unzip();
         let admin_routes = admin::routes(app.clone(), exposition.clone());
-        let listener = |router, rules, shards, crowds, tls| {
+        let takes_proxy_headers = app.settings().proxy.protocol;
+        let listener = |router, rules, shards, crowds: Option<_>, tls| {
             let (meters, tasks, stop) = (meters.sockets.clone(), tasks.clone(), stop.clone());
+            let draining = app.draining.clone();
+            let takes_proxy_headers = takes_proxy_headers && crowds.is_some();
             let runtime = tokio::runtime::Handle::current();
-            Listener { router, rules, meters, tasks, runtime, stop, shards, crowds, tls }
+            Listener {
+                router,
+                rules,
+                meters,
+                tasks,
+                runtime,
+                stop,
+                draining,
+                takes_proxy_headers,
+                shards,
+                crowds,
+                tls,
+            }
         };
         let public_routes = routes::public(app.clone());
-        let mut listeners = vec![(private, listener(admin_routes, admin_rules, None, None, None))];
+        let mut listeners =
+            vec![(private.socket, listener(admin_routes, admin_rules, None, None, None))];
         for (socket, tls) in sockets_open {
             let keeper = Some(app.gatekeeper().crowds.clone());
             let (router, rules) = (public_routes.clone(), rules.clone());
@@ -228,8 +249,14 @@ impl Gateway {
     pub fn reload(&self, settings: Settings) -> anyhow::Result<(Vec<String>, Vec<String>)> {
         let before = self.app.live();
         let Reload { settings, now, later } = before.settings.reload(settings);
+        // Each file by itself is good; what comes of both may not be.
+        let mixed = settings.listening_at(self.addresses.iter().map(|bound| &bound.address));
+        mixed.check().with_context(|| {
+            format!("{} cannot change before {} do", now.join(", "), later.join(", "))
+        })?;
         let jwks = self.jwks.clone();
-        let gatekeeper = admission::successor(&before.gatekeeper, &settings, jwks)?;
+        let gatekeeper =
+            admission::successor((&before.gatekeeper, &before.settings), &settings, jwks)?;
         self.app.hub.set_limit(most_connections(&settings));
         self.app.hub.log().set_rules(settings.channel_rules());
         self.exposition.set_namespaces(&settings, most_connections(&settings));
@@ -255,7 +282,7 @@ impl Gateway {
     /// # Errors
     /// When it does not become ready; then this gateway goes on.
     pub async fn hand_over(&self, program: &Program) -> anyhow::Result<u32> {
-        let copy = |(name, socket): &(&'static str, OwnedFd)| Ok((*name, socket.try_clone()?));
+        let copy = |(name, socket): &(String, OwnedFd)| Ok((name.clone(), socket.try_clone()?));
         let sockets = self.copies.iter().map(copy).collect::<std::io::Result<Vec<_>>>()?;
         program.start_with(sockets).await
     }
@@ -327,22 +354,6 @@ fn most_connections(settings: &Settings) -> usize {
         0 => most_sockets(settings).saturating_sub(FILES_FOR_REQUESTS).max(1),
         set => set,
     }
-}
-
-/// What was handed in; or what the settings want.
-fn sockets_of(
-    inherited: Vec<Listening>,
-    (key, addresses): (&str, &[Address]),
-) -> anyhow::Result<Vec<Listening>> {
-    if !inherited.is_empty() {
-        return Ok(inherited);
-    }
-    let bind = |address: &Address| {
-        Listening::bind(address).with_context(|| {
-            format!("cannot listen on {address}; free it, or set {key} to another address")
-        })
-    };
-    addresses.iter().map(bind).collect()
 }
 
 /// The shards, if the settings want any.

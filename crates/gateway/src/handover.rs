@@ -6,13 +6,13 @@ use std::{
     io,
     os::{fd::OwnedFd, unix::net::UnixDatagram},
     path::PathBuf,
-    process::Command,
+    process::{Command, ExitStatus},
     time::Duration,
 };
 
 use anyhow::Context as _;
 use command_fds::{CommandFdExt as _, FdMapping};
-use tokio::time::timeout;
+use tokio::{process::Child, time::timeout};
 
 use crate::inherited::HANDOVER;
 
@@ -36,9 +36,13 @@ impl Program {
     /// As it was started. Call it at the start: later another file may have taken its place, and that is the one to start.
     pub fn own() -> Self {
         let mut args = std::env::args_os();
-        let called = args.next().unwrap_or_default();
-        // Where the system does not tell (no /proc), it is as it was called.
-        let path = std::env::current_exe().unwrap_or_else(|_| called.into());
+        let called = PathBuf::from(args.next().unwrap_or_default());
+        // A path that it was called by may be a link, which then leads to another version. One that was found in PATH the
+        // system knows, if it tells (/proc).
+        let path = match called.components().count() {
+            2.. => std::path::absolute(&called).unwrap_or(called),
+            _ => std::env::current_exe().unwrap_or(called),
+        };
         Self { path, args: args.collect() }
     }
 
@@ -46,11 +50,11 @@ impl Program {
     ///
     /// # Errors
     /// When it cannot start, or does not become ready. It is not left behind then.
-    pub(crate) async fn start_with(&self, sockets: Vec<(&str, OwnedFd)>) -> anyhow::Result<u32> {
+    pub(crate) async fn start_with(&self, sockets: Vec<(String, OwnedFd)>) -> anyhow::Result<u32> {
         let (here, there) = UnixDatagram::pair()?;
         here.set_nonblocking(true)?;
         let here = tokio::net::UnixDatagram::from_std(here)?;
-        let handed = [(HANDOVER, OwnedFd::from(there))].into_iter().chain(sockets);
+        let handed = [(HANDOVER.to_owned(), OwnedFd::from(there))].into_iter().chain(sockets);
         let (names, sockets): (Vec<_>, Vec<_>) = handed.unzip();
         let mut command = Command::new(&self.path);
         // Both name the process that they were meant for.
@@ -59,27 +63,42 @@ impl Program {
         command.env("LISTEN_FDNAMES", names.join(":"));
         let mapping = |(child_fd, parent_fd)| FdMapping { parent_fd, child_fd };
         command.fd_mappings((FIRST..).zip(sockets).map(mapping).collect())?;
-        let mut child = tokio::process::Command::from(command)
+        let child = tokio::process::Command::from(command)
             .spawn()
             .with_context(|| format!("cannot start {}", self.path.display()))?;
+        let mut attempt = Attempt(Some(child));
         let mut said = [0; READY.len()];
         let ready = tokio::select! {
             said = timeout(PATIENCE, here.recv(&mut said)) => match said {
                 Ok(said) => said.context("the new gateway cannot be heard"),
                 Err(_) => Err(anyhow::anyhow!("the new gateway was not ready within {} s", PATIENCE.as_secs())),
             },
-            ended = child.wait() => Err(anyhow::anyhow!("the new gateway has ended: {}", ended?)),
+            ended = attempt.ended() => Err(anyhow::anyhow!("the new gateway has ended: {}", ended?)),
         };
-        let ready = ready.and_then(|length| {
-            anyhow::ensure!(said[..length] == *READY, "the new gateway has ended");
-            Ok(())
-        });
-        if let Err(error) = ready {
-            // It may have ended by itself.
-            let _ = child.kill().await;
-            return Err(error);
+        let length = ready?;
+        anyhow::ensure!(said[..length] == *READY, "the new gateway has ended");
+        attempt.0.take().and_then(|child| child.id()).context("the new gateway has ended")
+    }
+}
+
+/// A new gateway that is not ready yet. It is not left behind if nobody waits for it any more.
+struct Attempt(Option<Child>);
+
+impl Attempt {
+    async fn ended(&mut self) -> io::Result<ExitStatus> {
+        match &mut self.0 {
+            Some(child) => child.wait().await,
+            None => std::future::pending().await,
         }
-        child.id().context("the new gateway has ended")
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            // It may have ended by itself.
+            let _ = child.start_kill();
+        }
     }
 }
 

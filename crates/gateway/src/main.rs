@@ -41,22 +41,21 @@ struct CheckArgs {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = Settings::load(cli.config.as_deref()).and_then(|settings| {
-        match cli.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve(settings, cli.config),
-            Command::Check(args) => check(&settings, &args),
-            Command::Token(args) => tricast::token(&settings, &args),
-            Command::Key(args) => tricast::key(&args),
-            Command::Doctor(args) => return doctor(args),
-        }
-        .map(|()| ExitCode::SUCCESS)
-    });
-    done.unwrap_or_else(|error| {
-        eprintln!("tricast: {error:#}");
-        ExitCode::FAILURE
-    })
+    let settings = || Settings::load(cli.config.as_deref());
+    let done = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => settings().and_then(|settings| serve(settings, cli.config)),
+        Command::Check(args) => settings().and_then(|settings| check(&settings, &args)),
+        Command::Token(args) => settings().and_then(|settings| tricast::token(&settings, &args)),
+        Command::Key(args) => tricast::key(&args),
+        Command::Doctor(args) => return doctor(args).unwrap_or_else(failed),
+    };
+    done.map_or_else(failed, |()| ExitCode::SUCCESS)
 }
 
+fn failed(error: anyhow::Error) -> ExitCode {
+    eprintln!("tricast: {error:#}");
+    ExitCode::FAILURE
+}
 /// 0 when everything works, 2 when something does not.
 fn doctor(args: tricast::DoctorArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -7,7 +7,7 @@ use axum::{
 };
 use tricast_core::{Denied, Kind};
 
-use crate::problem::Problem;
+use crate::{forwarded, problem::Problem};
 
 /// Refuses a page that may not speak, and a request that does not say whom it speaks to.
 pub(crate) fn check(request: &Request, listed: &[String]) -> Result<(), Denied> {
@@ -55,17 +55,16 @@ pub(crate) fn may_use_cookie(headers: &HeaderMap, listed: &[String]) -> bool {
 }
 
 /// No origin is no page. A page of the gateway's own host is at home. Behind a proxy that changes the
-/// host the proxy can tell (`X-Forwarded-Host`), and browsers do for POSTs on trustworthy origins, but not
+/// host the proxy can tell (`X-Forwarded-Host`, `Forwarded`), and browsers do for POSTs on trustworthy origins, but not
 /// for WebSockets. A page can set none of these fields.
 fn is_allowed(headers: &HeaderMap, listed: &[String]) -> bool {
     let field = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let Ok(origin) = origin.to_str() else { return false };
-    let forwarded = field("x-forwarded-host").and_then(|hosts| hosts.split(',').next());
-    let hosts = [field("host"), forwarded];
+    let mut hosts = field("host").into_iter().chain(forwarded::hosts(headers));
     listed.iter().any(|one| one == "*" || one == origin)
         || field("sec-fetch-site") == Some("same-origin")
-        || hosts.into_iter().flatten().any(|host| is_home(origin, host.trim()))
+        || hosts.any(|host| is_home(origin, host.trim()))
 }
 
 /// Whether a page of `origin` came from `host`. Proxies often pass the name without its port, so
@@ -120,6 +119,12 @@ mod tests {
         assert!(ask(&[("origin", "https://a:8443"), ("host", "a")]), "nginx's $host");
         assert!(!ask(&[("origin", "http://a:3000"), ("host", "a:8080")]));
         assert!(ask(&[("origin", "https://a"), ("host", "b"), ("x-forwarded-host", "a, inner")]));
+        assert!(ask(&[
+            ("origin", "https://a"),
+            ("host", "b"),
+            ("forwarded", "for=1.1.1.1;host=a")
+        ]));
+        assert!(!ask(&[("origin", "https://a"), ("host", "b"), ("forwarded", "for=a;host=c")]));
         assert!(ask(&[("origin", "http://[::1]:8080"), ("host", "[::1]:8080")]));
         assert!(!ask(&[("origin", "http://[::1]:3000"), ("host", "[::1]:8080")]));
     }

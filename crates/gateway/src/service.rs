@@ -9,7 +9,10 @@ use tokio::{
 };
 
 use crate::{
-    Gateway, Inherited, Program, handover::take_over, settings::Settings, telemetry::LogLevel,
+    Gateway, Inherited, Program,
+    handover::take_over,
+    settings::Settings,
+    telemetry::{self, LogLevel},
 };
 
 /// What a running program is made of.
@@ -61,10 +64,11 @@ impl Service {
         );
         // Whoever has started it may not listen any more.
         drop(said);
-        tell(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
         if let Some(predecessor) = predecessor {
+            // Whoever does not wait any more goes on itself.
             take_over(&predecessor)?;
         }
+        tell(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
         let watched = tokio::spawn(keep_watchdog_quiet());
         let leaves = self.serve(&gateway, &mut signals).await;
         let down = async {
@@ -92,16 +96,23 @@ impl Service {
                 _ = signals.terminate.recv() => return Leaves::ForGood,
                 _ = signals.interrupt.recv() => return Leaves::ForGood,
                 _ = signals.hang_up.recv() => self.reload(gateway).await,
-                _ = signals.replace.recv() => match gateway.hand_over(&self.program).await {
-                    Ok(process) => {
-                        tracing::info!(process, "another gateway takes over");
-                        return Leaves::Replaced;
+                _ = signals.replace.recv() => {
+                    let replaced = tokio::select! {
+                        replaced = gateway.hand_over(&self.program) => replaced,
+                        _ = signals.terminate.recv() => return Leaves::ForGood,
+                        _ = signals.interrupt.recv() => return Leaves::ForGood,
+                    };
+                    match replaced {
+                        Ok(process) => {
+                            tracing::info!(process, "another gateway takes over");
+                            return Leaves::Replaced;
+                        }
+                        Err(error) => {
+                            let error = format!("{error:#}");
+                            tracing::error!(error, "no other gateway takes over; this one goes on");
+                        }
                     }
-                    Err(error) => {
-                        let error = format!("{error:#}");
-                        tracing::error!(error, "no other gateway takes over; this one goes on");
-                    }
-                },
+                }
             }
         }
     }
@@ -113,12 +124,19 @@ impl Service {
         gateway.reload_certificate().await;
         let loaded = Settings::load(self.config.as_deref());
         let reloaded = loaded.and_then(|settings| {
-            self.logs.set(&settings.logging)?;
-            gateway.reload(settings)
+            let logging = settings.logging.clone();
+            telemetry::filter(&logging)?;
+            let changed = gateway.reload(settings)?;
+            self.logs.set(&logging)?;
+            Ok(changed)
         });
         match reloaded {
             Ok((now, later)) => {
-                tracing::info!(changed = now.join(", "), "the settings were read again");
+                let changed = if now.is_empty() { "nothing".to_owned() } else { now.join(", ") };
+                tracing::info!(
+                    changed,
+                    "the settings, and the files that they name, were read again"
+                );
                 if !later.is_empty() {
                     let keys = later.join(", ");
                     tracing::warn!(

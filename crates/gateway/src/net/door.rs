@@ -132,7 +132,7 @@ impl Doorman {
             for event in &events {
                 match event.token() {
                     CLOSE if self.closes.load(Ordering::Acquire) => return Ok(()),
-                    CLOSE => (self.socket, self.more) = (None, false),
+                    CLOSE => self.leave()?,
                     LISTENER => self.more = self.socket.is_some(),
                     Token(key) => heard.extend(self.waiting.try_remove(key)),
                 }
@@ -145,6 +145,15 @@ impl Doorman {
                 looked = Instant::now();
                 self.waiting.retain(|_, waiting| looked - waiting.since <= patience);
             }
+        }
+    }
+
+    /// Whoever takes over holds the same socket: unless it is taken out here, this thread wakes for each who comes.
+    fn leave(&mut self) -> io::Result<()> {
+        self.more = false;
+        match self.socket.take() {
+            Some(mut socket) => self.poll.registry().deregister(&mut socket),
+            None => Ok(()),
         }
     }
 

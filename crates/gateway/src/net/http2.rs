@@ -1,6 +1,9 @@
 //! A connection that speaks HTTP/2 (RFC 9113): each request goes to the routes that HTTP/1.1 has too, and each answer is a task.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::{
     Router,
@@ -12,7 +15,7 @@ use h2::{RecvStream, ext::Protocol, server::SendResponse};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::JoinSet,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout_at},
 };
 use tower::ServiceExt as _;
 
@@ -39,6 +42,9 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What may wait for the socket, of each answer. It is what has left the log and cannot be told as a gap any more.
 const SEND_BUFFER: usize = 16 * 1024;
 
+/// How long a client may take to see that it is to go.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Fields that are about a connection of HTTP/1.1 (RFC 9113 §8.2.2).
 const OF_HTTP_1: [HeaderName; 5] = [
     header::CONNECTION,
@@ -48,8 +54,8 @@ const OF_HTTP_1: [HeaderName; 5] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// Serves to the end.
-pub(crate) async fn serve<IO>(io: IO, line: Line, listener: Arc<Listener>)
+/// Serves to the end, if the client has said who it is `by` then.
+pub(crate) async fn serve<IO>(io: IO, line: Line, listener: Arc<Listener>, by: Instant)
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -64,14 +70,15 @@ where
         .initial_connection_window_size(CONNECTION_WINDOW)
         .enable_connect_protocol();
     let handshake = builder.handshake::<_, Bytes>(Watched::new(io, ledger.clone()));
-    let handshake = listener.stop.run_until_cancelled(timeout(rules.head_timeout, handshake)).await;
+    let handshake = listener.stop.run_until_cancelled(timeout_at(by, handshake)).await;
     let Some(Ok(Ok(mut connection))) = handshake else { return };
     line.leave_place();
     let mut answers = JoinSet::new();
     let mut stopping = false;
     let mut quiet_since = Instant::now();
     loop {
-        let quiet = sleep_until(quiet_since + rules.head_timeout);
+        let patience = if stopping { FAREWELL } else { rules.head_timeout };
+        let quiet = sleep_until(quiet_since + patience);
         tokio::select! {
             request = connection.accept() => {
                 quiet_since = Instant::now();
@@ -90,15 +97,22 @@ where
                 }
             }
             Some(_) = answers.join_next() => quiet_since = Instant::now(),
-            () = listener.stop.cancelled(), if !stopping => {
+            // What is open goes on; whatever comes next has to come to somebody else.
+            () = listener.draining.cancelled(), if !stopping => {
                 stopping = true;
+                quiet_since = Instant::now();
                 connection.graceful_shutdown();
             }
-            () = quiet, if !stopping => {
+            () = quiet => {
                 quiet_since = Instant::now();
-                if !connection.has_streams() {
-                    stopping = true;
-                    connection.graceful_shutdown();
+                match (connection.has_streams(), stopping) {
+                    (true, _) => {}
+                    // The library waits for a word of the client's, which may never come.
+                    (false, true) => return,
+                    (false, false) => {
+                        stopping = true;
+                        connection.graceful_shutdown();
+                    }
                 }
             }
         }

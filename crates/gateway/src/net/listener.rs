@@ -44,6 +44,10 @@ pub(crate) struct Listener {
     pub(crate) tasks: TaskTracker,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) stop: CancellationToken,
+    /// The gateway goes down: nobody should come back on a connection that is open.
+    pub(crate) draining: CancellationToken,
+    /// Connections begin with a PROXY header, if they come from trusted proxies.
+    pub(crate) takes_proxy_headers: bool,
     /// Where streams go; without shards they stay with the HTTP library.
     pub(crate) shards: Option<Shards>,
     /// Who counts the connections of each address.
@@ -119,21 +123,20 @@ impl Listener {
     }
 
     /// Prepares a connection; `None` when there is no room for it, or it has gone.
-    pub(crate) fn admit(&self, mut stream: &TcpStream, peer: &Peer) -> Option<Lease> {
+    pub(crate) fn admit(&self, stream: &TcpStream, peer: &Peer) -> Option<Lease> {
         let Ok(seat) = self.seat_of(*peer) else {
             self.meters.crowded.increment(1);
-            // A new socket takes as much; if this one does not, its peer has gone.
-            let _ = stream.write(CROWDED);
+            self.refuse(stream, CROWDED);
             return None;
         };
         let Ok(permit) = self.rules.sockets.clone().try_acquire_owned() else {
             self.meters.full.increment(1);
-            let _ = stream.write(FULL);
+            self.refuse(stream, FULL);
             return None;
         };
         let prepared = match peer {
             Peer::Ip(_) => prepare(stream, &self.rules),
-            Peer::Unix => Ok(()),
+            Peer::Unix | Peer::Nobody => Ok(()),
         };
         if let Err(error) = prepared {
             tracing::debug!(%error, "a connection went at once");
@@ -141,6 +144,14 @@ impl Listener {
         }
         let open = Open::new(self.meters.open.clone());
         Some(Lease { _permit: permit, _open: open, _seat: seat })
+    }
+
+    fn refuse(&self, mut stream: &TcpStream, answer: &[u8]) {
+        // A client that expects TLS could not read it.
+        if self.tls.is_none() {
+            // A new socket takes as much; if this one does not, its peer has gone.
+            let _ = stream.write(answer);
+        }
     }
 
     /// A place among the connections of a client's address. Those of proxies are everybody's.

@@ -20,7 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 use tower::ServiceExt as _;
 use tricast_delivery::Newcomer;
@@ -62,47 +62,48 @@ pub(crate) async fn serve(listener: Arc<Listener>, arrival: Arrival) {
     };
     let rules = &listener.rules;
     // Who has asked for nothing is not waited for when the gateway goes down, nor longer than for a head.
-    let soon = |what| listener.stop.run_until_cancelled(timeout(rules.head_timeout, what));
-    let proxied =
-        listener.crowds.is_some() && rules.proxy.protocol && peer.is_trusted(&rules.proxy);
-    let greeting = match soon(Greeting::read(&mut stream, proxied)).await {
-        Some(Ok(Ok(greeting))) => greeting,
-        Some(Ok(Err(error))) => {
+    let by = Instant::now() + rules.head_timeout;
+    let proxied = listener.takes_proxy_headers && peer.is_trusted(&rules.proxy);
+    let greeting = match soon(&listener, by, Greeting::read(&mut stream, proxied)).await {
+        Some(Ok(greeting)) => greeting,
+        Some(Err(error)) => {
             tracing::debug!(%error, ?peer, "a connection went before its first request");
             return;
         }
-        Some(Err(_)) | None => return,
+        None => return,
     };
     let Greeting { client, encrypted, http2, ahead } = greeting;
     let encrypted = encrypted || listener.tls.is_some();
     let wrapped = http2 || listener.tls.is_some();
-    let told = Told { peer: client.map_or(peer, Peer::Ip), encrypted, wrapped };
+    let peer = if proxied { client.map_or(Peer::Nobody, Peer::Ip) } else { peer };
+    let told = Told { peer, encrypted, wrapped };
     let may_depart = listener.shards.is_some() && !wrapped;
     let line = Line::new(stream, told, may_depart, place);
     let stalls = (rules.stall_timeout, listener.meters.stalled.clone());
     let socket = Socket::new(line.clone(), ahead, stalls, lease);
     let Some(acceptor) = &listener.tls else {
         if http2 {
-            return Box::pin(http2::serve(socket, line, listener)).await;
+            return Box::pin(http2::serve(socket, line, listener, by)).await;
         }
         return Serving { line, listener }.until_the_end(socket, may_depart).await;
     };
-    let stream = match listener
-        .stop
-        .run_until_cancelled(timeout(rules.head_timeout, acceptor.accept(socket)))
-        .await
-    {
-        Some(Ok(Ok(stream))) => Box::new(stream),
-        Some(Ok(Err(error))) => {
+    let stream = match soon(&listener, by, acceptor.accept(socket)).await {
+        Some(Ok(stream)) => Box::new(stream),
+        Some(Err(error)) => {
             tracing::debug!(%error, ?peer, "a TLS handshake failed");
             return;
         }
-        Some(Err(_)) | None => return,
+        None => return,
     };
     if stream.get_ref().1.alpn_protocol() == Some(tls::H2) {
-        return Box::pin(http2::serve(stream, line, listener)).await;
+        return Box::pin(http2::serve(stream, line, listener, by)).await;
     }
     Serving { line, listener }.stay(stream).await;
+}
+
+/// What comes of it, unless it takes too long, or the gateway goes down.
+async fn soon<T>(listener: &Listener, by: Instant, what: impl Future<Output = T>) -> Option<T> {
+    listener.stop.run_until_cancelled(timeout_at(by, what)).await?.ok()
 }
 
 /// A stream that has left, with its connection.

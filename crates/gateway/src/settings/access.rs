@@ -236,6 +236,14 @@ impl Settings {
         self.key.iter().map(key).collect()
     }
 
+    /// All rates, to compare them with others.
+    pub(crate) fn publish_rates(&self) -> impl PartialEq + use<> {
+        let of =
+            |namespace: &Namespace| (namespace.pattern.to_string(), namespace.messages_per_second);
+        let namespaces: Vec<_> = self.namespace.iter().map(of).collect();
+        (serde_json::to_value(&self.rates).unwrap_or_default(), namespaces)
+    }
+
     /// The rates of each user, key and address.
     pub fn spenders_rates(&self) -> [Rate; 3] {
         let rates = &self.rates;

@@ -18,6 +18,14 @@ pub enum Address {
 }
 
 impl Address {
+    /// Whether a socket that is at `actual` is what this asks for. Port 0 is any.
+    pub(crate) fn fits(&self, actual: &Self) -> bool {
+        match (self, actual) {
+            (Address::Tcp(own), Address::Tcp(actual)) if own.port() == 0 => own.ip() == actual.ip(),
+            _ => self == actual,
+        }
+    }
+
     /// Whether only this machine can reach it.
     pub fn is_local(&self) -> bool {
         match self {

@@ -66,10 +66,10 @@ impl Settings {
             let presence = namespace.presence.unwrap_or(self.access.presence);
             (namespace.pattern.to_string(), presence)
         };
-        let mut all: Vec<_> = self.namespace.iter().map(of).collect();
-        // Those that are like the channels of none change nothing.
-        all.retain(|(_, presence)| *presence != self.access.presence);
-        all
+        let all: Vec<_> = self.namespace.iter().map(of).collect();
+        // Where all are alike, it does not matter which is whose.
+        let alike = all.iter().all(|(_, presence)| *presence == self.access.presence);
+        if alike { Vec::new() } else { all }
     }
 
     /// The keys that say something else in `other`: `section.key`, or the name of a list.

@@ -32,7 +32,7 @@ pub(super) struct Ledger {
 #[derive(Debug)]
 struct Books {
     accounts: HashMap<u32, Account>,
-    /// What all of them have sent, and may send.
+    /// What has left for all of them, ever, and what may.
     sent: u64,
     granted: u64,
     /// The most that the client has ever had room for.
@@ -41,6 +41,8 @@ struct Books {
 
 #[derive(Debug, Default)]
 struct Account {
+    /// In the library's queue.
+    queued: u64,
     /// Sent, and not given back.
     held: u64,
     /// Since when it has waited for room, and nothing was given back.
@@ -67,22 +69,30 @@ impl Ledger {
     pub(super) fn allows(&self, stream: u32, waker: &Waker) -> usize {
         let mut books = self.books.lock();
         let most = books.widest / 2 + 1;
-        let under_way = books.widest + books.sent - books.granted;
+        let under_way = (books.widest + books.sent).saturating_sub(books.granted);
         let Some(account) = books.accounts.get_mut(&stream) else { return 0 };
         // Where the client gives back to the connection, but not to this stream, it has taken what it gives back.
-        let allowed = most.saturating_sub(account.held.min(under_way));
+        let allowed = most.saturating_sub(account.held.min(under_way) + account.queued);
         if allowed == 0 {
             account.waker = Some(waker.clone());
         }
         usize::try_from(allowed).unwrap_or(usize::MAX)
     }
 
-    /// So many bytes were sent.
-    pub(super) fn sent(&self, stream: u32, bytes: usize) {
+    /// So many bytes wait to be sent. Those of a stream that is reset never are.
+    pub(super) fn queued(&self, stream: u32, bytes: usize) {
+        if let Some(account) = self.books.lock().accounts.get_mut(&stream) {
+            account.queued += bytes as u64;
+        }
+    }
+
+    /// So many bytes are on their way.
+    pub(super) fn sent(&self, stream: u32, bytes: u32) {
         let mut books = self.books.lock();
-        books.sent += bytes as u64;
+        books.sent += u64::from(bytes);
         if let Some(account) = books.accounts.get_mut(&stream) {
-            account.held += bytes as u64;
+            account.queued = account.queued.saturating_sub(bytes.into());
+            account.held += u64::from(bytes);
         }
     }
 
@@ -112,19 +122,20 @@ impl Ledger {
     pub(super) fn has_to_go(&self, stream: u32, now: Instant) -> bool {
         let mut books = self.books.lock();
         // A byte may be set aside for each that has nothing to send.
-        let nothing_left = books.granted - books.sent <= books.accounts.len() as u64;
+        let left = books.granted.saturating_sub(books.sent);
+        let nothing_left = left <= books.accounts.len() as u64;
         let accounts = &mut books.accounts;
         let Some(own) = accounts.get_mut(&stream) else { return true };
         let waited = now - *own.waits.get_or_insert(now);
         let held = own.held;
         let others = || accounts.iter().filter(|(other, _)| **other != stream).map(|(_, one)| one);
-        // Whoever holds less waits for whoever holds more.
-        if others().any(|other| other.waits.is_some() && other.held > held) {
-            return false;
+        if waited >= self.patience {
+            return true;
         }
-        let others_wait = nothing_left && others().any(|other| other.waits.is_some());
-        let starves = others_wait && waited >= STARVED;
-        starves || waited >= self.patience
+        let mut waiting = others().filter(|other| other.waits.is_some()).peekable();
+        // Whoever holds less waits for whoever holds more.
+        let is_greatest = waiting.peek().is_some() && waiting.all(|other| other.held <= held);
+        nothing_left && is_greatest && waited >= STARVED
     }
 }
 
@@ -151,12 +162,13 @@ mod tests {
         let ledger = ledger(&[1, 3, 5]);
         ledger.sent(1, 60_000);
         ledger.sent(3, 5535);
-        for (stream, time) in [(1, 0.0), (3, 0.1), (5, 0.2), (1, 0.9), (3, 29.0), (5, 31.0)] {
+        for (stream, time) in [(1, 0.0), (3, 0.1), (5, 0.2), (1, 0.9), (3, 29.0), (5, 30.0)] {
             assert!(!ledger.has_to_go(stream, after(time)), "{stream} at {time}");
         }
         assert!(ledger.has_to_go(1, after(1.0)));
         ledger.close(1);
-        assert!(!ledger.has_to_go(5, after(32.0)), "3 holds more");
+        assert!(!ledger.has_to_go(5, after(30.0)), "3 holds more");
+        assert!(ledger.has_to_go(5, after(30.2)), "for ever it does not wait either");
     }
 
     #[test]
@@ -193,6 +205,21 @@ mod tests {
         // A client with room for more.
         ledger.given_back(0, 1_000_000, after(0.0));
         assert!(allows(1) > 400_000, "{}", allows(1));
+    }
+
+    #[test]
+    fn what_is_thrown_away_with_a_reset_was_never_sent() {
+        let ledger = ledger(&[1]);
+        ledger.queued(1, 16_384);
+        assert_eq!(ledger.allows(1, Waker::noop()), 16_384);
+        ledger.sent(1, 10_000);
+        assert_eq!(ledger.allows(1, Waker::noop()), 16_384, "counted once");
+        ledger.close(1);
+        ledger.open(3);
+        ledger.given_back(0, 10_000, after(0.0));
+        ledger.sent(3, 40_000);
+        assert!(!ledger.has_to_go(3, after(0.0)));
+        assert_eq!(ledger.allows(3, Waker::noop()), 0);
     }
 
     #[test]

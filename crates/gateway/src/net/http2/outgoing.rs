@@ -84,7 +84,7 @@ impl Window {
     /// Sends what there is room for.
     pub(super) fn send(&mut self, data: Bytes) -> io::Result<usize> {
         let bytes = data.len();
-        self.ledger.sent(self.stream, bytes);
+        self.ledger.queued(self.stream, bytes);
         self.send.send_data(data, false).map_err(|_| gone())?;
         Ok(bytes)
     }

@@ -107,6 +107,15 @@ impl AsyncWrite for TunnelIo {
     }
 }
 
+/// A stream that is dropped is reset, and what stands in the library's queue is lost with it, the last words too. With its end
+/// behind them they are sent.
+impl Drop for TunnelIo {
+    fn drop(&mut self) {
+        // One that is reset already has no end.
+        let _ = self.window.end();
+    }
+}
+
 fn broken(error: h2::Error) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionReset, error)
 }

@@ -1,4 +1,5 @@
-//! Reads along what a client of HTTP/2 sends, for the one frame that the library keeps to itself: WINDOW_UPDATE (RFC 9113 §6.9).
+//! Reads along what goes over a connection of HTTP/2, for what the library keeps to itself: when data has left, and when the client has
+//! given room back (WINDOW_UPDATE, RFC 9113 §6.9).
 
 use std::{
     io,
@@ -18,12 +19,22 @@ const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
 /// Length, type, flags and stream.
 const HEAD: usize = 9;
 
+const DATA: u8 = 0;
 const WINDOW_UPDATE: u8 = 8;
 
-/// A connection that tells the ledger what was given back.
+/// What a frame says of a stream's window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// So many bytes are on their way.
+    Sent(u32),
+    GivenBack(u32),
+}
+
+/// A connection that tells the ledger what comes and goes.
 pub(super) struct Watched<IO> {
     io: IO,
-    frames: Frames,
+    incoming: Frames,
+    outgoing: Frames,
     ledger: Arc<Ledger>,
 }
 
@@ -38,17 +49,28 @@ struct Frames {
 
 impl<IO> Watched<IO> {
     pub(super) fn new(io: IO, ledger: Arc<Ledger>) -> Self {
-        Self { io, frames: Frames::new(), ledger }
+        Self { io, incoming: Frames::behind(PREFACE), outgoing: Frames::behind(0), ledger }
+    }
+
+    /// These bytes have gone out.
+    fn gone(&mut self, bytes: &[u8]) {
+        let ledger = &self.ledger;
+        self.outgoing.read(bytes, |stream, said| {
+            if let Said::Sent(bytes) = said {
+                ledger.sent(stream, bytes);
+            }
+        });
     }
 }
 
 impl Frames {
-    fn new() -> Self {
-        Self { skip: PREFACE, head: [0; HEAD + 4], read: 0 }
+    /// They begin behind so many bytes.
+    fn behind(skip: usize) -> Self {
+        Self { skip, head: [0; HEAD + 4], read: 0 }
     }
 
-    /// Reads on, and tells of each window update: stream, and bytes.
-    fn read(&mut self, mut bytes: &[u8], mut tell: impl FnMut(u32, u32)) {
+    /// Reads on, and tells what is said of which stream; stream 0 is the connection.
+    fn read(&mut self, mut bytes: &[u8], mut tell: impl FnMut(u32, Said)) {
         while !bytes.is_empty() {
             if self.skip > 0 {
                 let passed = self.skip.min(bytes.len());
@@ -61,15 +83,18 @@ impl Frames {
             self.head[self.read..self.read + taken].copy_from_slice(&bytes[..taken]);
             self.read += taken;
             bytes = &bytes[taken..];
+            let [a, b, c, kind, _, s0, s1, s2, s3, i0, i1, i2, i3] = self.head;
+            // The first bit of each is reserved.
+            let number = |bytes| u32::from_be_bytes(bytes) & (u32::MAX >> 1);
             if self.read == HEAD && !self.is_update() {
-                let [a, b, c, ..] = self.head;
-                self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
+                let length = u32::from_be_bytes([0, a, b, c]);
+                if kind == DATA {
+                    tell(number([s0, s1, s2, s3]), Said::Sent(length));
+                }
+                self.skip = length as usize;
                 self.read = 0;
             } else if self.read == HEAD + 4 {
-                let [.., s0, s1, s2, s3, i0, i1, i2, i3] = self.head;
-                // The first bit of each is reserved.
-                let number = |bytes| u32::from_be_bytes(bytes) & (u32::MAX >> 1);
-                tell(number([s0, s1, s2, s3]), number([i0, i1, i2, i3]));
+                tell(number([s0, s1, s2, s3]), Said::GivenBack(number([i0, i1, i2, i3])));
                 self.read = 0;
             }
         }
@@ -89,9 +114,11 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        let Self { frames, ledger, .. } = &mut *self;
-        frames.read(&buf.filled()[before..], |stream, bytes| {
-            ledger.given_back(stream, bytes, Instant::now());
+        let Self { incoming, ledger, .. } = &mut *self;
+        incoming.read(&buf.filled()[before..], |stream, said| {
+            if let Said::GivenBack(bytes) = said {
+                ledger.given_back(stream, bytes, Instant::now());
+            }
         });
         Poll::Ready(Ok(()))
     }
@@ -103,15 +130,24 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let count = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
+        self.gone(&bytes[..count]);
+        Poll::Ready(Ok(count))
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
+        slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bytes)
+        let count = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, slices))?;
+        let mut left = count;
+        for slice in slices {
+            let part = left.min(slice.len());
+            self.gone(&slice[..part]);
+            left -= part;
+        }
+        Poll::Ready(Ok(count))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -137,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn window_updates_are_found_however_the_bytes_are_cut() {
+    fn data_and_window_updates_are_found_however_the_bytes_are_cut() {
         let bytes = [
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
             frame(4, 0, &[8; 36]),
@@ -150,11 +186,17 @@ mod tests {
         .concat();
         for piece in [1, 2, 9, 13, 50, 1000] {
             let mut told = Vec::new();
-            let mut frames = Frames::new();
+            let mut frames = Frames::behind(PREFACE);
             for piece in bytes.chunks(piece) {
-                frames.read(piece, |stream, bytes| told.push((stream, bytes)));
+                frames.read(piece, |stream, said| told.push((stream, said)));
             }
-            assert_eq!(told, [(0, 65_536), (1, 5), (3, 256)], "in pieces of {piece}");
+            let expected = [
+                (0, Said::GivenBack(65_536)),
+                (1, Said::GivenBack(5)),
+                (3, Said::Sent(300)),
+                (3, Said::GivenBack(256)),
+            ];
+            assert_eq!(told, expected, "in pieces of {piece}");
         }
     }
 }
