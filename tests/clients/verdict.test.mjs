@@ -107,8 +107,9 @@ test('who may not publish is told so, and no wire is blamed', { timeout: 60_000 
   await page.context().close();
 });
 
-test('a wire that does not get through is named, with the reason', { timeout: 90_000 }, async () => {
-  stage = await startStage('direct');
+const remedies = { direct: 'something in between does not pass the upgrade on', nginx: 'nginx: set proxy_http_version 1.1' };
+for (const way of ways) test(`a wire that does not get through is named, with the reason, and what to change: ${way}`, { timeout: 90_000 }, async () => {
+  stage = await startStage(way);
   const page = await open(browser, stage.page, { acceptDownloads: true });
   // The page stays, and the way for WebSockets is closed.
   stage.relay.refuse('ws');
@@ -116,6 +117,7 @@ test('a wire that does not get through is named, with the reason', { timeout: 90
   const { sentences, report, html } = await compare(page, 3);
   assert.ok(sentences.some((line) => line.startsWith('WebSocket did not get through')), sentences.join('\n'));
   assert.ok(!sentences.some((line) => line.startsWith('WebSocket is for')), 'what does not work is not advised');
+  assert.ok(sentences.some((line) => line.startsWith(remedies[way])), sentences.join('\n'));
   assert.equal(report.wires[2].messages, 0);
   assert.notEqual(report.wires[2].state, 'live');
   standsAlone(html, page);

@@ -1,6 +1,9 @@
 //! What to change: one sentence for each symptom, and a better one where it is known which proxy it is.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
 use crate::proxy::Proxy;
 
@@ -20,6 +23,16 @@ pub(crate) fn advice(symptom: &str, proxy: Option<Proxy>) -> String {
         Some(format!("{}: {}", proxy.name(), sentences.get(&key)?))
     });
     own.or_else(|| sentences.get("any").cloned()).unwrap_or_default()
+}
+
+/// The sentences for whoever stands in between, as far as it shows itself: by what arrived at the gateway, and by what the client
+/// was told of the server.
+pub fn sentences(
+    arrived: impl Fn(&str) -> Option<String>,
+    server: Option<&str>,
+) -> BTreeMap<&'static str, String> {
+    let proxy = Proxy::of(arrived, server);
+    TABLE.keys().map(|symptom| (symptom.as_str(), advice(symptom, proxy))).collect()
 }
 
 #[cfg(test)]
@@ -49,6 +62,9 @@ mod tests {
             }
         }
         assert!(advice("held-back", Some(Proxy::Haproxy)).starts_with("HAProxy: set option"));
+        let of = |server| sentences(|_| None, server)["no-upgrade"].clone();
+        assert!(of(Some("nginx/1.22.1")).starts_with("nginx: "));
+        assert!(of(None).starts_with("something in between"));
         assert!(advice("no-resume", Some(Proxy::Haproxy)).starts_with("something in between"));
     }
 }

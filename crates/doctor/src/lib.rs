@@ -11,6 +11,7 @@ mod place;
 mod proxy;
 mod wire;
 
+pub use advice::sentences;
 pub use diagnosis::{Diagnosis, Finding, Verdict};
 pub use place::{Place, Visit};
 

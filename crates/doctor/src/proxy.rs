@@ -54,14 +54,22 @@ impl Proxy {
         Self::named_in(&field("server")).or_else(|| Self::named_in(&field("via")))
     }
 
-    /// From what arrived at the gateway.
+    /// From what the gateway's page tells of a request.
     pub(crate) fn of_request(seen: &Value) -> Option<Self> {
-        let fields = &seen["fields"];
-        let field = |name: &str| fields[name].as_str().unwrap_or_default().to_ascii_lowercase();
-        if !field("x-envoy-external-address").is_empty() {
+        Self::of(|name| seen["fields"][name].as_str().map(str::to_owned), None)
+    }
+
+    /// From what arrived at the gateway, and what answers say of their server.
+    pub(crate) fn of(
+        arrived: impl Fn(&str) -> Option<String>,
+        server: Option<&str>,
+    ) -> Option<Self> {
+        if arrived("x-envoy-external-address").is_some() {
             return Some(Proxy::Envoy);
         }
-        Self::named_in(&field("via"))
+        let via = arrived("via").unwrap_or_default();
+        let server = server.unwrap_or_default().to_ascii_lowercase();
+        Self::named_in(&server).or_else(|| Self::named_in(&via.to_ascii_lowercase()))
     }
 
     fn named_in(text: &str) -> Option<Self> {

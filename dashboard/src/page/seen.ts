@@ -7,12 +7,18 @@ export interface Seen {
   version: string;
   /** As the request came to the gateway. */
   http: string;
+  /** Where the gateway takes itself to be. */
+  url: string;
+  /** Whether the connection came to it encrypted. */
+  encrypted: boolean;
   fields: Record<string, string>;
+  /** What to change about whatever stands between, by symptom: as `tricast doctor` says it. */
+  advice: Record<string, string>;
   /** The head of each wire's answer, in base64. */
   heads: Record<WireName, string> | null;
 }
 
-const UNKNOWN: Seen = { version: '', http: '', fields: {}, heads: null };
+const UNKNOWN: Seen = { version: '', http: '', url: '', encrypted: false, fields: {}, advice: {}, heads: null };
 
 const asked = new Map<boolean, Promise<Seen>>();
 
@@ -23,13 +29,22 @@ export function seen(raw = false): Promise<Seen> {
   return answer;
 }
 
+/** With advice for `server`, as answers call it. */
+export async function advised(server: string | null): Promise<Seen> {
+  return await fetched(server ? { client, server } : { client }) ?? UNKNOWN;
+}
+
 async function ask(raw: boolean): Promise<Seen> {
+  const answer = await fetched({ client, format: raw ? 'raw' : 'json' });
+  if (!answer) asked.delete(raw);
+  return answer ?? UNKNOWN;
+}
+
+async function fetched(query: Record<string, string>): Promise<Seen | null> {
   const url = new URL('dashboard/seen', base());
-  url.search = String(new URLSearchParams({ client, format: raw ? 'raw' : 'json' }));
+  url.search = String(new URLSearchParams(query));
   const answer = await request(url);
-  if (answer?.ok) return await answer.json() as Seen;
-  asked.delete(raw);
-  return UNKNOWN;
+  return answer?.ok ? await answer.json() as Seen : null;
 }
 
 /** What the browser speaks with whatever is next to it. */

@@ -9,6 +9,9 @@ import type { Report, WireReport } from './report.js';
 const ALIKE_MS = 2;
 const ALIKE_SHARE = 0.25;
 
+/** A wire that is so much later than another, in ms, is held back by somebody. */
+const HELD_MS = 100;
+
 const name = ({ wire }: WireReport) => NAMES[wire];
 
 /** One sentence each. */
@@ -24,7 +27,21 @@ export function advice({ wires, published, environment, failure }: Report): stri
   said.push(t(environment.proxy ? 'Something stands between this browser and the gateway; what it does to each wire is in the figures.'
     : 'Nothing stands between this browser and the gateway, as far as either can see: measure again from where your users are.'));
   for (const { wire } of works) said.push(t(GOOD_FOR[wire]));
-  return said;
+  return [...said, ...remedies({ wires, environment }, works)];
+}
+
+/** What to change, in the words of `tricast doctor`. */
+function remedies({ wires, environment }: Pick<Report, 'wires' | 'environment'>, works: WireReport[]): string[] {
+  const fails = (one: WireReport) => !works.includes(one);
+  const soonest = Math.min(...works.map(({ latency }) => latency.p50 ?? 0));
+  const symptoms = [
+    ['no-upgrade', wires.some((one) => one.wire === 'ws' && fails(one))],
+    ['buffered', wires.some((one) => one.wire !== 'ws' && fails(one))],
+    ['held-back', works.some(({ latency }) => (latency.p50 ?? 0) > soonest + HELD_MS)],
+    ['http-1.0', environment.gatewayHttp === 'HTTP/1.0'],
+    ['url', environment.proxy && environment.misplaced],
+  ] as const;
+  return symptoms.flatMap(([symptom, shows]) => (shows && environment.advice[symptom] ? [environment.advice[symptom]] : []));
 }
 
 /** What each wire is to be taken for, where it works. */

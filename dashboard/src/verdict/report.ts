@@ -5,6 +5,7 @@ import type { Load } from '../measure/driver.js';
 import type { Meter } from '../measure/meter.js';
 import type { Bytes } from '../measure/overhead.js';
 import { SLOT } from '../measure/timeline.js';
+import { base } from '../page/room.js';
 import type { Seen } from '../page/seen.js';
 
 /** One wire's figures; times in milliseconds. */
@@ -56,6 +57,10 @@ export interface Report {
     via: string | null;
     server: string | null;
     encrypted: boolean;
+    /** The gateway takes itself to be somewhere else. */
+    misplaced: boolean;
+    /** What to change about whatever stands between, by symptom: as `tricast doctor` says it. */
+    advice: Record<string, string>;
   };
   wires: WireReport[];
 }
@@ -93,11 +98,13 @@ export function environment(seen: Seen, browserHttp: string, server: string | nu
     browser: navigator.userAgent,
     browserHttp,
     gatewayHttp: seen.http,
-    // The gateway names no server in its answers, and speaks no TLS.
-    proxy: proxyFields.length > 0 || server !== null || encrypted || (known(seen.http) && known(browserHttp) && browserHttp !== seen.http),
+    // The gateway names no server in its answers.
+    proxy: proxyFields.length > 0 || server !== null || encrypted !== seen.encrypted || (known(seen.http) && known(browserHttp) && browserHttp !== seen.http),
     proxyFields,
     via: products(seen.fields['via'] ?? ''),
     server,
     encrypted,
+    misplaced: seen.url !== '' && seen.url !== base().href.replace(/\/$/, ''),
+    advice: seen.advice,
   };
 }

@@ -3,7 +3,7 @@
 import type { Driver, Load } from '../measure/driver.js';
 import type { Panel } from '../page/panel.js';
 import { ask, base, channel } from '../page/room.js';
-import { protocol, seen } from '../page/seen.js';
+import { advised, protocol } from '../page/seen.js';
 import { t } from '../text/index.js';
 import { environment, wireReport, type Report } from './report.js';
 
@@ -36,7 +36,8 @@ export async function compare(panels: Panel[], driver: Driver, load: Load, secon
   const ran = (performance.now() - began) / 1000;
   const published = () => driver.published - driver.before;
   await until(() => !driver.busy && panels.every(({ meter }) => meter.own >= published()), REST);
-  const here = await seen();
+  const server = await serverName();
+  const here = await advised(server);
   return {
     tricast: here.version,
     made: new Date().toISOString(),
@@ -44,7 +45,7 @@ export async function compare(panels: Panel[], driver: Driver, load: Load, secon
     failure: driver.failure ?? (channel() === name ? null : t('another channel was chosen')),
     load,
     published: published(),
-    environment: environment(here, protocol(), await serverName()),
+    environment: environment(here, protocol(), server),
     wires: panels.map((panel) => wireReport(panel.meter, panel.state, began)),
   };
 }

@@ -53,14 +53,18 @@ struct Seen {
     url: String,
     /// The client's, if one is known.
     address: Option<IpAddr>,
+    /// The connection itself is encrypted, or was until a proxy that says so by a PROXY header.
+    encrypted: bool,
+    /// What to change about whatever stands in between, by symptom: the doctor's sentences.
+    advice: BTreeMap<&'static str, String>,
     fields: BTreeMap<&'static str, String>,
     /// The head of each wire's answer over HTTP/1.1, in base64.
     heads: BTreeMap<&'static str, String>,
 }
 
-/// `GET /dashboard/seen?client=`, with `format=raw` for the heads of raw streams.
+/// `GET /dashboard/seen?client=`, with `format=raw` for the heads of raw streams, and `server=` for what answers call their server.
 pub(super) async fn seen(State(app): State<Shared>, request: Request) -> Result<Response, Problem> {
-    let query = Query::parse(request.uri().query(), &["client", "format"])?;
+    let query = Query::parse(request.uri().query(), &["client", "format", "server"])?;
     let Some(client) = query.read("client", str::parse::<ClientId>)? else {
         let detail = "say for whom: client=, as tricast.hello tells it";
         return Err(Problem::new(Kind::BadParameter, detail).at("client"));
@@ -77,6 +81,11 @@ pub(super) async fn seen(State(app): State<Shared>, request: Request) -> Result<
         http: format!("{:?}", request.version()),
         url: url(&app, &request),
         address: address_of(&app, &request),
+        encrypted: request.extensions().get::<Line>().is_some_and(Line::is_encrypted),
+        advice: tricast_doctor::sentences(
+            |name| field(request.headers(), name),
+            query.get("server"),
+        ),
         fields: told(request.headers()),
         heads,
     };
@@ -104,14 +113,14 @@ fn address_of(app: &Shared, request: &Request) -> Option<IpAddr> {
 }
 
 fn told(headers: &HeaderMap) -> BTreeMap<&'static str, String> {
-    let joined = |name| {
-        let values = headers.get_all(name).into_iter();
-        values.filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(", ")
-    };
-    TOLD.into_iter()
-        .map(|name| (name, joined(name)))
-        .filter(|(_, value)| !value.is_empty())
-        .collect()
+    TOLD.into_iter().filter_map(|name| Some((name, field(headers, name)?))).collect()
+}
+
+/// What a field says, in one line.
+fn field(headers: &HeaderMap, name: &str) -> Option<String> {
+    let values = headers.get_all(name).into_iter();
+    let joined = values.filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(", ");
+    (!joined.is_empty()).then_some(joined)
 }
 
 /// What an answer goes through on its way out is put on here too.
