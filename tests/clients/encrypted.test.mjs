@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import tls from 'node:tls';
 import { startBrowser } from './browser.mjs';
 import { run } from './child.mjs';
-import { startGateway } from './gateway.mjs';
+import { program, startGateway } from './gateway.mjs';
 import { makeCertificate } from './proxies/certificate.mjs';
 import { kinds, openPage } from './proxies/pages.mjs';
 import { tlsOf } from './stage.mjs';
@@ -53,6 +53,20 @@ test('every wire comes over HTTP/2 in Chromium, and none notices a new certifica
   await have('behind');
   assert.deepEqual(readers.map(({ attempts }) => attempts), [1, 1, 1], 'none has come back');
   for (const { ledger } of readers) assert.deepEqual(ledger.problems, []);
+});
+
+test('the doctor believes in a certificate that it is given, and in no other', { timeout: 60_000 }, async (t) => {
+  const { certificate, gateway } = await startEncrypted(t);
+  const visit = (...args) => run(program, ['doctor', ...args, gateway.secure]);
+  const { code, output } = await visit('--ca', certificate.cert);
+  assert.equal(code, 0, output);
+  assert.match(output, /HTTP\/2\.0 to here/);
+  const other = await makeCertificate(mkdtempSync(join(tmpdir(), 'other-')));
+  for (const args of [[], ['--ca', other.cert]]) {
+    const refused = await visit(...args);
+    assert.equal(refused.code, 1);
+    assert.match(refused.errors, /certificate/);
+  }
 });
 
 test('curl listens and publishes by each version of HTTP', { timeout: 30_000 }, async (t) => {

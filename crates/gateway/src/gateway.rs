@@ -1,45 +1,36 @@
-//! The gateway as a whole: wires everything together, and takes it down again without a loss.
+//! The gateway as a whole: wires everything together.
+
+mod farewell;
+mod parts;
 
 use std::{fmt, net::SocketAddr, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use tokio::time::{Instant, interval, sleep, timeout_at};
+use tokio::time::interval;
 use tokio_util::{
     sync::CancellationToken,
     task::{AbortOnDropHandle, TaskTracker},
 };
-use tricast_admission::{Backend, Jwks};
-use tricast_core::{
-    CloseReason, Epoch, Hub, Limits, Log, MemoryEngine, Meters, jittered_retry, unix_millis,
-};
-use tricast_delivery::{Calls, Shards};
+use tricast_admission::Jwks;
 
+use self::parts::{events, hub, most_connections, most_sockets, shards};
 use crate::{
     admin, admission,
     app::{App, Live},
     budget::Budget,
-    events::{Courier, Deliveries, EventMeters, Queue},
+    events::Deliveries,
     exposition::Exposition,
     handover::Program,
     inherited::{ADMIN, HTTP, HTTPS, Inherited},
     load,
-    net::{Certificate, Door, Listener, Listening, Rules, SocketMeters},
+    net::{Certificate, Door, Listener, Listening, Rules},
     routes,
-    settings::{Address, Delivery, EventKind, Reload, Settings},
+    settings::{Address, Reload, Settings},
 };
-
-/// Descriptors that are not for clients: listeners, the log, whatever libraries open.
-const RESERVED_FILES: usize = 200;
 
 /// Connections to the admin listener, out of those: health must answer when all others are taken.
 const ADMIN_SOCKETS: usize = 100;
-
-/// Descriptors kept for requests when as many subscribers listen as may.
-const FILES_FOR_REQUESTS: usize = 100;
-
-/// How often goodbyes leave while draining.
-const FAREWELL_STEP: Duration = Duration::from_millis(20);
 
 /// Where clients connect, as in `http://127.0.0.1:8080`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -286,143 +277,6 @@ impl Gateway {
         let sockets = self.copies.iter().map(copy).collect::<std::io::Result<Vec<_>>>()?;
         program.start_with(sockets).await
     }
-
-    /// Goes down while another gateway accepts connections. As [`shut_down`](Self::shut_down) for the rest.
-    pub async fn retire(self) -> bool {
-        self.doors.iter().for_each(Door::leave_to_others);
-        self.shut_down().await
-    }
-
-    /// Goes down in order: nobody new joins, everybody is told goodbye, work under way is
-    /// finished. Returns `false` when something was left after the grace time.
-    pub async fn shut_down(mut self) -> bool {
-        self.app.leaving.cancel();
-        sleep(self.app.settings().shutdown.delay).await;
-        let grace = self.app.settings().shutdown.grace;
-        let end = Instant::now() + grace;
-        // The last words take some of the time too.
-        let words = if self.deliveries.is_some() { grace / 10 } else { Duration::ZERO };
-        let deadline = end - words;
-        self.say_goodbye(grace / 2).await;
-        while self.app.hub.connections() > 0 && Instant::now() < deadline {
-            sleep(FAREWELL_STEP).await;
-        }
-        self.stop.cancel();
-        self.doors.clear();
-        self.copies.clear();
-        self.app.tasks.close();
-        let done = timeout_at(deadline, self.app.tasks.wait()).await.is_ok();
-        if !done {
-            let left = self.app.tasks.len();
-            tracing::warn!(left, "the grace time is over; cutting what is left");
-        }
-        if let Some(deliveries) = self.deliveries.take() {
-            // Whoever is cut has gone, too.
-            self.shards = None;
-            deliveries.finish(end.saturating_duration_since(Instant::now())).await;
-        }
-        done
-    }
-
-    /// In a random order, spread over `spread`, so that the clients do not come back all at once.
-    async fn say_goodbye(&self, spread: Duration) {
-        let mut farewells = self.app.hub.drain();
-        self.app.draining.cancel();
-        tracing::info!(connections = farewells.len(), "draining");
-        fastrand::shuffle(&mut farewells);
-        let steps = (spread.as_millis() / FAREWELL_STEP.as_millis()).max(1) as usize;
-        let each = farewells.len().div_ceil(steps).max(1);
-        while !farewells.is_empty() {
-            for farewell in farewells.drain(..each.min(farewells.len())) {
-                farewell.say(CloseReason::Draining, jittered_retry(self.app.live().pace.retry));
-            }
-            sleep(FAREWELL_STEP).await;
-        }
-    }
-}
-
-/// How many sockets clients may open: what the limit of open files leaves.
-fn most_sockets(settings: &Settings) -> usize {
-    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let files = files.map_or(usize::MAX, |files| files as usize);
-    files.saturating_sub(RESERVED_FILES + settings.hook.connections()).max(1)
-}
-
-/// How many streams may be open at once.
-fn most_connections(settings: &Settings) -> usize {
-    match settings.limits.connections {
-        0 => most_sockets(settings).saturating_sub(FILES_FOR_REQUESTS).max(1),
-        set => set,
-    }
-}
-
-/// The shards, if the settings want any.
-fn shards(
-    app: &App,
-    meters: &SocketMeters,
-) -> anyhow::Result<Option<(Shards, tricast_delivery::Owner)>> {
-    let calls = match app.settings().delivery {
-        Delivery::Generic => return Ok(None),
-        Delivery::Epoll => Calls::Each,
-        Delivery::IoUring => {
-            let refused = "the kernel does not let us use io_uring; set delivery = \"auto\"";
-            Calls::Batched.probe().context(refused)?;
-            Calls::Batched
-        }
-        Delivery::Auto => match Calls::Batched.probe() {
-            Ok(()) => Calls::Batched,
-            Err(error) => {
-                tracing::info!(%error, "no io_uring here; delivering with epoll");
-                Calls::Each
-            }
-        },
-    };
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let count = match app.settings().shards {
-        0 => processors.div_ceil(2),
-        set => set,
-    };
-    let patience = app.settings().stream.stall_timeout;
-    let rules = tricast_delivery::Rules { patience, stalled: meters.stalled.clone() };
-    let runtime = tokio::runtime::Handle::current();
-    let started = Shards::start(count, &app.hub, &rules, calls, &runtime);
-    Ok(Some(started.context("cannot start the threads that deliver")?))
-}
-
-/// What is told to the user's own service, if anything is, and its delivery.
-fn events(
-    settings: &Settings,
-    hub: &Hub,
-    meters: EventMeters,
-) -> anyhow::Result<Option<(Arc<Queue>, Deliveries)>> {
-    let events = &settings.events;
-    if events.url.is_empty() {
-        return Ok(None);
-    }
-    let backend =
-        Backend::new(&events.url, &events.secret, events.timeout).context("events.url")?;
-    let queue = Arc::new(Queue::new(events.on.clone(), events.batch, events.queue, meters));
-    if queue.wants(EventKind::Online) || queue.wants(EventKind::Gone) {
-        hub.log().tell(queue.clone());
-    }
-    let (epoch, interval) = (hub.log().epoch(), events.interval);
-    let deliveries = Courier { queue: queue.clone(), backend, epoch, interval }.start();
-    Ok(Some((queue, deliveries)))
-}
-
-fn hub(settings: &Settings, meters: Meters, connections: usize) -> Arc<Hub> {
-    let history = &settings.history;
-    let limits = Limits {
-        rules: settings.channel_rules(),
-        memory_bytes: history.memory.as_u64() as usize,
-        channels: settings.limits.channels,
-        tombstones: history.tombstones,
-    };
-    let log = Arc::new(Log::new(Epoch::begin(unix_millis() / 1000), limits));
-    let publish = &settings.publish;
-    let engine =
-        MemoryEngine::new(log.clone(), publish.idempotency_window, publish.idempotency_entries);
-    Hub::new(log, Arc::new(engine), meters, connections)
 }
 
 fn abort_on_drop(work: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {

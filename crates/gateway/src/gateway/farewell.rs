@@ -1,0 +1,67 @@
+//! How a gateway goes down without a loss.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+use tricast_core::{CloseReason, jittered_retry};
+
+use super::Gateway;
+use crate::net::Door;
+
+/// How often goodbyes leave while draining.
+const FAREWELL_STEP: Duration = Duration::from_millis(20);
+
+impl Gateway {
+    /// Goes down while another gateway accepts connections. As [`shut_down`](Self::shut_down) for the rest.
+    pub async fn retire(self) -> bool {
+        self.doors.iter().for_each(Door::leave_to_others);
+        self.shut_down().await
+    }
+
+    /// Goes down in order: nobody new joins, everybody is told goodbye, work under way is
+    /// finished. Returns `false` when something was left after the grace time.
+    pub async fn shut_down(mut self) -> bool {
+        self.app.leaving.cancel();
+        sleep(self.app.settings().shutdown.delay).await;
+        let grace = self.app.settings().shutdown.grace;
+        let end = Instant::now() + grace;
+        // The last words take some of the time too.
+        let words = if self.deliveries.is_some() { grace / 10 } else { Duration::ZERO };
+        let deadline = end - words;
+        self.say_goodbye(grace / 2).await;
+        while self.app.hub.connections() > 0 && Instant::now() < deadline {
+            sleep(FAREWELL_STEP).await;
+        }
+        self.stop.cancel();
+        self.doors.clear();
+        self.copies.clear();
+        self.app.tasks.close();
+        let done = timeout_at(deadline, self.app.tasks.wait()).await.is_ok();
+        if !done {
+            let left = self.app.tasks.len();
+            tracing::warn!(left, "the grace time is over; cutting what is left");
+        }
+        if let Some(deliveries) = self.deliveries.take() {
+            // Whoever is cut has gone, too.
+            self.shards = None;
+            deliveries.finish(end.saturating_duration_since(Instant::now())).await;
+        }
+        done
+    }
+
+    /// In a random order, spread over `spread`, so that the clients do not come back all at once.
+    async fn say_goodbye(&self, spread: Duration) {
+        let mut farewells = self.app.hub.drain();
+        self.app.draining.cancel();
+        tracing::info!(connections = farewells.len(), "draining");
+        fastrand::shuffle(&mut farewells);
+        let steps = (spread.as_millis() / FAREWELL_STEP.as_millis()).max(1) as usize;
+        let each = farewells.len().div_ceil(steps).max(1);
+        while !farewells.is_empty() {
+            for farewell in farewells.drain(..each.min(farewells.len())) {
+                farewell.say(CloseReason::Draining, jittered_retry(self.app.live().pace.retry));
+            }
+            sleep(FAREWELL_STEP).await;
+        }
+    }
+}
