@@ -177,6 +177,14 @@ async fn a_gateway_that_hands_over_refuses_nobody_and_loses_nothing_in_silence()
     assert!(totals.received > 0);
 }
 
+/// What systemd is told next.
+async fn heard(socket: &tokio::net::UnixDatagram) -> String {
+    let mut said = vec![0; 1000];
+    let length = tokio::time::timeout(Duration::from_secs(10), socket.recv(&mut said)).await;
+    said.truncate(length.expect("in time").expect("is heard"));
+    String::from_utf8(said).expect("text")
+}
+
 /// systemd kills whom it does not hear from, and hears only from those who know that they are meant.
 #[tokio::test]
 async fn whoever_takes_over_keeps_the_watchdog_quiet() {
@@ -189,12 +197,7 @@ async fn whoever_takes_over_keeps_the_watchdog_quiet() {
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000");
     let (mut old, _, admin) = program::start_both(&mut command).await;
     signal(old.id().expect("runs"), rustix::process::Signal::USR2);
-    let next = async || {
-        let mut said = vec![0; 1000];
-        let length = tokio::time::timeout(Duration::from_secs(10), socket.recv(&mut said)).await;
-        said.truncate(length.expect("in time").expect("is heard"));
-        String::from_utf8(said).expect("text")
-    };
+    let next = async || heard(&socket).await;
     assert!(old.wait().await.expect("ends").success());
     let new = program::process_behind(admin).await;
     while next().await != format!("READY=1\nMAINPID={new}\n") {}
@@ -265,12 +268,7 @@ async fn systemd_is_told_when_the_gateway_is_ready_alive_and_about_to_end() {
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000");
     let (mut child, _) = program::start(&mut command).await;
     let process = child.id().expect("runs");
-    let next = async || {
-        let mut said = vec![0; 1000];
-        let length = tokio::time::timeout(Duration::from_secs(10), socket.recv(&mut said)).await;
-        said.truncate(length.expect("in time").expect("is heard"));
-        String::from_utf8(said).expect("text")
-    };
+    let next = async || heard(&socket).await;
     assert_eq!(next().await, format!("READY=1\nMAINPID={process}\n"));
     for _ in 0..3 {
         assert_eq!(next().await, "WATCHDOG=1\n");
