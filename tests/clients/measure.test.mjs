@@ -113,7 +113,8 @@ const one = (wire, fields = {}) => ({ wire, state: 'live', firstByte: 1, message
   reconnects: 0, away: null, replayed: 0, gaps: 0, lost: 0, disordered: 0, repeated: 0, bytes: { head: 1, framing: 20, payload: 100 }, around: { sse: 32, chunked: 7, ws: 2 }[wire],
   histogram: [[1, 1]], timeline: [[0, 1], [1, 2]], ...fields });
 const report = (wires, fields = {}) => ({ tricast: '0', made: '2026-11-22T00:00:00Z', seconds: 3, failure: null, load: { rate: 1, size: 1, json: false }, published: 10,
-  environment: { browser: 'b', browserHttp: 'HTTP/1.1', gatewayHttp: 'HTTP/1.1', proxy: false, proxyFields: [], via: null, server: null, encrypted: false }, wires, ...fields });
+  environment: { browser: 'b', browserHttp: 'HTTP/1.1', gatewayHttp: 'HTTP/1.1', proxy: false, proxyFields: [], via: null, server: null, encrypted: false,
+    misplaced: false, advice: {} }, wires, ...fields });
 
 test('a report escapes what others have written, and says of a proxy no more than its name', () => {
   const bad = '<img src=x onerror=alert(1)>"\'&';
@@ -121,10 +122,14 @@ test('a report escapes what others have written, and says of a proxy no more tha
   const html = page.sheet(report([one('sse'), one('ws', { state: bad })], { environment, tricast: bad }));
   assert.doesNotMatch(html, /<img/);
   assert.ok(html.split('&#60;img').length > 5, 'it is there, as text');
-  const seen = { version: '0', http: 'HTTP/1.1', fields: { via: '1.1 proxy.internal:3128 (squid/5.7), 1.1 10.0.0.7 (Apache)', 'x-real-ip': '192.0.2.7' }, heads: null };
+  const seen = { version: '0', http: 'HTTP/1.1', url: 'http://page.invalid', encrypted: false, advice: {}, heads: null, fields: { via: '1.1 proxy.internal:3128 (squid/5.7), 1.1 10.0.0.7 (Apache)', 'x-real-ip': '192.0.2.7' } };
   const { via, proxyFields, proxy } = page.environment(seen, '?', null);
   assert.deepEqual([via, proxyFields, proxy], ['squid/5.7, Apache', ['via', 'x-real-ip'], true]);
   assert.equal(page.environment({ ...seen, fields: {} }, '?', null).proxy, false, 'what is not known is no sign of a proxy');
+  assert.equal(page.environment({ ...seen, fields: {}, encrypted: true }, '?', null).proxy, true, 'encryption that begins between the two is one');
+  const unasked = { version: '', http: '', url: '', encrypted: true, fields: {}, advice: {}, heads: null };
+  assert.deepEqual([page.environment(unasked, 'HTTP/2', null)].map(({ proxy, misplaced }) => [proxy, misplaced]), [[false, false]], 'nor is a gateway that does not say');
+  assert.deepEqual(['http://page.invalid', 'http://elsewhere.invalid'].map((url) => page.environment({ ...seen, url }, '?', null).misplaced), [false, true]);
 });
 
 test('advice speaks of what works, and of what did not', () => {
@@ -134,6 +139,13 @@ test('advice speaks of what works, and of what did not', () => {
   const only = page.advice(report([one('sse', { own: 0, messages: 0 }), one('chunked', { own: 8 }), one('ws', { own: 0, messages: 0 })]));
   assert.deepEqual(only.map((line) => line.split(' ').slice(0, 4).join(' ')), ['SSE did not get', 'WebSocket did not get', 'Chunked brought all but', 'Nothing stands between this', 'Chunked is for programs,']);
   assert.ok(only[2].includes('all but 2 of 10'));
+  const remedies = { 'no-upgrade': 'Let it upgrade.', buffered: 'Do not buffer.', 'held-back': 'Do not hold.', 'http-1.0': 'Speak 1.1.', url: 'Pass the host on.' };
+  const advised = (wires, said) => page.advice(report(wires, { environment: { ...report([]).environment, advice: remedies, ...said } })).filter((line) => Object.values(remedies).includes(line));
+  const working = [one('sse'), one('chunked'), one('ws')];
+  assert.deepEqual(advised(working), [], 'what works needs no remedy');
+  assert.deepEqual(advised([one('sse', { own: 0 }), one('chunked'), one('ws', { own: 0 })]), ['Let it upgrade.', 'Do not buffer.']);
+  assert.deepEqual(advised([one('sse', { latency: { count: 10, p50: 300 } }), one('chunked'), one('ws')]), ['Do not hold.']);
+  assert.deepEqual(advised(working, { gatewayHttp: 'HTTP/1.0', proxy: true, misplaced: true }), ['Speak 1.1.', 'Pass the host on.']);
   const nothing = page.advice(report([one('sse', { own: 0 })], { published: 0, failure: 'forbidden' }));
   assert.deepEqual(nothing, ['It ended early: forbidden', 'Nothing was published, so nothing can be said.']);
 });

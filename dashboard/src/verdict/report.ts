@@ -98,8 +98,8 @@ export function environment(seen: Seen, browserHttp: string, server: string | nu
     browser: navigator.userAgent,
     browserHttp,
     gatewayHttp: seen.http,
-    // The gateway names no server in its answers.
-    proxy: proxyFields.length > 0 || server !== null || encrypted !== seen.encrypted || (known(seen.http) && known(browserHttp) && browserHttp !== seen.http),
+    // The gateway names no server in its answers. What it did not say is no sign.
+    proxy: proxyFields.length > 0 || server !== null || (known(seen.http) && (encrypted !== seen.encrypted || (known(browserHttp) && browserHttp !== seen.http))),
     proxyFields,
     via: products(seen.fields['via'] ?? ''),
     server,
