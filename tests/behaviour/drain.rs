@@ -1,6 +1,9 @@
 //! Going down: everybody is told, work under way is finished, nothing hangs.
 
-use std::time::Duration;
+use std::{
+    io::{Read as _, Write as _},
+    time::Duration,
+};
 
 use tricast_tests::{Event, Reader, Server, Wire, each_wire, listen_head, reader_with_backlog};
 
@@ -99,6 +102,40 @@ async fn a_silent_publisher_and_half_a_head_do_not_hold_up_the_drain() {
     drop(publisher);
     let down = tokio::time::timeout(Duration::from_secs(10), down).await;
     assert!(down.expect("in time").expect("goes down"));
+}
+
+/// A proxy answers with 502 where a connection is cut behind a request. So whoever gets in is answered, to the very last.
+#[tokio::test]
+async fn nobody_is_cut_who_has_asked() {
+    for _ in 0..10 {
+        let server = Server::with("").await;
+        let address = server.gateway.address().expect("one in clear");
+        let hammers: Vec<_> = (0..4).map(|_| std::thread::spawn(move || hammer(address))).collect();
+        tricast_tests::eventually("somebody is heard", async || {
+            let heard = server.get("/online/a").await.status == 200;
+            heard.then_some(())
+        })
+        .await;
+        assert!(server.gateway.shut_down().await);
+        for hammer in hammers {
+            let (answered, cut) = hammer.join().expect("hammers");
+            assert!(answered > 0 && cut == 0, "{answered} are answered, and {cut} are cut");
+        }
+    }
+}
+
+/// Asks, each time on a connection of its own, until no more can be opened; how many were answered, and how many not.
+fn hammer(address: std::net::SocketAddr) -> (usize, usize) {
+    let (mut answered, mut cut) = (0, 0);
+    let patience = Duration::from_millis(500);
+    while let Ok(mut socket) = std::net::TcpStream::connect_timeout(&address, patience) {
+        let asked =
+            socket.write_all(b"GET /online/a HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+        let mut answer = Vec::new();
+        let read = asked.and_then(|()| socket.read_to_end(&mut answer));
+        if read.is_ok() && answer.starts_with(b"HTTP/1.1 ") { answered += 1 } else { cut += 1 }
+    }
+    (answered, cut)
 }
 
 /// A load balancer has to hear of it before anybody is turned away.

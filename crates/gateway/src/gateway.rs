@@ -22,9 +22,9 @@ use crate::{
     events::Deliveries,
     exposition::Exposition,
     handover::Program,
-    inherited::{ADMIN, HTTP, HTTPS, Inherited},
+    inherited::{ADMIN, HTTP, HTTPS, Handed, Inherited},
     load,
-    net::{Certificate, Door, Listener, Listening, Rules},
+    net::{Certificate, Door, Listener, Rules},
     routes,
     settings::{Address, Reload, Settings},
 };
@@ -109,15 +109,15 @@ impl Gateway {
         let mut sockets_open = Vec::new();
         for handed in plain {
             copies.push((handed.name(HTTP), handed.socket.copy()?));
-            sockets_open.push((handed.socket, None));
+            sockets_open.push((handed, None));
         }
         for handed in encrypted {
             copies.push((handed.name(HTTPS), handed.socket.copy()?));
             let acceptor = certificate.as_ref().map(|certificate| certificate.acceptor());
-            sockets_open.push((handed.socket, acceptor.transpose()?));
+            sockets_open.push((handed, acceptor.transpose()?));
         }
-        let bound = |(socket, tls): &(Listening, Option<_>)| {
-            Ok(Bound { encrypted: tls.is_some(), address: socket.address()? })
+        let bound = |(handed, tls): &(Handed, Option<_>)| {
+            Ok(Bound { encrypted: tls.is_some(), address: handed.socket.address()? })
         };
         let addresses = sockets_open.iter().map(bound).collect::<anyhow::Result<Vec<_>>>()?;
         // What was handed in may be public where the settings are not.
@@ -168,16 +168,16 @@ impl Gateway {
             }
         };
         let public_routes = routes::public(app.clone());
-        let mut listeners =
-            vec![(private.socket, listener(admin_routes, admin_rules, None, None, None))];
-        for (socket, tls) in sockets_open {
+        let mut listeners = vec![(private, listener(admin_routes, admin_rules, None, None, None))];
+        for (handed, tls) in sockets_open {
             let keeper = Some(app.gatekeeper().crowds.clone());
             let (router, rules) = (public_routes.clone(), rules.clone());
-            listeners.push((socket, listener(router, rules, shards.clone(), keeper, tls)));
+            listeners.push((handed, listener(router, rules, shards.clone(), keeper, tls)));
         }
         let mut doors = Vec::new();
-        for (socket, listener) in listeners {
-            doors.push(Door::open(socket, listener).context("cannot start to accept connections")?);
+        for (Handed { socket, bound }, listener) in listeners {
+            let door = Door::open(socket, !bound, listener);
+            doors.push(door.context("cannot start to accept connections")?);
         }
         let mut upkeep = vec![abort_on_drop(upkeep(app.clone(), exposition.clone()))];
         let most = app.settings().limits.overload;

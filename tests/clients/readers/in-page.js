@@ -20,7 +20,10 @@ globalThis.readers = {
   async fetch(url) {
     for (let last = null; ; await new Promise((done) => setTimeout(done, 100))) {
       try {
-        const reader = (await fetch(from(url, last))).body.pipeThrough(new TextDecoderStream()).getReader();
+        const response = await fetch(from(url, last));
+        // What is refused is told in another way.
+        if (!response.ok) continue;
+        const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
         for (let rest = ''; ;) {
           const { value, done } = await reader.read();
           if (done) break;
@@ -42,7 +45,7 @@ globalThis.readers = {
       let seen = 0;
       request.open('GET', from(url, last));
       request.onreadystatechange = () => {
-        if (request.readyState !== XMLHttpRequest.LOADING) return;
+        if (request.readyState !== XMLHttpRequest.LOADING || request.status !== 200) return;
         const end = request.responseText.lastIndexOf('\n') + 1;
         for (const line of request.responseText.slice(seen, end).split('\n').filter(Boolean)) {
           last = JSON.parse(line).id ?? last;

@@ -32,9 +32,10 @@ impl Gateway {
         while self.app.hub.connections() > 0 && Instant::now() < deadline {
             sleep(FAREWELL_STEP).await;
         }
-        self.stop.cancel();
-        self.doors.clear();
+        // They would keep open what the doors close.
         self.copies.clear();
+        Door::close(std::mem::take(&mut self.doors), deadline.into_std()).await;
+        self.stop.cancel();
         self.app.tasks.close();
         let done = timeout_at(deadline, self.app.tasks.wait()).await.is_ok();
         if !done {

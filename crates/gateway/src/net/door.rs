@@ -6,7 +6,7 @@ use std::{
     collections::VecDeque,
     io,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -37,15 +37,27 @@ const PLACE_PATIENCE: Duration = Duration::from_millis(5);
 /// Nobody has to make room for others before it has been silent for so long.
 const SILENCE: Duration = Duration::from_secs(1);
 
-const LISTENER: Token = Token(usize::MAX);
-const CLOSE: Token = Token(usize::MAX - 1);
+/// How long whoever is on their way in when a door closes has, for the rest of a handshake and the first bytes of a request.
+const SETTLING: Duration = Duration::from_millis(100);
 
-/// Closes the door when it is dropped.
+const LISTENER: Token = Token(usize::MAX);
+const ORDER: Token = Token(usize::MAX - 1);
+
+/// Shuts the door when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Door {
     waker: Waker,
-    closes: Arc<AtomicBool>,
+    orders: Arc<Orders>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What its thread is to do when it is woken; nothing else than to leave the socket to others, if neither is set.
+#[derive(Debug, Default)]
+struct Orders {
+    /// Not before those who are on their way are in, but by then.
+    closes_by: OnceLock<Instant>,
+    /// At once.
+    shuts: AtomicBool,
 }
 
 /// A door as its thread sees it.
@@ -53,7 +65,9 @@ struct Doorman {
     poll: Poll,
     /// `None` when somebody else accepts.
     socket: Option<Listening>,
-    closes: Arc<AtomicBool>,
+    /// Others hold the socket too, and will accept whom this door does not.
+    shared: bool,
+    orders: Arc<Orders>,
     listener: Arc<Listener>,
     waiting: Slab<Waiting>,
     /// Those of `waiting`, longest first. Some may have gone since.
@@ -72,19 +86,24 @@ struct Waiting {
 }
 
 impl Door {
-    /// Lets those who connect to `socket` in to `listener`, until it is closed.
+    /// Lets those who connect to `socket` in to `listener`, until it is closed. It is `shared` if somebody else keeps it open.
     ///
     /// # Errors
     /// When the system gives no thread or no epoll.
-    pub(crate) fn open(mut socket: Listening, listener: Listener) -> io::Result<Self> {
+    pub(crate) fn open(
+        mut socket: Listening,
+        shared: bool,
+        listener: Listener,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         poll.registry().register(&mut socket, LISTENER, Interest::READABLE)?;
-        let waker = Waker::new(poll.registry(), CLOSE)?;
-        let closes = Arc::new(AtomicBool::new(false));
+        let waker = Waker::new(poll.registry(), ORDER)?;
+        let orders = Arc::<Orders>::default();
         let doorman = Doorman {
             poll,
             socket: Some(socket),
-            closes: closes.clone(),
+            shared,
+            orders: orders.clone(),
             listener: Arc::new(listener),
             waiting: Slab::new(),
             longest: VecDeque::new(),
@@ -92,26 +111,47 @@ impl Door {
             more: false,
         };
         let thread = spawn_vital("door".to_owned(), move || doorman.run())?;
-        Ok(Self { waker, closes, thread: Some(thread) })
+        Ok(Self { waker, orders, thread: Some(thread) })
     }
 
     /// From here on somebody else accepts connections. Who is in already may still speak.
     pub(crate) fn leave_to_others(&self) {
+        self.wake();
+    }
+
+    /// Closes doors, at `latest` then: nobody begins to connect any more, and who has done so already comes in and speaks. To be cut
+    /// there, behind a request perhaps, is what proxies answer with 502.
+    pub(crate) async fn close(mut doors: Vec<Self>, latest: Instant) {
+        let by = latest.min(Instant::now() + SETTLING);
+        for door in &doors {
+            // Nobody else sets it.
+            let _ = door.orders.closes_by.set(by);
+            door.wake();
+        }
+        let ended = tokio::task::spawn_blocking(move || doors.iter_mut().for_each(Self::join));
+        // A thread that panics takes the program with it.
+        let _ = ended.await;
+    }
+
+    fn wake(&self) {
         if let Err(error) = self.waker.wake() {
-            tracing::error!(%error, "a door cannot be left to others");
+            tracing::error!(%error, "a door cannot be told what to do");
+        }
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // One that panics takes the program with it.
+            let _ = thread.join();
         }
     }
 }
 
 impl Drop for Door {
     fn drop(&mut self) {
-        self.closes.store(true, Ordering::Release);
-        if let Err(error) = self.waker.wake() {
-            tracing::error!(%error, "a door cannot be closed");
-        } else if let Some(thread) = self.thread.take() {
-            // One that panics takes the program with it.
-            let _ = thread.join();
-        }
+        self.orders.shuts.store(true, Ordering::Release);
+        self.wake();
+        self.join();
     }
 }
 
@@ -122,17 +162,21 @@ impl Doorman {
         let mut events = Events::with_capacity(AT_ONCE);
         let mut looked = Instant::now();
         loop {
-            let nobody = self.waiting.is_empty();
-            let timeout = if self.more { Some(Duration::ZERO) } else { (!nobody).then_some(look) };
-            match self.poll.poll(&mut events, timeout) {
+            if self.orders.closes_by.get().is_some_and(|by| self.is_done(*by)) {
+                return Ok(());
+            }
+            match self.poll.poll(&mut events, self.timeout(look)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 polled => polled?,
             }
             let mut heard = Vec::new();
             for event in &events {
                 match event.token() {
-                    CLOSE if self.closes.load(Ordering::Acquire) => return Ok(()),
-                    CLOSE => self.leave()?,
+                    ORDER if self.orders.shuts.load(Ordering::Acquire) => return Ok(()),
+                    ORDER if self.orders.closes_by.get().is_some() && !self.shared => {
+                        self.hold_off()
+                    }
+                    ORDER => self.leave()?,
                     LISTENER => self.more = self.socket.is_some(),
                     Token(key) => heard.extend(self.waiting.try_remove(key)),
                 }
@@ -145,6 +189,30 @@ impl Doorman {
                 looked = Instant::now();
                 self.waiting.retain(|_, waiting| looked - waiting.since <= patience);
             }
+        }
+    }
+
+    fn timeout(&self, look: Duration) -> Option<Duration> {
+        if self.more {
+            return Some(Duration::ZERO);
+        }
+        let look = (!self.waiting.is_empty()).then_some(look);
+        let left =
+            self.orders.closes_by.get().map(|by| by.saturating_duration_since(Instant::now()));
+        look.into_iter().chain(left).min()
+    }
+
+    /// Whether a door that closes `by` then has nobody to wait for.
+    fn is_done(&self, by: Instant) -> bool {
+        let nobody = self.socket.is_none() && self.waiting.is_empty();
+        nobody || Instant::now() >= by
+    }
+
+    fn hold_off(&mut self) {
+        self.more = true;
+        let Some(socket) = &self.socket else { return };
+        if let Err(error) = socket.hold_off() {
+            tracing::debug!(%error, "who comes at the last moment may be cut");
         }
     }
 

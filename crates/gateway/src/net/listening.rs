@@ -18,7 +18,7 @@ use mio::{
     event::Source,
     net::{TcpListener, TcpStream},
 };
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, SockFilter, SockRef, Socket, Type};
 use tokio::net::TcpSocket;
 
 use crate::{forwarded::Peer, settings::Address};
@@ -28,6 +28,19 @@ const BACKLOG: u32 = 4096;
 
 /// Who may connect to a unix socket: its owner, and its group.
 const MODE: u32 = 0o660;
+
+/// A filter (`SO_ATTACH_FILTER`, in the classic instructions of BPF) that drops the first segment of a connection and passes all others:
+/// it sees them from their TCP header on (RFC 9293 §3.1).
+const NO_SYN: [SockFilter; 4] = [
+    // BPF_LD | BPF_B | BPF_ABS: the byte of flags;
+    SockFilter::new(0x30, 0, 0, 13),
+    // BPF_JMP | BPF_JSET | BPF_K: if SYN is among them, pass over the next instruction;
+    SockFilter::new(0x45, 1, 0, 0x02),
+    // BPF_RET | BPF_K: keep all of it;
+    SockFilter::new(0x06, 0, 0, u32::MAX),
+    // or nothing.
+    SockFilter::new(0x06, 0, 0, 0),
+];
 
 /// A socket that is listened at.
 #[derive(Debug)]
@@ -71,6 +84,15 @@ impl Listening {
                 let stream = std::net::TcpStream::from(OwnedFd::from(stream));
                 Ok((TcpStream::from_std(stream), Peer::Unix))
             }
+        }
+    }
+
+    /// From here on nobody begins to connect; who has begun can still be accepted. Whoever knocks now is not refused but not heard: their
+    /// TCP tries again within a second or so, and finds the next gateway, or a closed port. For a unix socket there is no such thing.
+    pub(crate) fn hold_off(&self) -> io::Result<()> {
+        match self {
+            Listening::Tcp(socket) => SockRef::from(socket).attach_filter(&NO_SYN),
+            Listening::Unix(_) => Ok(()),
         }
     }
 

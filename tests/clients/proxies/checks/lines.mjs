@@ -19,12 +19,16 @@ async function published(stand, over, rest) {
   const body = send(stand, over, `${baseOf(stand, over)}/publish/${channel}`);
   try {
     if (!await comes(() => reader.ledger.hellos.length, 5000)) return { verdict: 'no hello' };
-    let live = true;
+    let late = null;
     for (let i = 0; i < 3; i += 1) {
       // An answer that comes before the body has ended is the end of it.
       if (i === 2 && rest && await comes(() => body.over, 1000 * rest)) break;
       body.write(`${i}\n`);
-      if (live) live = await comes(() => reader.ledger.data.length === i + 1, 1500);
+      if (late === null && !await comes(() => reader.ledger.data.length === i + 1, 1500)) {
+        // Is it the proxy that has it, or the way back?
+        const { length } = await stand.gateway.history(channel);
+        late = `from line ${i} on, when the gateway had ${length}`;
+      }
     }
     body.end();
     const { status, text } = await body.answer;
@@ -34,7 +38,7 @@ async function published(stand, over, rest) {
     const { published: count, first, last } = JSON.parse(text);
     const right = count === 3 && first === reader.ledger.ids[0] && last === reader.ledger.ids[2] && reader.ledger.data.join() === '0,1,2';
     if (!right) return { verdict: 'damaged', detail: text };
-    return { verdict: live ? 'ok' : 'all at the end' };
+    return late === null ? { verdict: 'ok' } : { verdict: 'all at the end', detail: late };
   } finally {
     reader.end();
     body.close();

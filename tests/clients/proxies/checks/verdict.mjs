@@ -10,10 +10,10 @@ export const comes = (condition, timeout) => until(condition, 'it', { timeout, e
 
 export const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
-/** What all but the soonest quarter has taken. A busy machine is late now and then; a proxy that holds messages back always is. */
-export const soonest = (values) => [...values].sort((a, b) => a - b)[values.length >> 2];
+/** The soonest of some delays. A busy machine makes most messages late; a proxy that holds them back never lets one through at once. */
+export const soonest = (values) => Math.min(...values);
 
-/** If even that is later, messages are held back. The soak, which has the machine for itself, says 50. */
+/** If even that took longer, in ms, messages are held back. `cadence`, which has the machine for itself, is stricter. */
 export const held = 100;
 
 /** Publishes `count` messages, each when the one before has arrived; their delays in ms, or null when one did not come. */
