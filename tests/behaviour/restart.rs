@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    os::unix::fs::PermissionsExt as _,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt as _},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -40,27 +40,41 @@ fn signal(process: u32, name: rustix::process::Signal) {
     rustix::process::kill_process(process, name).expect("is there");
 }
 
-/// Publishes numbers until told to stop, each on a connection of its own; gives those that were accepted, with their ids.
-fn publish(address: SocketAddr, stop: Arc<AtomicBool>) -> JoinHandle<Vec<(u64, String)>> {
+/// Publishes `numbers` until told to stop, on connections that are kept for as long as the gateway wants, or each on one of its own;
+/// gives those that were accepted, with their ids. Nobody may be refused.
+fn publish(
+    address: SocketAddr,
+    numbers: impl Iterator<Item = u64> + Send + 'static,
+    keeps: bool,
+    stop: Arc<AtomicBool>,
+) -> JoinHandle<Vec<(u64, String)>> {
     tokio::spawn(async move {
         let mut accepted = Vec::new();
-        for number in 0.. {
+        let mut kept = None;
+        for number in numbers {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            let body = number.to_string();
-            let head = format!(
-                "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: {}",
-                body.len()
+            let request = format!(
+                "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{number}",
+                number.to_string().len()
             );
-            let answer = Connection::open(address).await.request(&head, body.as_bytes()).await;
-            match answer.status {
-                200 => {
-                    accepted.push((number, answer.json()["id"].as_str().expect("an id").to_owned()))
-                }
-                503 => {}
-                other => panic!("{other}: {}", answer.text()),
+            let mut connection = match kept.take() {
+                Some(connection) => connection,
+                None => Connection::open(address).await,
+            };
+            // One that was kept may have been closed meanwhile: then nobody has taken this number.
+            if !connection.try_send(request).await || !connection.more().await {
+                assert!(keeps, "a new connection was closed");
+                continue;
             }
+            let head = connection.head().await;
+            let body = connection.take(head.content_length().expect("a length")).await;
+            let answer: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+            assert_eq!(head.status, 200, "{answer}");
+            accepted.push((number, answer["id"].as_str().expect("an id").to_owned()));
+            let closes = head.fields.get("connection").is_some_and(|it| it == "close");
+            kept = (keeps && !closes).then_some(connection);
             sleep(Duration::from_millis(2)).await;
         }
         accepted
@@ -112,6 +126,8 @@ async fn status(admin: SocketAddr, path: &str) -> (u16, String) {
 async fn hand_over(readers: usize) -> Totals {
     let mut command = program::tricast();
     command.env("TRICAST__SHUTDOWN__GRACE", "3s").env("TRICAST__STREAM__RETRY", "100ms");
+    // The new one answers for health: nothing is to be waited for.
+    command.env("TRICAST__SHUTDOWN__DELAY", "2s");
     command.env("TRICAST__DELIVERY", tricast_tests::delivery().name());
     let (mut old, address, admin) = program::start_both(&mut command).await;
     let ready = Arc::new(tokio::sync::Semaphore::new(0));
@@ -120,7 +136,10 @@ async fn hand_over(readers: usize) -> Totals {
     let there = u32::try_from(all.len()).expect("few");
     ready.acquire_many(there).await.expect("is open").forget();
     let stop = Arc::new(AtomicBool::new(false));
-    let publishing = publish(address, stop.clone());
+    let publishing = [
+        publish(address, (0..).step_by(2), false, stop.clone()),
+        publish(address, (1..).step_by(2), true, stop.clone()),
+    ];
     sleep(Duration::from_millis(300)).await;
     let (_, metrics) = status(admin, "/metrics").await;
     assert!(metrics.contains("tricast_build_info"), "{metrics}");
@@ -132,7 +151,10 @@ async fn hand_over(readers: usize) -> Totals {
     ready.acquire_many(there).await.expect("is open").forget();
     sleep(Duration::from_millis(200)).await;
     stop.store(true, Ordering::Relaxed);
-    let accepted = publishing.await.expect("nobody is refused");
+    let mut accepted = Vec::new();
+    for publishing in publishing {
+        accepted.extend(publishing.await.expect("nobody is refused"));
+    }
     let head = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 4";
     let last = Connection::open(address).await.request(head, b"last").await;
     let last_id = last.json()["id"].as_str().expect("an id").to_owned();
@@ -239,6 +261,61 @@ async fn a_socket_that_is_handed_in_is_listened_at() {
     let (_child, told) = program::start(&mut command).await;
     assert_eq!(told, address);
     assert_eq!(early.await.expect("asks"), 200);
+}
+
+/// The socket is systemd's: whoever is not accepted by one process is by the next.
+#[tokio::test]
+async fn who_comes_while_a_service_is_started_anew_waits() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let service = || {
+        let mut command = program::tricast();
+        command.env("TRICAST__SHUTDOWN__GRACE", "4s");
+        let copy = listener.try_clone().expect("a socket");
+        program::hand_in(&mut command, &[("http", copy.into())]);
+        command
+    };
+    let (mut old, address) = program::start(&mut service()).await;
+    let mut readers = Vec::new();
+    for wire in Wire::ALL.into_iter().cycle().take(60) {
+        let mut reader = Reader::open(&address, wire, "a").await;
+        reader.control("hello").await;
+        readers.push(reader);
+    }
+    signal(old.id().expect("runs"), rustix::process::Signal::TERM);
+    let mut come = Vec::new();
+    // They are sent away one after the other, and with each of them others come.
+    for (reader, wire) in readers.iter_mut().zip(Wire::ALL.into_iter().cycle()) {
+        reader.control("goodbye").await;
+        come.push(tokio::spawn(async move {
+            Reader::open(&address, wire, "a").await.control("hello").await;
+        }));
+    }
+    assert!(old.wait().await.expect("ends").success());
+    let (_new, _) = program::start(&mut service()).await;
+    for one in come {
+        one.await.expect("is let in");
+    }
+}
+
+#[tokio::test]
+async fn what_is_handed_in_has_to_say_what_it_is_for() {
+    let socket = || std::net::TcpListener::bind("127.0.0.1:0").expect("binds").into();
+    let refused = async |sockets: &[(&str, OwnedFd)]| {
+        let mut command = program::tricast();
+        program::hand_in(&mut command, sockets);
+        let refused = command.output().await.expect("runs");
+        assert!(!refused.status.success());
+        String::from_utf8(refused.stderr).expect("text")
+    };
+    let said = refused(&[("http", socket()), ("tricast-admin.socket", socket())]).await;
+    assert!(
+        said.contains("\"tricast-admin.socket\"") && said.contains("FileDescriptorName="),
+        "{said}"
+    );
+    let said = refused(&[("admin", socket()), ("admin", socket())]).await;
+    assert!(said.contains("several sockets named admin"), "{said}");
+    let said = refused(&[("https", socket())]).await;
+    assert!(said.contains("set [tls]"), "{said}");
 }
 
 #[tokio::test]

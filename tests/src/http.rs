@@ -97,6 +97,11 @@ impl Connection {
         self.socket.write_all(bytes.as_ref()).await.expect("takes bytes");
     }
 
+    /// The same to somebody who may have closed the connection; whether they took them.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.socket.write_all(bytes.as_ref()).await.is_ok()
+    }
+
     /// Sends a request and reads the whole response.
     pub async fn request(mut self, head: &str, body: &[u8]) -> Answer {
         self.send(format!("{head}\r\n\r\n")).await;

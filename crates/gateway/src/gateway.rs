@@ -1,9 +1,10 @@
 //! The gateway as a whole: wires everything together.
 
+mod entrances;
 mod farewell;
 mod parts;
 
-use std::{fmt, net::SocketAddr, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{net::SocketAddr, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -14,15 +15,19 @@ use tokio_util::{
 };
 use tricast_admission::Jwks;
 
-use self::parts::{events, hub, most_connections, most_sockets, shards};
+pub use self::entrances::Bound;
+use self::{
+    entrances::Entrances,
+    parts::{events, hub, most_connections, most_sockets, shards},
+};
 use crate::{
     admin, admission,
     app::{App, Live},
     budget::Budget,
     events::Deliveries,
     exposition::Exposition,
-    handover::Program,
-    inherited::{ADMIN, HTTP, HTTPS, Handed, Inherited},
+    handover::{Program, Successor},
+    inherited::{Handed, Inherited},
     load,
     net::{Certificate, Door, Listener, Rules},
     routes,
@@ -31,25 +36,6 @@ use crate::{
 
 /// Connections to the admin listener, out of those: health must answer when all others are taken.
 const ADMIN_SOCKETS: usize = 100;
-
-/// Where clients connect, as in `http://127.0.0.1:8080`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bound {
-    /// Whether they have to speak TLS.
-    pub encrypted: bool,
-    /// With the port that was free, if none was asked for.
-    pub address: Address,
-}
-
-impl fmt::Display for Bound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.address, self.encrypted) {
-            (Address::Tcp(address), false) => write!(f, "http://{address}"),
-            (Address::Tcp(address), true) => write!(f, "https://{address}"),
-            (unix, _) => unix.fmt(f),
-        }
-    }
-}
 
 /// A running gateway.
 #[derive(Debug)]
@@ -68,7 +54,9 @@ pub struct Gateway {
     stop: CancellationToken,
     /// Background work that ends with the gateway.
     _upkeep: Vec<AbortOnDropHandle<()>>,
-    /// Where connections come in, until it stops.
+    /// Where connections will come in.
+    closed: Vec<(Handed, Listener)>,
+    /// Where they do, until it stops.
     doors: Vec<Door>,
     /// Every stream that is left ends with it.
     shards: Option<tricast_delivery::Owner>,
@@ -80,46 +68,25 @@ impl Gateway {
     /// # Errors
     /// When an address cannot be bound.
     pub fn start(settings: Settings) -> anyhow::Result<Self> {
-        Self::start_with(settings, Inherited::default())
+        let mut gateway = Self::prepare(settings, Inherited::default())?;
+        gateway.open()?;
+        Ok(gateway)
     }
 
-    /// The same, with sockets that are there already in place of those that the settings name.
+    /// Has everything ready, with the sockets that are there already in place of those that the settings name. Nobody is let in before
+    /// it is [opened](Self::open).
     ///
     /// # Errors
     /// As [`start`](Self::start), and when what was handed in does not fit.
-    pub fn start_with(settings: Settings, mut inherited: Inherited) -> anyhow::Result<Self> {
+    pub fn prepare(settings: Settings, inherited: Inherited) -> anyhow::Result<Self> {
         let sockets = most_sockets(&settings);
         let connections = most_connections(&settings);
         let (meters, exposition) = Exposition::new(&settings, connections)?;
         let hub = hub(&settings, meters.hub, connections);
         let certificate = Certificate::of(&settings.tls)?;
-        let plain = inherited.sockets_for(HTTP, ("bind", &settings.bind))?;
-        let encrypted = match &certificate {
-            Some(_) => inherited.sockets_for(HTTPS, ("tls.bind", &settings.tls.bind))?,
-            None => Vec::new(),
-        };
-        let admin = [Address::Tcp(settings.admin.bind)];
-        let private = inherited.sockets_for(ADMIN, ("admin.bind", &admin))?.pop();
-        let private = private.context("admin.bind: there has to be one")?;
-        inherited.nothing_left()?;
-        let Address::Tcp(admin_address) = private.socket.address()? else {
-            anyhow::bail!("the socket named admin that was handed in is none of TCP");
-        };
-        let mut copies = vec![(private.name(ADMIN), private.socket.copy()?)];
-        let mut sockets_open = Vec::new();
-        for handed in plain {
-            copies.push((handed.name(HTTP), handed.socket.copy()?));
-            sockets_open.push((handed, None));
-        }
-        for handed in encrypted {
-            copies.push((handed.name(HTTPS), handed.socket.copy()?));
-            let acceptor = certificate.as_ref().map(|certificate| certificate.acceptor());
-            sockets_open.push((handed, acceptor.transpose()?));
-        }
-        let bound = |(handed, tls): &(Handed, Option<_>)| {
-            Ok(Bound { encrypted: tls.is_some(), address: handed.socket.address()? })
-        };
-        let addresses = sockets_open.iter().map(bound).collect::<anyhow::Result<Vec<_>>>()?;
+        let entrances = Entrances::of(&settings, inherited, certificate.as_ref())?;
+        let (addresses, admin_address) = (entrances.addresses()?, entrances.admin_address()?);
+        let copies = entrances.copies()?;
         // What was handed in may be public where the settings are not.
         let actual = settings.listening_at(addresses.iter().map(|bound| &bound.address));
         actual.check()?;
@@ -167,17 +134,16 @@ impl Gateway {
                 tls,
             }
         };
+        let Entrances { admin, plain, encrypted } = entrances;
+        let private = listener(admin_routes, admin_rules, None, None, None);
+        let mut closed = vec![(admin, private)];
+        let plain = plain.into_iter().map(|handed| (handed, None));
+        let encrypted = encrypted.into_iter().map(|(handed, tls)| (handed, Some(tls)));
         let public_routes = routes::public(app.clone());
-        let mut listeners = vec![(private, listener(admin_routes, admin_rules, None, None, None))];
-        for (handed, tls) in sockets_open {
+        for (handed, tls) in plain.chain(encrypted) {
             let keeper = Some(app.gatekeeper().crowds.clone());
             let (router, rules) = (public_routes.clone(), rules.clone());
-            listeners.push((handed, listener(router, rules, shards.clone(), keeper, tls)));
-        }
-        let mut doors = Vec::new();
-        for (Handed { socket, bound }, listener) in listeners {
-            let door = Door::open(socket, !bound, listener);
-            doors.push(door.context("cannot start to accept connections")?);
+            closed.push((handed, listener(router, rules, shards.clone(), keeper, tls)));
         }
         let mut upkeep = vec![abort_on_drop(upkeep(app.clone(), exposition.clone()))];
         let most = app.settings().limits.overload;
@@ -190,13 +156,6 @@ impl Gateway {
         let look = app.settings().tls.look;
         let fresh = certificate.clone().map(|certificate| certificate.keep_fresh(look));
         upkeep.extend(fresh.map(abort_on_drop));
-        if app.settings().insecure {
-            tracing::warn!(
-                "insecure = true: anyone who reaches this address may publish and listen"
-            );
-        }
-        let at = addresses.iter().map(Bound::to_string).collect::<Vec<_>>().join(", ");
-        tracing::info!(at, admin = %admin_address, connections, "listening");
         let (_upkeep, shards) = (upkeep, shard_owner);
         Ok(Self {
             addresses,
@@ -208,10 +167,31 @@ impl Gateway {
             certificate,
             copies,
             stop,
-            doors,
+            closed,
+            doors: Vec::new(),
             _upkeep,
             shards,
         })
+    }
+
+    /// Lets clients in.
+    ///
+    /// # Errors
+    /// When the system gives no thread to wait for them.
+    pub fn open(&mut self) -> anyhow::Result<()> {
+        for (Handed { socket, bound }, listener) in self.closed.drain(..) {
+            let door = Door::open(socket, !bound, listener);
+            self.doors.push(door.context("cannot start to accept connections")?);
+        }
+        if self.app.settings().insecure {
+            tracing::warn!(
+                "insecure = true: anyone who reaches this address may publish and listen"
+            );
+        }
+        let at = self.addresses.iter().map(Bound::to_string).collect::<Vec<_>>().join(", ");
+        let connections = most_connections(&self.app.settings());
+        tracing::info!(at, admin = %self.admin_address, connections, "listening");
+        Ok(())
     }
 
     /// The first address of TCP where clients connect in clear, if there is one.
@@ -267,12 +247,12 @@ impl Gateway {
         self.app.hub.connections()
     }
 
-    /// Starts `program` with this gateway's listening sockets, and returns its process id when it serves. Both do then: it is time
-    /// to [`retire`](Self::retire).
+    /// Starts `program` with this gateway's listening sockets, and returns when it is ready. It waits for this one to
+    /// [`retire`](Self::retire).
     ///
     /// # Errors
     /// When it does not become ready; then this gateway goes on.
-    pub async fn hand_over(&self, program: &Program) -> anyhow::Result<u32> {
+    pub async fn hand_over(&self, program: &Program) -> anyhow::Result<Successor> {
         let copy = |(name, socket): &(String, OwnedFd)| Ok((name.clone(), socket.try_clone()?));
         let sockets = self.copies.iter().map(copy).collect::<std::io::Result<Vec<_>>>()?;
         program.start_with(sockets).await

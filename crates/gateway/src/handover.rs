@@ -1,5 +1,6 @@
 //! A new gateway in place of this one, while clients come: it is started with the listening sockets, and says when it is ready. Then
-//! the old one accepts nobody any more, and sends its clients over.
+//! the old one accepts nobody any more, takes nothing new into its log, and says so; only then the new one accepts, so that no message
+//! goes to a log that its readers have left. Who comes in between waits in the sockets' queues. Last, the old one sends its clients over.
 
 use std::{
     ffi::OsString,
@@ -24,6 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What it says then.
 const READY: &[u8] = b"READY=1";
+
+/// What the old one says when it accepts nobody any more.
+const YOURS: &[u8] = b"YOURS=1";
+
+/// How long a new gateway waits for that. It comes within a moment, or the old one hangs.
+const LETTING_GO: Duration = Duration::from_secs(10);
 
 /// How to start this program again.
 #[derive(Clone, Debug)]
@@ -50,7 +57,10 @@ impl Program {
     ///
     /// # Errors
     /// When it cannot start, or does not become ready. It is not left behind then.
-    pub(crate) async fn start_with(&self, sockets: Vec<(String, OwnedFd)>) -> anyhow::Result<u32> {
+    pub(crate) async fn start_with(
+        &self,
+        sockets: Vec<(String, OwnedFd)>,
+    ) -> anyhow::Result<Successor> {
         let (here, there) = UnixDatagram::pair()?;
         here.set_nonblocking(true)?;
         let here = tokio::net::UnixDatagram::from_std(here)?;
@@ -77,7 +87,8 @@ impl Program {
         };
         let length = ready?;
         anyhow::ensure!(said[..length] == *READY, "the new gateway has ended");
-        attempt.0.take().and_then(|child| child.id()).context("the new gateway has ended")
+        let child = attempt.0.take().and_then(|child| child.id());
+        Ok(Successor { process: child.context("the new gateway has ended")?, line: here })
     }
 }
 
@@ -102,10 +113,61 @@ impl Drop for Attempt {
     }
 }
 
-/// Tells whoever waits that this gateway serves.
-///
-/// # Errors
-/// When nobody waits any more.
-pub(crate) fn take_over(predecessor: &UnixDatagram) -> io::Result<()> {
-    predecessor.send(READY).map(drop)
+/// A new gateway that is ready, and waits for its turn.
+#[derive(Debug)]
+pub struct Successor {
+    process: u32,
+    line: tokio::net::UnixDatagram,
+}
+
+impl Successor {
+    /// Its process id.
+    pub fn process(&self) -> u32 {
+        self.process
+    }
+
+    /// Has it read its settings again: they may have changed since it did.
+    pub(crate) fn hang_up(&self) {
+        let process = rustix::process::Pid::from_raw(self.process.cast_signed());
+        let told =
+            process.map(|it| rustix::process::kill_process(it, rustix::process::Signal::HUP));
+        if let Some(Err(error)) = told {
+            tracing::warn!(%error, "the new gateway cannot be told to read its settings again");
+        }
+    }
+
+    /// From here on it accepts connections.
+    pub(crate) fn take_your_turn(self) {
+        if let Err(error) = self.line.try_send(YOURS) {
+            tracing::error!(%error, "the new gateway cannot be told that it is its turn");
+        }
+    }
+}
+
+/// The old gateway, that waits for this one to be ready.
+#[derive(Debug)]
+pub(crate) struct Predecessor(UnixDatagram);
+
+impl Predecessor {
+    pub(crate) fn at(line: UnixDatagram) -> Self {
+        Self(line)
+    }
+
+    /// Says that this gateway is ready, and waits until the old one accepts nobody any more.
+    ///
+    /// # Errors
+    /// When nobody waits any more: whoever does not goes on itself.
+    pub(crate) async fn take_over(self) -> io::Result<()> {
+        self.0.set_nonblocking(true)?;
+        let line = tokio::net::UnixDatagram::from_std(self.0)?;
+        line.send(READY).await?;
+        let mut said = [0; YOURS.len()];
+        match timeout(LETTING_GO, line.recv(&mut said)).await {
+            Ok(said) => said.map(drop),
+            Err(_) => {
+                tracing::warn!("the old gateway does not let go; this one begins all the same");
+                Ok(())
+            }
+        }
+    }
 }

@@ -9,42 +9,67 @@ use std::{
 use anyhow::Context as _;
 use listenfd::ListenFd;
 
-use crate::{net::Listening, settings::Address};
-
-/// By which names sockets are told apart (`FileDescriptorName=` of a socket unit): those in place of `bind`, `tls.bind` and `admin.bind`.
-pub(crate) const HTTP: &str = "http";
-pub(crate) const HTTPS: &str = "https";
-pub(crate) const ADMIN: &str = "admin";
+use crate::{handover::Predecessor, net::Listening, settings::Address};
 
 /// What stands behind the name of a socket that the old gateway has bound itself, as its settings said: the new one looks whether
 /// its own still do.
-pub(crate) const BOUND: &str = "-bound";
-
-const HTTP_BOUND: &str = "http-bound";
+const BOUND: &str = "-bound";
 
 /// The name of the socket that the old gateway waits at.
 pub(crate) const HANDOVER: &str = "handover";
+
+/// What a socket is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// In place of `bind`.
+    Http,
+    /// In place of `tls.bind`.
+    Https,
+    /// In place of `admin.bind`.
+    Admin,
+}
+
+impl Purpose {
+    /// By which name it is handed in (`FileDescriptorName=` of a socket unit).
+    fn name(self) -> &'static str {
+        match self {
+            Purpose::Http => "http",
+            Purpose::Https => "https",
+            Purpose::Admin => "admin",
+        }
+    }
+
+    /// Names that say nothing mean the main socket: none at all, and what systemd calls that of our own unit if nobody names it.
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "http" | "" | "unknown" | "tricast.socket" => Some(Purpose::Http),
+            "https" => Some(Purpose::Https),
+            "admin" => Some(Purpose::Admin),
+            _ => None,
+        }
+    }
+}
 
 /// A socket to listen at.
 #[derive(Debug)]
 pub(crate) struct Handed {
     pub(crate) socket: Listening,
-    /// It is where the settings want it, and not where somebody else has put it.
+    /// It is where the settings want it, and not where somebody else has put it, who keeps it open.
     pub(crate) bound: bool,
 }
 
 impl Handed {
     /// By which name whoever takes over gets it.
-    pub(crate) fn name(&self, name: &str) -> String {
-        if self.bound { format!("{name}{BOUND}") } else { name.to_owned() }
+    pub(crate) fn name(&self, purpose: Purpose) -> String {
+        format!("{}{}", purpose.name(), if self.bound { BOUND } else { "" })
     }
 }
 
 /// What the process was started with.
 #[derive(Debug, Default)]
 pub struct Inherited {
-    sockets: Vec<(String, Listening)>,
-    predecessor: Option<UnixDatagram>,
+    sockets: Vec<(Purpose, Handed)>,
+    predecessor: Option<Predecessor>,
 }
 
 impl Inherited {
@@ -60,47 +85,47 @@ impl Inherited {
         for place in 0..handed_in.len() {
             let name = names.next().unwrap_or_default();
             let context = || format!("the socket {name:?} that was handed in (LISTEN_FDS)");
-            match name {
-                HANDOVER => {
-                    inherited.predecessor =
-                        handed_in.take_unix_datagram(place).with_context(context)?;
-                }
-                _ => {
-                    let socket = listening(&mut handed_in, place).with_context(context)?;
-                    let known =
-                        [HTTPS, ADMIN].iter().any(|known| name.trim_end_matches(BOUND) == *known);
-                    let other = if name.ends_with(BOUND) { HTTP_BOUND } else { HTTP };
-                    let name = if known { name } else { other };
-                    inherited.sockets.push((name.to_owned(), socket));
-                }
+            if name == HANDOVER {
+                let line: Option<UnixDatagram> =
+                    handed_in.take_unix_datagram(place).with_context(context)?;
+                inherited.predecessor = line.map(Predecessor::at);
+                continue;
             }
+            let (known, bound) = match name.strip_suffix(BOUND) {
+                Some(known) => (known, true),
+                None => (name, false),
+            };
+            let purpose = Purpose::named(known).with_context(|| {
+                format!("{}: name it http, https or admin (FileDescriptorName=)", context())
+            })?;
+            let socket = listening(&mut handed_in, place).with_context(context)?;
+            inherited.sockets.push((purpose, Handed { socket, bound }));
         }
         Ok(inherited)
     }
 
-    /// The sockets of this name: what was handed in for it; or those of `wanted` that are there already, and the others anew.
+    /// The sockets for this: what was handed in for it; or those of `wanted` that are there already, and the others anew.
     ///
     /// # Errors
     /// When one cannot be bound.
     pub(crate) fn sockets_for(
         &mut self,
-        name: &str,
+        purpose: Purpose,
         (key, wanted): (&str, &[Address]),
     ) -> anyhow::Result<Vec<Handed>> {
-        let handed_in = self.take_named(name);
+        let handed_in = self.take_for(purpose, false);
         if !handed_in.is_empty() {
-            let handed = |socket| Handed { socket, bound: false };
-            return Ok(handed_in.into_iter().map(handed).collect());
+            return Ok(handed_in);
         }
-        let mut there = self.take_named(&format!("{name}{BOUND}"));
+        let mut there = self.take_for(purpose, true);
         let socket_for = |address: &Address| {
-            let fits = |socket: &Listening| socket.address().is_ok_and(|own| address.fits(&own));
-            let socket = match there.iter().position(fits) {
-                Some(place) => there.swap_remove(place),
-                None => Listening::bind(address).with_context(|| {
-                    format!("cannot listen on {address}; free it, or set {key} to another address")
-                })?,
-            };
+            let fits = |own: &Handed| own.socket.address().is_ok_and(|own| address.fits(&own));
+            if let Some(place) = there.iter().position(fits) {
+                return Ok(there.swap_remove(place));
+            }
+            let socket = Listening::bind(address).with_context(|| {
+                format!("cannot listen on {address}; free it, or set {key} to another address")
+            })?;
             Ok(Handed { socket, bound: true })
         };
         wanted.iter().map(socket_for).collect()
@@ -110,22 +135,23 @@ impl Inherited {
     /// When somebody has handed in a socket that nobody has asked for. What the old gateway had, and the settings want no more, is
     /// closed.
     pub(crate) fn nothing_left(&self) -> anyhow::Result<()> {
-        let left = self.sockets.iter().map(|(name, _)| name).find(|name| !name.ends_with(BOUND));
-        match left {
+        match self.sockets.iter().find(|(_, handed)| !handed.bound) {
             None => Ok(()),
-            Some(name) => anyhow::bail!(
-                "a socket named {name} was handed in, but there is no certificate; set [tls]"
+            Some((purpose, _)) => anyhow::bail!(
+                "a socket named {} was handed in, but there is no certificate; set [tls]",
+                purpose.name()
             ),
         }
     }
 
-    fn take_named(&mut self, name: &str) -> Vec<Listening> {
-        let named = self.sockets.extract_if(.., |(own, _)| own == name);
-        named.map(|(_, socket)| socket).collect()
+    fn take_for(&mut self, purpose: Purpose, bound: bool) -> Vec<Handed> {
+        let wanted =
+            |(own, handed): &mut (Purpose, Handed)| *own == purpose && handed.bound == bound;
+        self.sockets.extract_if(.., wanted).map(|(_, handed)| handed).collect()
     }
 
     /// Whoever waits for this gateway to take over.
-    pub(crate) fn predecessor(&mut self) -> Option<UnixDatagram> {
+    pub(crate) fn predecessor(&mut self) -> Option<Predecessor> {
         self.predecessor.take()
     }
 }

@@ -38,7 +38,7 @@ mod token_command;
 
 pub use doctor_command::{DoctorArgs, doctor};
 pub use gateway::{Bound, Gateway};
-pub use handover::Program;
+pub use handover::{Program, Successor};
 pub use inherited::Inherited;
 pub use key_command::{KeyArgs, key};
 pub use service::Service;

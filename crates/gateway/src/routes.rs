@@ -62,7 +62,7 @@ async fn account(State(app): State<Shared>, request: Request, next: Next) -> Res
     }
     let headers = response.headers_mut();
     set_nosniff(headers);
-    if app.hub.is_draining() && !headers.contains_key(header::CONNECTION) {
+    if app.leaving.is_cancelled() && !headers.contains_key(header::CONNECTION) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -1,16 +1,17 @@
 //! The gateway as a service: what signals do, and what systemd is told.
 
-use std::{io::Write as _, path::PathBuf, time::Duration};
+use std::{io::Write as _, path::PathBuf, pin::pin, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::interval,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Gateway, Inherited, Program,
-    handover::take_over,
+    handover::Successor,
     settings::Settings,
     telemetry::{self, LogLevel},
 };
@@ -33,8 +34,8 @@ pub struct Service {
 /// Why a gateway goes down.
 enum Leaves {
     ForGood,
-    /// Another has taken its place.
-    Replaced,
+    /// Another takes its place.
+    Replaced(Successor),
 }
 
 struct Signals {
@@ -54,7 +55,12 @@ impl Service {
         let mut signals = Signals::new()?;
         let predecessor = self.inherited.predecessor();
         let inherited = std::mem::take(&mut self.inherited);
-        let gateway = Gateway::start_with(self.settings.clone(), inherited)?;
+        let mut gateway = Gateway::prepare(self.settings.clone(), inherited)?;
+        if let Some(predecessor) = predecessor {
+            // Whoever does not wait any more goes on itself.
+            predecessor.take_over().await?;
+        }
+        gateway.open()?;
         let at = gateway.addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
         let said = writeln!(
             std::io::stdout(),
@@ -64,17 +70,16 @@ impl Service {
         );
         // Whoever has started it may not listen any more.
         drop(said);
-        if let Some(predecessor) = predecessor {
-            // Whoever does not wait any more goes on itself.
-            take_over(&predecessor)?;
-        }
         tell(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
-        let watched = tokio::spawn(keep_watchdog_quiet());
+        let watched = AbortOnDropHandle::new(tokio::spawn(keep_watchdog_quiet()));
         let leaves = self.serve(&gateway, &mut signals).await;
         let down = async {
             match leaves {
-                // Whoever has taken over is the service now.
-                Leaves::Replaced => gateway.retire().await,
+                // Whoever takes over is the service now, and speaks for it.
+                Leaves::Replaced(successor) => {
+                    watched.abort();
+                    gateway.retire(successor).await
+                }
                 Leaves::ForGood => {
                     tell(&[NotifyState::Stopping]);
                     gateway.shut_down().await
@@ -86,7 +91,6 @@ impl Service {
             // Who asks twice does not want to wait.
             _ = signals.interrupt.recv() => {}
         }
-        watched.abort();
         Ok(())
     }
 
@@ -97,22 +101,41 @@ impl Service {
                 _ = signals.interrupt.recv() => return Leaves::ForGood,
                 _ = signals.hang_up.recv() => self.reload(gateway).await,
                 _ = signals.replace.recv() => {
-                    let replaced = tokio::select! {
-                        replaced = gateway.hand_over(&self.program) => replaced,
-                        _ = signals.terminate.recv() => return Leaves::ForGood,
-                        _ = signals.interrupt.recv() => return Leaves::ForGood,
-                    };
-                    match replaced {
-                        Ok(process) => {
-                            tracing::info!(process, "another gateway takes over");
-                            return Leaves::Replaced;
-                        }
-                        Err(error) => {
-                            let error = format!("{error:#}");
-                            tracing::error!(error, "no other gateway takes over; this one goes on");
-                        }
+                    if let Some(leaves) = self.hand_over(gateway, signals).await {
+                        return leaves;
                     }
                 }
+            }
+        }
+    }
+
+    /// Starts another in place of this one; `None` if that does not work.
+    async fn hand_over(&self, gateway: &Gateway, signals: &mut Signals) -> Option<Leaves> {
+        let mut handing_over = pin!(gateway.hand_over(&self.program));
+        let mut hung_up = false;
+        let replaced = loop {
+            tokio::select! {
+                replaced = &mut handing_over => break replaced,
+                _ = signals.terminate.recv() => return Some(Leaves::ForGood),
+                _ = signals.interrupt.recv() => return Some(Leaves::ForGood),
+                _ = signals.hang_up.recv() => {
+                    hung_up = true;
+                    self.reload(gateway).await;
+                }
+            }
+        };
+        match replaced {
+            Ok(successor) => {
+                tracing::info!(process = successor.process(), "another gateway takes over");
+                if hung_up {
+                    successor.hang_up();
+                }
+                Some(Leaves::Replaced(successor))
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "no other gateway takes over; this one goes on");
+                None
             }
         }
     }

@@ -47,6 +47,7 @@ const ORDER: Token = Token(usize::MAX - 1);
 #[derive(Debug)]
 pub(crate) struct Door {
     waker: Waker,
+    shared: bool,
     orders: Arc<Orders>,
     thread: Option<JoinHandle<()>>,
 }
@@ -111,7 +112,12 @@ impl Door {
             more: false,
         };
         let thread = spawn_vital("door".to_owned(), move || doorman.run())?;
-        Ok(Self { waker, orders, thread: Some(thread) })
+        Ok(Self { waker, shared, orders, thread: Some(thread) })
+    }
+
+    /// Whether somebody else keeps its socket open.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared
     }
 
     /// From here on somebody else accepts connections. Who is in already may still speak.

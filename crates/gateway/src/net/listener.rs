@@ -116,6 +116,12 @@ impl std::fmt::Debug for SocketMeters {
     }
 }
 
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
 impl Listener {
     /// Whether there is room for one more connection.
     pub(crate) fn has_room(&self) -> bool {

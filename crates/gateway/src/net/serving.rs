@@ -192,8 +192,16 @@ impl Serving {
         graceful_shutdown: fn(Pin<&mut C>),
     ) -> Option<Departure> {
         let mut stop = pin!(self.listener.stop.cancelled());
-        let mut stopping = false;
+        let mut draining = pin!(self.listener.draining.cancelled());
+        let (mut turning, mut stopping) = (false, false);
         poll_fn(|cx| {
+            if !turning && draining.as_mut().poll(cx).is_ready() {
+                turning = true;
+                // What is kept open for a next request is not needed any more. Who has asked for nothing yet may still do so.
+                if self.line.was_asked() {
+                    graceful_shutdown(connection.as_mut());
+                }
+            }
             if !stopping && stop.as_mut().poll(cx).is_ready() {
                 stopping = true;
                 if !self.line.was_asked() {
