@@ -13,6 +13,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection in clear; a stream and all of them may have so much under way.
 async fn connect(server: &Server, stream: u32, connection: u32) -> SendRequest<Bytes> {
+    connect_over(server, stream, connection, std::future::pending()).await
+}
+
+/// The same, over a network that is away for two seconds once `leaves` is over.
+async fn connect_over(
+    server: &Server,
+    stream: u32,
+    connection: u32,
+    leaves: impl Future<Output = ()> + Send + 'static,
+) -> SendRequest<Bytes> {
     let socket =
         TcpStream::connect(server.gateway.address().expect("one")).await.expect("connects");
     socket.set_nodelay(true).expect("a socket");
@@ -20,7 +30,13 @@ async fn connect(server: &Server, stream: u32, connection: u32) -> SendRequest<B
     builder.initial_window_size(stream).initial_connection_window_size(connection);
     let (sender, driver) = builder.handshake(socket).await.expect("speaks HTTP/2");
     tokio::spawn(async move {
+        let mut driver = std::pin::pin!(driver);
         // The connection ends with the gateway.
+        tokio::select! {
+            _ = &mut driver => return,
+            () = leaves => {}
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
         let _ = driver.await;
     });
     sender.ready().await.expect("is open")
@@ -132,6 +148,52 @@ async fn a_stream_that_nobody_reads_leaves_room_for_its_siblings() {
     server.publish("b", "small").await;
     assert_eq!(sibling.next().await["data"], "small");
     eventually("one listens", async || (server.gateway.connections() == 1).then_some(())).await;
+}
+
+/// Nobody reads for a while, and then everybody does: nobody is to blame.
+#[tokio::test]
+async fn a_network_that_is_away_for_a_while_costs_nobody_the_stream() {
+    let server = Server::start().await;
+    let leaves = std::sync::Arc::new(tokio::sync::Notify::new());
+    let left = leaves.clone();
+    let sender = connect_over(&server, 65_535, 65_535, async move { left.notified().await }).await;
+    let mut both = [Lines::open(&sender, "a").await, Lines::open(&sender, "a").await];
+    leaves.notify_one();
+    let large = "x".repeat(15_000);
+    for _ in 0..6 {
+        server.publish("a", &large).await;
+    }
+    for _ in 0..6 {
+        for lines in &mut both {
+            assert_eq!(lines.next().await["data"], large);
+        }
+    }
+    assert_eq!(server.metric("tricast_stalled_connections_total").await, 0.0);
+}
+
+/// Each line in a frame of its own, and so slowly taken that a window full of them waits.
+#[tokio::test]
+async fn lines_that_are_slowed_down_do_not_cost_their_siblings_the_connection() {
+    let server = Server::with("[[namespace]]\npattern = \"a\"\nmessages_per_second = 10").await;
+    let sender = connect(&server, 65_535, 1 << 20).await;
+    let mut sibling = Lines::open(&sender, "b").await;
+    let mut other = sender.clone().ready().await.expect("is open");
+    let request =
+        Request::post("http://t/publish/a").header("content-type", "application/x-ndjson");
+    let (answer, mut send) =
+        other.send_request(request.body(()).expect("one"), false).expect("sends");
+    let line = Bytes::from_static(b"1234567890123\n");
+    for _ in 0..4000 {
+        send.send_data(line.clone(), false).expect("sends");
+    }
+    eventually("some are published", async || {
+        let held = server.get("/history/a").await.json();
+        (held["messages"].as_array().map_or(0, Vec::len) > 15).then_some(())
+    })
+    .await;
+    server.publish("b", "still here").await;
+    assert_eq!(sibling.next().await["data"], "still here");
+    drop((answer, send));
 }
 
 #[tokio::test]

@@ -34,9 +34,20 @@ async fn check_tells_good_settings_from_bad_ones() {
         ("[history]\nage = \"long\"", "history.age"),
         ("no toml at all", "bad.toml"),
         ("[logging]\nlevel = \"a=b=c\"", "logging.level"),
+        // The files that settings name are read too.
+        (
+            "[tls]\nbind = \"127.0.0.1:0\"\ncertificate = \"/nowhere/chain.pem\"\nkey = \"/nowhere/key.pem\"",
+            "/nowhere/chain.pem",
+        ),
+        ("bind = [\"127.0.0.1:8080\", \"127.0.0.1:8080\"]", "there twice"),
+        ("bind = \"127.0.0.1:9464\"", "there twice"),
+        ("[proxy]\ntrusted = [\"0.0.0.0/0\"]", "everybody"),
+        ("[proxy]\nprotocol = true", "proxy.trusted"),
     ] {
         std::fs::write(&file, text).expect("writes");
-        let (fine, said) = run(tricast().arg("check").arg("--config").arg(&file)).await;
+        let mut command = tricast();
+        command.env_remove("TRICAST__BIND").env_remove("TRICAST__ADMIN__BIND");
+        let (fine, said) = run(command.arg("check").arg("--config").arg(&file)).await;
         assert!(!fine && said.contains(word), "{text}: {said}");
     }
     let (fine, said) = run(tricast().args(["--config", "/nowhere/gateway.toml"])).await;

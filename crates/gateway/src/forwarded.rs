@@ -37,8 +37,9 @@ pub(crate) fn client_address(peer: Peer, headers: &HeaderMap, proxy: &Proxy) -> 
     };
     if peer.is_trusted(proxy) {
         for hop in hops(headers, proxy.fields) {
-            // What cannot be read stands for whoever has passed it on: nobody gets rid of an address that way.
-            let Some(hop) = hop.as_deref().and_then(parse) else { return address };
+            // What cannot be read is no address, and who stands before it is not known: that was written by a proxy that is trusted, and
+            // counted as nobody.
+            let Some(hop) = hop.as_deref().and_then(parse) else { break };
             address = Some(hop);
             if !proxy.trusts(&hop) {
                 break;
@@ -82,7 +83,8 @@ fn hops(headers: &HeaderMap, fields: Fields) -> Vec<Option<String>> {
         Fields::XForwarded => {
             let fields: Vec<_> = headers.get_all("x-forwarded-for").into_iter().collect();
             let hops = fields.iter().rev();
-            hops.flat_map(|field| field.as_bytes().rsplit(|b| *b == b',')).map(text).collect()
+            let members = hops.flat_map(|field| field.as_bytes().rsplit(|b| *b == b','));
+            members.filter(|member| !member.trim_ascii().is_empty()).map(text).collect()
         }
         Fields::Forwarded => {
             elements(headers).map(|element| value(element, "for").map(str::to_owned)).collect()
@@ -101,7 +103,9 @@ fn elements(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let fields = headers.get_all("forwarded").into_iter().map(HeaderValue::to_str);
     let fields: Vec<_> = fields.collect();
     // What is not ASCII is an element that says nothing.
-    fields.into_iter().rev().flat_map(|field| rsplit(field.unwrap_or_default(), b','))
+    let elements = fields.into_iter().rev().flat_map(|field| rsplit(field.unwrap_or("?"), b','));
+    // A list may have empty members (RFC 9110 §5.6.1).
+    elements.filter(|element| !element.trim().is_empty())
 }
 
 /// What an element says under this name.

@@ -129,6 +129,7 @@ impl Gateway {
                 stop,
                 draining,
                 takes_proxy_headers,
+                told_of_proxies: Default::default(),
                 shards,
                 crowds,
                 tls,

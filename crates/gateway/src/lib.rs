@@ -6,6 +6,7 @@ mod admission;
 mod app;
 mod body;
 mod budget;
+mod check_command;
 mod chunks;
 mod connections;
 mod dashboard;
@@ -36,6 +37,7 @@ mod subscribe;
 pub mod telemetry;
 mod token_command;
 
+pub use check_command::{CheckArgs, check};
 pub use doctor_command::{DoctorArgs, doctor};
 pub use gateway::{Bound, Gateway};
 pub use handover::{Program, Successor};

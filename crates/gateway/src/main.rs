@@ -2,10 +2,9 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tricast::{Inherited, Program, Service, settings::Settings, telemetry};
-use tricast_core::ChannelName;
 
 /// A realtime gateway: one stream, three wires.
 #[derive(Debug, Parser)]
@@ -23,7 +22,7 @@ enum Command {
     /// Serve; what the program does without a command.
     Serve,
     /// Say whether the settings are good, and stop.
-    Check(CheckArgs),
+    Check(tricast::CheckArgs),
     /// Make a token, or read one.
     Token(tricast::TokenArgs),
     /// Make an API key for a backend; the settings get its hash.
@@ -32,19 +31,12 @@ enum Command {
     Doctor(tricast::DoctorArgs),
 }
 
-#[derive(Debug, Args)]
-struct CheckArgs {
-    /// Tell also which rules hold for this channel, and why.
-    #[arg(long, value_name = "CHANNEL")]
-    channel: Option<ChannelName>,
-}
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let settings = || Settings::load(cli.config.as_deref());
     let done = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => settings().and_then(|settings| serve(settings, cli.config)),
-        Command::Check(args) => settings().and_then(|settings| check(&settings, &args)),
+        Command::Check(args) => settings().and_then(|settings| tricast::check(&settings, &args)),
         Command::Token(args) => settings().and_then(|settings| tricast::token(&settings, &args)),
         Command::Key(args) => tricast::key(&args),
         Command::Doctor(args) => return doctor(args).unwrap_or_else(failed),
@@ -56,21 +48,12 @@ fn failed(error: anyhow::Error) -> ExitCode {
     eprintln!("tricast: {error:#}");
     ExitCode::FAILURE
 }
+
 /// 0 when everything works, 2 when something does not.
 fn doctor(args: tricast::DoctorArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let good = runtime.block_on(tricast::doctor(args))?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(2) })
-}
-
-fn check(settings: &Settings, args: &CheckArgs) -> anyhow::Result<()> {
-    telemetry::filter(&settings.logging)?;
-    settings.token_keys()?;
-    match &args.channel {
-        None => println!("the settings are good"),
-        Some(channel) => print!("{}", settings.explain(channel)),
-    }
-    Ok(())
 }
 
 fn serve(settings: Settings, config: Option<PathBuf>) -> anyhow::Result<()> {

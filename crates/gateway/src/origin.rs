@@ -12,8 +12,9 @@ use crate::{forwarded, problem::Problem};
 /// Refuses a page that may not speak, and a request that does not say whom it speaks to.
 pub(crate) fn check(request: &Request, listed: &[String]) -> Result<(), Denied> {
     let headers = request.headers();
-    if request.version() == Version::HTTP_11 && !headers.contains_key(header::HOST) {
-        let detail = "HTTP/1.1 requires a Host field (RFC 9112 section 3.2)";
+    let named = headers.get_all(header::HOST).iter().count();
+    if named > 1 || (request.version() == Version::HTTP_11 && named == 0) {
+        let detail = "HTTP/1.1 requires one Host field, and no more (RFC 9112 section 3.2)";
         return Err(Denied::new(Kind::NoHost, detail));
     }
     // CONNECT opens a WebSocket over HTTP/2.

@@ -64,10 +64,27 @@ fn the_same_with_the_field_of_rfc_7239() {
     is("unix", &["for=192.0.2.7"], "192.0.2.7");
     // A quote left open in front does not hide what the proxy has written behind it.
     is("10.1.1.1", &["for=\"198.51.100.1, for=192.0.2.7"], "192.0.2.7");
-    is("10.1.1.1", &["for=unknown"], "10.1.1.1");
-    is("10.1.1.1", &["for=_hidden, for=10.2.2.2"], "10.2.2.2");
-    is("10.1.1.1", &["proto=https"], "10.1.1.1");
+    is("10.1.1.1", &["for=198.51.100.1, for=192.0.2.7, , "], "192.0.2.7");
     assert_eq!(of_forwarded("10.1.1.1", &[]), None);
+}
+
+/// Trusted proxies, and loopback, are never counted as clients.
+#[test]
+fn whom_a_proxy_does_not_name_is_nobody() {
+    for from in ["10.1.1.1", "127.0.0.1", "unix"] {
+        for said in [
+            "for=unknown",
+            "for=_hidden, for=10.2.2.2",
+            "proto=https",
+            "for=192.0.2.7, for=\"\u{e9}\"",
+        ] {
+            assert_eq!(of_forwarded(from, &[said]), None, "{from} {said}");
+        }
+        for said in ["unknown", "192.0.2.7, unknown", "unknown, 10.2.2.2", ""] {
+            assert_eq!(of(from, &[said]), None, "{from} {said}");
+        }
+        assert_eq!(of(from, &["192.0.2.7, , "]).as_deref(), Some("192.0.2.7"));
+    }
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! A connection that speaks HTTP/2 (RFC 9113): each request goes to the routes that HTTP/1.1 has too, and each answer is a task.
 
 use std::{
+    convert::Infallible,
+    future::{pending, poll_fn},
+    pin::pin,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -11,7 +14,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header},
 };
 use bytes::Bytes;
-use h2::{RecvStream, ext::Protocol, server::SendResponse};
+use h2::{Ping, PingPong, RecvStream, ext::Protocol, server::SendResponse};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::JoinSet,
@@ -42,6 +45,11 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What may wait for the socket, of each answer. It is what has left the log and cannot be told as a gap any more.
 const SEND_BUFFER: usize = 16 * 1024;
 
+/// What data in small frames may take up beside its bytes, on one connection: the library counts 256 bytes for each frame that nobody has read
+/// yet, and ends a connection that has more. Lines of a body that is slowed down come in frames of their own, and tens of thousands of them
+/// fit in a window.
+const SMALL_FRAMES: usize = 8 * 1024 * 1024;
+
 /// How long a client may take to see that it is to go.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -68,12 +76,14 @@ where
         .max_send_buffer_size(SEND_BUFFER)
         .initial_window_size(WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .data_frame_budget(SMALL_FRAMES)
         .enable_connect_protocol();
     let handshake = builder.handshake::<_, Bytes>(Watched::new(io, ledger.clone()));
     let handshake = listener.stop.run_until_cancelled(timeout_at(by, handshake)).await;
     let Some(Ok(Ok(mut connection))) = handshake else { return };
     line.leave_place();
     let mut answers = JoinSet::new();
+    let mut life = pin!(ask_for_life(connection.ping_pong(), ledger.clone()));
     let mut stopping = false;
     let mut quiet_since = Instant::now();
     loop {
@@ -96,6 +106,7 @@ where
                     None => return,
                 }
             }
+            never = &mut life => match never {},
             Some(_) = answers.join_next() => quiet_since = Instant::now(),
             // What is open goes on; whatever comes next has to come to somebody else.
             () = listener.draining.cancelled(), if !stopping => {
@@ -119,6 +130,19 @@ where
     }
 }
 
+/// Asks the client for a sign of life whenever the ledger wants one.
+async fn ask_for_life(pings: Option<PingPong>, ledger: Arc<Ledger>) -> Infallible {
+    let Some(mut pings) = pings else { return pending().await };
+    loop {
+        ledger.wants_life().await;
+        match pings.ping(Ping::opaque()).await {
+            Ok(_) => ledger.shows_life(),
+            // The connection ends, which whoever accepts from it is told.
+            Err(_) => return pending().await,
+        }
+    }
+}
+
 async fn answer(
     router: Router,
     line: Line,
@@ -131,7 +155,7 @@ async fn answer(
     let response = tokio::select! {
         response = router.oneshot(request) => response,
         // Whoever asked has gone.
-        _ = std::future::poll_fn(|cx| respond.poll_reset(cx)) => return,
+        _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
     };
     let Ok(response) = response;
     let (mut parts, body) = response.into_parts();

@@ -3,12 +3,13 @@
 use std::{
     io::{self, Write as _},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{Router, http::HeaderMap};
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use mio::net::TcpStream;
+use parking_lot::Mutex;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
@@ -48,6 +49,8 @@ pub(crate) struct Listener {
     pub(crate) draining: CancellationToken,
     /// Connections begin with a PROXY header, if they come from trusted proxies.
     pub(crate) takes_proxy_headers: bool,
+    /// When somebody was last told that one has none.
+    pub(crate) told_of_proxies: Mutex<Option<Instant>>,
     /// Where streams go; without shards they stay with the HTTP library.
     pub(crate) shards: Option<Shards>,
     /// Who counts the connections of each address.
@@ -85,6 +88,7 @@ pub(crate) struct SocketMeters {
     full: Counter,
     crowded: Counter,
     pub(crate) pushed_out: Counter,
+    unproxied: Counter,
     pub(crate) stalled: Counter,
 }
 
@@ -94,7 +98,8 @@ impl SocketMeters {
         describe_counter!(
             "tricast_sockets_refused_total",
             "Connections refused: as many as the limit of open files allows are open, or as many of their address as \
-             may be, or they had said nothing yet when many others came."
+             may be, or they had said nothing yet when many others came, or they began without the PROXY header that they \
+             have to have."
         );
         describe_counter!(
             "tricast_stalled_connections_total",
@@ -105,6 +110,7 @@ impl SocketMeters {
             full: counter!("tricast_sockets_refused_total", "reason" => "full"),
             crowded: counter!("tricast_sockets_refused_total", "reason" => "address"),
             pushed_out: counter!("tricast_sockets_refused_total", "reason" => "silent"),
+            unproxied: counter!("tricast_sockets_refused_total", "reason" => "proxy"),
             stalled: counter!("tricast_stalled_connections_total"),
         }
     }
@@ -157,6 +163,17 @@ impl Listener {
         if self.tls.is_none() {
             // A new socket takes as much; if this one does not, its peer has gone.
             let _ = stream.write(answer);
+        }
+    }
+
+    /// Tells the operator that a proxy does not send the header that the settings demand of it: now and then, not for each connection.
+    pub(crate) fn miss_proxy_header(&self, peer: Peer, error: &io::Error) {
+        const HUSH: Duration = Duration::from_secs(60);
+        self.meters.unproxied.increment(1);
+        let mut told = self.told_of_proxies.lock();
+        if told.is_none_or(|told| told.elapsed() >= HUSH) {
+            *told = Some(Instant::now());
+            tracing::warn!(%error, ?peer, "a connection is refused: have this proxy send the header, or set proxy.protocol = false");
         }
     }
 

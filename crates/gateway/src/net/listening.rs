@@ -7,7 +7,7 @@ use std::{
         fd::{AsFd as _, OwnedFd},
         unix::{
             fs::{FileTypeExt as _, PermissionsExt as _},
-            net::{UnixListener, UnixStream},
+            net::UnixListener,
         },
     },
     path::Path,
@@ -137,7 +137,10 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 fn bind_unix(path: &Path) -> io::Result<mio::net::UnixListener> {
     let left = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     if left {
-        match UnixStream::connect(path) {
+        let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        // Whoever listens may have more to do than to answer.
+        probe.set_nonblocking(true)?;
+        match probe.connect(&SockAddr::unix(path)?) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 fs::remove_file(path)?
             }
@@ -169,6 +172,14 @@ mod tests {
         assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
         drop(first);
         assert!(path.exists(), "left behind");
+        // Somebody who has no room left in the queue, and does not accept.
+        let busy_path = folder.path().join("busy.sock");
+        let busy = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+        busy.bind(&SockAddr::unix(&busy_path).expect("a path")).expect("binds");
+        busy.listen(0).expect("listens");
+        let _queued = std::os::unix::net::UnixStream::connect(&busy_path).expect("is queued");
+        let refused = Listening::bind(&Address::Unix(busy_path)).expect_err("somebody listens");
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         Listening::bind(&address).expect("replaces it");
         fs::remove_file(&path).expect("is there");
         fs::write(&path, "somebody's file").expect("writes");

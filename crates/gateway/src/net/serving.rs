@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::{Future, pending, poll_fn},
+    io,
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
@@ -66,6 +67,9 @@ pub(crate) async fn serve(listener: Arc<Listener>, arrival: Arrival) {
     let proxied = listener.takes_proxy_headers && peer.is_trusted(&rules.proxy);
     let greeting = match soon(&listener, by, Greeting::read(&mut stream, proxied)).await {
         Some(Ok(greeting)) => greeting,
+        Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            return listener.miss_proxy_header(peer, &error);
+        }
         Some(Err(error)) => {
             tracing::debug!(%error, ?peer, "a connection went before its first request");
             return;

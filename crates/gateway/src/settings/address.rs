@@ -26,6 +26,11 @@ impl Address {
         }
     }
 
+    /// Whether it is content with any port.
+    pub(crate) fn is_any_port(&self) -> bool {
+        matches!(self, Address::Tcp(address) if address.port() == 0)
+    }
+
     /// Whether only this machine can reach it.
     pub fn is_local(&self) -> bool {
         match self {

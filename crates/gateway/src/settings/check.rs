@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Settings;
+use super::{Address, Settings};
 use crate::origin::is_origin;
 
 impl Settings {
@@ -18,7 +18,9 @@ impl Settings {
             self.addresses().next().is_some(),
             "bind: name an address to listen at, here or in tls.bind"
         );
+        self.check_addresses()?;
         self.tls.check()?;
+        self.proxy.check()?;
         anyhow::ensure!(
             self.shards <= 256,
             "shards: from 0 to 256; 0 is half the processors. It is {}",
@@ -109,5 +111,19 @@ impl Settings {
         }
         self.check_backend()?;
         self.check_access()
+    }
+
+    /// Each socket is one.
+    fn check_addresses(&self) -> anyhow::Result<()> {
+        let admin = Address::Tcp(self.admin.bind);
+        let mut seen = Vec::new();
+        for address in self.addresses().chain([&admin]).filter(|address| !address.is_any_port()) {
+            anyhow::ensure!(
+                !seen.contains(&address),
+                "bind, tls.bind and admin.bind: {address} is there twice; give each its own"
+            );
+            seen.push(address);
+        }
+        Ok(())
     }
 }

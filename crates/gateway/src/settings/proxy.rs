@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 /// `[proxy]`
@@ -50,6 +50,35 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        for trusted in &self.trusted {
+            anyhow::ensure!(
+                !matches!(trusted, Trusted::Network(network) if network.prefix_len() == 0),
+                "proxy.trusted: {trusted} is everybody, and then anybody may say whose address they speak for; name the proxies"
+            );
+        }
+        anyhow::ensure!(
+            !self.protocol || !self.trusted.is_empty(),
+            "proxy.protocol: PROXY headers are taken from proxy.trusted alone, and nobody is there; name the proxies"
+        );
+        Ok(())
+    }
+}
+
+/// Addresses are compared as what they are: one of IPv4 that is written as IPv6 (RFC 4291 §2.5.5.2) is one of IPv4.
+fn canonical(network: IpNet) -> IpNet {
+    const MAPPED: u8 = 96;
+    if let IpNet::V6(mapped) = network
+        && let Some(address) = mapped.addr().to_ipv4_mapped()
+        && let Some(prefix) = mapped.prefix_len().checked_sub(MAPPED)
+        && let Ok(network) = Ipv4Net::new(address, prefix)
+    {
+        return network.into();
+    }
+    network
+}
+
 impl FromStr for Trusted {
     type Err = String;
 
@@ -57,7 +86,7 @@ impl FromStr for Trusted {
         let network = || text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         match text {
             "unix" => Ok(Trusted::Unix),
-            _ => network().map(Trusted::Network).map_err(|_| {
+            _ => network().map(canonical).map(Trusted::Network).map_err(|_| {
                 format!("{text:?} is no network; write \"10.0.0.0/8\", \"127.0.0.1\", or \"unix\"")
             }),
         }

@@ -182,3 +182,11 @@ fn what_a_namespace_does_not_say_is_as_elsewhere() {
     assert_eq!(inside.history.age, Duration::from_secs(7200));
     assert_eq!((of("b").history.messages, of("b").online), (1000, true));
 }
+
+#[test]
+fn a_network_of_ipv4_that_is_written_as_ipv6_is_one_of_ipv4() {
+    let trusted = |text: &str| text.parse::<Trusted>().map(|trusted| trusted.to_string());
+    assert_eq!(trusted("::ffff:10.0.0.0/104").as_deref(), Ok("10.0.0.0/8"));
+    assert_eq!(trusted("::ffff:192.0.2.7").as_deref(), Ok("192.0.2.7/32"));
+    assert_eq!(trusted("2001:db8::/32").as_deref(), Ok("2001:db8::/32"));
+}

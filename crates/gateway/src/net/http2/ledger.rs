@@ -12,11 +12,13 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// The window of a connection whose client has said nothing about it (RFC 9113 §6.9.2).
 const INITIAL: u64 = 65_535;
 
-/// How long siblings stand still for those that are not read, and have taken all the same what there is: two, say.
+/// How long siblings stand still for those that are not read, and have taken all the same what there is: two, say. Then the client is
+/// asked for a sign of life: where the network is away for a while, nobody is to blame.
 const STARVED: Duration = Duration::from_secs(1);
 
 /// How often whoever waits looks at the ledger.
@@ -27,6 +29,7 @@ pub(super) const LOOK: Duration = Duration::from_millis(250);
 pub(super) struct Ledger {
     patience: Duration,
     books: Mutex<Books>,
+    asks: Notify,
 }
 
 #[derive(Debug)]
@@ -37,6 +40,16 @@ struct Books {
     granted: u64,
     /// The most that the client has ever had room for.
     widest: u64,
+    life: Life,
+}
+
+/// Whether the client is there (PING, RFC 9113 §6.7). Its answer also tells that what was sent before has reached it.
+#[derive(Clone, Copy, Debug)]
+enum Life {
+    Unasked,
+    Asked(Instant),
+    /// And when it was asked.
+    Shown(Instant),
 }
 
 #[derive(Debug, Default)]
@@ -53,8 +66,22 @@ struct Account {
 impl Ledger {
     pub(super) fn new(patience: Duration) -> Arc<Self> {
         let accounts = HashMap::new();
-        let books = Books { accounts, sent: 0, granted: INITIAL, widest: INITIAL };
-        Arc::new(Self { patience, books: Mutex::new(books) })
+        let life = Life::Unasked;
+        let books = Books { accounts, sent: 0, granted: INITIAL, widest: INITIAL, life };
+        Arc::new(Self { patience, books: Mutex::new(books), asks: Notify::new() })
+    }
+
+    /// Returns when the client is to be asked for a sign of life.
+    pub(super) async fn wants_life(&self) {
+        self.asks.notified().await;
+    }
+
+    /// It has given one.
+    pub(super) fn shows_life(&self) {
+        let mut books = self.books.lock();
+        if let Life::Asked(when) = books.life {
+            books.life = Life::Shown(when);
+        }
     }
 
     pub(super) fn open(&self, stream: u32) {
@@ -135,7 +162,18 @@ impl Ledger {
         let mut waiting = others().filter(|other| other.waits.is_some()).peekable();
         // Whoever holds less waits for whoever holds more.
         let is_greatest = waiting.peek().is_some() && waiting.all(|other| other.held <= held);
-        nothing_left && is_greatest && waited >= STARVED
+        if !(nothing_left && is_greatest && waited >= STARVED) {
+            return false;
+        }
+        match books.life {
+            Life::Shown(asked) if now - asked <= waited => true,
+            Life::Asked(_) => false,
+            Life::Unasked | Life::Shown(_) => {
+                books.life = Life::Asked(now);
+                self.asks.notify_one();
+                false
+            }
+        }
     }
 }
 
@@ -165,10 +203,29 @@ mod tests {
         for (stream, time) in [(1, 0.0), (3, 0.1), (5, 0.2), (1, 0.9), (3, 29.0), (5, 30.0)] {
             assert!(!ledger.has_to_go(stream, after(time)), "{stream} at {time}");
         }
-        assert!(ledger.has_to_go(1, after(1.0)));
+        assert!(!ledger.has_to_go(1, after(1.0)), "its client may be away");
+        ledger.shows_life();
+        assert!(ledger.has_to_go(1, after(1.1)));
         ledger.close(1);
         assert!(!ledger.has_to_go(5, after(30.0)), "3 holds more");
         assert!(ledger.has_to_go(5, after(30.2)), "for ever it does not wait either");
+    }
+
+    #[test]
+    fn a_sign_of_life_from_before_says_nothing() {
+        let ledger = ledger(&[1, 3]);
+        ledger.sent(1, 60_000);
+        ledger.sent(3, 5535);
+        assert!(!ledger.has_to_go(1, after(0.0)) && !ledger.has_to_go(3, after(0.0)));
+        assert!(!ledger.has_to_go(1, after(1.0)));
+        ledger.shows_life();
+        // It was read after all, and then no more.
+        ledger.given_back(1, 10, after(2.0));
+        ledger.sent(1, 10);
+        assert!(!ledger.has_to_go(1, after(3.0)), "is asked once more");
+        assert!(!ledger.has_to_go(1, after(20.0)), "and does not answer");
+        ledger.shows_life();
+        assert!(ledger.has_to_go(1, after(20.1)));
     }
 
     #[test]
