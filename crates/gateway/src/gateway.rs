@@ -118,6 +118,7 @@ impl Gateway {
         let listener = |router, rules, shards, crowds: Option<_>, tls| {
             let (meters, tasks, stop) = (meters.sockets.clone(), tasks.clone(), stop.clone());
             let draining = app.draining.clone();
+            // Whose addresses are counted are clients; the operator's do not come by a proxy.
             let takes_proxy_headers = takes_proxy_headers && crowds.is_some();
             let runtime = tokio::runtime::Handle::current();
             Listener {

@@ -2,10 +2,12 @@
 
 mod departure;
 mod door;
+mod doorman;
 mod greeting;
 mod http2;
 mod listener;
 mod listening;
+mod meters;
 mod places;
 mod serving;
 mod socket;
@@ -14,7 +16,8 @@ mod tls;
 pub(crate) use departure::{Departure, head_of};
 pub(crate) use door::Door;
 pub(crate) use http2::Tunnel;
-pub(crate) use listener::{Listener, Rules, SocketMeters};
+pub(crate) use listener::{Listener, Rules};
 pub(crate) use listening::Listening;
+pub(crate) use meters::SocketMeters;
 pub(crate) use socket::Line;
 pub(crate) use tls::Certificate;

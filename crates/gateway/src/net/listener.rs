@@ -7,7 +7,6 @@ use std::{
 };
 
 use axum::{Router, http::HeaderMap};
-use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use mio::net::TcpStream;
 use parking_lot::Mutex;
 use socket2::{SockRef, TcpKeepalive};
@@ -18,7 +17,10 @@ use tricast_admission::{AddressSeat, Crowds};
 use tricast_core::Denied;
 use tricast_delivery::Shards;
 
-use super::serving::{Arrival, serve};
+use super::{
+    meters::{Open, SocketMeters},
+    serving::{Arrival, serve},
+};
 use crate::{
     forwarded::{self, Peer},
     settings::{Proxy, Settings},
@@ -78,47 +80,6 @@ impl Rules {
             proxy: Arc::new(settings.proxy.clone()),
             sockets: Arc::new(Semaphore::new(sockets.min(Semaphore::MAX_PERMITS))),
         }
-    }
-}
-
-/// What is counted of sockets.
-#[derive(Clone)]
-pub(crate) struct SocketMeters {
-    open: Gauge,
-    full: Counter,
-    crowded: Counter,
-    pub(crate) pushed_out: Counter,
-    unproxied: Counter,
-    pub(crate) stalled: Counter,
-}
-
-impl SocketMeters {
-    pub(crate) fn new() -> Self {
-        describe_gauge!("tricast_sockets", "Connections open now, of any kind.");
-        describe_counter!(
-            "tricast_sockets_refused_total",
-            "Connections refused: as many as the limit of open files allows are open, or as many of their address as \
-             may be, or they had said nothing yet when many others came, or they began without the PROXY header that they \
-             have to have."
-        );
-        describe_counter!(
-            "tricast_stalled_connections_total",
-            "Connections cut, or HTTP/2 streams reset, because their peer took no byte for stream.stall_timeout."
-        );
-        Self {
-            open: gauge!("tricast_sockets"),
-            full: counter!("tricast_sockets_refused_total", "reason" => "full"),
-            crowded: counter!("tricast_sockets_refused_total", "reason" => "address"),
-            pushed_out: counter!("tricast_sockets_refused_total", "reason" => "silent"),
-            unproxied: counter!("tricast_sockets_refused_total", "reason" => "proxy"),
-            stalled: counter!("tricast_stalled_connections_total"),
-        }
-    }
-}
-
-impl std::fmt::Debug for SocketMeters {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SocketMeters")
     }
 }
 
@@ -209,26 +170,4 @@ pub(crate) struct Lease {
     _open: Open,
     /// Boxed, because most have none.
     _seat: Option<Box<AddressSeat>>,
-}
-
-/// Counts a socket while it is open.
-struct Open(Gauge);
-
-impl std::fmt::Debug for Open {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Open")
-    }
-}
-
-impl Open {
-    fn new(gauge: Gauge) -> Self {
-        gauge.increment(1.0);
-        Self(gauge)
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
-    }
 }
