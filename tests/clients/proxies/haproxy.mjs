@@ -8,6 +8,8 @@ export const haproxy = {
   name: 'HAProxy',
   version: ['haproxy', ['-v']],
   ours: (place) => made(place, copyOf('haproxy.cfg', [
+    // Who tests is not always root, and has no log.
+    ['    user haproxy\n    group haproxy\n    log /dev/log local0\n', ''],
     // What the test has open at once is less than what its own limit of files allows.
     ['maxconn 20000', 'maxconn 8000'],
     ['bind :80', `bind 127.0.0.1:${place.plain}`],

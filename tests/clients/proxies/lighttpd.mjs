@@ -13,6 +13,8 @@ export const lighttpd = {
   name: 'lighttpd',
   version: ['lighttpd', ['-v']],
   ours: (place) => made(place, copyOf('lighttpd.conf', [
+    // Who tests is not always root, and what is in our folder is for nobody else.
+    ['server.username      = "www-data"\nserver.groupname     = "www-data"\n', ''],
     ['server.port          = 80', `server.port = ${place.plain}\nserver.bind = "127.0.0.1"`],
     ['/var/www/html', place.folder],
     behind('server.modules       = ( "mod_magnet", "mod_proxy", "mod_openssl" )', compression(place)),
