@@ -81,7 +81,7 @@ const about = `# Tricast behind proxies
 | check | asks |
 |---|---|
 | hello | does the hello come before anything is published? |
-| prompt | does each message come before the next is published, and how late (median)? |
+| prompt | does each message come before the next is published, and how much later than straight from the gateway (median)? |
 | resume | after a cut, does the last id bring what was missed, once and in order? |
 | abort | does the gateway hear within a second that a client has left? else by its heartbeats, here 3 s apart |
 | gzip | where the proxy compresses everything, does the stream still come message by message? |

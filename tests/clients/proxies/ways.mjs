@@ -21,3 +21,6 @@ export const waysOf = (stand) => all.filter(({ over }) => over === 'HTTP/1.1' ||
 export const oversOf = (stand) => (stand.secure ? ['HTTP/1.1', 'HTTP/2'] : ['HTTP/1.1']);
 
 export const baseOf = (stand, over) => (over === 'HTTP/1.1' ? stand.plain : stand.secure);
+
+/** Past the proxy, by its gateway's own address as the base. */
+export const straight = { wire: 'chunked', path: 'chunked', over: 'HTTP/1.1', name: 'straight' };

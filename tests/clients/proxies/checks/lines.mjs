@@ -3,10 +3,8 @@ import { request } from 'node:http';
 import { once } from 'node:events';
 import { openReader } from '../readers.mjs';
 import { overHttp2 } from '../http2.mjs';
-import { baseOf } from '../ways.mjs';
+import { baseOf, straight } from '../ways.mjs';
 import { comes, fresh } from './verdict.mjs';
-
-const straight = { wire: 'chunked', path: 'chunked', over: 'HTTP/1.1', name: 'straight' };
 
 export const lines = (stand, over) => published(stand, over, 0);
 

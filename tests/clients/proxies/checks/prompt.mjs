@@ -1,6 +1,6 @@
 // Does each message arrive before the next is published, and how late?
 import { openReader } from '../readers.mjs';
-import { comes, fresh, held, median, oneByOne, soonest } from './verdict.mjs';
+import { comes, fresh, held, median, oneByOne } from './verdict.mjs';
 
 export async function prompt(stand, way) {
   const channel = fresh('prompt');
@@ -13,7 +13,8 @@ export async function prompt(stand, way) {
     if (ledger.hellos.length > 1) return { verdict: 'cut' };
     const history = await stand.gateway.history(channel);
     if (JSON.stringify(ledger.messages) !== JSON.stringify(history) || ledger.problems.length) return { verdict: 'damaged', detail: ledger.problems };
-    return { verdict: soonest(delays) > held ? 'held back' : 'ok', ms: median(delays) };
+    const ms = median(delays);
+    return { verdict: ms > held ? 'held back' : 'ok', ms };
   } finally {
     reader.end();
   }

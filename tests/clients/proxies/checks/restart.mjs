@@ -35,14 +35,17 @@ export async function restart(stand, ways) {
   }
 }
 
-/** Takes the gateway away until each reader has asked for it in vain: was refused and asks again, or waits at the proxy for a while. */
+/**
+ * Takes the gateway away until each reader has asked for it in vain: was refused and asks again, or waits at the proxy for
+ * a while: more than the second in which a proxy's TCP knocks again at a gateway that is about to end.
+ */
 export async function whileAway(stand, readers) {
   const leaving = performance.now();
   await stand.leave();
   const left = performance.now();
   const attempts = new Map(readers.map((reader) => [reader, reader.attempts]));
   const asked = (reader) => reader.gaveUp || reader.attempts >= attempts.get(reader) + 2
-    || (reader.asked > leaving && performance.now() - Math.max(reader.asked, left) > 700);
+    || (reader.asked > leaving && performance.now() - Math.max(reader.asked, left) > 1500);
   await comes(() => readers.every(asked), 10_000);
   await stand.back();
 }

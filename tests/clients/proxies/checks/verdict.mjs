@@ -1,5 +1,7 @@
 // What the checks have in common: a verdict is a word for the table, `ok` when all is well, and numbers beside it.
 import { until } from '../../wait.mjs';
+import { openReader } from '../readers.mjs';
+import { straight } from '../ways.mjs';
 
 let made = 0;
 /** A channel that no other check has. */
@@ -10,21 +12,29 @@ export const comes = (condition, timeout) => until(condition, 'it', { timeout, e
 
 export const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
-/** The soonest of some delays. A busy machine makes most messages late; a proxy that holds them back never lets one through at once. */
-export const soonest = (values) => Math.min(...values);
-
-/** If even that took longer, in ms, messages are held back. `cadence`, which has the machine for itself, is stricter. */
+/** If the median message is that much later than straight, in ms, messages are held back. `cadence`, which has the machine for itself, is stricter. */
 export const held = 100;
 
-/** Publishes `count` messages, each when the one before has arrived; their delays in ms, or null when one did not come. */
+/**
+ * Publishes `count` messages, each when the one before has arrived; how much later in ms each was than straight from the gateway, so that a
+ * busy machine is so for both. Null when one did not come.
+ */
 export async function oneByOne(stand, channel, received, count) {
-  const delays = [];
-  for (let i = 0; i < count; i += 1) {
-    const before = received();
-    const began = performance.now();
-    await stand.gateway.publish(channel, `message ${i}`);
-    if (!await comes(() => received() > before, 2000)) return null;
-    delays.push(performance.now() - began);
+  const beside = openReader(stand, straight, channel, { base: stand.gateway.url });
+  const { ledger } = beside;
+  try {
+    if (!await comes(() => ledger.hellos.length, 5000)) return null;
+    const delays = [];
+    for (let i = 0; i < count; i += 1) {
+      const before = received();
+      await stand.gateway.publish(channel, `message ${i}`);
+      const arrival = async (condition) => await comes(condition, 2000) && performance.now();
+      const [through, direct] = await Promise.all([arrival(() => received() > before), arrival(() => ledger.messages.length > i)]);
+      if (!through || !direct) return null;
+      delays.push(Math.max(0, through - direct));
+    }
+    return delays;
+  } finally {
+    beside.end();
   }
-  return delays;
 }
