@@ -7,12 +7,17 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
-use tricast_doctor::{Diagnosis, Verdict, Visit, examine};
+use tricast_doctor::{Diagnosis, Finding, Verdict, Visit};
 use tricast_tests::{Certificate, Place as _, Server};
 
 fn visit(url: &str) -> Visit {
     let place = url.parse().expect("a URL");
     Visit { place, token: None, channel: None, authority: None, idle: Duration::ZERO }
+}
+
+async fn examine(visit: Visit) -> Result<Diagnosis, String> {
+    let examined = tricast_doctor::examine(visit, |_| {}).await;
+    examined.map_err(|error| format!("{error:#}"))
 }
 
 /// What is bad: check and wire.
@@ -56,7 +61,15 @@ async fn one_that_is_encrypted_and_stands_below_a_path_is_too() {
     assert!(diagnosis.to_string().contains("HTTP/2.0 to here"), "{diagnosis}");
     let unknown = examine(Visit { authority: None, ..self::visit(&url) }).await;
     let error = format!("{:#}", unknown.expect_err("nobody vouches for it"));
-    assert!(error.contains("certificate"), "{error}");
+    assert!(error.contains("not signed by anyone whom this machine believes"), "{error}");
+    assert!(error.contains("--ca FILE"), "{error}");
+    // Without its base_path it is asked for what it does not have.
+    let visit = Visit {
+        authority: Some(certificate.file("cert.pem")),
+        ..self::visit(url.trim_end_matches("/realtime"))
+    };
+    let error = format!("{:#}", examine(visit).await.expect_err("stands elsewhere"));
+    assert!(error.contains("is a base path missing (base_path)?"), "{error}");
 }
 
 #[tokio::test]
@@ -67,6 +80,34 @@ async fn who_may_not_publish_is_told_so() {
     assert!(error.contains("403") && error.contains("--token"), "{error}");
     let nobody = examine(visit("http://127.0.0.1:1")).await.expect_err("nobody is there");
     assert!(format!("{nobody:#}").contains("cannot be reached"), "{nobody:#}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_seen_is_said_so_and_is_no_fault() {
+    let server = Server::with("[access]\nonline = false\n[history]\nmessages = 1").await;
+    let diagnosis = examine(visit(&format!("http://{}", server.address()))).await.expect("answers");
+    assert!(diagnosis.is_good(), "{diagnosis}");
+    let of = |check: &str| {
+        let found = diagnosis.findings.iter().filter(|finding| finding.check == check);
+        found.cloned().collect::<Vec<Finding>>()
+    };
+    let leaves = of("leaves");
+    assert_eq!(leaves.len(), 3, "{diagnosis}");
+    for finding in leaves {
+        assert_eq!(finding.verdict, Verdict::Unknown, "{diagnosis}");
+        assert!(finding.said.contains("403"), "{diagnosis}");
+    }
+    // The newest message is held, and that is enough.
+    assert_eq!(of("lines")[0].verdict, Verdict::Good, "{diagnosis}");
+}
+
+#[tokio::test]
+async fn who_may_not_listen_invents_no_proxy() {
+    let server = Server::with("[access]\nsubscribe = \"nobody\"").await;
+    let diagnosis = examine(visit(&format!("http://{}", server.address()))).await.expect("answers");
+    let lines = diagnosis.findings.iter().find(|one| one.check == "lines").expect("one");
+    assert_eq!(lines.verdict, Verdict::Unknown, "{diagnosis}");
+    assert!(lines.said.contains("403"), "{diagnosis}");
 }
 
 /// Something in between that changes what clients say, and keeps what they are told for a while.

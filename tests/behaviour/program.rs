@@ -157,3 +157,18 @@ fn signal(child: &Child, signal: Signal) {
     let id = child.id().and_then(|id| Pid::from_raw(id as i32)).expect("runs");
     kill_process(id, signal).expect("is ours");
 }
+
+/// To programs that ask the doctor, 2 means that something does not work.
+#[tokio::test]
+async fn arguments_that_make_no_sense_are_a_failure_like_any_other() {
+    for (args, code) in [
+        (&["doctor", "--idle"][..], 1),
+        (&["doctor", "nowhere"], 1),
+        (&["serf"], 1),
+        (&["--help"], 0),
+        (&["--version"], 0),
+    ] {
+        let output = tricast().args(args).output().await.expect("runs");
+        assert_eq!(output.status.code(), Some(code), "{args:?}");
+    }
+}

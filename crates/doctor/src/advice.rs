@@ -65,6 +65,17 @@ mod tests {
         let of = |server| sentences(|_| None, server)["no-upgrade"].clone();
         assert!(of(Some("nginx/1.22.1")).starts_with("nginx: "));
         assert!(of(None).starts_with("something in between"));
+        // With that on every request nginx would ask for an upgrade where nobody has.
+        assert!(!of(Some("nginx")).contains("\"upgrade\""));
+        // HAProxy adds nothing to answers or requests: its sentence is never asked for by name.
+        assert!(
+            advice("held-back", None)
+                .contains("HAProxy shows itself by nothing: option http-no-delay")
+        );
+        assert!(
+            advice("unnoticed", None)
+                .contains("HAProxy shows itself by nothing: option abortonclose")
+        );
         assert!(advice("no-resume", Some(Proxy::Haproxy)).starts_with("something in between"));
     }
 }

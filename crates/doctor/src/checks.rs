@@ -1,26 +1,29 @@
 //! Everything that is looked at, in order.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
-use anyhow::Context as _;
 use http::StatusCode;
 use serde_json::Value;
 
 use crate::{
     advice::advice,
-    ask::{Client, detail},
+    ask::Client,
     diagnosis::{Diagnosis, Finding, Verdict},
     line::Line,
+    obstacle::Obstacle,
     proxy::Proxy,
     wire::Wire,
 };
 
+mod buffer;
 mod idle;
 mod leave;
 mod lines;
 mod reach;
 mod resume;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 /// An examination under way.
 pub(crate) struct Examination {
@@ -28,6 +31,8 @@ pub(crate) struct Examination {
     proxy: Option<Proxy>,
     /// What the gateway's page tells of how a request arrived, where the page is on.
     seen: Option<Value>,
+    /// Where the answers come from.
+    there: Option<SocketAddr>,
     /// How long a request takes, at best.
     trip: Duration,
     /// Wires that have opened.
@@ -35,11 +40,13 @@ pub(crate) struct Examination {
     /// Streams that are done with. They end together, so that one that leaves is the only one.
     kept: Vec<Line>,
     findings: Vec<Finding>,
+    /// What is being looked at, and on which wire.
+    stage: (&'static str, Option<Wire>),
 }
 
 impl Examination {
     /// Finds out who answers.
-    pub(crate) async fn begin(client: Client) -> anyhow::Result<Self> {
+    pub(crate) async fn begin(client: Client) -> Result<Self, Obstacle> {
         let mut trip = Duration::MAX;
         for _ in 0..3 {
             let (_, _, took) = client.publish(&serde_json::json!({ "doctor": "begins" })).await?;
@@ -47,29 +54,58 @@ impl Examination {
         }
         let seen = client.get("/dashboard/seen?client=doctor-0123456789").await?;
         let mut proxy = Proxy::of_answer(seen.headers());
+        let there = seen.remote_addr();
         let seen = match seen.status() {
-            StatusCode::OK => serde_json::from_str::<Value>(&seen.text().await?).ok(),
+            StatusCode::OK => {
+                let text = seen.text().await.map_err(|error| client.words(&error))?;
+                serde_json::from_str::<Value>(&text).ok()
+            }
             _ => None,
         };
         proxy = proxy.or_else(|| Proxy::of_request(seen.as_ref()?));
         let (open, kept, findings) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { client, proxy, seen, trip, open, kept, findings })
+        let stage = ("the way", None);
+        Ok(Self { client, proxy, seen, there, trip, open, kept, findings, stage })
     }
 
-    pub(crate) async fn run(mut self) -> anyhow::Result<Diagnosis> {
+    /// Looks at everything, as far as it goes.
+    pub(crate) async fn run(mut self, watching: &dyn Fn(Duration)) -> Diagnosis {
+        if let Err(error) = self.look(watching).await {
+            let (what, wire) = self.stage;
+            let Obstacle { said, advice } = Obstacle::of(&error);
+            let said = format!("at {what} the examination breaks off: {said}");
+            let finding = Finding::new("breaks-off", Verdict::Bad, said).advise(advice);
+            self.found(match wire {
+                Some(wire) => finding.on(wire),
+                None => finding,
+            });
+        }
+        let url = self.client.place().url("");
+        let proxy = self.proxy.map(|proxy| proxy.name().to_owned());
+        Diagnosis { url, proxy, findings: self.findings }
+    }
+
+    async fn look(&mut self, watching: &dyn Fn(Duration)) -> anyhow::Result<()> {
         self.look_at_the_way().await?;
         for wire in Wire::ALL {
+            self.stage = ("messages", Some(wire));
             self.look_at_stream(wire).await?;
         }
         for wire in self.open.clone() {
+            self.stage = ("resume", Some(wire));
             self.look_at_resume(wire).await?;
+            self.stage = ("leaving", Some(wire));
             self.look_at_leaving(wire).await?;
         }
-        self.look_at_lines().await.context("JSON lines")?;
-        self.look_at_silence().await?;
-        let url = self.client.place().url("");
-        let proxy = self.proxy.map(|proxy| proxy.name().to_owned());
-        Ok(Diagnosis { url, proxy, findings: self.findings })
+        self.stage = ("JSON lines", None);
+        self.look_at_lines().await?;
+        self.stage = ("silent streams", None);
+        self.look_at_silence(watching).await
+    }
+
+    /// Whether the gateway is still there: where it has gone, no proxy is to blame for what fails.
+    async fn probe(&self) -> Result<(), Obstacle> {
+        self.client.publish(&serde_json::json!({ "doctor": "probes" })).await.map(|_| ())
     }
 
     fn found(&mut self, finding: Finding) {
@@ -79,11 +115,6 @@ impl Examination {
     fn advice(&self, symptom: &str) -> String {
         advice(symptom, self.proxy)
     }
-}
-
-/// What an answer other than the one that was asked for says.
-fn refusal(status: StatusCode, text: &str) -> String {
-    format!("answered with {status}: {}", detail(text))
 }
 
 /// A time as people say it.

@@ -3,25 +3,35 @@
 
 mod advice;
 mod ask;
+mod certificate;
 mod checks;
 mod diagnosis;
 mod encryption;
+#[cfg(test)]
+mod fake;
 mod line;
+mod obstacle;
 mod place;
 mod proxy;
+mod refusal;
+mod trouble;
 mod wire;
 
 pub use advice::sentences;
 pub use diagnosis::{Diagnosis, Finding, Verdict};
 pub use place::{Place, Visit};
 
+use std::time::Duration;
+
 use crate::{ask::Client, checks::Examination};
 
-/// Examines what `visit` names.
+/// Examines what `visit` names. `watching` is told when silent streams begin to be watched, and for how long: that takes its time.
+///
+/// An examination that cannot go on ends with what it has found, and with a bad finding that says where and why.
 ///
 /// # Errors
-/// When nothing answers there, or what answers is no Tricast.
-pub async fn examine(visit: Visit) -> anyhow::Result<Diagnosis> {
+/// When nothing answers there, or may not be asked, or what answers is no Tricast: then nothing was found.
+pub async fn examine(visit: Visit, watching: impl Fn(Duration)) -> anyhow::Result<Diagnosis> {
     let client = Client::new(visit)?;
-    Examination::begin(client).await?.run().await
+    Ok(Examination::begin(client).await?.run(&watching).await)
 }

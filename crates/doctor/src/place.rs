@@ -1,6 +1,6 @@
 //! Where the gateway is to be found, and as whom.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use http::Uri;
@@ -14,7 +14,7 @@ pub struct Visit {
     pub token: Option<String>,
     /// A channel to publish test messages to; a new one if there is none.
     pub channel: Option<String>,
-    /// A certificate to believe in, in PEM, beside those that the system believes in.
+    /// A file of certificates to believe in, in PEM, instead of those that the system believes in.
     pub authority: Option<PathBuf>,
     /// For how long to watch idle streams; not at all, if zero.
     pub idle: Duration,
@@ -57,6 +57,12 @@ impl std::str::FromStr for Place {
         let host = named.trim_matches(['[', ']']).to_owned();
         let base = uri.path().trim_end_matches('/').to_owned();
         Ok(Self { encrypted, host, port, authority, base })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url(""))
     }
 }
 

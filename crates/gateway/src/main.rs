@@ -32,7 +32,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return unparsed(&error),
+    };
     let settings = || Settings::load(cli.config.as_deref());
     let done = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => settings().and_then(|settings| serve(settings, cli.config)),
@@ -49,7 +52,14 @@ fn failed(error: anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// 0 when everything works, 2 when something does not.
+/// What was asked for, such as `--help`, or what is wrong with the arguments. The latter fails like anything else: 2 is a word of the doctor's.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    // Whoever has closed the output does not want to know.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// 0 when everything works, 2 when something does not; an error, so 1, when nothing could be asked.
 fn doctor(args: tricast::DoctorArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let good = runtime.block_on(tricast::doctor(args))?;

@@ -82,8 +82,6 @@ export const known = [
     sentence: 'Envoy does not tell the client\'s address: set use_remote_address: true.' },
   { proxy: 'Envoy', which: 'bare', check: 'restart', where: serverSent, verdicts: ['gives up on 503'],
     sentence: 'EventSource gives up for good on the 503 of a restart: give the route a retry_policy.' },
-  { proxy: 'lighttpd', which: 'ours', check: 'doctor', where: http2, verdicts: ['finds lines'],
-    sentence: 'lighttpd takes no body of unknown length over HTTP/2: publish JSON lines over HTTP/1.1 (curl --http1.1).' },
   ...[
     ['nginx', 'arrives, opens ws, lines'],
     ['HAProxy', 'prompt sse, prompt chunked'],

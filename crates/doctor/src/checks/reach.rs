@@ -1,9 +1,14 @@
 //! How requests come to the gateway: by which version, under which address, from whom.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
 use http::Version;
 
 use super::Examination;
-use crate::diagnosis::{Finding, Verdict};
+use crate::{
+    diagnosis::{Finding, Verdict},
+    obstacle::Obstacle,
+};
 
 impl Examination {
     pub(super) async fn look_at_the_way(&mut self) -> anyhow::Result<()> {
@@ -22,8 +27,17 @@ impl Examination {
                 )
             }
         });
+        self.look_at_certificate();
         self.look_at_what_arrives();
         Ok(())
+    }
+
+    /// What `--ca` makes good here, and nobody else's clients overlook.
+    fn look_at_certificate(&mut self) {
+        for Obstacle { said, advice } in self.client.remarks.get().cloned().unwrap_or_default() {
+            let said = format!("{said}; others than --ca will refuse it");
+            self.found(Finding::new("certificate", Verdict::Fair, said).advise(advice));
+        }
     }
 
     fn look_at_what_arrives(&mut self) {
@@ -54,13 +68,49 @@ impl Examination {
                 let said = format!("the gateway takes this client to be at {address}");
                 self.found(Finding::new("address", Verdict::Good, said));
             }
+            // On loopback, or from a trusted machine, there is no address to know.
+            None if self.there.is_some_and(is_own) => {
+                let said = "asked from its own machine, the gateway cannot show whether it knows its clients' addresses";
+                let advice = "ask from another machine".to_owned();
+                self.found(Finding::new("address", Verdict::Unknown, said).advise(advice));
+            }
             None if proxied => {
-                let said =
-                    "the gateway does not know this client's address (nor should it, on loopback)";
+                let said = "the gateway does not know this client's address";
                 let advice = self.advice("address");
                 self.found(Finding::new("address", Verdict::Fair, said).advise(advice));
             }
-            None => {}
+            None => {
+                let said = "the gateway takes this client for nobody, or for one of its proxies";
+                self.found(Finding::new("address", Verdict::Unknown, said));
+            }
         }
+    }
+}
+
+/// Whether it is this machine that answers there. No packet is sent for that.
+fn is_own(there: SocketAddr) -> bool {
+    let any: IpAddr = match there {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let here = || {
+        let socket = UdpSocket::bind((any, 0)).ok()?;
+        socket.connect(there).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    };
+    there.ip().to_canonical().is_loopback() || here() == Some(there.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_known_by_its_addresses() {
+        assert!(is_own(([127, 0, 0, 1], 80).into()));
+        assert!(is_own(([127, 9, 9, 9], 80).into()));
+        assert!(is_own("[::ffff:127.0.0.1]:80".parse().expect("an address")));
+        // Of documentation (RFC 5737).
+        assert!(!is_own(([192, 0, 2, 1], 80).into()));
     }
 }

@@ -24,9 +24,14 @@ impl Examination {
             Wire::Ws => self.client.open(wire, &query, &[]).await,
             Wire::Sse | Wire::Chunked => self.client.open(wire, "", &field).await,
         };
-        let Ok((mut line, _)) = opened else {
-            self.found(Finding::new("resume", Verdict::Bad, "did not open a second time").on(wire));
-            return Ok(());
+        let mut line = match opened {
+            Ok((line, _)) => line,
+            Err(refused) => {
+                self.probe().await?;
+                let said = format!("did not open a second time: {}", refused.said());
+                self.found(Finding::new("resume", Verdict::Bad, said).on(wire));
+                return Ok(());
+            }
         };
         let hello = line.next_of("tricast.hello", SOON).await;
         let recovered = matches!(&hello, Came::Document(hello, _) if hello["recovered"] == true);
@@ -34,6 +39,12 @@ impl Examination {
         let came = matches!(&next, Came::Document(message, _) if message["id"] == missed.as_str());
         self.found(match recovered && came {
             true => Finding::new("resume", Verdict::Good, "what was missed comes first").on(wire),
+            // It was asked for, so nothing in between is to blame.
+            false if matches!(&hello, Came::Document(hello, _) if hello["reason"] == "evicted") => {
+                let said =
+                    "the channel's history is too short to see what comes (history.messages)";
+                Finding::new("resume", Verdict::Unknown, said).on(wire)
+            }
             false => {
                 let said = "what was missed does not come";
                 Finding::new("resume", Verdict::Bad, said).on(wire).advise(self.advice("no-resume"))

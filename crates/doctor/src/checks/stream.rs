@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use http::{StatusCode, header};
-use serde_json::{Value, json};
+use http::header;
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{Examination, refusal, said, within};
+use super::{Examination, said, within};
 use crate::{
-    ask::{Opened, Refused, problem},
+    ask::{Opened, Refused},
     diagnosis::{Finding, Verdict},
     line::{Came, Line},
+    refusal::{Refusal, problem},
     wire::Wire,
 };
 
@@ -21,10 +22,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What a proxy may take for itself, beside the way.
 const MOST: Duration = Duration::from_millis(50);
 
-/// How much is published to see whether a buffer runs over, and in which parts.
-const FILLING: usize = 256 * 1024;
-const PART: usize = 16 * 1024;
-
 const SOON: Duration = Duration::from_secs(2);
 
 impl Examination {
@@ -34,20 +31,26 @@ impl Examination {
         match self.client.open(wire, "", &[("origin", &origin)]).await {
             Ok((line, opened)) => self.look_at_open(wire, line, opened).await,
             Err(Refused::Silence) => self.look_at_buffer(wire).await,
-            Err(Refused::Broken(error)) => {
+            Err(Refused::Broken(obstacle)) => {
+                self.probe().await?;
                 let advice = self.advice(if wire == Wire::Ws { "no-upgrade" } else { "buffered" });
-                self.found(Finding::new("opens", Verdict::Bad, error).on(wire).advise(advice));
+                self.found(
+                    Finding::new("opens", Verdict::Bad, obstacle.said).on(wire).advise(advice),
+                );
                 Ok(())
             }
-            Err(Refused::Answer(status, text)) => {
-                self.look_at_refusal(wire, status, &text);
+            Err(Refused::Answer(refusal)) => {
+                if refusal.is_of_a_lonely_proxy() {
+                    self.probe().await?;
+                }
+                self.look_at_refusal(wire, &refusal);
                 Ok(())
             }
         }
     }
 
-    fn look_at_refusal(&mut self, wire: Wire, status: StatusCode, text: &str) {
-        let symptom = match problem(text).as_deref() {
+    fn look_at_refusal(&mut self, wire: Wire, refusal: &Refusal) {
+        let symptom = match problem(&refusal.text).as_deref() {
             Some("forbidden-origin") => Some("host"),
             // The gateway has seen a request, and no upgrade in it.
             Some("upgrade-required") => Some("no-upgrade"),
@@ -55,8 +58,13 @@ impl Examination {
             Some(_) => None,
             None => (wire == Wire::Ws).then_some("no-upgrade"),
         };
-        let finding = Finding::new("opens", Verdict::Bad, refusal(status, text)).on(wire);
-        let advice = symptom.map(|symptom| self.advice(symptom));
+        let finding = Finding::new("opens", Verdict::Bad, refusal.said()).on(wire);
+        let another = "something in between answers instead of the gateway: let this path through";
+        let advice = match (symptom, problem(&refusal.text)) {
+            (Some(symptom), _) => Some(self.advice(symptom)),
+            (None, Some(_)) => None,
+            (None, None) => Some(another.to_owned()),
+        };
         self.found(Finding { advice, ..finding });
     }
 
@@ -121,6 +129,7 @@ impl Examination {
                     }
                     Came::Document(..) => {}
                     Came::Nothing => {
+                        self.probe().await?;
                         let advice = self.advice("buffered");
                         let said =
                             format!("message {number} did not come within {} s", SOON.as_secs());
@@ -130,6 +139,7 @@ impl Examination {
                         return Ok(());
                     }
                     Came::End => {
+                        self.probe().await?;
                         let advice = self.advice("cut-busy");
                         let said = format!("was cut after {number} messages");
                         self.found(
@@ -152,41 +162,5 @@ impl Examination {
         let advice = (verdict != Verdict::Good).then(|| self.advice("held-back"));
         self.found(Finding { advice, ..finding });
         Ok(())
-    }
-
-    /// Nothing has come of a stream that should have begun.
-    async fn look_at_buffer(&mut self, wire: Wire) -> anyhow::Result<()> {
-        let said = match self.fill_buffer(wire).await? {
-            Some(filled) => {
-                format!("nothing comes before {} KiB more were published", filled / 1024)
-            }
-            None => format!("nothing comes, not even after {} KiB were published", FILLING / 1024),
-        };
-        let advice = self.advice(if wire == Wire::Ws { "no-upgrade" } else { "buffered" });
-        self.found(Finding::new("opens", Verdict::Bad, said).on(wire).advise(advice));
-        Ok(())
-    }
-
-    /// How much it takes until something comes.
-    async fn fill_buffer(&self, wire: Wire) -> anyhow::Result<Option<usize>> {
-        let opening = self.client.open(wire, "", &[]);
-        tokio::pin!(opening);
-        let mut line = None;
-        for filled in (0..FILLING).step_by(PART) {
-            tokio::select! {
-                opened = &mut opening, if line.is_none() => match opened {
-                    Ok((opened, _)) => line = Some(opened),
-                    Err(_) => break,
-                },
-                () = sleep(PAUSE) => {}
-            }
-            if let Some(line) = &mut line
-                && let Came::Document(..) = line.next(PAUSE).await
-            {
-                return Ok(Some(filled));
-            }
-            self.client.publish(&Value::from("x".repeat(PART))).await?;
-        }
-        Ok(None)
     }
 }

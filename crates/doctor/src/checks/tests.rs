@@ -1,0 +1,141 @@
+//! Single checks, against servers that only seem to be a gateway.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use http::Version;
+
+use super::*;
+use crate::{examine, fake};
+
+async fn begun(url: &str) -> Examination {
+    let client = Client::new(fake::visit(url)).expect("a client");
+    Examination::begin(client).await.expect("answers")
+}
+
+/// The only finding so far.
+fn only(examination: &Examination) -> &Finding {
+    let [finding] = &examination.findings[..] else { panic!("{:?}", examination.findings) };
+    finding
+}
+
+#[tokio::test]
+async fn whoever_may_not_look_invents_no_proxy() {
+    let url = fake::server(|asked| match asked {
+        asked if asked.starts_with("POST") => fake::published(),
+        asked if asked.starts_with("GET /sse") => fake::silent_stream(),
+        _ => fake::problem("403 Forbidden", "forbidden"),
+    })
+    .await;
+    let mut examination = begun(&url).await;
+    examination.look_at_lines().await.expect("is done");
+    let lines = only(&examination);
+    assert_eq!((lines.check, lines.verdict), ("lines", Verdict::Unknown), "{lines:?}");
+    assert!(lines.said.contains("/history was answered with 403"), "{lines:?}");
+    examination.findings.clear();
+    examination.look_at_leaving(Wire::Sse).await.expect("is done");
+    let leaves = only(&examination);
+    assert_eq!((leaves.check, leaves.verdict), ("leaves", Verdict::Unknown), "{leaves:?}");
+    assert!(leaves.said.contains("it says why"), "{leaves:?}");
+}
+
+#[tokio::test]
+async fn a_line_counts_as_come_though_those_before_it_are_gone() {
+    let held = r#"{"messages":[{"data":{"doctor":"line 3"}}],"gap":{}}"#;
+    let url = fake::server(|asked| match asked.starts_with("GET /history") {
+        true => fake::answer("200 OK", "", held),
+        false => fake::published(),
+    })
+    .await;
+    let examination = begun(&url).await;
+    let come = async |line| examination.has_come("log-1", line).await.expect("is answered");
+    assert!(matches!(come("line 3").await, lines::Publication::Done));
+    assert!(matches!(come("line 2").await, lines::Publication::Unseen(_)));
+}
+
+#[tokio::test]
+async fn a_body_without_a_length_is_no_fault_over_http_2() {
+    let examination = begun(&fake::server(|_| fake::published()).await).await;
+    let refused = async |version| {
+        let answer = http::Response::builder().status(411).version(version).body("");
+        examination.of_no_lines(answer.expect("an answer").into()).await
+    };
+    let fair = refused(Version::HTTP_2).await;
+    assert_eq!(fair.verdict, Verdict::Fair);
+    assert_eq!(fair.said, "lighttpd takes no body without a length over HTTP/2");
+    assert_eq!(fair.advice.as_deref(), Some("publish JSON lines over HTTP/1.1"));
+    assert_eq!(refused(Version::HTTP_11).await.verdict, Verdict::Bad);
+}
+
+#[tokio::test]
+async fn what_was_found_outlives_what_breaks_off() {
+    let published = Arc::new(AtomicUsize::new(0));
+    let url = fake::server(move |asked| match asked {
+        asked if asked.starts_with("POST") => match published.fetch_add(1, Ordering::Relaxed) {
+            ..3 => fake::published(),
+            _ => fake::problem("429 Too Many Requests", "too-fast"),
+        },
+        asked if asked.starts_with("GET /sse") => fake::silent_stream(),
+        _ => fake::problem("404 Not Found", "not-found"),
+    })
+    .await;
+    let diagnosis = examine(fake::visit(&url), |_| {}).await.expect("is a diagnosis");
+    let found: Vec<_> = diagnosis.findings.iter().map(|one| (one.check, one.verdict)).collect();
+    let expected = [
+        ("version", Verdict::Fair),
+        ("arrives", Verdict::Unknown),
+        ("opens", Verdict::Good),
+        ("breaks-off", Verdict::Bad),
+    ];
+    assert_eq!(found, expected, "{diagnosis}");
+    let last = diagnosis.findings.last().expect("one");
+    assert!(last.said.starts_with("at messages the examination breaks off"), "{last:?}");
+    assert!(last.said.contains("429") && last.wire == Some("sse"), "{last:?}");
+    assert!(last.advice.as_ref().is_some_and(|said| said.contains("rate")), "{last:?}");
+}
+
+#[tokio::test]
+async fn a_gateway_that_has_gone_is_no_proxy_that_cuts() {
+    // After the first request for a stream nobody answers any more.
+    let gone = Arc::new(AtomicUsize::new(0));
+    let url = fake::connections(move |mut client| {
+        let gone = gone.clone();
+        async move {
+            let Some(asked) = fake::request(&mut client).await else { return };
+            let streams = asked.starts_with("GET /sse");
+            if gone.fetch_add(usize::from(streams), Ordering::Relaxed) == 0 && !streams {
+                fake::say(&mut client, &fake::published()).await;
+            }
+        }
+    })
+    .await;
+    let diagnosis = examine(fake::visit(&url), |_| {}).await.expect("is a diagnosis");
+    let bad: Vec<_> = diagnosis.findings.iter().filter(|one| one.verdict == Verdict::Bad).collect();
+    let [only] = bad[..] else { panic!("{diagnosis}") };
+    assert_eq!(only.check, "breaks-off", "{diagnosis}");
+    assert!(only.advice.as_ref().is_some_and(|said| said.contains("stopped")), "{diagnosis}");
+}
+
+#[tokio::test]
+async fn on_its_own_machine_no_address_is_no_fault() {
+    let seen =
+        r#"{"http":"HTTP/1.1","url":"","address":null,"fields":{"x-forwarded-for":"127.0.0.1"}}"#;
+    let url = fake::server(|asked| match asked.starts_with("POST") {
+        true => fake::published(),
+        false => fake::answer("200 OK", "", seen),
+    })
+    .await;
+    let mut examination = begun(&url).await;
+    examination.look_at_the_way().await.expect("is answered");
+    let address = examination.findings.iter().find(|one| one.check == "address").expect("one");
+    assert_eq!(address.verdict, Verdict::Unknown);
+    assert_eq!(address.advice.as_deref(), Some("ask from another machine"));
+    // From elsewhere it is one.
+    examination.there = Some(([192, 0, 2, 1], 80).into());
+    examination.findings.clear();
+    examination.look_at_the_way().await.expect("is answered");
+    let address = examination.findings.iter().find(|one| one.check == "address").expect("one");
+    assert_eq!(address.verdict, Verdict::Fair);
+}

@@ -1,0 +1,102 @@
+//! Small servers for tests, which seem to be a gateway or a proxy as far as a test needs it.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::place::Visit;
+
+/// A plan of whoever only wants to see `url`.
+pub(crate) fn visit(url: &str) -> Visit {
+    let place = url.parse().expect("a URL");
+    Visit { place, token: None, channel: None, authority: None, idle: Duration::ZERO }
+}
+
+/// An answer with a length, after which the connection ends.
+pub(crate) fn answer(status: &str, fields: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\n{fields}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
+}
+
+/// An answer as the gateway refuses.
+pub(crate) fn problem(status: &str, kind: &str) -> String {
+    let body = format!(r#"{{"type":"urn:tricast:{kind}","detail":"it says why"}}"#);
+    answer(status, "content-type: application/problem+json\r\n", &body)
+}
+
+/// What a gateway answers that has only one message to tell of.
+pub(crate) fn published() -> String {
+    answer("200 OK", "", r#"{"id":"log-1"}"#)
+}
+
+/// A stream that begins, and then is silent.
+pub(crate) fn silent_stream() -> String {
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {\"event\":\"tricast.hello\"}\n\n"
+        .to_owned()
+}
+
+/// Answers each request by its head and its body; an answer without a length keeps its connection.
+pub(crate) async fn server(answers: impl Fn(&str) -> String + Clone + Send + 'static) -> String {
+    connections(move |mut client| {
+        let answers = answers.clone();
+        async move {
+            let Some(asked) = request(&mut client).await else { return };
+            let said = answers(&asked);
+            say(&mut client, &said).await;
+            if !said.contains("content-length") {
+                let _ = client.read_to_end(&mut Vec::new()).await;
+            }
+        }
+    })
+    .await
+}
+
+/// Does as `serve` says with each connection.
+pub(crate) async fn connections<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> String
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let address = listener.local_addr().expect("has one");
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(serve(client));
+        }
+    });
+    format!("http://{address}")
+}
+
+pub(crate) async fn say(client: &mut TcpStream, said: &str) {
+    // Whoever has gone does not want it any more.
+    let _ = client.write_all(said.as_bytes()).await;
+}
+
+/// A request, when all of it has come.
+pub(crate) async fn request(client: &mut TcpStream) -> Option<String> {
+    let mut said = String::new();
+    let mut bytes = vec![0; 65_536];
+    loop {
+        if let Some((head, body)) = said.split_once("\r\n\r\n") {
+            let head = head.to_lowercase();
+            let length = head.split("content-length: ").nth(1).map(|rest| {
+                rest.lines().next().and_then(|length| length.parse().ok()).unwrap_or(0)
+            });
+            let whole = match length {
+                Some(length) => body.len() >= length,
+                None => !head.contains("chunked") || body.ends_with("0\r\n\r\n"),
+            };
+            if whole {
+                return Some(said);
+            }
+        }
+        match client.read(&mut bytes).await {
+            Ok(count @ 1..) => said.push_str(&String::from_utf8_lossy(&bytes[..count])),
+            _ => return None,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! First messages that are answered otherwise.
+
+use crate::{
+    examine,
+    fake::{self, answer, problem},
+};
+
+/// What is said of a first message that is answered so.
+async fn told(said: String, token: Option<&str>) -> String {
+    let url = fake::server(move |_| said.clone()).await;
+    let mut visit = fake::visit(&url);
+    visit.channel = Some("a".to_owned());
+    visit.token = token.map(str::to_owned);
+    format!("{:#}", examine(visit, |_| {}).await.expect_err("was refused"))
+}
+
+#[tokio::test]
+async fn each_answer_gets_the_advice_that_it_needs() {
+    let there = |field: &str| answer("301 Moved Permanently", field, "");
+    let html = |status: &str| answer(status, "", "<html>Nothing here.</html>");
+    let tls = "<h1>400</h1>The plain HTTP request was sent to HTTPS port";
+    let cases = [
+        (
+            there("location: https://example.com/x/publish/a\r\n"),
+            None,
+            "it redirects to https://example.com/x; examine that address",
+        ),
+        (there("location: /login\r\n"), None, "it redirects to /login; examine that address"),
+        (html("502 Bad Gateway"), None, "the proxy does not reach the gateway"),
+        (html("503 Service Unavailable"), None, "the proxy does not reach the gateway"),
+        (html("504 Gateway Timeout"), None, "the proxy does not reach the gateway"),
+        (problem("503 Service Unavailable", "draining"), None, "the gateway says so itself"),
+        (problem("404 Not Found", "not-found"), None, "is a base path missing (base_path)?"),
+        (html("404 Not Found"), None, "whatever answers there is no Tricast gateway"),
+        (html("405 Method Not Allowed"), None, "whatever answers there is no Tricast gateway"),
+        (html("200 OK"), None, "whatever answers there is no Tricast gateway"),
+        (answer("400 Bad Request", "", tls), None, "try https://"),
+        (
+            problem("401 Unauthorized", "bad-token"),
+            Some("t"),
+            "the token was not taken, or something in between drops Authorization",
+        ),
+        (
+            problem("401 Unauthorized", "token-missing"),
+            Some("t"),
+            "something in between drops Authorization",
+        ),
+        (problem("429 Too Many Requests", "too-fast"), None, "that is a rate"),
+        (html("429 Too Many Requests"), None, "that is a rate of something in between"),
+    ];
+    for (said, token, expected) in cases {
+        let error = told(said, token).await;
+        assert!(error.contains(expected), "{expected}: {error}");
+        assert!(!error.contains("--token"), "{error}");
+    }
+    for said in
+        [problem("401 Unauthorized", "token-missing"), problem("403 Forbidden", "forbidden")]
+    {
+        let error = told(said, None).await;
+        assert!(error.contains("name a token or API key that may (--token)"), "{error}");
+    }
+}
