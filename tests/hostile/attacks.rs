@@ -18,7 +18,11 @@ use tricast_tests::{token, token_of};
 const HALF_OPEN: usize = 10_000;
 
 /// Attacks under way.
-pub(crate) struct Attacks(Vec<(&'static str, JoinHandle<u64>)>);
+pub(crate) struct Attacks {
+    running: Vec<(&'static str, JoinHandle<u64>)>,
+    /// Cancelled when those who say nothing are all there.
+    crowd: CancellationToken,
+}
 
 /// How often each came through: a connection was refused, cut or answered as it should be.
 #[derive(Debug)]
@@ -27,13 +31,16 @@ pub(crate) struct Counts(pub(crate) Vec<(&'static str, u64)>);
 /// Begins all attacks whose name has `only` in it; behind a `!`, all others.
 pub(crate) fn begin(address: SocketAddr, stop: &CancellationToken, only: &str) -> Attacks {
     let mut attacks = Vec::new();
+    let crowded = CancellationToken::new();
     let wanted = |name: &str| match only.strip_prefix('!') {
         Some(not) => !name.contains(not),
         None => name.contains(only),
     };
     let name = "half-open connections";
     if wanted(name) {
-        attacks.push((name, tokio::spawn(half_open(address, stop.clone()))));
+        attacks.push((name, tokio::spawn(half_open(address, stop.clone(), crowded.clone()))));
+    } else {
+        crowded.cancel();
     }
     let mut repeat = |name: &'static str, crowd: usize, pause: u64, attack: Attack| {
         if !wanted(name) {
@@ -63,14 +70,19 @@ pub(crate) fn begin(address: SocketAddr, stop: &CancellationToken, only: &str) -
     repeat("readers that take nothing", 20, 200, |at| Box::pin(stalled_reader(at)));
     repeat("tokens that do not hold", 4, 10, |at| Box::pin(bad_tokens(at)));
     repeat("more streams than a user may have", 60, 50, |at| Box::pin(crowd(at)));
-    Attacks(attacks)
+    Attacks { running: attacks, crowd: crowded }
 }
 
 impl Attacks {
+    /// Waits until they are under way, however long so many connections take on this machine.
+    pub(crate) async fn under_way(&self) {
+        self.crowd.cancelled().await;
+    }
+
     /// Waits for their end.
     pub(crate) async fn finish(self) -> Counts {
         let mut counts = Vec::new();
-        for (name, attack) in self.0 {
+        for (name, attack) in self.running {
             counts.push((name, attack.await.expect("an attack does what it should")));
         }
         Counts(counts)
@@ -119,12 +131,13 @@ fn has_status(answer: &[u8], status: &str) -> bool {
 }
 
 /// Connects and says nothing, and again when it is cut.
-async fn half_open(address: SocketAddr, stop: CancellationToken) -> u64 {
+async fn half_open(address: SocketAddr, stop: CancellationToken, crowd: CancellationToken) -> u64 {
     let mut held = Vec::with_capacity(HALF_OPEN);
     let mut opened = 0;
     while !stop.is_cancelled() {
         for _ in 0..100 {
             if held.len() == HALF_OPEN {
+                crowd.cancel();
                 // The oldest may be cut by now.
                 held.drain(..100);
             }
@@ -135,7 +148,7 @@ async fn half_open(address: SocketAddr, stop: CancellationToken) -> u64 {
         }
         sleep(Duration::from_millis(20)).await;
     }
-    opened / HALF_OPEN as u64
+    opened
 }
 
 /// A byte at a time, for as long as it is let.

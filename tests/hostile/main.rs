@@ -11,7 +11,7 @@ use thread_priority::{
     NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
     set_thread_priority_and_policy, thread_native_id,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tricast_admission::KeyHash;
 use tricast_tests::{Connection, SECRET, program};
@@ -72,8 +72,8 @@ async fn run() {
 
         let stop = CancellationToken::new();
         let attacks = attacks::begin(address, &stop, &only);
-        // They are under way when it counts.
-        sleep(Duration::from_secs(1)).await;
+        let begun = timeout(Duration::from_secs(60), attacks.under_way()).await;
+        begun.expect("all attacks are under way within a minute");
         let latency = witness.watch_for(time).await;
         stop.cancel();
         let counts = attacks.finish().await;
