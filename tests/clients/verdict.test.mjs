@@ -55,7 +55,7 @@ for (const way of [...ways, 'nginx over TLS']) {
       nginx: [true, 'nginx', 'HTTP/1.1', 'HTTP/1.1', false],
       'nginx over TLS': [true, 'nginx', 'HTTP/2', 'HTTP/1.1', true],
     }[way]);
-    assert.deepEqual(environment.proxyFields, way === 'direct' ? [] : ['x-forwarded-for', 'x-forwarded-proto']);
+    assert.deepEqual(environment.proxyFields, way === 'direct' ? [] : ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host']);
     standsAlone(html, page);
     standsAlone(JSON.stringify(report), page);
 
