@@ -1,5 +1,6 @@
 //! What Tricast promises (PROTOCOL.md), by subject.
 
+mod addresses;
 mod admission;
 mod architecture;
 mod browsers;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::{process::Child, task::JoinHandle, time::sleep};
-use tricast_tests::{Connection, Event, Reader, Wire, eventually, program};
+use tricast_tests::{Connection, Event, FixedPort, Reader, Wire, eventually, program};
 
 /// What one reader has seen.
 #[derive(Default)]
@@ -393,8 +393,8 @@ async fn a_new_gateway_listens_where_its_own_settings_say() {
     command.env_remove("TRICAST__BIND").env_remove("TRICAST__ADMIN__BIND");
     command.arg("--config").arg(&config);
     let (mut old, address, admin) = program::start_both(&mut command).await;
-    let other =
-        std::net::TcpListener::bind("127.0.0.1:0").expect("binds").local_addr().expect("one");
+    let port = FixedPort::reserve();
+    let other = port.address;
     std::fs::write(&config, text(&format!("[\"{address}\", \"{other}\"]"))).expect("writes");
     signal(old.id().expect("runs"), rustix::process::Signal::USR2);
     assert!(old.wait().await.expect("ends").success());

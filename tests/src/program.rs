@@ -44,12 +44,22 @@ pub async fn start(command: &mut Command) -> (Child, SocketAddr) {
     (child, address)
 }
 
-/// Starts it; gives the public and the admin listener's address.
-pub async fn start_both(command: &mut Command) -> (Child, SocketAddr, SocketAddr) {
+/// Starts it; gives its one line on standard output, which says where it listens.
+pub async fn start_and_hear(command: &mut Command) -> (Child, String) {
     let mut child = command.spawn().expect("starts");
     let mut line = String::new();
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
     stdout.read_line(&mut line).await.expect("reads");
+    if line.is_empty() {
+        let said = child.wait_with_output().await.expect("ends").stderr;
+        panic!("it does not start: {}", String::from_utf8_lossy(&said));
+    }
+    (child, line)
+}
+
+/// Starts it; gives the public and the admin listener's address.
+pub async fn start_both(command: &mut Command) -> (Child, SocketAddr, SocketAddr) {
+    let (child, line) = start_and_hear(command).await;
     let rest = line.trim().strip_prefix("tricast listening on http://");
     let (public, private) =
         rest.and_then(|rest| rest.split_once(", admin on http://")).expect(&line);

@@ -3,7 +3,7 @@
 use clap::Args;
 use tricast_core::ChannelName;
 
-use crate::{net::Certificate, settings::Settings, telemetry};
+use crate::{gateway::Parts, settings::Settings};
 
 /// What `tricast check` takes.
 #[derive(Debug, Args)]
@@ -18,15 +18,13 @@ pub struct CheckArgs {
 /// # Errors
 /// When a gateway would not start with these settings.
 pub fn check(settings: &Settings, args: &CheckArgs) -> anyhow::Result<()> {
-    telemetry::filter(&settings.logging)?;
-    let keys = settings.token_keys()?;
-    Certificate::of(&settings.tls)?;
+    Parts::of(settings)?;
     let Some(channel) = &args.channel else {
         println!("the settings are good");
         return Ok(());
     };
     print!("{}", settings.explain(channel));
-    if keys.is_empty() {
+    if !settings.has_token_keys() {
         eprintln!(
             "note: there are no keys for tokens in these settings; if the service gets them by environment, \
              check with the same environment"

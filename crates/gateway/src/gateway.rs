@@ -16,15 +16,16 @@ use tokio_util::{
 use tricast_admission::Jwks;
 
 pub use self::entrances::Bound;
+pub(crate) use self::parts::Parts;
 use self::{
     entrances::Entrances,
-    parts::{events, hub, most_connections, most_sockets, shards},
+    parts::{most_connections, most_sockets, shards},
 };
 use crate::{
     admin, admission,
     app::{App, Live},
     budget::Budget,
-    events::Deliveries,
+    events::{Courier, Deliveries},
     exposition::Exposition,
     handover::{Program, Successor},
     inherited::{Handed, Inherited},
@@ -79,25 +80,22 @@ impl Gateway {
     /// # Errors
     /// As [`start`](Self::start), and when what was handed in does not fit.
     pub fn prepare(settings: Settings, inherited: Inherited) -> anyhow::Result<Self> {
-        let sockets = most_sockets(&settings);
-        let connections = most_connections(&settings);
-        let (meters, exposition) = Exposition::new(&settings, connections)?;
-        let hub = hub(&settings, meters.hub, connections);
-        let certificate = Certificate::of(&settings.tls)?;
+        let Parts { hub, exposition, certificate, gatekeeper, jwks, events, calls, sockets, load } =
+            Parts::of(&settings)?;
         let entrances = Entrances::of(&settings, inherited, certificate.as_ref())?;
         let (addresses, admin_address) = (entrances.addresses()?, entrances.admin_address()?);
         let copies = entrances.copies()?;
         // What was handed in may be public where the settings are not.
-        let actual = settings.listening_at(addresses.iter().map(|bound| &bound.address));
+        let actual = settings_at(&settings, &addresses);
         actual.check()?;
         let serves_dashboard = actual.serves_dashboard();
         let tasks = TaskTracker::new();
-        let rules = Rules::new(&settings, sockets);
+        let rules = Rules::new(&settings, most_sockets(&settings));
         let admin_rules = Rules::new(&settings, ADMIN_SOCKETS);
         let (leaving, draining) = (CancellationToken::new(), CancellationToken::new());
-        let (gatekeeper, jwks) = admission::gatekeeper(&settings, meters.hook)?;
         let refresh = settings.tokens.jwks_refresh;
-        let (events, deliveries) = events(&settings, &hub, meters.events)?.unzip();
+        let (events, courier) = events.unzip();
+        let deliveries = courier.map(Courier::start);
         let bodies = Budget::new(settings.limits.body_memory.as_u64() as usize);
         let app = App {
             hub,
@@ -112,11 +110,12 @@ impl Gateway {
         };
         let app = Arc::new(app);
         let stop = CancellationToken::new();
-        let (shards, shard_owner) = shards(&app, &meters.sockets)?.unzip();
+        let started = calls.map(|calls| shards(&app, calls, &sockets)).transpose()?;
+        let (shards, shard_owner) = started.unzip();
         let admin_routes = admin::routes(app.clone(), exposition.clone());
         let takes_proxy_headers = app.settings().proxy.protocol;
         let listener = |router, rules, shards, crowds: Option<_>, tls| {
-            let (meters, tasks, stop) = (meters.sockets.clone(), tasks.clone(), stop.clone());
+            let (meters, tasks, stop) = (sockets.clone(), tasks.clone(), stop.clone());
             let draining = app.draining.clone();
             // Whose addresses are counted are clients; the operator's do not come by a proxy.
             let takes_proxy_headers = takes_proxy_headers && crowds.is_some();
@@ -149,7 +148,7 @@ impl Gateway {
         }
         let mut upkeep = vec![abort_on_drop(upkeep(app.clone(), exposition.clone()))];
         let most = app.settings().limits.overload;
-        upkeep.push(abort_on_drop(load::watch(app.hub.clone(), most, meters.load)));
+        upkeep.push(abort_on_drop(load::watch(app.hub.clone(), most, load)));
         let registrar = app.clone();
         let presence = App::presence_rules_of(&app.settings());
         upkeep.push(abort_on_drop(async move { registrar.hub.keep_presence(presence).await }));
@@ -223,7 +222,7 @@ impl Gateway {
         let before = self.app.live();
         let Reload { settings, now, later } = before.settings.reload(settings);
         // Each file by itself is good; what comes of both may not be.
-        let mixed = settings.listening_at(self.addresses.iter().map(|bound| &bound.address));
+        let mixed = settings_at(&settings, &self.addresses);
         mixed.check().with_context(|| {
             format!("{} cannot change before {} do", now.join(", "), later.join(", "))
         })?;
@@ -259,6 +258,15 @@ impl Gateway {
         let sockets = self.copies.iter().map(copy).collect::<std::io::Result<Vec<_>>>()?;
         program.start_with(sockets).await
     }
+}
+
+/// `settings` as they are once these addresses are bound.
+fn settings_at(settings: &Settings, bound: &[Bound]) -> Settings {
+    let those = |encrypted| {
+        let those = bound.iter().filter(move |bound| bound.encrypted == encrypted);
+        those.map(|bound| bound.address.clone()).collect()
+    };
+    settings.bound_at(those(false), those(true))
 }
 
 fn abort_on_drop(work: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {

@@ -10,10 +10,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    Gateway, Inherited, Program,
-    handover::Successor,
-    settings::Settings,
-    telemetry::{self, LogLevel},
+    Gateway, Inherited, Program, handover::Successor, settings::Settings, telemetry::LogLevel,
 };
 
 /// What a running program is made of.
@@ -148,7 +145,6 @@ impl Service {
         let loaded = Settings::load(self.config.as_deref());
         let reloaded = loaded.and_then(|settings| {
             let logging = settings.logging.clone();
-            telemetry::filter(&logging)?;
             let changed = gateway.reload(settings)?;
             self.logs.set(&logging)?;
             Ok(changed)

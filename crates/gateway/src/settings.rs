@@ -307,10 +307,12 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The same, for a gateway that listens at these addresses, whatever the settings say.
-    pub(crate) fn listening_at<'a>(&self, addresses: impl Iterator<Item = &'a Address>) -> Self {
+    /// The same settings with the addresses that a gateway has bound in fact: sockets that were handed in may be elsewhere, and port 0
+    /// has become a port. What holds for an address is checked with these.
+    pub(crate) fn bound_at(&self, plain: Vec<Address>, encrypted: Vec<Address>) -> Self {
         let mut settings = self.clone();
-        settings.bind = addresses.cloned().collect();
+        settings.bind = plain;
+        settings.tls.bind = encrypted;
         settings
     }
 

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tricast_admission::Backend;
+use tricast_admission::{Backend, Gatekeeper, Jwks};
 use tricast_core::{Epoch, Hub, Limits, Log, MemoryEngine, Meters, unix_millis};
 use tricast_delivery::{Calls, Shards};
 
 use crate::{
+    admission,
     app::App,
-    events::{Courier, Deliveries, EventMeters, Queue},
-    net::SocketMeters,
+    events::{Courier, EventMeters, Queue},
+    exposition::Exposition,
+    load::LoadMeters,
+    net::{Certificate, SocketMeters},
     settings::{Delivery, EventKind, Settings},
 };
 
@@ -19,6 +22,37 @@ const RESERVED_FILES: usize = 200;
 
 /// Descriptors kept for requests when as many subscribers listen as may.
 const FILES_FOR_REQUESTS: usize = 100;
+
+/// Everything of a gateway that can be made before it has a socket. `tricast check` makes it too, so that what would keep a gateway
+/// from starting is found there.
+pub(crate) struct Parts {
+    pub(super) hub: Arc<Hub>,
+    pub(super) exposition: Arc<Exposition>,
+    pub(super) certificate: Option<Arc<Certificate>>,
+    pub(super) gatekeeper: Arc<Gatekeeper>,
+    pub(super) jwks: Option<Jwks>,
+    pub(super) events: Option<(Arc<Queue>, Courier)>,
+    /// How shards send; without them the delivery is the generic one.
+    pub(super) calls: Option<Calls>,
+    pub(super) sockets: SocketMeters,
+    pub(super) load: LoadMeters,
+}
+
+impl Parts {
+    /// # Errors
+    /// When a file that the settings name cannot be read or holds something else, or this machine lacks what they ask for.
+    pub(crate) fn of(settings: &Settings) -> anyhow::Result<Self> {
+        let connections = most_connections(settings);
+        let (meters, exposition) = Exposition::new(settings, connections)?;
+        let hub = hub(settings, meters.hub, connections);
+        let certificate = Certificate::of(&settings.tls)?;
+        let (gatekeeper, jwks) = admission::gatekeeper(settings, meters.hook)?;
+        let events = events(settings, &hub, meters.events)?;
+        let calls = calls(settings.delivery)?;
+        let (sockets, load) = (meters.sockets, meters.load);
+        Ok(Self { hub, exposition, certificate, gatekeeper, jwks, events, calls, sockets, load })
+    }
+}
 
 /// How many sockets clients may open: what the limit of open files leaves.
 pub(super) fn most_sockets(settings: &Settings) -> usize {
@@ -35,12 +69,9 @@ pub(super) fn most_connections(settings: &Settings) -> usize {
     }
 }
 
-/// The shards, if the settings want any.
-pub(super) fn shards(
-    app: &App,
-    meters: &SocketMeters,
-) -> anyhow::Result<Option<(Shards, tricast_delivery::Owner)>> {
-    let calls = match app.settings().delivery {
+/// How shards are to send, if the settings want any.
+fn calls(delivery: Delivery) -> anyhow::Result<Option<Calls>> {
+    let calls = match delivery {
         Delivery::Generic => return Ok(None),
         Delivery::Epoll => Calls::Each,
         Delivery::IoUring => {
@@ -56,6 +87,15 @@ pub(super) fn shards(
             }
         },
     };
+    Ok(Some(calls))
+}
+
+/// Starts the shards.
+pub(super) fn shards(
+    app: &App,
+    calls: Calls,
+    meters: &SocketMeters,
+) -> anyhow::Result<(Shards, tricast_delivery::Owner)> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let count = match app.settings().shards {
         0 => processors.div_ceil(2),
@@ -65,15 +105,15 @@ pub(super) fn shards(
     let rules = tricast_delivery::Rules { patience, stalled: meters.stalled.clone() };
     let runtime = tokio::runtime::Handle::current();
     let started = Shards::start(count, &app.hub, &rules, calls, &runtime);
-    Ok(Some(started.context("cannot start the threads that deliver")?))
+    started.context("cannot start the threads that deliver")
 }
 
-/// What is told to the user's own service, if anything is, and its delivery.
-pub(super) fn events(
+/// What is told to the user's own service, if anything is, and what will deliver it.
+fn events(
     settings: &Settings,
     hub: &Hub,
     meters: EventMeters,
-) -> anyhow::Result<Option<(Arc<Queue>, Deliveries)>> {
+) -> anyhow::Result<Option<(Arc<Queue>, Courier)>> {
     let events = &settings.events;
     if events.url.is_empty() {
         return Ok(None);
@@ -85,11 +125,11 @@ pub(super) fn events(
         hub.log().tell(queue.clone());
     }
     let (epoch, interval) = (hub.log().epoch(), events.interval);
-    let deliveries = Courier { queue: queue.clone(), backend, epoch, interval }.start();
-    Ok(Some((queue, deliveries)))
+    let courier = Courier { queue: queue.clone(), backend, epoch, interval };
+    Ok(Some((queue, courier)))
 }
 
-pub(super) fn hub(settings: &Settings, meters: Meters, connections: usize) -> Arc<Hub> {
+fn hub(settings: &Settings, meters: Meters, connections: usize) -> Arc<Hub> {
     let history = &settings.history;
     let limits = Limits {
         rules: settings.channel_rules(),

@@ -109,7 +109,7 @@ pub struct NamespaceHistory {
 const REST: &str = "[access], because no [[namespace]] matches";
 
 impl Settings {
-    pub(super) fn has_token_keys(&self) -> bool {
+    pub(crate) fn has_token_keys(&self) -> bool {
         let tokens = &self.tokens;
         !(tokens.secret.is_empty() && tokens.keys.is_empty() && tokens.jwks_url.is_empty())
     }

@@ -3,6 +3,7 @@
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize};
+use socket2::SockAddr;
 
 /// What stands before the path of a unix socket.
 const UNIX: &str = "unix:";
@@ -26,9 +27,16 @@ impl Address {
         }
     }
 
-    /// Whether it is content with any port.
-    pub(crate) fn is_any_port(&self) -> bool {
-        matches!(self, Address::Tcp(address) if address.port() == 0)
+    /// Whether only one of the two can be listened at. Port 0 excludes none; `0.0.0.0` is every address of IPv4, and `[::]` every
+    /// address of both families.
+    pub(crate) fn excludes(&self, other: &Self) -> bool {
+        let (Address::Tcp(one), Address::Tcp(other)) = (self, other) else { return self == other };
+        let covers = |all: &SocketAddr, one: &SocketAddr| {
+            all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4())
+        };
+        one.port() == other.port()
+            && one.port() != 0
+            && (one.ip() == other.ip() || covers(one, other) || covers(other, one))
     }
 
     /// Whether only this machine can reach it.
@@ -45,7 +53,10 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.strip_prefix(UNIX) {
-            Some(path) if path.starts_with('/') => Ok(Address::Unix(path.into())),
+            Some(path) if path.starts_with('/') => match SockAddr::unix(path) {
+                Ok(_) => Ok(Address::Unix(path.into())),
+                Err(error) => Err(format!("{text:?}: no path for a unix socket ({error}); choose a shorter one")),
+            },
             Some(_) => Err(format!("{text:?}: the path of a unix socket begins with /")),
             None => text.parse().map(Address::Tcp).map_err(|_| {
                 format!(

@@ -18,6 +18,7 @@ impl Settings {
             self.addresses().next().is_some(),
             "bind: name an address to listen at, here or in tls.bind"
         );
+        crate::telemetry::filter(&self.logging)?;
         self.check_addresses()?;
         self.tls.check()?;
         self.proxy.check()?;
@@ -113,15 +114,21 @@ impl Settings {
         self.check_access()
     }
 
-    /// Each socket is one.
+    /// The system gives each address once.
     fn check_addresses(&self) -> anyhow::Result<()> {
         let admin = Address::Tcp(self.admin.bind);
-        let mut seen = Vec::new();
-        for address in self.addresses().chain([&admin]).filter(|address| !address.is_any_port()) {
-            anyhow::ensure!(
-                !seen.contains(&address),
-                "bind, tls.bind and admin.bind: {address} is there twice; give each its own"
-            );
+        let mut seen: Vec<&Address> = Vec::new();
+        for address in self.addresses().chain([&admin]) {
+            if let Some(other) = seen.iter().find(|other| other.excludes(address)) {
+                anyhow::ensure!(
+                    *other != address,
+                    "bind, tls.bind and admin.bind: {address} is there twice; give each its own"
+                );
+                anyhow::bail!(
+                    "bind, tls.bind and admin.bind: {other} and {address} exclude each other, because one of them is every \
+                     address of this machine; give one another port"
+                );
+            }
             seen.push(address);
         }
         Ok(())

@@ -74,6 +74,7 @@ fn an_unknown_key_or_a_bad_value_is_named() {
         ("[admin]\ntoken = \"fifteen-letters\"", "admin.token"),
         ("bind = \"nowhere\"", "bind"),
         ("bind = \"0.0.0.0:1\"", "insecure = true"),
+        (&format!("bind = \"unix:/{}\"", "x".repeat(108)), "shorter"),
         ("base_path = \"x/\"", "base_path"),
         ("[history]\nbytes = 5", "history.bytes"),
         ("[limits]\nhead_bytes = \"1KiB\"", "head_bytes"),
