@@ -14,6 +14,7 @@ mod deflate;
 mod drain;
 mod encryption;
 mod events;
+mod guards;
 mod hangup;
 mod hook;
 mod identity;

@@ -381,6 +381,10 @@ async fn a_hang_up_reads_the_settings_again_and_says_what_has_to_wait() {
     signal(process, rustix::process::Signal::HUP);
     let line = errors.until("those from before hold on").await;
     assert!(line.contains("shards"), "{line}");
+    std::fs::write(&config, b"[tokens]\nsecret = \"\xff\"").expect("writes");
+    signal(process, rustix::process::Signal::HUP);
+    let line = errors.until("those from before hold on").await;
+    assert!(line.contains("line 2, column 11"), "{line}");
 }
 
 #[tokio::test]

@@ -3,9 +3,28 @@
 use std::fmt;
 
 /// A secret in the settings.
-#[derive(Clone, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
+
+/// An error shows nothing of the value, whatever type it is of.
+impl<'de> serde::Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        /// Text, or something else that is not looked at.
+        #[derive(serde::Deserialize)]
+        #[serde(untagged)]
+        enum Value {
+            Text(String),
+            Other(serde::de::IgnoredAny),
+        }
+
+        match Value::deserialize(from)? {
+            Value::Text(text) => Ok(Self(text)),
+            Value::Other(_) => {
+                Err(serde::de::Error::custom("a secret is text; write it in quotes"))
+            }
+        }
+    }
+}
 
 impl Secret {
     /// What it is.

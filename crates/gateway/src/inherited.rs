@@ -2,6 +2,7 @@
 //! way connections that come meanwhile wait, and none is refused.
 
 use std::{
+    env::VarError,
     io,
     os::unix::net::{UnixDatagram, UnixListener},
 };
@@ -78,7 +79,14 @@ impl Inherited {
     /// # Errors
     /// When something else than listening sockets of known names was handed in.
     pub fn take() -> anyhow::Result<Self> {
-        let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+        let names = match std::env::var("LISTEN_FDNAMES") {
+            Ok(names) => names,
+            Err(VarError::NotPresent) => String::new(),
+            // Without its name the admin socket would be taken for the public one.
+            Err(VarError::NotUnicode(_)) => anyhow::bail!(
+                "LISTEN_FDNAMES is not UTF-8; name each socket http, https or admin (FileDescriptorName=)"
+            ),
+        };
         let mut names = names.split(':');
         let mut handed_in = ListenFd::from_env();
         let mut inherited = Self::default();

@@ -4,7 +4,11 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tricast::{Inherited, Program, Service, settings::Settings, telemetry};
+use tricast::{
+    Inherited, Program, Service,
+    settings::{Loaded, Settings},
+    telemetry,
+};
 
 /// A realtime gateway: one stream, three wires.
 #[derive(Debug, Parser)]
@@ -36,9 +40,14 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return unparsed(&error),
     };
-    let settings = || Settings::load(cli.config.as_deref());
+    let load = || Settings::load(cli.config.as_deref());
+    let settings = || {
+        let Loaded { settings, warnings } = load()?;
+        warnings.iter().for_each(|warning| eprintln!("tricast: warning: {warning}"));
+        anyhow::Ok(settings)
+    };
     let done = match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => settings().and_then(|settings| serve(settings, cli.config)),
+        Command::Serve => load().and_then(|loaded| serve(loaded, cli.config)),
         Command::Check(args) => settings().and_then(|settings| tricast::check(&settings, &args)),
         Command::Token(args) => settings().and_then(|settings| tricast::token(&settings, &args)),
         Command::Key(args) => tricast::key(&args),
@@ -66,9 +75,11 @@ fn doctor(args: tricast::DoctorArgs) -> anyhow::Result<ExitCode> {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
-fn serve(settings: Settings, config: Option<PathBuf>) -> anyhow::Result<()> {
+fn serve(loaded: Loaded, config: Option<PathBuf>) -> anyhow::Result<()> {
+    let Loaded { settings, warnings } = loaded;
     let inherited = Inherited::take()?;
     let logs = telemetry::start(&settings.logging)?;
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let program = Program::own();

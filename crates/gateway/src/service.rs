@@ -10,7 +10,10 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    Gateway, Inherited, Program, handover::Successor, settings::Settings, telemetry::LogLevel,
+    Gateway, Inherited, Program,
+    handover::Successor,
+    settings::{Loaded, Settings},
+    telemetry::LogLevel,
 };
 
 /// What a running program is made of.
@@ -143,7 +146,8 @@ impl Service {
         tell(&reloading);
         gateway.reload_certificate().await;
         let loaded = Settings::load(self.config.as_deref());
-        let reloaded = loaded.and_then(|settings| {
+        let reloaded = loaded.and_then(|Loaded { settings, warnings }| {
+            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             let logging = settings.logging.clone();
             let changed = gateway.reload(settings)?;
             self.logs.set(&logging)?;

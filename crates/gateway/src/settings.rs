@@ -1,10 +1,8 @@
 //! The settings: gateway.toml is the reference and the default, a file and the environment override it.
 
-use std::{collections::HashMap, ffi::OsString, net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use anyhow::Context as _;
 use bytesize::ByteSize;
-use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
 use tricast_admission::Secret;
 use tricast_core::SlowReader;
@@ -14,7 +12,9 @@ mod address;
 mod backend;
 mod check;
 mod check_access;
+mod environment;
 mod explain;
+mod layers;
 mod proxy;
 mod reload;
 mod tls;
@@ -22,6 +22,8 @@ mod tls;
 pub use access::{Access, AccessRule, Key, Namespace, NamespaceHistory, TokenKeyFile, Tokens};
 pub use address::Address;
 pub use backend::{EventKind, Events, Hook};
+pub use environment::GUARDS;
+pub use layers::Loaded;
 pub use proxy::{Fields, Proxy, Trusted};
 pub(crate) use reload::Reload;
 pub use tls::Tls;
@@ -246,67 +248,6 @@ pub enum Switch {
 }
 
 impl Settings {
-    /// The reference, overridden by `file` if there is one, overridden by the environment.
-    ///
-    /// # Errors
-    /// When the file cannot be read, a key is unknown, or a value does not fit; the error names it.
-    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
-        let mut layers = Config::builder().add_source(File::from_str(REFERENCE, FileFormat::Toml));
-        if let Some(path) = file {
-            layers = layers.add_source(File::from(path).format(FileFormat::Toml));
-        }
-        // What is not UTF-8 is none of ours.
-        let text = |(name, value): (OsString, OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        let vars = std::env::vars_os().filter_map(text);
-        let (secrets, plain) = vars.partition(|(name, _)| name.ends_with("__SECRET"));
-        let environment = |vars: HashMap<String, String>| {
-            Environment::with_prefix("TRICAST")
-                .prefix_separator("__")
-                .separator("__")
-                .source(Some(vars))
-        };
-        let plain = environment(plain)
-            .try_parsing(true)
-            .list_separator(",")
-            .with_list_parse_key("bind")
-            .with_list_parse_key("tls.bind")
-            .with_list_parse_key("cors.origins")
-            .with_list_parse_key("admin.hosts")
-            .with_list_parse_key("proxy.trusted")
-            .with_list_parse_key("hook.on")
-            .with_list_parse_key("hook.headers")
-            .with_list_parse_key("events.on");
-        // A secret that looks like a number is none.
-        let secrets = environment(secrets);
-        let settings: Self = layers
-            .add_source(plain)
-            .add_source(secrets)
-            .build()
-            .and_then(Config::try_deserialize)
-            .with_context(|| match file {
-                Some(path) => format!("settings from {} and the environment", path.display()),
-                None => "settings from the environment".to_owned(),
-            })?;
-        settings.check()?;
-        Ok(settings)
-    }
-
-    /// The reference, overridden by `text` in TOML.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load).
-    pub fn from_toml(text: &str) -> anyhow::Result<Self> {
-        let settings: Self = Config::builder()
-            .add_source(File::from_str(REFERENCE, FileFormat::Toml))
-            .add_source(File::from_str(text, FileFormat::Toml))
-            .build()?
-            .try_deserialize()?;
-        settings.check()?;
-        Ok(settings)
-    }
-
     /// The same settings with the addresses that a gateway has bound in fact: sockets that were handed in may be elsewhere, and port 0
     /// has become a port. What holds for an address is checked with these.
     pub(crate) fn bound_at(&self, plain: Vec<Address>, encrypted: Vec<Address>) -> Self {

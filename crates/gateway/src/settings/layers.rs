@@ -1,0 +1,163 @@
+//! The layers that the settings are made of: the reference, a file over it, the environment over both.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use toml::{Table, Value};
+
+use super::{REFERENCE, Settings, environment::Environment};
+
+/// Settings that are good, and what their author should know all the same.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// A sentence for each thing that looks like a mistake and is none that a gateway has to stop for.
+    pub warnings: Vec<String>,
+}
+
+/// A settings file.
+#[derive(Debug)]
+struct SettingsFile {
+    path: PathBuf,
+    table: Table,
+}
+
+impl Settings {
+    /// Loads the settings: the reference, overridden by `file` if there is one, overridden by the environment.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not UTF-8, a key is unknown, or a value does not fit; the error names it.
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Loaded> {
+        let read = |path: &Path| {
+            let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+            Self::from_layers(Some((path, &bytes)), std::env::vars_os())
+        };
+        match file {
+            Some(path) => read(path),
+            None => Self::from_layers(None, std::env::vars_os()),
+        }
+    }
+
+    /// The same from the bytes of a file, and from variables.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_layers(
+        file: Option<(&Path, &[u8])>,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> anyhow::Result<Loaded> {
+        let reference: Table = toml::from_str(REFERENCE).context("the built-in gateway.toml")?;
+        let Environment { values, warnings } = Environment::read(&reference, variables)?;
+        let file = file.map(|(path, bytes)| SettingsFile::parse(path, bytes)).transpose()?;
+        let mut settings = reference;
+        if let Some(file) = &file {
+            merge(&mut settings, file.table.clone());
+        }
+        for (key, (_, value)) in &values {
+            set(&mut settings, key, value.clone())?;
+        }
+        let settings: Self = serde_path_to_error::deserialize(settings).map_err(|error| {
+            let key = error.path().to_string();
+            let message = plain(error.inner().message());
+            // The place in a list belongs to the list.
+            let set = values.get(key.split('[').next().unwrap_or_default());
+            match (set, &file) {
+                (Some((name, _)), _) => {
+                    anyhow::anyhow!("{name} in the environment: {key}: {message}")
+                }
+                (None, Some(file)) => anyhow::anyhow!("{}: {key}: {message}", file.path.display()),
+                (None, None) => anyhow::anyhow!("{key}: {message}"),
+            }
+        })?;
+        settings.check()?;
+        Ok(Loaded { settings, warnings })
+    }
+
+    /// The reference, overridden by `text` in TOML.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_toml(text: &str) -> anyhow::Result<Self> {
+        let file = Some((Path::new("settings"), text.as_bytes()));
+        Ok(Self::from_layers(file, std::iter::empty())?.settings)
+    }
+}
+
+impl SettingsFile {
+    fn parse(path: &Path, bytes: &[u8]) -> anyhow::Result<Self> {
+        let named = path.display();
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let Position { line, column } = Position::of(&bytes[..error.valid_up_to()]);
+            anyhow::anyhow!(
+                "{named}, line {line}, column {column}: this is not UTF-8, and TOML has to be; save the file as UTF-8 \
+                 (a secret of other bytes can be written in base64 or hexadecimal digits, and counts as it is written)"
+            )
+        })?;
+        // The line itself is not shown: a secret may be on it.
+        let table = text.parse::<Table>().map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start.min(text.len()));
+            let Position { line, column } = Position::of(&bytes[..start]);
+            let message = match error.message() {
+                // Such a message shows the value.
+                message if message.starts_with("invalid type") => "this is not a value of TOML",
+                message => message,
+            };
+            anyhow::anyhow!("{named}, line {line}, column {column}: {message}")
+        })?;
+        Ok(Self { path: path.to_owned(), table })
+    }
+}
+
+/// A place in a text, counted from one.
+struct Position {
+    line: usize,
+    /// In characters.
+    column: usize,
+}
+
+impl Position {
+    /// The place after `before`.
+    fn of(before: &[u8]) -> Self {
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        Self { line, column: String::from_utf8_lossy(&before[start..]).chars().count() + 1 }
+    }
+}
+
+/// An error of deserializing in words of settings rather than of types.
+fn plain(message: &str) -> String {
+    match message.strip_prefix("unknown variant ") {
+        Some(rest) => rest.replacen(", expected", " does not belong here; write", 1),
+        None => message.replacen("unknown field", "there is no setting", 1),
+    }
+}
+
+/// Lets `over` win. Tables are merged; a list replaces a list.
+fn merge(under: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(Value::Table(under)), Value::Table(over)) => merge(under, over),
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Sets a key such as `stream.heartbeat`.
+fn set(table: &mut Table, key: &str, value: Value) -> anyhow::Result<()> {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value);
+            Ok(())
+        }
+        Some((section, rest)) => match table.get_mut(section) {
+            Some(Value::Table(section)) => set(section, rest, value),
+            _ => anyhow::bail!("{section}: this is a section, written [{section}]"),
+        },
+    }
+}
