@@ -19,6 +19,7 @@ mod hangup;
 mod hook;
 mod identity;
 mod jwks;
+mod keys;
 mod limits;
 mod metrics;
 mod multiplexing;

@@ -4,6 +4,7 @@
 mod admin;
 mod admission;
 mod app;
+mod atomic_file;
 mod body;
 mod budget;
 mod check_command;

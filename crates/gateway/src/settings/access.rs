@@ -54,6 +54,19 @@ pub struct Key {
     pub publish: Vec<ChannelPattern>,
 }
 
+impl Key {
+    /// # Errors
+    /// When it is not called as the audit log can show it.
+    pub(crate) fn check_name(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !self.name.is_empty() && self.name.chars().all(|c| c.is_ascii_graphic()),
+            "key.name: printable ASCII without spaces; not {:?}",
+            self.name
+        );
+        Ok(())
+    }
+}
+
 /// `[access]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

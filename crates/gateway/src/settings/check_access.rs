@@ -8,16 +8,21 @@ use tricast_core::Namespaces;
 use super::{Address, NamespaceHistory, Settings};
 
 impl Settings {
-    pub(super) fn check_access(&self) -> anyhow::Result<()> {
+    pub(super) fn check_key_names(&self) -> anyhow::Result<()> {
         for key in &self.key {
             let same = self.key.iter().filter(|other| other.name == key.name).count();
-            let plain = |c: char| c.is_ascii_graphic();
+            key.check_name()?;
             anyhow::ensure!(
-                same == 1 && !key.name.is_empty() && key.name.chars().all(plain),
-                "key.name: each [[key]] has a name of its own, of printable ASCII without spaces; not {:?}",
+                same == 1,
+                "key.name: {same} keys are called {:?}; give each its own name",
                 key.name
             );
         }
+        Ok(())
+    }
+
+    pub(super) fn check_access(&self) -> anyhow::Result<()> {
+        self.check_key_names()?;
         let message = self.limits.message_bytes.as_u64();
         for (name, size) in [
             ("rates.bytes_per_user", self.rates.bytes_per_user),

@@ -50,6 +50,19 @@ impl Settings {
         file: Option<(&Path, &[u8])>,
         variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> anyhow::Result<Loaded> {
+        let loaded = Self::assemble(file, variables)?;
+        loaded.settings.check()?;
+        Ok(loaded)
+    }
+
+    /// The same, whether or not the settings make sense together.
+    ///
+    /// # Errors
+    /// When a key is unknown, or a value is of another type.
+    pub(super) fn assemble(
+        file: Option<(&Path, &[u8])>,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> anyhow::Result<Loaded> {
         let reference: Table = toml::from_str(REFERENCE).context("the built-in gateway.toml")?;
         let Environment { values, warnings } = Environment::read(&reference, variables)?;
         let file = file.map(|(path, bytes)| SettingsFile::parse(path, bytes)).transpose()?;
@@ -73,7 +86,6 @@ impl Settings {
                 (None, None) => anyhow::anyhow!("{key}: {message}"),
             }
         })?;
-        settings.check()?;
         Ok(Loaded { settings, warnings })
     }
 

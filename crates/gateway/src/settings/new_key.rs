@@ -1,0 +1,163 @@
+//! A `[[key]]` that is added to a settings file.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Value};
+
+use super::{Key, Settings};
+
+/// The text of a settings file with one key more.
+#[derive(Debug)]
+pub(crate) struct WithKey {
+    pub(crate) text: String,
+    /// What is wrong with the settings all the same, and was before: the environment of a shell is not that of a service.
+    pub(crate) still_wrong: Option<String>,
+}
+
+impl WithKey {
+    /// # Errors
+    /// When the file is not good as it is, has a key of that name, or would not be good with it.
+    pub(crate) fn of(path: &Path, bytes: &[u8], key: &Key) -> anyhow::Result<Self> {
+        let named = || path.display().to_string();
+        let alone = |bytes: &[u8]| Settings::assemble(Some((path, bytes)), std::iter::empty());
+        let before = alone(bytes).context("mend the settings first; nothing was added")?.settings;
+        anyhow::ensure!(
+            before.key.iter().all(|other| other.name != key.name),
+            "{}: there is a key {:?} already; choose another --name, or take that [[key]] out first",
+            named(),
+            key.name
+        );
+        let text = std::str::from_utf8(bytes)?;
+        let text = match text.parse::<DocumentMut>().with_context(named)? {
+            // `key = []`, as in gateway.toml: a list of that form takes no [[key]].
+            mut document if document.get("key").is_some_and(Item::is_value) => {
+                let list = document["key"].as_array_mut().with_context(named)?;
+                list.push(Value::InlineTable(inline(key)));
+                document.to_string()
+            }
+            _ => format!("{text}{}{}", separator(text), block(key)),
+        };
+        let after = alone(text.as_bytes())?.settings;
+        after.check_key_names()?;
+        let names = |settings: &Settings| settings.key.len();
+        anyhow::ensure!(names(&after) == names(&before) + 1, "{}: it takes no key", named());
+        let wrong = |bytes: &[u8]| {
+            let loaded = Settings::from_layers(Some((path, bytes)), std::env::vars_os());
+            loaded.err().map(|error| format!("{error:#}"))
+        };
+        let still_wrong = match wrong(text.as_bytes()) {
+            Some(error) if wrong(bytes).as_ref() != Some(&error) => anyhow::bail!(
+                "with this key the settings would not be good; nothing was added: {error}"
+            ),
+            still_wrong => still_wrong,
+        };
+        Ok(Self { text, still_wrong })
+    }
+}
+
+/// What `[[key]]` says, to be put at the end of a settings file.
+pub(crate) fn block(key: &Key) -> String {
+    let fields: String =
+        fields(key).into_iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
+    format!("[[key]]\n{fields}")
+}
+
+fn inline(key: &Key) -> InlineTable {
+    fields(key).into_iter().collect()
+}
+
+fn fields(key: &Key) -> [(&'static str, Value); 4] {
+    let list = |patterns: &[tricast_core::ChannelPattern]| {
+        patterns.iter().map(|pattern| pattern.as_str()).collect::<Array>().into()
+    };
+    [
+        ("name", key.name.as_str().into()),
+        ("hash", key.hash.to_string().into()),
+        ("publish", list(&key.publish)),
+        ("subscribe", list(&key.subscribe)),
+    ]
+}
+
+/// An empty line before what follows `text`.
+fn separator(text: &str) -> &'static str {
+    match text {
+        "" => "",
+        text if text.ends_with("\n\n") => "",
+        text if text.ends_with('\n') => "\n",
+        _ => "\n\n",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tricast_admission::NewKey;
+
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        let hash = NewKey::make().expect("chance").hash;
+        let publish =
+            vec!["orders.*".parse().expect("a pattern"), "@*".parse().expect("a pattern")];
+        Key { name: name.to_owned(), hash, subscribe: Vec::new(), publish }
+    }
+
+    fn add(text: &str, name: &str) -> Result<String, String> {
+        let added = WithKey::of(Path::new("a.toml"), text.as_bytes(), &key(name));
+        added.map(|added| added.text).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn a_key_is_added_to_whatever_form_the_list_has() {
+        let hash = format!("sha256:{}", "0".repeat(64));
+        for text in [
+            String::new(),
+            "dashboard = \"off\"".to_owned(),
+            "# a comment\n[history] # another\nmessages = 5\n".to_owned(),
+            format!("[[key]]\nname = \"a\"\nhash = \"{hash}\"\n\n[tokens]\naudience = \"x\"\n"),
+            format!(
+                "key = [{{ name = \"a\", hash = \"{hash}\" }}] # mine\n[history]\nage = \"2h\"\n"
+            ),
+            super::super::REFERENCE.to_owned(),
+        ] {
+            let once = add(&text, "shop").expect(&text);
+            let twice = add(&once, "shop2").expect(&once);
+            let before = Settings::from_toml(&text).expect("is good");
+            let after = Settings::from_toml(&twice).expect("is good");
+            let names: Vec<_> = after.key.iter().map(|key| key.name.as_str()).collect();
+            assert!(names.ends_with(&["shop", "shop2"]), "{names:?}");
+            assert_eq!(names.len(), before.key.len() + 2);
+            let comments = |text: &str| text.matches('#').count();
+            assert_eq!(comments(&twice), comments(&text), "{twice}");
+            let shop = &after.key[names.len() - 2];
+            assert_eq!(
+                shop.publish.iter().map(|it| it.as_str()).collect::<Vec<_>>(),
+                ["orders.*", "@*"]
+            );
+            // Everything else is as it was.
+            let others = Settings { key: Vec::new(), ..after };
+            let value = |settings: Settings| serde_json::to_value(settings).expect("JSON");
+            assert_eq!(value(others), value(Settings { key: Vec::new(), ..before }));
+        }
+    }
+
+    #[test]
+    fn what_would_not_be_good_is_refused() {
+        let hash = format!("sha256:{}", "0".repeat(64));
+        let shop = format!("[[key]]\nname = \"shop\"\nhash = \"{hash}\"\n");
+        for (text, name, word) in [
+            (shop.as_str(), "shop", "already"),
+            ("", "two words", "key.name"),
+            ("", "", "key.name"),
+            ("nonsense = 1", "shop", "nonsense"),
+            ("[history\n", "shop", "line 1"),
+            ("[history]\nage = 5", "shop", "history.age"),
+            // Good by itself, and not with a key beside it.
+            ("key = 5", "shop", "key"),
+        ] {
+            let error = add(text, name).expect_err(text);
+            assert!(error.contains(word), "{text}: {error}");
+        }
+        assert!(WithKey::of(Path::new("a"), b"\xff", &key("shop")).is_err());
+    }
+}
