@@ -127,7 +127,7 @@ fn keys(table: &Table) -> BTreeMap<String, &Value> {
 
 /// A list as in gateway.toml, or with a comma between its items.
 fn items(text: &str) -> Vec<Value> {
-    // `[::1]:8080` begins like a list, and is none.
+    // `[::1]:8080` begins like a list.
     if text.trim_start().starts_with('[')
         && let Ok(mut table) = format!("list = {text}").parse::<Table>()
         && let Some(Value::Array(items)) = table.remove("list")

@@ -15,7 +15,7 @@ use super::{REFERENCE, Settings, environment::Environment};
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
-    /// A sentence for each thing that looks like a mistake and is none that a gateway has to stop for.
+    /// A sentence for each thing that looks like a mistake, but does not have to stop a gateway.
     pub warnings: Vec<String>,
 }
 
