@@ -167,19 +167,22 @@ fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     [&[0x80 | opcode], &length[..], payload].concat()
 }
 
+/// Reads the first frame of a stream.
+async fn skip_hello(connection: &mut Connection, wire: Wire) {
+    if wire != Wire::Ws {
+        let hello = connection.chunk().await.expect("hello");
+        return assert!(hello.ends_with(b"\n"));
+    }
+    let head = connection.take(4).await;
+    assert_eq!(head[..2], [0x81, 126]);
+    connection.take(usize::from(u16::from_be_bytes([head[2], head[3]]))).await;
+}
+
 #[tokio::test]
 async fn ws_as_json() {
     let server = Server::start().await;
     let mut connection = open_ws(&server, "b").await;
-    while connection.buffer.len() < 4 {
-        assert!(connection.more().await);
-    }
-    let hello = 4 + usize::from(u16::from_be_bytes([connection.buffer[2], connection.buffer[3]]));
-    assert_eq!(connection.buffer[..2], [0x81, 126]);
-    while connection.buffer.len() < hello {
-        assert!(connection.more().await);
-    }
-    connection.buffer.drain(..hello);
+    skip_hello(&mut connection, Wire::Ws).await;
     let ids = publish_all(&server).await;
     for document in documents(&server, &ids).await {
         expect_bytes(&mut connection, &frame(1, document.as_bytes())).await;
@@ -236,5 +239,53 @@ each_wire! {
         let all = reader.all_data(600).await;
         let expected: Vec<_> = (0..600).map(|n| n.to_string()).collect();
         assert_eq!(all, expected);
+    }
+    async fn a_silence(wire) {
+        let server = Server::with("[stream]\nheartbeat = \"50ms\"").await;
+        let mut connection = server.connect().await;
+        connection.send(listen_head(wire, "b") + "\r\n\r\n").await;
+        let begin = connection.head().await.fields["tricast-id"].clone();
+        skip_hello(&mut connection, wire).await;
+        let short = |cursor: &str| match wire {
+            Wire::Sse => b"2\r\n:\n\r\n".to_vec(),
+            Wire::Chunked => b"1\r\n\n\r\n".to_vec(),
+            Wire::Ws => frame(9, cursor.as_bytes()),
+        };
+        // Who answers no ping for two heartbeats is cut (RFC 6455 §5.5.3).
+        let lives: &[u8] = if wire == Wire::Ws { b"\x8a\x80\0\0\0\0" } else { b"" };
+        for _ in 0..2 {
+            expect_bytes(&mut connection, &short(&begin)).await;
+            connection.send(lives).await;
+        }
+        let id = server.publish("elsewhere", "x").await;
+        let mark = "1732000000000";
+        let document = format!(r#"{{"id":"{id}","event":"tricast.alive","time":{mark}}}"#);
+        let alive = match wire {
+            Wire::Sse => {
+                let block = format!("event: tricast.alive\ndata: {document}\nid: {id}\n\n");
+                format!("{:X}\r\n{block}\r\n", block.len()).into_bytes()
+            }
+            Wire::Chunked => format!("{:X}\r\n{document}\n\r\n", document.len() + 1).into_bytes(),
+            // The ping asks for a sign of the peer's life as well.
+            Wire::Ws => [frame(1, document.as_bytes()), frame(9, id.as_bytes())].concat(),
+        };
+        let mut said = connection.take(alive.len()).await;
+        // It may have been silent a few times more before that.
+        for _ in 0..100 {
+            if !said.starts_with(&short(&begin)) {
+                break;
+            }
+            said.drain(..short(&begin).len());
+            said.extend(connection.take(short(&begin).len()).await);
+            connection.send(lives).await;
+        }
+        let at = alive.windows(13).position(|window| window == mark.as_bytes()).expect("the mark");
+        assert!(said[at..at + 13].iter().all(u8::is_ascii_digit));
+        said[at..at + 13].copy_from_slice(mark.as_bytes());
+        assert_eq!(String::from_utf8_lossy(&said), String::from_utf8_lossy(&alive));
+        for _ in 0..2 {
+            connection.send(lives).await;
+            expect_bytes(&mut connection, &short(&id)).await;
+        }
     }
 }

@@ -35,6 +35,7 @@ mod reload;
 mod restart;
 mod resume;
 mod secrets;
+mod silence;
 mod takeover;
 mod talk;
 mod tokens;

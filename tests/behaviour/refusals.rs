@@ -20,6 +20,7 @@ async fn bad_requests_are_refused_by_name() {
         (ahead.as_str(), "ahead-of-log"),
         ("format=xml", "bad-parameter"),
         ("online=yes", "bad-parameter"),
+        ("heartbeat=20s", "bad-parameter"),
         ("online=true&online=true", "bad-parameter"),
         ("token=abc", "token-unsupported"),
         ("Format=raw", "unknown-parameter"),
@@ -54,6 +55,16 @@ async fn bad_requests_are_refused_by_name() {
         assert_eq!(get("%ff").await.problem(), "bad-utf8");
         let many: Vec<String> = (0..101).map(|n| format!("c{n}")).collect();
         assert_eq!(get(&many.join(",")).await.problem(), "bad-channel");
+    }
+    // There an event would be taken for data.
+    for wire in ["chunked", "ws"] {
+        let head = match wire {
+            "ws" => listen_head(Wire::Ws, "a?format=raw&heartbeat=event"),
+            _ => format!("GET /{wire}/a?format=raw&heartbeat=event HTTP/1.1\r\nHost: t"),
+        };
+        let answer = server.request(&head, b"").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (400, "bad-parameter"), "{wire}");
+        assert_eq!(answer.json()["parameter"], "heartbeat");
     }
     assert_eq!(server.gateway.connections(), 0);
     assert_eq!(server.metric("tricast_log_channels").await, 1.0, "no refusal leaves a channel");

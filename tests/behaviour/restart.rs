@@ -96,7 +96,7 @@ fn read(address: SocketAddr, wire: Wire, ready: Arc<tokio::sync::Semaphore>) -> 
             loop {
                 let document = match reader.next().await {
                     Event::Document(document) => document,
-                    Event::Heartbeat(_) => continue,
+                    Event::Heartbeat(_) | Event::Alive(_) => continue,
                     Event::End(_) | Event::Broken => break,
                 };
                 match document["event"].as_str() {

@@ -150,37 +150,6 @@ each_wire! {
         assert_eq!(reader.all_data(3).await, ["1", "2", "3"]);
         assert_eq!(reader.control("goodbye").await["reason"], "ended");
     }
-
-    /// What is skipped or elsewhere moves the cursor too, so that a quiet reader does not lag
-    /// into a false gap.
-    async fn heartbeats_carry_the_cursor(wire) {
-        let server = Server::with("[stream]\nheartbeat = \"50ms\"\n[history]\nmessages = 1").await;
-        let me = "client-0123456789";
-        let mut reader = Reader::open(&server, wire, &format!("a?client={me}")).await;
-        let hello = reader.control("hello").await;
-        assert_eq!(hello["heartbeat"], 50);
-        // One at a time: the history holds one, and what it lost before it was looked at is a gap.
-        let skipped = format!("a?client={me}&skip_self=true");
-        for (target, text) in [(skipped.as_str(), "mine"), (&skipped, "mine too"), ("b", "elsewhere")] {
-            let id = server.publish(target, text).await;
-            // A line of JSON has no room for a cursor; the second heartbeat began after the publish.
-            let mut blanks = 0;
-            while blanks < 2 {
-                match reader.next().await {
-                    Event::Heartbeat(Some(cursor)) if cursor == id => break,
-                    Event::Heartbeat(None) if wire == Wire::Chunked => blanks += 1,
-                    Event::Heartbeat(_) => {}
-                    other => panic!("{other:?}"),
-                }
-            }
-        }
-        if wire != Wire::Chunked {
-            let last = reader.last_id.clone();
-            drop(reader);
-            let mut reader = Reader::open_after(&server, wire, &format!("a?client={me}"), last.as_deref()).await;
-            assert_eq!(reader.control("hello").await["recovered"], true);
-        }
-    }
 }
 
 #[tokio::test]

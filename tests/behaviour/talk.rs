@@ -155,7 +155,7 @@ async fn too_much_and_too_fast_are_told_and_the_connection_lives() {
     }
     let end = loop {
         match raw.next().await {
-            Event::Document(_) | Event::Heartbeat(_) => {}
+            Event::Document(_) | Event::Heartbeat(_) | Event::Alive(_) => {}
             end => break end,
         }
     };

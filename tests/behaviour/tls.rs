@@ -7,4 +7,5 @@ mod identity;
 mod online;
 mod publish;
 mod resume;
+mod silence;
 mod tokens;

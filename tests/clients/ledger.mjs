@@ -1,12 +1,13 @@
 // What one client received, so that clients can be compared with the file and with each other.
 export class Ledger {
   constructor(name) {
-    Object.assign(this, { name, messages: [], hellos: [], control: [], problems: [] });
+    Object.assign(this, { name, messages: [], hellos: [], alive: [], control: [], problems: [] });
   }
 
   /** Takes one document in the order in which the client gave it out. */
   take(document) {
     if (document.event === 'tricast.hello') this.hellos.push(document);
+    else if (document.event === 'tricast.alive') this.alive.push(document);
     else if (document.event.startsWith('tricast.')) this.control.push(document);
     else this.messages.push(document);
   }

@@ -163,7 +163,7 @@ describe('anywhere', () => {
     assert.ok(ends[0].endsWith('0\\r\\n\n\\r\\n\n') && ends[1].endsWith('0\\r\\n\n\\r\\n\n'), 'the last chunk');
     assert.match(ends[2], /88 [0-9a-f]{2}/);
     const beats = await texts('heartbeat');
-    assert.match(beats[0], /:\\n\nid: \S+\\n\n\\n\n/);
+    assert.match(beats[0], /2\\r\\n\n:\\n\n\\r\\n\n$/, 'a comment, and no blank line');
     assert.match(beats[1], /1\\r\\n\n\\n\n\\r\\n\n/);
     assert.match(beats[2], /89 /);
     const raw = await texts('message', 'raw');

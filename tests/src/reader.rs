@@ -23,8 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub enum Event {
     /// A document; on SSE its block's own fields agree with it.
     Document(Value),
-    /// A sign of life, with the cursor where the wire shows it.
+    /// A sign of life that no program is told of: a comment, a blank line, or a ping with its payload.
     Heartbeat(Option<String>),
+    /// `tricast.alive`: a sign of life that moves the cursor.
+    Alive(Value),
     /// A clean end: last chunk, or close frame with its code and reason.
     End(Option<(u16, String)>),
     /// The connection broke off.
@@ -182,7 +184,7 @@ impl Reader {
         let end = tokio::time::Instant::now() + silence;
         loop {
             match tokio::time::timeout_at(end, self.next_within()).await {
-                Ok(Event::Heartbeat(_)) => {}
+                Ok(Event::Heartbeat(_) | Event::Alive(_)) => {}
                 Ok(_) => return false,
                 Err(_) => return true,
             }
@@ -221,12 +223,16 @@ impl Reader {
                 }
             },
         };
-        let id = match &event {
-            Event::Document(document) => document["id"].as_str(),
-            Event::Heartbeat(cursor) => cursor.as_deref(),
-            _ => None,
+        let event = match event {
+            Event::Document(document) if document["event"] == "tricast.alive" => {
+                Event::Alive(document)
+            }
+            other => other,
         };
-        if let Some(id) = id {
+        // The payload of a ping is no id that a browser's program could resume from.
+        if let Event::Document(document) | Event::Alive(document) = &event
+            && let Some(id) = document["id"].as_str()
+        {
             self.last_id = Some(id.to_owned());
         }
         event
@@ -237,7 +243,7 @@ impl Reader {
         loop {
             match self.next().await {
                 Event::Document(document) => return document,
-                Event::Heartbeat(_) => {}
+                Event::Heartbeat(_) | Event::Alive(_) => {}
                 other => panic!("{other:?} instead of a document on {}", self.wire.name()),
             }
         }
@@ -270,7 +276,7 @@ impl Reader {
     pub async fn end(&mut self) -> Event {
         loop {
             match self.next().await {
-                Event::Heartbeat(_) => {}
+                Event::Heartbeat(_) | Event::Alive(_) => {}
                 Event::Document(document) => panic!("{document} instead of the end"),
                 end => return end,
             }
@@ -310,11 +316,16 @@ impl Reader {
 
 fn take_event(wire: Wire, body: &mut Vec<u8>, retry: &mut Option<u64>) -> Option<Event> {
     if wire == Wire::Sse {
+        // A comment that no blank line follows: a decoder that takes each blank line for an event finds none.
+        if body.starts_with(b":\n") {
+            body.drain(..2);
+            return Some(Event::Heartbeat(None));
+        }
         let block = sse::take_block(body)?;
-        if let Some(value) = block.retry {
+        if let Some(value) = &block.retry {
             *retry = value.parse().ok();
         }
-        let Some(data) = block.data else { return Some(Event::Heartbeat(block.id)) };
+        let Some(data) = block.data else { panic!("an empty event: {block:?}") };
         let document: Value = serde_json::from_str(&data).expect("a document");
         assert_eq!(
             block.id.as_deref(),

@@ -1,6 +1,6 @@
 //! An event stream parser after WHATWG HTML §9.2.6, written for tests alone.
 
-/// One dispatched event, or a block that only moved the last event id.
+/// One dispatched event, or a block without data, which many decoders take for an empty event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Dispatch {
     pub(crate) id: Option<String>,

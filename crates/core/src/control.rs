@@ -18,6 +18,8 @@ pub enum Control {
     Hello(Box<Hello>),
     /// Messages are lost to this reader.
     Gap(Gap),
+    /// The stream lives, and its cursor has moved.
+    Alive(Alive),
     /// The online count of a channel.
     Online(OnlineChange),
     /// The stream will end with its token.
@@ -85,6 +87,14 @@ pub struct Gap {
     pub last: Option<Seq>,
     /// Whether a message was missed for certain.
     pub certain: bool,
+}
+
+/// The stream lives, and its cursor has moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Alive {
+    /// The cursor.
+    #[serde(skip)]
+    pub id: MessageId,
 }
 
 /// The online count of a channel.
@@ -244,6 +254,7 @@ impl Control {
         match self {
             Control::Hello(_) => "tricast.hello",
             Control::Gap(_) => "tricast.gap",
+            Control::Alive(_) => "tricast.alive",
             Control::Online(_) => "tricast.online",
             Control::Expiring(_) => "tricast.expiring",
             Control::Goodbye(_) => "tricast.goodbye",
@@ -252,12 +263,13 @@ impl Control {
         }
     }
 
-    /// The cursor after this frame; only hello, gap and a further channel move it.
+    /// The cursor after this frame; only hello, gap, alive and a further channel move it.
     pub fn id(&self) -> Option<MessageId> {
         match self {
             Control::Ack(Ack { done: Done::Subscribed(done), .. }) => Some(done.id),
             Control::Hello(hello) => Some(hello.id),
             Control::Gap(gap) => Some(gap.id),
+            Control::Alive(alive) => Some(alive.id),
             _ => None,
         }
     }

@@ -54,7 +54,7 @@ pub struct Run {
     messages: Vec<Arc<Message>>,
     /// Everything up to here was in earlier runs.
     after: Seq,
-    /// With this run a reader has everything of this channel up to here.
+    /// The last of them: with it a reader has everything of this channel up to here. Without one, the watermark.
     upto: Seq,
     /// Each reader has to look for itself: something is lost, or the channel ends.
     special: bool,
@@ -100,7 +100,8 @@ impl Run {
         self.messages.iter().any(|message| message.is_hidden_from(reader))
     }
 
-    /// Where a reader stands that was in step and has read it.
+    /// Where a reader stands that was in step and has read it: at the last message, whose id it was sent, and not at a
+    /// watermark that it was not.
     pub fn upto(&self) -> Seq {
         self.upto
     }
@@ -243,10 +244,10 @@ impl Run {
         for message in ring.iter_after(after) {
             let size = message.draft.data.as_bytes().len();
             let full = run.messages.len() == portion.messages || bytes + size > portion.bytes;
-            if let Some(last) = run.messages.last().filter(|_| full) {
-                run.upto = last.id.seq;
+            if full && !run.messages.is_empty() {
                 break;
             }
+            run.upto = message.id.seq;
             bytes += size;
             run.special |= message.draft.end;
             run.skips |= message.draft.skip_self;

@@ -16,8 +16,8 @@ pub trait Format: Send + Sync + 'static {
     /// A control frame; `None` where this format has none.
     fn control(&self, control: &Control) -> Option<Bytes>;
 
-    /// A sign of life that carries the cursor where the wire has a place for it; `None` where
-    /// this format has none.
+    /// A sign of life that tells a program nothing; `None` where this format has none. The cursor is for a wire that
+    /// has a place for it there; a program learns it from [`Control::Alive`].
     fn heartbeat(&self, cursor: MessageId) -> Option<Bytes>;
 
     /// Whether peers answer heartbeats. They are sent then whatever else is, because they ask for a sign of

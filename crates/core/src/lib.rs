@@ -57,8 +57,8 @@ pub use change::{Change, ChangeError};
 pub use clock::unix_millis;
 pub use close::{CloseReason, Reconnect};
 pub use control::{
-    Ack, CommandError, Control, Done, Expiring, Gap, Goodbye, Hello, NotRecovered, OnlineChange,
-    Subscribed,
+    Ack, Alive, CommandError, Control, Done, Expiring, Gap, Goodbye, Hello, NotRecovered,
+    OnlineChange, Subscribed,
 };
 pub use cursor::Portion;
 pub use data::{BadData, Data};

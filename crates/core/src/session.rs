@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Access, ChannelName, CloseReason, Control, Doorbell, Format, Goodbye, Hello, Hub, Identity,
-    MessageId, Pace, Reply, Seq, ShardId, SlowReader, Subscription, Welcome, access,
+    Access, Alive, ChannelName, CloseReason, Control, Doorbell, Format, Goodbye, Hello, Hub,
+    Identity, MessageId, Pace, Reply, Seq, ShardId, SlowReader, Subscription, Welcome, access,
     change::Rules,
     cursor::{Item, What},
     expiry::{Due, Expiry},
@@ -48,6 +48,10 @@ pub struct Session {
     next_beat: Option<Instant>,
     /// Heartbeats since the peer was last heard, on a wire whose heartbeats are answered.
     unanswered: u8,
+    /// Each heartbeat is an event, and not only one that moves the cursor.
+    beats_in_events: bool,
+    /// The last id that this stream was sent, by a message or a control frame: where its client would resume.
+    sent_id: Seq,
     online: Option<Box<OnlineWatch>>,
     access: Arc<dyn Access>,
     expiry: Option<Box<Expiry>>,
@@ -81,6 +85,8 @@ impl Session {
             welcome: Some(Box::new(welcome)),
             next_beat: None,
             unanswered: 0,
+            beats_in_events: false,
+            sent_id: 0,
             online: online.then(Box::default),
             access: access::open(),
             expiry: None,
@@ -92,6 +98,12 @@ impl Session {
     /// The same for somebody who may do what `access` lets it, as long as that lasts.
     pub fn with_access(mut self, access: Arc<dyn Access>) -> Self {
         self.admit(access);
+        self
+    }
+
+    /// The same for somebody who wants to hear of each heartbeat.
+    pub fn with_beats_in_events(mut self, wanted: bool) -> Self {
+        self.beats_in_events = wanted;
         self
     }
 
@@ -158,9 +170,10 @@ impl Session {
         self.subscription.seq()
     }
 
-    /// Its shard has passed on everything up to `seq`, last at `now`.
+    /// Its shard has passed on everything up to the message at `seq`, last at `now`.
     pub fn passed(&mut self, seq: Seq, now: Instant) {
         self.subscription.skip_to(seq);
+        self.sent_id = seq;
         self.has_spoken(now);
     }
 
@@ -213,7 +226,10 @@ impl Session {
         }
         self.meters().gaps.increment(gaps.len() as u64);
         let controls = std::iter::once(control).chain(gaps.into_iter().map(Control::Gap));
-        controls.filter_map(|control| self.spell(&control)).collect()
+        let mut said = Vec::new();
+        controls.for_each(|control| self.say(&control, &mut said));
+        self.meters().sent_bytes.increment(said.iter().map(Bytes::len).sum::<usize>() as u64);
+        said
     }
 
     /// Appends to `out` the next frames of this stream that are due at `now`.
@@ -244,7 +260,7 @@ impl Session {
             None => None,
             Some(Due::Over) => return self.say_goodbye(CloseReason::Expired, 0, out),
             Some(Due::Soon(expiring, at)) => {
-                out.extend(self.format.0.control(&Control::Expiring(expiring)));
+                self.say(&Control::Expiring(expiring), out);
                 Some(at)
             }
             Some(Due::Later(at)) => Some(at),
@@ -282,8 +298,28 @@ impl Session {
             }
             self.unanswered += 1;
         }
-        out.extend(self.format.0.heartbeat(self.position()));
+        self.beat(out);
         Step::Beat
+    }
+
+    /// Says that the stream lives. After it the client has the cursor: a reader that hears nothing for long while
+    /// others are busy would else resume from where the log has forgotten, and be told a false gap.
+    fn beat(&mut self, out: &mut Vec<Bytes>) {
+        let silent = out.len();
+        if self.beats_in_events || self.sent_id != self.subscription.seq() {
+            self.say(&Control::Alive(Alive { id: self.position() }), out);
+        }
+        // A peer is asked whether it lives whatever else it is told.
+        if out.len() == silent || self.format.0.beats_are_answered() {
+            out.extend(self.format.0.heartbeat(self.position()));
+        }
+    }
+
+    /// Says a control frame, where the format has them.
+    fn say(&mut self, control: &Control, out: &mut Vec<Bytes>) {
+        let Some(bytes) = self.format.0.control(control) else { return };
+        out.push(bytes);
+        self.sent_id = control.id().map_or(self.sent_id, |id| id.seq);
     }
 
     /// A stream that carries messages needs no other sign of life, unless it is the peer's that is wanted.
@@ -307,13 +343,13 @@ impl Session {
             heartbeat: self.pace.heartbeat.as_millis() as u64,
             retry: jittered_retry(self.pace.retry).into(),
         };
-        out.extend(self.format.0.control(&Control::Hello(Box::new(hello))));
+        self.say(&Control::Hello(Box::new(hello)), out);
         for gap in welcome.gaps {
             self.meters().gaps.increment(1);
             if !self.format.0.tells_gaps() {
                 return Err(CloseReason::Gap);
             }
-            out.extend(self.format.0.control(&Control::Gap(gap)));
+            self.say(&Control::Gap(gap), out);
         }
         Ok(())
     }
@@ -338,6 +374,7 @@ impl Session {
                         oldest_live.get_or_insert(message.time);
                     }
                     delivered += 1;
+                    self.sent_id = message.id.seq;
                     out.push(message.encoded(self.format.0));
                 }
                 What::Gap(gap, policy) => {
@@ -356,7 +393,7 @@ impl Session {
                     if live {
                         meters.slow_told.increment(1);
                     }
-                    out.extend(self.format.0.control(&Control::Gap(gap)));
+                    self.say(&Control::Gap(gap), out);
                 }
             }
         }

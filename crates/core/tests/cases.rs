@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use probe::{Frame, Reader};
 use tricast_core::{
     Bounds, Change, CloseReason, Data, Doorbell, Draft, JoinError, Kind, Limits, Portion,
-    Problem as _, Reply, Start,
+    Problem as _, Reply, Stand, Start,
 };
 
 #[test]
@@ -221,14 +221,16 @@ fn an_overloaded_hub_begins_nothing_new() {
     assert_eq!(hub.connections(), 1, "a refusal leaves nobody behind");
 }
 
+struct Deaf;
+
+impl Doorbell for Deaf {
+    fn ring(&self) {}
+    fn call(&self, _: u32) {}
+}
+
 /// How late a shard is shows from what it has not taken.
 #[test]
 fn news_that_nobody_takes_grows_old() {
-    struct Deaf;
-    impl Doorbell for Deaf {
-        fn ring(&self) {}
-        fn call(&self, _: u32) {}
-    }
     let hub = probe::memory_hub(probe::limits());
     let shard = hub.log().open_shard(Arc::new(Deaf));
     let mut reader = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
@@ -242,6 +244,31 @@ fn news_that_nobody_takes_grows_old() {
     let mut runs = Vec::new();
     hub.log().take_news(shard, |_| false, Portion::default(), &mut runs);
     assert_eq!((runs.len(), hub.log().oldest_news()), (1, None));
+}
+
+/// A run of one channel that another channel's message came after: its readers were sent the run's last id and no
+/// other, so that is where they stand.
+#[test]
+fn who_is_passed_a_run_stands_at_its_last_message_until_the_cursor_is_told() {
+    let hub = probe::memory_hub(probe::limits());
+    let shard = hub.log().open_shard(Arc::new(Deaf));
+    let mut reader = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
+    reader.session.move_to(shard);
+    reader.drain();
+    let mut runs = Vec::new();
+    for round in 0..3 {
+        probe::publish(&hub, probe::draft("a", None, false, false));
+        probe::publish(&hub, probe::draft("b", None, false, false));
+        let message = 2 * round + 1;
+        hub.log().take_news(shard, |_| false, Portion::default(), &mut runs);
+        let run = runs.pop().expect("of the one channel");
+        assert_eq!((run.stand(reader.session.seq()), run.upto()), (Stand::InStep, message));
+        reader.session.passed(run.upto(), reader.now());
+        assert_eq!(reader.drain(), []);
+        assert_eq!(reader.beat(), Frame::Alive { id: message + 1 });
+    }
+    assert_eq!(reader.drain(), []);
+    assert_eq!(reader.beat(), Frame::Beat);
 }
 
 #[test]

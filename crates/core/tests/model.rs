@@ -37,6 +37,10 @@ enum Op {
     Read {
         reader: usize,
     },
+    /// It reads everything, and nothing comes for as long as a heartbeat.
+    Beat {
+        reader: usize,
+    },
     /// On the open connection.
     Subscribe {
         reader: usize,
@@ -100,6 +104,7 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(reader, channels, start)| Op::Join { reader, channels, start }),
         2 => (0..READERS, 0..6usize).prop_map(|(reader, taken)| Op::Leave { reader, taken }),
         4 => (0..READERS).prop_map(|reader| Op::Read { reader }),
+        2 => (0..READERS).prop_map(|reader| Op::Beat { reader }),
         3 => (0..READERS, 0..CHANNELS.len(), addition)
             .prop_map(|(reader, channel, start)| Op::Subscribe { reader, channel, start }),
         1 => (0..READERS, 0..CHANNELS.len())
@@ -170,6 +175,10 @@ impl Model {
             Op::Join { reader, channels, start } => self.join(reader, &channels, start),
             Op::Leave { reader, taken } => self.clients[reader].leave(&self.all, reader, taken),
             Op::Read { reader } => self.read(reader),
+            Op::Beat { reader } => {
+                self.read(reader);
+                self.clients[reader].beat();
+            }
             Op::Subscribe { reader, channel, start } => {
                 self.subscribe(reader, CHANNELS[channel], start);
             }
@@ -318,6 +327,22 @@ impl Client {
             Frame::Goodbye => {}
             other => panic!("{other:?} was not asked for"),
         }
+    }
+
+    /// After a sign of life it has the cursor, which it is told only when it has not.
+    fn beat(&mut self) {
+        let Some(reader) = &mut self.reader else { return };
+        let cursor = reader.session.position().seq;
+        match reader.beat() {
+            Frame::Beat => {}
+            Frame::Alive { id } => {
+                assert_ne!(self.last_id, Some(id), "it had that already");
+                self.newest = id;
+                self.last_id = Some(id);
+            }
+            other => panic!("{other:?} is no sign of life"),
+        }
+        assert_eq!(self.last_id, Some(cursor));
     }
 
     /// Every message since the beginning has arrived, was hidden, or was told lost.

@@ -74,6 +74,18 @@ impl Query {
         Ok(self.get("format").map(|_| raw))
     }
 
+    /// Whether `heartbeat=event`.
+    pub(crate) fn beats_in_events(&self) -> Result<bool, Problem> {
+        match self.get("heartbeat") {
+            None => Ok(false),
+            Some("event") => Ok(true),
+            Some(value) => {
+                let detail = format!("heartbeat is event, or is left out; not {value:?}");
+                Err(Problem::new(Kind::BadParameter, detail).at("heartbeat"))
+            }
+        }
+    }
+
     /// A number from `from` to `to`.
     pub(crate) fn number(
         &self,

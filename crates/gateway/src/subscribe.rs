@@ -26,13 +26,14 @@ use crate::{
 };
 
 /// The names that every listening request takes.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "client",
     "user",
     "since",
     "last_event_id",
     "lastEventId",
     "format",
+    "heartbeat",
     "online",
     "presence",
     "token",
@@ -111,6 +112,11 @@ async fn try_listen(
         Wire::Sse | Wire::Chunked => None,
     };
     let raw = raw.unwrap_or_else(|| handshake.as_ref().is_some_and(Handshake::is_raw));
+    let beats_in_events = query.beats_in_events()?;
+    if beats_in_events && raw && wire != Wire::Sse {
+        let detail = "a raw stream has no events on this wire; leave heartbeat out, or read format=json or raw SSE";
+        return Err(Problem::new(Kind::BadParameter, detail).at("heartbeat"));
+    }
     let named = channels_of(app, &path_text(path)?)?;
     let speaks = posts || raw && wire == Wire::Ws;
     if speaks && named.len() > 1 {
@@ -155,7 +161,8 @@ async fn try_listen(
         Some(handshake) => tricast_ws::format(raw, handshake.window()),
         None => format_on(line, request.version(), wire, raw),
     };
-    let session = Session::new(joined, format, app.live().pace.clone(), online);
+    let session = Session::new(joined, format, app.live().pace.clone(), online)
+        .with_beats_in_events(beats_in_events);
     if let Some((metadata, data)) = said {
         let mut draft = metadata.draft(channels[0].clone(), data);
         // Somebody else has to be there.

@@ -51,10 +51,10 @@ impl Format for Sse {
         Some(block.end())
     }
 
-    /// A comment, and a block of nothing but the id: no event fires, but the browser's last
-    /// event id moves on.
-    fn heartbeat(&self, cursor: MessageId) -> Option<Bytes> {
-        Some(format!(":\nid: {cursor}\n\n").into())
+    /// A comment that no blank line follows. Many decoders make an event of each blank line, and an empty one of
+    /// a block that has no data.
+    fn heartbeat(&self, _: MessageId) -> Option<Bytes> {
+        Some(Bytes::from_static(b":\n"))
     }
 
     fn tells_gaps(&self) -> bool {

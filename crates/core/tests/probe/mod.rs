@@ -9,8 +9,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tricast_core::{
-    Ack, Bounds, Change, ChannelName, ClientId, CloseReason, Control, Data, Done, Draft, Engine,
-    Epoch, Format, Framing, Gap, Hub, Identity, Join, JoinError, Limits, Log, MemoryEngine,
+    Ack, Alive, Bounds, Change, ChannelName, ClientId, CloseReason, Control, Data, Done, Draft,
+    Engine, Epoch, Format, Framing, Gap, Hub, Identity, Join, JoinError, Limits, Log, MemoryEngine,
     Message, MessageId, Meters, Pace, Portion, Publisher, Receipt, Reply, Seq, Session, Start,
     Step, Variant, Wire,
 };
@@ -34,6 +34,12 @@ pub enum Frame {
         certain: bool,
     },
     Goodbye,
+    /// A sign of life that carries the cursor.
+    Alive {
+        id: Seq,
+    },
+    /// One that does not.
+    Beat,
     /// A further channel is heard from here on; up to `to` it was published before.
     Subscribed {
         id: Seq,
@@ -44,6 +50,9 @@ pub enum Frame {
     Refused,
     Other,
 }
+
+/// So long that no test is silent for it by itself.
+const HEARTBEAT: Duration = Duration::from_secs(3600);
 
 #[derive(Debug)]
 struct Probe;
@@ -68,6 +77,7 @@ impl Format for Probe {
                     .into()
             }
             Control::Goodbye(_) => "bye".into(),
+            Control::Alive(Alive { id }) => format!("a {}", id.seq).into(),
             Control::Ack(Ack { done: Done::Subscribed(done), .. }) => {
                 format!("s {} {} {}", done.id.seq, done.from.seq, done.to.seq).into()
             }
@@ -78,7 +88,7 @@ impl Format for Probe {
     }
 
     fn heartbeat(&self, _: MessageId) -> Option<Bytes> {
-        None
+        Some("b".into())
     }
 
     fn tells_gaps(&self) -> bool {
@@ -104,6 +114,8 @@ fn read_frame(bytes: &Bytes) -> Frame {
             certain: certain == "true",
         },
         ["bye"] => Frame::Goodbye,
+        ["a", id] => Frame::Alive { id: id.parse().expect("seq") },
+        ["b"] => Frame::Beat,
         ["s", id, from, to] => Frame::Subscribed {
             id: id.parse().expect("seq"),
             from: from.parse().expect("seq"),
@@ -168,6 +180,8 @@ pub fn publish(hub: &Hub, draft: Draft) -> Receipt {
 pub struct Reader {
     pub session: Session,
     pub ended: Option<CloseReason>,
+    /// All the silences until now.
+    silence: Duration,
 }
 
 impl Reader {
@@ -195,9 +209,10 @@ impl Reader {
             online: false,
             own: true,
         };
-        let pace = Pace { heartbeat: Duration::from_secs(3600), portion, ..Pace::default() };
+        let pace = Pace { heartbeat: HEARTBEAT, portion, ..Pace::default() };
         let joined = hub.join(join).now_or_never().expect("at once")?;
-        Ok(Self { session: Session::new(joined, &PROBE, Arc::new(pace), false), ended: None })
+        let session = Session::new(joined, &PROBE, Arc::new(pace), false);
+        Ok(Self { session, ended: None, silence: Duration::ZERO })
     }
 
     /// Listens to one more channel; gives the answer.
@@ -222,10 +237,23 @@ impl Reader {
     /// What one write would carry; empty when there is nothing.
     pub fn collect(&mut self) -> Vec<Frame> {
         let mut out = Vec::new();
-        if let Step::End(reason) = self.session.collect(Instant::now(), &mut out) {
+        if let Step::End(reason) = self.session.collect(self.now(), &mut out) {
             self.ended = Some(reason);
         }
         out.iter().map(read_frame).collect()
+    }
+
+    /// Its own time.
+    pub fn now(&self) -> Instant {
+        Instant::now() + self.silence
+    }
+
+    /// Its sign of life, when it has had everything and a whole silence has passed since.
+    pub fn beat(&mut self) -> Frame {
+        self.silence += HEARTBEAT;
+        let mut frames = self.collect();
+        assert_eq!(frames.len(), 1, "{frames:?}");
+        frames.remove(0)
     }
 
     /// Everything up to the head.
