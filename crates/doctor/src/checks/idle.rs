@@ -105,7 +105,7 @@ impl Examination {
     }
 
     async fn look_at_survivor(&mut self, wire: Wire, how: &str, mut line: Line, idle: Duration) {
-        let alive = matches!(line.next(SOON).await, Came::Document(..));
+        let alive = wakes(&mut line).await;
         let idle = said(idle);
         self.found(match alive {
             true => {
@@ -118,6 +118,19 @@ impl Examination {
                 Finding::new("silence", Verdict::Bad, said).on(wire).advise(advice)
             }
         });
+    }
+}
+
+/// Whether the stream brings what was published after its silence, or anything else that was. A `tricast.alive` on the
+/// way does not tell: the gateway may have sent it before.
+async fn wakes(line: &mut Line) -> bool {
+    let end = Instant::now() + SOON;
+    loop {
+        match line.next(end.saturating_duration_since(Instant::now())).await {
+            Came::Document(document, _) if document["event"] == "tricast.alive" => {}
+            Came::Document(..) => return true,
+            Came::End | Came::Nothing => return false,
+        }
     }
 }
 

@@ -1,11 +1,15 @@
 //! Single checks, against servers that only seem to be a gateway.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use http::Version;
+use tokio::io::AsyncWriteExt as _;
 
 use super::*;
 use crate::{examine, fake};
@@ -116,6 +120,34 @@ async fn a_gateway_that_has_gone_is_no_proxy_that_cuts() {
     let [only] = bad[..] else { panic!("{diagnosis}") };
     assert_eq!(only.check, "breaks-off", "{diagnosis}");
     assert!(only.advice.as_ref().is_some_and(|said| said.contains("stopped")), "{diagnosis}");
+}
+
+/// A sign of life is no message: what is published after the silence has to come.
+#[tokio::test]
+async fn a_stream_that_only_says_that_it_is_alive_is_silent_for_ever() {
+    let url = fake::connections(|mut client| async move {
+        let Some(asked) = fake::request(&mut client).await else { return };
+        if !asked.starts_with("GET /sse") {
+            return fake::say(&mut client, &fake::published()).await;
+        }
+        fake::say(&mut client, &fake::silent_stream()).await;
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            ticks.tick().await;
+            let alive = "event: tricast.alive\ndata: {\"event\":\"tricast.alive\"}\nid: log-1\n\n";
+            if client.write_all(alive.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    let mut examination = begun(&url).await;
+    examination.client.visit.idle = Duration::from_millis(300);
+    examination.open = vec![Wire::Sse];
+    examination.look_at_silence(&|_| {}).await.expect("is done");
+    let silence = only(&examination);
+    assert_eq!((silence.check, silence.verdict), ("silence", Verdict::Bad), "{silence:?}");
+    assert!(silence.said.contains("silent for ever"), "{silence:?}");
 }
 
 #[tokio::test]
