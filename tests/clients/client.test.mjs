@@ -198,3 +198,28 @@ test('a page that fails at a message does not lose the next', { timeout: 60_000 
     assert.deepEqual(await told('states'), [`live ${wire}`]);
   }
 });
+
+for (const wire of ['ws', 'sse', 'chunked']) {
+  test(`a cursor that moves in silence is taken over on ${wire}, and nothing is passed on for it`, { timeout: 60_000 }, async () => {
+    await gateway.stop();
+    gateway = await startGateway({ 'cors.origins': '*', 'stream.retry': '200ms', 'stream.heartbeat': '200ms', 'history.messages': '2' });
+    const client = 'a-client-of-the-page';
+    await connect({ wires: [wire], client });
+    await states(`live ${wire}`);
+    const quiet = '?client=a-client-of-the-page&skip_self=true';
+    let last;
+    // More than the channel holds: who comes back from before them is told a gap.
+    for (const text of ['one', 'two', 'three']) {
+      await gateway.publish('elsewhere', text);
+      ({ id: last } = await gateway.publish('room', text, quiet));
+      const at = () => page.evaluate(() => connection.last);
+      await until(async () => await at() === last, async () => `${last}; it was ${await at()}`);
+    }
+    await page.evaluate(() => connection.drop());
+    await states(`live ${wire}`, `reconnecting ${wire}`, `live ${wire}`);
+    await gateway.publish('room', 'heard');
+    await heard(`${wire} heard`);
+    const control = await told('control');
+    assert.ok(control.includes(`${wire} tricast.alive`) && !control.includes(`${wire} tricast.gap`), `${control}`);
+  });
+}

@@ -164,6 +164,7 @@ export class Connection {
   #take(document: Document) {
     const { message, control } = this.#options;
     if (!isMessage(document)) {
+      // A silent stream's cursor moves too, with each tricast.alive.
       if ('id' in document && typeof document.id === 'string') this.last = document.id;
       guarded(() => control?.(document, this.wire));
       return;

@@ -52,6 +52,13 @@ export interface Gap {
   time: number;
 }
 
+/** The stream lives, and its cursor has moved although nothing came. */
+export interface Alive {
+  event: 'tricast.alive';
+  id: string;
+  time: number;
+}
+
 /** How many are online in a channel now. */
 export interface Online {
   event: 'tricast.online';
@@ -85,7 +92,7 @@ export interface Answer {
   [field: string]: unknown;
 }
 
-export type Control = Hello | Gap | Online | Expiring | Goodbye | Answer;
+export type Control = Hello | Gap | Alive | Online | Expiring | Goodbye | Answer;
 export type Document = Message | Control;
 
 /** What a gateway says when it refuses (RFC 9457). */

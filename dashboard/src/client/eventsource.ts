@@ -3,7 +3,7 @@
 import type { Document } from './document.js';
 import type { Line, Opening, Wire } from './wire.js';
 
-const CONTROL = ['hello', 'gap', 'online', 'presence', 'expiring', 'goodbye'].map((name) => `tricast.${name}`);
+const CONTROL = ['hello', 'gap', 'alive', 'online', 'presence', 'expiring', 'goodbye'].map((name) => `tricast.${name}`);
 
 export const eventSource: Wire = {
   name: 'sse',
