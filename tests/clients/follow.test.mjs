@@ -13,7 +13,7 @@ import { line } from './lines.mjs';
 import { startRelay } from './relay.mjs';
 import { until } from './wait.mjs';
 import { curlReader } from './readers/curl.mjs';
-import { httpxReader } from './readers/httpx.mjs';
+import { httpxReader } from './readers/programs.mjs';
 import { eventSourceReader, wsReader } from './readers/npm.mjs';
 import { pageReader } from './readers/page.mjs';
 

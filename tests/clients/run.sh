@@ -2,7 +2,7 @@
 # Runs the client tests, and does not take "nothing ran" or "skipped" for a success. Arguments name test files.
 set -eu
 cd "$(dirname "$0")"
-[ -d node_modules ] && [ -x .venv/bin/python ] || { echo "the client tests are not set up: run make setup" >&2; exit 1; }
+[ -d node_modules ] && [ -x .venv/bin/python ] && [ -x .go/sse_go ] || { echo "the client tests are not set up: run make setup" >&2; exit 1; }
 mkdir -p artifacts
 [ $# -gt 0 ] || set -- *.test.mjs
 

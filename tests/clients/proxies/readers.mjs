@@ -8,7 +8,7 @@ const { EventSource } = await import('eventsource').catch(missing);
 const { WebSocket } = await import('ws').catch(missing);
 
 const pause = 100;
-const control = ['hello', 'gap', 'online', 'goodbye'].map((name) => `tricast.${name}`);
+const control = ['hello', 'gap', 'alive', 'online', 'goodbye'].map((name) => `tricast.${name}`);
 const json = (text) => JSON.parse(text);
 
 /**

@@ -6,7 +6,7 @@ const from = (url, last) => (last ? `${url}?last_event_id=${last}` : url);
 globalThis.readers = {
   eventsource(url) {
     const source = new EventSource(url);
-    for (const name of ['message', 'tricast.hello', 'tricast.gap', 'tricast.goodbye']) {
+    for (const name of ['message', 'tricast.hello', 'tricast.gap', 'tricast.alive', 'tricast.goodbye']) {
       source.addEventListener(name, (event) => {
         const { id } = JSON.parse(event.data);
         if (id && event.lastEventId !== id) fault(`lastEventId ${event.lastEventId} on ${id}`);
@@ -74,7 +74,10 @@ globalThis.readers = {
 
   fetchEventSource(url) {
     globalThis.fetchEventSource(url, {
-      onmessage({ data }) { if (data) take(data); },
+      onmessage({ data }) {
+        if (data) take(data);
+        else fault('an empty event');
+      },
       onerror() { /* without a throw it comes back after the `retry:` of the stream */ },
       onclose() { fault('a cut looked like a clean end'); },
     });

@@ -3,7 +3,7 @@ const missing = () => { throw new Error('npm packages are missing: run make setu
 const { EventSource } = await import('eventsource').catch(missing);
 const { WebSocket } = await import('ws').catch(missing);
 
-const control = ['hello', 'gap', 'online', 'goodbye'].map((name) => `tricast.${name}`);
+const control = ['hello', 'gap', 'alive', 'online', 'goodbye'].map((name) => `tricast.${name}`);
 
 export function eventSourceReader(url, ledger) {
   const source = new EventSource(url);

@@ -20,8 +20,7 @@ with httpx.Client(timeout=httpx.Timeout(5, read=None), trust_env=False) as clien
                 for event in source.iter_sse():
                     last_id = event.id or last_id
                     retry = event.retry / 1000 if event.retry is not None else retry
-                    if event.data:
-                        print(json.dumps({"id": event.id, "event": event.event, "data": event.data}))
+                    print(json.dumps({"id": event.id, "event": event.event, "data": event.data}))
         except httpx.TransportError as error:
             print(f"cut: {error!r}", file=sys.stderr)
         time.sleep(retry)
