@@ -226,6 +226,39 @@ async fn a_history_is_not_piled_up_for_who_does_not_read() {
     }
 }
 
+#[tokio::test]
+async fn a_slow_reader_gets_every_message_and_every_pong_in_order() {
+    const PINGS: u16 = 2000;
+    let server = Server::start().await;
+    let (mut me, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");
+    me.next().await.expect("hello").expect("reads");
+    // More than the kernel holds for one that does not read.
+    let large = "x".repeat(200_000);
+    for n in 0..40 {
+        server.publish("a", &format!("{n} {large}")).await;
+    }
+    for n in 0..PINGS {
+        me.feed(Message::Ping(n.to_be_bytes().to_vec().into())).await.expect("feeds");
+    }
+    me.flush().await.expect("sends");
+    let (mut messages, mut pongs) = (0, 0);
+    while messages < 40 || pongs < PINGS {
+        match me.next().await.expect("is open").expect("reads") {
+            Message::Pong(payload) => {
+                assert_eq!(payload, &pongs.to_be_bytes()[..]);
+                pongs += 1;
+            }
+            Message::Text(text) => {
+                let document: Value = serde_json::from_str(&text).expect("JSON");
+                let data = document["data"].as_str().expect("text");
+                assert!(data.starts_with(&format!("{messages} ")), "{messages}: {}", &data[..9]);
+                messages += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 /// A number that no double holds comes back digit by digit.
 #[tokio::test]
 async fn a_ref_is_repeated_as_it_was() {

@@ -1,10 +1,7 @@
 //! Frames as a server sends them: whole, final, unmasked (RFC 6455 §5.2).
 
 use bytes::Bytes;
-use tokio_tungstenite::tungstenite::protocol::frame::{
-    Frame, FrameHeader,
-    coding::{Control, Data, OpCode},
-};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use crate::deflate::{Window, deflate};
 
@@ -79,18 +76,6 @@ pub(crate) fn close_answer(code: Option<u16>) -> Bytes {
     })
 }
 
-/// One of our own frames for a library that wants header and payload apart; copies nothing.
-pub(crate) fn split(frame: &Bytes) -> Frame {
-    let start = match frame[1] {
-        127 => 10,
-        126 => 4,
-        _ => 2,
-    };
-    let opcode = OpCode::from(frame[0] & 0x0f);
-    let header = FrameHeader { opcode, ..FrameHeader::default() };
-    Frame::from_payload(header, frame.slice(start..))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,9 +88,7 @@ mod tests {
         assert_eq!(of(65_535)[..4], [0x82, 126, 0xff, 0xff]);
         assert_eq!(of(65_536)[..10], [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
         for length in [0, 125, 126, 65_535, 65_536] {
-            let frame = of(length);
-            assert!(frame.ends_with(&vec![7; length]));
-            assert_eq!(split(&frame).payload().len(), length);
+            assert!(of(length).ends_with(&vec![7; length]));
         }
         assert_eq!(data(Data::Text, |bytes| bytes.extend(b"hi")), &b"\x81\x02hi"[..]);
         assert_eq!(ping("k7-1"), &b"\x89\x04k7-1"[..]);

@@ -20,7 +20,6 @@ use tricast_core::{CloseReason, Control, Flow, Goodbye, Session, Step, Work};
 
 use crate::{
     close::close_code,
-    frame,
     rules::{Rules, Tempo},
     speaker::{Saying, respond},
 };
@@ -34,8 +33,8 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 /// The read buffer: the default of 128 KiB would be most of what an idle connection costs.
 const READ_BUFFER: usize = 1024;
 
-/// Bytes of frames that are joined into one write.
-const WRITE_BUFFER: usize = 16 * 1024;
+/// The most bytes of small frames that are joined into one write.
+const JOINED: usize = 16 * 1024;
 
 /// Serves one connection until either side ends it. `io` is just behind the handshake.
 pub async fn serve<IO>(io: IO, session: Session, rules: Arc<Rules>)
@@ -45,7 +44,6 @@ where
     let most = rules.inbound_bytes(session.format().variant().raw);
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
         .max_message_size(Some(most))
         .max_frame_size(Some(most));
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
@@ -74,7 +72,7 @@ async fn hang_up<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    send(socket, goodbye.into_iter()).await?;
+    send(socket, goodbye.as_slice()).await?;
     let close = CloseFrame { code: close_code(reason).into(), reason: reason.name().into() };
     socket.close(Some(close)).await.map_err(|_| Gone)?;
     loop {
@@ -119,8 +117,8 @@ struct Conversation {
 }
 
 impl Conversation {
-    /// Speaks and hears, one command at a time: while an answer is due nothing more is read, so
-    /// that a peer cannot pile up work.
+    /// Speaks and hears, one command at a time: while an answer is due, or has not left, nothing more is read, so
+    /// that a peer can pile up neither work nor answers.
     async fn run<IO>(&mut self, socket: &mut WebSocketStream<IO>) -> Result<End, Gone>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
@@ -133,7 +131,8 @@ impl Conversation {
                 biased;
                 step = poll_fn(|cx| self.flow.poll_next(cx, &mut frames)), if portions < PORTIONS => {
                     portions += 1;
-                    send(socket, frames.drain(..)).await?;
+                    send(socket, &frames).await?;
+                    frames.clear();
                     frames.shrink_to(4);
                     if let Step::End(reason) = step {
                         return Ok(End::Told(reason));
@@ -144,12 +143,12 @@ impl Conversation {
                     match answered {
                         Ok(reply) => {
                             let spelled = self.flow.session_mut().answer(reply);
-                            send(socket, spelled.into_iter()).await?;
+                            send(socket, &spelled).await?;
                         }
                         Err(reason) => return Ok(End::Untold(reason)),
                     }
                 }
-                heard = socket.next(), if answer.is_none() => {
+                heard = hear(socket), if answer.is_none() => {
                     if let Some(Ok(_)) = heard {
                         self.flow.session_mut().heard();
                     }
@@ -175,17 +174,42 @@ impl Conversation {
     }
 }
 
-async fn send<IO>(
-    socket: &mut WebSocketStream<IO>,
-    frames: impl Iterator<Item = Bytes>,
-) -> Result<(), Gone>
+/// Hears the next thing, once everything that was said before has left. The library answers each ping when it reads it,
+/// and would read on while its answers wait: a peer that does not read them could make it keep any number.
+async fn hear<IO>(socket: &mut WebSocketStream<IO>) -> Option<Result<Message, Error>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    for bytes in frames {
-        socket.feed(Message::Frame(frame::split(&bytes))).await.map_err(|_| Gone)?;
+    if let Err(error) = socket.flush().await {
+        return Some(Err(error));
     }
-    socket.flush().await.map_err(|_| Gone)
+    socket.next().await
+}
+
+/// Writes whole frames, after what the library has to say. They do not go through its buffer, which would copy each, and keep
+/// the room of the largest for as long as the connection lasts.
+async fn send<IO>(socket: &mut WebSocketStream<IO>, frames: &[Bytes]) -> Result<(), Gone>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    socket.flush().await.map_err(|_| Gone)?;
+    let io = socket.get_mut();
+    let mut rest = frames;
+    while let [first, ..] = rest {
+        let mut size = 0;
+        let fits = |frame: &&Bytes| {
+            size += frame.len();
+            size <= JOINED
+        };
+        let count = rest.iter().take_while(fits).count().max(1);
+        match count {
+            1 => io.write_all(first).await,
+            _ => io.write_all(&rest[..count].concat()).await,
+        }
+        .map_err(|_| Gone)?;
+        rest = &rest[count..];
+    }
+    io.flush().await.map_err(|_| Gone)
 }
 
 fn reason_of(error: &Error) -> Option<CloseReason> {
