@@ -197,6 +197,55 @@ async fn lines_that_are_slowed_down_do_not_cost_their_siblings_the_connection() 
 }
 
 #[tokio::test]
+async fn a_client_that_asks_for_many_pages_at_once_gets_them_all() {
+    let server = Server::start().await;
+    for _ in 0..20 {
+        server.publish("a", &"x".repeat(50_000)).await;
+    }
+    let sender = connect(&server, 65_535, 65_535).await;
+    let page = async || {
+        let mut body = ask(&sender, Method::GET, "/history/a", "").await.into_body();
+        let mut bytes = Vec::new();
+        while let Some(data) = timeout(PATIENCE, body.data()).await.expect("in time") {
+            let data = data.expect("is not reset");
+            body.flow_control().release_capacity(data.len()).expect("is open");
+            bytes.extend_from_slice(&data);
+        }
+        let page: Value = serde_json::from_slice(&bytes).expect("JSON");
+        page["messages"].as_array().map(Vec::len)
+    };
+    let pages = futures_util::future::join_all((0..30).map(|_| page())).await;
+    assert_eq!(pages, vec![Some(20); 30]);
+}
+
+#[tokio::test]
+async fn no_more_pages_are_made_for_a_client_that_does_not_read_them() {
+    let server = Server::start().await;
+    for _ in 0..20 {
+        server.publish("a", &"x".repeat(50_000)).await;
+    }
+    let sender = connect(&server, 1, 1 << 20).await;
+    let answer = async || {
+        let request = Request::get("http://t/history/a").body(()).expect("a request");
+        let mut sender = sender.clone().ready().await.expect("is open");
+        let (answer, _) = sender.send_request(request, true).expect("sends");
+        timeout(3 * PATIENCE, answer).await.expect("in time").expect("answers")
+    };
+    let answers = futures_util::future::join_all((0..30).map(|_| answer())).await;
+    let (made, refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|answer| answer.status() == 200);
+    assert!((1..=3).contains(&made.len()), "{} pages are held", made.len());
+    for answer in refused {
+        assert_eq!(answer.status(), 503);
+        assert!(answer.headers().contains_key("retry-after"));
+    }
+    // Once they are let go there is room, and another client has room anyway.
+    assert_eq!(server.get("/history/a").await.status, 200);
+    drop(made);
+    assert_eq!(ask(&sender, Method::GET, "/history/a", "").await.status(), 200);
+}
+
+#[tokio::test]
 async fn a_slow_reader_is_told_a_gap_and_its_siblings_nothing() {
     let server = Server::with("[history]\nmessages = 5").await;
     let sender = connect(&server, 65_535, 1 << 20).await;

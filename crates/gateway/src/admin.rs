@@ -14,7 +14,8 @@ use tricast_admission::KeyHash;
 use tricast_core::{Denied, Kind};
 
 use crate::{
-    admission::bearer, app::Shared, connections, exposition::Exposition, problem::Problem,
+    admission::bearer, app::Shared, connections, document::whole, exposition::Exposition,
+    problem::Problem,
 };
 
 #[derive(Clone, Debug)]
@@ -99,10 +100,11 @@ async fn not_found() -> Problem {
     Problem::new(Kind::NotFound, detail)
 }
 
-async fn metrics(State(admin): State<Admin>) -> Response {
-    let text = admin.exposition.render(&admin.app.hub);
+async fn metrics(State(admin): State<Admin>, request: Request) -> Result<Response, Problem> {
+    let text = async { Ok(admin.exposition.render(&admin.app.hub).into_bytes()) };
+    let body = whole(request, text).await?;
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], text).into_response()
+    Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
 }
 
 async fn readyz(State(app): State<Shared>) -> (StatusCode, &'static str) {

@@ -3,13 +3,13 @@
 use axum::{
     Json,
     extract::{Path, Request, State, rejection::PathRejection},
-    http::{Method, header},
+    http::Method,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use tricast_core::{CloseReason, Connection, Kind, Which, Wire};
 
-use crate::{app::Shared, problem::Problem, query::Query};
+use crate::{app::Shared, document::document, problem::Problem, query::Query};
 
 /// The most connections in one answer.
 const PAGE: usize = 1000;
@@ -37,9 +37,11 @@ pub(crate) async fn many(State(app): State<Shared>, request: Request) -> Result<
     }
     let after = query.number("after", 0, usize::MAX)?.unwrap_or_default();
     let limit = query.number("limit", 1, PAGE)?.unwrap_or(100);
-    let (connections, more) = app.hub.list(&which, after as u64, limit);
-    let headers = [(header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Json(Answer { connections, more })).into_response())
+    let listed = async {
+        let (connections, more) = app.hub.list(&which, after as u64, limit);
+        Ok(Answer { connections, more })
+    };
+    document(request, listed).await
 }
 
 /// `DELETE /connections/{id}`

@@ -12,6 +12,7 @@ mod chunks;
 mod connections;
 mod dashboard;
 mod doctor_command;
+mod document;
 mod events;
 mod exposition;
 mod forwarded;

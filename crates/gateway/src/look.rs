@@ -9,7 +9,10 @@ use axum::{
 use serde::Serialize;
 use tricast_core::{Act, ChannelName, ChannelSummary, Kind, Start};
 
-use crate::{admission, app::Shared, problem::Problem, publish::path_text, query::Query, resume};
+use crate::{
+    admission, app::Shared, document::document, problem::Problem, publish::path_text, query::Query,
+    resume,
+};
 
 /// The most channels in one answer.
 const PAGE: usize = 1000;
@@ -30,9 +33,8 @@ pub(crate) async fn history(
         Start::Latest if query.get("since").is_none() => Start::Earliest,
         start => start,
     };
-    let page = app.hub.log().page(channel, start)?;
-    let headers = [(header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Json(page)).into_response())
+    let log = app.hub.log();
+    document(request, async { Ok(log.page(channel, start)?) }).await
 }
 
 /// `GET /online/{channel}`
@@ -79,22 +81,24 @@ pub(crate) async fn channels(
             && name.as_str().starts_with(prefix)
             && name.as_str() > after
     };
-    let mut channels: Vec<ChannelSummary> = Vec::new();
-    let mut next = Some(0).filter(|_| !pass.sees_nothing());
-    // One looks through all of them at a time, in steps, and keeps no more than it may show.
-    let _turn = app.listing.acquire().await;
-    while let Some(from) = next {
-        let (some, rest) = app.hub.log().some_channels(from, wanted);
-        channels.extend(some.into_iter().filter(|one| pass.allows(Act::Look, &one.channel)));
-        if channels.len() > 2 * PAGE || rest.is_none() {
-            channels.sort_unstable_by(|a, b| a.channel.cmp(&b.channel));
-            channels.truncate(limit + 1);
+    let found = async {
+        let mut channels: Vec<ChannelSummary> = Vec::new();
+        let mut next = Some(0).filter(|_| !pass.sees_nothing());
+        // One looks through all of them at a time, in steps, and keeps no more than it may show.
+        let _turn = app.listing.acquire().await;
+        while let Some(from) = next {
+            let (some, rest) = app.hub.log().some_channels(from, wanted);
+            channels.extend(some.into_iter().filter(|one| pass.allows(Act::Look, &one.channel)));
+            if channels.len() > 2 * PAGE || rest.is_none() {
+                channels.sort_unstable_by(|a, b| a.channel.cmp(&b.channel));
+                channels.truncate(limit + 1);
+            }
+            next = rest;
+            tokio::task::yield_now().await;
         }
-        next = rest;
-        tokio::task::yield_now().await;
-    }
-    let more = channels.len() > limit;
-    channels.truncate(limit);
-    let headers = [(header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Json(Answer { channels, more })).into_response())
+        let more = channels.len() > limit;
+        channels.truncate(limit);
+        Ok(Answer { channels, more })
+    };
+    document(request, found).await
 }

@@ -1,16 +1,15 @@
 //! Who is there by name: `/presence/{channel}`, and streams that tell who comes and goes.
 
 use axum::{
-    Json,
     extract::{Path, Request, State, rejection::PathRejection},
-    http::header,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use tricast_core::{Act, ChannelName, PresenceOff, UserId};
 
 use crate::{
     admission,
     app::{App, Shared},
+    document::document,
     problem::Problem,
     publish::path_text,
     query::Query,
@@ -31,9 +30,8 @@ pub(crate) async fn presence(
     let own = std::slice::from_ref(&channel);
     let pass = admission::pass_of_onlooker(&app, &request, &query, own).await?;
     admission::check(&pass, Act::Look, std::slice::from_ref(&channel)).await?;
-    let page = app.hub.log().presence(channel, after.as_ref(), limit)?;
-    let headers = [(header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Json(page)).into_response())
+    let log = app.hub.log();
+    document(request, async { Ok(log.presence(channel, after.as_ref(), limit)?) }).await
 }
 
 /// `channels` and, behind them, their presence channels.

@@ -1,17 +1,15 @@
 //! How one message goes out on each wire, byte for byte: what a packet capture would show.
 
 use axum::{
-    Json,
     extract::{Path, Request, State, rejection::PathRejection},
-    http::header,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use tricast_core::{Act, ChannelName, CloseReason, Ending, Format, Kind, Message, MessageId, Wire};
 
 use crate::{
-    admission, app::Shared, problem::Problem, publish::path_text, query::Query,
+    admission, app::Shared, document::document, problem::Problem, publish::path_text, query::Query,
     stream::format_in_chunks,
 };
 
@@ -54,9 +52,8 @@ pub(super) async fn bytes(
     };
     let raw = query.raw()?.unwrap_or(false);
     let spell = |wire| OnWire::of(&message, wire, format_in_chunks(wire, raw));
-    let wires = Wire::ALL.map(spell).into();
-    let headers = [(header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Json(Spelled { id: id.to_string(), wires })).into_response())
+    let spelled = async { Ok(Spelled { id: id.to_string(), wires: Wire::ALL.map(spell).into() }) };
+    document(request, spelled).await
 }
 
 impl OnWire {

@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, convert::Infallible, net::IpAddr};
 
 use axum::{
-    Json,
     body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header},
@@ -17,6 +16,7 @@ use tricast_ws::{Asks, Handshake};
 
 use crate::{
     app::Shared,
+    document::document,
     forwarded,
     net::{Line, head_of},
     problem::Problem,
@@ -89,7 +89,7 @@ pub(super) async fn seen(State(app): State<Shared>, request: Request) -> Result<
         fields: told(request.headers()),
         heads,
     };
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(seen)).into_response())
+    document(request, async { Ok(seen) }).await
 }
 
 /// From what connections tell, and trusted proxies say.

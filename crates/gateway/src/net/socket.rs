@@ -24,7 +24,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::{departure::Departure, places::Place};
+use super::{departure::Departure, places::Place, room::Room};
 use crate::forwarded::Peer;
 
 /// The most that is read and thrown away when a streaming client sends on.
@@ -46,6 +46,7 @@ struct Shared {
     place: Mutex<Option<Place>>,
     may_depart: bool,
     departure: Mutex<Option<Departure>>,
+    room: Room,
 }
 
 /// What is known of a connection before its first request.
@@ -76,6 +77,7 @@ impl Line {
             place: Mutex::new(place),
             may_depart,
             departure: Mutex::default(),
+            room: Room::new(),
         }))
     }
 
@@ -87,6 +89,11 @@ impl Line {
     /// Whether the client speaks TLS, as far as connections tell.
     pub(crate) fn is_encrypted(&self) -> bool {
         self.0.told.encrypted
+    }
+
+    /// Room for answers that are made whole.
+    pub(crate) fn room(&self) -> &Room {
+        &self.0.room
     }
 
     /// Whether a stream may leave with this connection.
