@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
-use tricast_tests::{Event, Reader, Server, Wire};
+use tricast_tests::{Event, Narrow, Reader, Server, Wire};
 
 /// Asks for something, and gives the answer to it.
 async fn ask(me: &mut Reader, command: Value) -> Value {
@@ -254,13 +254,14 @@ async fn when_the_channels_that_are_left_have_ended_so_has_the_stream() {
 #[tokio::test]
 async fn who_is_behind_is_heard() {
     const MESSAGES: usize = 400;
-    let server = Server::start().await;
+    let server = Server::with("[history]\nbytes = \"64MiB\"").await;
     let large = "x".repeat(50_000);
     for _ in 0..MESSAGES {
         server.publish("a", &large).await;
     }
-    // Small enough that the backlog does not fit between the two.
-    let (mut me, _) = Reader::handshake(&server, "/ws/a,b?since=earliest").await.expect("opens");
+    // With so little room that the backlog does not fit between the two.
+    let place = Narrow(&server);
+    let (mut me, _) = Reader::handshake(&place, "/ws/a,b?since=earliest").await.expect("opens");
     me.send(Message::text(r#"{"type":"unsubscribe","channel":"a"}"#)).await.expect("sends");
     let mut before = 0;
     loop {

@@ -5,12 +5,17 @@ use std::{io, net::SocketAddr};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, copy_bidirectional},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
 };
 use tricast::Gateway;
 
 use crate::{Certificate, translator::Translator};
+
+/// What each socket of a way holds, as far as the test's own process decides it. Without a bound the kernel lets a
+/// socket that is read grow to `tcp_rmem`, 32 MiB on some machines: then the way takes a whole backlog from the gateway
+/// though its client reads nothing.
+const ROOM: u32 = 64 << 10;
 
 /// How clients come to the gateway: each way has a test program of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +69,8 @@ impl Bridge {
                     let connector = certificate.connector(&["http/1.1"]);
                     tokio::spawn(async move {
                         // A gateway that has gone is no failure of the bridge.
-                        let Ok(server) = TcpStream::connect(there).await else { return };
-                        prepare(&client, &server);
+                        let Ok(server) = connect(there).await else { return };
+                        prepare(&client);
                         let name = "localhost".try_into().expect("a name");
                         let Ok(server) = connector.connect(name, server).await else { return };
                         carry(client, server).await;
@@ -78,7 +83,7 @@ impl Bridge {
                 tokio::spawn(async move {
                     loop {
                         let (client, _) = listener.accept().await.expect("accepts");
-                        client.set_nodelay(true).expect("a socket");
+                        prepare(&client);
                         tokio::spawn(translator.carry(client));
                     }
                 })
@@ -94,10 +99,19 @@ impl Drop for Bridge {
     }
 }
 
-fn prepare(client: &TcpStream, server: &TcpStream) {
-    for socket in [client, server] {
-        socket.set_nodelay(true).expect("a socket");
-    }
+/// Connects to the gateway, with little room for what it sends.
+pub(crate) async fn connect(there: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(ROOM)?;
+    socket.set_nodelay(true)?;
+    socket.connect(there).await
+}
+
+/// Leaves a client's socket little room for what it has not taken.
+fn prepare(client: &TcpStream) {
+    client.set_nodelay(true).expect("a socket");
+    let socket = socket2::SockRef::from(client);
+    socket.set_send_buffer_size(ROOM as usize).expect("a socket");
 }
 
 /// Carries bytes both ways. A connection that breaks on one side breaks on the other; one that only ends, though

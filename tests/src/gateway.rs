@@ -1,9 +1,12 @@
 //! A gateway in this process, on free ports.
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, io, net::SocketAddr, time::Duration};
 
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::{Instant, sleep},
+};
 use tricast::{
     Gateway,
     settings::{Address, Delivery, Settings},
@@ -28,6 +31,35 @@ pub struct Server {
 pub trait Place {
     /// The address of the public listener.
     fn address(&self) -> SocketAddr;
+
+    /// What the socket of a reader holds of what it has not read; as much as the kernel likes, if `None`.
+    fn room(&self) -> Option<u32> {
+        None
+    }
+}
+
+/// A server whose readers have little room: what they do not read stays with the gateway.
+#[derive(Debug)]
+pub struct Narrow<'a>(pub &'a Server);
+
+impl Place for Narrow<'_> {
+    fn address(&self) -> SocketAddr {
+        self.0.address()
+    }
+
+    fn room(&self) -> Option<u32> {
+        Some(64 << 10)
+    }
+}
+
+/// A reader's socket, connected.
+pub(crate) async fn connect(place: &impl Place) -> io::Result<TcpStream> {
+    let address = place.address();
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(room) = place.room() {
+        socket.set_recv_buffer_size(room)?;
+    }
+    socket.connect(address).await
 }
 
 impl Place for Server {

@@ -87,7 +87,11 @@ impl Answer {
 impl Connection {
     /// Connects.
     pub async fn open(address: SocketAddr) -> Self {
-        let socket = TcpStream::connect(address).await.expect("connects");
+        Self::over(TcpStream::connect(address).await.expect("connects"))
+    }
+
+    /// Over a socket that is connected.
+    pub fn over(socket: TcpStream) -> Self {
         socket.set_nodelay(true).expect("a socket");
         Self { socket, buffer: Vec::new() }
     }

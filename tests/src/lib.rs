@@ -17,7 +17,7 @@ mod translator;
 pub use backend::{Backend, Call, Says};
 pub use certificate::Certificate;
 pub use credentials::{SECRET, token, token_of, token_signed_with};
-pub use gateway::{Place, Server, delivery, eventually};
+pub use gateway::{Narrow, Place, Server, delivery, eventually};
 pub use http::{Answer, Connection, Head, expect_bytes, listen_head};
 pub use port::FixedPort;
 pub use reader::{Event, Reader};

@@ -14,7 +14,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::{Connection, Place, Wire, sse};
+use crate::{Connection, Place, Wire, gateway::connect, sse};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -114,7 +114,7 @@ impl Reader {
             Wire::Sse | Wire::Chunked => {
                 let field = |(name, value): &(&str, &str)| format!("\r\n{name}: {value}");
                 let fields: String = fields.iter().map(field).collect();
-                let mut connection = Connection::open(server.address()).await;
+                let mut connection = Connection::over(connect(server).await.expect("connects"));
                 connection.send(format!("GET {path} HTTP/1.1\r\nHost: t{fields}\r\n\r\n")).await;
                 let head = connection.head().await;
                 if head.status == 503 {
@@ -151,7 +151,7 @@ impl Reader {
         for (name, value) in fields {
             request.headers_mut().insert(*name, value.parse().expect("a value"));
         }
-        let socket = TcpStream::connect(server.address()).await?;
+        let socket = connect(server).await?;
         client_async(request, socket).await
     }
 

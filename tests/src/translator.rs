@@ -25,8 +25,7 @@ struct Asked {
 
 impl Translator {
     pub(crate) async fn connect(connector: &TlsConnector, there: SocketAddr) -> Self {
-        let socket = TcpStream::connect(there).await.expect("connects");
-        socket.set_nodelay(true).expect("a socket");
+        let socket = crate::bridge::connect(there).await.expect("connects");
         let name = "localhost".try_into().expect("a name");
         let stream = connector.connect(name, socket).await.expect("speaks TLS");
         let mut builder = h2::client::Builder::new();
