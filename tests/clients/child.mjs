@@ -4,7 +4,13 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 
 const running = new Set();
-process.on('exit', () => running.forEach((child) => signal(child, 'SIGKILL')));
+process.on('exit', () => {
+  for (const child of running) {
+    console.error(`${child.spawnfile} (${child.pid}) is still running at the end of its tests: stop it in each of them`);
+    process.exitCode = 1;
+    signal(child, 'SIGKILL');
+  }
+});
 
 /** The path of `program`; a failure, not a skip, when this machine lacks it. */
 export function need(program, hint = 'run make setup') {

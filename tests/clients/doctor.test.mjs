@@ -83,7 +83,7 @@ test('where nobody can be asked', { timeout: 30_000 }, async () => {
   assert.match(errors, /cannot be reached/);
 });
 
-test('--help tells what a token needs, and how it ends', async () => {
+test('--help tells what a token needs, and how it ends', { timeout: 60_000 }, async () => {
   const { code, output } = await run(program, ['doctor', '--help']);
   assert.equal(code, 0);
   assert.match(output, /tricast token --sub doctor --subscribe 'orders\.\*' --publish 'orders\.\*'/);

@@ -18,7 +18,7 @@ before(async () => {
 const near = (value, wanted, share = 0.1) => assert.ok(Math.abs(value - wanted) <= share * wanted, `${value}, and not ${wanted}`);
 const message = (id, fields = {}) => ({ id, channel: 'demo', event: 'message', data: 'x', time: 0, ...fields });
 
-test('a histogram is exact to a tenth, at both ends and in between', () => {
+test('a histogram is exact to a tenth, at both ends and in between', { timeout: 60_000 }, () => {
   const histogram = new page.Histogram();
   assert.equal(histogram.quantile(0.5), null);
   for (let n = 1; n <= 1000; n += 1) histogram.add(n / 10);
@@ -32,14 +32,14 @@ test('a histogram is exact to a tenth, at both ends and in between', () => {
   assert.equal(histogram.max, 1e9);
 });
 
-test('a time line has the median of each half second, also when a value comes late', () => {
+test('a time line has the median of each half second, also when a value comes late', { timeout: 60_000 }, () => {
   const timeline = new page.Timeline();
   for (const [ms, now] of [[5, 0], [1, 100], [9, 499], [7, 500], [100, 400], [3, 999]]) timeline.add(ms, now);
   assert.deepEqual(timeline.upTo(1000), [{ slot: 0, median: 5 }, { slot: 1, median: 7 }]);
   assert.deepEqual(timeline.upTo(5000).length, 2, 'nothing where there is nothing');
 });
 
-test('a journal times what it knows, in either order, and nothing else', () => {
+test('a journal times what it knows, in either order, and nothing else', { timeout: 60_000 }, () => {
   const [journal, times] = [new page.Journal(), []];
   journal.sent('a', 10);
   journal.came('a', 14, (ms) => times.push(ms));
@@ -51,7 +51,7 @@ test('a journal times what it knows, in either order, and nothing else', () => {
   assert.deepEqual(times, [4, 5, 1, 2]);
 });
 
-test('a meter tells late from twice, live from replayed, own from others', () => {
+test('a meter tells late from twice, live from replayed, own from others', { timeout: 60_000 }, () => {
   const meter = new page.Meter('ws');
   const hear = (id, fields) => { const one = message(id, fields); meter.heard(JSON.stringify(one), one, 0); return meter.took(one, 0); };
   meter.opening(5);
@@ -82,14 +82,14 @@ test('a meter tells late from twice, live from replayed, own from others', () =>
   assert.equal(meter.messages, messages - 2);
 });
 
-test('what was never open is not interrupted', () => {
+test('what was never open is not interrupted', { timeout: 60_000 }, () => {
   const meter = new page.Meter('sse');
   meter.interrupted(5);
   meter.hello({ event: 'tricast.hello', id: 'e-0', time: 1 }, 9);
   assert.deepEqual([meter.reconnects, meter.away], [0, null]);
 });
 
-test('rate and jitter', () => {
+test('rate and jitter', { timeout: 60_000 }, () => {
   const meter = new page.Meter('sse');
   for (let n = 0; n < 100; n += 1) meter.took(message(`e-${n + 1}`), 10 * n);
   near(meter.rate(1000), 50, 0.01);
@@ -99,7 +99,7 @@ test('rate and jitter', () => {
   near(meter.jitter, 6, 0.02);
 });
 
-test('data is of the size that was asked for, and each has a tag of its own', () => {
+test('data is of the size that was asked for, and each has a tag of its own', { timeout: 60_000 }, () => {
   for (const json of [true, false]) for (const size of [40, 100, 5000]) {
     const [a, b] = [page.own(1, { size, json }), page.own(2, { size, json })];
     assert.equal((json ? JSON.stringify(a.data) : a.data).length, size);
@@ -116,7 +116,7 @@ const report = (wires, fields = {}) => ({ tricast: '0', made: '2026-11-22T00:00:
   environment: { browser: 'b', browserHttp: 'HTTP/1.1', gatewayHttp: 'HTTP/1.1', proxy: false, proxyFields: [], via: null, server: null, encrypted: false,
     misplaced: false, advice: {} }, wires, ...fields });
 
-test('a report escapes what others have written, and says of a proxy no more than its name', () => {
+test('a report escapes what others have written, and says of a proxy no more than its name', { timeout: 60_000 }, () => {
   const bad = '<img src=x onerror=alert(1)>"\'&';
   const environment = { ...report([]).environment, browser: bad, browserHttp: bad, gatewayHttp: bad, proxy: true, server: bad, via: bad };
   const html = page.sheet(report([one('sse'), one('ws', { state: bad })], { environment, tricast: bad }));
@@ -132,7 +132,7 @@ test('a report escapes what others have written, and says of a proxy no more tha
   assert.deepEqual(['http://page.invalid', 'http://elsewhere.invalid'].map((url) => page.environment({ ...seen, url }, '?', null).misplaced), [false, true]);
 });
 
-test('advice speaks of what works, and of what did not', () => {
+test('advice speaks of what works, and of what did not', { timeout: 60_000 }, () => {
   const all = page.advice(report([one('sse'), one('chunked', { latency: { count: 10, p50: 90 } }), one('ws')]));
   assert.ok(all[0].startsWith('SSE is the fastest') && all[0].includes('Chunked took 90'), all[0]);
   assert.ok(all.includes('WebSocket needs 2 bytes around a message, SSE 32.'));

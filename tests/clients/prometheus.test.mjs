@@ -39,7 +39,7 @@ after(async () => {
   await gateway?.stop();
 });
 
-test('promtool finds nothing to say about the metrics, the configuration and the rules', async () => {
+test('promtool finds nothing to say about the metrics, the configuration and the rules', { timeout: 60_000 }, async () => {
   const metrics = await (await fetch(`${gateway.admin}/metrics`, { headers: { Authorization: `Bearer ${token}` } })).text();
   assert.match(metrics, /^tricast_connections\{wire="sse"\} 1$/m);
   assert.equal(await promtool(['check', 'metrics'], metrics), '');

@@ -70,7 +70,7 @@ describe('proxies', { concurrency: 2 }, () => {
   after(async () => writeTables('proxies', { results: matrix.results, columns, versions: await versionsOf(), about }));
 });
 
-test('what known.mjs says has been seen', () => {
+test('what known.mjs says has been seen', { timeout: 60_000 }, () => {
   const seen = new Set(matrix.results.filter((one) => one.known?.verdicts.includes(one.verdict)).map((one) => one.known));
   const asked = [...columns.streams, ...columns.requests];
   assert.deepEqual(known.filter((one) => asked.includes(one.check) && !seen.has(one)).map(({ proxy, which, check }) => `${proxy}, ${which}: ${check}`), []);

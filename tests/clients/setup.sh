@@ -45,9 +45,8 @@ if [ -n "$missing" ]; then
   fi
 fi
 
-major=$(node -p 'process.versions.node.split(".")[0]')
-if [ "$major" -lt 20 ]; then
-  echo "setup: Node 20 or newer is needed, this is $(node --version)" >&2
+if ! node --help | grep -q -e --test-force-exit; then
+  echo "setup: Node 20.14 or newer is needed, this is $(node --version)" >&2
   exit 1
 fi
 

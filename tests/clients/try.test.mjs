@@ -218,7 +218,7 @@ describe('anywhere', () => {
     await until(async () => (await stage.gateway.online('demo')).users === 2, 'two to be online');
   });
 
-  test('the markup says nothing that has no translation', async () => {
+  test('the markup says nothing that has no translation', { timeout: 60_000 }, async () => {
     const built = await run(`${repository}dashboard/node_modules/.bin/esbuild`, ['src/text/zh.ts', '--format=cjs'], { cwd: `${repository}dashboard`, hint: 'run make page' });
     const { zh } = new Function('module', `${built.output}; return module.exports`)({});
     const { readFileSync } = await import('node:fs');
