@@ -46,6 +46,11 @@ export const shows = (page, wire, name, wanted) => until(async () => {
   return wanted instanceof RegExp ? wanted.test(now) : now === wanted;
 }, async () => `${name} of ${wire} to be ${wanted}; it is ${await field(page, wire, name)}`);
 
+/** Waits until the form says what became of the message, in words that begin so; the answer may come later than the message. */
+export const outcome = (page, words) => until(async () => (await page.textContent('#outcome')).startsWith(words), async () => (
+  `the form to say "${words}"; it says "${await page.textContent('#outcome')}"`
+));
+
 /** Waits for a line of a kind in every panel that is no message. */
 export const notice = (page, text) => Promise.all(wires.map((wire) => page.waitForSelector(`.panel.${wire} .notice:has-text("${text}")`)));
 
