@@ -81,7 +81,7 @@ for (const [name, run] of Object.entries({
     const first = await gateway.publish('prices', 'the first');
     await gateway.publish('prices', 'the second');
     check(await run(`${gateway.url.replace('http', 'ws')}/ws/lobby`, first.id));
-    assert.equal((await gateway.online('lobby')).connections, 0);
+    await until(async () => (await gateway.online('lobby')).connections === 0, 'it to be gone');
   });
 }
 
