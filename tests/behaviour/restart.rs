@@ -7,7 +7,7 @@ use std::{
     os::{fd::OwnedFd, unix::fs::PermissionsExt as _},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -41,12 +41,13 @@ fn signal(process: u32, name: rustix::process::Signal) {
 }
 
 /// Publishes `numbers` until told to stop, on connections that are kept for as long as the gateway wants, or each on one of its own;
-/// gives those that were accepted, with their ids. Nobody may be refused.
+/// gives those that were accepted, with their ids, and counts them meanwhile. Nobody may be refused.
 fn publish(
     address: SocketAddr,
     numbers: impl Iterator<Item = u64> + Send + 'static,
     keeps: bool,
     stop: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
 ) -> JoinHandle<Vec<(u64, String)>> {
     tokio::spawn(async move {
         let mut accepted = Vec::new();
@@ -73,6 +74,7 @@ fn publish(
             let answer: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
             assert_eq!(head.status, 200, "{answer}");
             accepted.push((number, answer["id"].as_str().expect("an id").to_owned()));
+            count.fetch_add(1, Ordering::Relaxed);
             let closes = head.fields.get("connection").is_some_and(|it| it == "close");
             kept = (keeps && !closes).then_some(connection);
             sleep(Duration::from_millis(2)).await;
@@ -122,6 +124,12 @@ async fn status(admin: SocketAddr, path: &str) -> (u16, String) {
     (answer.status, answer.text())
 }
 
+/// Waits until more than so many are published.
+async fn more_than(count: &AtomicUsize, many: usize) {
+    eventually("more is published", async || (count.load(Ordering::Relaxed) > many).then_some(()))
+        .await;
+}
+
 /// Hands over under load, with so many readers on each wire; returns what became of the messages.
 async fn hand_over(readers: usize) -> Totals {
     let mut command = program::tricast();
@@ -136,20 +144,21 @@ async fn hand_over(readers: usize) -> Totals {
     let there = u32::try_from(all.len()).expect("few");
     ready.acquire_many(there).await.expect("is open").forget();
     let stop = Arc::new(AtomicBool::new(false));
+    let count = Arc::new(AtomicUsize::new(0));
     let publishing = [
-        publish(address, (0..).step_by(2), false, stop.clone()),
-        publish(address, (1..).step_by(2), true, stop.clone()),
+        publish(address, (0..).step_by(2), false, stop.clone(), count.clone()),
+        publish(address, (1..).step_by(2), true, stop.clone(), count.clone()),
     ];
-    sleep(Duration::from_millis(300)).await;
+    more_than(&count, 100).await;
     let (_, metrics) = status(admin, "/metrics").await;
     assert!(metrics.contains("tricast_build_info"), "{metrics}");
     let before = old.id().expect("runs");
     signal(before, rustix::process::Signal::USR2);
     let ended = tokio::time::timeout(Duration::from_secs(30), old.wait()).await;
     assert!(ended.expect("ends in time").expect("is waited for").success());
-    // All are back.
+    // All are back, and messages come after that.
     ready.acquire_many(there).await.expect("is open").forget();
-    sleep(Duration::from_millis(200)).await;
+    more_than(&count, count.load(Ordering::Relaxed) + 50).await;
     stop.store(true, Ordering::Relaxed);
     let mut accepted = Vec::new();
     for publishing in publishing {
