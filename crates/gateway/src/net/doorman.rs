@@ -97,10 +97,11 @@ impl Doorman {
         let mut events = Events::with_capacity(AT_ONCE);
         let mut looked = Instant::now();
         loop {
-            if self.orders.closes_by.get().is_some_and(|by| self.is_done(*by)) {
-                return Ok(());
-            }
-            match self.poll.poll(&mut events, self.timeout(look)) {
+            // Late as this thread may be: what has come by then is still let in.
+            let over = self.orders.closes_by.get().is_some_and(|by| self.is_done(*by));
+            self.more |= over && self.socket.is_some();
+            let timeout = if over { Some(Duration::ZERO) } else { self.timeout(look) };
+            match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 polled => polled?,
             }
@@ -116,9 +117,14 @@ impl Doorman {
                     Token(key) => heard.extend(self.waiting.try_remove(key)),
                 }
             }
+            let somebody = !heard.is_empty();
             self.let_in(heard)?;
+            let before = self.waiting.len();
             if self.more {
                 self.more = self.accept();
+            }
+            if over && !somebody && self.waiting.len() == before {
+                return Ok(());
             }
             if looked.elapsed() >= look {
                 looked = Instant::now();

@@ -18,14 +18,14 @@ use h2::{Ping, PingPong, RecvStream, ext::Protocol, server::SendResponse};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::JoinSet,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep_until},
 };
 use tower::ServiceExt as _;
 
 use self::{
     incoming::Incoming, ledger::Ledger, outgoing::Outgoing, tunnel::Opening, watched::Watched,
 };
-use super::{listener::Listener, socket::Line};
+use super::{listener::Listener, serving::soon, socket::Line};
 
 mod incoming;
 mod ledger;
@@ -79,8 +79,7 @@ where
         .data_frame_budget(SMALL_FRAMES)
         .enable_connect_protocol();
     let handshake = builder.handshake::<_, Bytes>(Watched::new(io, ledger.clone()));
-    let handshake = listener.stop.run_until_cancelled(timeout_at(by, handshake)).await;
-    let Some(Ok(Ok(mut connection))) = handshake else { return };
+    let Some(Ok(mut connection)) = soon(&listener, by, handshake).await else { return };
     line.leave_place();
     let mut answers = JoinSet::new();
     let mut life = pin!(ask_for_life(connection.ping_pong(), ledger.clone()));

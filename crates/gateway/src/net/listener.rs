@@ -33,6 +33,9 @@ const UNSENT_LOW_WATER: u32 = 16 * 1024;
 /// How long a connection may be silent before the kernel asks whether the peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
+/// How long a connection that has said something, but asked for nothing whole, has left when the gateway goes down.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
 /// What a connection gets that the process has no descriptor to spare for.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
@@ -90,6 +93,13 @@ impl std::fmt::Debug for Listener {
 }
 
 impl Listener {
+    /// Waits until the gateway goes down and those who have begun to speak have had their time to ask. A request that has arrived
+    /// may still be on its way through the runtime when the gateway stops, so `stop` alone would cut it.
+    pub(crate) async fn last_words(&self) {
+        self.stop.cancelled().await;
+        tokio::time::sleep(LAST_WORDS).await;
+    }
+
     /// Whether there is room for one more connection.
     pub(crate) fn has_room(&self) -> bool {
         self.rules.sockets.available_permits() > 0

@@ -105,9 +105,17 @@ pub(crate) async fn serve(listener: Arc<Listener>, arrival: Arrival) {
     Serving { line, listener }.stay(stream).await;
 }
 
-/// What comes of it, unless it takes too long, or the gateway goes down.
-async fn soon<T>(listener: &Listener, by: Instant, what: impl Future<Output = T>) -> Option<T> {
-    listener.stop.run_until_cancelled(timeout_at(by, what)).await?.ok()
+/// What comes of it, unless it takes too long, or the gateway goes down meanwhile. What has arrived by then counts.
+pub(super) async fn soon<T>(
+    listener: &Listener,
+    by: Instant,
+    what: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = timeout_at(by, what) => done.ok(),
+        () = listener.last_words() => None,
+    }
 }
 
 /// A stream that has left, with its connection.
@@ -195,28 +203,24 @@ impl Serving {
         mut connection: Pin<&mut C>,
         graceful_shutdown: fn(Pin<&mut C>),
     ) -> Option<Departure> {
-        let mut stop = pin!(self.listener.stop.cancelled());
         let mut draining = pin!(self.listener.draining.cancelled());
-        let (mut turning, mut stopping) = (false, false);
+        let mut stop = pin!(self.listener.stop.cancelled());
+        let mut over = pin!(self.listener.last_words());
+        let (mut turning, mut stopping, mut ending) = (false, false, false);
         poll_fn(|cx| {
-            if !turning && draining.as_mut().poll(cx).is_ready() {
-                turning = true;
-                // What is kept open for a next request is not needed any more. Who has asked for nothing yet may still do so.
-                if self.line.was_asked() {
-                    graceful_shutdown(connection.as_mut());
-                }
-            }
-            if !stopping && stop.as_mut().poll(cx).is_ready() {
-                stopping = true;
-                if !self.line.was_asked() {
-                    // Half a head is no work under way.
-                    return Poll::Ready(None);
-                }
+            let turns = !turning && draining.as_mut().poll(cx).is_ready();
+            let stops = !stopping && stop.as_mut().poll(cx).is_ready();
+            let ends = !ending && over.as_mut().poll(cx).is_ready();
+            (turning, stopping, ending) = (turning | turns, stopping | stops, ending | ends);
+            // What is kept open for a next request is not needed any more. Who has asked for nothing yet may still do so.
+            if (turns || stops || ends) && self.line.was_asked() {
                 graceful_shutdown(connection.as_mut());
             }
             match connection.as_mut().poll(cx) {
                 Poll::Pending => match self.line.take_departure() {
                     Some(departure) => Poll::Ready(Some(departure)),
+                    // Half a head is no work under way.
+                    None if ending && !self.line.was_asked() => Poll::Ready(None),
                     None => Poll::Pending,
                 },
                 Poll::Ready(served) => {
