@@ -17,29 +17,34 @@ use tricast_tests::{Certificate, program};
 /// A key with two good values, as TOML, and one as text of the environment.
 struct Guard {
     key: &'static str,
+    /// What it needs beside it; everything else is as it is by default.
+    beside: &'static str,
     good: String,
     other: String,
     variable: String,
 }
 
+/// Whether the files are there is not the settings' business.
+const TLS_KEY: &str = "tls.bind = \"127.0.0.1:0\"\ntls.key = \"key.pem\"\n";
+const TLS_CERTIFICATE: &str = "tls.bind = \"127.0.0.1:0\"\ntls.certificate = \"cert.pem\"\n";
+
 const SECRETS: [&str; 2] = ["0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"];
 
 /// Each guard with values that are good beside the others'.
 fn guards(certificate: &Certificate) -> Vec<Guard> {
-    let quoted = |text: &str| format!("{text:?}");
-    let text = |key, one: &str, other: &str| Guard {
+    let with = |key, beside, good: &str, other: &str, variable: &str| Guard {
         key,
-        good: quoted(one),
-        other: quoted(other),
-        variable: one.to_owned(),
-    };
-    let secret = |key| text(key, SECRETS[0], SECRETS[1]);
-    let toml = |key, good: &str, other: &str| Guard {
-        key,
+        beside,
         good: good.to_owned(),
         other: other.to_owned(),
-        variable: good.to_owned(),
+        variable: variable.to_owned(),
     };
+    let toml = |key, good: &str, other: &str| with(key, "", good, other, good);
+    let beside = |beside, key, one: &str, other: &str| {
+        with(key, beside, &format!("{one:?}"), &format!("{other:?}"), one)
+    };
+    let text = |key, one: &str, other: &str| beside("", key, one, other);
+    let secret = |key| text(key, SECRETS[0], SECRETS[1]);
     let file = |name| certificate.file(name).display().to_string();
     let hash = |digit: &str| format!("sha256:{}", digit.repeat(64));
     let key = |digit: &str| format!("[{{ name = \"shop\", hash = \"{}\" }}]", hash(digit));
@@ -50,23 +55,29 @@ fn guards(certificate: &Certificate) -> Vec<Guard> {
     vec![
         toml("access.online", "false", "true"),
         toml("access.presence", "true", "false"),
-        text("access.publish", "backend", "token"),
-        text("access.subscribe", "token", "backend"),
+        text("access.publish", "nobody", "anyone"),
+        text("access.subscribe", "nobody", "anyone"),
         toml("admin.hosts", "[\"tricast.internal\"]", "[\"tricast\"]"),
         secret("admin.token"),
         toml("cors.origins", "[\"https://a.example\"]", "[\"https://b.example\"]"),
         secret("events.secret"),
-        toml("hook.on", "[\"publish\"]", "[\"connect\"]"),
+        with(
+            "hook.on",
+            "hook.url = \"https://a.example/\"\n",
+            "[\"publish\"]",
+            "[\"connect\"]",
+            "publish",
+        ),
         secret("hook.secret"),
-        text("hook.url", "https://a.example/", "https://b.example/"),
+        beside("hook.on = [\"publish\"]\n", "hook.url", "https://a.example/", "https://b.example/"),
         toml("insecure", "true", "false"),
         toml("key", &key("0"), &key("1")),
-        toml("namespace", &namespace("backend"), &namespace("token")),
+        toml("namespace", &namespace("nobody"), &namespace("anyone")),
         text("proxy.fields", "forwarded", "x-forwarded"),
-        toml("proxy.protocol", "true", "false"),
+        with("proxy.protocol", "proxy.trusted = [\"192.0.2.1\"]\n", "true", "false", "true"),
         toml("proxy.trusted", "[\"192.0.2.1\"]", "[\"192.0.2.2\"]"),
-        text("tls.certificate", &file("cert.pem"), "/elsewhere/cert.pem"),
-        text("tls.key", &file("key.pem"), "/elsewhere/key.pem"),
+        beside(TLS_KEY, "tls.certificate", &file("cert.pem"), "/elsewhere/cert.pem"),
+        beside(TLS_CERTIFICATE, "tls.key", &file("key.pem"), "/elsewhere/key.pem"),
         text("tokens.audience", "0123", "1e3"),
         text("tokens.cookie", "session", "1e3"),
         text("tokens.issuer", "0123", "1.0"),
@@ -76,8 +87,13 @@ fn guards(certificate: &Certificate) -> Vec<Guard> {
     ]
 }
 
+/// A file with nothing but this guard's line, which is `instead`, and what it needs.
+fn file(guard: &Guard, instead: &str) -> Vec<u8> {
+    [guard.beside, instead, "\n"].concat().into_bytes()
+}
+
 /// All guards set, but with `instead` in place of one key's line.
-fn file(guards: &[Guard], key: &str, instead: &str) -> Vec<u8> {
+fn all(guards: &[Guard], key: &str, instead: &str) -> Vec<u8> {
     let mut text =
         "bind = \"127.0.0.1:0\"\nadmin.bind = \"127.0.0.1:0\"\ntls.bind = \"127.0.0.1:0\"\n\
                     events.url = \"https://a.example/\"\nevents.on = [\"gone\"]\n"
@@ -145,17 +161,17 @@ fn outcome(
 }
 
 /// The text of the environment that is empty, not UTF-8, or of another type.
-fn in_environment(guards: &[Guard], guard: &Guard, bytes: &[u8]) -> &'static str {
+fn in_environment(guard: &Guard, bytes: &[u8]) -> &'static str {
     let value = OsString::from_vec(bytes.to_vec());
-    let file = file(guards, guard.key, "");
+    let file = file(guard, "");
     let wanted = std::str::from_utf8(bytes).ok();
     outcome(guard.key, &file, &[(variable(guard.key).into(), value)], wanted)
 }
 
-fn row(guards: &[Guard], guard: &Guard) -> String {
+fn row(guard: &Guard) -> String {
     let Guard { key, good, variable: text, .. } = guard;
     let in_file = |instead: &[u8]| {
-        let mut bytes = file(guards, key, "(here)");
+        let mut bytes = file(guard, "(here)");
         let place = bytes.windows(6).position(|window| window == b"(here)").expect("is there");
         bytes.splice(place..place + 6, instead.iter().copied());
         outcome(key, &bytes, &[], None)
@@ -171,15 +187,15 @@ fn row(guards: &[Guard], guard: &Guard) -> String {
     let cells = [
         format!("`{absent}`"),
         in_file(format!("{key} = {empty}").as_bytes()).to_owned(),
-        in_environment(guards, guard, b"").to_owned(),
+        in_environment(guard, b"").to_owned(),
         in_file(&[format!("{key} = \"").as_bytes(), b"\xff\xfe\"".as_slice()].concat()).to_owned(),
-        in_environment(guards, guard, &[text.as_bytes(), b"\xff"].concat()).to_owned(),
+        in_environment(guard, &[text.as_bytes(), b"\xff"].concat()).to_owned(),
         in_file(format!("{key} = 12345678901234567").as_bytes()).to_owned(),
-        in_environment(guards, guard, b"12345678901234567890123456789012").to_owned(),
+        in_environment(guard, b"12345678901234567890123456789012").to_owned(),
         in_file(misspelt.as_bytes()).to_owned(),
         {
             let name = variable(key).replace("__", "_");
-            outcome(key, &file(guards, key, ""), &[(name.into(), text.into())], None).to_owned()
+            outcome(key, &file(guard, ""), &[(name.into(), text.into())], None).to_owned()
         },
     ];
     format!("| `{key}` | {} |", cells.join(" | "))
@@ -191,11 +207,11 @@ async fn on_reload(guards: &[Guard]) -> Vec<&'static str> {
         let file = Some((Path::new("gateway.toml"), file));
         Settings::from_layers(file, std::iter::empty()).expect("is good").settings
     };
-    let before = load(&file(guards, "", ""));
+    let before = load(&all(guards, "", ""));
     let gateway = Gateway::start(before.clone()).expect("starts");
     let mut words = Vec::new();
     for Guard { key, other, .. } in guards {
-        let changed = load(&file(guards, key, &format!("{key} = {other}")));
+        let changed = load(&all(guards, key, &format!("{key} = {other}")));
         let (now, later) = gateway.reload(changed).expect("is good");
         gateway.reload(before.clone()).expect("is good");
         let is = |keys: &[String]| keys.iter().any(|own| own == key);
@@ -214,13 +230,13 @@ async fn no_secret_and_no_access_rule_is_silently_off() {
     let guards = guards(&certificate);
     let keys: Vec<&str> = guards.iter().map(|guard| guard.key).collect();
     assert_eq!(keys, GUARDS, "a key that guards something has to have a row");
-    let rows = guards.iter().map(|guard| row(&guards, guard)).collect::<Vec<_>>();
+    let rows = guards.iter().map(|guard| row(guard)).collect::<Vec<_>>();
     let rows = rows.iter().zip(on_reload(&guards).await);
     let rows: Vec<_> = rows.map(|(row, reload)| format!("{row} {reload} |")).collect();
     for row in &rows {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        // What is not UTF-8, of another type in a file, or misspelt is never taken for something else.
-        assert!(cells[5..=7].iter().chain(&cells[9..=10]).all(|cell| *cell == "refused"), "{row}");
+        // A variable that is empty, and what is not UTF-8, of another type in a file, or misspelt, is never taken for something else.
+        assert!(cells[4..=7].iter().chain(&cells[9..=10]).all(|cell| *cell == "refused"), "{row}");
     }
     let table = rows.join("\n");
     let document = include_str!("../../SECURITY.md");
@@ -265,13 +281,18 @@ fn variables_of_others_are_ignored_and_near_misses_are_told() {
         ("TRICAST_KEY", "TRICAST__KEY"),
         ("TRICAST__TOKENS_SECRET", "tokens.secret"),
         ("TRICAST__TOKEN__SECRET", "tokens.secret"),
+        ("TRICAST__SECRET", "no setting"),
         ("TRICAST__STREAM__HARTBEAT", "stream.heartbeat"),
-        ("TRICAST__STREAM", "no setting stream"),
-        ("TRICAST__NAMESPACE__0__PATTERN", "no setting namespace.0.pattern"),
+        ("TRICAST__STREAM", "is a section"),
+        ("TRICAST__NAMESPACE__0__PATTERN", "no setting"),
         ("TRICAST__", "no setting"),
     ] {
-        let error = load(name, b"value").expect_err(name);
-        assert!(error.contains(name) && error.contains(key) && !error.contains("value"), "{error}");
+        let error = load(name, b"secret-text").expect_err(name);
+        assert!(
+            error.contains(name) && error.contains(key) && !error.contains("secret-text"),
+            "{error}"
+        );
+        assert!(!error.contains("insecure"), "nobody is to be sent there: {error}");
     }
     let name = OsStr::from_bytes(b"TRICAST__TOKENS__SECRET\xff").to_owned();
     let variables = [(name, OsString::from(SECRETS[0]))];
@@ -319,8 +340,15 @@ fn values_of_the_environment_are_what_gateway_toml_would_hold() {
     let list = r#"["https://a.example", "https://b.example"]"#;
     let origins = good("TRICAST__CORS__ORIGINS", list, "cors.origins");
     assert_eq!(origins, serde_json::json!(["https://a.example", "https://b.example"]));
-    for text in ["", "[]", " "] {
-        assert_eq!(good("TRICAST__PROXY__TRUSTED", text, "proxy.trusted"), serde_json::json!([]));
+    // An empty list is written as one, where it would take something away that guards.
+    assert_eq!(good("TRICAST__PROXY__TRUSTED", "[]", "proxy.trusted"), serde_json::json!([]));
+    for text in ["", "[]", " ", ","] {
+        assert_eq!(good("TRICAST__EVENTS__ON", text, "events.on"), serde_json::json!([]));
+        let error = match text {
+            "[]" => continue,
+            empty => load("TRICAST__KEY", empty).expect_err("takes keys away"),
+        };
+        assert!(format!("{error:#}").contains("written []"), "{error:#}");
     }
     let bind = good("TRICAST__BIND", "[::1]:8080,127.0.0.1:80", "bind");
     assert_eq!(bind, serde_json::json!(["[::1]:8080", "127.0.0.1:80"]));
@@ -366,6 +394,28 @@ fn a_file_that_cannot_be_read_as_toml_is_refused_with_its_place_and_shows_no_lin
         load("[tokens]\n".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>().as_slice())
             .contains("a.toml")
     );
+}
+
+#[test]
+fn a_secret_with_something_around_it_is_told() {
+    let load = |text: &str| {
+        let variable = (OsString::from("TRICAST__TOKENS__SECRET"), OsString::from(text));
+        let loaded = Settings::from_layers(None, std::iter::once(variable)).expect("is good");
+        assert_eq!(loaded.settings.tokens.secret.expose(), text, "it counts as it is");
+        loaded.warnings
+    };
+    assert!(load(SECRETS[0]).is_empty());
+    let secret = SECRETS[0];
+    for odd in [
+        format!("\"{secret}\""),
+        format!("'{secret}'"),
+        format!("{secret}\n"),
+        format!(" {secret}"),
+    ] {
+        let warnings = load(&odd);
+        assert!(warnings.len() == 1 && warnings[0].contains("tokens.secret"), "{warnings:?}");
+        assert!(!warnings[0].contains(secret), "{warnings:?}");
+    }
 }
 
 /// The program is given the same words: as the environment has them, and as a reload reads them.

@@ -390,6 +390,11 @@ async fn a_hang_up_reads_the_settings_again_and_says_what_has_to_wait() {
     signal(process, rustix::process::Signal::HUP);
     let line = errors.until("those from before hold on").await;
     assert!(line.contains("shards"), "{line}");
+    let tls = "[tls]\nbind = \"127.0.0.1:0\"\ncertificate = \"/nowhere/chain.pem\"\nkey = \"/nowhere/key.pem\"";
+    std::fs::write(&config, tls).expect("writes");
+    signal(process, rustix::process::Signal::HUP);
+    let line = errors.until("a new start would fail").await;
+    assert!(line.contains("/nowhere/chain.pem"), "{line}");
     std::fs::write(&config, b"[tokens]\nsecret = \"\xff\"").expect("writes");
     signal(process, rustix::process::Signal::HUP);
     let line = errors.until("those from before hold on").await;

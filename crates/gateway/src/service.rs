@@ -11,6 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Gateway, Inherited, Program,
+    gateway::Parts,
     handover::Successor,
     settings::{Loaded, Settings},
     telemetry::LogLevel,
@@ -149,8 +150,13 @@ impl Service {
         let reloaded = loaded.and_then(|Loaded { settings, warnings }| {
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             let logging = settings.logging.clone();
+            let again = Parts::of(&settings).err();
             let changed = gateway.reload(settings)?;
             self.logs.set(&logging)?;
+            if let Some(error) = again {
+                let error = format!("{error:#}");
+                tracing::error!(error, "with these settings and files a new start would fail");
+            }
             Ok(changed)
         });
         match reloaded {

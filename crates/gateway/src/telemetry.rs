@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use anyhow::Context as _;
 use tracing_subscriber::{
     EnvFilter, Layer as _, Registry,
+    filter::LevelFilter,
     layer::SubscriberExt as _,
     reload::{self, Handle},
     util::SubscriberInitExt as _,
@@ -48,6 +49,16 @@ pub fn start(logging: &Logging) -> anyhow::Result<LogLevel> {
 /// # Errors
 /// When it is no filter.
 pub fn filter(logging: &Logging) -> anyhow::Result<EnvFilter> {
+    // A word alone would count as the name of a module, and silence everything else, the audit log too.
+    for word in logging.level.split(',').filter(|part| !part.contains(['=', '['])) {
+        let level = word.trim().parse::<LevelFilter>().ok().filter(|_| !word.trim().is_empty());
+        level.with_context(|| {
+            format!(
+                "logging.level: {word:?} is no level; write error, warn, info, debug or trace, or a filter such as \
+                 \"info,tricast=debug\""
+            )
+        })?;
+    }
     EnvFilter::try_new(&logging.level)
         .with_context(|| format!("logging.level: {:?} is no level or filter", logging.level))
 }

@@ -32,6 +32,10 @@ impl Settings {
             token.is_empty() || token.len() >= 16,
             "admin.token: at least 16 characters; make one with `openssl rand -hex 16`"
         );
+        anyhow::ensure!(
+            !token.chars().any(char::is_control),
+            "admin.token: a line feed or another control character is in it, which no header can bring; take it out"
+        );
         let message = self.limits.message_bytes.as_u64();
         let sizes = [
             ("limits.head_bytes", self.limits.head_bytes, 8 << 10, 16 << 20, ""),

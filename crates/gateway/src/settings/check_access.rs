@@ -101,10 +101,14 @@ impl Settings {
             None if !keys => "no key is set".to_owned(),
             None => return Ok(()),
         };
-        let public = self.addresses().find(|address| !address.is_local());
-        let public = public.map(Address::to_string).unwrap_or_default();
+        let of = |key, list: &[Address]| {
+            let public = list.iter().find(|address| !address.is_local());
+            public.map(|address| format!("{key} = \"{address}\""))
+        };
+        let public = of("bind", &self.bind).or_else(|| of("tls.bind", &self.tls.bind));
+        let public = public.unwrap_or_default();
         anyhow::bail!(
-            "bind = \"{public}\" is not a loopback address, and {why}. Set [tokens] or a [[key]], bind to \
+            "{public} is not a loopback address, and {why}. Set [tokens] or a [[key]], bind to \
              127.0.0.1 behind a proxy that checks who comes, or set insecure = true if you mean it"
         )
     }

@@ -46,6 +46,9 @@ pub const GUARDS: &[&str] = &[
     "tokens.secret",
 ];
 
+/// How much a name has to be like another to be proposed for it.
+const ALIKE: f64 = 0.9;
+
 /// What the environment sets.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
@@ -95,9 +98,12 @@ impl Environment {
             );
         };
         let list = kind.is_array() || ONE_OR_MANY.contains(&key);
+        // The environment wins, so that an empty list would take away what a file says.
+        let empty = text.chars().all(|c| c.is_whitespace() || c == ',');
         anyhow::ensure!(
-            !text.is_empty() || list || !GUARDS.contains(&key),
-            "{name} in the environment is empty, which would leave {key} off; give it a value, or unset it"
+            !empty || !GUARDS.contains(&key),
+            "{name} in the environment is empty, which would leave {key} off; give it a value, or unset it{}",
+            if list { " (a list that is meant to be empty is written [])" } else { "" }
         );
         Ok(match kind {
             _ if list => Value::Array(items(&text)),
@@ -162,7 +168,7 @@ fn misspelt(
     let right = format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"));
     anyhow::ensure!(
         !GUARDS.contains(&key.as_str()),
-        "{name} in the environment is not read, and {key} would be off; write {right}, with two underscores, or unset it"
+        "{name} in the environment is not read; write {right}, with two underscores, or unset it"
     );
     Ok(Some(format!(
         "{name} in the environment is not read; if {key} is meant, write {right}, with two underscores"
@@ -170,12 +176,16 @@ fn misspelt(
 }
 
 fn no_such_key(key: &str, known: &BTreeMap<String, &Value>) -> String {
-    let closest = known.keys().max_by(|one, other| {
-        let alike = |known: &str| strsim::jaro_winkler(key, known);
-        alike(one).total_cmp(&alike(other))
-    });
-    let closest = closest.map(String::as_str).unwrap_or_default();
-    format!(
-        "there is no setting {key}; {closest} is the one most like it, and gateway.toml has all of them"
-    )
+    let all = "gateway.toml has all of them";
+    if known.keys().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'))) {
+        return format!(
+            "{key} is a section; name a key in it, as in TRICAST__STREAM__HEARTBEAT ({all})"
+        );
+    }
+    let alike = |known: &str| strsim::jaro_winkler(key, known);
+    let closest = known.keys().max_by(|one, other| alike(one).total_cmp(&alike(other)));
+    match closest.filter(|closest| alike(closest) > ALIKE) {
+        Some(closest) => format!("there is no setting {key}; is {closest} meant? {all}"),
+        None => format!("there is no setting {key:?}; {all}"),
+    }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use toml::{Table, Value};
+use tricast_admission::Secret;
 
 use super::{REFERENCE, Settings, environment::Environment};
 
@@ -64,7 +65,7 @@ impl Settings {
         variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> anyhow::Result<Loaded> {
         let reference: Table = toml::from_str(REFERENCE).context("the built-in gateway.toml")?;
-        let Environment { values, warnings } = Environment::read(&reference, variables)?;
+        let Environment { values, mut warnings } = Environment::read(&reference, variables)?;
         let file = file.map(|(path, bytes)| SettingsFile::parse(path, bytes)).transpose()?;
         let mut settings = reference;
         if let Some(file) = &file {
@@ -86,7 +87,34 @@ impl Settings {
                 (None, None) => anyhow::anyhow!("{key}: {message}"),
             }
         })?;
+        warnings.extend(settings.odd_secrets());
         Ok(Loaded { settings, warnings })
+    }
+
+    /// What looks as if a secret had got something that does not belong to it. It counts as it is written all the same.
+    fn odd_secrets(&self) -> impl Iterator<Item = String> {
+        let odd = |text: &str| {
+            let quoted = |quote| text.starts_with(quote) && text.ends_with(quote);
+            !text.is_empty() && (quoted('"') || quoted('\'') || text.trim() != text)
+        };
+        let secrets = self.secrets().into_iter().filter(move |(_, secret)| odd(secret.expose()));
+        secrets.map(|(key, _)| {
+            format!(
+                "{key} begins or ends with white space or quotes, which count as a part of it; an env file keeps its \
+                 quotes, and echo adds a line feed"
+            )
+        })
+    }
+
+    /// Everything that is a secret, by its key.
+    pub(super) fn secrets(&self) -> [(&'static str, &Secret); 4] {
+        let Self { tokens, hook, events, admin, .. } = self;
+        [
+            ("tokens.secret", &tokens.secret),
+            ("hook.secret", &hook.secret),
+            ("events.secret", &events.secret),
+            ("admin.token", &admin.token),
+        ]
     }
 
     /// The reference, overridden by `text` in TOML.

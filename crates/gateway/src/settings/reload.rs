@@ -90,15 +90,8 @@ impl Settings {
             }
         }
         // A secret shows nothing of itself.
-        let secrets = |settings: &Self| {
-            let Self { tokens, hook, events, admin, .. } = settings;
-            [&tokens.secret, &hook.secret, &events.secret, &admin.token]
-                .map(|one| one.expose().to_owned())
-        };
-        let names = ["tokens.secret", "hook.secret", "events.secret", "admin.token"];
-        for (name, (own, theirs)) in names.into_iter().zip(secrets(self).iter().zip(secrets(other)))
-        {
-            if *own != theirs && !keys.iter().any(|key| key == name) {
+        for ((name, own), (_, theirs)) in self.secrets().into_iter().zip(other.secrets()) {
+            if own != theirs && !keys.iter().any(|key| key == name) {
                 keys.push(name.to_owned());
             }
         }
