@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, os::fd::OwnedFd, path::PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
+use socket2::{Domain, Socket, Type};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -255,6 +256,37 @@ async fn with_sockets_that_are_handed_in() {
     }
 }
 
+/// How sockets that are handed in get along is the business of those who have made them: systemd's `BindIPv6Only=ipv6-only`.
+#[tokio::test]
+async fn sockets_of_both_families_are_handed_in_at_one_port() {
+    let port = FixedPort::reserve();
+    let number = port.address.port();
+    let socket = |domain, address: SocketAddr| -> OwnedFd {
+        let socket = Socket::new(domain, Type::STREAM, None).expect("a socket");
+        socket.set_reuse_address(true).expect("a socket");
+        if domain == Domain::IPV6 {
+            socket.set_only_v6(true).expect("a socket");
+        }
+        socket.bind(&address.into()).expect("binds");
+        socket.listen(16).expect("listens");
+        socket.into()
+    };
+    let (v4, v6) = (([127, 0, 0, 1], number).into(), (std::net::Ipv6Addr::UNSPECIFIED, number));
+    let sockets = [("http", socket(Domain::IPV4, v4)), ("http", socket(Domain::IPV6, v6.into()))];
+    let mut command = program::tricast();
+    command.env("TRICAST__INSECURE", "true");
+    program::hand_in(&mut command, &sockets);
+    drop(sockets);
+    let (mut child, said) = program::start_and_hear(&mut command).await;
+    assert!(said.contains(&format!("http://[::]:{number}")), "{said}");
+    for address in [v4, (std::net::Ipv6Addr::LOCALHOST, number).into()] {
+        assert_eq!(get(address, "/online/a").await, 200, "{address}");
+    }
+    let mut errors = program::errors(&mut child);
+    signal(&child, Signal::HUP);
+    errors.until("were read again").await;
+}
+
 /// What cannot be listened at together is said before anything is listened at.
 #[tokio::test]
 async fn addresses_that_exclude_each_other_are_found_by_check() {
@@ -264,6 +296,7 @@ async fn addresses_that_exclude_each_other_are_found_by_check() {
         (format!("0.0.0.0:{port}"), format!("127.0.0.1:{port}")),
         (format!("[::]:{port}"), format!("[::1]:{port}")),
         (format!("[::]:{port}"), format!("127.0.0.1:{port}")),
+        (format!("[::ffff:127.0.0.1]:{port}"), format!("127.0.0.1:{port}")),
     ] {
         for (name, list) in [("TRICAST__BIND", format!("{one},{other}")), ("TRICAST__BIND", one)] {
             let mut command = program::tricast();

@@ -367,10 +367,12 @@ fn values_of_the_environment_are_what_gateway_toml_would_hold() {
         ("TRICAST__HOOK__ON", "always"),
         ("TRICAST__KEY", "tricast_key_abc"),
         ("TRICAST__STREAM__HEARTBEAT", "soon"),
+        ("TRICAST__NAMESPACE", "[{pattern = \"a\"}]\n[[x]]\ny = 1"),
     ] {
         let error = format!("{:#}", load(name, text).expect_err(name));
         assert!(error.contains(name), "{error}");
         assert!(!error.contains("variant") && !error.contains("enum"), "{error}");
+        assert!(!error.contains("tricast_key_abc"), "{error}");
     }
 }
 
@@ -390,6 +392,26 @@ fn a_file_that_cannot_be_read_as_toml_is_refused_with_its_place_and_shows_no_lin
     assert!(!error.contains("12345678901234"), "{error}");
     let error = load(b"[tokens]\nsecret = 123456789012345678\n");
     assert!(error.contains("tokens.secret") && !error.contains("12345678901234"), "{error}");
+    // A secret in the wrong place, or of the wrong form.
+    for text in [
+        "key = \"(hidden)\"",
+        "key = [\"(hidden)\"]",
+        "keys = [\"(hidden)\"]",
+        "tokens = \"(hidden)\"",
+        "admin = \"(hidden)\"",
+        "[[tokens.keys]]\nalgorithm = \"(hidden)\"\nfile = \"a\"",
+        "tokens.keys = \"(hidden)\"",
+        "[hook]\nurl = \"ftp://user:(hidden)@host/\"\non = [\"publish\"]",
+        "[events]\nurl = \"ftp://user:(hidden)@host/\"\non = [\"gone\"]",
+        "[tokens]\njwks_url = \"ftp://user:(hidden)@host/\"",
+    ] {
+        let error = load(text.as_bytes());
+        assert!(!error.contains("(hidden)"), "{error}");
+    }
+    assert!(
+        load(b"[stream]\nheartbeat = \"soon\"").contains("soon"),
+        "what guards nothing is shown"
+    );
     assert!(
         load("[tokens]\n".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>().as_slice())
             .contains("a.toml")

@@ -126,11 +126,16 @@ async fn no_room_leaves_the_file_as_it_was() {
     assert_eq!(settings.text(), before);
     let names = std::fs::read_dir(settings.folder.path()).expect("is there").count();
     assert_eq!(names, 1, "nothing is left beside it");
-    // A key that nobody sees is of no use, and is said to be there.
+    // A key that nobody sees does not count.
     let script = "exec \"$0\" key --append \"$1\" >/dev/full";
     let mut command = program::in_shell(script, &program::tricast());
     let output = command.arg(settings.file()).output().await.expect("runs");
-    assert!(error(&output).contains("nobody knows it"), "{output:?}");
+    assert!(error(&output).contains("cannot be printed"), "{output:?}");
+    assert_eq!(settings.text(), before);
+    // What is said beside it may get lost.
+    let script = "exec \"$0\" key --append \"$1\" 2>/dev/full";
+    let mut command = program::in_shell(script, &program::tricast());
+    key(&command.arg(settings.file()).output().await.expect("runs"));
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ impl Gateway {
         let copies = entrances.copies()?;
         // What was handed in may be public where the settings are not.
         let actual = settings_at(&settings, &addresses);
-        actual.check()?;
+        actual.check_bound()?;
         let serves_dashboard = actual.serves_dashboard();
         let tasks = TaskTracker::new();
         let rules = Rules::new(&settings, most_sockets(&settings));
@@ -223,7 +223,7 @@ impl Gateway {
         let Reload { settings, now, later } = before.settings.reload(settings);
         // Each file by itself is good; what comes of both may not be.
         let mixed = settings_at(&settings, &self.addresses);
-        mixed.check().with_context(|| {
+        mixed.check_bound().with_context(|| {
             format!("{} cannot change before {} do", now.join(", "), later.join(", "))
         })?;
         let jwks = self.jwks.clone();

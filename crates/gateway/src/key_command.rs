@@ -44,37 +44,41 @@ pub fn key(args: &KeyArgs) -> anyhow::Result<()> {
         publish: args.publish.clone(),
     };
     key.check_name()?;
-    match &args.append {
-        Some(path) => {
-            let file = AtomicFile::at(path)?;
-            let WithKey { text, still_wrong } = WithKey::of(path, &file.read()?, &key)?;
-            file.replace(text.as_bytes())?;
-            eprintln!(
-                "Added the key {:?} to {}; SIGHUP tells a gateway that runs. The key itself is shown this once:",
-                key.name,
-                path.display()
-            );
-            if let Some(error) = still_wrong {
-                eprintln!(
-                    "note: with the environment of this shell the settings are not good: {error}"
-                );
-            }
-        }
-        None => {
-            eprintln!(
-                "# The key itself is shown this once. What gateway.toml gets (--append FILE adds it):"
-            );
-            eprint!("{}", block(&key));
-        }
-    }
-    let mut output = std::io::stdout();
-    let printed = writeln!(output, "{}", made.key).and_then(|()| output.flush());
-    printed.with_context(|| match &args.append {
-        Some(path) => format!(
-            "the key cannot be printed, and nobody knows it; take {:?} out of {} again",
-            key.name,
-            path.display()
+    let mut printed = std::io::stdout();
+    let mut print = || {
+        writeln!(printed, "{}", made.key)
+            .and_then(|()| printed.flush())
+            .context("the key cannot be printed")
+    };
+    // What is said beside the key is not worth to fail for.
+    let say = |text: String| drop(std::io::stderr().write_all(text.as_bytes()));
+    let Some(path) = &args.append else {
+        say(format!(
+            "# The key itself is shown this once. What gateway.toml gets (--append FILE adds it):\n{}",
+            block(&key)
+        ));
+        return print();
+    };
+    let mut file = AtomicFile::at(path)?;
+    let (is_there, before) = (file.is_there(), file.read()?);
+    let WithKey { text, still_wrong } = WithKey::of(path, &before, &key)?;
+    let staged = file.stage(text.as_bytes())?;
+    // Before it counts: a key that counts and that nobody knows would be in the way.
+    print()?;
+    staged.commit()?;
+    let (name, path) = (&key.name, path.display());
+    say(match is_there {
+        true => format!(
+            "Added the key {name:?} to {path}; SIGHUP tells a gateway that runs. It is shown this once.\n"
         ),
-        None => "the key cannot be printed".to_owned(),
-    })
+        false => {
+            format!("Made the file {path} with the key {name:?} in it, which is shown this once.\n")
+        }
+    });
+    if let Some(error) = still_wrong {
+        say(format!(
+            "note: with the environment of this shell the settings are not good: {error}\n"
+        ));
+    }
+    Ok(())
 }

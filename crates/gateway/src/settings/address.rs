@@ -34,12 +34,19 @@ impl Address {
     /// address of both families.
     pub(crate) fn excludes(&self, other: &Self) -> bool {
         let (Address::Tcp(one), Address::Tcp(other)) = (self, other) else { return self == other };
-        let covers = |all: &SocketAddr, one: &SocketAddr| {
-            all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4())
+        // `[::ffff:127.0.0.1]` is 127.0.0.1.
+        let ip = |address: &SocketAddr| address.ip().to_canonical();
+        let scope = |address: &SocketAddr| match address {
+            SocketAddr::V6(address) => address.scope_id(),
+            SocketAddr::V4(_) => 0,
         };
+        let covers = |all: &SocketAddr, one: &SocketAddr| {
+            ip(all).is_unspecified() && (ip(all).is_ipv6() || ip(one).is_ipv4())
+        };
+        let same = ip(one) == ip(other) && scope(one) == scope(other);
         one.port() == other.port()
             && one.port() != 0
-            && (one.ip() == other.ip() || covers(one, other) || covers(other, one))
+            && (same || covers(one, other) || covers(other, one))
     }
 
     /// Whether only this machine can reach it.

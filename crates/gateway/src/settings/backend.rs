@@ -136,7 +136,7 @@ impl Settings {
 fn check_target(section: &str, url: &str, secret: &Secret, never: bool) -> anyhow::Result<()> {
     anyhow::ensure!(
         url.is_empty() || Backend::is_url(url),
-        "{section}.url: an https:// URL of your own service (http:// where nobody else can listen); it is {url:?}"
+        "{section}.url: an https:// URL of your own service (http:// where nobody else can listen)"
     );
     anyhow::ensure!(
         url.is_empty() == never,

@@ -6,7 +6,14 @@ use super::{Address, Settings};
 use crate::origin::is_origin;
 
 impl Settings {
+    /// Whether they make sense, and each address that they name can be listened at beside the others.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.check_addresses()?;
+        self.check_bound()
+    }
+
+    /// The same for addresses that are bound already: how they get along is the business of those who have bound them.
+    pub(crate) fn check_bound(&self) -> anyhow::Result<()> {
         let path = &self.base_path;
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
         anyhow::ensure!(
@@ -19,7 +26,6 @@ impl Settings {
             "bind: name an address to listen at, here or in tls.bind"
         );
         crate::telemetry::filter(&self.logging)?;
-        self.check_addresses()?;
         self.tls.check()?;
         self.proxy.check()?;
         anyhow::ensure!(

@@ -55,8 +55,7 @@ impl Settings {
         }
         anyhow::ensure!(
             self.tokens.jwks_url.is_empty() || is_http(&self.tokens.jwks_url),
-            "tokens.jwks_url: an https:// URL (http:// only to a loopback address); it is {:?}",
-            self.tokens.jwks_url
+            "tokens.jwks_url: an https:// URL (http:// only to a loopback address)"
         );
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         anyhow::ensure!(

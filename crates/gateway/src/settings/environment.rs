@@ -46,6 +46,14 @@ pub const GUARDS: &[&str] = &[
     "tokens.secret",
 ];
 
+/// Where secrets and keys are, also those that were meant for another place there.
+const SECRETIVE: &[&str] = &["admin", "events", "hook", "key", "keys", "tls", "tokens"];
+
+/// Whether the value at this place, as in `key[0].hash`, may be a secret and is shown to nobody.
+pub(super) fn is_secretive(path: &str) -> bool {
+    SECRETIVE.contains(&path.split(['.', '[']).next().unwrap_or_default())
+}
+
 /// How much a name has to be like another to be proposed for it.
 const ALIKE: f64 = 0.9;
 
@@ -137,6 +145,7 @@ fn items(text: &str) -> Vec<Value> {
     if text.trim_start().starts_with('[')
         && let Ok(mut table) = format!("list = {text}").parse::<Table>()
         && let Some(Value::Array(items)) = table.remove("list")
+        && table.is_empty()
     {
         return items;
     }
@@ -166,9 +175,13 @@ fn misspelt(
     let words = fold(words);
     let Some(key) = known.keys().find(|key| fold(key) == words) else { return Ok(None) };
     let right = format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"));
+    let hint = match key.as_str() {
+        "key" => " (with the hash of the key in it, as `tricast key` prints it, and not the key)",
+        _ => "",
+    };
     anyhow::ensure!(
         !GUARDS.contains(&key.as_str()),
-        "{name} in the environment is not read; write {right}, with two underscores, or unset it"
+        "{name} in the environment is not read; write {right}{hint}, with two underscores, or unset it"
     );
     Ok(Some(format!(
         "{name} in the environment is not read; if {key} is meant, write {right}, with two underscores"

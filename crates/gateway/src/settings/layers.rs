@@ -9,7 +9,10 @@ use anyhow::Context as _;
 use toml::{Table, Value};
 use tricast_admission::Secret;
 
-use super::{REFERENCE, Settings, environment::Environment};
+use super::{
+    REFERENCE, Settings,
+    environment::{Environment, is_secretive},
+};
 
 /// Settings that are good, and what their author should know all the same.
 #[derive(Debug)]
@@ -76,7 +79,7 @@ impl Settings {
         }
         let settings: Self = serde_path_to_error::deserialize(settings).map_err(|error| {
             let key = error.path().to_string();
-            let message = plain(error.inner().message());
+            let message = plain(error.inner().message(), is_secretive(&key));
             // The place in a list belongs to the list.
             let set = values.get(key.split('[').next().unwrap_or_default());
             match (set, &file) {
@@ -168,10 +171,15 @@ impl Position {
     }
 }
 
-/// An error of deserializing in words of settings rather than of types.
-fn plain(message: &str) -> String {
-    match message.strip_prefix("unknown variant ") {
-        Some(rest) => rest.replacen(", expected", " does not belong here; write", 1),
+/// An error of deserializing in words of settings rather than of types. One that is `hidden` shows nothing of the value.
+fn plain(message: &str, hidden: bool) -> String {
+    let named = ["invalid type: ", "invalid value: ", "unknown variant "];
+    let found = named.iter().find_map(|name| message.strip_prefix(name));
+    match found.and_then(|found| found.rsplit_once(", expected ")) {
+        Some((_, expected)) if hidden => {
+            format!("the value does not belong here; write {expected}")
+        }
+        Some((value, expected)) => format!("{value} does not belong here; write {expected}"),
         None => message.replacen("unknown field", "there is no setting", 1),
     }
 }

@@ -7,11 +7,15 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Value};
 
 use super::{Key, Settings};
 
+/// What some editors put at the beginning of UTF-8.
+const MARK: &str = "\u{feff}";
+
 /// The text of a settings file with one key more.
 #[derive(Debug)]
 pub(crate) struct WithKey {
     pub(crate) text: String,
-    /// What is wrong with the settings all the same, and was before: the environment of a shell is not that of a service.
+    /// What is wrong with the settings all the same: they were not good before, maybe because the environment of a shell is not that
+    /// of a service.
     pub(crate) still_wrong: Option<String>,
 }
 
@@ -29,14 +33,20 @@ impl WithKey {
             key.name
         );
         let text = std::str::from_utf8(bytes)?;
+        let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
         let text = match text.parse::<DocumentMut>().with_context(named)? {
             // `key = []`, as in gateway.toml: a list of that form takes no [[key]].
             mut document if document.get("key").is_some_and(Item::is_value) => {
                 let list = document["key"].as_array_mut().with_context(named)?;
                 list.push(Value::InlineTable(inline(key)));
-                document.to_string()
+                // The library takes away a byte order mark, and all carriage returns.
+                let mark = if text.starts_with(MARK) { MARK } else { "" };
+                format!("{mark}{}", document.to_string().replace('\n', line_end))
             }
-            _ => format!("{text}{}{}", separator(text), block(key)),
+            _ => {
+                let more = format!("{}{}", separator(text), block(key));
+                format!("{text}{}", more.replace('\n', line_end))
+            }
         };
         let after = alone(text.as_bytes())?.settings;
         after.check_key_names()?;
@@ -46,12 +56,13 @@ impl WithKey {
             let loaded = Settings::from_layers(Some((path, bytes)), std::env::vars_os());
             loaded.err().map(|error| format!("{error:#}"))
         };
-        let still_wrong = match wrong(text.as_bytes()) {
-            Some(error) if wrong(bytes).as_ref() != Some(&error) => anyhow::bail!(
+        // What was wrong before is not the key's fault, nor what shows only once that is mended.
+        let (before, still_wrong) = (wrong(bytes), wrong(text.as_bytes()));
+        if let (None, Some(error)) = (before, &still_wrong) {
+            anyhow::bail!(
                 "with this key the settings would not be good; nothing was added: {error}"
-            ),
-            still_wrong => still_wrong,
-        };
+            );
+        }
         Ok(Self { text, still_wrong })
     }
 }
@@ -83,7 +94,7 @@ fn fields(key: &Key) -> [(&'static str, Value); 4] {
 fn separator(text: &str) -> &'static str {
     match text {
         "" => "",
-        text if text.ends_with("\n\n") => "",
+        text if text.ends_with("\n\n") || text.ends_with("\n\r\n") => "",
         text if text.ends_with('\n') => "\n",
         _ => "\n\n",
     }
@@ -119,6 +130,9 @@ mod tests {
                 "key = [{{ name = \"a\", hash = \"{hash}\" }}] # mine\n[history]\nage = \"2h\"\n"
             ),
             super::super::REFERENCE.to_owned(),
+            super::super::REFERENCE.replace('\n', "\r\n"),
+            "[history]\r\nmessages = 5\r\n".to_owned(),
+            format!("\u{feff}{}", super::super::REFERENCE),
         ] {
             let once = add(&text, "shop").expect(&text);
             let twice = add(&once, "shop2").expect(&once);
@@ -127,6 +141,12 @@ mod tests {
             let names: Vec<_> = after.key.iter().map(|key| key.name.as_str()).collect();
             assert!(names.ends_with(&["shop", "shop2"]), "{names:?}");
             assert_eq!(names.len(), before.key.len() + 2);
+            assert_eq!(twice.contains('\r'), text.contains('\r'));
+            assert_eq!(
+                twice.matches('\n').count() == twice.matches("\r\n").count(),
+                text.contains('\r')
+            );
+            assert_eq!(twice.starts_with(MARK), text.starts_with(MARK));
             let comments = |text: &str| text.matches('#').count();
             assert_eq!(comments(&twice), comments(&text), "{twice}");
             let shop = &after.key[names.len() - 2];
