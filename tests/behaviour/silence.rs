@@ -118,6 +118,31 @@ each_wire! {
         }
     }
 
+    /// Online counts bring no id: however often they change, the moved cursor is told.
+    async fn a_crowd_that_comes_and_goes_does_not_put_it_off(wire) {
+        let server = Server::with(&format!("{QUICK}\nonline_interval = \"1ms\"")).await;
+        let mut reader = Reader::open(&server, wire, "a?online=true").await;
+        reader.control("hello").await;
+        let crowd = async {
+            loop {
+                let mut other = Reader::open(&server, Wire::Sse, "a").await;
+                other.control("hello").await;
+            }
+        };
+        let told = async {
+            let id = server.publish("b", "elsewhere").await;
+            loop {
+                if let Event::Alive(alive) = reader.next().await && alive["id"] == *id {
+                    break;
+                }
+            }
+        };
+        tokio::select! {
+            () = crowd => unreachable!("it goes on"),
+            told = timeout(PATIENCE, told) => told.expect("the moved cursor"),
+        }
+    }
+
     async fn who_asks_for_it_is_told_each_time(wire) {
         let server = Server::with(QUICK).await;
         let mut reader = Reader::open(&server, wire, "a?heartbeat=event").await;

@@ -234,12 +234,15 @@ impl Session {
 
     /// Appends to `out` the next frames of this stream that are due at `now`.
     pub fn collect(&mut self, now: Instant, out: &mut Vec<Bytes>) -> Step {
-        let before = out.len();
+        let (before, id) = (out.len(), self.sent_id);
         let step = self.collect_frames(now, out);
         let sent: usize = out[before..].iter().map(Bytes::len).sum();
         if sent > 0 {
             self.meters().sent_bytes.increment(sent as u64);
-            self.has_spoken(now);
+            // What brings no id, such as online counts, must not put off the heartbeat that tells a moved cursor.
+            if self.sent_id != id || self.sent_id == self.subscription.seq() {
+                self.has_spoken(now);
+            }
         }
         if let Step::End(reason) = step {
             self.said_goodbye = Some(reason);
