@@ -2,6 +2,7 @@
 
 mod addresses;
 mod admission;
+mod answers;
 mod architecture;
 mod browsers;
 mod bytes;

@@ -245,6 +245,37 @@ async fn no_more_pages_are_made_for_a_client_that_does_not_read_them() {
     assert_eq!(ask(&sender, Method::GET, "/history/a", "").await.status(), 200);
 }
 
+/// Pages that wait for room keep nothing else of their connection from being answered.
+#[tokio::test]
+async fn small_answers_pass_by_pages_that_nobody_reads() {
+    let server = Server::start().await;
+    for _ in 0..20 {
+        server.publish("a", &"x".repeat(50_000)).await;
+    }
+    let sender = connect(&server, 1, 1 << 20).await;
+    let mut unread = Vec::new();
+    for _ in 0..2 {
+        unread.push(ask(&sender, Method::GET, "/history/a", "").await);
+    }
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        let request = Request::get("http://t/history/a").body(()).expect("a request");
+        let mut sender = sender.clone().ready().await.expect("is open");
+        waiting.push(sender.send_request(request, true).expect("sends").0);
+    }
+    for path in ["/channels", "/history/none", "/online/a"] {
+        assert_eq!(ask(&sender, Method::GET, path, "").await.status(), 200, "{path}");
+    }
+    for answer in &mut waiting {
+        assert!(futures_util::poll!(answer).is_pending(), "nothing has waited for these");
+    }
+    drop(unread);
+    for answer in waiting {
+        let answer = timeout(PATIENCE, answer).await.expect("in time").expect("answers");
+        assert_eq!(answer.status(), 200, "there is room again");
+    }
+}
+
 #[tokio::test]
 async fn a_slow_reader_is_told_a_gap_and_its_siblings_nothing() {
     let server = Server::with("[history]\nmessages = 5").await;

@@ -26,6 +26,15 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) async fn start(delivery: &str, certificate: &Certificate) -> Self {
+        Self::start_with(delivery, certificate, &[]).await
+    }
+
+    /// The same with more `settings`, as the environment says them.
+    pub(crate) async fn start_with(
+        delivery: &str,
+        certificate: &Certificate,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let mut command = program::tricast();
         command
             .env("TRICAST__DELIVERY", delivery)
@@ -34,7 +43,8 @@ impl Gateway {
             .env("TRICAST__TLS__KEY", certificate.file("key.pem"))
             // An end behind bytes that nobody reads is seen when a heartbeat is due.
             .env("TRICAST__STREAM__HEARTBEAT", "1s")
-            .env("TRICAST__LOGGING__LEVEL", "error");
+            .env("TRICAST__LOGGING__LEVEL", "error")
+            .envs(settings.iter().copied());
         let mut child = command.spawn().expect("starts");
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
@@ -85,7 +95,7 @@ impl Gateway {
         }
     }
 
-    async fn publish(&self, channel: &str, text: &str) -> String {
+    pub(crate) async fn publish(&self, channel: &str, text: &str) -> String {
         let length = text.len();
         let head =
             format!("POST /publish/{channel} HTTP/1.1\r\nHost: t\r\nContent-Length: {length}");
@@ -94,7 +104,7 @@ impl Gateway {
         answer.json()["id"].as_str().expect("an id").to_owned()
     }
 
-    async fn ask(&self, head: &str, body: &[u8]) -> tricast_tests::Answer {
+    pub(crate) async fn ask(&self, head: &str, body: &[u8]) -> tricast_tests::Answer {
         Connection::open(self.clear).await.request(head, body).await
     }
 
@@ -103,7 +113,7 @@ impl Gateway {
         self.metrics().await.value("tricast_sockets")
     }
 
-    async fn metrics(&self) -> Samples {
+    pub(crate) async fn metrics(&self) -> Samples {
         let connection = Connection::open(self.admin).await;
         let answer = connection.request("GET /metrics HTTP/1.1\r\nHost: localhost", b"").await;
         Samples::read(&answer.text())

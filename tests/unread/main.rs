@@ -2,6 +2,7 @@
 //! not pile up, on any delivery, over TLS and HTTP/2. The gateway is the program itself, so that its memory is its own.
 
 mod attack;
+mod crowd;
 mod gateway;
 mod http1;
 mod http2;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tricast_core::{Denied, Kind, UserId};
+use tricast_core::{Denied, Kind, UserId, network_of};
 
 /// After so long somebody may have left.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(5);
@@ -93,17 +93,6 @@ fn address_is_full() -> Denied {
 #[derive(Debug)]
 pub struct AddressSeat {
     _seat: Seat<IpAddr>,
-}
-
-/// Whom an address stands for: an IPv6 host has a whole /64 to choose from.
-pub(crate) fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let bits = address.to_bits() >> 64 << 64;
-            IpAddr::V6(bits.into())
-        }
-    }
 }
 
 #[derive(Debug)]

@@ -6,9 +6,7 @@ use governor::{
     DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
 };
-use tricast_core::{ChannelName, Denied, Kind, UserId};
-
-use crate::crowd::network_of;
+use tricast_core::{ChannelName, Denied, Kind, UserId, network_of};
 
 /// So much a second, and at once; 0 is any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin};
 
 use bytes::Bytes;
 
-use crate::{Change, CloseReason, Control, Session};
+use crate::{AnswerShare, Change, CloseReason, Control, Session};
 
 /// Makes sense of what a peer sends, for whoever owns its socket.
 pub trait Ear: Send {
@@ -44,6 +44,8 @@ pub enum Reply {
     Silence,
     /// This.
     Say(Box<Control>),
+    /// This, which may be large, with its share of the memory for answers.
+    SayWhole(Box<Control>, AnswerShare),
     /// The stream itself changes, and says what came of it.
     Change(Box<Change>),
 }

@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use crate::{
-    ChannelName, Connection, Draft, Engine, EngineError, Farewell, Join, JoinError, Log, Meters,
-    Receipt, Start, Subscription, Welcome, Which, bell::Bell, clock, listeners::Listeners,
+    Answers, ChannelName, Connection, Draft, Engine, EngineError, Farewell, Join, JoinError, Log,
+    Meters, Receipt, Start, Subscription, Welcome, Which, bell::Bell, clock, listeners::Listeners,
     sync::Mutex,
 };
 
@@ -17,6 +17,7 @@ pub struct Hub {
     engine: Arc<dyn Engine>,
     meters: Meters,
     listeners: Mutex<Listeners>,
+    answers: Arc<Answers>,
     /// Set under the listeners' lock: whoever is in by then will be told goodbye.
     draining: AtomicBool,
     /// There is more to do than can be done in time: nothing new is begun.
@@ -52,8 +53,8 @@ impl Hub {
     ) -> Arc<Self> {
         let listeners = Listeners::new(connections);
         let (draining, overloaded) = (AtomicBool::new(false), AtomicBool::new(false));
-        let listeners = Mutex::new(listeners);
-        Arc::new(Self { log, engine, meters, listeners, draining, overloaded })
+        let (listeners, answers) = (Mutex::new(listeners), Arc::default());
+        Arc::new(Self { log, engine, meters, listeners, answers, draining, overloaded })
     }
 
     /// The log.
@@ -64,6 +65,11 @@ impl Hub {
     /// The meters.
     pub fn meters(&self) -> &Meters {
         &self.meters
+    }
+
+    /// The memory for answers that are made whole.
+    pub fn answers(&self) -> &Arc<Answers> {
+        &self.answers
     }
 
     pub(crate) fn engine(&self) -> &dyn Engine {

@@ -5,6 +5,7 @@
 //! channel's ring and bells → [`Session::collect`] → bytes.
 
 mod access;
+mod answers;
 mod attendance;
 mod bell;
 mod change;
@@ -35,6 +36,7 @@ mod message;
 mod meters;
 mod name;
 mod namespace;
+mod network;
 mod online_watch;
 mod pace;
 mod pattern;
@@ -52,6 +54,7 @@ mod tombstones;
 mod wire;
 
 pub use access::{Access, Act, Asked, Denied, Open, admit, admit_message};
+pub use answers::{AnswerShare, Answers, AnswersFull, json_length};
 pub use attendance::Attendance;
 pub use change::{Change, ChangeError};
 pub use clock::unix_millis;
@@ -84,6 +87,7 @@ pub use message::{Draft, Message, Stored};
 pub use meters::{LATENCY, Meters, WireMeters};
 pub use name::{BadChannelName, CHANNEL_MAX, ChannelName};
 pub use namespace::{ChannelRules, Namespaces};
+pub use network::network_of;
 pub use pace::{Pace, SlowReader};
 pub use pattern::{BadChannelPattern, ChannelPattern};
 pub use presence::PresenceRules;

@@ -10,7 +10,7 @@ use crate::{
     Wire, presence::Person, write_document,
 };
 
-/// The most history in one answer: it is held until the client has read it.
+/// The most history in one answer, as it is spelled: it is held until the client has read it.
 const PAGE: Portion = Portion { messages: 1000, bytes: 1024 * 1024 };
 
 /// The most users in one answer.
@@ -128,20 +128,33 @@ impl Log {
         history.messages.into_iter().find(|message| message.id == id)
     }
 
-    /// What is held of `channel` from `start` on, as a document: at most 1,000 messages, and about 1 MiB of
-    /// their data.
+    /// What is held of `channel` from `start` on, as a document: at most 1,000 messages, and no more than 1 MiB of
+    /// documents, but for a first one that is larger. A byte of data may take six of them.
     ///
     /// # Errors
     /// When `start` is a place that the log has not reached.
     pub fn page(&self, channel: ChannelName, start: Start) -> Result<HistoryPage, AheadOfLog> {
-        let history = self.history(&channel, start, PAGE)?;
+        let mut history = self.history(&channel, start, PAGE)?;
         let lost = |gap: Gap| Lost { first: gap.first, last: gap.last, certain: gap.certain };
         let mut documents = vec![b'['];
-        for (index, message) in history.messages.iter().enumerate() {
-            if index > 0 {
-                documents.push(b',');
+        let mut last = None;
+        for message in &history.messages {
+            let begin = documents.len();
+            // No document is shorter than its data: what cannot fit need not be spelled.
+            let mut fits = begin + message.draft.data.as_bytes().len() <= PAGE.bytes;
+            if fits || last.is_none() {
+                if last.is_some() {
+                    documents.push(b',');
+                }
+                write_document(message, &mut documents);
+                fits = documents.len() < PAGE.bytes || last.is_none();
             }
-            write_document(message, &mut documents);
+            if !fits {
+                documents.truncate(begin);
+                (history.id, history.more) = (last.unwrap_or(history.id), true);
+                break;
+            }
+            last = Some(message.id);
         }
         documents.push(b']');
         // Documents are JSON, and so is a list of them.

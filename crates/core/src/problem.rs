@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    AheadOfLog, BadChannelName, BadChannelPattern, BadClientId, BadData, BadEventName,
+    AheadOfLog, AnswersFull, BadChannelName, BadChannelPattern, BadClientId, BadData, BadEventName,
     BadIdempotencyId, BadMessageId, BadSince, BadUserId, ChannelFull, EngineError, Forbidden,
     JoinError, NotAccepted, OnlineHidden, Overloaded, PresenceOff, PublishError, TooManyChannels,
 };
@@ -152,6 +152,7 @@ always! {
     BadSince => BadResume,
     BadIdempotencyId => BadIdempotencyId,
     AheadOfLog => AheadOfLog,
+    AnswersFull => Overloaded,
     BadChannelPattern => BadChannel,
     ChannelFull => TooManySubscribers,
     Forbidden => Forbidden,

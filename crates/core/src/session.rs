@@ -212,9 +212,14 @@ impl Session {
     /// Spells the answer to what the peer has asked for, and makes the change that it may be. What follows from a
     /// change comes with the next [`collect`](Self::collect).
     pub fn answer(&mut self, reply: Reply) -> Vec<Bytes> {
+        let mut share = None;
         let (control, gaps) = match reply {
             Reply::Silence => return Vec::new(),
             Reply::Say(control) => (*control, Vec::new()),
+            Reply::SayWhole(control, counted) => {
+                share = Some(counted);
+                (*control, Vec::new())
+            }
             Reply::Change(change) => {
                 change.access().cloned().into_iter().for_each(|access| self.admit(access));
                 let rules = Rules { channels: self.pace.channels, online: self.online.is_some() };
@@ -228,6 +233,9 @@ impl Session {
         let controls = std::iter::once(control).chain(gaps.into_iter().map(Control::Gap));
         let mut said = Vec::new();
         controls.for_each(|control| self.say(&control, &mut said));
+        if let (Some(share), Some(bytes)) = (share, said.first_mut()) {
+            *bytes = share.tie(std::mem::take(bytes));
+        }
         self.meters().sent_bytes.increment(said.iter().map(Bytes::len).sum::<usize>() as u64);
         said
     }

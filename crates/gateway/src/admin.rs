@@ -101,8 +101,8 @@ async fn not_found() -> Problem {
 }
 
 async fn metrics(State(admin): State<Admin>, request: Request) -> Result<Response, Problem> {
-    let text = async { Ok(admin.exposition.render(&admin.app.hub).into_bytes()) };
-    let body = whole(request, text).await?;
+    let text = || async { Ok(admin.exposition.render(&admin.app.hub).into_bytes()) };
+    let body = whole(None, request, text).await?;
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
 }

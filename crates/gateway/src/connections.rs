@@ -37,11 +37,11 @@ pub(crate) async fn many(State(app): State<Shared>, request: Request) -> Result<
     }
     let after = query.number("after", 0, usize::MAX)?.unwrap_or_default();
     let limit = query.number("limit", 1, PAGE)?.unwrap_or(100);
-    let listed = async {
+    let listed = || async {
         let (connections, more) = app.hub.list(&which, after as u64, limit);
         Ok(Answer { connections, more })
     };
-    document(request, listed).await
+    document(None, request, listed).await
 }
 
 /// `DELETE /connections/{id}`

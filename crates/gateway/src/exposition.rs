@@ -107,6 +107,7 @@ struct LogMeters {
     channels: Gauge,
     messages: Gauge,
     bytes: Gauge,
+    answers: Gauge,
     evicted: Counter,
     draining: Gauge,
     /// As in [`tricast_core::Fill::seats`].
@@ -122,6 +123,16 @@ impl LogMeters {
             "tricast_log_bytes",
             Unit::Bytes,
             "Bytes that the messages held occupy, encodings included."
+        );
+        describe_gauge!(
+            "tricast_answer_bytes",
+            Unit::Bytes,
+            "Bytes of whole answers, such as pages of history, that their clients have not taken yet."
+        );
+        describe_gauge!(
+            "tricast_answer_limit_bytes",
+            Unit::Bytes,
+            "Bytes that they may have together: limits.answer_memory."
         );
         describe_counter!(
             "tricast_log_evicted_messages_total",
@@ -143,11 +154,13 @@ impl LogMeters {
             "Bytes that the messages held may occupy: history.memory."
         );
         gauge!("tricast_log_channels_limit").set(settings.limits.channels as f64);
+        gauge!("tricast_answer_limit_bytes").set(settings.limits.answer_memory.as_u64() as f64);
         gauge!("tricast_log_limit_bytes").set(settings.history.memory.as_u64() as f64);
         Self {
             channels: gauge!("tricast_log_channels"),
             messages: gauge!("tricast_log_messages"),
             bytes: gauge!("tricast_log_bytes"),
+            answers: gauge!("tricast_answer_bytes"),
             evicted: counter!("tricast_log_evicted_messages_total"),
             draining: gauge!("tricast_draining"),
             limit: gauge!("tricast_connections_limit"),
@@ -175,6 +188,7 @@ impl LogMeters {
         self.channels.set(fill.channels as f64);
         self.messages.set(fill.messages as f64);
         self.bytes.set(fill.bytes as f64);
+        self.answers.set(hub.answers().held() as f64);
         self.evicted.absolute(fill.evicted);
         self.draining.set(f64::from(u8::from(hub.is_draining())));
         for (gauges, seats) in self.subscriptions.lock().iter().zip(fill.seats) {

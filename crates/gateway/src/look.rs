@@ -10,7 +10,12 @@ use serde::Serialize;
 use tricast_core::{Act, ChannelName, ChannelSummary, Kind, Start};
 
 use crate::{
-    admission, app::Shared, document::document, problem::Problem, publish::path_text, query::Query,
+    admission,
+    app::Shared,
+    document::{Account, document},
+    problem::Problem,
+    publish::path_text,
+    query::Query,
     resume,
 };
 
@@ -34,7 +39,8 @@ pub(crate) async fn history(
         start => start,
     };
     let log = app.hub.log();
-    document(request, async { Ok(log.page(channel, start)?) }).await
+    let account = Some(Account::of(&app, &request));
+    document(account, request, || async { Ok(log.page(channel.clone(), start)?) }).await
 }
 
 /// `GET /online/{channel}`
@@ -81,7 +87,8 @@ pub(crate) async fn channels(
             && name.as_str().starts_with(prefix)
             && name.as_str() > after
     };
-    let found = async {
+    let account = Some(Account::of(&app, &request));
+    let found = || async {
         let mut channels: Vec<ChannelSummary> = Vec::new();
         let mut next = Some(0).filter(|_| !pass.sees_nothing());
         // One looks through all of them at a time, in steps, and keeps no more than it may show.
@@ -100,5 +107,5 @@ pub(crate) async fn channels(
         channels.truncate(limit);
         Ok(Answer { channels, more })
     };
-    document(request, found).await
+    document(account, request, found).await
 }

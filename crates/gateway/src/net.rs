@@ -20,6 +20,6 @@ pub(crate) use http2::Tunnel;
 pub(crate) use listener::{Listener, Rules};
 pub(crate) use listening::Listening;
 pub(crate) use meters::SocketMeters;
-pub(crate) use room::Share;
+pub(crate) use room::{Progress, Share};
 pub(crate) use socket::Line;
 pub(crate) use tls::Certificate;

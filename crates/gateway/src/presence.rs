@@ -9,7 +9,7 @@ use tricast_core::{Act, ChannelName, PresenceOff, UserId};
 use crate::{
     admission,
     app::{App, Shared},
-    document::document,
+    document::{Account, document},
     problem::Problem,
     publish::path_text,
     query::Query,
@@ -31,7 +31,9 @@ pub(crate) async fn presence(
     let pass = admission::pass_of_onlooker(&app, &request, &query, own).await?;
     admission::check(&pass, Act::Look, std::slice::from_ref(&channel)).await?;
     let log = app.hub.log();
-    document(request, async { Ok(log.presence(channel, after.as_ref(), limit)?) }).await
+    let account = Some(Account::of(&app, &request));
+    let present = || async { Ok(log.presence(channel.clone(), after.as_ref(), limit)?) };
+    document(account, request, present).await
 }
 
 /// `channels` and, behind them, their presence channels.

@@ -149,6 +149,7 @@ pub struct Limits {
     pub subscribers_per_channel: u32,
     pub message_bytes: ByteSize,
     pub body_memory: ByteSize,
+    pub answer_memory: ByteSize,
     pub head_bytes: ByteSize,
     #[serde(with = "humantime_serde")]
     pub head_timeout: Duration,

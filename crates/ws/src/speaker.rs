@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tricast_core::{
     Access, Ack, Act, Answer, Change, ChannelName, CloseReason, CommandError, Control, Data,
     Denied, Done, Draft, Hub, Identity, Kind, PRESENCE_PAGE, Problem, PublishError, Publisher,
-    Reply, Session, Work, admit, admit_message,
+    Reply, Session, Work, admit, admit_message, json_length,
 };
 
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
 /// To read a longer command takes time that a thread that serves others does not have: whoever drives this moves what
 /// does not end at once to the runtime.
 const LONG: usize = 32 * 1024;
+
+/// What is around an answer on its way: the envelope, and a frame's head.
+const AROUND: usize = 256;
 
 /// What is to be done about what the reader of `session` says: carried out and answered, or, if it comes faster than
 /// is `allowed`, refused, at the least cost.
@@ -162,14 +165,15 @@ impl Speaker {
                 tokio::task::yield_now().await;
                 self.may(Act::Look, &channel).await?;
                 let page = log.presence(channel, after.as_ref(), PRESENCE_PAGE);
-                Done::Present { presence: Box::new(page.map_err(|error| told(&error))?) }
+                let presence = Box::new(page.map_err(|error| told(&error))?);
+                return self.say_whole(Done::Present { presence }, reference);
             }
             Order::History { channel, start } => {
                 // A page may take milliseconds: not on a thread that serves others.
                 tokio::task::yield_now().await;
                 self.may(Act::Look, &channel).await?;
                 let page = log.page(channel, start).map_err(|error| told(&error))?;
-                Done::Looked { history: Box::new(page) }
+                return self.say_whole(Done::Looked { history: Box::new(page) }, reference);
             }
             Order::Renew(token) => {
                 let renewed = self.access.clone().renew(token).await;
@@ -179,6 +183,18 @@ impl Speaker {
             Order::Ping => Done::Pong {},
         };
         Ok(Reply::Say(Box::new(Control::Ack(Ack { reference, done }))))
+    }
+
+    /// Says what may be large, if there is memory for it.
+    fn say_whole(
+        &self,
+        done: Done,
+        reference: Option<Box<RawValue>>,
+    ) -> Result<Reply, (Kind, String)> {
+        let control = Box::new(Control::Ack(Ack { reference, done }));
+        let bytes = json_length(&*control) + AROUND;
+        let share = self.hub.answers().share(self.identity.address, bytes);
+        Ok(Reply::SayWhole(control, share.map_err(|error| told(&error))?))
     }
 
     async fn may(&self, act: Act, channel: &ChannelName) -> Result<(), (Kind, String)> {

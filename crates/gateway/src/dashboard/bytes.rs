@@ -9,7 +9,12 @@ use serde::Serialize;
 use tricast_core::{Act, ChannelName, CloseReason, Ending, Format, Kind, Message, MessageId, Wire};
 
 use crate::{
-    admission, app::Shared, document::document, problem::Problem, publish::path_text, query::Query,
+    admission,
+    app::Shared,
+    document::{Account, document},
+    problem::Problem,
+    publish::path_text,
+    query::Query,
     stream::format_in_chunks,
 };
 
@@ -52,8 +57,10 @@ pub(super) async fn bytes(
     };
     let raw = query.raw()?.unwrap_or(false);
     let spell = |wire| OnWire::of(&message, wire, format_in_chunks(wire, raw));
-    let spelled = async { Ok(Spelled { id: id.to_string(), wires: Wire::ALL.map(spell).into() }) };
-    document(request, spelled).await
+    let account = Some(Account::of(&app, &request));
+    let spelled =
+        || async { Ok(Spelled { id: id.to_string(), wires: Wire::ALL.map(spell).into() }) };
+    document(account, request, spelled).await
 }
 
 impl OnWire {

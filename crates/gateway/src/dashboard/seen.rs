@@ -16,7 +16,7 @@ use tricast_ws::{Asks, Handshake};
 
 use crate::{
     app::Shared,
-    document::document,
+    document::{Account, document},
     forwarded,
     net::{Line, head_of},
     problem::Problem,
@@ -89,7 +89,8 @@ pub(super) async fn seen(State(app): State<Shared>, request: Request) -> Result<
         fields: told(request.headers()),
         heads,
     };
-    document(request, async { Ok(seen) }).await
+    let account = Some(Account::of(&app, &request));
+    document(account, request, || async { Ok(&seen) }).await
 }
 
 /// From what connections tell, and trusted proxies say.

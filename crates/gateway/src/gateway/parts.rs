@@ -141,5 +141,7 @@ fn hub(settings: &Settings, meters: Meters, connections: usize) -> Arc<Hub> {
     let publish = &settings.publish;
     let engine =
         MemoryEngine::new(log.clone(), publish.idempotency_window, publish.idempotency_entries);
-    Hub::new(log, Arc::new(engine), meters, connections)
+    let hub = Hub::new(log, Arc::new(engine), meters, connections);
+    hub.answers().set_most(settings.limits.answer_memory.as_u64() as usize);
+    hub
 }

@@ -54,6 +54,13 @@ impl Settings {
                 " (limits.message_bytes, or the largest message could never come in)",
             ),
             (
+                "limits.answer_memory",
+                self.limits.answer_memory,
+                2 << 20,
+                u64::MAX,
+                " (a page of history is 1MiB)",
+            ),
+            (
                 "history.bytes",
                 self.history.bytes,
                 message,

@@ -39,6 +39,7 @@ impl Settings {
         // What is allotted once.
         settings.limits.channels = own.limits.channels;
         settings.limits.body_memory = own.limits.body_memory;
+        settings.limits.answer_memory = own.limits.answer_memory;
         settings.limits.overload = own.limits.overload;
         settings.history.memory = own.history.memory;
         settings.history.tombstones = own.history.tombstones;

@@ -153,6 +153,7 @@ fn bad_admission_is_named() {
         ("[rates]\nbytes_per_user = \"1KiB\"".to_owned(), "rates.bytes_per_user"),
         ("[proxy]\ntrusted = [\"10.0.0.0/33\"]".to_owned(), "proxy.trusted"),
         ("[limits]\nbody_memory = \"1KiB\"".to_owned(), "limits.body_memory"),
+        ("[limits]\nanswer_memory = \"1MiB\"".to_owned(), "limits.answer_memory"),
         ("[cors]\norigins = [\"*\"]\n[tokens]\ncookie = \"a\"".to_owned(), "cors.origins"),
     ];
     for (text, word) in cases {
