@@ -230,7 +230,7 @@ async fn no_secret_and_no_access_rule_is_silently_off() {
     let guards = guards(&certificate);
     let keys: Vec<&str> = guards.iter().map(|guard| guard.key).collect();
     assert_eq!(keys, GUARDS, "a key that guards something has to have a row");
-    let rows = guards.iter().map(|guard| row(guard)).collect::<Vec<_>>();
+    let rows = guards.iter().map(row).collect::<Vec<_>>();
     let rows = rows.iter().zip(on_reload(&guards).await);
     let rows: Vec<_> = rows.map(|(row, reload)| format!("{row} {reload} |")).collect();
     for row in &rows {
