@@ -21,6 +21,7 @@ mod hook;
 mod identity;
 mod jwks;
 mod keys;
+mod layers;
 mod limits;
 mod metrics;
 mod multiplexing;
