@@ -43,6 +43,8 @@ impl Gateway {
             .env("TRICAST__TLS__KEY", certificate.file("key.pem"))
             // An end behind bytes that nobody reads is seen when a heartbeat is due.
             .env("TRICAST__STREAM__HEARTBEAT", "1s")
+            // Whether a gateway sheds load beside busy processors is not what is asked here.
+            .env("TRICAST__LIMITS__OVERLOAD", "1h")
             .env("TRICAST__LOGGING__LEVEL", "error")
             .envs(settings.iter().copied());
         let mut child = command.spawn().expect("starts");
