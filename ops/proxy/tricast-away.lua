@@ -1,4 +1,4 @@
--- Tricast behind lighttpd: what an EventSource is told while the gateway restarts, in place of a 502, 503 or 504. See lighttpd.conf.
+-- Tricast behind lighttpd: the response to an EventSource while the gateway restarts, in place of a 502, 503 or 504. See lighttpd.conf.
 local r = lighty.r
 local waits = (r.req_header["Accept"] or ""):find("text/event-stream", 1, true)
 local status = r.req_item.http_status
