@@ -1,5 +1,5 @@
 #!/bin/sh
-# Server-Sent Events, the classic first demo: a clock that sends a `time` event each second.
+# The classic first demo of Server-Sent Events: a clock that sends a `time` event every second.
 #
 #   examples/clock.sh [URL]
 #
@@ -9,7 +9,7 @@ set -eu
 url=${1:-${TRICAST_URL:-http://127.0.0.1:8080}}
 
 while :; do
-  # -f: stop at the first refusal rather than tick into the void.
+  # -f: stop at the first refusal.
   curl -sSf -d "$(date +%H:%M:%S)" "$url/publish/clock?event=time"
   echo
   sleep 1

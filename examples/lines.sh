@@ -1,14 +1,14 @@
 #!/bin/sh
-# Streaming a text file line by line, and telling its readers that it has ended.
+# Streams a text file line by line, and ends the channel after the last line.
 #
 #   examples/lines.sh FILE [URL]
 #
-# Read it with:  curl -N http://127.0.0.1:8080/chunked/lines      (ends by itself after the last line)
+# Read it with:  curl -N http://127.0.0.1:8080/chunked/lines      (ends after the last line)
 set -eu
 [ $# -ge 1 ] || { echo "usage: $0 FILE [URL]" >&2; exit 2; }
 url=${2:-${TRICAST_URL:-http://127.0.0.1:8080}}
 
-# One request a line is the simplest way; tests/follow.sh sends all lines in one request.
+# One request per line is the simplest way; tests/follow.sh sends all lines in one request.
 while IFS= read -r line || [ -n "$line" ]; do
   printf %s "$line" | curl -sSf -o /dev/null --data-binary @- "$url/publish/lines"
 done <"$1"

@@ -1,4 +1,4 @@
-// Publishing from a Go backend with the standard library alone; a retry with the same id cannot publish twice.
+// Publishes from a Go backend with only the standard library. A retry has the same id, so it cannot publish twice.
 //
 //	go run examples/publish.go CHANNEL JSON [EVENT]
 package main
@@ -41,7 +41,7 @@ func publish(gateway, channel string, data json.RawMessage, event string) (*answ
 	for attempt := 1; ; attempt++ {
 		published, err := post(address, data)
 		var refused *refusal
-		// A refusal with a 4xx would be the same the next time.
+		// A retry after a 4xx would be refused again.
 		if err == nil || attempt == 3 || (errors.As(err, &refused) && refused.Status < 500) {
 			return published, err
 		}
@@ -58,7 +58,7 @@ func post(address string, data []byte) (*answer, error) {
 	decoder := json.NewDecoder(response.Body)
 	if response.StatusCode != http.StatusOK {
 		refused := &refusal{Status: response.StatusCode}
-		// What stands in front of a gateway may refuse without a problem document.
+		// A proxy in front of the gateway may refuse without a problem document.
 		_ = decoder.Decode(refused)
 		return nil, refused
 	}

@@ -1,4 +1,4 @@
-// Publishing from a Node backend without a dependency; a retry with the same id cannot publish twice.
+// Publishes from a Node backend without dependencies. A retry has the same id, so it cannot publish twice.
 //
 //   node examples/publish.mjs CHANNEL JSON [EVENT]
 import { randomUUID } from 'node:crypto';
@@ -18,7 +18,7 @@ async function publish(channel, data, event = 'message', attempts = 3) {
       });
       const answer = await response.json();
       if (response.ok) return answer;
-      // A refusal with a 4xx would be the same the next time.
+      // A retry after a 4xx would be refused again.
       throw Object.assign(new Error(`${response.status}: ${answer.detail}`), { final: response.status < 500 });
     } catch (error) {
       if (error.final || attempt === attempts) throw error;

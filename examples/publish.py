@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# Publishing from a Python backend with the standard library alone; a retry with the same id cannot publish twice.
+# Publishes from a Python backend with only the standard library. A retry has the same id, so it cannot publish twice.
 #
 #   python3 examples/publish.py CHANNEL JSON [EVENT]
 import json
@@ -26,7 +26,7 @@ def publish(channel, data, event="message", attempts=3):
             with urllib.request.urlopen(request, timeout=5) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
-            # A refusal with a 4xx would be the same the next time.
+            # A retry after a 4xx would be refused again.
             if error.code < 500 or attempt == attempts:
                 raise SystemExit(f"{error.code}: {json.load(error).get('detail')}")
         except OSError:

@@ -1,4 +1,4 @@
-// To one, to all, to nobody: how a backend reaches a user's own channel, and how it learns that nobody was there.
+// Shows how a backend publishes to one user, to everybody in a room, and to a user who is offline.
 //
 //   node examples/send.mjs [URL]
 const gateway = process.argv[2] ?? process.env.TRICAST_URL ?? 'http://127.0.0.1:8080';
@@ -12,7 +12,7 @@ async function publish(channel, data, query = '') {
   return { status: response.status, ...(await response.json()) };
 }
 
-/** Listens to the room as a user; every connection of a user also hears that user's own channel. */
+/** Subscribes to the room as a user; every connection of a user also receives that user's own channel. */
 async function listen(user) {
   const leave = new AbortController();
   const response = await fetch(`${gateway}/chunked/room?user=${user}`, { signal: leave.signal });
@@ -45,14 +45,14 @@ console.log(`to the room: ${all.subscribers} subscribers`);
 for (const [name, person, count] of [['alice', alice, 2], ['bob', bob, 1]]) {
   for (let i = 0; i < count; i += 1) {
     const { channel, data } = await person.next();
-    console.log(`${name} hears on ${channel}: ${data}`);
+    console.log(`${name} receives on ${channel}: ${data}`);
   }
 }
 
 const nobody = await publish('@carol', 'are you there?');
 console.log(`to @carol: ${nobody.subscribers} subscribers`);
 const insisted = await publish('@carol', 'are you there?', '?require_online=true');
-console.log(`to @carol, who has to be there: ${insisted.status} ${insisted.type}`);
+console.log(`to @carol with require_online: ${insisted.status} ${insisted.type}`);
 
 alice.leave();
 bob.leave();

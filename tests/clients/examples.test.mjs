@@ -80,11 +80,11 @@ test('send.mjs: to one, to all, to somebody who is not there', { timeout: 30_000
   assert.equal(code, 0, errors);
   assert.equal(output, `to @alice: 1 subscriber
 to the room: 2 subscribers
-alice hears on @alice: for your eyes only
-alice hears on room: hello everybody
-bob hears on room: hello everybody
+alice receives on @alice: for your eyes only
+alice receives on room: hello everybody
+bob receives on room: hello everybody
 to @carol: 0 subscribers
-to @carol, who has to be there: 404 urn:tricast:nobody-online
+to @carol with require_online: 404 urn:tricast:nobody-online
 `);
 });
 
