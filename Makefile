@@ -2,7 +2,7 @@
 # Each does its own set-up. `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run page test steady setup lint conformance fuzz deny soak bench peers
+.PHONY: help run page test field steady setup lint conformance fuzz deny soak bench peers
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -21,6 +21,11 @@ test: setup page ## all tests: units, model, schedules, behaviours on three wire
 	cargo test --locked -p tricast-core --features shuttle --test interleavings
 	cargo build --locked
 	tests/clients/run.sh
+
+field: setup page ## frameworks that are too large to install for `make test`: webpack, Next
+	cd tests/clients/field && npm ci --no-audit --no-fund --loglevel=error
+	cargo build --locked
+	tests/clients/run.sh development-servers.field.mjs
 
 steady: setup page ## all tests, twenty times, beside two processes that spin; goes on where it was stopped
 	tests/steady.py
