@@ -13,6 +13,11 @@ if lacks node; then missing="$missing nodejs"; fi
 if lacks npm; then missing="$missing npm"; fi
 if lacks go; then missing="$missing golang-go"; fi
 if lacks openssl; then missing="$missing openssl"; fi
+# Snippets of the documents run in namespaces of their own.
+if lacks unshare || lacks nsenter; then missing="$missing util-linux"; fi
+if lacks script; then missing="$missing bsdutils"; fi
+if lacks ip; then missing="$missing iproute2"; fi
+if lacks make; then missing="$missing make"; fi
 if lacks nginx; then missing="$missing nginx"; fi
 if lacks haproxy; then missing="$missing haproxy"; fi
 if lacks caddy; then missing="$missing caddy"; fi
