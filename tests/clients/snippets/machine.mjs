@@ -21,7 +21,7 @@ export async function startMachine() {
   first.exited.then(() => { over = true; });
   const remove = () => rmSync(folder, { recursive: true, force: true });
   try {
-    await until(() => over || existsSync(join(folder, 'prepared')), 'the namespaces of a snippet');
+    await until(() => over || existsSync(join(folder, 'prepared')), 'the namespaces of a snippet', { timeout: 30_000 });
     if (over) {
       throw new Error(`snippets need namespaces of their own, and this machine does not let them: ${first.errors.trim()}\n`
         + 'run the tests as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1)');
