@@ -7,8 +7,8 @@ use std::sync::{
 
 use crate::{
     Answers, ChannelName, Connection, Draft, Engine, EngineError, Farewell, Join, JoinError, Log,
-    Meters, Receipt, Start, Subscription, Welcome, Which, bell::Bell, clock, listeners::Listeners,
-    sync::Mutex,
+    Meters, Receipt, Start, Subscription, Welcome, Which, clock, notify::waker::Bell,
+    subscription::connections::Listeners, sync::Mutex,
 };
 
 /// The log with its engine, its meters, and everybody who listens.

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 
-use super::{registrar::Registrar, *};
+use super::{tracker::Registrar, *};
 use crate::{
     Bounds, ChannelRules, Draft, Hub, Join, JoinError, Limits, MemoryEngine, Meters, Namespaces,
     Portion, SlowReader, Start, Subscription, Wire,

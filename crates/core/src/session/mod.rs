@@ -3,6 +3,11 @@
 //! A session does no I/O and keeps no queue. Whoever owns the socket calls [`Session::collect`]
 //! when the reader can take more, and sleeps when there is nothing: so a slow reader costs no memory.
 
+pub(crate) mod config;
+pub(crate) mod expiry;
+pub(crate) mod flow;
+pub(crate) mod inbound;
+
 use std::{
     sync::Arc,
     task::Waker,
@@ -14,11 +19,10 @@ use bytes::Bytes;
 use crate::{
     Access, Alive, ChannelName, CloseReason, Control, Doorbell, Format, Goodbye, Hello, Hub,
     Identity, MessageId, Pace, Reply, Seq, ShardId, SlowReader, Subscription, Welcome, access,
-    change::Rules,
-    cursor::{Item, What},
-    expiry::{Due, Expiry},
-    meters::WireMeters,
-    online_watch::OnlineWatch,
+    log::cursor::{Item, What},
+    metrics::WireMeters,
+    session::expiry::{Due, Expiry},
+    subscription::{change::Rules, online_watch::OnlineWatch},
 };
 
 /// What to do after [`Session::collect`].

@@ -5,7 +5,7 @@ use std::{
     hash::BuildHasher,
 };
 
-use crate::{ChannelName, Seq, ring::Floor};
+use crate::{ChannelName, Seq, log::ring::Floor};
 
 /// A forgotten channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

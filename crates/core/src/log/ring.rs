@@ -162,7 +162,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Data, Draft, Publisher, Stored, message::Memory};
+    use crate::{Data, Draft, Publisher, Stored, message::draft::Memory};
 
     #[test]
     fn the_first_message_above_a_seq_is_found_from_wherever_it_is_sought() {

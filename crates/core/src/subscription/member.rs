@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::{
     Identity, Wire,
-    bell::{Belfry, Bell, Calls},
-    cursor::Tap,
-    desk::ShardId,
+    log::{cursor::Tap, table::Table},
+    notify::{
+        shard::ShardId,
+        waker::{Belfry, Bell, Calls},
+    },
     presence::Note,
-    table::Table,
 };
 
 /// Who takes a seat.

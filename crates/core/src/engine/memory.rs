@@ -4,7 +4,8 @@ use std::{future::ready, sync::Arc, time::Duration};
 
 use crate::{
     ChannelName, Draft, Engine, EngineError, Log, Pending, Receipt, Seq, Stored, clock,
-    engine::Older, idempotency::Idempotency, sync::Mutex,
+    engine::{Older, idempotency::Idempotency},
+    sync::Mutex,
 };
 
 /// Numbers messages one after the other.

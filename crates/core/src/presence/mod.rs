@@ -1,8 +1,8 @@
 //! Who is in a channel: as its seats have it, and as its presence channel has told it so far.
 
-mod change;
-mod note;
-mod registrar;
+pub(crate) mod dirty;
+pub(crate) mod tracker;
+pub(crate) mod update;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,9 +10,9 @@ use std::{
     sync::Arc,
 };
 
-pub(crate) use change::{Person, PresenceChange, Told};
-pub(crate) use note::{Note, Notes};
-pub use registrar::PresenceRules;
+pub(crate) use dirty::{Note, Notes};
+pub use tracker::PresenceRules;
+pub(crate) use update::{Person, PresenceChange, Told};
 
 use crate::{ChannelName, Identity, UserId, log::Log};
 

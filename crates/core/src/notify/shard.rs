@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{Format, Identity, Message, Portion, Seq, log::Log, table::Table};
+use crate::{
+    Format, Identity, Message, Portion, Seq,
+    log::{Log, table::Table},
+};
 
 /// How a shard is woken. Called with no lock held.
 pub trait Doorbell: Send + Sync {
@@ -228,7 +231,7 @@ impl Log {
 
 impl Run {
     fn take(
-        ring: &crate::ring::Ring,
+        ring: &crate::log::ring::Ring,
         slot: usize,
         after: Seq,
         watermark: Seq,

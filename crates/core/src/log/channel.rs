@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use crate::{
-    ChannelName, ChannelRules, Seq, bell::Belfry, desk::Desk, presence::Presence, ring::Ring,
-    roster::Roster, tombstones::Tombstone,
+    ChannelName, ChannelRules, Seq,
+    log::{ring::Ring, tombstones::Tombstone},
+    notify::{shard::Desk, waker::Belfry},
+    presence::Presence,
+    subscription::counts::Roster,
 };
 
 #[derive(Debug)]

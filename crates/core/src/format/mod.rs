@@ -1,5 +1,10 @@
 //! A wire format: pure functions from what is said to bytes. All that a transport has to bring.
 
+pub(crate) mod close;
+pub(crate) mod control;
+pub(crate) mod problem;
+pub(crate) mod variant;
+
 use bytes::Bytes;
 
 use crate::{CloseReason, Control, Message, MessageId, Variant};

@@ -2,9 +2,11 @@
 
 use crate::{
     ChannelName, Epoch, Gap, MessageId, NotRecovered, Seq,
-    cursor::Tap,
-    ring::{Floor, Ring},
-    table::Table,
+    log::{
+        cursor::Tap,
+        ring::{Floor, Ring},
+        table::Table,
+    },
 };
 
 /// Where a reader begins.

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
-use crate::{Epoch, Gap, Identity, Message, MessageId, Seq, SlowReader, table::Table};
+use crate::{Epoch, Gap, Identity, Message, MessageId, Seq, SlowReader, log::table::Table};
 
 /// What a reader finds next.
 #[derive(Clone, Debug)]

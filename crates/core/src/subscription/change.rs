@@ -6,8 +6,9 @@ use serde_json::value::RawValue;
 
 use crate::{
     Access, Ack, Act, ChannelFull, ChannelName, CommandError, Control, Done, EngineError, Gap, Hub,
-    Kind, Problem, Start, Subscribed, Subscription, TooManyChannels, hub::Interest, log::Log,
-    start::AheadOfLog,
+    Kind, Problem, Start, Subscribed, Subscription, TooManyChannels,
+    hub::Interest,
+    log::{Log, start::AheadOfLog},
 };
 
 /// A change that waits for whoever drives the stream.

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::Note;
 use crate::{
-    ChannelName, Data, Draft, EventName, Publisher, TooManyChannels, UserId, table::Table,
+    ChannelName, Data, Draft, EventName, Publisher, TooManyChannels, UserId, log::table::Table,
 };
 
 /// A user, and what others are told of it.

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
 use crate::{
     CloseReason, Doorbell,
-    listeners::Card,
+    subscription::connections::Card,
     sync::{AtomicU64, Mutex, Ordering},
 };
 

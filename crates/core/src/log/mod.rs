@@ -4,6 +4,14 @@
 //! its place and becomes visible, a reader joins, a reader reads. So nothing can fall between
 //! catch-up and live, and nobody sees 7 before 6.
 
+pub(crate) mod channel;
+pub(crate) mod cursor;
+pub(crate) mod query;
+pub(crate) mod ring;
+pub(crate) mod start;
+pub(crate) mod table;
+pub(crate) mod tombstones;
+
 use std::{ops::Range, sync::Arc};
 
 use arc_swap::ArcSwap;
@@ -11,17 +19,18 @@ use arc_swap::ArcSwap;
 use crate::{
     Attendance, ChannelName, ChannelRules, Count, Epoch, Gap, Message, MessageId, Namespaces,
     Online, Seq, Stored, TooManyChannels,
-    bell::Belfry,
-    channel::Channel,
-    cursor::{Cursor, Portion, Tap, What},
-    desk::Doorbell,
     limits::Limits,
-    message::Memory,
+    log::{
+        channel::Channel,
+        cursor::{Cursor, Portion, Tap, What},
+        ring::Floor,
+        start::{AheadOfLog, Start},
+        table::Table,
+    },
+    message::draft::Memory,
+    notify::{shard::Doorbell, waker::Belfry},
     presence::Told,
-    ring::Floor,
-    start::{AheadOfLog, Start},
     sync::Mutex,
-    table::Table,
 };
 
 /// The log.

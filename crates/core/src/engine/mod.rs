@@ -1,5 +1,8 @@
 //! The engine behind the log: where messages get their place and, with some engines, last longer.
 
+pub(crate) mod idempotency;
+pub(crate) mod memory;
+
 use std::{future::Future, pin::Pin};
 
 use crate::{ChannelName, Draft, MessageId, NotAccepted, Seq, Stored, TooManyChannels};

@@ -10,8 +10,12 @@ use std::{
 use slab::Slab;
 
 use crate::{
-    Attendance, ChannelName, ChannelRules, Message, Namespaces, Seq, channel::Channel, desk::Shard,
-    limits::Limits, message::Memory, presence::Notes, tombstones::Tombstones,
+    Attendance, ChannelName, ChannelRules, Message, Namespaces, Seq,
+    limits::Limits,
+    log::{channel::Channel, tombstones::Tombstones},
+    message::draft::Memory,
+    notify::shard::Shard,
+    presence::Notes,
 };
 
 /// How many idle channels are passed over for one that has been silent longer.
@@ -247,7 +251,7 @@ impl Table {
         &mut self,
         slot: usize,
         older: Vec<Arc<Message>>,
-        floor: crate::ring::Floor,
+        floor: crate::log::ring::Floor,
     ) {
         let channel = &mut self.slots[slot];
         let ring = &mut channel.ring;

@@ -7,7 +7,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::{
-    ChannelName, ClientId, CloseReason, Identity, Join, Standing, Wire, bell::Bell, clock,
+    ChannelName, ClientId, CloseReason, Identity, Join, Standing, Wire, clock, notify::waker::Bell,
     sync::Mutex,
 };
 

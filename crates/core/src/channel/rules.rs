@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ChannelName, ChannelPattern, SlowReader, ring::Bounds};
+use crate::{ChannelName, ChannelPattern, SlowReader, log::ring::Bounds};
 
 /// Something for each namespace, and for the channels of none.
 #[derive(Clone, Debug)]

@@ -1,19 +1,29 @@
 //! A subscription: a cursor into the log, a bell, and a place in the online counts.
 //! Leaving is dropping it.
 
+pub(crate) mod change;
+pub(crate) mod connections;
+pub(crate) mod counts;
+pub(crate) mod member;
+pub(crate) mod online_watch;
+
 use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
 use crate::{
     ChannelName, CloseReason, Gap, Identity, MessageId, NotRecovered, OnlineChange, Overloaded,
     Seq, Start, TooManyChannels, Wire,
-    bell::{Belfry, Bell, Calls},
-    cursor::{Cursor, Item, Portion, Tap},
-    desk::{Doorbell, ShardId},
     hub::Hub,
-    log::Log,
-    seat::Sitter,
-    start::AheadOfLog,
-    table::{ChannelFull, Table},
+    log::{
+        Log,
+        cursor::{Cursor, Item, Portion, Tap},
+        start::AheadOfLog,
+        table::{ChannelFull, Table},
+    },
+    notify::{
+        shard::{Doorbell, ShardId},
+        waker::{Belfry, Bell, Calls},
+    },
+    subscription::member::Sitter,
 };
 
 /// What a reader asks for.

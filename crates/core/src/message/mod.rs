@@ -1,0 +1,8 @@
+//! Messages: their ids, names, data and senders, and how one is written as a JSON document.
+
+pub(crate) mod data;
+pub(crate) mod document;
+pub(crate) mod draft;
+pub(crate) mod event;
+pub(crate) mod id;
+pub(crate) mod identity;
