@@ -8,13 +8,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use tricast_core::{Act, ChannelName, CloseReason, Ending, Format, Kind, Message, MessageId, Wire};
 
-use crate::{
+use crate::http::{
     admission,
-    app::Shared,
     document::{Account, document},
     problem::Problem,
     publish::path_text,
     query::Query,
+    state::Shared,
     stream::format_in_chunks,
 };
 

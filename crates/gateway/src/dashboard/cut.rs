@@ -8,7 +8,10 @@ use axum::{
 use serde::Serialize;
 use tricast_core::{CloseReason, Kind, Which};
 
-use crate::{app::Shared, connections::wire_of, problem::Problem, query::Query};
+use crate::{
+    admin::connections::wire_of,
+    http::{problem::Problem, query::Query, state::Shared},
+};
 
 /// `POST /dashboard/cut?client=&wire=`. Who knows a client's id can pass for it anyway, and nobody else's are reached.
 pub(super) async fn cut(State(app): State<Shared>, request: Request) -> Result<Response, Problem> {

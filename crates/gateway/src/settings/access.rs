@@ -10,7 +10,7 @@ use tricast_admission::{
 };
 use tricast_core::{Bounds, ChannelPattern, ChannelRules, Namespaces, SlowReader};
 
-use super::Settings;
+use crate::settings::Settings;
 
 /// `[tokens]`
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tricast_admission::{Backend, HookRules, Occasion, Secret};
 
-use super::Settings;
+use crate::settings::Settings;
 
 /// The most outgoing connections: each is a descriptor that no client can have.
 const AT_ONCE_MAX: usize = 10_000;

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Address, Settings};
-use crate::origin::is_origin;
+use crate::{
+    http::origin::is_origin,
+    settings::{Address, Settings},
+};
 
 impl Settings {
     /// Whether they make sense, and each address that they name can be listened at beside the others.
@@ -25,7 +27,7 @@ impl Settings {
             self.addresses().next().is_some(),
             "bind: name an address to listen at, here or in tls.bind"
         );
-        crate::telemetry::filter(&self.logging)?;
+        crate::lifecycle::telemetry::filter(&self.logging)?;
         self.tls.check()?;
         self.proxy.check()?;
         anyhow::ensure!(

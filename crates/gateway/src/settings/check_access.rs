@@ -5,7 +5,7 @@ use std::time::Duration;
 use tricast_admission::{NamespaceRules, Occasion, Who};
 use tricast_core::Namespaces;
 
-use super::{Address, NamespaceHistory, Settings};
+use crate::settings::{Address, NamespaceHistory, Settings};
 
 impl Settings {
     pub(super) fn check_key_names(&self) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use bytesize::ByteSize;
 use tricast_admission::Who;
 use tricast_core::{Bounds, ChannelName, SlowReader};
 
-use super::Settings;
+use crate::settings::Settings;
 
 impl Settings {
     /// Which rules hold for a channel, and why, in words.

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use toml::{Table, Value};
 use tricast_admission::Secret;
 
-use super::{
+use crate::settings::{
     REFERENCE, Settings,
     environment::{Environment, is_secretive},
 };

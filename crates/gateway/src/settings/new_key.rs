@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Value};
 
-use super::{Key, Settings};
+use crate::settings::{Key, Settings};
 
 /// What some editors put at the beginning of UTF-8.
 const MARK: &str = "\u{feff}";

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Settings;
+use crate::settings::Settings;
 
 /// What other settings come to for a gateway that runs.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Settings {
 
     /// Which channels have presence.
     fn presences(&self) -> Vec<(String, bool)> {
-        let of = |namespace: &super::Namespace| {
+        let of = |namespace: &crate::settings::Namespace| {
             let presence = namespace.presence.unwrap_or(self.access.presence);
             (namespace.pattern.to_string(), presence)
         };

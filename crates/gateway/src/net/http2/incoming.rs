@@ -10,12 +10,12 @@ use h2::{Reason, RecvStream};
 use http_body::{Body, Frame};
 
 /// A body; what is read makes room for more.
-pub(super) struct Incoming {
+pub(crate) struct Incoming {
     received: RecvStream,
 }
 
 impl Incoming {
-    pub(super) fn new(received: RecvStream) -> Self {
+    pub(crate) fn new(received: RecvStream) -> Self {
         Self { received }
     }
 }

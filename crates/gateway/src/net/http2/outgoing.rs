@@ -16,19 +16,19 @@ use http_body::Body as _;
 use metrics::Counter;
 use tokio::time::{Sleep, sleep};
 
-use super::{
+use crate::net::http2::{
     SEND_BUFFER,
-    ledger::{LOOK, Ledger},
+    flow_control::{LOOK, Ledger},
 };
 
 /// What answers of one connection have in common.
-pub(super) struct Outgoing {
-    pub(super) ledger: Arc<Ledger>,
-    pub(super) stalled: Counter,
+pub(crate) struct Outgoing {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) stalled: Counter,
 }
 
 /// What one answer may send.
-pub(super) struct Window {
+pub(crate) struct Window {
     send: SendStream<Bytes>,
     stream: u32,
     ledger: Arc<Ledger>,
@@ -38,14 +38,14 @@ pub(super) struct Window {
 }
 
 impl Outgoing {
-    pub(super) fn window(self, send: SendStream<Bytes>) -> Window {
+    pub(crate) fn window(self, send: SendStream<Bytes>) -> Window {
         let stream = send.stream_id().as_u32();
         self.ledger.open(stream);
         Window { send, stream, ledger: self.ledger, stalled: self.stalled, waiting: None }
     }
 
     /// Sends a body to its end, or for as long as somebody wants it.
-    pub(super) async fn send(self, body: Body, send: SendStream<Bytes>) {
+    pub(crate) async fn send(self, body: Body, send: SendStream<Bytes>) {
         let mut window = self.window(send);
         let mut body = pin!(body);
         // A gone client is no error: it may do that at any time.
@@ -82,7 +82,7 @@ impl Window {
     }
 
     /// Sends what there is room for.
-    pub(super) fn send(&mut self, data: Bytes) -> io::Result<usize> {
+    pub(crate) fn send(&mut self, data: Bytes) -> io::Result<usize> {
         let bytes = data.len();
         self.ledger.queued(self.stream, bytes);
         self.send.send_data(data, false).map_err(|_| gone())?;
@@ -90,7 +90,7 @@ impl Window {
     }
 
     /// How much room there is for up to `wanted` bytes, once there is any.
-    pub(super) fn poll_room(
+    pub(crate) fn poll_room(
         &mut self,
         cx: &mut Context<'_>,
         wanted: usize,
@@ -142,7 +142,7 @@ impl Window {
     }
 
     /// Says that this is all.
-    pub(super) fn end(&mut self) -> io::Result<()> {
+    pub(crate) fn end(&mut self) -> io::Result<()> {
         self.send.send_data(Bytes::new(), true).map_err(|_| gone())
     }
 }

@@ -15,14 +15,14 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::{SEND_BUFFER, outgoing::Window};
+use crate::net::http2::{SEND_BUFFER, outgoing::Window};
 
 /// What a request that wants a tunnel brings: the tunnel, once the answer has opened it.
 #[derive(Clone, Debug)]
 pub(crate) struct Tunnel(Arc<Mutex<Option<oneshot::Receiver<TunnelIo>>>>);
 
 /// The other side of it.
-pub(super) struct Opening {
+pub(crate) struct Opening {
     received: RecvStream,
     opened: oneshot::Sender<TunnelIo>,
 }
@@ -34,13 +34,13 @@ pub(crate) struct TunnelIo {
     window: Window,
 }
 
-pub(super) fn pair(received: RecvStream) -> (Opening, Tunnel) {
+pub(crate) fn pair(received: RecvStream) -> (Opening, Tunnel) {
     let (opened, opens) = oneshot::channel();
     (Opening { received, opened }, Tunnel(Arc::new(Mutex::new(Some(opens)))))
 }
 
 impl Opening {
-    pub(super) fn open(self, window: Window) {
+    pub(crate) fn open(self, window: Window) {
         let io = TunnelIo { received: self.received, unread: Bytes::new(), window };
         // A handler that did not want one has answered with something else.
         let _ = self.opened.send(io);

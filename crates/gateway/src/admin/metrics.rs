@@ -1,0 +1,198 @@
+//! What Prometheus reads: the meters of this gateway, and what is only looked at when somebody asks.
+
+use std::sync::Arc;
+
+use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+use metrics_process::Collector;
+use parking_lot::Mutex;
+use tricast_admission::HookMeters;
+use tricast_core::{Hub, LATENCY, Meters, Wire};
+
+use crate::{
+    lifecycle::load::{DELIVERY_LAG, LoadMeters, RUNTIME_LAG},
+    net::SocketMeters,
+    settings::Settings,
+    webhook::EventMeters,
+};
+
+/// Upper bounds of the buckets of all histograms, in seconds.
+const BUCKETS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0];
+
+/// The label of channels that no namespace matches. No pattern is spelled like this.
+const NO_NAMESPACE: &str = "(none)";
+
+/// The meters that others count with.
+#[derive(Debug)]
+pub(crate) struct AllMeters {
+    pub(crate) hub: Meters,
+    pub(crate) sockets: SocketMeters,
+    pub(crate) hook: HookMeters,
+    pub(crate) events: EventMeters,
+    pub(crate) load: LoadMeters,
+}
+
+/// A recorder of this gateway's own, so that several can live in one process, and what it is told at each scrape.
+pub(crate) struct Exposition {
+    recorder: PrometheusRecorder,
+    log: LogMeters,
+    process: Collector,
+}
+
+impl Exposition {
+    /// Makes all meters of a gateway with these `settings` that takes up to `connections` streams.
+    ///
+    /// # Errors
+    /// Never, as long as the buckets are some.
+    pub(crate) fn new(
+        settings: &Settings,
+        connections: usize,
+    ) -> anyhow::Result<(AllMeters, Arc<Self>)> {
+        let mut builder = PrometheusBuilder::new();
+        for name in [LATENCY, RUNTIME_LAG, DELIVERY_LAG] {
+            builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), &BUCKETS)?;
+        }
+        let recorder = builder.build_recorder();
+        let process = Collector::default();
+        let (meters, log) = metrics::with_local_recorder(&recorder, || {
+            process.describe();
+            tell_build();
+            let meters = AllMeters {
+                hub: Meters::new(),
+                sockets: SocketMeters::new(),
+                hook: HookMeters::new(),
+                events: EventMeters::new(),
+                load: LoadMeters::new(),
+            };
+            (meters, LogMeters::new(settings))
+        });
+        let exposition = Self { recorder, log, process };
+        exposition.set_namespaces(settings, connections);
+        Ok((meters, Arc::new(exposition)))
+    }
+
+    /// Counts by these namespaces from now on.
+    pub(crate) fn set_namespaces(&self, settings: &Settings, connections: usize) {
+        metrics::with_local_recorder(&self.recorder, || {
+            self.log.set_namespaces(settings, connections);
+        });
+    }
+
+    /// Everything, in the text format that Prometheus reads.
+    pub(crate) fn render(&self, hub: &Hub) -> String {
+        self.log.update(hub);
+        metrics::with_local_recorder(&self.recorder, || self.process.collect());
+        self.recorder.handle().render()
+    }
+
+    /// Empties the histograms' buffers when nobody scrapes.
+    pub(crate) fn run_upkeep(&self) {
+        self.recorder.handle().run_upkeep();
+    }
+}
+
+impl std::fmt::Debug for Exposition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Exposition")
+    }
+}
+
+fn tell_build() {
+    describe_gauge!("tricast_build_info", "1, for the version that runs.");
+    gauge!("tricast_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
+}
+
+/// How full the log is, and who reads from it.
+struct LogMeters {
+    channels: Gauge,
+    messages: Gauge,
+    bytes: Gauge,
+    answers: Gauge,
+    evicted: Counter,
+    draining: Gauge,
+    /// As in [`tricast_core::Fill::seats`].
+    subscriptions: Mutex<Vec<[Gauge; 3]>>,
+    limit: Gauge,
+}
+
+impl LogMeters {
+    fn new(settings: &Settings) -> Self {
+        describe_gauge!("tricast_log_channels", "Channels held.");
+        describe_gauge!("tricast_log_messages", "Messages held.");
+        describe_gauge!(
+            "tricast_log_bytes",
+            Unit::Bytes,
+            "Bytes that the messages held occupy, encodings included."
+        );
+        describe_gauge!(
+            "tricast_answer_bytes",
+            Unit::Bytes,
+            "Bytes of whole answers, such as pages of history, that their clients have not taken yet."
+        );
+        describe_gauge!(
+            "tricast_answer_limit_bytes",
+            Unit::Bytes,
+            "Bytes that they may have together: limits.answer_memory."
+        );
+        describe_counter!(
+            "tricast_log_evicted_messages_total",
+            "Messages that left their channel's history by count, bytes, age or memory."
+        );
+        describe_gauge!("tricast_draining", "1 while the gateway goes down.");
+        describe_gauge!(
+            "tricast_subscriptions",
+            "Channels that are listened to, once for each stream: by the namespace of the channel."
+        );
+        describe_gauge!("tricast_connections_limit", "Streams that may be open at once.");
+        describe_gauge!(
+            "tricast_log_channels_limit",
+            "Channels that may be held: limits.channels."
+        );
+        describe_gauge!(
+            "tricast_log_limit_bytes",
+            Unit::Bytes,
+            "Bytes that the messages held may occupy: history.memory."
+        );
+        gauge!("tricast_log_channels_limit").set(settings.limits.channels as f64);
+        gauge!("tricast_answer_limit_bytes").set(settings.limits.answer_memory.as_u64() as f64);
+        gauge!("tricast_log_limit_bytes").set(settings.history.memory.as_u64() as f64);
+        Self {
+            channels: gauge!("tricast_log_channels"),
+            messages: gauge!("tricast_log_messages"),
+            bytes: gauge!("tricast_log_bytes"),
+            answers: gauge!("tricast_answer_bytes"),
+            evicted: counter!("tricast_log_evicted_messages_total"),
+            draining: gauge!("tricast_draining"),
+            limit: gauge!("tricast_connections_limit"),
+            subscriptions: Mutex::default(),
+        }
+    }
+
+    fn set_namespaces(&self, settings: &Settings, connections: usize) {
+        self.limit.set(connections as f64);
+        let patterns = settings.namespace.iter().map(|namespace| namespace.pattern.to_string());
+        let of_namespace = |name: String| {
+            Wire::ALL.map(|wire| {
+                let labels = [("wire", wire.name().to_owned()), ("namespace", name.clone())];
+                gauge!("tricast_subscriptions", &labels)
+            })
+        };
+        let mut subscriptions = self.subscriptions.lock();
+        // One that is no more has nobody.
+        subscriptions.iter().flatten().for_each(|gauge| gauge.set(0.0));
+        *subscriptions = patterns.chain([NO_NAMESPACE.to_owned()]).map(of_namespace).collect();
+    }
+
+    fn update(&self, hub: &Hub) {
+        let fill = hub.log().fill();
+        self.channels.set(fill.channels as f64);
+        self.messages.set(fill.messages as f64);
+        self.bytes.set(fill.bytes as f64);
+        self.answers.set(hub.answers().held() as f64);
+        self.evicted.absolute(fill.evicted);
+        self.draining.set(f64::from(u8::from(hub.is_draining())));
+        for (gauges, seats) in self.subscriptions.lock().iter().zip(fill.seats) {
+            gauges.iter().zip(seats).for_each(|(gauge, count)| gauge.set(f64::from(count)));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The admin listener: metrics for Prometheus, and health for whoever sends traffic here.
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderMap, Method, StatusCode, header, uri::Authority},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{delete, get},
+};
+use tricast_admission::KeyHash;
+use tricast_core::{Denied, Kind};
+
+use crate::{
+    admin::{connections, metrics::Exposition},
+    http::{admission::bearer, document::whole, problem::Problem, state::Shared},
+};
+
+#[derive(Clone, Debug)]
+struct Admin {
+    app: Shared,
+    exposition: Arc<Exposition>,
+}
+
+pub(crate) fn routes(app: Shared, exposition: Arc<Exposition>) -> Router {
+    let layered = app.clone();
+    let connections = Router::new()
+        .route("/connections", get(connections::many).delete(connections::many))
+        .route("/connections/{id}", delete(connections::one))
+        .with_state(app.clone());
+    let guarded = Router::new()
+        .route("/metrics", get(metrics))
+        .with_state(Admin { app: app.clone(), exposition })
+        .merge(connections)
+        .route_layer(middleware::from_fn_with_state(app.clone(), guard));
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .with_state(app)
+        .merge(guarded)
+        .fallback(not_found)
+        .layer(middleware::from_fn_with_state(layered, no_pages))
+}
+
+/// A browser sends what any page asks for, to loopback too; and a page can have its own name resolve to loopback.
+/// Nothing here is for pages.
+async fn no_pages(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    if !is_own_host(headers, &app.settings().admin.hosts) {
+        let detail =
+            "the admin listener answers to an IP address, localhost, and the names in admin.hosts";
+        return Problem::new(Kind::ForbiddenOrigin, detail).into_response();
+    }
+    let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    let by_page = headers.contains_key(header::ORIGIN)
+        || headers.contains_key("sec-fetch-site") && !navigates;
+    if by_page || navigates && request.method() != Method::GET {
+        let detail = "the admin listener does not answer pages; ask with curl, or from a server";
+        return Problem::new(Kind::ForbiddenOrigin, detail).into_response();
+    }
+    next.run(request).await
+}
+
+/// Lets only those in who have `admin.token`, if there is one. Health is for whoever asks: those who send traffic
+/// here need not know more.
+async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let token = &app.settings().admin.token;
+    if token.is_empty() {
+        return next.run(request).await;
+    }
+    let kind = match bearer(request.headers()) {
+        Ok(Some(given)) if KeyHash::of(token.expose()).is_of(&given) => {
+            return next.run(request).await;
+        }
+        Ok(None) => Kind::TokenMissing,
+        Ok(Some(_)) | Err(_) => Kind::BadToken,
+    };
+    let detail =
+        "this takes the token that admin.token in the settings says, as Authorization: Bearer";
+    let denied = Denied::new(kind, detail);
+    app.gatekeeper().audit.turned_away(&denied, request.uri().path(), None);
+    Problem::from(denied).into_response()
+}
+
+/// Whether the `Host` is one that no page can have: any name may resolve to this address, but no page is at a bare
+/// address of ours, or at localhost.
+fn is_own_host(headers: &HeaderMap, hosts: &[String]) -> bool {
+    let Some(host) = headers.get(header::HOST) else { return true };
+    let Ok(Ok(authority)) = host.to_str().map(str::parse::<Authority>) else { return false };
+    let name = authority.host().trim_matches(['[', ']']);
+    name.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
+}
+
+async fn not_found() -> Problem {
+    let detail = "no such path; there are /metrics, /healthz, /readyz and /connections";
+    Problem::new(Kind::NotFound, detail)
+}
+
+async fn metrics(State(admin): State<Admin>, request: Request) -> Result<Response, Problem> {
+    let text = || async { Ok(admin.exposition.render(&admin.app.hub).into_bytes()) };
+    let body = whole(None, request, text).await?;
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
+}
+
+async fn readyz(State(app): State<Shared>) -> (StatusCode, &'static str) {
+    match app.leaving.is_cancelled() {
+        false => (StatusCode::OK, "ready\n"),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+    }
+}

@@ -1,0 +1,123 @@
+//! `tricast token`: makes tokens, and reads them.
+
+use std::{io::Read as _, path::PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use tricast_admission::{Algorithm, Grant, HookMeters, Inspection, Signer, inspect};
+use tricast_core::{ChannelPattern, UserId, unix_millis};
+
+use crate::{http::admission, settings::Settings};
+
+/// The flags of `tricast token`.
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    /// Whose it is.
+    #[arg(long, value_name = "USER")]
+    sub: Option<UserId>,
+    /// A pattern of channels that its bearer may listen to; may be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    subscribe: Vec<ChannelPattern>,
+    /// A pattern of channels that its bearer may publish to; may be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    publish: Vec<ChannelPattern>,
+    /// Seconds that it lasts.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    ttl: u64,
+    /// What others are told of the user who asks who is there: JSON.
+    #[arg(long, value_name = "JSON", value_parser = json)]
+    info: Option<serde_json::Value>,
+    /// Sign with this private key in PEM; without it with tokens.secret.
+    #[arg(long, value_name = "FILE", requires = "algorithm")]
+    key: Option<PathBuf>,
+    /// RS256, ES256 or EdDSA, as the private key is.
+    #[arg(long, requires = "key", value_parser = algorithm)]
+    algorithm: Option<Algorithm>,
+    /// The kid to put into its header.
+    #[arg(long, value_name = "KID")]
+    id: Option<String>,
+    /// Read a token instead, from here or (-) from standard input: what it says, and whether it holds.
+    #[arg(long, value_name = "TOKEN", num_args = 0..=1, default_missing_value = "-",
+          conflicts_with_all = ["sub", "subscribe", "publish", "info", "key", "id"])]
+    inspect: Option<String>,
+}
+
+fn json(text: &str) -> Result<serde_json::Value, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+fn algorithm(text: &str) -> Result<Algorithm, String> {
+    let read = serde_json::from_value(text.into());
+    read.map_err(|_| "RS256, ES256 or EdDSA".to_owned())
+}
+
+/// Prints a token and nothing else; or what one says.
+///
+/// # Errors
+/// When there is nothing to sign with, or the token does not hold.
+pub fn token(settings: &Settings, args: &TokenArgs) -> anyhow::Result<()> {
+    match &args.inspect {
+        Some(text) => read(settings, text),
+        None => {
+            println!("{}", make(settings, args)?);
+            Ok(())
+        }
+    }
+}
+
+fn make(settings: &Settings, args: &TokenArgs) -> anyhow::Result<String> {
+    let signer = match (&args.key, args.algorithm) {
+        (Some(file), Some(algorithm)) => {
+            let named = || format!("--key {}", file.display());
+            let pem = std::fs::read(file).with_context(named)?;
+            let signer = Signer::new(algorithm, &pem, args.id.clone());
+            signer.with_context(|| format!("{} is no private key for {algorithm:?}", named()))?
+        }
+        _ if settings.tokens.secret.is_empty() => bail!(
+            "there is nothing to sign with: set tokens.secret (openssl rand -hex 32), \
+             or give --key FILE --algorithm RS256|ES256|EdDSA"
+        ),
+        _ => {
+            settings.token_keys()?;
+            let secret = settings.tokens.secret.expose().as_bytes();
+            Signer::new(Algorithm::HS256, secret, args.id.clone())?
+        }
+    };
+    let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let grant = Grant {
+        sub: args.sub.clone(),
+        subscribe: args.subscribe.clone(),
+        publish: args.publish.clone(),
+        info: args.info.clone(),
+        aud: named(&settings.tokens.audience),
+        iss: named(&settings.tokens.issuer),
+        ..Grant::default()
+    };
+    Ok(signer.sign(&grant.lasting(args.ttl))?)
+}
+
+fn read(settings: &Settings, text: &str) -> anyhow::Result<()> {
+    let mut token = text.to_owned();
+    if text == "-" {
+        token.clear();
+        std::io::stdin().read_to_string(&mut token).context("standard input")?;
+    }
+    let token = token.trim();
+    let Ok(Inspection { header, claims }) = inspect(token) else {
+        bail!("this is no JSON Web Token: three parts of base64url with dots between them");
+    };
+    println!("header {header}");
+    println!("claims {claims}");
+    if let Some(exp) = claims["exp"].as_f64() {
+        let left = exp - unix_millis() as f64 / 1000.0;
+        let when = if left > 0.0 { "ends in" } else { "ended before" };
+        println!("{when} {:.0} s", left.abs());
+    }
+    let gatekeeper = admission::gatekeeper(settings, HookMeters::new())?.0;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(gatekeeper.claims(token)) {
+        Ok(_) => println!("holds, by these settings"),
+        Err(denied) => bail!("by these settings: {denied}"),
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! The page at `/`: static files, built in, under a strict content security policy; and what it alone asks for.
+
+mod bytes;
+mod cut;
+mod request_info;
+
+use std::borrow::Cow;
+
+use axum::{
+    Router,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use rust_embed::Embed;
+
+use crate::http::state::Shared;
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+                      connect-src 'self'; img-src 'self' data:; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
+
+/// What `dashboard/build.sh` has made; nothing, where it has not run.
+#[derive(Embed)]
+#[folder = "../../dashboard/dist"]
+#[allow_missing = true]
+struct Built;
+
+/// Says how to get the page.
+const UNBUILT: &[u8] = include_bytes!("unbuilt.html");
+
+/// One file of the page.
+#[derive(Clone)]
+struct File {
+    content_type: &'static str,
+    content: Cow<'static, [u8]>,
+    /// RFC 9110 §8.8.3; a browser that has the file need not get it again.
+    tag: HeaderValue,
+}
+
+/// Adds the page under `base`.
+pub(crate) fn add_to(routes: Router<Shared>, base: &str) -> Router<Shared> {
+    let mut routes = routes
+        .route(&format!("{base}/dashboard/bytes/{{channel}}"), get(bytes::bytes))
+        .route(&format!("{base}/dashboard/cut"), post(cut::cut))
+        .route(&format!("{base}/dashboard/seen"), get(request_info::seen));
+    for name in Built::iter() {
+        let Some(embedded) = Built::get(&name) else { continue };
+        let path = if name == "index.html" { "" } else { &*name };
+        let file = File::new(&name, embedded.data, &embedded.metadata.sha256_hash());
+        routes = add(routes, &format!("{base}/{path}"), file);
+    }
+    if Built::get("index.html").is_none() {
+        let page = File::new("index.html", UNBUILT.into(), b"unbuilt");
+        routes = add(routes, &format!("{base}/"), page);
+    }
+    if base.is_empty() {
+        return routes;
+    }
+    // The page's own links are relative, and need the slash.
+    let slashed = format!("{base}/");
+    routes.route(base, get(|| async move { Redirect::permanent(&slashed) }))
+}
+
+fn add(routes: Router<Shared>, path: &str, file: File) -> Router<Shared> {
+    routes.route(path, get(|headers: HeaderMap| async move { file.answer(&headers) }))
+}
+
+impl File {
+    fn new(name: &str, content: Cow<'static, [u8]>, version: &[u8]) -> Self {
+        let content_type = match name.rsplit('.').next() {
+            Some("html") => "text/html; charset=utf-8",
+            Some("js") => "text/javascript; charset=utf-8",
+            Some("css") => "text/css; charset=utf-8",
+            _ => "application/octet-stream",
+        };
+        let hex: String = version.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let tag = HeaderValue::try_from(format!("\"{hex}\"")).expect("hex digits");
+        Self { content_type, content, tag }
+    }
+
+    fn answer(&self, asked: &HeaderMap) -> Response {
+        let fields = [
+            (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+            (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+            (header::ETAG, self.tag.clone()),
+        ];
+        if asked.get(header::IF_NONE_MATCH) == Some(&self.tag) {
+            return (StatusCode::NOT_MODIFIED, fields).into_response();
+        }
+        let content_type = [(header::CONTENT_TYPE, self.content_type)];
+        (fields, content_type, self.content.clone()).into_response()
+    }
+}

@@ -1,0 +1,76 @@
+//! Memory for bodies under way: so much in all, or many slow clients could each make us keep a message's worth.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tricast_core::Kind;
+
+use crate::http::problem::Problem;
+
+/// What is counted by.
+const UNIT: usize = 1024;
+
+/// The memory of all bodies.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget(Arc<Semaphore>);
+
+/// What one body has of it, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    budget: Budget,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Budget {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Of nothing yet.
+    pub(crate) fn share(&self) -> Share {
+        Share { budget: self.clone(), held: None }
+    }
+}
+
+impl Share {
+    /// Has `bytes` from now on, if it has less.
+    ///
+    /// # Errors
+    /// When there is no room for so much.
+    pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), Problem> {
+        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = bytes.div_ceil(UNIT).saturating_sub(held);
+        if more == 0 {
+            return Ok(());
+        }
+        let units = u32::try_from(more).unwrap_or(u32::MAX);
+        let Ok(permit) = self.budget.0.clone().try_acquire_many_owned(units) else {
+            let detail =
+                "bodies under way take as much memory as limits.body_memory allows; try again";
+            return Err(Problem::new(Kind::Overloaded, detail));
+        };
+        match &mut self.held {
+            Some(held) => held.merge(permit),
+            held => *held = Some(permit),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_grow_until_nothing_is_left_and_give_it_back() {
+        let budget = Budget::new(10 * UNIT);
+        let (mut one, mut two) = (budget.share(), budget.share());
+        one.grow_to(1).expect("room");
+        one.grow_to(4 * UNIT).expect("room");
+        one.grow_to(2 * UNIT).expect("it has that");
+        two.grow_to(6 * UNIT).expect("the rest");
+        assert!(one.grow_to(4 * UNIT + 1).is_err());
+        drop(two);
+        one.grow_to(10 * UNIT).expect("room again");
+    }
+}

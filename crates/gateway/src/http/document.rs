@@ -1,0 +1,163 @@
+//! Answers that are made whole: pages of history, lists, metrics. They are held until the client has taken them. So each connection has
+//! room for a few, and all of them together have so much memory.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use serde::Serialize;
+use tricast_core::{Answers, Kind};
+
+use crate::{
+    http::{forwarded, problem::Problem, state::App},
+    net::{Line, Progress, Share},
+};
+
+/// An answer of no more than so many bytes needs no room on its connection, and does not wait for those that do.
+const SMALL: usize = 16 * 1024;
+
+/// What is handed on at once.
+const SLICE: usize = 32 * 1024;
+
+/// Where answers count beside their connection, and for whom.
+pub(crate) struct Account {
+    answers: Arc<Answers>,
+    address: Option<IpAddr>,
+}
+
+/// What is left of an answer.
+struct Rest {
+    bytes: Bytes,
+    progress: Progress,
+}
+
+/// An answer's bytes with its share of the connection's room.
+struct Placed {
+    bytes: Box<[u8]>,
+    _share: Option<Share>,
+}
+
+impl Account {
+    /// That of the client that `request` comes from.
+    pub(crate) fn of(app: &App, request: &Request) -> Self {
+        let line = request.extensions().get::<Line>();
+        let proxy = &app.settings().proxy;
+        let client = |line: &Line| forwarded::client_address(line.peer(), request.headers(), proxy);
+        Self { answers: app.hub.answers().clone(), address: line.and_then(client) }
+    }
+}
+
+/// Answers `request` with what `made` gives, in JSON. `account` is `None` for the operator, who wants to be answered above all when the
+/// memory of all others is used up.
+///
+/// # Errors
+/// As `made`; when there is no memory for it; and when the client does not take what it has asked for before.
+pub(crate) async fn document<T: Serialize, F>(
+    account: Option<Account>,
+    request: Request,
+    made: impl Fn() -> F,
+) -> Result<Response, Problem>
+where
+    F: Future<Output = Result<T, Problem>>,
+{
+    let text = || async { made().await.map(|made| serde_json::to_vec(&made).unwrap_or_default()) };
+    let body = whole(account, request, text).await?;
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, body).into_response())
+}
+
+/// The body of the answer to `request`, which `made` gives when its turn has come. What finds no room on its connection is dropped, and
+/// made again when there is room: what waits takes no memory, and keeps nothing small from going out.
+///
+/// # Errors
+/// As for [`document`].
+pub(crate) async fn whole<F>(
+    account: Option<Account>,
+    request: Request,
+    made: impl Fn() -> F,
+) -> Result<Body, Problem>
+where
+    F: Future<Output = Result<Vec<u8>, Problem>>,
+{
+    let line = request.extensions().get::<Line>().cloned();
+    // A thousand may wait, and their heads would be more than the answers.
+    drop(request);
+    let Some(line) = line else { return made().await.map(Body::from) };
+    let room = line.room();
+    let mut place: Option<Share> = None;
+    loop {
+        let turn = room.turn().await;
+        let bytes = made().await?.into_boxed_slice();
+        drop(turn);
+        let length = bytes.len();
+        let counted = match &account {
+            Some(account) => Some(account.answers.share(account.address, length)?),
+            None => None,
+        };
+        if length > SMALL && !place.as_ref().is_some_and(|place| place.is_for(length)) {
+            place = room.share_at_once(length);
+            if place.is_none() {
+                drop((bytes, counted));
+                place = Some(room.share(length).await.ok_or_else(unread)?);
+                continue;
+            }
+        }
+        let placed = Placed { bytes, _share: place };
+        let bytes = match counted {
+            Some(counted) => counted.tie(placed),
+            None => Bytes::from_owner(placed),
+        };
+        return Ok(Body::new(Rest { bytes, progress: room.progress() }));
+    }
+}
+
+fn unread() -> Problem {
+    let detail = "other answers on this connection are not read, and no more are made for it until they are; \
+                  read them, or ask on another connection";
+    Problem::new(Kind::Overloaded, detail)
+}
+
+impl AsRef<[u8]> for Placed {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// In slices, so that what waits for room sees that the client reads.
+impl http_body::Body for Rest {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.bytes.is_empty() {
+            return Poll::Ready(None);
+        }
+        self.progress.note();
+        let length = self.bytes.len().min(SLICE);
+        Poll::Ready(Some(Ok(Frame::data(self.bytes.split_to(length)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}

@@ -1,0 +1,21 @@
+//! The HTTP surface: routes, requests, and the bodies of streams.
+
+pub(crate) mod admission;
+pub(crate) mod body;
+pub(crate) mod budget;
+pub(crate) mod chunks;
+pub(crate) mod document;
+pub(crate) mod forwarded;
+pub(crate) mod history;
+pub(crate) mod ndjson;
+pub(crate) mod origin;
+pub(crate) mod presence;
+pub(crate) mod problem;
+pub(crate) mod publish;
+pub(crate) mod query;
+pub(crate) mod resume;
+pub(crate) mod routes;
+pub(crate) mod state;
+pub(crate) mod stream;
+pub(crate) mod stream_body;
+pub(crate) mod subscribe;

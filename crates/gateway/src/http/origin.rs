@@ -1,0 +1,149 @@
+//! Which pages may speak: a browser sends requests for any page that asks, and only the server can
+//! tell whose page it was. CORS keeps answers from foreign pages, but neither WebSockets nor plain POSTs.
+
+use axum::{
+    extract::Request,
+    http::{HeaderMap, Method, Uri, Version, header},
+};
+use tricast_core::{Denied, Kind};
+
+use crate::http::{forwarded, problem::Problem};
+
+/// Refuses a page that may not speak, and a request that does not say whom it speaks to.
+pub(crate) fn check(request: &Request, listed: &[String]) -> Result<(), Denied> {
+    let headers = request.headers();
+    let named = headers.get_all(header::HOST).iter().count();
+    if named > 1 || (request.version() == Version::HTTP_11 && named == 0) {
+        let detail = "HTTP/1.1 requires one Host field, and no more (RFC 9112 section 3.2)";
+        return Err(Denied::new(Kind::NoHost, detail));
+    }
+    // CONNECT opens a WebSocket over HTTP/2.
+    let speaks = [Method::POST, Method::CONNECT].contains(request.method())
+        || tricast_ws::has_token(headers, header::UPGRADE, "websocket");
+    if speaks && !is_allowed(headers, listed) {
+        // A browser hides the answer to a refused WebSocket from its page; the operator finds it in the log.
+        let said = |name: &str| -> String {
+            let value = headers.get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or_default().chars().take(100).collect()
+        };
+        let detail = format!(
+            "pages of origin {:?} may not speak here, at host {:?}; add it to cors.origins, \
+             or let the proxy pass the Host that the browser sent",
+            said("origin"),
+            said("host")
+        );
+        return Err(Denied::new(Kind::ForbiddenOrigin, detail));
+    }
+    Ok(())
+}
+
+/// Refuses a request that a browser has added a cookie to for a page that may not use it.
+pub(crate) fn check_cookie(headers: &HeaderMap, listed: &[String]) -> Result<(), Problem> {
+    if may_use_cookie(headers, listed) {
+        return Ok(());
+    }
+    let detail = "pages of this origin may not come with the cookie of tokens.cookie; add it to cors.origins";
+    Err(Problem::new(Kind::ForbiddenOrigin, detail))
+}
+
+/// Whether the page that asks, if it is one, may use what a browser adds to its requests.
+pub(crate) fn may_use_cookie(headers: &HeaderMap, listed: &[String]) -> bool {
+    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
+    // Some requests of foreign pages carry no Origin: navigations, images, scripts.
+    let hidden =
+        !headers.contains_key(header::ORIGIN) && matches!(site, Some("cross-site" | "same-site"));
+    !hidden && is_allowed(headers, listed)
+}
+
+/// No origin is no page. A page of the gateway's own host is at home. Behind a proxy that changes the
+/// host the proxy can tell (`X-Forwarded-Host`, `Forwarded`), and browsers do for POSTs on trustworthy origins, but not
+/// for WebSockets. A page can set none of these fields.
+fn is_allowed(headers: &HeaderMap, listed: &[String]) -> bool {
+    let field = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let Ok(origin) = origin.to_str() else { return false };
+    let mut hosts = field("host").into_iter().chain(forwarded::hosts(headers));
+    listed.iter().any(|one| one == "*" || one == origin)
+        || field("sec-fetch-site") == Some("same-origin")
+        || hosts.any(|host| is_home(origin, host.trim()))
+}
+
+/// Whether a page of `origin` came from `host`. Proxies often pass the name without its port, so
+/// a host without one is compared by name.
+fn is_home(origin: &str, host: &str) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    let default_port = if scheme == "https" { ":443" } else { ":80" };
+    let name = |authority: &str| match authority.rfind(':') {
+        Some(at) if !authority[at..].contains(']') => authority[..at].to_ascii_lowercase(),
+        _ => authority.to_ascii_lowercase(),
+    };
+    let authority = authority.strip_suffix(default_port).unwrap_or(authority);
+    let host = host.strip_suffix(default_port).unwrap_or(host);
+    let host_has_port = name(host).len() != host.len();
+    name(authority) == name(host) && (!host_has_port || authority.eq_ignore_ascii_case(host))
+}
+
+/// Whether a browser could send this origin: scheme, host, and a port that is not the scheme's own.
+pub(crate) fn is_origin(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else { return false };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
+    let ports = [("https", 443), ("http", 80)];
+    let plain = text == format!("{scheme}://{authority}") && text == text.to_ascii_lowercase();
+    plain
+        && !authority.as_str().contains('@')
+        && !ports.contains(&(scheme, authority.port_u16().unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pages_at_home_or_listed_speak() {
+        let ask = |fields: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.insert(*name, value.parse().expect("fits"));
+            }
+            is_allowed(&headers, &["https://listed.example".to_owned()])
+        };
+        assert!(ask(&[("host", "gateway")]));
+        assert!(ask(&[("origin", "https://listed.example"), ("host", "gateway")]));
+        assert!(ask(&[("origin", "http://gateway:8080"), ("host", "gateway:8080")]));
+        assert!(ask(&[("origin", "https://a"), ("host", "b"), ("x-forwarded-host", "a")]));
+        assert!(ask(&[("origin", "https://a"), ("host", "b"), ("sec-fetch-site", "same-origin")]));
+        assert!(!ask(&[("origin", "https://evil.example"), ("host", "gateway")]));
+        assert!(!ask(&[("origin", "https://a"), ("host", "b"), ("sec-fetch-site", "same-site")]));
+        assert!(!ask(&[("origin", "null"), ("host", "gateway")]));
+        assert!(!ask(&[("origin", "http://gateway.evil.example"), ("host", "gateway")]));
+        assert!(ask(&[("origin", "http://gateway"), ("host", "gateway:80")]));
+        assert!(ask(&[("origin", "https://a:8443"), ("host", "a")]), "nginx's $host");
+        assert!(!ask(&[("origin", "http://a:3000"), ("host", "a:8080")]));
+        assert!(ask(&[("origin", "https://a"), ("host", "b"), ("x-forwarded-host", "a, inner")]));
+        assert!(ask(&[
+            ("origin", "https://a"),
+            ("host", "b"),
+            ("forwarded", "for=1.1.1.1;host=a")
+        ]));
+        assert!(!ask(&[("origin", "https://a"), ("host", "b"), ("forwarded", "for=a;host=c")]));
+        assert!(ask(&[("origin", "http://[::1]:8080"), ("host", "[::1]:8080")]));
+        assert!(!ask(&[("origin", "http://[::1]:3000"), ("host", "[::1]:8080")]));
+    }
+
+    #[test]
+    fn an_origin_in_the_settings_is_one_that_a_browser_sends() {
+        for good in ["https://app.example", "http://localhost:3000", "http://[::1]:8080"] {
+            assert!(is_origin(good), "{good}");
+        }
+        for bad in [
+            "https://a.example/",
+            "app.example",
+            "https://A.example",
+            "https://a:443",
+            "*.example",
+            "https://u@a",
+        ] {
+            assert!(!is_origin(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Who is there by name: `/presence/{channel}`, and streams that tell who comes and goes.
+
+use axum::{
+    extract::{Path, Request, State, rejection::PathRejection},
+    response::Response,
+};
+use tricast_core::{Act, ChannelName, PresenceOff, UserId};
+
+use crate::http::{
+    admission,
+    document::{Account, document},
+    problem::Problem,
+    publish::path_text,
+    query::Query,
+    state::{App, Shared},
+    subscribe::check_count,
+};
+
+/// `GET /presence/{channel}`
+pub(crate) async fn presence(
+    State(app): State<Shared>,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let channel: ChannelName = path_text(path)?.parse()?;
+    let query = Query::parse(request.uri().query(), &["after", "limit", "user", "token"])?;
+    let after = query.read("after", str::parse::<UserId>)?;
+    let most = tricast_core::PRESENCE_PAGE;
+    let limit = query.number("limit", 1, most)?.unwrap_or(most);
+    let own = std::slice::from_ref(&channel);
+    let pass = admission::pass_of_onlooker(&app, &request, &query, own).await?;
+    admission::check(&pass, Act::Look, std::slice::from_ref(&channel)).await?;
+    let log = app.hub.log();
+    let account = Some(Account::of(&app, &request));
+    let present = || async { Ok(log.presence(channel.clone(), after.as_ref(), limit)?) };
+    document(account, request, present).await
+}
+
+/// `channels` and, behind them, their presence channels.
+pub(crate) fn with_presence(
+    app: &App,
+    mut channels: Vec<ChannelName>,
+) -> Result<Vec<ChannelName>, Problem> {
+    for channel in channels.clone() {
+        let presence = channel.presence();
+        if presence.is_none() && !channel.is_presence() {
+            return Err(PresenceOff(channel).into());
+        }
+        channels.extend(presence.filter(|presence| !channels.contains(presence)));
+    }
+    check_count(app, channels.len())?;
+    Ok(channels)
+}

@@ -1,0 +1,255 @@
+//! `POST /publish/{channel}`: one message, or a stream of them as JSON lines.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, Request, State, rejection::PathRejection},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use serde::Serialize;
+use tricast_admission::Pass;
+use tricast_core::{
+    Access as _, Act, ChannelName, Data, Draft, EventName, Kind, MessageId, PublishError,
+    Publisher, Receipt, idempotency_id, unix_millis,
+};
+
+use crate::http::{
+    admission,
+    body::{self, Media},
+    ndjson::{Lines, TooLong, is_blank},
+    problem::{Problem, Progress},
+    query::Query,
+    state::{App, Shared},
+};
+
+/// The names that describe a message.
+pub(crate) const MESSAGE_NAMES: [&str; 5] = ["event", "skip_self", "id", "require_online", "end"];
+
+/// The names that say who publishes.
+const PUBLISHER_NAMES: [&str; 3] = ["client", "user", "token"];
+
+/// What a query says about the message in the body.
+#[derive(Clone, Debug)]
+pub(crate) struct Metadata {
+    pub(crate) event: Option<EventName>,
+    pub(crate) skip_self: bool,
+    pub(crate) idempotency: Option<Arc<str>>,
+    /// How many connections must listen.
+    pub(crate) at_least: u32,
+    pub(crate) end: bool,
+    pub(crate) publisher: Publisher,
+}
+
+impl Metadata {
+    pub(crate) fn of(query: &Query, publisher: Publisher) -> Result<Self, Problem> {
+        let skip_self = query.flag("skip_self")?;
+        if skip_self && publisher.client.is_none() {
+            let detail =
+                "skip_self needs to know who you are: pass client=, as the listening page does";
+            return Err(Problem::new(Kind::NoIdentity, detail).at("skip_self"));
+        }
+        Ok(Self {
+            event: query.read("event", str::parse)?,
+            skip_self,
+            idempotency: query.read("id", idempotency_id)?,
+            at_least: query.flag("require_online")?.into(),
+            end: query.flag("end")?,
+            publisher,
+        })
+    }
+
+    pub(crate) fn draft(&self, channel: ChannelName, data: Data) -> Draft {
+        Draft {
+            channel,
+            event: self.event.clone(),
+            data,
+            publisher: self.publisher.clone(),
+            skip_self: self.skip_self,
+            end: self.end,
+            idempotency: self.idempotency.clone(),
+            at_least: self.at_least,
+        }
+    }
+}
+
+pub(crate) async fn publish(
+    State(app): State<Shared>,
+    channel: Result<Path<String>, PathRejection>,
+    mut request: Request,
+) -> Result<Response, Problem> {
+    let channel: ChannelName = path_text(channel)?.parse()?;
+    let query =
+        Query::parse(request.uri().query(), &[&MESSAGE_NAMES[..], &PUBLISHER_NAMES].concat())?;
+    let pass = admission::pass(&app, &request, &query).await?;
+    admission::check_rules(&pass, Act::Publish, &channel)?;
+    let identity = pass.identity();
+    let mut publisher = Publisher::from(&**identity);
+    // Nobody knows an id that was issued for one request.
+    publisher.client.take_if(|_| identity.issued);
+    let metadata = Metadata::of(&query, publisher)?;
+    let media = Media::of(request.headers());
+    if media == Media::Ndjson {
+        // Once for all lines: to ask for each would hold them up.
+        admission::check(&pass, Act::Publish, std::slice::from_ref(&channel)).await?;
+        return publish_lines(&app, channel, metadata, &pass, request.into_body()).await;
+    }
+    let time = app.settings().limits.body_timeout;
+    let mut share = app.bodies.share();
+    let body = body::read(&mut request, app.message_bytes(), time, &mut share).await?;
+    let draft = metadata.draft(channel, media.data(body)?);
+    let bytes = draft.data.as_bytes().len();
+    admission::check_message(&pass, &draft.channel, bytes).await?;
+    let shown = pass.is_backend() || app.hub.log().rules_of(&draft.channel).online;
+    let Receipt { id, subscribers, duplicate } = app.hub.publish(draft).await?;
+    let subscribers = shown.then_some(subscribers);
+    Ok(Json(Answer { id, subscribers, duplicate }).into_response())
+}
+
+pub(crate) fn path_text(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    match path {
+        Ok(Path(text)) => Ok(text),
+        Err(rejection) => Err(Problem::new(Kind::BadUtf8, rejection.body_text())),
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    id: MessageId,
+    /// Where that may be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscribers: Option<u32>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    duplicate: bool,
+}
+
+async fn publish_lines(
+    app: &App,
+    channel: ChannelName,
+    mut metadata: Metadata,
+    pass: &Pass,
+    mut body: Body,
+) -> Result<Response, Problem> {
+    if metadata.idempotency.is_some() {
+        let detail = "id names one message, but a body of JSON lines is many; leave it out";
+        return Err(Problem::new(Kind::BadIdempotencyId, detail).at("id"));
+    }
+    let end = std::mem::take(&mut metadata.end);
+    let mut stream = LineStream { app, channel, metadata, pass, progress: Progress::default() };
+    if let Err(problem) = stream.run(&mut body, end).await {
+        body::ignore(&mut body).await;
+        return Err(problem.after(stream.progress));
+    }
+    let Progress { published, first, last, .. } = stream.progress;
+    Ok(Json(LinesAnswer { published, first, last }).into_response())
+}
+
+#[derive(Debug, Serialize)]
+struct LinesAnswer {
+    published: u64,
+    first: Option<MessageId>,
+    last: Option<MessageId>,
+}
+
+/// A stream of messages on its way in.
+struct LineStream<'a> {
+    app: &'a App,
+    channel: ChannelName,
+    metadata: Metadata,
+    pass: &'a Pass,
+    progress: Progress,
+}
+
+impl LineStream<'_> {
+    async fn run(&mut self, body: &mut Body, end: bool) -> Result<(), Problem> {
+        let limit = self.app.message_bytes();
+        let (mut lines, mut share) = (Lines::new(limit), self.app.bodies.share());
+        while let Some(piece) = self.next_piece(body).await? {
+            share.grow_to(lines.pending() + piece.len())?;
+            lines.push(&piece);
+            while let Some(line) = lines.next_line() {
+                self.progress.line += 1;
+                self.publish_line(&line.map_err(|TooLong| body::too_large(limit))?).await?;
+                // A fast publisher must not keep its worker from everybody else.
+                tokio::task::consume_budget().await;
+            }
+        }
+        self.progress.line += 1;
+        self.publish_line(&lines.rest()).await?;
+        if end {
+            self.metadata.end = true;
+            self.metadata.event = Some("end".parse()?);
+            self.publish_data(Data::Json("null".to_owned())).await?;
+        }
+        Ok(())
+    }
+
+    /// What arrives next. A publisher that is silent is told too when the gateway goes down, so that it
+    /// knows where to go on elsewhere.
+    async fn next_piece(&self, body: &mut Body) -> Result<Option<Bytes>, Problem> {
+        loop {
+            let frame = tokio::select! {
+                frame = body.frame() => frame,
+                () = self.app.draining.cancelled() => return Err(PublishError::Draining.into()),
+            };
+            let Some(frame) = frame else { return Ok(None) };
+            if let Ok(piece) = frame.map_err(body::broke_off)?.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+    }
+
+    /// Waits while the gateway is overloaded: a stream is only slowed down by it.
+    async fn wait_for_load(&self) -> Result<(), Problem> {
+        const PAUSE: Duration = Duration::from_millis(50);
+        while self.app.hub.is_overloaded() {
+            self.pause(PAUSE).await?;
+        }
+        Ok(())
+    }
+
+    /// A stream that waits is told too when the gateway goes down.
+    async fn pause(&self, time: Duration) -> Result<(), Problem> {
+        tokio::select! {
+            () = tokio::time::sleep(time) => Ok(()),
+            () = self.app.draining.cancelled() => Err(PublishError::Draining.into()),
+        }
+    }
+
+    /// A stream that is faster than its publisher may be is slowed down, and ends with its token.
+    async fn keep_pace(&self, bytes: usize) -> Result<(), Problem> {
+        loop {
+            if self.pass.expires().is_some_and(|end| end <= unix_millis()) {
+                let detail = "the token has ended; go on with a new one behind the last line";
+                return Err(Problem::new(Kind::TokenExpired, detail));
+            }
+            let denied = match self.pass.spend(&self.channel, bytes) {
+                Ok(()) => return Ok(()),
+                Err(denied) => denied,
+            };
+            let Some(wait) = denied.retry_after else { return Err(denied.into()) };
+            self.pause(wait).await?;
+        }
+    }
+
+    async fn publish_line(&mut self, line: &Bytes) -> Result<(), Problem> {
+        if is_blank(line) {
+            return Ok(());
+        }
+        self.publish_data(Data::json(line)?).await
+    }
+
+    async fn publish_data(&mut self, data: Data) -> Result<(), Problem> {
+        let draft = self.metadata.draft(self.channel.clone(), data);
+        self.keep_pace(draft.data.as_bytes().len()).await?;
+        self.wait_for_load().await?;
+        let receipt = self.app.hub.publish_on(draft).await?;
+        self.progress.published += 1;
+        self.progress.first.get_or_insert(receipt.id);
+        self.progress.last = Some(receipt.id);
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! Queries, read strictly: a name that a request does not take, a name given twice, and a value
+//! that does not fit are refused by name, so that a typing error never changes what happens in silence.
+
+use percent_encoding::percent_decode_str;
+use tricast_core::Kind;
+
+use crate::http::problem::Problem;
+
+/// The parameters of one request.
+#[derive(Debug)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads a raw query of a request that takes `names`. Names that begin with `_` pass.
+    pub(crate) fn parse(raw: Option<&str>, names: &[&str]) -> Result<Self, Problem> {
+        let mut given: Vec<(String, String)> = Vec::new();
+        for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).map_err(|problem| problem.at(name))?;
+            if name.starts_with('_') {
+                continue;
+            }
+            if !names.contains(&name.as_str()) {
+                let detail =
+                    format!("unknown query name {name:?}; this request takes {}", names.join(", "));
+                return Err(Problem::new(Kind::UnknownParameter, detail).at(name));
+            }
+            if given.iter().any(|(earlier, _)| *earlier == name) {
+                let detail = format!("{name:?} is given twice; give it once");
+                return Err(Problem::new(Kind::BadParameter, detail).at(name));
+            }
+            let value = decode(value).map_err(|problem| problem.at(name.as_str()))?;
+            given.push((name, value));
+        }
+        Ok(Self(given))
+    }
+
+    /// The value of `name`, if given.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of `name`, if given, read by `parse`.
+    pub(crate) fn read<T, E: tricast_core::Problem>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, Problem> {
+        let told = |error: E| Problem::new(error.kind(), format!("{name}: {error}")).at(name);
+        self.get(name).map(parse).transpose().map_err(told)
+    }
+
+    /// One of two words, the first of which is the default; `true` for the second.
+    fn choice(&self, name: &str, [default, other]: [&str; 2]) -> Result<bool, Problem> {
+        match self.get(name) {
+            None => Ok(false),
+            Some(value) if value == default => Ok(false),
+            Some(value) if value == other => Ok(true),
+            Some(value) => {
+                let detail = format!("{name} is {default} or {other}, not {value:?}");
+                Err(Problem::new(Kind::BadParameter, detail).at(name))
+            }
+        }
+    }
+
+    /// A boolean; `false` unless given.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        self.choice(name, ["false", "true"])
+    }
+
+    /// Whether `format=raw`, if it says which.
+    pub(crate) fn raw(&self) -> Result<Option<bool>, Problem> {
+        let raw = self.choice("format", ["json", "raw"])?;
+        Ok(self.get("format").map(|_| raw))
+    }
+
+    /// Whether `heartbeat=event`.
+    pub(crate) fn beats_in_events(&self) -> Result<bool, Problem> {
+        match self.get("heartbeat") {
+            None => Ok(false),
+            Some("event") => Ok(true),
+            Some(value) => {
+                let detail = format!("heartbeat is event, or is left out; not {value:?}");
+                Err(Problem::new(Kind::BadParameter, detail).at("heartbeat"))
+            }
+        }
+    }
+
+    /// A number from `from` to `to`.
+    pub(crate) fn number(
+        &self,
+        name: &str,
+        from: usize,
+        to: usize,
+    ) -> Result<Option<usize>, Problem> {
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        match text.parse() {
+            Ok(number) if (from..=to).contains(&number) => Ok(Some(number)),
+            _ => {
+                let detail = format!("{name} is a number from {from} to {to}, not {text:?}");
+                Err(Problem::new(Kind::BadParameter, detail).at(name))
+            }
+        }
+    }
+}
+
+fn decode(text: &str) -> Result<String, Problem> {
+    let bytes = text.as_bytes();
+    let bad_escape = bytes.iter().enumerate().any(|(at, byte)| {
+        let digits = bytes.get(at + 1..at + 3);
+        *byte == b'%' && !digits.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit))
+    });
+    if bad_escape {
+        return Err(Problem::new(Kind::BadParameter, "a % in a query begins two hex digits"));
+    }
+    let spaced = text.replace('+', " ");
+    match percent_decode_str(&spaced).decode_utf8() {
+        Ok(decoded) => Ok(decoded.into_owned()),
+        Err(_) => Err(Problem::new(Kind::BadUtf8, "a query is percent-encoded UTF-8")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind_of(raw: &str) -> Kind {
+        Query::parse(Some(raw), &["a", "b"]).expect_err(raw).kind()
+    }
+
+    #[test]
+    fn values_are_decoded_and_cache_busters_pass() {
+        let query = Query::parse(Some("a=x%2By+z&_=1&&_t=%ff"), &["a", "b"]);
+        assert_eq!(query.expect("reads").get("a"), Some("x+y z"));
+    }
+
+    #[test]
+    fn the_rest_is_refused() {
+        assert_eq!(kind_of("c=1"), Kind::UnknownParameter);
+        assert_eq!(kind_of("a=1&a=1"), Kind::BadParameter);
+        assert_eq!(kind_of("a=%f"), Kind::BadParameter);
+        assert_eq!(kind_of("a=%ff"), Kind::BadUtf8);
+    }
+
+    #[test]
+    fn booleans_and_numbers_are_exact() {
+        let query = Query::parse(Some("a=1&b=07"), &["a", "b"]).expect("reads");
+        assert!(query.flag("a").is_err());
+        assert_eq!(query.number("b", 1, 9).ok(), Some(Some(7)));
+        assert!(query.number("b", 1, 6).is_err());
+    }
+}

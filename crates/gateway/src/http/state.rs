@@ -1,0 +1,95 @@
+//! What every handler needs: the hub, the settings, and the sign that the gateway goes down.
+
+use std::{num::NonZeroU32, sync::Arc};
+
+use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tricast_admission::Gatekeeper;
+use tricast_core::{Hub, Pace, Portion, PresenceRules};
+use tricast_ws::Rules;
+
+use crate::{
+    http::budget::Budget,
+    settings::{Presence, Settings},
+    webhook::Queue,
+};
+
+/// What the settings say, and what is made of them. Whoever has taken it keeps it: a stream that is open goes on under the
+/// settings under which it was let in.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) gatekeeper: Arc<Gatekeeper>,
+    pub(crate) pace: Arc<Pace>,
+    pub(crate) ws_rules: Arc<Rules>,
+}
+
+/// The gateway's state, shared by all requests.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) hub: Arc<Hub>,
+    /// What is told to the user's own service.
+    pub(crate) events: Option<Arc<Queue>>,
+    /// What may change while the gateway runs.
+    pub(crate) live: ArcSwap<Live>,
+    pub(crate) bodies: Budget,
+    /// The page is there.
+    pub(crate) serves_dashboard: bool,
+    /// Held by whoever looks through all channels.
+    pub(crate) listing: Semaphore,
+    /// The gateway is about to go down: who sends traffic here should stop.
+    pub(crate) leaving: CancellationToken,
+    /// The gateway goes down: whoever waits for a client should stop waiting.
+    pub(crate) draining: CancellationToken,
+    /// Connections and WebSockets under way.
+    pub(crate) tasks: TaskTracker,
+}
+
+pub(crate) type Shared = Arc<App>;
+
+impl Live {
+    pub(crate) fn new(settings: Settings, gatekeeper: Arc<Gatekeeper>) -> Self {
+        let pace = Pace {
+            heartbeat: settings.stream.heartbeat,
+            retry: settings.stream.retry,
+            online: settings.stream.online_interval,
+            warning: settings.tokens.warning,
+            portion: Portion::default(),
+            channels: settings.limits.channels_per_connection,
+        };
+        let rate = NonZeroU32::new(settings.ws.rate);
+        let ws_rules = Rules { message_bytes: settings.limits.message_bytes(), rate };
+        let (pace, ws_rules) = (Arc::new(pace), Arc::new(ws_rules));
+        Self { settings: Arc::new(settings), gatekeeper, pace, ws_rules }
+    }
+}
+
+impl App {
+    /// What holds now.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    pub(crate) fn set_live(&self, live: Live) {
+        self.live.store(Arc::new(live));
+    }
+
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.live.load().settings.clone()
+    }
+
+    pub(crate) fn gatekeeper(&self) -> Arc<Gatekeeper> {
+        self.live.load().gatekeeper.clone()
+    }
+
+    pub(crate) fn presence_rules_of(settings: &Settings) -> PresenceRules {
+        let Presence { grace, interval, immediate } = settings.presence;
+        PresenceRules { grace, interval, immediate }
+    }
+
+    /// The most that one message's data may be.
+    pub(crate) fn message_bytes(&self) -> usize {
+        self.live.load().settings.limits.message_bytes()
+    }
+}

@@ -1,0 +1,198 @@
+//! A stream's head and how its body is delivered: what stands between a joined session and its wire.
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderValue, StatusCode, Version, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tricast_core::{
+    ClientId, CloseReason, Control, Ear, Format, Goodbye, Kind, MessageId, Session, Wire,
+    jittered_retry,
+};
+use tricast_ws::Handshake;
+
+use crate::{
+    http::{
+        chunks,
+        problem::Problem,
+        state::{App, Shared},
+        stream_body::StreamBody,
+    },
+    net::{Departure, Line, Tunnel},
+};
+
+/// How a stream is spelled that `line` carries in `version`. Whoever takes the connection along frames its
+/// chunks itself.
+pub(crate) fn format_on(
+    line: Option<&Line>,
+    version: Version,
+    wire: Wire,
+    raw: bool,
+) -> &'static dyn Format {
+    match line.is_some_and(Line::may_depart) && version >= Version::HTTP_11 {
+        true => format_in_chunks(wire, raw),
+        false => format_of(wire, raw),
+    }
+}
+
+/// How a stream is spelled on a connection of HTTP/1.1.
+pub(crate) fn format_in_chunks(wire: Wire, raw: bool) -> &'static dyn Format {
+    match (wire, raw) {
+        (Wire::Sse, false) => &chunks::SSE,
+        (Wire::Sse, true) => &chunks::RAW_SSE,
+        (Wire::Chunked, false) => &chunks::CHUNKED,
+        (Wire::Chunked, true) => &chunks::RAW_CHUNKED,
+        (Wire::Ws, raw) => format_of(Wire::Ws, raw),
+    }
+}
+
+/// How a stream is spelled, whatever is around it.
+pub(crate) fn format_of(wire: Wire, raw: bool) -> &'static dyn Format {
+    match (wire, raw) {
+        (Wire::Sse, false) => &tricast_sse::JSON,
+        (Wire::Sse, true) => &tricast_sse::RAW,
+        (Wire::Chunked, false) => &tricast_chunked::JSON,
+        (Wire::Chunked, true) => &tricast_chunked::RAW,
+        (Wire::Ws, raw) => tricast_ws::format(raw, None),
+    }
+}
+
+/// The fields that every stream's head has. Proxies buffer, compress and cache unless told not to.
+fn stream_head(format: &dyn Format) -> HeaderMap {
+    let variant = format.variant();
+    let content_type = match (variant.wire, variant.raw) {
+        (Wire::Sse, _) => tricast_sse::CONTENT_TYPE,
+        (_, false) => tricast_chunked::CONTENT_TYPE,
+        (_, true) => tricast_chunked::RAW_CONTENT_TYPE,
+    };
+    let fields = [
+        (header::CONTENT_TYPE.as_str(), content_type),
+        ("cache-control", "no-cache, no-transform"),
+        ("x-accel-buffering", "no"),
+        ("content-encoding", "identity"),
+    ];
+    let field = |(name, value)| {
+        (axum::http::HeaderName::from_static(name), HeaderValue::from_static(value))
+    };
+    fields.into_iter().map(field).collect()
+}
+
+/// The cursor and the client id, for those who have no hello to read them from.
+fn name_stream(headers: &mut HeaderMap, position: MessageId, client: &ClientId) {
+    let fields = [("tricast-id", position.to_string()), ("tricast-client", client.to_string())];
+    for (name, value) in fields {
+        // Ids are ASCII by their grammar.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// The head of a stream that opens here for `client`. A connection that departs will not come back to the HTTP
+/// library for a next request.
+pub(crate) fn opening(
+    format: &dyn Format,
+    (position, client): (MessageId, &ClientId),
+    departs: bool,
+) -> HeaderMap {
+    let mut headers = stream_head(format);
+    name_stream(&mut headers, position, client);
+    if departs {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    headers
+}
+
+/// The head of a WebSocket that opens here for `client`.
+pub(crate) fn switching(
+    handshake: &Handshake,
+    (position, client): (MessageId, &ClientId),
+) -> (StatusCode, HeaderMap) {
+    let mut headers = handshake.answer();
+    name_stream(&mut headers, position, client);
+    (handshake.status(), headers)
+}
+
+pub(crate) fn respond(session: Session, line: Option<Line>, version: Version) -> Response {
+    let departs = line.as_ref().is_some_and(Line::may_depart);
+    let named = (session.position(), &session.identity().client);
+    let headers = opening(session.format(), named, departs);
+    let line = match line {
+        Some(line) if departs => {
+            line.depart(Departure { session, ear: None, head: Bytes::new() });
+            return headers.into_response();
+        }
+        // What happens to a connection of many streams is not for one of them to see.
+        line => line.filter(|_| version <= Version::HTTP_11),
+    };
+    (headers, Body::new(StreamBody::new(session, line, version))).into_response()
+}
+
+pub(crate) fn upgrade(
+    app: &Shared,
+    handshake: &Handshake,
+    session: Session,
+    request: &mut Request,
+) -> Response {
+    let named = (session.position(), &session.identity().client);
+    let head = switching(handshake, named).into_response();
+    let raw = session.format().variant().raw;
+    let extensions = request.extensions_mut();
+    let rules = app.live().ws_rules.clone();
+    if let Some(line) = extensions.remove::<Line>().filter(Line::may_depart) {
+        let format = tricast_ws::format(raw, handshake.window());
+        let ear: Box<dyn Ear> = Box::new(tricast_ws::WsEar::new(rules, format));
+        line.depart(Departure { session, ear: Some(ear), head: Bytes::new() });
+        return head;
+    }
+    if let Some(tunnel) = extensions.remove::<Tunnel>() {
+        app.tasks.spawn(async move {
+            if let Some(io) = tunnel.opened().await {
+                tricast_ws::serve(io, session, rules).await;
+            }
+        });
+        return head;
+    }
+    let Some(on_upgrade) = extensions.remove::<OnUpgrade>() else {
+        let detail = "this connection cannot be upgraded; connect with HTTP/1.1";
+        return Problem::new(Kind::UpgradeRequired, detail).into_response();
+    };
+    app.tasks.spawn(async move {
+        match on_upgrade.await {
+            Ok(upgraded) => tricast_ws::serve(TokioIo::new(upgraded), session, rules).await,
+            Err(error) => tracing::debug!(%error, "a WebSocket went before its handshake was done"),
+        }
+    });
+    head
+}
+
+/// A browser's EventSource gives up for good on any answer but 200, so a refusal that will pass is
+/// told in the stream.
+pub(crate) fn come_back(app: &App, problem: &Problem) -> Response {
+    let reason = match problem.kind() {
+        Kind::Draining => CloseReason::Draining,
+        _ => CloseReason::Overloaded,
+    };
+    let retry = app.live().pace.retry.max(problem.retry_after().unwrap_or_default());
+    let goodbye = Control::Goodbye(Goodbye::new(reason, jittered_retry(retry)));
+    let body = Body::from(tricast_sse::JSON.control(&goodbye).unwrap_or_default());
+    let mut response = (stream_head(&tricast_sse::JSON), body).into_response();
+    response.extensions_mut().insert(problem.kind());
+    response
+}
+
+/// A stream's head for HEAD: the fields of GET, and nothing attached.
+pub(crate) fn look(format: &dyn Format) -> Response {
+    (stream_head(format), endless()).into_response()
+}
+
+/// A body without a length, so that HEAD shows the fields of GET; nobody reads it.
+fn endless() -> Body {
+    Body::from_stream(
+        futures_util::stream::pending::<Result<bytes::Bytes, std::convert::Infallible>>(),
+    )
+}

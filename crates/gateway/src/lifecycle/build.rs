@@ -1,0 +1,146 @@
+//! What a gateway is made of, each part from the settings.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tricast_admission::{Backend, Gatekeeper, Jwks};
+use tricast_core::{Epoch, Hub, Limits, Log, MemoryEngine, Meters, unix_millis};
+use tricast_delivery::{Calls, Shards};
+
+use crate::{
+    admin::metrics::Exposition,
+    http::{admission, state::App},
+    lifecycle::load::LoadMeters,
+    net::{Certificate, SocketMeters},
+    settings::{Delivery, EventKind, Settings},
+    webhook::{Courier, EventMeters, Queue},
+};
+
+/// Descriptors that are not for clients: listeners, the log, whatever libraries open.
+const RESERVED_FILES: usize = 200;
+
+/// Descriptors kept for requests when as many subscribers listen as may.
+const FILES_FOR_REQUESTS: usize = 100;
+
+/// Everything of a gateway that can be made before it has a socket. `tricast check` makes it too, so that what would keep a gateway
+/// from starting is found there.
+pub(crate) struct Parts {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) exposition: Arc<Exposition>,
+    pub(crate) certificate: Option<Arc<Certificate>>,
+    pub(crate) gatekeeper: Arc<Gatekeeper>,
+    pub(crate) jwks: Option<Jwks>,
+    pub(crate) events: Option<(Arc<Queue>, Courier)>,
+    /// How shards send; without them the delivery is the generic one.
+    pub(crate) calls: Option<Calls>,
+    pub(crate) sockets: SocketMeters,
+    pub(crate) load: LoadMeters,
+}
+
+impl Parts {
+    /// # Errors
+    /// When a file that the settings name cannot be read or holds something else, or this machine lacks what they ask for.
+    pub(crate) fn of(settings: &Settings) -> anyhow::Result<Self> {
+        let connections = most_connections(settings);
+        let (meters, exposition) = Exposition::new(settings, connections)?;
+        let hub = hub(settings, meters.hub, connections);
+        let certificate = Certificate::of(&settings.tls)?;
+        let (gatekeeper, jwks) = admission::gatekeeper(settings, meters.hook)?;
+        let events = events(settings, &hub, meters.events)?;
+        let calls = calls(settings.delivery)?;
+        let (sockets, load) = (meters.sockets, meters.load);
+        Ok(Self { hub, exposition, certificate, gatekeeper, jwks, events, calls, sockets, load })
+    }
+}
+
+/// How many sockets clients may open: what the limit of open files leaves.
+pub(crate) fn most_sockets(settings: &Settings) -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let files = files.map_or(usize::MAX, |files| files as usize);
+    files.saturating_sub(RESERVED_FILES + settings.hook.connections()).max(1)
+}
+
+/// How many streams may be open at once.
+pub(crate) fn most_connections(settings: &Settings) -> usize {
+    match settings.limits.connections {
+        0 => most_sockets(settings).saturating_sub(FILES_FOR_REQUESTS).max(1),
+        set => set,
+    }
+}
+
+/// How shards are to send, if the settings want any.
+fn calls(delivery: Delivery) -> anyhow::Result<Option<Calls>> {
+    let calls = match delivery {
+        Delivery::Generic => return Ok(None),
+        Delivery::Epoll => Calls::Each,
+        Delivery::IoUring => {
+            let refused = "the kernel does not let us use io_uring; set delivery = \"auto\"";
+            Calls::Batched.probe().context(refused)?;
+            Calls::Batched
+        }
+        Delivery::Auto => match Calls::Batched.probe() {
+            Ok(()) => Calls::Batched,
+            Err(error) => {
+                tracing::info!(%error, "no io_uring here; delivering with epoll");
+                Calls::Each
+            }
+        },
+    };
+    Ok(Some(calls))
+}
+
+/// Starts the shards.
+pub(crate) fn shards(
+    app: &App,
+    calls: Calls,
+    meters: &SocketMeters,
+) -> anyhow::Result<(Shards, tricast_delivery::Owner)> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = match app.settings().shards {
+        0 => processors.div_ceil(2),
+        set => set,
+    };
+    let patience = app.settings().stream.stall_timeout;
+    let rules = tricast_delivery::Rules { patience, stalled: meters.stalled.clone() };
+    let runtime = tokio::runtime::Handle::current();
+    let started = Shards::start(count, &app.hub, &rules, calls, &runtime);
+    started.context("cannot start the threads that deliver")
+}
+
+/// What is told to the user's own service, if anything is, and what will deliver it.
+fn events(
+    settings: &Settings,
+    hub: &Hub,
+    meters: EventMeters,
+) -> anyhow::Result<Option<(Arc<Queue>, Courier)>> {
+    let events = &settings.events;
+    if events.url.is_empty() {
+        return Ok(None);
+    }
+    let backend =
+        Backend::new(&events.url, &events.secret, events.timeout).context("events.url")?;
+    let queue = Arc::new(Queue::new(events.on.clone(), events.batch, events.queue, meters));
+    if queue.wants(EventKind::Online) || queue.wants(EventKind::Gone) {
+        hub.log().tell(queue.clone());
+    }
+    let (epoch, interval) = (hub.log().epoch(), events.interval);
+    let courier = Courier { queue: queue.clone(), backend, epoch, interval };
+    Ok(Some((queue, courier)))
+}
+
+fn hub(settings: &Settings, meters: Meters, connections: usize) -> Arc<Hub> {
+    let history = &settings.history;
+    let limits = Limits {
+        rules: settings.channel_rules(),
+        memory_bytes: history.memory.as_u64() as usize,
+        channels: settings.limits.channels,
+        tombstones: history.tombstones,
+    };
+    let log = Arc::new(Log::new(Epoch::begin(unix_millis() / 1000), limits));
+    let publish = &settings.publish;
+    let engine =
+        MemoryEngine::new(log.clone(), publish.idempotency_window, publish.idempotency_entries);
+    let hub = Hub::new(log, Arc::new(engine), meters, connections);
+    hub.answers().set_most(settings.limits.answer_memory.as_u64() as usize);
+    hub
+}

@@ -1,0 +1,11 @@
+//! The life of the process: how it is built, starts, is replaced, and stops.
+
+pub(crate) mod build;
+pub(crate) mod gateway;
+pub(crate) mod handover;
+pub(crate) mod inherited;
+pub(crate) mod load;
+pub(crate) mod service;
+pub(crate) mod shutdown;
+pub(crate) mod sockets;
+pub mod telemetry;

@@ -1,0 +1,102 @@
+//! The door of one listening socket, as whoever opens and closes it sees it. A thread stands behind it: `doorman.rs`.
+
+use std::{
+    io,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use mio::Waker;
+use tricast_delivery::spawn_vital;
+
+use crate::net::{
+    accept::{accept_loop::Doorman, listen_socket::Listening},
+    conn_server::Listener,
+};
+
+/// How long whoever is on their way in when a door closes has, for the rest of a handshake and the first bytes of a request.
+const SETTLING: Duration = Duration::from_millis(100);
+
+/// Shuts the door when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Door {
+    waker: Waker,
+    shared: bool,
+    orders: Arc<Orders>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What its thread is to do when it is woken; nothing else than to leave the socket to others, if neither is set.
+#[derive(Debug, Default)]
+pub(crate) struct Orders {
+    /// Not before those who are on their way are in, but by then.
+    pub(crate) closes_by: OnceLock<Instant>,
+    /// At once.
+    pub(crate) shuts: AtomicBool,
+}
+
+impl Door {
+    /// Lets those who connect to `socket` in to `listener`, until it is closed. It is `shared` if somebody else keeps it open.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no epoll.
+    pub(crate) fn open(socket: Listening, shared: bool, listener: Listener) -> io::Result<Self> {
+        let orders = Arc::<Orders>::default();
+        let (doorman, waker) = Doorman::new(socket, shared, listener, orders.clone())?;
+        let thread = spawn_vital("door".to_owned(), move || doorman.run())?;
+        Ok(Self { waker, shared, orders, thread: Some(thread) })
+    }
+
+    /// Whether somebody else keeps its socket open.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// From here on somebody else accepts connections. Who is in already may still speak.
+    pub(crate) fn leave_to_others(&self) {
+        self.wake();
+    }
+
+    /// Closes doors, at `latest` then: nobody begins to connect any more, and who has done so already comes in and speaks. To be cut
+    /// there, behind a request perhaps, is what proxies answer with 502.
+    pub(crate) async fn close(mut doors: Vec<Self>, latest: Instant) {
+        let by = latest.min(Instant::now() + SETTLING);
+        for door in &doors {
+            // Nobody else sets it.
+            let _ = door.orders.closes_by.set(by);
+            door.wake();
+        }
+        let ended = tokio::task::spawn_blocking(move || doors.iter_mut().for_each(Self::join));
+        // A thread that panics takes the program with it.
+        let _ = ended.await;
+    }
+
+    /// Has the thread look at its orders; whether it will.
+    fn wake(&self) -> bool {
+        let woken = self.waker.wake();
+        if let Err(error) = &woken {
+            tracing::error!(%error, "a door cannot be told what to do");
+        }
+        woken.is_ok()
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // One that panics takes the program with it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.orders.shuts.store(true, Ordering::Release);
+        if self.wake() {
+            self.join();
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Sockets that are listened at, of whichever family.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::{
+            fs::{FileTypeExt as _, PermissionsExt as _},
+            net::UnixListener,
+        },
+    },
+    path::Path,
+};
+
+use mio::{
+    Interest, Registry, Token,
+    event::Source,
+    net::{TcpListener, TcpStream},
+};
+use socket2::{Domain, SockAddr, SockFilter, SockRef, Socket, Type};
+use tokio::net::TcpSocket;
+
+use crate::{http::forwarded::Peer, settings::Address};
+
+/// Connections that wait to be accepted; a reconnect storm must not meet refusals.
+const BACKLOG: u32 = 4096;
+
+/// Who may connect to a unix socket: its owner, and its group.
+const MODE: u32 = 0o660;
+
+/// A filter (`SO_ATTACH_FILTER`, in the classic instructions of BPF) that drops the first segment of a connection and passes all others:
+/// it sees them from their TCP header on (RFC 9293 §3.1).
+const NO_SYN: [SockFilter; 4] = [
+    // BPF_LD | BPF_B | BPF_ABS: the byte of flags;
+    SockFilter::new(0x30, 0, 0, 13),
+    // BPF_JMP | BPF_JSET | BPF_K: if SYN is among them, pass over the next instruction;
+    SockFilter::new(0x45, 1, 0, 0x02),
+    // BPF_RET | BPF_K: keep all of it;
+    SockFilter::new(0x06, 0, 0, u32::MAX),
+    // or nothing.
+    SockFilter::new(0x06, 0, 0, 0),
+];
+
+/// A socket that is listened at.
+#[derive(Debug)]
+pub(crate) enum Listening {
+    Tcp(TcpListener),
+    Unix(mio::net::UnixListener),
+}
+
+impl Listening {
+    /// Binds `address`.
+    pub(crate) fn bind(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Tcp(address) => bind_tcp(*address).map(Listening::Tcp),
+            Address::Unix(path) => bind_unix(path).map(Listening::Unix),
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> io::Result<Address> {
+        match self {
+            Listening::Tcp(socket) => socket.local_addr().map(Address::Tcp),
+            Listening::Unix(socket) => {
+                let address = socket.local_addr()?;
+                // One without a name, which only somebody else can have bound, is not to be found by anybody.
+                Ok(Address::Unix(address.as_pathname().unwrap_or(Path::new("/")).to_owned()))
+            }
+        }
+    }
+
+    /// Accepts a connection, if there is one.
+    pub(crate) fn accept(&self) -> io::Result<(TcpStream, Peer)> {
+        match self {
+            Listening::Tcp(socket) => {
+                let (stream, peer) = socket.accept()?;
+                Ok((stream, Peer::Ip(peer)))
+            }
+            Listening::Unix(socket) => {
+                let (stream, _) = socket.accept()?;
+                // Whoever reads, writes and waits does so by the descriptor, which is a stream in either family;
+                // what only TCP has is not asked for behind `Peer::Unix`.
+                let stream = std::net::TcpStream::from(OwnedFd::from(stream));
+                Ok((TcpStream::from_std(stream), Peer::Unix))
+            }
+        }
+    }
+
+    /// From here on nobody begins to connect; who has begun can still be accepted. Whoever knocks now is not refused but not heard: their
+    /// TCP tries again within a second or so, and finds the next gateway, or a closed port. For a unix socket there is no such thing.
+    pub(crate) fn hold_off(&self) -> io::Result<()> {
+        match self {
+            Listening::Tcp(socket) => SockRef::from(socket).attach_filter(&NO_SYN),
+            Listening::Unix(_) => Ok(()),
+        }
+    }
+
+    /// The same socket once more, for somebody else.
+    pub(crate) fn copy(&self) -> io::Result<OwnedFd> {
+        match self {
+            Listening::Tcp(socket) => socket.as_fd().try_clone_to_owned(),
+            Listening::Unix(socket) => socket.as_fd().try_clone_to_owned(),
+        }
+    }
+
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Listening::Tcp(socket) => socket,
+            Listening::Unix(socket) => socket,
+        }
+    }
+}
+
+impl Source for Listening {
+    fn register(&mut self, registry: &Registry, token: Token, what: Interest) -> io::Result<()> {
+        self.source().register(registry, token, what)
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, what: Interest) -> io::Result<()> {
+        self.source().reregister(registry, token, what)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.source().deregister(registry)
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(TcpListener::from_std(socket.listen(BACKLOG)?.into_std()?))
+}
+
+/// A file that a gateway has left behind, where nobody listens any more, is replaced.
+fn bind_unix(path: &Path) -> io::Result<mio::net::UnixListener> {
+    let left = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    if left {
+        let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        // Whoever listens may have more to do than to answer.
+        probe.set_nonblocking(true)?;
+        match probe.connect(&SockAddr::unix(path)?) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                fs::remove_file(path)?
+            }
+            _ => return Err(io::ErrorKind::AddrInUse.into()),
+        }
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    // Before anybody can connect.
+    fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
+    socket.listen(BACKLOG.cast_signed())?;
+    socket.set_nonblocking(true)?;
+    Ok(mio::net::UnixListener::from_std(UnixListener::from(OwnedFd::from(socket))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unix_socket_that_nobody_listens_at_is_replaced_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("http.sock");
+        let address = Address::Unix(path.clone());
+        let first = Listening::bind(&address).expect("binds");
+        assert_eq!(first.address().expect("has one"), address);
+        assert_eq!(fs::metadata(&path).expect("is there").permissions().mode() & 0o777, MODE);
+        let second = Listening::bind(&address).expect_err("somebody listens");
+        assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        assert!(path.exists(), "left behind");
+        // Somebody who has no room left in the queue, and does not accept.
+        let busy_path = folder.path().join("busy.sock");
+        let busy = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+        busy.bind(&SockAddr::unix(&busy_path).expect("a path")).expect("binds");
+        busy.listen(0).expect("listens");
+        let _queued = std::os::unix::net::UnixStream::connect(&busy_path).expect("is queued");
+        let refused = Listening::bind(&Address::Unix(busy_path)).expect_err("somebody listens");
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+        Listening::bind(&address).expect("replaces it");
+        fs::remove_file(&path).expect("is there");
+        fs::write(&path, "somebody's file").expect("writes");
+        assert!(Listening::bind(&address).is_err());
+        assert_eq!(fs::read_to_string(&path).expect("untouched"), "somebody's file");
+    }
+}

@@ -1,0 +1,8 @@
+//! One connection: its preamble, TLS, how it is served, and how a stream detaches from it.
+
+pub(crate) mod detach;
+pub(crate) mod preamble;
+pub(crate) mod room;
+pub(crate) mod serving;
+pub(crate) mod socket;
+pub(crate) mod tls;

@@ -1,0 +1,202 @@
+//! Reads along what goes over a connection of HTTP/2, for what the library keeps to itself: when data has left, and when the client has
+//! given room back (WINDOW_UPDATE, RFC 9113 §6.9).
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::net::http2::flow_control::Ledger;
+
+/// The client's preface, before its first frame.
+const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
+
+/// Length, type, flags and stream.
+const HEAD: usize = 9;
+
+const DATA: u8 = 0;
+const WINDOW_UPDATE: u8 = 8;
+
+/// What a frame says of a stream's window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// So many bytes are on their way.
+    Sent(u32),
+    GivenBack(u32),
+}
+
+/// A connection that tells the ledger what comes and goes.
+pub(crate) struct Watched<IO> {
+    io: IO,
+    incoming: Frames,
+    outgoing: Frames,
+    ledger: Arc<Ledger>,
+}
+
+/// Where one frame ends and the next begins.
+struct Frames {
+    /// Bytes that are passed over.
+    skip: usize,
+    /// A frame's head, and the four bytes of a window update.
+    head: [u8; HEAD + 4],
+    read: usize,
+}
+
+impl<IO> Watched<IO> {
+    pub(crate) fn new(io: IO, ledger: Arc<Ledger>) -> Self {
+        Self { io, incoming: Frames::behind(PREFACE), outgoing: Frames::behind(0), ledger }
+    }
+
+    /// These bytes have gone out.
+    fn gone(&mut self, bytes: &[u8]) {
+        let ledger = &self.ledger;
+        self.outgoing.read(bytes, |stream, said| {
+            if let Said::Sent(bytes) = said {
+                ledger.sent(stream, bytes);
+            }
+        });
+    }
+}
+
+impl Frames {
+    /// They begin behind so many bytes.
+    fn behind(skip: usize) -> Self {
+        Self { skip, head: [0; HEAD + 4], read: 0 }
+    }
+
+    /// Reads on, and tells what is said of which stream; stream 0 is the connection.
+    fn read(&mut self, mut bytes: &[u8], mut tell: impl FnMut(u32, Said)) {
+        while !bytes.is_empty() {
+            if self.skip > 0 {
+                let passed = self.skip.min(bytes.len());
+                self.skip -= passed;
+                bytes = &bytes[passed..];
+                continue;
+            }
+            let wanted = if self.is_update() { HEAD + 4 } else { HEAD };
+            let taken = (wanted - self.read).min(bytes.len());
+            self.head[self.read..self.read + taken].copy_from_slice(&bytes[..taken]);
+            self.read += taken;
+            bytes = &bytes[taken..];
+            let [a, b, c, kind, _, s0, s1, s2, s3, i0, i1, i2, i3] = self.head;
+            // The first bit of each is reserved.
+            let number = |bytes| u32::from_be_bytes(bytes) & (u32::MAX >> 1);
+            if self.read == HEAD && !self.is_update() {
+                let length = u32::from_be_bytes([0, a, b, c]);
+                if kind == DATA {
+                    tell(number([s0, s1, s2, s3]), Said::Sent(length));
+                }
+                self.skip = length as usize;
+                self.read = 0;
+            } else if self.read == HEAD + 4 {
+                tell(number([s0, s1, s2, s3]), Said::GivenBack(number([i0, i1, i2, i3])));
+                self.read = 0;
+            }
+        }
+    }
+
+    /// Whether a whole head is read, and is a window update's. One of another length is an error, which the library finds.
+    fn is_update(&self) -> bool {
+        self.read >= HEAD && self.head[..4] == [0, 0, 4, WINDOW_UPDATE]
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        let Self { incoming, ledger, .. } = &mut *self;
+        incoming.read(&buf.filled()[before..], |stream, said| {
+            if let Said::GivenBack(bytes) = said {
+                ledger.given_back(stream, bytes, Instant::now());
+            }
+        });
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
+        self.gone(&bytes[..count]);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, slices))?;
+        let mut left = count;
+        for slice in slices {
+            let part = left.min(slice.len());
+            self.gone(&slice[..part]);
+            left -= part;
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+        [&length[1..], &[kind, 0], &stream.to_be_bytes(), payload].concat()
+    }
+
+    #[test]
+    fn data_and_window_updates_are_found_however_the_bytes_are_cut() {
+        let bytes = [
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+            frame(4, 0, &[8; 36]),
+            frame(WINDOW_UPDATE, 0, &[0, 1, 0, 0]),
+            frame(1, 1, &[]),
+            frame(WINDOW_UPDATE, 1, &[0x80, 0, 0, 5]),
+            frame(0, 3, &[8; 300]),
+            frame(WINDOW_UPDATE, 0x8000_0003, &[0, 0, 1, 0]),
+        ]
+        .concat();
+        for piece in [1, 2, 9, 13, 50, 1000] {
+            let mut told = Vec::new();
+            let mut frames = Frames::behind(PREFACE);
+            for piece in bytes.chunks(piece) {
+                frames.read(piece, |stream, said| told.push((stream, said)));
+            }
+            let expected = [
+                (0, Said::GivenBack(65_536)),
+                (1, Said::GivenBack(5)),
+                (3, Said::Sent(300)),
+                (3, Said::GivenBack(256)),
+            ];
+            assert_eq!(told, expected, "in pieces of {piece}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What is counted of sockets, at the door and behind it.
+
+use std::fmt;
+
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+
+/// What is counted of sockets.
+#[derive(Clone)]
+pub(crate) struct SocketMeters {
+    pub(crate) open: Gauge,
+    pub(crate) full: Counter,
+    pub(crate) crowded: Counter,
+    pub(crate) pushed_out: Counter,
+    pub(crate) unproxied: Counter,
+    pub(crate) stalled: Counter,
+}
+
+impl SocketMeters {
+    pub(crate) fn new() -> Self {
+        describe_gauge!("tricast_sockets", "Connections open now, of any kind.");
+        describe_counter!(
+            "tricast_sockets_refused_total",
+            "Connections refused: as many as the limit of open files allows are open, or as many of their address as \
+             may be, or they had said nothing yet when many others came, or they began without the PROXY header that they \
+             have to have."
+        );
+        describe_counter!(
+            "tricast_stalled_connections_total",
+            "Connections cut, or HTTP/2 streams reset, because their peer took no byte for stream.stall_timeout."
+        );
+        Self {
+            open: gauge!("tricast_sockets"),
+            full: counter!("tricast_sockets_refused_total", "reason" => "full"),
+            crowded: counter!("tricast_sockets_refused_total", "reason" => "address"),
+            pushed_out: counter!("tricast_sockets_refused_total", "reason" => "silent"),
+            unproxied: counter!("tricast_sockets_refused_total", "reason" => "proxy"),
+            stalled: counter!("tricast_stalled_connections_total"),
+        }
+    }
+}
+
+impl fmt::Debug for SocketMeters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SocketMeters")
+    }
+}
+
+/// Counts a socket while it is open.
+pub(crate) struct Open(Gauge);
+
+impl fmt::Debug for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Open")
+    }
+}
+
+impl Open {
+    pub(crate) fn new(gauge: Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
