@@ -8,7 +8,7 @@ use std::{
 };
 
 use mio::{Events, Interest, Poll, Token};
-use tricast_delivery::{Calls, Parcel};
+use tricast_delivery::{SendMode, SendOp};
 
 const LISTENER: Token = Token(usize::MAX);
 
@@ -20,7 +20,7 @@ const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\
 
 /// Serves until it is ended. `GET` subscribes; the body of a `POST` is sent to everybody, in the document
 /// that Tricast would make of it.
-pub(crate) fn serve(address: SocketAddr, calls: Calls) -> anyhow::Result<()> {
+pub(crate) fn serve(address: SocketAddr, calls: SendMode) -> anyhow::Result<()> {
     calls.probe()?;
     let mut sender = calls.sender();
     let mut listener = mio::net::TcpListener::bind(address)?;
@@ -61,10 +61,10 @@ pub(crate) fn serve(address: SocketAddr, calls: Calls) -> anyhow::Result<()> {
                 );
                 let framed = format!("{:X}\r\n{document}\r\n", document.len());
                 let socket_of = |index: &usize| sockets[*index].as_ref();
-                let parcels: Vec<Parcel<'_>> = subscribers
+                let parcels: Vec<SendOp<'_>> = subscribers
                     .iter()
                     .filter_map(socket_of)
-                    .map(|socket| Parcel { socket: socket.as_fd(), bytes: framed.as_bytes() })
+                    .map(|socket| SendOp { socket: socket.as_fd(), bytes: framed.as_bytes() })
                     .collect();
                 for some in parcels.chunks(512) {
                     sent.clear();

@@ -24,7 +24,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use measure::Load;
 use subscribers::Subscribe;
 use target::Publish;
-use tricast_delivery::Calls;
+use tricast_delivery::SendMode;
 
 #[derive(Parser)]
 #[command(about = "Measures realtime servers from outside, over real connections on this machine")]
@@ -157,8 +157,8 @@ fn main() -> anyhow::Result<()> {
         Command::Floor { bind, calls } => floor::serve(
             bind,
             match calls {
-                FloorCalls::Epoll => Calls::Each,
-                FloorCalls::IoUring => Calls::Batched,
+                FloorCalls::Epoll => SendMode::Epoll,
+                FloorCalls::IoUring => SendMode::IoUring,
             },
         ),
     }

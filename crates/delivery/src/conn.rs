@@ -8,10 +8,10 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use tricast_core::{Ear, Seq, Session};
 
-use crate::{desks::Seats, timers::NEVER};
+use crate::{desks::SubscriberIndices, timers::NEVER};
 
 /// A connection on its way to a shard.
-pub struct Newcomer {
+pub struct Handoff {
     /// Its socket, not blocking.
     pub socket: std::net::TcpStream,
     /// What has to be written before the stream: the answer's head.
@@ -19,119 +19,119 @@ pub struct Newcomer {
     /// The stream.
     pub session: Session,
     /// What makes sense of the peer's bytes; without one they are thrown away.
-    pub ear: Option<Box<dyn Ear>>,
+    pub inbound: Option<Box<dyn Ear>>,
     /// The peer's bytes that were read already.
-    pub heard: Bytes,
+    pub read_ahead: Bytes,
     /// Kept until the socket is closed.
-    pub lease: Box<dyn Any + Send>,
+    pub permit: Box<dyn Any + Send>,
     /// Kept until the shard has taken the connection in.
-    pub place: Box<dyn Any + Send>,
+    pub handshake_permit: Box<dyn Any + Send>,
 }
 
 /// A connection. Small, because a fan-out walks over thousands.
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) socket: mio::net::TcpStream,
-    pub(crate) state: State,
+    pub(crate) state: ConnState,
     /// Which of the shard's formats.
     pub(crate) format: u8,
     /// It reads more than one channel.
-    pub(crate) several: bool,
+    pub(crate) multi_channel: bool,
     /// It stands among those that have more to say or hear.
-    pub(crate) in_turns: bool,
+    pub(crate) turn_queued: bool,
     /// Everything up to here has been read, or handed to the socket, or waits below.
     pub(crate) seq: Seq,
     /// When runs were last passed on to it, in the shard's milliseconds.
-    pub(crate) passed_at: u64,
-    pub(crate) rest: Box<Rest>,
+    pub(crate) sent_at: u64,
+    pub(crate) cold: Box<ColdState>,
 }
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum ConnState {
     /// It has everything, and its socket takes more: runs may be passed on to it.
-    InStep,
+    FastPath,
     /// It has everything, and looks for itself at each run.
-    Alone,
+    SlowPath,
     /// Its socket takes no more, or it waits for its turn: it will look for itself.
-    Behind,
+    CatchingUp,
     /// Its stream is over. What waits still leaves, then the peer has a moment to hear it.
     Closing,
 }
 
 /// What a connection needs now and then.
-pub(crate) struct Rest {
+pub(crate) struct ColdState {
     /// `None` once the stream is over: the reader has left.
     pub(crate) session: Option<Session>,
-    pub(crate) ear: Option<Box<dyn Ear>>,
-    pub(crate) seats: Seats,
-    pub(crate) waiting: Waiting,
+    pub(crate) inbound: Option<Box<dyn Ear>>,
+    pub(crate) indices: SubscriberIndices,
+    pub(crate) write_queue: WriteQueue,
     /// Tells this connection from another that has its key later.
-    pub(crate) birth: u32,
+    pub(crate) generation: u32,
     /// The one timer entry that counts; [`NEVER`] is none.
-    pub(crate) due: u64,
+    pub(crate) timer_due: u64,
     /// Since when the socket has taken nothing, or the stream is over; [`NEVER`] is not at all.
-    pub(crate) stuck_since: u64,
+    pub(crate) stalled_since: u64,
     /// Work is under way that its peer asked for; nothing more is heard until it is done.
-    pub(crate) working: bool,
+    pub(crate) command_running: bool,
     /// Its peer's end has come, maybe behind bytes that are still to be read.
-    pub(crate) ends: bool,
+    pub(crate) peer_closed: bool,
     /// It has been sent its end.
-    pub(crate) shut: bool,
+    pub(crate) shutdown_sent: bool,
     /// Its end is a reset.
-    pub(crate) resets: bool,
-    _lease: Box<dyn Any + Send>,
+    pub(crate) reset_on_close: bool,
+    _permit: Box<dyn Any + Send>,
 }
 
-impl std::fmt::Debug for Rest {
+impl std::fmt::Debug for ColdState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rest").field("session", &self.session).finish_non_exhaustive()
     }
 }
 
-impl Rest {
+impl ColdState {
     pub(crate) fn new(
         session: Session,
-        ear: Option<Box<dyn Ear>>,
-        seats: Seats,
-        birth: u32,
-        lease: Box<dyn Any + Send>,
+        inbound: Option<Box<dyn Ear>>,
+        indices: SubscriberIndices,
+        generation: u32,
+        permit: Box<dyn Any + Send>,
     ) -> Self {
         Self {
             session: Some(session),
-            ear,
-            seats,
-            waiting: Waiting::default(),
-            birth,
-            due: NEVER,
-            stuck_since: NEVER,
-            working: false,
-            ends: false,
-            shut: false,
-            resets: false,
-            _lease: lease,
+            inbound,
+            indices,
+            write_queue: WriteQueue::default(),
+            generation,
+            timer_due: NEVER,
+            stalled_since: NEVER,
+            command_running: false,
+            peer_closed: false,
+            shutdown_sent: false,
+            reset_on_close: false,
+            _permit: permit,
         }
     }
 }
 
-impl Rest {
+impl ColdState {
     /// Says something that is not part of the stream.
-    pub(crate) fn say_aside(&mut self, bytes: Bytes) {
+    pub(crate) fn queue_reply(&mut self, bytes: Bytes) {
         if let Some(session) = &self.session {
             session.meters().sent_bytes.increment(bytes.len() as u64);
         }
-        self.waiting.push(bytes);
+        self.write_queue.push(bytes);
     }
 }
 
 /// Bytes that a socket has yet to take.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting(Vec<Bytes>);
+pub(crate) struct WriteQueue(Vec<Bytes>);
 
 /// How much is handed to the kernel in one call.
-const FRAMES_AT_ONCE: usize = 64;
+const MAX_IOVECS: usize = 64;
 
-impl Waiting {
+impl WriteQueue {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -164,7 +164,7 @@ impl Waiting {
     }
 
     /// Gives back the room, once it is empty.
-    pub(crate) fn return_room(&mut self, frames: &mut Vec<Bytes>) {
+    pub(crate) fn release_buffer(&mut self, frames: &mut Vec<Bytes>) {
         if frames.capacity() < self.0.capacity() {
             std::mem::swap(&mut self.0, frames);
         }
@@ -176,7 +176,7 @@ impl Waiting {
         let mut progress = false;
         while !self.0.is_empty() {
             let slices: Vec<IoSlice<'_>> =
-                self.0.iter().take(FRAMES_AT_ONCE).map(|bytes| IoSlice::new(bytes)).collect();
+                self.0.iter().take(MAX_IOVECS).map(|bytes| IoSlice::new(bytes)).collect();
             match socket.write_vectored(&slices) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
@@ -210,21 +210,21 @@ impl Waiting {
 impl Conn {
     /// Writes what waits; whether that was everything.
     pub(crate) fn flush(&mut self, now: u64) -> io::Result<bool> {
-        if self.rest.waiting.is_empty() {
+        if self.cold.write_queue.is_empty() {
             return Ok(true);
         }
-        let (done, progress) = self.rest.waiting.write_to(&self.socket)?;
+        let (done, progress) = self.cold.write_queue.write_to(&self.socket)?;
         if done {
-            self.rest.stuck_since = NEVER;
-        } else if progress || self.rest.stuck_since == NEVER {
-            self.rest.stuck_since = now;
+            self.cold.stalled_since = NEVER;
+        } else if progress || self.cold.stalled_since == NEVER {
+            self.cold.stalled_since = now;
         }
         Ok(done)
     }
 
     /// Sends the end of the connection, once.
-    pub(crate) fn shut(&mut self) -> io::Result<()> {
-        if !std::mem::replace(&mut self.rest.shut, true) {
+    pub(crate) fn shutdown_write(&mut self) -> io::Result<()> {
+        if !std::mem::replace(&mut self.cold.shutdown_sent, true) {
             self.socket.shutdown(std::net::Shutdown::Write)?;
         }
         self.socket.flush()
@@ -236,11 +236,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_each_connection_keeps_is_counted() {
+    fn memory_for_each_connection_is_bounded() {
         // Beside this: the subscription's taps, its bell, the client's id, and the log's own count. A debug
         // build adds checks to a socket.
         let hot = size_of::<Conn>() - if cfg!(debug_assertions) { 16 } else { 0 };
-        let cold = size_of::<Rest>();
+        let cold = size_of::<ColdState>();
         assert!(hot <= 32, "a fan-out walks over {hot} bytes a connection");
         assert!(cold <= 288, "each connection keeps {cold} bytes apart");
     }

@@ -13,34 +13,34 @@ use std::{
 use parking_lot::Mutex;
 use tricast_core::{Answer, Doorbell};
 
-use crate::conn::Newcomer;
+use crate::conn::Handoff;
 
 /// The token under which a shard hears its inbox.
 pub(crate) const INBOX: mio::Token = mio::Token(usize::MAX);
 
-pub(crate) enum Note {
+pub(crate) enum ShardEvent {
     /// A connection that belongs to the shard from here on.
-    Newcomer(Box<Newcomer>),
+    Handoff(Box<Handoff>),
     /// A connection should look at the log: a goodbye, a change of the online count.
-    Called(u32),
+    ReaderWoken(u32),
     /// The work that a connection's peer asked for is done.
-    Answered { key: u32, birth: u32, answer: Answer },
+    CommandDone { key: u32, generation: u32, result: Answer },
     /// The shard ends, and its connections with it.
     Close,
 }
 
 pub(crate) struct Inbox {
-    posted: Mutex<Posted>,
+    queue: Mutex<InboxQueue>,
     waker: mio::Waker,
     /// The shard's thread, once it runs.
     owner: OnceLock<ThreadId>,
     /// The shard has rung for itself, and will look before it sleeps: no system call is needed for that.
-    rung: AtomicBool,
+    woken: AtomicBool,
 }
 
 #[derive(Default)]
-struct Posted {
-    notes: VecDeque<Note>,
+struct InboxQueue {
+    events: VecDeque<ShardEvent>,
     /// Nobody reads any more.
     closed: bool,
 }
@@ -48,62 +48,62 @@ struct Posted {
 impl Inbox {
     pub(crate) fn new(registry: &mio::Registry) -> io::Result<Arc<Self>> {
         let waker = mio::Waker::new(registry, INBOX)?;
-        let (owner, rung) = (OnceLock::new(), AtomicBool::new(false));
-        Ok(Arc::new(Self { posted: Mutex::default(), waker, owner, rung }))
+        let (owner, woken) = (OnceLock::new(), AtomicBool::new(false));
+        Ok(Arc::new(Self { queue: Mutex::default(), waker, owner, woken }))
     }
 
     /// This is the shard's thread.
-    pub(crate) fn own(&self) {
+    pub(crate) fn set_owner_thread(&self) {
         self.owner.get_or_init(|| thread::current().id());
     }
 
     /// The shard looks now.
-    pub(crate) fn clear_ring(&self) {
-        self.rung.store(false, Ordering::Relaxed);
+    pub(crate) fn clear_woken(&self) {
+        self.woken.store(false, Ordering::Relaxed);
     }
 
     /// Whether the shard has rung for itself.
-    pub(crate) fn has_rung(&self) -> bool {
-        self.rung.load(Ordering::Relaxed)
+    pub(crate) fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::Relaxed)
     }
 
     /// Posts a note; gives it back when the inbox is closed.
-    pub(crate) fn post(&self, note: Note) -> Result<(), Note> {
-        let mut posted = self.posted.lock();
-        if posted.closed {
-            return Err(note);
+    pub(crate) fn post(&self, event: ShardEvent) -> Result<(), ShardEvent> {
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            return Err(event);
         }
-        let first = posted.notes.is_empty();
-        posted.notes.push_back(note);
-        drop(posted);
+        let first = queue.events.is_empty();
+        queue.events.push_back(event);
+        drop(queue);
         // A shard with older notes has been woken, and has not come yet.
         if first {
-            self.wake();
+            self.wake_poll();
         }
         Ok(())
     }
 
     /// Moves everything that was posted behind `notes`.
-    pub(crate) fn take(&self, notes: &mut VecDeque<Note>) {
-        let posted = &mut self.posted.lock().notes;
-        if notes.is_empty() {
-            std::mem::swap(posted, notes);
+    pub(crate) fn take(&self, events: &mut VecDeque<ShardEvent>) {
+        let queued = &mut self.queue.lock().events;
+        if events.is_empty() {
+            std::mem::swap(queued, events);
         } else {
-            notes.append(posted);
+            events.append(queued);
         }
     }
 
     /// Takes nothing any more.
     pub(crate) fn close(&self) {
-        let mut posted = self.posted.lock();
-        posted.closed = true;
-        let left = std::mem::take(&mut posted.notes);
+        let mut queue = self.queue.lock();
+        queue.closed = true;
+        let left = std::mem::take(&mut queue.events);
         // A connection that goes may ring here.
-        drop(posted);
+        drop(queue);
         drop(left);
     }
 
-    fn wake(&self) {
+    fn wake_poll(&self) {
         if let Err(error) = self.waker.wake() {
             tracing::error!(%error, "a shard cannot be woken");
         }
@@ -113,15 +113,15 @@ impl Inbox {
 impl Doorbell for Inbox {
     fn ring(&self) {
         if self.owner.get() == Some(&thread::current().id()) {
-            self.rung.store(true, Ordering::Relaxed);
+            self.woken.store(true, Ordering::Relaxed);
         } else {
-            self.wake();
+            self.wake_poll();
         }
     }
 
     /// A key may be another's by then: that one looks in vain.
     fn call(&self, key: u32) {
         // When the shard has closed, so have its connections.
-        let _ = self.post(Note::Called(key));
+        let _ = self.post(ShardEvent::ReaderWoken(key));
     }
 }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use tricast_core::{Run, Stand};
 
 use crate::{
-    conn::{Conn, State},
-    send::{Parcel, Sender},
+    conn::{Conn, ConnState},
+    send::{SendOp, Sender},
     shard::Shard,
 };
 
@@ -15,10 +15,10 @@ pub(crate) const SLICE: usize = 256;
 
 /// A run, and how far it has come.
 #[derive(Debug)]
-pub(crate) struct Job {
-    run: Run,
+pub(crate) struct Broadcast {
+    batch: Run,
     /// Members below this place are still to be served.
-    left: usize,
+    remaining: usize,
     /// The run as it goes out, by the place of the format.
     encoded: Vec<Option<Bytes>>,
 }
@@ -27,101 +27,101 @@ pub(crate) struct Job {
 #[derive(Debug, Default)]
 struct Slice {
     /// In step, with the place of their format.
-    in_step: Vec<u32>,
+    aligned: Vec<u32>,
     /// These have to look for themselves.
-    apart: Vec<u32>,
+    diverged: Vec<u32>,
 }
 
-impl Job {
-    pub(crate) fn new(run: Run, members: usize) -> Self {
-        Self { run, left: members, encoded: Vec::new() }
+impl Broadcast {
+    pub(crate) fn new(batch: Run, remaining: usize) -> Self {
+        Self { batch, remaining, encoded: Vec::new() }
     }
 
     pub(crate) fn slot(&self) -> usize {
-        self.run.slot
+        self.batch.slot
     }
 }
 
 impl Shard {
     /// Passes a job on to the next readers; whether it is done.
-    pub(crate) fn advance(&mut self, job: &mut Job, sender: &mut dyn Sender) -> bool {
-        let slice = self.next_slice(job);
-        self.pass_on(job, &slice.in_step, sender);
-        for key in slice.apart {
-            self.attend(key);
+    pub(crate) fn advance_broadcast(&mut self, broadcast: &mut Broadcast, sender: &mut dyn Sender) -> bool {
+        let slice = self.next_slice(broadcast);
+        self.send_batch(broadcast, &slice.aligned, sender);
+        for key in slice.diverged {
+            self.drive_writes(key);
         }
-        job.left == 0
+        broadcast.remaining == 0
     }
 
-    fn next_slice(&self, job: &mut Job) -> Slice {
+    fn next_slice(&self, broadcast: &mut Broadcast) -> Slice {
         let mut slice = Slice::default();
-        let Some(desk) = self.desks.get(job.run.slot) else {
-            job.left = 0;
+        let Some(channel) = self.subscribers.get(broadcast.batch.slot) else {
+            broadcast.remaining = 0;
             return slice;
         };
-        job.left = job.left.min(desk.members.len());
-        while job.left > 0 && slice.in_step.len() + slice.apart.len() < SLICE {
-            job.left -= 1;
-            let key = desk.members[job.left];
+        broadcast.remaining = broadcast.remaining.min(channel.keys.len());
+        while broadcast.remaining > 0 && slice.aligned.len() + slice.diverged.len() < SLICE {
+            broadcast.remaining -= 1;
+            let key = channel.keys[broadcast.remaining];
             let Some(conn) = self.conns.get(key as usize) else { continue };
-            match self.stand(conn, &job.run) {
-                Stand::InStep => slice.in_step.push(key),
-                Stand::Apart => slice.apart.push(key),
+            match self.alignment(conn, &broadcast.batch) {
+                Stand::InStep => slice.aligned.push(key),
+                Stand::Apart => slice.diverged.push(key),
                 Stand::Past => {}
             }
         }
         slice
     }
 
-    fn stand(&self, conn: &Conn, run: &Run) -> Stand {
+    fn alignment(&self, conn: &Conn, batch: &Run) -> Stand {
         match conn.state {
-            State::InStep => {}
-            State::Alone => return Stand::Apart,
+            ConnState::FastPath => {}
+            ConnState::SlowPath => return Stand::Apart,
             // It looks for itself when its socket takes more.
-            State::Behind | State::Closing => return Stand::Past,
+            ConnState::CatchingUp | ConnState::Closing => return Stand::Past,
         }
-        let stand = run.stand(conn.seq);
+        let alignment = batch.stand(conn.seq);
         let hidden = || {
-            let reader = conn.rest.session.as_ref();
-            reader.is_some_and(|reader| run.is_hidden_from(reader.identity()))
+            let reader = conn.cold.session.as_ref();
+            reader.is_some_and(|reader| batch.is_hidden_from(reader.identity()))
         };
-        let apart = stand == Stand::InStep
-            && (conn.several && self.desks.is_busy_beside(run.slot, &conn.rest.seats)
-                || run.skips() && hidden());
-        if apart { Stand::Apart } else { stand }
+        let diverged = alignment == Stand::InStep
+            && (conn.multi_channel && self.subscribers.is_other_busy(batch.slot, &conn.cold.indices)
+                || batch.skips() && hidden());
+        if diverged { Stand::Apart } else { alignment }
     }
 
-    fn pass_on(&mut self, job: &mut Job, keys: &[u32], sender: &mut dyn Sender) {
+    fn send_batch(&mut self, broadcast: &mut Broadcast, keys: &[u32], sender: &mut dyn Sender) {
         if keys.is_empty() {
             return;
         }
         for key in keys {
             let format = usize::from(self.conns[*key as usize].format);
-            if job.encoded.len() <= format {
-                job.encoded.resize(format + 1, None);
+            if broadcast.encoded.len() <= format {
+                broadcast.encoded.resize(format + 1, None);
             }
-            job.encoded[format].get_or_insert_with(|| job.run.encoded(self.formats[format]));
+            broadcast.encoded[format].get_or_insert_with(|| broadcast.batch.encoded(self.formats[format]));
         }
-        let bytes_for = |conn: &Conn| job.encoded[usize::from(conn.format)].as_ref();
-        let parcel = |key: &u32| {
+        let bytes_for = |conn: &Conn| broadcast.encoded[usize::from(conn.format)].as_ref();
+        let send_op = |key: &u32| {
             let conn = &self.conns[*key as usize];
             let bytes = bytes_for(conn).map_or(&[][..], |bytes| &bytes[..]);
-            Parcel { socket: std::os::fd::AsFd::as_fd(&conn.socket), bytes }
+            SendOp { socket: std::os::fd::AsFd::as_fd(&conn.socket), bytes }
         };
-        let parcels: Vec<Parcel<'_>> = keys.iter().map(parcel).collect();
-        self.sent.clear();
-        sender.send(&parcels, &mut self.sent);
-        drop(parcels);
+        let ops: Vec<SendOp<'_>> = keys.iter().map(send_op).collect();
+        self.send_results.clear();
+        sender.send(&ops, &mut self.send_results);
+        drop(ops);
 
         let now = self.timers.millis(self.now);
-        let (upto, messages) = (job.run.upto(), job.run.messages());
-        let mut tallies = vec![0_u64; job.encoded.len()];
+        let (upto, messages) = (broadcast.batch.upto(), broadcast.batch.messages());
+        let mut tallies = vec![0_u64; broadcast.encoded.len()];
         let mut failed = Vec::new();
-        let mut behind = Vec::new();
-        for (key, sent) in keys.iter().zip(&self.sent) {
+        let mut partial = Vec::new();
+        for (key, sent) in keys.iter().zip(&self.send_results) {
             let conn = &mut self.conns[*key as usize];
             let format = usize::from(conn.format);
-            let Some(bytes) = &job.encoded[format] else { continue };
+            let Some(bytes) = &broadcast.encoded[format] else { continue };
             let taken = match sent {
                 Ok(taken) => *taken,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
@@ -131,21 +131,21 @@ impl Shard {
                 }
             };
             conn.seq = upto;
-            conn.passed_at = now;
+            conn.sent_at = now;
             tallies[format] += 1;
             if taken < bytes.len() {
-                conn.rest.waiting.push(bytes.slice(taken..));
-                behind.push(*key);
+                conn.cold.write_queue.push(bytes.slice(taken..));
+                partial.push(*key);
             }
         }
         for (format, count) in tallies.into_iter().enumerate().filter(|(_, count)| *count > 0) {
-            let bytes = job.encoded[format].as_ref().map_or(0, Bytes::len) as u64;
+            let bytes = broadcast.encoded[format].as_ref().map_or(0, Bytes::len) as u64;
             let meters = self.hub.meters().of(self.formats[format].variant().wire);
             meters.delivered.increment(count * messages.len() as u64);
             meters.sent_bytes.increment(count * bytes);
             meters.latency(messages[0].time);
         }
-        failed.into_iter().for_each(|(key, kind)| self.fail(key, &kind.into()));
-        behind.into_iter().for_each(|key| self.fall_behind(key));
+        failed.into_iter().for_each(|(key, kind)| self.on_io_error(key, &kind.into()));
+        partial.into_iter().for_each(|key| self.on_partial_send(key));
     }
 }

@@ -20,7 +20,7 @@ mod timers;
 mod uring;
 mod vital;
 
-pub use conn::Newcomer;
-pub use send::{Calls, Parcel, Sender};
-pub use shards::{Owner, Rules, Shards};
-pub use vital::spawn_vital;
+pub use conn::Handoff;
+pub use send::{SendMode, SendOp, Sender};
+pub use shards::{ShardsGuard, ShardConfig, Shards};
+pub use vital::spawn_critical;

@@ -8,7 +8,7 @@ use crate::uring::Uring;
 
 /// Bytes for one socket.
 #[derive(Clone, Copy, Debug)]
-pub struct Parcel<'a> {
+pub struct SendOp<'a> {
     /// The socket.
     pub socket: BorrowedFd<'a>,
     /// The bytes.
@@ -18,56 +18,56 @@ pub struct Parcel<'a> {
 /// Sends parcels without waiting for any.
 pub trait Sender {
     /// Sends each parcel once; appends to `sent`, in their order, how many bytes were taken.
-    fn send(&mut self, parcels: &[Parcel<'_>], sent: &mut Vec<io::Result<usize>>);
+    fn send(&mut self, ops: &[SendOp<'_>], sent: &mut Vec<io::Result<usize>>);
 }
 
 /// How shards send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Calls {
+pub enum SendMode {
     /// A system call for each socket.
-    Each,
+    Epoll,
     /// One for hundreds, through io_uring.
-    Batched,
+    IoUring,
 }
 
-impl Calls {
+impl SendMode {
     /// Whether the kernel lets us.
     ///
     /// # Errors
     /// Why not.
     pub fn probe(self) -> io::Result<()> {
         match self {
-            Calls::Each => Ok(()),
-            Calls::Batched => Uring::new().map(|_| ()),
+            SendMode::Epoll => Ok(()),
+            SendMode::IoUring => Uring::new().map(|_| ()),
         }
     }
 
     /// A sender for the thread that this is called on.
     pub fn sender(self) -> Box<dyn Sender> {
-        if self == Calls::Batched {
+        if self == SendMode::IoUring {
             match Uring::new() {
                 Ok(uring) => return Box::new(uring),
                 Err(error) => tracing::warn!(%error, "a shard sends without io_uring"),
             }
         }
-        Box::new(OneByOne)
+        Box::new(SyscallSender)
     }
 }
 
 /// One system call for each.
 #[derive(Debug)]
-pub(crate) struct OneByOne;
+pub(crate) struct SyscallSender;
 
-impl OneByOne {
-    pub(crate) fn send_one(&self, parcel: &Parcel<'_>) -> io::Result<usize> {
+impl SyscallSender {
+    pub(crate) fn send_one(&self, op: &SendOp<'_>) -> io::Result<usize> {
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        send(parcel.socket, parcel.bytes, flags).map_err(io::Error::from)
+        send(op.socket, op.bytes, flags).map_err(io::Error::from)
     }
 }
 
-impl Sender for OneByOne {
-    fn send(&mut self, parcels: &[Parcel<'_>], sent: &mut Vec<io::Result<usize>>) {
-        sent.extend(parcels.iter().map(|parcel| self.send_one(parcel)));
+impl Sender for SyscallSender {
+    fn send(&mut self, ops: &[SendOp<'_>], sent: &mut Vec<io::Result<usize>>) {
+        sent.extend(ops.iter().map(|op| self.send_one(op)));
     }
 }
 
@@ -81,14 +81,14 @@ mod tests {
     use super::*;
 
     fn senders() -> [Box<dyn Sender>; 2] {
-        Calls::Batched.probe().expect("this kernel lets us use io_uring");
-        [Calls::Each.sender(), Calls::Batched.sender()]
+        SendMode::IoUring.probe().expect("this kernel lets us use io_uring");
+        [SendMode::Epoll.sender(), SendMode::IoUring.sender()]
     }
 
-    fn send_all(sender: &mut dyn Sender, parcels: &[Parcel<'_>]) -> Vec<io::Result<usize>> {
+    fn send_all(sender: &mut dyn Sender, ops: &[SendOp<'_>]) -> Vec<io::Result<usize>> {
         let mut sent = Vec::new();
-        sender.send(parcels, &mut sent);
-        assert_eq!(sent.len(), parcels.len());
+        sender.send(ops, &mut sent);
+        assert_eq!(sent.len(), ops.len());
         sent
     }
 
@@ -97,16 +97,16 @@ mod tests {
         (0..count).map(|_| UnixStream::pair().expect("a pair")).unzip()
     }
 
-    fn parcels<'a>(here: &'a [UnixStream], bytes: &'a [Vec<u8>]) -> Vec<Parcel<'a>> {
+    fn send_ops<'a>(here: &'a [UnixStream], bytes: &'a [Vec<u8>]) -> Vec<SendOp<'a>> {
         let both = here.iter().zip(bytes);
-        both.map(|(here, bytes)| Parcel { socket: here.as_fd(), bytes }).collect()
+        both.map(|(here, bytes)| SendOp { socket: here.as_fd(), bytes }).collect()
     }
 
     /// Sends each of a crowd something of its own; checks that it comes, once.
-    fn check_crowd(sender: &mut dyn Sender, count: usize) {
+    fn check_batch(sender: &mut dyn Sender, count: usize) {
         let (here, there) = pairs(count);
         let bytes: Vec<Vec<u8>> = (0..count).map(|n| format!("for {n:05}").into_bytes()).collect();
-        let sent = send_all(sender, &parcels(&here, &bytes));
+        let sent = send_all(sender, &send_ops(&here, &bytes));
         assert!(sent.iter().all(|sent| matches!(sent, Ok(9))), "{sent:?}");
         drop(here);
         for (mut there, bytes) in there.into_iter().zip(bytes) {
@@ -117,16 +117,16 @@ mod tests {
     }
 
     #[test]
-    fn each_socket_gets_its_own_bytes_once_whatever_the_crowd() {
+    fn each_socket_gets_its_own_bytes_once_for_any_batch_size() {
         for mut sender in senders() {
             for count in [1, 3, 4, 5, 512, 513, 1500] {
-                check_crowd(&mut *sender, count);
+                check_batch(&mut *sender, count);
             }
         }
     }
 
     #[test]
-    fn a_full_socket_a_dead_one_and_a_short_write_are_each_told_in_their_place() {
+    fn a_full_socket_a_dead_one_and_a_short_write_are_each_reported_in_order() {
         for mut sender in senders() {
             let (here, there) = pairs(8);
             here[1].set_nonblocking(true).expect("a socket");
@@ -135,7 +135,7 @@ mod tests {
             there[3].shutdown(std::net::Shutdown::Both).expect("a socket");
             let mut bytes = vec![b"small".to_vec(); 8];
             bytes[5] = vec![7; 16 << 20];
-            let sent = send_all(&mut *sender, &parcels(&here, &bytes));
+            let sent = send_all(&mut *sender, &send_ops(&here, &bytes));
             for (n, sent) in sent.iter().enumerate() {
                 match (n, sent) {
                     (1, Err(error)) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
@@ -148,13 +148,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_broken_ring_does_not_take_is_sent_without_it() {
+    fn sends_that_a_broken_ring_rejects_fall_back_to_system_calls() {
         // A ring belongs to the thread that made it; the kernel refuses it to any other.
         let uring = std::thread::spawn(Uring::new).join().expect("ends");
         let mut uring = uring.expect("this kernel lets us use io_uring");
-        assert!(uring.works());
-        check_crowd(&mut uring, 600);
-        assert!(!uring.works());
-        check_crowd(&mut uring, 600);
+        assert!(uring.is_working());
+        check_batch(&mut uring, 600);
+        assert!(!uring.is_working());
+        check_batch(&mut uring, 600);
     }
 }

@@ -14,25 +14,25 @@ use metrics::Counter;
 use tricast_core::Hub;
 
 use crate::{
-    conn::Newcomer,
-    inbox::{Inbox, Note},
-    send::Calls,
+    conn::Handoff,
+    inbox::{Inbox, ShardEvent},
+    send::SendMode,
     shard::Shard,
-    vital::spawn_vital,
+    vital::spawn_critical,
 };
 
 /// What holds for all connections of all shards.
 #[derive(Clone)]
-pub struct Rules {
+pub struct ShardConfig {
     /// A socket that takes nothing for so long is cut.
-    pub patience: Duration,
+    pub stall_timeout: Duration,
     /// Counts those.
     pub stalled: Counter,
 }
 
-impl std::fmt::Debug for Rules {
+impl std::fmt::Debug for ShardConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rules").field("patience", &self.patience).finish_non_exhaustive()
+        f.debug_struct("Rules").field("patience", &self.stall_timeout).finish_non_exhaustive()
     }
 }
 
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Shards {
 
 /// Ends the shards, and every connection that they still have, when it is dropped.
 #[derive(Debug)]
-pub struct Owner {
+pub struct ShardsGuard {
     shards: Shards,
     threads: Vec<JoinHandle<()>>,
 }
@@ -64,40 +64,40 @@ impl Shards {
     pub fn start(
         count: usize,
         hub: &Arc<Hub>,
-        rules: &Rules,
-        calls: Calls,
+        config: &ShardConfig,
+        send_mode: SendMode,
         runtime: &tokio::runtime::Handle,
-    ) -> io::Result<(Self, Owner)> {
+    ) -> io::Result<(Self, ShardsGuard)> {
         let mut inboxes = Vec::with_capacity(count);
         let mut threads = Vec::with_capacity(count);
         for number in 0..count.max(1) {
-            let shard = Shard::new(hub.clone(), rules.clone(), runtime.clone())?;
+            let shard = Shard::new(hub.clone(), config.clone(), runtime.clone())?;
             inboxes.push(shard.inbox().clone());
-            threads.push(spawn_vital(format!("shard-{number}"), move || shard.run(calls))?);
+            threads.push(spawn_critical(format!("shard-{number}"), move || shard.run(send_mode))?);
         }
         let shards = Self { inboxes: inboxes.into(), next: Arc::default() };
-        Ok((shards.clone(), Owner { shards, threads }))
+        Ok((shards.clone(), ShardsGuard { shards, threads }))
     }
 
     /// Gives a connection to one of the shards. Without any that still runs it is dropped.
-    pub fn hand_over(&self, newcomer: Newcomer) {
+    pub fn assign(&self, handoff: Handoff) {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let count = self.inboxes.len();
-        let mut note = Note::Newcomer(Box::new(newcomer));
+        let mut event = ShardEvent::Handoff(Box::new(handoff));
         for step in 0..count {
-            match self.inboxes[first.wrapping_add(step) % count].post(note) {
+            match self.inboxes[first.wrapping_add(step) % count].post(event) {
                 Ok(()) => return,
-                Err(refused) => note = refused,
+                Err(refused) => event = refused,
             }
         }
     }
 }
 
-impl Drop for Owner {
+impl Drop for ShardsGuard {
     fn drop(&mut self) {
         for inbox in &*self.shards.inboxes {
             // One that is closed already needs no telling.
-            let _ = inbox.post(Note::Close);
+            let _ = inbox.post(ShardEvent::Close);
         }
         for thread in self.threads.drain(..) {
             // A shard that panics takes the program with it.

@@ -50,7 +50,7 @@ impl Timers {
     }
 
     /// How long nothing is due.
-    pub(crate) fn idle(&self, now: u64) -> Option<Duration> {
+    pub(crate) fn time_to_next(&self, now: u64) -> Option<Duration> {
         let Reverse((millis, _)) = self.heap.peek()?;
         Some(Duration::from_millis(millis.saturating_sub(now)))
     }

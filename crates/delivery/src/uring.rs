@@ -17,19 +17,19 @@ use std::{
 use io_uring::{IoUring, opcode, types};
 use rustix::net::SendFlags;
 
-use crate::send::{OneByOne, Parcel, Sender};
+use crate::send::{SyscallSender, SendOp, Sender};
 
 /// Sends in one system call.
 const ENTRIES: u32 = 512;
 
 /// Below this many a system call for each costs no more.
-const WORTHWHILE: usize = 4;
+const MIN_BATCH: usize = 4;
 
 /// Sends through a ring that belongs to the thread that made it.
 pub(crate) struct Uring {
     /// `None` once it has failed.
     ring: Option<IoUring>,
-    one_by_one: OneByOne,
+    fallback: SyscallSender,
 }
 
 impl Uring {
@@ -43,26 +43,26 @@ impl Uring {
             .setup_defer_taskrun()
             .dontfork()
             .build(ENTRIES)?;
-        let mut uring = Self { ring: Some(ring), one_by_one: OneByOne };
+        let mut uring = Self { ring: Some(ring), fallback: SyscallSender };
         let (mut here, there) = UnixStream::pair()?;
-        let parcel = Parcel { socket: there.as_fd(), bytes: b"!" };
+        let op = SendOp { socket: there.as_fd(), bytes: b"!" };
         let mut sent = vec![Err(io::ErrorKind::Other.into())];
-        uring.send_chunk(&[parcel], &mut sent);
+        uring.send_chunk(&[op], &mut sent);
         sent.remove(0)?;
         here.read_exact(&mut [0])?;
-        if uring.works() { Ok(uring) } else { Err(io::ErrorKind::Unsupported.into()) }
+        if uring.is_working() { Ok(uring) } else { Err(io::ErrorKind::Unsupported.into()) }
     }
 
     /// Whether the ring has not failed.
-    pub(crate) fn works(&self) -> bool {
+    pub(crate) fn is_working(&self) -> bool {
         self.ring.is_some()
     }
 
     /// Sends at most [`ENTRIES`]; `sent` has a place for each.
-    fn send_chunk(&mut self, parcels: &[Parcel<'_>], sent: &mut [io::Result<usize>]) {
-        let mut unsent: Vec<bool> = vec![true; parcels.len()];
+    fn send_chunk(&mut self, ops: &[SendOp<'_>], sent: &mut [io::Result<usize>]) {
+        let mut unsent: Vec<bool> = vec![true; ops.len()];
         if let Some(ring) = &mut self.ring
-            && let Err(error) = submit(ring, parcels, |index, result| {
+            && let Err(error) = submit(ring, ops, |index, result| {
                 sent[index] = result;
                 unsent[index] = false;
             })
@@ -72,17 +72,17 @@ impl Uring {
         }
         let late = unsent.iter().enumerate().filter(|(_, unsent)| **unsent);
         for (index, _) in late {
-            sent[index] = self.one_by_one.send_one(&parcels[index]);
+            sent[index] = self.fallback.send_one(&ops[index]);
         }
     }
 }
 
 impl Sender for Uring {
-    fn send(&mut self, parcels: &[Parcel<'_>], sent: &mut Vec<io::Result<usize>>) {
-        if parcels.len() < WORTHWHILE || self.ring.is_none() {
-            return self.one_by_one.send(parcels, sent);
+    fn send(&mut self, ops: &[SendOp<'_>], sent: &mut Vec<io::Result<usize>>) {
+        if ops.len() < MIN_BATCH || self.ring.is_none() {
+            return self.fallback.send(ops, sent);
         }
-        for chunk in parcels.chunks(ENTRIES as usize) {
+        for chunk in ops.chunks(ENTRIES as usize) {
             let from = sent.len();
             sent.extend(chunk.iter().map(|_| Ok(0)));
             self.send_chunk(chunk, &mut sent[from..]);
@@ -94,11 +94,11 @@ impl Sender for Uring {
 /// bytes may be gone by the next time: drop it.
 fn submit(
     ring: &mut IoUring,
-    parcels: &[Parcel<'_>],
+    ops: &[SendOp<'_>],
     mut report: impl FnMut(usize, io::Result<usize>),
 ) -> io::Result<()> {
     let flags = (SendFlags::NOSIGNAL | SendFlags::DONTWAIT).bits() as i32;
-    for (index, Parcel { socket, bytes }) in parcels.iter().enumerate() {
+    for (index, SendOp { socket, bytes }) in ops.iter().enumerate() {
         // The kernel counts in 32 bits; what is above that counts as not taken.
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let fd = types::Fd(socket.as_raw_fd());
@@ -110,21 +110,21 @@ fn submit(
     }
     let mut completed = 0;
     loop {
-        let entered = ring.submit_and_wait(parcels.len() - completed);
+        let entered = ring.submit_and_wait(ops.len() - completed);
         for completion in ring.completion() {
             let result = completion.result();
             let result = usize::try_from(result).map_err(|_| io::Error::from_raw_os_error(-result));
             report(completion.user_data() as usize, result);
             completed += 1;
         }
-        if completed == parcels.len() {
+        if completed == ops.len() {
             return Ok(());
         }
         let untaken = ring.submission().len();
         match entered {
             Err(error)
                 if error.kind() != io::ErrorKind::Interrupted
-                    && completed + untaken == parcels.len() =>
+                    && completed + untaken == ops.len() =>
             {
                 return Err(error);
             }

@@ -11,7 +11,7 @@ use std::{
 ///
 /// # Errors
 /// When the system gives no thread.
-pub fn spawn_vital(
+pub fn spawn_critical(
     name: String,
     work: impl FnOnce() -> io::Result<()> + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
@@ -45,7 +45,7 @@ mod tests {
         };
         if let Ok(how) = std::env::var(DIE) {
             let how = ["panic", "error", "well"].into_iter().find(|known| *known == how);
-            let thread = spawn_vital("doomed".into(), move || end(how.expect("known")));
+            let thread = spawn_critical("doomed".into(), move || end(how.expect("known")));
             thread.expect("starts").join().expect("a thread that ends well");
             return;
         }

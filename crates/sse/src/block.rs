@@ -39,7 +39,7 @@ impl Block {
         }
     }
 
-    pub(crate) fn end(mut self) -> Bytes {
+    pub(crate) fn finish(mut self) -> Bytes {
         self.0.push(b'\n');
         self.0.into()
     }
@@ -51,9 +51,9 @@ mod tests {
 
     #[test]
     fn every_kind_of_line_break_begins_a_data_line() {
-        let block = Block::new().text("a\rb\nc\r\nd\n\re\r\n").end();
+        let block = Block::new().text("a\rb\nc\r\nd\n\re\r\n").finish();
         let lines = "data: a\ndata: b\ndata: c\ndata: d\ndata: \ndata: e\ndata: \n\n";
         assert_eq!(block, lines);
-        assert_eq!(Block::new().text("").end(), "data: \n\n");
+        assert_eq!(Block::new().text("").finish(), "data: \n\n");
     }
 }

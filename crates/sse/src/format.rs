@@ -36,7 +36,7 @@ impl Format for Sse {
         }
         // The id comes last: some clients take it at once, and whoever is cut between an id and its
         // data would resume behind a message that it never had.
-        block.field("id", message.id).end()
+        block.field("id", message.id).finish()
     }
 
     fn control(&self, control: &Control) -> Option<Bytes> {
@@ -48,7 +48,7 @@ impl Format for Sse {
         if let Some(id) = control.id() {
             block = block.field("id", id);
         }
-        Some(block.end())
+        Some(block.finish())
     }
 
     /// A comment that no blank line follows. Many decoders make an event of each blank line, and an empty one of

@@ -3,11 +3,11 @@
 use serde_json::value::RawValue;
 use tricast_core::{ChannelName, Data, Draft, EventName, Kind, Publisher, Start, UserId};
 
-use crate::fields::{Fields, Wrong, told};
+use crate::fields::{Fields, FieldError, field_error};
 
 /// A command was refused.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct CommandRefusal {
     pub(crate) kind: Kind,
     pub(crate) detail: String,
     /// The command's `ref`, when it could be read.
@@ -16,14 +16,14 @@ pub(crate) struct Refusal {
 
 /// What to do, and the `ref` that the answer repeats.
 #[derive(Debug)]
-pub(crate) struct Command {
-    pub(crate) order: Order,
+pub(crate) struct ParsedCommand {
+    pub(crate) command: Command,
     pub(crate) reference: Option<Box<RawValue>>,
 }
 
 /// What to do.
 #[derive(Debug)]
-pub(crate) enum Order {
+pub(crate) enum Command {
     Publish(Box<Draft>),
     Subscribe { channel: ChannelName, start: Start },
     Unsubscribe(ChannelName),
@@ -39,64 +39,64 @@ pub(crate) fn parse(
     text: &str,
     channels: &[ChannelName],
     publisher: &Publisher,
-) -> Result<Command, Refusal> {
+) -> Result<ParsedCommand, CommandRefusal> {
     let mut reference = None;
-    read(text, channels, publisher, &mut reference)
-        .map(|order| Command { order, reference: reference.clone() })
-        .map_err(|(kind, detail)| Refusal { kind, detail, reference })
+    parse_command(text, channels, publisher, &mut reference)
+        .map(|command| ParsedCommand { command, reference: reference.clone() })
+        .map_err(|(kind, detail)| CommandRefusal { kind, detail, reference })
 }
 
 /// Only the `ref` of a command, if it can be read.
-pub(crate) fn reference(text: &str) -> Option<Box<RawValue>> {
+pub(crate) fn parse_reference(text: &str) -> Option<Box<RawValue>> {
     Fields::read(text).ok()?.reference().ok()?
 }
 
-fn read(
+fn parse_command(
     text: &str,
     channels: &[ChannelName],
     publisher: &Publisher,
     reference: &mut Option<Box<RawValue>>,
-) -> Result<Order, Wrong> {
+) -> Result<Command, FieldError> {
     let fields = Fields::read(text)?;
     *reference = fields.reference()?;
     match fields.string("type")?.as_deref() {
         None | Some("publish") => {
-            fields.take_only(&["type", "ref", "channel", "data", "event", "skip_self", "id"])?;
-            publish(&fields, channels, publisher).map(|draft| Order::Publish(Box::new(draft)))
+            fields.allow_only(&["type", "ref", "channel", "data", "event", "skip_self", "id"])?;
+            parse_publish(&fields, channels, publisher).map(|draft| Command::Publish(Box::new(draft)))
         }
         Some("subscribe") => {
-            fields.take_only(&["type", "ref", "channel", "since", "last_event_id"])?;
+            fields.allow_only(&["type", "ref", "channel", "since", "last_event_id"])?;
             let start = fields.start()?.unwrap_or(Start::Latest);
-            Ok(Order::Subscribe { channel: named(&fields)?, start })
+            Ok(Command::Subscribe { channel: required_channel(&fields)?, start })
         }
         Some("unsubscribe") => {
-            fields.take_only(&["type", "ref", "channel"])?;
-            named(&fields).map(Order::Unsubscribe)
+            fields.allow_only(&["type", "ref", "channel"])?;
+            required_channel(&fields).map(Command::Unsubscribe)
         }
         Some("online") => {
-            fields.take_only(&["type", "ref", "channel"])?;
-            channel(&fields, channels).map(Order::Online)
+            fields.allow_only(&["type", "ref", "channel"])?;
+            channel_or_default(&fields, channels).map(Command::Online)
         }
         Some("presence") => {
-            fields.take_only(&["type", "ref", "channel", "after"])?;
-            Ok(Order::Presence {
-                channel: channel(&fields, channels)?,
+            fields.allow_only(&["type", "ref", "channel", "after"])?;
+            Ok(Command::Presence {
+                channel: channel_or_default(&fields, channels)?,
                 after: fields.parsed("after")?,
             })
         }
         Some("history") => {
-            fields.take_only(&["type", "ref", "channel", "since", "last_event_id"])?;
+            fields.allow_only(&["type", "ref", "channel", "since", "last_event_id"])?;
             let start = fields.start()?.unwrap_or(Start::Earliest);
-            Ok(Order::History { channel: channel(&fields, channels)?, start })
+            Ok(Command::History { channel: channel_or_default(&fields, channels)?, start })
         }
         Some("renew") => {
-            fields.take_only(&["type", "ref", "token"])?;
+            fields.allow_only(&["type", "ref", "token"])?;
             let missing = || (Kind::BadCommand, "put the new token in \"token\"".to_owned());
-            fields.string("token")?.map(Order::Renew).ok_or_else(missing)
+            fields.string("token")?.map(Command::Renew).ok_or_else(missing)
         }
         Some("ping") => {
-            fields.take_only(&["type", "ref"])?;
-            Ok(Order::Ping)
+            fields.allow_only(&["type", "ref"])?;
+            Ok(Command::Ping)
         }
         Some(other) => {
             let types =
@@ -106,29 +106,29 @@ fn read(
     }
 }
 
-fn publish(
+fn parse_publish(
     fields: &Fields<'_>,
     channels: &[ChannelName],
     publisher: &Publisher,
-) -> Result<Draft, Wrong> {
+) -> Result<Draft, FieldError> {
     let data =
         fields.get("data").ok_or((Kind::BadCommand, "a command needs \"data\"".to_owned()))?;
     let id = fields.string("id")?;
     let id = id.map(|id| tricast_core::idempotency_id(&id)).transpose();
     Ok(Draft {
-        channel: channel(fields, channels)?,
+        channel: channel_or_default(fields, channels)?,
         event: fields.parsed::<EventName>("event")?,
-        data: Data::json(data.get().as_bytes()).map_err(|error| told("data", &error))?,
+        data: Data::json(data.get().as_bytes()).map_err(|error| field_error("data", &error))?,
         publisher: publisher.clone(),
         skip_self: fields.flag("skip_self")?,
         end: false,
         at_least: 0,
-        idempotency: id.map_err(|error| told("id", &error))?,
+        idempotency: id.map_err(|error| field_error("id", &error))?,
     })
 }
 
 /// The channel that a command names, or the only one that there is.
-fn channel(fields: &Fields<'_>, channels: &[ChannelName]) -> Result<ChannelName, Wrong> {
+fn channel_or_default(fields: &Fields<'_>, channels: &[ChannelName]) -> Result<ChannelName, FieldError> {
     match (fields.parsed("channel")?, channels) {
         (Some(named), _) => Ok(named),
         (None, [only]) => Ok(only.clone()),
@@ -143,7 +143,7 @@ fn channel(fields: &Fields<'_>, channels: &[ChannelName]) -> Result<ChannelName,
     }
 }
 
-fn named(fields: &Fields<'_>) -> Result<ChannelName, Wrong> {
+fn required_channel(fields: &Fields<'_>) -> Result<ChannelName, FieldError> {
     let missing = || (Kind::BadChannel, "name the channel in \"channel\"".to_owned());
     fields.parsed("channel")?.ok_or_else(missing)
 }
@@ -152,33 +152,33 @@ fn named(fields: &Fields<'_>) -> Result<ChannelName, Wrong> {
 mod tests {
     use super::*;
 
-    fn read(text: &str, channels: &[&str]) -> Result<Command, Refusal> {
+    fn parse_with(text: &str, channels: &[&str]) -> Result<ParsedCommand, CommandRefusal> {
         let channels: Vec<_> = channels.iter().map(|name| name.parse().expect("fits")).collect();
         parse(text, &channels, &Publisher::default())
     }
 
-    fn order(text: &str) -> Order {
-        read(text, &["a"]).expect(text).order
+    fn parsed(text: &str) -> Command {
+        parse_with(text, &["a"]).expect(text).command
     }
 
     #[test]
     fn a_full_publish() {
         let text =
             r#"{"data":{"a":1.50},"event":"x","channel":"b","skip_self":true,"id":"i-1","ref":7}"#;
-        let command = read(text, &["a", "c"]).expect("reads");
+        let command = parse_with(text, &["a", "c"]).expect("reads");
         assert_eq!(command.reference.as_deref().map(RawValue::get), Some("7"));
-        let Order::Publish(draft) = command.order else { panic!("{:?}", command.order) };
+        let Command::Publish(draft) = command.command else { panic!("{:?}", command.command) };
         assert_eq!(draft.channel.as_str(), "b");
         assert_eq!(draft.data, Data::Json("{\"a\":1.50}".into()));
         assert!(draft.skip_self);
-        assert!(matches!(order(r#"{"type":"publish","data":1}"#), Order::Publish(_)));
+        assert!(matches!(parsed(r#"{"type":"publish","data":1}"#), Command::Publish(_)));
     }
 
     #[test]
     fn the_other_types() {
-        let begins = |text: &str| match order(text) {
-            Order::Subscribe { channel, start } if channel.as_str() == "b" => start,
-            Order::History { channel, start } if channel.as_str() == "a" => start,
+        let begins = |text: &str| match parsed(text) {
+            Command::Subscribe { channel, start } if channel.as_str() == "b" => start,
+            Command::History { channel, start } if channel.as_str() == "a" => start,
             other => panic!("{other:?}"),
         };
         assert_eq!(begins(r#"{"type":"subscribe","channel":"b"}"#), Start::Latest);
@@ -191,13 +191,13 @@ mod tests {
             begins(r#"{"type":"subscribe","channel":"b","last_event_id":"k7-3","since":3}"#);
         assert_eq!(after, Start::After("k7-3".parse().expect("an id")));
         assert_eq!(begins(r#"{"type":"history"}"#), Start::Earliest);
-        assert!(matches!(order(r#"{"type":"unsubscribe","channel":"a"}"#), Order::Unsubscribe(_)));
-        assert!(matches!(order(r#"{"type":"online"}"#), Order::Online(_)));
+        assert!(matches!(parsed(r#"{"type":"unsubscribe","channel":"a"}"#), Command::Unsubscribe(_)));
+        assert!(matches!(parsed(r#"{"type":"online"}"#), Command::Online(_)));
         assert!(matches!(
-            order(r#"{"type":"presence","after":"bob"}"#),
-            Order::Presence { after: Some(user), .. } if user.as_str() == "bob"
+            parsed(r#"{"type":"presence","after":"bob"}"#),
+            Command::Presence { after: Some(user), .. } if user.as_str() == "bob"
         ));
-        assert!(matches!(order(r#"{"type":"ping","ref":"r"}"#), Order::Ping));
+        assert!(matches!(parsed(r#"{"type":"ping","ref":"r"}"#), Command::Ping));
     }
 
     #[test]
@@ -230,12 +230,12 @@ mod tests {
             ),
         ];
         for (text, kind, word) in cases {
-            let refusal = read(text, &["a"]).expect_err(text);
+            let refusal = parse_with(text, &["a"]).expect_err(text);
             assert_eq!(refusal.kind, kind, "{text}");
             assert!(refusal.detail.contains(word), "{text}: {}", refusal.detail);
         }
         for channels in [&["a", "b"][..], &[]] {
-            let refusal = read(r#"{"data":1,"ref":"r"}"#, channels).expect_err("which?");
+            let refusal = parse_with(r#"{"data":1,"ref":"r"}"#, channels).expect_err("which?");
             let reference = refusal.reference.as_deref().map(RawValue::get);
             assert_eq!((refusal.kind, reference), (Kind::BadChannel, Some("\"r\"")));
         }

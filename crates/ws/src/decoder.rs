@@ -5,25 +5,25 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use tricast_core::CloseReason;
 
 use crate::{
-    packed::{LITTLE, Packed, whole},
-    speaker::Saying,
+    packed::{INLINE_INFLATE_BYTES, CompressedMessage, to_client_message},
+    speaker::ClientMessage,
 };
 
 /// The bit that says of a message that it is compressed.
-const COMPRESSED: u8 = 0x40;
+const RSV1: u8 = 0x40;
 
 /// The longest payload of a control frame.
 const CONTROL_MAX: usize = 125;
 
 /// What has come in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Inbound {
+pub(crate) enum Decoded {
     /// A whole text message.
     Text(String),
     /// A whole binary message.
     Binary(Bytes),
     /// A whole message that may take long to unpack.
-    Packed(Packed),
+    Compressed(CompressedMessage),
     /// To be answered with a pong of the same payload.
     Ping(Bytes),
     /// A sign of life.
@@ -37,40 +37,40 @@ pub(crate) enum Inbound {
 pub(crate) struct Decoder {
     limit: usize,
     /// permessage-deflate is negotiated.
-    may_be_packed: bool,
+    deflate_negotiated: bool,
     unread: BytesMut,
-    frame: Option<Frame>,
-    message: Option<Message>,
+    frame: Option<PartialFrame>,
+    message: Option<PartialMessage>,
     control: Vec<u8>,
 }
 
 /// A frame whose payload is still coming.
 #[derive(Clone, Copy, Debug)]
-struct Frame {
+struct PartialFrame {
     opcode: u8,
-    last: bool,
+    fin: bool,
     mask: [u8; 4],
     /// Bytes of payload that have been taken.
-    taken: usize,
+    payload_read: usize,
     length: usize,
 }
 
 /// A message of one or more frames.
 #[derive(Debug)]
-struct Message {
+struct PartialMessage {
     text: bool,
-    packed: bool,
+    compressed: bool,
     data: Vec<u8>,
     /// Up to here `data` is known to be UTF-8.
-    checked: usize,
+    utf8_checked: usize,
 }
 
 impl Decoder {
     /// For messages of at most `limit` bytes, which may come compressed if that was negotiated.
-    pub(crate) fn new(limit: usize, may_be_packed: bool) -> Self {
+    pub(crate) fn new(limit: usize, deflate_negotiated: bool) -> Self {
         Self {
             limit,
-            may_be_packed,
+            deflate_negotiated,
             unread: BytesMut::new(),
             frame: None,
             message: None,
@@ -89,7 +89,7 @@ impl Decoder {
     }
 
     /// Keeps no room for what may come.
-    pub(crate) fn give_room_back(&mut self) {
+    pub(crate) fn release_buffer(&mut self) {
         self.unread = BytesMut::new();
     }
 
@@ -109,44 +109,44 @@ impl Decoder {
     ///
     /// # Errors
     /// The reason with which the connection must end.
-    pub(crate) fn next_inbound(&mut self) -> Result<Option<Inbound>, CloseReason> {
+    pub(crate) fn decode_next(&mut self) -> Result<Option<Decoded>, CloseReason> {
         loop {
             if self.frame.is_none() {
-                match self.head()? {
+                match self.parse_header()? {
                     Some(frame) => self.frame = Some(frame),
                     None => return Ok(None),
                 }
             }
             let Some(mut frame) = self.frame.take() else { return Ok(None) };
-            self.take_payload(&mut frame)?;
-            if frame.taken < frame.length {
+            self.unmask_payload(&mut frame)?;
+            if frame.payload_read < frame.length {
                 self.frame = Some(frame);
                 return Ok(None);
             }
-            if let Some(inbound) = self.finish(frame)? {
-                return Ok(Some(inbound));
+            if let Some(decoded) = self.finish(frame)? {
+                return Ok(Some(decoded));
             }
         }
     }
 
     /// RFC 6455 §5.2: the reserved bits belong to extensions. The one that we know says on a message's first
     /// frame that all of it is compressed (RFC 7692 §6).
-    fn check_first(&self, first: u8) -> Result<(), CloseReason> {
+    fn check_first_byte(&self, first: u8) -> Result<(), CloseReason> {
         let known = matches!(first & 0x0f, 0..=2 | 8..=10);
-        let packs = self.may_be_packed && matches!(first & 0x0f, 1 | 2);
-        let reserved = if packs { 0x70 & !COMPRESSED } else { 0x70 };
+        let may_compress = self.deflate_negotiated && matches!(first & 0x0f, 1 | 2);
+        let reserved = if may_compress { 0x70 & !RSV1 } else { 0x70 };
         if first & reserved == 0 && known { Ok(()) } else { Err(CloseReason::Protocol) }
     }
 
     /// Reads a frame's head, once it is there.
-    fn head(&mut self) -> Result<Option<Frame>, CloseReason> {
+    fn parse_header(&mut self) -> Result<Option<PartialFrame>, CloseReason> {
         let bytes = &self.unread[..];
         let &[first, second, ..] = bytes else {
             // A first byte that breaks the rules need not wait for a second.
-            return bytes.first().map_or(Ok(None), |first| self.check_first(*first).map(|()| None));
+            return bytes.first().map_or(Ok(None), |first| self.check_first_byte(*first).map(|()| None));
         };
-        self.check_first(first)?;
-        let (opcode, last) = (first & 0x0f, first & 0x80 != 0);
+        self.check_first_byte(first)?;
+        let (opcode, fin) = (first & 0x0f, first & 0x80 != 0);
         if second & 0x80 == 0 {
             return Err(CloseReason::Protocol);
         }
@@ -161,7 +161,7 @@ impl Decoder {
             short => (u64::from(short), 2),
         };
         let control = opcode >= 8;
-        if control && (!last || length > CONTROL_MAX as u64) {
+        if control && (!fin || length > CONTROL_MAX as u64) {
             return Err(CloseReason::Protocol);
         }
         // RFC 6455 §5.4: a continuation continues something, and nothing else comes in between.
@@ -169,12 +169,12 @@ impl Decoder {
             return Err(CloseReason::Protocol);
         }
         let before = self.message.as_ref().map_or(0, |message| message.data.len());
-        let packed = match &self.message {
-            Some(message) => message.packed,
-            None => first & COMPRESSED != 0,
+        let compressed = match &self.message {
+            Some(message) => message.compressed,
+            None => first & RSV1 != 0,
         };
         // What does not shrink grows a little when it is packed.
-        let most = if packed { self.limit + self.limit / 1000 + 64 } else { self.limit };
+        let most = if compressed { self.limit + self.limit / 1000 + 64 } else { self.limit };
         let fits = usize::try_from(length).ok().filter(|length| *length <= most - before);
         let Some(length) = fits.or_else(|| control.then_some(length as usize)) else {
             return Err(CloseReason::TooLarge);
@@ -184,19 +184,19 @@ impl Decoder {
         self.unread.advance(mask_at + 4);
         if opcode == 1 || opcode == 2 {
             self.message =
-                Some(Message { text: opcode == 1, packed, data: Vec::new(), checked: 0 });
+                Some(PartialMessage { text: opcode == 1, compressed, data: Vec::new(), utf8_checked: 0 });
         }
-        Ok(Some(Frame { opcode, last, mask, taken: 0, length }))
+        Ok(Some(PartialFrame { opcode, fin, mask, payload_read: 0, length }))
     }
 
     /// Unmasks what has come of a frame's payload.
-    fn take_payload(&mut self, frame: &mut Frame) -> Result<(), CloseReason> {
-        let count = self.unread.len().min(frame.length - frame.taken);
+    fn unmask_payload(&mut self, frame: &mut PartialFrame) -> Result<(), CloseReason> {
+        let count = self.unread.len().min(frame.length - frame.payload_read);
         let payload = self.unread.split_to(count);
-        let taken = frame.taken;
+        let offset = frame.payload_read;
         let unmasked =
-            payload.iter().enumerate().map(|(at, byte)| byte ^ frame.mask[(taken + at) % 4]);
-        frame.taken += count;
+            payload.iter().enumerate().map(|(at, byte)| byte ^ frame.mask[(offset + at) % 4]);
+        frame.payload_read += count;
         if frame.opcode >= 8 {
             self.control.extend(unmasked);
             return Ok(());
@@ -204,16 +204,16 @@ impl Decoder {
         match &mut self.message {
             Some(message) => {
                 message.data.extend(unmasked);
-                message.check()
+                message.check_utf8()
             }
             None => Ok(()),
         }
     }
 
     /// What a complete frame means.
-    fn finish(&mut self, frame: Frame) -> Result<Option<Inbound>, CloseReason> {
+    fn finish(&mut self, frame: PartialFrame) -> Result<Option<Decoded>, CloseReason> {
         if frame.opcode < 8 {
-            return match (frame.last, self.message.take()) {
+            return match (frame.fin, self.message.take()) {
                 (true, Some(message)) => message.finish(self.limit).map(Some),
                 (_, message) => {
                     self.message = message;
@@ -223,45 +223,45 @@ impl Decoder {
         }
         let payload = std::mem::take(&mut self.control);
         Ok(Some(match frame.opcode {
-            8 => Inbound::Close(close_code_of(&payload)?),
-            9 => Inbound::Ping(payload.into()),
-            _ => Inbound::Pong,
+            8 => Decoded::Close(parse_close_payload(&payload)?),
+            9 => Decoded::Ping(payload.into()),
+            _ => Decoded::Pong,
         }))
     }
 }
 
-impl Message {
+impl PartialMessage {
     /// RFC 6455 §8.1: text is checked as it comes; a character may still be cut at the end.
-    fn check(&mut self) -> Result<(), CloseReason> {
-        if !self.text || self.packed {
+    fn check_utf8(&mut self) -> Result<(), CloseReason> {
+        if !self.text || self.compressed {
             return Ok(());
         }
-        match std::str::from_utf8(&self.data[self.checked..]) {
-            Ok(_) => self.checked = self.data.len(),
-            Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
+        match std::str::from_utf8(&self.data[self.utf8_checked..]) {
+            Ok(_) => self.utf8_checked = self.data.len(),
+            Err(error) if error.error_len().is_none() => self.utf8_checked += error.valid_up_to(),
             Err(_) => return Err(CloseReason::Malformed),
         }
         Ok(())
     }
 
-    fn finish(self, limit: usize) -> Result<Inbound, CloseReason> {
-        let Self { text, packed, data, .. } = self;
-        let long = data.len() > LITTLE;
-        let said = match packed {
-            false => whole(data, text)?,
-            true if long => Saying::Packed(Packed { text, data, limit }),
-            true => Packed { text, data, limit }.unpack()?,
+    fn finish(self, limit: usize) -> Result<Decoded, CloseReason> {
+        let Self { text, compressed, data, .. } = self;
+        let long = data.len() > INLINE_INFLATE_BYTES;
+        let message = match compressed {
+            false => to_client_message(data, text)?,
+            true if long => ClientMessage::Compressed(CompressedMessage { text, data, limit }),
+            true => CompressedMessage { text, data, limit }.decompress()?,
         };
-        Ok(match said {
-            Saying::Text(text) => Inbound::Text(text),
-            Saying::Binary(bytes) => Inbound::Binary(bytes),
-            Saying::Packed(packed) => Inbound::Packed(packed),
+        Ok(match message {
+            ClientMessage::Text(text) => Decoded::Text(text),
+            ClientMessage::Binary(bytes) => Decoded::Binary(bytes),
+            ClientMessage::Compressed(compressed) => Decoded::Compressed(compressed),
         })
     }
 }
 
 /// RFC 6455 §5.5.1 and §7.4: no payload, or a code that may be sent and a reason in UTF-8.
-fn close_code_of(payload: &[u8]) -> Result<Option<u16>, CloseReason> {
+fn parse_close_payload(payload: &[u8]) -> Result<Option<u16>, CloseReason> {
     match payload {
         [] => Ok(None),
         [high, low, reason @ ..] => {
@@ -293,13 +293,13 @@ mod tests {
     }
 
     /// Everything that comes out when the bytes arrive in pieces of `size`.
-    fn read(bytes: &[u8], size: usize) -> Result<Vec<Inbound>, CloseReason> {
+    fn read(bytes: &[u8], size: usize) -> Result<Vec<Decoded>, CloseReason> {
         let mut decoder = Decoder::new(100_000, false);
         let mut all = Vec::new();
         for piece in bytes.chunks(size) {
             decoder.push(piece);
-            while let Some(inbound) = decoder.next_inbound()? {
-                all.push(inbound);
+            while let Some(decoded) = decoder.decode_next()? {
+                all.push(decoded);
             }
         }
         assert!(decoder.is_idle(), "nothing is half done");
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn the_masked_example_of_rfc_6455() {
         let bytes = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
-        assert_eq!(read(bytes, 100), Ok(vec![Inbound::Text("Hello".into())]));
+        assert_eq!(read(bytes, 100), Ok(vec![Decoded::Text("Hello".into())]));
     }
 
     #[test]
@@ -327,13 +327,13 @@ mod tests {
         ]
         .concat();
         let expected = vec![
-            Inbound::Ping(Bytes::from_static(b"p")),
-            Inbound::Text("hä".into()),
-            Inbound::Binary(vec![0xff; 300].into()),
-            Inbound::Text(long.clone()),
-            Inbound::Pong,
-            Inbound::Text(String::new()),
-            Inbound::Close(Some(1000)),
+            Decoded::Ping(Bytes::from_static(b"p")),
+            Decoded::Text("hä".into()),
+            Decoded::Binary(vec![0xff; 300].into()),
+            Decoded::Text(long.clone()),
+            Decoded::Pong,
+            Decoded::Text(String::new()),
+            Decoded::Close(Some(1000)),
         ];
         for size in [1, 2, 3, 7, 1000, bytes.len()] {
             assert_eq!(read(&bytes, size), Ok(expected.clone()), "{size}");
@@ -368,32 +368,32 @@ mod tests {
 
     #[test]
     fn a_compressed_message_comes_in_pieces_too() {
-        let packed = crate::deflate::deflate("hä? ".repeat(100).as_bytes(), crate::Window::Large);
-        let packed = packed.expect("shrinks");
-        let (one, two) = packed.split_at(3);
+        let compressed = crate::deflate::deflate("hä? ".repeat(100).as_bytes(), crate::Window::Large);
+        let compressed = compressed.expect("shrinks");
+        let (one, two) = compressed.split_at(3);
         let bytes = [frame(0x41, one), frame(0x89, b""), frame(0x80, two), frame(0x81, b"x")];
         let mut decoder = Decoder::new(1000, true);
         decoder.push(&bytes.concat());
         let mut all = Vec::new();
-        while let Some(inbound) = decoder.next_inbound().expect("fits") {
-            all.push(inbound);
+        while let Some(decoded) = decoder.decode_next().expect("fits") {
+            all.push(decoded);
         }
-        let text = |text: &str| Inbound::Text(text.into());
-        assert_eq!(all, [Inbound::Ping(Bytes::new()), text(&"hä? ".repeat(100)), text("x")]);
+        let text = |text: &str| Decoded::Text(text.into());
+        assert_eq!(all, [Decoded::Ping(Bytes::new()), text(&"hä? ".repeat(100)), text("x")]);
         // Neither a further frame nor a control frame says so, and nobody who has not negotiated it.
         for (bytes, negotiated) in [
             ([frame(0x41, one), frame(0xc0, two)].concat(), true),
             (frame(0xc9, b""), true),
             (frame(0xa1, b""), true),
-            (frame(0xc1, &packed), false),
+            (frame(0xc1, &compressed), false),
         ] {
             let mut decoder = Decoder::new(1000, negotiated);
             decoder.push(&bytes);
-            assert_eq!(decoder.next_inbound(), Err(CloseReason::Protocol));
+            assert_eq!(decoder.decode_next(), Err(CloseReason::Protocol));
         }
         let mut decoder = Decoder::new(100, true);
-        decoder.push(&frame(0xc1, &packed));
-        assert_eq!(decoder.next_inbound(), Err(CloseReason::TooLarge));
+        decoder.push(&frame(0xc1, &compressed));
+        assert_eq!(decoder.decode_next(), Err(CloseReason::TooLarge));
     }
 
     #[test]
@@ -401,21 +401,21 @@ mod tests {
         let mut decoder = Decoder::new(1000, false);
         let whole = frame(0x81, b"ok\xffand much more");
         decoder.push(&whole[..6 + 3]);
-        assert_eq!(decoder.next_inbound(), Err(CloseReason::Malformed));
+        assert_eq!(decoder.decode_next(), Err(CloseReason::Malformed));
     }
 
     /// A few bytes may become megabytes: that is for a thread that nobody waits for.
     #[test]
     fn a_long_compressed_message_is_not_unpacked_here() {
         let payload: Vec<u8> = (0..20_000_u32).flat_map(|n| (n * n % 251).to_le_bytes()).collect();
-        let packed = crate::deflate::deflate(&payload, crate::Window::Large).expect("shrinks");
-        assert!(packed.len() > LITTLE, "{}", packed.len());
+        let compressed = crate::deflate::deflate(&payload, crate::Window::Large).expect("shrinks");
+        assert!(compressed.len() > INLINE_INFLATE_BYTES, "{}", compressed.len());
         let mut decoder = Decoder::new(100_000, true);
-        decoder.push(&frame(0xc2, &packed));
-        let Ok(Some(Inbound::Packed(packed))) = decoder.next_inbound() else { panic!("unpacked") };
-        let small = Packed { limit: 1000, ..packed.clone() };
-        assert_eq!(small.unpack().map(|_| ()), Err(CloseReason::TooLarge));
-        let Ok(Saying::Binary(bytes)) = packed.unpack() else { panic!("it is binary") };
+        decoder.push(&frame(0xc2, &compressed));
+        let Ok(Some(Decoded::Compressed(compressed))) = decoder.decode_next() else { panic!("unpacked") };
+        let small = CompressedMessage { limit: 1000, ..compressed.clone() };
+        assert_eq!(small.decompress().map(|_| ()), Err(CloseReason::TooLarge));
+        let Ok(ClientMessage::Binary(bytes)) = compressed.decompress() else { panic!("it is binary") };
         assert_eq!(bytes, payload);
     }
 }

@@ -10,7 +10,7 @@ use tricast_core::CloseReason;
 const LEVEL: u32 = 2;
 
 /// Shorter payloads hardly shrink, and packets have headers of their own.
-const WORTH_IT: usize = 256;
+const MIN_DEFLATE_BYTES: usize = 256;
 
 /// How an empty block ends that a sender leaves away and a receiver puts back (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
@@ -38,7 +38,7 @@ impl Window {
     }
 
     /// For somebody who keeps so much. zlib cannot keep to 8.
-    fn of(bits: u8) -> Option<Self> {
+    fn from_bits(bits: u8) -> Option<Self> {
         match bits {
             15 => Some(Window::Large),
             9..15 => Some(Window::Small),
@@ -50,16 +50,16 @@ impl Window {
 /// Chooses among the offers in `Sec-WebSocket-Extensions` (RFC 7692 §7.1) the first that can be kept; gives the
 /// window and the value to answer with. What we do not know declines an offer, not the handshake.
 pub(crate) fn negotiate<'a>(offers: impl Iterator<Item = &'a str>) -> Option<(Window, String)> {
-    offers.flat_map(|field| field.split(',')).find_map(accept)
+    offers.flat_map(|field| field.split(',')).find_map(accept_offer)
 }
 
-fn accept(offer: &str) -> Option<(Window, String)> {
+fn accept_offer(offer: &str) -> Option<(Window, String)> {
     let mut parts = offer.split(';').map(str::trim);
     if !parts.next()?.eq_ignore_ascii_case("permessage-deflate") {
         return None;
     }
     let mut seen: Vec<String> = Vec::new();
-    let mut asked = None;
+    let mut requested = None;
     for part in parts {
         let (name, value) = match part.split_once('=') {
             Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"'))),
@@ -69,7 +69,7 @@ fn accept(offer: &str) -> Option<(Window, String)> {
         let bits = value.map(|value| value.parse::<u8>().ok().filter(|_| !value.starts_with('0')));
         match (name.as_str(), bits) {
             ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
-            ("server_max_window_bits", Some(Some(bits))) => asked = Some((Window::of(bits)?, bits)),
+            ("server_max_window_bits", Some(Some(bits))) => requested = Some((Window::from_bits(bits)?, bits)),
             // What a client sends is read with the largest window, whatever it keeps to.
             ("client_max_window_bits", None) => {}
             ("client_max_window_bits", Some(Some(8..=15))) => {}
@@ -80,12 +80,12 @@ fn accept(offer: &str) -> Option<(Window, String)> {
         }
         seen.push(name);
     }
-    let mut answer =
+    let mut response =
         "permessage-deflate; server_no_context_takeover; client_no_context_takeover".to_owned();
-    if let Some((_, bits)) = asked {
-        answer.push_str(&format!("; server_max_window_bits={bits}"));
+    if let Some((_, bits)) = requested {
+        response.push_str(&format!("; server_max_window_bits={bits}"));
     }
-    Some((asked.map_or(Window::Large, |(window, _)| window), answer))
+    Some((requested.map_or(Window::Large, |(window, _)| window), response))
 }
 
 /// Compresses a payload, where that makes it shorter.
@@ -94,7 +94,7 @@ pub(crate) fn deflate(payload: &[u8], window: Window) -> Option<Vec<u8>> {
         static DEFLATERS: RefCell<[Option<Compress>; Window::ALL.len()]> =
             const { RefCell::new([const { None }; Window::ALL.len()]) };
     }
-    if payload.len() < WORTH_IT {
+    if payload.len() < MIN_DEFLATE_BYTES {
         return None;
     }
     DEFLATERS.with_borrow_mut(|deflaters| {
@@ -116,24 +116,24 @@ pub(crate) fn deflate(payload: &[u8], window: Window) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// When it is no deflated data, or has more.
-pub(crate) fn inflate(mut packed: Vec<u8>, limit: usize) -> Result<Vec<u8>, CloseReason> {
+pub(crate) fn inflate(mut compressed: Vec<u8>, limit: usize) -> Result<Vec<u8>, CloseReason> {
     thread_local! {
         static INFLATER: RefCell<Decompress> = RefCell::new(Decompress::new(false));
     }
     const STEP: usize = 4096;
-    packed.extend_from_slice(&TAIL);
+    compressed.extend_from_slice(&TAIL);
     INFLATER.with_borrow_mut(|inflater| {
         inflater.reset(false);
         let (mut out, mut begin) = (Vec::new(), 0);
         loop {
             // Grows with what comes out, not with what is promised; one byte beyond the limit tells that there is more.
             out.reserve_exact(STEP.max(out.len()).min(limit + 1 - out.len()));
-            let rest = &packed[begin + inflater.total_in() as usize..];
+            let rest = &compressed[begin + inflater.total_in() as usize..];
             let status = inflater.decompress_vec(rest, &mut out, FlushDecompress::Sync);
             if out.len() > limit {
                 return Err(CloseReason::TooLarge);
             }
-            let all_in = begin + inflater.total_in() as usize == packed.len();
+            let all_in = begin + inflater.total_in() as usize == compressed.len();
             match status {
                 Ok(Status::StreamEnd) if all_in => return Ok(out),
                 // A final block need not be the last (RFC 7692 §7.2.1): what follows begins anew.
@@ -159,31 +159,31 @@ mod tests {
         let one = vec![0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
         let last = vec![0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
         let stored = vec![0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
-        for packed in [one, last, stored] {
-            assert_eq!(inflate(packed, 5), Ok(b"Hello".to_vec()));
+        for compressed in [one, last, stored] {
+            assert_eq!(inflate(compressed, 5), Ok(b"Hello".to_vec()));
         }
     }
 
     #[test]
-    fn what_stands_behind_a_final_block_is_not_lost() {
-        let mut packed = Vec::new();
+    fn data_after_a_final_block_is_not_lost() {
+        let mut compressed = Vec::new();
         for part in [b"AAAA", b"BBBB"] {
             let mut one = Vec::with_capacity(100);
             let mut deflater = Compress::new(Compression::fast(), false);
             deflater.compress_vec(part, &mut one, FlushCompress::Finish).expect("fits");
-            packed.extend(one);
+            compressed.extend(one);
         }
-        packed.push(0);
-        assert_eq!(inflate(packed, 100), Ok(b"AAAABBBB".to_vec()));
+        compressed.push(0);
+        assert_eq!(inflate(compressed, 100), Ok(b"AAAABBBB".to_vec()));
     }
 
     #[test]
     fn what_shrinks_comes_back_whole_from_every_window() {
         let json = "{\"name\":\"value\",\"n\":12345}".repeat(2000);
         for window in Window::ALL {
-            let packed = deflate(json.as_bytes(), window).expect("shrinks");
-            assert!(packed.len() * 4 < json.len(), "{window:?}: {}", packed.len());
-            assert_eq!(inflate(packed, json.len()), Ok(json.clone().into_bytes()));
+            let compressed = deflate(json.as_bytes(), window).expect("shrinks");
+            assert!(compressed.len() * 4 < json.len(), "{window:?}: {}", compressed.len());
+            assert_eq!(inflate(compressed, json.len()), Ok(json.clone().into_bytes()));
         }
         assert_eq!(deflate(b"short", Window::Large), None);
         let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(10_000).collect();
@@ -201,9 +201,9 @@ mod tests {
             let payload: Vec<u8> =
                 std::iter::repeat_with(|| random.u8(..letters)).take(length).collect();
             let window = Window::ALL[random.usize(..2)];
-            if let Some(packed) = deflate(&payload, window) {
-                assert!(packed.len() < payload.len());
-                assert_eq!(inflate(packed, length), Ok(payload), "round {round}");
+            if let Some(compressed) = deflate(&payload, window) {
+                assert!(compressed.len() < payload.len());
+                assert_eq!(inflate(compressed, length), Ok(payload), "round {round}");
             }
         }
     }
@@ -219,16 +219,16 @@ mod tests {
 
     #[test]
     fn an_offer_is_accepted_as_rfc_7692_says() {
-        let answer = |field: &str| negotiate([field].into_iter());
+        let negotiated = |field: &str| negotiate([field].into_iter());
         let base = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
         let plain = Some((Window::Large, base.to_owned()));
-        assert_eq!(answer("permessage-deflate"), plain);
-        assert_eq!(answer("permessage-deflate; client_max_window_bits"), plain);
-        assert_eq!(answer("x-unknown, Permessage-Deflate; client_max_window_bits=\"10\""), plain);
+        assert_eq!(negotiated("permessage-deflate"), plain);
+        assert_eq!(negotiated("permessage-deflate; client_max_window_bits"), plain);
+        assert_eq!(negotiated("x-unknown, Permessage-Deflate; client_max_window_bits=\"10\""), plain);
         let small = Some((Window::Small, format!("{base}; server_max_window_bits=9")));
-        assert_eq!(answer("permessage-deflate; server_max_window_bits=9"), small);
+        assert_eq!(negotiated("permessage-deflate; server_max_window_bits=9"), small);
         let second = "permessage-deflate; server_max_window_bits=8, permessage-deflate";
-        assert_eq!(answer(second), plain);
+        assert_eq!(negotiated(second), plain);
         for declined in [
             "",
             "x-unknown",
@@ -239,7 +239,7 @@ mod tests {
             "permessage-deflate; server_no_context_takeover=1",
             "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
         ] {
-            assert_eq!(answer(declined), None, "{declined}");
+            assert_eq!(negotiated(declined), None, "{declined}");
         }
     }
 }

@@ -7,13 +7,13 @@ use serde_json::value::RawValue;
 use tricast_core::{BadSince, Kind, MessageId, Problem, Start};
 
 /// What is wrong with a command.
-pub(crate) type Wrong = (Kind, String);
+pub(crate) type FieldError = (Kind, String);
 
 /// The fields of a command as they stand; a map would let the last of two win in silence.
 pub(crate) struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Fields<'a> {
-    pub(crate) fn read(text: &'a str) -> Result<Self, Wrong> {
+    pub(crate) fn read(text: &'a str) -> Result<Self, FieldError> {
         serde_json::from_str(text).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => {
                 (Kind::BadCommand, "a command is a JSON object".to_owned())
@@ -23,7 +23,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses fields that a command with `known` ones does not take.
-    pub(crate) fn take_only(&self, known: &[&str]) -> Result<(), Wrong> {
+    pub(crate) fn allow_only(&self, known: &[&str]) -> Result<(), FieldError> {
         let names = || self.0.iter().map(|(name, _)| name.as_str());
         if let Some(unknown) = names().find(|name| !known.contains(name)) {
             let detail =
@@ -40,7 +40,7 @@ impl<'a> Fields<'a> {
         self.0.iter().find(|(given, _)| given == name).map(|(_, value)| *value)
     }
 
-    pub(crate) fn string(&self, name: &str) -> Result<Option<String>, Wrong> {
+    pub(crate) fn string(&self, name: &str) -> Result<Option<String>, FieldError> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
@@ -49,12 +49,12 @@ impl<'a> Fields<'a> {
             .map_err(|_| (Kind::BadCommand, format!("\"{name}\" is a string")))
     }
 
-    pub(crate) fn parsed<T: FromStr<Err: Problem>>(&self, name: &str) -> Result<Option<T>, Wrong> {
+    pub(crate) fn parsed<T: FromStr<Err: Problem>>(&self, name: &str) -> Result<Option<T>, FieldError> {
         let text = self.string(name)?;
-        text.map(|text| text.parse()).transpose().map_err(|error| told(name, &error))
+        text.map(|text| text.parse()).transpose().map_err(|error| field_error(name, &error))
     }
 
-    pub(crate) fn flag(&self, name: &str) -> Result<bool, Wrong> {
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, FieldError> {
         match self.get(name).map(RawValue::get) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
@@ -63,7 +63,7 @@ impl<'a> Fields<'a> {
     }
 
     /// What the answer repeats.
-    pub(crate) fn reference(&self) -> Result<Option<Box<RawValue>>, Wrong> {
+    pub(crate) fn reference(&self) -> Result<Option<Box<RawValue>>, FieldError> {
         match self.get("ref") {
             None => Ok(None),
             Some(value) if value.get().starts_with(['"', '-']) => Ok(Some(value.to_owned())),
@@ -75,7 +75,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Where to begin, as in the query of a request: `last_event_id` before `since`.
-    pub(crate) fn start(&self) -> Result<Option<Start>, Wrong> {
+    pub(crate) fn start(&self) -> Result<Option<Start>, FieldError> {
         if let Some(id) = self.parsed::<MessageId>("last_event_id")? {
             return Ok(Some(Start::After(id)));
         }
@@ -89,7 +89,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-pub(crate) fn told(field: &str, error: &dyn Problem) -> Wrong {
+pub(crate) fn field_error(field: &str, error: &dyn Problem) -> FieldError {
     (error.kind(), format!("{field}: {error}"))
 }
 

@@ -10,19 +10,19 @@ use tricast_core::{
 use crate::{close::close_code, deflate::Window, frame};
 
 /// One document a text frame.
-static JSON: Spellings = Spellings::new(false);
+static JSON: FormatVariants = FormatVariants::new(false);
 
 /// The data itself: text and JSON in text frames, bytes in binary frames.
-static RAW: Spellings = Spellings::new(true);
+static RAW: FormatVariants = FormatVariants::new(true);
 
 /// One form, plain and compressed.
-struct Spellings {
+struct FormatVariants {
     plain: Ws,
     large: Ws,
     small: Ws,
 }
 
-impl Spellings {
+impl FormatVariants {
     const fn new(raw: bool) -> Self {
         Self {
             plain: Ws { raw, window: None },
@@ -42,11 +42,11 @@ pub struct Ws {
 
 /// The format for documents, or for the data alone; compressed for readers that have negotiated it.
 pub fn format(raw: bool, window: Option<Window>) -> &'static Ws {
-    let spellings = if raw { &RAW } else { &JSON };
+    let variants = if raw { &RAW } else { &JSON };
     match window {
-        None => &spellings.plain,
-        Some(Window::Large) => &spellings.large,
-        Some(Window::Small) => &spellings.small,
+        None => &variants.plain,
+        Some(Window::Large) => &variants.large,
+        Some(Window::Small) => &variants.small,
     }
 }
 
@@ -59,9 +59,9 @@ impl Ws {
         self.window.is_some()
     }
 
-    fn frame(&self, opcode: Data, kept: bool, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    fn frame(&self, opcode: Data, shared: bool, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
         match self.window {
-            Some(window) if kept => frame::deflated(opcode, window, write),
+            Some(window) if shared => frame::deflated(opcode, window, write),
             _ => frame::data(opcode, write),
         }
     }
@@ -77,13 +77,13 @@ impl Format for Ws {
     }
 
     /// Only what many share is worth to be compressed, and RFC 7692 §6 leaves it to each message.
-    fn message(&self, message: &Message, kept: bool) -> Bytes {
+    fn message(&self, message: &Message, shared: bool) -> Bytes {
         let data = &message.draft.data;
         match self.raw {
-            false => self.frame(Data::Text, kept, |payload| write_document(message, payload)),
+            false => self.frame(Data::Text, shared, |payload| write_document(message, payload)),
             true => {
                 let opcode = if data.is_binary() { Data::Binary } else { Data::Text };
-                self.frame(opcode, kept, |payload| payload.extend_from_slice(data.as_bytes()))
+                self.frame(opcode, shared, |payload| payload.extend_from_slice(data.as_bytes()))
             }
         }
     }

@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 use crate::deflate::{Window, deflate};
 
 /// The bit that says of a data frame that it is compressed (RFC 7692 §6).
-const COMPRESSED: u8 = 0x40;
+const RSV1: u8 = 0x40;
 
 /// A data frame. `write` appends the payload.
 pub(crate) fn data(opcode: Data, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
@@ -18,9 +18,9 @@ pub(crate) fn deflated(opcode: Data, window: Window, write: impl FnOnce(&mut Vec
     let mut payload = Vec::new();
     write(&mut payload);
     match deflate(&payload, window) {
-        Some(packed) => {
-            let first = COMPRESSED | u8::from(OpCode::Data(opcode));
-            frame(first, |bytes| bytes.extend_from_slice(&packed))
+        Some(compressed) => {
+            let first = RSV1 | u8::from(OpCode::Data(opcode));
+            frame(first, |bytes| bytes.extend_from_slice(&compressed))
         }
         None => data(opcode, |bytes| bytes.extend_from_slice(&payload)),
     }
@@ -33,10 +33,10 @@ fn control(opcode: Control, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
 /// A frame, header and payload in one piece.
 fn frame(first: u8, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     // The header's length depends on the payload's: leave room for the longest, then cut.
-    const LONGEST: usize = 10;
-    let mut bytes = vec![0; LONGEST];
+    const MAX_HEADER_BYTES: usize = 10;
+    let mut bytes = vec![0; MAX_HEADER_BYTES];
     write(&mut bytes);
-    let length = bytes.len() - LONGEST;
+    let length = bytes.len() - MAX_HEADER_BYTES;
     let first = 0x80 | first;
     let start = if length < 126 {
         bytes[8..10].copy_from_slice(&[first, length as u8]);
@@ -70,7 +70,7 @@ pub(crate) fn close(code: u16, reason: &str) -> Bytes {
 }
 
 /// The answer to a close frame that carries `code`.
-pub(crate) fn close_answer(code: Option<u16>) -> Bytes {
+pub(crate) fn close_reply(code: Option<u16>) -> Bytes {
     control(Control::Close, |bytes| {
         bytes.extend(code.iter().flat_map(|code| code.to_be_bytes()));
     })

@@ -3,8 +3,8 @@
 use tricast_core::{CloseReason, Draft, Publisher};
 
 use crate::{
-    command::{self, Order},
-    decoder::{Decoder, Inbound},
+    command::{self, Command},
+    decoder::{Decoder, Decoded},
     deflate,
 };
 
@@ -26,15 +26,15 @@ pub fn hear(bytes: &[u8], piece: usize, limit: usize) -> (Vec<Heard>, Option<Clo
     for piece in bytes.chunks(piece) {
         decoder.push(piece);
         loop {
-            heard.push(match decoder.next_inbound() {
+            heard.push(match decoder.decode_next() {
                 Err(reason) => return (heard, Some(reason)),
                 Ok(None) => break,
-                Ok(Some(Inbound::Text(text))) => Heard::Text(text),
-                Ok(Some(Inbound::Binary(bytes))) => Heard::Binary(bytes.to_vec()),
-                Ok(Some(Inbound::Packed(_))) => unreachable!("compression was not negotiated"),
-                Ok(Some(Inbound::Ping(payload))) => Heard::Ping(payload.to_vec()),
-                Ok(Some(Inbound::Pong)) => Heard::Pong,
-                Ok(Some(Inbound::Close(_))) => {
+                Ok(Some(Decoded::Text(text))) => Heard::Text(text),
+                Ok(Some(Decoded::Binary(bytes))) => Heard::Binary(bytes.to_vec()),
+                Ok(Some(Decoded::Compressed(_))) => unreachable!("compression was not negotiated"),
+                Ok(Some(Decoded::Ping(payload))) => Heard::Ping(payload.to_vec()),
+                Ok(Some(Decoded::Pong)) => Heard::Pong,
+                Ok(Some(Decoded::Close(_))) => {
                     heard.push(Heard::Close);
                     return (heard, None);
                 }
@@ -48,8 +48,8 @@ pub fn hear(bytes: &[u8], piece: usize, limit: usize) -> (Vec<Heard>, Option<Clo
 /// What a command publishes, if it is one that does.
 pub fn command(text: &str) -> Option<Draft> {
     let channels = ["only".parse().ok()?];
-    match command::parse(text, &channels, &Publisher::default()).ok()?.order {
-        Order::Publish(draft) => Some(*draft),
+    match command::parse(text, &channels, &Publisher::default()).ok()?.command {
+        Command::Publish(draft) => Some(*draft),
         _ => None,
     }
 }

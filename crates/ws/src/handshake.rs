@@ -29,15 +29,15 @@ pub enum HandshakeError {
     Key,
     /// A browser ends a connection whose answer names no subprotocol, and a token is none.
     #[error("beside the token offer the subprotocol tricast.v1.json (or tricast.v1.raw) too")]
-    OnlyToken,
+    TokenWithoutSubprotocol,
     /// Two places say two things.
     #[error("the subprotocols offered say another format than format= does; let them agree")]
-    Format,
+    FormatMismatch,
 }
 
 /// How a request asks for a WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asks<'a> {
+pub enum HandshakeRequest<'a> {
     /// By an upgrade of HTTP/1.1 (RFC 6455), if its fields say so.
     Upgrade(&'a Method, Version),
     /// By extended CONNECT over HTTP/2, for this protocol (RFC 8441).
@@ -70,38 +70,38 @@ impl Handshake {
     /// # Errors
     /// What the request lacks.
     pub fn read(
-        asks: Asks<'_>,
+        request: HandshakeRequest<'_>,
         headers: &HeaderMap,
         raw: Option<bool>,
         may_deflate: bool,
     ) -> Result<Self, HandshakeError> {
-        let is_one = match asks {
-            Asks::Connect(protocol) => protocol == "websocket",
-            Asks::Upgrade(method, version) => {
+        let is_upgrade = match request {
+            HandshakeRequest::Connect(protocol) => protocol == "websocket",
+            HandshakeRequest::Upgrade(method, version) => {
                 method == Method::GET
                     && version == Version::HTTP_11
                     && has_token(headers, header::CONNECTION, "upgrade")
                     && has_token(headers, header::UPGRADE, "websocket")
             }
         };
-        if !is_one {
+        if !is_upgrade {
             return Err(HandshakeError::NotAnUpgrade);
         }
         if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(HandshakeError::Version);
         }
-        let accept = match asks {
-            Asks::Connect(_) => None,
-            Asks::Upgrade(..) => Some(accept_of(headers)?),
+        let accept = match request {
+            HandshakeRequest::Connect(_) => None,
+            HandshakeRequest::Upgrade(..) => Some(accept_key(headers)?),
         };
-        let offers = || words(headers, header::SEC_WEBSOCKET_PROTOCOL);
+        let offers = || list_members(headers, header::SEC_WEBSOCKET_PROTOCOL);
         let token = offers().find_map(|offer| offer.strip_prefix(TOKEN));
         let deflate = may_deflate
-            .then(|| negotiate(fields(headers, header::SEC_WEBSOCKET_EXTENSIONS)))
+            .then(|| negotiate(field_values(headers, header::SEC_WEBSOCKET_EXTENSIONS)))
             .flatten();
         Ok(Self {
             accept,
-            protocol: protocol_of(offers(), raw, token.is_some())?,
+            protocol: select_subprotocol(offers(), raw, token.is_some())?,
             token: token.map(|token| Token(token.to_owned())),
             deflate,
         })
@@ -131,7 +131,7 @@ impl Handshake {
     }
 
     /// The fields of the answer.
-    pub fn answer(&self) -> HeaderMap {
+    pub fn response_headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         if let Some(accept) = &self.accept {
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -151,7 +151,7 @@ impl Handshake {
 }
 
 /// What the key of the request is answered with.
-fn accept_of(headers: &HeaderMap) -> Result<HeaderValue, HandshakeError> {
+fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, HandshakeError> {
     let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
     let key = key.ok_or(HandshakeError::Key)?;
     HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(|_| HandshakeError::Key)
@@ -159,7 +159,7 @@ fn accept_of(headers: &HeaderMap) -> Result<HeaderValue, HandshakeError> {
 
 /// The first subprotocol of ours that is offered, and fits. Others may be anybody's: a client that
 /// needs them sees from the answer that they are not spoken here.
-fn protocol_of<'a>(
+fn select_subprotocol<'a>(
     offers: impl Iterator<Item = &'a str>,
     raw: Option<bool>,
     with_token: bool,
@@ -167,29 +167,29 @@ fn protocol_of<'a>(
     let known = |offer| [JSON, RAW].into_iter().find(|known| *known == offer);
     let mut ours = offers.filter_map(known).peekable();
     match (ours.peek().copied(), raw) {
-        (None, _) if with_token => Err(HandshakeError::OnlyToken),
+        (None, _) if with_token => Err(HandshakeError::TokenWithoutSubprotocol),
         (None, _) => Ok(None),
         (first, None) => Ok(first),
         (_, Some(raw)) => {
             let wanted = if raw { RAW } else { JSON };
             let found = ours.find(|protocol| *protocol == wanted);
-            found.map(Some).ok_or(HandshakeError::Format)
+            found.map(Some).ok_or(HandshakeError::FormatMismatch)
         }
     }
 }
 
-fn fields(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+fn field_values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
 }
 
 /// The members of a field that is a list.
-fn words(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    fields(headers, name).flat_map(|value| value.split(',')).map(str::trim)
+fn list_members(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    field_values(headers, name).flat_map(|value| value.split(',')).map(str::trim)
 }
 
 /// Whether a field that is a list of tokens has this one, in any case.
 pub fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
-    words(headers, name).any(|word| word.eq_ignore_ascii_case(token))
+    list_members(headers, name).any(|member| member.eq_ignore_ascii_case(token))
 }
 
 #[cfg(test)]
@@ -201,7 +201,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(name, HeaderValue::from_str(value).expect("fits"));
         }
-        Handshake::read(Asks::Upgrade(&Method::GET, Version::HTTP_11), &headers, raw, true)
+        Handshake::read(HandshakeRequest::Upgrade(&Method::GET, Version::HTTP_11), &headers, raw, true)
     }
 
     /// The example of RFC 6455 §1.3.
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn the_example_of_rfc_6455() {
-        let answer = read(&example(), None).expect("opens").answer();
+        let answer = read(&example(), None).expect("opens").response_headers();
         assert_eq!(answer["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert!(!answer.contains_key("sec-websocket-protocol"), "{answer:?}");
     }
@@ -245,10 +245,10 @@ mod tests {
     fn a_connect_needs_no_key_and_is_answered_with_200() {
         let fields = [(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))];
         let headers = HeaderMap::from_iter(fields);
-        let read = |protocol| Handshake::read(Asks::Connect(protocol), &headers, None, false);
+        let read = |protocol| Handshake::read(HandshakeRequest::Connect(protocol), &headers, None, false);
         let handshake = read("websocket").expect("opens");
         assert_eq!(handshake.status(), StatusCode::OK);
-        assert!(handshake.answer().is_empty(), "{:?}", handshake.answer());
+        assert!(handshake.response_headers().is_empty(), "{:?}", handshake.response_headers());
         assert_eq!(read("connect-udp").expect_err("another"), HandshakeError::NotAnUpgrade);
     }
 
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(offering("chat, tricast.v1.json", None), Ok(Some(JSON)));
         assert_eq!(offering("tricast.v1.raw, tricast.v1.json", None), Ok(Some(RAW)));
         assert_eq!(offering("tricast.v1.raw, tricast.v1.json", Some(false)), Ok(Some(JSON)));
-        assert_eq!(offering("tricast.v1.json", Some(true)), Err(HandshakeError::Format));
+        assert_eq!(offering("tricast.v1.json", Some(true)), Err(HandshakeError::FormatMismatch));
         assert_eq!(offering("chat, graphql-ws", None), Ok(None));
     }
 
@@ -267,7 +267,7 @@ mod tests {
         let fields = [example(), vec![(header::SEC_WEBSOCKET_PROTOCOL, with_token)]].concat();
         let handshake = read(&fields, None).expect("opens");
         assert_eq!(handshake.token(), Some("secret.of-mine"));
-        assert!(!format!("{handshake:?}{:?}", handshake.answer()).contains("secret"));
-        assert_eq!(offering("tricast.token.x", None), Err(HandshakeError::OnlyToken));
+        assert!(!format!("{handshake:?}{:?}", handshake.response_headers()).contains("secret"));
+        assert_eq!(offering("tricast.token.x", None), Err(HandshakeError::TokenWithoutSubprotocol));
     }
 }

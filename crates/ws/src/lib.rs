@@ -18,8 +18,8 @@ mod speaker;
 
 pub use close::close_code;
 pub use deflate::Window;
-pub use ear::WsEar;
+pub use ear::WsInbound;
 pub use format::{Ws, format};
-pub use handshake::{Asks, Handshake, HandshakeError, has_token};
-pub use rules::Rules;
+pub use handshake::{HandshakeRequest, Handshake, HandshakeError, has_token};
+pub use rules::InboundLimits;
 pub use socket::serve;

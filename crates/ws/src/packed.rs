@@ -2,35 +2,35 @@
 
 use tricast_core::CloseReason;
 
-use crate::{deflate::inflate, speaker::Saying};
+use crate::{deflate::inflate, speaker::ClientMessage};
 
 /// A compressed message, of which little may become much.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Packed {
+pub(crate) struct CompressedMessage {
     pub(crate) text: bool,
     pub(crate) data: Vec<u8>,
     pub(crate) limit: usize,
 }
 
 /// What has so many bytes at most is unpacked at once: a thousand times as many take a tenth of a millisecond.
-pub(crate) const LITTLE: usize = 256;
+pub(crate) const INLINE_INFLATE_BYTES: usize = 256;
 
-impl Packed {
+impl CompressedMessage {
     /// Unpacks it.
     ///
     /// # Errors
     /// When it is not well packed, too large, or text that is not UTF-8.
-    pub(crate) fn unpack(self) -> Result<Saying, CloseReason> {
-        whole(inflate(self.data, self.limit)?, self.text)
+    pub(crate) fn decompress(self) -> Result<ClientMessage, CloseReason> {
+        to_client_message(inflate(self.data, self.limit)?, self.text)
     }
 }
 
 /// A whole message, unpacked.
-pub(crate) fn whole(mut data: Vec<u8>, text: bool) -> Result<Saying, CloseReason> {
+pub(crate) fn to_client_message(mut data: Vec<u8>, text: bool) -> Result<ClientMessage, CloseReason> {
     // The log counts what a message holds, not the room that it grew in.
     data.shrink_to_fit();
     if !text {
-        return Ok(Saying::Binary(data.into()));
+        return Ok(ClientMessage::Binary(data.into()));
     }
-    String::from_utf8(data).map(Saying::Text).map_err(|_| CloseReason::Malformed)
+    String::from_utf8(data).map(ClientMessage::Text).map_err(|_| CloseReason::Malformed)
 }

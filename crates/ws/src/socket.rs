@@ -20,12 +20,12 @@ use tricast_core::{CloseReason, Control, Flow, Goodbye, Session, Step, Work};
 
 use crate::{
     close::close_code,
-    rules::{Rules, Tempo},
-    speaker::{Saying, respond},
+    rules::{InboundLimits, CommandRateLimiter},
+    speaker::{ClientMessage, respond},
 };
 
 /// Portions of the stream that go out before the peer is heard.
-const PORTIONS: u32 = 4;
+const READS_PER_TURN: u32 = 4;
 
 /// How long a peer may take to answer our close frame.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
@@ -34,47 +34,47 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 const READ_BUFFER: usize = 1024;
 
 /// The most bytes of small frames that are joined into one write.
-const JOINED: usize = 16 * 1024;
+const MAX_JOINED_BYTES: usize = 16 * 1024;
 
 /// Serves one connection until either side ends it. `io` is just behind the handshake.
-pub async fn serve<IO>(io: IO, session: Session, rules: Arc<Rules>)
+pub async fn serve<IO>(io: IO, session: Session, limits: Arc<InboundLimits>)
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let most = rules.inbound_bytes(session.format().variant().raw);
+    let max_message = limits.max_message_bytes(session.format().variant().raw);
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
-        .max_message_size(Some(most))
-        .max_frame_size(Some(most));
+        .max_message_size(Some(max_message))
+        .max_frame_size(Some(max_message));
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-    let tempo = Tempo::default();
-    let mut conversation = Conversation { flow: Flow::new(session), rules, tempo };
-    let Ok(end) = conversation.run(&mut socket).await else { return };
+    let rate_limiter = CommandRateLimiter::default();
+    let mut driver = ConnDriver { flow: Flow::new(session), limits, rate_limiter };
+    let Ok(end) = driver.run(&mut socket).await else { return };
     let goodbye = match end {
-        End::Told(_) => None,
-        End::Untold(reason) => {
+        EndCause::GoodbyeSent(_) => None,
+        EndCause::GoodbyeDue(reason) => {
             let goodbye = Control::Goodbye(Goodbye::new(reason, 0));
-            conversation.flow.session().spell(&goodbye)
+            driver.flow.session().spell(&goodbye)
         }
     };
     // From here on nothing is read from the log: the reader has left.
-    drop(conversation);
-    let _ = timeout(CLOSE_DEADLINE, hang_up(&mut socket, goodbye, end.reason())).await;
+    drop(driver);
+    let _ = timeout(CLOSE_DEADLINE, close_handshake(&mut socket, goodbye, end.reason())).await;
 }
 
 /// Says goodbye, closes, and waits until the peer has heard it: closing a socket with unread
 /// bytes would reset the connection, and the close frame could be lost with it.
-async fn hang_up<IO>(
+async fn close_handshake<IO>(
     socket: &mut WebSocketStream<IO>,
     goodbye: Option<Bytes>,
     reason: CloseReason,
-) -> Result<(), Gone>
+) -> Result<(), PeerGone>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     send(socket, goodbye.as_slice()).await?;
     let close = CloseFrame { code: close_code(reason).into(), reason: reason.name().into() };
-    socket.close(Some(close)).await.map_err(|_| Gone)?;
+    socket.close(Some(close)).await.map_err(|_| PeerGone)?;
     loop {
         match socket.next().await {
             Some(Ok(_)) => {}
@@ -84,7 +84,7 @@ where
         }
     }
     let io = socket.get_mut();
-    io.shutdown().await.map_err(|_| Gone)?;
+    io.shutdown().await.map_err(|_| PeerGone)?;
     let mut ignored = [0; 512];
     while io.read(&mut ignored).await.is_ok_and(|count| count > 0) {}
     Ok(())
@@ -92,83 +92,83 @@ where
 
 /// Why the gateway ends a connection.
 #[derive(Clone, Copy)]
-enum End {
+enum EndCause {
     /// The stream has said goodbye.
-    Told(CloseReason),
+    GoodbyeSent(CloseReason),
     /// Something outside the stream; its goodbye is still to be said.
-    Untold(CloseReason),
+    GoodbyeDue(CloseReason),
 }
 
-impl End {
+impl EndCause {
     fn reason(self) -> CloseReason {
         match self {
-            End::Told(reason) | End::Untold(reason) => reason,
+            EndCause::GoodbyeSent(reason) | EndCause::GoodbyeDue(reason) => reason,
         }
     }
 }
 
 /// The peer has left; there is nobody to say goodbye to.
-struct Gone;
+struct PeerGone;
 
-struct Conversation {
+struct ConnDriver {
     flow: Flow,
-    rules: Arc<Rules>,
-    tempo: Tempo,
+    limits: Arc<InboundLimits>,
+    rate_limiter: CommandRateLimiter,
 }
 
-impl Conversation {
+impl ConnDriver {
     /// Speaks and hears, one command at a time: while an answer is due, or has not left, nothing more is read, so
     /// that a peer can pile up neither work nor answers.
-    async fn run<IO>(&mut self, socket: &mut WebSocketStream<IO>) -> Result<End, Gone>
+    async fn run<IO>(&mut self, socket: &mut WebSocketStream<IO>) -> Result<EndCause, PeerGone>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let mut frames = Vec::new();
-        let mut answer: Option<Work> = None;
-        let mut portions = 0;
+        let mut pending_command: Option<Work> = None;
+        let mut reads = 0;
         loop {
             tokio::select! {
                 biased;
-                step = poll_fn(|cx| self.flow.poll_next(cx, &mut frames)), if portions < PORTIONS => {
-                    portions += 1;
+                step = poll_fn(|cx| self.flow.poll_next(cx, &mut frames)), if reads < READS_PER_TURN => {
+                    reads += 1;
                     send(socket, &frames).await?;
                     frames.clear();
                     frames.shrink_to(4);
                     if let Step::End(reason) = step {
-                        return Ok(End::Told(reason));
+                        return Ok(EndCause::GoodbyeSent(reason));
                     }
                 }
-                answered = async { answer.as_mut().expect("guarded").await }, if answer.is_some() => {
-                    answer = None;
-                    match answered {
+                result = async { pending_command.as_mut().expect("guarded").await }, if pending_command.is_some() => {
+                    pending_command = None;
+                    match result {
                         Ok(reply) => {
-                            let spelled = self.flow.session_mut().answer(reply);
-                            send(socket, &spelled).await?;
+                            let encoded = self.flow.session_mut().answer(reply);
+                            send(socket, &encoded).await?;
                         }
-                        Err(reason) => return Ok(End::Untold(reason)),
+                        Err(reason) => return Ok(EndCause::GoodbyeDue(reason)),
                     }
                 }
-                heard = hear(socket), if answer.is_none() => {
-                    if let Some(Ok(_)) = heard {
+                received = receive(socket), if pending_command.is_none() => {
+                    if let Some(Ok(_)) = received {
                         self.flow.session_mut().heard();
                     }
-                    let heard = match heard {
-                        Some(Ok(Message::Text(text))) => Saying::Text(text.as_str().to_owned()),
-                        Some(Ok(Message::Binary(bytes))) => Saying::Binary(bytes),
+                    let message = match received {
+                        Some(Ok(Message::Text(text))) => ClientMessage::Text(text.as_str().to_owned()),
+                        Some(Ok(Message::Binary(bytes))) => ClientMessage::Binary(bytes),
                         Some(Ok(Message::Close(_))) => {
                             // The library answers it; this sends the answer on its way.
                             let _ = socket.flush().await;
-                            return Err(Gone);
+                            return Err(PeerGone);
                         }
                         Some(Ok(_)) => continue,
-                        Some(Err(error)) => return reason_of(&error).map(End::Untold).ok_or(Gone),
-                        None => return Err(Gone),
+                        Some(Err(error)) => return close_reason(&error).map(EndCause::GoodbyeDue).ok_or(PeerGone),
+                        None => return Err(PeerGone),
                     };
-                    let allowed = self.tempo.allows(&self.rules);
-                    answer = Some(respond(self.flow.session(), heard, &self.rules, allowed));
+                    let allowed = self.rate_limiter.try_acquire(&self.limits);
+                    pending_command = Some(respond(self.flow.session(), message, &self.limits, allowed));
                 }
                 // Whoever has much to catch up with is heard in between.
-                () = std::future::ready(()), if portions == PORTIONS => portions = 0,
+                () = std::future::ready(()), if reads == READS_PER_TURN => reads = 0,
             }
         }
     }
@@ -176,7 +176,7 @@ impl Conversation {
 
 /// Hears the next thing, once everything that was said before has left. The library answers each ping when it reads it,
 /// and would read on while its answers wait: a peer that does not read them could make it keep any number.
-async fn hear<IO>(socket: &mut WebSocketStream<IO>) -> Option<Result<Message, Error>>
+async fn receive<IO>(socket: &mut WebSocketStream<IO>) -> Option<Result<Message, Error>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -188,31 +188,31 @@ where
 
 /// Writes whole frames, after what the library has to say. They do not go through its buffer, which would copy each, and keep
 /// the room of the largest for as long as the connection lasts.
-async fn send<IO>(socket: &mut WebSocketStream<IO>, frames: &[Bytes]) -> Result<(), Gone>
+async fn send<IO>(socket: &mut WebSocketStream<IO>, frames: &[Bytes]) -> Result<(), PeerGone>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    socket.flush().await.map_err(|_| Gone)?;
+    socket.flush().await.map_err(|_| PeerGone)?;
     let io = socket.get_mut();
     let mut rest = frames;
     while let [first, ..] = rest {
         let mut size = 0;
         let fits = |frame: &&Bytes| {
             size += frame.len();
-            size <= JOINED
+            size <= MAX_JOINED_BYTES
         };
         let count = rest.iter().take_while(fits).count().max(1);
         match count {
             1 => io.write_all(first).await,
             _ => io.write_all(&rest[..count].concat()).await,
         }
-        .map_err(|_| Gone)?;
+        .map_err(|_| PeerGone)?;
         rest = &rest[count..];
     }
-    io.flush().await.map_err(|_| Gone)
+    io.flush().await.map_err(|_| PeerGone)
 }
 
-fn reason_of(error: &Error) -> Option<CloseReason> {
+fn close_reason(error: &Error) -> Option<CloseReason> {
     match error {
         Error::Utf8(_) => Some(CloseReason::Malformed),
         Error::Capacity(CapacityError::MessageTooLong { .. }) => Some(CloseReason::TooLarge),

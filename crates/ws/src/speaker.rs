@@ -11,47 +11,47 @@ use tricast_core::{
 };
 
 use crate::{
-    command::{self, Command, Order, Refusal},
-    packed::Packed,
-    rules::Rules,
+    command::{self, ParsedCommand, Command, CommandRefusal},
+    packed::CompressedMessage,
+    rules::InboundLimits,
 };
 
 /// To read a longer command takes time that a thread that serves others does not have: whoever drives this moves what
 /// does not end at once to the runtime.
-const LONG: usize = 32 * 1024;
+const LARGE_COMMAND_BYTES: usize = 32 * 1024;
 
 /// What is around an answer on its way: the envelope, and a frame's head.
-const AROUND: usize = 256;
+const REPLY_ENVELOPE_BYTES: usize = 256;
 
 /// What is to be done about what the reader of `session` says: carried out and answered, or, if it comes faster than
 /// is `allowed`, refused, at the least cost.
 pub(crate) fn respond(
     session: &Session,
-    saying: Saying,
-    rules: &Arc<Rules>,
+    message: ClientMessage,
+    limits: &Arc<InboundLimits>,
     allowed: bool,
 ) -> Work {
     if allowed {
-        return Box::pin(Speaker::of(session).hear(saying, rules.clone()));
+        return Box::pin(CommandHandler::for_session(session).handle(message, limits.clone()));
     }
     let raw = session.format().variant().raw;
-    Box::pin(ready(if raw { Err(CloseReason::Overloaded) } else { Ok(too_fast(&saying, rules)) }))
+    Box::pin(ready(if raw { Err(CloseReason::Overloaded) } else { Ok(rate_limited(&message, limits)) }))
 }
 
 /// Refuses what nobody has looked at but for its `ref`, and not even for that if it is long or still packed.
-fn too_fast(saying: &Saying, rules: &Rules) -> Reply {
-    let reference = match saying {
-        Saying::Text(text) if text.len() <= LONG => command::reference(text),
+fn rate_limited(message: &ClientMessage, limits: &InboundLimits) -> Reply {
+    let reference = match message {
+        ClientMessage::Text(text) if text.len() <= LARGE_COMMAND_BYTES => command::parse_reference(text),
         _ => None,
     };
-    let rate = rules.rate.map_or(0, u32::from);
+    let rate = limits.rate.map_or(0, u32::from);
     let detail = format!("this connection may send {rate} messages a second; wait a moment");
     Reply::Say(Box::new(Control::Error(CommandError { reference, kind: Kind::TooFast, detail })))
 }
 
 /// Carries out what one connection says.
 #[derive(Debug)]
-struct Speaker {
+struct CommandHandler {
     hub: Arc<Hub>,
     identity: Arc<Identity>,
     access: Arc<dyn Access>,
@@ -64,16 +64,16 @@ struct Speaker {
 
 /// One inbound message.
 #[derive(Debug)]
-pub(crate) enum Saying {
+pub(crate) enum ClientMessage {
     Text(String),
     Binary(Bytes),
     /// To be unpacked first.
-    Packed(Packed),
+    Compressed(CompressedMessage),
 }
 
-impl Speaker {
+impl CommandHandler {
     /// The reader of `session`, speaking.
-    fn of(session: &Session) -> Self {
+    fn for_session(session: &Session) -> Self {
         let mut channels = session.channels();
         if !channels.iter().all(ChannelName::is_presence) {
             channels.retain(|channel| !channel.is_presence());
@@ -88,137 +88,137 @@ impl Speaker {
     }
 
     /// Carries out what was heard; gives the answer, or why the connection must end.
-    async fn hear(self, heard: Saying, rules: Arc<Rules>) -> Answer {
-        let heard = match heard {
-            Saying::Packed(packed) => {
+    async fn handle(self, message: ClientMessage, limits: Arc<InboundLimits>) -> Answer {
+        let message = match message {
+            ClientMessage::Compressed(compressed) => {
                 // Not on a thread that serves others: a few bytes may become megabytes.
                 tokio::task::yield_now().await;
-                packed.unpack()?
+                compressed.decompress()?
             }
-            heard => heard,
+            message => message,
         };
         if self.raw {
-            return self.publish_raw(heard).await.map(|()| Reply::Silence);
+            return self.publish_raw(message).await.map(|()| Reply::Silence);
         }
-        let refusal = match heard {
-            Saying::Text(text) => match self.obey(&text, &rules).await {
+        let refusal = match message {
+            ClientMessage::Text(text) => match self.parse_and_run(&text, &limits).await {
                 Ok(reply) => return Ok(reply),
                 Err(refusal) => refusal,
             },
-            Saying::Binary(_) | Saying::Packed(_) => Refusal {
+            ClientMessage::Binary(_) | ClientMessage::Compressed(_) => CommandRefusal {
                 kind: Kind::BadCommand,
                 detail: "binary frames need ?format=raw; here commands are text frames".to_owned(),
                 reference: None,
             },
         };
-        let Refusal { kind, detail, reference } = refusal;
+        let CommandRefusal { kind, detail, reference } = refusal;
         Ok(Reply::Say(Box::new(Control::Error(CommandError { reference, kind, detail }))))
     }
 
-    async fn obey(&self, text: &str, rules: &Rules) -> Result<Reply, Refusal> {
-        if text.len() > LONG {
+    async fn parse_and_run(&self, text: &str, limits: &InboundLimits) -> Result<Reply, CommandRefusal> {
+        if text.len() > LARGE_COMMAND_BYTES {
             tokio::task::yield_now().await;
         }
         let publisher = Publisher::from(&*self.identity);
-        let Command { order, reference } = command::parse(text, &self.channels, &publisher)?;
-        let done = self.carry_out(order, rules, reference.clone()).await;
-        done.map_err(|(kind, detail)| Refusal { kind, detail, reference })
+        let ParsedCommand { command, reference } = command::parse(text, &self.channels, &publisher)?;
+        let done = self.run(command, limits, reference.clone()).await;
+        done.map_err(|(kind, detail)| CommandRefusal { kind, detail, reference })
     }
 
-    async fn carry_out(
+    async fn run(
         &self,
-        order: Order,
-        rules: &Rules,
+        command: Command,
+        limits: &InboundLimits,
         reference: Option<Box<RawValue>>,
     ) -> Result<Reply, (Kind, String)> {
         let log = self.hub.log();
-        let done = match order {
-            Order::Publish(draft) => {
-                let most = rules.message_bytes;
+        let done = match command {
+            Command::Publish(draft) => {
+                let most = limits.message_bytes;
                 if draft.data.as_bytes().len() > most {
                     let detail = format!("the data is above the limit of {most} bytes; send less");
                     return Err((Kind::TooLarge, detail));
                 }
-                self.may_say(&draft).await?;
+                self.authorize_publish(&draft).await?;
                 let shown = self.identity.key().is_some() || log.rules_of(&draft.channel).online;
-                let receipt = self.hub.publish(*draft).await.map_err(|error| told(&error))?;
+                let receipt = self.hub.publish(*draft).await.map_err(|error| refusal_of(&error))?;
                 Done::Published {
                     published: receipt.id,
                     subscribers: shown.then_some(receipt.subscribers),
                     duplicate: receipt.duplicate,
                 }
             }
-            Order::Subscribe { channel, start } => {
-                self.may(Act::Subscribe, &channel).await?;
+            Command::Subscribe { channel, start } => {
+                self.authorize(Act::Subscribe, &channel).await?;
                 let change = Change::subscribe(&self.hub, channel, start, reference).await;
-                return change.map(Box::new).map(Reply::Change).map_err(|error| told(&error));
+                return change.map(Box::new).map(Reply::Change).map_err(|error| refusal_of(&error));
             }
-            Order::Unsubscribe(channel) => {
+            Command::Unsubscribe(channel) => {
                 return Ok(Reply::Change(Box::new(Change::unsubscribe(channel, reference))));
             }
-            Order::Online(channel) => {
-                self.may(Act::Look, &channel).await?;
-                let count = log.census(channel).map_err(|error| told(&error))?;
+            Command::Online(channel) => {
+                self.authorize(Act::Look, &channel).await?;
+                let count = log.census(channel).map_err(|error| refusal_of(&error))?;
                 Done::Counted { count: Box::new(count) }
             }
-            Order::Presence { channel, after } => {
+            Command::Presence { channel, after } => {
                 tokio::task::yield_now().await;
-                self.may(Act::Look, &channel).await?;
+                self.authorize(Act::Look, &channel).await?;
                 let page = log.presence(channel, after.as_ref(), PRESENCE_PAGE);
-                let presence = Box::new(page.map_err(|error| told(&error))?);
-                return self.say_whole(Done::Present { presence }, reference);
+                let presence = Box::new(page.map_err(|error| refusal_of(&error))?);
+                return self.reply_large(Done::Present { presence }, reference);
             }
-            Order::History { channel, start } => {
+            Command::History { channel, start } => {
                 // A page may take milliseconds: not on a thread that serves others.
                 tokio::task::yield_now().await;
-                self.may(Act::Look, &channel).await?;
-                let page = log.page(channel, start).map_err(|error| told(&error))?;
-                return self.say_whole(Done::Looked { history: Box::new(page) }, reference);
+                self.authorize(Act::Look, &channel).await?;
+                let page = log.page(channel, start).map_err(|error| refusal_of(&error))?;
+                return self.reply_large(Done::Looked { history: Box::new(page) }, reference);
             }
-            Order::Renew(token) => {
+            Command::Renew(token) => {
                 let renewed = self.access.clone().renew(token).await;
-                let access = renewed.map_err(|error| told(&error))?;
+                let access = renewed.map_err(|error| refusal_of(&error))?;
                 return Ok(Reply::Change(Box::new(Change::renew(access, reference))));
             }
-            Order::Ping => Done::Pong {},
+            Command::Ping => Done::Pong {},
         };
         Ok(Reply::Say(Box::new(Control::Ack(Ack { reference, done }))))
     }
 
     /// Says what may be large, if there is memory for it.
-    fn say_whole(
+    fn reply_large(
         &self,
         done: Done,
         reference: Option<Box<RawValue>>,
     ) -> Result<Reply, (Kind, String)> {
         let control = Box::new(Control::Ack(Ack { reference, done }));
-        let bytes = json_length(&*control) + AROUND;
+        let bytes = json_length(&*control) + REPLY_ENVELOPE_BYTES;
         let share = self.hub.answers().share(self.identity.address, bytes);
-        Ok(Reply::SayWhole(control, share.map_err(|error| told(&error))?))
+        Ok(Reply::SayWhole(control, share.map_err(|error| refusal_of(&error))?))
     }
 
-    async fn may(&self, act: Act, channel: &ChannelName) -> Result<(), (Kind, String)> {
+    async fn authorize(&self, act: Act, channel: &ChannelName) -> Result<(), (Kind, String)> {
         let admitted = admit(&*self.access, act, channel).await;
-        admitted.map_err(|denied| self.refuse(act, channel, &denied))
+        admitted.map_err(|denied| self.record_denial(act, channel, &denied))
     }
 
-    fn refuse(&self, act: Act, channel: &ChannelName, denied: &Denied) -> (Kind, String) {
+    fn record_denial(&self, act: Act, channel: &ChannelName, denied: &Denied) -> (Kind, String) {
         self.access.refused(act, channel, denied);
-        told(denied)
+        refusal_of(denied)
     }
 
-    async fn may_say(&self, draft: &Draft) -> Result<(), (Kind, String)> {
+    async fn authorize_publish(&self, draft: &Draft) -> Result<(), (Kind, String)> {
         let bytes = draft.data.as_bytes().len();
         let admitted = admit_message(&*self.access, &draft.channel, bytes).await;
-        admitted.map_err(|denied| self.refuse(Act::Publish, &draft.channel, &denied))
+        admitted.map_err(|denied| self.record_denial(Act::Publish, &draft.channel, &denied))
     }
 
-    async fn publish_raw(&self, heard: Saying) -> Result<(), CloseReason> {
-        let data = match heard {
-            Saying::Text(text) => Data::Text(text),
-            Saying::Binary(bytes) => Data::Bytes(bytes),
+    async fn publish_raw(&self, message: ClientMessage) -> Result<(), CloseReason> {
+        let data = match message {
+            ClientMessage::Text(text) => Data::Text(text),
+            ClientMessage::Binary(bytes) => Data::Bytes(bytes),
             // It was unpacked when it was heard.
-            Saying::Packed(_) => return Err(CloseReason::Protocol),
+            ClientMessage::Compressed(_) => return Err(CloseReason::Protocol),
         };
         let draft = Draft {
             channel: self.channels[0].clone(),
@@ -230,7 +230,7 @@ impl Speaker {
             idempotency: None,
             at_least: 0,
         };
-        if let Err((kind, _)) = self.may_say(&draft).await {
+        if let Err((kind, _)) = self.authorize_publish(&draft).await {
             self.hub.meters().refused(kind);
             return Err(match kind {
                 Kind::TooFast | Kind::Unavailable => CloseReason::Overloaded,
@@ -247,6 +247,6 @@ impl Speaker {
     }
 }
 
-fn told(problem: &dyn Problem) -> (Kind, String) {
+fn refusal_of(problem: &dyn Problem) -> (Kind, String) {
     (problem.kind(), problem.to_string())
 }

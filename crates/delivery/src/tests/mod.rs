@@ -20,7 +20,7 @@ use tricast_core::{
     Session, Start, Variant, Wire,
 };
 
-use crate::{Newcomer, Rules, Sender, inbox::Note, shard::Shard};
+use crate::{Handoff, ShardConfig, Sender, inbox::ShardEvent, shard::Shard};
 
 /// What a connection says before its stream.
 const HEAD: &str = "head\n";
@@ -29,7 +29,7 @@ const HEAD: &str = "head\n";
 #[derive(Debug)]
 struct Plain;
 
-fn spell(seq: Seq, data: &str) -> String {
+fn encode(seq: Seq, data: &str) -> String {
     format!("{seq} {data}\n")
 }
 
@@ -39,7 +39,7 @@ impl Format for Plain {
     }
 
     fn message(&self, message: &Message, _: bool) -> Bytes {
-        spell(message.id.seq, &String::from_utf8_lossy(message.draft.data.as_bytes())).into()
+        encode(message.id.seq, &String::from_utf8_lossy(message.draft.data.as_bytes())).into()
     }
 
     fn control(&self, control: &Control) -> Option<Bytes> {
@@ -60,24 +60,24 @@ impl Format for Plain {
 }
 
 /// A shard with its hub, turned by hand.
-struct Bench {
+struct TestBench {
     hub: Arc<Hub>,
     shard: Shard,
     listener: TcpListener,
-    pace: Arc<Pace>,
+    session_config: Arc<Pace>,
     /// One for each connection that is not closed.
-    lease: Arc<()>,
+    open_conns: Arc<()>,
     _runtime: tokio::runtime::Runtime,
 }
 
 /// The other end of a connection.
 struct Peer {
     socket: TcpStream,
-    heard: Vec<u8>,
+    received: Vec<u8>,
     ended: bool,
 }
 
-impl Bench {
+impl TestBench {
     fn new() -> Self {
         let history = Bounds { messages: 1 << 20, bytes: 1 << 28, age: Duration::from_secs(3600) };
         let limits =
@@ -87,16 +87,16 @@ impl Bench {
         let engine = MemoryEngine::new(log.clone(), Duration::from_secs(60), 100);
         let hub = Hub::new(log, Arc::new(engine), Meters::new(), 10_000);
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let rules = Rules { patience: Duration::from_secs(60), stalled: Counter::noop() };
-        let shard = Shard::new(hub.clone(), rules, runtime.handle().clone()).expect("a shard");
-        let pace = Pace {
+        let config = ShardConfig { stall_timeout: Duration::from_secs(60), stalled: Counter::noop() };
+        let shard = Shard::new(hub.clone(), config, runtime.handle().clone()).expect("a shard");
+        let session_config = Pace {
             heartbeat: Duration::from_secs(3600),
             portion: Portion { messages: 5, bytes: 1 << 20 },
             ..Pace::default()
         };
         let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
-        let (pace, lease) = (Arc::new(pace), Arc::new(()));
-        Self { hub, shard, listener, pace, lease, _runtime: runtime }
+        let (session_config, open_conns) = (Arc::new(session_config), Arc::new(()));
+        Self { hub, shard, listener, session_config, open_conns, _runtime: runtime }
     }
 
     /// A reader of `channels` on its way to the shard.
@@ -114,17 +114,17 @@ impl Bench {
         let (wire, start) = (Wire::Chunked, Start::Latest);
         let join = Join { channels, identity, wire, start, online: false, own: true };
         let joined = self.hub.join(join).now_or_never().expect("at once").expect("let in");
-        let posted = self.shard.inbox().post(Note::Newcomer(Box::new(Newcomer {
+        let posted = self.shard.inbox().post(ShardEvent::Handoff(Box::new(Handoff {
             socket: here,
             head: HEAD.into(),
-            session: Session::new(joined, &Plain, self.pace.clone(), false),
-            ear: None,
-            heard: Bytes::new(),
-            lease: Box::new(self.lease.clone()),
-            place: Box::new(()),
+            session: Session::new(joined, &Plain, self.session_config.clone(), false),
+            inbound: None,
+            read_ahead: Bytes::new(),
+            permit: Box::new(self.open_conns.clone()),
+            handshake_permit: Box::new(()),
         })));
         assert!(posted.is_ok(), "the shard is open");
-        Peer { socket: there, heard: Vec::new(), ended: false }
+        Peer { socket: there, received: Vec::new(), ended: false }
     }
 
     /// Publishes; gives the message as it is spelled.
@@ -140,38 +140,38 @@ impl Bench {
             at_least: 0,
         });
         let receipt = receipt.now_or_never().expect("at once").expect("accepted");
-        spell(receipt.id.seq, data)
+        encode(receipt.id.seq, data)
     }
 
     /// One round of the shard.
-    fn turn(&mut self, sender: &mut dyn Sender) {
+    fn run_round(&mut self, sender: &mut dyn Sender) {
         let mut events = mio::Events::with_capacity(64);
         self.shard.poll.poll(&mut events, Some(Duration::ZERO)).expect("polls");
         self.shard.round(&events, sender);
     }
 
     /// Turns the shard until `done`.
-    fn turn_until(&mut self, sender: &mut dyn Sender, mut done: impl FnMut(&mut Self) -> bool) {
+    fn run_until(&mut self, sender: &mut dyn Sender, mut done: impl FnMut(&mut Self) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !done(self) {
             assert!(Instant::now() < deadline, "waited in vain");
-            self.turn(sender);
+            self.run_round(sender);
         }
     }
 
     /// How many connections are open.
     fn open(&self) -> usize {
-        Arc::strong_count(&self.lease) - 1
+        Arc::strong_count(&self.open_conns) - 1
     }
 }
 
 impl Peer {
     /// Reads at most so many bytes of what has come.
-    fn hear(&mut self, most: usize) {
+    fn receive(&mut self, most: usize) {
         let mut buffer = vec![0; most];
         match self.socket.read(&mut buffer) {
             Ok(0) => self.ended = true,
-            Ok(count) => self.heard.extend_from_slice(&buffer[..count]),
+            Ok(count) => self.received.extend_from_slice(&buffer[..count]),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => self.ended = true,
         }

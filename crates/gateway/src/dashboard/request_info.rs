@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tricast_core::{ClientId, Format, Kind, MessageId, Wire};
-use tricast_ws::{Asks, Handshake};
+use tricast_ws::{HandshakeRequest, Handshake};
 
 use crate::{
     http::{
@@ -159,6 +159,6 @@ fn example(raw: bool) -> Handshake {
     ];
     let value = |(name, value): (HeaderName, _)| (name, HeaderValue::from_static(value));
     let headers = fields.into_iter().map(value).collect();
-    Handshake::read(Asks::Upgrade(&Method::GET, Version::HTTP_11), &headers, None, false)
+    Handshake::read(HandshakeRequest::Upgrade(&Method::GET, Version::HTTP_11), &headers, None, false)
         .expect("a handshake")
 }

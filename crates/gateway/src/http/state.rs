@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tricast_admission::Gatekeeper;
 use tricast_core::{Hub, Pace, Portion, PresenceRules};
-use tricast_ws::Rules;
+use tricast_ws::InboundLimits;
 
 use crate::{
     http::budget::Budget,
@@ -22,7 +22,7 @@ pub(crate) struct Live {
     pub(crate) settings: Arc<Settings>,
     pub(crate) gatekeeper: Arc<Gatekeeper>,
     pub(crate) pace: Arc<Pace>,
-    pub(crate) ws_rules: Arc<Rules>,
+    pub(crate) ws_rules: Arc<InboundLimits>,
 }
 
 /// The gateway's state, shared by all requests.
@@ -59,7 +59,7 @@ impl Live {
             channels: settings.limits.channels_per_connection,
         };
         let rate = NonZeroU32::new(settings.ws.rate);
-        let ws_rules = Rules { message_bytes: settings.limits.message_bytes(), rate };
+        let ws_rules = InboundLimits { message_bytes: settings.limits.message_bytes(), rate };
         let (pace, ws_rules) = (Arc::new(pace), Arc::new(ws_rules));
         Self { settings: Arc::new(settings), gatekeeper, pace, ws_rules }
     }

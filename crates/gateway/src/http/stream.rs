@@ -112,7 +112,7 @@ pub(crate) fn switching(
     handshake: &Handshake,
     (position, client): (MessageId, &ClientId),
 ) -> (StatusCode, HeaderMap) {
-    let mut headers = handshake.answer();
+    let mut headers = handshake.response_headers();
     name_stream(&mut headers, position, client);
     (handshake.status(), headers)
 }
@@ -145,7 +145,7 @@ pub(crate) fn upgrade(
     let rules = app.live().ws_rules.clone();
     if let Some(line) = extensions.remove::<Line>().filter(Line::may_depart) {
         let format = tricast_ws::format(raw, handshake.window());
-        let ear: Box<dyn Ear> = Box::new(tricast_ws::WsEar::new(rules, format));
+        let ear: Box<dyn Ear> = Box::new(tricast_ws::WsInbound::new(rules, format));
         line.depart(Departure { session, ear: Some(ear), head: Bytes::new() });
         return head;
     }

@@ -10,7 +10,7 @@ use axum::{
 use h2::ext::Protocol;
 use tricast_admission::Pass;
 use tricast_core::{Act, ChannelName, Data, Join, Kind, Publisher, Session, Standing, Start, Wire};
-use tricast_ws::{Asks, Handshake, HandshakeError};
+use tricast_ws::{HandshakeRequest, Handshake, HandshakeError};
 
 use crate::{
     http::{
@@ -202,12 +202,12 @@ fn handshake_of(app: &App, request: &Request, raw: Option<bool>) -> Result<Hands
     let may_deflate = app.settings().ws.compression && line.is_some_and(Line::may_depart);
     let protocol = request.extensions().get::<Protocol>();
     let asks = match protocol {
-        Some(protocol) => Asks::Connect(protocol.as_str()),
-        None => Asks::Upgrade(request.method(), request.version()),
+        Some(protocol) => HandshakeRequest::Connect(protocol.as_str()),
+        None => HandshakeRequest::Upgrade(request.method(), request.version()),
     };
     let handshake = Handshake::read(asks, request.headers(), raw, may_deflate);
     handshake.map_err(|error| match error {
-        HandshakeError::OnlyToken | HandshakeError::Format => {
+        HandshakeError::TokenWithoutSubprotocol | HandshakeError::FormatMismatch => {
             Problem::new(Kind::BadParameter, error.to_string()).at("Sec-WebSocket-Protocol")
         }
         _ => Problem::new(Kind::UpgradeRequired, error.to_string()),

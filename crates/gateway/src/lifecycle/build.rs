@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tricast_admission::{Backend, Gatekeeper, Jwks};
 use tricast_core::{Epoch, Hub, Limits, Log, MemoryEngine, Meters, unix_millis};
-use tricast_delivery::{Calls, Shards};
+use tricast_delivery::{SendMode, Shards};
 
 use crate::{
     admin::metrics::Exposition,
@@ -32,7 +32,7 @@ pub(crate) struct Parts {
     pub(crate) jwks: Option<Jwks>,
     pub(crate) events: Option<(Arc<Queue>, Courier)>,
     /// How shards send; without them the delivery is the generic one.
-    pub(crate) calls: Option<Calls>,
+    pub(crate) calls: Option<SendMode>,
     pub(crate) sockets: SocketMeters,
     pub(crate) load: LoadMeters,
 }
@@ -69,20 +69,20 @@ pub(crate) fn most_connections(settings: &Settings) -> usize {
 }
 
 /// How shards are to send, if the settings want any.
-fn calls(delivery: Delivery) -> anyhow::Result<Option<Calls>> {
+fn calls(delivery: Delivery) -> anyhow::Result<Option<SendMode>> {
     let calls = match delivery {
         Delivery::Generic => return Ok(None),
-        Delivery::Epoll => Calls::Each,
+        Delivery::Epoll => SendMode::Epoll,
         Delivery::IoUring => {
             let refused = "the kernel does not let us use io_uring; set delivery = \"auto\"";
-            Calls::Batched.probe().context(refused)?;
-            Calls::Batched
+            SendMode::IoUring.probe().context(refused)?;
+            SendMode::IoUring
         }
-        Delivery::Auto => match Calls::Batched.probe() {
-            Ok(()) => Calls::Batched,
+        Delivery::Auto => match SendMode::IoUring.probe() {
+            Ok(()) => SendMode::IoUring,
             Err(error) => {
                 tracing::info!(%error, "no io_uring here; delivering with epoll");
-                Calls::Each
+                SendMode::Epoll
             }
         },
     };
@@ -92,16 +92,16 @@ fn calls(delivery: Delivery) -> anyhow::Result<Option<Calls>> {
 /// Starts the shards.
 pub(crate) fn shards(
     app: &App,
-    calls: Calls,
+    calls: SendMode,
     meters: &SocketMeters,
-) -> anyhow::Result<(Shards, tricast_delivery::Owner)> {
+) -> anyhow::Result<(Shards, tricast_delivery::ShardsGuard)> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let count = match app.settings().shards {
         0 => processors.div_ceil(2),
         set => set,
     };
     let patience = app.settings().stream.stall_timeout;
-    let rules = tricast_delivery::Rules { patience, stalled: meters.stalled.clone() };
+    let rules = tricast_delivery::ShardConfig { stall_timeout: patience, stalled: meters.stalled.clone() };
     let runtime = tokio::runtime::Handle::current();
     let started = Shards::start(count, &app.hub, &rules, calls, &runtime);
     started.context("cannot start the threads that deliver")

@@ -58,7 +58,7 @@ pub struct Gateway {
     /// Where they do, until it stops.
     pub(super) doors: Vec<Door>,
     /// Every stream that is left ends with it.
-    pub(super) shards: Option<tricast_delivery::Owner>,
+    pub(super) shards: Option<tricast_delivery::ShardsGuard>,
 }
 
 impl Gateway {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use mio::Waker;
-use tricast_delivery::spawn_vital;
+use tricast_delivery::spawn_critical;
 
 use crate::net::{
     accept::{accept_loop::Doorman, listen_socket::Listening},
@@ -47,7 +47,7 @@ impl Door {
     pub(crate) fn open(socket: Listening, shared: bool, listener: Listener) -> io::Result<Self> {
         let orders = Arc::<Orders>::default();
         let (doorman, waker) = Doorman::new(socket, shared, listener, orders.clone())?;
-        let thread = spawn_vital("door".to_owned(), move || doorman.run())?;
+        let thread = spawn_critical("door".to_owned(), move || doorman.run())?;
         Ok(Self { waker, shared, orders, thread: Some(thread) })
     }
 

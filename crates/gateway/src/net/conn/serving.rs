@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tower::ServiceExt as _;
-use tricast_delivery::Newcomer;
+use tricast_delivery::Handoff;
 
 use crate::{
     http::forwarded::Peer,
@@ -141,7 +141,7 @@ impl Serving {
         let listener = self.listener.clone();
         if let (Some(left), Some(shards)) = (self.until_departure(socket).await, &listener.shards) {
             let task = listener.tasks.token();
-            shards.hand_over(left.with_lease(|lease| Box::new((lease, task))));
+            shards.assign(left.with_lease(|lease| Box::new((lease, task))));
         }
     }
 
@@ -267,9 +267,9 @@ impl Left {
     pub(crate) fn with_lease(
         self,
         wrap: impl FnOnce(Lease) -> Box<dyn std::any::Any + Send>,
-    ) -> Newcomer {
+    ) -> Handoff {
         let Self { departure: Departure { session, ear, head }, socket, heard, lease, place } =
             self;
-        Newcomer { socket, head, session, ear, heard, lease: wrap(lease), place: Box::new(place) }
+        Handoff { socket, head, session, inbound: ear, read_ahead: heard, permit: wrap(lease), handshake_permit: Box::new(place) }
     }
 }
