@@ -8,9 +8,9 @@ use indicatif::ProgressBar;
 use crate::{
     figures::median,
     marker::Clock,
-    measure::AT_ONCE,
-    subscribers::{Subscribe, Subscribers},
-    target::{Publish, Target, tricast},
+    measure::CONCURRENT_CONNECTS,
+    subscribers::{SubscribeRequest, Subscribers},
+    target::{PublishRequest, Target, tricast},
 };
 
 const ROUNDS: usize = 3;
@@ -18,7 +18,7 @@ const READERS: usize = 5000;
 const MESSAGES: usize = 20;
 
 /// From one message to the next.
-const PAUSE: Duration = Duration::from_millis(250);
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A handshake's offer, as browsers make it.
 const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
@@ -58,11 +58,11 @@ pub(crate) fn run(bar: &ProgressBar) -> anyhow::Result<String> {
 }
 
 fn cases() -> anyhow::Result<Vec<Case>> {
-    let with_offer = |path: &str| Subscribe::new(path, OFFER, true, &[]);
+    let with_offer = |path: &str| SubscribeRequest::new(path, OFFER, true, &[]);
     let mut gateway = tricast("ws", "auto", "bench");
     gateway.subscribe = with_offer("/ws/bench");
     gateway.publish =
-        Publish::new("/publish/bench", "Content-Type: application/json\r\n", "{data}");
+        PublishRequest::new("/publish/bench", "Content-Type: application/json\r\n", "{data}");
     let node = |path: &str| {
         let all = crate::peers::all();
         let mut node = all.into_iter().find(|t| t.server == "nodews" && t.wire == "ws")?;
@@ -85,16 +85,16 @@ impl Case {
         let mut readers = Subscribers::new(running.address, Clock::new())?;
         let rss = running.process.usage().rss();
         bar.set_length(MESSAGES as u64);
-        readers.connect(&self.target.subscribe, READERS, AT_ONCE, |_| ())?;
-        readers.settle()?;
+        readers.connect(&self.target.subscribe, READERS, CONCURRENT_CONNECTS, |_| ())?;
+        readers.read_until_quiet()?;
         let usage = running.process.usage();
         let before = usage.cpu();
         for number in 0..MESSAGES {
             bar.set_position(number as u64);
-            self.target.publish.send(running.address, &prices(number))?;
+            self.target.publish.send(running.address, &sample_prices(number))?;
             let begin = Instant::now();
-            while begin.elapsed() < PAUSE {
-                readers.read_for(PAUSE.saturating_sub(begin.elapsed()))?;
+            while begin.elapsed() < PUBLISH_INTERVAL {
+                readers.read_for(PUBLISH_INTERVAL.saturating_sub(begin.elapsed()))?;
             }
         }
         while readers.read_for(Duration::from_secs(1))? {}
@@ -109,7 +109,7 @@ impl Case {
 }
 
 /// A kilobyte of JSON as services send it: names again and again, numbers that differ.
-fn prices(number: usize) -> String {
+fn sample_prices(number: usize) -> String {
     let one = |n: usize| {
         let (symbol, cents) =
             (["EURUSD", "GBPUSD", "USDJPY"][n % 3], (n * 7919 + number * 104_729) % 100_000);

@@ -17,7 +17,7 @@ use indicatif::ProgressBar;
 use crate::{
     figures::median,
     marker::{self, Clock},
-    measure::{AT_ONCE, Load, Round},
+    measure::{CONCURRENT_CONNECTS, Workload, Round},
     subscribers::Subscribers,
     target::{Target, tricast},
 };
@@ -25,21 +25,21 @@ use crate::{
 const ROUNDS: usize = 5;
 
 /// Readers of the small channel.
-const SMALL: usize = 100;
+const SMALL_CHANNEL_READERS: usize = 100;
 
 /// What goes on beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Beside {
+enum BackgroundLoad {
     Nothing,
     SlowReaders,
     HugeChannel,
     Flood,
-    Crowd,
+    ConnectStorm,
 }
 
-impl Beside {
+impl BackgroundLoad {
     const ALL: [Self; 5] =
-        [Self::Nothing, Self::SlowReaders, Self::HugeChannel, Self::Flood, Self::Crowd];
+        [Self::Nothing, Self::SlowReaders, Self::HugeChannel, Self::Flood, Self::ConnectStorm];
 
     fn name(self) -> &'static str {
         match self {
@@ -47,44 +47,44 @@ impl Beside {
             Self::SlowReaders => "10 readers that take nothing, 64 KiB messages, 20 a second",
             Self::HugeChannel => "5,000 readers of another channel, 20 messages a second",
             Self::Flood => "a flood of JSON lines to another channel with 10 readers",
-            Self::Crowd => "10,000 clients that connect at once to another channel",
+            Self::ConnectStorm => "10,000 clients that connect at once to another channel",
         }
     }
 
     /// Goes on at `address` until `over`; says when it begins.
-    fn go_on(
+    fn run_until(
         self,
         address: SocketAddr,
         begin: &Sender<()>,
-        over: &AtomicBool,
+        stop: &AtomicBool,
     ) -> anyhow::Result<()> {
         // Clients of one machine take each other's turns; these give way to those that measure.
         rustix::process::nice(19)?;
-        let beside = tricast("sse", "auto", "beside");
+        let other_channel = tricast("sse", "auto", "beside");
         let mut readers = Subscribers::new(address, Clock::new())?;
         let connect = |readers: &mut Subscribers, count, at_once| {
-            readers.connect(&beside.subscribe, count, at_once, |_| {}).map(|_| ())
+            readers.connect(&other_channel.subscribe, count, at_once, |_| {}).map(|_| ())
         };
         match self {
-            Self::SlowReaders => connect(&mut readers, 10, AT_ONCE)?,
-            Self::HugeChannel => connect(&mut readers, 5000, AT_ONCE)?,
-            Self::Flood => connect(&mut readers, 10, AT_ONCE)?,
-            Self::Nothing | Self::Crowd => {}
+            Self::SlowReaders => connect(&mut readers, 10, CONCURRENT_CONNECTS)?,
+            Self::HugeChannel => connect(&mut readers, 5000, CONCURRENT_CONNECTS)?,
+            Self::Flood => connect(&mut readers, 10, CONCURRENT_CONNECTS)?,
+            Self::Nothing | Self::ConnectStorm => {}
         }
         begin.send(())?;
         match self {
             Self::Nothing => {}
-            Self::Crowd => connect(&mut readers, 10_000, usize::MAX)?,
-            Self::SlowReaders => at_rate(&beside, address, 64 << 10, over)?,
+            Self::ConnectStorm => connect(&mut readers, 10_000, usize::MAX)?,
+            Self::SlowReaders => at_rate(&other_channel, address, 64 << 10, stop)?,
             Self::HugeChannel => thread::scope(|scope| {
-                let publishing = scope.spawn(|| at_rate(&beside, address, marker::USUAL, over));
+                let publishing = scope.spawn(|| at_rate(&other_channel, address, marker::DEFAULT_SIZE, stop));
                 while !publishing.is_finished() {
                     readers.read_for(Duration::from_millis(20))?;
                 }
                 publishing.join().map_err(|_| anyhow::anyhow!("a publisher panicked"))?
             })?,
             Self::Flood => thread::scope(|scope| {
-                let publishing = scope.spawn(|| flood(address, over));
+                let publishing = scope.spawn(|| flood(address, stop));
                 while !publishing.is_finished() {
                     readers.read_for(Duration::from_millis(20))?;
                 }
@@ -99,9 +99,9 @@ fn at_rate(
     target: &Target,
     address: SocketAddr,
     size: usize,
-    over: &AtomicBool,
+    stop: &AtomicBool,
 ) -> anyhow::Result<()> {
-    while !over.load(Ordering::Relaxed) {
+    while !stop.load(Ordering::Relaxed) {
         target.publish.send(address, &"x".repeat(size))?;
         thread::sleep(Duration::from_millis(50));
     }
@@ -109,9 +109,9 @@ fn at_rate(
 }
 
 /// A publisher with a connection that stays.
-struct Publisher(TcpStream);
+struct NdjsonPublisher(TcpStream);
 
-impl Publisher {
+impl NdjsonPublisher {
     fn open(address: SocketAddr, channel: &str) -> anyhow::Result<Self> {
         let mut socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
@@ -130,10 +130,10 @@ impl Publisher {
 }
 
 /// As fast as it is taken.
-fn flood(address: SocketAddr, over: &AtomicBool) -> anyhow::Result<()> {
-    let mut publisher = Publisher::open(address, "beside")?;
+fn flood(address: SocketAddr, stop: &AtomicBool) -> anyhow::Result<()> {
+    let mut publisher = NdjsonPublisher::open(address, "beside")?;
     let lines = format!("\"{}\"\n", "x".repeat(126)).repeat(100);
-    while !over.load(Ordering::Relaxed) {
+    while !stop.load(Ordering::Relaxed) {
         publisher.send(&lines)?;
     }
     Ok(())
@@ -149,21 +149,21 @@ struct Latency {
 
 /// All of it, as Markdown.
 pub(crate) fn run(bar: &ProgressBar) -> anyhow::Result<String> {
-    let mut all: Vec<Vec<Latency>> = vec![Vec::new(); Beside::ALL.len()];
+    let mut all: Vec<Vec<Latency>> = vec![Vec::new(); BackgroundLoad::ALL.len()];
     for round in 1..=ROUNDS {
-        for (beside, latencies) in Beside::ALL.into_iter().zip(&mut all) {
-            bar.set_prefix(format!("{round}/{ROUNDS} {}", beside.name()));
-            latencies.push(measure(beside, bar)?);
+        for (background, latencies) in BackgroundLoad::ALL.into_iter().zip(&mut all) {
+            bar.set_prefix(format!("{round}/{ROUNDS} {}", background.name()));
+            latencies.push(measure(background, bar)?);
         }
     }
     let mut table = format!(
-        "| beside a channel with {SMALL} readers, 20 messages a second | latency p50 / p99 / max, ms |\n|---|---|\n"
+        "| beside a channel with {SMALL_CHANNEL_READERS} readers, 20 messages a second | latency p50 / p99 / max, ms |\n|---|---|\n"
     );
-    for (beside, latencies) in Beside::ALL.into_iter().zip(all) {
+    for (background, latencies) in BackgroundLoad::ALL.into_iter().zip(all) {
         let of = |figure: fn(&Latency) -> f64| median(latencies.iter().map(figure).collect());
         table += &format!(
             "| {} | {:.2} / {:.2} / {:.2} |\n",
-            beside.name(),
+            background.name(),
             of(|l| l.p50),
             of(|l| l.p99),
             of(|l| l.max)
@@ -172,25 +172,25 @@ pub(crate) fn run(bar: &ProgressBar) -> anyhow::Result<String> {
     Ok(table)
 }
 
-fn measure(beside: Beside, bar: &ProgressBar) -> anyhow::Result<Latency> {
-    let load = Load::of(60, 20.0);
+fn measure(background: BackgroundLoad, bar: &ProgressBar) -> anyhow::Result<Latency> {
+    let load = Workload::of(60, 20.0);
     let small = tricast("sse", "auto", "small");
     let running = small.start()?;
     let address = running.address;
     let mut round = Round::new(&load, address, bar)?;
-    round.connect(&small.subscribe, SMALL, AT_ONCE)?;
-    let mut publisher = Publisher::open(address, "small")?;
-    let ((begin, begun), over) = (channel(), AtomicBool::new(false));
+    round.connect(&small.subscribe, SMALL_CHANNEL_READERS, CONCURRENT_CONNECTS)?;
+    let mut publisher = NdjsonPublisher::open(address, "small")?;
+    let ((begin, begun), stop) = (channel(), AtomicBool::new(false));
     thread::scope(|scope| {
         let other = scope.spawn({
-            let over = &over;
-            move || beside.go_on(address, &begin, over)
+            let stop = &stop;
+            move || background.run_until(address, &begin, stop)
         });
         // Without a beginning there is an error to join.
         let _ = begun.recv();
         let publish = |data: &str| publisher.send(&format!("\"{data}\"\n"));
         let measured = round.messages_by(publish, &|| running.process.usage());
-        over.store(true, Ordering::Relaxed);
+        stop.store(true, Ordering::Relaxed);
         other.join().map_err(|_| anyhow::anyhow!("what went on beside panicked"))??;
         measured
     })?;

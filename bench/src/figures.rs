@@ -44,8 +44,8 @@ pub(crate) fn table(rows: &[Row], floor: &[Figures]) -> String {
     );
     for Row { server, wire, rounds, failed } in rows {
         let _ = write!(table, "| {server} | {wire} | ");
-        if let Some(why) = failed {
-            let _ = writeln!(table, "not measured: {} | | | | | | | | |", why.replace('\n', " "));
+        if let Some(error) = failed {
+            let _ = writeln!(table, "not measured: {} | | | | | | | | |", error.replace('\n', " "));
             continue;
         }
         let of = |figure: &dyn Fn(&Figures) -> f64| median(rounds.iter().map(figure).collect());

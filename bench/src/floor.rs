@@ -20,9 +20,9 @@ const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\
 
 /// Serves until it is ended. `GET` subscribes; the body of a `POST` is sent to everybody, in the document
 /// that Tricast would make of it.
-pub(crate) fn serve(address: SocketAddr, calls: SendMode) -> anyhow::Result<()> {
-    calls.probe()?;
-    let mut sender = calls.sender();
+pub(crate) fn serve(address: SocketAddr, mode: SendMode) -> anyhow::Result<()> {
+    mode.probe()?;
+    let mut sender = mode.sender();
     let mut listener = mio::net::TcpListener::bind(address)?;
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
@@ -61,14 +61,14 @@ pub(crate) fn serve(address: SocketAddr, calls: SendMode) -> anyhow::Result<()> 
                 );
                 let framed = format!("{:X}\r\n{document}\r\n", document.len());
                 let socket_of = |index: &usize| sockets[*index].as_ref();
-                let parcels: Vec<SendOp<'_>> = subscribers
+                let ops: Vec<SendOp<'_>> = subscribers
                     .iter()
                     .filter_map(socket_of)
                     .map(|socket| SendOp { socket: socket.as_fd(), bytes: framed.as_bytes() })
                     .collect();
-                for some in parcels.chunks(512) {
+                for batch in ops.chunks(512) {
                     sent.clear();
-                    sender.send(some, &mut sent);
+                    sender.send(batch, &mut sent);
                 }
             } else {
                 // Whoever has left.

@@ -21,9 +21,9 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use figures::{Figures, Row, table};
 use indicatif::{ProgressBar, ProgressStyle};
-use measure::Load;
-use subscribers::Subscribe;
-use target::Publish;
+use measure::Workload;
+use subscribers::SubscribeRequest;
+use target::PublishRequest;
 use tricast_delivery::SendMode;
 
 #[derive(Parser)]
@@ -38,7 +38,7 @@ enum Command {
     /// Starts servers in turn and compares them; prints a Markdown table.
     Compare {
         #[command(flatten)]
-        load: Load,
+        load: Workload,
         /// Rounds; the table shows medians.
         #[arg(long, default_value_t = 5)]
         rounds: usize,
@@ -62,7 +62,7 @@ enum Command {
     /// Measures a server that runs already.
     Run {
         #[command(flatten)]
-        load: Load,
+        load: Workload,
         /// Its address.
         #[arg(long, default_value = "127.0.0.1:8080")]
         address: SocketAddr,
@@ -101,12 +101,12 @@ enum Command {
         bind: SocketAddr,
         /// How it sends.
         #[arg(long, value_enum, default_value = "epoll")]
-        calls: FloorCalls,
+        calls: FloorSendMode,
     },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum FloorCalls {
+enum FloorSendMode {
     /// A system call for each send.
     Epoll,
     /// One for hundreds.
@@ -139,8 +139,8 @@ fn main() -> anyhow::Result<()> {
                 fields.iter().map(|one| format!("{one}\r\n")).collect::<String>()
             };
             let frames: Vec<&str> = frame.iter().map(String::as_str).collect();
-            let subscribe = Subscribe::new(&path, &lines(&header), ws, &frames);
-            let publish = Publish::new(&publish, &lines(&publish_header), &body);
+            let subscribe = SubscribeRequest::new(&path, &lines(&header), ws, &frames);
+            let publish = PublishRequest::new(&publish, &lines(&publish_header), &body);
             let bar = progress();
             let figures = load.run(address, &subscribe, &publish, pid, &bar)?;
             bar.finish_and_clear();
@@ -154,18 +154,18 @@ fn main() -> anyhow::Result<()> {
             println!("{}", table(&rows, &rows[0].rounds));
             Ok(())
         }
-        Command::Floor { bind, calls } => floor::serve(
+        Command::Floor { bind, calls: mode } => floor::serve(
             bind,
-            match calls {
-                FloorCalls::Epoll => SendMode::Epoll,
-                FloorCalls::IoUring => SendMode::IoUring,
+            match mode {
+                FloorSendMode::Epoll => SendMode::Epoll,
+                FloorSendMode::IoUring => SendMode::IoUring,
             },
         ),
     }
 }
 
 fn compare(
-    load: &Load,
+    load: &Workload,
     rounds: usize,
     only: &[String],
     json: Option<PathBuf>,

@@ -11,7 +11,7 @@ const TIME: usize = 16;
 pub(crate) const LENGTH: usize = BEGIN.len() + NUMBER + TIME;
 
 /// What a message carries unless something else is asked for.
-pub(crate) const USUAL: usize = 128;
+pub(crate) const DEFAULT_SIZE: usize = 128;
 
 /// The data of message `number`, `size` letters and digits, published at `at` after the beginning.
 pub(crate) fn data(number: u64, at: Duration, size: usize) -> String {
@@ -21,7 +21,7 @@ pub(crate) fn data(number: u64, at: Duration, size: usize) -> String {
 
 /// A message that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct Marker {
     pub(crate) number: u64,
     pub(crate) published: Duration,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Scanner {
 
 impl Scanner {
     /// Reports every marker that `bytes` completes.
-    pub(crate) fn scan(&mut self, bytes: &[u8], mut seen: impl FnMut(Seen)) {
+    pub(crate) fn scan(&mut self, bytes: &[u8], mut found: impl FnMut(Marker)) {
         let joined;
         let bytes = if self.tail.is_empty() {
             bytes
@@ -50,7 +50,7 @@ impl Scanner {
                 self.tail = bytes[begin..].to_vec();
                 return;
             };
-            seen(read(marker));
+            found(read(marker));
             from = begin + LENGTH;
         }
         // The last two bytes may be the beginning of a beginning.
@@ -62,10 +62,10 @@ impl Scanner {
     }
 }
 
-fn read(marker: &[u8]) -> Seen {
+fn read(marker: &[u8]) -> Marker {
     let digits = |bytes: &[u8]| bytes.iter().fold(0, |n, b| n * 10 + u64::from(b - b'0'));
     let (number, time) = marker[BEGIN.len()..].split_at(NUMBER);
-    Seen { number: digits(number), published: Duration::from_micros(digits(time)) }
+    Marker { number: digits(number), published: Duration::from_micros(digits(time)) }
 }
 
 /// The clock that publisher and subscribers share.
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn however_the_bytes_are_cut_every_marker_is_found_once() {
+    fn every_marker_is_found_once_in_chunks_of_any_size() {
         let messages: Vec<String> =
             (1..=3).map(|n| data(n, Duration::from_micros(n * 1000), 60)).collect();
         let text = format!("QQZ{}QZ data: {}{}Q", messages[0], messages[1], messages[2]);
@@ -95,9 +95,9 @@ mod tests {
             let mut scanner = Scanner::default();
             let mut numbers = Vec::new();
             for piece in text.as_bytes().chunks(size) {
-                scanner.scan(piece, |seen| {
-                    assert_eq!(seen.published, Duration::from_millis(seen.number));
-                    numbers.push(seen.number);
+                scanner.scan(piece, |marker| {
+                    assert_eq!(marker.published, Duration::from_millis(marker.number));
+                    numbers.push(marker.number);
                 });
             }
             assert_eq!(numbers, [1, 2, 3], "in pieces of {size}");

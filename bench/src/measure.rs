@@ -12,13 +12,13 @@ use crate::{
     figures::Figures,
     marker::{self, Clock},
     process::Usage,
-    subscribers::{Subscribe, Subscribers, Tally},
-    target::{Publish, Target},
+    subscribers::{SubscribeRequest, Subscribers, Tally},
+    target::{PublishRequest, Target},
 };
 
 /// What a round consists of.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Load {
+pub(crate) struct Workload {
     /// Subscribers.
     #[arg(long, default_value_t = 5000)]
     pub(crate) subscribers: usize,
@@ -32,7 +32,7 @@ pub(crate) struct Load {
     #[arg(long, default_value_t = 20.0)]
     pub(crate) rate: f64,
     /// Bytes of data in a message.
-    #[arg(long, default_value_t = marker::USUAL)]
+    #[arg(long, default_value_t = marker::DEFAULT_SIZE)]
     pub(crate) size: usize,
     /// Messages of a burst, where a server takes several in one request; 0 is none.
     #[arg(long, default_value_t = 50)]
@@ -43,12 +43,12 @@ pub(crate) struct Load {
 }
 
 /// Connections under way at a time, when it is no storm.
-pub(crate) const AT_ONCE: usize = 64;
+pub(crate) const CONCURRENT_CONNECTS: usize = 64;
 
 /// How long the last messages of a round may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-impl Load {
+impl Workload {
     fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(self.size >= marker::LENGTH, "--size: at least {}", marker::LENGTH);
         anyhow::ensure!(self.few < self.subscribers, "--few: fewer than --subscribers");
@@ -81,11 +81,11 @@ impl Load {
         let usage = || running.process.usage();
         let mut round = Round::new(self, running.address, bar)?;
         bar.set_message("storm");
-        round.connect(&target.subscribe, self.few, AT_ONCE)?;
+        round.connect(&target.subscribe, self.few, CONCURRENT_CONNECTS)?;
         let before = usage().rss();
         round.connect(&target.subscribe, 2 * self.subscribers, usize::MAX)?;
-        round.subscribers.halve();
-        round.subscribers.settle()?;
+        round.subscribers.drop_every_other();
+        round.subscribers.read_until_quiet()?;
         // What a server gives back to the system it may give back a little later.
         thread::sleep(Duration::from_secs(2));
         let left = round.subscribers.count() as f64;
@@ -96,8 +96,8 @@ impl Load {
     pub(crate) fn run(
         &self,
         address: SocketAddr,
-        subscribe: &Subscribe,
-        publish: &Publish,
+        subscribe: &SubscribeRequest,
+        publish: &PublishRequest,
         pid: Option<u32>,
         bar: &ProgressBar,
     ) -> anyhow::Result<Figures> {
@@ -116,7 +116,7 @@ impl Load {
 
 /// A round under way.
 pub(crate) struct Round<'a> {
-    load: &'a Load,
+    load: &'a Workload,
     address: SocketAddr,
     pub(crate) subscribers: Subscribers,
     clock: Clock,
@@ -127,7 +127,7 @@ pub(crate) struct Round<'a> {
 
 impl<'a> Round<'a> {
     pub(crate) fn new(
-        load: &'a Load,
+        load: &'a Workload,
         address: SocketAddr,
         bar: &'a ProgressBar,
     ) -> anyhow::Result<Self> {
@@ -140,7 +140,7 @@ impl<'a> Round<'a> {
     /// Opens so many more, `at_once` at a time; gives how long that took.
     pub(crate) fn connect(
         &mut self,
-        subscribe: &Subscribe,
+        subscribe: &SubscribeRequest,
         count: usize,
         at_once: usize,
     ) -> anyhow::Result<Duration> {
@@ -148,22 +148,22 @@ impl<'a> Round<'a> {
         let bar = self.bar;
         let progress = |done| bar.set_position(done as u64);
         let took = self.subscribers.connect(subscribe, count, at_once, progress)?;
-        let Tally { lost, why, .. } = &mut self.subscribers.tally;
-        if let Some(why) = why.take() {
+        let Tally { lost, first_error, .. } = &mut self.subscribers.tally;
+        if let Some(error) = first_error.take() {
             let context = format!("{lost} subscribers were refused or lost");
-            return Err(anyhow::Error::from(why).context(context));
+            return Err(anyhow::Error::from(error).context(context));
         }
         // A greeting has to leave before memory is read.
-        self.subscribers.settle()?;
+        self.subscribers.read_until_quiet()?;
         Ok(took)
     }
 
-    fn fill(&mut self, subscribe: &Subscribe, usage: &dyn Fn() -> Usage) -> anyhow::Result<()> {
-        let Load { subscribers, few, .. } = *self.load;
+    fn fill(&mut self, subscribe: &SubscribeRequest, usage: &dyn Fn() -> Usage) -> anyhow::Result<()> {
+        let Workload { subscribers, few, .. } = *self.load;
         self.bar.set_message("connecting");
-        self.connect(subscribe, few, AT_ONCE)?;
+        self.connect(subscribe, few, CONCURRENT_CONNECTS)?;
         let rss = usage().rss();
-        let took = self.connect(subscribe, subscribers - few, AT_ONCE)?;
+        let took = self.connect(subscribe, subscribers - few, CONCURRENT_CONNECTS)?;
         self.figures.connects_per_second = (subscribers - few) as f64 / took.as_secs_f64();
         self.figures.idle_kib = (usage().rss() - rss) / (subscribers - few) as f64;
         Ok(())
@@ -172,7 +172,7 @@ impl<'a> Round<'a> {
     /// Publishes at the load's rate, each message on a connection of its own.
     pub(crate) fn messages(
         &mut self,
-        publish: &Publish,
+        publish: &PublishRequest,
         usage: &dyn Fn() -> Usage,
     ) -> anyhow::Result<()> {
         let address = self.address;
@@ -208,13 +208,13 @@ impl<'a> Round<'a> {
         figures.p99_ms = at(0.99);
         figures.p999_ms = at(0.999);
         figures.max_ms = tally.latency.max() as f64 / 1e3;
-        self.count();
+        self.add_tally();
         Ok(())
     }
 
-    fn burst(&mut self, lines: &Publish, usage: &dyn Fn() -> Usage) -> anyhow::Result<()> {
+    fn burst(&mut self, lines: &PublishRequest, usage: &dyn Fn() -> Usage) -> anyhow::Result<()> {
         self.bar.set_message("burst");
-        self.subscribers.forget();
+        self.subscribers.reset_tally();
         let before = usage().cpu();
         let (load, address, clock) = (self.load, self.address, self.clock);
         let line = |n| format!("\"{}\"\n", marker::data(n, clock.now(), load.size));
@@ -224,7 +224,7 @@ impl<'a> Round<'a> {
         let delivered = self.subscribers.tally.delivered.max(1) as f64;
         let cpu = usage().cpu() - before;
         self.figures.burst_cpu_us = Some(cpu.as_secs_f64() * 1e6 / delivered);
-        self.count();
+        self.add_tally();
         Ok(())
     }
 
@@ -241,7 +241,7 @@ impl<'a> Round<'a> {
             while self.subscribers.tally.delivered < self.published {
                 self.subscribers.read_for(Duration::from_millis(20))?;
                 if publishing.is_finished() {
-                    let end = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+                    let end = *deadline.get_or_insert_with(|| Instant::now() + DELIVERY_TIMEOUT);
                     if Instant::now() > end {
                         break;
                     }
@@ -251,7 +251,7 @@ impl<'a> Round<'a> {
         })
     }
 
-    fn count(&mut self) {
+    fn add_tally(&mut self) {
         let (tally, figures) = (&self.subscribers.tally, &mut self.figures);
         figures.delivered += tally.delivered;
         figures.undelivered += self.published - tally.delivered.min(self.published);

@@ -7,8 +7,8 @@ use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
 use crate::{
-    subscribers::Subscribe,
-    target::{Program, Publish, Target},
+    subscribers::SubscribeRequest,
+    target::{ServerProgram, PublishRequest, Target},
 };
 
 /// All of them; one that cannot be had fails when it is started, and that is reported.
@@ -16,11 +16,11 @@ pub(crate) fn all() -> Vec<Target> {
     [nchan(), nodews(), socketio(), sockudo(), centrifugo(), mercure()].concat()
 }
 
-fn peer(name: &'static str, publish: Publish, wires: &[(&str, Subscribe)]) -> Vec<Target> {
-    let target = |(wire, subscribe): &(&str, Subscribe)| Target {
+fn peer(name: &'static str, publish: PublishRequest, wires: &[(&str, SubscribeRequest)]) -> Vec<Target> {
+    let target = |(wire, subscribe): &(&str, SubscribeRequest)| Target {
         server: name.into(),
         wire: (*wire).into(),
-        program: Program::Peer(name),
+        program: ServerProgram::Peer(name),
         subscribe: subscribe.clone(),
         publish: publish.clone(),
         lines: None,
@@ -30,37 +30,37 @@ fn peer(name: &'static str, publish: Publish, wires: &[(&str, Subscribe)]) -> Ve
 
 fn nchan() -> Vec<Target> {
     let wires = [
-        ("sse", Subscribe::new("/sub", "Accept: text/event-stream\r\n", false, &[])),
-        ("chunked", Subscribe::new("/sub", "TE: chunked\r\n", false, &[])),
-        ("ws", Subscribe::new("/sub", "", true, &[])),
+        ("sse", SubscribeRequest::new("/sub", "Accept: text/event-stream\r\n", false, &[])),
+        ("chunked", SubscribeRequest::new("/sub", "TE: chunked\r\n", false, &[])),
+        ("ws", SubscribeRequest::new("/sub", "", true, &[])),
     ];
-    peer("nchan", Publish::new("/pub", "", "{data}"), &wires)
+    peer("nchan", PublishRequest::new("/pub", "", "{data}"), &wires)
 }
 
 fn nodews() -> Vec<Target> {
     let wires = [
-        ("sse", Subscribe::new("/sse", "", false, &[])),
-        ("ws", Subscribe::new("/ws", "", true, &[])),
+        ("sse", SubscribeRequest::new("/sse", "", false, &[])),
+        ("ws", SubscribeRequest::new("/ws", "", true, &[])),
     ];
-    peer("nodews", Publish::new("/publish", "", "{data}"), &wires)
+    peer("nodews", PublishRequest::new("/publish", "", "{data}"), &wires)
 }
 
 fn socketio() -> Vec<Target> {
     let path = "/socket.io/?EIO=4&transport=websocket";
-    let ws = Subscribe::new(path, "", true, &["40"]);
-    peer("socketio", Publish::new("/publish", "", "{data}"), &[("ws", ws)])
+    let ws = SubscribeRequest::new(path, "", true, &["40"]);
+    peer("socketio", PublishRequest::new("/publish", "", "{data}"), &[("ws", ws)])
 }
 
 fn sockudo() -> Vec<Target> {
     let frame = r#"{"event":"pusher:subscribe","data":{"channel":"bench"}}"#;
-    let ws = Subscribe::new("/app/bench-key?protocol=7", "", true, &[frame]);
+    let ws = SubscribeRequest::new("/app/bench-key?protocol=7", "", true, &[frame]);
     let body = r#"{"name":"message","channel":"bench","data":"{data}"}"#;
-    let publish = Publish::new("{signed}", "Content-Type: application/json\r\n", body);
-    peer("sockudo", Publish { signed: Some(signed), ..publish }, &[("ws", ws)])
+    let publish = PublishRequest::new("{signed}", "Content-Type: application/json\r\n", body);
+    peer("sockudo", PublishRequest { sign: Some(sign), ..publish }, &[("ws", ws)])
 }
 
 /// The path of a publication, signed as the Pusher protocol wants it for each body anew.
-fn signed(body: &str) -> String {
+fn sign(body: &str) -> String {
     const PATH: &str = "/apps/bench/events";
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
@@ -75,7 +75,7 @@ fn signed(body: &str) -> String {
 fn centrifugo() -> Vec<Target> {
     let subscribe = r#"{"subs":{"bench":{}}}"#;
     let sse = "/connection/uni_sse?cf_connect=%7B%22subs%22%3A%7B%22bench%22%3A%7B%7D%7D%7D";
-    let chunked = Subscribe {
+    let chunked = SubscribeRequest {
         head: format!(
             "POST /connection/uni_http_stream HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{subscribe}",
             subscribe.len()
@@ -83,12 +83,12 @@ fn centrifugo() -> Vec<Target> {
         frames: Vec::new(),
     };
     let wires = [
-        ("sse", Subscribe::new(sse, "", false, &[])),
+        ("sse", SubscribeRequest::new(sse, "", false, &[])),
         ("chunked", chunked),
-        ("ws", Subscribe::new("/connection/uni_websocket", "", true, &[subscribe])),
+        ("ws", SubscribeRequest::new("/connection/uni_websocket", "", true, &[subscribe])),
     ];
     let body = r#"{"channel":"bench","data":"{data}"}"#;
-    let publish = Publish::new("/api/publish", "Content-Type: application/json\r\n", body);
+    let publish = PublishRequest::new("/api/publish", "Content-Type: application/json\r\n", body);
     peer("centrifugo", publish, &wires)
 }
 
@@ -98,7 +98,7 @@ fn mercure() -> Vec<Target> {
     let fields = format!(
         "Content-Type: application/x-www-form-urlencoded\r\nAuthorization: Bearer {token}\r\n"
     );
-    let publish = Publish::new("/.well-known/mercure", &fields, "topic=bench&data={data}");
-    let sse = Subscribe::new("/.well-known/mercure?topic=bench", "", false, &[]);
+    let publish = PublishRequest::new("/.well-known/mercure", &fields, "topic=bench&data={data}");
+    let sse = SubscribeRequest::new("/.well-known/mercure?topic=bench", "", false, &[]);
     peer("mercure", publish, &[("sse", sse)])
 }

@@ -27,7 +27,7 @@ impl Process {
     }
 
     /// Why it has ended, in its own words.
-    pub(crate) fn last_words(&mut self) -> String {
+    pub(crate) fn last_stderr_line(&mut self) -> String {
         let mut text = String::new();
         let read = self.stderr.rewind().and_then(|()| self.stderr.read_to_string(&mut text));
         let last = read.ok().and_then(|_| text.lines().rfind(|line| !line.trim().is_empty()));
@@ -39,7 +39,7 @@ impl Process {
     }
 
     pub(crate) fn usage(&self) -> Usage {
-        Usage { processes: family(self.child.id()) }
+        Usage { processes: process_tree(self.child.id()) }
     }
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Usage {
 impl Usage {
     /// Of a process that somebody else has started, and its descendants.
     pub(crate) fn of(pid: u32) -> Self {
-        Self { processes: family(pid) }
+        Self { processes: process_tree(pid) }
     }
 
     /// Resident memory in KiB.
@@ -105,7 +105,7 @@ impl Usage {
 }
 
 /// A process and all that descend from it.
-fn family(root: u32) -> Vec<u32> {
+fn process_tree(root: u32) -> Vec<u32> {
     let parent_of = |pid: u32| -> Option<u32> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name in parentheses may hold anything; behind it come state and parent.
@@ -114,12 +114,12 @@ fn family(root: u32) -> Vec<u32> {
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let parents: Vec<(u32, u32)> = pids.filter_map(|pid| Some((pid, parent_of(pid)?))).collect();
-    let mut family = vec![root];
+    let mut processes = vec![root];
     let mut next = 0;
-    while next < family.len() {
-        let parent = family[next];
-        family.extend(parents.iter().filter(|(_, p)| *p == parent).map(|(pid, _)| *pid));
+    while next < processes.len() {
+        let parent = processes[next];
+        processes.extend(parents.iter().filter(|(_, p)| *p == parent).map(|(pid, _)| *pid));
         next += 1;
     }
-    family
+    processes
 }

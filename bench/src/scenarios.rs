@@ -13,9 +13,9 @@ use indicatif::ProgressBar;
 use crate::{
     figures::median,
     marker,
-    measure::{AT_ONCE, Load, Round},
+    measure::{CONCURRENT_CONNECTS, Workload, Round},
     process::Usage,
-    subscribers::Subscribe,
+    subscribers::SubscribeRequest,
     target::{Running, tricast},
 };
 
@@ -26,10 +26,10 @@ const ROUNDS: usize = 5;
 const SUBSCRIBERS: usize = 2000;
 
 /// Messages that nobody hears.
-const UNHEARD: u64 = 1_000_000;
+const UNSUBSCRIBED_MESSAGES: u64 = 1_000_000;
 
 /// Room for every history and channel of these scenarios.
-const ROOMY: [(&str, &str); 3] = [
+const LARGE_LIMITS: [(&str, &str); 3] = [
     ("TRICAST__HISTORY__MEMORY", "4GiB"),
     ("TRICAST__HISTORY__BYTES", "1GiB"),
     ("TRICAST__LIMITS__CHANNELS", "200000"),
@@ -37,12 +37,12 @@ const ROOMY: [(&str, &str); 3] = [
 
 /// All of them, as Markdown.
 pub(crate) fn run(bar: &ProgressBar) -> anyhow::Result<String> {
-    Ok([unheard(bar)?, subscribers(bar)?, idle_channels(bar)?, history(bar)?, crowd(bar)?]
+    Ok([without_subscribers(bar)?, subscribers(bar)?, idle_channels(bar)?, history(bar)?, many_connections(bar)?]
         .join("\n"))
 }
 
 /// Publishing where nobody listens, in one stream of JSON lines, to a gateway that has one core.
-fn unheard(bar: &ProgressBar) -> anyhow::Result<String> {
+fn without_subscribers(bar: &ProgressBar) -> anyhow::Result<String> {
     bar.set_prefix("nobody listens");
     let mut rates = Vec::new();
     for _ in 0..ROUNDS {
@@ -50,9 +50,9 @@ fn unheard(bar: &ProgressBar) -> anyhow::Result<String> {
         running.process.pin_to_one_core()?;
         let line = format!("\"{}\"\n", "x".repeat(126));
         let begin = Instant::now();
-        let published = publish_lines(running.address, &line, UNHEARD, bar)?;
-        anyhow::ensure!(published == UNHEARD, "{published} of {UNHEARD} were published");
-        rates.push(UNHEARD as f64 / begin.elapsed().as_secs_f64());
+        let published = publish_lines(running.address, &line, UNSUBSCRIBED_MESSAGES, bar)?;
+        anyhow::ensure!(published == UNSUBSCRIBED_MESSAGES, "{published} of {UNSUBSCRIBED_MESSAGES} were published");
+        rates.push(UNSUBSCRIBED_MESSAGES as f64 / begin.elapsed().as_secs_f64());
     }
     Ok(format!(
         "Publishing lines of 128 bytes to nobody, one stream, one core: {:.0} messages a second.\n",
@@ -115,13 +115,13 @@ fn history(bar: &ProgressBar) -> anyhow::Result<String> {
 }
 
 /// As many connections as the system allows a process, on all wires.
-fn crowd(bar: &ProgressBar) -> anyhow::Result<String> {
+fn many_connections(bar: &ProgressBar) -> anyhow::Result<String> {
     bar.set_prefix("15,000 connections");
-    let load = Load::of(20, 10.0);
+    let load = Workload::of(20, 10.0);
     let running = tricast("sse", "auto", "bench").start()?;
     let mut round = Round::new(&load, running.address, bar)?;
     for wire in ["sse", "chunked", "ws"] {
-        round.connect(&tricast(wire, "auto", "bench").subscribe, 5000, AT_ONCE)?;
+        round.connect(&tricast(wire, "auto", "bench").subscribe, 5000, CONCURRENT_CONNECTS)?;
     }
     round.messages(&tricast("sse", "auto", "bench").publish, &|| running.process.usage())?;
     let figures = round.figures;
@@ -156,16 +156,16 @@ impl Default for Case {
 }
 
 /// Runs the cases in turn, round by round, and compares each with the first.
-fn table(what: &str, mut cases: Vec<Case>, bar: &ProgressBar) -> anyhow::Result<String> {
+fn table(dimension: &str, mut cases: Vec<Case>, bar: &ProgressBar) -> anyhow::Result<String> {
     for round in 1..=ROUNDS {
         for case in &mut cases {
-            bar.set_prefix(format!("{round}/{ROUNDS} {what} {}", case.name));
+            bar.set_prefix(format!("{round}/{ROUNDS} {dimension} {}", case.name));
             let cost = case.run(bar)?;
             case.costs.push(cost);
         }
     }
     let mut table =
-        format!("| {what} | CPU for each delivery, µs | to the first row |\n|---|---|---|\n");
+        format!("| {dimension} | CPU for each delivery, µs | to the first row |\n|---|---|---|\n");
     for case in &cases {
         let ratios = case.costs.iter().zip(&cases[0].costs).map(|(this, first)| this / first);
         table += &format!(
@@ -180,17 +180,17 @@ fn table(what: &str, mut cases: Vec<Case>, bar: &ProgressBar) -> anyhow::Result<
 
 impl Case {
     fn run(&self, bar: &ProgressBar) -> anyhow::Result<f64> {
-        let load = Load::of(40, 20.0);
+        let load = Workload::of(40, 20.0);
         let target = tricast("sse", "auto", "bench");
         let history = self.history.to_string();
-        let mut settings = ROOMY.to_vec();
+        let mut settings = LARGE_LIMITS.to_vec();
         settings.push(("TRICAST__HISTORY__MESSAGES", &history));
         let running = target.start_with(&settings)?;
         let line = format!("\"{}\"\n", "x".repeat(126));
         publish_lines(running.address, &line, self.history.next_multiple_of(1000), bar)?;
         self.make_channels(&running)?;
         let mut round = Round::new(&load, running.address, bar)?;
-        round.connect(&Subscribe::new("/sse/bench", "", false, &[]), self.subscribers, AT_ONCE)?;
+        round.connect(&SubscribeRequest::new("/sse/bench", "", false, &[]), self.subscribers, CONCURRENT_CONNECTS)?;
         let usage = || -> Usage { running.process.usage() };
         round.messages(&target.publish, &usage)?;
         anyhow::ensure!(round.figures.undelivered == 0, "messages were lost");
@@ -210,8 +210,8 @@ impl Case {
             let mut answers = Vec::new();
             reading.read_to_end(&mut answers).map(|_| answers)
         });
-        for some in requests.chunks(500) {
-            socket.write_all(some.concat().as_bytes())?;
+        for batch in requests.chunks(500) {
+            socket.write_all(batch.concat().as_bytes())?;
         }
         if self.channels == 0 {
             socket.shutdown(std::net::Shutdown::Both)?;
@@ -223,10 +223,10 @@ impl Case {
     }
 }
 
-impl Load {
+impl Workload {
     /// Messages of the usual size, no burst, no storm.
     pub(crate) fn of(messages: u64, rate: f64) -> Self {
         let (subscribers, few) = (0, 0);
-        Self { subscribers, few, messages, rate, size: marker::USUAL, burst: 0, storm: false }
+        Self { subscribers, few, messages, rate, size: marker::DEFAULT_SIZE, burst: 0, storm: false }
     }
 }

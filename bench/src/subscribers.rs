@@ -10,11 +10,11 @@ use anyhow::Context as _;
 use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-use crate::marker::{Clock, Scanner, Seen};
+use crate::marker::{Clock, Scanner, Marker};
 
 /// What a subscriber sends, and when.
 #[derive(Clone, Debug)]
-pub(crate) struct Subscribe {
+pub(crate) struct SubscribeRequest {
     /// The request's head.
     pub(crate) head: String,
     /// Text frames to send behind a WebSocket handshake.
@@ -35,7 +35,7 @@ struct Subscriber {
     socket: TcpStream,
     /// What is still to be sent; the second part after the answer's head.
     unsent: Vec<u8>,
-    behind_head: Vec<u8>,
+    after_head: Vec<u8>,
     head: Option<Vec<u8>>,
     scanner: Scanner,
     last: u64,
@@ -52,7 +52,7 @@ pub(crate) struct Tally {
     /// Connections that ended by themselves, or were refused.
     pub(crate) lost: u64,
     /// What the first of those met.
-    pub(crate) why: Option<io::Error>,
+    pub(crate) first_error: Option<io::Error>,
     /// Microseconds from publishing to reading.
     pub(crate) latency: Histogram<u64>,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Tally {
 impl Tally {
     fn new() -> Self {
         let latency = Histogram::new_with_bounds(1, 60_000_000, 3).expect("good bounds");
-        Self { delivered: 0, bytes: 0, duplicates: 0, out_of_order: 0, lost: 0, why: None, latency }
+        Self { delivered: 0, bytes: 0, duplicates: 0, out_of_order: 0, lost: 0, first_error: None, latency }
     }
 }
 
@@ -81,7 +81,7 @@ impl Subscribers {
     /// how long that took.
     pub(crate) fn connect(
         &mut self,
-        subscribe: &Subscribe,
+        subscribe: &SubscribeRequest,
         count: usize,
         at_once: usize,
         mut progress: impl FnMut(usize),
@@ -110,7 +110,7 @@ impl Subscribers {
         }
     }
 
-    fn open(&mut self, subscribe: &Subscribe) -> anyhow::Result<()> {
+    fn open(&mut self, subscribe: &SubscribeRequest) -> anyhow::Result<()> {
         let mut socket = TcpStream::connect(self.address).context("no socket for a subscriber")?;
         let token = Token(self.subscribers.len());
         let both = Interest::READABLE | Interest::WRITABLE;
@@ -118,7 +118,7 @@ impl Subscribers {
         self.subscribers.push(Some(Subscriber {
             socket,
             unsent: subscribe.head.clone().into_bytes(),
-            behind_head: subscribe.frames.iter().flat_map(|text| masked(text)).collect(),
+            after_head: subscribe.frames.iter().flat_map(|text| masked(text)).collect(),
             head: Some(Vec::new()),
             scanner: Scanner::default(),
             last: 0,
@@ -132,21 +132,21 @@ impl Subscribers {
     }
 
     /// Every second one hangs up.
-    pub(crate) fn halve(&mut self) {
+    pub(crate) fn drop_every_other(&mut self) {
         self.subscribers.iter_mut().step_by(2).for_each(|subscriber| *subscriber = None);
     }
 
     /// Reads until nothing has come for a while, and forgets what came.
-    pub(crate) fn settle(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn read_until_quiet(&mut self) -> anyhow::Result<()> {
         while self.read_for(Duration::from_millis(300))? {}
-        self.forget();
+        self.reset_tally();
         Ok(())
     }
 
     /// Begins to count anew; connections that were lost stay lost.
-    pub(crate) fn forget(&mut self) {
-        let Tally { lost, why, .. } = std::mem::replace(&mut self.tally, Tally::new());
-        self.tally = Tally { lost, why, ..Tally::new() };
+    pub(crate) fn reset_tally(&mut self) {
+        let Tally { lost, first_error, .. } = std::mem::replace(&mut self.tally, Tally::new());
+        self.tally = Tally { lost, first_error, ..Tally::new() };
         self.subscribers.iter_mut().flatten().for_each(|subscriber| subscriber.last = 0);
     }
 
@@ -154,14 +154,14 @@ impl Subscribers {
     pub(crate) fn read_for(&mut self, time: Duration) -> anyhow::Result<bool> {
         self.poll.poll(&mut self.events, Some(time))?;
         for event in &self.events {
-            let place = &mut self.subscribers[event.token().0];
-            let Some(subscriber) = place else { continue };
+            let slot = &mut self.subscribers[event.token().0];
+            let Some(subscriber) = slot else { continue };
             let tally = &mut self.tally;
             let clock = self.clock;
             if let Err(error) = subscriber.on_event(&mut self.buffer, clock, tally) {
                 tally.lost += 1;
-                tally.why.get_or_insert(error);
-                *place = None;
+                tally.first_error.get_or_insert(error);
+                *slot = None;
             }
         }
         Ok(!self.events.is_empty())
@@ -190,7 +190,7 @@ impl Subscriber {
                     }
                     let rest = head.split_off(end + 4);
                     self.head = None;
-                    self.unsent = std::mem::take(&mut self.behind_head);
+                    self.unsent = std::mem::take(&mut self.after_head);
                     self.send()?;
                     self.scan(&rest, clock, tally);
                 }
@@ -222,7 +222,7 @@ impl Subscriber {
     fn scan(&mut self, bytes: &[u8], clock: Clock, tally: &mut Tally) {
         let last = &mut self.last;
         tally.bytes += bytes.len() as u64;
-        self.scanner.scan(bytes, |Seen { number, published }| match number.cmp(last) {
+        self.scanner.scan(bytes, |Marker { number, published }| match number.cmp(last) {
             std::cmp::Ordering::Less => tally.out_of_order += 1,
             std::cmp::Ordering::Equal => tally.duplicates += 1,
             std::cmp::Ordering::Greater => {

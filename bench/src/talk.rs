@@ -14,7 +14,7 @@ use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use crate::{
     figures::median,
     marker::{self, Clock, Scanner},
-    subscribers::{Subscribe, masked},
+    subscribers::{SubscribeRequest, masked},
     target::{Target, tricast},
 };
 
@@ -25,7 +25,7 @@ const RATE: u64 = 10_000;
 const SECONDS: u64 = 4;
 
 /// One server: its name, and the path of one socket.
-struct Echo {
+struct EchoServer {
     target: Target,
     path: fn(usize) -> String,
 }
@@ -43,12 +43,12 @@ pub(crate) fn run(bar: &ProgressBar) -> anyhow::Result<String> {
     let own = |n: usize| format!("/ws/talk{n}");
     let mut servers = Vec::new();
     for delivery in ["io_uring", "epoll", "generic"] {
-        servers.push(Echo { target: tricast("ws", delivery, "bench"), path: own });
+        servers.push(EchoServer { target: tricast("ws", delivery, "bench"), path: own });
     }
     let node = crate::peers::all().into_iter().find(|t| t.server == "nodews" && t.wire == "ws");
     let mut node = node.context("nodews is among the peers")?;
     node.server = "node ws, an echo".into();
-    servers.push(Echo { target: node, path: |_| "/echo".into() });
+    servers.push(EchoServer { target: node, path: |_| "/echo".into() });
 
     let mut rounds: Vec<Vec<Outcome>> = vec![Vec::new(); servers.len()];
     for round in 1..=ROUNDS {
@@ -73,42 +73,42 @@ pub(crate) fn run(bar: &ProgressBar) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn measure(server: &Echo, bar: &ProgressBar) -> anyhow::Result<Outcome> {
+fn measure(server: &EchoServer, bar: &ProgressBar) -> anyhow::Result<Outcome> {
     let running = server.target.start()?;
     let clock = Clock::new();
-    let mut talkers = Talkers::open(running.address, server.path)?;
-    talkers.talk(RATE / 2, clock, bar)?;
-    talkers.latency.reset();
+    let mut publishers = WsPublishers::open(running.address, server.path)?;
+    publishers.publish(RATE / 2, clock, bar)?;
+    publishers.latency.reset();
     let usage = running.process.usage();
     let (before, count) = (usage.cpu(), RATE * SECONDS);
-    talkers.talk(count, clock, bar)?;
+    publishers.publish(count, clock, bar)?;
     let micros = (usage.cpu() - before).as_secs_f64() * 1e6 / count as f64;
-    let at = |quantile| talkers.latency.value_at_quantile(quantile) as f64 / 1000.0;
+    let at = |quantile| publishers.latency.value_at_quantile(quantile) as f64 / 1000.0;
     Ok(Outcome { micros, p50: at(0.5), p99: at(0.99) })
 }
 
-struct Talkers {
+struct WsPublishers {
     poll: Poll,
-    talkers: Vec<Talker>,
+    publishers: Vec<WsPublisher>,
     /// Messages said, by all.
-    said: u64,
+    sent: u64,
     latency: hdrhistogram::Histogram<u64>,
 }
 
-struct Talker {
+struct WsPublisher {
     socket: TcpStream,
     scanner: Scanner,
-    said: u64,
+    sent: u64,
     acknowledged: u64,
 }
 
-impl Talkers {
+impl WsPublishers {
     fn open(address: SocketAddr, path: fn(usize) -> String) -> anyhow::Result<Self> {
         let poll = Poll::new()?;
-        let mut talkers = Vec::new();
+        let mut publishers = Vec::new();
         for n in 0..SOCKETS {
             let mut socket = std::net::TcpStream::connect(address)?;
-            let handshake = Subscribe::new(&path(n), "", true, &[]);
+            let handshake = SubscribeRequest::new(&path(n), "", true, &[]);
             socket.write_all(handshake.head.as_bytes())?;
             let mut head = [0; 12];
             socket.read_exact(&mut head)?;
@@ -121,50 +121,50 @@ impl Talkers {
             socket.set_nonblocking(true)?;
             let mut socket = TcpStream::from_std(socket);
             poll.registry().register(&mut socket, Token(n), Interest::READABLE)?;
-            talkers.push(Talker { socket, scanner: Scanner::default(), said: 0, acknowledged: 0 });
+            publishers.push(WsPublisher { socket, scanner: Scanner::default(), sent: 0, acknowledged: 0 });
         }
         let latency = hdrhistogram::Histogram::new_with_bounds(1, 60_000_000, 3)?;
-        Ok(Self { poll, talkers, said: 0, latency })
+        Ok(Self { poll, publishers, sent: 0, latency })
     }
 
     /// Says so many more, evenly in time, and waits until all are acknowledged in their order.
-    fn talk(&mut self, count: u64, clock: Clock, bar: &ProgressBar) -> anyhow::Result<()> {
+    fn publish(&mut self, count: u64, clock: Clock, bar: &ProgressBar) -> anyhow::Result<()> {
         bar.set_length(count);
         let begin = clock.now();
-        let from = self.said;
+        let from = self.sent;
         let mut events = Events::with_capacity(SOCKETS);
-        let filler = "x".repeat(marker::USUAL);
+        let filler = "x".repeat(marker::DEFAULT_SIZE);
         loop {
             let elapsed = clock.now() - begin;
             let due = (elapsed.as_secs_f64() * RATE as f64) as u64;
-            while self.said - from < due.min(count) {
-                let talker = &mut self.talkers[self.said as usize % SOCKETS];
-                talker.said += 1;
-                self.said += 1;
-                let mark = marker::data(talker.said, clock.now(), marker::LENGTH);
+            while self.sent - from < due.min(count) {
+                let publisher = &mut self.publishers[self.sent as usize % SOCKETS];
+                publisher.sent += 1;
+                self.sent += 1;
+                let mark = marker::data(publisher.sent, clock.now(), marker::LENGTH);
                 let text =
                     format!("{{\"data\":\"{filler}\",\"skip_self\":true,\"ref\":\"{mark}\"}}");
                 let frame = masked(&text);
-                anyhow::ensure!(talker.socket.write(&frame)? == frame.len(), "a socket is full");
+                anyhow::ensure!(publisher.socket.write(&frame)? == frame.len(), "a socket is full");
             }
-            bar.set_position(self.said - from);
+            bar.set_position(self.sent - from);
             self.poll.poll(&mut events, Some(Duration::from_millis(1)))?;
             for event in &events {
-                let talker = &mut self.talkers[event.token().0];
-                talker.hear(clock, &mut self.latency)?;
+                let publisher = &mut self.publishers[event.token().0];
+                publisher.read_acks(clock, &mut self.latency)?;
             }
-            let open = self.talkers.iter().any(|talker| talker.acknowledged < talker.said);
-            if self.said - from == count && !open {
+            let open = self.publishers.iter().any(|publisher| publisher.acknowledged < publisher.sent);
+            if self.sent - from == count && !open {
                 return Ok(());
             }
-            let patience = Duration::from_secs(30) + Duration::from_secs(count / RATE);
-            anyhow::ensure!(elapsed < patience, "some messages were never acknowledged");
+            let timeout = Duration::from_secs(30) + Duration::from_secs(count / RATE);
+            anyhow::ensure!(elapsed < timeout, "some messages were never acknowledged");
         }
     }
 }
 
-impl Talker {
-    fn hear(
+impl WsPublisher {
+    fn read_acks(
         &mut self,
         clock: Clock,
         latency: &mut hdrhistogram::Histogram<u64>,
@@ -179,10 +179,10 @@ impl Talker {
             };
             let mut in_order = true;
             let acknowledged = &mut self.acknowledged;
-            self.scanner.scan(&buffer[..count], |seen| {
-                in_order &= seen.number == *acknowledged + 1;
-                *acknowledged = seen.number;
-                let took = clock.now().saturating_sub(seen.published);
+            self.scanner.scan(&buffer[..count], |marker| {
+                in_order &= marker.number == *acknowledged + 1;
+                *acknowledged = marker.number;
+                let took = clock.now().saturating_sub(marker.published);
                 latency.saturating_record(took.as_micros() as u64);
             });
             anyhow::ensure!(in_order, "acknowledgements out of order");

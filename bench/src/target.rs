@@ -10,23 +10,23 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{process::Process, subscribers::Subscribe};
+use crate::{process::Process, subscribers::SubscribeRequest};
 
 /// One server on one wire.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) server: String,
     pub(crate) wire: String,
-    pub(crate) program: Program,
-    pub(crate) subscribe: Subscribe,
-    pub(crate) publish: Publish,
+    pub(crate) program: ServerProgram,
+    pub(crate) subscribe: SubscribeRequest,
+    pub(crate) publish: PublishRequest,
     /// Takes JSON lines, so that a burst is one request.
-    pub(crate) lines: Option<Publish>,
+    pub(crate) lines: Option<PublishRequest>,
 }
 
 /// How a server is started, given a port.
 #[derive(Clone, Debug)]
-pub(crate) enum Program {
+pub(crate) enum ServerProgram {
     /// This program's floor, sending in this way.
     Floor(&'static str),
     /// The gateway, with this `delivery`.
@@ -37,17 +37,17 @@ pub(crate) enum Program {
 
 /// A request that publishes; `{data}` stands for the data, `{length}` for the body's length.
 #[derive(Clone, Debug)]
-pub(crate) struct Publish {
+pub(crate) struct PublishRequest {
     pub(crate) head: String,
     pub(crate) body: String,
     /// Gives what stands for `{signed}`, for servers that want each body signed.
-    pub(crate) signed: Option<fn(&str) -> String>,
+    pub(crate) sign: Option<fn(&str) -> String>,
 }
 
 /// A handshake's fields.
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-impl Subscribe {
+impl SubscribeRequest {
     /// `fields` are whole lines. A WebSocket sends `frames` once it is open.
     pub(crate) fn new(path: &str, fields: &str, ws: bool, frames: &[&str]) -> Self {
         let upgrade = if ws { UPGRADE } else { "" };
@@ -56,21 +56,21 @@ impl Subscribe {
     }
 }
 
-impl Publish {
+impl PublishRequest {
     /// `fields` are whole lines.
     pub(crate) fn new(path: &str, fields: &str, body: &str) -> Self {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}Content-Length: {{length}}\r\n\r\n"
         );
-        Self { head, body: body.to_owned(), signed: None }
+        Self { head, body: body.to_owned(), sign: None }
     }
 
     /// Publishes and waits for the answer.
     pub(crate) fn send(&self, address: SocketAddr, data: &str) -> anyhow::Result<()> {
         let body = self.body.replace("{data}", data);
         let mut head = self.head.replace("{length}", &body.len().to_string());
-        if let Some(signed) = self.signed {
-            head = head.replace("{signed}", &signed(&body));
+        if let Some(sign) = self.sign {
+            head = head.replace("{signed}", &sign(&body));
         }
         let mut socket = TcpStream::connect(address)?;
         socket.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -107,25 +107,25 @@ impl Target {
         let mut process = Process::start(&mut command)?;
         let begin = Instant::now();
         while TcpStream::connect(address).is_err() {
-            anyhow::ensure!(!process.has_ended(), "{}", process.last_words());
-            let patience = Duration::from_secs(20);
-            anyhow::ensure!(begin.elapsed() < patience, "{} does not accept", self.server);
+            anyhow::ensure!(!process.has_ended(), "{}", process.last_stderr_line());
+            let timeout = Duration::from_secs(20);
+            anyhow::ensure!(begin.elapsed() < timeout, "{} does not accept", self.server);
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(Running { process, address })
     }
 }
 
-impl Program {
+impl ServerProgram {
     fn command(&self, address: SocketAddr) -> anyhow::Result<Command> {
         let this = std::env::current_exe()?;
         match self {
-            Program::Floor(calls) => {
+            ServerProgram::Floor(mode) => {
                 let mut command = Command::new(this);
-                command.args(["floor", "--bind", &address.to_string(), "--calls", calls]);
+                command.args(["floor", "--bind", &address.to_string(), "--calls", mode]);
                 Ok(command)
             }
-            Program::Tricast(delivery) => {
+            ServerProgram::Tricast(delivery) => {
                 let program = this.with_file_name("tricast");
                 anyhow::ensure!(program.exists(), "build the gateway first: {}", program.display());
                 let mut command = Command::new(program);
@@ -136,7 +136,7 @@ impl Program {
                     .env("TRICAST__DELIVERY", delivery);
                 Ok(command)
             }
-            Program::Peer(name) => {
+            ServerProgram::Peer(name) => {
                 let script = peers().join(format!("{name}.sh"));
                 let mut command = Command::new(script);
                 command.arg(address.port().to_string());
@@ -153,16 +153,16 @@ fn peers() -> PathBuf {
 
 /// The floor, which every ratio is to.
 pub(crate) fn floor() -> Target {
-    floor_by("epoll")
+    floor_with("epoll")
 }
 
-fn floor_by(calls: &'static str) -> Target {
+fn floor_with(mode: &'static str) -> Target {
     Target {
         server: "floor".into(),
-        wire: calls.into(),
-        program: Program::Floor(calls),
-        subscribe: Subscribe::new("/", "", false, &[]),
-        publish: Publish::new("/", "", "{data}"),
+        wire: mode.into(),
+        program: ServerProgram::Floor(mode),
+        subscribe: SubscribeRequest::new("/", "", false, &[]),
+        publish: PublishRequest::new("/", "", "{data}"),
         lines: None,
     }
 }
@@ -175,16 +175,16 @@ pub(crate) fn tricast(wire: &str, delivery: &'static str, channel: &str) -> Targ
     Target {
         server: format!("tricast {delivery}"),
         wire: wire.into(),
-        program: Program::Tricast(delivery),
-        subscribe: Subscribe::new(&format!("/{wire}/{channel}"), "", wire == "ws", &[]),
-        publish: Publish::new(&path, text, "{data}"),
-        lines: Some(Publish::new(&path, lines, "{data}")),
+        program: ServerProgram::Tricast(delivery),
+        subscribe: SubscribeRequest::new(&format!("/{wire}/{channel}"), "", wire == "ws", &[]),
+        publish: PublishRequest::new(&path, text, "{data}"),
+        lines: Some(PublishRequest::new(&path, lines, "{data}")),
     }
 }
 
 /// Everything that is compared.
 pub(crate) fn all() -> Vec<Target> {
-    let mut all = vec![floor(), floor_by("io_uring")];
+    let mut all = vec![floor(), floor_with("io_uring")];
     for delivery in ["io_uring", "epoll", "generic"] {
         all.extend(["sse", "chunked", "ws"].map(|wire| tricast(wire, delivery, "bench")));
     }

@@ -21,7 +21,7 @@ each_wire! {
             readers.push(reader);
         }
         server.publish("a", "last words").await;
-        let down = tokio::spawn(server.gateway.shut_down());
+        let down = tokio::spawn(server.gateway.shutdown());
         let mut pauses = std::collections::BTreeSet::new();
         for reader in &mut readers {
             assert_eq!(reader.data().await, "last words");
@@ -44,7 +44,7 @@ each_wire! {
         // One that has still much to read keeps the drain going.
         let stays = reader_with_backlog(&server, Wire::Chunked, "a").await;
         let address = server.gateway.address().expect("one in clear");
-        let down = tokio::spawn(server.gateway.shut_down());
+        let down = tokio::spawn(server.gateway.shutdown());
         let publish = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0";
         tricast_tests::eventually("it drains", async || {
             let connection = tricast_tests::Connection::open(address).await;
@@ -75,7 +75,7 @@ async fn a_request_under_way_is_answered() {
     publisher.send("POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nha").await;
     let mut reader = Reader::open(&server, Wire::Sse, "a").await;
     reader.control("hello").await;
-    let down = tokio::spawn(server.gateway.shut_down());
+    let down = tokio::spawn(server.gateway.shutdown());
     assert_eq!(reader.control("goodbye").await["reason"], "draining");
     publisher.send("lf").await;
     assert_eq!(publisher.head().await.status, 503);
@@ -96,7 +96,7 @@ async fn a_silent_publisher_and_half_a_head_do_not_hold_up_the_drain() {
         (held["messages"].as_array().map(Vec::len) == Some(1)).then_some(())
     })
     .await;
-    let down = tokio::spawn(server.gateway.shut_down());
+    let down = tokio::spawn(server.gateway.shutdown());
     assert_eq!(publisher.head().await.status, 503);
     while !publisher.buffer.ends_with(b"}\n") {
         assert!(publisher.more().await);
@@ -124,7 +124,7 @@ async fn nobody_is_cut_who_has_asked() {
             answered.iter().all(|one| one.load(Ordering::Relaxed) > 0).then_some(())
         })
         .await;
-        assert!(server.gateway.shut_down().await);
+        assert!(server.gateway.shutdown().await);
         let cut: usize = hammers.into_iter().map(|hammer| hammer.join().expect("hammers")).sum();
         assert_eq!(cut, 0, "{answered:?} are answered");
     }
@@ -154,7 +154,7 @@ async fn readiness_goes_first() {
     let server = Server::with("[shutdown]\ndelay = \"300ms\"").await;
     let (address, admin) =
         (server.gateway.address().expect("one in clear"), server.gateway.admin_address);
-    let down = tokio::spawn(server.gateway.shut_down());
+    let down = tokio::spawn(server.gateway.shutdown());
     tricast_tests::eventually("readyz says so", async || {
         let ready = tricast_tests::Connection::open(admin).await;
         let answer = ready.request("GET /readyz HTTP/1.1\r\nHost: localhost", b"").await;
@@ -173,5 +173,5 @@ async fn the_grace_time_ends_what_does_not_end_itself() {
     let _mute = server.connect().await;
     let mut half = server.connect().await;
     half.send("POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nab").await;
-    tokio::time::timeout(Duration::from_secs(5), server.gateway.shut_down()).await.expect("ends");
+    tokio::time::timeout(Duration::from_secs(5), server.gateway.shutdown()).await.expect("ends");
 }

@@ -115,7 +115,7 @@ each_wire! {
         let mut reader = Reader::open(&server, wire, "a").await;
         reader.control("hello").await;
         assert_eq!(backend.calls().len(), 0, "they wait for more");
-        let down = tokio::spawn(server.gateway.shut_down());
+        let down = tokio::spawn(server.gateway.shutdown());
         reader.control("goodbye").await;
         reader.end().await;
         drop(reader);
@@ -244,7 +244,7 @@ async fn a_service_that_is_away_does_not_hold_up_the_end() {
     let server = server(&backend, ALL, "timeout = \"1h\"\n[shutdown]\ngrace = \"1s\"").await;
     drop(Reader::open(&server, Wire::Sse, "a").await);
     eventually("it is tried", async || (!backend.calls().is_empty()).then_some(())).await;
-    let down = tokio::time::timeout(Duration::from_secs(8), server.gateway.shut_down()).await;
+    let down = tokio::time::timeout(Duration::from_secs(8), server.gateway.shutdown()).await;
     assert!(down.expect("in time"));
 }
 

@@ -6,7 +6,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::Path};
 use serde_json::Value;
 use tricast::{
     Gateway,
-    settings::{GUARDS, Settings},
+    settings::{SECURITY_KEYS, Settings},
 };
 use tricast_tests::Certificate;
 
@@ -226,7 +226,7 @@ async fn no_secret_and_no_access_rule_is_silently_off() {
     let certificate = Certificate::make();
     let guards = guards(&certificate);
     let keys: Vec<&str> = guards.iter().map(|guard| guard.key).collect();
-    assert_eq!(keys, GUARDS, "a key that guards something has to have a row");
+    assert_eq!(keys, SECURITY_KEYS, "a key that guards something has to have a row");
     let rows = guards.iter().map(row).collect::<Vec<_>>();
     let rows = rows.iter().zip(on_reload(&guards).await);
     let rows: Vec<_> = rows.map(|(row, reload)| format!("{row} {reload} |")).collect();

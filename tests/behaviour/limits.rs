@@ -136,7 +136,7 @@ async fn a_slow_reader_gets_its_backlog_before_the_goodbye() {
     for _ in 0..100 {
         server.publish("a", &large).await;
     }
-    let down = tokio::spawn(server.gateway.shut_down());
+    let down = tokio::spawn(server.gateway.shutdown());
     let mut body = Vec::new();
     while let Some(chunk) = slow.chunk().await {
         body.extend(chunk);

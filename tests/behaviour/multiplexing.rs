@@ -424,7 +424,7 @@ async fn a_gateway_that_goes_down_takes_no_further_request_on_a_connection() {
     for _ in 0..50 {
         all.push(Lines::open(&sender, "a").await);
     }
-    let down = tokio::spawn(server.gateway.shut_down());
+    let down = tokio::spawn(server.gateway.shutdown());
     // Long before the last goodbye, which may take half of the grace.
     let refused = tokio::time::Instant::now() + Duration::from_secs(1);
     while sender.clone().ready().await.is_ok() {
@@ -453,7 +453,7 @@ async fn a_client_that_says_nothing_more_holds_nobody_up() {
     let _ = timeout(PATIENCE, socket.read_to_end(&mut rest)).await.expect("it is closed");
     let silent = connect(&server, 65_535, 1 << 20).await;
     let begin = tokio::time::Instant::now();
-    assert!(server.gateway.shut_down().await);
+    assert!(server.gateway.shutdown().await);
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     drop(silent);
 }

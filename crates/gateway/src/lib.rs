@@ -14,7 +14,7 @@ pub use cli::check::{CheckArgs, check};
 pub use cli::doctor::{DoctorArgs, doctor};
 pub use cli::key::{KeyArgs, key};
 pub use cli::token::{TokenArgs, token};
-pub use lifecycle::gateway::{Bound, Gateway};
+pub use lifecycle::gateway::{BoundAddress, Gateway};
 pub use lifecycle::handover::{Program, Successor};
 pub use lifecycle::inherited::Inherited;
 pub use lifecycle::service::Service;

@@ -38,7 +38,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return unparsed(&error),
+        Err(error) => return print_usage(&error),
     };
     let load = || Settings::load(cli.config.as_deref());
     let settings = || {
@@ -62,7 +62,7 @@ fn failed(error: anyhow::Error) -> ExitCode {
 }
 
 /// What was asked for, such as `--help`, or what is wrong with the arguments. The latter fails like anything else: 2 is a word of the doctor's.
-fn unparsed(error: &clap::Error) -> ExitCode {
+fn print_usage(error: &clap::Error) -> ExitCode {
     // Whoever has closed the output does not want to know.
     let _ = error.print();
     if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -78,12 +78,12 @@ fn doctor(args: tricast::DoctorArgs) -> anyhow::Result<ExitCode> {
 fn serve(loaded: Loaded, config: Option<PathBuf>) -> anyhow::Result<()> {
     let Loaded { settings, warnings } = loaded;
     let inherited = Inherited::take()?;
-    let logs = telemetry::start(&settings.logging)?;
+    let log_level = telemetry::start(&settings.logging)?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let program = Program::own();
-    let service = Service { program, config, settings, inherited, logs };
+    let program = Program::current();
+    let service = Service { program, config, settings, inherited, log_level };
     let served = runtime.block_on(service.run());
     // What is left after the grace time is cut.
     runtime.shutdown_background();

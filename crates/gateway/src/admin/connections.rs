@@ -9,73 +9,73 @@ use axum::{
 use serde::Serialize;
 use tricast_core::{CloseReason, Connection, Kind, Which, Wire};
 
-use crate::http::{document::document, problem::Problem, query::Query, state::Shared};
+use crate::http::{document::json_response, problem::Problem, query::Query, state::SharedApp};
 
 /// The most connections in one answer.
-const PAGE: usize = 1000;
+const MAX_PAGE: usize = 1000;
 
 /// The names that say which connections are meant.
-const NAMES: [&str; 5] = ["user", "key", "address", "channel", "wire"];
+const FILTER_PARAMETERS: [&str; 5] = ["user", "key", "address", "channel", "wire"];
 
 /// `GET /connections`, and `DELETE` of all that are meant.
-pub(crate) async fn many(State(app): State<Shared>, request: Request) -> Result<Response, Problem> {
-    let cuts = request.method() == Method::DELETE;
-    let paging: &[&str] = if cuts { &[] } else { &["after", "limit"] };
-    let query = Query::parse(request.uri().query(), &[&NAMES[..], paging].concat())?;
-    let which = which(&query)?;
-    if cuts {
-        if NAMES.iter().all(|name| query.get(name).is_none()) {
+pub(crate) async fn list_or_close(State(app): State<SharedApp>, request: Request) -> Result<Response, Problem> {
+    let is_delete = request.method() == Method::DELETE;
+    let paging: &[&str] = if is_delete { &[] } else { &["after", "limit"] };
+    let query = Query::parse(request.uri().query(), &[&FILTER_PARAMETERS[..], paging].concat())?;
+    let filter = read_filter(&query)?;
+    if is_delete {
+        if FILTER_PARAMETERS.iter().all(|name| query.get(name).is_none()) {
             let detail = "say which: user=, key=, address=, channel= or wire=";
             return Err(Problem::new(Kind::BadParameter, detail));
         }
-        return Ok(cut(&app, &request, &which));
+        return Ok(close_matching(&app, &request, &filter));
     }
     #[derive(Serialize)]
-    struct Answer {
+    struct ConnectionsResponse {
         connections: Vec<Connection>,
         more: bool,
     }
     let after = query.number("after", 0, usize::MAX)?.unwrap_or_default();
-    let limit = query.number("limit", 1, PAGE)?.unwrap_or(100);
+    let limit = query.number("limit", 1, MAX_PAGE)?.unwrap_or(100);
     let listed = || async {
-        let (connections, more) = app.hub.list(&which, after as u64, limit);
-        Ok(Answer { connections, more })
+        let (connections, more) = app.hub.list(&filter, after as u64, limit);
+        Ok(ConnectionsResponse { connections, more })
     };
-    document(None, request, listed).await
+    json_response(None, request, listed).await
 }
 
 /// `DELETE /connections/{id}`
-pub(crate) async fn one(
-    State(app): State<Shared>,
+pub(crate) async fn close_one(
+    State(app): State<SharedApp>,
     path: Result<Path<u64>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let none = || Problem::new(Kind::NotFound, "no connection has this number; see /connections");
-    let Ok(Path(id)) = path else { return Err(none()) };
-    let which = Which { id: Some(id), ..Which::default() };
-    match app.hub.list(&which, 0, 1).0.is_empty() {
-        true => Err(none()),
-        false => Ok(cut(&app, &request, &which)),
+    let not_found = || Problem::new(Kind::NotFound, "no connection has this number; see /connections");
+    let Ok(Path(id)) = path else { return Err(not_found()) };
+    let filter = Which { id: Some(id), ..Which::default() };
+    match app.hub.list(&filter, 0, 1).0.is_empty() {
+        true => Err(not_found()),
+        false => Ok(close_matching(&app, &request, &filter)),
     }
 }
 
-fn cut(app: &Shared, request: &Request, which: &Which) -> Response {
+fn close_matching(app: &SharedApp, request: &Request, filter: &Which) -> Response {
     #[derive(Serialize)]
-    struct Answer {
+    struct RemovedResponse {
         removed: usize,
     }
-    let farewells = app.hub.farewells(which);
-    let removed = farewells.len();
-    for farewell in farewells {
-        farewell.say(CloseReason::Removed, 0);
+    let close_handles = app.hub.farewells(filter);
+    let removed = close_handles.len();
+    for close_handle in close_handles {
+        close_handle.say(CloseReason::Removed, 0);
     }
     tracing::info!(target: "tricast::audit", target = %request.uri(), removed, "connections removed");
-    Json(Answer { removed }).into_response()
+    Json(RemovedResponse { removed }).into_response()
 }
 
-fn which(query: &Query) -> Result<Which, Problem> {
+fn read_filter(query: &Query) -> Result<Which, Problem> {
     let address = query.get("address").map(str::parse).transpose();
-    let bad = || Problem::new(Kind::BadParameter, "address is an IP address").at("address");
+    let bad = || Problem::new(Kind::BadParameter, "address is an IP address").for_parameter("address");
     Ok(Which {
         id: None,
         client: None,
@@ -91,6 +91,6 @@ fn which(query: &Query) -> Result<Which, Problem> {
 pub(crate) fn wire_of(query: &Query) -> Result<Option<Wire>, Problem> {
     let Some(name) = query.get("wire") else { return Ok(None) };
     let found = Wire::ALL.into_iter().find(|wire| wire.name() == name);
-    let bad = || Problem::new(Kind::BadParameter, "wire is sse, chunked or ws").at("wire");
+    let bad = || Problem::new(Kind::BadParameter, "wire is sse, chunked or ws").for_parameter("wire");
     found.map(Some).ok_or_else(bad)
 }

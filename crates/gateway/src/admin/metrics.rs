@@ -20,7 +20,7 @@ use crate::{
 const BUCKETS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0];
 
 /// The label of channels that no namespace matches. No pattern is spelled like this.
-const NO_NAMESPACE: &str = "(none)";
+const NO_NAMESPACE_LABEL: &str = "(none)";
 
 /// The meters that others count with.
 #[derive(Debug)]
@@ -33,13 +33,13 @@ pub(crate) struct AllMeters {
 }
 
 /// A recorder of this gateway's own, so that several can live in one process, and what it is told at each scrape.
-pub(crate) struct Exposition {
+pub(crate) struct MetricsExporter {
     recorder: PrometheusRecorder,
     log: LogMeters,
     process: Collector,
 }
 
-impl Exposition {
+impl MetricsExporter {
     /// Makes all meters of a gateway with these `settings` that takes up to `connections` streams.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Exposition {
         let process = Collector::default();
         let (meters, log) = metrics::with_local_recorder(&recorder, || {
             process.describe();
-            tell_build();
+            set_build_info();
             let meters = AllMeters {
                 hub: Meters::new(),
                 sockets: SocketMeters::new(),
@@ -66,9 +66,9 @@ impl Exposition {
             };
             (meters, LogMeters::new(settings))
         });
-        let exposition = Self { recorder, log, process };
-        exposition.set_namespaces(settings, connections);
-        Ok((meters, Arc::new(exposition)))
+        let exporter = Self { recorder, log, process };
+        exporter.set_namespaces(settings, connections);
+        Ok((meters, Arc::new(exporter)))
     }
 
     /// Counts by these namespaces from now on.
@@ -91,13 +91,13 @@ impl Exposition {
     }
 }
 
-impl std::fmt::Debug for Exposition {
+impl std::fmt::Debug for MetricsExporter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Exposition")
     }
 }
 
-fn tell_build() {
+fn set_build_info() {
     describe_gauge!("tricast_build_info", "1, for the version that runs.");
     gauge!("tricast_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
 }
@@ -180,19 +180,19 @@ impl LogMeters {
         let mut subscriptions = self.subscriptions.lock();
         // One that is no more has nobody.
         subscriptions.iter().flatten().for_each(|gauge| gauge.set(0.0));
-        *subscriptions = patterns.chain([NO_NAMESPACE.to_owned()]).map(of_namespace).collect();
+        *subscriptions = patterns.chain([NO_NAMESPACE_LABEL.to_owned()]).map(of_namespace).collect();
     }
 
     fn update(&self, hub: &Hub) {
-        let fill = hub.log().fill();
-        self.channels.set(fill.channels as f64);
-        self.messages.set(fill.messages as f64);
-        self.bytes.set(fill.bytes as f64);
+        let stats = hub.log().fill();
+        self.channels.set(stats.channels as f64);
+        self.messages.set(stats.messages as f64);
+        self.bytes.set(stats.bytes as f64);
         self.answers.set(hub.answers().held() as f64);
-        self.evicted.absolute(fill.evicted);
+        self.evicted.absolute(stats.evicted);
         self.draining.set(f64::from(u8::from(hub.is_draining())));
-        for (gauges, seats) in self.subscriptions.lock().iter().zip(fill.seats) {
-            gauges.iter().zip(seats).for_each(|(gauge, count)| gauge.set(f64::from(count)));
+        for (gauges, counts) in self.subscriptions.lock().iter().zip(stats.seats) {
+            gauges.iter().zip(counts).for_each(|(gauge, count)| gauge.set(f64::from(count)));
         }
     }
 }

@@ -14,39 +14,39 @@ use tricast_admission::KeyHash;
 use tricast_core::{Denied, Kind};
 
 use crate::{
-    admin::{connections, metrics::Exposition},
-    http::{admission::bearer, document::whole, problem::Problem, state::Shared},
+    admin::{connections, metrics::MetricsExporter},
+    http::{admission::bearer, document::whole_body, problem::Problem, state::SharedApp},
 };
 
 #[derive(Clone, Debug)]
-struct Admin {
-    app: Shared,
-    exposition: Arc<Exposition>,
+struct AdminState {
+    app: SharedApp,
+    exporter: Arc<MetricsExporter>,
 }
 
-pub(crate) fn routes(app: Shared, exposition: Arc<Exposition>) -> Router {
+pub(crate) fn routes(app: SharedApp, exporter: Arc<MetricsExporter>) -> Router {
     let layered = app.clone();
     let connections = Router::new()
-        .route("/connections", get(connections::many).delete(connections::many))
-        .route("/connections/{id}", delete(connections::one))
+        .route("/connections", get(connections::list_or_close).delete(connections::list_or_close))
+        .route("/connections/{id}", delete(connections::close_one))
         .with_state(app.clone());
     let guarded = Router::new()
         .route("/metrics", get(metrics))
-        .with_state(Admin { app: app.clone(), exposition })
+        .with_state(AdminState { app: app.clone(), exporter })
         .merge(connections)
-        .route_layer(middleware::from_fn_with_state(app.clone(), guard));
+        .route_layer(middleware::from_fn_with_state(app.clone(), require_token));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .with_state(app)
         .merge(guarded)
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(layered, no_pages))
+        .layer(middleware::from_fn_with_state(layered, reject_pages))
 }
 
 /// A browser sends what any page asks for, to loopback too; and a page can have its own name resolve to loopback.
 /// Nothing here is for pages.
-async fn no_pages(State(app): State<Shared>, request: Request, next: Next) -> Response {
+async fn reject_pages(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     if !is_own_host(headers, &app.settings().admin.hosts) {
         let detail =
@@ -65,7 +65,7 @@ async fn no_pages(State(app): State<Shared>, request: Request, next: Next) -> Re
 
 /// Lets only those in who have `admin.token`, if there is one. Health is for whoever asks: those who send traffic
 /// here need not know more.
-async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
+async fn require_token(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
     let token = &app.settings().admin.token;
     if token.is_empty() {
         return next.run(request).await;
@@ -100,15 +100,15 @@ async fn not_found() -> Problem {
     Problem::new(Kind::NotFound, detail)
 }
 
-async fn metrics(State(admin): State<Admin>, request: Request) -> Result<Response, Problem> {
-    let text = || async { Ok(admin.exposition.render(&admin.app.hub).into_bytes()) };
-    let body = whole(None, request, text).await?;
+async fn metrics(State(admin): State<AdminState>, request: Request) -> Result<Response, Problem> {
+    let text = || async { Ok(admin.exporter.render(&admin.app.hub).into_bytes()) };
+    let body = whole_body(None, request, text).await?;
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
 }
 
-async fn readyz(State(app): State<Shared>) -> (StatusCode, &'static str) {
-    match app.leaving.is_cancelled() {
+async fn readyz(State(app): State<SharedApp>) -> (StatusCode, &'static str) {
+    match app.not_ready.is_cancelled() {
         false => (StatusCode::OK, "ready\n"),
         true => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
     }

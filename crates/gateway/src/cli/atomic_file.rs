@@ -16,13 +16,13 @@ use rustix::{
 use tempfile::NamedTempFile;
 
 /// The mode of a file that was not there, before the umask.
-const MODE: u32 = 0o666;
+const NEW_FILE_MODE: u32 = 0o666;
 
 /// The mode of a file that is to take the place of another, until it has that one's: nobody else may look in between.
-const PRIVATE: u32 = 0o600;
+const STAGING_MODE: u32 = 0o600;
 
 /// How long others that replace files in the same folder are waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The attribute that holds an access control list (`acl(5)`).
 const ACL: &str = "system.posix_acl_access";
@@ -52,7 +52,7 @@ impl AtomicFile {
     /// # Errors
     /// When the folder cannot be read or is locked for long, or there is something else than a file at `path`, or a file with
     /// several names (hard links), the others of which would keep the old contents.
-    pub(crate) fn at(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let named = || path.display().to_string();
         let path = match path.canonicalize() {
             Ok(path) => path,
@@ -80,7 +80,7 @@ impl AtomicFile {
     }
 
     /// Whether there is a file.
-    pub(crate) fn is_there(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         self.before.is_some()
     }
 
@@ -103,14 +103,14 @@ impl AtomicFile {
     pub(crate) fn stage(self, contents: &[u8]) -> anyhow::Result<Staged> {
         let path = self.path.display();
         let folder = self.path.parent().context("it has no folder")?;
-        let mode = if self.is_there() { PRIVATE } else { MODE };
+        let mode = if self.exists() { STAGING_MODE } else { NEW_FILE_MODE };
         let mut new = tempfile::Builder::new()
             .prefix(".tricast-")
             .permissions(fs::Permissions::from_mode(mode))
             .tempfile_in(folder)
             .with_context(|| format!("cannot write beside {path}"))?;
         if let Some(before) = &self.before {
-            take_after(new.as_file(), before)
+            copy_ownership(new.as_file(), before)
                 .with_context(|| format!("cannot keep owner, mode and access list of {path}; do this as its owner, or as root"))?;
         }
         new.write_all(contents).with_context(|| format!("cannot write {path}"))?;
@@ -133,7 +133,7 @@ impl Staged {
 }
 
 fn lock(folder: &File) -> anyhow::Result<()> {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + LOCK_TIMEOUT;
     loop {
         match folder.try_lock() {
             Ok(()) => return Ok(()),
@@ -149,7 +149,7 @@ fn lock(folder: &File) -> anyhow::Result<()> {
 }
 
 /// Gives `new` what the system keeps of `before` beside the contents.
-fn take_after(new: &File, before: &File) -> io::Result<()> {
+fn copy_ownership(new: &File, before: &File) -> io::Result<()> {
     let (own, wanted) = (new.metadata()?, before.metadata()?);
     if (own.uid(), own.gid()) != (wanted.uid(), wanted.gid()) {
         fchown(new, Some(wanted.uid()), Some(wanted.gid()))?;
@@ -176,7 +176,7 @@ mod tests {
         fs::write(&file, "old").expect("writes");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o4640)).expect("a file");
         std::os::unix::fs::symlink(&file, &link).expect("links");
-        let mut atomic = AtomicFile::at(&link).expect("is a file");
+        let mut atomic = AtomicFile::open(&link).expect("is a file");
         assert_eq!(atomic.read().expect("reads"), b"old");
         atomic.stage(b"new").expect("writes").commit().expect("replaces");
         assert!(link.is_symlink());
@@ -187,12 +187,12 @@ mod tests {
 
     /// What waits to take the place of a file that is nobody else's is nobody else's either.
     #[test]
-    fn nobody_looks_at_what_waits() {
+    fn a_staged_file_is_readable_by_its_owner_only() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("file");
         fs::write(&file, "a secret").expect("writes");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("a file");
-        let staged = AtomicFile::at(&file).expect("is a file").stage(b"another").expect("writes");
+        let staged = AtomicFile::open(&file).expect("is a file").stage(b"another").expect("writes");
         let mode = staged.new.as_file().metadata().expect("is there").mode();
         assert_eq!(mode & 0o777, 0o600);
         // One that is given up leaves everything as it was.
@@ -212,7 +212,7 @@ mod tests {
         let old = File::open(&file).expect("opens");
         fsetxattr(&old, ACL, LIST, XattrFlags::empty()).expect("this file system has access lists");
         let mode = old.metadata().expect("is there").mode();
-        AtomicFile::at(&file)
+        AtomicFile::open(&file)
             .expect("is one")
             .stage(b"new")
             .expect("writes")
@@ -234,16 +234,16 @@ mod tests {
         fs::hard_link(&linked, folder.path().join("other")).expect("links");
         let device = Path::new("/dev/null");
         for path in [folder.path(), device, Path::new("/nowhere/file"), &dangling, &linked] {
-            assert!(AtomicFile::at(path).is_err(), "{}", path.display());
+            assert!(AtomicFile::open(path).is_err(), "{}", path.display());
         }
     }
 
     #[test]
-    fn one_waits_for_the_other() {
+    fn writers_wait_for_each_other() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("numbers");
         let append = |number: usize| {
-            let mut atomic = AtomicFile::at(&file).expect("is a file");
+            let mut atomic = AtomicFile::open(&file).expect("is a file");
             let mut text = atomic.read().expect("reads");
             text.extend_from_slice(format!("{number}\n").as_bytes());
             atomic.stage(&text).expect("writes").commit().expect("replaces");

@@ -3,7 +3,7 @@
 use clap::Args;
 use tricast_core::ChannelName;
 
-use crate::{lifecycle::build::Parts, settings::Settings};
+use crate::{lifecycle::build::Components, settings::Settings};
 
 /// What `tricast check` takes.
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ pub struct CheckArgs {
 /// # Errors
 /// When a gateway would not start with these settings.
 pub fn check(settings: &Settings, args: &CheckArgs) -> anyhow::Result<()> {
-    Parts::of(settings)?;
+    Components::build(settings)?;
     let Some(channel) = &args.channel else {
         println!("the settings are good");
         return Ok(());

@@ -6,7 +6,7 @@ use clap::Args;
 use tricast_doctor::{Place, Visit};
 
 /// What an examination needs and does, below its flags.
-const NEEDS: &str = "\
+const AFTER_HELP: &str = "\
 Test messages go to the channel doctor-NUMBER, which is one word: of patterns only * and ** fit it. Or they go to that of --channel, \
 whose real listeners hear them. A token has to be allowed to listen and to publish there:
   tricast token --sub doctor --subscribe 'orders.*' --publish 'orders.*'
@@ -19,7 +19,7 @@ It ends with
 
 /// The flags of `tricast doctor`.
 #[derive(Debug, Args)]
-#[command(after_help = NEEDS)]
+#[command(after_help = AFTER_HELP)]
 pub struct DoctorArgs {
     /// Where clients reach the gateway, as in `https://example.com/realtime`.
     #[arg(value_name = "URL")]
@@ -48,17 +48,17 @@ pub struct DoctorArgs {
 pub async fn doctor(args: DoctorArgs) -> anyhow::Result<bool> {
     let DoctorArgs { place, token, channel, authority, idle, json } = args;
     let url = place.to_string();
-    let visit = Visit { place, token, channel, authority, idle };
+    let options = Visit { place, token, channel, authority, idle };
     // What is found goes to standard output, and is one document.
     let watching = |idle| {
         eprintln!("watching silent streams for {}", humantime::format_duration(idle));
     };
-    let diagnosis = match tricast_doctor::examine(visit, watching).await {
+    let diagnosis = match tricast_doctor::examine(options, watching).await {
         Ok(diagnosis) => diagnosis,
         Err(error) => {
             if json {
-                let said = serde_json::json!({ "url": url, "error": format!("{error:#}") });
-                println!("{said:#}");
+                let document = serde_json::json!({ "url": url, "error": format!("{error:#}") });
+                println!("{document:#}");
             }
             return Err(error);
         }

@@ -9,7 +9,7 @@ use tricast_core::ChannelPattern;
 
 use crate::{
     cli::atomic_file::AtomicFile,
-    settings::{Key, WithKey, block},
+    settings::{Key, KeyAddition, key_block},
 };
 
 /// The flags of `tricast key`.
@@ -36,38 +36,38 @@ pub struct KeyArgs {
 /// When the system gives no random numbers, or the settings file is not good, has a key of that name, or cannot be replaced. The
 /// file is then as it was.
 pub fn key(args: &KeyArgs) -> anyhow::Result<()> {
-    let made = NewKey::make().context("the system gives no random numbers")?;
+    let new_key = NewKey::make().context("the system gives no random numbers")?;
     let key = Key {
         name: args.name.clone(),
-        hash: made.hash,
+        hash: new_key.hash,
         subscribe: args.subscribe.clone(),
         publish: args.publish.clone(),
     };
     key.check_name()?;
     let mut printed = std::io::stdout();
     let mut print = || {
-        writeln!(printed, "{}", made.key)
+        writeln!(printed, "{}", new_key.key)
             .and_then(|()| printed.flush())
             .context("the key cannot be printed")
     };
     // What is said beside the key is not worth to fail for.
-    let say = |text: String| drop(std::io::stderr().write_all(text.as_bytes()));
+    let print_note = |text: String| drop(std::io::stderr().write_all(text.as_bytes()));
     let Some(path) = &args.append else {
-        say(format!(
+        print_note(format!(
             "# The key itself is shown this once. What gateway.toml gets (--append FILE adds it):\n{}",
-            block(&key)
+            key_block(&key)
         ));
         return print();
     };
-    let mut file = AtomicFile::at(path)?;
-    let (is_there, before) = (file.is_there(), file.read()?);
-    let WithKey { text, still_wrong } = WithKey::of(path, &before, &key)?;
+    let mut file = AtomicFile::open(path)?;
+    let (exists, before) = (file.exists(), file.read()?);
+    let KeyAddition { text, remaining_error } = KeyAddition::of(path, &before, &key)?;
     let staged = file.stage(text.as_bytes())?;
     // Before it counts: a key that counts and that nobody knows would be in the way.
     print()?;
     staged.commit()?;
     let (name, path) = (&key.name, path.display());
-    say(match is_there {
+    print_note(match exists {
         true => format!(
             "Added the key {name:?} to {path}; SIGHUP tells a gateway that runs. It is shown this once.\n"
         ),
@@ -75,8 +75,8 @@ pub fn key(args: &KeyArgs) -> anyhow::Result<()> {
             format!("Made the file {path} with the key {name:?} in it, which is shown this once.\n")
         }
     });
-    if let Some(error) = still_wrong {
-        say(format!(
+    if let Some(error) = remaining_error {
+        print_note(format!(
             "note: with the environment of this shell the settings are not good: {error}\n"
         ));
     }

@@ -57,15 +57,15 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
 /// When there is nothing to sign with, or the token does not hold.
 pub fn token(settings: &Settings, args: &TokenArgs) -> anyhow::Result<()> {
     match &args.inspect {
-        Some(text) => read(settings, text),
+        Some(text) => inspect_token(settings, text),
         None => {
-            println!("{}", make(settings, args)?);
+            println!("{}", sign_token(settings, args)?);
             Ok(())
         }
     }
 }
 
-fn make(settings: &Settings, args: &TokenArgs) -> anyhow::Result<String> {
+fn sign_token(settings: &Settings, args: &TokenArgs) -> anyhow::Result<String> {
     let signer = match (&args.key, args.algorithm) {
         (Some(file), Some(algorithm)) => {
             let named = || format!("--key {}", file.display());
@@ -96,7 +96,7 @@ fn make(settings: &Settings, args: &TokenArgs) -> anyhow::Result<String> {
     Ok(signer.sign(&grant.lasting(args.ttl))?)
 }
 
-fn read(settings: &Settings, text: &str) -> anyhow::Result<()> {
+fn inspect_token(settings: &Settings, text: &str) -> anyhow::Result<()> {
     let mut token = text.to_owned();
     if text == "-" {
         token.clear();

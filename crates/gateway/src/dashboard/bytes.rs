@@ -10,24 +10,24 @@ use tricast_core::{Act, ChannelName, CloseReason, Ending, Format, Kind, Message,
 
 use crate::http::{
     admission,
-    document::{Account, document},
+    document::{ResponseAccount, json_response},
     problem::Problem,
     publish::path_text,
     query::Query,
-    state::Shared,
-    stream::format_in_chunks,
+    state::SharedApp,
+    stream::chunk_framed_format,
 };
 
 /// A message, as over HTTP/1.1.
 #[derive(Serialize)]
-struct Spelled {
+struct MessageBytes {
     id: String,
-    wires: Vec<OnWire>,
+    wires: Vec<WireBytes>,
 }
 
 /// What one wire sends, in base64. Each leaves as a segment of its own.
 #[derive(Serialize)]
-struct OnWire {
+struct WireBytes {
     wire: &'static str,
     /// The message.
     message: String,
@@ -39,31 +39,31 @@ struct OnWire {
 
 /// `GET /dashboard/bytes/{channel}?id=`, for whoever may read the channel.
 pub(super) async fn bytes(
-    State(app): State<Shared>,
+    State(app): State<SharedApp>,
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     let channel: ChannelName = path_text(path)?.parse()?;
     let query = Query::parse(request.uri().query(), &["id", "format", "user", "token"])?;
-    let own = std::slice::from_ref(&channel);
-    let pass = admission::pass_of_onlooker(&app, &request, &query, own).await?;
-    admission::check(&pass, Act::Look, own).await?;
+    let channels = std::slice::from_ref(&channel);
+    let pass = admission::pass_for_lookup(&app, &request, &query, channels).await?;
+    admission::check(&pass, Act::Look, channels).await?;
     let Some(id) = query.read("id", str::parse::<MessageId>)? else {
-        return Err(Problem::new(Kind::BadParameter, "say of which message: id=").at("id"));
+        return Err(Problem::new(Kind::BadParameter, "say of which message: id=").for_parameter("id"));
     };
     let Some(message) = app.hub.log().find(&channel, id) else {
         let detail = format!("{channel} does not hold {id}; see /history/{channel}");
         return Err(Problem::new(Kind::NotFound, detail));
     };
     let raw = query.raw()?.unwrap_or(false);
-    let spell = |wire| OnWire::of(&message, wire, format_in_chunks(wire, raw));
-    let account = Some(Account::of(&app, &request));
-    let spelled =
-        || async { Ok(Spelled { id: id.to_string(), wires: Wire::ALL.map(spell).into() }) };
-    document(account, request, spelled).await
+    let encode = |wire| WireBytes::of(&message, wire, chunk_framed_format(wire, raw));
+    let account = Some(ResponseAccount::of(&app, &request));
+    let response =
+        || async { Ok(MessageBytes { id: id.to_string(), wires: Wire::ALL.map(encode).into() }) };
+    json_response(account, request, response).await
 }
 
-impl OnWire {
+impl WireBytes {
     fn of(message: &Message, wire: Wire, format: &dyn Format) -> Self {
         let end = match format.ending(CloseReason::Ended) {
             Ending::Say(bytes) => Some(STANDARD.encode(bytes)),

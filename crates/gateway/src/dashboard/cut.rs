@@ -10,25 +10,25 @@ use tricast_core::{CloseReason, Kind, Which};
 
 use crate::{
     admin::connections::wire_of,
-    http::{problem::Problem, query::Query, state::Shared},
+    http::{problem::Problem, query::Query, state::SharedApp},
 };
 
 /// `POST /dashboard/cut?client=&wire=`. Who knows a client's id can pass for it anyway, and nobody else's are reached.
-pub(super) async fn cut(State(app): State<Shared>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn cut(State(app): State<SharedApp>, request: Request) -> Result<Response, Problem> {
     #[derive(Serialize)]
-    struct Answer {
+    struct CutResponse {
         cut: usize,
     }
     let query = Query::parse(request.uri().query(), &["client", "wire"])?;
     let Some(client) = query.read("client", str::parse)? else {
         let detail = "say whose streams: client=, as tricast.hello tells it";
-        return Err(Problem::new(Kind::BadParameter, detail).at("client"));
+        return Err(Problem::new(Kind::BadParameter, detail).for_parameter("client"));
     };
-    let which = Which { client: Some(client), wire: wire_of(&query)?, ..Which::default() };
-    let farewells = app.hub.farewells(&which);
-    let cut = farewells.len();
-    for farewell in farewells {
-        farewell.say(CloseReason::Requested, 0);
+    let filter = Which { client: Some(client), wire: wire_of(&query)?, ..Which::default() };
+    let close_handles = app.hub.farewells(&filter);
+    let cut = close_handles.len();
+    for close_handle in close_handles {
+        close_handle.say(CloseReason::Requested, 0);
     }
-    Ok(Json(Answer { cut }).into_response())
+    Ok(Json(CutResponse { cut }).into_response())
 }

@@ -14,9 +14,9 @@ use axum::{
 };
 use rust_embed::Embed;
 
-use crate::http::state::Shared;
+use crate::http::state::SharedApp;
 
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
                       connect-src 'self'; img-src 'self' data:; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
@@ -24,35 +24,35 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 #[derive(Embed)]
 #[folder = "../../dashboard/dist"]
 #[allow_missing = true]
-struct Built;
+struct Assets;
 
 /// Says how to get the page.
 const UNBUILT: &[u8] = include_bytes!("unbuilt.html");
 
 /// One file of the page.
 #[derive(Clone)]
-struct File {
+struct Asset {
     content_type: &'static str,
     content: Cow<'static, [u8]>,
     /// RFC 9110 §8.8.3; a browser that has the file need not get it again.
-    tag: HeaderValue,
+    etag: HeaderValue,
 }
 
 /// Adds the page under `base`.
-pub(crate) fn add_to(routes: Router<Shared>, base: &str) -> Router<Shared> {
+pub(crate) fn add_routes(routes: Router<SharedApp>, base: &str) -> Router<SharedApp> {
     let mut routes = routes
         .route(&format!("{base}/dashboard/bytes/{{channel}}"), get(bytes::bytes))
         .route(&format!("{base}/dashboard/cut"), post(cut::cut))
-        .route(&format!("{base}/dashboard/seen"), get(request_info::seen));
-    for name in Built::iter() {
-        let Some(embedded) = Built::get(&name) else { continue };
+        .route(&format!("{base}/dashboard/seen"), get(request_info::request_info));
+    for name in Assets::iter() {
+        let Some(embedded) = Assets::get(&name) else { continue };
         let path = if name == "index.html" { "" } else { &*name };
-        let file = File::new(&name, embedded.data, &embedded.metadata.sha256_hash());
-        routes = add(routes, &format!("{base}/{path}"), file);
+        let file = Asset::new(&name, embedded.data, &embedded.metadata.sha256_hash());
+        routes = add_asset(routes, &format!("{base}/{path}"), file);
     }
-    if Built::get("index.html").is_none() {
-        let page = File::new("index.html", UNBUILT.into(), b"unbuilt");
-        routes = add(routes, &format!("{base}/"), page);
+    if Assets::get("index.html").is_none() {
+        let page = Asset::new("index.html", UNBUILT.into(), b"unbuilt");
+        routes = add_asset(routes, &format!("{base}/"), page);
     }
     if base.is_empty() {
         return routes;
@@ -62,11 +62,11 @@ pub(crate) fn add_to(routes: Router<Shared>, base: &str) -> Router<Shared> {
     routes.route(base, get(|| async move { Redirect::permanent(&slashed) }))
 }
 
-fn add(routes: Router<Shared>, path: &str, file: File) -> Router<Shared> {
-    routes.route(path, get(|headers: HeaderMap| async move { file.answer(&headers) }))
+fn add_asset(routes: Router<SharedApp>, path: &str, file: Asset) -> Router<SharedApp> {
+    routes.route(path, get(|headers: HeaderMap| async move { file.respond(&headers) }))
 }
 
-impl File {
+impl Asset {
     fn new(name: &str, content: Cow<'static, [u8]>, version: &[u8]) -> Self {
         let content_type = match name.rsplit('.').next() {
             Some("html") => "text/html; charset=utf-8",
@@ -75,18 +75,18 @@ impl File {
             _ => "application/octet-stream",
         };
         let hex: String = version.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let tag = HeaderValue::try_from(format!("\"{hex}\"")).expect("hex digits");
-        Self { content_type, content, tag }
+        let etag = HeaderValue::try_from(format!("\"{hex}\"")).expect("hex digits");
+        Self { content_type, content, etag }
     }
 
-    fn answer(&self, asked: &HeaderMap) -> Response {
+    fn respond(&self, request_headers: &HeaderMap) -> Response {
         let fields = [
-            (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+            (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY)),
             (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-            (header::ETAG, self.tag.clone()),
+            (header::ETAG, self.etag.clone()),
         ];
-        if asked.get(header::IF_NONE_MATCH) == Some(&self.tag) {
+        if request_headers.get(header::IF_NONE_MATCH) == Some(&self.etag) {
             return (StatusCode::NOT_MODIFIED, fields).into_response();
         }
         let content_type = [(header::CONTENT_TYPE, self.content_type)];

@@ -16,20 +16,20 @@ use tricast_ws::{HandshakeRequest, Handshake};
 
 use crate::{
     http::{
-        document::{Account, document},
+        document::{ResponseAccount, json_response},
         forwarded,
         problem::Problem,
         query::Query,
         routes::{cors, set_nosniff},
-        state::Shared,
-        stream::{format_in_chunks, opening, switching},
+        state::SharedApp,
+        stream::{chunk_framed_format, response_headers, handshake_response},
     },
     net::{Line, head_of},
-    settings::Fields,
+    settings::ForwardedFields,
 };
 
 /// What proxies add or change. Nothing here is a secret of whoever asks, as a cookie is.
-const TOLD: [&str; 13] = [
+const SHOWN_HEADERS: [&str; 13] = [
     "via",
     "forwarded",
     "x-forwarded-for",
@@ -46,7 +46,7 @@ const TOLD: [&str; 13] = [
 ];
 
 #[derive(Serialize)]
-struct Seen {
+struct RequestInfo {
     /// The gateway's own version.
     version: &'static str,
     /// Of the request, as it came here.
@@ -65,20 +65,20 @@ struct Seen {
 }
 
 /// `GET /dashboard/seen?client=`, with `format=raw` for the heads of raw streams, and `server=` for what answers call their server.
-pub(super) async fn seen(State(app): State<Shared>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn request_info(State(app): State<SharedApp>, request: Request) -> Result<Response, Problem> {
     let query = Query::parse(request.uri().query(), &["client", "format", "server"])?;
     let Some(client) = query.read("client", str::parse::<ClientId>)? else {
         let detail = "say for whom: client=, as tricast.hello tells it";
-        return Err(Problem::new(Kind::BadParameter, detail).at("client"));
+        return Err(Problem::new(Kind::BadParameter, detail).for_parameter("client"));
     };
     let raw = query.raw()?.unwrap_or(false);
-    let departs = request.extensions().get::<Line>().is_some_and(Line::may_depart);
-    let named = (app.hub.log().head(), &client);
+    let detaches = request.extensions().get::<Line>().is_some_and(Line::may_depart);
+    let position_and_client = (app.hub.log().head(), &client);
     let mut heads = BTreeMap::new();
     for wire in Wire::ALL {
-        heads.insert(wire.name(), STANDARD.encode(head(&app, (wire, raw), named, departs).await));
+        heads.insert(wire.name(), STANDARD.encode(encoded_head(&app, (wire, raw), position_and_client, detaches).await));
     }
-    let seen = Seen {
+    let info = RequestInfo {
         version: env!("CARGO_PKG_VERSION"),
         http: format!("{:?}", request.version()),
         url: url(&app, &request),
@@ -88,35 +88,35 @@ pub(super) async fn seen(State(app): State<Shared>, request: Request) -> Result<
             |name| field(request.headers(), name),
             query.get("server"),
         ),
-        fields: told(request.headers()),
+        fields: shown_headers(request.headers()),
         heads,
     };
-    let account = Some(Account::of(&app, &request));
-    document(account, request, || async { Ok(&seen) }).await
+    let account = Some(ResponseAccount::of(&app, &request));
+    json_response(account, request, || async { Ok(&info) }).await
 }
 
 /// From what connections tell, and trusted proxies say.
-fn url(app: &Shared, request: &Request) -> String {
+fn url(app: &SharedApp, request: &Request) -> String {
     let (headers, proxy) = (request.headers(), &app.settings().proxy);
-    let line = request.extensions().get::<Line>();
-    let trusted = line.is_some_and(|line| line.peer().is_trusted(proxy));
-    let said = |what: fn(&HeaderMap, Fields) -> Option<&str>| {
-        if trusted { what(headers, proxy.fields) } else { None }
+    let conn = request.extensions().get::<Line>();
+    let trusted = conn.is_some_and(|conn| conn.peer().is_trusted(proxy));
+    let from_proxy = |read: fn(&HeaderMap, ForwardedFields) -> Option<&str>| {
+        if trusted { read(headers, proxy.fields) } else { None }
     };
-    let own = if line.is_some_and(Line::is_encrypted) { "https" } else { "http" };
-    let scheme = said(forwarded::scheme).unwrap_or(own);
-    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = said(forwarded::host).or(named).unwrap_or_default();
+    let own = if conn.is_some_and(Line::is_encrypted) { "https" } else { "http" };
+    let scheme = from_proxy(forwarded::scheme).unwrap_or(own);
+    let host_field = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = from_proxy(forwarded::host).or(host_field).unwrap_or_default();
     format!("{scheme}://{host}{}", app.settings().base_path)
 }
 
-fn address_of(app: &Shared, request: &Request) -> Option<IpAddr> {
-    let line = request.extensions().get::<Line>()?;
-    forwarded::client_address(line.peer(), request.headers(), &app.settings().proxy)
+fn address_of(app: &SharedApp, request: &Request) -> Option<IpAddr> {
+    let conn = request.extensions().get::<Line>()?;
+    forwarded::client_address(conn.peer(), request.headers(), &app.settings().proxy)
 }
 
-fn told(headers: &HeaderMap) -> BTreeMap<&'static str, String> {
-    TOLD.into_iter().filter_map(|name| Some((name, field(headers, name)?))).collect()
+fn shown_headers(headers: &HeaderMap) -> BTreeMap<&'static str, String> {
+    SHOWN_HEADERS.into_iter().filter_map(|name| Some((name, field(headers, name)?))).collect()
 }
 
 /// What a field says, in one line.
@@ -127,28 +127,28 @@ fn field(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// What an answer goes through on its way out is put on here too.
-async fn head(
-    app: &Shared,
+async fn encoded_head(
+    app: &SharedApp,
     (wire, raw): (Wire, bool),
-    named: (MessageId, &ClientId),
-    departs: bool,
+    position_and_client: (MessageId, &ClientId),
+    detaches: bool,
 ) -> bytes::Bytes {
-    let format: &dyn Format = format_in_chunks(wire, raw);
+    let format: &dyn Format = chunk_framed_format(wire, raw);
     let mut response = match wire {
-        Wire::Ws => switching(&example(raw), named).into_response(),
-        Wire::Sse | Wire::Chunked => opening(format, named, departs).into_response(),
+        Wire::Ws => handshake_response(&example_handshake(raw), position_and_client).into_response(),
+        Wire::Sse | Wire::Chunked => response_headers(format, position_and_client, detaches).into_response(),
     };
     set_nosniff(response.headers_mut());
     let mut response = Some(response);
-    let answer = service_fn(|_: Request| {
+    let inner = service_fn(|_: Request| {
         std::future::ready(Ok::<_, Infallible>(response.take().unwrap_or_default()))
     });
-    let Ok(response) = cors(app).layer(answer).oneshot(Request::new(Body::empty())).await;
+    let Ok(response) = cors(app).layer(inner).oneshot(Request::new(Body::empty())).await;
     head_of(response, Version::HTTP_11)
 }
 
 /// The handshake of RFC 6455 §1.3, as the page would send it: the answer to any other is as long.
-fn example(raw: bool) -> Handshake {
+fn example_handshake(raw: bool) -> Handshake {
     let protocol = if raw { "tricast.v1.raw" } else { "tricast.v1.json" };
     let fields = [
         (header::CONNECTION, "upgrade"),

@@ -34,7 +34,7 @@ pub(crate) fn gatekeeper(
         url => Some(Jwks::new(Box::new(HttpKeys::new(url.parse()?)?))),
     };
     let limits = &settings.limits;
-    let crowds = Crowds::new(limits.connections_per_address, limits.connections_per_user);
+    let connection_limits = Crowds::new(limits.connections_per_address, limits.connections_per_user);
     let (keyring, rates) = (keyring(settings, jwks.clone())?, Arc::new(rates(settings)));
     let gatekeeper = Gatekeeper {
         keyring,
@@ -42,7 +42,7 @@ pub(crate) fn gatekeeper(
         api_keys: settings.api_keys(),
         namespaces: settings.namespace_rules(),
         audit: Arc::default(),
-        crowds: Arc::new(crowds),
+        crowds: Arc::new(connection_limits),
         hook: hook(settings, meters)?.map(Arc::new),
     };
     Ok((Arc::new(gatekeeper), jwks))
@@ -53,7 +53,7 @@ pub(crate) fn gatekeeper(
 ///
 /// # Errors
 /// When a key cannot be read.
-pub(crate) fn successor(
+pub(crate) fn reloaded_gatekeeper(
     (before, old): (&Gatekeeper, &Settings),
     settings: &Settings,
     jwks: Option<Jwks>,
@@ -79,7 +79,7 @@ fn keyring(settings: &Settings, jwks: Option<Jwks>) -> anyhow::Result<Keyring> {
 }
 
 fn rates(settings: &Settings) -> Rates {
-    let [user, key, address] = settings.spenders_rates();
+    let [user, key, address] = settings.publisher_rates();
     let namespaces = settings.namespace_rules();
     let channels = namespaces.iter().map(|rules| rules.publish_rate).collect::<Vec<_>>();
     Rates::new(user, key, address, channels.into_iter())
@@ -95,7 +95,7 @@ fn hook(settings: &Settings, meters: HookMeters) -> anyhow::Result<Option<Hook>>
 }
 
 /// The pass of whoever sends a request that opens no stream.
-pub(crate) fn pass<'a>(
+pub(crate) fn pass_for_publish<'a>(
     app: &'a App,
     request: &Request,
     query: &Query,
@@ -103,11 +103,11 @@ pub(crate) fn pass<'a>(
     // Nothing of the request is held while its token is checked.
     let credentials = credentials(app, request, query);
     let uri = request.uri().clone();
-    async move { open(app, credentials?, None, &uri).await }
+    async move { open_pass(app, credentials?, None, &uri).await }
 }
 
 /// The pass of whoever wants to look at `channels` without listening: for who may come in that is the same.
-pub(crate) fn pass_of_onlooker<'a>(
+pub(crate) fn pass_for_lookup<'a>(
     app: &'a App,
     request: &Request,
     query: &Query,
@@ -115,12 +115,12 @@ pub(crate) fn pass_of_onlooker<'a>(
 ) -> impl Future<Output = Result<Pass, Problem>> + use<'a> {
     let credentials = credentials(app, request, query);
     let uri = request.uri().clone();
-    async move { open(app, credentials?, Some(channels), &uri).await }
+    async move { open_pass(app, credentials?, Some(channels), &uri).await }
 }
 
 /// The pass of whoever wants to listen to `channels` on `wire`. `subprotocol` is the token that a WebSocket's handshake
 /// has.
-pub(crate) fn pass_of_reader<'a>(
+pub(crate) fn pass_for_stream<'a>(
     app: &'a App,
     request: &Request,
     query: &Query,
@@ -132,26 +132,26 @@ pub(crate) fn pass_of_reader<'a>(
     let uri = request.uri().clone();
     async move {
         let credentials = Credentials { wire: Some(wire), subprotocol, ..credentials? };
-        open(app, credentials, Some(channels), &uri).await
+        open_pass(app, credentials, Some(channels), &uri).await
     }
 }
 
 /// Makes the pass, and for a stream asks whoever else has a say.
-async fn open(
+async fn open_pass(
     app: &App,
     credentials: Credentials,
     stream: Option<&[ChannelName]>,
     uri: &Uri,
 ) -> Result<Pass, Problem> {
     let address = credentials.address;
-    let made = async {
+    let opening = async {
         let mut pass = app.gatekeeper().pass(credentials).await?;
         match stream {
             Some(channels) => pass.connect(channels).await.map(|()| pass),
             None => Ok(pass),
         }
     };
-    made.await.map_err(|denied| {
+    opening.await.map_err(|denied| {
         app.gatekeeper().audit.turned_away(&denied, uri.path(), address);
         denied.into()
     })
@@ -159,14 +159,14 @@ async fn open(
 
 fn credentials(app: &App, request: &Request, query: &Query) -> Result<Credentials, Problem> {
     let headers = request.headers();
-    let line = request.extensions().get::<Line>();
+    let conn = request.extensions().get::<Line>();
     let proxy = &app.settings().proxy;
-    let client = |line: &Line| forwarded::client_address(line.peer(), headers, proxy);
+    let client = |conn: &Line| forwarded::client_address(conn.peer(), headers, proxy);
     let gatekeeper = app.gatekeeper();
     let hook = gatekeeper.hook.as_ref();
     if hook.is_some() {
         // An answer that may take long must not keep others from the door.
-        line.into_iter().for_each(Line::leave_place);
+        conn.into_iter().for_each(Line::leave_place);
     }
     Ok(Credentials {
         bearer: bearer(headers)?,
@@ -175,17 +175,17 @@ fn credentials(app: &App, request: &Request, query: &Query) -> Result<Credential
         cookie: cookie(app, request)?,
         client: query.read("client", str::parse)?,
         user: query.read("user", str::parse::<UserId>)?,
-        address: line.and_then(client),
+        address: conn.and_then(client),
         wire: None,
-        headers: hook.map_or_else(Vec::new, |hook| told(app, hook, headers)),
+        headers: hook.map_or_else(Vec::new, |hook| hook_headers(app, hook, headers)),
     })
 }
 
 /// The fields of a request that the hook is told. A cookie that a browser has added for a foreign page is not the
 /// user's word.
-fn told(app: &App, hook: &Hook, headers: &HeaderMap) -> Vec<(String, String)> {
-    let own_page = origin::may_use_cookie(headers, &app.settings().cors.origins);
-    let names = hook.headers().iter().filter(|name| own_page || *name != "cookie");
+fn hook_headers(app: &App, hook: &Hook, headers: &HeaderMap) -> Vec<(String, String)> {
+    let is_own_page = origin::may_use_cookie(headers, &app.settings().cors.origins);
+    let names = hook.headers().iter().filter(|name| is_own_page || *name != "cookie");
     let field = |name: &String| {
         let values = headers.get_all(name.as_str()).into_iter();
         let values: Vec<_> =
@@ -234,7 +234,7 @@ pub(crate) async fn check_message(
 }
 
 /// Takes the pass's places among the connections, for a stream of `channel`.
-pub(crate) fn sit_down(pass: &mut Pass, channel: &ChannelName) -> Result<(), Problem> {
+pub(crate) fn acquire_connection_permits(pass: &mut Pass, channel: &ChannelName) -> Result<(), Problem> {
     let Err(denied) = pass.sit_down() else { return Ok(()) };
     pass.refused(Act::Subscribe, channel, &denied);
     Err(denied.into())
@@ -251,7 +251,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         }
         if found.replace(token.trim().to_owned()).is_some() {
             let detail = "Authorization: Bearer is given twice; give it once";
-            return Err(Problem::new(Kind::BadParameter, detail).at("Authorization"));
+            return Err(Problem::new(Kind::BadParameter, detail).for_parameter("Authorization"));
         }
     }
     Ok(found)

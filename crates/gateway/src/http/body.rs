@@ -12,12 +12,12 @@ use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 use tricast_core::{Data, Kind};
 
-use crate::http::{budget::Share, problem::Problem};
+use crate::http::{budget::BodyReservation, problem::Problem};
 
 /// How much of a body that is too large is read to its end, and how long.
-const IGNORED: usize = 8 * 1024 * 1024;
-const IGNORED_FOR: Duration = Duration::from_secs(2);
-const IGNORED_SILENCE: Duration = Duration::from_millis(100);
+const MAX_DISCARDED: usize = 8 * 1024 * 1024;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
+const DISCARD_IDLE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// What a `Content-Type` says about a body (PROTOCOL.md §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,11 +61,11 @@ pub(crate) async fn read(
     request: &mut Request,
     limit: usize,
     time: Duration,
-    share: &mut Share,
+    reservation: &mut BodyReservation,
 ) -> Result<Bytes, Problem> {
-    let expects = request.headers().contains_key(header::EXPECT);
+    let expects_continue = request.headers().contains_key(header::EXPECT);
     let body = std::mem::take(request.body_mut());
-    match timeout(time, read_bounded(body, limit, expects, share)).await {
+    match timeout(time, read_bounded(body, limit, expects_continue, reservation)).await {
         Ok(read) => read,
         Err(_) => {
             let detail = format!("the body did not arrive within {} s", time.as_secs_f32());
@@ -77,58 +77,58 @@ pub(crate) async fn read(
 async fn read_bounded(
     mut body: Body,
     limit: usize,
-    expects: bool,
-    share: &mut Share,
+    expects_continue: bool,
+    reservation: &mut BodyReservation,
 ) -> Result<Bytes, Problem> {
     use http_body::Body as _;
 
-    let announced = body.size_hint();
-    if announced.lower() > limit as u64 {
+    let size_hint = body.size_hint();
+    if size_hint.lower() > limit as u64 {
         // Who asks first (Expect: 100-continue) has sent nothing yet.
-        if !expects {
-            ignore(&mut body).await;
+        if !expects_continue {
+            discard(&mut body).await;
         }
         return Err(too_large(limit));
     }
-    if let Err(problem) = share.grow_to(announced.lower() as usize) {
-        if !expects {
-            ignore(&mut body).await;
+    if let Err(problem) = reservation.grow_to(size_hint.lower() as usize) {
+        if !expects_continue {
+            discard(&mut body).await;
         }
         return Err(problem);
     }
-    let mut whole = BytesMut::with_capacity(announced.lower() as usize);
+    let mut whole = BytesMut::with_capacity(size_hint.lower() as usize);
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(broke_off)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(incomplete)?.into_data() else { continue };
         if whole.len() + data.len() > limit {
-            ignore(&mut body).await;
+            discard(&mut body).await;
             return Err(too_large(limit));
         }
-        if let Err(problem) = share.grow_to(whole.len() + data.len()) {
-            ignore(&mut body).await;
+        if let Err(problem) = reservation.grow_to(whole.len() + data.len()) {
+            discard(&mut body).await;
             return Err(problem);
         }
         whole.extend_from_slice(&data);
     }
     // A body of unknown length has grown by doubling, and the message keeps it.
-    let roomy = whole.capacity() > whole.len() + whole.len() / 4;
-    Ok(if roomy { Bytes::copy_from_slice(&whole) } else { whole.freeze() })
+    let oversized = whole.capacity() > whole.len() + whole.len() / 4;
+    Ok(if oversized { Bytes::copy_from_slice(&whole) } else { whole.freeze() })
 }
 
 /// Reads on for a moment: a client that is still sending would be reset, and never see the answer.
-pub(crate) async fn ignore(body: &mut Body) {
+pub(crate) async fn discard(body: &mut Body) {
     let reading = async {
-        let mut ignored = 0;
-        while let Ok(Some(Ok(frame))) = timeout(IGNORED_SILENCE, body.frame()).await {
-            ignored += frame.data_ref().map_or(0, Bytes::len);
-            if ignored > IGNORED {
+        let mut discarded = 0;
+        while let Ok(Some(Ok(frame))) = timeout(DISCARD_IDLE_TIMEOUT, body.frame()).await {
+            discarded += frame.data_ref().map_or(0, Bytes::len);
+            if discarded > MAX_DISCARDED {
                 return;
             }
         }
     };
-    let _ = timeout(IGNORED_FOR, reading).await;
+    let _ = timeout(DISCARD_TIMEOUT, reading).await;
 }
 
-pub(crate) fn broke_off(error: axum::Error) -> Problem {
+pub(crate) fn incomplete(error: axum::Error) -> Problem {
     Problem::new(Kind::BadParameter, format!("the body broke off: {error}"))
 }
 

@@ -12,27 +12,27 @@ const UNIT: usize = 1024;
 
 /// The memory of all bodies.
 #[derive(Clone, Debug)]
-pub(crate) struct Budget(Arc<Semaphore>);
+pub(crate) struct BodyBudget(Arc<Semaphore>);
 
 /// What one body has of it, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Share {
-    budget: Budget,
+pub(crate) struct BodyReservation {
+    budget: BodyBudget,
     held: Option<OwnedSemaphorePermit>,
 }
 
-impl Budget {
+impl BodyBudget {
     pub(crate) fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
     }
 
     /// Of nothing yet.
-    pub(crate) fn share(&self) -> Share {
-        Share { budget: self.clone(), held: None }
+    pub(crate) fn reserve(&self) -> BodyReservation {
+        BodyReservation { budget: self.clone(), held: None }
     }
 }
 
-impl Share {
+impl BodyReservation {
     /// Has `bytes` from now on, if it has less.
     ///
     /// # Errors
@@ -62,9 +62,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_grow_until_nothing_is_left_and_give_it_back() {
-        let budget = Budget::new(10 * UNIT);
-        let (mut one, mut two) = (budget.share(), budget.share());
+    fn reservations_grow_until_the_budget_is_spent_and_are_returned() {
+        let budget = BodyBudget::new(10 * UNIT);
+        let (mut one, mut two) = (budget.reserve(), budget.reserve());
         one.grow_to(1).expect("room");
         one.grow_to(4 * UNIT).expect("room");
         one.grow_to(2 * UNIT).expect("it has that");

@@ -4,18 +4,18 @@ use bytes::Bytes;
 use tricast_core::{CloseReason, Control, Ending, Format, Framing, Message, MessageId, Variant};
 
 /// The last chunk, and no trailers.
-const LAST: &[u8] = b"0\r\n\r\n";
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Each frame of another format as a chunk of its own.
-pub(crate) struct InChunks(&'static dyn Format);
+pub(crate) struct ChunkFramed(&'static dyn Format);
 
 /// The HTTP wires in chunks.
-pub(crate) static SSE: InChunks = InChunks(&tricast_sse::JSON);
-pub(crate) static RAW_SSE: InChunks = InChunks(&tricast_sse::RAW);
-pub(crate) static CHUNKED: InChunks = InChunks(&tricast_chunked::JSON);
-pub(crate) static RAW_CHUNKED: InChunks = InChunks(&tricast_chunked::RAW);
+pub(crate) static SSE: ChunkFramed = ChunkFramed(&tricast_sse::JSON);
+pub(crate) static RAW_SSE: ChunkFramed = ChunkFramed(&tricast_sse::RAW);
+pub(crate) static CHUNKED: ChunkFramed = ChunkFramed(&tricast_chunked::JSON);
+pub(crate) static RAW_CHUNKED: ChunkFramed = ChunkFramed(&tricast_chunked::RAW);
 
-impl Format for InChunks {
+impl Format for ChunkFramed {
     fn variant(&self) -> Variant {
         Variant { framing: Framing::Chunks, ..self.0.variant() }
     }
@@ -40,7 +40,7 @@ impl Format for InChunks {
     fn ending(&self, reason: CloseReason) -> Ending {
         match self.0.ending(reason) {
             Ending::Abrupt => Ending::Silent,
-            _ => Ending::Say(Bytes::from_static(LAST)),
+            _ => Ending::Say(Bytes::from_static(LAST_CHUNK)),
         }
     }
 }

@@ -27,36 +27,36 @@ use crate::{
 };
 
 /// An answer of no more than so many bytes needs no room on its connection, and does not wait for those that do.
-const SMALL: usize = 16 * 1024;
+const SMALL_RESPONSE: usize = 16 * 1024;
 
 /// What is handed on at once.
 const SLICE: usize = 32 * 1024;
 
 /// Where answers count beside their connection, and for whom.
-pub(crate) struct Account {
+pub(crate) struct ResponseAccount {
     answers: Arc<Answers>,
     address: Option<IpAddr>,
 }
 
 /// What is left of an answer.
-struct Rest {
+struct SlicedBody {
     bytes: Bytes,
     progress: Progress,
 }
 
 /// An answer's bytes with its share of the connection's room.
-struct Placed {
+struct ReservedBytes {
     bytes: Box<[u8]>,
-    _share: Option<Share>,
+    _permit: Option<Share>,
 }
 
-impl Account {
+impl ResponseAccount {
     /// That of the client that `request` comes from.
     pub(crate) fn of(app: &App, request: &Request) -> Self {
-        let line = request.extensions().get::<Line>();
+        let conn = request.extensions().get::<Line>();
         let proxy = &app.settings().proxy;
-        let client = |line: &Line| forwarded::client_address(line.peer(), request.headers(), proxy);
-        Self { answers: app.hub.answers().clone(), address: line.and_then(client) }
+        let client = |conn: &Line| forwarded::client_address(conn.peer(), request.headers(), proxy);
+        Self { answers: app.hub.answers().clone(), address: conn.and_then(client) }
     }
 }
 
@@ -65,16 +65,16 @@ impl Account {
 ///
 /// # Errors
 /// As `made`; when there is no memory for it; and when the client does not take what it has asked for before.
-pub(crate) async fn document<T: Serialize, F>(
-    account: Option<Account>,
+pub(crate) async fn json_response<T: Serialize, F>(
+    account: Option<ResponseAccount>,
     request: Request,
-    made: impl Fn() -> F,
+    make: impl Fn() -> F,
 ) -> Result<Response, Problem>
 where
     F: Future<Output = Result<T, Problem>>,
 {
-    let text = || async { made().await.map(|made| serde_json::to_vec(&made).unwrap_or_default()) };
-    let body = whole(account, request, text).await?;
+    let text = || async { make().await.map(|value| serde_json::to_vec(&value).unwrap_or_default()) };
+    let body = whole_body(account, request, text).await?;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, body).into_response())
 }
@@ -84,60 +84,60 @@ where
 ///
 /// # Errors
 /// As for [`document`].
-pub(crate) async fn whole<F>(
-    account: Option<Account>,
+pub(crate) async fn whole_body<F>(
+    account: Option<ResponseAccount>,
     request: Request,
-    made: impl Fn() -> F,
+    make: impl Fn() -> F,
 ) -> Result<Body, Problem>
 where
     F: Future<Output = Result<Vec<u8>, Problem>>,
 {
-    let line = request.extensions().get::<Line>().cloned();
+    let conn = request.extensions().get::<Line>().cloned();
     // A thousand may wait, and their heads would be more than the answers.
     drop(request);
-    let Some(line) = line else { return made().await.map(Body::from) };
-    let room = line.room();
-    let mut place: Option<Share> = None;
+    let Some(conn) = conn else { return make().await.map(Body::from) };
+    let budget = conn.room();
+    let mut permit: Option<Share> = None;
     loop {
-        let turn = room.turn().await;
-        let bytes = made().await?.into_boxed_slice();
-        drop(turn);
+        let guard = budget.turn().await;
+        let bytes = make().await?.into_boxed_slice();
+        drop(guard);
         let length = bytes.len();
         let counted = match &account {
             Some(account) => Some(account.answers.share(account.address, length)?),
             None => None,
         };
-        if length > SMALL && !place.as_ref().is_some_and(|place| place.is_for(length)) {
-            place = room.share_at_once(length);
-            if place.is_none() {
+        if length > SMALL_RESPONSE && !permit.as_ref().is_some_and(|permit| permit.is_for(length)) {
+            permit = budget.share_at_once(length);
+            if permit.is_none() {
                 drop((bytes, counted));
-                place = Some(room.share(length).await.ok_or_else(unread)?);
+                permit = Some(budget.share(length).await.ok_or_else(responses_unread)?);
                 continue;
             }
         }
-        let placed = Placed { bytes, _share: place };
+        let reserved = ReservedBytes { bytes, _permit: permit };
         let bytes = match counted {
-            Some(counted) => counted.tie(placed),
-            None => Bytes::from_owner(placed),
+            Some(counted) => counted.tie(reserved),
+            None => Bytes::from_owner(reserved),
         };
-        return Ok(Body::new(Rest { bytes, progress: room.progress() }));
+        return Ok(Body::new(SlicedBody { bytes, progress: budget.progress() }));
     }
 }
 
-fn unread() -> Problem {
+fn responses_unread() -> Problem {
     let detail = "other answers on this connection are not read, and no more are made for it until they are; \
                   read them, or ask on another connection";
     Problem::new(Kind::Overloaded, detail)
 }
 
-impl AsRef<[u8]> for Placed {
+impl AsRef<[u8]> for ReservedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
 /// In slices, so that what waits for room sees that the client reads.
-impl http_body::Body for Rest {
+impl http_body::Body for SlicedBody {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -11,20 +11,20 @@ use tricast_core::{Act, ChannelName, ChannelSummary, Kind, Start};
 
 use crate::http::{
     admission,
-    document::{Account, document},
+    document::{ResponseAccount, json_response},
     problem::Problem,
     publish::path_text,
     query::Query,
     resume,
-    state::Shared,
+    state::SharedApp,
 };
 
 /// The most channels in one answer.
-const PAGE: usize = 1000;
+const MAX_PAGE: usize = 1000;
 
 /// `GET /history/{channel}`
 pub(crate) async fn history(
-    State(app): State<Shared>,
+    State(app): State<SharedApp>,
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -32,30 +32,30 @@ pub(crate) async fn history(
     let names = ["since", "last_event_id", "user", "token"];
     let query = Query::parse(request.uri().query(), &names)?;
     let pass =
-        admission::pass_of_onlooker(&app, &request, &query, std::slice::from_ref(&channel)).await?;
+        admission::pass_for_lookup(&app, &request, &query, std::slice::from_ref(&channel)).await?;
     admission::check(&pass, Act::Look, std::slice::from_ref(&channel)).await?;
     let start = match resume::start_of(request.headers(), &query)? {
         Start::Latest if query.get("since").is_none() => Start::Earliest,
         start => start,
     };
     let log = app.hub.log();
-    let account = Some(Account::of(&app, &request));
-    document(account, request, || async { Ok(log.page(channel.clone(), start)?) }).await
+    let account = Some(ResponseAccount::of(&app, &request));
+    json_response(account, request, || async { Ok(log.page(channel.clone(), start)?) }).await
 }
 
 /// `GET /online/{channel}`
 pub(crate) async fn online(
-    State(app): State<Shared>,
+    State(app): State<SharedApp>,
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     let channel: ChannelName = path_text(path)?.parse()?;
     let query = Query::parse(request.uri().query(), &["user", "token"])?;
-    let own = std::slice::from_ref(&channel);
-    let pass = admission::pass_of_onlooker(&app, &request, &query, own).await?;
+    let channels = std::slice::from_ref(&channel);
+    let pass = admission::pass_for_lookup(&app, &request, &query, channels).await?;
     // Who may publish to somebody may ask whether anybody is there.
-    if let Err(problem) = admission::check(&pass, Act::Look, own).await {
-        admission::check(&pass, Act::Publish, own).await.map_err(|_| problem)?;
+    if let Err(problem) = admission::check(&pass, Act::Look, channels).await {
+        admission::check(&pass, Act::Publish, channels).await.map_err(|_| problem)?;
     }
     let headers = [(header::CACHE_CONTROL, "no-store")];
     Ok((headers, Json(app.hub.log().census(channel)?)).into_response())
@@ -63,17 +63,17 @@ pub(crate) async fn online(
 
 /// `GET /channels`
 pub(crate) async fn channels(
-    State(app): State<Shared>,
+    State(app): State<SharedApp>,
     request: Request,
 ) -> Result<Response, Problem> {
     #[derive(Serialize)]
-    struct Answer {
+    struct ChannelsResponse {
         channels: Vec<ChannelSummary>,
         more: bool,
     }
     let query = Query::parse(request.uri().query(), &["prefix", "after", "limit", "token"])?;
-    let pass = admission::pass_of_onlooker(&app, &request, &query, &[]).await?;
-    let limit = query.number("limit", 1, PAGE)?.unwrap_or(100);
+    let pass = admission::pass_for_lookup(&app, &request, &query, &[]).await?;
+    let limit = query.number("limit", 1, MAX_PAGE)?.unwrap_or(100);
     let prefix = query.get("prefix").unwrap_or_default();
     let after = query.get("after").unwrap_or_default();
     if pass.is_asked_about() {
@@ -87,16 +87,16 @@ pub(crate) async fn channels(
             && name.as_str().starts_with(prefix)
             && name.as_str() > after
     };
-    let account = Some(Account::of(&app, &request));
-    let found = || async {
+    let account = Some(ResponseAccount::of(&app, &request));
+    let page = || async {
         let mut channels: Vec<ChannelSummary> = Vec::new();
         let mut next = Some(0).filter(|_| !pass.sees_nothing());
         // One looks through all of them at a time, in steps, and keeps no more than it may show.
-        let _turn = app.listing.acquire().await;
+        let _permit = app.channel_listing.acquire().await;
         while let Some(from) = next {
             let (some, rest) = app.hub.log().some_channels(from, wanted);
-            channels.extend(some.into_iter().filter(|one| pass.allows(Act::Look, &one.channel)));
-            if channels.len() > 2 * PAGE || rest.is_none() {
+            channels.extend(some.into_iter().filter(|summary| pass.allows(Act::Look, &summary.channel)));
+            if channels.len() > 2 * MAX_PAGE || rest.is_none() {
                 channels.sort_unstable_by(|a, b| a.channel.cmp(&b.channel));
                 channels.truncate(limit + 1);
             }
@@ -105,7 +105,7 @@ pub(crate) async fn channels(
         }
         let more = channels.len() > limit;
         channels.truncate(limit);
-        Ok(Answer { channels, more })
+        Ok(ChannelsResponse { channels, more })
     };
-    document(account, request, found).await
+    json_response(account, request, page).await
 }

@@ -4,7 +4,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 
 /// Splits at LF; keeps what has no end yet.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub(crate) struct LineSplitter {
     pending: BytesMut,
     /// Up to here `pending` is known to have no LF.
     searched: usize,
@@ -13,9 +13,9 @@ pub(crate) struct Lines {
 
 /// A line is longer than the limit.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooLong;
+pub(crate) struct LineTooLong;
 
-impl Lines {
+impl LineSplitter {
     pub(crate) fn new(limit: usize) -> Self {
         Self { pending: BytesMut::new(), searched: 0, limit }
     }
@@ -26,20 +26,20 @@ impl Lines {
     }
 
     /// Bytes that are kept.
-    pub(crate) fn pending(&self) -> usize {
+    pub(crate) fn pending_bytes(&self) -> usize {
         self.pending.len()
     }
 
     /// The next whole line, without its LF.
-    pub(crate) fn next_line(&mut self) -> Option<Result<Bytes, TooLong>> {
+    pub(crate) fn next_line(&mut self) -> Option<Result<Bytes, LineTooLong>> {
         let Some(at) = self.pending[self.searched..].iter().position(|byte| *byte == b'\n') else {
             self.searched = self.pending.len();
-            return (self.searched > self.limit).then_some(Err(TooLong));
+            return (self.searched > self.limit).then_some(Err(LineTooLong));
         };
         let line = self.pending.split_to(self.searched + at).freeze();
         self.pending.advance(1);
         self.searched = 0;
-        Some(if line.len() > self.limit { Err(TooLong) } else { Ok(line) })
+        Some(if line.len() > self.limit { Err(LineTooLong) } else { Ok(line) })
     }
 
     /// What stands behind the last LF.
@@ -61,7 +61,7 @@ mod tests {
     fn pieces_of_any_size_make_the_same_lines() {
         let text = b"one\n\ntwo\r\nthree";
         for size in 1..text.len() {
-            let mut lines = Lines::new(10);
+            let mut lines = LineSplitter::new(10);
             let mut seen = Vec::new();
             for piece in text.chunks(size) {
                 lines.push(&Bytes::copy_from_slice(piece));
@@ -76,10 +76,10 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_refused_before_it_fills_the_memory() {
-        let mut lines = Lines::new(10);
+        let mut lines = LineSplitter::new(10);
         lines.push(&Bytes::from_static(b"0123456789"));
         assert_eq!(lines.next_line(), None);
         lines.push(&Bytes::from_static(b"a"));
-        assert_eq!(lines.next_line(), Some(Err(TooLong)));
+        assert_eq!(lines.next_line(), Some(Err(LineTooLong)));
     }
 }

@@ -10,27 +10,27 @@ use tricast_core::{Denied, Kind};
 use crate::http::{forwarded, problem::Problem};
 
 /// Refuses a page that may not speak, and a request that does not say whom it speaks to.
-pub(crate) fn check(request: &Request, listed: &[String]) -> Result<(), Denied> {
+pub(crate) fn check(request: &Request, allowed_origins: &[String]) -> Result<(), Denied> {
     let headers = request.headers();
-    let named = headers.get_all(header::HOST).iter().count();
-    if named > 1 || (request.version() == Version::HTTP_11 && named == 0) {
+    let host_count = headers.get_all(header::HOST).iter().count();
+    if host_count > 1 || (request.version() == Version::HTTP_11 && host_count == 0) {
         let detail = "HTTP/1.1 requires one Host field, and no more (RFC 9112 section 3.2)";
         return Err(Denied::new(Kind::NoHost, detail));
     }
     // CONNECT opens a WebSocket over HTTP/2.
-    let speaks = [Method::POST, Method::CONNECT].contains(request.method())
+    let publishes = [Method::POST, Method::CONNECT].contains(request.method())
         || tricast_ws::has_token(headers, header::UPGRADE, "websocket");
-    if speaks && !is_allowed(headers, listed) {
+    if publishes && !is_allowed(headers, allowed_origins) {
         // A browser hides the answer to a refused WebSocket from its page; the operator finds it in the log.
-        let said = |name: &str| -> String {
+        let header_text = |name: &str| -> String {
             let value = headers.get(name).and_then(|value| value.to_str().ok());
             value.unwrap_or_default().chars().take(100).collect()
         };
         let detail = format!(
             "pages of origin {:?} may not speak here, at host {:?}; add it to cors.origins, \
              or let the proxy pass the Host that the browser sent",
-            said("origin"),
-            said("host")
+            header_text("origin"),
+            header_text("host")
         );
         return Err(Denied::new(Kind::ForbiddenOrigin, detail));
     }
@@ -38,8 +38,8 @@ pub(crate) fn check(request: &Request, listed: &[String]) -> Result<(), Denied> 
 }
 
 /// Refuses a request that a browser has added a cookie to for a page that may not use it.
-pub(crate) fn check_cookie(headers: &HeaderMap, listed: &[String]) -> Result<(), Problem> {
-    if may_use_cookie(headers, listed) {
+pub(crate) fn check_cookie(headers: &HeaderMap, allowed_origins: &[String]) -> Result<(), Problem> {
+    if may_use_cookie(headers, allowed_origins) {
         return Ok(());
     }
     let detail = "pages of this origin may not come with the cookie of tokens.cookie; add it to cors.origins";
@@ -47,30 +47,30 @@ pub(crate) fn check_cookie(headers: &HeaderMap, listed: &[String]) -> Result<(),
 }
 
 /// Whether the page that asks, if it is one, may use what a browser adds to its requests.
-pub(crate) fn may_use_cookie(headers: &HeaderMap, listed: &[String]) -> bool {
+pub(crate) fn may_use_cookie(headers: &HeaderMap, allowed_origins: &[String]) -> bool {
     let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
     // Some requests of foreign pages carry no Origin: navigations, images, scripts.
     let hidden =
         !headers.contains_key(header::ORIGIN) && matches!(site, Some("cross-site" | "same-site"));
-    !hidden && is_allowed(headers, listed)
+    !hidden && is_allowed(headers, allowed_origins)
 }
 
 /// No origin is no page. A page of the gateway's own host is at home. Behind a proxy that changes the
 /// host the proxy can tell (`X-Forwarded-Host`, `Forwarded`), and browsers do for POSTs on trustworthy origins, but not
 /// for WebSockets. A page can set none of these fields.
-fn is_allowed(headers: &HeaderMap, listed: &[String]) -> bool {
+fn is_allowed(headers: &HeaderMap, allowed_origins: &[String]) -> bool {
     let field = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let Ok(origin) = origin.to_str() else { return false };
     let mut hosts = field("host").into_iter().chain(forwarded::hosts(headers));
-    listed.iter().any(|one| one == "*" || one == origin)
+    allowed_origins.iter().any(|one| one == "*" || one == origin)
         || field("sec-fetch-site") == Some("same-origin")
-        || hosts.any(|host| is_home(origin, host.trim()))
+        || hosts.any(|host| is_same_host(origin, host.trim()))
 }
 
 /// Whether a page of `origin` came from `host`. Proxies often pass the name without its port, so
 /// a host without one is compared by name.
-fn is_home(origin: &str, host: &str) -> bool {
+fn is_same_host(origin: &str, host: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let default_port = if scheme == "https" { ":443" } else { ":80" };
     let name = |authority: &str| match authority.rfind(':') {
@@ -99,35 +99,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_pages_at_home_or_listed_speak() {
-        let ask = |fields: &[(&'static str, &'static str)]| {
+    fn only_pages_of_this_host_or_of_listed_origins_may_publish() {
+        let allows = |fields: &[(&'static str, &'static str)]| {
             let mut headers = HeaderMap::new();
             for (name, value) in fields {
                 headers.insert(*name, value.parse().expect("fits"));
             }
             is_allowed(&headers, &["https://listed.example".to_owned()])
         };
-        assert!(ask(&[("host", "gateway")]));
-        assert!(ask(&[("origin", "https://listed.example"), ("host", "gateway")]));
-        assert!(ask(&[("origin", "http://gateway:8080"), ("host", "gateway:8080")]));
-        assert!(ask(&[("origin", "https://a"), ("host", "b"), ("x-forwarded-host", "a")]));
-        assert!(ask(&[("origin", "https://a"), ("host", "b"), ("sec-fetch-site", "same-origin")]));
-        assert!(!ask(&[("origin", "https://evil.example"), ("host", "gateway")]));
-        assert!(!ask(&[("origin", "https://a"), ("host", "b"), ("sec-fetch-site", "same-site")]));
-        assert!(!ask(&[("origin", "null"), ("host", "gateway")]));
-        assert!(!ask(&[("origin", "http://gateway.evil.example"), ("host", "gateway")]));
-        assert!(ask(&[("origin", "http://gateway"), ("host", "gateway:80")]));
-        assert!(ask(&[("origin", "https://a:8443"), ("host", "a")]), "nginx's $host");
-        assert!(!ask(&[("origin", "http://a:3000"), ("host", "a:8080")]));
-        assert!(ask(&[("origin", "https://a"), ("host", "b"), ("x-forwarded-host", "a, inner")]));
-        assert!(ask(&[
+        assert!(allows(&[("host", "gateway")]));
+        assert!(allows(&[("origin", "https://listed.example"), ("host", "gateway")]));
+        assert!(allows(&[("origin", "http://gateway:8080"), ("host", "gateway:8080")]));
+        assert!(allows(&[("origin", "https://a"), ("host", "b"), ("x-forwarded-host", "a")]));
+        assert!(allows(&[("origin", "https://a"), ("host", "b"), ("sec-fetch-site", "same-origin")]));
+        assert!(!allows(&[("origin", "https://evil.example"), ("host", "gateway")]));
+        assert!(!allows(&[("origin", "https://a"), ("host", "b"), ("sec-fetch-site", "same-site")]));
+        assert!(!allows(&[("origin", "null"), ("host", "gateway")]));
+        assert!(!allows(&[("origin", "http://gateway.evil.example"), ("host", "gateway")]));
+        assert!(allows(&[("origin", "http://gateway"), ("host", "gateway:80")]));
+        assert!(allows(&[("origin", "https://a:8443"), ("host", "a")]), "nginx's $host");
+        assert!(!allows(&[("origin", "http://a:3000"), ("host", "a:8080")]));
+        assert!(allows(&[("origin", "https://a"), ("host", "b"), ("x-forwarded-host", "a, inner")]));
+        assert!(allows(&[
             ("origin", "https://a"),
             ("host", "b"),
             ("forwarded", "for=1.1.1.1;host=a")
         ]));
-        assert!(!ask(&[("origin", "https://a"), ("host", "b"), ("forwarded", "for=a;host=c")]));
-        assert!(ask(&[("origin", "http://[::1]:8080"), ("host", "[::1]:8080")]));
-        assert!(!ask(&[("origin", "http://[::1]:3000"), ("host", "[::1]:8080")]));
+        assert!(!allows(&[("origin", "https://a"), ("host", "b"), ("forwarded", "for=a;host=c")]));
+        assert!(allows(&[("origin", "http://[::1]:8080"), ("host", "[::1]:8080")]));
+        assert!(!allows(&[("origin", "http://[::1]:3000"), ("host", "[::1]:8080")]));
     }
 
     #[test]

@@ -8,32 +8,32 @@ use tricast_core::{Act, ChannelName, PresenceOff, UserId};
 
 use crate::http::{
     admission,
-    document::{Account, document},
+    document::{ResponseAccount, json_response},
     problem::Problem,
     publish::path_text,
     query::Query,
-    state::{App, Shared},
-    subscribe::check_count,
+    state::{App, SharedApp},
+    subscribe::check_channel_count,
 };
 
 /// `GET /presence/{channel}`
 pub(crate) async fn presence(
-    State(app): State<Shared>,
+    State(app): State<SharedApp>,
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     let channel: ChannelName = path_text(path)?.parse()?;
     let query = Query::parse(request.uri().query(), &["after", "limit", "user", "token"])?;
     let after = query.read("after", str::parse::<UserId>)?;
-    let most = tricast_core::PRESENCE_PAGE;
-    let limit = query.number("limit", 1, most)?.unwrap_or(most);
-    let own = std::slice::from_ref(&channel);
-    let pass = admission::pass_of_onlooker(&app, &request, &query, own).await?;
+    let max = tricast_core::PRESENCE_PAGE;
+    let limit = query.number("limit", 1, max)?.unwrap_or(max);
+    let channels = std::slice::from_ref(&channel);
+    let pass = admission::pass_for_lookup(&app, &request, &query, channels).await?;
     admission::check(&pass, Act::Look, std::slice::from_ref(&channel)).await?;
     let log = app.hub.log();
-    let account = Some(Account::of(&app, &request));
+    let account = Some(ResponseAccount::of(&app, &request));
     let present = || async { Ok(log.presence(channel.clone(), after.as_ref(), limit)?) };
-    document(account, request, present).await
+    json_response(account, request, present).await
 }
 
 /// `channels` and, behind them, their presence channels.
@@ -48,6 +48,6 @@ pub(crate) fn with_presence(
         }
         channels.extend(presence.filter(|presence| !channels.contains(presence)));
     }
-    check_count(app, channels.len())?;
+    check_channel_count(app, channels.len())?;
     Ok(channels)
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tricast_core::{Kind, MessageId};
 
 /// Seconds after which a refusal that will pass may be tried again.
-const RETRY_AFTER: u64 = 2;
+const DEFAULT_RETRY_AFTER: u64 = 2;
 
 /// A refusal.
 #[derive(Debug)]
@@ -20,12 +20,12 @@ pub(crate) struct Problem {
     detail: String,
     parameter: Option<String>,
     retry_after: Option<Duration>,
-    progress: Option<Box<Progress>>,
+    progress: Option<Box<PublishProgress>>,
 }
 
 /// How far a stream of messages had come when it was refused.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(crate) struct Progress {
+pub(crate) struct PublishProgress {
     /// The line that was refused, from 1.
     pub(crate) line: u64,
     /// How many had been published.
@@ -43,13 +43,13 @@ impl Problem {
     }
 
     /// Names the query parameter that is at fault.
-    pub(crate) fn at(mut self, parameter: impl Into<String>) -> Self {
+    pub(crate) fn for_parameter(mut self, parameter: impl Into<String>) -> Self {
         self.parameter = Some(parameter.into());
         self
     }
 
     /// Tells how far a stream of messages had come.
-    pub(crate) fn after(mut self, progress: Progress) -> Self {
+    pub(crate) fn with_progress(mut self, progress: PublishProgress) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
@@ -60,7 +60,7 @@ impl Problem {
     }
 
     /// Whether trying again later may help.
-    pub(crate) fn will_pass(&self) -> bool {
+    pub(crate) fn is_temporary(&self) -> bool {
         let status = status(self.kind);
         status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS
     }
@@ -116,9 +116,9 @@ impl IntoResponse for Problem {
             #[serde(skip_serializing_if = "Option::is_none")]
             parameter: Option<&'a str>,
             #[serde(flatten)]
-            progress: Option<Box<Progress>>,
+            progress: Option<Box<PublishProgress>>,
         }
-        let will_pass = self.will_pass();
+        let is_temporary = self.is_temporary();
         let status = status(self.kind);
         let document = Document {
             r#type: self.kind.urn(),
@@ -135,10 +135,10 @@ impl IntoResponse for Problem {
         let content_type = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, content_type);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if will_pass {
+        if is_temporary {
             // Whole seconds (RFC 9110 §10.2.3): rounded up, or who comes then comes too early.
             let exact = self.retry_after.map(|wait| wait.as_millis().div_ceil(1000) as u64);
-            let seconds = exact.unwrap_or(RETRY_AFTER);
+            let seconds = exact.unwrap_or(DEFAULT_RETRY_AFTER);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {

@@ -20,17 +20,17 @@ use tricast_core::{
 use crate::http::{
     admission,
     body::{self, Media},
-    ndjson::{Lines, TooLong, is_blank},
-    problem::{Problem, Progress},
+    ndjson::{LineSplitter, LineTooLong, is_blank},
+    problem::{Problem, PublishProgress},
     query::Query,
-    state::{App, Shared},
+    state::{App, SharedApp},
 };
 
 /// The names that describe a message.
-pub(crate) const MESSAGE_NAMES: [&str; 5] = ["event", "skip_self", "id", "require_online", "end"];
+pub(crate) const MESSAGE_PARAMETERS: [&str; 5] = ["event", "skip_self", "id", "require_online", "end"];
 
 /// The names that say who publishes.
-const PUBLISHER_NAMES: [&str; 3] = ["client", "user", "token"];
+const PUBLISHER_PARAMETERS: [&str; 3] = ["client", "user", "token"];
 
 /// What a query says about the message in the body.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub(crate) struct Metadata {
     pub(crate) skip_self: bool,
     pub(crate) idempotency: Option<Arc<str>>,
     /// How many connections must listen.
-    pub(crate) at_least: u32,
+    pub(crate) min_subscribers: u32,
     pub(crate) end: bool,
     pub(crate) publisher: Publisher,
 }
@@ -50,13 +50,13 @@ impl Metadata {
         if skip_self && publisher.client.is_none() {
             let detail =
                 "skip_self needs to know who you are: pass client=, as the listening page does";
-            return Err(Problem::new(Kind::NoIdentity, detail).at("skip_self"));
+            return Err(Problem::new(Kind::NoIdentity, detail).for_parameter("skip_self"));
         }
         Ok(Self {
             event: query.read("event", str::parse)?,
             skip_self,
             idempotency: query.read("id", idempotency_id)?,
-            at_least: query.flag("require_online")?.into(),
+            min_subscribers: query.flag("require_online")?.into(),
             end: query.flag("end")?,
             publisher,
         })
@@ -71,20 +71,20 @@ impl Metadata {
             skip_self: self.skip_self,
             end: self.end,
             idempotency: self.idempotency.clone(),
-            at_least: self.at_least,
+            at_least: self.min_subscribers,
         }
     }
 }
 
 pub(crate) async fn publish(
-    State(app): State<Shared>,
+    State(app): State<SharedApp>,
     channel: Result<Path<String>, PathRejection>,
     mut request: Request,
 ) -> Result<Response, Problem> {
     let channel: ChannelName = path_text(channel)?.parse()?;
     let query =
-        Query::parse(request.uri().query(), &[&MESSAGE_NAMES[..], &PUBLISHER_NAMES].concat())?;
-    let pass = admission::pass(&app, &request, &query).await?;
+        Query::parse(request.uri().query(), &[&MESSAGE_PARAMETERS[..], &PUBLISHER_PARAMETERS].concat())?;
+    let pass = admission::pass_for_publish(&app, &request, &query).await?;
     admission::check_rules(&pass, Act::Publish, &channel)?;
     let identity = pass.identity();
     let mut publisher = Publisher::from(&**identity);
@@ -98,15 +98,15 @@ pub(crate) async fn publish(
         return publish_lines(&app, channel, metadata, &pass, request.into_body()).await;
     }
     let time = app.settings().limits.body_timeout;
-    let mut share = app.bodies.share();
-    let body = body::read(&mut request, app.message_bytes(), time, &mut share).await?;
+    let mut reservation = app.body_budget.reserve();
+    let body = body::read(&mut request, app.message_bytes(), time, &mut reservation).await?;
     let draft = metadata.draft(channel, media.data(body)?);
     let bytes = draft.data.as_bytes().len();
     admission::check_message(&pass, &draft.channel, bytes).await?;
-    let shown = pass.is_backend() || app.hub.log().rules_of(&draft.channel).online;
+    let counts_visible = pass.is_backend() || app.hub.log().rules_of(&draft.channel).online;
     let Receipt { id, subscribers, duplicate } = app.hub.publish(draft).await?;
-    let subscribers = shown.then_some(subscribers);
-    Ok(Json(Answer { id, subscribers, duplicate }).into_response())
+    let subscribers = counts_visible.then_some(subscribers);
+    Ok(Json(PublishResponse { id, subscribers, duplicate }).into_response())
 }
 
 pub(crate) fn path_text(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
@@ -117,7 +117,7 @@ pub(crate) fn path_text(path: Result<Path<String>, PathRejection>) -> Result<Str
 }
 
 #[derive(Debug, Serialize)]
-struct Answer {
+struct PublishResponse {
     id: MessageId,
     /// Where that may be told.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,44 +135,44 @@ async fn publish_lines(
 ) -> Result<Response, Problem> {
     if metadata.idempotency.is_some() {
         let detail = "id names one message, but a body of JSON lines is many; leave it out";
-        return Err(Problem::new(Kind::BadIdempotencyId, detail).at("id"));
+        return Err(Problem::new(Kind::BadIdempotencyId, detail).for_parameter("id"));
     }
     let end = std::mem::take(&mut metadata.end);
-    let mut stream = LineStream { app, channel, metadata, pass, progress: Progress::default() };
+    let mut stream = LinePublisher { app, channel, metadata, pass, progress: PublishProgress::default() };
     if let Err(problem) = stream.run(&mut body, end).await {
-        body::ignore(&mut body).await;
-        return Err(problem.after(stream.progress));
+        body::discard(&mut body).await;
+        return Err(problem.with_progress(stream.progress));
     }
-    let Progress { published, first, last, .. } = stream.progress;
-    Ok(Json(LinesAnswer { published, first, last }).into_response())
+    let PublishProgress { published, first, last, .. } = stream.progress;
+    Ok(Json(LinesResponse { published, first, last }).into_response())
 }
 
 #[derive(Debug, Serialize)]
-struct LinesAnswer {
+struct LinesResponse {
     published: u64,
     first: Option<MessageId>,
     last: Option<MessageId>,
 }
 
 /// A stream of messages on its way in.
-struct LineStream<'a> {
+struct LinePublisher<'a> {
     app: &'a App,
     channel: ChannelName,
     metadata: Metadata,
     pass: &'a Pass,
-    progress: Progress,
+    progress: PublishProgress,
 }
 
-impl LineStream<'_> {
+impl LinePublisher<'_> {
     async fn run(&mut self, body: &mut Body, end: bool) -> Result<(), Problem> {
         let limit = self.app.message_bytes();
-        let (mut lines, mut share) = (Lines::new(limit), self.app.bodies.share());
-        while let Some(piece) = self.next_piece(body).await? {
-            share.grow_to(lines.pending() + piece.len())?;
+        let (mut lines, mut reservation) = (LineSplitter::new(limit), self.app.body_budget.reserve());
+        while let Some(piece) = self.next_chunk(body).await? {
+            reservation.grow_to(lines.pending_bytes() + piece.len())?;
             lines.push(&piece);
             while let Some(line) = lines.next_line() {
                 self.progress.line += 1;
-                self.publish_line(&line.map_err(|TooLong| body::too_large(limit))?).await?;
+                self.publish_line(&line.map_err(|LineTooLong| body::too_large(limit))?).await?;
                 // A fast publisher must not keep its worker from everybody else.
                 tokio::task::consume_budget().await;
             }
@@ -189,14 +189,14 @@ impl LineStream<'_> {
 
     /// What arrives next. A publisher that is silent is told too when the gateway goes down, so that it
     /// knows where to go on elsewhere.
-    async fn next_piece(&self, body: &mut Body) -> Result<Option<Bytes>, Problem> {
+    async fn next_chunk(&self, body: &mut Body) -> Result<Option<Bytes>, Problem> {
         loop {
             let frame = tokio::select! {
                 frame = body.frame() => frame,
                 () = self.app.draining.cancelled() => return Err(PublishError::Draining.into()),
             };
             let Some(frame) = frame else { return Ok(None) };
-            if let Ok(piece) = frame.map_err(body::broke_off)?.into_data() {
+            if let Ok(piece) = frame.map_err(body::incomplete)?.into_data() {
                 return Ok(Some(piece));
             }
         }
@@ -220,7 +220,7 @@ impl LineStream<'_> {
     }
 
     /// A stream that is faster than its publisher may be is slowed down, and ends with its token.
-    async fn keep_pace(&self, bytes: usize) -> Result<(), Problem> {
+    async fn wait_for_rate(&self, bytes: usize) -> Result<(), Problem> {
         loop {
             if self.pass.expires().is_some_and(|end| end <= unix_millis()) {
                 let detail = "the token has ended; go on with a new one behind the last line";
@@ -244,7 +244,7 @@ impl LineStream<'_> {
 
     async fn publish_data(&mut self, data: Data) -> Result<(), Problem> {
         let draft = self.metadata.draft(self.channel.clone(), data);
-        self.keep_pace(draft.data.as_bytes().len()).await?;
+        self.wait_for_rate(draft.data.as_bytes().len()).await?;
         self.wait_for_load().await?;
         let receipt = self.app.hub.publish_on(draft).await?;
         self.progress.published += 1;

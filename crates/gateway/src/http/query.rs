@@ -16,20 +16,20 @@ impl Query {
         let mut given: Vec<(String, String)> = Vec::new();
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name).map_err(|problem| problem.at(name))?;
+            let name = decode(name).map_err(|problem| problem.for_parameter(name))?;
             if name.starts_with('_') {
                 continue;
             }
             if !names.contains(&name.as_str()) {
                 let detail =
                     format!("unknown query name {name:?}; this request takes {}", names.join(", "));
-                return Err(Problem::new(Kind::UnknownParameter, detail).at(name));
+                return Err(Problem::new(Kind::UnknownParameter, detail).for_parameter(name));
             }
             if given.iter().any(|(earlier, _)| *earlier == name) {
                 let detail = format!("{name:?} is given twice; give it once");
-                return Err(Problem::new(Kind::BadParameter, detail).at(name));
+                return Err(Problem::new(Kind::BadParameter, detail).for_parameter(name));
             }
-            let value = decode(value).map_err(|problem| problem.at(name.as_str()))?;
+            let value = decode(value).map_err(|problem| problem.for_parameter(name.as_str()))?;
             given.push((name, value));
         }
         Ok(Self(given))
@@ -46,8 +46,8 @@ impl Query {
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, Problem> {
-        let told = |error: E| Problem::new(error.kind(), format!("{name}: {error}")).at(name);
-        self.get(name).map(parse).transpose().map_err(told)
+        let problem = |error: E| Problem::new(error.kind(), format!("{name}: {error}")).for_parameter(name);
+        self.get(name).map(parse).transpose().map_err(problem)
     }
 
     /// One of two words, the first of which is the default; `true` for the second.
@@ -58,7 +58,7 @@ impl Query {
             Some(value) if value == other => Ok(true),
             Some(value) => {
                 let detail = format!("{name} is {default} or {other}, not {value:?}");
-                Err(Problem::new(Kind::BadParameter, detail).at(name))
+                Err(Problem::new(Kind::BadParameter, detail).for_parameter(name))
             }
         }
     }
@@ -75,13 +75,13 @@ impl Query {
     }
 
     /// Whether `heartbeat=event`.
-    pub(crate) fn beats_in_events(&self) -> Result<bool, Problem> {
+    pub(crate) fn heartbeat_as_event(&self) -> Result<bool, Problem> {
         match self.get("heartbeat") {
             None => Ok(false),
             Some("event") => Ok(true),
             Some(value) => {
                 let detail = format!("heartbeat is event, or is left out; not {value:?}");
-                Err(Problem::new(Kind::BadParameter, detail).at("heartbeat"))
+                Err(Problem::new(Kind::BadParameter, detail).for_parameter("heartbeat"))
             }
         }
     }
@@ -100,7 +100,7 @@ impl Query {
             Ok(number) if (from..=to).contains(&number) => Ok(Some(number)),
             _ => {
                 let detail = format!("{name} is a number from {from} to {to}, not {text:?}");
-                Err(Problem::new(Kind::BadParameter, detail).at(name))
+                Err(Problem::new(Kind::BadParameter, detail).for_parameter(name))
             }
         }
     }

@@ -7,30 +7,30 @@ use crate::http::{problem::Problem, query::Query};
 
 pub(crate) fn start_of(headers: &HeaderMap, query: &Query) -> Result<Start, Problem> {
     if let Some(value) = headers.get("last-event-id") {
-        let text = value.to_str().map_err(|_| bad("Last-Event-ID"))?;
+        let text = value.to_str().map_err(|_| not_ascii("Last-Event-ID"))?;
         // An EventSource that has seen no id yet may send an empty one.
         if !text.is_empty() {
-            return after(text, "Last-Event-ID");
+            return start_after(text, "Last-Event-ID");
         }
     }
     for name in ["last_event_id", "lastEventId"] {
         if let Some(text) = query.get(name).filter(|text| !text.is_empty()) {
-            return after(text, name);
+            return start_after(text, name);
         }
     }
     query.get("since").map_or(Ok(Start::Latest), |text| {
         text.parse().map_err(|error: BadSince| {
-            Problem::new(error.kind(), format!("{error}; not {text:?}")).at("since")
+            Problem::new(error.kind(), format!("{error}; not {text:?}")).for_parameter("since")
         })
     })
 }
 
-fn after(text: &str, source: &str) -> Result<Start, Problem> {
+fn start_after(text: &str, source: &str) -> Result<Start, Problem> {
     text.parse::<MessageId>().map(Start::After).map_err(|error| {
-        Problem::new(error.kind(), format!("{source}: {error}; start without it")).at(source)
+        Problem::new(error.kind(), format!("{source}: {error}; start without it")).for_parameter(source)
     })
 }
 
-fn bad(source: &str) -> Problem {
-    Problem::new(Kind::BadResume, format!("{source} is not ASCII; start without it")).at(source)
+fn not_ascii(source: &str) -> Problem {
+    Problem::new(Kind::BadResume, format!("{source} is not ASCII; start without it")).for_parameter(source)
 }

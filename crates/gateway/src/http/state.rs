@@ -10,19 +10,19 @@ use tricast_core::{Hub, Pace, Portion, PresenceRules};
 use tricast_ws::InboundLimits;
 
 use crate::{
-    http::budget::Budget,
+    http::budget::BodyBudget,
     settings::{Presence, Settings},
-    webhook::Queue,
+    webhook::EventQueue,
 };
 
 /// What the settings say, and what is made of them. Whoever has taken it keeps it: a stream that is open goes on under the
 /// settings under which it was let in.
 #[derive(Debug)]
-pub(crate) struct Live {
+pub(crate) struct LiveConfig {
     pub(crate) settings: Arc<Settings>,
     pub(crate) gatekeeper: Arc<Gatekeeper>,
-    pub(crate) pace: Arc<Pace>,
-    pub(crate) ws_rules: Arc<InboundLimits>,
+    pub(crate) session_config: Arc<Pace>,
+    pub(crate) ws_limits: Arc<InboundLimits>,
 }
 
 /// The gateway's state, shared by all requests.
@@ -30,27 +30,27 @@ pub(crate) struct Live {
 pub(crate) struct App {
     pub(crate) hub: Arc<Hub>,
     /// What is told to the user's own service.
-    pub(crate) events: Option<Arc<Queue>>,
+    pub(crate) event_queue: Option<Arc<EventQueue>>,
     /// What may change while the gateway runs.
-    pub(crate) live: ArcSwap<Live>,
-    pub(crate) bodies: Budget,
+    pub(crate) live: ArcSwap<LiveConfig>,
+    pub(crate) body_budget: BodyBudget,
     /// The page is there.
     pub(crate) serves_dashboard: bool,
     /// Held by whoever looks through all channels.
-    pub(crate) listing: Semaphore,
+    pub(crate) channel_listing: Semaphore,
     /// The gateway is about to go down: who sends traffic here should stop.
-    pub(crate) leaving: CancellationToken,
+    pub(crate) not_ready: CancellationToken,
     /// The gateway goes down: whoever waits for a client should stop waiting.
     pub(crate) draining: CancellationToken,
     /// Connections and WebSockets under way.
     pub(crate) tasks: TaskTracker,
 }
 
-pub(crate) type Shared = Arc<App>;
+pub(crate) type SharedApp = Arc<App>;
 
-impl Live {
+impl LiveConfig {
     pub(crate) fn new(settings: Settings, gatekeeper: Arc<Gatekeeper>) -> Self {
-        let pace = Pace {
+        let session_config = Pace {
             heartbeat: settings.stream.heartbeat,
             retry: settings.stream.retry,
             online: settings.stream.online_interval,
@@ -59,19 +59,19 @@ impl Live {
             channels: settings.limits.channels_per_connection,
         };
         let rate = NonZeroU32::new(settings.ws.rate);
-        let ws_rules = InboundLimits { message_bytes: settings.limits.message_bytes(), rate };
-        let (pace, ws_rules) = (Arc::new(pace), Arc::new(ws_rules));
-        Self { settings: Arc::new(settings), gatekeeper, pace, ws_rules }
+        let ws_limits = InboundLimits { message_bytes: settings.limits.message_bytes(), rate };
+        let (session_config, ws_limits) = (Arc::new(session_config), Arc::new(ws_limits));
+        Self { settings: Arc::new(settings), gatekeeper, session_config, ws_limits }
     }
 }
 
 impl App {
     /// What holds now.
-    pub(crate) fn live(&self) -> Arc<Live> {
+    pub(crate) fn live(&self) -> Arc<LiveConfig> {
         self.live.load_full()
     }
 
-    pub(crate) fn set_live(&self, live: Live) {
+    pub(crate) fn set_live(&self, live: LiveConfig) {
         self.live.store(Arc::new(live));
     }
 

@@ -19,7 +19,7 @@ use crate::{
     http::{
         chunks,
         problem::Problem,
-        state::{App, Shared},
+        state::{App, SharedApp},
         stream_body::StreamBody,
     },
     net::{Departure, Line, Tunnel},
@@ -27,31 +27,31 @@ use crate::{
 
 /// How a stream is spelled that `line` carries in `version`. Whoever takes the connection along frames its
 /// chunks itself.
-pub(crate) fn format_on(
-    line: Option<&Line>,
+pub(crate) fn format_for_conn(
+    conn: Option<&Line>,
     version: Version,
     wire: Wire,
     raw: bool,
 ) -> &'static dyn Format {
-    match line.is_some_and(Line::may_depart) && version >= Version::HTTP_11 {
-        true => format_in_chunks(wire, raw),
-        false => format_of(wire, raw),
+    match conn.is_some_and(Line::may_depart) && version >= Version::HTTP_11 {
+        true => chunk_framed_format(wire, raw),
+        false => plain_format(wire, raw),
     }
 }
 
 /// How a stream is spelled on a connection of HTTP/1.1.
-pub(crate) fn format_in_chunks(wire: Wire, raw: bool) -> &'static dyn Format {
+pub(crate) fn chunk_framed_format(wire: Wire, raw: bool) -> &'static dyn Format {
     match (wire, raw) {
         (Wire::Sse, false) => &chunks::SSE,
         (Wire::Sse, true) => &chunks::RAW_SSE,
         (Wire::Chunked, false) => &chunks::CHUNKED,
         (Wire::Chunked, true) => &chunks::RAW_CHUNKED,
-        (Wire::Ws, raw) => format_of(Wire::Ws, raw),
+        (Wire::Ws, raw) => plain_format(Wire::Ws, raw),
     }
 }
 
 /// How a stream is spelled, whatever is around it.
-pub(crate) fn format_of(wire: Wire, raw: bool) -> &'static dyn Format {
+pub(crate) fn plain_format(wire: Wire, raw: bool) -> &'static dyn Format {
     match (wire, raw) {
         (Wire::Sse, false) => &tricast_sse::JSON,
         (Wire::Sse, true) => &tricast_sse::RAW,
@@ -82,7 +82,7 @@ fn stream_head(format: &dyn Format) -> HeaderMap {
 }
 
 /// The cursor and the client id, for those who have no hello to read them from.
-fn name_stream(headers: &mut HeaderMap, position: MessageId, client: &ClientId) {
+fn add_stream_headers(headers: &mut HeaderMap, position: MessageId, client: &ClientId) {
     let fields = [("tricast-id", position.to_string()), ("tricast-client", client.to_string())];
     for (name, value) in fields {
         // Ids are ASCII by their grammar.
@@ -94,65 +94,65 @@ fn name_stream(headers: &mut HeaderMap, position: MessageId, client: &ClientId) 
 
 /// The head of a stream that opens here for `client`. A connection that departs will not come back to the HTTP
 /// library for a next request.
-pub(crate) fn opening(
+pub(crate) fn response_headers(
     format: &dyn Format,
     (position, client): (MessageId, &ClientId),
-    departs: bool,
+    detaches: bool,
 ) -> HeaderMap {
     let mut headers = stream_head(format);
-    name_stream(&mut headers, position, client);
-    if departs {
+    add_stream_headers(&mut headers, position, client);
+    if detaches {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     headers
 }
 
 /// The head of a WebSocket that opens here for `client`.
-pub(crate) fn switching(
+pub(crate) fn handshake_response(
     handshake: &Handshake,
     (position, client): (MessageId, &ClientId),
 ) -> (StatusCode, HeaderMap) {
     let mut headers = handshake.response_headers();
-    name_stream(&mut headers, position, client);
+    add_stream_headers(&mut headers, position, client);
     (handshake.status(), headers)
 }
 
-pub(crate) fn respond(session: Session, line: Option<Line>, version: Version) -> Response {
-    let departs = line.as_ref().is_some_and(Line::may_depart);
-    let named = (session.position(), &session.identity().client);
-    let headers = opening(session.format(), named, departs);
-    let line = match line {
-        Some(line) if departs => {
-            line.depart(Departure { session, ear: None, head: Bytes::new() });
+pub(crate) fn respond(session: Session, conn: Option<Line>, version: Version) -> Response {
+    let detaches = conn.as_ref().is_some_and(Line::may_depart);
+    let position_and_client = (session.position(), &session.identity().client);
+    let headers = response_headers(session.format(), position_and_client, detaches);
+    let conn = match conn {
+        Some(conn) if detaches => {
+            conn.depart(Departure { session, ear: None, head: Bytes::new() });
             return headers.into_response();
         }
         // What happens to a connection of many streams is not for one of them to see.
-        line => line.filter(|_| version <= Version::HTTP_11),
+        conn => conn.filter(|_| version <= Version::HTTP_11),
     };
-    (headers, Body::new(StreamBody::new(session, line, version))).into_response()
+    (headers, Body::new(StreamBody::new(session, conn, version))).into_response()
 }
 
 pub(crate) fn upgrade(
-    app: &Shared,
+    app: &SharedApp,
     handshake: &Handshake,
     session: Session,
     request: &mut Request,
 ) -> Response {
-    let named = (session.position(), &session.identity().client);
-    let head = switching(handshake, named).into_response();
+    let position_and_client = (session.position(), &session.identity().client);
+    let head = handshake_response(handshake, position_and_client).into_response();
     let raw = session.format().variant().raw;
     let extensions = request.extensions_mut();
-    let rules = app.live().ws_rules.clone();
-    if let Some(line) = extensions.remove::<Line>().filter(Line::may_depart) {
+    let limits = app.live().ws_limits.clone();
+    if let Some(conn) = extensions.remove::<Line>().filter(Line::may_depart) {
         let format = tricast_ws::format(raw, handshake.window());
-        let ear: Box<dyn Ear> = Box::new(tricast_ws::WsInbound::new(rules, format));
-        line.depart(Departure { session, ear: Some(ear), head: Bytes::new() });
+        let inbound: Box<dyn Ear> = Box::new(tricast_ws::WsInbound::new(limits, format));
+        conn.depart(Departure { session, ear: Some(inbound), head: Bytes::new() });
         return head;
     }
     if let Some(tunnel) = extensions.remove::<Tunnel>() {
         app.tasks.spawn(async move {
             if let Some(io) = tunnel.opened().await {
-                tricast_ws::serve(io, session, rules).await;
+                tricast_ws::serve(io, session, limits).await;
             }
         });
         return head;
@@ -163,7 +163,7 @@ pub(crate) fn upgrade(
     };
     app.tasks.spawn(async move {
         match on_upgrade.await {
-            Ok(upgraded) => tricast_ws::serve(TokioIo::new(upgraded), session, rules).await,
+            Ok(upgraded) => tricast_ws::serve(TokioIo::new(upgraded), session, limits).await,
             Err(error) => tracing::debug!(%error, "a WebSocket went before its handshake was done"),
         }
     });
@@ -172,12 +172,12 @@ pub(crate) fn upgrade(
 
 /// A browser's EventSource gives up for good on any answer but 200, so a refusal that will pass is
 /// told in the stream.
-pub(crate) fn come_back(app: &App, problem: &Problem) -> Response {
+pub(crate) fn retry_later(app: &App, problem: &Problem) -> Response {
     let reason = match problem.kind() {
         Kind::Draining => CloseReason::Draining,
         _ => CloseReason::Overloaded,
     };
-    let retry = app.live().pace.retry.max(problem.retry_after().unwrap_or_default());
+    let retry = app.live().session_config.retry.max(problem.retry_after().unwrap_or_default());
     let goodbye = Control::Goodbye(Goodbye::new(reason, jittered_retry(retry)));
     let body = Body::from(tricast_sse::JSON.control(&goodbye).unwrap_or_default());
     let mut response = (stream_head(&tricast_sse::JSON), body).into_response();
@@ -186,12 +186,12 @@ pub(crate) fn come_back(app: &App, problem: &Problem) -> Response {
 }
 
 /// A stream's head for HEAD: the fields of GET, and nothing attached.
-pub(crate) fn look(format: &dyn Format) -> Response {
-    (stream_head(format), endless()).into_response()
+pub(crate) fn head_response(format: &dyn Format) -> Response {
+    (stream_head(format), endless_body()).into_response()
 }
 
 /// A body without a length, so that HEAD shows the fields of GET; nobody reads it.
-fn endless() -> Body {
+fn endless_body() -> Body {
     Body::from_stream(
         futures_util::stream::pending::<Result<bytes::Bytes, std::convert::Infallible>>(),
     )

@@ -20,69 +20,69 @@ const CHUNK: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct StreamBody {
     flow: Flow,
-    line: Option<Line>,
+    conn: Option<Line>,
     /// HTTP/1.0: the body ends with the connection.
     end_delimited: bool,
-    waiting: Waiting,
-    end: Option<End>,
+    buffer: ChunkBuffer,
+    end: Option<BodyEnd>,
 }
 
 /// Frames that have been collected and not yet passed on.
 #[derive(Debug, Default)]
-struct Waiting {
+struct ChunkBuffer {
     frames: Vec<Bytes>,
     /// How many of them have been passed on.
-    passed: usize,
+    sent: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum End {
+enum BodyEnd {
     /// With the last chunk.
     Clean,
     /// Without it, so that the reader cannot take it for the end of the stream. What was
     /// written before, perhaps no more than the head, has to leave first.
-    FlushAndCut,
+    FlushThenAbort,
     /// The same, after the HTTP library has had a chance to flush.
     Flushed,
 }
 
 /// The stream breaks off: at a gap that its format cannot tell, or because nobody is there.
 #[derive(Debug)]
-pub(crate) struct Cut;
+pub(crate) struct StreamAborted;
 
-impl std::fmt::Display for Cut {
+impl std::fmt::Display for StreamAborted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the stream breaks off")
     }
 }
 
-impl std::error::Error for Cut {}
+impl std::error::Error for StreamAborted {}
 
 impl StreamBody {
     /// `line` is the connection under it, which speaks `version`.
-    pub(crate) fn new(session: Session, line: Option<Line>, version: Version) -> Self {
+    pub(crate) fn new(session: Session, conn: Option<Line>, version: Version) -> Self {
         let end_delimited = version < Version::HTTP_11;
-        let waiting = Waiting::default();
-        Self { flow: Flow::new(session), line, end_delimited, waiting, end: None }
+        let buffer = ChunkBuffer::default();
+        Self { flow: Flow::new(session), conn, end_delimited, buffer, end: None }
     }
 
-    fn end_of(&self, reason: CloseReason) -> End {
-        let cut = reason == CloseReason::Gap && !self.flow.session().format().tells_gaps();
-        if cut { End::FlushAndCut } else { End::Clean }
+    fn end_for(&self, reason: CloseReason) -> BodyEnd {
+        let aborts = reason == CloseReason::Gap && !self.flow.session().format().tells_gaps();
+        if aborts { BodyEnd::FlushThenAbort } else { BodyEnd::Clean }
     }
 }
 
-impl Waiting {
+impl ChunkBuffer {
     /// The next chunk out of them.
     fn next_chunk(&mut self) -> Option<Bytes> {
-        let waiting = &self.frames[self.passed..];
+        let unsent = &self.frames[self.sent..];
         let mut size = 0;
         let fits = |frame: &&Bytes| {
             size += frame.len();
             size <= CHUNK
         };
-        let count = waiting.iter().take_while(fits).count().max(1).min(waiting.len());
-        let chunk = match &waiting[..count] {
+        let count = unsent.iter().take_while(fits).count().max(1).min(unsent.len());
+        let chunk = match &unsent[..count] {
             [] => None,
             [one] => Some(one.clone()),
             several => {
@@ -91,9 +91,9 @@ impl Waiting {
                 Some(joined.freeze())
             }
         };
-        self.passed += count;
-        if self.passed == self.frames.len() {
-            self.passed = 0;
+        self.sent += count;
+        if self.sent == self.frames.len() {
+            self.sent = 0;
             self.frames.clear();
             // An idle reader keeps no room for a backlog it once had.
             self.frames.shrink_to(4);
@@ -104,47 +104,47 @@ impl Waiting {
 
 impl Body for StreamBody {
     type Data = Bytes;
-    type Error = Cut;
+    type Error = StreamAborted;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, StreamAborted>>> {
         let body = self.get_mut();
         loop {
-            if let Some(chunk) = body.waiting.next_chunk() {
+            if let Some(chunk) = body.buffer.next_chunk() {
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
             match body.end {
-                Some(End::Clean) => {
-                    body.line.iter().for_each(Line::end_if_torn);
+                Some(BodyEnd::Clean) => {
+                    body.conn.iter().for_each(Line::end_if_torn);
                     return Poll::Ready(None);
                 }
-                Some(cut) => {
+                Some(abort) => {
                     // hyper flushes when a body has nothing for it, and aborts at once on an error.
                     // A flush that did not get through has left the socket not writable.
-                    let writable = body.line.as_ref().map(|line| line.poll_writable(cx));
+                    let writable = body.conn.as_ref().map(|conn| conn.poll_writable(cx));
                     if writable.is_some_and(|writable| writable.is_pending()) {
-                        body.end = Some(End::FlushAndCut);
+                        body.end = Some(BodyEnd::FlushThenAbort);
                         return Poll::Pending;
                     }
-                    if matches!(cut, End::FlushAndCut) {
-                        body.end = Some(End::Flushed);
+                    if matches!(abort, BodyEnd::FlushThenAbort) {
+                        body.end = Some(BodyEnd::Flushed);
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
                     // Where the end of the connection is the end of the data only a reset tells.
                     if body.end_delimited {
-                        body.line.iter().for_each(Line::end_with_reset);
+                        body.conn.iter().for_each(Line::end_with_reset);
                     }
-                    return Poll::Ready(Some(Err(Cut)));
+                    return Poll::Ready(Some(Err(StreamAborted)));
                 }
                 None => {}
             }
-            match ready!(body.flow.poll_next(cx, &mut body.waiting.frames)) {
-                Step::End(reason) => body.end = Some(body.end_of(reason)),
-                Step::Beat if body.line.as_ref().is_some_and(Line::has_ended) => {
-                    return Poll::Ready(Some(Err(Cut)));
+            match ready!(body.flow.poll_next(cx, &mut body.buffer.frames)) {
+                Step::End(reason) => body.end = Some(body.end_for(reason)),
+                Step::Beat if body.conn.as_ref().is_some_and(Line::has_ended) => {
+                    return Poll::Ready(Some(Err(StreamAborted)));
                 }
                 Step::Beat | Step::More | Step::Wait(_) => {}
             }
@@ -160,18 +160,18 @@ mod tests {
     fn small_frames_are_joined_and_large_ones_passed_on_without_a_copy() {
         let (small, large) = (Bytes::from_static(b"small"), Bytes::from(vec![b'x'; 100_000]));
         let frames = vec![small.clone(), small.clone(), large.clone(), small.clone()];
-        let mut waiting = Waiting { frames, passed: 0 };
-        assert_eq!(waiting.next_chunk().as_deref(), Some(&b"smallsmall"[..]));
-        assert_eq!(waiting.next_chunk().map(|chunk| chunk.as_ptr()), Some(large.as_ptr()));
-        assert_eq!(waiting.next_chunk().map(|chunk| chunk.as_ptr()), Some(small.as_ptr()));
-        assert_eq!(waiting.next_chunk(), None);
-        assert!(waiting.frames.is_empty());
+        let mut buffer = ChunkBuffer { frames, sent: 0 };
+        assert_eq!(buffer.next_chunk().as_deref(), Some(&b"smallsmall"[..]));
+        assert_eq!(buffer.next_chunk().map(|chunk| chunk.as_ptr()), Some(large.as_ptr()));
+        assert_eq!(buffer.next_chunk().map(|chunk| chunk.as_ptr()), Some(small.as_ptr()));
+        assert_eq!(buffer.next_chunk(), None);
+        assert!(buffer.frames.is_empty());
     }
 
     #[test]
     fn no_chunk_of_joined_frames_is_larger_than_it_should_be() {
-        let mut waiting = Waiting { frames: vec![Bytes::from(vec![0; 3000]); 100], passed: 0 };
-        let sizes: Vec<_> = std::iter::from_fn(|| waiting.next_chunk()).map(|c| c.len()).collect();
+        let mut buffer = ChunkBuffer { frames: vec![Bytes::from(vec![0; 3000]); 100], sent: 0 };
+        let sizes: Vec<_> = std::iter::from_fn(|| buffer.next_chunk()).map(|c| c.len()).collect();
         assert!(sizes.iter().all(|size| *size <= CHUNK), "{sizes:?}");
         assert_eq!(sizes.iter().sum::<usize>(), 300_000);
     }

@@ -18,17 +18,17 @@ use crate::{
         body::{self, Media},
         presence::with_presence,
         problem::Problem,
-        publish::{MESSAGE_NAMES, Metadata, path_text},
+        publish::{MESSAGE_PARAMETERS, Metadata, path_text},
         query::Query,
         resume,
-        state::{App, Shared},
-        stream::{self, come_back, format_of, format_on, respond, upgrade},
+        state::{App, SharedApp},
+        stream::{self, retry_later, plain_format, format_for_conn, respond, upgrade},
     },
     net::Line,
 };
 
 /// The names that every listening request takes.
-const NAMES: [&str; 10] = [
+const PARAMETERS: [&str; 10] = [
     "client",
     "user",
     "since",
@@ -43,26 +43,26 @@ const NAMES: [&str; 10] = [
 
 type ChannelsPath = Result<Path<String>, PathRejection>;
 
-pub(crate) async fn sse(state: State<Shared>, path: ChannelsPath, request: Request) -> Response {
-    listen(state, Wire::Sse, path, request).await
+pub(crate) async fn sse(state: State<SharedApp>, path: ChannelsPath, request: Request) -> Response {
+    subscribe(state, Wire::Sse, path, request).await
 }
 
 pub(crate) async fn chunked(
-    state: State<Shared>,
+    state: State<SharedApp>,
     path: ChannelsPath,
     request: Request,
 ) -> Response {
-    listen(state, Wire::Chunked, path, request).await
+    subscribe(state, Wire::Chunked, path, request).await
 }
 
-pub(crate) async fn ws(state: State<Shared>, path: ChannelsPath, request: Request) -> Response {
-    listen(state, Wire::Ws, path, request).await
+pub(crate) async fn ws(state: State<SharedApp>, path: ChannelsPath, request: Request) -> Response {
+    subscribe(state, Wire::Ws, path, request).await
 }
 
 /// One URL for all wires: what the request says about itself picks one.
-pub(crate) async fn stream(state: State<Shared>, path: ChannelsPath, request: Request) -> Response {
+pub(crate) async fn stream(state: State<SharedApp>, path: ChannelsPath, request: Request) -> Response {
     let wire = negotiate(&request);
-    let mut response = listen(state, wire, path, request).await;
+    let mut response = subscribe(state, wire, path, request).await;
     let vary = HeaderValue::from_static("accept, upgrade");
     response.headers_mut().append(header::VARY, vary);
     response
@@ -85,87 +85,87 @@ fn negotiate(request: &Request) -> Wire {
     }
 }
 
-async fn listen(
-    State(app): State<Shared>,
+async fn subscribe(
+    State(app): State<SharedApp>,
     wire: Wire,
     path: ChannelsPath,
     request: Request,
 ) -> Response {
-    match try_listen(&app, wire, path, request).await {
+    match try_subscribe(&app, wire, path, request).await {
         Ok(response) => response,
-        Err(problem) if wire == Wire::Sse && problem.will_pass() => come_back(&app, &problem),
+        Err(problem) if wire == Wire::Sse && problem.is_temporary() => retry_later(&app, &problem),
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn try_listen(
-    app: &Shared,
+async fn try_subscribe(
+    app: &SharedApp,
     wire: Wire,
     path: ChannelsPath,
     mut request: Request,
 ) -> Result<Response, Problem> {
-    let heads = request.method() == Method::HEAD;
-    let posts = request.method() == Method::POST;
-    let names = if posts { [&NAMES[..], &MESSAGE_NAMES].concat() } else { NAMES.to_vec() };
+    let is_head = request.method() == Method::HEAD;
+    let is_post = request.method() == Method::POST;
+    let names = if is_post { [&PARAMETERS[..], &MESSAGE_PARAMETERS].concat() } else { PARAMETERS.to_vec() };
     let query = Query::parse(request.uri().query(), &names)?;
     let (raw, online) = (query.raw()?, query.flag("online")?);
     let handshake = match wire {
-        Wire::Ws => Some(handshake_of(app, &request, raw)?),
+        Wire::Ws => Some(read_handshake(app, &request, raw)?),
         Wire::Sse | Wire::Chunked => None,
     };
     let raw = raw.unwrap_or_else(|| handshake.as_ref().is_some_and(Handshake::is_raw));
-    let beats_in_events = query.beats_in_events()?;
-    if beats_in_events && raw && wire != Wire::Sse {
+    let heartbeat_as_event = query.heartbeat_as_event()?;
+    if heartbeat_as_event && raw && wire != Wire::Sse {
         let detail = "a raw stream has no events on this wire; leave heartbeat out, or read format=json or raw SSE";
-        return Err(Problem::new(Kind::BadParameter, detail).at("heartbeat"));
+        return Err(Problem::new(Kind::BadParameter, detail).for_parameter("heartbeat"));
     }
-    let named = channels_of(app, &path_text(path)?)?;
-    let speaks = posts || raw && wire == Wire::Ws;
-    if speaks && named.len() > 1 {
+    let requested = parse_channels(app, &path_text(path)?)?;
+    let publishes = is_post || raw && wire == Wire::Ws;
+    if publishes && requested.len() > 1 {
         let detail = "a POST, and a raw WebSocket, publish too: name one channel";
         return Err(Problem::new(Kind::BadChannel, detail));
     }
     let channels = match query.flag("presence")? {
-        true => with_presence(app, named)?,
-        false => named,
+        true => with_presence(app, requested)?,
+        false => requested,
     };
     let subprotocol = handshake.as_ref().and_then(Handshake::token);
-    let opens = (wire, channels.as_slice());
-    let mut pass = admission::pass_of_reader(app, &request, &query, opens, subprotocol).await?;
+    let requested_stream = (wire, channels.as_slice());
+    let mut pass = admission::pass_for_stream(app, &request, &query, requested_stream, subprotocol).await?;
     admission::check(&pass, Act::Subscribe, &channels).await?;
     let start = resume::start_of(request.headers(), &query)?;
-    if heads {
-        return Ok(stream::look(format_of(wire, raw)));
+    if is_head {
+        return Ok(stream::head_response(plain_format(wire, raw)));
     }
-    let said = if posts {
+    let message = if is_post {
         // A client that repeats its POST to reconnect has said it before.
-        let says = !matches!(start, Start::After(_));
-        let (metadata, data) = own_message(app, &query, &pass, &channels[0], &mut request).await?;
-        if says {
+        let publishes_now = !matches!(start, Start::After(_));
+        let (metadata, data) = posted_message(app, &query, &pass, &channels[0], &mut request).await?;
+        if publishes_now {
             admission::check_message(&pass, &channels[0], data.as_bytes().len()).await?;
         }
-        says.then_some((metadata, data))
+        publishes_now.then_some((metadata, data))
     } else {
         None
     };
-    admission::sit_down(&mut pass, &channels[0])?;
-    let own = hears_own(&pass).await;
+    admission::acquire_connection_permits(&mut pass, &channels[0])?;
+    let own_channel = may_join_own_channel(&pass).await;
     if wire != Wire::Ws {
         pass.only_listens();
     }
     let identity = pass.identity().clone();
-    let channels_asked = channels.clone();
+    let requested_channels = channels.clone();
     let join =
-        Join { channels: channels_asked, identity: identity.clone(), wire, start, online, own };
+        Join { channels: requested_channels, identity: identity.clone(), wire, start, online, own: own_channel };
     let joined = app.hub.join(join).await?;
-    let line = request.extensions().get::<Line>();
+    let conn = request.extensions().get::<Line>();
     let format = match &handshake {
         Some(handshake) => tricast_ws::format(raw, handshake.window()),
-        None => format_on(line, request.version(), wire, raw),
+        None => format_for_conn(conn, request.version(), wire, raw),
     };
-    let session = Session::new(joined, format, app.live().pace.clone(), online)
-        .with_beats_in_events(beats_in_events);
-    if let Some((metadata, data)) = said {
+    let session = Session::new(joined, format, app.live().session_config.clone(), online)
+        .with_beats_in_events(heartbeat_as_event);
+    if let Some((metadata, data)) = message {
         let mut draft = metadata.draft(channels[0].clone(), data);
         // Somebody else has to be there.
         draft.at_least *= 2;
@@ -175,8 +175,8 @@ async fn try_listen(
         // WHATWG HTML §9.2.3: 204 tells an EventSource to stop reconnecting.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let visit = app.events.as_ref().and_then(|events| events.attend((wire, channels), identity));
-    visit.into_iter().for_each(|visit| pass.keep(visit));
+    let guard = app.event_queue.as_ref().and_then(|events| events.track((wire, channels), identity));
+    guard.into_iter().for_each(|guard| pass.keep(guard));
     let session = session.with_access(Arc::new(pass));
     Ok(match handshake {
         Some(handshake) => upgrade(app, &handshake, session, &mut request),
@@ -185,7 +185,7 @@ async fn try_listen(
 }
 
 /// Whether the user's own channel comes along. Who only says who it is has to be let in there too.
-async fn hears_own(pass: &Pass) -> bool {
+async fn may_join_own_channel(pass: &Pass) -> bool {
     let Some(user) = &pass.identity().user else { return false };
     let own = ChannelName::of_user(user);
     match pass.identity().standing {
@@ -196,26 +196,26 @@ async fn hears_own(pass: &Pass) -> bool {
     }
 }
 
-fn handshake_of(app: &App, request: &Request, raw: Option<bool>) -> Result<Handshake, Problem> {
-    let line = request.extensions().get::<Line>();
+fn read_handshake(app: &App, request: &Request, raw: Option<bool>) -> Result<Handshake, Problem> {
+    let conn = request.extensions().get::<Line>();
     // The library of the other way of delivery knows no compression.
-    let may_deflate = app.settings().ws.compression && line.is_some_and(Line::may_depart);
+    let may_deflate = app.settings().ws.compression && conn.is_some_and(Line::may_depart);
     let protocol = request.extensions().get::<Protocol>();
-    let asks = match protocol {
+    let handshake_request = match protocol {
         Some(protocol) => HandshakeRequest::Connect(protocol.as_str()),
         None => HandshakeRequest::Upgrade(request.method(), request.version()),
     };
-    let handshake = Handshake::read(asks, request.headers(), raw, may_deflate);
+    let handshake = Handshake::read(handshake_request, request.headers(), raw, may_deflate);
     handshake.map_err(|error| match error {
         HandshakeError::TokenWithoutSubprotocol | HandshakeError::FormatMismatch => {
-            Problem::new(Kind::BadParameter, error.to_string()).at("Sec-WebSocket-Protocol")
+            Problem::new(Kind::BadParameter, error.to_string()).for_parameter("Sec-WebSocket-Protocol")
         }
         _ => Problem::new(Kind::UpgradeRequired, error.to_string()),
     })
 }
 
-fn channels_of(app: &App, path: &str) -> Result<Vec<ChannelName>, Problem> {
-    check_count(app, path.split(',').count())?;
+fn parse_channels(app: &App, path: &str) -> Result<Vec<ChannelName>, Problem> {
+    check_channel_count(app, path.split(',').count())?;
     let mut channels: Vec<ChannelName> = Vec::new();
     for name in path.split(',') {
         let channel = name.parse()?;
@@ -229,17 +229,17 @@ fn channels_of(app: &App, path: &str) -> Result<Vec<ChannelName>, Problem> {
 }
 
 /// Whether one connection may have so many channels.
-pub(crate) fn check_count(app: &App, channels: usize) -> Result<(), Problem> {
-    let most = app.settings().limits.channels_per_connection;
-    if channels > most {
-        let detail = format!("one connection takes at most {most} channels; open several");
+pub(crate) fn check_channel_count(app: &App, channels: usize) -> Result<(), Problem> {
+    let max = app.settings().limits.channels_per_connection;
+    if channels > max {
+        let detail = format!("one connection takes at most {max} channels; open several");
         return Err(Problem::new(Kind::BadChannel, detail));
     }
     Ok(())
 }
 
 /// What a POST says before it listens.
-async fn own_message(
+async fn posted_message(
     app: &App,
     query: &Query,
     pass: &Pass,
@@ -255,7 +255,7 @@ async fn own_message(
     // An issued client id counts too: the message is for everybody but this very stream.
     let metadata = Metadata::of(query, Publisher::from(&**pass.identity()))?;
     let time = app.settings().limits.body_timeout;
-    let mut share = app.bodies.share();
-    let body = body::read(request, app.message_bytes(), time, &mut share).await?;
+    let mut reservation = app.body_budget.reserve();
+    let body = body::read(request, app.message_bytes(), time, &mut reservation).await?;
     Ok((metadata, media.data(body)?))
 }

@@ -8,12 +8,12 @@ use tricast_core::{Epoch, Hub, Limits, Log, MemoryEngine, Meters, unix_millis};
 use tricast_delivery::{SendMode, Shards};
 
 use crate::{
-    admin::metrics::Exposition,
+    admin::metrics::MetricsExporter,
     http::{admission, state::App},
     lifecycle::load::LoadMeters,
     net::{Certificate, SocketMeters},
     settings::{Delivery, EventKind, Settings},
-    webhook::{Courier, EventMeters, Queue},
+    webhook::{WebhookSender, EventMeters, EventQueue},
 };
 
 /// Descriptors that are not for clients: listeners, the log, whatever libraries open.
@@ -24,58 +24,58 @@ const FILES_FOR_REQUESTS: usize = 100;
 
 /// Everything of a gateway that can be made before it has a socket. `tricast check` makes it too, so that what would keep a gateway
 /// from starting is found there.
-pub(crate) struct Parts {
+pub(crate) struct Components {
     pub(crate) hub: Arc<Hub>,
-    pub(crate) exposition: Arc<Exposition>,
+    pub(crate) exporter: Arc<MetricsExporter>,
     pub(crate) certificate: Option<Arc<Certificate>>,
     pub(crate) gatekeeper: Arc<Gatekeeper>,
     pub(crate) jwks: Option<Jwks>,
-    pub(crate) events: Option<(Arc<Queue>, Courier)>,
+    pub(crate) webhook: Option<(Arc<EventQueue>, WebhookSender)>,
     /// How shards send; without them the delivery is the generic one.
-    pub(crate) calls: Option<SendMode>,
-    pub(crate) sockets: SocketMeters,
-    pub(crate) load: LoadMeters,
+    pub(crate) send_mode: Option<SendMode>,
+    pub(crate) socket_meters: SocketMeters,
+    pub(crate) load_meters: LoadMeters,
 }
 
-impl Parts {
+impl Components {
     /// # Errors
     /// When a file that the settings name cannot be read or holds something else, or this machine lacks what they ask for.
-    pub(crate) fn of(settings: &Settings) -> anyhow::Result<Self> {
-        let connections = most_connections(settings);
-        let (meters, exposition) = Exposition::new(settings, connections)?;
+    pub(crate) fn build(settings: &Settings) -> anyhow::Result<Self> {
+        let connections = max_connections(settings);
+        let (meters, exporter) = MetricsExporter::new(settings, connections)?;
         let hub = hub(settings, meters.hub, connections);
         let certificate = Certificate::of(&settings.tls)?;
         let (gatekeeper, jwks) = admission::gatekeeper(settings, meters.hook)?;
-        let events = events(settings, &hub, meters.events)?;
-        let calls = calls(settings.delivery)?;
-        let (sockets, load) = (meters.sockets, meters.load);
-        Ok(Self { hub, exposition, certificate, gatekeeper, jwks, events, calls, sockets, load })
+        let webhook = webhook(settings, &hub, meters.events)?;
+        let send_mode = send_mode(settings.delivery)?;
+        let (socket_meters, load_meters) = (meters.sockets, meters.load);
+        Ok(Self { hub, exporter, certificate, gatekeeper, jwks, webhook, send_mode, socket_meters, load_meters })
     }
 }
 
 /// How many sockets clients may open: what the limit of open files leaves.
-pub(crate) fn most_sockets(settings: &Settings) -> usize {
+pub(crate) fn max_sockets(settings: &Settings) -> usize {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let files = files.map_or(usize::MAX, |files| files as usize);
     files.saturating_sub(RESERVED_FILES + settings.hook.connections()).max(1)
 }
 
 /// How many streams may be open at once.
-pub(crate) fn most_connections(settings: &Settings) -> usize {
+pub(crate) fn max_connections(settings: &Settings) -> usize {
     match settings.limits.connections {
-        0 => most_sockets(settings).saturating_sub(FILES_FOR_REQUESTS).max(1),
+        0 => max_sockets(settings).saturating_sub(FILES_FOR_REQUESTS).max(1),
         set => set,
     }
 }
 
 /// How shards are to send, if the settings want any.
-fn calls(delivery: Delivery) -> anyhow::Result<Option<SendMode>> {
-    let calls = match delivery {
+fn send_mode(delivery: Delivery) -> anyhow::Result<Option<SendMode>> {
+    let mode = match delivery {
         Delivery::Generic => return Ok(None),
         Delivery::Epoll => SendMode::Epoll,
         Delivery::IoUring => {
-            let refused = "the kernel does not let us use io_uring; set delivery = \"auto\"";
-            SendMode::IoUring.probe().context(refused)?;
+            let advice = "the kernel does not let us use io_uring; set delivery = \"auto\"";
+            SendMode::IoUring.probe().context(advice)?;
             SendMode::IoUring
         }
         Delivery::Auto => match SendMode::IoUring.probe() {
@@ -86,13 +86,13 @@ fn calls(delivery: Delivery) -> anyhow::Result<Option<SendMode>> {
             }
         },
     };
-    Ok(Some(calls))
+    Ok(Some(mode))
 }
 
 /// Starts the shards.
-pub(crate) fn shards(
+pub(crate) fn start_shards(
     app: &App,
-    calls: SendMode,
+    send_mode: SendMode,
     meters: &SocketMeters,
 ) -> anyhow::Result<(Shards, tricast_delivery::ShardsGuard)> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -100,32 +100,32 @@ pub(crate) fn shards(
         0 => processors.div_ceil(2),
         set => set,
     };
-    let patience = app.settings().stream.stall_timeout;
-    let rules = tricast_delivery::ShardConfig { stall_timeout: patience, stalled: meters.stalled.clone() };
+    let stall_timeout = app.settings().stream.stall_timeout;
+    let shard_config = tricast_delivery::ShardConfig { stall_timeout, stalled: meters.stalled.clone() };
     let runtime = tokio::runtime::Handle::current();
-    let started = Shards::start(count, &app.hub, &rules, calls, &runtime);
+    let started = Shards::start(count, &app.hub, &shard_config, send_mode, &runtime);
     started.context("cannot start the threads that deliver")
 }
 
 /// What is told to the user's own service, if anything is, and what will deliver it.
-fn events(
+fn webhook(
     settings: &Settings,
     hub: &Hub,
     meters: EventMeters,
-) -> anyhow::Result<Option<(Arc<Queue>, Courier)>> {
+) -> anyhow::Result<Option<(Arc<EventQueue>, WebhookSender)>> {
     let events = &settings.events;
     if events.url.is_empty() {
         return Ok(None);
     }
     let backend =
         Backend::new(&events.url, &events.secret, events.timeout).context("events.url")?;
-    let queue = Arc::new(Queue::new(events.on.clone(), events.batch, events.queue, meters));
+    let queue = Arc::new(EventQueue::new(events.on.clone(), events.batch, events.queue, meters));
     if queue.wants(EventKind::Online) || queue.wants(EventKind::Gone) {
         hub.log().tell(queue.clone());
     }
     let (epoch, interval) = (hub.log().epoch(), events.interval);
-    let courier = Courier { queue: queue.clone(), backend, epoch, interval };
-    Ok(Some((queue, courier)))
+    let sender = WebhookSender { queue: queue.clone(), backend, epoch, interval };
+    Ok(Some((queue, sender)))
 }
 
 fn hub(settings: &Settings, meters: Meters, connections: usize) -> Arc<Hub> {

@@ -11,26 +11,26 @@ use tokio_util::{
 };
 use tricast_admission::Jwks;
 
-pub use crate::lifecycle::sockets::Bound;
+pub use crate::lifecycle::sockets::BoundAddress;
 use crate::{
     admin,
-    admin::metrics::Exposition,
+    admin::metrics::MetricsExporter,
     http::{
         admission,
-        budget::Budget,
+        budget::BodyBudget,
         routes,
-        state::{App, Live},
+        state::{App, LiveConfig},
     },
     lifecycle::{
-        build::{Parts, most_connections, most_sockets, shards},
+        build::{Components, max_connections, max_sockets, start_shards},
         handover::{Program, Successor},
-        inherited::{Handed, Inherited},
+        inherited::{BoundListener, Inherited},
         load,
-        sockets::Entrances,
+        sockets::Listeners,
     },
     net::{Certificate, Door, Listener, Rules},
     settings::{Address, Reload, Settings},
-    webhook::{Courier, Deliveries},
+    webhook::{WebhookSender, WebhookTask},
 };
 
 /// Connections to the admin listener, out of those: health must answer when all others are taken.
@@ -40,23 +40,23 @@ const ADMIN_SOCKETS: usize = 100;
 #[derive(Debug)]
 pub struct Gateway {
     /// Where clients connect.
-    pub addresses: Vec<Bound>,
+    pub addresses: Vec<BoundAddress>,
     /// Where metrics and health answer.
     pub admin_address: SocketAddr,
     pub(super) app: Arc<App>,
-    pub(super) exposition: Arc<Exposition>,
+    pub(super) exporter: Arc<MetricsExporter>,
     pub(super) jwks: Option<Jwks>,
-    pub(super) deliveries: Option<Deliveries>,
+    pub(super) webhook_task: Option<WebhookTask>,
     pub(super) certificate: Option<Arc<Certificate>>,
     /// The listening sockets, for whoever takes over.
-    pub(super) copies: Vec<(String, OwnedFd)>,
+    pub(super) handover_sockets: Vec<(String, OwnedFd)>,
     pub(super) stop: CancellationToken,
     /// Background work that ends with the gateway.
-    pub(super) _upkeep: Vec<AbortOnDropHandle<()>>,
+    pub(super) _background_tasks: Vec<AbortOnDropHandle<()>>,
     /// Where connections will come in.
-    pub(super) closed: Vec<(Handed, Listener)>,
+    pub(super) unopened: Vec<(BoundListener, Listener)>,
     /// Where they do, until it stops.
-    pub(super) doors: Vec<Door>,
+    pub(super) acceptors: Vec<Door>,
     /// Every stream that is left ends with it.
     pub(super) shards: Option<tricast_delivery::ShardsGuard>,
 }
@@ -78,49 +78,49 @@ impl Gateway {
     /// # Errors
     /// As [`start`](Self::start), and when what was handed in does not fit.
     pub fn prepare(settings: Settings, inherited: Inherited) -> anyhow::Result<Self> {
-        let Parts { hub, exposition, certificate, gatekeeper, jwks, events, calls, sockets, load } =
-            Parts::of(&settings)?;
-        let entrances = Entrances::of(&settings, inherited, certificate.as_ref())?;
-        let (addresses, admin_address) = (entrances.addresses()?, entrances.admin_address()?);
-        let copies = entrances.copies()?;
+        let Components { hub, exporter, certificate, gatekeeper, jwks, webhook, send_mode, socket_meters, load_meters } =
+            Components::build(&settings)?;
+        let listeners = Listeners::of(&settings, inherited, certificate.as_ref())?;
+        let (addresses, admin_address) = (listeners.addresses()?, listeners.admin_address()?);
+        let handover_sockets = listeners.handover_sockets()?;
         // What was handed in may be public where the settings are not.
         let actual = settings_at(&settings, &addresses);
         actual.check_bound()?;
         let serves_dashboard = actual.serves_dashboard();
         let tasks = TaskTracker::new();
-        let rules = Rules::new(&settings, most_sockets(&settings));
-        let admin_rules = Rules::new(&settings, ADMIN_SOCKETS);
-        let (leaving, draining) = (CancellationToken::new(), CancellationToken::new());
+        let conn_config = Rules::new(&settings, max_sockets(&settings));
+        let admin_conn_config = Rules::new(&settings, ADMIN_SOCKETS);
+        let (not_ready, draining) = (CancellationToken::new(), CancellationToken::new());
         let refresh = settings.tokens.jwks_refresh;
-        let (events, courier) = events.unzip();
-        let deliveries = courier.map(Courier::start);
-        let bodies = Budget::new(settings.limits.body_memory.as_u64() as usize);
+        let (event_queue, webhook_sender) = webhook.unzip();
+        let webhook_task = webhook_sender.map(WebhookSender::start);
+        let body_budget = BodyBudget::new(settings.limits.body_memory.as_u64() as usize);
         let app = App {
             hub,
-            live: ArcSwap::from_pointee(Live::new(settings, gatekeeper)),
-            listing: tokio::sync::Semaphore::new(1),
-            bodies,
-            events,
+            live: ArcSwap::from_pointee(LiveConfig::new(settings, gatekeeper)),
+            channel_listing: tokio::sync::Semaphore::new(1),
+            body_budget,
+            event_queue,
             serves_dashboard,
-            leaving,
+            not_ready,
             draining,
             tasks: tasks.clone(),
         };
         let app = Arc::new(app);
         let stop = CancellationToken::new();
-        let started = calls.map(|calls| shards(&app, calls, &sockets)).transpose()?;
+        let started = send_mode.map(|send_mode| start_shards(&app, send_mode, &socket_meters)).transpose()?;
         let (shards, shard_owner) = started.unzip();
-        let admin_routes = admin::routes::routes(app.clone(), exposition.clone());
+        let admin_routes = admin::routes::routes(app.clone(), exporter.clone());
         let takes_proxy_headers = app.settings().proxy.protocol;
-        let listener = |router, rules, shards, crowds: Option<_>, tls| {
-            let (meters, tasks, stop) = (sockets.clone(), tasks.clone(), stop.clone());
+        let conn_server = |router, config, shards, connection_limits: Option<_>, tls| {
+            let (meters, tasks, stop) = (socket_meters.clone(), tasks.clone(), stop.clone());
             let draining = app.draining.clone();
             // Whose addresses are counted are clients; the operator's do not come by a proxy.
-            let takes_proxy_headers = takes_proxy_headers && crowds.is_some();
+            let takes_proxy_headers = takes_proxy_headers && connection_limits.is_some();
             let runtime = tokio::runtime::Handle::current();
             Listener {
                 router,
-                rules,
+                rules: config,
                 meters,
                 tasks,
                 runtime,
@@ -129,46 +129,46 @@ impl Gateway {
                 takes_proxy_headers,
                 told_of_proxies: Default::default(),
                 shards,
-                crowds,
+                crowds: connection_limits,
                 tls,
             }
         };
-        let Entrances { admin, plain, encrypted } = entrances;
-        let private = listener(admin_routes, admin_rules, None, None, None);
-        let mut closed = vec![(admin, private)];
-        let plain = plain.into_iter().map(|handed| (handed, None));
-        let encrypted = encrypted.into_iter().map(|(handed, tls)| (handed, Some(tls)));
+        let Listeners { admin, plain, encrypted } = listeners;
+        let admin_server = conn_server(admin_routes, admin_conn_config, None, None, None);
+        let mut unopened = vec![(admin, admin_server)];
+        let plain = plain.into_iter().map(|bound_listener| (bound_listener, None));
+        let encrypted = encrypted.into_iter().map(|(bound_listener, tls)| (bound_listener, Some(tls)));
         let public_routes = routes::public(app.clone());
-        for (handed, tls) in plain.chain(encrypted) {
-            let keeper = Some(app.gatekeeper().crowds.clone());
-            let (router, rules) = (public_routes.clone(), rules.clone());
-            closed.push((handed, listener(router, rules, shards.clone(), keeper, tls)));
+        for (bound_listener, tls) in plain.chain(encrypted) {
+            let connection_limits = Some(app.gatekeeper().crowds.clone());
+            let (router, conn_config) = (public_routes.clone(), conn_config.clone());
+            unopened.push((bound_listener, conn_server(router, conn_config, shards.clone(), connection_limits, tls)));
         }
-        let mut upkeep = vec![abort_on_drop(upkeep(app.clone(), exposition.clone()))];
-        let most = app.settings().limits.overload;
-        upkeep.push(abort_on_drop(load::watch(app.hub.clone(), most, load)));
-        let registrar = app.clone();
+        let mut background_tasks = vec![abort_on_drop(run_housekeeping(app.clone(), exporter.clone()))];
+        let max_lag = app.settings().limits.overload;
+        background_tasks.push(abort_on_drop(load::monitor_lag(app.hub.clone(), max_lag, load_meters)));
+        let presence_app = app.clone();
         let presence = App::presence_rules_of(&app.settings());
-        upkeep.push(abort_on_drop(async move { registrar.hub.keep_presence(presence).await }));
-        let keeping = jwks.clone().map(|jwks| jwks.keep_fresh(refresh));
-        upkeep.extend(keeping.map(abort_on_drop));
-        let look = app.settings().tls.look;
-        let fresh = certificate.clone().map(|certificate| certificate.keep_fresh(look));
-        upkeep.extend(fresh.map(abort_on_drop));
-        let (_upkeep, shards) = (upkeep, shard_owner);
+        background_tasks.push(abort_on_drop(async move { presence_app.hub.keep_presence(presence).await }));
+        let jwks_task = jwks.clone().map(|jwks| jwks.keep_fresh(refresh));
+        background_tasks.extend(jwks_task.map(abort_on_drop));
+        let check_interval = app.settings().tls.look;
+        let certificate_task = certificate.clone().map(|certificate| certificate.keep_fresh(check_interval));
+        background_tasks.extend(certificate_task.map(abort_on_drop));
+        let (_background_tasks, shards) = (background_tasks, shard_owner);
         Ok(Self {
             addresses,
             admin_address,
             app,
-            exposition,
+            exporter,
             jwks,
-            deliveries,
+            webhook_task,
             certificate,
-            copies,
+            handover_sockets,
             stop,
-            closed,
-            doors: Vec::new(),
-            _upkeep,
+            unopened,
+            acceptors: Vec::new(),
+            _background_tasks,
             shards,
         })
     }
@@ -178,17 +178,17 @@ impl Gateway {
     /// # Errors
     /// When the system gives no thread to wait for them.
     pub fn open(&mut self) -> anyhow::Result<()> {
-        for (Handed { socket, bound }, listener) in self.closed.drain(..) {
-            let door = Door::open(socket, !bound, listener);
-            self.doors.push(door.context("cannot start to accept connections")?);
+        for (BoundListener { socket, self_bound }, conn_server) in self.unopened.drain(..) {
+            let acceptor = Door::open(socket, !self_bound, conn_server);
+            self.acceptors.push(acceptor.context("cannot start to accept connections")?);
         }
         if self.app.settings().insecure {
             tracing::warn!(
                 "insecure = true: anyone who reaches this address may publish and listen"
             );
         }
-        let at = self.addresses.iter().map(Bound::to_string).collect::<Vec<_>>().join(", ");
-        let connections = most_connections(&self.app.settings());
+        let at = self.addresses.iter().map(BoundAddress::to_string).collect::<Vec<_>>().join(", ");
+        let connections = max_connections(&self.app.settings());
         tracing::info!(at, admin = %self.admin_address, connections, "listening");
         Ok(())
     }
@@ -218,20 +218,20 @@ impl Gateway {
     /// When a key cannot be read. Nothing has changed then.
     pub fn reload(&self, settings: Settings) -> anyhow::Result<(Vec<String>, Vec<String>)> {
         let before = self.app.live();
-        let Reload { settings, now, later } = before.settings.reload(settings);
+        let Reload { settings, applied, needs_restart } = before.settings.reload(settings);
         // Each file by itself is good; what comes of both may not be.
         let mixed = settings_at(&settings, &self.addresses);
         mixed.check_bound().with_context(|| {
-            format!("{} cannot change before {} do", now.join(", "), later.join(", "))
+            format!("{} cannot change before {} do", applied.join(", "), needs_restart.join(", "))
         })?;
         let jwks = self.jwks.clone();
         let gatekeeper =
-            admission::successor((&before.gatekeeper, &before.settings), &settings, jwks)?;
-        self.app.hub.set_limit(most_connections(&settings));
+            admission::reloaded_gatekeeper((&before.gatekeeper, &before.settings), &settings, jwks)?;
+        self.app.hub.set_limit(max_connections(&settings));
         self.app.hub.log().set_rules(settings.channel_rules());
-        self.exposition.set_namespaces(&settings, most_connections(&settings));
-        self.app.set_live(Live::new(settings, gatekeeper));
-        Ok((now, later))
+        self.exporter.set_namespaces(&settings, max_connections(&settings));
+        self.app.set_live(LiveConfig::new(settings, gatekeeper));
+        Ok((applied, needs_restart))
     }
 
     /// Looks for a new certificate now, if there is TLS at all.
@@ -253,30 +253,30 @@ impl Gateway {
     /// When it does not become ready; then this gateway goes on.
     pub async fn hand_over(&self, program: &Program) -> anyhow::Result<Successor> {
         let copy = |(name, socket): &(String, OwnedFd)| Ok((name.clone(), socket.try_clone()?));
-        let sockets = self.copies.iter().map(copy).collect::<std::io::Result<Vec<_>>>()?;
+        let sockets = self.handover_sockets.iter().map(copy).collect::<std::io::Result<Vec<_>>>()?;
         program.start_with(sockets).await
     }
 }
 
 /// `settings` as they are once these addresses are bound.
-fn settings_at(settings: &Settings, bound: &[Bound]) -> Settings {
-    let those = |encrypted| {
-        let those = bound.iter().filter(move |bound| bound.encrypted == encrypted);
-        those.map(|bound| bound.address.clone()).collect()
+fn settings_at(settings: &Settings, bound: &[BoundAddress]) -> Settings {
+    let addresses_of = |encrypted| {
+        let matching = bound.iter().filter(move |bound| bound.encrypted == encrypted);
+        matching.map(|bound| bound.address.clone()).collect()
     };
-    settings.bound_at(those(false), those(true))
+    settings.bound_at(addresses_of(false), addresses_of(true))
 }
 
 fn abort_on_drop(work: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(work))
 }
 
-async fn upkeep(app: Arc<App>, exposition: Arc<Exposition>) {
+async fn run_housekeeping(app: Arc<App>, exporter: Arc<MetricsExporter>) {
     let mut every = interval(Duration::from_secs(1));
     loop {
         every.tick().await;
         app.hub.sweep();
         app.gatekeeper().rates.sweep();
-        exposition.run_upkeep();
+        exporter.run_upkeep();
     }
 }

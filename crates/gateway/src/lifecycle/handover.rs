@@ -15,22 +15,22 @@ use anyhow::Context as _;
 use command_fds::{CommandFdExt as _, FdMapping};
 use tokio::{process::Child, time::timeout};
 
-use crate::lifecycle::inherited::HANDOVER;
+use crate::lifecycle::inherited::HANDOVER_SOCKET;
 
 /// The first descriptor that a process is handed (`sd_listen_fds(3)`).
-const FIRST: i32 = 3;
+const FIRST_FD: i32 = 3;
 
 /// How long a new gateway may take until it is ready.
-const PATIENCE: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What it says then.
 const READY: &[u8] = b"READY=1";
 
 /// What the old one says when it accepts nobody any more.
-const YOURS: &[u8] = b"YOURS=1";
+const RELEASED: &[u8] = b"YOURS=1";
 
 /// How long a new gateway waits for that. It comes within a moment, or the old one hangs.
-const LETTING_GO: Duration = Duration::from_secs(10);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How to start this program again.
 #[derive(Clone, Debug)]
@@ -41,14 +41,14 @@ pub struct Program {
 
 impl Program {
     /// As it was started. Call it at the start: later another file may have taken its place, and that is the one to start.
-    pub fn own() -> Self {
+    pub fn current() -> Self {
         let mut args = std::env::args_os();
-        let called = PathBuf::from(args.next().unwrap_or_default());
+        let argv0 = PathBuf::from(args.next().unwrap_or_default());
         // A path that it was called by may be a link, which then leads to another version. One that was found in PATH the
         // system knows, if it tells (/proc).
-        let path = match called.components().count() {
-            2.. => std::path::absolute(&called).unwrap_or(called),
-            _ => std::env::current_exe().unwrap_or(called),
+        let path = match argv0.components().count() {
+            2.. => std::path::absolute(&argv0).unwrap_or(argv0),
+            _ => std::env::current_exe().unwrap_or(argv0),
         };
         Self { path, args: args.collect() }
     }
@@ -61,41 +61,41 @@ impl Program {
         &self,
         sockets: Vec<(String, OwnedFd)>,
     ) -> anyhow::Result<Successor> {
-        let (here, there) = UnixDatagram::pair()?;
-        here.set_nonblocking(true)?;
-        let here = tokio::net::UnixDatagram::from_std(here)?;
-        let handed = [(HANDOVER.to_owned(), OwnedFd::from(there))].into_iter().chain(sockets);
-        let (names, sockets): (Vec<_>, Vec<_>) = handed.unzip();
+        let (own_end, child_end) = UnixDatagram::pair()?;
+        own_end.set_nonblocking(true)?;
+        let own_end = tokio::net::UnixDatagram::from_std(own_end)?;
+        let passed = [(HANDOVER_SOCKET.to_owned(), OwnedFd::from(child_end))].into_iter().chain(sockets);
+        let (names, sockets): (Vec<_>, Vec<_>) = passed.unzip();
         let mut command = Command::new(&self.path);
         // Both name the process that they were meant for.
         command.args(&self.args).env_remove("LISTEN_PID").env_remove("WATCHDOG_PID");
         command.env("LISTEN_FDS", names.len().to_string());
         command.env("LISTEN_FDNAMES", names.join(":"));
         let mapping = |(child_fd, parent_fd)| FdMapping { parent_fd, child_fd };
-        command.fd_mappings((FIRST..).zip(sockets).map(mapping).collect())?;
+        command.fd_mappings((FIRST_FD..).zip(sockets).map(mapping).collect())?;
         let child = tokio::process::Command::from(command)
             .spawn()
             .with_context(|| format!("cannot start {}", self.path.display()))?;
-        let mut attempt = Attempt(Some(child));
-        let mut said = [0; READY.len()];
+        let mut attempt = PendingSuccessor(Some(child));
+        let mut message = [0; READY.len()];
         let ready = tokio::select! {
-            said = timeout(PATIENCE, here.recv(&mut said)) => match said {
-                Ok(said) => said.context("the new gateway cannot be heard"),
-                Err(_) => Err(anyhow::anyhow!("the new gateway was not ready within {} s", PATIENCE.as_secs())),
+            said = timeout(READY_TIMEOUT, own_end.recv(&mut message)) => match said {
+                Ok(received) => received.context("the new gateway cannot be heard"),
+                Err(_) => Err(anyhow::anyhow!("the new gateway was not ready within {} s", READY_TIMEOUT.as_secs())),
             },
             ended = attempt.ended() => Err(anyhow::anyhow!("the new gateway has ended: {}", ended?)),
         };
         let length = ready?;
-        anyhow::ensure!(said[..length] == *READY, "the new gateway has ended");
+        anyhow::ensure!(message[..length] == *READY, "the new gateway has ended");
         let child = attempt.0.take().and_then(|child| child.id());
-        Ok(Successor { process: child.context("the new gateway has ended")?, line: here })
+        Ok(Successor { pid: child.context("the new gateway has ended")?, socket: own_end })
     }
 }
 
 /// A new gateway that is not ready yet. It is not left behind if nobody waits for it any more.
-struct Attempt(Option<Child>);
+struct PendingSuccessor(Option<Child>);
 
-impl Attempt {
+impl PendingSuccessor {
     async fn ended(&mut self) -> io::Result<ExitStatus> {
         match &mut self.0 {
             Some(child) => child.wait().await,
@@ -104,7 +104,7 @@ impl Attempt {
     }
 }
 
-impl Drop for Attempt {
+impl Drop for PendingSuccessor {
     fn drop(&mut self) {
         if let Some(child) = &mut self.0 {
             // It may have ended by itself.
@@ -116,29 +116,29 @@ impl Drop for Attempt {
 /// A new gateway that is ready, and waits for its turn.
 #[derive(Debug)]
 pub struct Successor {
-    process: u32,
-    line: tokio::net::UnixDatagram,
+    pid: u32,
+    socket: tokio::net::UnixDatagram,
 }
 
 impl Successor {
     /// Its process id.
-    pub fn process(&self) -> u32 {
-        self.process
+    pub fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// Has it read its settings again: they may have changed since it did.
-    pub(crate) fn hang_up(&self) {
-        let process = rustix::process::Pid::from_raw(self.process.cast_signed());
-        let told =
+    pub(crate) fn send_sighup(&self) {
+        let process = rustix::process::Pid::from_raw(self.pid.cast_signed());
+        let result =
             process.map(|it| rustix::process::kill_process(it, rustix::process::Signal::HUP));
-        if let Some(Err(error)) = told {
+        if let Some(Err(error)) = result {
             tracing::warn!(%error, "the new gateway cannot be told to read its settings again");
         }
     }
 
     /// From here on it accepts connections.
-    pub(crate) fn take_your_turn(self) {
-        if let Err(error) = self.line.try_send(YOURS) {
+    pub(crate) fn start_accepting(self) {
+        if let Err(error) = self.socket.try_send(RELEASED) {
             tracing::error!(%error, "the new gateway cannot be told that it is its turn");
         }
     }
@@ -149,8 +149,8 @@ impl Successor {
 pub(crate) struct Predecessor(UnixDatagram);
 
 impl Predecessor {
-    pub(crate) fn at(line: UnixDatagram) -> Self {
-        Self(line)
+    pub(crate) fn new(socket: UnixDatagram) -> Self {
+        Self(socket)
     }
 
     /// Says that this gateway is ready, and waits until the old one accepts nobody any more.
@@ -159,11 +159,11 @@ impl Predecessor {
     /// When nobody waits any more: whoever does not goes on itself.
     pub(crate) async fn take_over(self) -> io::Result<()> {
         self.0.set_nonblocking(true)?;
-        let line = tokio::net::UnixDatagram::from_std(self.0)?;
-        line.send(READY).await?;
-        let mut said = [0; YOURS.len()];
-        match timeout(LETTING_GO, line.recv(&mut said)).await {
-            Ok(said) => said.map(drop),
+        let socket = tokio::net::UnixDatagram::from_std(self.0)?;
+        socket.send(READY).await?;
+        let mut message = [0; RELEASED.len()];
+        match timeout(RELEASE_TIMEOUT, socket.recv(&mut message)).await {
+            Ok(received) => received.map(drop),
             Err(_) => {
                 tracing::warn!("the old gateway does not let go; this one begins all the same");
                 Ok(())

@@ -14,10 +14,10 @@ use crate::{lifecycle::handover::Predecessor, net::Listening, settings::Address}
 
 /// What stands behind the name of a socket that the old gateway has bound itself, as its settings said: the new one looks whether
 /// its own still do.
-const BOUND: &str = "-bound";
+const SELF_BOUND_SUFFIX: &str = "-bound";
 
 /// The name of the socket that the old gateway waits at.
-pub(crate) const HANDOVER: &str = "handover";
+pub(crate) const HANDOVER_SOCKET: &str = "handover";
 
 /// What a socket is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Purpose {
     }
 
     /// Names that say nothing mean the main socket: none at all, and what systemd calls that of our own unit if nobody names it.
-    fn named(name: &str) -> Option<Self> {
+    fn from_name(name: &str) -> Option<Self> {
         match name {
             "http" | "" | "unknown" | "tricast.socket" => Some(Purpose::Http),
             "https" => Some(Purpose::Https),
@@ -53,23 +53,23 @@ impl Purpose {
 
 /// A socket to listen at.
 #[derive(Debug)]
-pub(crate) struct Handed {
+pub(crate) struct BoundListener {
     pub(crate) socket: Listening,
     /// It is where the settings want it, and not where somebody else has put it, who keeps it open.
-    pub(crate) bound: bool,
+    pub(crate) self_bound: bool,
 }
 
-impl Handed {
+impl BoundListener {
     /// By which name whoever takes over gets it.
-    pub(crate) fn name(&self, purpose: Purpose) -> String {
-        format!("{}{}", purpose.name(), if self.bound { BOUND } else { "" })
+    pub(crate) fn handover_name(&self, purpose: Purpose) -> String {
+        format!("{}{}", purpose.name(), if self.self_bound { SELF_BOUND_SUFFIX } else { "" })
     }
 }
 
 /// What the process was started with.
 #[derive(Debug, Default)]
 pub struct Inherited {
-    sockets: Vec<(Purpose, Handed)>,
+    sockets: Vec<(Purpose, BoundListener)>,
     predecessor: Option<Predecessor>,
 }
 
@@ -88,26 +88,26 @@ impl Inherited {
             ),
         };
         let mut names = names.split(':');
-        let mut handed_in = ListenFd::from_env();
+        let mut passed = ListenFd::from_env();
         let mut inherited = Self::default();
-        for place in 0..handed_in.len() {
+        for index in 0..passed.len() {
             let name = names.next().unwrap_or_default();
             let context = || format!("the socket {name:?} that was handed in (LISTEN_FDS)");
-            if name == HANDOVER {
-                let line: Option<UnixDatagram> =
-                    handed_in.take_unix_datagram(place).with_context(context)?;
-                inherited.predecessor = line.map(Predecessor::at);
+            if name == HANDOVER_SOCKET {
+                let socket: Option<UnixDatagram> =
+                    passed.take_unix_datagram(index).with_context(context)?;
+                inherited.predecessor = socket.map(Predecessor::new);
                 continue;
             }
-            let (known, bound) = match name.strip_suffix(BOUND) {
+            let (known, self_bound) = match name.strip_suffix(SELF_BOUND_SUFFIX) {
                 Some(known) => (known, true),
                 None => (name, false),
             };
-            let purpose = Purpose::named(known).with_context(|| {
+            let purpose = Purpose::from_name(known).with_context(|| {
                 format!("{}: name it http, https or admin (FileDescriptorName=)", context())
             })?;
-            let socket = listening(&mut handed_in, place).with_context(context)?;
-            inherited.sockets.push((purpose, Handed { socket, bound }));
+            let socket = take_listen_socket(&mut passed, index).with_context(context)?;
+            inherited.sockets.push((purpose, BoundListener { socket, self_bound }));
         }
         Ok(inherited)
     }
@@ -120,21 +120,21 @@ impl Inherited {
         &mut self,
         purpose: Purpose,
         (key, wanted): (&str, &[Address]),
-    ) -> anyhow::Result<Vec<Handed>> {
-        let handed_in = self.take_for(purpose, false);
-        if !handed_in.is_empty() {
-            return Ok(handed_in);
+    ) -> anyhow::Result<Vec<BoundListener>> {
+        let passed = self.take_for(purpose, false);
+        if !passed.is_empty() {
+            return Ok(passed);
         }
-        let mut there = self.take_for(purpose, true);
+        let mut self_bound = self.take_for(purpose, true);
         let socket_for = |address: &Address| {
-            let fits = |own: &Handed| own.socket.address().is_ok_and(|own| address.fits(&own));
-            if let Some(place) = there.iter().position(fits) {
-                return Ok(there.swap_remove(place));
+            let fits = |own: &BoundListener| own.socket.address().is_ok_and(|own| address.matches(&own));
+            if let Some(index) = self_bound.iter().position(fits) {
+                return Ok(self_bound.swap_remove(index));
             }
             let socket = Listening::bind(address).with_context(|| {
                 format!("cannot listen on {address}; free it, or set {key} to another address")
             })?;
-            Ok(Handed { socket, bound: true })
+            Ok(BoundListener { socket, self_bound: true })
         };
         wanted.iter().map(socket_for).collect()
     }
@@ -142,8 +142,8 @@ impl Inherited {
     /// # Errors
     /// When somebody has handed in a socket that nobody has asked for. What the old gateway had, and the settings want no more, is
     /// closed.
-    pub(crate) fn nothing_left(&self) -> anyhow::Result<()> {
-        match self.sockets.iter().find(|(_, handed)| !handed.bound) {
+    pub(crate) fn check_all_used(&self) -> anyhow::Result<()> {
+        match self.sockets.iter().find(|(_, listener)| !listener.self_bound) {
             None => Ok(()),
             Some((purpose, _)) => anyhow::bail!(
                 "a socket named {} was handed in, but there is no certificate; set [tls]",
@@ -152,10 +152,10 @@ impl Inherited {
         }
     }
 
-    fn take_for(&mut self, purpose: Purpose, bound: bool) -> Vec<Handed> {
+    fn take_for(&mut self, purpose: Purpose, self_bound: bool) -> Vec<BoundListener> {
         let wanted =
-            |(own, handed): &mut (Purpose, Handed)| *own == purpose && handed.bound == bound;
-        self.sockets.extract_if(.., wanted).map(|(_, handed)| handed).collect()
+            |(own, listener): &mut (Purpose, BoundListener)| *own == purpose && listener.self_bound == self_bound;
+        self.sockets.extract_if(.., wanted).map(|(_, listener)| listener).collect()
     }
 
     /// Whoever waits for this gateway to take over.
@@ -164,13 +164,13 @@ impl Inherited {
     }
 }
 
-fn listening(handed_in: &mut ListenFd, place: usize) -> io::Result<Listening> {
+fn take_listen_socket(passed: &mut ListenFd, index: usize) -> io::Result<Listening> {
     // An attempt that fails leaves the socket where it is.
-    if let Ok(Some(socket)) = handed_in.take_tcp_listener(place) {
+    if let Ok(Some(socket)) = passed.take_tcp_listener(index) {
         socket.set_nonblocking(true)?;
         return Ok(Listening::Tcp(mio::net::TcpListener::from_std(socket)));
     }
-    let socket: Option<UnixListener> = handed_in.take_unix_listener(place)?;
+    let socket: Option<UnixListener> = passed.take_unix_listener(index)?;
     let socket = socket.ok_or(io::ErrorKind::NotFound)?;
     socket.set_nonblocking(true)?;
     Ok(Listening::Unix(mio::net::UnixListener::from_std(socket)))

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use tricast_core::{Hub, unix_millis};
 
 /// How often it is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The name of the histogram of how late the runtime is, in seconds.
 pub(crate) const RUNTIME_LAG: &str = "tricast_runtime_lag_seconds";
@@ -24,24 +24,24 @@ pub(crate) struct LoadMeters {
 }
 
 /// Looks for as long as the gateway lives. `most` is how late it may be.
-pub(crate) async fn watch(hub: Arc<Hub>, most: Duration, meters: LoadMeters) {
-    let mut load = Load { most, overloaded: false };
+pub(crate) async fn monitor_lag(hub: Arc<Hub>, max_lag: Duration, meters: LoadMeters) {
+    let mut load = LagState { max_lag, overloaded: false };
     loop {
         let slept = Instant::now();
-        sleep(LOOK).await;
+        sleep(SAMPLE_INTERVAL).await;
         // A runtime that is busy comes back late.
-        let runtime = slept.elapsed().saturating_sub(LOOK);
+        let runtime_lag = slept.elapsed().saturating_sub(SAMPLE_INTERVAL);
         let oldest = hub.log().oldest_news();
-        let shards = oldest.map_or(0, |oldest| unix_millis().saturating_sub(oldest));
-        let shards = Duration::from_millis(shards);
-        meters.runtime.record(runtime);
-        meters.delivery.record(shards);
-        let late = runtime.max(shards);
-        if load.changes(late) {
+        let delivery_lag = oldest.map_or(0, |oldest| unix_millis().saturating_sub(oldest));
+        let delivery_lag = Duration::from_millis(delivery_lag);
+        meters.runtime.record(runtime_lag);
+        meters.delivery.record(delivery_lag);
+        let lag = runtime_lag.max(delivery_lag);
+        if load.update(lag) {
             hub.set_overloaded(load.overloaded);
             meters.overloaded.set(f64::from(u8::from(load.overloaded)));
             match load.overloaded {
-                true => tracing::warn!(?late, "overloaded: nothing new is begun (limits.overload)"),
+                true => tracing::warn!(?lag, "overloaded: nothing new is begun (limits.overload)"),
                 false => tracing::info!("no longer overloaded"),
             }
         }
@@ -79,17 +79,17 @@ impl std::fmt::Debug for LoadMeters {
 }
 
 #[derive(Debug)]
-struct Load {
-    most: Duration,
+struct LagState {
+    max_lag: Duration,
     overloaded: bool,
 }
 
-impl Load {
+impl LagState {
     /// Whether that is a change. It is over only at half of what began it, so that it does not flicker.
-    fn changes(&mut self, late: Duration) -> bool {
-        let limit = if self.overloaded { self.most / 2 } else { self.most };
-        let was = std::mem::replace(&mut self.overloaded, late > limit);
-        was != self.overloaded
+    fn update(&mut self, lag: Duration) -> bool {
+        let limit = if self.overloaded { self.max_lag / 2 } else { self.max_lag };
+        let was_overloaded = std::mem::replace(&mut self.overloaded, lag > limit);
+        was_overloaded != self.overloaded
     }
 }
 
@@ -98,11 +98,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_begins_above_the_limit_and_ends_at_its_half() {
+    fn overload_begins_above_the_limit_and_ends_at_half_of_it() {
         let second = Duration::from_secs(1);
-        let mut load = Load { most: 4 * second, overloaded: false };
-        let seen = [4, 5, 3, 2, 3, 5].map(|late| {
-            load.changes(late * second);
+        let mut load = LagState { max_lag: 4 * second, overloaded: false };
+        let seen = [4, 5, 3, 2, 3, 5].map(|seconds| {
+            load.update(seconds * second);
             load.overloaded
         });
         assert_eq!(seen, [false, true, true, false, false, true]);

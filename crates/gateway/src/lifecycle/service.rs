@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Gateway, Inherited, Program,
-    lifecycle::{build::Parts, handover::Successor, telemetry::LogLevel},
+    lifecycle::{build::Components, handover::Successor, telemetry::LogLevel},
     settings::{Loaded, Settings},
 };
 
@@ -27,12 +27,12 @@ pub struct Service {
     /// Sockets that were handed in.
     pub inherited: Inherited,
     /// What is logged.
-    pub logs: LogLevel,
+    pub log_level: LogLevel,
 }
 
 /// Why a gateway goes down.
-enum Leaves {
-    ForGood,
+enum Exit {
+    Stopped,
     /// Another takes its place.
     Replaced(Successor),
 }
@@ -40,7 +40,7 @@ enum Leaves {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    hang_up: Signal,
+    hangup: Signal,
     replace: Signal,
 }
 
@@ -60,48 +60,48 @@ impl Service {
             predecessor.take_over().await?;
         }
         gateway.open()?;
-        let at = gateway.addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let said = writeln!(
+        let addresses = gateway.addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let printed = writeln!(
             std::io::stdout(),
             "tricast listening on {}, admin on http://{}",
-            at.join(", "),
+            addresses.join(", "),
             gateway.admin_address
         );
         // Whoever has started it may not listen any more.
-        drop(said);
-        tell(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
-        let watched = AbortOnDropHandle::new(tokio::spawn(keep_watchdog_quiet()));
-        let leaves = self.serve(&gateway, &mut signals).await;
-        let down = async {
-            match leaves {
+        drop(printed);
+        notify_systemd(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
+        let watchdog = AbortOnDropHandle::new(tokio::spawn(feed_watchdog()));
+        let exit = self.serve(&gateway, &mut signals).await;
+        let shutdown = async {
+            match exit {
                 // Whoever takes over is the service now, and speaks for it.
-                Leaves::Replaced(successor) => {
-                    watched.abort();
-                    gateway.retire(successor).await
+                Exit::Replaced(successor) => {
+                    watchdog.abort();
+                    gateway.hand_over_and_stop(successor).await
                 }
-                Leaves::ForGood => {
-                    tell(&[NotifyState::Stopping]);
-                    gateway.shut_down().await
+                Exit::Stopped => {
+                    notify_systemd(&[NotifyState::Stopping]);
+                    gateway.shutdown().await
                 }
             }
         };
         tokio::select! {
-            _ = down => {}
+            _ = shutdown => {}
             // Who asks twice does not want to wait.
             _ = signals.interrupt.recv() => {}
         }
         Ok(())
     }
 
-    async fn serve(&self, gateway: &Gateway, signals: &mut Signals) -> Leaves {
+    async fn serve(&self, gateway: &Gateway, signals: &mut Signals) -> Exit {
         loop {
             tokio::select! {
-                _ = signals.terminate.recv() => return Leaves::ForGood,
-                _ = signals.interrupt.recv() => return Leaves::ForGood,
-                _ = signals.hang_up.recv() => self.reload(gateway).await,
+                _ = signals.terminate.recv() => return Exit::Stopped,
+                _ = signals.interrupt.recv() => return Exit::Stopped,
+                _ = signals.hangup.recv() => self.reload(gateway).await,
                 _ = signals.replace.recv() => {
-                    if let Some(leaves) = self.hand_over(gateway, signals).await {
-                        return leaves;
+                    if let Some(exit) = self.hand_over(gateway, signals).await {
+                        return exit;
                     }
                 }
             }
@@ -109,27 +109,27 @@ impl Service {
     }
 
     /// Starts another in place of this one; `None` if that does not work.
-    async fn hand_over(&self, gateway: &Gateway, signals: &mut Signals) -> Option<Leaves> {
+    async fn hand_over(&self, gateway: &Gateway, signals: &mut Signals) -> Option<Exit> {
         let mut handing_over = pin!(gateway.hand_over(&self.program));
-        let mut hung_up = false;
+        let mut reload_requested = false;
         let replaced = loop {
             tokio::select! {
                 replaced = &mut handing_over => break replaced,
-                _ = signals.terminate.recv() => return Some(Leaves::ForGood),
-                _ = signals.interrupt.recv() => return Some(Leaves::ForGood),
-                _ = signals.hang_up.recv() => {
-                    hung_up = true;
+                _ = signals.terminate.recv() => return Some(Exit::Stopped),
+                _ = signals.interrupt.recv() => return Some(Exit::Stopped),
+                _ = signals.hangup.recv() => {
+                    reload_requested = true;
                     self.reload(gateway).await;
                 }
             }
         };
         match replaced {
             Ok(successor) => {
-                tracing::info!(process = successor.process(), "another gateway takes over");
-                if hung_up {
-                    successor.hang_up();
+                tracing::info!(process = successor.pid(), "another gateway takes over");
+                if reload_requested {
+                    successor.send_sighup();
                 }
-                Some(Leaves::Replaced(successor))
+                Some(Exit::Replaced(successor))
             }
             Err(error) => {
                 let error = format!("{error:#}");
@@ -142,30 +142,30 @@ impl Service {
     async fn reload(&self, gateway: &Gateway) {
         let mut reloading = vec![NotifyState::Reloading];
         reloading.extend(NotifyState::monotonic_usec_now().ok());
-        tell(&reloading);
+        notify_systemd(&reloading);
         gateway.reload_certificate().await;
         let loaded = Settings::load(self.config.as_deref());
         let reloaded = loaded.and_then(|Loaded { settings, warnings }| {
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             let logging = settings.logging.clone();
-            let again = Parts::of(&settings).err();
+            let restart_error = Components::build(&settings).err();
             let changed = gateway.reload(settings)?;
-            self.logs.set(&logging)?;
-            if let Some(error) = again {
+            self.log_level.set(&logging)?;
+            if let Some(error) = restart_error {
                 let error = format!("{error:#}");
                 tracing::error!(error, "with these settings and files a new start would fail");
             }
             Ok(changed)
         });
         match reloaded {
-            Ok((now, later)) => {
-                let changed = if now.is_empty() { "nothing".to_owned() } else { now.join(", ") };
+            Ok((applied, needs_restart)) => {
+                let changed = if applied.is_empty() { "nothing".to_owned() } else { applied.join(", ") };
                 tracing::info!(
                     changed,
                     "the settings, and the files that they name, were read again"
                 );
-                if !later.is_empty() {
-                    let keys = later.join(", ");
+                if !needs_restart.is_empty() {
+                    let keys = needs_restart.join(", ");
                     tracing::warn!(
                         keys,
                         "these take effect when the gateway is started anew (SIGUSR2)"
@@ -177,7 +177,7 @@ impl Service {
                 tracing::error!(error, "the settings are of no use; those from before hold on");
             }
         }
-        tell(&[NotifyState::Ready]);
+        notify_systemd(&[NotifyState::Ready]);
     }
 }
 
@@ -186,25 +186,25 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
+            hangup: signal(SignalKind::hangup())?,
             replace: signal(SignalKind::user_defined2())?,
         })
     }
 }
 
 /// Tells systemd, if it is there (`sd_notify(3)`).
-fn tell(states: &[NotifyState<'_>]) {
+fn notify_systemd(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "systemd cannot be told");
     }
 }
 
 /// Shows systemd that this program still comes to do things, if it wants to know (`WatchdogSec=`).
-async fn keep_watchdog_quiet() {
+async fn feed_watchdog() {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     let mut every = interval((limit / 3).max(Duration::from_millis(10)));
     loop {
         every.tick().await;
-        tell(&[NotifyState::Watchdog]);
+        notify_systemd(&[NotifyState::Watchdog]);
     }
 }

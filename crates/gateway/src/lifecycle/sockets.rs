@@ -5,21 +5,21 @@ use std::{fmt, net::SocketAddr, os::fd::OwnedFd, sync::Arc};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    lifecycle::inherited::{Handed, Inherited, Purpose},
+    lifecycle::inherited::{BoundListener, Inherited, Purpose},
     net::Certificate,
     settings::{Address, Settings},
 };
 
 /// Where clients connect, as in `http://127.0.0.1:8080`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bound {
+pub struct BoundAddress {
     /// Whether they have to speak TLS.
     pub encrypted: bool,
     /// With the port that was free, if none was asked for.
     pub address: Address,
 }
 
-impl fmt::Display for Bound {
+impl fmt::Display for BoundAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.address, self.encrypted) {
             (Address::Tcp(address), false) => write!(f, "http://{address}"),
@@ -30,13 +30,13 @@ impl fmt::Display for Bound {
 }
 
 /// The sockets of a gateway, by what they are for.
-pub(crate) struct Entrances {
-    pub(crate) admin: Handed,
-    pub(crate) plain: Vec<Handed>,
-    pub(crate) encrypted: Vec<(Handed, TlsAcceptor)>,
+pub(crate) struct Listeners {
+    pub(crate) admin: BoundListener,
+    pub(crate) plain: Vec<BoundListener>,
+    pub(crate) encrypted: Vec<(BoundListener, TlsAcceptor)>,
 }
 
-impl Entrances {
+impl Listeners {
     /// # Errors
     /// When one cannot be bound, or what was handed in does not fit.
     pub(crate) fn of(
@@ -48,16 +48,16 @@ impl Entrances {
         let mut encrypted = Vec::new();
         if let Some(certificate) = certificate {
             let wanted = ("tls.bind", &*settings.tls.bind);
-            for handed in inherited.sockets_for(Purpose::Https, wanted)? {
-                encrypted.push((handed, certificate.acceptor()?));
+            for listener in inherited.sockets_for(Purpose::Https, wanted)? {
+                encrypted.push((listener, certificate.acceptor()?));
             }
         }
         let admin = [Address::Tcp(settings.admin.bind)];
         let admin = inherited.sockets_for(Purpose::Admin, ("admin.bind", &admin))?;
-        let Ok([admin]) = <[Handed; 1]>::try_from(admin) else {
+        let Ok([admin]) = <[BoundListener; 1]>::try_from(admin) else {
             anyhow::bail!("several sockets named admin were handed in; one is enough");
         };
-        inherited.nothing_left()?;
+        inherited.check_all_used()?;
         Ok(Self { admin, plain, encrypted })
     }
 
@@ -65,11 +65,11 @@ impl Entrances {
     ///
     /// # Errors
     /// When the system does not tell.
-    pub(crate) fn addresses(&self) -> std::io::Result<Vec<Bound>> {
+    pub(crate) fn addresses(&self) -> std::io::Result<Vec<BoundAddress>> {
         let bound =
-            |handed: &Handed, encrypted| Ok(Bound { encrypted, address: handed.socket.address()? });
-        let plain = self.plain.iter().map(|handed| bound(handed, false));
-        plain.chain(self.encrypted.iter().map(|(handed, _)| bound(handed, true))).collect()
+            |listener: &BoundListener, encrypted| Ok(BoundAddress { encrypted, address: listener.socket.address()? });
+        let plain = self.plain.iter().map(|listener| bound(listener, false));
+        plain.chain(self.encrypted.iter().map(|(listener, _)| bound(listener, true))).collect()
     }
 
     /// # Errors
@@ -87,10 +87,10 @@ impl Entrances {
     ///
     /// # Errors
     /// When there is no descriptor left.
-    pub(crate) fn copies(&self) -> std::io::Result<Vec<(String, OwnedFd)>> {
-        let plain = self.plain.iter().map(|handed| (Purpose::Http, handed));
-        let encrypted = self.encrypted.iter().map(|(handed, _)| (Purpose::Https, handed));
+    pub(crate) fn handover_sockets(&self) -> std::io::Result<Vec<(String, OwnedFd)>> {
+        let plain = self.plain.iter().map(|listener| (Purpose::Http, listener));
+        let encrypted = self.encrypted.iter().map(|(listener, _)| (Purpose::Https, listener));
         let all = [(Purpose::Admin, &self.admin)].into_iter().chain(plain).chain(encrypted);
-        all.map(|(purpose, handed)| Ok((handed.name(purpose), handed.socket.copy()?))).collect()
+        all.map(|(purpose, listener)| Ok((listener.handover_name(purpose), listener.socket.copy()?))).collect()
     }
 }

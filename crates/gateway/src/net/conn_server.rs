@@ -119,7 +119,7 @@ impl Listener {
         };
         let prepared = match peer {
             Peer::Ip(_) => prepare(stream, &self.rules),
-            Peer::Unix | Peer::Nobody => Ok(()),
+            Peer::Unix | Peer::Unknown => Ok(()),
         };
         if let Err(error) = prepared {
             tracing::debug!(%error, "a connection went at once");

@@ -119,7 +119,7 @@ pub struct NamespaceHistory {
 }
 
 /// What the namespace of all other channels is called.
-const REST: &str = "[access], because no [[namespace]] matches";
+const DEFAULT_RULES_NAME: &str = "[access], because no [[namespace]] matches";
 
 impl Settings {
     pub(crate) fn has_token_keys(&self) -> bool {
@@ -128,8 +128,8 @@ impl Settings {
     }
 
     /// Whether users are known by more than their own word.
-    pub(super) fn proves_users(&self) -> bool {
-        self.has_token_keys() || !self.key.is_empty() || self.hook.is_asked_on(Occasion::Connect)
+    pub(super) fn verifies_users(&self) -> bool {
+        self.has_token_keys() || !self.key.is_empty() || self.hook.is_called_on(Occasion::Connect)
     }
 
     /// Who may listen to channels of no namespace.
@@ -164,20 +164,20 @@ impl Settings {
             (namespace.pattern.clone(), rules)
         };
         let list = self.namespace.iter().enumerate().map(rules).collect();
-        let rest = NamespaceRules {
-            name: REST.into(),
+        let defaults = NamespaceRules {
+            name: DEFAULT_RULES_NAME.into(),
             subscribe,
             publish,
             publish_rate: rate,
             presence: self.access.presence,
         };
-        Namespaces::new(list, rest)
+        Namespaces::new(list, defaults)
     }
 
     /// How the log treats which channel.
     pub fn channel_rules(&self) -> Namespaces<Arc<ChannelRules>> {
-        let any = |most: u32| if most == 0 { u32::MAX } else { most };
-        let rest = ChannelRules {
+        let unlimited_if_zero = |max: u32| if max == 0 { u32::MAX } else { max };
+        let defaults = ChannelRules {
             namespace: self.namespace.len(),
             history: Bounds {
                 messages: self.history.messages,
@@ -186,27 +186,27 @@ impl Settings {
             },
             slow_reader: self.stream.slow_reader,
             online: self.access.online,
-            subscribers: any(self.limits.subscribers_per_channel),
+            subscribers: unlimited_if_zero(self.limits.subscribers_per_channel),
             presence: self.access.presence,
         };
-        let rules = |(place, namespace): (usize, &Namespace)| {
+        let rules = |(index, namespace): (usize, &Namespace)| {
             let history = &namespace.history;
             let rules = ChannelRules {
-                namespace: place,
+                namespace: index,
                 history: Bounds {
-                    messages: history.messages.unwrap_or(rest.history.messages),
-                    bytes: history.bytes.map_or(rest.history.bytes, |b| b.as_u64() as usize),
-                    age: history.age.unwrap_or(rest.history.age),
+                    messages: history.messages.unwrap_or(defaults.history.messages),
+                    bytes: history.bytes.map_or(defaults.history.bytes, |b| b.as_u64() as usize),
+                    age: history.age.unwrap_or(defaults.history.age),
                 },
-                slow_reader: namespace.slow_reader.unwrap_or(rest.slow_reader),
-                online: namespace.online.unwrap_or(rest.online),
-                subscribers: namespace.subscribers.map_or(rest.subscribers, any),
-                presence: namespace.presence.unwrap_or(rest.presence),
+                slow_reader: namespace.slow_reader.unwrap_or(defaults.slow_reader),
+                online: namespace.online.unwrap_or(defaults.online),
+                subscribers: namespace.subscribers.map_or(defaults.subscribers, unlimited_if_zero),
+                presence: namespace.presence.unwrap_or(defaults.presence),
             };
             (namespace.pattern.clone(), Arc::new(rules))
         };
         let list = self.namespace.iter().enumerate().map(rules).collect();
-        Namespaces::new(list, Arc::new(rest))
+        Namespaces::new(list, Arc::new(defaults))
     }
 
     /// The keys of tokens that the settings hold, read from their files.
@@ -258,7 +258,7 @@ impl Settings {
     }
 
     /// The rates of each user, key and address.
-    pub fn spenders_rates(&self) -> [Rate; 3] {
+    pub fn publisher_rates(&self) -> [Rate; 3] {
         let rates = &self.rates;
         let rate = |messages, bytes: ByteSize| Rate {
             messages,

@@ -23,7 +23,7 @@ pub enum Address {
 
 impl Address {
     /// Whether a socket that is at `actual` is what this asks for. Port 0 is any.
-    pub(crate) fn fits(&self, actual: &Self) -> bool {
+    pub(crate) fn matches(&self, actual: &Self) -> bool {
         match (self, actual) {
             (Address::Tcp(own), Address::Tcp(actual)) if own.port() == 0 => own.ip() == actual.ip(),
             _ => self == actual,
@@ -32,7 +32,7 @@ impl Address {
 
     /// Whether only one of the two can be listened at. Port 0 excludes none; `0.0.0.0` is every address of IPv4, and `[::]` every
     /// address of both families.
-    pub(crate) fn excludes(&self, other: &Self) -> bool {
+    pub(crate) fn conflicts_with(&self, other: &Self) -> bool {
         let (Address::Tcp(one), Address::Tcp(other)) = (self, other) else { return self == other };
         // `[::ffff:127.0.0.1]` is 127.0.0.1.
         let ip = |address: &SocketAddr| address.ip().to_canonical();

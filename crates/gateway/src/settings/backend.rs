@@ -59,8 +59,8 @@ pub enum EventKind {
 
 impl Hook {
     /// Whether it is asked then.
-    pub fn is_asked_on(&self, occasion: Occasion) -> bool {
-        !self.url.is_empty() && self.on.contains(&occasion)
+    pub fn is_called_on(&self, event: Occasion) -> bool {
+        !self.url.is_empty() && self.on.contains(&event)
     }
 
     /// How it is asked.
@@ -82,7 +82,7 @@ impl Hook {
         if self.url.is_empty() { 0 } else { self.at_once }
     }
 
-    fn passes_on(&self, header: &str) -> bool {
+    fn forwards_header(&self, header: &str) -> bool {
         !self.url.is_empty() && self.headers.iter().any(|name| name.eq_ignore_ascii_case(header))
     }
 }
@@ -90,7 +90,7 @@ impl Hook {
 impl Settings {
     pub(super) fn check_backend(&self) -> anyhow::Result<()> {
         let hook = &self.hook;
-        check_target("hook", &hook.url, &hook.secret, hook.on.is_empty())?;
+        check_endpoint("hook", &hook.url, &hook.secret, hook.on.is_empty())?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         for name in &hook.headers {
             anyhow::ensure!(
@@ -109,7 +109,7 @@ impl Settings {
             hook.at_once
         );
         let events = &self.events;
-        check_target("events", &events.url, &events.secret, events.on.is_empty())?;
+        check_endpoint("events", &events.url, &events.secret, events.on.is_empty())?;
         anyhow::ensure!(
             (1..=10_000).contains(&events.batch),
             "events.batch: from 1 to 10000; it is {}",
@@ -124,7 +124,7 @@ impl Settings {
         );
         let any_page = self.cors.origins.iter().any(|origin| origin == "*");
         anyhow::ensure!(
-            !any_page || !hook.passes_on("cookie"),
+            !any_page || !hook.forwards_header("cookie"),
             "cors.origins = [\"*\"] with \"cookie\" in hook.headers: any page could use the cookies of those who visit \
              it; list the origins, or leave cookie out"
         );
@@ -133,7 +133,7 @@ impl Settings {
 }
 
 /// What holds for whatever is called.
-fn check_target(section: &str, url: &str, secret: &Secret, never: bool) -> anyhow::Result<()> {
+fn check_endpoint(section: &str, url: &str, secret: &Secret, never: bool) -> anyhow::Result<()> {
     anyhow::ensure!(
         url.is_empty() || Backend::is_url(url),
         "{section}.url: an https:// URL of your own service (http:// where nobody else can listen)"

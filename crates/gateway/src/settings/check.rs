@@ -77,11 +77,11 @@ impl Settings {
                 " (four times limits.message_bytes: a message and its encodings)",
             ),
         ];
-        for (name, size, least, most, why) in sizes {
-            let fits = (least..=most).contains(&size.as_u64());
+        for (name, size, least, max, why) in sizes {
+            let fits = (least..=max).contains(&size.as_u64());
             anyhow::ensure!(
                 fits,
-                "{name}: from {least} to {most} bytes{why}; it is {}",
+                "{name}: from {least} to {max} bytes{why}; it is {}",
                 size.as_u64()
             );
         }
@@ -117,10 +117,10 @@ impl Settings {
             ("shutdown.delay", self.shutdown.delay, Duration::ZERO, DAY),
             ("shutdown.grace", self.shutdown.grace, MILLISECOND, DAY),
         ];
-        for (name, time, least, most) in times {
+        for (name, time, least, max) in times {
             anyhow::ensure!(
-                (least..=most).contains(&time),
-                "{name}: from {least:?} to {most:?}; it is {time:?}"
+                (least..=max).contains(&time),
+                "{name}: from {least:?} to {max:?}; it is {time:?}"
             );
         }
         for origin in &self.cors.origins {
@@ -138,7 +138,7 @@ impl Settings {
         let admin = Address::Tcp(self.admin.bind);
         let mut seen: Vec<&Address> = Vec::new();
         for address in self.addresses().chain([&admin]) {
-            if let Some(other) = seen.iter().find(|other| other.excludes(address)) {
+            if let Some(other) = seen.iter().find(|other| other.conflicts_with(address)) {
                 anyhow::ensure!(
                     *other != address,
                     "bind, tls.bind and admin.bind: {address} is there twice; give each its own"

@@ -63,26 +63,26 @@ impl Settings {
             "tokens.cookie: a cookie's name (RFC 6265 section 4.1.1); it is {:?}",
             self.tokens.cookie
         );
-        let listed = self.cors.origins.iter().any(|origin| origin == "*");
+        let any_origin = self.cors.origins.iter().any(|origin| origin == "*");
         anyhow::ensure!(
-            !listed || self.tokens.cookie.is_empty(),
+            !any_origin || self.tokens.cookie.is_empty(),
             "cors.origins = [\"*\"] with tokens.cookie: any page could use the cookies of those who visit it; \
              list the origins"
         );
         let rules = self.namespace_rules();
-        let wants =
+        let rule_for =
             |who: Who| rules.iter().find(|rule| [rule.subscribe, rule.publish].contains(&who));
-        let keyless = |what: &str, rule: &NamespaceRules| {
-            format!("{} wants {what}, and there is none: nobody could ever come in", rule.name)
+        let missing_credential = |credential: &str, rule: &NamespaceRules| {
+            format!("{} wants {credential}, and there is none: nobody could ever come in", rule.name)
         };
-        if let Some(rule) = wants(Who::Backend).filter(|_| self.key.is_empty()) {
-            anyhow::bail!("{}; make an API key with `tricast key`", keyless("an API key", rule));
+        if let Some(rule) = rule_for(Who::Backend).filter(|_| self.key.is_empty()) {
+            anyhow::bail!("{}; make an API key with `tricast key`", missing_credential("an API key", rule));
         }
         // The hook can let somebody in as a token would.
-        let hook = self.hook.is_asked_on(Occasion::Connect);
-        let none = !self.has_token_keys() && self.key.is_empty() && !hook;
-        if let Some(rule) = wants(Who::Token).filter(|_| none) {
-            anyhow::bail!("{}; set [tokens], or a [hook] on connect", keyless("a token", rule));
+        let hook_verifies = self.hook.is_called_on(Occasion::Connect);
+        let no_verification = !self.has_token_keys() && self.key.is_empty() && !hook_verifies;
+        if let Some(rule) = rule_for(Who::Token).filter(|_| no_verification) {
+            anyhow::bail!("{}; set [tokens], or a [hook] on connect", missing_credential("a token", rule));
         }
         self.check_public(&rules)
     }
@@ -92,19 +92,19 @@ impl Settings {
         if self.insecure || self.is_local() {
             return Ok(());
         }
-        let asked = self.hook.is_asked_on(Occasion::Publish);
-        let open = rules.iter().find(|rule| rule.publish == Who::Anyone && !asked);
+        let hook_decides = self.hook.is_called_on(Occasion::Publish);
+        let open = rules.iter().find(|rule| rule.publish == Who::Anyone && !hook_decides);
         let keys = self.has_token_keys() || !self.key.is_empty() || !self.hook.url.is_empty();
         let why = match open {
             Some(rule) => format!("anyone who reaches it could publish ({})", rule.name),
             None if !keys => "no key is set".to_owned(),
             None => return Ok(()),
         };
-        let of = |key, list: &[Address]| {
+        let setting = |key, list: &[Address]| {
             let public = list.iter().find(|address| !address.is_local());
             public.map(|address| format!("{key} = \"{address}\""))
         };
-        let public = of("bind", &self.bind).or_else(|| of("tls.bind", &self.tls.bind));
+        let public = setting("bind", &self.bind).or_else(|| setting("tls.bind", &self.tls.bind));
         let public = public.unwrap_or_default();
         anyhow::bail!(
             "{public} is not a loopback address, and {why}. Set [tokens] or a [[key]], bind to \

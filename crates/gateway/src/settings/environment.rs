@@ -11,14 +11,14 @@ use toml::{Table, Value};
 const PREFIX: &str = "TRICAST__";
 
 /// What a name has to begin with to be ours, maybe misspelt.
-const NEARLY: &str = "TRICAST_";
+const NEAR_PREFIX: &str = "TRICAST_";
 
 /// Keys that take one or a list, and are one in the reference.
 const ONE_OR_MANY: &[&str] = &["bind"];
 
 /// Keys that hold a secret or a key, or say who may do what and whose word counts: a mistake in one of them must not leave it silently
 /// off. SECURITY.md has a row for each.
-pub const GUARDS: &[&str] = &[
+pub const SECURITY_KEYS: &[&str] = &[
     "access.online",
     "access.presence",
     "access.publish",
@@ -47,15 +47,15 @@ pub const GUARDS: &[&str] = &[
 ];
 
 /// Where secrets and keys are, also those that were meant for another place there.
-const SECRETIVE: &[&str] = &["admin", "events", "hook", "key", "keys", "tls", "tokens"];
+const SECRET_SECTIONS: &[&str] = &["admin", "events", "hook", "key", "keys", "tls", "tokens"];
 
 /// Whether the value at this place, as in `key[0].hash`, may be a secret and is shown to nobody.
-pub(super) fn is_secretive(path: &str) -> bool {
-    SECRETIVE.contains(&path.split(['.', '[']).next().unwrap_or_default())
+pub(super) fn may_hold_secret(path: &str) -> bool {
+    SECRET_SECTIONS.contains(&path.split(['.', '[']).next().unwrap_or_default())
 }
 
 /// How much a name has to be like another to be proposed for it.
-const ALIKE: f64 = 0.9;
+const MIN_SIMILARITY: f64 = 0.9;
 
 /// What the environment sets.
 #[derive(Debug, Default)]
@@ -91,7 +91,7 @@ impl Environment {
                         "{other} and {shown} in the environment are one key; unset one of them"
                     );
                 }
-            } else if let Some(words) = upper.strip_prefix(NEARLY) {
+            } else if let Some(words) = upper.strip_prefix(NEAR_PREFIX) {
                 environment.warnings.extend(misspelt(&shown, words, &known)?);
             }
         }
@@ -107,9 +107,9 @@ impl Environment {
         };
         let list = kind.is_array() || ONE_OR_MANY.contains(&key);
         // The environment wins, so that an empty list would take away what a file says.
-        let empty = text.chars().all(|c| c.is_whitespace() || c == ',');
+        let is_empty = text.chars().all(|c| c.is_whitespace() || c == ',');
         anyhow::ensure!(
-            !empty || !GUARDS.contains(&key),
+            !is_empty || !SECURITY_KEYS.contains(&key),
             "{name} in the environment is empty, which would leave {key} off; give it a value, or unset it{}",
             if list { " (a list that is meant to be empty is written [])" } else { "" }
         );
@@ -128,8 +128,8 @@ fn keys(table: &Table) -> BTreeMap<String, &Value> {
     for (name, value) in table {
         match value {
             Value::Table(section) => {
-                let below = self::keys(section).into_iter();
-                keys.extend(below.map(|(key, value)| (format!("{name}.{key}"), value)));
+                let nested = self::keys(section).into_iter();
+                keys.extend(nested.map(|(key, value)| (format!("{name}.{key}"), value)));
             }
             value => {
                 keys.insert(name.clone(), value);
@@ -180,7 +180,7 @@ fn misspelt(
         _ => "",
     };
     anyhow::ensure!(
-        !GUARDS.contains(&key.as_str()),
+        !SECURITY_KEYS.contains(&key.as_str()),
         "{name} in the environment is not read; write {right}{hint}, with two underscores, or unset it"
     );
     Ok(Some(format!(
@@ -197,7 +197,7 @@ fn no_such_key(key: &str, known: &BTreeMap<String, &Value>) -> String {
     }
     let alike = |known: &str| strsim::jaro_winkler(key, known);
     let closest = known.keys().max_by(|one, other| alike(one).total_cmp(&alike(other)));
-    match closest.filter(|closest| alike(closest) > ALIKE) {
+    match closest.filter(|closest| alike(closest) > MIN_SIMILARITY) {
         Some(closest) => format!("there is no setting {key}; is {closest} meant? {all}"),
         None => format!("there is no setting {key:?}; {all}"),
     }

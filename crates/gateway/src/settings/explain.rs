@@ -14,26 +14,26 @@ impl Settings {
         }
         let (access, log) = (self.namespace_rules(), self.channel_rules());
         let (access, log) = (access.of(channel), log.of(channel));
-        let who = |who: Who| match who {
+        let describe_access = |allowed: Who| match allowed {
             Who::Anyone => "anyone",
             Who::Token => "a token, or an API key, whose list names it",
             Who::Backend => "an API key whose list names it",
             Who::Nobody => "nobody",
         };
-        let listens = match channel.user() {
-            Some(user) if self.proves_users() => {
+        let may_subscribe = match channel.user() {
+            Some(user) if self.verifies_users() => {
                 format!("{user} by its token, or an API key whose list names it")
             }
-            Some(user) => format!("whoever says that it is {user}: {}", who(access.subscribe)),
-            None => who(access.subscribe).to_owned(),
+            Some(user) => format!("whoever says that it is {user}: {}", describe_access(access.subscribe)),
+            None => describe_access(access.subscribe).to_owned(),
         };
-        let any = |most: u32| {
-            if most == 0 || most == u32::MAX { "any number".to_owned() } else { most.to_string() }
+        let limit_text = |max: u32| {
+            if max == 0 || max == u32::MAX { "any number".to_owned() } else { max.to_string() }
         };
         let Bounds { messages, bytes, age } = log.history;
         format!(
             "{channel}: {}\n\
-             subscribe            {listens}\n\
+             subscribe            {may_subscribe}\n\
              publish              {}\n\
              history              {messages} messages, {}, {}\n\
              online counts        {}\n\
@@ -42,7 +42,7 @@ impl Settings {
              subscribers          {}\n\
              messages per second  {}\n",
             access.name,
-            who(access.publish),
+            describe_access(access.publish),
             ByteSize(bytes as u64),
             humantime_serde::re::humantime::format_duration(age),
             if log.online { "told" } else { "told to nobody" },
@@ -54,8 +54,8 @@ impl Settings {
                 SlowReader::Gap => "told what they miss",
                 SlowReader::Disconnect => "disconnected",
             },
-            any(log.subscribers),
-            any(access.publish_rate),
+            limit_text(log.subscribers),
+            limit_text(access.publish_rate),
         )
     }
 }

@@ -11,7 +11,7 @@ use tricast_admission::Secret;
 
 use crate::settings::{
     REFERENCE, Settings,
-    environment::{Environment, is_secretive},
+    environment::{Environment, may_hold_secret},
 };
 
 /// Settings that are good, and what their author should know all the same.
@@ -79,7 +79,7 @@ impl Settings {
         }
         let settings: Self = serde_path_to_error::deserialize(settings).map_err(|error| {
             let key = error.path().to_string();
-            let message = plain(error.inner().message(), is_secretive(&key));
+            let message = plain_message(error.inner().message(), may_hold_secret(&key));
             // The place in a list belongs to the list.
             let set = values.get(key.split('[').next().unwrap_or_default());
             match (set, &file) {
@@ -90,17 +90,17 @@ impl Settings {
                 (None, None) => anyhow::anyhow!("{key}: {message}"),
             }
         })?;
-        warnings.extend(settings.odd_secrets());
+        warnings.extend(settings.suspicious_secrets());
         Ok(Loaded { settings, warnings })
     }
 
     /// What looks as if a secret had got something that does not belong to it. It counts as it is written all the same.
-    fn odd_secrets(&self) -> impl Iterator<Item = String> {
-        let odd = |text: &str| {
+    fn suspicious_secrets(&self) -> impl Iterator<Item = String> {
+        let suspicious = |text: &str| {
             let quoted = |quote| text.starts_with(quote) && text.ends_with(quote);
             !text.is_empty() && (quoted('"') || quoted('\'') || text.trim() != text)
         };
-        let secrets = self.secrets().into_iter().filter(move |(_, secret)| odd(secret.expose()));
+        let secrets = self.secrets().into_iter().filter(move |(_, secret)| suspicious(secret.expose()));
         secrets.map(|(key, _)| {
             format!(
                 "{key} begins or ends with white space or quotes, which count as a part of it; an env file keeps its \
@@ -172,7 +172,7 @@ impl Position {
 }
 
 /// An error of deserializing in words of settings rather than of types. One that is `hidden` shows nothing of the value.
-fn plain(message: &str, hidden: bool) -> String {
+fn plain_message(message: &str, hidden: bool) -> String {
     let named = ["invalid type: ", "invalid value: ", "unknown variant "];
     let found = named.iter().find_map(|name| message.strip_prefix(name));
     match found.and_then(|found| found.rsplit_once(", expected ")) {
@@ -185,12 +185,12 @@ fn plain(message: &str, hidden: bool) -> String {
 }
 
 /// Lets `over` win. Tables are merged; a list replaces a list.
-fn merge(under: &mut Table, over: Table) {
-    for (key, value) in over {
-        match (under.get_mut(&key), value) {
-            (Some(Value::Table(under)), Value::Table(over)) => merge(under, over),
+fn merge(base: &mut Table, overlay: Table) {
+    for (key, value) in overlay {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(base)), Value::Table(overlay)) => merge(base, overlay),
             (_, value) => {
-                under.insert(key, value);
+                base.insert(key, value);
             }
         }
     }

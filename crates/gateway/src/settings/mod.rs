@@ -23,10 +23,10 @@ mod tls;
 pub use access::{Access, AccessRule, Key, Namespace, NamespaceHistory, TokenKeyFile, Tokens};
 pub use address::Address;
 pub use backend::{EventKind, Events, Hook};
-pub use environment::GUARDS;
+pub use environment::SECURITY_KEYS;
 pub use layers::Loaded;
-pub(crate) use new_key::{WithKey, block};
-pub use proxy::{Fields, Proxy, Trusted};
+pub(crate) use new_key::{KeyAddition, key_block};
+pub use proxy::{ForwardedFields, Proxy, TrustedProxy};
 pub(crate) use reload::Reload;
 pub use tls::Tls;
 

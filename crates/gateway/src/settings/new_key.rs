@@ -8,24 +8,24 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Value};
 use crate::settings::{Key, Settings};
 
 /// What some editors put at the beginning of UTF-8.
-const MARK: &str = "\u{feff}";
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// The text of a settings file with one key more.
 #[derive(Debug)]
-pub(crate) struct WithKey {
+pub(crate) struct KeyAddition {
     pub(crate) text: String,
     /// What is wrong with the settings all the same: they were not good before, maybe because the environment of a shell is not that
     /// of a service.
-    pub(crate) still_wrong: Option<String>,
+    pub(crate) remaining_error: Option<String>,
 }
 
-impl WithKey {
+impl KeyAddition {
     /// # Errors
     /// When the file is not good as it is, has a key of that name, or would not be good with it.
     pub(crate) fn of(path: &Path, bytes: &[u8], key: &Key) -> anyhow::Result<Self> {
         let named = || path.display().to_string();
-        let alone = |bytes: &[u8]| Settings::assemble(Some((path, bytes)), std::iter::empty());
-        let before = alone(bytes).context("mend the settings first; nothing was added")?.settings;
+        let without_environment = |bytes: &[u8]| Settings::assemble(Some((path, bytes)), std::iter::empty());
+        let before = without_environment(bytes).context("mend the settings first; nothing was added")?.settings;
         anyhow::ensure!(
             before.key.iter().all(|other| other.name != key.name),
             "{}: there is a key {:?} already; choose another --name, or take that [[key]] out first",
@@ -38,43 +38,43 @@ impl WithKey {
             // `key = []`, as in gateway.toml: a list of that form takes no [[key]].
             mut document if document.get("key").is_some_and(Item::is_value) => {
                 let list = document["key"].as_array_mut().with_context(named)?;
-                list.push(Value::InlineTable(inline(key)));
+                list.push(Value::InlineTable(inline_table(key)));
                 // The library takes away a byte order mark, and all carriage returns.
-                let mark = if text.starts_with(MARK) { MARK } else { "" };
-                format!("{mark}{}", document.to_string().replace('\n', line_end))
+                let byte_order_mark = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK } else { "" };
+                format!("{byte_order_mark}{}", document.to_string().replace('\n', line_end))
             }
             _ => {
-                let more = format!("{}{}", separator(text), block(key));
+                let more = format!("{}{}", separator(text), key_block(key));
                 format!("{text}{}", more.replace('\n', line_end))
             }
         };
-        let after = alone(text.as_bytes())?.settings;
+        let after = without_environment(text.as_bytes())?.settings;
         after.check_key_names()?;
         let names = |settings: &Settings| settings.key.len();
         anyhow::ensure!(names(&after) == names(&before) + 1, "{}: it takes no key", named());
-        let wrong = |bytes: &[u8]| {
+        let load_error = |bytes: &[u8]| {
             let loaded = Settings::from_layers(Some((path, bytes)), std::env::vars_os());
             loaded.err().map(|error| format!("{error:#}"))
         };
         // What was wrong before is not the key's fault, nor what shows only once that is mended.
-        let (before, still_wrong) = (wrong(bytes), wrong(text.as_bytes()));
-        if let (None, Some(error)) = (before, &still_wrong) {
+        let (before, remaining_error) = (load_error(bytes), load_error(text.as_bytes()));
+        if let (None, Some(error)) = (before, &remaining_error) {
             anyhow::bail!(
                 "with this key the settings would not be good; nothing was added: {error}"
             );
         }
-        Ok(Self { text, still_wrong })
+        Ok(Self { text, remaining_error })
     }
 }
 
 /// What `[[key]]` says, to be put at the end of a settings file.
-pub(crate) fn block(key: &Key) -> String {
+pub(crate) fn key_block(key: &Key) -> String {
     let fields: String =
         fields(key).into_iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
     format!("[[key]]\n{fields}")
 }
 
-fn inline(key: &Key) -> InlineTable {
+fn inline_table(key: &Key) -> InlineTable {
     fields(key).into_iter().collect()
 }
 
@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn add(text: &str, name: &str) -> Result<String, String> {
-        let added = WithKey::of(Path::new("a.toml"), text.as_bytes(), &key(name));
+        let added = KeyAddition::of(Path::new("a.toml"), text.as_bytes(), &key(name));
         added.map(|added| added.text).map_err(|error| format!("{error:#}"))
     }
 
@@ -146,7 +146,7 @@ mod tests {
                 twice.matches('\n').count() == twice.matches("\r\n").count(),
                 text.contains('\r')
             );
-            assert_eq!(twice.starts_with(MARK), text.starts_with(MARK));
+            assert_eq!(twice.starts_with(BYTE_ORDER_MARK), text.starts_with(BYTE_ORDER_MARK));
             let comments = |text: &str| text.matches('#').count();
             assert_eq!(comments(&twice), comments(&text), "{twice}");
             let shop = &after.key[names.len() - 2];
@@ -178,6 +178,6 @@ mod tests {
             let error = add(text, name).expect_err(text);
             assert!(error.contains(word), "{text}: {error}");
         }
-        assert!(WithKey::of(Path::new("a"), b"\xff", &key("shop")).is_err());
+        assert!(KeyAddition::of(Path::new("a"), b"\xff", &key("shop")).is_err());
     }
 }

@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Proxy {
-    pub trusted: Vec<Trusted>,
-    pub fields: Fields,
+    pub trusted: Vec<TrustedProxy>,
+    pub fields: ForwardedFields,
     pub protocol: bool,
 }
 
 /// Whose word counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum Trusted {
+pub enum TrustedProxy {
     /// Whoever connects from one of these addresses.
     Network(IpNet),
     /// Whoever connects to a unix socket.
@@ -29,7 +29,7 @@ pub enum Trusted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
-pub enum Fields {
+pub enum ForwardedFields {
     XForwarded,
     Forwarded,
 }
@@ -37,16 +37,16 @@ pub enum Fields {
 impl Proxy {
     /// Whether a peer at this address is believed.
     pub fn trusts(&self, address: &IpAddr) -> bool {
-        let holds = |trusted: &Trusted| match trusted {
-            Trusted::Network(network) => network.contains(address),
-            Trusted::Unix => false,
+        let covers = |trusted: &TrustedProxy| match trusted {
+            TrustedProxy::Network(network) => network.contains(address),
+            TrustedProxy::Unix => false,
         };
-        self.trusted.iter().any(holds)
+        self.trusted.iter().any(covers)
     }
 
     /// Whether whoever comes by a unix socket is believed.
     pub fn trusts_unix(&self) -> bool {
-        self.trusted.contains(&Trusted::Unix)
+        self.trusted.contains(&TrustedProxy::Unix)
     }
 }
 
@@ -54,7 +54,7 @@ impl Proxy {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         for trusted in &self.trusted {
             anyhow::ensure!(
-                !matches!(trusted, Trusted::Network(network) if network.prefix_len() == 0),
+                !matches!(trusted, TrustedProxy::Network(network) if network.prefix_len() == 0),
                 "proxy.trusted: {trusted} is everybody, and then anybody may say whose address they speak for; name the proxies"
             );
         }
@@ -79,21 +79,21 @@ fn canonical(network: IpNet) -> IpNet {
     network
 }
 
-impl FromStr for Trusted {
+impl FromStr for TrustedProxy {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let network = || text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         match text {
-            "unix" => Ok(Trusted::Unix),
-            _ => network().map(canonical).map(Trusted::Network).map_err(|_| {
+            "unix" => Ok(TrustedProxy::Unix),
+            _ => network().map(canonical).map(TrustedProxy::Network).map_err(|_| {
                 format!("{text:?} is no network; write \"10.0.0.0/8\", \"127.0.0.1\", or \"unix\"")
             }),
         }
     }
 }
 
-impl TryFrom<String> for Trusted {
+impl TryFrom<String> for TrustedProxy {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -101,17 +101,17 @@ impl TryFrom<String> for Trusted {
     }
 }
 
-impl From<Trusted> for String {
-    fn from(trusted: Trusted) -> String {
+impl From<TrustedProxy> for String {
+    fn from(trusted: TrustedProxy) -> String {
         trusted.to_string()
     }
 }
 
-impl fmt::Display for Trusted {
+impl fmt::Display for TrustedProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trusted::Network(network) => network.fmt(f),
-            Trusted::Unix => f.write_str("unix"),
+            TrustedProxy::Network(network) => network.fmt(f),
+            TrustedProxy::Unix => f.write_str("unix"),
         }
     }
 }

@@ -10,9 +10,9 @@ pub(crate) struct Reload {
     /// What holds from now on.
     pub(crate) settings: Settings,
     /// The keys that have changed.
-    pub(crate) now: Vec<String>,
+    pub(crate) applied: Vec<String>,
     /// The keys that say something else now, and take effect with a new start.
-    pub(crate) later: Vec<String>,
+    pub(crate) needs_restart: Vec<String>,
 }
 
 impl Settings {
@@ -54,15 +54,15 @@ impl Settings {
         // Who is in a channel that was not asked for it is not known.
         settings.presence = own.presence;
         settings.access.presence = own.access.presence;
-        let (now, mut later) = (self.differences(&settings), settings.differences(&wanted));
-        if self.presences() != wanted.presences() {
-            later.push("namespace.presence".to_owned());
+        let (applied, mut needs_restart) = (self.differences(&settings), settings.differences(&wanted));
+        if self.effective_presence() != wanted.effective_presence() {
+            needs_restart.push("namespace.presence".to_owned());
         }
-        Reload { settings, now, later }
+        Reload { settings, applied, needs_restart }
     }
 
     /// Which channels have presence.
-    fn presences(&self) -> Vec<(String, bool)> {
+    fn effective_presence(&self) -> Vec<(String, bool)> {
         let of = |namespace: &crate::settings::Namespace| {
             let presence = namespace.presence.unwrap_or(self.access.presence);
             (namespace.pattern.to_string(), presence)
@@ -115,16 +115,16 @@ mod tests {
                      [logging]\nlevel = \"debug\"\n[[namespace]]\npattern = \"a\"\npresence = true";
         let reload = before.reload(settings(after));
         assert_eq!(
-            reload.now,
+            reload.applied,
             ["limits.connections", "logging.level", "namespace", "tokens.secret"]
         );
-        assert_eq!(reload.later, ["limits.channels", "shards", "namespace.presence"]);
+        assert_eq!(reload.needs_restart, ["limits.channels", "shards", "namespace.presence"]);
         assert_eq!(
             (reload.settings.limits.connections, reload.settings.limits.channels),
             (7, 200_000)
         );
         let same = before.reload(before.clone());
-        assert!(same.now.is_empty() && same.later.is_empty(), "{same:?}");
+        assert!(same.applied.is_empty() && same.needs_restart.is_empty(), "{same:?}");
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
             ("[admin]\nhosts = [\"a\"]", false),
         ] {
             let reload = before.reload(settings(text));
-            assert_eq!((reload.now.is_empty(), reload.later.is_empty()), (waits, !waits), "{text}");
+            assert_eq!((reload.applied.is_empty(), reload.needs_restart.is_empty()), (waits, !waits), "{text}");
         }
     }
 }

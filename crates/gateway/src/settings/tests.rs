@@ -35,7 +35,7 @@ fn a_presence_channel_is_explained_by_the_channel_it_is_about() {
 }
 
 #[test]
-fn the_page_is_there_where_only_this_machine_can_see_it() {
+fn the_dashboard_is_served_on_local_addresses_only() {
     let cases = [
         ("", true),
         ("bind = \"[::1]:0\"", true),
@@ -179,7 +179,7 @@ fn the_examples_in_the_reference_are_good() {
 }
 
 #[test]
-fn what_a_namespace_does_not_say_is_as_elsewhere() {
+fn what_a_namespace_does_not_set_is_inherited() {
     let settings = with(
         "[[namespace]]\npattern = \"a.*\"\nhistory = { messages = 5 }\nonline = false
          [history]\nage = \"2h\"\n[limits]\nsubscribers_per_channel = 7",
@@ -195,7 +195,7 @@ fn what_a_namespace_does_not_say_is_as_elsewhere() {
 
 #[test]
 fn a_network_of_ipv4_that_is_written_as_ipv6_is_one_of_ipv4() {
-    let trusted = |text: &str| text.parse::<Trusted>().map(|trusted| trusted.to_string());
+    let trusted = |text: &str| text.parse::<TrustedProxy>().map(|trusted| trusted.to_string());
     assert_eq!(trusted("::ffff:10.0.0.0/104").as_deref(), Ok("10.0.0.0/8"));
     assert_eq!(trusted("::ffff:192.0.2.7").as_deref(), Ok("192.0.2.7/32"));
     assert_eq!(trusted("2001:db8::/32").as_deref(), Ok("2001:db8::/32"));

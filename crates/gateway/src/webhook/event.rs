@@ -10,7 +10,7 @@ use crate::settings::EventKind;
 /// One event, with its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
-    pub(crate) what: What,
+    pub(crate) detail: EventDetail,
     /// Grows by one from event to event, so that a repeat can be told.
     pub(crate) seq: u64,
     /// Milliseconds since 1970.
@@ -19,9 +19,9 @@ pub(crate) struct Event {
 
 /// What has happened.
 #[derive(Clone, Debug)]
-pub(crate) enum What {
-    Connected(Arc<Visitor>),
-    Disconnected(Arc<Visitor>),
+pub(crate) enum EventDetail {
+    Connected(Arc<ConnectionMeta>),
+    Disconnected(Arc<ConnectionMeta>),
     Online(ChannelName),
     Gone(ChannelName),
     /// So many events did not fit.
@@ -30,7 +30,7 @@ pub(crate) enum What {
 
 /// Whose stream it is.
 #[derive(Debug)]
-pub(crate) struct Visitor {
+pub(crate) struct ConnectionMeta {
     /// The same when it comes and when it goes.
     pub(crate) connection: u64,
     pub(crate) wire: Wire,
@@ -38,7 +38,7 @@ pub(crate) struct Visitor {
     pub(crate) identity: Arc<Identity>,
 }
 
-impl What {
+impl EventDetail {
     /// Whether it has happened; else it stands for some that are counted as lost already.
     pub(crate) fn is_real(&self) -> bool {
         self.kind().is_some()
@@ -47,11 +47,11 @@ impl What {
     /// `None`: it is told whoever asked for what.
     pub(crate) fn kind(&self) -> Option<EventKind> {
         Some(match self {
-            What::Connected(_) => EventKind::Connected,
-            What::Disconnected(_) => EventKind::Disconnected,
-            What::Online(_) => EventKind::Online,
-            What::Gone(_) => EventKind::Gone,
-            What::Lost(_) => return None,
+            EventDetail::Connected(_) => EventKind::Connected,
+            EventDetail::Disconnected(_) => EventKind::Disconnected,
+            EventDetail::Online(_) => EventKind::Online,
+            EventDetail::Gone(_) => EventKind::Gone,
+            EventDetail::Lost(_) => return None,
         })
     }
 
@@ -62,25 +62,25 @@ impl What {
             channels.iter().map(|channel| channel.as_str().len() + 3).sum()
         };
         REST + match self {
-            What::Connected(visitor) | What::Disconnected(visitor) => names(&visitor.channels),
-            What::Online(channel) | What::Gone(channel) => names(std::slice::from_ref(channel)),
-            What::Lost(_) => 0,
+            EventDetail::Connected(meta) | EventDetail::Disconnected(meta) => names(&meta.channels),
+            EventDetail::Online(channel) | EventDetail::Gone(channel) => names(std::slice::from_ref(channel)),
+            EventDetail::Lost(_) => 0,
         }
     }
 
     /// How many places it takes in the queue: by the memory that it holds.
-    pub(crate) fn places(&self) -> usize {
+    pub(crate) fn weight(&self) -> usize {
         match self {
-            What::Connected(visitor) | What::Disconnected(visitor) => visitor.channels.len().max(1),
-            What::Online(_) | What::Gone(_) => 1,
-            What::Lost(_) => 0,
+            EventDetail::Connected(meta) | EventDetail::Disconnected(meta) => meta.channels.len().max(1),
+            EventDetail::Online(_) | EventDetail::Gone(_) => 1,
+            EventDetail::Lost(_) => 0,
         }
     }
 }
 
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let Self { what, seq, time } = self;
+        let Self { detail, seq, time } = self;
         let blank = |event| Document {
             event,
             seq: *seq,
@@ -89,16 +89,16 @@ impl Serialize for Event {
             count: None,
             stream: None,
         };
-        let document = match what {
-            What::Connected(visitor) => {
-                Document { stream: Some(Stream::of(visitor)), ..blank("connected") }
+        let document = match detail {
+            EventDetail::Connected(meta) => {
+                Document { stream: Some(Stream::of(meta)), ..blank("connected") }
             }
-            What::Disconnected(visitor) => {
-                Document { stream: Some(Stream::of(visitor)), ..blank("disconnected") }
+            EventDetail::Disconnected(meta) => {
+                Document { stream: Some(Stream::of(meta)), ..blank("disconnected") }
             }
-            What::Online(channel) => Document { channel: Some(channel), ..blank("online") },
-            What::Gone(channel) => Document { channel: Some(channel), ..blank("gone") },
-            What::Lost(count) => Document { count: Some(*count), ..blank("lost") },
+            EventDetail::Online(channel) => Document { channel: Some(channel), ..blank("online") },
+            EventDetail::Gone(channel) => Document { channel: Some(channel), ..blank("gone") },
+            EventDetail::Lost(count) => Document { count: Some(*count), ..blank("lost") },
         };
         document.serialize(to)
     }
@@ -129,8 +129,8 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn of(visitor: &'a Visitor) -> Self {
-        let Visitor { connection, wire, channels, identity } = visitor;
+    fn of(meta: &'a ConnectionMeta) -> Self {
+        let ConnectionMeta { connection, wire, channels, identity } = meta;
         Self {
             connection: *connection,
             wire: wire.name(),

@@ -7,37 +7,37 @@ use tricast_core::{ChannelName, Identity, Wire};
 use crate::{
     settings::EventKind,
     webhook::{
-        event::{Visitor, What},
-        queue::Queue,
+        event::{ConnectionMeta, EventDetail},
+        queue::EventQueue,
     },
 };
 
 /// Tells that a stream has ended.
 #[derive(Debug)]
-pub(crate) struct Visit {
-    queue: Arc<Queue>,
-    visitor: Arc<Visitor>,
+pub(crate) struct ConnectionGuard {
+    queue: Arc<EventQueue>,
+    meta: Arc<ConnectionMeta>,
 }
 
-impl Queue {
+impl EventQueue {
     /// Tells that a stream has opened, and that it has ended when what this gives is dropped.
-    pub(crate) fn attend(
+    pub(crate) fn track(
         self: &Arc<Self>,
         (wire, channels): (Wire, Vec<ChannelName>),
         identity: Arc<Identity>,
-    ) -> Option<Visit> {
+    ) -> Option<ConnectionGuard> {
         if !self.wants(EventKind::Connected) && !self.wants(EventKind::Disconnected) {
             return None;
         }
         let connection = self.next_connection();
-        let visitor = Arc::new(Visitor { connection, wire, channels, identity });
-        self.note(What::Connected(visitor.clone()));
-        Some(Visit { queue: self.clone(), visitor })
+        let meta = Arc::new(ConnectionMeta { connection, wire, channels, identity });
+        self.record(EventDetail::Connected(meta.clone()));
+        Some(ConnectionGuard { queue: self.clone(), meta })
     }
 }
 
-impl Drop for Visit {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.queue.note(What::Disconnected(self.visitor.clone()));
+        self.queue.record(EventDetail::Disconnected(self.meta.clone()));
     }
 }

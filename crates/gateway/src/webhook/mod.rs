@@ -7,5 +7,5 @@ pub(crate) mod pending;
 pub(crate) mod queue;
 pub(crate) mod sender;
 
-pub(crate) use queue::{EventMeters, Queue};
-pub(crate) use sender::{Courier, Deliveries};
+pub(crate) use queue::{EventMeters, EventQueue};
+pub(crate) use sender::{WebhookSender, WebhookTask};

@@ -11,29 +11,29 @@ use tricast_core::{Attendance, ChannelName};
 use crate::{
     settings::EventKind,
     webhook::{
-        event::{Event, What},
-        pending::Waiting,
+        event::{Event, EventDetail},
+        pending::PendingEvents,
     },
 };
 
 /// What waits to be delivered.
 #[derive(Debug)]
-pub(crate) struct Queue {
+pub(crate) struct EventQueue {
     state: Mutex<State>,
     /// Rung for the first that comes, and for a whole batch.
-    news: Notify,
-    wanted: Vec<EventKind>,
+    wake: Notify,
+    kinds: Vec<EventKind>,
     batch: usize,
-    most: usize,
+    capacity: usize,
     meters: EventMeters,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: Waiting,
-    connections: u64,
+    pending: PendingEvents,
+    last_connection: u64,
     /// How many are with the courier, and may not have arrived.
-    away: usize,
+    in_flight: usize,
 }
 
 /// What is counted of events.
@@ -43,115 +43,115 @@ pub(crate) struct EventMeters {
     lost: Counter,
 }
 
-impl Queue {
+impl EventQueue {
     /// For events of the kinds `wanted`; `most` of them, delivered by at most `batch`.
     pub(crate) fn new(
-        wanted: Vec<EventKind>,
+        kinds: Vec<EventKind>,
         batch: usize,
-        most: usize,
+        capacity: usize,
         meters: EventMeters,
     ) -> Self {
         let state = Mutex::default();
-        Self { state, news: Notify::new(), wanted, batch, most, meters }
+        Self { state, wake: Notify::new(), kinds, batch, capacity, meters }
     }
 
     /// Whether events of that kind are wanted.
     pub(crate) fn wants(&self, kind: EventKind) -> bool {
-        self.wanted.contains(&kind)
+        self.kinds.contains(&kind)
     }
 
     /// A number for a stream, which no other has.
     pub(crate) fn next_connection(&self) -> u64 {
         let mut state = self.state.lock();
-        state.connections += 1;
-        state.connections
+        state.last_connection += 1;
+        state.last_connection
     }
 
     /// Notes what happens now. Takes next to no time: others may hold a lock.
-    pub(crate) fn note(&self, what: What) {
-        if what.kind().is_some_and(|kind| !self.wants(kind)) {
+    pub(crate) fn record(&self, detail: EventDetail) {
+        if detail.kind().is_some_and(|kind| !self.wants(kind)) {
             return;
         }
-        let waiting = &mut self.state.lock().waiting;
-        let before = waiting.len();
-        if !waiting.push(what, self.most) {
+        let pending = &mut self.state.lock().pending;
+        let before = pending.len();
+        if !pending.push(detail, self.capacity) {
             self.meters.lost.increment(1);
         }
-        let count = waiting.len();
+        let count = pending.len();
         if count > before && (count == 1 || count == self.batch) {
-            self.news.notify_one();
+            self.wake.notify_one();
         }
     }
 
     /// Takes the next batch: a whole one, or what has come `interval` after its first. When it is `over`
     /// what there is; empty when there is nothing.
-    pub(crate) async fn take(&self, interval: Duration, over: &CancellationToken) -> Vec<Event> {
-        while !over.is_cancelled() && self.len() == 0 {
+    pub(crate) async fn take_batch(&self, interval: Duration, stopping: &CancellationToken) -> Vec<Event> {
+        while !stopping.is_cancelled() && self.len() == 0 {
             tokio::select! {
-                () = self.news.notified() => {}
-                () = over.cancelled() => {}
+                () = self.wake.notified() => {}
+                () = stopping.cancelled() => {}
             }
         }
         let whole = async {
             while self.len() < self.batch {
-                self.news.notified().await;
+                self.wake.notified().await;
             }
         };
         tokio::select! {
             _ = timeout(interval, whole) => {}
-            () = over.cancelled() => {}
+            () = stopping.cancelled() => {}
         }
         let mut state = self.state.lock();
-        let taken = state.waiting.take(self.batch);
-        state.away = taken.iter().filter(|event| event.what.is_real()).count();
+        let taken = state.pending.take(self.batch);
+        state.in_flight = taken.iter().filter(|event| event.detail.is_real()).count();
         taken
     }
 
     fn len(&self) -> usize {
-        self.state.lock().waiting.len()
+        self.state.lock().pending.len()
     }
 
     /// These have arrived.
-    pub(crate) fn arrived(&self, events: &[Event]) {
-        let real = events.iter().filter(|event| event.what.is_real()).count();
-        self.state.lock().away -= real;
+    pub(crate) fn mark_delivered(&self, events: &[Event]) {
+        let real = events.iter().filter(|event| event.detail.is_real()).count();
+        self.state.lock().in_flight -= real;
         self.meters.delivered.increment(events.len() as u64);
     }
 
     /// The one event of `part` cannot be delivered; gives what stands in its place, unless it is that already.
-    pub(crate) fn lose(&self, mut part: Vec<Event>) -> Option<Event> {
-        let event = part.pop().filter(|event| event.what.is_real())?;
-        self.state.lock().away -= 1;
+    pub(crate) fn mark_lost(&self, mut part: Vec<Event>) -> Option<Event> {
+        let event = part.pop().filter(|event| event.detail.is_real())?;
+        self.state.lock().in_flight -= 1;
         self.meters.lost.increment(1);
-        Some(Event { what: What::Lost(1), ..event })
+        Some(Event { detail: EventDetail::Lost(1), ..event })
     }
 
     /// A try to deliver it has failed.
-    pub(crate) fn failed(&self) {
+    pub(crate) fn count_failure(&self) {
         self.meters.failed.increment(1);
     }
 
     /// Gives up what is left; how many events that are.
-    pub(crate) fn give_up(&self) -> u64 {
+    pub(crate) fn discard_rest(&self) -> u64 {
         let mut state = self.state.lock();
-        let left = state.away + state.waiting.real();
-        state.waiting.clear();
+        let left = state.in_flight + state.pending.real_len();
+        state.pending.clear();
         self.meters.lost.increment(left as u64);
         left as u64
     }
 }
 
-impl Attendance for Queue {
+impl Attendance for EventQueue {
     fn online(&self, channel: &ChannelName) {
         // Who watches who is there is nobody's business.
         if !channel.is_presence() {
-            self.note(What::Online(channel.clone()));
+            self.record(EventDetail::Online(channel.clone()));
         }
     }
 
     fn gone(&self, channel: &ChannelName) {
         if !channel.is_presence() {
-            self.note(What::Gone(channel.clone()));
+            self.record(EventDetail::Gone(channel.clone()));
         }
     }
 }
@@ -187,18 +187,18 @@ mod tests {
 
     use super::*;
 
-    fn queue(batch: usize, most: usize) -> Queue {
-        Queue::new(vec![EventKind::Online], batch, most, EventMeters::new())
+    fn queue(batch: usize, capacity: usize) -> EventQueue {
+        EventQueue::new(vec![EventKind::Online], batch, capacity, EventMeters::new())
     }
 
-    fn online(queue: &Queue, name: &str) {
+    fn online(queue: &EventQueue, name: &str) {
         queue.online(&name.parse().expect("fits"));
     }
 
-    fn told(events: &[Event]) -> String {
-        let one = |event: &Event| match &event.what {
-            What::Online(channel) => format!("{} {channel}", event.seq),
-            What::Lost(count) => format!("{} lost {count}", event.seq),
+    fn describe(events: &[Event]) -> String {
+        let one = |event: &Event| match &event.detail {
+            EventDetail::Online(channel) => format!("{} {channel}", event.seq),
+            EventDetail::Lost(count) => format!("{} lost {count}", event.seq),
             other => panic!("{other:?}"),
         };
         events.iter().map(one).collect::<Vec<_>>().join(", ")
@@ -206,39 +206,39 @@ mod tests {
 
     #[tokio::test]
     async fn what_does_not_fit_is_counted_where_it_is_missing() {
-        let (queue, over) = (queue(2, 3), CancellationToken::new());
+        let (queue, stopping) = (queue(2, 3), CancellationToken::new());
         for name in ["a", "b", "c", "d", "e"] {
             online(&queue, name);
         }
         let hour = Duration::from_secs(3600);
-        assert_eq!(told(&queue.take(hour, &over).await), "1 a, 2 b");
+        assert_eq!(describe(&queue.take_batch(hour, &stopping).await), "1 a, 2 b");
         online(&queue, "f");
-        assert_eq!(told(&queue.take(hour, &over).await), "3 c, 4 lost 2");
+        assert_eq!(describe(&queue.take_batch(hour, &stopping).await), "3 c, 4 lost 2");
         for name in ["g", "h", "i"] {
             online(&queue, name);
         }
-        assert_eq!(told(&queue.take(hour, &over).await), "5 f, 6 g");
-        assert_eq!(queue.give_up(), 3, "two are away, h waits; i was counted when it was lost");
+        assert_eq!(describe(&queue.take_batch(hour, &stopping).await), "5 f, 6 g");
+        assert_eq!(queue.discard_rest(), 3, "two are away, h waits; i was counted when it was lost");
         queue.gone(&"a".parse().expect("fits"));
-        over.cancel();
-        assert!(queue.take(hour, &over).await.is_empty(), "not wanted");
+        stopping.cancel();
+        assert!(queue.take_batch(hour, &stopping).await.is_empty(), "not wanted");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_batch_leaves_when_it_is_whole_or_has_waited() {
-        let (queue, over) = (queue(2, 10), CancellationToken::new());
+        let (queue, stopping) = (queue(2, 10), CancellationToken::new());
         let (interval, began) = (Duration::from_secs(1), tokio::time::Instant::now());
         online(&queue, "a");
-        assert_eq!(told(&queue.take(interval, &over).await), "1 a");
+        assert_eq!(describe(&queue.take_batch(interval, &stopping).await), "1 a");
         assert_eq!(began.elapsed(), interval);
-        let noted = async {
+        let recorded = async {
             for name in ["b", "c", "d"] {
                 sleep(interval / 10).await;
                 online(&queue, name);
             }
         };
-        let (batch, ()) = tokio::join!(queue.take(interval, &over), noted);
-        assert_eq!(told(&batch), "2 b, 3 c");
+        let (batch, ()) = tokio::join!(queue.take_batch(interval, &stopping), recorded);
+        assert_eq!(describe(&batch), "2 b, 3 c");
         assert!(began.elapsed() < 2 * interval, "it did not wait for more");
     }
 }

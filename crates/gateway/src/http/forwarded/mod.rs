@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderValue};
 
-use crate::settings::{Fields, Proxy};
+use crate::settings::{ForwardedFields, Proxy};
 
 /// Who is at the other end of a connection, by its own account or a PROXY header's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(crate) enum Peer {
     /// Whoever may open the unix socket.
     Unix,
     /// Whom a proxy's header does not name. What it says of itself is its own word.
-    Nobody,
+    Unknown,
 }
 
 impl Peer {
@@ -21,7 +21,7 @@ impl Peer {
         match self {
             Peer::Ip(address) => proxy.trusts(&address.ip().to_canonical()),
             Peer::Unix => proxy.trusts_unix(),
-            Peer::Nobody => false,
+            Peer::Unknown => false,
         }
     }
 }
@@ -33,7 +33,7 @@ impl Peer {
 pub(crate) fn client_address(peer: Peer, headers: &HeaderMap, proxy: &Proxy) -> Option<IpAddr> {
     let mut address = match peer {
         Peer::Ip(address) => Some(address.ip().to_canonical()),
-        Peer::Unix | Peer::Nobody => None,
+        Peer::Unix | Peer::Unknown => None,
     };
     if peer.is_trusted(proxy) {
         for hop in hops(headers, proxy.fields) {
@@ -50,21 +50,21 @@ pub(crate) fn client_address(peer: Peer, headers: &HeaderMap, proxy: &Proxy) -> 
 }
 
 /// What the nearest proxy says of how it was reached.
-pub(crate) fn scheme(headers: &HeaderMap, fields: Fields) -> Option<&str> {
-    let said = match fields {
-        Fields::XForwarded => last(headers, "x-forwarded-proto"),
-        Fields::Forwarded => elements(headers).next().and_then(|element| value(element, "proto")),
+pub(crate) fn scheme(headers: &HeaderMap, fields: ForwardedFields) -> Option<&str> {
+    let given = match fields {
+        ForwardedFields::XForwarded => last(headers, "x-forwarded-proto"),
+        ForwardedFields::Forwarded => elements(headers).next().and_then(|element| value(element, "proto")),
     };
     ["https", "http"]
         .into_iter()
-        .find(|known| said.is_some_and(|said| said.eq_ignore_ascii_case(known)))
+        .find(|known| given.is_some_and(|given| given.eq_ignore_ascii_case(known)))
 }
 
 /// By which host the nearest proxy says that it was asked.
-pub(crate) fn host(headers: &HeaderMap, fields: Fields) -> Option<&str> {
+pub(crate) fn host(headers: &HeaderMap, fields: ForwardedFields) -> Option<&str> {
     match fields {
-        Fields::XForwarded => last(headers, "x-forwarded-host"),
-        Fields::Forwarded => elements(headers).next().and_then(|element| value(element, "host")),
+        ForwardedFields::XForwarded => last(headers, "x-forwarded-host"),
+        ForwardedFields::Forwarded => elements(headers).next().and_then(|element| value(element, "host")),
     }
 }
 
@@ -77,16 +77,16 @@ pub(crate) fn hosts(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 /// The addresses that proxies have written down, the nearest first; `None` for what is none.
-fn hops(headers: &HeaderMap, fields: Fields) -> Vec<Option<String>> {
+fn hops(headers: &HeaderMap, fields: ForwardedFields) -> Vec<Option<String>> {
     let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(|text| text.trim().to_owned());
     match fields {
-        Fields::XForwarded => {
+        ForwardedFields::XForwarded => {
             let fields: Vec<_> = headers.get_all("x-forwarded-for").into_iter().collect();
             let hops = fields.iter().rev();
             let members = hops.flat_map(|field| field.as_bytes().rsplit(|b| *b == b','));
             members.filter(|member| !member.trim_ascii().is_empty()).map(text).collect()
         }
-        Fields::Forwarded => {
+        ForwardedFields::Forwarded => {
             elements(headers).map(|element| value(element, "for").map(str::to_owned)).collect()
         }
     }

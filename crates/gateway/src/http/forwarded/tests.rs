@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn proxy(fields: Fields) -> Proxy {
+fn proxy(fields: ForwardedFields) -> Proxy {
     let trusted = ["127.0.0.0/8", "10.0.0.0/8", "unix"].map(|text| text.parse().expect("fits"));
     Proxy { trusted: trusted.into(), fields, protocol: false }
 }
@@ -25,13 +25,13 @@ fn peer(text: &str) -> Peer {
 
 fn of(from: &str, forwarded: &[&str]) -> Option<String> {
     let headers = fields("x-forwarded-for", forwarded);
-    let address = client_address(peer(from), &headers, &proxy(Fields::XForwarded));
+    let address = client_address(peer(from), &headers, &proxy(ForwardedFields::XForwarded));
     address.map(|address| address.to_string())
 }
 
 fn of_forwarded(from: &str, forwarded: &[&str]) -> Option<String> {
     let headers = fields("forwarded", forwarded);
-    let address = client_address(peer(from), &headers, &proxy(Fields::Forwarded));
+    let address = client_address(peer(from), &headers, &proxy(ForwardedFields::Forwarded));
     address.map(|address| address.to_string())
 }
 
@@ -70,18 +70,18 @@ fn the_same_with_the_field_of_rfc_7239() {
 
 /// Trusted proxies, and loopback, are never counted as clients.
 #[test]
-fn whom_a_proxy_does_not_name_is_nobody() {
+fn a_client_that_no_proxy_names_has_no_address() {
     for from in ["10.1.1.1", "127.0.0.1", "unix"] {
-        for said in [
+        for text in [
             "for=unknown",
             "for=_hidden, for=10.2.2.2",
             "proto=https",
             "for=192.0.2.7, for=\"\u{e9}\"",
         ] {
-            assert_eq!(of_forwarded(from, &[said]), None, "{from} {said}");
+            assert_eq!(of_forwarded(from, &[text]), None, "{from} {text}");
         }
-        for said in ["unknown", "192.0.2.7, unknown", "unknown, 10.2.2.2", ""] {
-            assert_eq!(of(from, &[said]), None, "{from} {said}");
+        for text in ["unknown", "192.0.2.7, unknown", "unknown, 10.2.2.2", ""] {
+            assert_eq!(of(from, &[text]), None, "{from} {text}");
         }
         assert_eq!(of(from, &["192.0.2.7, , "]).as_deref(), Some("192.0.2.7"));
     }
@@ -98,41 +98,41 @@ fn only_the_family_that_is_set_counts() {
         client_address(peer("10.1.1.1"), &headers, &proxy(fields))
             .map(|address| address.to_string())
     };
-    assert_eq!(by(Fields::XForwarded).as_deref(), Some("198.51.100.1"));
-    assert_eq!(by(Fields::Forwarded).as_deref(), Some("192.0.2.7"));
+    assert_eq!(by(ForwardedFields::XForwarded).as_deref(), Some("198.51.100.1"));
+    assert_eq!(by(ForwardedFields::Forwarded).as_deref(), Some("192.0.2.7"));
 }
 
 #[test]
-fn nobody_makes_up_an_address() {
+fn a_client_cannot_forge_its_address() {
     assert_eq!(of("192.0.2.7", &["198.51.100.1"]).as_deref(), Some("192.0.2.7"));
     assert_eq!(of("10.1.1.1", &["198.51.100.1, 192.0.2.7"]).as_deref(), Some("192.0.2.7"));
     assert_eq!(of("10.1.1.1", &["198.51.100.1", "192.0.2.7"]).as_deref(), Some("192.0.2.7"));
-    let distrusting = Proxy { trusted: Vec::new(), ..proxy(Fields::XForwarded) };
+    let distrusting = Proxy { trusted: Vec::new(), ..proxy(ForwardedFields::XForwarded) };
     let headers = fields("x-forwarded-for", &["198.51.100.1"]);
     assert_eq!(client_address(Peer::Unix, &headers, &distrusting), None);
 }
 
 #[test]
-fn loopback_and_silent_proxies_are_no_clients() {
+fn loopback_and_proxies_that_name_no_client_are_not_clients() {
     assert_eq!(of("127.0.0.1", &[]), None);
     assert_eq!(of("unix", &[]), None);
     assert_eq!(of("10.1.1.1", &["10.2.2.2"]), None);
 }
 
 #[test]
-fn what_cannot_be_read_hides_nobody_who_is_nearer() {
+fn an_unreadable_hop_does_not_hide_a_nearer_client() {
     assert_eq!(of("10.1.1.1", &["unknown, 192.0.2.7"]).as_deref(), Some("192.0.2.7"));
     let mut headers = HeaderMap::new();
     let bytes = HeaderValue::from_bytes(b"\xe9, 192.0.2.7").expect("a field");
     headers.append("x-forwarded-for", bytes);
-    let client = client_address(peer("10.1.1.1"), &headers, &proxy(Fields::XForwarded));
+    let client = client_address(peer("10.1.1.1"), &headers, &proxy(ForwardedFields::XForwarded));
     assert_eq!(client.map(|address| address.to_string()).as_deref(), Some("192.0.2.7"));
 }
 
 #[test]
 fn the_scheme_and_the_host_are_what_the_nearest_proxy_says() {
     let x = |name, value| fields(name, &[value]);
-    let old = Fields::XForwarded;
+    let old = ForwardedFields::XForwarded;
     assert_eq!(scheme(&x("x-forwarded-proto", "https"), old), Some("https"));
     assert_eq!(scheme(&x("x-forwarded-proto", "https, HTTP"), old), Some("http"));
     assert_eq!(scheme(&x("x-forwarded-proto", "javascript"), old), None);
@@ -142,7 +142,7 @@ fn the_scheme_and_the_host_are_what_the_nearest_proxy_says() {
     );
     let both =
         x("forwarded", "for=1.1.1.1;proto=http;host=a, for=\"x\";Proto=https;host=\"b:8443\"");
-    assert_eq!(scheme(&both, Fields::Forwarded), Some("https"));
-    assert_eq!(host(&both, Fields::Forwarded), Some("b:8443"));
+    assert_eq!(scheme(&both, ForwardedFields::Forwarded), Some("https"));
+    assert_eq!(host(&both, ForwardedFields::Forwarded), Some("b:8443"));
     assert_eq!(scheme(&both, old), None);
 }

@@ -83,7 +83,7 @@ pub(crate) async fn serve(listener: Arc<Listener>, arrival: Arrival) {
     let Greeting { client, encrypted, http2, ahead } = greeting;
     let encrypted = encrypted || listener.tls.is_some();
     let wrapped = http2 || listener.tls.is_some();
-    let peer = if proxied { client.map_or(Peer::Nobody, Peer::Ip) } else { peer };
+    let peer = if proxied { client.map_or(Peer::Unknown, Peer::Ip) } else { peer };
     let told = Told { peer, encrypted, wrapped };
     let may_depart = listener.shards.is_some() && !wrapped;
     let line = Line::new(stream, told, may_depart, place);
