@@ -7,15 +7,15 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
-use tricast_doctor::{Diagnosis, Finding, Verdict, Visit};
+use tricast_doctor::{Diagnosis, Finding, Verdict, Options};
 use tricast_tests::{Certificate, Place as _, Server};
 
-fn visit(url: &str) -> Visit {
+fn visit(url: &str) -> Options {
     let place = url.parse().expect("a URL");
-    Visit { place, token: None, channel: None, authority: None, idle: Duration::ZERO }
+    Options { gateway: place, token: None, channel: None, ca_file: None, idle: Duration::ZERO }
 }
 
-async fn examine(visit: Visit) -> Result<Diagnosis, String> {
+async fn examine(visit: Options) -> Result<Diagnosis, String> {
     let examined = tricast_doctor::examine(visit, |_| {}).await;
     examined.map_err(|error| format!("{error:#}"))
 }
@@ -55,17 +55,17 @@ async fn one_that_is_encrypted_and_stands_below_a_path_is_too() {
     let server = Server::with(&settings).await;
     let address = server.gateway.tls_address().expect("one");
     let url = format!("https://127.0.0.1:{}/realtime", address.port());
-    let visit = Visit { authority: Some(chain), ..visit(&url) };
+    let visit = Options { ca_file: Some(chain), ..visit(&url) };
     let diagnosis = examine(visit).await.expect("answers");
     assert!(diagnosis.is_good(), "{diagnosis}");
     assert!(diagnosis.to_string().contains("HTTP/2.0 to here"), "{diagnosis}");
-    let unknown = examine(Visit { authority: None, ..self::visit(&url) }).await;
+    let unknown = examine(Options { ca_file: None, ..self::visit(&url) }).await;
     let error = format!("{:#}", unknown.expect_err("nobody vouches for it"));
     assert!(error.contains("not signed by anyone whom this machine believes"), "{error}");
     assert!(error.contains("--ca FILE"), "{error}");
     // Without its base_path it is asked for what it does not have.
-    let visit = Visit {
-        authority: Some(certificate.file("cert.pem")),
+    let visit = Options {
+        ca_file: Some(certificate.file("cert.pem")),
         ..self::visit(url.trim_end_matches("/realtime"))
     };
     let error = format!("{:#}", examine(visit).await.expect_err("stands elsewhere"));

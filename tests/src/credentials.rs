@@ -1,7 +1,7 @@
 //! Tokens for tests.
 
 use serde_json::{Value, json};
-use tricast_admission::{Algorithm, Grant, Signer};
+use tricast_admission::{Algorithm, TokenSpec, Signer};
 
 /// The secret that tokens of tests are signed with: put it into `tokens.secret`.
 pub const SECRET: &str = "the secret of the tests, which everybody knows";
@@ -27,13 +27,13 @@ fn sign(secret: &str, claims: Value, seconds: i64) -> String {
         list.map(|text| text.as_str().expect("text").parse().expect("a pattern")).collect()
     };
     let now = tricast_core::unix_millis() / 1000;
-    let grant = Grant {
+    let grant = TokenSpec {
         sub: claims["sub"].as_str().map(|user| user.parse().expect("a user")),
         subscribe: patterns("subscribe"),
         publish: patterns("publish"),
         info: claims.get("info").cloned(),
         exp: now.saturating_add_signed(seconds),
-        ..Grant::default()
+        ..TokenSpec::default()
     };
     let signer = Signer::new(Algorithm::HS256, secret.as_bytes(), None);
     signer.expect("a secret").sign(&grant).expect("signs")

@@ -49,7 +49,7 @@ impl NewKey {
     ///
     /// # Errors
     /// When the system gives no random numbers.
-    pub fn make() -> Result<Self, getrandom::Error> {
+    pub fn generate() -> Result<Self, getrandom::Error> {
         let mut secret = [0; SECRET_BYTES];
         getrandom::fill(&mut secret)?;
         let key = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(secret));
@@ -64,7 +64,7 @@ impl KeyHash {
     }
 
     /// Whether it is the hash of `key`. Takes the same time whichever it is.
-    pub fn is_of(&self, key: &str) -> bool {
+    pub fn matches(&self, key: &str) -> bool {
         self.0.ct_eq(&Self::of(key).0).into()
     }
 }
@@ -141,7 +141,7 @@ mod tests {
             subscribe: Arc::from([]),
             publish: Arc::from([]),
         };
-        let (old, new) = (NewKey::make().expect("chance"), NewKey::make().expect("chance"));
+        let (old, new) = (NewKey::generate().expect("chance"), NewKey::generate().expect("chance"));
         let text = new.hash.to_string();
         let keys = [key("old", old.hash.clone()), key("new", text.parse().expect("a hash"))];
         assert_eq!(find(&keys, &new.key).map(|key| &*key.name), Some("new"));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hash_is_refused() {
+    fn an_invalid_hash_is_refused() {
         let digits = "0".repeat(64);
         for bad in ["", &digits, "sha256:", &format!("sha256:{digits}0"), &format!("md5:{digits}")]
         {

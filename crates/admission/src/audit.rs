@@ -19,26 +19,26 @@ const TARGET: &str = "tricast::audit";
 /// Writes refusals to the log.
 pub struct Audit {
     limiter: DefaultDirectRateLimiter,
-    left_out: AtomicU64,
+    suppressed: AtomicU64,
 }
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { limiter: RateLimiter::direct(Quota::per_second(RATE)), left_out: AtomicU64::new(0) }
+        Self { limiter: RateLimiter::direct(Quota::per_second(RATE)), suppressed: AtomicU64::new(0) }
     }
 }
 
 impl Audit {
     /// Notes that `who` was refused. `what` is what was asked for.
-    pub fn refused(&self, denied: &Denied, what: &str, who: &Identity) {
+    pub fn refused(&self, denied: &Denied, what: &str, identity: &Identity) {
         if self.may_write() {
-            let user = who.user.as_ref().map(|user| user.as_str());
-            write(denied, what, user, who.key().map(|name| &**name), who.address);
+            let user = identity.user.as_ref().map(|user| user.as_str());
+            write(denied, what, user, identity.key().map(|name| &**name), identity.address);
         }
     }
 
     /// Notes that somebody was refused of whom nothing is known but an address. `what` is a path without its query.
-    pub fn turned_away(&self, denied: &Denied, what: &str, address: Option<IpAddr>) {
+    pub fn refused_before_pass(&self, denied: &Denied, what: &str, address: Option<IpAddr>) {
         if self.may_write() {
             write(denied, what, None, None, address);
         }
@@ -46,12 +46,12 @@ impl Audit {
 
     fn may_write(&self) -> bool {
         if self.limiter.check().is_err() {
-            self.left_out.fetch_add(1, Ordering::Relaxed);
+            self.suppressed.fetch_add(1, Ordering::Relaxed);
             return false;
         }
-        let left_out = self.left_out.swap(0, Ordering::Relaxed);
-        if left_out > 0 {
-            tracing::info!(target: TARGET, refusals = left_out, "left out, because there were too many");
+        let suppressed = self.suppressed.swap(0, Ordering::Relaxed);
+        if suppressed > 0 {
+            tracing::info!(target: TARGET, refusals = suppressed, "left out, because there were too many");
         }
         true
     }
@@ -114,10 +114,10 @@ mod tests {
             let audit = Audit::default();
             let denied = Denied::new(Kind::BadToken, "a bad one");
             for _ in 0..10_000 {
-                audit.turned_away(&denied, "/sse/a", None);
+                audit.refused_before_pass(&denied, "/sse/a", None);
             }
             while !lines.text().contains("left out") {
-                audit.turned_away(&denied, "/sse/b", None);
+                audit.refused_before_pass(&denied, "/sse/b", None);
             }
         });
         let text = lines.text();

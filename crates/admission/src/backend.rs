@@ -16,10 +16,10 @@ use crate::Secret;
 const SIGNATURE: &str = "tricast-signature";
 
 /// The longest answer that is read.
-const ANSWER_MAX: usize = 64 * 1024;
+const RESPONSE_MAX: usize = 64 * 1024;
 
 /// Where calls go, and how they are signed.
-pub struct Backend {
+pub struct BackendClient {
     client: Client,
     url: Url,
     /// Has taken in the secret, if there is one.
@@ -28,7 +28,7 @@ pub struct Backend {
 
 /// The backend cannot be called.
 #[derive(Debug, thiserror::Error)]
-pub enum BadBackend {
+pub enum BackendClientError {
     /// The URL is none of HTTP.
     #[error("an https:// or http:// URL of your own service")]
     Url,
@@ -42,28 +42,28 @@ pub enum BadBackend {
 
 /// What it answered.
 #[derive(Debug)]
-pub struct Reply {
+pub struct BackendResponse {
     /// The status.
     pub status: u16,
     /// The body; an error when it is too long or broke off.
     pub body: Result<Vec<u8>, String>,
 }
 
-impl Backend {
+impl BackendClient {
     /// Calls `url`, and waits `patience` for an answer. Without a secret calls are not signed.
     ///
     /// # Errors
     /// When it cannot be called.
-    pub fn new(url: &str, secret: &Secret, patience: Duration) -> Result<Self, BadBackend> {
+    pub fn new(url: &str, secret: &Secret, timeout: Duration) -> Result<Self, BackendClientError> {
         let url = parse(url)?;
         let signer = match secret.is_empty() {
             true => None,
-            false => Some(signer_of(secret)?),
+            false => Some(new_signer(secret)?),
         };
         // Who could redirect us could answer in its place; a proxy of the environment was meant for others.
-        let client = Client::builder().redirect(Policy::none()).no_proxy().timeout(patience);
+        let client = Client::builder().redirect(Policy::none()).no_proxy().timeout(timeout);
         let client = client.user_agent(concat!("tricast/", env!("CARGO_PKG_VERSION"))).build();
-        Ok(Self { client: client.map_err(BadBackend::Tls)?, url, signer })
+        Ok(Self { client: client.map_err(BackendClientError::Tls)?, url, signer })
     }
 
     /// Whether `url` is one that can be called.
@@ -75,40 +75,40 @@ impl Backend {
     ///
     /// # Errors
     /// When there is no answer. The error is for the log: it may tell where the service is.
-    pub async fn post(&self, body: Bytes) -> Result<Reply, String> {
+    pub async fn post(&self, body: Bytes) -> Result<BackendResponse, String> {
         let mut request = self.client.post(self.url.clone());
         request = request.header(header::CONTENT_TYPE, "application/json");
         if let Some(signer) = &self.signer {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             request = request.header(SIGNATURE, sign(signer.clone(), now.as_secs(), &body));
         }
-        let mut answer = request.body(body).send().await.map_err(told)?;
-        let status = answer.status().as_u16();
+        let mut response = request.body(body).send().await.map_err(error_chain)?;
+        let status = response.status().as_u16();
         let mut document = Vec::new();
         let body = loop {
-            match answer.chunk().await {
-                Ok(Some(piece)) if document.len() + piece.len() > ANSWER_MAX => {
-                    break Err(format!("the answer is longer than {ANSWER_MAX} bytes"));
+            match response.chunk().await {
+                Ok(Some(piece)) if document.len() + piece.len() > RESPONSE_MAX => {
+                    break Err(format!("the answer is longer than {RESPONSE_MAX} bytes"));
                 }
                 Ok(Some(piece)) => document.extend_from_slice(&piece),
                 Ok(None) => break Ok(document),
-                Err(error) => break Err(told(error)),
+                Err(error) => break Err(error_chain(error)),
             }
         };
-        Ok(Reply { status, body })
+        Ok(BackendResponse { status, body })
     }
 }
 
-fn parse(url: &str) -> Result<Url, BadBackend> {
-    let url: Url = url.parse().map_err(|_| BadBackend::Url)?;
+fn parse(url: &str) -> Result<Url, BackendClientError> {
+    let url: Url = url.parse().map_err(|_| BackendClientError::Url)?;
     match url.scheme() {
         "http" | "https" if url.has_host() => Ok(url),
-        _ => Err(BadBackend::Url),
+        _ => Err(BackendClientError::Url),
     }
 }
 
-fn signer_of(secret: &Secret) -> Result<Hmac<Sha256>, BadBackend> {
-    Hmac::new_from_slice(secret.expose().as_bytes()).map_err(|_| BadBackend::Secret)
+fn new_signer(secret: &Secret) -> Result<Hmac<Sha256>, BackendClientError> {
+    Hmac::new_from_slice(secret.expose().as_bytes()).map_err(|_| BackendClientError::Secret)
 }
 
 /// `t=<seconds>,v1=<hex>`: the time is signed too, so that nobody can send an old call again.
@@ -123,7 +123,7 @@ fn sign(mut mac: Hmac<Sha256>, seconds: u64, body: &[u8]) -> String {
 }
 
 /// An error with its causes: the library tells them apart from itself.
-fn told(error: reqwest::Error) -> String {
+fn error_chain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -135,7 +135,7 @@ fn told(error: reqwest::Error) -> String {
 }
 
 /// Without its URL, which may hold a password.
-impl std::fmt::Debug for Backend {
+impl std::fmt::Debug for BackendClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Backend")
     }
@@ -148,7 +148,7 @@ mod tests {
     /// Made with `printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac secret`.
     #[test]
     fn a_signature_is_what_other_tools_make_of_it() {
-        let signer = signer_of(&Secret::from("secret".to_owned())).expect("a key");
+        let signer = new_signer(&Secret::from("secret".to_owned())).expect("a key");
         let field = sign(signer, 1_700_000_000, b"{\"a\":1}");
         let expected = "49f24e537407743fa4a0242bb63b94b9a47ee99cbbe071ccd8a22550ae411686";
         assert_eq!(field, format!("t=1700000000,v1={expected}"));
@@ -156,10 +156,10 @@ mod tests {
 
     #[test]
     fn only_http_is_called() {
-        assert!(Backend::is_url("https://shop.example/hook?x=1"));
-        assert!(Backend::is_url("http://10.0.0.1:3000/"));
+        assert!(BackendClient::is_url("https://shop.example/hook?x=1"));
+        assert!(BackendClient::is_url("http://10.0.0.1:3000/"));
         for bad in ["", "shop.example/hook", "file:///etc/passwd", "ftp://a/", "http://"] {
-            assert!(!Backend::is_url(bad), "{bad}");
+            assert!(!BackendClient::is_url(bad), "{bad}");
         }
     }
 }

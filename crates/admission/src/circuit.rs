@@ -23,14 +23,14 @@ enum State {
         until: Instant,
     },
     /// One call finds out whether it may close again.
-    Probing,
+    HalfOpen,
 }
 
 /// One call that was let through. Dropped without a word it proves nothing.
 #[derive(Debug)]
-pub(crate) struct Passage<'a> {
+pub(crate) struct CircuitCall<'a> {
     circuit: &'a Circuit,
-    probes: bool,
+    is_probe: bool,
 }
 
 impl Circuit {
@@ -39,56 +39,56 @@ impl Circuit {
     }
 
     /// Lets a call through, or tells how long to wait.
-    pub(crate) fn enter(&self) -> Result<Passage<'_>, Duration> {
+    pub(crate) fn begin_call(&self) -> Result<CircuitCall<'_>, Duration> {
         let mut state = self.state.lock();
-        let probes = match *state {
+        let is_probe = match *state {
             State::Closed { .. } => false,
             State::Open { until } => {
                 let left = until.saturating_duration_since(Instant::now());
                 if !left.is_zero() {
                     return Err(left);
                 }
-                *state = State::Probing;
+                *state = State::HalfOpen;
                 true
             }
-            State::Probing => return Err(Duration::from_secs(1)),
+            State::HalfOpen => return Err(Duration::from_secs(1)),
         };
-        Ok(Passage { circuit: self, probes })
+        Ok(CircuitCall { circuit: self, is_probe })
     }
 }
 
-impl Passage<'_> {
+impl CircuitCall<'_> {
     pub(crate) fn succeeded(mut self) {
         let mut state = self.circuit.state.lock();
         // What was asked before it opened tells nothing about now.
-        if self.probes || matches!(*state, State::Closed { .. }) {
+        if self.is_probe || matches!(*state, State::Closed { .. }) {
             *state = State::Closed { failures: 0 };
         }
-        self.probes = false;
+        self.is_probe = false;
     }
 
     /// Whether that has opened it.
     pub(crate) fn failed(mut self) -> bool {
         let circuit = self.circuit;
         let mut state = circuit.state.lock();
-        let opens = match &mut *state {
+        let has_opened = match &mut *state {
             State::Closed { failures } => {
                 *failures += 1;
                 *failures == circuit.open_after
             }
-            State::Open { .. } | State::Probing => self.probes,
+            State::Open { .. } | State::HalfOpen => self.is_probe,
         };
-        if opens {
+        if has_opened {
             *state = State::Open { until: Instant::now() + circuit.open_for };
         }
-        self.probes = false;
-        opens
+        self.is_probe = false;
+        has_opened
     }
 }
 
-impl Drop for Passage<'_> {
+impl Drop for CircuitCall<'_> {
     fn drop(&mut self) {
-        if self.probes {
+        if self.is_probe {
             // Whoever asked has left: the next one probes.
             *self.circuit.state.lock() = State::Open { until: Instant::now() };
         }
@@ -99,42 +99,42 @@ impl Drop for Passage<'_> {
 mod tests {
     use super::*;
 
-    const WHILE: Duration = Duration::from_secs(10);
+    const OPEN_FOR: Duration = Duration::from_secs(10);
 
     fn fail(circuit: &Circuit, times: u32) {
         for _ in 0..times {
-            circuit.enter().expect("closed").failed();
+            circuit.begin_call().expect("closed").failed();
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_opens_probes_once_and_closes() {
-        let circuit = Circuit::new(3, WHILE);
+        let circuit = Circuit::new(3, OPEN_FOR);
         fail(&circuit, 2);
-        circuit.enter().expect("closed").succeeded();
+        circuit.begin_call().expect("closed").succeeded();
         fail(&circuit, 2);
-        let late = circuit.enter().expect("closed");
-        assert!(circuit.enter().expect("closed").failed(), "the third in a row");
-        assert_eq!(circuit.enter().expect_err("open"), WHILE);
+        let late = circuit.begin_call().expect("closed");
+        assert!(circuit.begin_call().expect("closed").failed(), "the third in a row");
+        assert_eq!(circuit.begin_call().expect_err("open"), OPEN_FOR);
         late.succeeded();
-        tokio::time::advance(WHILE / 2).await;
-        assert_eq!(circuit.enter().expect_err("still open"), WHILE / 2);
-        tokio::time::advance(WHILE / 2).await;
-        let probe = circuit.enter().expect("one probes");
-        circuit.enter().expect_err("and one only");
+        tokio::time::advance(OPEN_FOR / 2).await;
+        assert_eq!(circuit.begin_call().expect_err("still open"), OPEN_FOR / 2);
+        tokio::time::advance(OPEN_FOR / 2).await;
+        let probe = circuit.begin_call().expect("one probes");
+        circuit.begin_call().expect_err("and one only");
         assert!(probe.failed());
-        circuit.enter().expect_err("open again");
-        tokio::time::advance(WHILE).await;
-        drop(circuit.enter().expect("a probe that is given up"));
-        circuit.enter().expect("the next one probes").succeeded();
+        circuit.begin_call().expect_err("open again");
+        tokio::time::advance(OPEN_FOR).await;
+        drop(circuit.begin_call().expect("a probe that is given up"));
+        circuit.begin_call().expect("the next one probes").succeeded();
         fail(&circuit, 2);
-        circuit.enter().expect("closed, and counts from the beginning");
+        circuit.begin_call().expect("closed, and counts from the beginning");
     }
 
     #[tokio::test]
     async fn one_that_may_not_open_never_does() {
-        let circuit = Circuit::new(0, WHILE);
+        let circuit = Circuit::new(0, OPEN_FOR);
         fail(&circuit, 1000);
-        circuit.enter().expect("closed");
+        circuit.begin_call().expect("closed");
     }
 }

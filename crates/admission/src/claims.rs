@@ -62,19 +62,19 @@ enum Audience {
 
 impl RawClaims {
     /// Checks everything but the signature.
-    pub(crate) fn check(self, wanted: &Expectations) -> Result<Claims, Denied> {
+    pub(crate) fn check(self, expected: &Expectations) -> Result<Claims, Denied> {
         let now = unix_millis();
-        let expires = self.exp.and_then(millis).ok_or_else(|| {
+        let expires = self.exp.and_then(to_millis).ok_or_else(|| {
             bad("it has no exp: say when it ends, in seconds since 1970 (RFC 7519 section 4.1.4)")
         })?;
-        if expires.saturating_add(wanted.leeway) <= now {
+        if expires.saturating_add(expected.leeway) <= now {
             let ago = (now - expires) / 1000;
             let detail = format!("the token ended {ago} s ago; get a new one");
             return Err(Denied::new(Kind::TokenExpired, detail));
         }
-        match self.nbf.map(millis) {
+        match self.nbf.map(to_millis) {
             Some(None) => return Err(bad("its nbf is no time")),
-            Some(Some(begins)) if begins > now.saturating_add(wanted.leeway) => {
+            Some(Some(begins)) if begins > now.saturating_add(expected.leeway) => {
                 let detail = "it does not hold yet (nbf); look at the clocks of both machines";
                 return Err(bad(detail));
             }
@@ -85,7 +85,7 @@ impl RawClaims {
             Some(Audience::Several(several)) => several.iter().any(|one| one == name),
             None => false,
         };
-        match wanted.audience.as_str() {
+        match expected.audience.as_str() {
             // RFC 7519 §4.1.3: whoever is not named must refuse.
             "" if self.aud.is_some() => {
                 return Err(bad("it is for somebody else (aud); set tokens.audience to its aud"));
@@ -94,18 +94,18 @@ impl RawClaims {
             name if audience(name) => {}
             _ => return Err(bad("its aud is not tokens.audience")),
         }
-        if !wanted.issuer.is_empty() && self.iss.as_deref() != Some(wanted.issuer.as_str()) {
+        if !expected.issuer.is_empty() && self.iss.as_deref() != Some(expected.issuer.as_str()) {
             return Err(bad("its iss is not tokens.issuer"));
         }
         let user = self.sub.map(|sub| sub.parse::<UserId>()).transpose();
         let user = user.map_err(|error| bad(&format!("sub: {error}")))?;
-        let told = |what: String| bad(&what);
+        let invalid = |what: String| bad(&what);
         Ok(Claims {
             user,
-            subscribe: patterns_of("subscribe", &self.subscribe).map_err(told)?,
-            publish: patterns_of("publish", &self.publish).map_err(told)?,
+            subscribe: parse_patterns("subscribe", &self.subscribe).map_err(invalid)?,
+            publish: parse_patterns("publish", &self.publish).map_err(invalid)?,
             expires,
-            info: info_of(self.info).map_err(told)?,
+            info: parse_info(self.info).map_err(invalid)?,
         })
     }
 }
@@ -115,12 +115,12 @@ fn bad(what: &str) -> Denied {
 }
 
 /// A NumericDate in milliseconds.
-pub(crate) fn millis(seconds: f64) -> Option<u64> {
+pub(crate) fn to_millis(seconds: f64) -> Option<u64> {
     (seconds.is_finite() && seconds >= 0.0).then_some((seconds * 1000.0) as u64)
 }
 
 /// The patterns of a list; or what is wrong with it.
-pub(crate) fn patterns_of(list: &str, texts: &[String]) -> Result<Arc<[ChannelPattern]>, String> {
+pub(crate) fn parse_patterns(list: &str, texts: &[String]) -> Result<Arc<[ChannelPattern]>, String> {
     if texts.len() > PATTERNS_MAX {
         return Err(format!("{list} has more than {PATTERNS_MAX} patterns"));
     }
@@ -130,7 +130,7 @@ pub(crate) fn patterns_of(list: &str, texts: &[String]) -> Result<Arc<[ChannelPa
 
 /// What others are told of a user; or what is wrong with it. Without the line breaks that JSON may have between its
 /// parts; in strings they are escaped.
-pub(crate) fn info_of(info: Option<Box<RawValue>>) -> Result<Option<Arc<str>>, String> {
+pub(crate) fn parse_info(info: Option<Box<RawValue>>) -> Result<Option<Arc<str>>, String> {
     let Some(info) = info.filter(|info| info.get() != "null") else { return Ok(None) };
     if info.get().len() > INFO_MAX {
         return Err(format!("its info is longer than {INFO_MAX} bytes"));

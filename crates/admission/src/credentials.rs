@@ -38,7 +38,7 @@ pub(crate) enum Presented<'a> {
 
 impl Credentials {
     /// Who it says it is.
-    pub(crate) fn claimed(&self) -> Identity {
+    pub(crate) fn claimed_identity(&self) -> Identity {
         let identity = Identity::claimed(self.client.clone(), self.user.clone());
         Identity { address: self.address, ..identity }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tricast_core::{ChannelName, Denied, Kind, Namespaces, Standing};
 
 use crate::{
-    ApiKey, Audit, Claims, Credentials, Hook, Keyring, NamespaceRules, Occasion, Pass, api_key,
-    credentials::Presented, crowd::Crowds, hooked::Hooked, pass::Holder, question::Caller,
+    ApiKey, Audit, Claims, Credentials, Hook, Keyring, NamespaceRules, HookEvent, Pass, api_key,
+    credentials::Presented, crowd::ConnectionLimits, hooked::HookState, pass::Credential, question::Requester,
     rates::Rates, rules::Rights,
 };
 
@@ -22,7 +22,7 @@ pub struct Gatekeeper {
     /// How much anybody may say.
     pub rates: Arc<Rates>,
     /// How many connections anybody may have.
-    pub crowds: Arc<Crowds>,
+    pub connection_limits: Arc<ConnectionLimits>,
     /// Who was refused what.
     pub audit: Arc<Audit>,
     /// Whoever else has a say.
@@ -36,17 +36,17 @@ impl Gatekeeper {
     /// When what it brings does not hold.
     pub async fn pass(self: &Arc<Self>, credentials: Credentials) -> Result<Pass, Denied> {
         let pass = match credentials.presented()? {
-            Presented::Nothing => self.stranger(&credentials)?,
+            Presented::Nothing => self.anonymous_pass(&credentials)?,
             // The hook is a backend's own voice: nobody asks it about itself.
-            Presented::Key(text) => return self.backend(text, &credentials),
+            Presented::Key(text) => return self.api_key_pass(text, &credentials),
             Presented::Token(text) => {
                 let claims = self.claims(text).await?;
-                self.bearer(claims, &credentials)?
+                self.token_pass(claims, &credentials)?
             }
         };
         Ok(match self.hook {
             None => pass,
-            Some(_) => pass.hooked(self.hooked(&credentials)),
+            Some(_) => pass.with_hook_state(self.hook_state(&credentials)),
         })
     }
 
@@ -68,31 +68,31 @@ impl Gatekeeper {
         self.namespaces.of(channel)
     }
 
-    fn hooked(&self, credentials: &Credentials) -> Hooked {
+    fn hook_state(&self, credentials: &Credentials) -> HookState {
         let Credentials { wire, address, headers, .. } = credentials;
-        Hooked::new(Caller::new(*wire, *address, headers))
+        HookState::new(Requester::new(*wire, *address, headers))
     }
 
     /// Whether somebody else than whoever comes says who it is.
-    fn proves_users(&self) -> bool {
+    fn verifies_users(&self) -> bool {
         let hook = self.hook.as_ref();
         let keys = !self.keyring.is_empty() || !self.api_keys.is_empty();
-        keys || hook.is_some_and(|hook| hook.is_asked_on(Occasion::Connect))
+        keys || hook.is_some_and(|hook| hook.handles(HookEvent::Connect))
     }
 
-    fn stranger(self: &Arc<Self>, credentials: &Credentials) -> Result<Pass, Denied> {
-        let proven = self.proves_users();
-        if proven && credentials.user.is_some() {
-            return Err(user_is_the_tokens());
+    fn anonymous_pass(self: &Arc<Self>, credentials: &Credentials) -> Result<Pass, Denied> {
+        let verifies = self.verifies_users();
+        if verifies && credentials.user.is_some() {
+            return Err(user_parameter_denied());
         }
-        let mut identity = credentials.claimed();
-        if proven {
+        let mut identity = credentials.claimed_identity();
+        if verifies {
             identity.standing = Standing::Proven;
         }
-        Ok(Pass::new(self.clone(), identity, Holder::Stranger))
+        Ok(Pass::new(self.clone(), identity, Credential::Anonymous))
     }
 
-    fn backend(
+    fn api_key_pass(
         self: &Arc<Self>,
         presented: &str,
         credentials: &Credentials,
@@ -100,26 +100,26 @@ impl Gatekeeper {
         let key = api_key::find(&self.api_keys, presented).ok_or_else(|| {
             Denied::new(Kind::BadKey, "no [[key]] has the hash of this API key; it may be gone")
         })?;
-        let mut identity = credentials.claimed();
+        let mut identity = credentials.claimed_identity();
         identity.standing = Standing::Backend(key.name.clone());
         let (subscribe, publish) = (key.subscribe.clone(), key.publish.clone());
         let rights = Rights { subscribe, publish, expires: None };
-        Ok(Pass::new(self.clone(), identity, Holder::Backend(rights.into())))
+        Ok(Pass::new(self.clone(), identity, Credential::ApiKey(rights.into())))
     }
 
-    fn bearer(self: &Arc<Self>, claims: Claims, credentials: &Credentials) -> Result<Pass, Denied> {
+    fn token_pass(self: &Arc<Self>, claims: Claims, credentials: &Credentials) -> Result<Pass, Denied> {
         if credentials.user.is_some() {
-            return Err(user_is_the_tokens());
+            return Err(user_parameter_denied());
         }
-        let mut identity = credentials.claimed();
+        let mut identity = credentials.claimed_identity();
         identity.standing = Standing::Proven;
         (identity.user, identity.info) = (claims.user.clone(), claims.info.clone());
         let rights = Rights::from(claims);
-        Ok(Pass::new(self.clone(), identity, Holder::Bearer(rights.into())))
+        Ok(Pass::new(self.clone(), identity, Credential::Token(rights.into())))
     }
 }
 
-fn user_is_the_tokens() -> Denied {
+fn user_parameter_denied() -> Denied {
     let detail = "user: this gateway knows users by their token (its sub), or by the hook; leave user= out, or set [tokens]";
     Denied::new(Kind::BadParameter, detail)
 }

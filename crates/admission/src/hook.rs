@@ -14,13 +14,13 @@ use moka::{Expiry, future::Cache};
 use tokio::{sync::Semaphore, task::yield_now, time::timeout};
 use tricast_core::{Denied, Kind, unix_millis};
 
-use crate::{Backend, Occasion, circuit::Circuit, question::Question, verdict::Verdict};
+use crate::{BackendClient, HookEvent, circuit::Circuit, question::HookRequest, verdict::HookResponse};
 
 /// The most bytes that kept answers may occupy.
 const CACHE_BYTES: u64 = 16 << 20;
 
 /// The pause before a second try, and the longest. Each is lengthened by chance, up to twice as long.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(500));
+const RETRY_DELAYS: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(500));
 
 /// What is counted of the hook.
 pub struct HookMeters {
@@ -28,14 +28,14 @@ pub struct HookMeters {
     refused: Counter,
     failed: Counter,
     cached: Counter,
-    open: Counter,
+    circuit_open: Counter,
 }
 
 /// How the hook is asked.
 #[derive(Clone, Debug)]
-pub struct HookRules {
+pub struct HookConfig {
     /// When.
-    pub on: Vec<Occasion>,
+    pub on: Vec<HookEvent>,
     /// The headers of requests that are passed on, in lower case.
     pub headers: Vec<String>,
     /// How long an answer may take, with all tries.
@@ -43,9 +43,9 @@ pub struct HookRules {
     /// How often it is tried again.
     pub retries: usize,
     /// Questions under way at once.
-    pub at_once: usize,
+    pub max_concurrent: usize,
     /// How long an answer holds for the same question; zero is not at all.
-    pub cache: Duration,
+    pub cache_ttl: Duration,
     /// So many failures in a row, and nobody is asked for a while; 0 is any number.
     pub open_after: u32,
     /// That while.
@@ -54,53 +54,53 @@ pub struct HookRules {
 
 /// Asks.
 pub struct Hook {
-    backend: Backend,
-    rules: HookRules,
-    places: Semaphore,
+    backend: BackendClient,
+    config: HookConfig,
+    call_permits: Semaphore,
     circuit: Circuit,
-    answers: Option<Cache<[u8; 32], Arc<Verdict>>>,
+    cache: Option<Cache<[u8; 32], Arc<HookResponse>>>,
     meters: HookMeters,
     /// Warnings a second: whoever asks may ask often.
     warnings: DefaultDirectRateLimiter,
 }
 
 /// Warnings a second.
-const WARNINGS: NonZeroU32 = NonZeroU32::new(2).expect("above zero");
+const WARNINGS_PER_SECOND: NonZeroU32 = NonZeroU32::new(2).expect("above zero");
 
 /// What became of a call.
 #[derive(Debug)]
-enum Failure {
+enum CallFailure {
     /// Nobody has answered.
-    Away(String),
+    Unreachable(String),
     /// Somebody has, and it is no answer.
-    Nonsense(String),
+    InvalidResponse(String),
 }
 
 /// There is no answer.
 #[derive(Clone, Copy, Debug)]
-enum Silence {
+enum HookUnavailable {
     /// It failed.
     Failed,
     /// Nobody was asked, and nobody will be for so long.
-    Open(Duration),
+    CircuitOpen(Duration),
 }
 
 impl Hook {
     /// Asks `backend`.
-    pub fn new(backend: Backend, rules: HookRules, meters: HookMeters) -> Self {
+    pub fn new(backend: BackendClient, config: HookConfig, meters: HookMeters) -> Self {
         let cache = || {
-            let size = |_: &[u8; 32], verdict: &Arc<Verdict>| verdict.size() as u32;
-            let expiry = Keeps { most: rules.cache };
+            let size = |_: &[u8; 32], response: &Arc<HookResponse>| response.memory_size() as u32;
+            let expiry = CacheExpiry { max_age: config.cache_ttl };
             Cache::builder().max_capacity(CACHE_BYTES).weigher(size).expire_after(expiry).build()
         };
         Self {
             backend,
-            places: Semaphore::new(rules.at_once),
-            circuit: Circuit::new(rules.open_after, rules.open_for),
-            answers: (!rules.cache.is_zero()).then(cache),
-            rules,
+            call_permits: Semaphore::new(config.max_concurrent),
+            circuit: Circuit::new(config.open_after, config.open_for),
+            cache: (!config.cache_ttl.is_zero()).then(cache),
+            config,
             meters,
-            warnings: RateLimiter::direct(Quota::per_second(WARNINGS)),
+            warnings: RateLimiter::direct(Quota::per_second(WARNINGS_PER_SECOND)),
         }
     }
 
@@ -111,53 +111,53 @@ impl Hook {
     }
 
     /// Whether it is asked then.
-    pub fn is_asked_on(&self, occasion: Occasion) -> bool {
-        self.rules.on.contains(&occasion)
+    pub fn handles(&self, event: HookEvent) -> bool {
+        self.config.on.contains(&event)
     }
 
     /// The headers of requests that it is told.
     pub fn headers(&self) -> &[String] {
-        &self.rules.headers
+        &self.config.headers
     }
 
     /// What it says to `question`.
-    pub(crate) async fn ask(&self, question: &Question<'_>) -> Result<Arc<Verdict>, Denied> {
-        let asked = match &self.answers {
+    pub(crate) async fn query(&self, request: &HookRequest<'_>) -> Result<Arc<HookResponse>, Denied> {
+        let response = match &self.cache {
             None => {
                 // To make and sign a call takes time that a thread that serves others does not have.
                 yield_now().await;
-                self.inquire(question.body()).await
+                self.call_with_retries(request.body()).await
             }
-            Some(answers) => self.look_up(answers, question).await,
+            Some(cache) => self.query_cached(cache, request).await,
         };
-        asked.map_err(|silence| {
+        response.map_err(|unavailable| {
             let detail = "the gateway has to ask whether you may, and gets no answer now; try again in a moment";
             let denied = Denied::new(Kind::Unavailable, detail);
-            match silence {
-                Silence::Failed => denied,
-                Silence::Open(left) => denied.until(left),
+            match unavailable {
+                HookUnavailable::Failed => denied,
+                HookUnavailable::CircuitOpen(left) => denied.until(left),
             }
         })
     }
 
     /// The answer that is kept, or is on its way for somebody else; else asks.
-    async fn look_up(
+    async fn query_cached(
         &self,
-        answers: &Cache<[u8; 32], Arc<Verdict>>,
-        question: &Question<'_>,
-    ) -> Result<Arc<Verdict>, Silence> {
-        let key = question.key();
-        if let Some(kept) = answers.get(&key).await {
+        cache: &Cache<[u8; 32], Arc<HookResponse>>,
+        request: &HookRequest<'_>,
+    ) -> Result<Arc<HookResponse>, HookUnavailable> {
+        let key = request.cache_key();
+        if let Some(cached) = cache.get(&key).await {
             // The cache has a clock of its own, and may let go a moment late.
-            if kept.expires().is_none_or(|end| end > unix_millis()) {
+            if cached.expires().is_none_or(|end| end > unix_millis()) {
                 self.meters.cached.increment(1);
-                return Ok(kept);
+                return Ok(cached);
             }
-            answers.invalidate(&key).await;
+            cache.invalidate(&key).await;
         }
         yield_now().await;
-        let inquiry = self.inquire(question.body());
-        let entry = answers.entry(key).or_try_insert_with(inquiry).await.map_err(|error| *error)?;
+        let call = self.call_with_retries(request.body());
+        let entry = cache.entry(key).or_try_insert_with(call).await.map_err(|error| *error)?;
         if !entry.is_fresh() {
             self.meters.cached.increment(1);
         }
@@ -165,55 +165,55 @@ impl Hook {
     }
 
     /// Asks, with all tries, unless the circuit is open.
-    async fn inquire(&self, body: Bytes) -> Result<Arc<Verdict>, Silence> {
-        let place = timeout(self.rules.timeout, self.places.acquire()).await;
-        let Ok(Ok(_place)) = place else {
+    async fn call_with_retries(&self, body: Bytes) -> Result<Arc<HookResponse>, HookUnavailable> {
+        let permit = timeout(self.config.timeout, self.call_permits.acquire()).await;
+        let Ok(Ok(_permit)) = permit else {
             self.warn(|| {
                 tracing::warn!(
-                    at_once = self.rules.at_once,
+                    at_once = self.config.max_concurrent,
                     "a question to the hook found no place"
                 );
             });
             self.meters.failed.increment(1);
-            return Err(Silence::Failed);
+            return Err(HookUnavailable::Failed);
         };
-        let passage = self.circuit.enter().map_err(|left| {
-            self.meters.open.increment(1);
-            Silence::Open(left)
+        let attempt = self.circuit.begin_call().map_err(|left| {
+            self.meters.circuit_open.increment(1);
+            HookUnavailable::CircuitOpen(left)
         })?;
         let pauses = ExponentialBuilder::default()
-            .with_min_delay(PAUSES.0)
-            .with_max_delay(PAUSES.1)
-            .with_max_times(self.rules.retries)
+            .with_min_delay(RETRY_DELAYS.0)
+            .with_max_delay(RETRY_DELAYS.1)
+            .with_max_times(self.config.retries)
             .with_jitter();
         let call = || async {
-            let reply = self.backend.post(body.clone()).await.map_err(Failure::Away)?;
+            let reply = self.backend.post(body.clone()).await.map_err(CallFailure::Unreachable)?;
             // What a proxy in front of a service says that is not there.
             let away = matches!(reply.status, 502..=504);
-            let told = Verdict::read(reply);
-            told.map_err(if away { Failure::Away } else { Failure::Nonsense })
+            let parsed = HookResponse::read(reply);
+            parsed.map_err(if away { CallFailure::Unreachable } else { CallFailure::InvalidResponse })
         };
-        let called = timeout(self.rules.timeout, call.retry(pauses)).await;
-        let late = || Failure::Away(format!("no answer in {:?}", self.rules.timeout));
+        let called = timeout(self.config.timeout, call.retry(pauses)).await;
+        let late = || CallFailure::Unreachable(format!("no answer in {:?}", self.config.timeout));
         match called.unwrap_or_else(|_| Err(late())) {
-            Ok(verdict) => {
-                passage.succeeded();
-                match verdict {
-                    Verdict::Allowed(_) => self.meters.allowed.increment(1),
-                    Verdict::Refused(_) => self.meters.refused.increment(1),
+            Ok(response) => {
+                attempt.succeeded();
+                match response {
+                    HookResponse::Allowed(_) => self.meters.allowed.increment(1),
+                    HookResponse::Refused(_) => self.meters.refused.increment(1),
                 }
-                Ok(verdict.into())
+                Ok(response.into())
             }
             // It is there, and cannot make sense of this one: that says nothing of other questions, and
             // whoever asks must not be able to close the door for all.
-            Err(Failure::Nonsense(error)) => {
-                passage.succeeded();
+            Err(CallFailure::InvalidResponse(error)) => {
+                attempt.succeeded();
                 self.meters.failed.increment(1);
                 self.warn(|| tracing::warn!(error, "the hook's answer is none, and so a no"));
-                Err(Silence::Failed)
+                Err(HookUnavailable::Failed)
             }
-            Err(Failure::Away(error)) => {
-                let opened = passage.failed();
+            Err(CallFailure::Unreachable(error)) => {
+                let opened = attempt.failed();
                 self.meters.failed.increment(1);
                 self.warn(|| {
                     tracing::warn!(
@@ -222,32 +222,32 @@ impl Hook {
                     );
                 });
                 if opened {
-                    let pause = self.rules.open_for;
+                    let pause = self.config.open_for;
                     tracing::warn!(
                         ?pause,
                         "the hook has failed too often; it is not asked for a while"
                     );
                 }
-                Err(Silence::Failed)
+                Err(HookUnavailable::Failed)
             }
         }
     }
 }
 
 /// How long an answer is kept: never beyond its own end.
-struct Keeps {
-    most: Duration,
+struct CacheExpiry {
+    max_age: Duration,
 }
 
-impl Expiry<[u8; 32], Arc<Verdict>> for Keeps {
+impl Expiry<[u8; 32], Arc<HookResponse>> for CacheExpiry {
     fn expire_after_create(
         &self,
         _: &[u8; 32],
-        verdict: &Arc<Verdict>,
+        response: &Arc<HookResponse>,
         _: Instant,
     ) -> Option<Duration> {
         let left = |end: u64| Duration::from_millis(end.saturating_sub(unix_millis()));
-        Some(verdict.expires().map_or(self.most, |end| self.most.min(left(end))))
+        Some(response.expires().map_or(self.max_age, |end| self.max_age.min(left(end))))
     }
 }
 
@@ -266,7 +266,7 @@ impl HookMeters {
             refused: counter("refused"),
             failed: counter("failed"),
             cached: counter("cached"),
-            open: counter("open"),
+            circuit_open: counter("open"),
         }
     }
 }
@@ -285,6 +285,6 @@ impl std::fmt::Debug for HookMeters {
 
 impl std::fmt::Debug for Hook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hook").field("rules", &self.rules).finish_non_exhaustive()
+        f.debug_struct("Hook").field("rules", &self.config).finish_non_exhaustive()
     }
 }

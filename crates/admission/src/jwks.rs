@@ -15,13 +15,13 @@ use tokio::{
 use crate::TokenKey;
 
 /// How long a fetch may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Unknown keys make us fetch at most this often: anybody can send a token that names one.
 const COOLDOWN: Duration = Duration::from_secs(10);
 
 /// After a fetch that failed: the first pause, which doubles up to the second.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const RETRY_DELAYS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Where a set of keys comes from.
 pub trait RemoteKeys: std::fmt::Debug + Send + Sync {
@@ -38,15 +38,15 @@ struct Inner {
     source: Box<dyn RemoteKeys>,
     keys: RwLock<Arc<[TokenKey]>>,
     /// Held by whoever fetches.
-    fetches: Mutex<Fetches>,
+    state: Mutex<FetchState>,
     cooldown: Duration,
 }
 
 #[derive(Debug, Default)]
-struct Fetches {
-    tried: Option<Instant>,
+struct FetchState {
+    last_attempt: Option<Instant>,
     ever_succeeded: bool,
-    failed: bool,
+    last_failed: bool,
 }
 
 /// What came of an attempt to have the newest keys.
@@ -60,7 +60,7 @@ pub(crate) enum Freshness {
 
 /// A set of keys, of which we may not understand all.
 #[derive(Deserialize)]
-struct Document {
+struct KeySet {
     keys: Vec<serde_json::Value>,
 }
 
@@ -72,22 +72,22 @@ impl Jwks {
 
     pub(crate) fn with_cooldown(source: Box<dyn RemoteKeys>, cooldown: Duration) -> Self {
         let keys = RwLock::new(Arc::from([]));
-        Self(Arc::new(Inner { source, keys, fetches: Mutex::default(), cooldown }))
+        Self(Arc::new(Inner { source, keys, state: Mutex::default(), cooldown }))
     }
 
     /// Fetches now, and every `period` from then on, sooner after a failure.
     pub async fn keep_fresh(self, period: Duration) {
-        let mut pause = PAUSES.0;
+        let mut pause = RETRY_DELAYS.0;
         loop {
-            let mut fetches = self.0.fetches.lock().await;
-            let fetched = self.fetch(&mut fetches).await;
-            drop(fetches);
+            let mut state = self.0.state.lock().await;
+            let fetched = self.fetch(&mut state).await;
+            drop(state);
             if fetched {
-                pause = PAUSES.0;
+                pause = RETRY_DELAYS.0;
                 sleep(period).await;
             } else {
-                sleep(pause.mul_f64(0.5 + rand())).await;
-                pause = (2 * pause).min(PAUSES.1);
+                sleep(pause.mul_f64(0.5 + jitter())).await;
+                pause = (2 * pause).min(RETRY_DELAYS.1);
             }
         }
     }
@@ -98,30 +98,30 @@ impl Jwks {
 
     /// Fetches, unless that was tried a moment ago; who comes while somebody fetches waits for that.
     pub(crate) async fn refresh(&self) -> Freshness {
-        let came = Instant::now();
-        let mut fetches = self.0.fetches.lock().await;
+        let requested_at = Instant::now();
+        let mut state = self.0.state.lock().await;
         // Somebody has tried since, or just before.
-        let recent = fetches.tried.is_some_and(|tried| tried + self.0.cooldown > came);
+        let recent = state.last_attempt.is_some_and(|at| at + self.0.cooldown > requested_at);
         if !recent {
-            self.fetch(&mut fetches).await;
+            self.fetch(&mut state).await;
         }
-        match fetches.failed || !fetches.ever_succeeded {
+        match state.last_failed || !state.ever_succeeded {
             false => Freshness::Fresh,
             true => Freshness::Unavailable,
         }
     }
 
-    async fn fetch(&self, fetches: &mut Fetches) -> bool {
-        let fetched = timeout(PATIENCE, self.0.source.fetch()).await;
-        let fetched = fetched.unwrap_or_else(|_| Err(format!("no answer in {PATIENCE:?}")));
-        let keys = fetched.and_then(|document| read(&document));
-        fetches.tried = Some(Instant::now());
-        fetches.failed = keys.is_err();
+    async fn fetch(&self, state: &mut FetchState) -> bool {
+        let fetched = timeout(FETCH_TIMEOUT, self.0.source.fetch()).await;
+        let fetched = fetched.unwrap_or_else(|_| Err(format!("no answer in {FETCH_TIMEOUT:?}")));
+        let keys = fetched.and_then(|document| parse_keys(&document));
+        state.last_attempt = Some(Instant::now());
+        state.last_failed = keys.is_err();
         match keys {
             Ok(keys) => {
                 tracing::info!(keys = keys.len(), "fetched the keys of tokens.jwks_url");
                 *self.0.keys.write() = keys.into();
-                fetches.ever_succeeded = true;
+                state.ever_succeeded = true;
                 true
             }
             Err(error) => {
@@ -134,8 +134,8 @@ impl Jwks {
 }
 
 /// The keys of a document that we understand. One with none is an error: it would lock everybody out.
-fn read(document: &[u8]) -> Result<Vec<TokenKey>, String> {
-    let document: Document =
+fn parse_keys(document: &[u8]) -> Result<Vec<TokenKey>, String> {
+    let document: KeySet =
         serde_json::from_slice(document).map_err(|error| format!("no set of keys: {error}"))?;
     let understood = |key: serde_json::Value| {
         let jwk: Jwk = serde_json::from_value(key).ok()?;
@@ -149,7 +149,7 @@ fn read(document: &[u8]) -> Result<Vec<TokenKey>, String> {
 }
 
 /// From 0 to 1, so that nodes that fail together do not try together.
-fn rand() -> f64 {
+fn jitter() -> f64 {
     let mut byte = [0];
     // Without chance it is the middle.
     if getrandom::fill(&mut byte).is_err() {

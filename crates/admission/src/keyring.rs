@@ -15,20 +15,20 @@ const TOKEN_MAX: usize = 8192;
 /// Keys from the settings, keys from a URL, and what tokens must say.
 #[derive(Debug)]
 pub struct Keyring {
-    own: Vec<TokenKey>,
+    configured: Vec<TokenKey>,
     remote: Option<Jwks>,
     expectations: Expectations,
 }
 
 impl Keyring {
     /// With keys of `own`, and those that `remote` fetches.
-    pub fn new(own: Vec<TokenKey>, remote: Option<Jwks>, expectations: Expectations) -> Self {
-        Self { own, remote, expectations }
+    pub fn new(configured: Vec<TokenKey>, remote: Option<Jwks>, expectations: Expectations) -> Self {
+        Self { configured, remote, expectations }
     }
 
     /// Whether there is any way to check a token.
     pub fn is_empty(&self) -> bool {
-        self.own.is_empty() && self.remote.is_none()
+        self.configured.is_empty() && self.remote.is_none()
     }
 
     /// Checks a token. Waits only where a key has to be fetched for it.
@@ -36,14 +36,14 @@ impl Keyring {
     /// # Errors
     /// When it does not hold, or its key cannot be had. The error never repeats the token.
     pub async fn check(&self, token: &str) -> Result<Claims, Denied> {
-        let header = header_of(token)?;
-        let mut forged = match self.try_keys(token, &header, &self.own) {
-            Tried::Known(checked) => return checked,
-            Tried::Forged => true,
-            Tried::Unknown => false,
+        let header = parse_header(token)?;
+        let mut signature_mismatch = match self.try_keys(token, &header, &self.configured) {
+            KeyMatch::Decided(checked) => return checked,
+            KeyMatch::BadSignature => true,
+            KeyMatch::NoMatchingKey => false,
         };
         if let Some(remote) = &self.remote {
-            if let Tried::Known(checked) = self.try_keys(token, &header, &remote.keys()) {
+            if let KeyMatch::Decided(checked) = self.try_keys(token, &header, &remote.keys()) {
                 return checked;
             }
             // Its key may be newer than ours.
@@ -52,15 +52,15 @@ impl Keyring {
                 return Err(Denied::new(Kind::KeysUnavailable, detail));
             }
             match self.try_keys(token, &header, &remote.keys()) {
-                Tried::Known(checked) => return checked,
-                tried => forged |= matches!(tried, Tried::Forged),
+                KeyMatch::Decided(checked) => return checked,
+                found => signature_mismatch |= matches!(found, KeyMatch::BadSignature),
             }
         }
-        Err(if forged { forged_token() } else { no_key(&header) })
+        Err(if signature_mismatch { bad_signature_denied() } else { no_matching_key(&header) })
     }
 
-    fn try_keys(&self, token: &str, header: &Header, keys: &[TokenKey]) -> Tried {
-        let mut tried = Tried::Unknown;
+    fn try_keys(&self, token: &str, header: &Header, keys: &[TokenKey]) -> KeyMatch {
+        let mut found = KeyMatch::NoMatchingKey;
         for key in keys {
             let by_name = key.id.is_some() && key.id == header.kid;
             let other = key.id.is_some() && header.kid.is_some() && !by_name;
@@ -68,16 +68,16 @@ impl Keyring {
                 continue;
             }
             match self.check_with(token, key) {
-                Err(Wrong::Signature) if by_name => return Tried::Known(Err(forged_token())),
-                Err(Wrong::Signature) => tried = Tried::Forged,
-                Err(Wrong::Claims(denied)) => return Tried::Known(Err(denied)),
-                Ok(claims) => return Tried::Known(Ok(claims)),
+                Err(TokenFault::Signature) if by_name => return KeyMatch::Decided(Err(bad_signature_denied())),
+                Err(TokenFault::Signature) => found = KeyMatch::BadSignature,
+                Err(TokenFault::Claims(denied)) => return KeyMatch::Decided(Err(denied)),
+                Ok(claims) => return KeyMatch::Decided(Ok(claims)),
             }
         }
-        tried
+        found
     }
 
-    fn check_with(&self, token: &str, key: &TokenKey) -> Result<Claims, Wrong> {
+    fn check_with(&self, token: &str, key: &TokenKey) -> Result<Claims, TokenFault> {
         // The key says how; what the token says must be the same.
         let mut validation = Validation::new(key.algorithm.into());
         validation.required_spec_claims.clear();
@@ -88,31 +88,31 @@ impl Keyring {
             ErrorKind::Json(_) => {
                 let detail = "the token does not hold: sub and iss are strings, exp and nbf numbers, \
                               subscribe and publish lists of patterns, each given once";
-                Wrong::Claims(Denied::new(Kind::BadToken, detail))
+                TokenFault::Claims(Denied::new(Kind::BadToken, detail))
             }
-            _ => Wrong::Signature,
+            _ => TokenFault::Signature,
         })?;
-        claims.claims.check(&self.expectations).map_err(Wrong::Claims)
+        claims.claims.check(&self.expectations).map_err(TokenFault::Claims)
     }
 }
 
 /// What some keys say of a token.
-enum Tried {
+enum KeyMatch {
     /// One of them has signed it, or should have by its name.
-    Known(Result<Claims, Denied>),
+    Decided(Result<Claims, Denied>),
     /// None of those that may have signed it has.
-    Forged,
+    BadSignature,
     /// None of them may have signed it.
-    Unknown,
+    NoMatchingKey,
 }
 
-enum Wrong {
+enum TokenFault {
     Signature,
     Claims(Denied),
 }
 
 /// The header, without anything that we would have to understand and do not.
-fn header_of(token: &str) -> Result<Header, Denied> {
+fn parse_header(token: &str) -> Result<Header, Denied> {
     let bad = |what: &str| Denied::new(Kind::BadToken, format!("the token does not hold: {what}"));
     if token.len() > TOKEN_MAX {
         return Err(bad(&format!("it is longer than {TOKEN_MAX} bytes")));
@@ -126,13 +126,13 @@ fn header_of(token: &str) -> Result<Header, Denied> {
     Ok(header)
 }
 
-fn no_key(header: &Header) -> Denied {
+fn no_matching_key(header: &Header) -> Denied {
     let with = if header.kid.is_some() { " and its kid" } else { "" };
     let detail =
         format!("the token does not hold: there is no key for its algorithm{with}; see [tokens]");
     Denied::new(Kind::BadToken, detail)
 }
 
-fn forged_token() -> Denied {
+fn bad_signature_denied() -> Denied {
     Denied::new(Kind::BadToken, "the token does not hold: its signature is of another key")
 }

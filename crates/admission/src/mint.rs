@@ -8,7 +8,7 @@ use crate::Algorithm;
 
 /// What a token is to say.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Grant {
+pub struct TokenSpec {
     /// Whose it is.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
     pub sub: Option<UserId>,
@@ -35,9 +35,9 @@ fn as_text<S: serde::Serializer>(user: &Option<UserId>, to: S) -> Result<S::Ok, 
     user.as_ref().map(UserId::as_str).serialize(to)
 }
 
-impl Grant {
+impl TokenSpec {
     /// From now on for so many seconds.
-    pub fn lasting(mut self, seconds: u64) -> Self {
+    pub fn valid_for(mut self, seconds: u64) -> Self {
         self.iat = unix_millis() / 1000;
         self.exp = self.iat.saturating_add(seconds);
         self
@@ -72,8 +72,8 @@ impl Signer {
     ///
     /// # Errors
     /// When the key does not sign.
-    pub fn sign(&self, grant: &Grant) -> Result<String, Error> {
-        encode(&self.header, grant, &self.key)
+    pub fn sign(&self, spec: &TokenSpec) -> Result<String, Error> {
+        encode(&self.header, spec, &self.key)
     }
 }
 

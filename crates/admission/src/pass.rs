@@ -7,33 +7,33 @@ use tricast_core::{
 };
 
 use crate::{
-    Gatekeeper, NamespaceRules, Occasion, Who, crowd::Seats, hooked::Hooked, rates::Spender,
-    rules::Rights, verdict::Terms,
+    Gatekeeper, NamespaceRules, HookEvent, AccessLevel, crowd::ConnectionPermits, hooked::HookState, rates::RateKey,
+    rules::Rights, verdict::Grant,
 };
 
 /// Who has it. Rights are boxed, because each connection keeps one, and most have none.
 #[derive(Debug)]
-pub(crate) enum Holder {
+pub(crate) enum Credential {
     /// Somebody who has shown nothing.
-    Stranger,
+    Anonymous,
     /// Somebody with a token.
-    Bearer(Box<Rights>),
+    Token(Box<Rights>),
     /// Somebody with an API key.
-    Backend(Box<Rights>),
+    ApiKey(Box<Rights>),
 }
 
 /// Why it may not. Made into words only when somebody is told.
 #[derive(Clone, Copy, Debug)]
-enum Why {
-    NotYours,
-    Presence,
+enum DenyReason {
+    OtherUsersChannel,
+    PresenceIsReadOnly,
     PresenceOff,
-    Hook,
-    HookNamesNot,
-    Nobody,
-    Takes(Who),
-    BackendsOnly,
-    NotNamed,
+    ExcludedByHook,
+    NotListedByHook,
+    ClosedToAll,
+    CredentialRequired(AccessLevel),
+    ApiKeyRequired,
+    NotListed,
 }
 
 /// What one connection or request may do.
@@ -41,25 +41,25 @@ enum Why {
 pub struct Pass {
     gatekeeper: Arc<Gatekeeper>,
     identity: Arc<Identity>,
-    holder: Holder,
-    hooked: Option<Box<Hooked>>,
+    credential: Credential,
+    hook_state: Option<Box<HookState>>,
     /// What is given back when the stream ends, where there is such; shared with the pass that renews this.
-    seats: Option<Arc<Seats>>,
+    connection_permits: Option<Arc<ConnectionPermits>>,
 }
 
 impl Pass {
     pub(crate) fn new(
         gatekeeper: Arc<Gatekeeper>,
         identity: impl Into<Arc<Identity>>,
-        holder: Holder,
+        credential: Credential,
     ) -> Self {
         let identity = identity.into();
-        Self { gatekeeper, identity, holder, hooked: None, seats: None }
+        Self { gatekeeper, identity, credential, hook_state: None, connection_permits: None }
     }
 
     /// The same for somebody whom the hook is asked about.
-    pub(crate) fn hooked(mut self, hooked: Hooked) -> Self {
-        self.hooked = Some(hooked.into());
+    pub(crate) fn with_hook_state(mut self, hook_state: HookState) -> Self {
+        self.hook_state = Some(hook_state.into());
         self
     }
 
@@ -67,28 +67,28 @@ impl Pass {
     ///
     /// # Errors
     /// When it may not, or the hook gives no answer.
-    pub async fn connect(&mut self, channels: &[ChannelName]) -> Result<(), Denied> {
-        let (Some(hook), Some(hooked)) = (&self.gatekeeper.hook, &mut self.hooked) else {
+    pub async fn authorize_connect(&mut self, channels: &[ChannelName]) -> Result<(), Denied> {
+        let (Some(hook), Some(hook_state)) = (&self.gatekeeper.hook, &mut self.hook_state) else {
             return Ok(());
         };
-        hooked.connect(hook, channels, self.identity.user.as_ref()).await?;
-        let Some(terms) = &hooked.terms else { return Ok(()) };
-        let bears = matches!(self.holder, Holder::Bearer(_));
-        if bears && terms.user.is_some() && terms.user != self.identity.user {
+        hook_state.authorize_connect(hook, channels, self.identity.user.as_ref()).await?;
+        let Some(grant) = &hook_state.grant else { return Ok(()) };
+        let has_token = matches!(self.credential, Credential::Token(_));
+        if has_token && grant.user.is_some() && grant.user != self.identity.user {
             let detail = "the service behind this gateway knows you as another user than your token does; \
                           come with a token of the same user";
             return Err(Denied::new(Kind::Forbidden, detail));
         }
         let mut identity = Identity::clone(&self.identity);
-        identity.user = terms.user.clone().or(identity.user);
-        identity.info = terms.info.clone().or(identity.info);
+        identity.user = grant.user.clone().or(identity.user);
+        identity.info = grant.info.clone().or(identity.info);
         self.identity = identity.into();
         Ok(())
     }
 
     /// It will say nothing, so the hook will be asked nothing more.
-    pub fn only_listens(&mut self) {
-        self.hooked.take_if(|hooked| !hooked.forget_caller());
+    pub fn set_read_only(&mut self) {
+        self.hook_state.take_if(|hook_state| !hook_state.drop_requester());
     }
 
     /// Who has it.
@@ -100,129 +100,129 @@ impl Pass {
     ///
     /// # Errors
     /// When there are as many as may be.
-    pub fn sit_down(&mut self) -> Result<(), Denied> {
-        if matches!(self.holder, Holder::Backend(_)) {
+    pub fn acquire_permits(&mut self) -> Result<(), Denied> {
+        if matches!(self.credential, Credential::ApiKey(_)) {
             return Ok(());
         }
-        let (address, user) = (self.identity.address, self.proven_user());
-        self.seats = self.gatekeeper.crowds.sit(address, user)?.map(Arc::new);
+        let (address, user) = (self.identity.address, self.verified_user());
+        self.connection_permits = self.gatekeeper.connection_limits.acquire(address, user)?.map(Arc::new);
         Ok(())
     }
 
     /// Drops `thing` when the stream has ended that this is the pass of, whatever tokens it has by then.
-    pub fn keep(&mut self, thing: impl Any + Send + Sync) {
-        let mut seats = Seats::default();
+    pub fn hold(&mut self, thing: impl Any + Send + Sync) {
+        let mut permits = ConnectionPermits::default();
         // It is not shared before the stream begins.
-        if let Some(own) = self.seats.take().and_then(Arc::into_inner) {
-            seats = own;
+        if let Some(own) = self.connection_permits.take().and_then(Arc::into_inner) {
+            permits = own;
         }
-        seats.keep(Box::new(thing));
-        self.seats = Some(Arc::new(seats));
+        permits.hold(Box::new(thing));
+        self.connection_permits = Some(Arc::new(permits));
     }
 
     /// The user, if somebody vouches for it: nobody uses up what is another's by saying its name.
-    fn proven_user(&self) -> Option<&UserId> {
+    fn verified_user(&self) -> Option<&UserId> {
         self.identity.user.as_ref().filter(|_| self.identity.standing == Standing::Proven)
     }
 
-    fn terms(&self) -> Option<&Terms> {
-        self.hooked.as_ref()?.terms.as_deref()
+    fn grant(&self) -> Option<&Grant> {
+        self.hook_state.as_ref()?.grant.as_deref()
     }
 
     /// Whether the rules let it: as [`Access::permits`], for many channels at a time.
     pub fn allows(&self, act: Act, channel: &ChannelName) -> bool {
-        self.judge(act, channel).is_ok()
+        self.check(act, channel).is_ok()
     }
 
     /// Whether there is no channel that it could look at: nobody need look for one.
-    pub fn sees_nothing(&self) -> bool {
-        let open = |rules: &NamespaceRules| rules.who(Act::Look) == Who::Anyone;
-        matches!(self.holder, Holder::Stranger)
-            && self.terms().is_none()
+    pub fn has_no_readable_channels(&self) -> bool {
+        let open = |rules: &NamespaceRules| rules.level_for(Act::Look) == AccessLevel::Anyone;
+        matches!(self.credential, Credential::Anonymous)
+            && self.grant().is_none()
             && !self.gatekeeper.namespaces.iter().any(open)
     }
 
     /// Whether somebody else than the rules has a say in who listens.
-    pub fn is_asked_about(&self) -> bool {
-        let hook = self.gatekeeper.hook.as_ref().filter(|_| self.hooked.is_some());
-        hook.is_some_and(|hook| hook.is_asked_on(Occasion::Subscribe))
+    pub fn hook_checks_subscribe(&self) -> bool {
+        let hook = self.gatekeeper.hook.as_ref().filter(|_| self.hook_state.is_some());
+        hook.is_some_and(|hook| hook.handles(HookEvent::Subscribe))
     }
 
     /// Whether it comes with an API key.
     pub fn is_backend(&self) -> bool {
-        matches!(self.holder, Holder::Backend(_))
+        matches!(self.credential, Credential::ApiKey(_))
     }
 
-    fn judge(&self, act: Act, channel: &ChannelName) -> Result<(), Why> {
+    fn check(&self, act: Act, channel: &ChannelName) -> Result<(), DenyReason> {
         if let Some(of) = channel.presence_of() {
             // A presence channel is open to whoever may listen to the channel that it is about; nobody speaks there.
             if act == Act::Publish {
-                return Err(Why::Presence);
+                return Err(DenyReason::PresenceIsReadOnly);
             }
-            self.judge(act, &of)?;
-            let told = self.gatekeeper.rules(&of).presence;
-            return if told { Ok(()) } else { Err(Why::PresenceOff) };
+            self.check(act, &of)?;
+            let is_enabled = self.gatekeeper.rules(&of).presence;
+            return if is_enabled { Ok(()) } else { Err(DenyReason::PresenceOff) };
         }
         if act != Act::Publish && channel.user().is_some() {
-            self.identity.may_read(channel).map_err(|_| Why::NotYours)?;
+            self.identity.may_read(channel).map_err(|_| DenyReason::OtherUsersChannel)?;
             // A user's own channel is the user's, where that is proven. A backend that speaks for users needs the
             // right to, and of whoever only says who it is the rules decide.
             if self.identity.standing == Standing::Proven {
                 return Ok(());
             }
-            if self.is_backend() && !self.is_named(act, channel) {
-                return Err(Why::NotNamed);
+            if self.is_backend() && !self.is_listed(act, channel) {
+                return Err(DenyReason::NotListed);
             }
         }
         // What the hook has narrowed is narrow wherever it is.
-        if self.terms().is_some_and(|terms| terms.name(act, channel) == Some(false)) {
-            return Err(Why::Hook);
+        if self.grant().is_some_and(|grant| grant.lists(act, channel) == Some(false)) {
+            return Err(DenyReason::ExcludedByHook);
         }
-        match self.gatekeeper.rules(channel).who(act) {
-            Who::Anyone => Ok(()),
-            Who::Nobody => Err(Why::Nobody),
-            Who::Token if self.is_named(act, channel) => Ok(()),
-            Who::Backend if self.is_backend() && self.is_named(act, channel) => Ok(()),
-            who => Err(match &self.holder {
-                Holder::Stranger if self.terms().is_some() => Why::HookNamesNot,
-                Holder::Stranger => Why::Takes(who),
-                Holder::Bearer(_) if who == Who::Backend => Why::BackendsOnly,
-                Holder::Bearer(_) | Holder::Backend(_) => Why::NotNamed,
+        match self.gatekeeper.rules(channel).level_for(act) {
+            AccessLevel::Anyone => Ok(()),
+            AccessLevel::Nobody => Err(DenyReason::ClosedToAll),
+            AccessLevel::Token if self.is_listed(act, channel) => Ok(()),
+            AccessLevel::Backend if self.is_backend() && self.is_listed(act, channel) => Ok(()),
+            level => Err(match &self.credential {
+                Credential::Anonymous if self.grant().is_some() => DenyReason::NotListedByHook,
+                Credential::Anonymous => DenyReason::CredentialRequired(level),
+                Credential::Token(_) if level == AccessLevel::Backend => DenyReason::ApiKeyRequired,
+                Credential::Token(_) | Credential::ApiKey(_) => DenyReason::NotListed,
             }),
         }
     }
 
-    fn tell(&self, why: Why, act: Act, channel: &ChannelName) -> Denied {
-        let does = verb(act);
+    fn explain_denial(&self, why: DenyReason, act: Act, channel: &ChannelName) -> Denied {
+        let action = verb(act);
         let (kind, detail) = match why {
-            Why::NotYours => {
+            DenyReason::OtherUsersChannel => {
                 let own = self.identity.may_read(channel).map_err(|error| error.to_string());
                 (Kind::Forbidden, own.err().unwrap_or_default())
             }
-            Why::Presence => {
+            DenyReason::PresenceIsReadOnly => {
                 (Kind::Forbidden, format!("only the gateway says anything in {channel}"))
             }
-            Why::PresenceOff => {
+            DenyReason::PresenceOff => {
                 let of = channel.presence_of().unwrap_or_else(|| channel.clone());
                 (Kind::PresenceOff, PresenceOff(of).to_string())
             }
-            Why::Hook => {
+            DenyReason::ExcludedByHook => {
                 let text = "the service behind this gateway does not let you";
-                (Kind::Forbidden, format!("{text} {does} {channel}"))
+                (Kind::Forbidden, format!("{text} {action} {channel}"))
             }
-            Why::HookNamesNot => {
+            DenyReason::NotListedByHook => {
                 let text = "the service behind this gateway does not name";
                 (Kind::Forbidden, format!("{text} {channel} for you"))
             }
-            Why::Nobody => (Kind::Forbidden, format!("nobody may {does} {channel}")),
-            Why::Takes(who) => {
-                let what = if who == Who::Backend { "an API key" } else { "a token" };
-                (Kind::TokenMissing, format!("to {does} {channel} takes {what}"))
+            DenyReason::ClosedToAll => (Kind::Forbidden, format!("nobody may {action} {channel}")),
+            DenyReason::CredentialRequired(level) => {
+                let what = if level == AccessLevel::Backend { "an API key" } else { "a token" };
+                (Kind::TokenMissing, format!("to {action} {channel} takes {what}"))
             }
-            Why::BackendsOnly => {
-                (Kind::Forbidden, format!("only a backend with an API key may {does} {channel}"))
+            DenyReason::ApiKeyRequired => {
+                (Kind::Forbidden, format!("only a backend with an API key may {action} {channel}"))
             }
-            Why::NotNamed => {
+            DenyReason::NotListed => {
                 let list = if act == Act::Publish { "publish" } else { "subscribe" };
                 let what = if self.is_backend() { "key" } else { "token" };
                 (Kind::Forbidden, format!("the {what}'s {list} list does not name {channel}"))
@@ -232,30 +232,30 @@ impl Pass {
     }
 
     /// Whether its token or key names the channel, or the hook does. Where both have a list both must.
-    fn is_named(&self, act: Act, channel: &ChannelName) -> bool {
-        let own = match &self.holder {
-            Holder::Stranger => None,
-            Holder::Bearer(rights) | Holder::Backend(rights) => Some(rights.name(act, channel)),
+    fn is_listed(&self, act: Act, channel: &ChannelName) -> bool {
+        let own = match &self.credential {
+            Credential::Anonymous => None,
+            Credential::Token(rights) | Credential::ApiKey(rights) => Some(rights.lists(act, channel)),
         };
-        let hooks = self.terms().and_then(|terms| terms.name(act, channel));
+        let hooks = self.grant().and_then(|grant| grant.lists(act, channel));
         (own.is_some() || hooks.is_some()) && own.unwrap_or(true) && hooks.unwrap_or(true)
     }
 }
 
 impl Access for Pass {
     fn permits(&self, act: Act, channel: &ChannelName) -> Result<(), Denied> {
-        self.judge(act, channel).map_err(|why| self.tell(why, act, channel))
+        self.check(act, channel).map_err(|why| self.explain_denial(why, act, channel))
     }
 
     fn spend(&self, channel: &ChannelName, bytes: usize) -> Result<(), Denied> {
-        let spender = match &self.identity.standing {
-            Standing::Backend(name) => Spender::Key(name),
+        let rate_key = match &self.identity.standing {
+            Standing::Backend(name) => RateKey::Key(name),
             Standing::Claimed | Standing::Proven => {
-                Spender::Client { address: self.identity.address, user: self.proven_user() }
+                RateKey::Client { address: self.identity.address, user: self.verified_user() }
             }
         };
         let rate = self.gatekeeper.rules(channel).publish_rate;
-        self.gatekeeper.rates.spend(spender, channel, rate, bytes)
+        self.gatekeeper.rates.spend(rate_key, channel, rate, bytes)
     }
 
     fn ask<'a>(
@@ -264,14 +264,14 @@ impl Access for Pass {
         channel: &'a ChannelName,
         bytes: Option<usize>,
     ) -> Option<Asked<'a, ()>> {
-        let (hook, hooked) = (self.gatekeeper.hook.as_ref()?, self.hooked.as_ref()?);
+        let (hook, hook_state) = (self.gatekeeper.hook.as_ref()?, self.hook_state.as_ref()?);
         let user = self.identity.user.as_ref();
         let Some(of) = channel.presence_of() else {
-            return hooked.ask(hook, act, channel, bytes, user);
+            return hook_state.authorize(hook, act, channel, bytes, user);
         };
         // Who is in a channel may see whoever may listen to it.
         Some(Box::pin(async move {
-            match hooked.ask(hook, act, &of, bytes, user) {
+            match hook_state.authorize(hook, act, &of, bytes, user) {
                 Some(asked) => asked.await,
                 None => Ok(()),
             }
@@ -280,7 +280,7 @@ impl Access for Pass {
 
     fn renew(self: Arc<Self>, token: String) -> Asked<'static, Arc<dyn Access>> {
         Box::pin(async move {
-            if !matches!(self.holder, Holder::Bearer(_)) {
+            if !matches!(self.credential, Credential::Token(_)) {
                 let detail = "this connection came without a token; open another with one";
                 return Err(Denied::new(Kind::Forbidden, detail));
             }
@@ -289,11 +289,11 @@ impl Access for Pass {
                 let detail = "the new token is of another user; open another connection";
                 return Err(Denied::new(Kind::Forbidden, detail));
             }
-            let holder = Holder::Bearer(Box::new(claims.into()));
-            let mut renewed = Self::new(self.gatekeeper.clone(), self.identity.clone(), holder);
+            let credential = Credential::Token(Box::new(claims.into()));
+            let mut renewed = Self::new(self.gatekeeper.clone(), self.identity.clone(), credential);
             // A new token does not lift what the hook has said.
-            renewed.hooked = self.hooked.clone();
-            renewed.seats = self.seats.clone();
+            renewed.hook_state = self.hook_state.clone();
+            renewed.connection_permits = self.connection_permits.clone();
             Ok(Arc::new(renewed) as Arc<dyn Access>)
         })
     }
@@ -304,11 +304,11 @@ impl Access for Pass {
     }
 
     fn expires(&self) -> Option<u64> {
-        let own = match &self.holder {
-            Holder::Bearer(rights) => rights.expires,
-            Holder::Stranger | Holder::Backend(_) => None,
+        let own = match &self.credential {
+            Credential::Token(rights) => rights.expires,
+            Credential::Anonymous | Credential::ApiKey(_) => None,
         };
-        let hooks = self.terms().and_then(|terms| terms.expires);
+        let hooks = self.grant().and_then(|grant| grant.expires);
         own.into_iter().chain(hooks).min()
     }
 }

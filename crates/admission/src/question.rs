@@ -11,7 +11,7 @@ use tricast_core::{ChannelName, Wire};
 /// When the hook is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Occasion {
+pub enum HookEvent {
     /// A stream is about to open.
     Connect,
     /// Somebody wants to listen to a channel, or to look at it.
@@ -21,7 +21,7 @@ pub enum Occasion {
 }
 
 /// What a request tells about who sends it, for as long as that may be asked about.
-pub(crate) struct Caller {
+pub(crate) struct Requester {
     wire: &'static str,
     address: Option<IpAddr>,
     /// Those of its headers that are passed on: an object of texts.
@@ -30,8 +30,8 @@ pub(crate) struct Caller {
 
 /// One question, as it is sent.
 #[derive(Clone, Copy, Serialize)]
-pub(crate) struct Question<'a> {
-    event: Occasion,
+pub(crate) struct HookRequest<'a> {
+    event: HookEvent,
     wire: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     channels: Option<&'a [ChannelName]>,
@@ -46,7 +46,7 @@ pub(crate) struct Question<'a> {
     bytes: Option<usize>,
 }
 
-impl Caller {
+impl Requester {
     pub(crate) fn new(
         wire: Option<Wire>,
         address: Option<IpAddr>,
@@ -58,8 +58,8 @@ impl Caller {
         Self { wire: wire.map_or("http", Wire::name), address, headers }
     }
 
-    fn ask(&self, event: Occasion) -> Question<'_> {
-        Question {
+    fn request(&self, event: HookEvent) -> HookRequest<'_> {
+        HookRequest {
             event,
             wire: self.wire,
             channels: None,
@@ -72,40 +72,40 @@ impl Caller {
     }
 
     /// May it open a stream of these channels?
-    pub(crate) fn connects<'a>(
+    pub(crate) fn connect_request<'a>(
         &'a self,
         channels: &'a [ChannelName],
         user: Option<&'a str>,
-    ) -> Question<'a> {
-        Question { channels: Some(channels), user, ..self.ask(Occasion::Connect) }
+    ) -> HookRequest<'a> {
+        HookRequest { channels: Some(channels), user, ..self.request(HookEvent::Connect) }
     }
 
     /// May it do that with a channel?
-    pub(crate) fn wants<'a>(
+    pub(crate) fn channel_request<'a>(
         &'a self,
-        event: Occasion,
+        event: HookEvent,
         channel: &'a ChannelName,
         bytes: Option<usize>,
         user: Option<&'a str>,
-    ) -> Question<'a> {
-        Question { channel: Some(channel), user, bytes, ..self.ask(event) }
+    ) -> HookRequest<'a> {
+        HookRequest { channel: Some(channel), user, bytes, ..self.request(event) }
     }
 }
 
-impl Question<'_> {
+impl HookRequest<'_> {
     /// The JSON that is sent.
     pub(crate) fn body(&self) -> Bytes {
         serde_json::to_vec(self).unwrap_or_default().into()
     }
 
     /// The same for the same question. How long a message is makes no other one, or none would ever be the same.
-    pub(crate) fn key(&self) -> [u8; 32] {
+    pub(crate) fn cache_key(&self) -> [u8; 32] {
         Sha256::digest(Self { bytes: None, ..*self }.body()).into()
     }
 }
 
 /// Without the headers, which may hold what is secret.
-impl std::fmt::Debug for Caller {
+impl std::fmt::Debug for Requester {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Caller").field("wire", &self.wire).finish_non_exhaustive()
     }

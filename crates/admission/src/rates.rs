@@ -20,15 +20,15 @@ pub struct Rate {
 /// What is left of everybody's rate.
 #[derive(Debug)]
 pub struct Rates {
-    users: Meter<UserId>,
-    keys: Meter<Arc<str>>,
-    addresses: Meter<IpAddr>,
+    users: KeyedLimiter<UserId>,
+    keys: KeyedLimiter<Arc<str>>,
+    addresses: KeyedLimiter<IpAddr>,
     /// By the rate, which is their namespace's.
-    channels: Vec<(u32, Meter<ChannelName>)>,
+    channels: Vec<(u32, KeyedLimiter<ChannelName>)>,
 }
 
 /// Whose rate is used.
-pub(crate) enum Spender<'a> {
+pub(crate) enum RateKey<'a> {
     Key(&'a Arc<str>),
     Client { address: Option<IpAddr>, user: Option<&'a UserId> },
 }
@@ -36,16 +36,16 @@ pub(crate) enum Spender<'a> {
 impl Rates {
     /// With a rate for each user, key and address, and the rates that channels may have.
     pub fn new(user: Rate, key: Rate, address: Rate, channels: impl Iterator<Item = u32>) -> Self {
-        let mut by_rate: Vec<(u32, Meter<ChannelName>)> = Vec::new();
+        let mut by_rate: Vec<(u32, KeyedLimiter<ChannelName>)> = Vec::new();
         for messages in channels.filter(|rate| *rate > 0) {
             if by_rate.iter().all(|(known, _)| *known != messages) {
-                by_rate.push((messages, Meter::new(Rate { messages, bytes: 0 })));
+                by_rate.push((messages, KeyedLimiter::new(Rate { messages, bytes: 0 })));
             }
         }
         Self {
-            users: Meter::new(user),
-            keys: Meter::new(key),
-            addresses: Meter::new(address),
+            users: KeyedLimiter::new(user),
+            keys: KeyedLimiter::new(key),
+            addresses: KeyedLimiter::new(address),
             channels: by_rate,
         }
     }
@@ -53,14 +53,14 @@ impl Rates {
     /// Takes one message of `bytes` from what its sender, and a channel of `rate`, have left.
     pub(crate) fn spend(
         &self,
-        spender: Spender<'_>,
+        rate_key: RateKey<'_>,
         channel: &ChannelName,
         rate: u32,
         bytes: usize,
     ) -> Result<(), Denied> {
-        match spender {
-            Spender::Key(name) => self.keys.spend(name, bytes, "this key")?,
-            Spender::Client { address, user } => {
+        match rate_key {
+            RateKey::Key(name) => self.keys.spend(name, bytes, "this key")?,
+            RateKey::Client { address, user } => {
                 // The address first: who has none left uses up nobody else's.
                 if let Some(address) = address {
                     self.addresses.spend(&network_of(address), bytes, "this address")?;
@@ -86,12 +86,12 @@ impl Rates {
 }
 
 /// The rates of everybody of one kind.
-struct Meter<K: Hash + Eq + Clone> {
+struct KeyedLimiter<K: Hash + Eq + Clone> {
     messages: Option<DefaultKeyedRateLimiter<K>>,
     bytes: Option<DefaultKeyedRateLimiter<K>>,
 }
 
-impl<K: Hash + Eq + Clone> Meter<K> {
+impl<K: Hash + Eq + Clone> KeyedLimiter<K> {
     fn new(rate: Rate) -> Self {
         let limiter = |amount| {
             NonZeroU32::new(amount).map(|amount| RateLimiter::keyed(Quota::per_second(amount)))
@@ -99,18 +99,18 @@ impl<K: Hash + Eq + Clone> Meter<K> {
         Self { messages: limiter(rate.messages), bytes: limiter(rate.bytes) }
     }
 
-    fn spend(&self, key: &K, bytes: usize, whose: &str) -> Result<(), Denied> {
+    fn spend(&self, key: &K, bytes: usize, subject: &str) -> Result<(), Denied> {
         if let Some(limiter) = &self.messages {
-            limiter.check_key(key).map_err(|until| too_fast(&until, whose, "messages"))?;
+            limiter.check_key(key).map_err(|until| rate_limited(&until, subject, "messages"))?;
         }
         let bytes = u32::try_from(bytes).ok().and_then(NonZeroU32::new);
         if let (Some(limiter), Some(bytes)) = (&self.bytes, bytes) {
             let more = |_| {
-                let detail = format!("the message has more bytes than {whose} may send at once");
+                let detail = format!("the message has more bytes than {subject} may send at once");
                 Denied::new(Kind::TooLarge, detail)
             };
             let spent = limiter.check_key_n(key, bytes).map_err(more)?;
-            spent.map_err(|until| too_fast(&until, whose, "bytes"))?;
+            spent.map_err(|until| rate_limited(&until, subject, "bytes"))?;
         }
         Ok(())
     }
@@ -123,16 +123,16 @@ impl<K: Hash + Eq + Clone> Meter<K> {
     }
 }
 
-impl<K: Hash + Eq + Clone> std::fmt::Debug for Meter<K> {
+impl<K: Hash + Eq + Clone> std::fmt::Debug for KeyedLimiter<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Meter")
     }
 }
 
-fn too_fast(until: &NotUntil<<DefaultClock as Clock>::Instant>, whose: &str, what: &str) -> Denied {
+fn rate_limited(until: &NotUntil<<DefaultClock as Clock>::Instant>, subject: &str, what: &str) -> Denied {
     let wait = until.wait_time_from(DefaultClock::default().now());
     let wait = wait.max(Duration::from_millis(1));
-    let detail = format!("{whose} has sent as many {what} as it may; wait a moment");
+    let detail = format!("{subject} has sent as many {what} as it may; wait a moment");
     Denied::new(Kind::TooFast, detail).until(wait)
 }
 
@@ -145,25 +145,25 @@ mod tests {
     }
 
     #[test]
-    fn each_has_its_own_and_is_told_when_there_is_more() {
+    fn each_key_has_its_own_rate_and_learns_when_to_retry() {
         let one = Rate { messages: 2, bytes: 0 };
         let rates = Rates::new(one, Rate::default(), Rate::default(), [0, 1].into_iter());
         let (alice, bob): (UserId, UserId) =
             ("alice".parse().expect("fits"), "bob".parse().expect("fits"));
-        let says = |user, to: &str, rate| {
-            let spender = Spender::Client { address: None, user: Some(user) };
-            rates.spend(spender, &channel(to), rate, 10)
+        let send = |user, to: &str, rate| {
+            let rate_key = RateKey::Client { address: None, user: Some(user) };
+            rates.spend(rate_key, &channel(to), rate, 10)
         };
-        says(&alice, "a", 0).expect("the first");
-        says(&alice, "b", 0).expect("the second");
-        let denied = says(&alice, "a", 0).expect_err("the third");
+        send(&alice, "a", 0).expect("the first");
+        send(&alice, "b", 0).expect("the second");
+        let denied = send(&alice, "a", 0).expect_err("the third");
         assert_eq!(denied.kind, Kind::TooFast);
         assert!(denied.retry_after.is_some_and(|wait| wait <= Duration::from_millis(500)));
-        says(&bob, "slow", 1).expect("the first of this channel");
-        assert!(says(&bob, "slow", 1).is_err(), "one a second");
+        send(&bob, "slow", 1).expect("the first of this channel");
+        assert!(send(&bob, "slow", 1).is_err(), "one a second");
         let key = Arc::from("shop");
         for _ in 0..100 {
-            rates.spend(Spender::Key(&key), &channel("a"), 0, 10).expect("any number");
+            rates.spend(RateKey::Key(&key), &channel("a"), 0, 10).expect("any number");
         }
     }
 
@@ -172,7 +172,7 @@ mod tests {
         let rate = Rate { messages: 0, bytes: 100 };
         let rates = Rates::new(Rate::default(), rate, Rate::default(), [].into_iter());
         let key = Arc::from("shop");
-        let spend = |bytes| rates.spend(Spender::Key(&key), &channel("a"), 0, bytes);
+        let spend = |bytes| rates.spend(RateKey::Key(&key), &channel("a"), 0, bytes);
         spend(60).expect("fits");
         assert_eq!(spend(60).expect_err("above").kind, Kind::TooFast);
         assert_eq!(spend(101).expect_err("never").kind, Kind::TooLarge);

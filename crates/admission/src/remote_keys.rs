@@ -11,7 +11,7 @@ use crate::RemoteKeys;
 const DOCUMENT_MAX: usize = 1024 * 1024;
 
 /// How long one fetch may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Keys that are fetched by HTTP.
 #[derive(Debug)]
@@ -27,18 +27,18 @@ impl HttpKeys {
     /// When the system lacks what TLS needs.
     pub fn new(url: Url) -> Result<Self, reqwest::Error> {
         let client =
-            Client::builder().redirect(Policy::none()).no_proxy().timeout(PATIENCE).build()?;
+            Client::builder().redirect(Policy::none()).no_proxy().timeout(FETCH_TIMEOUT).build()?;
         Ok(Self { client, url })
     }
 
     async fn get(&self) -> Result<Vec<u8>, String> {
-        let told = |error: reqwest::Error| error.without_url().to_string();
-        let mut answer = self.client.get(self.url.clone()).send().await.map_err(told)?;
-        if !answer.status().is_success() {
-            return Err(format!("the answer is {}", answer.status()));
+        let describe = |error: reqwest::Error| error.without_url().to_string();
+        let mut response = self.client.get(self.url.clone()).send().await.map_err(describe)?;
+        if !response.status().is_success() {
+            return Err(format!("the answer is {}", response.status()));
         }
         let mut document = Vec::new();
-        while let Some(piece) = answer.chunk().await.map_err(told)? {
+        while let Some(piece) = response.chunk().await.map_err(describe)? {
             document.extend_from_slice(&piece);
             if document.len() > DOCUMENT_MAX {
                 return Err(format!("it is longer than {DOCUMENT_MAX} bytes"));

@@ -9,7 +9,7 @@ use crate::Claims;
 /// Who may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Who {
+pub enum AccessLevel {
     /// Whoever comes.
     Anyone,
     /// Whoever has a token, or an API key, that names the channel.
@@ -26,9 +26,9 @@ pub struct NamespaceRules {
     /// What it is called: its pattern, or "the rest".
     pub name: Arc<str>,
     /// Who may listen.
-    pub subscribe: Who,
+    pub subscribe: AccessLevel,
     /// Who may speak.
-    pub publish: Who,
+    pub publish: AccessLevel,
     /// Messages a second for each channel; 0 is any number.
     pub publish_rate: u32,
     /// Whether whoever may listen may also know who is there.
@@ -37,7 +37,7 @@ pub struct NamespaceRules {
 
 impl NamespaceRules {
     /// Who may.
-    pub fn who(&self, act: Act) -> Who {
+    pub fn level_for(&self, act: Act) -> AccessLevel {
         match act {
             Act::Subscribe | Act::Look => self.subscribe,
             Act::Publish => self.publish,
@@ -62,7 +62,7 @@ impl From<Claims> for Rights {
 }
 
 impl Rights {
-    pub(crate) fn name(&self, act: Act, channel: &tricast_core::ChannelName) -> bool {
+    pub(crate) fn lists(&self, act: Act, channel: &tricast_core::ChannelName) -> bool {
         let patterns = match act {
             Act::Subscribe | Act::Look => &self.subscribe,
             Act::Publish => &self.publish,

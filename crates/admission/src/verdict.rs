@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use tricast_core::{Act, CHANNEL_MAX, ChannelName, ChannelPattern, Denied, Kind, UserId};
 
 use crate::{
-    backend::Reply,
-    claims::{info_of, millis, patterns_of},
+    backend::BackendResponse,
+    claims::{parse_info, to_millis, parse_patterns},
 };
 
 /// The longest reason that is passed on.
@@ -16,15 +16,15 @@ const REASON_MAX: usize = 200;
 
 /// What the hook says to a question.
 #[derive(Debug)]
-pub(crate) enum Verdict {
-    Allowed(Arc<Terms>),
+pub(crate) enum HookResponse {
+    Allowed(Arc<Grant>),
     /// With the reason that its service gives, if any.
     Refused(Option<String>),
 }
 
 /// What an answer says of whoever connects.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Terms {
+pub(crate) struct Grant {
     pub(crate) user: Option<UserId>,
     subscribe: Option<Arc<[ChannelPattern]>>,
     publish: Option<Arc<[ChannelPattern]>>,
@@ -37,7 +37,7 @@ pub(crate) struct Terms {
 /// An answer as it stands. What we do not know may be a misspelt limit: better to refuse than to pass over it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Answer {
+struct ResponseBody {
     allow: bool,
     reason: Option<String>,
     user: Option<String>,
@@ -47,23 +47,23 @@ struct Answer {
     info: Option<Box<RawValue>>,
 }
 
-impl Verdict {
+impl HookResponse {
     /// Reads an answer; an error, for the log, when it is none.
-    pub(crate) fn read(reply: Reply) -> Result<Self, String> {
+    pub(crate) fn read(reply: BackendResponse) -> Result<Self, String> {
         if matches!(reply.status, 401 | 403) {
             // That is plain enough, whatever its body is.
-            let answer =
-                reply.body.ok().and_then(|body| serde_json::from_slice::<Answer>(&body).ok());
-            return Ok(Self::Refused(answer.and_then(Answer::into_reason)));
+            let body =
+                reply.body.ok().and_then(|body| serde_json::from_slice::<ResponseBody>(&body).ok());
+            return Ok(Self::Refused(body.and_then(ResponseBody::into_reason)));
         }
         if reply.status != 200 {
             return Err(format!("the answer is {}, not 200, 401 or 403", reply.status));
         }
-        let answer: Answer = serde_json::from_slice(&reply.body?)
+        let body: ResponseBody = serde_json::from_slice(&reply.body?)
             .map_err(|error| format!("the answer is not as it should be: {error}"))?;
-        match answer.allow {
-            true => answer.into_terms().map(|terms| Self::Allowed(terms.into())),
-            false => Ok(Self::Refused(answer.into_reason())),
+        match body.allow {
+            true => body.into_grant().map(|grant| Self::Allowed(grant.into())),
+            false => Ok(Self::Refused(body.into_reason())),
         }
     }
 
@@ -71,9 +71,9 @@ impl Verdict {
     ///
     /// # Errors
     /// When it does not.
-    pub(crate) fn terms(&self) -> Result<&Arc<Terms>, Denied> {
+    pub(crate) fn grant(&self) -> Result<&Arc<Grant>, Denied> {
         match self {
-            Self::Allowed(terms) => Ok(terms),
+            Self::Allowed(grant) => Ok(grant),
             Self::Refused(reason) => {
                 let detail =
                     reason.as_deref().unwrap_or("the service behind this gateway refuses it");
@@ -85,53 +85,53 @@ impl Verdict {
     /// When it ends by its own word: milliseconds since 1970.
     pub(crate) fn expires(&self) -> Option<u64> {
         match self {
-            Self::Allowed(terms) => terms.expires,
+            Self::Allowed(grant) => grant.expires,
             Self::Refused(_) => None,
         }
     }
 
     /// About as many bytes of memory.
-    pub(crate) fn size(&self) -> usize {
-        let lists = |terms: &Terms| {
-            let patterns = [&terms.subscribe, &terms.publish].into_iter().flatten();
+    pub(crate) fn memory_size(&self) -> usize {
+        let lists = |grant: &Grant| {
+            let patterns = [&grant.subscribe, &grant.publish].into_iter().flatten();
             patterns
                 .flat_map(|list| list.iter())
                 .map(|one| size_of_val(one) + CHANNEL_MAX)
                 .sum::<usize>()
-                + terms.info.as_ref().map_or(0, |info| info.len())
+                + grant.info.as_ref().map_or(0, |info| info.len())
         };
         256 + match self {
-            Self::Allowed(terms) => lists(terms),
+            Self::Allowed(grant) => lists(grant),
             Self::Refused(reason) => reason.as_ref().map_or(0, String::len),
         }
     }
 }
 
-impl Answer {
+impl ResponseBody {
     fn into_reason(self) -> Option<String> {
         let printable = self.reason?.chars().filter(|c| !c.is_control()).take(REASON_MAX).collect();
         Some(printable).filter(|text: &String| !text.trim().is_empty())
     }
 
-    fn into_terms(self) -> Result<Terms, String> {
+    fn into_grant(self) -> Result<Grant, String> {
         let user = self.user.map(|user| user.parse::<UserId>()).transpose();
         let list = |name: &str, texts: Option<Vec<String>>| {
-            texts.map(|texts| patterns_of(name, &texts)).transpose()
+            texts.map(|texts| parse_patterns(name, &texts)).transpose()
         };
-        let expires = self.expires.map(|end| millis(end).ok_or("its expires is no time"));
-        Ok(Terms {
+        let expires = self.expires.map(|end| to_millis(end).ok_or("its expires is no time"));
+        Ok(Grant {
             user: user.map_err(|error| format!("its user: {error}"))?,
             subscribe: list("subscribe", self.subscribe)?,
             publish: list("publish", self.publish)?,
             expires: expires.transpose()?,
-            info: info_of(self.info)?,
+            info: parse_info(self.info)?,
         })
     }
 }
 
-impl Terms {
+impl Grant {
     /// Whether its list names the channel; `None` when it has no such list.
-    pub(crate) fn name(&self, act: Act, channel: &ChannelName) -> Option<bool> {
+    pub(crate) fn lists(&self, act: Act, channel: &ChannelName) -> Option<bool> {
         let list = match act {
             Act::Subscribe | Act::Look => &self.subscribe,
             Act::Publish => &self.publish,
@@ -140,7 +140,7 @@ impl Terms {
     }
 
     /// Whether it says nothing but yes.
-    pub(crate) fn is_plain(&self) -> bool {
+    pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
@@ -149,17 +149,17 @@ impl Terms {
 mod tests {
     use super::*;
 
-    fn read(status: u16, body: &str) -> Result<Verdict, String> {
-        Verdict::read(Reply { status, body: Ok(body.into()) })
+    fn read(status: u16, body: &str) -> Result<HookResponse, String> {
+        HookResponse::read(BackendResponse { status, body: Ok(body.into()) })
     }
 
-    fn refusal(status: u16, body: &str) -> String {
-        let verdict = read(status, body).expect(body);
-        verdict.terms().expect_err(body).detail
+    fn refusal_reason(status: u16, body: &str) -> String {
+        let response = read(status, body).expect(body);
+        response.grant().expect_err(body).detail
     }
 
     #[test]
-    fn what_is_no_answer_is_an_error_and_never_a_yes() {
+    fn an_invalid_response_is_an_error_and_never_a_yes() {
         let long = format!("{{\"allow\":true,\"info\":\"{}\"}}", "x".repeat(1024));
         for (status, body) in [
             (200, ""),
@@ -186,33 +186,33 @@ mod tests {
         ] {
             read(status, body).expect_err(body);
         }
-        let broken = Reply { status: 200, body: Err("broke off".to_owned()) };
-        Verdict::read(broken).expect_err("half an answer");
+        let broken = BackendResponse { status: 200, body: Err("broke off".to_owned()) };
+        HookResponse::read(broken).expect_err("half an answer");
     }
 
     #[test]
-    fn a_refusal_is_one_whatever_else_it_says_and_tells_little() {
+    fn a_refusal_stands_whatever_else_it_says_and_reveals_little() {
         for (status, body) in [(403, "no JSON"), (401, r#"{"allow":true}"#), (403, "{}")] {
-            assert_eq!(refusal(status, body), "the service behind this gateway refuses it");
+            assert_eq!(refusal_reason(status, body), "the service behind this gateway refuses it");
         }
-        assert_eq!(refusal(403, r#"{"allow":false,"reason":"not today"}"#), "not today");
+        assert_eq!(refusal_reason(403, r#"{"allow":false,"reason":"not today"}"#), "not today");
         let long = format!(r#"{{"allow":false,"reason":"a\r\nb\u001b{}"}}"#, "é".repeat(300));
-        assert_eq!(refusal(200, &long), format!("ab{}", "é".repeat(198)));
+        assert_eq!(refusal_reason(200, &long), format!("ab{}", "é".repeat(198)));
     }
 
     #[test]
-    fn terms_are_read() {
+    fn grants_are_read() {
         let body =
             r#"{"allow":true,"user":"alice","subscribe":["a.*"],"expires":2,"info":{ "a":1 }}"#;
-        let verdict = read(200, body).expect("an answer");
-        let terms = verdict.terms().expect("a yes");
-        let name = |act, channel: &str| terms.name(act, &channel.parse().expect("fits"));
-        assert_eq!(name(Act::Subscribe, "a.b"), Some(true));
-        assert_eq!(name(Act::Look, "b"), Some(false));
-        assert_eq!(name(Act::Publish, "a.b"), None);
-        assert_eq!((terms.expires, terms.info.as_deref()), (Some(2000), Some("{ \"a\":1 }")));
-        assert!(!terms.is_plain());
+        let response = read(200, body).expect("an answer");
+        let grant = response.grant().expect("a yes");
+        let lists = |act, channel: &str| grant.lists(act, &channel.parse().expect("fits"));
+        assert_eq!(lists(Act::Subscribe, "a.b"), Some(true));
+        assert_eq!(lists(Act::Look, "b"), Some(false));
+        assert_eq!(lists(Act::Publish, "a.b"), None);
+        assert_eq!((grant.expires, grant.info.as_deref()), (Some(2000), Some("{ \"a\":1 }")));
+        assert!(!grant.is_default());
         let plain = read(200, r#"{"allow":true,"user":null}"#).expect("an answer");
-        assert!(plain.terms().expect("a yes").is_plain());
+        assert!(plain.grant().expect("a yes").is_default());
     }
 }

@@ -11,18 +11,18 @@ use forge::{Keys, future, jwt, keys, now, sign_hs256};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use serde_json::{Value, json};
 use tricast_admission::{
-    Algorithm, Claims, Expectations, Grant, Jwks, Keyring, RemoteKeys, Signer, TokenKey,
+    Algorithm, Claims, Expectations, TokenSpec, Jwks, Keyring, RemoteKeys, Signer, TokenKey,
 };
 use tricast_core::{Denied, Kind};
 
 const SECRET: &[u8] = b"a secret of thirty-two bytes, or more";
 
-fn ring(keys: Vec<TokenKey>) -> Keyring {
+fn keyring(keys: Vec<TokenKey>) -> Keyring {
     Keyring::new(keys, None, Expectations { leeway: 0, ..Expectations::default() })
 }
 
 fn hmac() -> Keyring {
-    ring(vec![TokenKey::from_secret(SECRET, None).expect("long enough")])
+    keyring(vec![TokenKey::from_secret(SECRET, None).expect("long enough")])
 }
 
 async fn check(ring: &Keyring, token: &str) -> Result<Claims, Denied> {
@@ -57,14 +57,14 @@ async fn what_each_algorithm_signs_holds_with_its_own_key_alone() {
         (Algorithm::ES256, keys.ec.private.as_bytes()),
         (Algorithm::EdDSA, keys.ed.private.as_bytes()),
     ];
-    let grant = Grant { sub: "alice".parse().ok(), ..Grant::default() }.lasting(60);
+    let grant = TokenSpec { sub: "alice".parse().ok(), ..TokenSpec::default() }.valid_for(60);
     for (index, (algorithm, key)) in private.into_iter().enumerate() {
         let token = Signer::new(algorithm, key, None).expect("a key").sign(&grant).expect("signs");
-        let all = ring(own(keys));
+        let all = keyring(own(keys));
         let claims = check(&all, &token).await.expect("holds");
         assert_eq!(claims.user.as_ref().map(|user| user.as_str()), Some("alice"));
         for (other, key) in own(keys).into_iter().enumerate() {
-            let holds = check(&ring(vec![key]), &token).await.is_ok();
+            let holds = check(&keyring(vec![key]), &token).await.is_ok();
             assert_eq!(holds, index == other, "{algorithm:?} with key {other}");
         }
     }
@@ -78,7 +78,7 @@ async fn a_public_key_is_no_secret() {
         [(Algorithm::RS256, &keys.rsa), (Algorithm::ES256, &keys.ec), (Algorithm::EdDSA, &keys.ed)]
     {
         let public = TokenKey::from_pem(algorithm, pair.public.as_bytes(), None).expect("a key");
-        let ring = ring(vec![public]);
+        let ring = keyring(vec![public]);
         for secret in [pair.public.as_bytes(), pair.public.trim().as_bytes(), &pair.public_der] {
             let token = sign_hs256(&json!({"alg": "HS256"}), &future("alice"), secret);
             assert_eq!(refusal(&ring, &token).await, Kind::BadToken);
@@ -170,13 +170,13 @@ fn neighbour(signature: &str) -> char {
 
 /// CVE-2022-21449: a signature of zeros, which some libraries took for any message's.
 #[tokio::test]
-async fn a_signature_of_zeros_is_none() {
+async fn a_signature_of_zeros_is_refused() {
     let keys = keys();
     for (algorithm, pair) in [(Algorithm::ES256, &keys.ec), (Algorithm::EdDSA, &keys.ed)] {
         let key = TokenKey::from_pem(algorithm, pair.public.as_bytes(), None).expect("a key");
         let header = json!({"alg": format!("{algorithm:?}")});
         let token = jwt(&header, &future("alice"), &[0; 64]);
-        assert_eq!(refusal(&ring(vec![key]), &token).await, Kind::BadToken);
+        assert_eq!(refusal(&keyring(vec![key]), &token).await, Kind::BadToken);
     }
 }
 
@@ -250,7 +250,7 @@ async fn audience_and_issuer_are_those_of_the_settings() {
 }
 
 #[test]
-fn what_is_no_key_is_refused_when_it_is_read() {
+fn an_invalid_key_is_refused_when_it_is_read() {
     let keys = keys();
     assert!(TokenKey::from_secret(&[b'x'; 31], None).is_err());
     for (algorithm, text) in [
@@ -297,7 +297,7 @@ async fn keys_of_a_url_come_go_and_are_kept_while_it_is_down() {
     let ring = Keyring::new(Vec::new(), Some(jwks), Expectations::default());
     let sign = |pair: &forge::Pair, algorithm, kid: &str| {
         let signer = Signer::new(algorithm, pair.private.as_bytes(), Some(kid.to_owned()));
-        signer.expect("a key").sign(&Grant::default().lasting(3600)).expect("signs")
+        signer.expect("a key").sign(&TokenSpec::default().valid_for(3600)).expect("signs")
     };
     let old = sign(&keys.rsa, Algorithm::RS256, "old");
     let new = sign(&keys.ed, Algorithm::EdDSA, "new");
@@ -335,7 +335,7 @@ async fn a_set_of_keys_holds_nothing_but_public_keys_for_signatures() {
     let secret = json!({"kty": "oct", "kid": "x", "alg": "HS256", "k": "YSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcywgb3IgbW9yZQ"});
     let hs = sign_hs256(&json!({"alg": "HS256", "kid": "x"}), &future("alice"), SECRET);
     let signer = Signer::new(Algorithm::RS256, keys.rsa.private.as_bytes(), Some("x".into()));
-    let rs = signer.expect("a key").sign(&Grant::default().lasting(60)).expect("signs");
+    let rs = signer.expect("a key").sign(&TokenSpec::default().valid_for(60)).expect("signs");
     for (jwk, token) in [
         (secret, &hs),
         (with(keys.rsa.jwk("x"), "use", json!("enc")), &rs),

@@ -31,7 +31,7 @@ pub fn sentences(
     arrived: impl Fn(&str) -> Option<String>,
     server: Option<&str>,
 ) -> BTreeMap<&'static str, String> {
-    let proxy = Proxy::of(arrived, server);
+    let proxy = Proxy::detect(arrived, server);
     TABLE.keys().map(|symptom| (symptom.as_str(), advice(symptom, proxy))).collect()
 }
 

@@ -15,28 +15,28 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use crate::{
-    encryption::{self, Remarks},
-    obstacle::Obstacle,
-    place::{Place, Visit},
-    refusal::{NO_TRICAST, Refusal},
-    trouble::{Asker, words},
+    encryption::{self, CertificateWarnings},
+    obstacle::ProbeError,
+    place::{GatewayUrl, Options},
+    refusal::{NOT_A_GATEWAY, Refusal},
+    trouble::{RequestContext, explain},
 };
 
 mod opening;
 
-pub(crate) use opening::{Opened, Refused, Socket};
+pub(crate) use opening::{Opened, OpenError, Socket};
 
 /// How long an answer, or the head of one, may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Whoever asks.
 pub(crate) struct Client {
-    pub(crate) visit: Visit,
+    pub(crate) options: Options,
     pub(crate) channel: String,
     http: reqwest::Client,
     tls: TlsConnector,
     /// What is amiss with a certificate that `--ca` names.
-    pub(crate) remarks: Remarks,
+    pub(crate) certificate_warnings: CertificateWarnings,
     /// Whether there has been an answer, of whatever kind.
     answered: AtomicBool,
     /// The compressions that it claims to know.
@@ -44,36 +44,36 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(visit: Visit) -> anyhow::Result<Self> {
-        let (mut config, remarks) = encryption::config(visit.authority.as_deref())?;
+    pub(crate) fn new(options: Options) -> anyhow::Result<Self> {
+        let (mut config, certificate_warnings) = encryption::config(options.ca_file.as_deref())?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(config.clone())
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(PATIENCE)
+            .connect_timeout(RESPONSE_TIMEOUT)
             .build()?;
         let mut of_http_1 = config;
         of_http_1.alpn_protocols = vec![b"http/1.1".to_vec()];
         let name = || format!("doctor-{}", fastrand::u32(..));
-        let channel = visit.channel.clone().unwrap_or_else(name);
+        let channel = options.channel.clone().unwrap_or_else(name);
         Ok(Self {
-            visit,
+            options,
             channel,
             http,
             tls: TlsConnector::from(Arc::new(of_http_1)),
-            remarks,
+            certificate_warnings,
             answered: AtomicBool::new(false),
             encodings: "gzip, deflate, br, zstd",
         })
     }
 
-    pub(crate) fn place(&self) -> &Place {
-        &self.visit.place
+    pub(crate) fn gateway(&self) -> &GatewayUrl {
+        &self.options.gateway
     }
 
     fn authorize(&self, headers: &mut HeaderMap) {
-        let token = self.visit.token.as_ref();
+        let token = self.options.token.as_ref();
         let value = token.and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok());
         headers.extend(value.map(|value| (header::AUTHORIZATION, value)));
     }
@@ -88,78 +88,78 @@ impl Client {
     }
 
     /// What a connection's error means.
-    pub(crate) fn words(&self, error: &(dyn Error + 'static)) -> Obstacle {
-        let asker = Asker {
-            encrypted: self.place().is_encrypted(),
-            pinned: self.visit.authority.is_some(),
+    pub(crate) fn explain(&self, error: &(dyn Error + 'static)) -> ProbeError {
+        let context = RequestContext {
+            encrypted: self.gateway().is_encrypted(),
+            pinned: self.options.ca_file.is_some(),
             answered: self.answered.load(Ordering::Relaxed),
         };
-        words(error, asker)
+        explain(error, context)
     }
 
     async fn send(
         &self,
         url: &str,
         request: reqwest::RequestBuilder,
-    ) -> Result<reqwest::Response, Obstacle> {
-        let answer = request.timeout(PATIENCE).send().await.map_err(|error| {
-            let Obstacle { said, advice } = self.words(&error);
-            Obstacle::new(format!("{url} cannot be reached: {said}"), advice)
+    ) -> Result<reqwest::Response, ProbeError> {
+        let response = request.timeout(RESPONSE_TIMEOUT).send().await.map_err(|error| {
+            let ProbeError { message, advice } = self.explain(&error);
+            ProbeError::new(format!("{url} cannot be reached: {message}"), advice)
         })?;
         self.answered.store(true, Ordering::Relaxed);
-        Ok(answer)
+        Ok(response)
     }
 
     /// `GET`, whatever the answer is.
-    pub(crate) async fn get(&self, path: &str) -> Result<reqwest::Response, Obstacle> {
-        let url = self.place().url(path);
+    pub(crate) async fn get(&self, path: &str) -> Result<reqwest::Response, ProbeError> {
+        let url = self.gateway().url(path);
         self.send(&url, self.http.get(&url).headers(self.headers(&[]))).await
     }
 
     /// A document of the gateway, or what was said instead.
-    pub(crate) async fn document(&self, path: &str) -> Result<Value, Obstacle> {
-        let answer = self.get(path).await?;
+    pub(crate) async fn document(&self, path: &str) -> Result<Value, ProbeError> {
+        let response = self.get(path).await?;
         let shown = path.split('?').next().unwrap_or(path);
-        if answer.status() != StatusCode::OK {
-            let refusal = Refusal::of(answer).await;
-            return Err(refusal.obstacle(shown, path, self.visit.token.is_some()));
+        if response.status() != StatusCode::OK {
+            let refusal = Refusal::read(response).await;
+            return Err(refusal.to_error(shown, path, self.options.token.is_some()));
         }
-        let text = answer.text().await.map_err(|error| self.words(&error))?;
+        let text = response.text().await.map_err(|error| self.explain(&error))?;
         serde_json::from_str(&text)
-            .map_err(|_| Obstacle::new(format!("{shown} was answered with no JSON"), NO_TRICAST))
+            .map_err(|_| ProbeError::new(format!("{shown} was answered with no JSON"), NOT_A_GATEWAY))
     }
 
     /// The number of connections that listen to the channel.
-    pub(crate) async fn online(&self) -> Result<u64, Obstacle> {
+    pub(crate) async fn online(&self) -> Result<u64, ProbeError> {
         let path = format!("/online/{}", self.channel);
         let document = self.document(&path).await?;
         document["connections"]
             .as_u64()
-            .ok_or_else(|| Obstacle::new(format!("{path} has no count"), NO_TRICAST))
+            .ok_or_else(|| ProbeError::new(format!("{path} has no count"), NOT_A_GATEWAY))
     }
 
     /// Publishes; gives the message's id, when that was asked for, and how long the answer took.
     pub(crate) async fn publish(
         &self,
         data: &Value,
-    ) -> Result<(String, Instant, Duration), Obstacle> {
+    ) -> Result<(String, Instant, Duration), ProbeError> {
         let path = format!("/publish/{}", self.channel);
-        let url = self.place().url(&path);
+        let url = self.gateway().url(&path);
         let headers = self.headers(&[("content-type", "application/json")]);
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         let request = self.http.post(&url).headers(headers).body(data.to_string());
-        let answer = self.send(&url, request).await?;
-        if answer.status() != StatusCode::OK {
-            let refusal = Refusal::of(answer).await;
-            return Err(refusal.obstacle("publishing", &path, self.visit.token.is_some()));
+        let response = self.send(&url, request).await?;
+        if response.status() != StatusCode::OK {
+            let refusal = Refusal::read(response).await;
+            return Err(refusal.to_error("publishing", &path, self.options.token.is_some()));
         }
-        let text = answer.text().await.map_err(|error| self.words(&error))?;
-        let took = asked.elapsed();
+        let text = response.text().await.map_err(|error| self.explain(&error))?;
+        let took = requested_at.elapsed();
         let document: Value = serde_json::from_str(&text).unwrap_or_default();
         let another =
-            || Obstacle::new("publishing was answered with 200, and not by Tricast", NO_TRICAST);
+            || ProbeError::new("publishing was answered with 200, and not by Tricast", NOT_A_GATEWAY);
         let id = document["id"].as_str().ok_or_else(another)?;
-        Ok((id.to_owned(), asked, took))
+        Ok((id.to_owned(), requested_at, took))
     }
 
     /// A body of JSON lines that goes out as `lines` has them.
@@ -167,7 +167,7 @@ impl Client {
         &self,
         lines: tokio::sync::mpsc::Receiver<String>,
     ) -> impl Future<Output = reqwest::Result<reqwest::Response>> + use<> {
-        let url = self.place().url(&format!("/publish/{}", self.channel));
+        let url = self.gateway().url(&format!("/publish/{}", self.channel));
         let headers = self.headers(&[("content-type", "application/x-ndjson")]);
         let body = futures_util::stream::unfold(lines, |mut lines| async move {
             let line = lines.recv().await?;

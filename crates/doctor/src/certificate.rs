@@ -4,40 +4,40 @@ use std::fmt;
 
 use tokio_rustls::rustls::{CertificateError, Error, InvalidMessage, pki_types::UnixTime};
 
-use crate::obstacle::Obstacle;
+use crate::obstacle::ProbeError;
 
 /// What a handshake's error means; `pinned` tells that only the certificates of a file are believed in.
-pub(crate) fn words(error: &Error, pinned: bool) -> Obstacle {
+pub(crate) fn explain(error: &Error, pinned: bool) -> ProbeError {
     match error {
-        Error::InvalidCertificate(error) => of_certificate(error, pinned),
+        Error::InvalidCertificate(error) => explain_certificate(error, pinned),
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            Obstacle::new("this port speaks no TLS", "try http://")
+            ProbeError::new("this port speaks no TLS", "try http://")
         }
-        Error::AlertReceived(alert) => Obstacle::new(
+        Error::AlertReceived(alert) => ProbeError::new(
             format!("it refuses TLS ({alert:?})"),
             "see whether it has a certificate for the host in the URL",
         ),
-        _ => Obstacle::new(format!("TLS: {error}"), "see whether this port speaks TLS"),
+        _ => ProbeError::new(format!("TLS: {error}"), "see whether this port speaks TLS"),
     }
 }
 
-fn of_certificate(error: &CertificateError, pinned: bool) -> Obstacle {
+fn explain_certificate(error: &CertificateError, pinned: bool) -> ProbeError {
     match error {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => unknown(pinned),
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => unknown_issuer(pinned),
         // One that calls itself an authority, as `openssl req -x509` makes them.
         CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
-            unknown(pinned)
+            unknown_issuer(pinned)
         }
-        CertificateError::ExpiredContext { time, not_after } => Obstacle::new(
+        CertificateError::ExpiredContext { time, not_after } => ProbeError::new(
             format!("its certificate has expired, {} ago", Span(*not_after, *time)),
             "renew it, and see that the server reads the new one",
         ),
-        CertificateError::Expired => Obstacle::new("its certificate has expired", "renew it"),
-        CertificateError::NotValidYetContext { time, not_before } => Obstacle::new(
+        CertificateError::Expired => ProbeError::new("its certificate has expired", "renew it"),
+        CertificateError::NotValidYetContext { time, not_before } => ProbeError::new(
             format!("its certificate will be good only in {}", Span(*time, *not_before)),
             "see whether the clocks of both machines are right",
         ),
-        CertificateError::NotValidYet => Obstacle::new(
+        CertificateError::NotValidYet => ProbeError::new(
             "its certificate is not good yet",
             "see whether the clocks of both machines are right",
         ),
@@ -45,32 +45,32 @@ fn of_certificate(error: &CertificateError, pinned: bool) -> Obstacle {
             let host = expected.to_str();
             let names = presented.iter().map(|name| plain(name)).collect::<Vec<_>>().join(", ");
             let names = if names.is_empty() { "no name at all".to_owned() } else { names };
-            Obstacle::new(
+            ProbeError::new(
                 format!("its certificate is for {names}, and not for {host}"),
                 format!("have one issued for {host}, or examine it under a name that it is for"),
             )
         }
-        CertificateError::NotValidForName => Obstacle::new(
+        CertificateError::NotValidForName => ProbeError::new(
             "its certificate is for another name",
             "have one issued for this name, or examine it under a name that it is for",
         ),
         CertificateError::Revoked => {
-            Obstacle::new("its certificate has been revoked", "have another one issued")
+            ProbeError::new("its certificate has been revoked", "have another one issued")
         }
-        _ => Obstacle::new(
+        _ => ProbeError::new(
             format!("its certificate does not hold ({error})"),
             "have another one issued",
         ),
     }
 }
 
-fn unknown(pinned: bool) -> Obstacle {
+fn unknown_issuer(pinned: bool) -> ProbeError {
     match pinned {
-        true => Obstacle::new(
+        true => ProbeError::new(
             "its certificate is none of those in the file of --ca, nor signed by one",
             "name the file that it is from; with --ca no other is believed in",
         ),
-        false => Obstacle::new(
+        false => ProbeError::new(
             "its certificate is not signed by anyone whom this machine believes",
             "name it with --ca FILE if it is yours",
         ),
@@ -137,11 +137,11 @@ mod tests {
             ),
         ];
         for (error, expected) in cases {
-            assert_eq!(words(&Error::InvalidCertificate(error), false).to_string(), expected);
+            assert_eq!(explain(&Error::InvalidCertificate(error), false).to_string(), expected);
         }
-        let pinned = words(&Error::InvalidCertificate(CertificateError::UnknownIssuer), true);
-        assert!(pinned.said.contains("the file of --ca"), "{pinned}");
-        let plain = words(&Error::InvalidMessage(InvalidMessage::InvalidContentType), false);
+        let pinned = explain(&Error::InvalidCertificate(CertificateError::UnknownIssuer), true);
+        assert!(pinned.message.contains("the file of --ca"), "{pinned}");
+        let plain = explain(&Error::InvalidMessage(InvalidMessage::InvalidContentType), false);
         assert_eq!(plain.to_string(), "this port speaks no TLS; try http://");
     }
 }

@@ -9,8 +9,8 @@ use crate::{
     advice::advice,
     ask::Client,
     diagnosis::{Diagnosis, Finding, Verdict},
-    line::Line,
-    obstacle::Obstacle,
+    line::ProbeStream,
+    obstacle::ProbeError,
     proxy::Proxy,
     wire::Wire,
 };
@@ -30,15 +30,15 @@ pub(crate) struct Examination {
     client: Client,
     proxy: Option<Proxy>,
     /// What the gateway's page tells of how a request arrived, where the page is on.
-    seen: Option<Value>,
+    request_info: Option<Value>,
     /// Where the answers come from.
-    there: Option<SocketAddr>,
+    server_address: Option<SocketAddr>,
     /// How long a request takes, at best.
-    trip: Duration,
+    round_trip: Duration,
     /// Wires that have opened.
-    open: Vec<Wire>,
+    open_wires: Vec<Wire>,
     /// Streams that are done with. They end together, so that one that leaves is the only one.
-    kept: Vec<Line>,
+    finished: Vec<ProbeStream>,
     findings: Vec<Finding>,
     /// What is being looked at, and on which wire.
     stage: (&'static str, Option<Wire>),
@@ -46,69 +46,69 @@ pub(crate) struct Examination {
 
 impl Examination {
     /// Finds out who answers.
-    pub(crate) async fn begin(client: Client) -> Result<Self, Obstacle> {
-        let mut trip = Duration::MAX;
+    pub(crate) async fn start(client: Client) -> Result<Self, ProbeError> {
+        let mut round_trip = Duration::MAX;
         for _ in 0..3 {
             let (_, _, took) = client.publish(&serde_json::json!({ "doctor": "begins" })).await?;
-            trip = trip.min(took);
+            round_trip = round_trip.min(took);
         }
-        let seen = client.get("/dashboard/seen?client=doctor-0123456789").await?;
-        let mut proxy = Proxy::of_answer(seen.headers());
-        let there = seen.remote_addr();
-        let seen = match seen.status() {
+        let response = client.get("/dashboard/seen?client=doctor-0123456789").await?;
+        let mut proxy = Proxy::from_response(response.headers());
+        let server_address = response.remote_addr();
+        let request_info = match response.status() {
             StatusCode::OK => {
-                let text = seen.text().await.map_err(|error| client.words(&error))?;
+                let text = response.text().await.map_err(|error| client.explain(&error))?;
                 serde_json::from_str::<Value>(&text).ok()
             }
             _ => None,
         };
-        proxy = proxy.or_else(|| Proxy::of_request(seen.as_ref()?));
-        let (open, kept, findings) = (Vec::new(), Vec::new(), Vec::new());
+        proxy = proxy.or_else(|| Proxy::from_request_info(request_info.as_ref()?));
+        let (open_wires, finished, findings) = (Vec::new(), Vec::new(), Vec::new());
         let stage = ("the way", None);
-        Ok(Self { client, proxy, seen, there, trip, open, kept, findings, stage })
+        Ok(Self { client, proxy, request_info, server_address, round_trip, open_wires, finished, findings, stage })
     }
 
     /// Looks at everything, as far as it goes.
     pub(crate) async fn run(mut self, watching: &dyn Fn(Duration)) -> Diagnosis {
-        if let Err(error) = self.look(watching).await {
+        if let Err(error) = self.run_checks(watching).await {
             let (what, wire) = self.stage;
-            let Obstacle { said, advice } = Obstacle::of(&error);
-            let said = format!("at {what} the examination breaks off: {said}");
-            let finding = Finding::new("breaks-off", Verdict::Bad, said).advise(advice);
-            self.found(match wire {
+            let ProbeError { message, advice } = ProbeError::from_error(&error);
+            let message = format!("at {what} the examination breaks off: {message}");
+            let finding = Finding::new("breaks-off", Verdict::Bad, message).advise(advice);
+            self.add_finding(match wire {
                 Some(wire) => finding.on(wire),
                 None => finding,
             });
         }
-        let url = self.client.place().url("");
+        let url = self.client.gateway().url("");
         let proxy = self.proxy.map(|proxy| proxy.name().to_owned());
         Diagnosis { url, proxy, findings: self.findings }
     }
 
-    async fn look(&mut self, watching: &dyn Fn(Duration)) -> anyhow::Result<()> {
-        self.look_at_the_way().await?;
+    async fn run_checks(&mut self, watching: &dyn Fn(Duration)) -> anyhow::Result<()> {
+        self.check_path().await?;
         for wire in Wire::ALL {
             self.stage = ("messages", Some(wire));
-            self.look_at_stream(wire).await?;
+            self.check_stream(wire).await?;
         }
-        for wire in self.open.clone() {
+        for wire in self.open_wires.clone() {
             self.stage = ("resume", Some(wire));
-            self.look_at_resume(wire).await?;
+            self.check_resume(wire).await?;
             self.stage = ("leaving", Some(wire));
-            self.look_at_leaving(wire).await?;
+            self.check_leave(wire).await?;
         }
         self.stage = ("JSON lines", None);
-        self.look_at_lines().await?;
+        self.check_json_lines().await?;
         self.stage = ("silent streams", None);
-        self.look_at_silence(watching).await
+        self.check_idle(watching).await
     }
 
     /// Whether the gateway is still there: where it has gone, no proxy is to blame for what fails.
-    async fn probe(&self) -> Result<(), Obstacle> {
+    async fn probe(&self) -> Result<(), ProbeError> {
         self.client.publish(&serde_json::json!({ "doctor": "probes" })).await.map(|_| ())
     }
 
-    fn found(&mut self, finding: Finding) {
+    fn add_finding(&mut self, finding: Finding) {
         self.findings.push(finding);
     }
 
@@ -118,7 +118,7 @@ impl Examination {
 }
 
 /// A time as people say it.
-fn said(time: Duration) -> String {
+fn format_duration(time: Duration) -> String {
     match time.as_millis() {
         ..10_000 => format!("{} ms", time.as_millis()),
         _ => format!("{} s", time.as_secs()),
@@ -126,6 +126,6 @@ fn said(time: Duration) -> String {
 }
 
 /// The verdict on a time that should be short.
-fn within(time: Duration, most: Duration) -> Verdict {
-    if time <= most { Verdict::Good } else { Verdict::Bad }
+fn verdict_within(time: Duration, max: Duration) -> Verdict {
+    if time <= max { Verdict::Good } else { Verdict::Bad }
 }

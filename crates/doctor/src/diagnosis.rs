@@ -49,8 +49,8 @@ pub enum Verdict {
 }
 
 impl Finding {
-    pub(crate) fn new(check: &'static str, verdict: Verdict, said: impl Into<String>) -> Self {
-        Self { check, wire: None, verdict, said: said.into(), advice: None }
+    pub(crate) fn new(check: &'static str, verdict: Verdict, message: impl Into<String>) -> Self {
+        Self { check, wire: None, verdict, said: message.into(), advice: None }
     }
 
     pub(crate) fn on(self, wire: Wire) -> Self {

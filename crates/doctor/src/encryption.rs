@@ -19,64 +19,64 @@ use tokio_rustls::rustls::{
     server::ParsedCertificate,
 };
 
-use crate::{certificate, obstacle::Obstacle};
+use crate::{certificate, obstacle::ProbeError};
 
 /// What others would refuse in a certificate that is believed in here, once it was seen.
-pub(crate) type Remarks = Arc<OnceLock<Vec<Obstacle>>>;
+pub(crate) type CertificateWarnings = Arc<OnceLock<Vec<ProbeError>>>;
 
 /// What believes in the certificates of `authority` and no other if there is one, else in whom the system believes in.
-pub(crate) fn config(authority: Option<&Path>) -> anyhow::Result<(ClientConfig, Remarks)> {
-    let remarks = Remarks::default();
+pub(crate) fn config(ca_file: Option<&Path>) -> anyhow::Result<(ClientConfig, CertificateWarnings)> {
+    let warnings = CertificateWarnings::default();
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone());
     let builder = builder.with_safe_default_protocol_versions()?;
-    let Some(file) = authority else {
-        return Ok((builder.with_platform_verifier()?.with_no_client_auth(), remarks));
+    let Some(file) = ca_file else {
+        return Ok((builder.with_platform_verifier()?.with_no_client_auth(), warnings));
     };
-    let verifier = Arc::new(Known::of_file(file, provider, remarks.clone())?);
+    let verifier = Arc::new(PinnedVerifier::from_file(file, provider, warnings.clone())?);
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
-    Ok((builder.with_no_client_auth(), remarks))
+    Ok((builder.with_no_client_auth(), warnings))
 }
 
 /// Believes in certificates that it knows, whatever they say of themselves, and in those that they have signed: one that
 /// `openssl req -x509` makes calls itself an authority, and as such is no server's.
 #[derive(Debug)]
-struct Known {
-    known: Vec<CertificateDer<'static>>,
-    signed: Arc<WebPkiServerVerifier>,
-    remarks: Remarks,
+struct PinnedVerifier {
+    pinned: Vec<CertificateDer<'static>>,
+    chain_verifier: Arc<WebPkiServerVerifier>,
+    warnings: CertificateWarnings,
 }
 
-impl Known {
-    fn of_file(
+impl PinnedVerifier {
+    fn from_file(
         file: &Path,
         provider: Arc<CryptoProvider>,
-        remarks: Remarks,
+        warnings: CertificateWarnings,
     ) -> anyhow::Result<Self> {
         let context = || format!("--ca {}", file.display());
         let mut roots = RootCertStore::empty();
-        let mut known = Vec::new();
+        let mut pinned = Vec::new();
         for certificate in CertificateDer::pem_file_iter(file).with_context(context)? {
             let certificate = certificate.with_context(context)?;
             roots.add(certificate.clone()).with_context(context)?;
-            known.push(certificate);
+            pinned.push(certificate);
         }
-        anyhow::ensure!(!known.is_empty(), "{}: there is no certificate in it (PEM)", context());
-        let signed =
+        anyhow::ensure!(!pinned.is_empty(), "{}: there is no certificate in it (PEM)", context());
+        let chain_verifier =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
-        Ok(Self { known, signed, remarks })
+        Ok(Self { pinned, chain_verifier, warnings })
     }
 
     /// What a browser would say of one that is known: whether it is for this name, and for this time.
-    fn remark(
+    fn warnings_for(
         &self,
         own: &CertificateDer<'_>,
         name: &ServerName<'_>,
         now: UnixTime,
-    ) -> Vec<Obstacle> {
+    ) -> Vec<ProbeError> {
         use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
         let named = ParsedCertificate::try_from(own).and_then(|own| verify_server_name(&own, name));
-        let timely = self.signed.verify_server_cert(own, &[], name, &[], now).map(|_| ());
+        let timely = self.chain_verifier.verify_server_cert(own, &[], name, &[], now).map(|_| ());
         // That nobody has signed it is why it was named.
         let timely = timely.or_else(|error| match error {
             Error::InvalidCertificate(
@@ -84,12 +84,12 @@ impl Known {
             ) => Err(error),
             _ => Ok(()),
         });
-        let amiss = [named, timely].into_iter().filter_map(Result::err);
-        amiss.map(|error| certificate::words(&error, true)).collect()
+        let errors = [named, timely].into_iter().filter_map(Result::err);
+        errors.map(|error| certificate::explain(&error, true)).collect()
     }
 }
 
-impl ServerCertVerifier for Known {
+impl ServerCertVerifier for PinnedVerifier {
     fn verify_server_cert(
         &self,
         own: &CertificateDer<'_>,
@@ -98,11 +98,11 @@ impl ServerCertVerifier for Known {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if self.known.iter().any(|known| known == own) {
-            self.remarks.get_or_init(|| self.remark(own, name, now));
+        if self.pinned.iter().any(|certificate| certificate == own) {
+            self.warnings.get_or_init(|| self.warnings_for(own, name, now));
             return Ok(ServerCertVerified::assertion());
         }
-        self.signed.verify_server_cert(own, others, name, ocsp, now)
+        self.chain_verifier.verify_server_cert(own, others, name, ocsp, now)
     }
 
     fn verify_tls12_signature(
@@ -111,7 +111,7 @@ impl ServerCertVerifier for Known {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.signed.verify_tls12_signature(message, certificate, signature)
+        self.chain_verifier.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -120,11 +120,11 @@ impl ServerCertVerifier for Known {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.signed.verify_tls13_signature(message, certificate, signature)
+        self.chain_verifier.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.signed.supported_verify_schemes()
+        self.chain_verifier.supported_verify_schemes()
     }
 }
 
@@ -139,27 +139,27 @@ mod tests {
     const YEAR: u64 = 31_557_600;
 
     /// What is said of it as one that is named, in this year since 1970.
-    fn remarks(host: &'static str, year: u64) -> Vec<String> {
-        let remarks = Remarks::default();
+    fn warnings(host: &'static str, year: u64) -> Vec<String> {
+        let warnings = CertificateWarnings::default();
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let known = Known::of_file(Path::new(FILE), provider, remarks.clone()).expect("reads it");
+        let verifier = PinnedVerifier::from_file(Path::new(FILE), provider, warnings.clone()).expect("reads it");
         let name = ServerName::try_from(host).expect("a name");
         let now = UnixTime::since_unix_epoch(Duration::from_secs(year * YEAR));
-        known.verify_server_cert(&known.known[0], &[], &name, &[], now).expect("is believed in");
-        let said = remarks.get().expect("was seen").iter();
-        said.map(|obstacle| obstacle.said.clone()).collect()
+        verifier.verify_server_cert(&verifier.pinned[0], &[], &name, &[], now).expect("is believed in");
+        let messages = warnings.get().expect("was seen").iter();
+        messages.map(|obstacle| obstacle.message.clone()).collect()
     }
 
     #[test]
-    fn a_named_certificate_is_believed_in_and_what_is_amiss_with_it_is_said() {
-        assert_eq!(remarks("other.example", 100), [""; 0]);
+    fn a_pinned_certificate_is_trusted_and_its_faults_are_reported() {
+        assert_eq!(warnings("other.example", 100), [""; 0]);
         let another = "its certificate is for other.example, and not for example.com";
-        assert_eq!(remarks("example.com", 100), [another]);
-        let [past] = &remarks("other.example", 200)[..] else { panic!("one") };
+        assert_eq!(warnings("example.com", 100), [another]);
+        let [past] = &warnings("other.example", 200)[..] else { panic!("one") };
         assert!(past.starts_with("its certificate has expired, "), "{past}");
         assert!(past.ends_with(" days ago"), "{past}");
-        let [early] = &remarks("other.example", 50)[..] else { panic!("one") };
+        let [early] = &warnings("other.example", 50)[..] else { panic!("one") };
         assert!(early.starts_with("its certificate will be good only in "), "{early}");
-        assert_eq!(remarks("example.com", 200).len(), 2);
+        assert_eq!(warnings("example.com", 200).len(), 2);
     }
 }

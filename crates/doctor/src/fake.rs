@@ -7,12 +7,12 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::place::Visit;
+use crate::place::Options;
 
 /// A plan of whoever only wants to see `url`.
-pub(crate) fn visit(url: &str) -> Visit {
-    let place = url.parse().expect("a URL");
-    Visit { place, token: None, channel: None, authority: None, idle: Duration::ZERO }
+pub(crate) fn options(url: &str) -> Options {
+    let gateway = url.parse().expect("a URL");
+    Options { gateway, token: None, channel: None, ca_file: None, idle: Duration::ZERO }
 }
 
 /// An answer with a length, after which the connection ends.
@@ -45,10 +45,10 @@ pub(crate) async fn server(answers: impl Fn(&str) -> String + Clone + Send + 'st
     connections(move |mut client| {
         let answers = answers.clone();
         async move {
-            let Some(asked) = request(&mut client).await else { return };
-            let said = answers(&asked);
-            say(&mut client, &said).await;
-            if !said.contains("content-length") {
+            let Some(received) = request(&mut client).await else { return };
+            let response = answers(&received);
+            send(&mut client, &response).await;
+            if !response.contains("content-length") {
                 let _ = client.read_to_end(&mut Vec::new()).await;
             }
         }
@@ -71,17 +71,17 @@ where
     format!("http://{address}")
 }
 
-pub(crate) async fn say(client: &mut TcpStream, said: &str) {
+pub(crate) async fn send(client: &mut TcpStream, response: &str) {
     // Whoever has gone does not want it any more.
-    let _ = client.write_all(said.as_bytes()).await;
+    let _ = client.write_all(response.as_bytes()).await;
 }
 
 /// A request, when all of it has come.
 pub(crate) async fn request(client: &mut TcpStream) -> Option<String> {
-    let mut said = String::new();
+    let mut received = String::new();
     let mut bytes = vec![0; 65_536];
     loop {
-        if let Some((head, body)) = said.split_once("\r\n\r\n") {
+        if let Some((head, body)) = received.split_once("\r\n\r\n") {
             let head = head.to_lowercase();
             let length = head.split("content-length: ").nth(1).map(|rest| {
                 rest.lines().next().and_then(|length| length.parse().ok()).unwrap_or(0)
@@ -91,11 +91,11 @@ pub(crate) async fn request(client: &mut TcpStream) -> Option<String> {
                 None => !head.contains("chunked") || body.ends_with("0\r\n\r\n"),
             };
             if whole {
-                return Some(said);
+                return Some(received);
             }
         }
         match client.read(&mut bytes).await {
-            Ok(count @ 1..) => said.push_str(&String::from_utf8_lossy(&bytes[..count])),
+            Ok(count @ 1..) => received.push_str(&String::from_utf8_lossy(&bytes[..count])),
             _ => return None,
         }
     }

@@ -19,7 +19,7 @@ mod wire;
 
 pub use advice::sentences;
 pub use diagnosis::{Diagnosis, Finding, Verdict};
-pub use place::{Place, Visit};
+pub use place::{GatewayUrl, Options};
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ use crate::{ask::Client, checks::Examination};
 ///
 /// # Errors
 /// When nothing answers there, or may not be asked, or what answers is no Tricast: then nothing was found.
-pub async fn examine(visit: Visit, watching: impl Fn(Duration)) -> anyhow::Result<Diagnosis> {
-    let client = Client::new(visit)?;
-    Ok(Examination::begin(client).await?.run(&watching).await)
+pub async fn examine(options: Options, watching: impl Fn(Duration)) -> anyhow::Result<Diagnosis> {
+    let client = Client::new(options)?;
+    Ok(Examination::start(client).await?.run(&watching).await)
 }

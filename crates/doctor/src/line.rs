@@ -11,7 +11,7 @@ use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 use crate::{ask::Socket, wire::Wire};
 
 /// A stream that is open.
-pub(crate) struct Line {
+pub(crate) struct ProbeStream {
     inner: Inner,
     /// What has come of the body, and is no whole document yet.
     bytes: Vec<u8>,
@@ -24,49 +24,49 @@ enum Inner {
 
 /// What a stream has brought, in the time that it had.
 #[derive(Debug)]
-pub(crate) enum Came {
+pub(crate) enum Received {
     Document(Value, Instant),
     /// It is over, or has broken off.
     End,
-    Nothing,
+    Timeout,
 }
 
-impl Line {
-    pub(crate) fn of_body(wire: Wire, answer: reqwest::Response) -> Self {
-        Self { inner: Inner::Body(wire, Box::pin(answer.bytes_stream())), bytes: Vec::new() }
+impl ProbeStream {
+    pub(crate) fn from_body(wire: Wire, response: reqwest::Response) -> Self {
+        Self { inner: Inner::Body(wire, Box::pin(response.bytes_stream())), bytes: Vec::new() }
     }
 
-    pub(crate) fn of_websocket(socket: WebSocketStream<Socket>) -> Self {
+    pub(crate) fn from_websocket(socket: WebSocketStream<Socket>) -> Self {
         Self { inner: Inner::Ws(Box::new(socket)), bytes: Vec::new() }
     }
 
     /// The next document within `patience`; signs of life are passed over.
-    pub(crate) async fn next(&mut self, patience: Duration) -> Came {
-        let end = Instant::now() + patience;
+    pub(crate) async fn next(&mut self, timeout: Duration) -> Received {
+        let end = Instant::now() + timeout;
         loop {
-            if let Some(document) = self.take() {
-                return Came::Document(document, Instant::now());
+            if let Some(document) = self.take_document() {
+                return Received::Document(document, Instant::now());
             }
-            let Ok(more) = timeout_at(end, self.more()).await else { return Came::Nothing };
+            let Ok(more) = timeout_at(end, self.read_more()).await else { return Received::Timeout };
             if !more {
-                return Came::End;
+                return Received::End;
             }
         }
     }
 
     /// The next document with this event.
-    pub(crate) async fn next_of(&mut self, event: &str, patience: Duration) -> Came {
-        let end = Instant::now() + patience;
+    pub(crate) async fn next_event(&mut self, event: &str, timeout: Duration) -> Received {
+        let end = Instant::now() + timeout;
         loop {
             match self.next(end.saturating_duration_since(Instant::now())).await {
-                Came::Document(document, _) if document["event"] != event => {}
-                came => return came,
+                Received::Document(document, _) if document["event"] != event => {}
+                received => return received,
             }
         }
     }
 
     /// Whether more has come.
-    async fn more(&mut self) -> bool {
+    async fn read_more(&mut self) -> bool {
         match &mut self.inner {
             Inner::Body(_, body) => match body.next().await {
                 Some(Ok(data)) => {
@@ -87,7 +87,7 @@ impl Line {
         }
     }
 
-    fn take(&mut self) -> Option<Value> {
+    fn take_document(&mut self) -> Option<Value> {
         loop {
             let end = self.bytes.iter().position(|byte| *byte == b'\n')?;
             let line: Vec<u8> = self.bytes.drain(..=end).collect();

@@ -4,20 +4,20 @@ use std::fmt;
 
 /// Why a request was of no use.
 #[derive(Clone, Debug)]
-pub(crate) struct Obstacle {
+pub(crate) struct ProbeError {
     /// What has happened.
-    pub(crate) said: String,
+    pub(crate) message: String,
     /// What to do next.
     pub(crate) advice: String,
 }
 
-impl Obstacle {
-    pub(crate) fn new(said: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { said: said.into(), advice: advice.into() }
+impl ProbeError {
+    pub(crate) fn new(message: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { message: message.into(), advice: advice.into() }
     }
 
     /// Something that is not known here by name.
-    pub(crate) fn of(error: &anyhow::Error) -> Self {
+    pub(crate) fn from_error(error: &anyhow::Error) -> Self {
         match error.downcast_ref::<Self>() {
             Some(known) => known.clone(),
             None => Self::new(format!("{error:#}"), "try again, and see what the gateway logs"),
@@ -25,10 +25,10 @@ impl Obstacle {
     }
 }
 
-impl fmt::Display for Obstacle {
+impl fmt::Display for ProbeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.said, self.advice)
+        write!(f, "{}; {}", self.message, self.advice)
     }
 }
 
-impl std::error::Error for Obstacle {}
+impl std::error::Error for ProbeError {}

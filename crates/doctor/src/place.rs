@@ -7,31 +7,31 @@ use http::Uri;
 
 /// What to examine, and how.
 #[derive(Clone, Debug)]
-pub struct Visit {
+pub struct Options {
     /// Where clients reach the gateway.
-    pub place: Place,
+    pub gateway: GatewayUrl,
     /// A token or API key, if the gateway wants one.
     pub token: Option<String>,
     /// A channel to publish test messages to; a new one if there is none.
     pub channel: Option<String>,
     /// A file of certificates to believe in, in PEM, instead of those that the system believes in.
-    pub authority: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
     /// For how long to watch idle streams; not at all, if zero.
     pub idle: Duration,
 }
 
 /// The address of a gateway, with its `base_path`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct GatewayUrl {
     encrypted: bool,
     host: String,
     port: u16,
     /// Host and port as the URL has them.
     authority: String,
-    base: String,
+    base_path: String,
 }
 
-impl std::str::FromStr for Place {
+impl std::str::FromStr for GatewayUrl {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
@@ -55,18 +55,18 @@ impl std::str::FromStr for Place {
         let port = authority.port_u16().unwrap_or(own);
         let authority = if port == own { named.clone() } else { format!("{named}:{port}") };
         let host = named.trim_matches(['[', ']']).to_owned();
-        let base = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { encrypted, host, port, authority, base })
+        let base_path = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { encrypted, host, port, authority, base_path })
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for GatewayUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.url(""))
     }
 }
 
-impl Place {
+impl GatewayUrl {
     pub(crate) fn is_encrypted(&self) -> bool {
         self.encrypted
     }
@@ -85,12 +85,12 @@ impl Place {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}{}{path}", self.origin(), self.base)
+        format!("{}{}{path}", self.origin(), self.base_path)
     }
 
     pub(crate) fn websocket_url(&self, path: &str) -> String {
         let scheme = if self.encrypted { "wss" } else { "ws" };
-        format!("{scheme}://{}{}{path}", self.authority, self.base)
+        format!("{scheme}://{}{}{path}", self.authority, self.base_path)
     }
 }
 
@@ -99,20 +99,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_a_url_without_a_query() {
-        let place: Place = "https://example.com/realtime/".parse().expect("one");
-        assert_eq!(place.url("/sse/a"), "https://example.com/realtime/sse/a");
-        assert_eq!(place.websocket_url("/ws/a"), "wss://example.com/realtime/ws/a");
-        assert_eq!((place.host(), place.port()), ("example.com", 443));
-        let local: Place = "http://[::1]:8080".parse().expect("one");
+    fn a_gateway_url_has_no_query() {
+        let gateway: GatewayUrl = "https://example.com/realtime/".parse().expect("one");
+        assert_eq!(gateway.url("/sse/a"), "https://example.com/realtime/sse/a");
+        assert_eq!(gateway.websocket_url("/ws/a"), "wss://example.com/realtime/ws/a");
+        assert_eq!((gateway.host(), gateway.port()), ("example.com", 443));
+        let local: GatewayUrl = "http://[::1]:8080".parse().expect("one");
         assert_eq!(
             (local.host(), local.port(), local.origin().as_str()),
             ("::1", 8080, "http://[::1]:8080")
         );
-        let plain: Place = "http://LOCALHOST:80".parse().expect("one");
+        let plain: GatewayUrl = "http://LOCALHOST:80".parse().expect("one");
         assert_eq!(plain.url("/sse/a"), "http://localhost/sse/a");
         for bad in ["example.com", "ftp://a", "https://a?token=x", "", "https://", "http://u:p@a"] {
-            assert!(bad.parse::<Place>().is_err(), "{bad}");
+            assert!(bad.parse::<GatewayUrl>().is_err(), "{bad}");
         }
     }
 }

@@ -37,7 +37,7 @@ impl Proxy {
     }
 
     /// From an answer's head: the nearest to the client, as far as it shows itself.
-    pub(crate) fn of_answer(headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn from_response(headers: &HeaderMap) -> Option<Self> {
         let field = |name: &str| {
             let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
             values.collect::<Vec<_>>().join(", ").to_ascii_lowercase()
@@ -55,12 +55,12 @@ impl Proxy {
     }
 
     /// From what the gateway's page tells of a request.
-    pub(crate) fn of_request(seen: &Value) -> Option<Self> {
-        Self::of(|name| seen["fields"][name].as_str().map(str::to_owned), None)
+    pub(crate) fn from_request_info(request_info: &Value) -> Option<Self> {
+        Self::detect(|name| request_info["fields"][name].as_str().map(str::to_owned), None)
     }
 
     /// From what arrived at the gateway, and what answers say of their server.
-    pub(crate) fn of(
+    pub(crate) fn detect(
         arrived: impl Fn(&str) -> Option<String>,
         server: Option<&str>,
     ) -> Option<Self> {

@@ -3,7 +3,7 @@
 use http::{StatusCode, header};
 use serde_json::Value;
 
-use crate::obstacle::Obstacle;
+use crate::obstacle::ProbeError;
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +12,7 @@ mod tests;
 const NAME_A_TOKEN: &str = "name a token or API key that may (--token), and a channel (--channel)";
 
 /// That which every Tricast would have answered is not there.
-pub(crate) const NO_TRICAST: &str =
+pub(crate) const NOT_A_GATEWAY: &str =
     "whatever answers there is no Tricast gateway; see whether host, port and path are right";
 
 /// How servers say that their port speaks TLS, in small letters: nginx, Apache, and what is written in Go.
@@ -32,16 +32,16 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) async fn of(answer: reqwest::Response) -> Self {
-        let location = answer.headers().get(header::LOCATION);
+    pub(crate) async fn read(response: reqwest::Response) -> Self {
+        let location = response.headers().get(header::LOCATION);
         let location = location.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let status = answer.status();
+        let status = response.status();
         // A body that breaks off changes nothing about the status.
-        let text = answer.text().await.unwrap_or_default();
+        let text = response.text().await.unwrap_or_default();
         Self { status, text, location }
     }
 
-    pub(crate) fn said(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         match detail(&self.text) {
             nothing if nothing.is_empty() => format!("answered with {}", self.status),
             detail => format!("answered with {}: {detail}", self.status),
@@ -49,22 +49,22 @@ impl Refusal {
     }
 
     /// Whether somebody has answered who has not reached the gateway.
-    pub(crate) fn is_of_a_lonely_proxy(&self) -> bool {
+    pub(crate) fn is_gateway_unreachable(&self) -> bool {
         // The latter are Cloudflare's own.
         problem(&self.text).is_none() && matches!(self.status.as_u16(), 502..=504 | 520..=530)
     }
 
     /// As the answer to a request for `path`, with or without a token.
-    pub(crate) fn obstacle(&self, what: &str, path: &str, authorized: bool) -> Obstacle {
+    pub(crate) fn to_error(&self, what: &str, path: &str, authorized: bool) -> ProbeError {
         let advice = match problem(&self.text) {
-            _ if self.status.is_redirection() => self.redirection(path),
-            Some(kind) => self.of_the_gateway(&kind, authorized),
-            None => self.of_another(authorized),
+            _ if self.status.is_redirection() => self.redirect_advice(path),
+            Some(kind) => self.gateway_advice(&kind, authorized),
+            None => self.foreign_advice(authorized),
         };
-        Obstacle::new(format!("{what} was {}", self.said()), advice)
+        ProbeError::new(format!("{what} was {}", self.message()), advice)
     }
 
-    fn redirection(&self, path: &str) -> String {
+    fn redirect_advice(&self, path: &str) -> String {
         match self.location.as_deref() {
             // The address that is examined is the one before the path.
             Some(there) => {
@@ -78,7 +78,7 @@ impl Refusal {
         }
     }
 
-    fn of_the_gateway(&self, kind: &str, authorized: bool) -> String {
+    fn gateway_advice(&self, kind: &str, authorized: bool) -> String {
         let advice = match self.status.as_u16() {
             401 if authorized && kind == "token-missing" => {
                 "the token did not arrive: something in between drops Authorization"
@@ -99,10 +99,10 @@ impl Refusal {
         advice.to_owned()
     }
 
-    fn of_another(&self, authorized: bool) -> String {
+    fn foreign_advice(&self, authorized: bool) -> String {
         let text = self.text.to_lowercase();
         let advice = match self.status.as_u16() {
-            400 if SPEAKS_TLS.iter().any(|said| text.contains(said)) => {
+            400 if SPEAKS_TLS.iter().any(|phrase| text.contains(phrase)) => {
                 "this port speaks TLS; try https://"
             }
             401 if authorized => {
@@ -116,10 +116,10 @@ impl Refusal {
             429 => {
                 "that is a rate of something in between: raise it for this address, or ask again later"
             }
-            _ if self.is_of_a_lonely_proxy() => {
+            _ if self.is_gateway_unreachable() => {
                 "the proxy does not reach the gateway; see whether it runs, and whether the proxy asks the right host and port"
             }
-            _ => NO_TRICAST,
+            _ => NOT_A_GATEWAY,
         };
         advice.to_owned()
     }

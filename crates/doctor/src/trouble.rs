@@ -4,14 +4,14 @@ use std::{error::Error, io::ErrorKind};
 
 use tokio_rustls::rustls;
 
-use crate::{certificate, obstacle::Obstacle};
+use crate::{certificate, obstacle::ProbeError};
 
 /// What to do where there had been answers before.
-const GONE: &str = "see whether the gateway has stopped, and what it logs";
+const GATEWAY_GONE: &str = "see whether the gateway has stopped, and what it logs";
 
 /// Who asked, and whether there had been an answer before.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asker {
+pub(crate) struct RequestContext {
     pub(crate) encrypted: bool,
     /// Whether only the certificates of a file are believed in.
     pub(crate) pinned: bool,
@@ -19,27 +19,27 @@ pub(crate) struct Asker {
 }
 
 /// What is known of a connection that failed.
-pub(crate) fn words(error: &(dyn Error + 'static), asker: Asker) -> Obstacle {
+pub(crate) fn explain(error: &(dyn Error + 'static), context: RequestContext) -> ProbeError {
     if let Some(error) = find(error, &|one| one.downcast_ref::<rustls::Error>().cloned()) {
-        return certificate::words(&error, asker.pinned);
+        return certificate::explain(&error, context.pinned);
     }
-    let raw = chain(error);
+    let raw = error_chain(error);
     let kind = find(error, &|one| Some(one.downcast_ref::<std::io::Error>()?.kind()));
     let timeout =
         find(error, &|one| one.downcast_ref::<reqwest::Error>().map(reqwest::Error::is_timeout));
     match kind {
-        _ if timeout == Some(true) => Obstacle::new(
+        _ if timeout == Some(true) => ProbeError::new(
             "there is no answer in time",
             "see whether a firewall drops what comes in, and whether the proxy reaches the gateway",
         ),
-        Some(ErrorKind::ConnectionRefused) if asker.answered => {
-            Obstacle::new("nothing listens there any more (connection refused)", GONE)
+        Some(ErrorKind::ConnectionRefused) if context.answered => {
+            ProbeError::new("nothing listens there any more (connection refused)", GATEWAY_GONE)
         }
-        Some(ErrorKind::ConnectionRefused) => Obstacle::new(
+        Some(ErrorKind::ConnectionRefused) => ProbeError::new(
             "nothing listens there (connection refused)",
             "see whether it runs, and whether host and port are right",
         ),
-        _ if raw.contains("dns error") || raw.contains("lookup address") => Obstacle::new(
+        _ if raw.contains("dns error") || raw.contains("lookup address") => ProbeError::new(
             format!("nobody knows its name ({raw})"),
             "see whether the host is spelled right",
         ),
@@ -48,26 +48,26 @@ pub(crate) fn words(error: &(dyn Error + 'static), asker: Asker) -> Obstacle {
             | ErrorKind::ConnectionAborted
             | ErrorKind::BrokenPipe
             | ErrorKind::UnexpectedEof,
-        ) => closed(asker),
+        ) => closed_without_response(context),
         // Of hyper, which is no dependency.
-        _ if raw.contains("connection closed before message completed") => closed(asker),
-        _ if raw.contains("invalid HTTP version") && !asker.encrypted => {
-            Obstacle::new("what answers speaks no HTTP", "this port may speak TLS; try https://")
+        _ if raw.contains("connection closed before message completed") => closed_without_response(context),
+        _ if raw.contains("invalid HTTP version") && !context.encrypted => {
+            ProbeError::new("what answers speaks no HTTP", "this port may speak TLS; try https://")
         }
-        _ if asker.answered => Obstacle::new(raw, GONE),
-        _ => Obstacle::new(raw, "see whether scheme, host and port are right"),
+        _ if context.answered => ProbeError::new(raw, GATEWAY_GONE),
+        _ => ProbeError::new(raw, "see whether scheme, host and port are right"),
     }
 }
 
 /// The connection was ended before there was an answer.
-fn closed(asker: Asker) -> Obstacle {
-    let said = "the connection is closed without an answer";
-    if asker.answered {
-        return Obstacle::new(said, GONE);
+fn closed_without_response(context: RequestContext) -> ProbeError {
+    let message = "the connection is closed without an answer";
+    if context.answered {
+        return ProbeError::new(message, GATEWAY_GONE);
     }
-    let tls = if asker.encrypted { "" } else { "; or this port speaks TLS: try https://" };
-    Obstacle::new(
-        said,
+    let tls = if context.encrypted { "" } else { "; or this port speaks TLS: try https://" };
+    ProbeError::new(
+        message,
         format!(
             "the gateway may wait for a PROXY header (proxy.protocol = true) and close whatever has none: examine the address of the proxy that sends it{tls}"
         ),
@@ -92,14 +92,14 @@ fn find<T>(
 }
 
 /// An error, with what lies under it.
-fn chain(error: &dyn Error) -> String {
-    let mut said = error.to_string();
+fn error_chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        said.push_str(&format!(": {error}"));
+        text.push_str(&format!(": {error}"));
         cause = error.source();
     }
-    said
+    text
 }
 
 #[cfg(test)]
@@ -108,36 +108,36 @@ mod tests {
 
     use crate::{examine, fake};
 
-    async fn told(url: &str) -> String {
-        format!("{:#}", examine(fake::visit(url), |_| {}).await.expect_err("is no answer"))
+    async fn connect_error(url: &str) -> String {
+        format!("{:#}", examine(fake::options(url), |_| {}).await.expect_err("is no answer"))
     }
 
     #[tokio::test]
-    async fn whoever_closes_at_once_may_wait_for_a_proxy_header() {
+    async fn a_server_that_closes_at_once_may_wait_for_a_proxy_header() {
         let unread = fake::connections(async |client| drop(client)).await;
         let read = fake::connections(async |mut client| {
             let _ = client.read(&mut [0; 65_536]).await;
         })
         .await;
         for url in [&unread, &read, &unread.replace("http:", "https:")] {
-            let error = told(url).await;
+            let error = connect_error(url).await;
             assert!(error.contains("proxy.protocol = true"), "{error}");
         }
     }
 
     #[tokio::test]
-    async fn what_speaks_no_tls_and_what_does_not_listen_is_said_so() {
+    async fn missing_tls_and_missing_listeners_are_reported() {
         let plain = fake::connections(async |mut client| {
             let _ = client.read(&mut [0; 65_536]).await;
-            fake::say(&mut client, &fake::answer("400 Bad Request", "", "")).await;
+            fake::send(&mut client, &fake::answer("400 Bad Request", "", "")).await;
         })
         .await;
-        let error = told(&plain.replace("http:", "https:")).await;
+        let error = connect_error(&plain.replace("http:", "https:")).await;
         assert!(error.contains("this port speaks no TLS; try http://"), "{error}");
-        let nobody = told("http://127.0.0.1:1").await;
+        let nobody = connect_error("http://127.0.0.1:1").await;
         assert!(nobody.contains("cannot be reached: nothing listens there"), "{nobody}");
         // Longer than a part of a name can be, so that no resolver is asked.
-        let nameless = told(&format!("http://{}.example", "a".repeat(64))).await;
+        let nameless = connect_error(&format!("http://{}.example", "a".repeat(64))).await;
         assert!(nameless.contains("spelled right"), "{nameless}");
     }
 }

@@ -14,8 +14,8 @@ use tokio_tungstenite::{
     tungstenite::{self, client::IntoClientRequest as _},
 };
 
-use super::{Client, PATIENCE};
-use crate::{line::Line, obstacle::Obstacle, refusal::Refusal, wire::Wire};
+use super::{Client, RESPONSE_TIMEOUT};
+use crate::{line::ProbeStream, obstacle::ProbeError, refusal::Refusal, wire::Wire};
 
 /// A connection for a WebSocket.
 pub(crate) type Socket = Box<dyn Duplex>;
@@ -25,21 +25,21 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// Why a stream did not open.
 #[derive(Debug)]
-pub(crate) enum Refused {
+pub(crate) enum OpenError {
     /// There was an answer, but another.
-    Answer(Refusal),
+    Refused(Refusal),
     /// There was none in time.
-    Silence,
+    Timeout,
     /// There was none, and there will be none.
-    Broken(Obstacle),
+    Failed(ProbeError),
 }
 
-impl Refused {
-    pub(crate) fn said(&self) -> String {
+impl OpenError {
+    pub(crate) fn message(&self) -> String {
         match self {
-            Refused::Answer(refusal) => refusal.said(),
-            Refused::Silence => format!("no answer within {} s", PATIENCE.as_secs()),
-            Refused::Broken(obstacle) => obstacle.said.clone(),
+            OpenError::Refused(refusal) => refusal.message(),
+            OpenError::Timeout => format!("no answer within {} s", RESPONSE_TIMEOUT.as_secs()),
+            OpenError::Failed(error) => error.message.clone(),
         }
     }
 }
@@ -51,7 +51,7 @@ impl Client {
         wire: Wire,
         query: &str,
         fields: &[(&'static str, &str)],
-    ) -> Result<(Line, Opened), Refused> {
+    ) -> Result<(ProbeStream, Opened), OpenError> {
         let path = format!("/{}/{}{query}", wire.name(), self.channel);
         match wire {
             Wire::Ws => self.open_websocket(&path, fields).await,
@@ -64,69 +64,69 @@ impl Client {
         wire: Wire,
         path: &str,
         fields: &[(&'static str, &str)],
-    ) -> Result<(Line, Opened), Refused> {
+    ) -> Result<(ProbeStream, Opened), OpenError> {
         let accept = if wire == Wire::Sse { "text/event-stream" } else { "application/x-ndjson" };
         // What browsers send.
         let mut headers = self.headers(&[("accept", accept), ("accept-encoding", self.encodings)]);
         headers.extend(self.headers(fields));
-        let asked = Instant::now();
-        let request = self.http.get(self.place().url(path)).headers(headers).send();
-        let Ok(answer) = timeout(PATIENCE, request).await else { return Err(Refused::Silence) };
-        let answer = answer.map_err(|error| Refused::Broken(self.words(&error)))?;
-        if answer.status() != StatusCode::OK {
-            let refusal = timeout(PATIENCE, Refusal::of(answer)).await;
-            return Err(refusal.map_or(Refused::Silence, Refused::Answer));
+        let requested_at = Instant::now();
+        let request = self.http.get(self.gateway().url(path)).headers(headers).send();
+        let Ok(response) = timeout(RESPONSE_TIMEOUT, request).await else { return Err(OpenError::Timeout) };
+        let response = response.map_err(|error| OpenError::Failed(self.explain(&error)))?;
+        if response.status() != StatusCode::OK {
+            let refusal = timeout(RESPONSE_TIMEOUT, Refusal::read(response)).await;
+            return Err(refusal.map_or(OpenError::Timeout, OpenError::Refused));
         }
         let opened = Opened {
-            head_after: asked.elapsed(),
-            version: answer.version(),
-            headers: answer.headers().clone(),
+            head_after: requested_at.elapsed(),
+            version: response.version(),
+            headers: response.headers().clone(),
         };
-        Ok((Line::of_body(wire, answer), opened))
+        Ok((ProbeStream::from_body(wire, response), opened))
     }
 
     async fn open_websocket(
         &self,
         path: &str,
         fields: &[(&'static str, &str)],
-    ) -> Result<(Line, Opened), Refused> {
-        let broken = |error: tungstenite::Error| Refused::Broken(self.words(&error));
-        let mut request = self.place().websocket_url(path).into_client_request().map_err(broken)?;
+    ) -> Result<(ProbeStream, Opened), OpenError> {
+        let broken = |error: tungstenite::Error| OpenError::Failed(self.explain(&error));
+        let mut request = self.gateway().websocket_url(path).into_client_request().map_err(broken)?;
         request.headers_mut().extend(self.headers(fields));
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         let opening = async {
             let socket =
-                self.connect().await.map_err(|error| Refused::Broken(self.words(&error)))?;
+                self.connect().await.map_err(|error| OpenError::Failed(self.explain(&error)))?;
             match client_async(request, socket).await {
                 Ok(opened) => Ok(opened),
-                Err(tungstenite::Error::Http(answer)) => {
-                    let (parts, body) = answer.into_parts();
+                Err(tungstenite::Error::Http(response)) => {
+                    let (parts, body) = response.into_parts();
                     let text = String::from_utf8_lossy(&body.unwrap_or_default()).into_owned();
                     let location = parts.headers.get(http::header::LOCATION);
                     let location = location.and_then(|value| Some(value.to_str().ok()?.to_owned()));
-                    Err(Refused::Answer(Refusal { status: parts.status, text, location }))
+                    Err(OpenError::Refused(Refusal { status: parts.status, text, location }))
                 }
                 Err(error) => Err(broken(error)),
             }
         };
-        let Ok(opened) = timeout(PATIENCE, opening).await else { return Err(Refused::Silence) };
-        let (socket, answer) = opened?;
+        let Ok(opened) = timeout(RESPONSE_TIMEOUT, opening).await else { return Err(OpenError::Timeout) };
+        let (socket, response) = opened?;
         let opened = Opened {
-            head_after: asked.elapsed(),
-            version: answer.version(),
-            headers: answer.headers().clone(),
+            head_after: requested_at.elapsed(),
+            version: response.version(),
+            headers: response.headers().clone(),
         };
-        Ok((Line::of_websocket(socket), opened))
+        Ok((ProbeStream::from_websocket(socket), opened))
     }
 
     async fn connect(&self) -> std::io::Result<Socket> {
-        let place = self.place();
-        let socket = TcpStream::connect((place.host(), place.port())).await?;
+        let gateway = self.gateway();
+        let socket = TcpStream::connect((gateway.host(), gateway.port())).await?;
         socket.set_nodelay(true)?;
-        if !place.is_encrypted() {
+        if !gateway.is_encrypted() {
             return Ok(Box::new(socket));
         }
-        let name = ServerName::try_from(place.host().to_owned()).map_err(std::io::Error::other)?;
+        let name = ServerName::try_from(gateway.host().to_owned()).map_err(std::io::Error::other)?;
         Ok(Box::new(self.tls.connect(name, socket).await?))
     }
 }

@@ -8,27 +8,27 @@ use tokio::time::sleep;
 use super::Examination;
 use crate::{
     diagnosis::{Finding, Verdict},
-    line::Came,
+    line::Received,
     wire::Wire,
 };
 
 /// How much is published to see whether a buffer runs over, and in which parts.
-const FILLING: usize = 256 * 1024;
-const PART: usize = 16 * 1024;
+const FILL_BYTES: usize = 256 * 1024;
+const FILL_STEP: usize = 16 * 1024;
 
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Examination {
     /// Nothing has come of a stream that should have begun.
-    pub(super) async fn look_at_buffer(&mut self, wire: Wire) -> anyhow::Result<()> {
-        let said = match self.fill_buffer(wire).await? {
+    pub(super) async fn check_buffering(&mut self, wire: Wire) -> anyhow::Result<()> {
+        let message = match self.fill_buffer(wire).await? {
             Some(filled) => {
                 format!("nothing comes before {} KiB more were published", filled / 1024)
             }
-            None => format!("nothing comes, not even after {} KiB were published", FILLING / 1024),
+            None => format!("nothing comes, not even after {} KiB were published", FILL_BYTES / 1024),
         };
         let advice = self.advice(if wire == Wire::Ws { "no-upgrade" } else { "buffered" });
-        self.found(Finding::new("opens", Verdict::Bad, said).on(wire).advise(advice));
+        self.add_finding(Finding::new("opens", Verdict::Bad, message).on(wire).advise(advice));
         Ok(())
     }
 
@@ -36,21 +36,21 @@ impl Examination {
     async fn fill_buffer(&self, wire: Wire) -> anyhow::Result<Option<usize>> {
         let opening = self.client.open(wire, "", &[]);
         tokio::pin!(opening);
-        let mut line = None;
-        for filled in (0..FILLING).step_by(PART) {
+        let mut stream = None;
+        for filled in (0..FILL_BYTES).step_by(FILL_STEP) {
             tokio::select! {
-                opened = &mut opening, if line.is_none() => match opened {
-                    Ok((opened, _)) => line = Some(opened),
+                opened = &mut opening, if stream.is_none() => match opened {
+                    Ok((opened, _)) => stream = Some(opened),
                     Err(_) => break,
                 },
                 () = sleep(PAUSE) => {}
             }
-            if let Some(line) = &mut line
-                && let Came::Document(..) = line.next(PAUSE).await
+            if let Some(stream) = &mut stream
+                && let Received::Document(..) = stream.next(PAUSE).await
             {
                 return Ok(Some(filled));
             }
-            self.client.publish(&Value::from("x".repeat(PART))).await?;
+            self.client.publish(&Value::from("x".repeat(FILL_STEP))).await?;
         }
         Ok(None)
     }

@@ -7,14 +7,14 @@ use serde_json::json;
 use super::Examination;
 use crate::{
     diagnosis::{Finding, Verdict},
-    line::Came,
+    line::Received,
     wire::Wire,
 };
 
-const SOON: Duration = Duration::from_secs(3);
+const REPLAY_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Examination {
-    pub(super) async fn look_at_resume(&mut self, wire: Wire) -> anyhow::Result<()> {
+    pub(super) async fn check_resume(&mut self, wire: Wire) -> anyhow::Result<()> {
         let (before, _, _) = self.client.publish(&json!({ "doctor": "before" })).await?;
         let (missed, _, _) = self.client.publish(&json!({ "doctor": "missed" })).await?;
         // A browser can set no field of a WebSocket's handshake; an EventSource sets this one by itself.
@@ -24,33 +24,33 @@ impl Examination {
             Wire::Ws => self.client.open(wire, &query, &[]).await,
             Wire::Sse | Wire::Chunked => self.client.open(wire, "", &field).await,
         };
-        let mut line = match opened {
-            Ok((line, _)) => line,
+        let mut stream = match opened {
+            Ok((stream, _)) => stream,
             Err(refused) => {
                 self.probe().await?;
-                let said = format!("did not open a second time: {}", refused.said());
-                self.found(Finding::new("resume", Verdict::Bad, said).on(wire));
+                let message = format!("did not open a second time: {}", refused.message());
+                self.add_finding(Finding::new("resume", Verdict::Bad, message).on(wire));
                 return Ok(());
             }
         };
-        let hello = line.next_of("tricast.hello", SOON).await;
-        let recovered = matches!(&hello, Came::Document(hello, _) if hello["recovered"] == true);
-        let next = line.next_of("message", SOON).await;
-        let came = matches!(&next, Came::Document(message, _) if message["id"] == missed.as_str());
-        self.found(match recovered && came {
+        let hello = stream.next_event("tricast.hello", REPLAY_TIMEOUT).await;
+        let recovered = matches!(&hello, Received::Document(hello, _) if hello["recovered"] == true);
+        let next = stream.next_event("message", REPLAY_TIMEOUT).await;
+        let received = matches!(&next, Received::Document(message, _) if message["id"] == missed.as_str());
+        self.add_finding(match recovered && received {
             true => Finding::new("resume", Verdict::Good, "what was missed comes first").on(wire),
             // It was asked for, so nothing in between is to blame.
-            false if matches!(&hello, Came::Document(hello, _) if hello["reason"] == "evicted") => {
-                let said =
+            false if matches!(&hello, Received::Document(hello, _) if hello["reason"] == "evicted") => {
+                let message =
                     "the channel's history is too short to see what comes (history.messages)";
-                Finding::new("resume", Verdict::Unknown, said).on(wire)
+                Finding::new("resume", Verdict::Unknown, message).on(wire)
             }
             false => {
-                let said = "what was missed does not come";
-                Finding::new("resume", Verdict::Bad, said).on(wire).advise(self.advice("no-resume"))
+                let message = "what was missed does not come";
+                Finding::new("resume", Verdict::Bad, message).on(wire).advise(self.advice("no-resume"))
             }
         });
-        self.kept.push(line);
+        self.finished.push(stream);
         Ok(())
     }
 }

@@ -6,11 +6,11 @@ use http::header;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{Examination, said, within};
+use super::{Examination, format_duration, verdict_within};
 use crate::{
-    ask::{Opened, Refused},
+    ask::{Opened, OpenError},
     diagnosis::{Finding, Verdict},
-    line::{Came, Line},
+    line::{Received, ProbeStream},
     refusal::{Refusal, problem},
     wire::Wire,
 };
@@ -20,36 +20,36 @@ const MESSAGES: u64 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a proxy may take for itself, beside the way.
-const MOST: Duration = Duration::from_millis(50);
+const PROXY_DELAY_MAX: Duration = Duration::from_millis(50);
 
-const SOON: Duration = Duration::from_secs(2);
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Examination {
-    pub(super) async fn look_at_stream(&mut self, wire: Wire) -> anyhow::Result<()> {
+    pub(super) async fn check_stream(&mut self, wire: Wire) -> anyhow::Result<()> {
         // As a page of this host would: what the gateway takes for another host it refuses.
-        let origin = self.client.place().origin();
+        let origin = self.client.gateway().origin();
         match self.client.open(wire, "", &[("origin", &origin)]).await {
-            Ok((line, opened)) => self.look_at_open(wire, line, opened).await,
-            Err(Refused::Silence) => self.look_at_buffer(wire).await,
-            Err(Refused::Broken(obstacle)) => {
+            Ok((stream, opened)) => self.check_open_stream(wire, stream, opened).await,
+            Err(OpenError::Timeout) => self.check_buffering(wire).await,
+            Err(OpenError::Failed(error)) => {
                 self.probe().await?;
                 let advice = self.advice(if wire == Wire::Ws { "no-upgrade" } else { "buffered" });
-                self.found(
-                    Finding::new("opens", Verdict::Bad, obstacle.said).on(wire).advise(advice),
+                self.add_finding(
+                    Finding::new("opens", Verdict::Bad, error.message).on(wire).advise(advice),
                 );
                 Ok(())
             }
-            Err(Refused::Answer(refusal)) => {
-                if refusal.is_of_a_lonely_proxy() {
+            Err(OpenError::Refused(refusal)) => {
+                if refusal.is_gateway_unreachable() {
                     self.probe().await?;
                 }
-                self.look_at_refusal(wire, &refusal);
+                self.report_refusal(wire, &refusal);
                 Ok(())
             }
         }
     }
 
-    fn look_at_refusal(&mut self, wire: Wire, refusal: &Refusal) {
+    fn report_refusal(&mut self, wire: Wire, refusal: &Refusal) {
         let symptom = match problem(&refusal.text).as_deref() {
             Some("forbidden-origin") => Some("host"),
             // The gateway has seen a request, and no upgrade in it.
@@ -58,92 +58,92 @@ impl Examination {
             Some(_) => None,
             None => (wire == Wire::Ws).then_some("no-upgrade"),
         };
-        let finding = Finding::new("opens", Verdict::Bad, refusal.said()).on(wire);
+        let finding = Finding::new("opens", Verdict::Bad, refusal.message()).on(wire);
         let another = "something in between answers instead of the gateway: let this path through";
         let advice = match (symptom, problem(&refusal.text)) {
             (Some(symptom), _) => Some(self.advice(symptom)),
             (None, Some(_)) => None,
             (None, None) => Some(another.to_owned()),
         };
-        self.found(Finding { advice, ..finding });
+        self.add_finding(Finding { advice, ..finding });
     }
 
-    async fn look_at_open(&mut self, wire: Wire, line: Line, opened: Opened) -> anyhow::Result<()> {
-        let Some(mut line) = self.uncompressed(wire, line, &opened).await else { return Ok(()) };
-        match line.next(SOON).await {
-            Came::Document(hello, _) if hello["event"] == "tricast.hello" => {}
-            Came::Nothing => return self.look_at_buffer(wire).await,
-            Came::Document(other, _) => {
-                self.found(
+    async fn check_open_stream(&mut self, wire: Wire, stream: ProbeStream, opened: Opened) -> anyhow::Result<()> {
+        let Some(mut stream) = self.uncompressed(wire, stream, &opened).await else { return Ok(()) };
+        match stream.next(MESSAGE_TIMEOUT).await {
+            Received::Document(hello, _) if hello["event"] == "tricast.hello" => {}
+            Received::Timeout => return self.check_buffering(wire).await,
+            Received::Document(other, _) => {
+                self.add_finding(
                     Finding::new("opens", Verdict::Bad, format!("begins with {other}")).on(wire),
                 );
                 return Ok(());
             }
-            Came::End => {
-                self.found(Finding::new("opens", Verdict::Bad, "ends at once").on(wire));
+            Received::End => {
+                self.add_finding(Finding::new("opens", Verdict::Bad, "ends at once").on(wire));
                 return Ok(());
             }
         }
-        self.open.push(wire);
-        let head = said(opened.head_after);
+        self.open_wires.push(wire);
+        let head = format_duration(opened.head_after);
         let how = format!("in {head}, over {:?}", opened.version);
-        self.found(Finding::new("opens", Verdict::Good, how).on(wire));
-        self.look_at_delays(wire, &mut line).await?;
-        self.kept.push(line);
+        self.add_finding(Finding::new("opens", Verdict::Good, how).on(wire));
+        self.check_delays(wire, &mut stream).await?;
+        self.finished.push(stream);
         Ok(())
     }
 
     /// The stream, in plain: if it comes compressed, another, and from here on nothing else is asked for.
-    async fn uncompressed(&mut self, wire: Wire, line: Line, opened: &Opened) -> Option<Line> {
+    async fn uncompressed(&mut self, wire: Wire, stream: ProbeStream, opened: &Opened) -> Option<ProbeStream> {
         let encoding = opened.headers.get(header::CONTENT_ENCODING);
         let encoding = encoding.and_then(|value| value.to_str().ok()).unwrap_or("identity");
         if encoding == "identity" {
-            return Some(line);
+            return Some(stream);
         }
-        let said = format!("comes compressed ({encoding})");
+        let message = format!("comes compressed ({encoding})");
         let advice = self.advice("compressed");
-        self.found(Finding::new("encoding", Verdict::Fair, said).on(wire).advise(advice));
+        self.add_finding(Finding::new("encoding", Verdict::Fair, message).on(wire).advise(advice));
         self.client.encodings = "identity";
         match self.client.open(wire, "", &[]).await {
-            Ok((line, _)) => Some(line),
+            Ok((stream, _)) => Some(stream),
             Err(_) => {
-                let said = "does not open where no compression is asked for";
-                self.found(Finding::new("opens", Verdict::Bad, said).on(wire));
+                let message = "does not open where no compression is asked for";
+                self.add_finding(Finding::new("opens", Verdict::Bad, message).on(wire));
                 None
             }
         }
     }
 
-    async fn look_at_delays(&mut self, wire: Wire, line: &mut Line) -> anyhow::Result<()> {
+    async fn check_delays(&mut self, wire: Wire, stream: &mut ProbeStream) -> anyhow::Result<()> {
         let mut delays = Vec::new();
         let mut due = Instant::now();
         for number in 0..MESSAGES {
             sleep(due.saturating_duration_since(Instant::now())).await;
             due += PAUSE;
-            let (id, asked, _) = self.client.publish(&json!({ "doctor": number })).await?;
+            let (id, published_at, _) = self.client.publish(&json!({ "doctor": number })).await?;
             loop {
-                match line.next(SOON).await {
-                    Came::Document(document, at) if document["id"] == id.as_str() => {
-                        delays.push(at - asked);
+                match stream.next(MESSAGE_TIMEOUT).await {
+                    Received::Document(document, at) if document["id"] == id.as_str() => {
+                        delays.push(at - published_at);
                         break;
                     }
-                    Came::Document(..) => {}
-                    Came::Nothing => {
+                    Received::Document(..) => {}
+                    Received::Timeout => {
                         self.probe().await?;
                         let advice = self.advice("buffered");
-                        let said =
-                            format!("message {number} did not come within {} s", SOON.as_secs());
-                        self.found(
-                            Finding::new("prompt", Verdict::Bad, said).on(wire).advise(advice),
+                        let message =
+                            format!("message {number} did not come within {} s", MESSAGE_TIMEOUT.as_secs());
+                        self.add_finding(
+                            Finding::new("prompt", Verdict::Bad, message).on(wire).advise(advice),
                         );
                         return Ok(());
                     }
-                    Came::End => {
+                    Received::End => {
                         self.probe().await?;
                         let advice = self.advice("cut-busy");
-                        let said = format!("was cut after {number} messages");
-                        self.found(
-                            Finding::new("prompt", Verdict::Bad, said).on(wire).advise(advice),
+                        let message = format!("was cut after {number} messages");
+                        self.add_finding(
+                            Finding::new("prompt", Verdict::Bad, message).on(wire).advise(advice),
                         );
                         return Ok(());
                     }
@@ -151,16 +151,16 @@ impl Examination {
             }
         }
         delays.sort();
-        let (median, most) = (delays[delays.len() / 2], delays[delays.len() - 1]);
-        let verdict = within(median, self.trip + MOST);
-        let said = format!(
+        let (median, max) = (delays[delays.len() / 2], delays[delays.len() - 1]);
+        let verdict = verdict_within(median, self.round_trip + PROXY_DELAY_MAX);
+        let message = format!(
             "messages come {} after they were published, {} at most",
-            said(median),
-            said(most)
+            format_duration(median),
+            format_duration(max)
         );
-        let finding = Finding::new("prompt", verdict, said).on(wire);
+        let finding = Finding::new("prompt", verdict, message).on(wire);
         let advice = (verdict != Verdict::Good).then(|| self.advice("held-back"));
-        self.found(Finding { advice, ..finding });
+        self.add_finding(Finding { advice, ..finding });
         Ok(())
     }
 }

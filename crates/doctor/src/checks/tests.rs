@@ -14,9 +14,9 @@ use tokio::io::AsyncWriteExt as _;
 use super::*;
 use crate::{examine, fake};
 
-async fn begun(url: &str) -> Examination {
-    let client = Client::new(fake::visit(url)).expect("a client");
-    Examination::begin(client).await.expect("answers")
+async fn start(url: &str) -> Examination {
+    let client = Client::new(fake::options(url)).expect("a client");
+    Examination::start(client).await.expect("answers")
 }
 
 /// The only finding so far.
@@ -26,45 +26,45 @@ fn only(examination: &Examination) -> &Finding {
 }
 
 #[tokio::test]
-async fn whoever_may_not_look_invents_no_proxy() {
+async fn a_refused_check_blames_no_proxy() {
     let url = fake::server(|asked| match asked {
         asked if asked.starts_with("POST") => fake::published(),
         asked if asked.starts_with("GET /sse") => fake::silent_stream(),
         _ => fake::problem("403 Forbidden", "forbidden"),
     })
     .await;
-    let mut examination = begun(&url).await;
-    examination.look_at_lines().await.expect("is done");
+    let mut examination = start(&url).await;
+    examination.check_json_lines().await.expect("is done");
     let lines = only(&examination);
     assert_eq!((lines.check, lines.verdict), ("lines", Verdict::Unknown), "{lines:?}");
     assert!(lines.said.contains("/history was answered with 403"), "{lines:?}");
     examination.findings.clear();
-    examination.look_at_leaving(Wire::Sse).await.expect("is done");
+    examination.check_leave(Wire::Sse).await.expect("is done");
     let leaves = only(&examination);
     assert_eq!((leaves.check, leaves.verdict), ("leaves", Verdict::Unknown), "{leaves:?}");
     assert!(leaves.said.contains("it says why"), "{leaves:?}");
 }
 
 #[tokio::test]
-async fn a_line_counts_as_come_though_those_before_it_are_gone() {
+async fn a_line_counts_as_published_though_those_before_it_are_evicted() {
     let held = r#"{"messages":[{"data":{"doctor":"line 3"}}],"gap":{}}"#;
     let url = fake::server(|asked| match asked.starts_with("GET /history") {
         true => fake::answer("200 OK", "", held),
         false => fake::published(),
     })
     .await;
-    let examination = begun(&url).await;
-    let come = async |line| examination.has_come("log-1", line).await.expect("is answered");
-    assert!(matches!(come("line 3").await, lines::Publication::Done));
-    assert!(matches!(come("line 2").await, lines::Publication::Unseen(_)));
+    let examination = start(&url).await;
+    let was_published = async |line| examination.was_published("log-1", line).await.expect("is answered");
+    assert!(matches!(was_published("line 3").await, lines::LineResult::Published));
+    assert!(matches!(was_published("line 2").await, lines::LineResult::Unobservable(_)));
 }
 
 #[tokio::test]
 async fn a_body_without_a_length_is_no_fault_over_http_2() {
-    let examination = begun(&fake::server(|_| fake::published()).await).await;
+    let examination = start(&fake::server(|_| fake::published()).await).await;
     let refused = async |version| {
         let answer = http::Response::builder().status(411).version(version).body("");
-        examination.of_no_lines(answer.expect("an answer").into()).await
+        examination.report_refused(answer.expect("an answer").into()).await
     };
     let fair = refused(Version::HTTP_2).await;
     assert_eq!(fair.verdict, Verdict::Fair);
@@ -85,7 +85,7 @@ async fn what_was_found_outlives_what_breaks_off() {
         _ => fake::problem("404 Not Found", "not-found"),
     })
     .await;
-    let diagnosis = examine(fake::visit(&url), |_| {}).await.expect("is a diagnosis");
+    let diagnosis = examine(fake::options(&url), |_| {}).await.expect("is a diagnosis");
     let found: Vec<_> = diagnosis.findings.iter().map(|one| (one.check, one.verdict)).collect();
     let expected = [
         ("version", Verdict::Fair),
@@ -97,7 +97,7 @@ async fn what_was_found_outlives_what_breaks_off() {
     let last = diagnosis.findings.last().expect("one");
     assert!(last.said.starts_with("at messages the examination breaks off"), "{last:?}");
     assert!(last.said.contains("429") && last.wire == Some("sse"), "{last:?}");
-    assert!(last.advice.as_ref().is_some_and(|said| said.contains("rate")), "{last:?}");
+    assert!(last.advice.as_ref().is_some_and(|text| text.contains("rate")), "{last:?}");
 }
 
 #[tokio::test]
@@ -110,16 +110,16 @@ async fn a_gateway_that_has_gone_is_no_proxy_that_cuts() {
             let Some(asked) = fake::request(&mut client).await else { return };
             let streams = asked.starts_with("GET /sse");
             if gone.fetch_add(usize::from(streams), Ordering::Relaxed) == 0 && !streams {
-                fake::say(&mut client, &fake::published()).await;
+                fake::send(&mut client, &fake::published()).await;
             }
         }
     })
     .await;
-    let diagnosis = examine(fake::visit(&url), |_| {}).await.expect("is a diagnosis");
+    let diagnosis = examine(fake::options(&url), |_| {}).await.expect("is a diagnosis");
     let bad: Vec<_> = diagnosis.findings.iter().filter(|one| one.verdict == Verdict::Bad).collect();
     let [only] = bad[..] else { panic!("{diagnosis}") };
     assert_eq!(only.check, "breaks-off", "{diagnosis}");
-    assert!(only.advice.as_ref().is_some_and(|said| said.contains("stopped")), "{diagnosis}");
+    assert!(only.advice.as_ref().is_some_and(|text| text.contains("stopped")), "{diagnosis}");
 }
 
 /// A sign of life is no message: what is published after the silence has to come.
@@ -128,9 +128,9 @@ async fn a_stream_that_only_says_that_it_is_alive_is_silent_for_ever() {
     let url = fake::connections(|mut client| async move {
         let Some(asked) = fake::request(&mut client).await else { return };
         if !asked.starts_with("GET /sse") {
-            return fake::say(&mut client, &fake::published()).await;
+            return fake::send(&mut client, &fake::published()).await;
         }
-        fake::say(&mut client, &fake::silent_stream()).await;
+        fake::send(&mut client, &fake::silent_stream()).await;
         let mut ticks = tokio::time::interval(Duration::from_millis(100));
         loop {
             ticks.tick().await;
@@ -141,10 +141,10 @@ async fn a_stream_that_only_says_that_it_is_alive_is_silent_for_ever() {
         }
     })
     .await;
-    let mut examination = begun(&url).await;
-    examination.client.visit.idle = Duration::from_millis(300);
-    examination.open = vec![Wire::Sse];
-    examination.look_at_silence(&|_| {}).await.expect("is done");
+    let mut examination = start(&url).await;
+    examination.client.options.idle = Duration::from_millis(300);
+    examination.open_wires = vec![Wire::Sse];
+    examination.check_idle(&|_| {}).await.expect("is done");
     let silence = only(&examination);
     assert_eq!((silence.check, silence.verdict), ("silence", Verdict::Bad), "{silence:?}");
     assert!(silence.said.contains("silent for ever"), "{silence:?}");
@@ -159,15 +159,15 @@ async fn on_its_own_machine_no_address_is_no_fault() {
         false => fake::answer("200 OK", "", seen),
     })
     .await;
-    let mut examination = begun(&url).await;
-    examination.look_at_the_way().await.expect("is answered");
+    let mut examination = start(&url).await;
+    examination.check_path().await.expect("is answered");
     let address = examination.findings.iter().find(|one| one.check == "address").expect("one");
     assert_eq!(address.verdict, Verdict::Unknown);
     assert_eq!(address.advice.as_deref(), Some("ask from another machine"));
     // From elsewhere it is one.
-    examination.there = Some(([192, 0, 2, 1], 80).into());
+    examination.server_address = Some(([192, 0, 2, 1], 80).into());
     examination.findings.clear();
-    examination.look_at_the_way().await.expect("is answered");
+    examination.check_path().await.expect("is answered");
     let address = examination.findings.iter().find(|one| one.check == "address").expect("one");
     assert_eq!(address.verdict, Verdict::Fair);
 }

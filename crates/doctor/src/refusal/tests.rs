@@ -6,12 +6,12 @@ use crate::{
 };
 
 /// What is said of a first message that is answered so.
-async fn told(said: String, token: Option<&str>) -> String {
-    let url = fake::server(move |_| said.clone()).await;
-    let mut visit = fake::visit(&url);
-    visit.channel = Some("a".to_owned());
-    visit.token = token.map(str::to_owned);
-    format!("{:#}", examine(visit, |_| {}).await.expect_err("was refused"))
+async fn refusal_of(response: String, token: Option<&str>) -> String {
+    let url = fake::server(move |_| response.clone()).await;
+    let mut options = fake::options(&url);
+    options.channel = Some("a".to_owned());
+    options.token = token.map(str::to_owned);
+    format!("{:#}", examine(options, |_| {}).await.expect_err("was refused"))
 }
 
 #[tokio::test]
@@ -48,15 +48,15 @@ async fn each_answer_gets_the_advice_that_it_needs() {
         (problem("429 Too Many Requests", "too-fast"), None, "that is a rate"),
         (html("429 Too Many Requests"), None, "that is a rate of something in between"),
     ];
-    for (said, token, expected) in cases {
-        let error = told(said, token).await;
+    for (response, token, expected) in cases {
+        let error = refusal_of(response, token).await;
         assert!(error.contains(expected), "{expected}: {error}");
         assert!(!error.contains("--token"), "{error}");
     }
-    for said in
+    for response in
         [problem("401 Unauthorized", "token-missing"), problem("403 Forbidden", "forbidden")]
     {
-        let error = told(said, None).await;
+        let error = refusal_of(response, None).await;
         assert!(error.contains("name a token or API key that may (--token)"), "{error}");
     }
 }

@@ -71,7 +71,7 @@ async fn require_token(State(app): State<SharedApp>, request: Request, next: Nex
         return next.run(request).await;
     }
     let kind = match bearer(request.headers()) {
-        Ok(Some(given)) if KeyHash::of(token.expose()).is_of(&given) => {
+        Ok(Some(given)) if KeyHash::of(token.expose()).matches(&given) => {
             return next.run(request).await;
         }
         Ok(None) => Kind::TokenMissing,
@@ -80,7 +80,7 @@ async fn require_token(State(app): State<SharedApp>, request: Request, next: Nex
     let detail =
         "this takes the token that admin.token in the settings says, as Authorization: Bearer";
     let denied = Denied::new(kind, detail);
-    app.gatekeeper().audit.turned_away(&denied, request.uri().path(), None);
+    app.gatekeeper().audit.refused_before_pass(&denied, request.uri().path(), None);
     Problem::from(denied).into_response()
 }
 

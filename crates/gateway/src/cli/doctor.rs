@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use tricast_doctor::{Place, Visit};
+use tricast_doctor::{GatewayUrl, Options};
 
 /// What an examination needs and does, below its flags.
 const AFTER_HELP: &str = "\
@@ -23,7 +23,7 @@ It ends with
 pub struct DoctorArgs {
     /// Where clients reach the gateway, as in `https://example.com/realtime`.
     #[arg(value_name = "URL")]
-    place: Place,
+    place: GatewayUrl,
     /// A token or API key that may listen and publish.
     #[arg(long, env = "TRICAST_DOCTOR_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -48,7 +48,7 @@ pub struct DoctorArgs {
 pub async fn doctor(args: DoctorArgs) -> anyhow::Result<bool> {
     let DoctorArgs { place, token, channel, authority, idle, json } = args;
     let url = place.to_string();
-    let options = Visit { place, token, channel, authority, idle };
+    let options = Options { gateway: place, token, channel, ca_file: authority, idle };
     // What is found goes to standard output, and is one document.
     let watching = |idle| {
         eprintln!("watching silent streams for {}", humantime::format_duration(idle));

@@ -36,7 +36,7 @@ pub struct KeyArgs {
 /// When the system gives no random numbers, or the settings file is not good, has a key of that name, or cannot be replaced. The
 /// file is then as it was.
 pub fn key(args: &KeyArgs) -> anyhow::Result<()> {
-    let new_key = NewKey::make().context("the system gives no random numbers")?;
+    let new_key = NewKey::generate().context("the system gives no random numbers")?;
     let key = Key {
         name: args.name.clone(),
         hash: new_key.hash,

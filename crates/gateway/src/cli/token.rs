@@ -4,7 +4,7 @@ use std::{io::Read as _, path::PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use tricast_admission::{Algorithm, Grant, HookMeters, Inspection, Signer, inspect};
+use tricast_admission::{Algorithm, TokenSpec, HookMeters, Inspection, Signer, inspect};
 use tricast_core::{ChannelPattern, UserId, unix_millis};
 
 use crate::{http::admission, settings::Settings};
@@ -84,16 +84,16 @@ fn sign_token(settings: &Settings, args: &TokenArgs) -> anyhow::Result<String> {
         }
     };
     let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let grant = Grant {
+    let grant = TokenSpec {
         sub: args.sub.clone(),
         subscribe: args.subscribe.clone(),
         publish: args.publish.clone(),
         info: args.info.clone(),
         aud: named(&settings.tokens.audience),
         iss: named(&settings.tokens.issuer),
-        ..Grant::default()
+        ..TokenSpec::default()
     };
-    Ok(signer.sign(&grant.lasting(args.ttl))?)
+    Ok(signer.sign(&grant.valid_for(args.ttl))?)
 }
 
 fn inspect_token(settings: &Settings, text: &str) -> anyhow::Result<()> {

@@ -24,7 +24,7 @@ use crate::{
         state::SharedApp,
         stream::{chunk_framed_format, response_headers, handshake_response},
     },
-    net::{Line, head_of},
+    net::{ConnHandle, encode_head},
     settings::ForwardedFields,
 };
 
@@ -72,7 +72,7 @@ pub(super) async fn request_info(State(app): State<SharedApp>, request: Request)
         return Err(Problem::new(Kind::BadParameter, detail).for_parameter("client"));
     };
     let raw = query.raw()?.unwrap_or(false);
-    let detaches = request.extensions().get::<Line>().is_some_and(Line::may_depart);
+    let detaches = request.extensions().get::<ConnHandle>().is_some_and(ConnHandle::can_detach);
     let position_and_client = (app.hub.log().head(), &client);
     let mut heads = BTreeMap::new();
     for wire in Wire::ALL {
@@ -83,7 +83,7 @@ pub(super) async fn request_info(State(app): State<SharedApp>, request: Request)
         http: format!("{:?}", request.version()),
         url: url(&app, &request),
         address: address_of(&app, &request),
-        encrypted: request.extensions().get::<Line>().is_some_and(Line::is_encrypted),
+        encrypted: request.extensions().get::<ConnHandle>().is_some_and(ConnHandle::is_encrypted),
         advice: tricast_doctor::sentences(
             |name| field(request.headers(), name),
             query.get("server"),
@@ -98,12 +98,12 @@ pub(super) async fn request_info(State(app): State<SharedApp>, request: Request)
 /// From what connections tell, and trusted proxies say.
 fn url(app: &SharedApp, request: &Request) -> String {
     let (headers, proxy) = (request.headers(), &app.settings().proxy);
-    let conn = request.extensions().get::<Line>();
+    let conn = request.extensions().get::<ConnHandle>();
     let trusted = conn.is_some_and(|conn| conn.peer().is_trusted(proxy));
     let from_proxy = |read: fn(&HeaderMap, ForwardedFields) -> Option<&str>| {
         if trusted { read(headers, proxy.fields) } else { None }
     };
-    let own = if conn.is_some_and(Line::is_encrypted) { "https" } else { "http" };
+    let own = if conn.is_some_and(ConnHandle::is_encrypted) { "https" } else { "http" };
     let scheme = from_proxy(forwarded::scheme).unwrap_or(own);
     let host_field = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = from_proxy(forwarded::host).or(host_field).unwrap_or_default();
@@ -111,7 +111,7 @@ fn url(app: &SharedApp, request: &Request) -> String {
 }
 
 fn address_of(app: &SharedApp, request: &Request) -> Option<IpAddr> {
-    let conn = request.extensions().get::<Line>()?;
+    let conn = request.extensions().get::<ConnHandle>()?;
     forwarded::client_address(conn.peer(), request.headers(), &app.settings().proxy)
 }
 
@@ -144,7 +144,7 @@ async fn encoded_head(
         std::future::ready(Ok::<_, Infallible>(response.take().unwrap_or_default()))
     });
     let Ok(response) = cors(app).layer(inner).oneshot(Request::new(Body::empty())).await;
-    head_of(response, Version::HTTP_11)
+    encode_head(response, Version::HTTP_11)
 }
 
 /// The handshake of RFC 6455 §1.3, as the page would send it: the answer to any other is as long.

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, Uri, header},
 };
 use tricast_admission::{
-    Backend, Credentials, Crowds, Gatekeeper, Hook, HookMeters, HttpKeys, Jwks, Keyring, Pass,
+    BackendClient, Credentials, ConnectionLimits, Gatekeeper, Hook, HookMeters, HttpKeys, Jwks, Keyring, Pass,
     Rates,
 };
 use tricast_core::{
@@ -17,7 +17,7 @@ use tricast_core::{
 
 use crate::{
     http::{forwarded, origin, problem::Problem, query::Query, state::App},
-    net::Line,
+    net::ConnHandle,
     settings::Settings,
 };
 
@@ -34,7 +34,7 @@ pub(crate) fn gatekeeper(
         url => Some(Jwks::new(Box::new(HttpKeys::new(url.parse()?)?))),
     };
     let limits = &settings.limits;
-    let connection_limits = Crowds::new(limits.connections_per_address, limits.connections_per_user);
+    let connection_limits = ConnectionLimits::new(limits.connections_per_address, limits.connections_per_user);
     let (keyring, rates) = (keyring(settings, jwks.clone())?, Arc::new(rates(settings)));
     let gatekeeper = Gatekeeper {
         keyring,
@@ -42,7 +42,7 @@ pub(crate) fn gatekeeper(
         api_keys: settings.api_keys(),
         namespaces: settings.namespace_rules(),
         audit: Arc::default(),
-        crowds: Arc::new(connection_limits),
+        connection_limits: Arc::new(connection_limits),
         hook: hook(settings, meters)?.map(Arc::new),
     };
     Ok((Arc::new(gatekeeper), jwks))
@@ -66,11 +66,11 @@ pub(crate) fn reloaded_gatekeeper(
         api_keys: settings.api_keys(),
         namespaces: settings.namespace_rules(),
         audit: before.audit.clone(),
-        crowds: before.crowds.clone(),
+        connection_limits: before.connection_limits.clone(),
         hook: before.hook.clone(),
     };
     let limits = &settings.limits;
-    gatekeeper.crowds.set(limits.connections_per_address, limits.connections_per_user);
+    gatekeeper.connection_limits.set_limits(limits.connections_per_address, limits.connections_per_user);
     Ok(Arc::new(gatekeeper))
 }
 
@@ -90,7 +90,7 @@ fn hook(settings: &Settings, meters: HookMeters) -> anyhow::Result<Option<Hook>>
     if hook.url.is_empty() {
         return Ok(None);
     }
-    let backend = Backend::new(&hook.url, &hook.secret, hook.timeout).context("hook.url")?;
+    let backend = BackendClient::new(&hook.url, &hook.secret, hook.timeout).context("hook.url")?;
     Ok(Some(Hook::new(backend, hook.rules(), meters)))
 }
 
@@ -147,26 +147,26 @@ async fn open_pass(
     let opening = async {
         let mut pass = app.gatekeeper().pass(credentials).await?;
         match stream {
-            Some(channels) => pass.connect(channels).await.map(|()| pass),
+            Some(channels) => pass.authorize_connect(channels).await.map(|()| pass),
             None => Ok(pass),
         }
     };
     opening.await.map_err(|denied| {
-        app.gatekeeper().audit.turned_away(&denied, uri.path(), address);
+        app.gatekeeper().audit.refused_before_pass(&denied, uri.path(), address);
         denied.into()
     })
 }
 
 fn credentials(app: &App, request: &Request, query: &Query) -> Result<Credentials, Problem> {
     let headers = request.headers();
-    let conn = request.extensions().get::<Line>();
+    let conn = request.extensions().get::<ConnHandle>();
     let proxy = &app.settings().proxy;
-    let client = |conn: &Line| forwarded::client_address(conn.peer(), headers, proxy);
+    let client = |conn: &ConnHandle| forwarded::client_address(conn.peer(), headers, proxy);
     let gatekeeper = app.gatekeeper();
     let hook = gatekeeper.hook.as_ref();
     if hook.is_some() {
         // An answer that may take long must not keep others from the door.
-        conn.into_iter().for_each(Line::leave_place);
+        conn.into_iter().for_each(ConnHandle::release_handshake_permit);
     }
     Ok(Credentials {
         bearer: bearer(headers)?,
@@ -235,7 +235,7 @@ pub(crate) async fn check_message(
 
 /// Takes the pass's places among the connections, for a stream of `channel`.
 pub(crate) fn acquire_connection_permits(pass: &mut Pass, channel: &ChannelName) -> Result<(), Problem> {
-    let Err(denied) = pass.sit_down() else { return Ok(()) };
+    let Err(denied) = pass.acquire_permits() else { return Ok(()) };
     pass.refused(Act::Subscribe, channel, &denied);
     Err(denied.into())
 }

@@ -23,7 +23,7 @@ use tricast_core::{Answers, Kind};
 
 use crate::{
     http::{forwarded, problem::Problem, state::App},
-    net::{Line, Progress, Share},
+    net::{ConnHandle, ReadProgress, ResponsePermit},
 };
 
 /// An answer of no more than so many bytes needs no room on its connection, and does not wait for those that do.
@@ -41,21 +41,21 @@ pub(crate) struct ResponseAccount {
 /// What is left of an answer.
 struct SlicedBody {
     bytes: Bytes,
-    progress: Progress,
+    progress: ReadProgress,
 }
 
 /// An answer's bytes with its share of the connection's room.
 struct ReservedBytes {
     bytes: Box<[u8]>,
-    _permit: Option<Share>,
+    _permit: Option<ResponsePermit>,
 }
 
 impl ResponseAccount {
     /// That of the client that `request` comes from.
     pub(crate) fn of(app: &App, request: &Request) -> Self {
-        let conn = request.extensions().get::<Line>();
+        let conn = request.extensions().get::<ConnHandle>();
         let proxy = &app.settings().proxy;
-        let client = |conn: &Line| forwarded::client_address(conn.peer(), request.headers(), proxy);
+        let client = |conn: &ConnHandle| forwarded::client_address(conn.peer(), request.headers(), proxy);
         Self { answers: app.hub.answers().clone(), address: conn.and_then(client) }
     }
 }
@@ -92,14 +92,14 @@ pub(crate) async fn whole_body<F>(
 where
     F: Future<Output = Result<Vec<u8>, Problem>>,
 {
-    let conn = request.extensions().get::<Line>().cloned();
+    let conn = request.extensions().get::<ConnHandle>().cloned();
     // A thousand may wait, and their heads would be more than the answers.
     drop(request);
     let Some(conn) = conn else { return make().await.map(Body::from) };
-    let budget = conn.room();
-    let mut permit: Option<Share> = None;
+    let budget = conn.response_budget();
+    let mut permit: Option<ResponsePermit> = None;
     loop {
-        let guard = budget.turn().await;
+        let guard = budget.exclusive().await;
         let bytes = make().await?.into_boxed_slice();
         drop(guard);
         let length = bytes.len();
@@ -107,11 +107,11 @@ where
             Some(account) => Some(account.answers.share(account.address, length)?),
             None => None,
         };
-        if length > SMALL_RESPONSE && !permit.as_ref().is_some_and(|permit| permit.is_for(length)) {
-            permit = budget.share_at_once(length);
+        if length > SMALL_RESPONSE && !permit.as_ref().is_some_and(|permit| permit.covers(length)) {
+            permit = budget.try_acquire(length);
             if permit.is_none() {
                 drop((bytes, counted));
-                permit = Some(budget.share(length).await.ok_or_else(responses_unread)?);
+                permit = Some(budget.acquire(length).await.ok_or_else(responses_unread)?);
                 continue;
             }
         }
@@ -148,7 +148,7 @@ impl http_body::Body for SlicedBody {
         if self.bytes.is_empty() {
             return Poll::Ready(None);
         }
-        self.progress.note();
+        self.progress.record();
         let length = self.bytes.len().min(SLICE);
         Poll::Ready(Some(Ok(Frame::data(self.bytes.split_to(length)))))
     }

@@ -76,7 +76,7 @@ pub(crate) async fn channels(
     let limit = query.number("limit", 1, MAX_PAGE)?.unwrap_or(100);
     let prefix = query.get("prefix").unwrap_or_default();
     let after = query.get("after").unwrap_or_default();
-    if pass.is_asked_about() {
+    if pass.hook_checks_subscribe() {
         let detail = "which channels there are only a backend with an API key is told: for all others \
                       the service behind this gateway is asked about each";
         return Err(Problem::new(Kind::Forbidden, detail));
@@ -90,7 +90,7 @@ pub(crate) async fn channels(
     let account = Some(ResponseAccount::of(&app, &request));
     let page = || async {
         let mut channels: Vec<ChannelSummary> = Vec::new();
-        let mut next = Some(0).filter(|_| !pass.sees_nothing());
+        let mut next = Some(0).filter(|_| !pass.has_no_readable_channels());
         // One looks through all of them at a time, in steps, and keeps no more than it may show.
         let _permit = app.channel_listing.acquire().await;
         while let Some(from) = next {

@@ -55,7 +55,7 @@ async fn audit_request(State(app): State<SharedApp>, request: Request, next: Nex
     let mut response = match origin::check(&request, &app.settings().cors.origins) {
         Ok(()) => next.run(request).await,
         Err(denied) => {
-            app.gatekeeper().audit.turned_away(&denied, request.uri().path(), None);
+            app.gatekeeper().audit.refused_before_pass(&denied, request.uri().path(), None);
             Problem::from(denied).into_response()
         }
     };

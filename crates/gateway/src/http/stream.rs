@@ -22,18 +22,18 @@ use crate::{
         state::{App, SharedApp},
         stream_body::StreamBody,
     },
-    net::{Departure, Line, Tunnel},
+    net::{Detach, ConnHandle, Tunnel},
 };
 
 /// How a stream is spelled that `line` carries in `version`. Whoever takes the connection along frames its
 /// chunks itself.
 pub(crate) fn format_for_conn(
-    conn: Option<&Line>,
+    conn: Option<&ConnHandle>,
     version: Version,
     wire: Wire,
     raw: bool,
 ) -> &'static dyn Format {
-    match conn.is_some_and(Line::may_depart) && version >= Version::HTTP_11 {
+    match conn.is_some_and(ConnHandle::can_detach) && version >= Version::HTTP_11 {
         true => chunk_framed_format(wire, raw),
         false => plain_format(wire, raw),
     }
@@ -117,13 +117,13 @@ pub(crate) fn handshake_response(
     (handshake.status(), headers)
 }
 
-pub(crate) fn respond(session: Session, conn: Option<Line>, version: Version) -> Response {
-    let detaches = conn.as_ref().is_some_and(Line::may_depart);
+pub(crate) fn respond(session: Session, conn: Option<ConnHandle>, version: Version) -> Response {
+    let detaches = conn.as_ref().is_some_and(ConnHandle::can_detach);
     let position_and_client = (session.position(), &session.identity().client);
     let headers = response_headers(session.format(), position_and_client, detaches);
     let conn = match conn {
         Some(conn) if detaches => {
-            conn.depart(Departure { session, ear: None, head: Bytes::new() });
+            conn.detach(Detach { session, inbound: None, head: Bytes::new() });
             return headers.into_response();
         }
         // What happens to a connection of many streams is not for one of them to see.
@@ -143,10 +143,10 @@ pub(crate) fn upgrade(
     let raw = session.format().variant().raw;
     let extensions = request.extensions_mut();
     let limits = app.live().ws_limits.clone();
-    if let Some(conn) = extensions.remove::<Line>().filter(Line::may_depart) {
+    if let Some(conn) = extensions.remove::<ConnHandle>().filter(ConnHandle::can_detach) {
         let format = tricast_ws::format(raw, handshake.window());
         let inbound: Box<dyn Ear> = Box::new(tricast_ws::WsInbound::new(limits, format));
-        conn.depart(Departure { session, ear: Some(inbound), head: Bytes::new() });
+        conn.detach(Detach { session, inbound: Some(inbound), head: Bytes::new() });
         return head;
     }
     if let Some(tunnel) = extensions.remove::<Tunnel>() {

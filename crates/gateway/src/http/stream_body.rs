@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use tricast_core::{CloseReason, Flow, Session, Step};
 
-use crate::net::Line;
+use crate::net::ConnHandle;
 
 /// Small frames that wait are joined into chunks of this size; larger ones are passed on as they
 /// are, shared by everyone, so that a reader that stalls holds no copy of its own.
@@ -20,7 +20,7 @@ const CHUNK: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct StreamBody {
     flow: Flow,
-    conn: Option<Line>,
+    conn: Option<ConnHandle>,
     /// HTTP/1.0: the body ends with the connection.
     end_delimited: bool,
     buffer: ChunkBuffer,
@@ -60,7 +60,7 @@ impl std::error::Error for StreamAborted {}
 
 impl StreamBody {
     /// `line` is the connection under it, which speaks `version`.
-    pub(crate) fn new(session: Session, conn: Option<Line>, version: Version) -> Self {
+    pub(crate) fn new(session: Session, conn: Option<ConnHandle>, version: Version) -> Self {
         let end_delimited = version < Version::HTTP_11;
         let buffer = ChunkBuffer::default();
         Self { flow: Flow::new(session), conn, end_delimited, buffer, end: None }
@@ -117,7 +117,7 @@ impl Body for StreamBody {
             }
             match body.end {
                 Some(BodyEnd::Clean) => {
-                    body.conn.iter().for_each(Line::end_if_torn);
+                    body.conn.iter().for_each(ConnHandle::close_if_bytes_discarded);
                     return Poll::Ready(None);
                 }
                 Some(abort) => {
@@ -135,7 +135,7 @@ impl Body for StreamBody {
                     }
                     // Where the end of the connection is the end of the data only a reset tells.
                     if body.end_delimited {
-                        body.conn.iter().for_each(Line::end_with_reset);
+                        body.conn.iter().for_each(ConnHandle::reset_on_close);
                     }
                     return Poll::Ready(Some(Err(StreamAborted)));
                 }
@@ -143,7 +143,7 @@ impl Body for StreamBody {
             }
             match ready!(body.flow.poll_next(cx, &mut body.buffer.frames)) {
                 Step::End(reason) => body.end = Some(body.end_for(reason)),
-                Step::Beat if body.conn.as_ref().is_some_and(Line::has_ended) => {
+                Step::Beat if body.conn.as_ref().is_some_and(ConnHandle::peer_has_closed) => {
                     return Poll::Ready(Some(Err(StreamAborted)));
                 }
                 Step::Beat | Step::More | Step::Wait(_) => {}

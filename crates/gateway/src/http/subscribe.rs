@@ -24,7 +24,7 @@ use crate::{
         state::{App, SharedApp},
         stream::{self, retry_later, plain_format, format_for_conn, respond, upgrade},
     },
-    net::Line,
+    net::ConnHandle,
 };
 
 /// The names that every listening request takes.
@@ -151,14 +151,14 @@ async fn try_subscribe(
     admission::acquire_connection_permits(&mut pass, &channels[0])?;
     let own_channel = may_join_own_channel(&pass).await;
     if wire != Wire::Ws {
-        pass.only_listens();
+        pass.set_read_only();
     }
     let identity = pass.identity().clone();
     let requested_channels = channels.clone();
     let join =
         Join { channels: requested_channels, identity: identity.clone(), wire, start, online, own: own_channel };
     let joined = app.hub.join(join).await?;
-    let conn = request.extensions().get::<Line>();
+    let conn = request.extensions().get::<ConnHandle>();
     let format = match &handshake {
         Some(handshake) => tricast_ws::format(raw, handshake.window()),
         None => format_for_conn(conn, request.version(), wire, raw),
@@ -176,7 +176,7 @@ async fn try_subscribe(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let guard = app.event_queue.as_ref().and_then(|events| events.track((wire, channels), identity));
-    guard.into_iter().for_each(|guard| pass.keep(guard));
+    guard.into_iter().for_each(|guard| pass.hold(guard));
     let session = session.with_access(Arc::new(pass));
     Ok(match handshake {
         Some(handshake) => upgrade(app, &handshake, session, &mut request),
@@ -197,9 +197,9 @@ async fn may_join_own_channel(pass: &Pass) -> bool {
 }
 
 fn read_handshake(app: &App, request: &Request, raw: Option<bool>) -> Result<Handshake, Problem> {
-    let conn = request.extensions().get::<Line>();
+    let conn = request.extensions().get::<ConnHandle>();
     // The library of the other way of delivery knows no compression.
-    let may_deflate = app.settings().ws.compression && conn.is_some_and(Line::may_depart);
+    let may_deflate = app.settings().ws.compression && conn.is_some_and(ConnHandle::can_detach);
     let protocol = request.extensions().get::<Protocol>();
     let handshake_request = match protocol {
         Some(protocol) => HandshakeRequest::Connect(protocol.as_str()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tricast_admission::{Backend, Gatekeeper, Jwks};
+use tricast_admission::{BackendClient, Gatekeeper, Jwks};
 use tricast_core::{Epoch, Hub, Limits, Log, MemoryEngine, Meters, unix_millis};
 use tricast_delivery::{SendMode, Shards};
 
@@ -44,7 +44,7 @@ impl Components {
         let connections = max_connections(settings);
         let (meters, exporter) = MetricsExporter::new(settings, connections)?;
         let hub = hub(settings, meters.hub, connections);
-        let certificate = Certificate::of(&settings.tls)?;
+        let certificate = Certificate::from_settings(&settings.tls)?;
         let (gatekeeper, jwks) = admission::gatekeeper(settings, meters.hook)?;
         let webhook = webhook(settings, &hub, meters.events)?;
         let send_mode = send_mode(settings.delivery)?;
@@ -118,7 +118,7 @@ fn webhook(
         return Ok(None);
     }
     let backend =
-        Backend::new(&events.url, &events.secret, events.timeout).context("events.url")?;
+        BackendClient::new(&events.url, &events.secret, events.timeout).context("events.url")?;
     let queue = Arc::new(EventQueue::new(events.on.clone(), events.batch, events.queue, meters));
     if queue.wants(EventKind::Online) || queue.wants(EventKind::Gone) {
         hub.log().tell(queue.clone());

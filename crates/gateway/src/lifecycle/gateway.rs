@@ -28,7 +28,7 @@ use crate::{
         load,
         sockets::Listeners,
     },
-    net::{Certificate, Door, Listener, Rules},
+    net::{Certificate, Acceptor, ConnServer, ConnConfig},
     settings::{Address, Reload, Settings},
     webhook::{WebhookSender, WebhookTask},
 };
@@ -54,9 +54,9 @@ pub struct Gateway {
     /// Background work that ends with the gateway.
     pub(super) _background_tasks: Vec<AbortOnDropHandle<()>>,
     /// Where connections will come in.
-    pub(super) unopened: Vec<(BoundListener, Listener)>,
+    pub(super) unopened: Vec<(BoundListener, ConnServer)>,
     /// Where they do, until it stops.
-    pub(super) acceptors: Vec<Door>,
+    pub(super) acceptors: Vec<Acceptor>,
     /// Every stream that is left ends with it.
     pub(super) shards: Option<tricast_delivery::ShardsGuard>,
 }
@@ -88,8 +88,8 @@ impl Gateway {
         actual.check_bound()?;
         let serves_dashboard = actual.serves_dashboard();
         let tasks = TaskTracker::new();
-        let conn_config = Rules::new(&settings, max_sockets(&settings));
-        let admin_conn_config = Rules::new(&settings, ADMIN_SOCKETS);
+        let conn_config = ConnConfig::new(&settings, max_sockets(&settings));
+        let admin_conn_config = ConnConfig::new(&settings, ADMIN_SOCKETS);
         let (not_ready, draining) = (CancellationToken::new(), CancellationToken::new());
         let refresh = settings.tokens.jwks_refresh;
         let (event_queue, webhook_sender) = webhook.unzip();
@@ -118,18 +118,18 @@ impl Gateway {
             // Whose addresses are counted are clients; the operator's do not come by a proxy.
             let takes_proxy_headers = takes_proxy_headers && connection_limits.is_some();
             let runtime = tokio::runtime::Handle::current();
-            Listener {
+            ConnServer {
                 router,
-                rules: config,
+                config,
                 meters,
                 tasks,
                 runtime,
                 stop,
                 draining,
-                takes_proxy_headers,
-                told_of_proxies: Default::default(),
+                expects_proxy_header: takes_proxy_headers,
+                last_proxy_warning: Default::default(),
                 shards,
-                crowds: connection_limits,
+                connection_limits,
                 tls,
             }
         };
@@ -140,7 +140,7 @@ impl Gateway {
         let encrypted = encrypted.into_iter().map(|(bound_listener, tls)| (bound_listener, Some(tls)));
         let public_routes = routes::public(app.clone());
         for (bound_listener, tls) in plain.chain(encrypted) {
-            let connection_limits = Some(app.gatekeeper().crowds.clone());
+            let connection_limits = Some(app.gatekeeper().connection_limits.clone());
             let (router, conn_config) = (public_routes.clone(), conn_config.clone());
             unopened.push((bound_listener, conn_server(router, conn_config, shards.clone(), connection_limits, tls)));
         }
@@ -179,7 +179,7 @@ impl Gateway {
     /// When the system gives no thread to wait for them.
     pub fn open(&mut self) -> anyhow::Result<()> {
         for (BoundListener { socket, self_bound }, conn_server) in self.unopened.drain(..) {
-            let acceptor = Door::open(socket, !self_bound, conn_server);
+            let acceptor = Acceptor::open(socket, !self_bound, conn_server);
             self.acceptors.push(acceptor.context("cannot start to accept connections")?);
         }
         if self.app.settings().insecure {

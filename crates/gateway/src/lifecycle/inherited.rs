@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context as _;
 use listenfd::ListenFd;
 
-use crate::{lifecycle::handover::Predecessor, net::Listening, settings::Address};
+use crate::{lifecycle::handover::Predecessor, net::ListenSocket, settings::Address};
 
 /// What stands behind the name of a socket that the old gateway has bound itself, as its settings said: the new one looks whether
 /// its own still do.
@@ -54,7 +54,7 @@ impl Purpose {
 /// A socket to listen at.
 #[derive(Debug)]
 pub(crate) struct BoundListener {
-    pub(crate) socket: Listening,
+    pub(crate) socket: ListenSocket,
     /// It is where the settings want it, and not where somebody else has put it, who keeps it open.
     pub(crate) self_bound: bool,
 }
@@ -131,7 +131,7 @@ impl Inherited {
             if let Some(index) = self_bound.iter().position(fits) {
                 return Ok(self_bound.swap_remove(index));
             }
-            let socket = Listening::bind(address).with_context(|| {
+            let socket = ListenSocket::bind(address).with_context(|| {
                 format!("cannot listen on {address}; free it, or set {key} to another address")
             })?;
             Ok(BoundListener { socket, self_bound: true })
@@ -164,14 +164,14 @@ impl Inherited {
     }
 }
 
-fn take_listen_socket(passed: &mut ListenFd, index: usize) -> io::Result<Listening> {
+fn take_listen_socket(passed: &mut ListenFd, index: usize) -> io::Result<ListenSocket> {
     // An attempt that fails leaves the socket where it is.
     if let Ok(Some(socket)) = passed.take_tcp_listener(index) {
         socket.set_nonblocking(true)?;
-        return Ok(Listening::Tcp(mio::net::TcpListener::from_std(socket)));
+        return Ok(ListenSocket::Tcp(mio::net::TcpListener::from_std(socket)));
     }
     let socket: Option<UnixListener> = passed.take_unix_listener(index)?;
     let socket = socket.ok_or(io::ErrorKind::NotFound)?;
     socket.set_nonblocking(true)?;
-    Ok(Listening::Unix(mio::net::UnixListener::from_std(socket)))
+    Ok(ListenSocket::Unix(mio::net::UnixListener::from_std(socket)))
 }

@@ -7,7 +7,7 @@ use tricast_core::{CloseReason, Farewell, jittered_retry};
 
 use crate::{
     lifecycle::{gateway::Gateway, handover::Successor},
-    net::Door,
+    net::Acceptor,
 };
 
 /// How often goodbyes leave while draining.
@@ -21,7 +21,7 @@ impl Gateway {
     /// [`shut_down`](Self::shut_down) for the rest.
     pub async fn hand_over_and_stop(self, successor: Successor) -> bool {
         self.app.not_ready.cancel();
-        self.acceptors.iter().for_each(Door::leave_to_others);
+        self.acceptors.iter().for_each(Acceptor::stop_accepting);
         sleep(KEEP_ALIVE_DRAIN).await;
         self.drain_and_stop(Some(successor)).await
     }
@@ -31,9 +31,9 @@ impl Gateway {
     pub async fn shutdown(self) -> bool {
         self.app.not_ready.cancel();
         sleep(self.app.settings().shutdown.delay).await;
-        if self.acceptors.iter().any(Door::is_shared) {
+        if self.acceptors.iter().any(Acceptor::is_shared) {
             // Who comes waits for whoever is given the socket next.
-            self.acceptors.iter().filter(|acceptor| acceptor.is_shared()).for_each(Door::leave_to_others);
+            self.acceptors.iter().filter(|acceptor| acceptor.is_shared()).for_each(Acceptor::stop_accepting);
             sleep(KEEP_ALIVE_DRAIN).await;
         }
         self.drain_and_stop(None).await
@@ -56,7 +56,7 @@ impl Gateway {
         }
         // They would keep open what the doors close.
         self.handover_sockets.clear();
-        Door::close(std::mem::take(&mut self.acceptors), deadline.into_std()).await;
+        Acceptor::close(std::mem::take(&mut self.acceptors), deadline.into_std()).await;
         self.stop.cancel();
         self.app.tasks.close();
         let done = timeout_at(deadline, self.app.tasks.wait()).await.is_ok();

@@ -49,7 +49,7 @@ impl Listeners {
         if let Some(certificate) = certificate {
             let wanted = ("tls.bind", &*settings.tls.bind);
             for listener in inherited.sockets_for(Purpose::Https, wanted)? {
-                encrypted.push((listener, certificate.acceptor()?));
+                encrypted.push((listener, certificate.tls_acceptor()?));
             }
         }
         let admin = [Address::Tcp(settings.admin.bind)];
@@ -91,6 +91,6 @@ impl Listeners {
         let plain = self.plain.iter().map(|listener| (Purpose::Http, listener));
         let encrypted = self.encrypted.iter().map(|(listener, _)| (Purpose::Https, listener));
         let all = [(Purpose::Admin, &self.admin)].into_iter().chain(plain).chain(encrypted);
-        all.map(|(purpose, listener)| Ok((listener.handover_name(purpose), listener.socket.copy()?))).collect()
+        all.map(|(purpose, listener)| Ok((listener.handover_name(purpose), listener.socket.try_clone()?))).collect()
     }
 }

@@ -13,15 +13,15 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tricast_admission::{AddressSeat, Crowds};
+use tricast_admission::{AddressPermit, ConnectionLimits};
 use tricast_core::Denied;
 use tricast_delivery::Shards;
 
 use crate::{
     http::{forwarded, forwarded::Peer},
     net::{
-        conn::serving::{Arrival, serve},
-        metrics::{Open, SocketMeters},
+        conn::serving::{AcceptedConn, serve},
+        metrics::{OpenGauge, SocketMeters},
     },
     settings::{Proxy, Settings},
 };
@@ -34,18 +34,18 @@ const UNSENT_LOW_WATER: u32 = 16 * 1024;
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// How long a connection that has said something, but asked for nothing whole, has left when the gateway goes down.
-const LAST_WORDS: Duration = Duration::from_millis(250);
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(250);
 
 /// What a connection gets that the process has no descriptor to spare for.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+const SOCKET_LIMIT_RESPONSE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// What a connection gets whose address has as many as it may.
-const CROWDED: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+const ADDRESS_LIMIT_RESPONSE: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// How the connections of one listening socket are served.
-pub(crate) struct Listener {
+pub(crate) struct ConnServer {
     pub(crate) router: Router,
-    pub(crate) rules: Rules,
+    pub(crate) config: ConnConfig,
     pub(crate) meters: SocketMeters,
     pub(crate) tasks: TaskTracker,
     pub(crate) runtime: tokio::runtime::Handle,
@@ -53,131 +53,131 @@ pub(crate) struct Listener {
     /// The gateway goes down: nobody should come back on a connection that is open.
     pub(crate) draining: CancellationToken,
     /// Connections begin with a PROXY header, if they come from trusted proxies.
-    pub(crate) takes_proxy_headers: bool,
+    pub(crate) expects_proxy_header: bool,
     /// When somebody was last told that one has none.
-    pub(crate) told_of_proxies: Mutex<Option<Instant>>,
+    pub(crate) last_proxy_warning: Mutex<Option<Instant>>,
     /// Where streams go; without shards they stay with the HTTP library.
     pub(crate) shards: Option<Shards>,
     /// Who counts the connections of each address.
-    pub(crate) crowds: Option<Arc<Crowds>>,
+    pub(crate) connection_limits: Option<Arc<ConnectionLimits>>,
     /// Connections are encrypted.
     pub(crate) tls: Option<TlsAcceptor>,
 }
 
 /// What holds for every connection of a listener.
 #[derive(Clone, Debug)]
-pub(crate) struct Rules {
+pub(crate) struct ConnConfig {
     pub(crate) head_bytes: usize,
     pub(crate) head_timeout: Duration,
     pub(crate) stall_timeout: Duration,
     pub(crate) proxy: Arc<Proxy>,
-    sockets: Arc<Semaphore>,
+    socket_permits: Arc<Semaphore>,
 }
 
-impl Rules {
+impl ConnConfig {
     pub(crate) fn new(settings: &Settings, sockets: usize) -> Self {
         Self {
             head_bytes: settings.limits.head_bytes.as_u64() as usize,
             head_timeout: settings.limits.head_timeout,
             stall_timeout: settings.stream.stall_timeout,
             proxy: Arc::new(settings.proxy.clone()),
-            sockets: Arc::new(Semaphore::new(sockets.min(Semaphore::MAX_PERMITS))),
+            socket_permits: Arc::new(Semaphore::new(sockets.min(Semaphore::MAX_PERMITS))),
         }
     }
 }
 
-impl std::fmt::Debug for Listener {
+impl std::fmt::Debug for ConnServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Listener")
     }
 }
 
-impl Listener {
+impl ConnServer {
     /// Waits until the gateway goes down and those who have begun to speak have had their time to ask. A request that has arrived
     /// may still be on its way through the runtime when the gateway stops, so `stop` alone would cut it.
-    pub(crate) async fn last_words(&self) {
+    pub(crate) async fn shutdown_grace_elapsed(&self) {
         self.stop.cancelled().await;
-        tokio::time::sleep(LAST_WORDS).await;
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
     }
 
     /// Whether there is room for one more connection.
-    pub(crate) fn has_room(&self) -> bool {
-        self.rules.sockets.available_permits() > 0
+    pub(crate) fn has_capacity(&self) -> bool {
+        self.config.socket_permits.available_permits() > 0
     }
 
     /// Prepares a connection; `None` when there is no room for it, or it has gone.
-    pub(crate) fn admit(&self, stream: &TcpStream, peer: &Peer) -> Option<Lease> {
-        let Ok(seat) = self.seat_of(*peer) else {
-            self.meters.crowded.increment(1);
-            self.refuse(stream, CROWDED);
+    pub(crate) fn accept(&self, stream: &TcpStream, peer: &Peer) -> Option<ConnPermit> {
+        let Ok(address_permit) = self.address_permit(*peer) else {
+            self.meters.at_address_limit.increment(1);
+            self.refuse(stream, ADDRESS_LIMIT_RESPONSE);
             return None;
         };
-        let Ok(permit) = self.rules.sockets.clone().try_acquire_owned() else {
-            self.meters.full.increment(1);
-            self.refuse(stream, FULL);
+        let Ok(permit) = self.config.socket_permits.clone().try_acquire_owned() else {
+            self.meters.at_socket_limit.increment(1);
+            self.refuse(stream, SOCKET_LIMIT_RESPONSE);
             return None;
         };
         let prepared = match peer {
-            Peer::Ip(_) => prepare(stream, &self.rules),
+            Peer::Ip(_) => set_socket_options(stream, &self.config),
             Peer::Unix | Peer::Unknown => Ok(()),
         };
         if let Err(error) = prepared {
             tracing::debug!(%error, "a connection went at once");
             return None;
         }
-        let open = Open::new(self.meters.open.clone());
-        Some(Lease { _permit: permit, _open: open, _seat: seat })
+        let open = OpenGauge::new(self.meters.open.clone());
+        Some(ConnPermit { _socket_permit: permit, _open: open, _address_permit: address_permit })
     }
 
-    fn refuse(&self, mut stream: &TcpStream, answer: &[u8]) {
+    fn refuse(&self, mut stream: &TcpStream, response: &[u8]) {
         // A client that expects TLS could not read it.
         if self.tls.is_none() {
             // A new socket takes as much; if this one does not, its peer has gone.
-            let _ = stream.write(answer);
+            let _ = stream.write(response);
         }
     }
 
     /// Tells the operator that a proxy does not send the header that the settings demand of it: now and then, not for each connection.
-    pub(crate) fn miss_proxy_header(&self, peer: Peer, error: &io::Error) {
-        const HUSH: Duration = Duration::from_secs(60);
-        self.meters.unproxied.increment(1);
-        let mut told = self.told_of_proxies.lock();
-        if told.is_none_or(|told| told.elapsed() >= HUSH) {
-            *told = Some(Instant::now());
+    pub(crate) fn warn_missing_proxy_header(&self, peer: Peer, error: &io::Error) {
+        const WARN_INTERVAL: Duration = Duration::from_secs(60);
+        self.meters.missing_proxy_header.increment(1);
+        let mut last_warning = self.last_proxy_warning.lock();
+        if last_warning.is_none_or(|at| at.elapsed() >= WARN_INTERVAL) {
+            *last_warning = Some(Instant::now());
             tracing::warn!(%error, ?peer, "a connection is refused: have this proxy send the header, or set proxy.protocol = false");
         }
     }
 
     /// A place among the connections of a client's address. Those of proxies are everybody's.
-    fn seat_of(&self, peer: Peer) -> Result<Option<Box<AddressSeat>>, Denied> {
-        let Some(crowds) = &self.crowds else { return Ok(None) };
-        match forwarded::client_address(peer, &HeaderMap::new(), &self.rules.proxy) {
-            Some(address) => Ok(crowds.sit_at_door(address)?.map(Box::new)),
+    fn address_permit(&self, peer: Peer) -> Result<Option<Box<AddressPermit>>, Denied> {
+        let Some(limits) = &self.connection_limits else { return Ok(None) };
+        match forwarded::client_address(peer, &HeaderMap::new(), &self.config.proxy) {
+            Some(address) => Ok(limits.accept_from(address)?.map(Box::new)),
             None => Ok(None),
         }
     }
 
     /// Serves a connection on the runtime.
-    pub(crate) fn serve(self: &Arc<Self>, arrival: Arrival) {
-        self.tasks.spawn_on(serve(self.clone(), arrival), &self.runtime);
+    pub(crate) fn serve(self: &Arc<Self>, accepted: AcceptedConn) {
+        self.tasks.spawn_on(serve(self.clone(), accepted), &self.runtime);
     }
 }
 
-fn prepare(stream: &TcpStream, rules: &Rules) -> io::Result<()> {
+fn set_socket_options(stream: &TcpStream, config: &ConnConfig) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(UNSENT_LOW_WATER)?;
     // A peer that is gone without a word: unacknowledged data ends the connection, and where
     // nothing is sent the kernel asks, and gives up by the same time.
-    socket.set_tcp_user_timeout(Some(rules.stall_timeout))?;
+    socket.set_tcp_user_timeout(Some(config.stall_timeout))?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
 }
 
 /// What a socket holds for as long as it is open.
 #[derive(Debug)]
-pub(crate) struct Lease {
-    _permit: OwnedSemaphorePermit,
-    _open: Open,
+pub(crate) struct ConnPermit {
+    _socket_permit: OwnedSemaphorePermit,
+    _open: OpenGauge,
     /// Boxed, because most have none.
-    _seat: Option<Box<AddressSeat>>,
+    _address_permit: Option<Box<AddressPermit>>,
 }

@@ -8,10 +8,10 @@ use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 #[derive(Clone)]
 pub(crate) struct SocketMeters {
     pub(crate) open: Gauge,
-    pub(crate) full: Counter,
-    pub(crate) crowded: Counter,
-    pub(crate) pushed_out: Counter,
-    pub(crate) unproxied: Counter,
+    pub(crate) at_socket_limit: Counter,
+    pub(crate) at_address_limit: Counter,
+    pub(crate) silent: Counter,
+    pub(crate) missing_proxy_header: Counter,
     pub(crate) stalled: Counter,
 }
 
@@ -30,10 +30,10 @@ impl SocketMeters {
         );
         Self {
             open: gauge!("tricast_sockets"),
-            full: counter!("tricast_sockets_refused_total", "reason" => "full"),
-            crowded: counter!("tricast_sockets_refused_total", "reason" => "address"),
-            pushed_out: counter!("tricast_sockets_refused_total", "reason" => "silent"),
-            unproxied: counter!("tricast_sockets_refused_total", "reason" => "proxy"),
+            at_socket_limit: counter!("tricast_sockets_refused_total", "reason" => "full"),
+            at_address_limit: counter!("tricast_sockets_refused_total", "reason" => "address"),
+            silent: counter!("tricast_sockets_refused_total", "reason" => "silent"),
+            missing_proxy_header: counter!("tricast_sockets_refused_total", "reason" => "proxy"),
             stalled: counter!("tricast_stalled_connections_total"),
         }
     }
@@ -46,22 +46,22 @@ impl fmt::Debug for SocketMeters {
 }
 
 /// Counts a socket while it is open.
-pub(crate) struct Open(Gauge);
+pub(crate) struct OpenGauge(Gauge);
 
-impl fmt::Debug for Open {
+impl fmt::Debug for OpenGauge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Open")
     }
 }
 
-impl Open {
+impl OpenGauge {
     pub(crate) fn new(gauge: Gauge) -> Self {
         gauge.increment(1.0);
         Self(gauge)
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenGauge {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }

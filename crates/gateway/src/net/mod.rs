@@ -7,11 +7,11 @@ pub(crate) mod http2;
 pub(crate) mod metrics;
 
 pub(crate) use self::metrics::SocketMeters;
-pub(crate) use accept::acceptor::Door;
-pub(crate) use accept::listen_socket::Listening;
-pub(crate) use conn::detach::{Departure, head_of};
-pub(crate) use conn::room::{Progress, Share};
-pub(crate) use conn::socket::Line;
+pub(crate) use accept::acceptor::Acceptor;
+pub(crate) use accept::listen_socket::ListenSocket;
+pub(crate) use conn::detach::{Detach, encode_head};
+pub(crate) use conn::room::{ReadProgress, ResponsePermit};
+pub(crate) use conn::socket::ConnHandle;
 pub(crate) use conn::tls::Certificate;
-pub(crate) use conn_server::{Listener, Rules};
+pub(crate) use conn_server::{ConnServer, ConnConfig};
 pub(crate) use http2::Tunnel;

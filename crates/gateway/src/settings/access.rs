@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 use tricast_admission::{
-    Algorithm, ApiKey, Expectations, KeyHash, NamespaceRules, Occasion, Rate, Secret, TokenKey, Who,
+    Algorithm, ApiKey, Expectations, KeyHash, NamespaceRules, HookEvent, Rate, Secret, TokenKey, AccessLevel,
 };
 use tricast_core::{Bounds, ChannelPattern, ChannelRules, Namespaces, SlowReader};
 
@@ -96,8 +96,8 @@ pub enum AccessRule {
 #[allow(missing_docs)]
 pub struct Namespace {
     pub pattern: ChannelPattern,
-    pub subscribe: Option<Who>,
-    pub publish: Option<Who>,
+    pub subscribe: Option<AccessLevel>,
+    pub publish: Option<AccessLevel>,
     pub online: Option<bool>,
     pub presence: Option<bool>,
     pub slow_reader: Option<SlowReader>,
@@ -129,21 +129,21 @@ impl Settings {
 
     /// Whether users are known by more than their own word.
     pub(super) fn verifies_users(&self) -> bool {
-        self.has_token_keys() || !self.key.is_empty() || self.hook.is_called_on(Occasion::Connect)
+        self.has_token_keys() || !self.key.is_empty() || self.hook.is_called_on(HookEvent::Connect)
     }
 
     /// Who may listen to channels of no namespace.
-    fn default_subscribe(&self) -> Who {
-        let auto = if self.has_token_keys() { Who::Token } else { Who::Anyone };
+    fn default_subscribe(&self) -> AccessLevel {
+        let auto = if self.has_token_keys() { AccessLevel::Token } else { AccessLevel::Anyone };
         self.access.subscribe.or(auto)
     }
 
     /// Who may speak in channels of no namespace.
-    fn default_publish(&self) -> Who {
+    fn default_publish(&self) -> AccessLevel {
         let auto = match (self.has_token_keys(), self.key.is_empty()) {
-            (true, _) => Who::Token,
-            (false, false) => Who::Backend,
-            (false, true) => Who::Anyone,
+            (true, _) => AccessLevel::Token,
+            (false, false) => AccessLevel::Backend,
+            (false, true) => AccessLevel::Anyone,
         };
         self.access.publish.or(auto)
     }
@@ -273,13 +273,13 @@ impl Settings {
 }
 
 impl AccessRule {
-    fn or(self, auto: Who) -> Who {
+    fn or(self, auto: AccessLevel) -> AccessLevel {
         match self {
             AccessRule::Auto => auto,
-            AccessRule::Anyone => Who::Anyone,
-            AccessRule::Token => Who::Token,
-            AccessRule::Backend => Who::Backend,
-            AccessRule::Nobody => Who::Nobody,
+            AccessRule::Anyone => AccessLevel::Anyone,
+            AccessRule::Token => AccessLevel::Token,
+            AccessRule::Backend => AccessLevel::Backend,
+            AccessRule::Nobody => AccessLevel::Nobody,
         }
     }
 }

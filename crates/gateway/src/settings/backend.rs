@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tricast_admission::{Backend, HookRules, Occasion, Secret};
+use tricast_admission::{BackendClient, HookConfig, HookEvent, Secret};
 
 use crate::settings::Settings;
 
@@ -17,7 +17,7 @@ const AT_ONCE_MAX: usize = 10_000;
 pub struct Hook {
     pub url: String,
     pub secret: Secret,
-    pub on: Vec<Occasion>,
+    pub on: Vec<HookEvent>,
     pub headers: Vec<String>,
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
@@ -59,19 +59,19 @@ pub enum EventKind {
 
 impl Hook {
     /// Whether it is asked then.
-    pub fn is_called_on(&self, event: Occasion) -> bool {
+    pub fn is_called_on(&self, event: HookEvent) -> bool {
         !self.url.is_empty() && self.on.contains(&event)
     }
 
     /// How it is asked.
-    pub fn rules(&self) -> HookRules {
-        HookRules {
+    pub fn rules(&self) -> HookConfig {
+        HookConfig {
             on: self.on.clone(),
             headers: self.headers.iter().map(|name| name.to_ascii_lowercase()).collect(),
             timeout: self.timeout,
             retries: self.retries,
-            at_once: self.at_once,
-            cache: self.cache,
+            max_concurrent: self.at_once,
+            cache_ttl: self.cache,
             open_after: self.open_after,
             open_for: self.open_for,
         }
@@ -135,7 +135,7 @@ impl Settings {
 /// What holds for whatever is called.
 fn check_endpoint(section: &str, url: &str, secret: &Secret, never: bool) -> anyhow::Result<()> {
     anyhow::ensure!(
-        url.is_empty() || Backend::is_url(url),
+        url.is_empty() || BackendClient::is_url(url),
         "{section}.url: an https:// URL of your own service (http:// where nobody else can listen)"
     );
     anyhow::ensure!(

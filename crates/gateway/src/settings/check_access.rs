@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tricast_admission::{NamespaceRules, Occasion, Who};
+use tricast_admission::{NamespaceRules, HookEvent, AccessLevel};
 use tricast_core::Namespaces;
 
 use crate::settings::{Address, NamespaceHistory, Settings};
@@ -71,17 +71,17 @@ impl Settings {
         );
         let rules = self.namespace_rules();
         let rule_for =
-            |who: Who| rules.iter().find(|rule| [rule.subscribe, rule.publish].contains(&who));
+            |who: AccessLevel| rules.iter().find(|rule| [rule.subscribe, rule.publish].contains(&who));
         let missing_credential = |credential: &str, rule: &NamespaceRules| {
             format!("{} wants {credential}, and there is none: nobody could ever come in", rule.name)
         };
-        if let Some(rule) = rule_for(Who::Backend).filter(|_| self.key.is_empty()) {
+        if let Some(rule) = rule_for(AccessLevel::Backend).filter(|_| self.key.is_empty()) {
             anyhow::bail!("{}; make an API key with `tricast key`", missing_credential("an API key", rule));
         }
         // The hook can let somebody in as a token would.
-        let hook_verifies = self.hook.is_called_on(Occasion::Connect);
+        let hook_verifies = self.hook.is_called_on(HookEvent::Connect);
         let no_verification = !self.has_token_keys() && self.key.is_empty() && !hook_verifies;
-        if let Some(rule) = rule_for(Who::Token).filter(|_| no_verification) {
+        if let Some(rule) = rule_for(AccessLevel::Token).filter(|_| no_verification) {
             anyhow::bail!("{}; set [tokens], or a [hook] on connect", missing_credential("a token", rule));
         }
         self.check_public(&rules)
@@ -92,8 +92,8 @@ impl Settings {
         if self.insecure || self.is_local() {
             return Ok(());
         }
-        let hook_decides = self.hook.is_called_on(Occasion::Publish);
-        let open = rules.iter().find(|rule| rule.publish == Who::Anyone && !hook_decides);
+        let hook_decides = self.hook.is_called_on(HookEvent::Publish);
+        let open = rules.iter().find(|rule| rule.publish == AccessLevel::Anyone && !hook_decides);
         let keys = self.has_token_keys() || !self.key.is_empty() || !self.hook.url.is_empty();
         let why = match open {
             Some(rule) => format!("anyone who reaches it could publish ({})", rule.name),

@@ -1,7 +1,7 @@
 //! Which rules hold for a channel, in words: `tricast check --channel`.
 
 use bytesize::ByteSize;
-use tricast_admission::Who;
+use tricast_admission::AccessLevel;
 use tricast_core::{Bounds, ChannelName, SlowReader};
 
 use crate::settings::Settings;
@@ -14,11 +14,11 @@ impl Settings {
         }
         let (access, log) = (self.namespace_rules(), self.channel_rules());
         let (access, log) = (access.of(channel), log.of(channel));
-        let describe_access = |allowed: Who| match allowed {
-            Who::Anyone => "anyone",
-            Who::Token => "a token, or an API key, whose list names it",
-            Who::Backend => "an API key whose list names it",
-            Who::Nobody => "nobody",
+        let describe_access = |allowed: AccessLevel| match allowed {
+            AccessLevel::Anyone => "anyone",
+            AccessLevel::Token => "a token, or an API key, whose list names it",
+            AccessLevel::Backend => "an API key whose list names it",
+            AccessLevel::Nobody => "nobody",
         };
         let may_subscribe = match channel.user() {
             Some(user) if self.verifies_users() => {

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     fn key(name: &str) -> Key {
-        let hash = NewKey::make().expect("chance").hash;
+        let hash = NewKey::generate().expect("chance").hash;
         let publish =
             vec!["orders.*".parse().expect("a pattern"), "@*".parse().expect("a pattern")];
         Key { name: name.to_owned(), hash, subscribe: Vec::new(), publish }

@@ -9,7 +9,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tricast_admission::Backend;
+use tricast_admission::BackendClient;
 use tricast_core::Epoch;
 
 use crate::webhook::{event::Event, queue::EventQueue};
@@ -20,7 +20,7 @@ const RETRY_DELAYS: (Duration, Duration) = (Duration::from_millis(200), Duration
 /// Delivers.
 pub(crate) struct WebhookSender {
     pub(crate) queue: Arc<EventQueue>,
-    pub(crate) backend: Backend,
+    pub(crate) backend: BackendClient,
     pub(crate) epoch: Epoch,
     pub(crate) interval: Duration,
 }

@@ -16,150 +16,150 @@ use slab::Slab;
 use crate::{
     http::forwarded::Peer,
     net::{
-        accept::{acceptor::Orders, listen_socket::Listening, permits::Places},
-        conn::serving::Arrival,
-        conn_server::{Lease, Listener},
+        accept::{acceptor::AcceptorControl, listen_socket::ListenSocket, permits::HandshakePermits},
+        conn::serving::AcceptedConn,
+        conn_server::{ConnPermit, ConnServer},
     },
 };
 
 /// Connections accepted, or let in, before the others have their turn.
-const AT_ONCE: usize = 64;
+const ACCEPT_BATCH: usize = 64;
 
 /// Handshakes under way at a time.
-const PLACES: usize = 32;
+const MAX_HANDSHAKES: usize = 32;
 
 /// How long a crowd waits for a place. Then it comes in all the same: others may hold theirs for long.
-const PLACE_PATIENCE: Duration = Duration::from_millis(5);
+const PERMIT_TIMEOUT: Duration = Duration::from_millis(5);
 
 /// Nobody has to make room for others before it has been silent for so long.
-const SILENCE: Duration = Duration::from_secs(1);
+const MIN_SILENCE: Duration = Duration::from_secs(1);
 
 const LISTENER: Token = Token(usize::MAX);
-const ORDER: Token = Token(usize::MAX - 1);
+const CONTROL: Token = Token(usize::MAX - 1);
 
 /// A door as its thread sees it.
-pub(crate) struct Doorman {
+pub(crate) struct AcceptLoop {
     poll: Poll,
     /// `None` when somebody else accepts.
-    socket: Option<Listening>,
+    socket: Option<ListenSocket>,
     /// Others hold the socket too, and will accept whom this door does not.
     shared: bool,
-    orders: Arc<Orders>,
-    listener: Arc<Listener>,
-    waiting: Slab<Waiting>,
+    control: Arc<AcceptorControl>,
+    server: Arc<ConnServer>,
+    pending: Slab<PendingConn>,
     /// Those of `waiting`, longest first. Some may have gone since.
-    longest: VecDeque<(usize, Instant)>,
-    places: Arc<Places>,
+    oldest: VecDeque<(usize, Instant)>,
+    handshake_permits: Arc<HandshakePermits>,
     /// There may be more to accept.
-    more: bool,
+    may_have_more: bool,
 }
 
 /// A connection whose peer has said nothing yet.
-struct Waiting {
+struct PendingConn {
     stream: TcpStream,
     peer: Peer,
-    lease: Lease,
+    permit: ConnPermit,
     since: Instant,
 }
 
-impl Doorman {
+impl AcceptLoop {
     /// With what wakes it to its orders.
     ///
     /// # Errors
     /// When the system gives no epoll.
     pub(crate) fn new(
-        mut socket: Listening,
+        mut socket: ListenSocket,
         shared: bool,
-        listener: Listener,
-        orders: Arc<Orders>,
+        server: ConnServer,
+        control: Arc<AcceptorControl>,
     ) -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         poll.registry().register(&mut socket, LISTENER, Interest::READABLE)?;
-        let waker = Waker::new(poll.registry(), ORDER)?;
-        let doorman = Self {
+        let waker = Waker::new(poll.registry(), CONTROL)?;
+        let accept_loop = Self {
             poll,
             socket: Some(socket),
             shared,
-            orders,
-            listener: Arc::new(listener),
-            waiting: Slab::new(),
-            longest: VecDeque::new(),
-            places: Places::new(PLACES),
-            more: false,
+            control,
+            server: Arc::new(server),
+            pending: Slab::new(),
+            oldest: VecDeque::new(),
+            handshake_permits: HandshakePermits::new(MAX_HANDSHAKES),
+            may_have_more: false,
         };
-        Ok((doorman, waker))
+        Ok((accept_loop, waker))
     }
 
     /// Until its orders are to close.
     pub(crate) fn run(mut self) -> io::Result<()> {
-        let patience = self.listener.rules.head_timeout;
-        let look = patience / 8;
-        let mut events = Events::with_capacity(AT_ONCE);
-        let mut looked = Instant::now();
+        let head_timeout = self.server.config.head_timeout;
+        let sweep_interval = head_timeout / 8;
+        let mut events = Events::with_capacity(ACCEPT_BATCH);
+        let mut last_sweep = Instant::now();
         loop {
             // Late as this thread may be: what has come by then is still let in.
-            let over = self.orders.closes_by.get().is_some_and(|by| self.is_done(*by));
-            self.more |= over && self.socket.is_some();
-            let timeout = if over { Some(Duration::ZERO) } else { self.timeout(look) };
+            let draining = self.control.close_deadline.get().is_some_and(|deadline| self.is_drained(*deadline));
+            self.may_have_more |= draining && self.socket.is_some();
+            let timeout = if draining { Some(Duration::ZERO) } else { self.timeout(sweep_interval) };
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 polled => polled?,
             }
-            let mut heard = Vec::new();
+            let mut ready = Vec::new();
             for event in &events {
                 match event.token() {
-                    ORDER if self.orders.shuts.load(Ordering::Acquire) => return Ok(()),
-                    ORDER if self.orders.closes_by.get().is_some() && !self.shared => {
-                        self.hold_off()
+                    CONTROL if self.control.close_now.load(Ordering::Acquire) => return Ok(()),
+                    CONTROL if self.control.close_deadline.get().is_some() && !self.shared => {
+                        self.refuse_new_connections()
                     }
-                    ORDER => self.leave()?,
-                    LISTENER => self.more = self.socket.is_some(),
-                    Token(key) => heard.extend(self.waiting.try_remove(key)),
+                    CONTROL => self.deregister_socket()?,
+                    LISTENER => self.may_have_more = self.socket.is_some(),
+                    Token(key) => ready.extend(self.pending.try_remove(key)),
                 }
             }
-            let somebody = !heard.is_empty();
-            self.let_in(heard)?;
-            let before = self.waiting.len();
-            if self.more {
-                self.more = self.accept();
+            let any_ready = !ready.is_empty();
+            self.serve_ready(ready)?;
+            let before = self.pending.len();
+            if self.may_have_more {
+                self.may_have_more = self.accept();
             }
-            if over && !somebody && self.waiting.len() == before {
+            if draining && !any_ready && self.pending.len() == before {
                 return Ok(());
             }
-            if looked.elapsed() >= look {
-                looked = Instant::now();
-                self.waiting.retain(|_, waiting| looked - waiting.since <= patience);
+            if last_sweep.elapsed() >= sweep_interval {
+                last_sweep = Instant::now();
+                self.pending.retain(|_, conn| last_sweep - conn.since <= head_timeout);
             }
         }
     }
 
-    fn timeout(&self, look: Duration) -> Option<Duration> {
-        if self.more {
+    fn timeout(&self, sweep_interval: Duration) -> Option<Duration> {
+        if self.may_have_more {
             return Some(Duration::ZERO);
         }
-        let look = (!self.waiting.is_empty()).then_some(look);
+        let sweep_interval = (!self.pending.is_empty()).then_some(sweep_interval);
         let left =
-            self.orders.closes_by.get().map(|by| by.saturating_duration_since(Instant::now()));
-        look.into_iter().chain(left).min()
+            self.control.close_deadline.get().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        sweep_interval.into_iter().chain(left).min()
     }
 
     /// Whether a door that closes `by` then has nobody to wait for.
-    fn is_done(&self, by: Instant) -> bool {
-        let nobody = self.socket.is_none() && self.waiting.is_empty();
-        nobody || Instant::now() >= by
+    fn is_drained(&self, deadline: Instant) -> bool {
+        let idle = self.socket.is_none() && self.pending.is_empty();
+        idle || Instant::now() >= deadline
     }
 
-    fn hold_off(&mut self) {
-        self.more = true;
+    fn refuse_new_connections(&mut self) {
+        self.may_have_more = true;
         let Some(socket) = &self.socket else { return };
-        if let Err(error) = socket.hold_off() {
+        if let Err(error) = socket.drop_new_connections() {
             tracing::debug!(%error, "who comes at the last moment may be cut");
         }
     }
 
     /// Whoever takes over holds the same socket: unless it is taken out here, this thread wakes for each who comes.
-    fn leave(&mut self) -> io::Result<()> {
-        self.more = false;
+    fn deregister_socket(&mut self) -> io::Result<()> {
+        self.may_have_more = false;
         match self.socket.take() {
             Some(mut socket) => self.poll.registry().deregister(&mut socket),
             None => Ok(()),
@@ -171,10 +171,10 @@ impl Doorman {
         use io::ErrorKind::{
             ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, WouldBlock,
         };
-        for _ in 0..AT_ONCE {
+        for _ in 0..ACCEPT_BATCH {
             let Some(socket) = &self.socket else { return false };
             match socket.accept() {
-                Ok((stream, peer)) => self.welcome(stream, peer),
+                Ok((stream, peer)) => self.register(stream, peer),
                 Err(error) => match error.kind() {
                     WouldBlock => return false,
                     // Of one connection, which has gone.
@@ -191,16 +191,16 @@ impl Doorman {
         true
     }
 
-    fn welcome(&mut self, mut stream: TcpStream, peer: Peer) {
-        self.make_room();
-        let Some(lease) = self.listener.admit(&stream, &peer) else { return };
+    fn register(&mut self, mut stream: TcpStream, peer: Peer) {
+        self.evict_silent();
+        let Some(permit) = self.server.accept(&stream, &peer) else { return };
         let since = Instant::now();
-        let place = self.waiting.vacant_entry();
-        let token = Token(place.key());
+        let entry = self.pending.vacant_entry();
+        let token = Token(entry.key());
         match self.poll.registry().register(&mut stream, token, Interest::READABLE) {
             Ok(()) => {
-                self.longest.push_back((place.key(), since));
-                place.insert(Waiting { stream, peer, lease, since });
+                self.oldest.push_back((entry.key(), since));
+                entry.insert(PendingConn { stream, peer, permit, since });
             }
             Err(error) => tracing::warn!(%error, "cannot watch a connection, which is dropped"),
         }
@@ -208,39 +208,39 @@ impl Doorman {
 
     /// When there is no room for one more, whoever has said nothing for longest makes it: who comes in earnest
     /// speaks soon.
-    fn make_room(&mut self) {
-        while !self.listener.has_room() {
-            let Some(&(key, since)) = self.longest.front() else { return };
-            if since.elapsed() < SILENCE {
+    fn evict_silent(&mut self) {
+        while !self.server.has_capacity() {
+            let Some(&(key, since)) = self.oldest.front() else { return };
+            if since.elapsed() < MIN_SILENCE {
                 return;
             }
-            self.longest.pop_front();
-            if self.waiting.get(key).is_some_and(|waiting| waiting.since == since) {
-                self.waiting.remove(key);
-                self.listener.meters.pushed_out.increment(1);
+            self.oldest.pop_front();
+            if self.pending.get(key).is_some_and(|conn| conn.since == since) {
+                self.pending.remove(key);
+                self.server.meters.silent.increment(1);
             }
         }
-        if self.longest.len() > 2 * self.waiting.len() + 64 {
-            let waiting = &self.waiting;
-            let waits = |(key, since): &(usize, Instant)| {
-                waiting.get(*key).is_some_and(|waiting| waiting.since == *since)
+        if self.oldest.len() > 2 * self.pending.len() + 64 {
+            let pending = &self.pending;
+            let still_pending = |(key, since): &(usize, Instant)| {
+                pending.get(*key).is_some_and(|conn| conn.since == *since)
             };
-            self.longest.retain(waits);
+            self.oldest.retain(still_pending);
         }
     }
 
     /// Has those served that have spoken, or gone: their bytes are where they were.
-    fn let_in(&mut self, heard: Vec<Waiting>) -> io::Result<()> {
-        let deadline = Instant::now() + PLACE_PATIENCE;
-        for Waiting { mut stream, peer, lease, .. } in heard {
+    fn serve_ready(&mut self, ready: Vec<PendingConn>) -> io::Result<()> {
+        let deadline = Instant::now() + PERMIT_TIMEOUT;
+        for PendingConn { mut stream, peer, permit, .. } in ready {
             self.poll.registry().deregister(&mut stream)?;
-            let place = self.places.take(deadline.saturating_duration_since(Instant::now()));
+            let handshake_permit = self.handshake_permits.acquire(deadline.saturating_duration_since(Instant::now()));
             let stream = stream.into();
-            self.listener.serve(Arrival { stream, peer, lease, place });
+            self.server.serve(AcceptedConn { stream, peer, permit, handshake_permit });
         }
-        if self.waiting.is_empty() {
-            self.longest = VecDeque::new();
-            self.waiting.shrink_to_fit();
+        if self.pending.is_empty() {
+            self.oldest = VecDeque::new();
+            self.pending.shrink_to_fit();
         }
         Ok(())
     }

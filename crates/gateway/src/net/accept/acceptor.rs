@@ -14,41 +14,41 @@ use mio::Waker;
 use tricast_delivery::spawn_critical;
 
 use crate::net::{
-    accept::{accept_loop::Doorman, listen_socket::Listening},
-    conn_server::Listener,
+    accept::{accept_loop::AcceptLoop, listen_socket::ListenSocket},
+    conn_server::ConnServer,
 };
 
 /// How long whoever is on their way in when a door closes has, for the rest of a handshake and the first bytes of a request.
-const SETTLING: Duration = Duration::from_millis(100);
+const CLOSE_GRACE: Duration = Duration::from_millis(100);
 
 /// Shuts the door when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct Acceptor {
     waker: Waker,
     shared: bool,
-    orders: Arc<Orders>,
+    control: Arc<AcceptorControl>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What its thread is to do when it is woken; nothing else than to leave the socket to others, if neither is set.
 #[derive(Debug, Default)]
-pub(crate) struct Orders {
+pub(crate) struct AcceptorControl {
     /// Not before those who are on their way are in, but by then.
-    pub(crate) closes_by: OnceLock<Instant>,
+    pub(crate) close_deadline: OnceLock<Instant>,
     /// At once.
-    pub(crate) shuts: AtomicBool,
+    pub(crate) close_now: AtomicBool,
 }
 
-impl Door {
+impl Acceptor {
     /// Lets those who connect to `socket` in to `listener`, until it is closed. It is `shared` if somebody else keeps it open.
     ///
     /// # Errors
     /// When the system gives no thread or no epoll.
-    pub(crate) fn open(socket: Listening, shared: bool, listener: Listener) -> io::Result<Self> {
-        let orders = Arc::<Orders>::default();
-        let (doorman, waker) = Doorman::new(socket, shared, listener, orders.clone())?;
-        let thread = spawn_critical("door".to_owned(), move || doorman.run())?;
-        Ok(Self { waker, shared, orders, thread: Some(thread) })
+    pub(crate) fn open(socket: ListenSocket, shared: bool, server: ConnServer) -> io::Result<Self> {
+        let control = Arc::<AcceptorControl>::default();
+        let (accept_loop, waker) = AcceptLoop::new(socket, shared, server, control.clone())?;
+        let thread = spawn_critical("door".to_owned(), move || accept_loop.run())?;
+        Ok(Self { waker, shared, control, thread: Some(thread) })
     }
 
     /// Whether somebody else keeps its socket open.
@@ -57,20 +57,20 @@ impl Door {
     }
 
     /// From here on somebody else accepts connections. Who is in already may still speak.
-    pub(crate) fn leave_to_others(&self) {
+    pub(crate) fn stop_accepting(&self) {
         self.wake();
     }
 
     /// Closes doors, at `latest` then: nobody begins to connect any more, and who has done so already comes in and speaks. To be cut
     /// there, behind a request perhaps, is what proxies answer with 502.
-    pub(crate) async fn close(mut doors: Vec<Self>, latest: Instant) {
-        let by = latest.min(Instant::now() + SETTLING);
-        for door in &doors {
+    pub(crate) async fn close(mut acceptors: Vec<Self>, latest: Instant) {
+        let deadline = latest.min(Instant::now() + CLOSE_GRACE);
+        for acceptor in &acceptors {
             // Nobody else sets it.
-            let _ = door.orders.closes_by.set(by);
-            door.wake();
+            let _ = acceptor.control.close_deadline.set(deadline);
+            acceptor.wake();
         }
-        let ended = tokio::task::spawn_blocking(move || doors.iter_mut().for_each(Self::join));
+        let ended = tokio::task::spawn_blocking(move || acceptors.iter_mut().for_each(Self::join));
         // A thread that panics takes the program with it.
         let _ = ended.await;
     }
@@ -92,9 +92,9 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for Acceptor {
     fn drop(&mut self) {
-        self.orders.shuts.store(true, Ordering::Release);
+        self.control.close_now.store(true, Ordering::Release);
         if self.wake() {
             self.join();
         }

@@ -31,7 +31,7 @@ const MODE: u32 = 0o660;
 
 /// A filter (`SO_ATTACH_FILTER`, in the classic instructions of BPF) that drops the first segment of a connection and passes all others:
 /// it sees them from their TCP header on (RFC 9293 §3.1).
-const NO_SYN: [SockFilter; 4] = [
+const DROP_SYN_FILTER: [SockFilter; 4] = [
     // BPF_LD | BPF_B | BPF_ABS: the byte of flags;
     SockFilter::new(0x30, 0, 0, 13),
     // BPF_JMP | BPF_JSET | BPF_K: if SYN is among them, pass over the next instruction;
@@ -44,25 +44,25 @@ const NO_SYN: [SockFilter; 4] = [
 
 /// A socket that is listened at.
 #[derive(Debug)]
-pub(crate) enum Listening {
+pub(crate) enum ListenSocket {
     Tcp(TcpListener),
     Unix(mio::net::UnixListener),
 }
 
-impl Listening {
+impl ListenSocket {
     /// Binds `address`.
     pub(crate) fn bind(address: &Address) -> io::Result<Self> {
         match address {
-            Address::Tcp(address) => bind_tcp(*address).map(Listening::Tcp),
-            Address::Unix(path) => bind_unix(path).map(Listening::Unix),
+            Address::Tcp(address) => bind_tcp(*address).map(ListenSocket::Tcp),
+            Address::Unix(path) => bind_unix(path).map(ListenSocket::Unix),
         }
     }
 
     /// Where it is.
     pub(crate) fn address(&self) -> io::Result<Address> {
         match self {
-            Listening::Tcp(socket) => socket.local_addr().map(Address::Tcp),
-            Listening::Unix(socket) => {
+            ListenSocket::Tcp(socket) => socket.local_addr().map(Address::Tcp),
+            ListenSocket::Unix(socket) => {
                 let address = socket.local_addr()?;
                 // One without a name, which only somebody else can have bound, is not to be found by anybody.
                 Ok(Address::Unix(address.as_pathname().unwrap_or(Path::new("/")).to_owned()))
@@ -73,11 +73,11 @@ impl Listening {
     /// Accepts a connection, if there is one.
     pub(crate) fn accept(&self) -> io::Result<(TcpStream, Peer)> {
         match self {
-            Listening::Tcp(socket) => {
+            ListenSocket::Tcp(socket) => {
                 let (stream, peer) = socket.accept()?;
                 Ok((stream, Peer::Ip(peer)))
             }
-            Listening::Unix(socket) => {
+            ListenSocket::Unix(socket) => {
                 let (stream, _) = socket.accept()?;
                 // Whoever reads, writes and waits does so by the descriptor, which is a stream in either family;
                 // what only TCP has is not asked for behind `Peer::Unix`.
@@ -89,36 +89,36 @@ impl Listening {
 
     /// From here on nobody begins to connect; who has begun can still be accepted. Whoever knocks now is not refused but not heard: their
     /// TCP tries again within a second or so, and finds the next gateway, or a closed port. For a unix socket there is no such thing.
-    pub(crate) fn hold_off(&self) -> io::Result<()> {
+    pub(crate) fn drop_new_connections(&self) -> io::Result<()> {
         match self {
-            Listening::Tcp(socket) => SockRef::from(socket).attach_filter(&NO_SYN),
-            Listening::Unix(_) => Ok(()),
+            ListenSocket::Tcp(socket) => SockRef::from(socket).attach_filter(&DROP_SYN_FILTER),
+            ListenSocket::Unix(_) => Ok(()),
         }
     }
 
     /// The same socket once more, for somebody else.
-    pub(crate) fn copy(&self) -> io::Result<OwnedFd> {
+    pub(crate) fn try_clone(&self) -> io::Result<OwnedFd> {
         match self {
-            Listening::Tcp(socket) => socket.as_fd().try_clone_to_owned(),
-            Listening::Unix(socket) => socket.as_fd().try_clone_to_owned(),
+            ListenSocket::Tcp(socket) => socket.as_fd().try_clone_to_owned(),
+            ListenSocket::Unix(socket) => socket.as_fd().try_clone_to_owned(),
         }
     }
 
     fn source(&mut self) -> &mut dyn Source {
         match self {
-            Listening::Tcp(socket) => socket,
-            Listening::Unix(socket) => socket,
+            ListenSocket::Tcp(socket) => socket,
+            ListenSocket::Unix(socket) => socket,
         }
     }
 }
 
-impl Source for Listening {
-    fn register(&mut self, registry: &Registry, token: Token, what: Interest) -> io::Result<()> {
-        self.source().register(registry, token, what)
+impl Source for ListenSocket {
+    fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        self.source().register(registry, token, interest)
     }
 
-    fn reregister(&mut self, registry: &Registry, token: Token, what: Interest) -> io::Result<()> {
-        self.source().reregister(registry, token, what)
+    fn reregister(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        self.source().reregister(registry, token, interest)
     }
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
@@ -135,8 +135,8 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// A file that a gateway has left behind, where nobody listens any more, is replaced.
 fn bind_unix(path: &Path) -> io::Result<mio::net::UnixListener> {
-    let left = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    if left {
+    let is_stale_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    if is_stale_socket {
         let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         // Whoever listens may have more to do than to answer.
         probe.set_nonblocking(true)?;
@@ -161,14 +161,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_unix_socket_that_nobody_listens_at_is_replaced_and_nothing_else() {
+    fn only_a_stale_unix_socket_is_replaced() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("http.sock");
         let address = Address::Unix(path.clone());
-        let first = Listening::bind(&address).expect("binds");
+        let first = ListenSocket::bind(&address).expect("binds");
         assert_eq!(first.address().expect("has one"), address);
         assert_eq!(fs::metadata(&path).expect("is there").permissions().mode() & 0o777, MODE);
-        let second = Listening::bind(&address).expect_err("somebody listens");
+        let second = ListenSocket::bind(&address).expect_err("somebody listens");
         assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
         drop(first);
         assert!(path.exists(), "left behind");
@@ -178,12 +178,12 @@ mod tests {
         busy.bind(&SockAddr::unix(&busy_path).expect("a path")).expect("binds");
         busy.listen(0).expect("listens");
         let _queued = std::os::unix::net::UnixStream::connect(&busy_path).expect("is queued");
-        let refused = Listening::bind(&Address::Unix(busy_path)).expect_err("somebody listens");
+        let refused = ListenSocket::bind(&Address::Unix(busy_path)).expect_err("somebody listens");
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
-        Listening::bind(&address).expect("replaces it");
+        ListenSocket::bind(&address).expect("replaces it");
         fs::remove_file(&path).expect("is there");
         fs::write(&path, "somebody's file").expect("writes");
-        assert!(Listening::bind(&address).is_err());
+        assert!(ListenSocket::bind(&address).is_err());
         assert_eq!(fs::read_to_string(&path).expect("untouched"), "somebody's file");
     }
 }

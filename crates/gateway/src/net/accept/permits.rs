@@ -7,33 +7,33 @@ use parking_lot::{Condvar, Mutex};
 
 /// Some places.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct HandshakePermits {
     free: Mutex<usize>,
-    freed: Condvar,
+    released: Condvar,
 }
 
 /// A place; dropping it gives it up.
 #[derive(Debug)]
-pub(crate) struct Place(Arc<Places>);
+pub(crate) struct HandshakePermit(Arc<HandshakePermits>);
 
-impl Places {
+impl HandshakePermits {
     pub(crate) fn new(count: usize) -> Arc<Self> {
-        Arc::new(Self { free: Mutex::new(count), freed: Condvar::new() })
+        Arc::new(Self { free: Mutex::new(count), released: Condvar::new() })
     }
 
     /// Takes a place, if need be waiting for one for as long as `patience`.
-    pub(crate) fn take(self: &Arc<Self>, patience: Duration) -> Option<Place> {
+    pub(crate) fn acquire(self: &Arc<Self>, timeout: Duration) -> Option<HandshakePermit> {
         let mut free = self.free.lock();
-        self.freed.wait_while_for(&mut free, |free| *free == 0, patience);
+        self.released.wait_while_for(&mut free, |free| *free == 0, timeout);
         *free = free.checked_sub(1)?;
-        Some(Place(self.clone()))
+        Some(HandshakePermit(self.clone()))
     }
 }
 
-impl Drop for Place {
+impl Drop for HandshakePermit {
     fn drop(&mut self) {
         *self.0.free.lock() += 1;
-        self.0.freed.notify_one();
+        self.0.released.notify_one();
     }
 }
 
@@ -42,15 +42,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_waits_gets_the_place_that_is_given_up() {
-        let places = Places::new(1);
-        let place = places.take(Duration::ZERO).expect("a free place");
-        assert!(places.take(Duration::from_millis(1)).is_none());
+    fn a_waiter_gets_the_permit_that_is_released() {
+        let permits = HandshakePermits::new(1);
+        let permit = permits.acquire(Duration::ZERO).expect("a free place");
+        assert!(permits.acquire(Duration::from_millis(1)).is_none());
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| places.take(Duration::from_secs(60)).is_some());
-            drop(place);
+            let waiting = scope.spawn(|| permits.acquire(Duration::from_secs(60)).is_some());
+            drop(permit);
             assert!(waiting.join().expect("no panic"));
         });
-        assert!(places.take(Duration::ZERO).is_some(), "given up by the other thread");
+        assert!(permits.acquire(Duration::ZERO).is_some(), "given up by the other thread");
     }
 }

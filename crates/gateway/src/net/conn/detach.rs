@@ -14,14 +14,14 @@ use bytes::Bytes;
 use tricast_core::{Ear, Session};
 
 /// A stream that is to leave.
-pub(crate) struct Departure {
+pub(crate) struct Detach {
     pub(crate) session: Session,
-    pub(crate) ear: Option<Box<dyn Ear>>,
+    pub(crate) inbound: Option<Box<dyn Ear>>,
     /// The answer's head, once the last layer has seen it.
     pub(crate) head: Bytes,
 }
 
-impl std::fmt::Debug for Departure {
+impl std::fmt::Debug for Detach {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Departure").field("session", &self.session).finish_non_exhaustive()
     }
@@ -29,7 +29,7 @@ impl std::fmt::Debug for Departure {
 
 /// The head of an answer as it goes out (RFC 9112 §4): to a client of HTTP/1.1 in chunks, to an older one up to
 /// the end of the connection.
-pub(crate) fn head_of(response: Response, version: Version) -> Bytes {
+pub(crate) fn encode_head(response: Response, version: Version) -> Bytes {
     let (Parts { status, mut headers, .. }, _) = response.into_parts();
     // The layers took it for an answer without a body.
     headers.remove(header::CONTENT_LENGTH);
@@ -58,17 +58,17 @@ mod tests {
 
     #[test]
     fn a_head_for_each_version() {
-        let head = |status: StatusCode, version| {
+        let encoded = |status: StatusCode, version| {
             let response = (status, [("x-a", "b")]).into_response();
-            String::from_utf8(head_of(response, version).to_vec()).expect("ASCII")
+            String::from_utf8(encode_head(response, version).to_vec()).expect("ASCII")
         };
-        let new = head(StatusCode::OK, Version::HTTP_11);
+        let new = encoded(StatusCode::OK, Version::HTTP_11);
         assert!(new.starts_with("HTTP/1.1 200 OK\r\nx-a: b\r\n"), "{new}");
         assert!(new.contains("\r\ntransfer-encoding: chunked\r\n"), "{new}");
         assert!(new.contains("\r\ndate: ") && new.ends_with(" GMT\r\n\r\n"), "{new}");
-        let old = head(StatusCode::OK, Version::HTTP_10);
+        let old = encoded(StatusCode::OK, Version::HTTP_10);
         assert!(old.starts_with("HTTP/1.0 200 OK\r\n") && !old.contains("chunked"), "{old}");
-        let upgraded = head(StatusCode::SWITCHING_PROTOCOLS, Version::HTTP_11);
+        let upgraded = encoded(StatusCode::SWITCHING_PROTOCOLS, Version::HTTP_11);
         assert!(upgraded.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{upgraded}");
         assert!(!upgraded.contains("chunked"), "{upgraded}");
     }

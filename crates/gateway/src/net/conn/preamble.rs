@@ -10,11 +10,11 @@ use tokio::{io::AsyncReadExt as _, net::TcpStream};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
 /// A header of version 2 may be as long as 65,551 bytes; what proxies send is far below this.
-const LONGEST: usize = 4096;
+const HEADER_MAX: usize = 4096;
 
 /// What was said first.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Greeting {
+pub(crate) struct Preamble {
     /// Of whom the proxy speaks; `None` if it speaks for itself, or there is none.
     pub(crate) client: Option<SocketAddr>,
     /// The client spoke TLS with the proxy.
@@ -22,10 +22,10 @@ pub(crate) struct Greeting {
     /// It goes on in HTTP/2, or so it seems.
     pub(crate) http2: bool,
     /// What was read behind the header, to be read again.
-    pub(crate) ahead: Bytes,
+    pub(crate) read_ahead: Bytes,
 }
 
-impl Greeting {
+impl Preamble {
     /// Reads as much as it takes; `proxied` says that a header has to come, and may not else.
     ///
     /// # Errors
@@ -39,37 +39,37 @@ impl Greeting {
                 return Ok(Self { http2, ..Self::default() });
             }
         }
-        let mut heard = BytesMut::with_capacity(256);
-        let mut greeting = Self::default();
+        let mut buffer = BytesMut::with_capacity(256);
+        let mut preamble = Self::default();
         if proxied {
             let length = loop {
-                match ProxyHeader::parse(&heard, ParseConfig::default()) {
+                match ProxyHeader::parse(&buffer, ParseConfig::default()) {
                     Ok((header, length)) => {
-                        greeting.client = header.proxied_address().map(|proxied| proxied.source);
-                        greeting.encrypted = header.ssl().is_some_and(|ssl| ssl.client_ssl());
+                        preamble.client = header.proxied_address().map(|proxied| proxied.source);
+                        preamble.encrypted = header.ssl().is_some_and(|ssl| ssl.client_ssl());
                         break length;
                     }
-                    Err(Error::BufferTooShort) if heard.len() < LONGEST => {
-                        read_more(stream, &mut heard).await?;
+                    Err(Error::BufferTooShort) if buffer.len() < HEADER_MAX => {
+                        read_more(stream, &mut buffer).await?;
                     }
-                    Err(error) => return Err(no_header(&error.to_string())),
+                    Err(error) => return Err(missing_header(&error.to_string())),
                 }
             };
-            let _ = heard.split_to(length);
+            let _ = buffer.split_to(length);
         }
-        greeting.http2 = loop {
-            match is_preface(&heard) {
+        preamble.http2 = loop {
+            match is_preface(&buffer) {
                 Some(http2) => break http2,
-                None => read_more(stream, &mut heard).await?,
+                None => read_more(stream, &mut buffer).await?,
             }
         };
-        greeting.ahead = heard.freeze();
-        Ok(greeting)
+        preamble.read_ahead = buffer.freeze();
+        Ok(preamble)
     }
 }
 
-async fn read_more(stream: &mut TcpStream, heard: &mut BytesMut) -> io::Result<()> {
-    match stream.read_buf(heard).await? {
+async fn read_more(stream: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<()> {
+    match stream.read_buf(buffer).await? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         _ => Ok(()),
     }
@@ -84,9 +84,9 @@ fn is_preface(bytes: &[u8]) -> Option<bool> {
     (both == PREFACE.len()).then_some(true)
 }
 
-fn no_header(error: &str) -> io::Error {
-    let what = format!("no PROXY header from a trusted proxy, as proxy.protocol demands ({error})");
-    io::Error::new(io::ErrorKind::InvalidData, what)
+fn missing_header(error: &str) -> io::Error {
+    let message = format!("no PROXY header from a trusted proxy, as proxy.protocol demands ({error})");
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     /// Reads a greeting that comes in the pieces that `cuts` make of `bytes`.
-    async fn greet(bytes: &[u8], piece: usize, proxied: bool) -> io::Result<Greeting> {
+    async fn read_preamble(bytes: &[u8], piece: usize, proxied: bool) -> io::Result<Preamble> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let mut client = TcpStream::connect(listener.local_addr()?).await?;
         client.set_nodelay(true)?;
@@ -110,14 +110,14 @@ mod tests {
             }
             client.shutdown().await.expect("ends");
         });
-        let mut greeting = Greeting::read(&mut server, proxied).await;
+        let mut preamble = Preamble::read(&mut server, proxied).await;
         sent.await.expect("sent");
         let mut rest = Vec::new();
         server.read_to_end(&mut rest).await?;
-        if let Ok(greeting) = &mut greeting {
-            greeting.ahead = [&greeting.ahead[..], &rest].concat().into();
+        if let Ok(preamble) = &mut preamble {
+            preamble.read_ahead = [&preamble.read_ahead[..], &rest].concat().into();
         }
-        greeting
+        preamble
     }
 
     fn source() -> SocketAddr {
@@ -139,25 +139,25 @@ mod tests {
         for header in [old, version_2(&[]), version_2(&[Tlv::Noop(3000)])] {
             let whole = [&header[..], request].concat();
             for piece in [1, 7, 16, 100, 10_000] {
-                let greeting = greet(&whole, piece, true).await.expect("good");
-                assert_eq!(greeting.client, Some(source()));
-                assert_eq!(&greeting.ahead[..], request, "piece {piece}");
-                assert!(!greeting.http2 && !greeting.encrypted);
+                let preamble = read_preamble(&whole, piece, true).await.expect("good");
+                assert_eq!(preamble.client, Some(source()));
+                assert_eq!(&preamble.read_ahead[..], request, "piece {piece}");
+                assert!(!preamble.http2 && !preamble.encrypted);
             }
         }
     }
 
     #[tokio::test]
-    async fn a_proxy_speaks_for_itself_and_tells_of_tls() {
+    async fn a_proxy_may_speak_for_itself_and_report_tls() {
         let mut local = Vec::new();
         ProxyHeader::with_local().encode_v2(&mut local).expect("fits");
         for header in [local, b"PROXY UNKNOWN\r\n".to_vec()] {
-            let greeting = greet(&[&header[..], b"GET /"].concat(), 100, true).await;
-            assert_eq!(greeting.expect("good").client, None);
+            let preamble = read_preamble(&[&header[..], b"GET /"].concat(), 100, true).await;
+            assert_eq!(preamble.expect("good").client, None);
         }
         let encrypted = version_2(&[Tlv::Ssl(SslInfo::new(true, false, false, 0))]);
-        let greeting = greet(&[&encrypted[..], b"GET /"].concat(), 100, true).await;
-        assert!(greeting.expect("good").encrypted);
+        let preamble = read_preamble(&[&encrypted[..], b"GET /"].concat(), 100, true).await;
+        assert!(preamble.expect("good").encrypted);
     }
 
     #[tokio::test]
@@ -166,7 +166,7 @@ mod tests {
         for bytes in
             [&b"GET / HTTP/1.1\r\n\r\n"[..], &long, b"PROXY TCP4 nowhere\r\n", b"\r\nX", b"PR"]
         {
-            assert!(greet(bytes, 100, true).await.is_err(), "{:?}", String::from_utf8_lossy(bytes));
+            assert!(read_preamble(bytes, 100, true).await.is_err(), "{:?}", String::from_utf8_lossy(bytes));
         }
     }
 
@@ -174,13 +174,13 @@ mod tests {
     async fn http_2_shows_by_its_preface_however_it_is_cut() {
         let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore";
         for piece in [1, 3, 14, 100] {
-            let greeting = greet(preface, piece, false).await.expect("good");
-            assert!(greeting.http2, "piece {piece}");
-            assert_eq!(&greeting.ahead[..], preface);
+            let preamble = read_preamble(preface, piece, false).await.expect("good");
+            assert!(preamble.http2, "piece {piece}");
+            assert_eq!(&preamble.read_ahead[..], preface);
             for other in [&b"POST /"[..], b"PUT", b"PRIORITY /", b"GET"] {
-                let greeting = greet(other, piece, false).await.expect("good");
-                assert!(!greeting.http2);
-                assert_eq!(&greeting.ahead[..], other);
+                let preamble = read_preamble(other, piece, false).await.expect("good");
+                assert!(!preamble.http2);
+                assert_eq!(&preamble.read_ahead[..], other);
             }
         }
     }

@@ -19,83 +19,83 @@ use tokio::{
 const UNIT: usize = 1024;
 
 /// For two pages of history.
-const UNITS: usize = 2048;
+const MAX_UNITS: usize = 2048;
 
 /// How long an answer waits for those of its connection while nothing of them is taken.
-const PATIENCE: Duration = Duration::from_secs(10);
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The room of one connection.
 #[derive(Debug)]
-pub(crate) struct Room {
-    turns: Mutex<()>,
+pub(crate) struct ResponseBudget {
+    render_lock: Mutex<()>,
     units: Arc<Semaphore>,
-    progress: Progress,
+    read_progress: ReadProgress,
 }
 
 /// What one answer has of it, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Share(OwnedSemaphorePermit);
+pub(crate) struct ResponsePermit(OwnedSemaphorePermit);
 
 /// Notes that something of an answer is taken.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Progress(Arc<AtomicU64>);
+pub(crate) struct ReadProgress(Arc<AtomicU64>);
 
-impl Progress {
-    pub(crate) fn note(&self) {
+impl ReadProgress {
+    pub(crate) fn record(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn mark(&self) -> u64 {
+    fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-impl Share {
+impl ResponsePermit {
     /// Whether an answer of so many bytes has all the room that it needs.
-    pub(crate) fn is_for(&self, bytes: usize) -> bool {
-        units(bytes) as usize <= self.0.num_permits()
+    pub(crate) fn covers(&self, bytes: usize) -> bool {
+        to_units(bytes) as usize <= self.0.num_permits()
     }
 }
 
-impl Room {
+impl ResponseBudget {
     pub(crate) fn new() -> Self {
-        let units = Arc::new(Semaphore::new(UNITS));
-        Self { turns: Mutex::default(), units, progress: Progress::default() }
+        let units = Arc::new(Semaphore::new(MAX_UNITS));
+        Self { render_lock: Mutex::default(), units, read_progress: ReadProgress::default() }
     }
 
     /// Waits until no other answer of this connection is being made. Nobody waits for the client meanwhile.
-    pub(crate) async fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turns.lock().await
+    pub(crate) async fn exclusive(&self) -> MutexGuard<'_, ()> {
+        self.render_lock.lock().await
     }
 
     /// Room for an answer of so many bytes, if there is any now.
-    pub(crate) fn share_at_once(&self, bytes: usize) -> Option<Share> {
-        self.units.clone().try_acquire_many_owned(units(bytes)).ok().map(Share)
+    pub(crate) fn try_acquire(&self, bytes: usize) -> Option<ResponsePermit> {
+        self.units.clone().try_acquire_many_owned(to_units(bytes)).ok().map(ResponsePermit)
     }
 
     /// Waits until there is room for an answer of so many bytes, for as long as the client goes on to take others. One that is larger
     /// than all of the room waits until it has all of it.
-    pub(crate) async fn share(&self, bytes: usize) -> Option<Share> {
-        let mut room = pin!(self.units.clone().acquire_many_owned(units(bytes)));
+    pub(crate) async fn acquire(&self, bytes: usize) -> Option<ResponsePermit> {
+        let mut acquiring = pin!(self.units.clone().acquire_many_owned(to_units(bytes)));
         loop {
-            let before = self.progress.mark();
-            match timeout(PATIENCE, room.as_mut()).await {
+            let before = self.read_progress.count();
+            match timeout(STALL_TIMEOUT, acquiring.as_mut()).await {
                 // Nobody closes it.
-                Ok(permit) => return permit.ok().map(Share),
-                Err(_) if self.progress.mark() == before => return None,
+                Ok(permit) => return permit.ok().map(ResponsePermit),
+                Err(_) if self.read_progress.count() == before => return None,
                 Err(_) => {}
             }
         }
     }
 
     /// Where its answers note that they are taken.
-    pub(crate) fn progress(&self) -> Progress {
-        self.progress.clone()
+    pub(crate) fn progress(&self) -> ReadProgress {
+        self.read_progress.clone()
     }
 }
 
-fn units(bytes: usize) -> u32 {
-    bytes.div_ceil(UNIT).min(UNITS) as u32
+fn to_units(bytes: usize) -> u32 {
+    bytes.div_ceil(UNIT).min(MAX_UNITS) as u32
 }
 
 #[cfg(test)]
@@ -104,9 +104,9 @@ mod tests {
 
     use super::*;
 
-    fn at_once<T>(what: impl Future<Output = T>) -> Option<T> {
-        let mut what = pin!(what);
-        match what.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())) {
+    fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        match future.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())) {
             std::task::Poll::Ready(done) => Some(done),
             std::task::Poll::Pending => None,
         }
@@ -114,39 +114,39 @@ mod tests {
 
     #[test]
     fn what_nobody_takes_leaves_no_room_for_more() {
-        let room = Room::new();
-        let large = room.share_at_once(2000 * UNIT).expect("room");
-        let small = room.share_at_once(1).expect("room");
-        assert!(room.share_at_once(48 * UNIT).is_none());
+        let budget = ResponseBudget::new();
+        let large = budget.try_acquire(2000 * UNIT).expect("room");
+        let small = budget.try_acquire(1).expect("room");
+        assert!(budget.try_acquire(48 * UNIT).is_none());
         drop(small);
-        assert!(room.share_at_once(48 * UNIT).is_some());
+        assert!(budget.try_acquire(48 * UNIT).is_some());
         drop(large);
-        let huge = room.share_at_once(usize::MAX).expect("all of it");
-        assert!(huge.is_for(usize::MAX) && room.share_at_once(1).is_none());
+        let huge = budget.try_acquire(usize::MAX).expect("all of it");
+        assert!(huge.covers(usize::MAX) && budget.try_acquire(1).is_none());
         drop(huge);
-        assert!(room.share_at_once(1).is_some());
+        assert!(budget.try_acquire(1).is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_does_so_while_others_are_taken() {
-        let room = Room::new();
-        let large = room.share_at_once(2000 * UNIT).expect("room");
-        assert!(room.share(49 * UNIT).await.is_none(), "nothing of it is taken");
-        let mut waits = pin!(room.share(49 * UNIT));
+        let budget = ResponseBudget::new();
+        let large = budget.try_acquire(2000 * UNIT).expect("room");
+        assert!(budget.acquire(49 * UNIT).await.is_none(), "nothing of it is taken");
+        let mut waits = pin!(budget.acquire(49 * UNIT));
         for _ in 0..5 {
-            room.progress().note();
-            assert!(timeout(PATIENCE - Duration::from_millis(1), waits.as_mut()).await.is_err());
+            budget.progress().record();
+            assert!(timeout(STALL_TIMEOUT - Duration::from_millis(1), waits.as_mut()).await.is_err());
         }
         drop(large);
-        assert!(waits.await.is_some_and(|share| share.is_for(49 * UNIT)));
+        assert!(waits.await.is_some_and(|permit| permit.covers(49 * UNIT)));
     }
 
     #[test]
     fn one_is_made_at_a_time() {
-        let room = Room::new();
-        let turn = at_once(room.turn()).expect("nobody else");
-        assert!(at_once(room.turn()).is_none());
-        drop(turn);
-        assert!(at_once(room.turn()).is_some());
+        let budget = ResponseBudget::new();
+        let guard = poll_once(budget.exclusive()).expect("nobody else");
+        assert!(poll_once(budget.exclusive()).is_none());
+        drop(guard);
+        assert!(poll_once(budget.exclusive()).is_some());
     }
 }

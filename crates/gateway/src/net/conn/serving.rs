@@ -29,35 +29,35 @@ use tricast_delivery::Handoff;
 use crate::{
     http::forwarded::Peer,
     net::{
-        accept::permits::Place,
+        accept::permits::HandshakePermit,
         conn::{
-            detach::{Departure, head_of},
-            preamble::Greeting,
-            socket::{Line, Socket, Told},
+            detach::{Detach, encode_head},
+            preamble::Preamble,
+            socket::{ConnHandle, Socket, ConnInfo},
             tls,
         },
-        conn_server::{Lease, Listener},
+        conn_server::{ConnPermit, ConnServer},
         http2,
     },
 };
 
 /// A connection that has said something.
-pub(crate) struct Arrival {
+pub(crate) struct AcceptedConn {
     pub(crate) stream: std::net::TcpStream,
     pub(crate) peer: Peer,
-    pub(crate) lease: Lease,
-    pub(crate) place: Option<Place>,
+    pub(crate) permit: ConnPermit,
+    pub(crate) handshake_permit: Option<HandshakePermit>,
 }
 
 /// A connection of HTTP/1.1 that is served.
-struct Serving {
-    line: Line,
-    listener: Arc<Listener>,
+struct Http1Conn {
+    conn: ConnHandle,
+    server: Arc<ConnServer>,
 }
 
 /// Serves a connection to its end, or until it leaves with a stream.
-pub(crate) async fn serve(listener: Arc<Listener>, arrival: Arrival) {
-    let Arrival { stream, peer, lease, place } = arrival;
+pub(crate) async fn serve(server: Arc<ConnServer>, accepted: AcceptedConn) {
+    let AcceptedConn { stream, peer, permit, handshake_permit } = accepted;
     let mut stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
@@ -65,14 +65,14 @@ pub(crate) async fn serve(listener: Arc<Listener>, arrival: Arrival) {
             return;
         }
     };
-    let rules = &listener.rules;
+    let config = &server.config;
     // Who has asked for nothing is not waited for when the gateway goes down, nor longer than for a head.
-    let by = Instant::now() + rules.head_timeout;
-    let proxied = listener.takes_proxy_headers && peer.is_trusted(&rules.proxy);
-    let greeting = match soon(&listener, by, Greeting::read(&mut stream, proxied)).await {
-        Some(Ok(greeting)) => greeting,
+    let deadline = Instant::now() + config.head_timeout;
+    let proxied = server.expects_proxy_header && peer.is_trusted(&config.proxy);
+    let preamble = match before_deadline(&server, deadline, Preamble::read(&mut stream, proxied)).await {
+        Some(Ok(preamble)) => preamble,
         Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-            return listener.miss_proxy_header(peer, &error);
+            return server.warn_missing_proxy_header(peer, &error);
         }
         Some(Err(error)) => {
             tracing::debug!(%error, ?peer, "a connection went before its first request");
@@ -80,22 +80,22 @@ pub(crate) async fn serve(listener: Arc<Listener>, arrival: Arrival) {
         }
         None => return,
     };
-    let Greeting { client, encrypted, http2, ahead } = greeting;
-    let encrypted = encrypted || listener.tls.is_some();
-    let wrapped = http2 || listener.tls.is_some();
+    let Preamble { client, encrypted, http2, read_ahead } = preamble;
+    let encrypted = encrypted || server.tls.is_some();
+    let wrapped = http2 || server.tls.is_some();
     let peer = if proxied { client.map_or(Peer::Unknown, Peer::Ip) } else { peer };
-    let told = Told { peer, encrypted, wrapped };
-    let may_depart = listener.shards.is_some() && !wrapped;
-    let line = Line::new(stream, told, may_depart, place);
-    let stalls = (rules.stall_timeout, listener.meters.stalled.clone());
-    let socket = Socket::new(line.clone(), ahead, stalls, lease);
-    let Some(acceptor) = &listener.tls else {
+    let info = ConnInfo { peer, encrypted, wrapped };
+    let can_detach = server.shards.is_some() && !wrapped;
+    let conn = ConnHandle::new(stream, info, can_detach, handshake_permit);
+    let stalls = (config.stall_timeout, server.meters.stalled.clone());
+    let socket = Socket::new(conn.clone(), read_ahead, stalls, permit);
+    let Some(tls_acceptor) = &server.tls else {
         if http2 {
-            return Box::pin(http2::serve(socket, line, listener, by)).await;
+            return Box::pin(http2::serve(socket, conn, server, deadline)).await;
         }
-        return Serving { line, listener }.until_the_end(socket, may_depart).await;
+        return Http1Conn { conn, server }.serve(socket, can_detach).await;
     };
-    let stream = match soon(&listener, by, acceptor.accept(socket)).await {
+    let stream = match before_deadline(&server, deadline, tls_acceptor.accept(socket)).await {
         Some(Ok(stream)) => Box::new(stream),
         Some(Err(error)) => {
             tracing::debug!(%error, ?peer, "a TLS handshake failed");
@@ -104,70 +104,70 @@ pub(crate) async fn serve(listener: Arc<Listener>, arrival: Arrival) {
         None => return,
     };
     if stream.get_ref().1.alpn_protocol() == Some(tls::H2) {
-        return Box::pin(http2::serve(stream, line, listener, by)).await;
+        return Box::pin(http2::serve(stream, conn, server, deadline)).await;
     }
-    Serving { line, listener }.stay(stream).await;
+    Http1Conn { conn, server }.serve_to_end(stream).await;
 }
 
 /// What comes of it, unless it takes too long, or the gateway goes down meanwhile. What has arrived by then counts.
-pub(crate) async fn soon<T>(
-    listener: &Listener,
-    by: Instant,
-    what: impl Future<Output = T>,
+pub(crate) async fn before_deadline<T>(
+    server: &ConnServer,
+    deadline: Instant,
+    future: impl Future<Output = T>,
 ) -> Option<T> {
     tokio::select! {
         biased;
-        done = timeout_at(by, what) => done.ok(),
-        () = listener.last_words() => None,
+        done = timeout_at(deadline, future) => done.ok(),
+        () = server.shutdown_grace_elapsed() => None,
     }
 }
 
 /// A stream that has left, with its connection.
-pub(crate) struct Left {
-    departure: Departure,
+pub(crate) struct Detached {
+    detach: Detach,
     socket: std::net::TcpStream,
-    heard: Bytes,
-    lease: Lease,
-    place: Option<Place>,
+    read_ahead: Bytes,
+    permit: ConnPermit,
+    handshake_permit: Option<HandshakePermit>,
 }
 
-type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-impl Serving {
-    async fn until_the_end(self, socket: Socket<Lease>, may_depart: bool) {
-        if !may_depart {
-            return self.stay(socket).await;
+impl Http1Conn {
+    async fn serve(self, socket: Socket<ConnPermit>, can_detach: bool) {
+        if !can_detach {
+            return self.serve_to_end(socket).await;
         }
-        let listener = self.listener.clone();
-        if let (Some(left), Some(shards)) = (self.until_departure(socket).await, &listener.shards) {
-            let task = listener.tasks.token();
-            shards.assign(left.with_lease(|lease| Box::new((lease, task))));
+        let server = self.server.clone();
+        if let (Some(detached), Some(shards)) = (self.serve_until_detach(socket).await, &server.shards) {
+            let task = server.tasks.token();
+            shards.assign(detached.into_handoff(|permit| Box::new((permit, task))));
         }
     }
 
     /// Serves to the end.
-    async fn stay<IO>(self, io: IO)
+    async fn serve_to_end<IO>(self, io: IO)
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let connection = self.begin(io).with_upgrades();
+        let connection = self.http1_connection(io).with_upgrades();
         let mut connection = Box::pin(connection);
         self.drive(connection.as_mut(), http1::UpgradeableConnection::graceful_shutdown).await;
     }
 
     /// Serves to the end, or until a stream leaves.
-    async fn until_departure(self, socket: Socket<Lease>) -> Option<Left> {
-        let mut connection = Box::new(self.begin(socket));
+    async fn serve_until_detach(self, socket: Socket<ConnPermit>) -> Option<Detached> {
+        let mut connection = Box::new(self.http1_connection(socket));
         let pinned = Pin::new(&mut *connection);
-        let departure = self.drive(pinned, http1::Connection::graceful_shutdown).await?;
+        let detach = self.drive(pinned, http1::Connection::graceful_shutdown).await?;
         let http1::Parts { io, read_buf, service, .. } = connection.into_parts();
         // The service and this struct know the connection too.
         drop((service, self));
-        let (line, ahead, lease) = io.into_inner().into_parts();
+        let (conn, read_ahead, permit) = io.into_inner().into_parts();
         // A copy: what was read pins the whole buffer.
-        let heard = Bytes::from([&read_buf[..], &ahead].concat());
-        match line.into_socket() {
-            Some((Ok(socket), place)) => Some(Left { departure, socket, heard, lease, place }),
+        let read_ahead = Bytes::from([&read_buf[..], &read_ahead].concat());
+        match conn.into_socket() {
+            Some((Ok(socket), handshake_permit)) => Some(Detached { detach, socket, read_ahead, permit, handshake_permit }),
             Some((Err(error), _)) => {
                 tracing::warn!(%error, "a connection cannot leave the runtime, and is dropped");
                 None
@@ -179,25 +179,25 @@ impl Serving {
         }
     }
 
-    fn begin<IO>(
+    fn http1_connection<IO>(
         &self,
         io: IO,
     ) -> http1::Connection<
         TokioIo<IO>,
-        impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future = Answering>
+        impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future = ResponseFuture>
         + Unpin
         + use<IO>,
     >
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let (line, router) = (self.line.clone(), self.listener.router.clone());
-        let rules = &self.listener.rules;
-        let service = service_fn(move |request| answer(line.clone(), router.clone(), request));
+        let (conn, router) = (self.conn.clone(), self.server.router.clone());
+        let config = &self.server.config;
+        let service = service_fn(move |request| handle_request(conn.clone(), router.clone(), request));
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(rules.head_timeout)
-            .max_buf_size(rules.head_bytes)
+            .header_read_timeout(config.head_timeout)
+            .max_buf_size(config.head_bytes)
             .serve_connection(TokioIo::new(io), service)
     }
 
@@ -206,25 +206,25 @@ impl Serving {
         &self,
         mut connection: Pin<&mut C>,
         graceful_shutdown: fn(Pin<&mut C>),
-    ) -> Option<Departure> {
-        let mut draining = pin!(self.listener.draining.cancelled());
-        let mut stop = pin!(self.listener.stop.cancelled());
-        let mut over = pin!(self.listener.last_words());
+    ) -> Option<Detach> {
+        let mut draining = pin!(self.server.draining.cancelled());
+        let mut stop = pin!(self.server.stop.cancelled());
+        let mut grace_elapsed = pin!(self.server.shutdown_grace_elapsed());
         let (mut turning, mut stopping, mut ending) = (false, false, false);
         poll_fn(|cx| {
             let turns = !turning && draining.as_mut().poll(cx).is_ready();
             let stops = !stopping && stop.as_mut().poll(cx).is_ready();
-            let ends = !ending && over.as_mut().poll(cx).is_ready();
+            let ends = !ending && grace_elapsed.as_mut().poll(cx).is_ready();
             (turning, stopping, ending) = (turning | turns, stopping | stops, ending | ends);
             // What is kept open for a next request is not needed any more. Who has asked for nothing yet may still do so.
-            if (turns || stops || ends) && self.line.was_asked() {
+            if (turns || stops || ends) && self.conn.has_received_request() {
                 graceful_shutdown(connection.as_mut());
             }
             match connection.as_mut().poll(cx) {
-                Poll::Pending => match self.line.take_departure() {
-                    Some(departure) => Poll::Ready(Some(departure)),
+                Poll::Pending => match self.conn.take_detach() {
+                    Some(detach) => Poll::Ready(Some(detach)),
                     // Half a head is no work under way.
-                    None if ending && !self.line.was_asked() => Poll::Ready(None),
+                    None if ending && !self.conn.has_received_request() => Poll::Ready(None),
                     None => Poll::Pending,
                 },
                 Poll::Ready(served) => {
@@ -239,22 +239,22 @@ impl Serving {
     }
 }
 
-fn answer(line: Line, router: Router, mut request: Request<Incoming>) -> Answering {
-    line.set_asked();
+fn handle_request(conn: ConnHandle, router: Router, mut request: Request<Incoming>) -> ResponseFuture {
+    conn.set_request_received();
     if request.method() != Method::GET {
         // It has a body, and may take long.
-        line.leave_place();
+        conn.release_handshake_permit();
     }
     let version = request.version();
-    request.extensions_mut().insert(line.clone());
+    request.extensions_mut().insert(conn.clone());
     Box::pin(async move {
         let response = router.oneshot(request).await?;
         let mut response = Some(response);
-        let departs =
-            line.set_head(|| response.take().map_or(Bytes::new(), |one| head_of(one, version)));
+        let detaches =
+            conn.set_head(|| response.take().map_or(Bytes::new(), |one| encode_head(one, version)));
         match response {
-            Some(response) if !departs => {
-                line.leave_place();
+            Some(response) if !detaches => {
+                conn.release_handshake_permit();
                 Ok(response)
             }
             _ => pending().await,
@@ -262,14 +262,14 @@ fn answer(line: Line, router: Router, mut request: Request<Incoming>) -> Answeri
     })
 }
 
-impl Left {
+impl Detached {
     /// With what is to be dropped when its socket is closed.
-    pub(crate) fn with_lease(
+    pub(crate) fn into_handoff(
         self,
-        wrap: impl FnOnce(Lease) -> Box<dyn std::any::Any + Send>,
+        wrap: impl FnOnce(ConnPermit) -> Box<dyn std::any::Any + Send>,
     ) -> Handoff {
-        let Self { departure: Departure { session, ear, head }, socket, heard, lease, place } =
+        let Self { detach: Detach { session, inbound, head }, socket, read_ahead, permit, handshake_permit } =
             self;
-        Handoff { socket, head, session, inbound: ear, read_ahead: heard, permit: wrap(lease), handshake_permit: Box::new(place) }
+        Handoff { socket, head, session, inbound, read_ahead, permit: wrap(permit), handshake_permit: Box::new(handshake_permit) }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) struct Certificate {
 struct Current {
     pair: Arc<CertifiedKey>,
     /// Of both files.
-    changed: [SystemTime; 2],
+    modified: [SystemTime; 2],
 }
 
 impl Certificate {
@@ -46,14 +46,14 @@ impl Certificate {
     ///
     /// # Errors
     /// When a file cannot be read, holds something else, or the key is another certificate's.
-    pub(crate) fn of(tls: &Tls) -> anyhow::Result<Option<Arc<Self>>> {
+    pub(crate) fn from_settings(tls: &Tls) -> anyhow::Result<Option<Arc<Self>>> {
         if tls.bind.is_empty() {
             return Ok(None);
         }
         let (chain, key) = (tls.certificate.clone(), tls.key.clone());
-        let changed = times(&chain, &key)?;
-        let pair = pair_of(&chain, &key)?;
-        let current = Mutex::new(Current { pair, changed });
+        let modified = modification_times(&chain, &key)?;
+        let pair = load_pair(&chain, &key)?;
+        let current = Mutex::new(Current { pair, modified });
         Ok(Some(Arc::new(Self { chain, key, current })))
     }
 
@@ -61,15 +61,15 @@ impl Certificate {
     ///
     /// # Errors
     /// As [`of`](Self::of); the old one is then kept.
-    fn look(&self, anyway: bool) -> anyhow::Result<bool> {
-        let changed = times(&self.chain, &self.key)?;
-        if !anyway && self.current.lock().changed == changed {
+    fn reload_if_changed(&self, force: bool) -> anyhow::Result<bool> {
+        let modified = modification_times(&self.chain, &self.key)?;
+        if !force && self.current.lock().modified == modified {
             return Ok(false);
         }
-        let pair = pair_of(&self.chain, &self.key)?;
+        let pair = load_pair(&self.chain, &self.key)?;
         let mut current = self.current.lock();
         let new = current.pair.cert != pair.cert;
-        *current = Current { pair, changed };
+        *current = Current { pair, modified };
         Ok(new)
     }
 
@@ -82,9 +82,9 @@ impl Certificate {
     }
 
     /// Looks now, and tells what it finds.
-    pub(crate) async fn refresh(self: Arc<Self>, anyway: bool) {
-        let looked = tokio::task::spawn_blocking(move || self.look(anyway)).await;
-        match looked {
+    pub(crate) async fn refresh(self: Arc<Self>, force: bool) {
+        let reloaded = tokio::task::spawn_blocking(move || self.reload_if_changed(force)).await;
+        match reloaded {
             Ok(Ok(true)) => tracing::info!("new connections get the new certificate"),
             Ok(Ok(false)) | Err(_) => {}
             Ok(Err(error)) => {
@@ -98,7 +98,7 @@ impl Certificate {
     ///
     /// # Errors
     /// When the cryptography that is built in does not do.
-    pub(crate) fn acceptor(self: &Arc<Self>) -> anyhow::Result<TlsAcceptor> {
+    pub(crate) fn tls_acceptor(self: &Arc<Self>) -> anyhow::Result<TlsAcceptor> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -115,7 +115,7 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-fn pair_of(chain_file: &Path, key_file: &Path) -> anyhow::Result<Arc<CertifiedKey>> {
+fn load_pair(chain_file: &Path, key_file: &Path) -> anyhow::Result<Arc<CertifiedKey>> {
     let named = |key: &'static str, path: &Path| format!("{key} = {:?}", path.display());
     let certificates = CertificateDer::pem_file_iter(chain_file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -137,10 +137,10 @@ fn pair_of(chain_file: &Path, key_file: &Path) -> anyhow::Result<Arc<CertifiedKe
     Ok(Arc::new(pair))
 }
 
-fn times(chain: &Path, key: &Path) -> anyhow::Result<[SystemTime; 2]> {
+fn modification_times(chain: &Path, key: &Path) -> anyhow::Result<[SystemTime; 2]> {
     let time = |name: &str, path: &Path| {
-        let changed = fs::metadata(path).and_then(|file| file.modified());
-        changed.with_context(|| format!("{name} = {:?}", path.display()))
+        let modified = fs::metadata(path).and_then(|file| file.modified());
+        modified.with_context(|| format!("{name} = {:?}", path.display()))
     };
     Ok([time("tls.certificate", chain)?, time("tls.key", key)?])
 }

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::net::http2::flow_control::Ledger;
+use crate::net::http2::flow_control::FlowControl;
 
 /// The client's preface, before its first frame.
 const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
@@ -24,53 +24,53 @@ const WINDOW_UPDATE: u8 = 8;
 
 /// What a frame says of a stream's window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
+enum FlowEvent {
     /// So many bytes are on their way.
     Sent(u32),
-    GivenBack(u32),
+    WindowUpdate(u32),
 }
 
 /// A connection that tells the ledger what comes and goes.
-pub(crate) struct Watched<IO> {
+pub(crate) struct FrameSniffer<IO> {
     io: IO,
-    incoming: Frames,
-    outgoing: Frames,
-    ledger: Arc<Ledger>,
+    incoming: FrameParser,
+    outgoing: FrameParser,
+    flow_control: Arc<FlowControl>,
 }
 
 /// Where one frame ends and the next begins.
-struct Frames {
+struct FrameParser {
     /// Bytes that are passed over.
     skip: usize,
     /// A frame's head, and the four bytes of a window update.
     head: [u8; HEAD + 4],
-    read: usize,
+    filled: usize,
 }
 
-impl<IO> Watched<IO> {
-    pub(crate) fn new(io: IO, ledger: Arc<Ledger>) -> Self {
-        Self { io, incoming: Frames::behind(PREFACE), outgoing: Frames::behind(0), ledger }
+impl<IO> FrameSniffer<IO> {
+    pub(crate) fn new(io: IO, flow_control: Arc<FlowControl>) -> Self {
+        Self { io, incoming: FrameParser::after_prefix(PREFACE), outgoing: FrameParser::after_prefix(0), flow_control }
     }
 
     /// These bytes have gone out.
-    fn gone(&mut self, bytes: &[u8]) {
-        let ledger = &self.ledger;
-        self.outgoing.read(bytes, |stream, said| {
-            if let Said::Sent(bytes) = said {
-                ledger.sent(stream, bytes);
+    fn observe_written(&mut self, bytes: &[u8]) {
+        let flow_control = &self.flow_control;
+        self.outgoing.feed(bytes, |stream, event| {
+            if let FlowEvent::Sent(bytes) = event {
+                flow_control.add_sent(stream, bytes);
             }
         });
     }
 }
 
-impl Frames {
+impl FrameParser {
     /// They begin behind so many bytes.
-    fn behind(skip: usize) -> Self {
-        Self { skip, head: [0; HEAD + 4], read: 0 }
+    fn after_prefix(skip: usize) -> Self {
+        Self { skip, head: [0; HEAD + 4], filled: 0 }
     }
 
     /// Reads on, and tells what is said of which stream; stream 0 is the connection.
-    fn read(&mut self, mut bytes: &[u8], mut tell: impl FnMut(u32, Said)) {
+    fn feed(&mut self, mut bytes: &[u8], mut on_event: impl FnMut(u32, FlowEvent)) {
         while !bytes.is_empty() {
             if self.skip > 0 {
                 let passed = self.skip.min(bytes.len());
@@ -79,34 +79,34 @@ impl Frames {
                 continue;
             }
             let wanted = if self.is_update() { HEAD + 4 } else { HEAD };
-            let taken = (wanted - self.read).min(bytes.len());
-            self.head[self.read..self.read + taken].copy_from_slice(&bytes[..taken]);
-            self.read += taken;
+            let taken = (wanted - self.filled).min(bytes.len());
+            self.head[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
+            self.filled += taken;
             bytes = &bytes[taken..];
             let [a, b, c, kind, _, s0, s1, s2, s3, i0, i1, i2, i3] = self.head;
             // The first bit of each is reserved.
             let number = |bytes| u32::from_be_bytes(bytes) & (u32::MAX >> 1);
-            if self.read == HEAD && !self.is_update() {
+            if self.filled == HEAD && !self.is_update() {
                 let length = u32::from_be_bytes([0, a, b, c]);
                 if kind == DATA {
-                    tell(number([s0, s1, s2, s3]), Said::Sent(length));
+                    on_event(number([s0, s1, s2, s3]), FlowEvent::Sent(length));
                 }
                 self.skip = length as usize;
-                self.read = 0;
-            } else if self.read == HEAD + 4 {
-                tell(number([s0, s1, s2, s3]), Said::GivenBack(number([i0, i1, i2, i3])));
-                self.read = 0;
+                self.filled = 0;
+            } else if self.filled == HEAD + 4 {
+                on_event(number([s0, s1, s2, s3]), FlowEvent::WindowUpdate(number([i0, i1, i2, i3])));
+                self.filled = 0;
             }
         }
     }
 
     /// Whether a whole head is read, and is a window update's. One of another length is an error, which the library finds.
     fn is_update(&self) -> bool {
-        self.read >= HEAD && self.head[..4] == [0, 0, 4, WINDOW_UPDATE]
+        self.filled >= HEAD && self.head[..4] == [0, 0, 4, WINDOW_UPDATE]
     }
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
+impl<IO: AsyncRead + Unpin> AsyncRead for FrameSniffer<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -114,24 +114,24 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        let Self { incoming, ledger, .. } = &mut *self;
-        incoming.read(&buf.filled()[before..], |stream, said| {
-            if let Said::GivenBack(bytes) = said {
-                ledger.given_back(stream, bytes, Instant::now());
+        let Self { incoming, flow_control, .. } = &mut *self;
+        incoming.feed(&buf.filled()[before..], |stream, event| {
+            if let FlowEvent::WindowUpdate(bytes) = event {
+                flow_control.window_updated(stream, bytes, Instant::now());
             }
         });
         Poll::Ready(Ok(()))
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
+impl<IO: AsyncWrite + Unpin> AsyncWrite for FrameSniffer<IO> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let count = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
-        self.gone(&bytes[..count]);
+        self.observe_written(&bytes[..count]);
         Poll::Ready(Ok(count))
     }
 
@@ -144,7 +144,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
         let mut left = count;
         for slice in slices {
             let part = left.min(slice.len());
-            self.gone(&slice[..part]);
+            self.observe_written(&slice[..part]);
             left -= part;
         }
         Poll::Ready(Ok(count))
@@ -185,18 +185,18 @@ mod tests {
         ]
         .concat();
         for piece in [1, 2, 9, 13, 50, 1000] {
-            let mut told = Vec::new();
-            let mut frames = Frames::behind(PREFACE);
+            let mut events = Vec::new();
+            let mut frames = FrameParser::after_prefix(PREFACE);
             for piece in bytes.chunks(piece) {
-                frames.read(piece, |stream, said| told.push((stream, said)));
+                frames.feed(piece, |stream, event| events.push((stream, event)));
             }
             let expected = [
-                (0, Said::GivenBack(65_536)),
-                (1, Said::GivenBack(5)),
-                (3, Said::Sent(300)),
-                (3, Said::GivenBack(256)),
+                (0, FlowEvent::WindowUpdate(65_536)),
+                (1, FlowEvent::WindowUpdate(5)),
+                (3, FlowEvent::Sent(300)),
+                (3, FlowEvent::WindowUpdate(256)),
             ];
-            assert_eq!(told, expected, "in pieces of {piece}");
+            assert_eq!(events, expected, "in pieces of {piece}");
         }
     }
 }

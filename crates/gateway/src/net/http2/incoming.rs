@@ -10,17 +10,17 @@ use h2::{Reason, RecvStream};
 use http_body::{Body, Frame};
 
 /// A body; what is read makes room for more.
-pub(crate) struct Incoming {
+pub(crate) struct RequestBody {
     received: RecvStream,
 }
 
-impl Incoming {
+impl RequestBody {
     pub(crate) fn new(received: RecvStream) -> Self {
         Self { received }
     }
 }
 
-impl Body for Incoming {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = h2::Error;
 

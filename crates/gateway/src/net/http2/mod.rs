@@ -23,12 +23,12 @@ use tokio::{
 use tower::ServiceExt as _;
 
 use self::{
-    flow_control::Ledger, frame_sniffer::Watched, incoming::Incoming, outgoing::Outgoing,
-    tunnel::Opening,
+    flow_control::FlowControl, frame_sniffer::FrameSniffer, incoming::RequestBody, outgoing::ResponseSender,
+    tunnel::TunnelOpener,
 };
 use crate::net::{
-    conn::{serving::soon, socket::Line},
-    conn_server::Listener,
+    conn::{serving::before_deadline, socket::ConnHandle},
+    conn_server::ConnServer,
 };
 
 mod flow_control;
@@ -55,10 +55,10 @@ const SEND_BUFFER: usize = 16 * 1024;
 const SMALL_FRAMES: usize = 8 * 1024 * 1024;
 
 /// How long a client may take to see that it is to go.
-const FAREWELL: Duration = Duration::from_secs(1);
+const GOAWAY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Fields that are about a connection of HTTP/1.1 (RFC 9113 §8.2.2).
-const OF_HTTP_1: [HeaderName; 5] = [
+const CONNECTION_HEADERS: [HeaderName; 5] = [
     header::CONNECTION,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
@@ -67,40 +67,40 @@ const OF_HTTP_1: [HeaderName; 5] = [
 ];
 
 /// Serves to the end, if the client has said who it is `by` then.
-pub(crate) async fn serve<IO>(io: IO, line: Line, listener: Arc<Listener>, by: Instant)
+pub(crate) async fn serve<IO>(io: IO, conn: ConnHandle, server: Arc<ConnServer>, deadline: Instant)
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let rules = &listener.rules;
-    let ledger = Ledger::new(rules.stall_timeout);
+    let config = &server.config;
+    let flow_control = FlowControl::new(config.stall_timeout);
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(u32::try_from(rules.head_bytes).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(config.head_bytes).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER)
         .initial_window_size(WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .data_frame_budget(SMALL_FRAMES)
         .enable_connect_protocol();
-    let handshake = builder.handshake::<_, Bytes>(Watched::new(io, ledger.clone()));
-    let Some(Ok(mut connection)) = soon(&listener, by, handshake).await else { return };
-    line.leave_place();
-    let mut answers = JoinSet::new();
-    let mut life = pin!(ask_for_life(connection.ping_pong(), ledger.clone()));
+    let handshake = builder.handshake::<_, Bytes>(FrameSniffer::new(io, flow_control.clone()));
+    let Some(Ok(mut connection)) = before_deadline(&server, deadline, handshake).await else { return };
+    conn.release_handshake_permit();
+    let mut responses = JoinSet::new();
+    let mut pings = pin!(send_pings(connection.ping_pong(), flow_control.clone()));
     let mut stopping = false;
     let mut quiet_since = Instant::now();
     loop {
-        let patience = if stopping { FAREWELL } else { rules.head_timeout };
-        let quiet = sleep_until(quiet_since + patience);
+        let quiet_timeout = if stopping { GOAWAY_TIMEOUT } else { config.head_timeout };
+        let quiet = sleep_until(quiet_since + quiet_timeout);
         tokio::select! {
             request = connection.accept() => {
                 quiet_since = Instant::now();
                 match request {
                     Some(Ok((request, respond))) => {
-                        line.set_asked();
-                        let (router, line) = (listener.router.clone(), line.clone());
-                        let outgoing = Outgoing { ledger: ledger.clone(), stalled: listener.meters.stalled.clone() };
-                        answers.spawn(answer(router, line, outgoing, request, respond));
+                        conn.set_request_received();
+                        let (router, conn) = (server.router.clone(), conn.clone());
+                        let sender = ResponseSender { flow_control: flow_control.clone(), stalled: server.meters.stalled.clone() };
+                        responses.spawn(handle_request(router, conn, sender, request, respond));
                     }
                     Some(Err(error)) => {
                         tracing::trace!(%error, "a connection broke");
@@ -109,10 +109,10 @@ where
                     None => return,
                 }
             }
-            never = &mut life => match never {},
-            Some(_) = answers.join_next() => quiet_since = Instant::now(),
+            never = &mut pings => match never {},
+            Some(_) = responses.join_next() => quiet_since = Instant::now(),
             // What is open goes on; whatever comes next has to come to somebody else.
-            () = listener.draining.cancelled(), if !stopping => {
+            () = server.draining.cancelled(), if !stopping => {
                 stopping = true;
                 quiet_since = Instant::now();
                 connection.graceful_shutdown();
@@ -134,27 +134,27 @@ where
 }
 
 /// Asks the client for a sign of life whenever the ledger wants one.
-async fn ask_for_life(pings: Option<PingPong>, ledger: Arc<Ledger>) -> Infallible {
+async fn send_pings(pings: Option<PingPong>, flow_control: Arc<FlowControl>) -> Infallible {
     let Some(mut pings) = pings else { return pending().await };
     loop {
-        ledger.wants_life().await;
+        flow_control.ping_requested().await;
         match pings.ping(Ping::opaque()).await {
-            Ok(_) => ledger.shows_life(),
+            Ok(_) => flow_control.pong_received(),
             // The connection ends, which whoever accepts from it is told.
             Err(_) => return pending().await,
         }
     }
 }
 
-async fn answer(
+async fn handle_request(
     router: Router,
-    line: Line,
-    outgoing: Outgoing,
+    conn: ConnHandle,
+    sender: ResponseSender,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) {
-    let heads = request.method() == Method::HEAD;
-    let (request, opening) = translate(request, line);
+    let is_head = request.method() == Method::HEAD;
+    let (request, opener) = translate(request, conn);
     let response = tokio::select! {
         response = router.oneshot(request) => response,
         // Whoever asked has gone.
@@ -162,20 +162,20 @@ async fn answer(
     };
     let Ok(response) = response;
     let (mut parts, body) = response.into_parts();
-    clean(&mut parts.headers);
-    let opening = opening.filter(|_| parts.status.is_success());
-    let ends = opening.is_none() && (heads || http_body::Body::is_end_stream(&body));
-    let sent = respond.send_response(Response::from_parts(parts, ()), ends);
+    complete_headers(&mut parts.headers);
+    let opener = opener.filter(|_| parts.status.is_success());
+    let end_stream = opener.is_none() && (is_head || http_body::Body::is_end_stream(&body));
+    let sent = respond.send_response(Response::from_parts(parts, ()), end_stream);
     let Ok(send) = sent else { return };
-    match opening {
-        Some(opening) => opening.open(outgoing.window(send)),
-        None if ends => {}
-        None => outgoing.send(body, send).await,
+    match opener {
+        Some(opener) => opener.open(sender.open_window(send)),
+        None if end_stream => {}
+        None => sender.send(body, send).await,
     }
 }
 
 /// The request as the routes know it, and what is to become of its stream if it opens a tunnel.
-fn translate(request: Request<RecvStream>, line: Line) -> (Request<Body>, Option<Opening>) {
+fn translate(request: Request<RecvStream>, conn: ConnHandle) -> (Request<Body>, Option<TunnelOpener>) {
     let (mut parts, received) = request.into_parts();
     if let Some(authority) = parts.uri.authority()
         && let Ok(host) = HeaderValue::from_str(authority.as_str())
@@ -183,18 +183,18 @@ fn translate(request: Request<RecvStream>, line: Line) -> (Request<Body>, Option
         // RFC 9113 §8.3.1: it takes the place of Host.
         parts.headers.insert(header::HOST, host);
     }
-    parts.extensions.insert(line);
-    let connects = parts.method == Method::CONNECT && parts.extensions.get::<Protocol>().is_some();
-    if connects {
-        let (opening, tunnel) = tunnel::pair(received);
+    parts.extensions.insert(conn);
+    let is_extended_connect = parts.method == Method::CONNECT && parts.extensions.get::<Protocol>().is_some();
+    if is_extended_connect {
+        let (opener, tunnel) = tunnel::pair(received);
         parts.extensions.insert(tunnel);
-        return (Request::from_parts(parts, Body::empty()), Some(opening));
+        return (Request::from_parts(parts, Body::empty()), Some(opener));
     }
-    (Request::from_parts(parts, Body::new(Incoming::new(received))), None)
+    (Request::from_parts(parts, Body::new(RequestBody::new(received))), None)
 }
 
-fn clean(headers: &mut HeaderMap) {
-    OF_HTTP_1.iter().for_each(|name| drop(headers.remove(name)));
+fn complete_headers(headers: &mut HeaderMap) {
+    CONNECTION_HEADERS.iter().for_each(|name| drop(headers.remove(name)));
     if !headers.contains_key(header::DATE) {
         let now = httpdate::fmt_http_date(SystemTime::now());
         headers.extend(HeaderValue::try_from(now).ok().map(|now| (header::DATE, now)));

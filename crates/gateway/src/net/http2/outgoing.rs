@@ -18,49 +18,49 @@ use tokio::time::{Sleep, sleep};
 
 use crate::net::http2::{
     SEND_BUFFER,
-    flow_control::{LOOK, Ledger},
+    flow_control::{CHECK_INTERVAL, FlowControl},
 };
 
 /// What answers of one connection have in common.
-pub(crate) struct Outgoing {
-    pub(crate) ledger: Arc<Ledger>,
+pub(crate) struct ResponseSender {
+    pub(crate) flow_control: Arc<FlowControl>,
     pub(crate) stalled: Counter,
 }
 
 /// What one answer may send.
-pub(crate) struct Window {
+pub(crate) struct SendWindow {
     send: SendStream<Bytes>,
     stream: u32,
-    ledger: Arc<Ledger>,
+    flow_control: Arc<FlowControl>,
     stalled: Counter,
     /// Runs only while there is no room.
-    waiting: Option<Pin<Box<Sleep>>>,
+    stall_timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Outgoing {
-    pub(crate) fn window(self, send: SendStream<Bytes>) -> Window {
+impl ResponseSender {
+    pub(crate) fn open_window(self, send: SendStream<Bytes>) -> SendWindow {
         let stream = send.stream_id().as_u32();
-        self.ledger.open(stream);
-        Window { send, stream, ledger: self.ledger, stalled: self.stalled, waiting: None }
+        self.flow_control.open(stream);
+        SendWindow { send, stream, flow_control: self.flow_control, stalled: self.stalled, stall_timer: None }
     }
 
     /// Sends a body to its end, or for as long as somebody wants it.
     pub(crate) async fn send(self, body: Body, send: SendStream<Bytes>) {
-        let mut window = self.window(send);
+        let mut window = self.open_window(send);
         let mut body = pin!(body);
         // A gone client is no error: it may do that at any time.
         let _ = window.send_all(body.as_mut()).await;
     }
 }
 
-impl Window {
+impl SendWindow {
     async fn send_all(&mut self, mut body: Pin<&mut Body>) -> io::Result<()> {
         loop {
             // A stream is asked for more only when there is room: what it has not said, it can still tell as a gap.
-            poll_fn(|cx| self.poll_room(cx, 1)).await?;
+            poll_fn(|cx| self.poll_allowance(cx, 1)).await?;
             let frame = poll_fn(|cx| {
-                if self.poll_gone(cx).is_ready() {
-                    return Poll::Ready(Err(gone()));
+                if self.poll_reset(cx).is_ready() {
+                    return Poll::Ready(Err(broken_pipe()));
                 }
                 body.as_mut().poll_frame(cx).map(Ok)
             });
@@ -68,7 +68,7 @@ impl Window {
                 Some(Ok(frame)) => {
                     let Ok(mut data) = frame.into_data() else { continue };
                     while !data.is_empty() {
-                        let room = poll_fn(|cx| self.poll_room(cx, data.len())).await?;
+                        let room = poll_fn(|cx| self.poll_allowance(cx, data.len())).await?;
                         self.send(data.split_to(room.min(data.len())))?;
                     }
                 }
@@ -84,42 +84,42 @@ impl Window {
     /// Sends what there is room for.
     pub(crate) fn send(&mut self, data: Bytes) -> io::Result<usize> {
         let bytes = data.len();
-        self.ledger.queued(self.stream, bytes);
-        self.send.send_data(data, false).map_err(|_| gone())?;
+        self.flow_control.add_queued(self.stream, bytes);
+        self.send.send_data(data, false).map_err(|_| broken_pipe())?;
         Ok(bytes)
     }
 
     /// How much room there is for up to `wanted` bytes, once there is any.
-    pub(crate) fn poll_room(
+    pub(crate) fn poll_allowance(
         &mut self,
         cx: &mut Context<'_>,
         wanted: usize,
     ) -> Poll<io::Result<usize>> {
         if let Poll::Ready(room) = self.poll_capacity(cx, wanted) {
-            if self.waiting.take().is_some() {
-                self.ledger.goes_on(self.stream);
+            if self.stall_timer.take().is_some() {
+                self.flow_control.clear_wait(self.stream);
             }
             return Poll::Ready(room);
         }
-        if self.poll_gone(cx).is_ready() {
-            return Poll::Ready(Err(gone()));
+        if self.poll_reset(cx).is_ready() {
+            return Poll::Ready(Err(broken_pipe()));
         }
         loop {
-            let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(LOOK)));
-            ready!(waiting.as_mut().poll(cx));
-            if self.ledger.has_to_go(self.stream, Instant::now()) {
+            let timer = self.stall_timer.get_or_insert_with(|| Box::pin(sleep(CHECK_INTERVAL)));
+            ready!(timer.as_mut().poll(cx));
+            if self.flow_control.should_reset(self.stream, Instant::now()) {
                 self.stalled.increment(1);
                 self.send.send_reset(Reason::CANCEL);
-                let what = "nobody reads this answer, which takes room on its connection";
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, what)));
+                let message = "nobody reads this answer, which takes room on its connection";
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)));
             }
-            self.waiting = Some(Box::pin(sleep(LOOK)));
+            self.stall_timer = Some(Box::pin(sleep(CHECK_INTERVAL)));
         }
     }
 
     /// The same, for as long as it may take.
     fn poll_capacity(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
-        let allowed = self.ledger.allows(self.stream, cx.waker());
+        let allowed = self.flow_control.allowance(self.stream, cx.waker());
         self.send.reserve_capacity(wanted.min(allowed).min(SEND_BUFFER));
         if allowed == 0 {
             return Poll::Pending;
@@ -131,28 +131,28 @@ impl Window {
             }
             match ready!(self.send.poll_capacity(cx)) {
                 Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Poll::Ready(Err(gone())),
+                Some(Err(_)) | None => return Poll::Ready(Err(broken_pipe())),
             }
         }
     }
 
     /// Ready when nobody waits for the answer any more.
-    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.send.poll_reset(cx).map(|_| ())
     }
 
     /// Says that this is all.
     pub(crate) fn end(&mut self) -> io::Result<()> {
-        self.send.send_data(Bytes::new(), true).map_err(|_| gone())
+        self.send.send_data(Bytes::new(), true).map_err(|_| broken_pipe())
     }
 }
 
-impl Drop for Window {
+impl Drop for SendWindow {
     fn drop(&mut self) {
-        self.ledger.close(self.stream);
+        self.flow_control.close(self.stream);
     }
 }
 
-fn gone() -> io::Error {
+fn broken_pipe() -> io::Error {
     io::ErrorKind::BrokenPipe.into()
 }

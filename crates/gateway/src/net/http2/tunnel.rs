@@ -15,14 +15,14 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::net::http2::{SEND_BUFFER, outgoing::Window};
+use crate::net::http2::{SEND_BUFFER, outgoing::SendWindow};
 
 /// What a request that wants a tunnel brings: the tunnel, once the answer has opened it.
 #[derive(Clone, Debug)]
 pub(crate) struct Tunnel(Arc<Mutex<Option<oneshot::Receiver<TunnelIo>>>>);
 
 /// The other side of it.
-pub(crate) struct Opening {
+pub(crate) struct TunnelOpener {
     received: RecvStream,
     opened: oneshot::Sender<TunnelIo>,
 }
@@ -31,16 +31,16 @@ pub(crate) struct Opening {
 pub(crate) struct TunnelIo {
     received: RecvStream,
     unread: Bytes,
-    window: Window,
+    window: SendWindow,
 }
 
-pub(crate) fn pair(received: RecvStream) -> (Opening, Tunnel) {
+pub(crate) fn pair(received: RecvStream) -> (TunnelOpener, Tunnel) {
     let (opened, opens) = oneshot::channel();
-    (Opening { received, opened }, Tunnel(Arc::new(Mutex::new(Some(opens)))))
+    (TunnelOpener { received, opened }, Tunnel(Arc::new(Mutex::new(Some(opens)))))
 }
 
-impl Opening {
-    pub(crate) fn open(self, window: Window) {
+impl TunnelOpener {
+    pub(crate) fn open(self, window: SendWindow) {
         let io = TunnelIo { received: self.received, unread: Bytes::new(), window };
         // A handler that did not want one has answered with something else.
         let _ = self.opened.send(io);
@@ -91,7 +91,7 @@ impl AsyncWrite for TunnelIo {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let room = ready!(self.window.poll_room(cx, bytes.len()))?;
+        let room = ready!(self.window.poll_allowance(cx, bytes.len()))?;
         self.window
             .send(Bytes::copy_from_slice(&bytes[..room.min(bytes.len()).min(SEND_BUFFER)]))
             .into()
