@@ -17,7 +17,7 @@ use indicatif::ProgressBar;
 use crate::{
     figures::median,
     marker::{self, Clock},
-    measure::{CONCURRENT_CONNECTS, Workload, Round},
+    measure::{CONCURRENT_CONNECTS, Round, Workload},
     subscribers::Subscribers,
     target::{Target, tricast},
 };
@@ -77,7 +77,8 @@ impl BackgroundLoad {
             Self::ConnectStorm => connect(&mut readers, 10_000, usize::MAX)?,
             Self::SlowReaders => at_rate(&other_channel, address, 64 << 10, stop)?,
             Self::HugeChannel => thread::scope(|scope| {
-                let publishing = scope.spawn(|| at_rate(&other_channel, address, marker::DEFAULT_SIZE, stop));
+                let publishing =
+                    scope.spawn(|| at_rate(&other_channel, address, marker::DEFAULT_SIZE, stop));
                 while !publishing.is_finished() {
                     readers.read_for(Duration::from_millis(20))?;
                 }

@@ -158,7 +158,11 @@ impl<'a> Round<'a> {
         Ok(took)
     }
 
-    fn fill(&mut self, subscribe: &SubscribeRequest, usage: &dyn Fn() -> Usage) -> anyhow::Result<()> {
+    fn fill(
+        &mut self,
+        subscribe: &SubscribeRequest,
+        usage: &dyn Fn() -> Usage,
+    ) -> anyhow::Result<()> {
         let Workload { subscribers, few, .. } = *self.load;
         self.bar.set_message("connecting");
         self.connect(subscribe, few, CONCURRENT_CONNECTS)?;

@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 use crate::{
     subscribers::SubscribeRequest,
-    target::{ServerProgram, PublishRequest, Target},
+    target::{PublishRequest, ServerProgram, Target},
 };
 
 /// All of them; one that cannot be had fails when it is started, and that is reported.
@@ -16,7 +16,11 @@ pub(crate) fn all() -> Vec<Target> {
     [nchan(), nodews(), socketio(), sockudo(), centrifugo(), mercure()].concat()
 }
 
-fn peer(name: &'static str, publish: PublishRequest, wires: &[(&str, SubscribeRequest)]) -> Vec<Target> {
+fn peer(
+    name: &'static str,
+    publish: PublishRequest,
+    wires: &[(&str, SubscribeRequest)],
+) -> Vec<Target> {
     let target = |(wire, subscribe): &(&str, SubscribeRequest)| Target {
         server: name.into(),
         wire: (*wire).into(),

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use crate::{
     figures::median,
     marker,
-    measure::{CONCURRENT_CONNECTS, Workload, Round},
+    measure::{CONCURRENT_CONNECTS, Round, Workload},
     process::Usage,
     subscribers::SubscribeRequest,
     target::{Running, tricast},
@@ -37,8 +37,14 @@ const LARGE_LIMITS: [(&str, &str); 3] = [
 
 /// All of them, as Markdown.
 pub(crate) fn run(bar: &ProgressBar) -> anyhow::Result<String> {
-    Ok([without_subscribers(bar)?, subscribers(bar)?, idle_channels(bar)?, history(bar)?, many_connections(bar)?]
-        .join("\n"))
+    Ok([
+        without_subscribers(bar)?,
+        subscribers(bar)?,
+        idle_channels(bar)?,
+        history(bar)?,
+        many_connections(bar)?,
+    ]
+    .join("\n"))
 }
 
 /// Publishing where nobody listens, in one stream of JSON lines, to a gateway that has one core.
@@ -51,7 +57,10 @@ fn without_subscribers(bar: &ProgressBar) -> anyhow::Result<String> {
         let line = format!("\"{}\"\n", "x".repeat(126));
         let begin = Instant::now();
         let published = publish_lines(running.address, &line, UNSUBSCRIBED_MESSAGES, bar)?;
-        anyhow::ensure!(published == UNSUBSCRIBED_MESSAGES, "{published} of {UNSUBSCRIBED_MESSAGES} were published");
+        anyhow::ensure!(
+            published == UNSUBSCRIBED_MESSAGES,
+            "{published} of {UNSUBSCRIBED_MESSAGES} were published"
+        );
         rates.push(UNSUBSCRIBED_MESSAGES as f64 / begin.elapsed().as_secs_f64());
     }
     Ok(format!(
@@ -190,7 +199,11 @@ impl Case {
         publish_lines(running.address, &line, self.history.next_multiple_of(1000), bar)?;
         self.make_channels(&running)?;
         let mut round = Round::new(&load, running.address, bar)?;
-        round.connect(&SubscribeRequest::new("/sse/bench", "", false, &[]), self.subscribers, CONCURRENT_CONNECTS)?;
+        round.connect(
+            &SubscribeRequest::new("/sse/bench", "", false, &[]),
+            self.subscribers,
+            CONCURRENT_CONNECTS,
+        )?;
         let usage = || -> Usage { running.process.usage() };
         round.messages(&target.publish, &usage)?;
         anyhow::ensure!(round.figures.undelivered == 0, "messages were lost");
@@ -227,6 +240,14 @@ impl Workload {
     /// Messages of the usual size, no burst, no storm.
     pub(crate) fn of(messages: u64, rate: f64) -> Self {
         let (subscribers, few) = (0, 0);
-        Self { subscribers, few, messages, rate, size: marker::DEFAULT_SIZE, burst: 0, storm: false }
+        Self {
+            subscribers,
+            few,
+            messages,
+            rate,
+            size: marker::DEFAULT_SIZE,
+            burst: 0,
+            storm: false,
+        }
     }
 }

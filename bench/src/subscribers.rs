@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-use crate::marker::{Clock, Scanner, Marker};
+use crate::marker::{Clock, Marker, Scanner};
 
 /// What a subscriber sends, and when.
 #[derive(Clone, Debug)]
@@ -60,7 +60,15 @@ pub(crate) struct Tally {
 impl Tally {
     fn new() -> Self {
         let latency = Histogram::new_with_bounds(1, 60_000_000, 3).expect("good bounds");
-        Self { delivered: 0, bytes: 0, duplicates: 0, out_of_order: 0, lost: 0, first_error: None, latency }
+        Self {
+            delivered: 0,
+            bytes: 0,
+            duplicates: 0,
+            out_of_order: 0,
+            lost: 0,
+            first_error: None,
+            latency,
+        }
     }
 }
 

@@ -121,7 +121,12 @@ impl WsPublishers {
             socket.set_nonblocking(true)?;
             let mut socket = TcpStream::from_std(socket);
             poll.registry().register(&mut socket, Token(n), Interest::READABLE)?;
-            publishers.push(WsPublisher { socket, scanner: Scanner::default(), sent: 0, acknowledged: 0 });
+            publishers.push(WsPublisher {
+                socket,
+                scanner: Scanner::default(),
+                sent: 0,
+                acknowledged: 0,
+            });
         }
         let latency = hdrhistogram::Histogram::new_with_bounds(1, 60_000_000, 3)?;
         Ok(Self { poll, publishers, sent: 0, latency })
@@ -153,7 +158,8 @@ impl WsPublishers {
                 let publisher = &mut self.publishers[event.token().0];
                 publisher.read_acks(clock, &mut self.latency)?;
             }
-            let open = self.publishers.iter().any(|publisher| publisher.acknowledged < publisher.sent);
+            let open =
+                self.publishers.iter().any(|publisher| publisher.acknowledged < publisher.sent);
             if self.sent - from == count && !open {
                 return Ok(());
             }

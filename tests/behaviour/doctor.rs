@@ -7,7 +7,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
-use tricast_doctor::{Diagnosis, Finding, Verdict, Options};
+use tricast_doctor::{Diagnosis, Finding, Options, Verdict};
 use tricast_tests::{Certificate, Place as _, Server};
 
 fn visit(url: &str) -> Options {

@@ -6,7 +6,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
-use tricast_admission::{Algorithm, TokenSpec, Signer};
+use tricast_admission::{Algorithm, Signer, TokenSpec};
 use tricast_tests::{Server, eventually};
 
 /// A test's own key pair (Ed25519), and its public half as a set.
@@ -40,7 +40,8 @@ async fn a_gateway_fetches_its_keys_and_waits_for_them() {
     let url = serve(answer.clone()).await;
     let server = Server::with(&format!("[tokens]\njwks_url = {url:?}")).await;
     let signer = Signer::new(Algorithm::EdDSA, PRIVATE.as_bytes(), Some("one".to_owned()));
-    let grant = TokenSpec { subscribe: vec!["a".parse().expect("a pattern")], ..TokenSpec::default() };
+    let grant =
+        TokenSpec { subscribe: vec!["a".parse().expect("a pattern")], ..TokenSpec::default() };
     let token = signer.expect("a key").sign(&grant.valid_for(600)).expect("signs");
     let ask = async || {
         let head = format!("GET /history/a HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {token}");

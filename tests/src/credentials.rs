@@ -1,7 +1,7 @@
 //! Tokens for tests.
 
 use serde_json::{Value, json};
-use tricast_admission::{Algorithm, TokenSpec, Signer};
+use tricast_admission::{Algorithm, Signer, TokenSpec};
 
 /// The secret that tokens of tests are signed with: put it into `tokens.secret`.
 pub const SECRET: &str = "the secret of the tests, which everybody knows";

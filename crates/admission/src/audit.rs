@@ -24,7 +24,10 @@ pub struct Audit {
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { limiter: RateLimiter::direct(Quota::per_second(RATE)), suppressed: AtomicU64::new(0) }
+        Self {
+            limiter: RateLimiter::direct(Quota::per_second(RATE)),
+            suppressed: AtomicU64::new(0),
+        }
     }
 }
 
@@ -33,7 +36,7 @@ impl Audit {
     pub fn refused(&self, denied: &Denied, what: &str, identity: &Identity) {
         if self.may_write() {
             let user = identity.user.as_ref().map(|user| user.as_str());
-            write(denied, what, user, identity.key().map(|name| &**name), identity.address);
+            write(denied, what, user, identity.api_key().map(|name| &**name), identity.address);
         }
     }
 

@@ -120,7 +120,10 @@ pub(crate) fn to_millis(seconds: f64) -> Option<u64> {
 }
 
 /// The patterns of a list; or what is wrong with it.
-pub(crate) fn parse_patterns(list: &str, texts: &[String]) -> Result<Arc<[ChannelPattern]>, String> {
+pub(crate) fn parse_patterns(
+    list: &str,
+    texts: &[String],
+) -> Result<Arc<[ChannelPattern]>, String> {
     if texts.len() > PATTERNS_MAX {
         return Err(format!("{list} has more than {PATTERNS_MAX} patterns"));
     }

@@ -39,7 +39,7 @@ pub(crate) enum Presented<'a> {
 impl Credentials {
     /// Who it says it is.
     pub(crate) fn claimed_identity(&self) -> Identity {
-        let identity = Identity::claimed(self.client.clone(), self.user.clone());
+        let identity = Identity::unverified(self.client.clone(), self.user.clone());
         Identity { address: self.address, ..identity }
     }
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use tricast_core::{ChannelName, Denied, Kind, Namespaces, Standing};
+use tricast_core::{ChannelName, Denied, Kind, Namespaces, Trust};
 
 use crate::{
-    ApiKey, Audit, Claims, Credentials, Hook, Keyring, NamespaceRules, HookEvent, Pass, api_key,
-    credentials::Presented, crowd::ConnectionLimits, hooked::HookState, pass::Credential, question::Requester,
-    rates::Rates, rules::Rights,
+    ApiKey, Audit, Claims, Credentials, Hook, HookEvent, Keyring, NamespaceRules, Pass, api_key,
+    connection_limits::ConnectionLimits, credentials::Presented, hook_request::Requester,
+    hook_state::HookState, pass::Credential, rates::Rates, rules::Rights,
 };
 
 /// Everything that admission is decided by.
@@ -65,7 +65,7 @@ impl Gatekeeper {
 
     /// The rules that hold for a channel.
     pub(crate) fn rules(&self, channel: &ChannelName) -> &NamespaceRules {
-        self.namespaces.of(channel)
+        self.namespaces.for_channel(channel)
     }
 
     fn hook_state(&self, credentials: &Credentials) -> HookState {
@@ -87,7 +87,7 @@ impl Gatekeeper {
         }
         let mut identity = credentials.claimed_identity();
         if verifies {
-            identity.standing = Standing::Proven;
+            identity.trust = Trust::Verified;
         }
         Ok(Pass::new(self.clone(), identity, Credential::Anonymous))
     }
@@ -101,18 +101,22 @@ impl Gatekeeper {
             Denied::new(Kind::BadKey, "no [[key]] has the hash of this API key; it may be gone")
         })?;
         let mut identity = credentials.claimed_identity();
-        identity.standing = Standing::Backend(key.name.clone());
+        identity.trust = Trust::ApiKey(key.name.clone());
         let (subscribe, publish) = (key.subscribe.clone(), key.publish.clone());
         let rights = Rights { subscribe, publish, expires: None };
         Ok(Pass::new(self.clone(), identity, Credential::ApiKey(rights.into())))
     }
 
-    fn token_pass(self: &Arc<Self>, claims: Claims, credentials: &Credentials) -> Result<Pass, Denied> {
+    fn token_pass(
+        self: &Arc<Self>,
+        claims: Claims,
+        credentials: &Credentials,
+    ) -> Result<Pass, Denied> {
         if credentials.user.is_some() {
             return Err(user_parameter_denied());
         }
         let mut identity = credentials.claimed_identity();
-        identity.standing = Standing::Proven;
+        identity.trust = Trust::Verified;
         (identity.user, identity.info) = (claims.user.clone(), claims.info.clone());
         let rights = Rights::from(claims);
         Ok(Pass::new(self.clone(), identity, Credential::Token(rights.into())))

@@ -14,7 +14,10 @@ use moka::{Expiry, future::Cache};
 use tokio::{sync::Semaphore, task::yield_now, time::timeout};
 use tricast_core::{Denied, Kind, unix_millis};
 
-use crate::{BackendClient, HookEvent, circuit::Circuit, question::HookRequest, verdict::HookResponse};
+use crate::{
+    BackendClient, HookEvent, circuit::Circuit, hook_request::HookRequest,
+    hook_response::HookResponse,
+};
 
 /// The most bytes that kept answers may occupy.
 const CACHE_BYTES: u64 = 16 << 20;
@@ -121,7 +124,10 @@ impl Hook {
     }
 
     /// What it says to `question`.
-    pub(crate) async fn query(&self, request: &HookRequest<'_>) -> Result<Arc<HookResponse>, Denied> {
+    pub(crate) async fn query(
+        &self,
+        request: &HookRequest<'_>,
+    ) -> Result<Arc<HookResponse>, Denied> {
         let response = match &self.cache {
             None => {
                 // To make and sign a call takes time that a thread that serves others does not have.
@@ -135,7 +141,7 @@ impl Hook {
             let denied = Denied::new(Kind::Unavailable, detail);
             match unavailable {
                 HookUnavailable::Failed => denied,
-                HookUnavailable::CircuitOpen(left) => denied.until(left),
+                HookUnavailable::CircuitOpen(left) => denied.with_retry_after(left),
             }
         })
     }
@@ -191,7 +197,11 @@ impl Hook {
             // What a proxy in front of a service says that is not there.
             let away = matches!(reply.status, 502..=504);
             let parsed = HookResponse::read(reply);
-            parsed.map_err(if away { CallFailure::Unreachable } else { CallFailure::InvalidResponse })
+            parsed.map_err(if away {
+                CallFailure::Unreachable
+            } else {
+                CallFailure::InvalidResponse
+            })
         };
         let called = timeout(self.config.timeout, call.retry(pauses)).await;
         let late = || CallFailure::Unreachable(format!("no answer in {:?}", self.config.timeout));

@@ -22,7 +22,11 @@ pub struct Keyring {
 
 impl Keyring {
     /// With keys of `own`, and those that `remote` fetches.
-    pub fn new(configured: Vec<TokenKey>, remote: Option<Jwks>, expectations: Expectations) -> Self {
+    pub fn new(
+        configured: Vec<TokenKey>,
+        remote: Option<Jwks>,
+        expectations: Expectations,
+    ) -> Self {
         Self { configured, remote, expectations }
     }
 
@@ -68,7 +72,9 @@ impl Keyring {
                 continue;
             }
             match self.check_with(token, key) {
-                Err(TokenFault::Signature) if by_name => return KeyMatch::Decided(Err(bad_signature_denied())),
+                Err(TokenFault::Signature) if by_name => {
+                    return KeyMatch::Decided(Err(bad_signature_denied()));
+                }
                 Err(TokenFault::Signature) => found = KeyMatch::BadSignature,
                 Err(TokenFault::Claims(denied)) => return KeyMatch::Decided(Err(denied)),
                 Ok(claims) => return KeyMatch::Decided(Ok(claims)),

@@ -3,12 +3,12 @@
 use std::{any::Any, sync::Arc};
 
 use tricast_core::{
-    Access, Act, Asked, ChannelName, Denied, Identity, Kind, PresenceOff, Standing, UserId,
+    Access, AccessFuture, Action, ChannelName, Denied, Identity, Kind, PresenceOff, Trust, UserId,
 };
 
 use crate::{
-    Gatekeeper, NamespaceRules, HookEvent, AccessLevel, crowd::ConnectionPermits, hooked::HookState, rates::RateKey,
-    rules::Rights, verdict::Grant,
+    AccessLevel, Gatekeeper, HookEvent, NamespaceRules, connection_limits::ConnectionPermits,
+    hook_response::Grant, hook_state::HookState, rates::RateKey, rules::Rights,
 };
 
 /// Who has it. Rights are boxed, because each connection keeps one, and most have none.
@@ -105,7 +105,8 @@ impl Pass {
             return Ok(());
         }
         let (address, user) = (self.identity.address, self.verified_user());
-        self.connection_permits = self.gatekeeper.connection_limits.acquire(address, user)?.map(Arc::new);
+        self.connection_permits =
+            self.gatekeeper.connection_limits.acquire(address, user)?.map(Arc::new);
         Ok(())
     }
 
@@ -122,7 +123,7 @@ impl Pass {
 
     /// The user, if somebody vouches for it: nobody uses up what is another's by saying its name.
     fn verified_user(&self) -> Option<&UserId> {
-        self.identity.user.as_ref().filter(|_| self.identity.standing == Standing::Proven)
+        self.identity.user.as_ref().filter(|_| self.identity.trust == Trust::Verified)
     }
 
     fn grant(&self) -> Option<&Grant> {
@@ -130,13 +131,13 @@ impl Pass {
     }
 
     /// Whether the rules let it: as [`Access::permits`], for many channels at a time.
-    pub fn allows(&self, act: Act, channel: &ChannelName) -> bool {
+    pub fn allows(&self, act: Action, channel: &ChannelName) -> bool {
         self.check(act, channel).is_ok()
     }
 
     /// Whether there is no channel that it could look at: nobody need look for one.
     pub fn has_no_readable_channels(&self) -> bool {
-        let open = |rules: &NamespaceRules| rules.level_for(Act::Look) == AccessLevel::Anyone;
+        let open = |rules: &NamespaceRules| rules.level_for(Action::Read) == AccessLevel::Anyone;
         matches!(self.credential, Credential::Anonymous)
             && self.grant().is_none()
             && !self.gatekeeper.namespaces.iter().any(open)
@@ -153,21 +154,21 @@ impl Pass {
         matches!(self.credential, Credential::ApiKey(_))
     }
 
-    fn check(&self, act: Act, channel: &ChannelName) -> Result<(), DenyReason> {
-        if let Some(of) = channel.presence_of() {
+    fn check(&self, act: Action, channel: &ChannelName) -> Result<(), DenyReason> {
+        if let Some(of) = channel.observed_channel() {
             // A presence channel is open to whoever may listen to the channel that it is about; nobody speaks there.
-            if act == Act::Publish {
+            if act == Action::Publish {
                 return Err(DenyReason::PresenceIsReadOnly);
             }
             self.check(act, &of)?;
             let is_enabled = self.gatekeeper.rules(&of).presence;
             return if is_enabled { Ok(()) } else { Err(DenyReason::PresenceOff) };
         }
-        if act != Act::Publish && channel.user().is_some() {
+        if act != Action::Publish && channel.owner().is_some() {
             self.identity.may_read(channel).map_err(|_| DenyReason::OtherUsersChannel)?;
             // A user's own channel is the user's, where that is proven. A backend that speaks for users needs the
             // right to, and of whoever only says who it is the rules decide.
-            if self.identity.standing == Standing::Proven {
+            if self.identity.trust == Trust::Verified {
                 return Ok(());
             }
             if self.is_backend() && !self.is_listed(act, channel) {
@@ -192,7 +193,7 @@ impl Pass {
         }
     }
 
-    fn explain_denial(&self, why: DenyReason, act: Act, channel: &ChannelName) -> Denied {
+    fn explain_denial(&self, why: DenyReason, act: Action, channel: &ChannelName) -> Denied {
         let action = verb(act);
         let (kind, detail) = match why {
             DenyReason::OtherUsersChannel => {
@@ -203,7 +204,7 @@ impl Pass {
                 (Kind::Forbidden, format!("only the gateway says anything in {channel}"))
             }
             DenyReason::PresenceOff => {
-                let of = channel.presence_of().unwrap_or_else(|| channel.clone());
+                let of = channel.observed_channel().unwrap_or_else(|| channel.clone());
                 (Kind::PresenceOff, PresenceOff(of).to_string())
             }
             DenyReason::ExcludedByHook => {
@@ -223,7 +224,7 @@ impl Pass {
                 (Kind::Forbidden, format!("only a backend with an API key may {action} {channel}"))
             }
             DenyReason::NotListed => {
-                let list = if act == Act::Publish { "publish" } else { "subscribe" };
+                let list = if act == Action::Publish { "publish" } else { "subscribe" };
                 let what = if self.is_backend() { "key" } else { "token" };
                 (Kind::Forbidden, format!("the {what}'s {list} list does not name {channel}"))
             }
@@ -232,10 +233,12 @@ impl Pass {
     }
 
     /// Whether its token or key names the channel, or the hook does. Where both have a list both must.
-    fn is_listed(&self, act: Act, channel: &ChannelName) -> bool {
+    fn is_listed(&self, act: Action, channel: &ChannelName) -> bool {
         let own = match &self.credential {
             Credential::Anonymous => None,
-            Credential::Token(rights) | Credential::ApiKey(rights) => Some(rights.lists(act, channel)),
+            Credential::Token(rights) | Credential::ApiKey(rights) => {
+                Some(rights.lists(act, channel))
+            }
         };
         let hooks = self.grant().and_then(|grant| grant.lists(act, channel));
         (own.is_some() || hooks.is_some()) && own.unwrap_or(true) && hooks.unwrap_or(true)
@@ -243,14 +246,14 @@ impl Pass {
 }
 
 impl Access for Pass {
-    fn permits(&self, act: Act, channel: &ChannelName) -> Result<(), Denied> {
+    fn check_rules(&self, act: Action, channel: &ChannelName) -> Result<(), Denied> {
         self.check(act, channel).map_err(|why| self.explain_denial(why, act, channel))
     }
 
-    fn spend(&self, channel: &ChannelName, bytes: usize) -> Result<(), Denied> {
-        let rate_key = match &self.identity.standing {
-            Standing::Backend(name) => RateKey::Key(name),
-            Standing::Claimed | Standing::Proven => {
+    fn consume_rate(&self, channel: &ChannelName, bytes: usize) -> Result<(), Denied> {
+        let rate_key = match &self.identity.trust {
+            Trust::ApiKey(name) => RateKey::Key(name),
+            Trust::Unverified | Trust::Verified => {
                 RateKey::Client { address: self.identity.address, user: self.verified_user() }
             }
         };
@@ -258,15 +261,15 @@ impl Access for Pass {
         self.gatekeeper.rates.spend(rate_key, channel, rate, bytes)
     }
 
-    fn ask<'a>(
+    fn ask_external<'a>(
         &'a self,
-        act: Act,
+        act: Action,
         channel: &'a ChannelName,
         bytes: Option<usize>,
-    ) -> Option<Asked<'a, ()>> {
+    ) -> Option<AccessFuture<'a, ()>> {
         let (hook, hook_state) = (self.gatekeeper.hook.as_ref()?, self.hook_state.as_ref()?);
         let user = self.identity.user.as_ref();
-        let Some(of) = channel.presence_of() else {
+        let Some(of) = channel.observed_channel() else {
             return hook_state.authorize(hook, act, channel, bytes, user);
         };
         // Who is in a channel may see whoever may listen to it.
@@ -278,7 +281,7 @@ impl Access for Pass {
         }))
     }
 
-    fn renew(self: Arc<Self>, token: String) -> Asked<'static, Arc<dyn Access>> {
+    fn renew(self: Arc<Self>, token: String) -> AccessFuture<'static, Arc<dyn Access>> {
         Box::pin(async move {
             if !matches!(self.credential, Credential::Token(_)) {
                 let detail = "this connection came without a token; open another with one";
@@ -298,7 +301,7 @@ impl Access for Pass {
         })
     }
 
-    fn refused(&self, act: Act, channel: &ChannelName, denied: &Denied) {
+    fn record_denial(&self, act: Action, channel: &ChannelName, denied: &Denied) {
         let what = format!("{} {channel}", verb(act));
         self.gatekeeper.audit.refused(denied, &what, &self.identity);
     }
@@ -313,11 +316,11 @@ impl Access for Pass {
     }
 }
 
-fn verb(act: Act) -> &'static str {
+fn verb(act: Action) -> &'static str {
     match act {
-        Act::Subscribe => "listen to",
-        Act::Look => "look at",
-        Act::Publish => "publish to",
+        Action::Subscribe => "listen to",
+        Action::Read => "look at",
+        Action::Publish => "publish to",
     }
 }
 

@@ -129,11 +129,15 @@ impl<K: Hash + Eq + Clone> std::fmt::Debug for KeyedLimiter<K> {
     }
 }
 
-fn rate_limited(until: &NotUntil<<DefaultClock as Clock>::Instant>, subject: &str, what: &str) -> Denied {
+fn rate_limited(
+    until: &NotUntil<<DefaultClock as Clock>::Instant>,
+    subject: &str,
+    what: &str,
+) -> Denied {
     let wait = until.wait_time_from(DefaultClock::default().now());
     let wait = wait.max(Duration::from_millis(1));
     let detail = format!("{subject} has sent as many {what} as it may; wait a moment");
-    Denied::new(Kind::TooFast, detail).until(wait)
+    Denied::new(Kind::TooFast, detail).with_retry_after(wait)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tricast_core::{Act, ChannelPattern};
+use tricast_core::{Action, ChannelPattern};
 
 use crate::Claims;
 
@@ -37,10 +37,10 @@ pub struct NamespaceRules {
 
 impl NamespaceRules {
     /// Who may.
-    pub fn level_for(&self, act: Act) -> AccessLevel {
+    pub fn level_for(&self, act: Action) -> AccessLevel {
         match act {
-            Act::Subscribe | Act::Look => self.subscribe,
-            Act::Publish => self.publish,
+            Action::Subscribe | Action::Read => self.subscribe,
+            Action::Publish => self.publish,
         }
     }
 }
@@ -62,10 +62,10 @@ impl From<Claims> for Rights {
 }
 
 impl Rights {
-    pub(crate) fn lists(&self, act: Act, channel: &tricast_core::ChannelName) -> bool {
+    pub(crate) fn lists(&self, act: Action, channel: &tricast_core::ChannelName) -> bool {
         let patterns = match act {
-            Act::Subscribe | Act::Look => &self.subscribe,
-            Act::Publish => &self.publish,
+            Action::Subscribe | Action::Read => &self.subscribe,
+            Action::Publish => &self.publish,
         };
         patterns.iter().any(|pattern| pattern.matches(channel))
     }

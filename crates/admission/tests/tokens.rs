@@ -11,7 +11,7 @@ use forge::{Keys, future, jwt, keys, now, sign_hs256};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use serde_json::{Value, json};
 use tricast_admission::{
-    Algorithm, Claims, Expectations, TokenSpec, Jwks, Keyring, RemoteKeys, Signer, TokenKey,
+    Algorithm, Claims, Expectations, Jwks, Keyring, RemoteKeys, Signer, TokenKey, TokenSpec,
 };
 use tricast_core::{Denied, Kind};
 

@@ -54,7 +54,7 @@ impl Format for Chunked {
         (!self.raw).then(|| Bytes::from_static(b"\n"))
     }
 
-    fn tells_gaps(&self) -> bool {
+    fn reports_gaps(&self) -> bool {
         !self.raw
     }
 }

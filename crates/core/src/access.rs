@@ -12,11 +12,11 @@ use crate::{ChannelName, Kind, Problem};
 
 /// What somebody wants to do with a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
+pub enum Action {
     /// Listen to it.
     Subscribe,
     /// Look at what it holds, or who is there, without listening.
-    Look,
+    Read,
     /// Say something.
     Publish,
 }
@@ -40,7 +40,7 @@ impl Denied {
     }
 
     /// For so long.
-    pub fn until(mut self, retry_after: Duration) -> Self {
+    pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
         self.retry_after = Some(retry_after);
         self
     }
@@ -57,7 +57,7 @@ impl Problem for Denied {
 }
 
 /// An answer that is still to come.
-pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Denied>> + Send + 'a>>;
+pub type AccessFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Denied>> + Send + 'a>>;
 
 /// What one connection may do. Dropped with its stream.
 pub trait Access: fmt::Debug + Send + Sync {
@@ -65,27 +65,27 @@ pub trait Access: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When they do not.
-    fn permits(&self, act: Act, channel: &ChannelName) -> Result<(), Denied>;
+    fn check_rules(&self, action: Action, channel: &ChannelName) -> Result<(), Denied>;
 
     /// Takes one message of so many bytes from what it may say now.
     ///
     /// # Errors
     /// When that is used up.
-    fn spend(&self, channel: &ChannelName, bytes: usize) -> Result<(), Denied>;
+    fn consume_rate(&self, channel: &ChannelName, bytes: usize) -> Result<(), Denied>;
 
     /// Asks whoever else has a say; `None` when nobody has. `bytes` is what it wants to say.
-    fn ask<'a>(
+    fn ask_external<'a>(
         &'a self,
-        act: Act,
+        action: Action,
         channel: &'a ChannelName,
         bytes: Option<usize>,
-    ) -> Option<Asked<'a, ()>>;
+    ) -> Option<AccessFuture<'a, ()>>;
 
     /// Takes a new token in place of what it came with.
-    fn renew(self: Arc<Self>, token: String) -> Asked<'static, Arc<dyn Access>>;
+    fn renew(self: Arc<Self>, token: String) -> AccessFuture<'static, Arc<dyn Access>>;
 
     /// Notes that it was refused, for whoever keeps watch.
-    fn refused(&self, act: Act, channel: &ChannelName, denied: &Denied);
+    fn record_denial(&self, action: Action, channel: &ChannelName, denied: &Denied);
 
     /// When it ends, in milliseconds since 1970.
     fn expires(&self) -> Option<u64>;
@@ -95,10 +95,14 @@ pub trait Access: fmt::Debug + Send + Sync {
 ///
 /// # Errors
 /// When it does not.
-pub async fn admit(access: &dyn Access, act: Act, channel: &ChannelName) -> Result<(), Denied> {
-    access.permits(act, channel)?;
-    match access.ask(act, channel, None) {
-        Some(asked) => asked.await,
+pub async fn authorize(
+    access: &dyn Access,
+    action: Action,
+    channel: &ChannelName,
+) -> Result<(), Denied> {
+    access.check_rules(action, channel)?;
+    match access.ask_external(action, channel, None) {
+        Some(decision) => decision.await,
         None => Ok(()),
     }
 }
@@ -108,47 +112,52 @@ pub async fn admit(access: &dyn Access, act: Act, channel: &ChannelName) -> Resu
 ///
 /// # Errors
 /// When it does not.
-pub async fn admit_message(
+pub async fn authorize_publish(
     access: &dyn Access,
     channel: &ChannelName,
     bytes: usize,
 ) -> Result<(), Denied> {
-    access.permits(Act::Publish, channel)?;
-    access.spend(channel, bytes)?;
-    match access.ask(Act::Publish, channel, Some(bytes)) {
-        Some(asked) => asked.await,
+    access.check_rules(Action::Publish, channel)?;
+    access.consume_rate(channel, bytes)?;
+    match access.ask_external(Action::Publish, channel, Some(bytes)) {
+        Some(decision) => decision.await,
         None => Ok(()),
     }
 }
 
 /// [`Open`], shared by all.
-pub(crate) fn open() -> Arc<dyn Access> {
-    static OPEN: LazyLock<Arc<Open>> = LazyLock::new(|| Arc::new(Open));
+pub(crate) fn allow_all() -> Arc<dyn Access> {
+    static OPEN: LazyLock<Arc<AllowAll>> = LazyLock::new(|| Arc::new(AllowAll));
     OPEN.clone()
 }
 
 /// Lets everything, for ever: where nobody admits.
 #[derive(Debug)]
-pub struct Open;
+pub struct AllowAll;
 
-impl Access for Open {
-    fn permits(&self, _: Act, _: &ChannelName) -> Result<(), Denied> {
+impl Access for AllowAll {
+    fn check_rules(&self, _: Action, _: &ChannelName) -> Result<(), Denied> {
         Ok(())
     }
 
-    fn spend(&self, _: &ChannelName, _: usize) -> Result<(), Denied> {
+    fn consume_rate(&self, _: &ChannelName, _: usize) -> Result<(), Denied> {
         Ok(())
     }
 
-    fn ask<'a>(&'a self, _: Act, _: &'a ChannelName, _: Option<usize>) -> Option<Asked<'a, ()>> {
+    fn ask_external<'a>(
+        &'a self,
+        _: Action,
+        _: &'a ChannelName,
+        _: Option<usize>,
+    ) -> Option<AccessFuture<'a, ()>> {
         None
     }
 
-    fn renew(self: Arc<Self>, _: String) -> Asked<'static, Arc<dyn Access>> {
+    fn renew(self: Arc<Self>, _: String) -> AccessFuture<'static, Arc<dyn Access>> {
         Box::pin(std::future::ready(Ok(self as Arc<dyn Access>)))
     }
 
-    fn refused(&self, _: Act, _: &ChannelName, _: &Denied) {}
+    fn record_denial(&self, _: Action, _: &ChannelName, _: &Denied) {}
 
     fn expires(&self) -> Option<u64> {
         None

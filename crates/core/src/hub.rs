@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use crate::{
-    Answers, ChannelName, Connection, Draft, Engine, EngineError, Farewell, Join, JoinError, Log,
-    Meters, Receipt, Start, Subscription, Welcome, Which, clock, notify::waker::Bell,
-    subscription::connections::Listeners, sync::Mutex,
+    AnswerMemory, ChannelName, CloseHandle, ConnectionFilter, ConnectionSummary, Draft, Engine,
+    EngineError, Join, JoinError, JoinInfo, Log, Meters, Receipt, Start, Subscription, clock,
+    notify::waker::ReaderWaker, subscription::connections::Connections, sync::Mutex,
 };
 
 /// The log with its engine, its meters, and everybody who listens.
@@ -16,8 +16,8 @@ pub struct Hub {
     log: Arc<Log>,
     engine: Arc<dyn Engine>,
     meters: Meters,
-    listeners: Mutex<Listeners>,
-    answers: Arc<Answers>,
+    connections: Mutex<Connections>,
+    answer_memory: Arc<AnswerMemory>,
     /// Set under the listeners' lock: whoever is in by then will be told goodbye.
     draining: AtomicBool,
     /// There is more to do than can be done in time: nothing new is begun.
@@ -45,16 +45,11 @@ pub enum PublishError {
 
 impl Hub {
     /// A hub over `log`, which `engine` feeds. At most `connections` may listen at once.
-    pub fn new(
-        log: Arc<Log>,
-        engine: Arc<dyn Engine>,
-        meters: Meters,
-        connections: usize,
-    ) -> Arc<Self> {
-        let listeners = Listeners::new(connections);
+    pub fn new(log: Arc<Log>, engine: Arc<dyn Engine>, meters: Meters, limit: usize) -> Arc<Self> {
+        let connections = Connections::new(limit);
         let (draining, overloaded) = (AtomicBool::new(false), AtomicBool::new(false));
-        let (listeners, answers) = (Mutex::new(listeners), Arc::default());
-        Arc::new(Self { log, engine, meters, listeners, answers, draining, overloaded })
+        let (connections, answer_memory) = (Mutex::new(connections), Arc::default());
+        Arc::new(Self { log, engine, meters, connections, answer_memory, draining, overloaded })
     }
 
     /// The log.
@@ -68,8 +63,8 @@ impl Hub {
     }
 
     /// The memory for answers that are made whole.
-    pub fn answers(&self) -> &Arc<Answers> {
-        &self.answers
+    pub fn answer_memory(&self) -> &Arc<AnswerMemory> {
+        &self.answer_memory
     }
 
     pub(crate) fn engine(&self) -> &dyn Engine {
@@ -82,7 +77,7 @@ impl Hub {
     /// When too few listen, the gateway is going down, or the engine could not.
     pub async fn publish(&self, draft: Draft) -> Result<Receipt, PublishError> {
         self.check_load()?;
-        self.publish_on(draft).await
+        self.publish_despite_load(draft).await
     }
 
     /// Publishes the next of a stream of messages, which goes on whatever the load is: its publisher looks at
@@ -90,7 +85,7 @@ impl Hub {
     ///
     /// # Errors
     /// As [`publish`](Self::publish), but for the load.
-    pub async fn publish_on(&self, draft: Draft) -> Result<Receipt, PublishError> {
+    pub async fn publish_despite_load(&self, draft: Draft) -> Result<Receipt, PublishError> {
         if self.is_draining() {
             return Err(PublishError::Draining);
         }
@@ -109,14 +104,14 @@ impl Hub {
     ///
     /// # Errors
     /// When a limit is reached, the gateway is going down, or the resume point is not of this log.
-    pub async fn join(self: &Arc<Self>, join: Join) -> Result<(Subscription, Welcome), JoinError> {
+    pub async fn join(self: &Arc<Self>, join: Join) -> Result<(Subscription, JoinInfo), JoinError> {
         self.check_load()?;
-        let interest = Interest::begin(self, join.all_channels(), join.start).await?;
-        let (place, bell) = Place::take(self, &join)?;
-        let joined = Subscription::new(self.clone(), join, bell, place.index)?;
+        let feed = FeedGuard::open(self, join.all_channels(), join.start).await?;
+        let (registration, waker) = Registration::register(self, &join)?;
+        let joined = Subscription::new(self.clone(), join, waker, registration.index)?;
         // From here on the subscription gives back what it holds.
-        place.keep();
-        interest.keep();
+        registration.disarm();
+        feed.disarm();
         Ok(joined)
     }
 
@@ -138,25 +133,25 @@ impl Hub {
     }
 
     /// How many may listen at once, from now on.
-    pub fn set_limit(&self, connections: usize) {
-        self.listeners.lock().set_limit(connections);
+    pub fn set_connection_limit(&self, limit: usize) {
+        self.connections.lock().set_limit(limit);
     }
 
     /// How many listen.
-    pub fn connections(&self) -> usize {
-        self.listeners.lock().len()
+    pub fn connection_count(&self) -> usize {
+        self.connections.lock().len()
     }
 
     /// Lets go what has grown too old, some of it each time; call it about once a second.
     pub fn sweep(&self) {
-        self.log.sweep_some(clock::unix_millis());
+        self.log.sweep_next(clock::unix_millis());
     }
 
     /// From now on nobody joins or publishes; returns how to say goodbye to everybody who is here.
-    pub fn drain(&self) -> Vec<Farewell> {
-        let listeners = self.listeners.lock();
+    pub fn drain(&self) -> Vec<CloseHandle> {
+        let connections = self.connections.lock();
         self.draining.store(true, Ordering::Release);
-        listeners.all()
+        connections.all_close_handles()
     }
 
     /// Whether the hub lets nobody in any more.
@@ -165,37 +160,42 @@ impl Hub {
     }
 
     pub(crate) fn unregister(&self, index: usize) {
-        self.listeners.lock().leave(index);
+        self.connections.lock().unregister(index);
     }
 
     /// The first `limit` connections behind number `after` of those that are meant; and whether there are more.
-    pub fn list(&self, which: &Which, after: u64, limit: usize) -> (Vec<Connection>, bool) {
-        self.listeners.lock().list(which, after, limit)
+    pub fn list_connections(
+        &self,
+        filter: &ConnectionFilter,
+        after: u64,
+        limit: usize,
+    ) -> (Vec<ConnectionSummary>, bool) {
+        self.connections.lock().list(filter, after, limit)
     }
 
     /// How to send those away that are meant.
-    pub fn farewells(&self, which: &Which) -> Vec<Farewell> {
-        self.listeners.lock().farewells(which)
+    pub fn close_handles(&self, filter: &ConnectionFilter) -> Vec<CloseHandle> {
+        self.connections.lock().close_handles(filter)
     }
 }
 
 /// The engine's interest in channels that somebody is about to listen to, and may still fail to.
 #[derive(Debug)]
-pub(crate) struct Interest {
+pub(crate) struct FeedGuard {
     hub: Arc<Hub>,
     channels: Vec<ChannelName>,
 }
 
-impl Interest {
-    pub(crate) async fn begin(
+impl FeedGuard {
+    pub(crate) async fn open(
         hub: &Arc<Hub>,
         channels: impl IntoIterator<Item = ChannelName>,
         start: Start,
     ) -> Result<Self, EngineError> {
-        let mut interest = Self { hub: hub.clone(), channels: Vec::new() };
+        let mut feed = Self { hub: hub.clone(), channels: Vec::new() };
         for channel in channels {
-            hub.engine.listen(&channel).await?;
-            interest.channels.push(channel.clone());
+            hub.engine.open_feed(&channel).await?;
+            feed.channels.push(channel.clone());
             let after = match start {
                 Start::Latest => continue,
                 Start::After(id) if id.epoch == hub.log.epoch() => id.seq,
@@ -209,46 +209,46 @@ impl Interest {
                 filled.map_err(EngineError::from)?;
             }
         }
-        Ok(interest)
+        Ok(feed)
     }
 
     /// From here on a subscription gives it back.
-    pub(crate) fn keep(mut self) {
+    pub(crate) fn disarm(mut self) {
         self.channels.clear();
     }
 }
 
-impl Drop for Interest {
+impl Drop for FeedGuard {
     fn drop(&mut self) {
-        self.channels.iter().for_each(|channel| self.hub.engine.unlisten(channel));
+        self.channels.iter().for_each(|channel| self.hub.engine.close_feed(channel));
     }
 }
 
 /// A place among the listeners, for a join that may still fail.
-struct Place<'a> {
+struct Registration<'a> {
     hub: &'a Hub,
     index: usize,
-    kept: bool,
+    disarmed: bool,
 }
 
-impl<'a> Place<'a> {
-    fn take(hub: &'a Hub, join: &Join) -> Result<(Self, Arc<Bell>), JoinError> {
-        let mut listeners = hub.listeners.lock();
+impl<'a> Registration<'a> {
+    fn register(hub: &'a Hub, join: &Join) -> Result<(Self, Arc<ReaderWaker>), JoinError> {
+        let mut connections = hub.connections.lock();
         if hub.is_draining() {
             return Err(JoinError::Draining);
         }
-        let (index, bell) = listeners.enter(join).ok_or(JoinError::TooManyConnections)?;
-        Ok((Self { hub, index, kept: false }, bell))
+        let (index, waker) = connections.register(join).ok_or(JoinError::TooManyConnections)?;
+        Ok((Self { hub, index, disarmed: false }, waker))
     }
 
-    fn keep(mut self) {
-        self.kept = true;
+    fn disarm(mut self) {
+        self.disarmed = true;
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Registration<'_> {
     fn drop(&mut self) {
-        if !self.kept {
+        if !self.disarmed {
             self.hub.unregister(self.index);
         }
     }

@@ -5,7 +5,7 @@
 //! channel's ring and bells → [`Session::collect`] → bytes.
 
 mod access;
-mod answers;
+mod answer_memory;
 mod channel;
 mod clock;
 mod engine;
@@ -23,18 +23,18 @@ mod subscription;
 mod sync;
 
 pub use self::metrics::{LATENCY, Meters, WireMeters};
-pub use access::{Access, Act, Asked, Denied, Open, admit, admit_message};
-pub use answers::{AnswerShare, Answers, AnswersFull, json_length};
+pub use access::{Access, AccessFuture, Action, AllowAll, Denied, authorize, authorize_publish};
+pub use answer_memory::{AnswerMemory, AnswerMemoryFull, AnswerReservation, json_length};
 pub use channel::name::{BadChannelName, CHANNEL_MAX, ChannelName};
 pub use channel::pattern::{BadChannelPattern, ChannelPattern};
 pub use channel::rules::{ChannelRules, Namespaces};
 pub use clock::unix_millis;
 pub use engine::idempotency::{BadIdempotencyId, idempotency_id};
 pub use engine::memory::MemoryEngine;
-pub use engine::{Engine, EngineError, Older, Pending, Receipt};
+pub use engine::{Engine, EngineError, EngineFuture, OlderMessages, Receipt};
 pub use format::close::{CloseReason, Reconnect};
 pub use format::control::{
-    Ack, Alive, CommandError, Control, Done, Expiring, Gap, Goodbye, Hello, NotRecovered,
+    Ack, AckBody, Alive, CommandError, Control, Expiring, Gap, Goodbye, Hello, NotRecovered,
     OnlineChange, Subscribed,
 };
 pub use format::problem::{Kind, Problem};
@@ -42,29 +42,31 @@ pub use format::variant::{Framing, Variant, Wire};
 pub use format::{Ending, Format};
 pub use hub::{Hub, Overloaded, PublishError};
 pub use limits::Limits;
-pub use log::cursor::Portion;
-pub use log::query::{Census, HistoryPage, OnlineHidden, PRESENCE_PAGE, PresenceOff, PresencePage};
+pub use log::cursor::ReadLimit;
+pub use log::query::{
+    HistoryPage, OnlineHidden, OnlineReport, PRESENCE_PAGE, PresenceOff, PresencePage,
+};
 pub use log::ring::Bounds;
 pub use log::start::{AheadOfLog, BadSince, Start};
 pub use log::table::{ChannelFull, TooManyChannels};
-pub use log::{Accepted, ChannelSummary, Fill, History, Log, NotAccepted};
+pub use log::{Accepted, ChannelSummary, History, Log, LogStats, NotAccepted};
 pub use message::data::{BadData, Data};
 pub use message::document::{text_of, write_document};
 pub use message::draft::{Draft, Message, Stored};
 pub use message::event::{BadEventName, EventName};
 pub use message::id::{BadMessageId, Epoch, MessageId, Seq};
 pub use message::identity::{
-    BadClientId, BadUserId, ClientId, Forbidden, Identity, Persona, Publisher, Standing, UserId,
+    BadClientId, BadUserId, ClientId, Forbidden, Identity, OnlineKey, Publisher, Trust, UserId,
 };
 pub use network::network_of;
-pub use notify::occupancy::Attendance;
-pub use notify::shard::{Doorbell, Run, ShardId, Stand};
-pub use presence::PresenceRules;
-pub use session::config::{Pace, SlowReader};
+pub use notify::occupancy::OccupancyObserver;
+pub use notify::shard::{Alignment, Batch, ShardId, ShardWaker};
+pub use presence::PresenceConfig;
+pub use session::config::{SessionConfig, SlowReader};
 pub use session::flow::Flow;
-pub use session::inbound::{Answer, Ear, Heard, Reply, Work};
+pub use session::inbound::{CommandFuture, CommandResult, Inbound, InboundEvent, Reply};
 pub use session::{Session, Step, jittered_retry};
 pub use subscription::change::{Change, ChangeError};
-pub use subscription::connections::{Connection, Farewell, Which};
-pub use subscription::counts::{Count, Online};
-pub use subscription::{Join, JoinError, Subscription, Welcome};
+pub use subscription::connections::{CloseHandle, ConnectionFilter, ConnectionSummary};
+pub use subscription::counts::{Count, OnlineCounts};
+pub use subscription::{Join, JoinError, JoinInfo, Subscription};

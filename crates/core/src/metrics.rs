@@ -24,7 +24,7 @@ pub struct Meters {
     /// Publishes that repeated an idempotency id.
     pub duplicates: Counter,
     by_wire: [WireMeters; 3],
-    refused: Vec<Counter>,
+    refusals: Vec<Counter>,
 }
 
 /// The meters of one wire.
@@ -46,11 +46,11 @@ pub struct WireMeters {
     /// Resumes that could not.
     pub not_resumed: Counter,
     /// Readers disconnected because they fell behind the log.
-    pub slow_cut: Counter,
+    pub slow_disconnected: Counter,
     /// Readers told that they fell behind the log.
-    pub slow_told: Counter,
+    pub slow_gaps: Counter,
     latency: Histogram,
-    sampled: AtomicU64,
+    last_sample: AtomicU64,
 }
 
 impl Meters {
@@ -62,22 +62,22 @@ impl Meters {
             published_bytes: counter!("tricast_published_bytes_total"),
             duplicates: counter!("tricast_published_duplicates_total"),
             by_wire: Wire::ALL.map(WireMeters::new),
-            refused: Kind::ALL.iter().map(refusals_of).collect(),
+            refusals: Kind::ALL.iter().map(refusal_counter).collect(),
         }
     }
 
     /// Counts a refusal.
-    pub fn refused(&self, kind: Kind) {
-        self.refused[kind as usize].increment(1);
+    pub fn count_refusal(&self, kind: Kind) {
+        self.refusals[kind as usize].increment(1);
     }
 
     /// The meters of `wire`.
-    pub fn of(&self, wire: Wire) -> &WireMeters {
+    pub fn for_wire(&self, wire: Wire) -> &WireMeters {
         &self.by_wire[wire.index()]
     }
 }
 
-fn refusals_of(kind: &Kind) -> Counter {
+fn refusal_counter(kind: &Kind) -> Counter {
     counter!("tricast_refusals_total", "reason" => kind.name())
 }
 
@@ -135,19 +135,19 @@ impl WireMeters {
             gaps: counter!("tricast_gaps_total", "wire" => wire),
             resumed: counter!("tricast_resumes_total", "wire" => wire, "result" => "complete"),
             not_resumed: counter!("tricast_resumes_total", "wire" => wire, "result" => "gap"),
-            slow_cut: counter!("tricast_slow_readers_total", "wire" => wire, "action" => "cut"),
-            slow_told: counter!("tricast_slow_readers_total", "wire" => wire, "action" => "told"),
+            slow_disconnected: counter!("tricast_slow_readers_total", "wire" => wire, "action" => "cut"),
+            slow_gaps: counter!("tricast_slow_readers_total", "wire" => wire, "action" => "told"),
             latency: histogram!(LATENCY, "wire" => wire),
-            sampled: AtomicU64::new(0),
+            last_sample: AtomicU64::new(0),
         }
     }
 
     /// Records how long ago `published` (milliseconds since 1970) was. At most one sample a
     /// millisecond and wire is kept: a fan-out to thousands would otherwise cost more to
     /// measure than to send.
-    pub fn latency(&self, published: u64) {
+    pub fn record_latency(&self, published: u64) {
         let now = clock::unix_millis();
-        if self.sampled.swap(now, Ordering::Relaxed) != now {
+        if self.last_sample.swap(now, Ordering::Relaxed) != now {
             self.latency.record(Duration::from_millis(now.saturating_sub(published)));
         }
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use probe::{Frame, Reader};
 use tricast_core::{
-    Bounds, Change, CloseReason, Data, Doorbell, Draft, JoinError, Kind, Limits, Portion,
-    Problem as _, Reply, Stand, Start,
+    Alignment, Bounds, Change, CloseReason, Data, Draft, JoinError, Kind, Limits, Problem as _,
+    ReadLimit, Reply, ShardWaker, Start,
 };
 
 #[test]
@@ -27,11 +27,11 @@ fn a_resume_point_ahead_of_the_log_is_refused_and_leaves_no_trace() {
     let hub = probe::memory_hub(probe::limits());
     let refused = Reader::join(&hub, &["a"], 0, Start::After(probe::id(1)));
     assert!(matches!(refused, Err(JoinError::AheadOfLog(_))));
-    assert_eq!((hub.connections(), hub.log().fill().channels), (0, 0));
+    assert_eq!((hub.connection_count(), hub.log().stats().channels), (0, 0));
 }
 
 #[test]
-fn another_epoch_is_told_and_everything_held_follows() {
+fn another_epoch_is_reported_and_everything_held_follows() {
     let hub = probe::memory_hub(probe::limits());
     probe::publish(&hub, probe::draft("a", None, false, false));
     let foreign = "other-700".parse().expect("fits");
@@ -54,7 +54,7 @@ fn another_epoch_is_told_and_everything_held_follows() {
 }
 
 #[test]
-fn who_resumes_past_the_end_is_done_and_who_comes_fresh_waits() {
+fn a_reader_that_resumes_past_the_end_is_done_and_a_fresh_one_waits() {
     let hub = probe::memory_hub(probe::limits());
     probe::publish(&hub, probe::draft("a", None, false, false));
     probe::publish(&hub, probe::draft("a", None, false, true));
@@ -89,11 +89,11 @@ fn the_memory_budget_holds_whatever_else_leaves_the_rings() {
             };
             probe::publish(&hub, big);
         }
-        assert!(hub.log().fill().bytes <= budget, "{:?}", hub.log().fill());
+        assert!(hub.log().stats().bytes <= budget, "{:?}", hub.log().stats());
     }
     let quiet = hub
         .log()
-        .history(&probe::channel("quiet"), Start::Earliest, Portion::default())
+        .history(&probe::channel("quiet"), Start::Earliest, ReadLimit::default())
         .expect("reads");
     assert!(quiet.messages.is_empty(), "the oldest of all goes first");
 }
@@ -112,15 +112,15 @@ fn an_end_reaches_the_readers_that_are_there_whatever_follows() {
 }
 
 #[test]
-fn who_goes_last_has_read_everything() {
+fn a_draining_reader_has_read_everything() {
     let hub = probe::memory_hub(probe::limits());
-    let portion = Portion { messages: 2, ..Portion::default() };
-    let join = Reader::join_in_portions(&hub, &["a"], 0, Start::Latest, portion);
+    let read_limit = ReadLimit { messages: 2, ..ReadLimit::default() };
+    let join = Reader::join_with_limit(&hub, &["a"], 0, Start::Latest, read_limit);
     let mut slow = join.expect("joins");
     for _ in 0..9 {
         probe::publish(&hub, probe::draft("a", None, false, false));
     }
-    hub.drain().into_iter().for_each(|one| one.say(CloseReason::Draining, 1));
+    hub.drain().into_iter().for_each(|one| one.close(CloseReason::Draining, 1));
     let frames = slow.drain();
     assert_eq!(probe::seqs_of(&frames), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     assert_eq!(frames.last(), Some(&Frame::Goodbye));
@@ -146,9 +146,9 @@ fn a_refused_join_takes_nothing_from_others() {
     assert!(matches!(refused, Err(JoinError::TooManyChannels(_))));
     let refused = Reader::join(&hub, &["a"], 0, Start::After(probe::id(9)));
     assert!(matches!(refused, Err(JoinError::AheadOfLog(_))));
-    assert_eq!(hub.log().fill().messages, 3);
+    assert_eq!(hub.log().stats().messages, 3);
     let fits = Reader::join(&hub, &["a", "b", "x"], 0, Start::Earliest).expect("joins");
-    assert_eq!(hub.log().fill().messages, 1, "what nobody listens to makes room");
+    assert_eq!(hub.log().stats().messages, 1, "what nobody listens to makes room");
     drop(fits);
     Reader::join(&hub, &["p", "q", "r"], 0, Start::Latest).expect("joins: the count is exact");
 }
@@ -164,10 +164,10 @@ fn an_idle_channel_makes_room_however_busy_the_others_are() {
     for n in 0..50 {
         probe::publish(&hub, probe::draft(&format!("idle{n}"), None, false, false));
     }
-    assert_eq!(hub.log().fill().channels, 10);
+    assert_eq!(hub.log().stats().channels, 10);
     // The one that has been silent longest goes first.
-    assert!(!hub.log().some_channels(0, |name| name.as_str() == "idle49").0.is_empty());
-    assert!(hub.log().some_channels(0, |name| name.as_str() == "idle40").0.is_empty());
+    assert!(!hub.log().scan_channels(0, |name| name.as_str() == "idle49").0.is_empty());
+    assert!(hub.log().scan_channels(0, |name| name.as_str() == "idle40").0.is_empty());
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn replays_do_not_push_the_memory_over_its_budget_for_long() {
     let mut reader = Reader::join(&hub, &["a"], 0, Start::Earliest).expect("joins");
     reader.drain();
     hub.sweep();
-    assert!(hub.log().fill().bytes <= budget, "{:?}", hub.log().fill());
+    assert!(hub.log().stats().bytes <= budget, "{:?}", hub.log().stats());
 }
 
 #[test]
@@ -211,64 +211,67 @@ fn an_overloaded_hub_begins_nothing_new() {
     let publish = hub.publish(probe::draft("a", None, false, false)).now_or_never();
     assert_eq!(publish.expect("at once").map(|_| ()).expect_err("shed").kind(), Kind::Overloaded);
     assert_eq!(probe::seqs_of(&reader.drain()), [first.id.seq]);
-    let on = hub.publish_on(probe::draft("a", None, false, false)).now_or_never();
+    let on = hub.publish_despite_load(probe::draft("a", None, false, false)).now_or_never();
     assert!(
         hub.is_overloaded() && on.expect("at once").is_ok(),
         "a stream that is under way goes on"
     );
     hub.set_overloaded(false);
     Reader::join(&hub, &["a"], 1, Start::Latest).expect("joins again");
-    assert_eq!(hub.connections(), 1, "a refusal leaves nobody behind");
+    assert_eq!(hub.connection_count(), 1, "a refusal leaves nobody behind");
 }
 
-struct Deaf;
+struct NoopWaker;
 
-impl Doorbell for Deaf {
-    fn ring(&self) {}
-    fn call(&self, _: u32) {}
+impl ShardWaker for NoopWaker {
+    fn wake(&self) {}
+    fn wake_reader(&self, _: u32) {}
 }
 
 /// How late a shard is shows from what it has not taken.
 #[test]
-fn news_that_nobody_takes_grows_old() {
+fn untaken_messages_report_their_age() {
     let hub = probe::memory_hub(probe::limits());
-    let shard = hub.log().open_shard(Arc::new(Deaf));
+    let shard = hub.log().open_shard(Arc::new(NoopWaker));
     let mut reader = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
-    reader.session.move_to(shard);
-    assert_eq!(hub.log().oldest_news(), None);
+    reader.session.attach_to_shard(shard);
+    assert_eq!(hub.log().oldest_pending(), None);
     let before = tricast_core::unix_millis();
     probe::publish(&hub, probe::draft("a", None, false, false));
     probe::publish(&hub, probe::draft("a", None, false, false));
-    let oldest = hub.log().oldest_news().expect("untaken");
+    let oldest = hub.log().oldest_pending().expect("untaken");
     assert!((before..=tricast_core::unix_millis()).contains(&oldest));
-    let mut runs = Vec::new();
-    hub.log().take_news(shard, |_| false, Portion::default(), &mut runs);
-    assert_eq!((runs.len(), hub.log().oldest_news()), (1, None));
+    let mut batches = Vec::new();
+    hub.log().take_batches(shard, |_| false, ReadLimit::default(), &mut batches);
+    assert_eq!((batches.len(), hub.log().oldest_pending()), (1, None));
 }
 
 /// A run of one channel that another channel's message came after: its readers were sent the run's last id and no
 /// other, so that is where they stand.
 #[test]
-fn who_is_passed_a_run_stands_at_its_last_message_until_the_cursor_is_told() {
+fn a_reader_of_a_batch_stays_at_its_last_message_until_the_cursor_is_sent() {
     let hub = probe::memory_hub(probe::limits());
-    let shard = hub.log().open_shard(Arc::new(Deaf));
+    let shard = hub.log().open_shard(Arc::new(NoopWaker));
     let mut reader = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
-    reader.session.move_to(shard);
+    reader.session.attach_to_shard(shard);
     reader.drain();
-    let mut runs = Vec::new();
+    let mut batches = Vec::new();
     for round in 0..3 {
         probe::publish(&hub, probe::draft("a", None, false, false));
         probe::publish(&hub, probe::draft("b", None, false, false));
         let message = 2 * round + 1;
-        hub.log().take_news(shard, |_| false, Portion::default(), &mut runs);
-        let run = runs.pop().expect("of the one channel");
-        assert_eq!((run.stand(reader.session.seq()), run.upto()), (Stand::InStep, message));
-        reader.session.passed(run.upto(), reader.now());
+        hub.log().take_batches(shard, |_| false, ReadLimit::default(), &mut batches);
+        let batch = batches.pop().expect("of the one channel");
+        assert_eq!(
+            (batch.alignment(reader.session.seq()), batch.last_seq()),
+            (Alignment::Aligned, message)
+        );
+        reader.session.mark_delivered(batch.last_seq(), reader.now());
         assert_eq!(reader.drain(), []);
-        assert_eq!(reader.beat(), Frame::Alive { id: message + 1 });
+        assert_eq!(reader.heartbeat(), Frame::Alive { id: message + 1 });
     }
     assert_eq!(reader.drain(), []);
-    assert_eq!(reader.beat(), Frame::Beat);
+    assert_eq!(reader.heartbeat(), Frame::Heartbeat);
 }
 
 #[test]
@@ -281,35 +284,35 @@ fn every_channel_is_swept_in_its_turn() {
         for n in 0..300 {
             probe::publish(&hub, probe::draft(&format!("c{n}"), None, false, false));
         }
-        (0..sweeps / 2).for_each(|_| hub.log().sweep_some(later));
-        assert!(hub.log().fill().channels > 0, "a part each time");
-        (sweeps / 2..sweeps).for_each(|_| hub.log().sweep_some(later));
-        assert_eq!(hub.log().fill().channels, 0, "{age:?}");
+        (0..sweeps / 2).for_each(|_| hub.log().sweep_next(later));
+        assert!(hub.log().stats().channels > 0, "a part each time");
+        (sweeps / 2..sweeps).for_each(|_| hub.log().sweep_next(later));
+        assert_eq!(hub.log().stats().channels, 0, "{age:?}");
         probe::publish(&hub, probe::draft("again", None, false, false));
-        (0..sweeps).for_each(|_| hub.log().sweep_some(later));
-        assert_eq!(hub.log().fill().channels, 0, "and once more");
+        (0..sweeps).for_each(|_| hub.log().sweep_next(later));
+        assert_eq!(hub.log().stats().channels, 0, "and once more");
     }
 }
 
 /// A further channel from another life of the log, while the reader is far behind: whoever is cut behind that gap must not
 /// resume above what it has read.
 #[test]
-fn no_id_is_told_above_the_cursor() {
+fn no_id_above_the_cursor_is_sent() {
     let hub = probe::memory_hub(probe::limits());
     for _ in 0..50 {
         probe::publish(&hub, probe::draft("a", None, false, false));
     }
-    let portion = Portion { messages: 1, ..Portion::default() };
+    let read_limit = ReadLimit { messages: 1, ..ReadLimit::default() };
     let mut reader =
-        Reader::join_in_portions(&hub, &["a"], 0, Start::Earliest, portion).expect("joins");
+        Reader::join_with_limit(&hub, &["a"], 0, Start::Earliest, read_limit).expect("joins");
     reader.collect();
     let read = reader.session.position().seq;
     assert!(read < 50, "it is behind");
     let foreign = Start::After("other-7".parse().expect("an id"));
     let change = Change::subscribe(&hub, probe::channel("b"), foreign, None);
     let change = change.now_or_never().expect("at once").expect("listens");
-    let said = reader.session.answer(Reply::Change(Box::new(change)));
-    let text: Vec<_> = said.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
+    let replies = reader.session.apply_reply(Reply::Change(Box::new(change)));
+    let text: Vec<_> = replies.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
     assert!(text[0].starts_with(&format!("s {read} ")), "{text:?}");
     assert!(text[1].starts_with(&format!("g {read} b ")), "{text:?}");
 }

@@ -11,7 +11,7 @@ use std::{
 
 use probe::{Frame, Reader};
 use tricast_core::{
-    ChannelName, Draft, Engine, Hub, Log, Older, Pending, Receipt, Seq, Start, Stored,
+    ChannelName, Draft, Engine, EngineFuture, Hub, Log, OlderMessages, Receipt, Seq, Start, Stored,
 };
 
 /// What all nodes share: the order, and everything ever published.
@@ -25,12 +25,12 @@ struct Store {
 struct Node {
     store: Arc<Store>,
     log: Arc<Log>,
-    state: Mutex<Heard>,
+    state: Mutex<NodeState>,
 }
 
 #[derive(Default)]
-struct Heard {
-    interest: HashMap<ChannelName, usize>,
+struct NodeState {
+    feeds: HashMap<ChannelName, usize>,
     /// Arrived, but something below is still missing.
     early: BTreeMap<Seq, Stored>,
     watermark: Seq,
@@ -50,7 +50,7 @@ impl Store {
     fn arrive(&self, seqs: &[Seq]) {
         let messages = self.messages.lock().expect("lock").clone();
         for node in self.nodes.lock().expect("lock").iter().filter_map(Weak::upgrade) {
-            seqs.iter().for_each(|seq| node.hear(messages[*seq as usize - 1].clone()));
+            seqs.iter().for_each(|seq| node.receive(messages[*seq as usize - 1].clone()));
         }
     }
 
@@ -62,14 +62,14 @@ impl Store {
 }
 
 impl Node {
-    fn hear(&self, stored: Stored) {
-        let mut heard = self.state.lock().expect("lock");
-        heard.early.insert(stored.seq, stored);
+    fn receive(&self, stored: Stored) {
+        let mut state = self.state.lock().expect("lock");
+        state.early.insert(stored.seq, stored);
         loop {
-            let next = heard.watermark + 1;
-            let Some(stored) = heard.early.remove(&next) else { return };
-            heard.watermark = next;
-            if heard.interest.contains_key(&stored.draft.channel) {
+            let next = state.watermark + 1;
+            let Some(stored) = state.early.remove(&next) else { return };
+            state.watermark = next;
+            if state.feeds.contains_key(&stored.draft.channel) {
                 self.log.accept(stored).expect("room").announce();
             } else {
                 self.log.advance(next);
@@ -79,30 +79,30 @@ impl Node {
 }
 
 impl Engine for Node {
-    fn append(&self, draft: Draft) -> Pending<'_, Receipt> {
+    fn append(&self, draft: Draft) -> EngineFuture<'_, Receipt> {
         let mut messages = self.store.messages.lock().expect("lock");
         let seq = messages.len() as Seq + 1;
         messages.push(Stored { seq, time: 1, online: Some(0), draft });
         Box::pin(ready(Ok(Receipt { id: probe::id(seq), subscribers: 0, duplicate: false })))
     }
 
-    fn listen<'a>(&'a self, channel: &'a ChannelName) -> Pending<'a, ()> {
-        let mut heard = self.state.lock().expect("lock");
-        let count = heard.interest.entry(channel.clone()).or_default();
+    fn open_feed<'a>(&'a self, channel: &'a ChannelName) -> EngineFuture<'a, ()> {
+        let mut state = self.state.lock().expect("lock");
+        let count = state.feeds.entry(channel.clone()).or_default();
         *count += 1;
         if *count == 1 {
-            let floor = self.store.last_of(channel, heard.watermark);
-            self.log.cold(channel, floor).expect("room");
+            let floor = self.store.last_of(channel, state.watermark);
+            self.log.invalidate_up_to(channel, floor).expect("room");
         }
         Box::pin(ready(Ok(())))
     }
 
-    fn unlisten(&self, channel: &ChannelName) {
-        let mut heard = self.state.lock().expect("lock");
-        let count = heard.interest.get_mut(channel).expect("was listened to");
+    fn close_feed(&self, channel: &ChannelName) {
+        let mut state = self.state.lock().expect("lock");
+        let count = state.feeds.get_mut(channel).expect("was listened to");
         *count -= 1;
         if *count == 0 {
-            heard.interest.remove(channel);
+            state.feeds.remove(channel);
         }
     }
 
@@ -111,11 +111,11 @@ impl Engine for Node {
         channel: &'a ChannelName,
         after: Seq,
         until: Seq,
-    ) -> Pending<'a, Option<Older>> {
+    ) -> EngineFuture<'a, Option<OlderMessages>> {
         let messages = self.store.messages.lock().expect("lock");
         let wanted = |m: &&Stored| m.draft.channel == *channel && m.seq > after && m.seq <= until;
         let messages = messages.iter().filter(wanted).cloned().collect();
-        Box::pin(ready(Ok(Some(Older { messages, floor: after }))))
+        Box::pin(ready(Ok(Some(OlderMessages { messages, floor: after }))))
     }
 }
 
@@ -167,7 +167,7 @@ fn a_cold_ring_is_filled_from_the_store() {
     assert_eq!(seqs(&reader.drain()), [1, 2, 3]);
     // It leaves, misses some, and comes back: the ring cannot vouch for what came meanwhile.
     drop(reader);
-    assert!(b.state.lock().expect("lock").interest.is_empty(), "nobody listens, nothing is fed");
+    assert!(b.state.lock().expect("lock").feeds.is_empty(), "nobody listens, nothing is fed");
     publish(&hub_a, &["a", "b"]);
     store.arrive(&[4, 5]);
     let start = Start::After(probe::id(2));

@@ -11,7 +11,7 @@ use shuttle::{
     sync::{Condvar, Mutex},
     thread,
 };
-use tricast_core::{CloseReason, Doorbell, Hub, Portion, Seq, Stand, Start};
+use tricast_core::{Alignment, CloseReason, Hub, ReadLimit, Seq, ShardWaker, Start};
 
 const MESSAGES: Seq = 4;
 
@@ -55,7 +55,7 @@ fn check(test: impl Fn() + Send + Sync + 'static) {
 }
 
 #[test]
-fn who_joins_while_somebody_publishes_misses_nothing_after_its_hello() {
+fn a_reader_that_joins_during_a_publish_misses_nothing_after_its_hello() {
     check(|| {
         let hub = probe::memory_hub(probe::limits());
         let publishing = publisher(&hub, MESSAGES - 1);
@@ -103,7 +103,7 @@ fn a_goodbye_reaches_a_reader_wherever_it_is() {
         let draining = {
             let hub = hub.clone();
             thread::spawn(move || {
-                hub.drain().into_iter().for_each(|one| one.say(CloseReason::Draining, 1));
+                hub.drain().into_iter().for_each(|one| one.close(CloseReason::Draining, 1));
             })
         };
         read_until(&mut reader, Seq::MAX);
@@ -123,63 +123,63 @@ fn leaving_while_somebody_publishes_leaves_no_trace() {
         };
         publishing.join().expect("publishes");
         leaving.join().expect("leaves");
-        assert_eq!(hub.connections(), 0);
+        assert_eq!(hub.connection_count(), 0);
         assert_eq!(hub.log().online(&probe::channel("a")).total.connections, 0);
     });
 }
 
 /// Wakes a shard that is a thread of this test.
 #[derive(Default)]
-struct Gong {
-    struck: Mutex<bool>,
-    wake: Condvar,
+struct TestWaker {
+    woken: Mutex<bool>,
+    condvar: Condvar,
 }
 
-impl Gong {
+impl TestWaker {
     fn wait(&self) {
-        let mut struck = self.struck.lock().expect("whole");
-        while !std::mem::take(&mut *struck) {
-            struck = self.wake.wait(struck).expect("whole");
+        let mut woken = self.woken.lock().expect("whole");
+        while !std::mem::take(&mut *woken) {
+            woken = self.condvar.wait(woken).expect("whole");
         }
     }
 }
 
-impl Doorbell for Gong {
-    fn ring(&self) {
-        *self.struck.lock().expect("whole") = true;
-        self.wake.notify_one();
+impl ShardWaker for TestWaker {
+    fn wake(&self) {
+        *self.woken.lock().expect("whole") = true;
+        self.condvar.notify_one();
     }
 
-    fn call(&self, _: u32) {
-        self.ring();
+    fn wake_reader(&self, _: u32) {
+        self.wake();
     }
 }
 
 /// Reads as a shard does: what it is passed in runs, and by itself where that does not fit.
-fn read_at_shard(hub: &Arc<Hub>, last: Seq, portion: Portion) -> Vec<Seq> {
-    let gong = Arc::new(Gong::default());
-    let doorbell: Arc<dyn Doorbell> = gong.clone();
-    let shard = hub.log().open_shard(doorbell.clone());
+fn read_on_shard(hub: &Arc<Hub>, last: Seq, limit: ReadLimit) -> Vec<Seq> {
+    let waker = Arc::new(TestWaker::default());
+    let shard_waker: Arc<dyn ShardWaker> = waker.clone();
+    let shard = hub.log().open_shard(shard_waker.clone());
     let mut reader = Reader::join(hub, &["a"], 0, Start::Earliest).expect("joins");
-    reader.session.move_to(shard);
-    reader.session.register_at(&doorbell, 0);
+    reader.session.attach_to_shard(shard);
+    reader.session.register_shard(&shard_waker, 0);
     let mut seqs = probe::seqs_of(&reader.drain());
     let mut position = reader.session.seq();
-    let mut runs = Vec::new();
+    let mut batches = Vec::new();
     while seqs.last() != Some(&last) {
-        hub.log().take_news(shard, |_| false, portion, &mut runs);
-        if runs.is_empty() {
-            gong.wait();
+        hub.log().take_batches(shard, |_| false, limit, &mut batches);
+        if batches.is_empty() {
+            waker.wait();
         }
-        for run in runs.drain(..) {
-            match run.stand(position) {
-                Stand::Past => {}
-                Stand::InStep => {
-                    seqs.extend(run.messages().iter().map(|message| message.id.seq));
-                    position = run.upto();
+        for batch in batches.drain(..) {
+            match batch.alignment(position) {
+                Alignment::Ahead => {}
+                Alignment::Aligned => {
+                    seqs.extend(batch.messages().iter().map(|message| message.id.seq));
+                    position = batch.last_seq();
                 }
-                Stand::Apart => {
-                    reader.session.passed(position, std::time::Instant::now());
+                Alignment::Diverged => {
+                    reader.session.mark_delivered(position, std::time::Instant::now());
                     seqs.extend(probe::seqs_of(&reader.drain()));
                     position = reader.session.seq();
                 }
@@ -190,13 +190,13 @@ fn read_at_shard(hub: &Arc<Hub>, last: Seq, portion: Portion) -> Vec<Seq> {
 }
 
 #[test]
-fn a_reader_at_a_shard_misses_nothing_and_hears_nothing_twice() {
+fn a_reader_on_a_shard_misses_nothing_and_reads_nothing_twice() {
     for messages in [1, 100] {
         check(move || {
             let hub = probe::memory_hub(probe::limits());
             let publishing = [publisher(&hub, 2), publisher(&hub, 2)];
-            let portion = Portion { messages, ..Portion::default() };
-            assert_eq!(read_at_shard(&hub, MESSAGES, portion), [1, 2, 3, 4]);
+            let limit = ReadLimit { messages, ..ReadLimit::default() };
+            assert_eq!(read_on_shard(&hub, MESSAGES, limit), [1, 2, 3, 4]);
             publishing.into_iter().for_each(|one| one.join().expect("publishes"));
         });
     }

@@ -11,7 +11,7 @@ use std::{
 use futures_util::FutureExt as _;
 use probe::{Frame, Reader};
 use proptest::prelude::*;
-use tricast_core::{Hub, JoinError, Limits, Portion, Seq, Start, unix_millis};
+use tricast_core::{Hub, JoinError, Limits, ReadLimit, Seq, Start, unix_millis};
 
 const CHANNELS: [&str; 5] = ["a", "b", "c.d", "e", "f"];
 const READERS: usize = 4;
@@ -38,7 +38,7 @@ enum Op {
         reader: usize,
     },
     /// It reads everything, and nothing comes for as long as a heartbeat.
-    Beat {
+    Heartbeat {
         reader: usize,
     },
     /// On the open connection.
@@ -104,7 +104,7 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(reader, channels, start)| Op::Join { reader, channels, start }),
         2 => (0..READERS, 0..6usize).prop_map(|(reader, taken)| Op::Leave { reader, taken }),
         4 => (0..READERS).prop_map(|reader| Op::Read { reader }),
-        2 => (0..READERS).prop_map(|reader| Op::Beat { reader }),
+        2 => (0..READERS).prop_map(|reader| Op::Heartbeat { reader }),
         3 => (0..READERS, 0..CHANNELS.len(), addition)
             .prop_map(|(reader, channel, start)| Op::Subscribe { reader, channel, start }),
         1 => (0..READERS, 0..CHANNELS.len())
@@ -146,16 +146,16 @@ struct Model {
     hub: Arc<Hub>,
     all: Vec<Published>,
     clients: Vec<Client>,
-    portion: Portion,
+    read_limit: ReadLimit,
 }
 
 impl Model {
-    fn new(limits: Limits, portion: Portion) -> Self {
+    fn new(limits: Limits, read_limit: ReadLimit) -> Self {
         let clients = (0..READERS).map(|_| Client::default()).collect();
-        Self { hub: probe::memory_hub(limits), all: Vec::new(), clients, portion }
+        Self { hub: probe::memory_hub(limits), all: Vec::new(), clients, read_limit }
     }
 
-    fn listening(&self, channel: &str) -> usize {
+    fn subscriber_count(&self, channel: &str) -> usize {
         let there = self.clients.iter().filter(|client| client.reader.is_some());
         there.filter(|client| client.channels.contains_key(channel)).count()
     }
@@ -168,16 +168,20 @@ impl Model {
                 let published = self.hub.publish(draft).now_or_never().expect("at once");
                 // As many channels as allowed, and somebody listens to each.
                 let Ok(receipt) = published else { return };
-                assert_eq!(receipt.subscribers as usize, self.listening(channel), "who listens");
+                assert_eq!(
+                    receipt.subscribers as usize,
+                    self.subscriber_count(channel),
+                    "who listens"
+                );
                 let hidden_from = by.filter(|_| skip_self);
                 self.all.push(Published { seq: receipt.id.seq, channel, hidden_from });
             }
             Op::Join { reader, channels, start } => self.join(reader, &channels, start),
             Op::Leave { reader, taken } => self.clients[reader].leave(&self.all, reader, taken),
             Op::Read { reader } => self.read(reader),
-            Op::Beat { reader } => {
+            Op::Heartbeat { reader } => {
                 self.read(reader);
-                self.clients[reader].beat();
+                self.clients[reader].heartbeat();
             }
             Op::Subscribe { reader, channel, start } => {
                 self.subscribe(reader, CHANNELS[channel], start);
@@ -187,13 +191,17 @@ impl Model {
         }
         for channel in CHANNELS {
             let online = self.hub.log().online(&probe::channel(channel)).total;
-            assert_eq!(online.users as usize, self.listening(channel), "online of {channel}");
+            assert_eq!(
+                online.users as usize,
+                self.subscriber_count(channel),
+                "online of {channel}"
+            );
         }
     }
 
-    fn join(&mut self, who: usize, channels: &[usize], begin: Begin) {
-        let client = &mut self.clients[who];
-        client.leave(&self.all, who, usize::MAX);
+    fn join(&mut self, client_index: usize, channels: &[usize], begin: Begin) {
+        let client = &mut self.clients[client_index];
+        client.leave(&self.all, client_index, usize::MAX);
         let head = self.hub.log().head().seq;
         let start = match (begin, client.last_id) {
             (Begin::Resume | Begin::ResumeOthers, Some(seq)) => Start::After(probe::id(seq)),
@@ -215,8 +223,8 @@ impl Model {
             client.gaps.clear();
         }
         let names: Vec<&str> = client.channels.keys().copied().collect();
-        let (hub, portion) = (&self.hub, self.portion);
-        let reader = Reader::join_in_portions(hub, &names, who, start, portion);
+        let (hub, read_limit) = (&self.hub, self.read_limit);
+        let reader = Reader::join_with_limit(hub, &names, client_index, start, read_limit);
         match reader {
             Ok(reader) => client.reader = Some(reader),
             Err(JoinError::TooManyChannels(_)) => {}
@@ -224,9 +232,9 @@ impl Model {
         }
     }
 
-    fn subscribe(&mut self, who: usize, channel: &'static str, addition: Addition) {
+    fn subscribe(&mut self, client_index: usize, channel: &'static str, addition: Addition) {
         let head = self.hub.log().head().seq;
-        let client = &mut self.clients[who];
+        let client = &mut self.clients[client_index];
         let Some(reader) = &mut client.reader else { return };
         let (start, from) = match addition {
             Addition::After(hundredths) => {
@@ -238,16 +246,18 @@ impl Model {
             Addition::Newest(n) => (Start::Newest(n), head),
         };
         match reader.subscribe(&self.hub, channel, start) {
-            Frame::Subscribed { id, from: told, to } => {
+            Frame::Subscribed { id, from: reported, to } => {
                 assert_eq!(to, head, "everything until now is its past");
-                assert!(told <= to && (told == from || !matches!(addition, Addition::After(_))));
+                assert!(
+                    reported <= to && (reported == from || !matches!(addition, Addition::After(_)))
+                );
                 assert!(!client.channels.contains_key(channel), "it was new");
                 let of_channel = |seq: &Seq| self.all[*seq as usize - 1].channel == channel;
                 client.received.retain(|seq| !of_channel(seq));
                 client.gaps.remove(channel);
                 client.channels.insert(channel, Since { from, began: from });
                 // Its past comes now, in its own order; nothing newer comes in between.
-                client.newest = client.newest.min(told);
+                client.newest = client.newest.min(reported);
                 client.last_id = Some(id);
             }
             Frame::Refused => {}
@@ -255,22 +265,22 @@ impl Model {
         }
     }
 
-    fn unsubscribe(&mut self, who: usize, channel: &str) {
-        let client = &mut self.clients[who];
+    fn unsubscribe(&mut self, client_index: usize, channel: &str) {
+        let client = &mut self.clients[client_index];
         let Some(reader) = &mut client.reader else { return };
         let left = reader.unsubscribe(channel);
         let was_there = client.channels.remove(channel).is_some();
         assert_eq!(left == Frame::Unsubscribed, was_there);
     }
 
-    fn read(&mut self, who: usize) {
-        let client = &mut self.clients[who];
+    fn read(&mut self, client_index: usize) {
+        let client = &mut self.clients[client_index];
         let Some(mut reader) = client.reader.take() else { return };
         for frame in reader.drain() {
-            client.take(&self.all, who, frame);
+            client.take(&self.all, client_index, frame);
         }
         if reader.ended.is_none() {
-            client.is_complete(&self.all, who);
+            client.is_complete(&self.all, client_index);
             // At rest the cursor is at the head: whatever was hidden is behind it.
             assert_eq!(reader.session.position(), self.hub.log().head());
             client.reader = Some(reader);
@@ -279,15 +289,15 @@ impl Model {
 }
 
 impl Client {
-    fn leave(&mut self, all: &[Published], who: usize, taken: usize) {
+    fn leave(&mut self, all: &[Published], client_index: usize, taken: usize) {
         let Some(mut reader) = self.reader.take() else { return };
         for frame in reader.collect().into_iter().take(taken) {
-            self.take(all, who, frame);
+            self.take(all, client_index, frame);
         }
     }
 
     /// Checks one frame.
-    fn take(&mut self, all: &[Published], who: usize, frame: Frame) {
+    fn take(&mut self, all: &[Published], client_index: usize, frame: Frame) {
         match frame {
             Frame::Hello { id, .. } => {
                 self.newest = id;
@@ -298,7 +308,7 @@ impl Client {
                 let published = &all[seq as usize - 1];
                 assert_eq!(published.channel, channel);
                 assert!(self.channels.contains_key(published.channel), "asked for {channel}");
-                assert_ne!(published.hidden_from, Some(who), "skip-self");
+                assert_ne!(published.hidden_from, Some(client_index), "skip-self");
                 let lost = self.gaps.get(&channel).copied().unwrap_or(0);
                 assert!(seq > lost, "{seq} was told lost up to {lost}");
                 assert!(self.received.insert(seq), "{seq} came twice");
@@ -313,11 +323,11 @@ impl Client {
                 if certain {
                     assert!(of_channel(&last), "{last} was there");
                 }
-                let told = self.gaps.get(&channel).copied().unwrap_or(0);
+                let reported = self.gaps.get(&channel).copied().unwrap_or(0);
                 let began = self.channels[channel.as_str()].began;
-                let since = (began.max(told) + 1..=last).filter(of_channel);
+                let since = (began.max(reported) + 1..=last).filter(of_channel);
                 let mut lost = since.filter(|seq| !self.received.contains(seq));
-                let hidden = |seq: &Seq| all[*seq as usize - 1].hidden_from == Some(who);
+                let hidden = |seq: &Seq| all[*seq as usize - 1].hidden_from == Some(client_index);
                 assert!(lost.all(|seq| seq >= first || hidden(&seq)), "the gap is told whole");
                 self.newest = id;
                 self.last_id = Some(id);
@@ -330,11 +340,11 @@ impl Client {
     }
 
     /// After a sign of life it has the cursor, which it is told only when it has not.
-    fn beat(&mut self) {
+    fn heartbeat(&mut self) {
         let Some(reader) = &mut self.reader else { return };
         let cursor = reader.session.position().seq;
-        match reader.beat() {
-            Frame::Beat => {}
+        match reader.heartbeat() {
+            Frame::Heartbeat => {}
             Frame::Alive { id } => {
                 assert_ne!(self.last_id, Some(id), "it had that already");
                 self.newest = id;
@@ -346,13 +356,13 @@ impl Client {
     }
 
     /// Every message since the beginning has arrived, was hidden, or was told lost.
-    fn is_complete(&self, all: &[Published], who: usize) {
+    fn is_complete(&self, all: &[Published], client_index: usize) {
         for message in all {
             let since = self.channels.get(message.channel);
             let mine = since.is_some_and(|since| message.seq > since.from);
-            let told = self.gaps.get(message.channel).is_some_and(|last| message.seq <= *last);
-            let hidden = message.hidden_from == Some(who);
-            let fine = !mine || hidden || told || self.received.contains(&message.seq);
+            let reported = self.gaps.get(message.channel).is_some_and(|last| message.seq <= *last);
+            let hidden = message.hidden_from == Some(client_index);
+            let fine = !mine || hidden || reported || self.received.contains(&message.seq);
             assert!(fine, "{message:?} was lost in silence");
         }
     }
@@ -374,16 +384,16 @@ proptest! {
         at_once in 1..6usize,
         channels in 1..8usize,
     ) {
-        let portion = Portion { messages: at_once, ..Portion::default() };
-        let mut model = Model::new(Limits { channels, ..probe::tight(messages, memory, tombstones) }, portion);
+        let read_limit = ReadLimit { messages: at_once, ..ReadLimit::default() };
+        let mut model = Model::new(Limits { channels, ..probe::tight(messages, memory, tombstones) }, read_limit);
         for op in ops {
             model.run(op);
         }
         (0..READERS).for_each(|reader| model.read(reader));
         model.clients.clear();
-        prop_assert_eq!(model.hub.connections(), 0);
+        prop_assert_eq!(model.hub.connection_count(), 0);
         model.hub.log().sweep(unix_millis() + 100_000_000);
-        let fill = model.hub.log().fill();
+        let fill = model.hub.log().stats();
         prop_assert_eq!((fill.channels, fill.messages, fill.bytes), (0, 0, 0), "nothing leaks");
     }
 }

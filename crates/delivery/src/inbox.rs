@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tricast_core::{Answer, Doorbell};
+use tricast_core::{CommandResult, ShardWaker};
 
 use crate::conn::Handoff;
 
@@ -24,7 +24,7 @@ pub(crate) enum ShardEvent {
     /// A connection should look at the log: a goodbye, a change of the online count.
     ReaderWoken(u32),
     /// The work that a connection's peer asked for is done.
-    CommandDone { key: u32, generation: u32, result: Answer },
+    CommandDone { key: u32, generation: u32, result: CommandResult },
     /// The shard ends, and its connections with it.
     Close,
 }
@@ -110,8 +110,8 @@ impl Inbox {
     }
 }
 
-impl Doorbell for Inbox {
-    fn ring(&self) {
+impl ShardWaker for Inbox {
+    fn wake(&self) {
         if self.owner.get() == Some(&thread::current().id()) {
             self.woken.store(true, Ordering::Relaxed);
         } else {
@@ -120,7 +120,7 @@ impl Doorbell for Inbox {
     }
 
     /// A key may be another's by then: that one looks in vain.
-    fn call(&self, key: u32) {
+    fn wake_reader(&self, key: u32) {
         // When the shard has closed, so have its connections.
         let _ = self.post(ShardEvent::ReaderWoken(key));
     }

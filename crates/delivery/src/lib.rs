@@ -5,22 +5,20 @@
 //! in step (just joined, blocked, behind a gap, skipped over) is attended to by itself, through
 //! [`Session::collect`](tricast_core::Session::collect): that is the truth, and the run only its shortcut.
 
+mod broadcast;
 mod conn;
-mod desks;
-mod hearing;
+mod critical;
 mod inbox;
-mod job;
-mod peer;
 mod send;
 mod shard;
 mod shards;
+mod subscribers;
 #[cfg(test)]
 mod tests;
 mod timers;
 mod uring;
-mod vital;
 
 pub use conn::Handoff;
+pub use critical::spawn_critical;
 pub use send::{SendMode, SendOp, Sender};
-pub use shards::{ShardsGuard, ShardConfig, Shards};
-pub use vital::spawn_critical;
+pub use shards::{ShardConfig, Shards, ShardsGuard};

@@ -10,15 +10,15 @@ use std::{
 use bytes::Bytes;
 use mio::{Events, Poll};
 use slab::Slab;
-use tricast_core::{Doorbell, Format, Hub, Portion, Run, ShardId};
+use tricast_core::{Batch, Format, Hub, ReadLimit, ShardId, ShardWaker};
 
 use crate::{
+    broadcast::Broadcast,
     conn::Conn,
-    desks::Subscribers,
     inbox::{INBOX, Inbox, ShardEvent},
-    job::Broadcast,
     send::{SendMode, Sender},
     shards::ShardConfig,
+    subscribers::Subscribers,
     timers::Timers,
 };
 
@@ -32,7 +32,7 @@ const TURNS_BUDGET: Duration = Duration::from_micros(300);
 const INBOX_CAPACITY_KEPT: usize = 64;
 
 /// The most that is joined into one send. A reader that takes only part of it keeps the rest alive.
-const BATCH_LIMIT: Portion = Portion { messages: 256, bytes: 16 * 1024 };
+const BATCH_LIMIT: ReadLimit = ReadLimit { messages: 256, bytes: 16 * 1024 };
 
 pub(crate) struct Shard {
     pub(crate) hub: Arc<Hub>,
@@ -42,7 +42,7 @@ pub(crate) struct Shard {
     pub(crate) poll: Poll,
     pub(crate) inbox: Arc<Inbox>,
     /// The inbox as the log knows it.
-    pub(crate) waker: Arc<dyn Doorbell>,
+    pub(crate) waker: Arc<dyn ShardWaker>,
     inbox_events: VecDeque<ShardEvent>,
     pub(crate) conns: Slab<Conn>,
     /// Connections that there have been.
@@ -73,7 +73,7 @@ impl Shard {
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let inbox = Inbox::new(poll.registry())?;
-        let waker: Arc<dyn Doorbell> = inbox.clone();
+        let waker: Arc<dyn ShardWaker> = inbox.clone();
         let id = hub.log().open_shard(waker.clone());
         Ok(Self {
             hub,
@@ -162,7 +162,9 @@ impl Shard {
             match event {
                 ShardEvent::Handoff(handoff) => self.add_conn(*handoff),
                 ShardEvent::ReaderWoken(key) => self.on_wake(key),
-                ShardEvent::CommandDone { key, generation, result } => self.on_command_done(key, generation, result),
+                ShardEvent::CommandDone { key, generation, result } => {
+                    self.on_command_done(key, generation, result)
+                }
                 ShardEvent::Close => self.closing = true,
             }
             if begin.elapsed() > INBOX_BUDGET {
@@ -199,9 +201,14 @@ impl Shard {
         for slot in self.done_slots.drain(..) {
             self.subscribers.set_busy(slot, false);
         }
-        let mut batches: Vec<Run> = Vec::new();
+        let mut batches: Vec<Batch> = Vec::new();
         let subscribers = &self.subscribers;
-        self.hub.log().take_news(self.id, |slot| subscribers.is_busy(slot), BATCH_LIMIT, &mut batches);
+        self.hub.log().take_batches(
+            self.id,
+            |slot| subscribers.is_busy(slot),
+            BATCH_LIMIT,
+            &mut batches,
+        );
         let mut broadcasts = Vec::with_capacity(batches.len());
         for batch in batches {
             let slot = batch.slot;

@@ -15,10 +15,10 @@ use tricast_core::Hub;
 
 use crate::{
     conn::Handoff,
+    critical::spawn_critical,
     inbox::{Inbox, ShardEvent},
     send::SendMode,
     shard::Shard,
-    vital::spawn_critical,
 };
 
 /// What holds for all connections of all shards.

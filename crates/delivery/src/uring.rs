@@ -17,7 +17,7 @@ use std::{
 use io_uring::{IoUring, opcode, types};
 use rustix::net::SendFlags;
 
-use crate::send::{SyscallSender, SendOp, Sender};
+use crate::send::{SendOp, Sender, SyscallSender};
 
 /// Sends in one system call.
 const ENTRIES: u32 = 512;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use tokio_rustls::rustls::{CertificateError, Error, InvalidMessage, pki_types::UnixTime};
 
-use crate::obstacle::ProbeError;
+use crate::probe_error::ProbeError;
 
 /// What a handshake's error means; `pinned` tells that only the certificates of a file are believed in.
 pub(crate) fn explain(error: &Error, pinned: bool) -> ProbeError {

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::{
     advice::advice,
-    ask::Client,
+    client::Client,
     diagnosis::{Diagnosis, Finding, Verdict},
-    line::ProbeStream,
-    obstacle::ProbeError,
+    probe_error::ProbeError,
+    probe_stream::ProbeStream,
     proxy::Proxy,
     wire::Wire,
 };
@@ -65,7 +65,17 @@ impl Examination {
         proxy = proxy.or_else(|| Proxy::from_request_info(request_info.as_ref()?));
         let (open_wires, finished, findings) = (Vec::new(), Vec::new(), Vec::new());
         let stage = ("the way", None);
-        Ok(Self { client, proxy, request_info, server_address, round_trip, open_wires, finished, findings, stage })
+        Ok(Self {
+            client,
+            proxy,
+            request_info,
+            server_address,
+            round_trip,
+            open_wires,
+            finished,
+            findings,
+            stage,
+        })
     }
 
     /// Looks at everything, as far as it goes.

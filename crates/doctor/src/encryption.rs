@@ -19,13 +19,15 @@ use tokio_rustls::rustls::{
     server::ParsedCertificate,
 };
 
-use crate::{certificate, obstacle::ProbeError};
+use crate::{certificate, probe_error::ProbeError};
 
 /// What others would refuse in a certificate that is believed in here, once it was seen.
 pub(crate) type CertificateWarnings = Arc<OnceLock<Vec<ProbeError>>>;
 
 /// What believes in the certificates of `authority` and no other if there is one, else in whom the system believes in.
-pub(crate) fn config(ca_file: Option<&Path>) -> anyhow::Result<(ClientConfig, CertificateWarnings)> {
+pub(crate) fn config(
+    ca_file: Option<&Path>,
+) -> anyhow::Result<(ClientConfig, CertificateWarnings)> {
     let warnings = CertificateWarnings::default();
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone());
@@ -142,10 +144,13 @@ mod tests {
     fn warnings(host: &'static str, year: u64) -> Vec<String> {
         let warnings = CertificateWarnings::default();
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier = PinnedVerifier::from_file(Path::new(FILE), provider, warnings.clone()).expect("reads it");
+        let verifier = PinnedVerifier::from_file(Path::new(FILE), provider, warnings.clone())
+            .expect("reads it");
         let name = ServerName::try_from(host).expect("a name");
         let now = UnixTime::since_unix_epoch(Duration::from_secs(year * YEAR));
-        verifier.verify_server_cert(&verifier.pinned[0], &[], &name, &[], now).expect("is believed in");
+        verifier
+            .verify_server_cert(&verifier.pinned[0], &[], &name, &[], now)
+            .expect("is believed in");
         let messages = warnings.get().expect("was seen").iter();
         messages.map(|obstacle| obstacle.message.clone()).collect()
     }

@@ -7,7 +7,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::place::Options;
+use crate::options::Options;
 
 /// A plan of whoever only wants to see `url`.
 pub(crate) fn options(url: &str) -> Options {

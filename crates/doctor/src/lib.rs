@@ -2,28 +2,28 @@
 //! where it runs, and says in plain words what it has found and which setting to change.
 
 mod advice;
-mod ask;
 mod certificate;
 mod checks;
+mod client;
 mod diagnosis;
 mod encryption;
+mod explain;
 #[cfg(test)]
 mod fake;
-mod line;
-mod obstacle;
-mod place;
+mod options;
+mod probe_error;
+mod probe_stream;
 mod proxy;
 mod refusal;
-mod trouble;
 mod wire;
 
 pub use advice::sentences;
 pub use diagnosis::{Diagnosis, Finding, Verdict};
-pub use place::{GatewayUrl, Options};
+pub use options::{GatewayUrl, Options};
 
 use std::time::Duration;
 
-use crate::{ask::Client, checks::Examination};
+use crate::{checks::Examination, client::Client};
 
 /// Examines what `visit` names. `watching` is told when silent streams begin to be watched, and for how long: that takes its time.
 ///

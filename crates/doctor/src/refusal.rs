@@ -3,7 +3,7 @@
 use http::{StatusCode, header};
 use serde_json::Value;
 
-use crate::obstacle::ProbeError;
+use crate::probe_error::ProbeError;
 
 #[cfg(test)]
 mod tests;

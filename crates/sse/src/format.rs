@@ -57,7 +57,7 @@ impl Format for Sse {
         Some(Bytes::from_static(b":\n"))
     }
 
-    fn tells_gaps(&self) -> bool {
+    fn reports_gaps(&self) -> bool {
         true
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 use tricast_core::{ChannelName, Data, Draft, EventName, Kind, Publisher, Start, UserId};
 
-use crate::fields::{Fields, FieldError, field_error};
+use crate::fields::{FieldError, Fields, field_error};
 
 /// A command was refused.
 #[derive(Debug)]
@@ -62,7 +62,8 @@ fn parse_command(
     match fields.string("type")?.as_deref() {
         None | Some("publish") => {
             fields.allow_only(&["type", "ref", "channel", "data", "event", "skip_self", "id"])?;
-            parse_publish(&fields, channels, publisher).map(|draft| Command::Publish(Box::new(draft)))
+            parse_publish(&fields, channels, publisher)
+                .map(|draft| Command::Publish(Box::new(draft)))
         }
         Some("subscribe") => {
             fields.allow_only(&["type", "ref", "channel", "since", "last_event_id"])?;
@@ -122,13 +123,16 @@ fn parse_publish(
         publisher: publisher.clone(),
         skip_self: fields.flag("skip_self")?,
         end: false,
-        at_least: 0,
+        min_subscribers: 0,
         idempotency: id.map_err(|error| field_error("id", &error))?,
     })
 }
 
 /// The channel that a command names, or the only one that there is.
-fn channel_or_default(fields: &Fields<'_>, channels: &[ChannelName]) -> Result<ChannelName, FieldError> {
+fn channel_or_default(
+    fields: &Fields<'_>,
+    channels: &[ChannelName],
+) -> Result<ChannelName, FieldError> {
     match (fields.parsed("channel")?, channels) {
         (Some(named), _) => Ok(named),
         (None, [only]) => Ok(only.clone()),
@@ -191,7 +195,10 @@ mod tests {
             begins(r#"{"type":"subscribe","channel":"b","last_event_id":"k7-3","since":3}"#);
         assert_eq!(after, Start::After("k7-3".parse().expect("an id")));
         assert_eq!(begins(r#"{"type":"history"}"#), Start::Earliest);
-        assert!(matches!(parsed(r#"{"type":"unsubscribe","channel":"a"}"#), Command::Unsubscribe(_)));
+        assert!(matches!(
+            parsed(r#"{"type":"unsubscribe","channel":"a"}"#),
+            Command::Unsubscribe(_)
+        ));
         assert!(matches!(parsed(r#"{"type":"online"}"#), Command::Online(_)));
         assert!(matches!(
             parsed(r#"{"type":"presence","after":"bob"}"#),

@@ -5,8 +5,8 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use tricast_core::CloseReason;
 
 use crate::{
-    packed::{INLINE_INFLATE_BYTES, CompressedMessage, to_client_message},
-    speaker::ClientMessage,
+    command_handler::ClientMessage,
+    compressed::{CompressedMessage, INLINE_INFLATE_BYTES, to_client_message},
 };
 
 /// The bit that says of a message that it is compressed.
@@ -143,7 +143,9 @@ impl Decoder {
         let bytes = &self.unread[..];
         let &[first, second, ..] = bytes else {
             // A first byte that breaks the rules need not wait for a second.
-            return bytes.first().map_or(Ok(None), |first| self.check_first_byte(*first).map(|()| None));
+            return bytes
+                .first()
+                .map_or(Ok(None), |first| self.check_first_byte(*first).map(|()| None));
         };
         self.check_first_byte(first)?;
         let (opcode, fin) = (first & 0x0f, first & 0x80 != 0);
@@ -183,8 +185,12 @@ impl Decoder {
         let mask = [mask[0], mask[1], mask[2], mask[3]];
         self.unread.advance(mask_at + 4);
         if opcode == 1 || opcode == 2 {
-            self.message =
-                Some(PartialMessage { text: opcode == 1, compressed, data: Vec::new(), utf8_checked: 0 });
+            self.message = Some(PartialMessage {
+                text: opcode == 1,
+                compressed,
+                data: Vec::new(),
+                utf8_checked: 0,
+            });
         }
         Ok(Some(PartialFrame { opcode, fin, mask, payload_read: 0, length }))
     }
@@ -368,7 +374,8 @@ mod tests {
 
     #[test]
     fn a_compressed_message_comes_in_pieces_too() {
-        let compressed = crate::deflate::deflate("hä? ".repeat(100).as_bytes(), crate::Window::Large);
+        let compressed =
+            crate::deflate::deflate("hä? ".repeat(100).as_bytes(), crate::Window::Large);
         let compressed = compressed.expect("shrinks");
         let (one, two) = compressed.split_at(3);
         let bytes = [frame(0x41, one), frame(0x89, b""), frame(0x80, two), frame(0x81, b"x")];
@@ -412,10 +419,14 @@ mod tests {
         assert!(compressed.len() > INLINE_INFLATE_BYTES, "{}", compressed.len());
         let mut decoder = Decoder::new(100_000, true);
         decoder.push(&frame(0xc2, &compressed));
-        let Ok(Some(Decoded::Compressed(compressed))) = decoder.decode_next() else { panic!("unpacked") };
+        let Ok(Some(Decoded::Compressed(compressed))) = decoder.decode_next() else {
+            panic!("unpacked")
+        };
         let small = CompressedMessage { limit: 1000, ..compressed.clone() };
         assert_eq!(small.decompress().map(|_| ()), Err(CloseReason::TooLarge));
-        let Ok(ClientMessage::Binary(bytes)) = compressed.decompress() else { panic!("it is binary") };
+        let Ok(ClientMessage::Binary(bytes)) = compressed.decompress() else {
+            panic!("it is binary")
+        };
         assert_eq!(bytes, payload);
     }
 }

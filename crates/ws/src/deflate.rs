@@ -69,7 +69,9 @@ fn accept_offer(offer: &str) -> Option<(Window, String)> {
         let bits = value.map(|value| value.parse::<u8>().ok().filter(|_| !value.starts_with('0')));
         match (name.as_str(), bits) {
             ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
-            ("server_max_window_bits", Some(Some(bits))) => requested = Some((Window::from_bits(bits)?, bits)),
+            ("server_max_window_bits", Some(Some(bits))) => {
+                requested = Some((Window::from_bits(bits)?, bits))
+            }
             // What a client sends is read with the largest window, whatever it keeps to.
             ("client_max_window_bits", None) => {}
             ("client_max_window_bits", Some(Some(8..=15))) => {}
@@ -224,7 +226,10 @@ mod tests {
         let plain = Some((Window::Large, base.to_owned()));
         assert_eq!(negotiated("permessage-deflate"), plain);
         assert_eq!(negotiated("permessage-deflate; client_max_window_bits"), plain);
-        assert_eq!(negotiated("x-unknown, Permessage-Deflate; client_max_window_bits=\"10\""), plain);
+        assert_eq!(
+            negotiated("x-unknown, Permessage-Deflate; client_max_window_bits=\"10\""),
+            plain
+        );
         let small = Some((Window::Small, format!("{base}; server_max_window_bits=9")));
         assert_eq!(negotiated("permessage-deflate; server_max_window_bits=9"), small);
         let second = "permessage-deflate; server_max_window_bits=8, permessage-deflate";

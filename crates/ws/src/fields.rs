@@ -49,7 +49,10 @@ impl<'a> Fields<'a> {
             .map_err(|_| (Kind::BadCommand, format!("\"{name}\" is a string")))
     }
 
-    pub(crate) fn parsed<T: FromStr<Err: Problem>>(&self, name: &str) -> Result<Option<T>, FieldError> {
+    pub(crate) fn parsed<T: FromStr<Err: Problem>>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, FieldError> {
         let text = self.string(name)?;
         text.map(|text| text.parse()).transpose().map_err(|error| field_error(name, &error))
     }

@@ -98,15 +98,15 @@ impl Format for Ws {
     }
 
     /// With a pong, as RFC 6455 §5.5.3 demands.
-    fn beats_are_answered(&self) -> bool {
+    fn expects_heartbeat_replies(&self) -> bool {
         true
     }
 
-    fn tells_gaps(&self) -> bool {
+    fn reports_gaps(&self) -> bool {
         !self.raw
     }
 
     fn ending(&self, reason: CloseReason) -> Ending {
-        Ending::Say(frame::close(close_code(reason), reason.name()))
+        Ending::Send(frame::close(close_code(reason), reason.name()))
     }
 }

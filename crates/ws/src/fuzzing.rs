@@ -4,7 +4,7 @@ use tricast_core::{CloseReason, Draft, Publisher};
 
 use crate::{
     command::{self, Command},
-    decoder::{Decoder, Decoded},
+    decoder::{Decoded, Decoder},
     deflate,
 };
 

@@ -201,7 +201,12 @@ mod tests {
         for (name, value) in fields {
             headers.append(name, HeaderValue::from_str(value).expect("fits"));
         }
-        Handshake::read(HandshakeRequest::Upgrade(&Method::GET, Version::HTTP_11), &headers, raw, true)
+        Handshake::read(
+            HandshakeRequest::Upgrade(&Method::GET, Version::HTTP_11),
+            &headers,
+            raw,
+            true,
+        )
     }
 
     /// The example of RFC 6455 §1.3.
@@ -245,7 +250,8 @@ mod tests {
     fn a_connect_needs_no_key_and_is_answered_with_200() {
         let fields = [(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))];
         let headers = HeaderMap::from_iter(fields);
-        let read = |protocol| Handshake::read(HandshakeRequest::Connect(protocol), &headers, None, false);
+        let read =
+            |protocol| Handshake::read(HandshakeRequest::Connect(protocol), &headers, None, false);
         let handshake = read("websocket").expect("opens");
         assert_eq!(handshake.status(), StatusCode::OK);
         assert!(handshake.response_headers().is_empty(), "{:?}", handshake.response_headers());

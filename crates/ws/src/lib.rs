@@ -2,24 +2,24 @@
 
 mod close;
 mod command;
+mod command_handler;
+mod compressed;
 mod decoder;
 mod deflate;
-mod ear;
 mod fields;
 mod format;
 mod frame;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod handshake;
-mod packed;
-mod rules;
+mod inbound;
+mod limits;
 mod socket;
-mod speaker;
 
 pub use close::close_code;
 pub use deflate::Window;
-pub use ear::WsInbound;
 pub use format::{Ws, format};
-pub use handshake::{HandshakeRequest, Handshake, HandshakeError, has_token};
-pub use rules::InboundLimits;
+pub use handshake::{Handshake, HandshakeError, HandshakeRequest, has_token};
+pub use inbound::WsInbound;
+pub use limits::InboundLimits;
 pub use socket::serve;

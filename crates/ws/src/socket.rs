@@ -16,12 +16,12 @@ use tokio_tungstenite::{
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
 };
-use tricast_core::{CloseReason, Control, Flow, Goodbye, Session, Step, Work};
+use tricast_core::{CloseReason, CommandFuture, Control, Flow, Goodbye, Session, Step};
 
 use crate::{
     close::close_code,
-    rules::{InboundLimits, CommandRateLimiter},
-    speaker::{ClientMessage, respond},
+    command_handler::{ClientMessage, respond},
+    limits::{CommandRateLimiter, InboundLimits},
 };
 
 /// Portions of the stream that go out before the peer is heard.
@@ -54,7 +54,7 @@ where
         EndCause::GoodbyeSent(_) => None,
         EndCause::GoodbyeDue(reason) => {
             let goodbye = Control::Goodbye(Goodbye::new(reason, 0));
-            driver.flow.session().spell(&goodbye)
+            driver.flow.session().encode_control(&goodbye)
         }
     };
     // From here on nothing is read from the log: the reader has left.
@@ -124,7 +124,7 @@ impl ConnDriver {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let mut frames = Vec::new();
-        let mut pending_command: Option<Work> = None;
+        let mut pending_command: Option<CommandFuture> = None;
         let mut reads = 0;
         loop {
             tokio::select! {
@@ -142,7 +142,7 @@ impl ConnDriver {
                     pending_command = None;
                     match result {
                         Ok(reply) => {
-                            let encoded = self.flow.session_mut().answer(reply);
+                            let encoded = self.flow.session_mut().apply_reply(reply);
                             send(socket, &encoded).await?;
                         }
                         Err(reason) => return Ok(EndCause::GoodbyeDue(reason)),
@@ -150,7 +150,7 @@ impl ConnDriver {
                 }
                 received = receive(socket), if pending_command.is_none() => {
                     if let Some(Ok(_)) = received {
-                        self.flow.session_mut().heard();
+                        self.flow.session_mut().record_peer_activity();
                     }
                     let message = match received {
                         Some(Ok(Message::Text(text))) => ClientMessage::Text(text.as_str().to_owned()),

@@ -24,18 +24,18 @@ impl ChannelName {
     }
 
     /// The user whose own channel this is, without the `@`.
-    pub fn user(&self) -> Option<&str> {
+    pub fn owner(&self) -> Option<&str> {
         self.0.strip_prefix('@')
     }
 
     /// The channel that tells who is in this one; a user's own channel has none.
-    pub fn presence(&self) -> Option<Self> {
+    pub fn presence_channel(&self) -> Option<Self> {
         let plain = !self.0.starts_with(['@', '~']);
         plain.then(|| Self(format!("~{}", self.0).into()))
     }
 
     /// The channel of which this one tells who is there.
-    pub fn presence_of(&self) -> Option<Self> {
+    pub fn observed_channel(&self) -> Option<Self> {
         self.0.strip_prefix('~').map(|of| Self(of.into()))
     }
 
@@ -143,11 +143,11 @@ mod tests {
     #[test]
     fn a_channel_and_its_presence_name_each_other() {
         let name = |text: &str| text.parse::<ChannelName>().expect("fits");
-        assert_eq!(name("a.b").presence(), Some(name("~a.b")));
-        assert_eq!(name("~a.b").presence_of(), Some(name("a.b")));
+        assert_eq!(name("a.b").presence_channel(), Some(name("~a.b")));
+        assert_eq!(name("~a.b").observed_channel(), Some(name("a.b")));
         for none in ["@alice", "~a"] {
-            assert_eq!(name(none).presence(), None);
+            assert_eq!(name(none).presence_channel(), None);
         }
-        assert_eq!(name("a").presence_of(), None);
+        assert_eq!(name("a").observed_channel(), None);
     }
 }

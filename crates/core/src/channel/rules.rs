@@ -8,24 +8,24 @@ use crate::{ChannelName, ChannelPattern, SlowReader, log::ring::Bounds};
 #[derive(Clone, Debug)]
 pub struct Namespaces<T> {
     list: Vec<(ChannelPattern, T)>,
-    rest: T,
+    default: T,
 }
 
 impl<T> Namespaces<T> {
     /// In the order in which they are tried; `rest` is for channels that none of them matches.
-    pub fn new(list: Vec<(ChannelPattern, T)>, rest: T) -> Self {
-        Self { list, rest }
+    pub fn new(list: Vec<(ChannelPattern, T)>, default: T) -> Self {
+        Self { list, default }
     }
 
     /// What holds for `channel`.
-    pub fn of(&self, channel: &ChannelName) -> &T {
+    pub fn for_channel(&self, channel: &ChannelName) -> &T {
         let found = self.list.iter().find(|(pattern, _)| pattern.matches(channel));
-        found.map_or(&self.rest, |(_, of)| of)
+        found.map_or(&self.default, |(_, of)| of)
     }
 
     /// All of them, the rest last.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.list.iter().map(|(_, of)| of).chain([&self.rest])
+        self.list.iter().map(|(_, of)| of).chain([&self.default])
     }
 }
 
@@ -33,7 +33,7 @@ impl<T> Namespaces<T> {
 #[derive(Clone, Debug)]
 pub struct ChannelRules {
     /// Whose rules these are: the place of the namespace in its list. Those of channels of none are one place behind.
-    pub namespace: usize,
+    pub namespace_index: usize,
     /// What is kept of it.
     pub history: Bounds,
     /// What happens to a reader that falls behind it.
@@ -49,22 +49,22 @@ pub struct ChannelRules {
 impl Namespaces<Arc<ChannelRules>> {
     /// What the log holds to for `channel`. A presence channel is like one of no namespace, but that nobody
     /// asks who listens to it.
-    pub(crate) fn rules(&self, channel: &ChannelName) -> Arc<ChannelRules> {
+    pub(crate) fn rules_for(&self, channel: &ChannelName) -> Arc<ChannelRules> {
         if !channel.is_presence() {
-            return self.of(channel).clone();
+            return self.for_channel(channel).clone();
         }
-        let rest = ChannelRules::clone(&self.rest);
-        Arc::new(ChannelRules { online: false, presence: false, subscribers: u32::MAX, ..rest })
+        let default = ChannelRules::clone(&self.default);
+        Arc::new(ChannelRules { online: false, presence: false, subscribers: u32::MAX, ..default })
     }
 
     /// The same rules, but for presence: that stays as `before` has it, because who is in a channel that is already
     /// listened to was not noted.
-    pub(crate) fn with_presence_of(
+    pub(crate) fn rules_with_presence_from(
         &self,
         before: &Self,
         channel: &ChannelName,
     ) -> Arc<ChannelRules> {
-        let (rules, presence) = (self.rules(channel), before.rules(channel).presence);
+        let (rules, presence) = (self.rules_for(channel), before.rules_for(channel).presence);
         match rules.presence == presence {
             true => rules,
             false => Arc::new(ChannelRules { presence, ..ChannelRules::clone(&rules) }),
@@ -72,8 +72,8 @@ impl Namespaces<Arc<ChannelRules>> {
     }
 
     /// Whether `channel` has a presence channel.
-    pub(crate) fn has_presence(&self, channel: &ChannelName) -> bool {
-        self.rules(channel).presence && channel.user().is_none()
+    pub(crate) fn has_presence_channel(&self, channel: &ChannelName) -> bool {
+        self.rules_for(channel).presence && channel.owner().is_none()
     }
 }
 
@@ -81,7 +81,7 @@ impl Namespaces<Arc<ChannelRules>> {
 impl From<Bounds> for Namespaces<Arc<ChannelRules>> {
     fn from(history: Bounds) -> Self {
         let rules = ChannelRules {
-            namespace: 0,
+            namespace_index: 0,
             history,
             slow_reader: SlowReader::Gap,
             online: true,
@@ -100,7 +100,7 @@ mod tests {
     fn the_first_match_wins() {
         let list = ["a.b", "a.*", "**"].map(|text| (text.parse().expect("fits"), text));
         let namespaces = Namespaces::new(list.into(), "rest");
-        let of = |name: &str| *namespaces.of(&name.parse().expect("fits"));
+        let of = |name: &str| *namespaces.for_channel(&name.parse().expect("fits"));
         assert_eq!([of("a.b"), of("a.c"), of("x"), of("@x")], ["a.b", "a.*", "**", "rest"]);
     }
 }

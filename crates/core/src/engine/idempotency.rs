@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{ChannelName, ClientId, Draft, Receipt, Standing, UserId};
+use crate::{ChannelName, ClientId, Draft, Receipt, Trust, UserId};
 
 /// The text is not an idempotency id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,20 +24,20 @@ pub fn idempotency_id(text: &str) -> Result<Arc<str>, BadIdempotencyId> {
 
 /// An idempotency id within its scope: the channel and who published.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
+pub(crate) struct IdempotencyKey {
     channel: ChannelName,
     /// A user is one publisher on all its devices; a client only without a user.
     user: Option<UserId>,
     client: Option<ClientId>,
     /// A backend's ids are its own.
-    backend: Option<Arc<str>>,
+    api_key: Option<Arc<str>>,
     id: Arc<str>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Idempotency {
-    receipts: HashMap<Key, Receipt>,
-    oldest_first: VecDeque<(u64, Key)>,
+    receipts: HashMap<IdempotencyKey, Receipt>,
+    oldest_first: VecDeque<(u64, IdempotencyKey)>,
     window: Duration,
     entries: usize,
 }
@@ -47,34 +47,34 @@ impl Idempotency {
         Self { receipts: HashMap::new(), oldest_first: VecDeque::new(), window, entries }
     }
 
-    pub(crate) fn key(draft: &Draft) -> Option<Key> {
+    pub(crate) fn key(draft: &Draft) -> Option<IdempotencyKey> {
         let id = draft.idempotency.clone()?;
         let user = draft.publisher.user.clone();
         let client = if user.is_none() { draft.publisher.client.clone() } else { None };
-        let backend = match &draft.publisher.standing {
-            Standing::Backend(name) => Some(name.clone()),
-            Standing::Claimed | Standing::Proven => None,
+        let api_key = match &draft.publisher.trust {
+            Trust::ApiKey(name) => Some(name.clone()),
+            Trust::Unverified | Trust::Verified => None,
         };
-        Some(Key { channel: draft.channel.clone(), user, client, backend, id })
+        Some(IdempotencyKey { channel: draft.channel.clone(), user, client, api_key, id })
     }
 
-    pub(crate) fn find(&mut self, key: &Key, now: u64) -> Option<Receipt> {
+    pub(crate) fn find(&mut self, key: &IdempotencyKey, now: u64) -> Option<Receipt> {
         let window = self.window.as_millis() as u64;
         while self.oldest_first.front().is_some_and(|(time, _)| time + window < now) {
-            self.forget_oldest();
+            self.remove_oldest();
         }
         self.receipts.get(key).copied()
     }
 
-    pub(crate) fn remember(&mut self, key: Key, receipt: Receipt, now: u64) {
+    pub(crate) fn insert(&mut self, key: IdempotencyKey, receipt: Receipt, now: u64) {
         while self.oldest_first.len() >= self.entries.max(1) {
-            self.forget_oldest();
+            self.remove_oldest();
         }
         self.receipts.insert(key.clone(), receipt);
         self.oldest_first.push_back((now, key));
     }
 
-    fn forget_oldest(&mut self) {
+    fn remove_oldest(&mut self) {
         if let Some((_, key)) = self.oldest_first.pop_front() {
             self.receipts.remove(&key);
         }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use crate::{Data, Epoch, MessageId, Publisher};
 
-    fn key(id: &str, client: Option<&str>) -> Key {
+    fn key(id: &str, client: Option<&str>) -> IdempotencyKey {
         let publisher =
             Publisher { client: client.and_then(|c| c.parse().ok()), ..Publisher::default() };
         let draft = Draft {
@@ -97,7 +97,7 @@ mod tests {
             skip_self: false,
             end: false,
             idempotency: Some(id.into()),
-            at_least: 0,
+            min_subscribers: 0,
         };
         Idempotency::key(&draft).expect("has an id")
     }
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_receipt_is_kept_for_its_window_and_publisher() {
         let mut seen = Idempotency::new(Duration::from_millis(100), 10);
-        seen.remember(key("x", None), receipt(1), 1000);
+        seen.insert(key("x", None), receipt(1), 1000);
         assert_eq!(seen.find(&key("x", None), 1100).map(|r| r.id.seq), Some(1));
         assert_eq!(seen.find(&key("x", Some("tab-0123456789abcdef")), 1100), None);
         assert_eq!(seen.find(&key("x", None), 1101), None);
@@ -121,7 +121,7 @@ mod tests {
     fn the_table_is_bounded() {
         let mut seen = Idempotency::new(Duration::from_secs(1000), 3);
         for n in 0..10 {
-            seen.remember(key(&n.to_string(), None), receipt(n), n);
+            seen.insert(key(&n.to_string(), None), receipt(n), n);
         }
         assert_eq!(seen.receipts.len(), 3);
         assert!(seen.find(&key("9", None), 10).is_some());

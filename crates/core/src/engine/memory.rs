@@ -3,8 +3,8 @@
 use std::{future::ready, sync::Arc, time::Duration};
 
 use crate::{
-    ChannelName, Draft, Engine, EngineError, Log, Pending, Receipt, Seq, Stored, clock,
-    engine::{Older, idempotency::Idempotency},
+    ChannelName, Draft, Engine, EngineError, EngineFuture, Log, Receipt, Seq, Stored, clock,
+    engine::{OlderMessages, idempotency::Idempotency},
     sync::Mutex,
 };
 
@@ -42,7 +42,7 @@ impl MemoryEngine {
         let receipt =
             Receipt { id: accepted.id, subscribers: accepted.subscribers, duplicate: false };
         if let Some(key) = key {
-            sequencer.receipts.remember(key, receipt, time);
+            sequencer.receipts.insert(key, receipt, time);
         }
         drop(sequencer);
         accepted.announce();
@@ -51,17 +51,22 @@ impl MemoryEngine {
 }
 
 impl Engine for MemoryEngine {
-    fn append(&self, draft: Draft) -> Pending<'_, Receipt> {
+    fn append(&self, draft: Draft) -> EngineFuture<'_, Receipt> {
         Box::pin(ready(self.append_now(draft)))
     }
 
-    fn listen<'a>(&'a self, _: &'a ChannelName) -> Pending<'a, ()> {
+    fn open_feed<'a>(&'a self, _: &'a ChannelName) -> EngineFuture<'a, ()> {
         Box::pin(ready(Ok(())))
     }
 
-    fn unlisten(&self, _: &ChannelName) {}
+    fn close_feed(&self, _: &ChannelName) {}
 
-    fn history<'a>(&'a self, _: &'a ChannelName, _: Seq, _: Seq) -> Pending<'a, Option<Older>> {
+    fn history<'a>(
+        &'a self,
+        _: &'a ChannelName,
+        _: Seq,
+        _: Seq,
+    ) -> EngineFuture<'a, Option<OlderMessages>> {
         Box::pin(ready(Ok(None)))
     }
 }

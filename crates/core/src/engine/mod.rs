@@ -8,7 +8,7 @@ use std::{future::Future, pin::Pin};
 use crate::{ChannelName, Draft, MessageId, NotAccepted, Seq, Stored, TooManyChannels};
 
 /// What an engine promises to do.
-pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>>;
+pub type EngineFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>>;
 
 /// What became of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Receipt {
 
 /// Messages from an engine's store.
 #[derive(Debug, Default)]
-pub struct Older {
+pub struct OlderMessages {
     /// In order, and complete above `floor`.
     pub messages: Vec<Stored>,
     /// The highest seq of the channel that the engine has let go, or was not asked for.
@@ -52,15 +52,15 @@ pub enum EngineError {
 pub trait Engine: Send + Sync + 'static {
     /// Appends, and answers once the message has its seq and cannot be lost by this engine. A repeat
     /// of an idempotency id gets its first receipt, whatever else has changed since.
-    fn append(&self, draft: Draft) -> Pending<'_, Receipt>;
+    fn append(&self, draft: Draft) -> EngineFuture<'_, Receipt>;
 
     /// Begins to feed `channel`; done when its ring hears everything from here on, and
     /// [`cold`](crate::Log::cold) has been called if it has missed something before. Calls are counted: each is
     /// undone by one [`unlisten`](Self::unlisten).
-    fn listen<'a>(&'a self, channel: &'a ChannelName) -> Pending<'a, ()>;
+    fn open_feed<'a>(&'a self, channel: &'a ChannelName) -> EngineFuture<'a, ()>;
 
     /// Undoes one [`listen`](Self::listen).
-    fn unlisten(&self, channel: &ChannelName);
+    fn close_feed(&self, channel: &ChannelName);
 
     /// Reads back messages of `channel` above `after` and at or below `until`. `None`: this
     /// engine keeps nothing that the rings do not hold.
@@ -69,5 +69,5 @@ pub trait Engine: Send + Sync + 'static {
         channel: &'a ChannelName,
         after: Seq,
         until: Seq,
-    ) -> Pending<'a, Option<Older>>;
+    ) -> EngineFuture<'a, Option<OlderMessages>>;
 }

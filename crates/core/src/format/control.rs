@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    Census, ChannelName, CloseReason, HistoryPage, Kind, MessageId, PresencePage, Problem,
+    ChannelName, CloseReason, HistoryPage, Kind, MessageId, OnlineReport, PresencePage, Problem,
     Reconnect, Seq, clock,
 };
 
@@ -144,13 +144,13 @@ pub struct Ack {
     pub reference: Option<Box<RawValue>>,
     /// What was done.
     #[serde(flatten)]
-    pub done: Done,
+    pub body: AckBody,
 }
 
 /// What was done.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
-pub enum Done {
+pub enum AckBody {
     /// A message was published.
     Published {
         /// Its id.
@@ -170,17 +170,17 @@ pub enum Done {
         unsubscribed: ChannelName,
     },
     /// Who is there.
-    Counted {
+    Online {
         /// The counts.
-        count: Box<Census>,
+        count: Box<OnlineReport>,
     },
     /// Who is there by name.
-    Present {
+    Presence {
         /// A page of them.
         presence: Box<PresencePage>,
     },
     /// What is held.
-    Looked {
+    History {
         /// A page of it.
         history: Box<HistoryPage>,
     },
@@ -237,7 +237,7 @@ impl CommandError {
 }
 
 /// "Now", in milliseconds, for a browser that does it by itself: if nobody is there, it tries that often.
-const SOON: u64 = 200;
+const RETRY_NOW_MILLIS: u64 = 200;
 
 impl Goodbye {
     /// A goodbye whose `retry` (milliseconds) is kept only where the client should wait.
@@ -266,7 +266,7 @@ impl Control {
     /// The cursor after this frame; only hello, gap, alive and a further channel move it.
     pub fn id(&self) -> Option<MessageId> {
         match self {
-            Control::Ack(Ack { done: Done::Subscribed(done), .. }) => Some(done.id),
+            Control::Ack(Ack { body: AckBody::Subscribed(done), .. }) => Some(done.id),
             Control::Hello(hello) => Some(hello.id),
             Control::Gap(gap) => Some(gap.id),
             Control::Alive(alive) => Some(alive.id),
@@ -280,7 +280,7 @@ impl Control {
             Control::Hello(hello) => Some(hello.retry),
             Control::Goodbye(goodbye) => match goodbye.reconnect {
                 // The browser would take its time from the hello.
-                Reconnect::Now => Some(SOON),
+                Reconnect::Now => Some(RETRY_NOW_MILLIS),
                 _ => goodbye.retry.map(u64::from),
             },
             _ => None,

@@ -27,18 +27,18 @@ pub trait Format: Send + Sync + 'static {
 
     /// Whether peers answer heartbeats. They are sent then whatever else is, because they ask for a sign of
     /// life too.
-    fn beats_are_answered(&self) -> bool {
+    fn expects_heartbeat_replies(&self) -> bool {
         false
     }
 
     /// Whether a gap can be told in the stream; otherwise it ends the stream.
-    fn tells_gaps(&self) -> bool;
+    fn reports_gaps(&self) -> bool;
 
     /// How a stream ends that has said its goodbye, for whoever writes this format's bytes to a socket
     /// of its own. Where nothing marks the end of a stream, one that breaks off has to be reset.
     fn ending(&self, reason: CloseReason) -> Ending {
-        let cut = reason == CloseReason::Gap && !self.tells_gaps();
-        if cut { Ending::Abrupt } else { Ending::Silent }
+        let cut = reason == CloseReason::Gap && !self.reports_gaps();
+        if cut { Ending::Reset } else { Ending::Close }
     }
 }
 
@@ -46,9 +46,9 @@ pub trait Format: Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// These bytes, then the end of the connection.
-    Say(Bytes),
+    Send(Bytes),
     /// The end of the connection.
-    Silent,
+    Close,
     /// A reset.
-    Abrupt,
+    Reset,
 }

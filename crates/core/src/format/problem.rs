@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    AheadOfLog, AnswersFull, BadChannelName, BadChannelPattern, BadClientId, BadData, BadEventName,
-    BadIdempotencyId, BadMessageId, BadSince, BadUserId, ChannelFull, EngineError, Forbidden,
-    JoinError, NotAccepted, OnlineHidden, Overloaded, PresenceOff, PublishError, TooManyChannels,
+    AheadOfLog, AnswerMemoryFull, BadChannelName, BadChannelPattern, BadClientId, BadData,
+    BadEventName, BadIdempotencyId, BadMessageId, BadSince, BadUserId, ChannelFull, EngineError,
+    Forbidden, JoinError, NotAccepted, OnlineHidden, Overloaded, PresenceOff, PublishError,
+    TooManyChannels,
 };
 
 macro_rules! kinds {
@@ -152,7 +153,7 @@ always! {
     BadSince => BadResume,
     BadIdempotencyId => BadIdempotencyId,
     AheadOfLog => AheadOfLog,
-    AnswersFull => Overloaded,
+    AnswerMemoryFull => Overloaded,
     BadChannelPattern => BadChannel,
     ChannelFull => TooManySubscribers,
     Forbidden => Forbidden,

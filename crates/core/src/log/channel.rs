@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     ChannelName, ChannelRules, Seq,
     log::{ring::Ring, tombstones::Tombstone},
-    notify::{shard::Desk, waker::Belfry},
+    notify::{shard::ShardCursor, waker::WakerSet},
     presence::Presence,
     subscription::counts::Roster,
 };
@@ -18,9 +18,9 @@ pub(crate) struct Channel {
     pub(crate) roster: Roster,
     /// Who is there by name, where that is told.
     pub(crate) presence: Option<Box<Presence>>,
-    pub(crate) belfry: Arc<Belfry>,
+    pub(crate) wakers: Arc<WakerSet>,
     /// Where the readers of shards stand.
-    pub(crate) desks: Vec<Desk>,
+    pub(crate) shard_cursors: Vec<ShardCursor>,
     /// The seq of the channel's last message, if that message ended it.
     pub(crate) ended: Option<Seq>,
     /// Readers that are about to join.
@@ -28,7 +28,7 @@ pub(crate) struct Channel {
     /// Tells this channel from another that has its slot later.
     pub(crate) serial: u64,
     /// It stands in the table's queue of channels that nobody listens to.
-    pub(crate) queued: bool,
+    pub(crate) in_idle_queue: bool,
 }
 
 impl Channel {
@@ -38,44 +38,44 @@ impl Channel {
         before: Tombstone,
         serial: u64,
     ) -> Self {
-        let presence = (rules.presence && name.presence().is_some()).then(Box::default);
+        let presence = (rules.presence && name.presence_channel().is_some()).then(Box::default);
         Self {
             name,
             rules,
             presence,
             ring: Ring::new(before.floor),
             roster: Roster::default(),
-            belfry: Arc::default(),
-            desks: Vec::new(),
+            wakers: Arc::default(),
+            shard_cursors: Vec::new(),
             ended: before.ended,
             pins: 0,
             serial,
-            queued: false,
+            in_idle_queue: false,
         }
     }
 
     /// How many users listen, where that may be told.
-    pub(crate) fn users(&self) -> Option<u32> {
+    pub(crate) fn visible_users(&self) -> Option<u32> {
         self.rules.online.then(|| self.roster.online().total.users)
     }
 
-    pub(crate) fn has_listeners(&self) -> bool {
+    pub(crate) fn has_subscribers(&self) -> bool {
         self.pins > 0 || self.roster.online().total.connections > 0
     }
 
     /// Somebody was told to be there. Until that is taken back the channel has to be remembered.
-    pub(crate) fn has_members(&self) -> bool {
-        self.presence.as_ref().is_some_and(|presence| !presence.is_vacant())
+    pub(crate) fn has_announced_users(&self) -> bool {
+        self.presence.as_ref().is_some_and(|presence| !presence.has_nobody_announced())
     }
 
     /// Nobody listens and nothing is held: only a tombstone is worth keeping.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.ring.is_empty() && !self.has_listeners() && !self.has_members()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ring.is_empty() && !self.has_subscribers() && !self.has_announced_users()
     }
 
     /// Whether a reader that has dealt with everything up to `position` has read the channel's end.
     /// An end that somebody has published behind is none.
-    pub(crate) fn ended_by(&self, position: Seq) -> bool {
+    pub(crate) fn has_ended_at(&self, position: Seq) -> bool {
         self.ended.is_some_and(|end| end <= position)
     }
 

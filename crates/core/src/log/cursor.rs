@@ -7,13 +7,13 @@ use crate::{Epoch, Gap, Identity, Message, MessageId, Seq, SlowReader, log::tabl
 /// What a reader finds next.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
-    pub(crate) what: What,
+    pub(crate) kind: ItemKind,
     /// It came while the reader was there.
     pub(crate) live: bool,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum What {
+pub(crate) enum ItemKind {
     Message(Arc<Message>),
     /// And what the channel's namespace has for readers that fall behind.
     Gap(Gap, SlowReader),
@@ -21,43 +21,52 @@ pub(crate) enum What {
 
 /// One channel of a cursor.
 #[derive(Debug)]
-pub(crate) struct Tap {
+pub(crate) struct ChannelCursor {
     /// The channel's slot in the table.
     pub(crate) slot: usize,
     /// Where its bell hangs in the channel's belfry; nothing hangs at the highest place.
-    pub(crate) place: u64,
+    pub(crate) waker_id: u64,
     /// Everything of this channel up to here has been read, or told as a gap.
     pub(crate) position: Seq,
     /// What was read last has ended the channel.
     pub(crate) ended: bool,
     /// Asked for by name; the user's own channel comes along unasked.
-    pub(crate) asked: bool,
+    pub(crate) explicit: bool,
     /// It only tells of another channel, and keeps no stream open that all others have ended for.
-    pub(crate) tells: bool,
+    pub(crate) is_presence: bool,
     /// What lies above it was published while the reader was there.
     joined_at: Seq,
     /// Scratch of one read: index of the next message in the ring.
-    next: usize,
+    next_index: usize,
 }
 
-impl Tap {
-    pub(crate) fn new(slot: usize, position: Seq, asked: bool, joined_at: Seq) -> Self {
-        let place = u64::MAX;
-        Self { slot, place, position, ended: false, asked, tells: false, joined_at, next: 0 }
+impl ChannelCursor {
+    pub(crate) fn new(slot: usize, position: Seq, explicit: bool, joined_at: Seq) -> Self {
+        let waker_id = u64::MAX;
+        Self {
+            slot,
+            waker_id,
+            position,
+            ended: false,
+            explicit,
+            is_presence: false,
+            joined_at,
+            next_index: 0,
+        }
     }
 }
 
 /// How much one read may take, so that the log is never locked for long: a message of any size,
 /// then as many more as fit.
 #[derive(Clone, Copy, Debug)]
-pub struct Portion {
+pub struct ReadLimit {
     /// Messages.
     pub messages: usize,
     /// Bytes of data.
     pub bytes: usize,
 }
 
-impl Default for Portion {
+impl Default for ReadLimit {
     fn default() -> Self {
         Self { messages: 256, bytes: 64 * 1024 }
     }
@@ -67,32 +76,32 @@ impl Default for Portion {
 pub(crate) struct Cursor {
     /// Where to resume: everything up to here has been read on every channel.
     pub(crate) position: Seq,
-    pub(crate) taps: Box<[Tap]>,
+    pub(crate) channels: Box<[ChannelCursor]>,
 }
 
 /// Where a channel has something next, and its place among the taps; the smallest first.
-type Next = Reverse<(Seq, usize)>;
+type HeapEntry = Reverse<(Seq, usize)>;
 
 impl Cursor {
-    pub(crate) fn new(position: Seq, taps: Vec<Tap>) -> Self {
-        Self { position, taps: taps.into() }
+    pub(crate) fn new(position: Seq, channels: Vec<ChannelCursor>) -> Self {
+        Self { position, channels: channels.into() }
     }
 
     /// Reads one more channel from here on. Where its history is read first, the place to resume from goes
     /// back to before that: whoever is cut in between reads something again, and loses nothing.
-    pub(crate) fn add(&mut self, tap: Tap, position: Seq) {
+    pub(crate) fn add_channel(&mut self, cursor: ChannelCursor, position: Seq) {
         self.position = self.position.min(position);
-        let mut taps = std::mem::take(&mut self.taps).into_vec();
-        taps.push(tap);
-        self.taps = taps.into();
+        let mut channels = std::mem::take(&mut self.channels).into_vec();
+        channels.push(cursor);
+        self.channels = channels.into();
     }
 
     /// Reads the channel at `index` no more.
-    pub(crate) fn remove(&mut self, index: usize) -> Tap {
-        let mut taps = std::mem::take(&mut self.taps).into_vec();
-        let tap = taps.remove(index);
-        self.taps = taps.into();
-        tap
+    pub(crate) fn remove_channel(&mut self, index: usize) -> ChannelCursor {
+        let mut channels = std::mem::take(&mut self.channels).into_vec();
+        let cursor = channels.remove(index);
+        self.channels = channels.into();
+        cursor
     }
 
     /// Reads up to `portion` into `items`; whether that was everything. What is hidden from `reader`
@@ -102,59 +111,59 @@ impl Cursor {
         table: &Table,
         epoch: Epoch,
         reader: Option<&Identity>,
-        portion: Portion,
+        limit: ReadLimit,
         items: &mut Vec<Item>,
     ) -> bool {
-        let mut nearest: BinaryHeap<Next> = BinaryHeap::with_capacity(self.taps.len());
-        for (index, tap) in self.taps.iter_mut().enumerate() {
-            tap.next = table.slots[tap.slot].ring.index_after(tap.position);
-            nearest.extend(tap.next_seq(table).map(|seq| Reverse((seq, index))));
+        let mut heap: BinaryHeap<HeapEntry> = BinaryHeap::with_capacity(self.channels.len());
+        for (index, cursor) in self.channels.iter_mut().enumerate() {
+            cursor.next_index = table.slots[cursor.slot].ring.index_after(cursor.position);
+            heap.extend(cursor.next_seq(table).map(|seq| Reverse((seq, index))));
         }
         let (mut visited, mut bytes, mut complete) = (0, 0, false);
         let mut ended = self.has_ended();
-        while visited < portion.messages && !ended {
-            let Some(Reverse((seq, index))) = nearest.pop() else {
+        while visited < limit.messages && !ended {
+            let Some(Reverse((seq, index))) = heap.pop() else {
                 self.position = self.position.max(table.watermark);
                 complete = true;
                 break;
             };
-            let tap = &mut self.taps[index];
-            let was = tap.ended;
-            match tap.message(table) {
+            let cursor = &mut self.channels[index];
+            let was_ended = cursor.ended;
+            match cursor.next_message(table) {
                 None => {
-                    let shared = nearest.peek().is_some_and(|Reverse((next, _))| *next == seq);
-                    let live = seq > tap.joined_at;
-                    let policy = table.slots[tap.slot].rules.slow_reader;
-                    let what = What::Gap(self.read_gap(table, epoch, index, shared), policy);
-                    items.push(Item { what, live });
+                    let shared = heap.peek().is_some_and(|Reverse((next, _))| *next == seq);
+                    let live = seq > cursor.joined_at;
+                    let policy = table.slots[cursor.slot].rules.slow_reader;
+                    let kind = ItemKind::Gap(self.read_gap(table, epoch, index, shared), policy);
+                    items.push(Item { kind, live });
                 }
                 Some(message) => {
                     let hidden = reader.is_some_and(|reader| message.is_hidden_from(reader));
                     let size = message.draft.data.as_bytes().len();
-                    if !hidden && bytes > 0 && bytes + size > portion.bytes {
+                    if !hidden && bytes > 0 && bytes + size > limit.bytes {
                         break;
                     }
-                    let live = seq > tap.joined_at;
-                    let ends = live || table.slots[tap.slot].ended_by(seq);
-                    tap.ended = message.draft.end && ends;
-                    tap.position = seq;
-                    tap.next += 1;
+                    let live = seq > cursor.joined_at;
+                    let ends = live || table.slots[cursor.slot].has_ended_at(seq);
+                    cursor.ended = message.draft.end && ends;
+                    cursor.position = seq;
+                    cursor.next_index += 1;
                     self.position = self.position.max(seq);
                     if !hidden {
                         bytes += size.max(1);
-                        items.push(Item { what: What::Message(Arc::clone(message)), live });
+                        items.push(Item { kind: ItemKind::Message(Arc::clone(message)), live });
                     }
                 }
             }
             visited += 1;
-            let tap = &self.taps[index];
-            nearest.extend(tap.next_seq(table).map(|seq| Reverse((seq, index))));
-            ended = if tap.ended != was { self.has_ended() } else { ended };
+            let cursor = &self.channels[index];
+            heap.extend(cursor.next_seq(table).map(|seq| Reverse((seq, index))));
+            ended = if cursor.ended != was_ended { self.has_ended() } else { ended };
         }
-        for tap in &mut self.taps {
+        for cursor in &mut self.channels {
             // A tap that still has a gap to tell keeps its place, so that the gap is told whole.
-            if table.slots[tap.slot].ring.floor().seq <= tap.position {
-                tap.position = tap.position.max(self.position);
+            if table.slots[cursor.slot].ring.floor().seq <= cursor.position {
+                cursor.position = cursor.position.max(self.position);
             }
         }
         complete || ended
@@ -163,8 +172,8 @@ impl Cursor {
     /// Everything up to `seq` has been read, on all channels.
     pub(crate) fn skip_to(&mut self, seq: Seq) {
         self.position = self.position.max(seq);
-        for tap in &mut self.taps {
-            tap.position = tap.position.max(seq);
+        for cursor in &mut self.channels {
+            cursor.position = cursor.position.max(seq);
         }
     }
 
@@ -172,12 +181,12 @@ impl Cursor {
     /// floor: only the last of them moves the cursor, so that whoever resumes in between is told
     /// the others again.
     fn read_gap(&mut self, table: &Table, epoch: Epoch, index: usize, shared: bool) -> Gap {
-        let tap = &mut self.taps[index];
-        let channel = &table.slots[tap.slot];
+        let cursor = &mut self.channels[index];
+        let channel = &table.slots[cursor.slot];
         let floor = channel.ring.floor();
-        let first = tap.position + 1;
-        tap.position = floor.seq;
-        tap.ended = channel.ended_by(floor.seq);
+        let first = cursor.position + 1;
+        cursor.position = floor.seq;
+        cursor.ended = channel.has_ended_at(floor.seq);
         if !shared {
             self.position = self.position.max(floor.seq);
         }
@@ -191,23 +200,24 @@ impl Cursor {
     }
 
     /// Whether a channel has ended for this reader; a message behind that end would undo it.
-    pub(crate) fn has_partly_ended(&self) -> bool {
-        self.taps.iter().any(|tap| tap.ended)
+    pub(crate) fn has_ended_channel(&self) -> bool {
+        self.channels.iter().any(|cursor| cursor.ended)
     }
 
     /// Whether every channel that was asked for has ended for this reader. Who has left all of them waits
     /// for what it will ask for; a presence channel has no end of its own.
     pub(crate) fn has_ended(&self) -> bool {
-        let mut asked = self.taps.iter().filter(|tap| tap.asked && !tap.tells).peekable();
-        asked.peek().is_some() && asked.all(|tap| tap.ended)
+        let mut explicit =
+            self.channels.iter().filter(|cursor| cursor.explicit && !cursor.is_presence).peekable();
+        explicit.peek().is_some() && explicit.all(|cursor| cursor.ended)
     }
 }
 
-impl Tap {
+impl ChannelCursor {
     /// The next message; `None` when a gap has to be told first, or there is nothing.
-    fn message<'a>(&self, table: &'a Table) -> Option<&'a Arc<Message>> {
+    fn next_message<'a>(&self, table: &'a Table) -> Option<&'a Arc<Message>> {
         let ring = &table.slots[self.slot].ring;
-        if ring.floor().seq > self.position { None } else { ring.get(self.next) }
+        if ring.floor().seq > self.position { None } else { ring.get(self.next_index) }
     }
 
     /// The seq at which this channel has something to tell next: a gap or a message.
@@ -216,6 +226,6 @@ impl Tap {
         if lost > self.position {
             return Some(lost);
         }
-        self.message(table).map(|message| message.id.seq)
+        self.next_message(table).map(|message| message.id.seq)
     }
 }

@@ -17,19 +17,19 @@ use std::{ops::Range, sync::Arc};
 use arc_swap::ArcSwap;
 
 use crate::{
-    Attendance, ChannelName, ChannelRules, Count, Epoch, Gap, Message, MessageId, Namespaces,
-    Online, Seq, Stored, TooManyChannels,
+    ChannelName, ChannelRules, Count, Epoch, Gap, Message, MessageId, Namespaces,
+    OccupancyObserver, OnlineCounts, Seq, Stored, TooManyChannels,
     limits::Limits,
     log::{
         channel::Channel,
-        cursor::{Cursor, Portion, Tap, What},
+        cursor::{ChannelCursor, Cursor, ItemKind, ReadLimit},
         ring::Floor,
         start::{AheadOfLog, Start},
         table::Table,
     },
-    message::draft::Memory,
-    notify::{shard::Doorbell, waker::Belfry},
-    presence::Told,
+    message::draft::MemoryBudget,
+    notify::{shard::ShardWaker, waker::WakerSet},
+    presence::PresenceUpdate,
     sync::Mutex,
 };
 
@@ -37,7 +37,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Log {
     epoch: Epoch,
-    memory: Arc<Memory>,
+    memory: Arc<MemoryBudget>,
     /// As the table has them, for whoever does not hold its lock.
     rules: ArcSwap<Namespaces<Arc<ChannelRules>>>,
     /// As they were at the start: who has a presence channel does not change.
@@ -63,16 +63,16 @@ pub struct Accepted {
     pub id: MessageId,
     /// Connections that listen.
     pub subscribers: u32,
-    belfry: Option<Arc<Belfry>>,
-    doorbells: Vec<Arc<dyn Doorbell>>,
+    wakers: Option<Arc<WakerSet>>,
+    shard_wakers: Vec<Arc<dyn ShardWaker>>,
 }
 
 impl Accepted {
     /// Wakes the readers.
     pub fn announce(self) {
-        self.doorbells.iter().for_each(|doorbell| doorbell.ring());
-        if let Some(belfry) = self.belfry {
-            belfry.ring();
+        self.shard_wakers.iter().for_each(|waker| waker.wake());
+        if let Some(wakers) = self.wakers {
+            wakers.wake_message_readers();
         }
     }
 }
@@ -110,7 +110,7 @@ pub struct ChannelSummary {
 
 /// How full the log is.
 #[derive(Clone, Debug)]
-pub struct Fill {
+pub struct LogStats {
     /// Channels.
     pub channels: usize,
     /// Messages held.
@@ -121,13 +121,13 @@ pub struct Fill {
     pub evicted: u64,
     /// Seats of readers for each namespace, those of none last, on each wire by [`Wire::index`](crate::Wire::index).
     /// Who reads several channels has several.
-    pub seats: Vec<[u32; 3]>,
+    pub subscriptions: Vec<[u32; 3]>,
 }
 
 impl Log {
     /// An empty log.
     pub fn new(epoch: Epoch, limits: Limits) -> Self {
-        let memory = Arc::new(Memory::new(limits.memory_bytes));
+        let memory = Arc::new(MemoryBudget::new(limits.memory_bytes));
         let first_rules = limits.rules.clone();
         let rules = ArcSwap::from_pointee(limits.rules.clone());
         let table = Mutex::new(Table::new(limits, memory.clone()));
@@ -151,8 +151,8 @@ impl Log {
     }
 
     /// Tells `attendance` from now on which channels are listened to.
-    pub fn tell(&self, attendance: Arc<dyn Attendance>) {
-        self.table.lock().attendance = Some(attendance);
+    pub fn set_observer(&self, observer: Arc<dyn OccupancyObserver>) {
+        self.table.lock().observer = Some(observer);
     }
 
     pub(crate) fn id(&self, seq: Seq) -> MessageId {
@@ -165,28 +165,28 @@ impl Log {
     /// # Errors
     /// When its channel is new and cannot be kept, or too few listen; it is not accepted then.
     pub fn accept(&self, stored: Stored) -> Result<Accepted, NotAccepted> {
-        let told =
-            Told::of(&stored.draft).filter(|told| self.first_rules.has_presence(&told.channel));
+        let update = PresenceUpdate::from_draft(&stored.draft)
+            .filter(|update| self.first_rules.has_presence_channel(&update.channel));
         let mut table = self.table.lock();
         debug_assert!(stored.seq > table.watermark, "the feed is in order");
-        let at_least = stored.draft.at_least;
-        if at_least > 0 && table.listening(&stored.draft.channel) < at_least {
+        let min_subscribers = stored.draft.min_subscribers;
+        if min_subscribers > 0 && table.subscriber_count(&stored.draft.channel) < min_subscribers {
             return Err(NotAccepted::NobodyOnline);
         }
         // Where the channel is, its presence channel finds room.
-        let seated = told.map(|told| told.sit_down(&mut table)).transpose()?;
+        let pinned = update.map(|update| update.pin(&mut table)).transpose()?;
         let slot = table.find_or_create(&stored.draft.channel)?;
         let total = table.slots[slot].roster.online().total;
-        let belfry = (total.connections > 0).then(|| table.slots[slot].belfry.clone());
-        let online = table.slots[slot].users().map(|users| stored.online.unwrap_or(users));
+        let wakers = (total.connections > 0).then(|| table.slots[slot].wakers.clone());
+        let online = table.slots[slot].visible_users().map(|users| stored.online.unwrap_or(users));
         let message = Message::new(self.epoch, stored, online, &self.memory);
         let id = message.id;
-        let doorbells = table.spread_news(slot);
+        let shard_wakers = table.mark_dirty(slot);
         table.push(slot, Arc::new(message));
-        if let Some(seated) = seated {
-            seated.apply(&mut table);
+        if let Some(pinned) = pinned {
+            pinned.apply(&mut table);
         }
-        Ok(Accepted { id, subscribers: total.connections, belfry, doorbells })
+        Ok(Accepted { id, subscribers: total.connections, wakers, shard_wakers })
     }
 
     /// Raises the watermark over places that hold no message for this node.
@@ -207,10 +207,14 @@ impl Log {
     ///
     /// # Errors
     /// When the channel is new and cannot be kept.
-    pub fn cold(&self, channel: &ChannelName, floor: Seq) -> Result<(), TooManyChannels> {
+    pub fn invalidate_up_to(
+        &self,
+        channel: &ChannelName,
+        floor: Seq,
+    ) -> Result<(), TooManyChannels> {
         let mut table = self.table.lock();
         let slot = table.find_or_create(channel)?;
-        table.let_go_to(slot, floor);
+        table.evict_up_to(slot, floor);
         Ok(())
     }
 
@@ -244,7 +248,7 @@ impl Log {
         &self,
         channel: &ChannelName,
         start: Start,
-        portion: Portion,
+        limit: ReadLimit,
     ) -> Result<History, AheadOfLog> {
         let table = self.table.lock();
         start.check(self.epoch, table.watermark)?;
@@ -258,60 +262,60 @@ impl Log {
                 more: false,
             });
         };
-        let begin = start.begin(self.epoch, &table, &[slot]);
-        let tap = Tap::new(slot, begin.positions[0], true, table.watermark);
-        let mut cursor = Cursor::new(begin.cursor, vec![tap]);
+        let resolved = start.resolve(self.epoch, &table, &[slot]);
+        let channel_cursor = ChannelCursor::new(slot, resolved.positions[0], true, table.watermark);
+        let mut cursor = Cursor::new(resolved.position, vec![channel_cursor]);
         let mut items = Vec::new();
-        let more = !cursor.read(&table, self.epoch, None, portion, &mut items);
+        let more = !cursor.read(&table, self.epoch, None, limit, &mut items);
         drop(table);
         let id = self.id(cursor.position);
         let mut history = History { id, gap: None, messages: Vec::new(), more };
-        if begin.foreign {
-            history.gap = Some(Gap::unknown(self.id(begin.cursor), channel.clone()));
+        if resolved.foreign {
+            history.gap = Some(Gap::unknown(self.id(resolved.position), channel.clone()));
         }
         for item in items {
-            match item.what {
-                What::Message(message) => history.messages.push(message),
-                What::Gap(gap, _) => history.gap = Some(gap),
+            match item.kind {
+                ItemKind::Message(message) => history.messages.push(message),
+                ItemKind::Gap(gap, _) => history.gap = Some(gap),
             }
         }
         Ok(history)
     }
 
     /// What holds for `channel`, held or not.
-    pub fn rules_of(&self, channel: &ChannelName) -> Arc<ChannelRules> {
-        self.rules.load().with_presence_of(&self.first_rules, channel)
+    pub fn rules_for(&self, channel: &ChannelName) -> Arc<ChannelRules> {
+        self.rules.load().rules_with_presence_from(&self.first_rules, channel)
     }
 
     /// Whether `channel` has a presence channel.
-    pub fn has_presence(&self, channel: &ChannelName) -> bool {
-        self.first_rules.has_presence(channel)
+    pub fn has_presence_channel(&self, channel: &ChannelName) -> bool {
+        self.first_rules.has_presence_channel(channel)
     }
 
     /// Who is online in `channel`.
-    pub fn online(&self, channel: &ChannelName) -> Online {
+    pub fn online(&self, channel: &ChannelName) -> OnlineCounts {
         let table = self.table.lock();
         table.find(channel).map(|slot| table.slots[slot].roster.online()).unwrap_or_default()
     }
 
     /// Some of all channels, in no order: those in the places from `from` on that `wanted` accepts, and where to go
     /// on. So few that nobody waits for it; `wanted` is asked under the lock.
-    pub fn some_channels(
+    pub fn scan_channels(
         &self,
         from: usize,
         wanted: impl Fn(&ChannelName) -> bool,
     ) -> (Vec<ChannelSummary>, Option<usize>) {
         const STEP: usize = 1000;
         let table = self.table.lock();
-        let upto = (from + STEP).min(table.slots.capacity());
-        let channels = (from..upto).filter_map(|slot| table.slots.get(slot));
+        let end = (from + STEP).min(table.slots.capacity());
+        let channels = (from..end).filter_map(|slot| table.slots.get(slot));
         let summary = |channel: &Channel| ChannelSummary {
             channel: channel.name.clone(),
             online: channel.rules.online.then(|| channel.roster.online().total),
             messages: channel.ring.len(),
         };
         let some = channels.filter(|channel| wanted(&channel.name)).map(summary).collect();
-        (some, (upto < table.slots.capacity()).then_some(upto))
+        (some, (end < table.slots.capacity()).then_some(end))
     }
 
     /// Lets go what has grown too old at `now` (milliseconds since 1970) and forgets idle
@@ -324,35 +328,35 @@ impl Log {
     /// The same for some of the channels; called once a second it comes to each well within the age that
     /// messages may have, and within a minute. To look at all of them every second would cost more than
     /// their messages.
-    pub fn sweep_some(&self, now: u64) {
+    pub fn sweep_next(&self, now: u64) {
         let some = self.table.lock().next_to_sweep();
         self.sweep_slots(some, now);
     }
 
     fn sweep_slots(&self, slots: Range<usize>, now: u64) {
-        self.in_steps(slots, |table, slot| table.sweep(slot, now));
-        if self.memory.over() > 0 {
+        self.for_each_slot(slots, |table, slot| table.sweep(slot, now));
+        if self.memory.excess() > 0 {
             self.table.lock().evict_to_fit();
         }
     }
 
     /// How full the log is.
-    pub fn fill(&self) -> Fill {
+    pub fn stats(&self) -> LogStats {
         let table = self.table.lock();
-        Fill {
+        LogStats {
             channels: table.len(),
-            messages: table.held(),
+            messages: table.message_count(),
             bytes: self.memory.bytes(),
             evicted: table.evicted(),
-            seats: table.seats.clone(),
+            subscriptions: table.subscriptions.clone(),
         }
     }
 
-    fn in_steps(&self, slots: Range<usize>, mut visit: impl FnMut(&mut Table, usize)) {
+    fn for_each_slot(&self, slots: Range<usize>, mut apply: impl FnMut(&mut Table, usize)) {
         const STEP: usize = 1000;
         for from in slots.clone().step_by(STEP) {
             let mut table = self.table.lock();
-            (from..slots.end.min(from + STEP)).for_each(|slot| visit(&mut table, slot));
+            (from..slots.end.min(from + STEP)).for_each(|slot| apply(&mut table, slot));
         }
     }
 }

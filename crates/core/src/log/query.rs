@@ -6,27 +6,27 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    AheadOfLog, ChannelName, Count, Gap, Log, Message, MessageId, Portion, Seq, Start, UserId,
-    Wire, presence::Person, write_document,
+    AheadOfLog, ChannelName, Count, Gap, Log, Message, MessageId, ReadLimit, Seq, Start, UserId,
+    Wire, presence::PresentUser, write_document,
 };
 
 /// The most history in one answer, as it is spelled: it is held until the client has read it.
-const PAGE: Portion = Portion { messages: 1000, bytes: 1024 * 1024 };
+const HISTORY_PAGE: ReadLimit = ReadLimit { messages: 1000, bytes: 1024 * 1024 };
 
 /// The most users in one answer.
 pub const PRESENCE_PAGE: usize = 1000;
 
 /// Who is online in a channel.
 #[derive(Clone, Debug, Serialize)]
-pub struct Census {
+pub struct OnlineReport {
     channel: ChannelName,
     #[serde(flatten)]
     total: Count,
-    wires: Wires,
+    wires: WireCounts,
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Wires {
+struct WireCounts {
     sse: Count,
     chunked: Count,
     ws: Count,
@@ -38,7 +38,7 @@ pub struct HistoryPage {
     channel: ChannelName,
     /// Where to go on.
     id: MessageId,
-    gap: Option<Lost>,
+    gap: Option<GapDocument>,
     /// The documents, oldest first.
     messages: Box<RawValue>,
     /// There is more behind `id`.
@@ -46,7 +46,7 @@ pub struct HistoryPage {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Lost {
+struct GapDocument {
     first: Option<Seq>,
     last: Option<Seq>,
     certain: bool,
@@ -58,7 +58,7 @@ pub struct PresencePage {
     channel: ChannelName,
     /// They are there by everything that the presence channel has told up to here.
     id: MessageId,
-    users: Vec<Person>,
+    users: Vec<PresentUser>,
     /// Clients without a user.
     anonymous: u32,
     /// There are more behind the last one.
@@ -82,14 +82,18 @@ impl Log {
     ///
     /// # Errors
     /// When nobody is told.
-    pub fn census(&self, channel: ChannelName) -> Result<Census, OnlineHidden> {
-        if !self.rules_of(&channel).online {
+    pub fn online_report(&self, channel: ChannelName) -> Result<OnlineReport, OnlineHidden> {
+        if !self.rules_for(&channel).online {
             return Err(OnlineHidden(channel));
         }
         let online = self.online(&channel);
-        let of = |wire: Wire| online.wires[wire.index()];
-        let wires = Wires { sse: of(Wire::Sse), chunked: of(Wire::Chunked), ws: of(Wire::Ws) };
-        Ok(Census { channel, total: online.total, wires })
+        let counts_of = |wire: Wire| online.wires[wire.index()];
+        let wires = WireCounts {
+            sse: counts_of(Wire::Sse),
+            chunked: counts_of(Wire::Chunked),
+            ws: counts_of(Wire::Ws),
+        };
+        Ok(OnlineReport { channel, total: online.total, wires })
     }
 
     /// Who is in `channel`, as a document: up to `limit` users behind `after`, and where to go on listening to the
@@ -97,13 +101,13 @@ impl Log {
     ///
     /// # Errors
     /// When that is not told.
-    pub fn presence(
+    pub fn presence_page(
         &self,
         channel: ChannelName,
         after: Option<&UserId>,
         limit: usize,
     ) -> Result<PresencePage, PresenceOff> {
-        if !self.has_presence(&channel) {
+        if !self.has_presence_channel(&channel) {
             return Err(PresenceOff(channel));
         }
         let table = self.table.lock();
@@ -113,17 +117,17 @@ impl Log {
         let Some(presence) = presence else {
             return Ok(PresencePage { channel, id, users: Vec::new(), anonymous: 0, more: false });
         };
-        let mut behind = presence.members_after(after);
-        let users = behind.by_ref().take(limit).collect();
-        let more = behind.next().is_some();
-        let anonymous = presence.anonymous();
+        let mut rest = presence.announced_after(after);
+        let users = rest.by_ref().take(limit).collect();
+        let more = rest.next().is_some();
+        let anonymous = presence.anonymous_announced();
         Ok(PresencePage { channel, id, users, anonymous, more })
     }
 
     /// One message of `channel`, if it is held.
-    pub fn find(&self, channel: &ChannelName, id: MessageId) -> Option<Arc<Message>> {
+    pub fn find_message(&self, channel: &ChannelName, id: MessageId) -> Option<Arc<Message>> {
         let before = MessageId { seq: id.seq.checked_sub(1)?, ..id };
-        let one = Portion { messages: 1, ..PAGE };
+        let one = ReadLimit { messages: 1, ..HISTORY_PAGE };
         let history = self.history(channel, Start::After(before), one).ok()?;
         history.messages.into_iter().find(|message| message.id == id)
     }
@@ -133,21 +137,26 @@ impl Log {
     ///
     /// # Errors
     /// When `start` is a place that the log has not reached.
-    pub fn page(&self, channel: ChannelName, start: Start) -> Result<HistoryPage, AheadOfLog> {
-        let mut history = self.history(&channel, start, PAGE)?;
-        let lost = |gap: Gap| Lost { first: gap.first, last: gap.last, certain: gap.certain };
+    pub fn history_page(
+        &self,
+        channel: ChannelName,
+        start: Start,
+    ) -> Result<HistoryPage, AheadOfLog> {
+        let mut history = self.history(&channel, start, HISTORY_PAGE)?;
+        let lost =
+            |gap: Gap| GapDocument { first: gap.first, last: gap.last, certain: gap.certain };
         let mut documents = vec![b'['];
         let mut last = None;
         for message in &history.messages {
             let begin = documents.len();
             // No document is shorter than its data: what cannot fit need not be spelled.
-            let mut fits = begin + message.draft.data.as_bytes().len() <= PAGE.bytes;
+            let mut fits = begin + message.draft.data.as_bytes().len() <= HISTORY_PAGE.bytes;
             if fits || last.is_none() {
                 if last.is_some() {
                     documents.push(b',');
                 }
                 write_document(message, &mut documents);
-                fits = documents.len() < PAGE.bytes || last.is_none();
+                fits = documents.len() < HISTORY_PAGE.bytes || last.is_none();
             }
             if !fits {
                 documents.truncate(begin);

@@ -53,7 +53,7 @@ impl Ring {
         self.messages.back().map_or(self.floor.seq, |message| message.id.seq)
     }
 
-    pub(crate) fn first(&self) -> Option<&Arc<Message>> {
+    pub(crate) fn oldest(&self) -> Option<&Arc<Message>> {
         self.messages.front()
     }
 
@@ -62,12 +62,12 @@ impl Ring {
         self.bytes += size(&message);
         let now = message.time;
         self.messages.push_back(message);
-        let mut gone = self.expire(now, bounds.age);
+        let mut evicted = self.expire(now, bounds.age);
         while self.messages.len() > bounds.messages || self.bytes > bounds.bytes {
             self.evict();
-            gone += 1;
+            evicted += 1;
         }
-        gone
+        evicted
     }
 
     /// Puts older messages that an engine still has in front, newest first, while they fit.
@@ -92,15 +92,15 @@ impl Ring {
     /// Lets go messages older than `age` at `now` (milliseconds); returns how many.
     pub(crate) fn expire(&mut self, now: u64, age: Duration) -> usize {
         let limit = now.saturating_sub(age.as_millis() as u64);
-        let mut gone = 0;
+        let mut evicted = 0;
         while self.messages.front().is_some_and(|oldest| oldest.time < limit) {
             self.evict();
-            gone += 1;
+            evicted += 1;
         }
-        if self.messages.is_empty() && gone > 0 {
+        if self.messages.is_empty() && evicted > 0 {
             self.messages.shrink_to_fit();
         }
-        gone
+        evicted
     }
 
     /// Lets go the oldest message; returns the bytes it occupied in all.
@@ -110,11 +110,11 @@ impl Ring {
         };
         self.bytes -= size(&oldest);
         self.floor = Floor { seq: oldest.id.seq, certain: true };
-        oldest.held()
+        oldest.memory_bytes()
     }
 
     /// Lets go everything up to `seq`, whether it was held or not.
-    pub(crate) fn let_go_to(&mut self, seq: Seq) {
+    pub(crate) fn evict_up_to(&mut self, seq: Seq) {
         while self.messages.front().is_some_and(|oldest| oldest.id.seq <= seq) {
             self.evict();
         }
@@ -162,11 +162,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Data, Draft, Publisher, Stored, message::draft::Memory};
+    use crate::{Data, Draft, Publisher, Stored, message::draft::MemoryBudget};
 
     #[test]
     fn the_first_message_above_a_seq_is_found_from_wherever_it_is_sought() {
-        let memory = Arc::new(Memory::new(1 << 20));
+        let memory = Arc::new(MemoryBudget::new(1 << 20));
         let message = |seq| {
             let draft = Draft {
                 channel: "a".parse().expect("a channel"),
@@ -176,7 +176,7 @@ mod tests {
                 skip_self: false,
                 end: false,
                 idempotency: None,
-                at_least: 0,
+                min_subscribers: 0,
             };
             let stored = Stored { seq, time: 0, online: None, draft };
             Arc::new(Message::new("test".parse().expect("an epoch"), stored, None, &memory))

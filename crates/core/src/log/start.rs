@@ -3,7 +3,7 @@
 use crate::{
     ChannelName, Epoch, Gap, MessageId, NotRecovered, Seq,
     log::{
-        cursor::Tap,
+        cursor::ChannelCursor,
         ring::{Floor, Ring},
         table::Table,
     },
@@ -52,9 +52,9 @@ impl std::str::FromStr for Start {
 pub struct AheadOfLog(pub MessageId);
 
 /// A start, resolved for some channels of a table.
-pub(crate) struct Begin {
+pub(crate) struct ResolvedStart {
     /// The cursor to begin from.
-    pub(crate) cursor: Seq,
+    pub(crate) position: Seq,
     /// For each channel: everything up to here does not concern the reader.
     pub(crate) positions: Vec<Seq>,
     /// The reader comes from another life of the log.
@@ -63,15 +63,21 @@ pub(crate) struct Begin {
     pub(crate) not_recovered: Option<NotRecovered>,
 }
 
-impl Begin {
+impl ResolvedStart {
     /// The tap of the channel at `index`, in `slot`.
-    pub(crate) fn tap(&self, index: usize, slot: usize, table: &Table, asked: bool) -> Tap {
+    pub(crate) fn channel_cursor(
+        &self,
+        index: usize,
+        slot: usize,
+        table: &Table,
+        explicit: bool,
+    ) -> ChannelCursor {
         let position = self.positions[index];
-        let mut tap = Tap::new(slot, position, asked, table.watermark);
+        let mut cursor = ChannelCursor::new(slot, position, explicit, table.watermark);
         let resumes = matches!(self.not_recovered, None | Some(NotRecovered::Evicted));
-        tap.ended = resumes && table.slots[slot].ended_by(position);
-        tap.tells = table.slots[slot].name.is_presence();
-        tap
+        cursor.ended = resumes && table.slots[slot].has_ended_at(position);
+        cursor.is_presence = table.slots[slot].name.is_presence();
+        cursor
     }
 }
 
@@ -87,11 +93,11 @@ impl Start {
     }
 
     /// Resolves against the channels in `slots`; [`check`](Self::check) it first.
-    pub(crate) fn begin(self, epoch: Epoch, table: &Table, slots: &[usize]) -> Begin {
+    pub(crate) fn resolve(self, epoch: Epoch, table: &Table, slots: &[usize]) -> ResolvedStart {
         let rings = || slots.iter().map(|slot| &table.slots[*slot].ring);
         let head = table.watermark;
         let same = |seq: Seq| vec![seq; slots.len()];
-        let (cursor, positions, not_recovered) = match self {
+        let (position, positions, not_recovered) = match self {
             Start::Latest => (head, same(head), Some(NotRecovered::Fresh)),
             Start::After(id) if id.epoch == epoch => {
                 let evicted = rings().any(|ring| ring.floor().seq > id.seq);
@@ -115,7 +121,7 @@ impl Start {
             }
         };
         let foreign = not_recovered == Some(NotRecovered::Epoch);
-        Begin { cursor, positions, foreign, not_recovered }
+        ResolvedStart { position, positions, foreign, not_recovered }
     }
 
     /// What a reader of a channel that is not in the table has lost.

@@ -10,12 +10,12 @@ use std::{
 use slab::Slab;
 
 use crate::{
-    Attendance, ChannelName, ChannelRules, Message, Namespaces, Seq,
+    ChannelName, ChannelRules, Message, Namespaces, OccupancyObserver, Seq,
     limits::Limits,
     log::{channel::Channel, tombstones::Tombstones},
-    message::draft::Memory,
-    notify::shard::Shard,
-    presence::Notes,
+    message::draft::MemoryBudget,
+    notify::shard::ShardEntry,
+    presence::DirtyUsers,
 };
 
 /// How many idle channels are passed over for one that has been silent longer.
@@ -33,7 +33,7 @@ pub struct ChannelFull(ChannelName);
 
 /// A channel that nobody listened to when this was noted.
 #[derive(Clone, Copy, Debug)]
-struct Unheard {
+struct IdleChannel {
     slot: usize,
     serial: u64,
     /// The seq of its newest message at that time.
@@ -44,9 +44,9 @@ struct Unheard {
 pub(crate) struct Table {
     by_name: HashMap<ChannelName, usize>,
     pub(crate) slots: Slab<Channel>,
-    pub(crate) shards: Vec<Shard>,
+    pub(crate) shards: Vec<ShardEntry>,
     /// Who has come and gone, for whoever tells presence.
-    pub(crate) notes: Notes,
+    pub(crate) dirty_users: DirtyUsers,
     /// Everything up to here is in the rings, or is no message of theirs.
     pub(crate) watermark: Seq,
     pub(crate) tombstones: Tombstones,
@@ -54,27 +54,27 @@ pub(crate) struct Table {
     /// has left its ring by count or age are stale; they are dropped when met.
     oldest_first: VecDeque<(Seq, usize)>,
     /// Channels that nobody listens to, longest first, to make room when there are too many.
-    unheard: VecDeque<Unheard>,
+    idle_queue: VecDeque<IdleChannel>,
     /// Channels that somebody listens to.
-    pub(crate) heard: usize,
+    pub(crate) occupied: usize,
     /// Is told of their coming and going.
-    pub(crate) attendance: Option<Arc<dyn Attendance>>,
+    pub(crate) observer: Option<Arc<dyn OccupancyObserver>>,
     /// Channels created, ever.
     created: u64,
     /// The last sweep has looked at the slots below this one.
-    swept: usize,
+    sweep_position: usize,
     /// Messages in all rings.
-    held: usize,
+    message_count: usize,
     /// Messages that have left their ring, ever.
     evicted: u64,
     /// Readers' seats: for each namespace, on each wire.
-    pub(crate) seats: Vec<[u32; 3]>,
+    pub(crate) subscriptions: Vec<[u32; 3]>,
     limits: Limits,
     /// As they were at the start.
     first_rules: Namespaces<Arc<ChannelRules>>,
     /// Of all namespaces.
     shortest_age: Duration,
-    memory: Arc<Memory>,
+    memory: Arc<MemoryBudget>,
 }
 
 fn shortest_age(rules: &Namespaces<Arc<ChannelRules>>) -> Duration {
@@ -82,23 +82,23 @@ fn shortest_age(rules: &Namespaces<Arc<ChannelRules>>) -> Duration {
 }
 
 impl Table {
-    pub(crate) fn new(limits: Limits, memory: Arc<Memory>) -> Self {
+    pub(crate) fn new(limits: Limits, memory: Arc<MemoryBudget>) -> Self {
         Self {
             by_name: HashMap::new(),
             slots: Slab::new(),
             shards: Vec::new(),
-            notes: Notes::default(),
+            dirty_users: DirtyUsers::default(),
             watermark: 0,
             tombstones: Tombstones::new(limits.tombstones),
             oldest_first: VecDeque::new(),
-            unheard: VecDeque::new(),
-            heard: 0,
-            attendance: None,
+            idle_queue: VecDeque::new(),
+            occupied: 0,
+            observer: None,
             created: 0,
-            swept: 0,
-            held: 0,
+            sweep_position: 0,
+            message_count: 0,
             evicted: 0,
-            seats: vec![[0; 3]; limits.rules.iter().count()],
+            subscriptions: vec![[0; 3]; limits.rules.iter().count()],
             shortest_age: shortest_age(&limits.rules),
             first_rules: limits.rules.clone(),
             limits,
@@ -107,22 +107,25 @@ impl Table {
     }
 
     /// What holds for a channel, held or not.
-    pub(crate) fn rules_of(&self, name: &ChannelName) -> Arc<ChannelRules> {
-        self.limits.rules.with_presence_of(&self.first_rules, name)
+    pub(crate) fn rules_for(&self, name: &ChannelName) -> Arc<ChannelRules> {
+        self.limits.rules.rules_with_presence_from(&self.first_rules, name)
     }
 
     /// Other rules from now on. Namespaces may have other places in the list, so seats are counted anew. What no longer fits
     /// its channel's bounds goes with the next message there, or sweep.
     pub(crate) fn set_rules(&mut self, rules: Namespaces<Arc<ChannelRules>>) {
-        self.seats = vec![[0; 3]; rules.iter().count()];
+        self.subscriptions = vec![[0; 3]; rules.iter().count()];
         self.shortest_age = shortest_age(&rules);
         self.limits.rules = rules;
         let (limits, first) = (&self.limits.rules, &self.first_rules);
         for (_, channel) in &mut self.slots {
-            channel.rules = limits.with_presence_of(first, &channel.name);
-            let seats = &mut self.seats[channel.rules.namespace];
+            channel.rules = limits.rules_with_presence_from(first, &channel.name);
+            let subscriptions = &mut self.subscriptions[channel.rules.namespace_index];
             let wires = channel.roster.online().wires;
-            seats.iter_mut().zip(wires).for_each(|(seats, count)| *seats += count.connections);
+            subscriptions
+                .iter_mut()
+                .zip(wires)
+                .for_each(|(subscriptions, count)| *subscriptions += count.connections);
         }
     }
 
@@ -131,7 +134,7 @@ impl Table {
     }
 
     /// How many connections listen to a channel.
-    pub(crate) fn listening(&self, name: &ChannelName) -> u32 {
+    pub(crate) fn subscriber_count(&self, name: &ChannelName) -> u32 {
         let slot = self.find(name);
         slot.map_or(0, |slot| self.slots[slot].roster.online().total.connections)
     }
@@ -140,8 +143,8 @@ impl Table {
         self.slots.len()
     }
 
-    pub(crate) fn held(&self) -> usize {
-        self.held
+    pub(crate) fn message_count(&self) -> usize {
+        self.message_count
     }
 
     pub(crate) fn evicted(&self) -> u64 {
@@ -153,17 +156,17 @@ impl Table {
             return Ok(slot);
         }
         if self.slots.len() >= self.limits.channels {
-            let made = self.make_room_for_a_channel();
+            let made = self.evict_idle_channel();
             // There is always room to tell of a channel that is here, or whoever has left it could stay listed
             // for want of a place to say so.
             let here = |of: ChannelName| self.find(&of).is_some();
-            if !name.presence_of().is_some_and(here) {
+            if !name.observed_channel().is_some_and(here) {
                 made?;
             }
         }
-        let before = self.tombstones.exhume(name);
+        let before = self.tombstones.take(name);
         self.created += 1;
-        let rules = self.rules_of(name);
+        let rules = self.rules_for(name);
         let slot = self.slots.insert(Channel::new(name.clone(), rules, before, self.created));
         self.by_name.insert(name.clone(), slot);
         Ok(slot)
@@ -172,12 +175,12 @@ impl Table {
     /// Whether a reader of `names` can be let in: all channels that are listened to then must fit.
     /// Asked before anything is done, so that a refused reader changes nothing.
     pub(crate) fn has_room_for(&self, names: impl Iterator<Item = ChannelName>) -> bool {
-        let is_new = |name: &ChannelName| self.listening(name) == 0;
-        self.heard + names.filter(is_new).count() <= self.limits.channels
+        let is_new = |name: &ChannelName| self.subscriber_count(name) == 0;
+        self.occupied + names.filter(is_new).count() <= self.limits.channels
     }
 
     /// Whether one more may listen to `name`.
-    pub(crate) fn check_crowd(&self, name: &ChannelName) -> Result<(), ChannelFull> {
+    pub(crate) fn check_subscriber_limit(&self, name: &ChannelName) -> Result<(), ChannelFull> {
         let Some(channel) = self.find(name).map(|slot| &self.slots[slot]) else { return Ok(()) };
         match channel.roster.online().total.connections < channel.rules.subscribers {
             true => Ok(()),
@@ -214,7 +217,7 @@ impl Table {
     /// Undoes one pin.
     pub(crate) fn unpin(&mut self, slot: usize) {
         self.slots[slot].pins -= 1;
-        self.forget_if_idle(slot);
+        self.forget_if_empty(slot);
     }
 
     /// Appends to the channel's ring.
@@ -223,27 +226,27 @@ impl Table {
         self.watermark = seq;
         let channel = &mut self.slots[slot];
         channel.ended = message.draft.end.then_some(seq);
-        let unheard = !channel.has_listeners();
-        let gone = channel.ring.push(message, &channel.rules.history);
-        self.held += 1;
-        self.let_go(gone);
+        let idle = !channel.has_subscribers();
+        let evicted = channel.ring.push(message, &channel.rules.history);
+        self.message_count += 1;
+        self.count_evicted(evicted);
         self.oldest_first.push_back((seq, slot));
-        if self.oldest_first.len() > 2 * self.held + 1024 {
+        if self.oldest_first.len() > 2 * self.message_count + 1024 {
             self.drop_stale();
         }
-        if unheard {
-            self.note_unheard(slot);
+        if idle {
+            self.queue_idle(slot);
         }
         self.evict_to_fit();
     }
 
     /// Lets go what a ring holds up to `floor`, and remembers that nothing below is held.
-    pub(crate) fn let_go_to(&mut self, slot: usize, floor: Seq) {
+    pub(crate) fn evict_up_to(&mut self, slot: usize, floor: Seq) {
         let ring = &mut self.slots[slot].ring;
         let before = ring.len();
-        ring.let_go_to(floor);
-        let gone = before - ring.len();
-        self.let_go(gone);
+        ring.evict_up_to(floor);
+        let evicted = before - ring.len();
+        self.count_evicted(evicted);
     }
 
     /// Puts older messages in front of a ring that an engine has filled from its store.
@@ -257,7 +260,7 @@ impl Table {
         let ring = &mut channel.ring;
         let (before, front) = (ring.len(), ring.floor().seq);
         ring.backfill(older, floor, &channel.rules.history);
-        self.held += ring.len() - before;
+        self.message_count += ring.len() - before;
         let restored: Vec<_> =
             ring.iter_after(0).map(|m| m.id.seq).take_while(|seq| *seq <= front).collect();
         for seq in restored.into_iter().rev() {
@@ -270,9 +273,9 @@ impl Table {
     pub(crate) fn next_to_sweep(&mut self) -> Range<usize> {
         let sweeps = (self.shortest_age.as_secs() / 16).clamp(1, 60) as usize;
         let all = self.slots.capacity();
-        let from = if self.swept < all { self.swept } else { 0 };
-        self.swept = (from + all.div_ceil(sweeps)).min(all);
-        from..self.swept
+        let from = if self.sweep_position < all { self.sweep_position } else { 0 };
+        self.sweep_position = (from + all.div_ceil(sweeps)).min(all);
+        from..self.sweep_position
     }
 
     /// Lets go what is older than the limit in one channel, and the channel itself when idle.
@@ -280,93 +283,94 @@ impl Table {
         let Some(channel) = self.slots.get_mut(slot) else {
             return;
         };
-        let gone = channel.ring.expire(now, channel.rules.history.age);
-        self.let_go(gone);
-        self.forget_if_idle(slot);
+        let evicted = channel.ring.expire(now, channel.rules.history.age);
+        self.count_evicted(evicted);
+        self.forget_if_empty(slot);
     }
 
-    fn let_go(&mut self, messages: usize) {
-        self.held -= messages;
+    fn count_evicted(&mut self, messages: usize) {
+        self.message_count -= messages;
         self.evicted += messages as u64;
     }
 
     /// After somebody has left or something was let go: forgets the channel when nothing is
     /// left of it, else notes that nobody listens.
-    pub(crate) fn forget_if_idle(&mut self, slot: usize) {
-        if self.slots[slot].is_idle() {
+    pub(crate) fn forget_if_empty(&mut self, slot: usize) {
+        if self.slots[slot].is_empty() {
             let channel = self.slots.remove(slot);
             self.by_name.remove(&channel.name);
-            self.tombstones.bury(&channel.name, channel.tombstone());
-        } else if !self.slots[slot].has_listeners() {
-            self.note_unheard(slot);
+            self.tombstones.insert(&channel.name, channel.tombstone());
+        } else if !self.slots[slot].has_subscribers() {
+            self.queue_idle(slot);
         }
     }
 
-    fn note_unheard(&mut self, slot: usize) {
+    fn queue_idle(&mut self, slot: usize) {
         let channel = &mut self.slots[slot];
-        if std::mem::replace(&mut channel.queued, true) {
+        if std::mem::replace(&mut channel.in_idle_queue, true) {
             return;
         }
         let (serial, newest) = (channel.serial, channel.ring.newest());
-        self.unheard.push_back(Unheard { slot, serial, newest });
-        if self.unheard.len() > 2 * self.slots.len() + 1024 {
+        self.idle_queue.push_back(IdleChannel { slot, serial, newest });
+        if self.idle_queue.len() > 2 * self.slots.len() + 1024 {
             let slots = &self.slots;
-            self.unheard.retain(|one| slots.get(one.slot).is_some_and(|c| c.serial == one.serial));
+            self.idle_queue
+                .retain(|one| slots.get(one.slot).is_some_and(|c| c.serial == one.serial));
         }
     }
 
     /// Evicts the oldest messages of all until the memory fits its budget. Stops after as many
     /// bytes as were over: what a reader still holds is freed a moment later.
     pub(crate) fn evict_to_fit(&mut self) {
-        let mut over = self.memory.over();
-        let mut gone = 0;
+        let mut over = self.memory.excess();
+        let mut evicted = 0;
         while over > 0 {
             let Some((seq, slot)) = self.oldest_first.pop_front() else {
                 break;
             };
             if self.is_oldest(seq, slot) {
                 over = over.saturating_sub(self.slots[slot].ring.evict());
-                gone += 1;
-                self.forget_if_idle(slot);
+                evicted += 1;
+                self.forget_if_empty(slot);
             }
         }
-        self.let_go(gone);
+        self.count_evicted(evicted);
     }
 
     fn is_oldest(&self, seq: Seq, slot: usize) -> bool {
-        let first = self.slots.get(slot).and_then(|channel| channel.ring.first());
+        let first = self.slots.get(slot).and_then(|channel| channel.ring.oldest());
         first.is_some_and(|message| message.id.seq == seq)
     }
 
     fn drop_stale(&mut self) {
         let slots = &self.slots;
         self.oldest_first.retain(|(seq, slot)| {
-            let first = slots.get(*slot).and_then(|channel| channel.ring.first());
+            let first = slots.get(*slot).and_then(|channel| channel.ring.oldest());
             first.is_some_and(|first| first.id.seq <= *seq)
         });
     }
 
     /// Forgets a channel that nobody listens to: the one that has been so, and silent, longest.
-    fn make_room_for_a_channel(&mut self) -> Result<(), TooManyChannels> {
+    fn evict_idle_channel(&mut self) -> Result<(), TooManyChannels> {
         let mut chances = SECOND_CHANCES;
-        while let Some(one) = self.unheard.pop_front() {
+        while let Some(one) = self.idle_queue.pop_front() {
             let Some(channel) = self.slots.get_mut(one.slot) else { continue };
             if channel.serial != one.serial {
                 continue;
             }
-            channel.queued = false;
+            channel.in_idle_queue = false;
             // One with members is noted again when the last of them has gone.
-            if channel.has_listeners() || channel.has_members() {
+            if channel.has_subscribers() || channel.has_announced_users() {
                 continue;
             }
             if channel.ring.newest() > one.newest && chances > 0 {
                 chances -= 1;
-                self.note_unheard(one.slot);
+                self.queue_idle(one.slot);
                 continue;
             }
             let newest = channel.ring.newest();
-            self.let_go_to(one.slot, newest);
-            self.forget_if_idle(one.slot);
+            self.evict_up_to(one.slot, newest);
+            self.forget_if_empty(one.slot);
             return Ok(());
         }
         Err(TooManyChannels)

@@ -23,9 +23,9 @@ pub(crate) struct Tombstones {
     by_hash: HashMap<u64, (Tombstone, u64)>,
     /// Hash and number of each burial. A channel that came back has left its entry stale.
     oldest_first: VecDeque<(u64, u64)>,
-    burials: u64,
+    last_serial: u64,
     limit: usize,
-    watermark: Seq,
+    uncertain_up_to: Seq,
     hasher: RandomState,
 }
 
@@ -34,25 +34,25 @@ impl Tombstones {
         Self {
             by_hash: HashMap::new(),
             oldest_first: VecDeque::new(),
-            burials: 0,
+            last_serial: 0,
             limit,
-            watermark: 0,
+            uncertain_up_to: 0,
             hasher: RandomState::new(),
         }
     }
 
     /// Remembers a channel that is being forgotten.
-    pub(crate) fn bury(&mut self, channel: &ChannelName, tombstone: Tombstone) {
+    pub(crate) fn insert(&mut self, channel: &ChannelName, tombstone: Tombstone) {
         if !tombstone.floor.certain {
             // The watermark says as much already.
             return;
         }
         let hash = self.hasher.hash_one(channel);
-        self.burials += 1;
-        self.by_hash.insert(hash, (tombstone, self.burials));
-        self.oldest_first.push_back((hash, self.burials));
+        self.last_serial += 1;
+        self.by_hash.insert(hash, (tombstone, self.last_serial));
+        self.oldest_first.push_back((hash, self.last_serial));
         while self.by_hash.len() > self.limit {
-            self.lose_oldest();
+            self.evict_oldest();
         }
         if self.oldest_first.len() > 2 * self.by_hash.len() + 16 {
             let by_hash = &self.by_hash;
@@ -60,17 +60,17 @@ impl Tombstones {
         }
     }
 
-    fn lose_oldest(&mut self) {
+    fn evict_oldest(&mut self) {
         let Some(entry) = self.oldest_first.pop_front() else { return };
         if is_current(&self.by_hash, &entry)
             && let Some((lost, _)) = self.by_hash.remove(&entry.0)
         {
-            self.watermark = self.watermark.max(lost.floor.seq);
+            self.uncertain_up_to = self.uncertain_up_to.max(lost.floor.seq);
         }
     }
 
     /// Takes out what is known of a channel that comes back.
-    pub(crate) fn exhume(&mut self, channel: &ChannelName) -> Tombstone {
+    pub(crate) fn take(&mut self, channel: &ChannelName) -> Tombstone {
         let hash = self.hasher.hash_one(channel);
         let unknown = Tombstone { floor: self.unknown(), ended: None };
         self.by_hash.remove(&hash).map_or(unknown, |(tombstone, _)| tombstone)
@@ -84,19 +84,19 @@ impl Tombstones {
 
     /// What can be said of a channel that nothing is known of.
     fn unknown(&self) -> Floor {
-        Floor { seq: self.watermark, certain: false }
+        Floor { seq: self.uncertain_up_to, certain: false }
     }
 }
 
-fn is_current(by_hash: &HashMap<u64, (Tombstone, u64)>, (hash, burial): &(u64, u64)) -> bool {
-    by_hash.get(hash).is_some_and(|(_, current)| current == burial)
+fn is_current(by_hash: &HashMap<u64, (Tombstone, u64)>, (hash, serial): &(u64, u64)) -> bool {
+    by_hash.get(hash).is_some_and(|(_, current)| current == serial)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn grave(seq: Seq) -> Tombstone {
+    fn tombstone(seq: Seq) -> Tombstone {
         Tombstone { floor: Floor { seq, certain: true }, ended: None }
     }
 
@@ -108,22 +108,22 @@ mod tests {
     fn overflow_raises_the_watermark_and_nothing_is_certain_below_it() {
         let mut tombstones = Tombstones::new(2);
         for n in 1..=3 {
-            tombstones.bury(&name(n), grave(n as Seq * 10));
+            tombstones.insert(&name(n), tombstone(n as Seq * 10));
         }
-        assert_eq!(tombstones.exhume(&name(1)).floor, Floor { seq: 10, certain: false });
-        assert_eq!(tombstones.exhume(&name(3)), grave(30));
+        assert_eq!(tombstones.take(&name(1)).floor, Floor { seq: 10, certain: false });
+        assert_eq!(tombstones.take(&name(3)), tombstone(30));
         assert_eq!(tombstones.peek(&name(3)), Floor { seq: 10, certain: false });
     }
 
     #[test]
     fn a_channel_that_comes_and_goes_pushes_out_no_other() {
         let mut tombstones = Tombstones::new(3);
-        tombstones.bury(&name(7), grave(7));
+        tombstones.insert(&name(7), tombstone(7));
         for seq in 10..100 {
-            tombstones.bury(&name(1), grave(seq));
-            tombstones.exhume(&name(1));
+            tombstones.insert(&name(1), tombstone(seq));
+            tombstones.take(&name(1));
         }
-        assert_eq!(tombstones.exhume(&name(7)), grave(7));
+        assert_eq!(tombstones.take(&name(7)), tombstone(7));
         assert_eq!(tombstones.peek(&name(2)), Floor { seq: 0, certain: false });
     }
 
@@ -131,8 +131,8 @@ mod tests {
     fn channels_that_come_and_go_do_not_grow_the_table() {
         let mut tombstones = Tombstones::new(4);
         for seq in 1..1000 {
-            tombstones.bury(&name(1), grave(seq));
-            tombstones.exhume(&name(1));
+            tombstones.insert(&name(1), tombstone(seq));
+            tombstones.take(&name(1));
         }
         assert!(tombstones.oldest_first.len() <= 16);
         assert!(tombstones.by_hash.is_empty());

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_json_value_is_refused() {
+    fn anything_but_one_json_value_is_refused() {
         for body in [&b""[..], b"{", b"1 2", b"nope", b"\"\n\"", b"\"\xff\"", b"[1,]"] {
             assert!(Data::json(body).is_err(), "{body:?}");
         }

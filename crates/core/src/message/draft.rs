@@ -36,7 +36,7 @@ pub struct Draft {
     /// Makes a repeat of the same publish harmless.
     pub idempotency: Option<Arc<str>>,
     /// How many connections must listen, or it is not published.
-    pub at_least: u32,
+    pub min_subscribers: u32,
 }
 
 /// A draft that an engine has given its place in the log.
@@ -64,7 +64,7 @@ pub struct Message {
     /// What was said.
     pub draft: Draft,
     encoded: Mutex<Vec<(Variant, Bytes)>>,
-    held: Held,
+    memory_share: MemoryShare,
 }
 
 impl Message {
@@ -72,12 +72,13 @@ impl Message {
         epoch: Epoch,
         stored: Stored,
         online: Option<u32>,
-        memory: &Arc<Memory>,
+        memory: &Arc<MemoryBudget>,
     ) -> Self {
         let draft = stored.draft;
-        let held = Held::new(memory, size_of::<Self>() + draft.data.as_bytes().len());
+        let memory_share =
+            MemoryShare::new(memory, size_of::<Self>() + draft.data.as_bytes().len());
         let id = MessageId { epoch, seq: stored.seq };
-        Self { id, time: stored.time, online, draft, encoded: Mutex::default(), held }
+        Self { id, time: stored.time, online, draft, encoded: Mutex::default(), memory_share }
     }
 
     /// The event's name.
@@ -100,29 +101,29 @@ impl Message {
             return bytes.clone();
         }
         let fresh = clock::unix_millis() < self.time + FRESH_MILLIS;
-        let kept = fresh || self.held.memory.is_plentiful();
+        let kept = fresh || self.memory_share.memory.has_headroom();
         let bytes = format.message(self, kept);
         if kept {
-            self.held.grow(bytes.len());
+            self.memory_share.grow(bytes.len());
             encoded.push((variant, bytes.clone()));
         }
         bytes
     }
 
     /// Bytes this message occupies now, encodings included.
-    pub(crate) fn held(&self) -> usize {
-        self.held.bytes.load(Ordering::Relaxed)
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory_share.bytes.load(Ordering::Relaxed)
     }
 }
 
 /// Bytes that all messages of a log occupy, encodings included, and how many they may.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(crate) struct MemoryBudget {
     bytes: AtomicUsize,
     limit: usize,
 }
 
-impl Memory {
+impl MemoryBudget {
     pub(crate) fn new(limit: usize) -> Self {
         Self { bytes: AtomicUsize::new(0), limit }
     }
@@ -132,27 +133,27 @@ impl Memory {
     }
 
     /// Bytes above the limit.
-    pub(crate) fn over(&self) -> usize {
+    pub(crate) fn excess(&self) -> usize {
         self.bytes().saturating_sub(self.limit)
     }
 
-    fn is_plentiful(&self) -> bool {
+    fn has_headroom(&self) -> bool {
         self.bytes() < self.limit / 2
     }
 }
 
 /// One message's share of the memory, given back when it goes.
 #[derive(Debug)]
-struct Held {
-    memory: Arc<Memory>,
+struct MemoryShare {
+    memory: Arc<MemoryBudget>,
     bytes: AtomicUsize,
 }
 
-impl Held {
-    fn new(memory: &Arc<Memory>, bytes: usize) -> Self {
-        let held = Self { memory: Arc::clone(memory), bytes: AtomicUsize::new(0) };
-        held.grow(bytes);
-        held
+impl MemoryShare {
+    fn new(memory: &Arc<MemoryBudget>, bytes: usize) -> Self {
+        let share = Self { memory: Arc::clone(memory), bytes: AtomicUsize::new(0) };
+        share.grow(bytes);
+        share
     }
 
     fn grow(&self, bytes: usize) {
@@ -161,7 +162,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for MemoryShare {
     fn drop(&mut self) {
         self.memory.bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
     }

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_forges_a_field_or_one_of_ours() {
+    fn control_characters_and_reserved_names_are_refused() {
         for text in ["a\nb", "a\rb", "a\0", "", "\u{85}", &"x".repeat(129)] {
             assert_eq!(text.parse::<EventName>(), Err(BadEventName::Grammar), "{text:?}");
         }

@@ -91,14 +91,14 @@ impl fmt::Display for ClientId {
 
 /// Who vouches for an identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Standing {
+pub enum Trust {
     /// Nobody: whoever comes says who it is.
     #[default]
-    Claimed,
+    Unverified,
     /// A token, or there is no user.
-    Proven,
+    Verified,
     /// An API key of this name, which speaks for anybody.
-    Backend(Arc<str>),
+    ApiKey(Arc<str>),
 }
 
 /// Who reads on a connection.
@@ -111,7 +111,7 @@ pub struct Identity {
     /// The gateway made the client id up: it lives only as long as the connection.
     pub issued: bool,
     /// Who vouches for the user.
-    pub standing: Standing,
+    pub trust: Trust,
     /// What others are told of the user: JSON.
     pub info: Option<Arc<str>>,
     /// Where it comes from, if that says something.
@@ -125,10 +125,10 @@ pub struct Forbidden(ChannelName);
 
 impl Identity {
     /// One that nobody vouches for.
-    pub fn claimed(client: Option<ClientId>, user: Option<UserId>) -> Self {
+    pub fn unverified(client: Option<ClientId>, user: Option<UserId>) -> Self {
         let issued = client.is_none();
         let client = client.unwrap_or_else(ClientId::issue);
-        Self { client, user, issued, standing: Standing::Claimed, info: None, address: None }
+        Self { client, user, issued, trust: Trust::Unverified, info: None, address: None }
     }
 
     /// Whether it may read `channel`: a user's own is nobody else's.
@@ -136,7 +136,7 @@ impl Identity {
     /// # Errors
     /// When it may not.
     pub fn may_read(&self, channel: &ChannelName) -> Result<(), Forbidden> {
-        match channel.user() {
+        match channel.owner() {
             owner @ Some(_) if owner != self.user.as_ref().map(UserId::as_str) => {
                 Err(Forbidden(channel.clone()))
             }
@@ -145,17 +145,17 @@ impl Identity {
     }
 
     /// Whom the online count counts: a user with three tabs is one, a client without a user its own.
-    pub fn persona(&self) -> Persona {
+    pub fn online_key(&self) -> OnlineKey {
         match &self.user {
-            Some(user) => Persona::User(user.clone()),
-            None => Persona::Client(self.client.clone()),
+            Some(user) => OnlineKey::User(user.clone()),
+            None => OnlineKey::Client(self.client.clone()),
         }
     }
 }
 
 /// One head in the online count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Persona {
+pub enum OnlineKey {
     /// A user, whatever number of clients.
     User(UserId),
     /// A client without a user.
@@ -170,7 +170,7 @@ pub struct Publisher {
     /// Its user, when known.
     pub user: Option<UserId>,
     /// Who vouches for the user.
-    pub standing: Standing,
+    pub trust: Trust,
 }
 
 impl Publisher {
@@ -178,15 +178,15 @@ impl Publisher {
     /// must be of the reader's user, and where users are proven so must everybody else: a client id alone
     /// is not enough to pass for somebody.
     pub fn is_self(&self, reader: &Identity) -> bool {
-        let any_user = self.user.is_none() && self.standing != Standing::Proven;
+        let any_user = self.user.is_none() && self.trust != Trust::Verified;
         self.client.as_ref() == Some(&reader.client) && (any_user || self.user == reader.user)
     }
 }
 
 impl From<&Identity> for Publisher {
     fn from(identity: &Identity) -> Self {
-        let Identity { client, user, standing, .. } = identity.clone();
-        Self { client: Some(client), user, standing }
+        let Identity { client, user, trust, .. } = identity.clone();
+        Self { client: Some(client), user, trust }
     }
 }
 
@@ -201,23 +201,23 @@ mod tests {
     }
 
     #[test]
-    fn a_client_id_of_another_user_is_not_oneself() {
+    fn a_client_id_of_another_user_is_not_the_publisher() {
         let client: ClientId = "tab-0123456789abcdef".parse().expect("fits");
         let alice = || "alice".parse::<UserId>().ok();
-        let reader = Identity::claimed(Some(client.clone()), alice());
+        let reader = Identity::unverified(Some(client.clone()), alice());
         let by = |user: Option<&str>| Publisher {
             client: Some(client.clone()),
             user: user.and_then(|u| u.parse().ok()),
-            standing: Standing::Claimed,
+            trust: Trust::Unverified,
         };
         assert!(by(Some("alice")).is_self(&reader));
         assert!(by(None).is_self(&reader));
         assert!(!by(Some("mallory")).is_self(&reader));
         assert!(!Publisher { client: None, ..by(Some("alice")) }.is_self(&reader));
-        let proven = |user| Publisher { standing: Standing::Proven, ..by(user) };
+        let proven = |user| Publisher { trust: Trust::Verified, ..by(user) };
         assert!(proven(Some("alice")).is_self(&reader));
         assert!(!proven(None).is_self(&reader), "an unknown with alice's client id");
-        let backend = Standing::Backend("shop".into());
-        assert!(Publisher { standing: backend, ..by(None) }.is_self(&reader));
+        let backend = Trust::ApiKey("shop".into());
+        assert!(Publisher { trust: backend, ..by(None) }.is_self(&reader));
     }
 }

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    Format, Identity, Message, Portion, Seq,
+    Format, Identity, Message, ReadLimit, Seq,
     log::{Log, table::Table},
 };
 
 /// How a shard is woken. Called with no lock held.
-pub trait Doorbell: Send + Sync {
+pub trait ShardWaker: Send + Sync {
     /// There is news at some desk.
-    fn ring(&self);
+    fn wake(&self);
 
     /// One of its readers should look at the log: a goodbye, a change of the online count.
-    fn call(&self, key: u32);
+    fn wake_reader(&self, key: u32);
 }
 
 /// Names a shard of a log.
@@ -25,77 +25,77 @@ pub struct ShardId(u32);
 
 /// One shard's readers of one channel.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct ShardCursor {
     shard: ShardId,
     readers: u32,
     /// The shard has been given everything up to here.
-    upto: Seq,
+    taken_up_to: Seq,
     /// There is something behind it, and the shard's list says so.
-    noted: bool,
+    dirty: bool,
 }
 
 /// What a log knows of one shard.
 #[derive(Default)]
-pub(crate) struct Shard {
+pub(crate) struct ShardEntry {
     /// `None`: the shard has closed.
-    doorbell: Option<Arc<dyn Doorbell>>,
+    waker: Option<Arc<dyn ShardWaker>>,
     /// Slots of channels with news.
-    news: Vec<usize>,
+    dirty_slots: Vec<usize>,
 }
 
-impl std::fmt::Debug for Shard {
+impl std::fmt::Debug for ShardEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shard").field("news", &self.news).finish_non_exhaustive()
+        f.debug_struct("Shard").field("news", &self.dirty_slots).finish_non_exhaustive()
     }
 }
 
 /// The news of one channel for one shard: what came since the run before it, in order.
 #[derive(Debug)]
-pub struct Run {
+pub struct Batch {
     /// The channel's slot, as in [`Session::slots`](crate::Session::slots).
     pub slot: usize,
     messages: Vec<Arc<Message>>,
     /// Everything up to here was in earlier runs.
     after: Seq,
     /// The last of them: with it a reader has everything of this channel up to here. Without one, the watermark.
-    upto: Seq,
+    last_seq: Seq,
     /// Each reader has to look for itself: something is lost, or the channel ends.
-    special: bool,
+    slow_path: bool,
     /// Some message is not for everybody.
-    skips: bool,
+    has_skip_self: bool,
 }
 
 /// Where a reader stands to a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stand {
+pub enum Alignment {
     /// It reads exactly these messages next.
-    InStep,
+    Aligned,
     /// It has read them.
-    Past,
+    Ahead,
     /// It has to look for itself.
-    Apart,
+    Diverged,
 }
 
-impl Run {
+impl Batch {
     /// How a reader stands that has read everything up to `position`.
-    pub fn stand(&self, position: Seq) -> Stand {
+    pub fn alignment(&self, position: Seq) -> Alignment {
         let (Some(first), Some(last)) = (self.messages.first(), self.messages.last()) else {
-            return Stand::Apart;
+            return Alignment::Diverged;
         };
-        if self.special {
-            Stand::Apart
+        if self.slow_path {
+            Alignment::Diverged
         } else if self.after <= position && position < first.id.seq {
-            Stand::InStep
+            Alignment::Aligned
         } else if position >= last.id.seq {
-            Stand::Past
+            Alignment::Ahead
         } else {
-            Stand::Apart
+            Alignment::Diverged
         }
     }
 
     /// Whether something in it may be hidden from somebody.
-    pub fn skips(&self) -> bool {
-        self.skips
+    pub fn has_skip_self(&self) -> bool {
+        self.has_skip_self
     }
 
     /// Whether something in it is hidden from `reader`.
@@ -105,8 +105,8 @@ impl Run {
 
     /// Where a reader stands that was in step and has read it: at the last message, whose id it was sent, and not at a
     /// watermark that it was not.
-    pub fn upto(&self) -> Seq {
-        self.upto
+    pub fn last_seq(&self) -> Seq {
+        self.last_seq
     }
 
     /// The messages.
@@ -128,69 +128,70 @@ impl Run {
 
 impl Table {
     /// Puts one more reader at its shard's desk in a channel.
-    pub(crate) fn sit_down(&mut self, slot: usize, shard: ShardId) {
-        let upto = self.watermark;
-        let desks = &mut self.slots[slot].desks;
-        match desks.iter_mut().find(|desk| desk.shard == shard) {
-            Some(desk) => desk.readers += 1,
-            None => desks.push(Desk { shard, readers: 1, upto, noted: false }),
+    pub(crate) fn attach_shard(&mut self, slot: usize, shard: ShardId) {
+        let taken_up_to = self.watermark;
+        let cursors = &mut self.slots[slot].shard_cursors;
+        match cursors.iter_mut().find(|cursor| cursor.shard == shard) {
+            Some(cursor) => cursor.readers += 1,
+            None => cursors.push(ShardCursor { shard, readers: 1, taken_up_to, dirty: false }),
         }
     }
 
     /// Takes a reader from its shard's desk in a channel.
-    pub(crate) fn stand_up(&mut self, slot: usize, shard: ShardId) {
-        let desks = &mut self.slots[slot].desks;
-        if let Some(at) = desks.iter().position(|desk| desk.shard == shard) {
-            desks[at].readers -= 1;
-            if desks[at].readers == 0 && desks.swap_remove(at).noted {
+    pub(crate) fn detach_shard(&mut self, slot: usize, shard: ShardId) {
+        let cursors = &mut self.slots[slot].shard_cursors;
+        if let Some(at) = cursors.iter().position(|cursor| cursor.shard == shard) {
+            cursors[at].readers -= 1;
+            if cursors[at].readers == 0 && cursors.swap_remove(at).dirty {
                 // A desk that comes after it notes its own.
-                self.shards[shard.0 as usize].news.retain(|noted| *noted != slot);
+                self.shards[shard.0 as usize].dirty_slots.retain(|dirty| *dirty != slot);
             }
         }
     }
 
     /// Notes at every desk of a channel that there is news; gives the doorbells to ring.
-    pub(crate) fn spread_news(&mut self, slot: usize) -> Vec<Arc<dyn Doorbell>> {
-        let mut doorbells = Vec::new();
-        for desk in self.slots[slot].desks.iter_mut().filter(|desk| !desk.noted) {
-            desk.noted = true;
-            let shard = &mut self.shards[desk.shard.0 as usize];
-            shard.news.push(slot);
+    pub(crate) fn mark_dirty(&mut self, slot: usize) -> Vec<Arc<dyn ShardWaker>> {
+        let mut wakers = Vec::new();
+        for cursor in self.slots[slot].shard_cursors.iter_mut().filter(|cursor| !cursor.dirty) {
+            cursor.dirty = true;
+            let shard = &mut self.shards[cursor.shard.0 as usize];
+            shard.dirty_slots.push(slot);
             // A shard with older news has been rung, and has not come yet.
-            if shard.news.len() == 1 {
-                doorbells.extend(shard.doorbell.clone());
+            if shard.dirty_slots.len() == 1 {
+                wakers.extend(shard.waker.clone());
             }
         }
-        doorbells
+        wakers
     }
 }
 
 impl Log {
     /// A shard that reads this log from now on.
-    pub fn open_shard(&self, doorbell: Arc<dyn Doorbell>) -> ShardId {
+    pub fn open_shard(&self, waker: Arc<dyn ShardWaker>) -> ShardId {
         let mut table = self.table.lock();
         let id = ShardId(table.shards.len() as u32);
-        table.shards.push(Shard { doorbell: Some(doorbell), news: Vec::new() });
+        table.shards.push(ShardEntry { waker: Some(waker), dirty_slots: Vec::new() });
         id
     }
 
     /// The shard reads no more.
     pub fn close_shard(&self, shard: ShardId) {
-        self.table.lock().shards[shard.0 as usize] = Shard::default();
+        self.table.lock().shards[shard.0 as usize] = ShardEntry::default();
     }
 
     /// When the oldest message was published that some shard has not yet taken (milliseconds since 1970). Looks
     /// at a part of each shard's list, whose oldest notes come first.
-    pub fn oldest_news(&self) -> Option<u64> {
-        const SOME: usize = 64;
+    pub fn oldest_pending(&self) -> Option<u64> {
+        const SAMPLE: usize = 64;
         let table = self.table.lock();
         let mut oldest: Option<u64> = None;
         for (id, shard) in table.shards.iter().enumerate() {
-            for &slot in shard.news.iter().take(SOME) {
+            for &slot in shard.dirty_slots.iter().take(SAMPLE) {
                 let Some(channel) = table.slots.get(slot) else { continue };
-                let here = |desk: &&Desk| desk.shard.0 as usize == id;
-                let Some(desk) = channel.desks.iter().find(here) else { continue };
-                let first = channel.ring.iter_after(desk.upto).next().map(|message| message.time);
+                let here = |cursor: &&ShardCursor| cursor.shard.0 as usize == id;
+                let Some(cursor) = channel.shard_cursors.iter().find(here) else { continue };
+                let first =
+                    channel.ring.iter_after(cursor.taken_up_to).next().map(|message| message.time);
                 oldest = [oldest, first].into_iter().flatten().min();
             }
         }
@@ -200,62 +201,68 @@ impl Log {
     /// Appends to `runs` the news at a shard's desks, each at most a `portion`, all under one lock. News of
     /// channels that are `busy`, because an earlier run of theirs is still on its way, stays for
     /// the next time, as does what is behind a portion: without a ring, so ask again when that is done.
-    pub fn take_news(
+    pub fn take_batches(
         &self,
         shard: ShardId,
         busy: impl Fn(usize) -> bool,
-        portion: Portion,
-        runs: &mut Vec<Run>,
+        limit: ReadLimit,
+        batches: &mut Vec<Batch>,
     ) {
         let mut table = self.table.lock();
-        let mut news = std::mem::take(&mut table.shards[shard.0 as usize].news);
+        let mut dirty_slots = std::mem::take(&mut table.shards[shard.0 as usize].dirty_slots);
         let watermark = table.watermark;
-        news.retain(|&slot| {
+        dirty_slots.retain(|&slot| {
             if busy(slot) {
                 return true;
             }
             // The channel may have been forgotten, and its slot given to another.
             let Some(channel) = table.slots.get_mut(slot) else { return false };
-            let desk = channel.desks.iter_mut().find(|desk| desk.shard == shard);
-            let Some(desk) = desk.filter(|desk| desk.noted) else { return false };
-            let run = Run::take(&channel.ring, slot, desk.upto, watermark, portion);
-            desk.upto = run.upto;
-            desk.noted = run.upto < channel.ring.newest();
-            let remains = desk.noted;
-            runs.push(run);
+            let cursor = channel.shard_cursors.iter_mut().find(|cursor| cursor.shard == shard);
+            let Some(cursor) = cursor.filter(|cursor| cursor.dirty) else { return false };
+            let batch = Batch::take(&channel.ring, slot, cursor.taken_up_to, watermark, limit);
+            cursor.taken_up_to = batch.last_seq;
+            cursor.dirty = batch.last_seq < channel.ring.newest();
+            let remains = cursor.dirty;
+            batches.push(batch);
             remains
         });
-        table.shards[shard.0 as usize].news = news;
+        table.shards[shard.0 as usize].dirty_slots = dirty_slots;
     }
 }
 
-impl Run {
+impl Batch {
     fn take(
         ring: &crate::log::ring::Ring,
         slot: usize,
         after: Seq,
         watermark: Seq,
-        portion: Portion,
+        limit: ReadLimit,
     ) -> Self {
-        let special = ring.floor().seq > after;
-        let mut run =
-            Self { slot, messages: Vec::new(), after, upto: watermark, special, skips: false };
-        if special {
-            return run;
+        let slow_path = ring.floor().seq > after;
+        let mut batch = Self {
+            slot,
+            messages: Vec::new(),
+            after,
+            last_seq: watermark,
+            slow_path,
+            has_skip_self: false,
+        };
+        if slow_path {
+            return batch;
         }
         let mut bytes = 0;
         for message in ring.iter_after(after) {
             let size = message.draft.data.as_bytes().len();
-            let full = run.messages.len() == portion.messages || bytes + size > portion.bytes;
-            if full && !run.messages.is_empty() {
+            let full = batch.messages.len() == limit.messages || bytes + size > limit.bytes;
+            if full && !batch.messages.is_empty() {
                 break;
             }
-            run.upto = message.id.seq;
+            batch.last_seq = message.id.seq;
             bytes += size;
-            run.special |= message.draft.end;
-            run.skips |= message.draft.skip_self;
-            run.messages.push(message.clone());
+            batch.slow_path |= message.draft.end;
+            batch.has_skip_self |= message.draft.skip_self;
+            batch.messages.push(message.clone());
         }
-        run
+        batch
     }
 }

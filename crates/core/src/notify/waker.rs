@@ -6,62 +6,62 @@
 use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
 use crate::{
-    CloseReason, Doorbell,
-    subscription::connections::Card,
+    CloseReason, ShardWaker,
+    subscription::connections::ConnectionInfo,
     sync::{AtomicU64, Mutex, Ordering},
 };
 
 /// One reader's bell.
 #[derive(Debug)]
-pub(crate) struct Bell {
-    sleeper: Mutex<Option<Sleeper>>,
+pub(crate) struct ReaderWaker {
+    target: Mutex<Option<WakeTarget>>,
     /// The goodbye that was asked for: reason in the upper half, retry in the lower; 0 is none.
     close: AtomicU64,
     /// Whose it is. Kept here, and not beside it, because there is one of each for every connection.
-    pub(crate) card: Card,
+    pub(crate) info: ConnectionInfo,
 }
 
 /// Who is to be woken.
-enum Sleeper {
+enum WakeTarget {
     Task(Waker),
     /// A reader of a shard, by its key there.
-    Shard(Arc<dyn Doorbell>, u32),
+    Shard(Arc<dyn ShardWaker>, u32),
 }
 
-impl std::fmt::Debug for Sleeper {
+impl std::fmt::Debug for WakeTarget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Sleeper")
     }
 }
 
-impl Bell {
-    pub(crate) fn new(card: Card) -> Arc<Self> {
-        Arc::new(Self { sleeper: Mutex::new(None), close: AtomicU64::new(0), card })
+impl ReaderWaker {
+    pub(crate) fn new(info: ConnectionInfo) -> Arc<Self> {
+        Arc::new(Self { target: Mutex::new(None), close: AtomicU64::new(0), info })
     }
 
     /// Sets who is to be woken by the next ring; call it before reading the log.
     pub(crate) fn register(&self, waker: &Waker) {
-        let mut slot = self.sleeper.lock();
+        let mut slot = self.target.lock();
         match &mut *slot {
-            Some(Sleeper::Task(registered)) => registered.clone_from(waker),
-            slot => *slot = Some(Sleeper::Task(waker.clone())),
+            Some(WakeTarget::Task(registered)) => registered.clone_from(waker),
+            slot => *slot = Some(WakeTarget::Task(waker.clone())),
         }
     }
 
     /// The same for a reader of a shard.
-    pub(crate) fn register_at(&self, doorbell: &Arc<dyn Doorbell>, key: u32) {
-        let mut slot = self.sleeper.lock();
-        if !matches!(&*slot, Some(Sleeper::Shard(..))) {
-            *slot = Some(Sleeper::Shard(doorbell.clone(), key));
+    pub(crate) fn register_shard(&self, waker: &Arc<dyn ShardWaker>, key: u32) {
+        let mut slot = self.target.lock();
+        if !matches!(&*slot, Some(WakeTarget::Shard(..))) {
+            *slot = Some(WakeTarget::Shard(waker.clone(), key));
         }
     }
 
     /// Wakes the reader, if it sleeps.
-    pub(crate) fn ring(&self) {
-        let sleeper = self.sleeper.lock().take();
-        match sleeper {
-            Some(Sleeper::Task(waker)) => waker.wake(),
-            Some(Sleeper::Shard(doorbell, key)) => doorbell.call(key),
+    pub(crate) fn wake(&self) {
+        let target = self.target.lock().take();
+        match target {
+            Some(WakeTarget::Task(waker)) => waker.wake(),
+            Some(WakeTarget::Shard(waker, key)) => waker.wake_reader(key),
             None => {}
         }
     }
@@ -70,11 +70,11 @@ impl Bell {
     pub(crate) fn close(&self, reason: CloseReason, retry: u32) {
         let goodbye = u64::from(reason as u8) << 32 | u64::from(retry);
         let _ = self.close.compare_exchange(0, goodbye, Ordering::Relaxed, Ordering::Relaxed);
-        self.ring();
+        self.wake();
     }
 
     /// The goodbye that was asked for: reason, and milliseconds to stay away.
-    pub(crate) fn closing(&self) -> Option<(CloseReason, u32)> {
+    pub(crate) fn close_request(&self) -> Option<(CloseReason, u32)> {
         let goodbye = self.close.load(Ordering::Relaxed);
         let reason = CloseReason::from_code((goodbye >> 32) as u8)?;
         Some((reason, goodbye as u32))
@@ -84,28 +84,28 @@ impl Bell {
 /// The bells of one channel's readers. Its own lock, and held only to copy a few, so that ringing
 /// thousands of bells keeps nobody from the log or from leaving.
 #[derive(Debug, Default)]
-pub(crate) struct Belfry {
-    bells: Mutex<Bells>,
+pub(crate) struct WakerSet {
+    wakers: Mutex<WakerEntries>,
 }
 
 #[derive(Debug, Default)]
-struct Bells {
+struct WakerEntries {
     /// By place, which only grows: whoever leaves leaves no hole to walk over.
-    hung: BTreeMap<u64, Rope>,
-    next: u64,
+    entries: BTreeMap<u64, WakerEntry>,
+    next_id: u64,
     /// Those that are pulled for messages; where shards bring the news there are none.
-    for_messages: usize,
+    message_readers: usize,
 }
 
 #[derive(Clone, Debug)]
-struct Rope {
-    bell: Arc<Bell>,
-    calls: Calls,
+struct WakerEntry {
+    waker: Arc<ReaderWaker>,
+    wake_on: WakeOn,
 }
 
 /// What a rope is pulled for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Calls {
+pub(crate) struct WakeOn {
     pub(crate) messages: bool,
     pub(crate) online: bool,
 }
@@ -113,50 +113,50 @@ pub(crate) struct Calls {
 /// How many bells are copied at once.
 const CHUNK: usize = 256;
 
-impl Belfry {
-    pub(crate) fn hang(&self, bell: &Arc<Bell>, calls: Calls) -> u64 {
-        let mut bells = self.bells.lock();
-        let place = bells.next;
-        bells.next += 1;
-        bells.for_messages += usize::from(calls.messages);
-        bells.hung.insert(place, Rope { bell: bell.clone(), calls });
-        place
+impl WakerSet {
+    pub(crate) fn insert(&self, waker: &Arc<ReaderWaker>, wake_on: WakeOn) -> u64 {
+        let mut wakers = self.wakers.lock();
+        let id = wakers.next_id;
+        wakers.next_id += 1;
+        wakers.message_readers += usize::from(wake_on.messages);
+        wakers.entries.insert(id, WakerEntry { waker: waker.clone(), wake_on });
+        id
     }
 
-    pub(crate) fn take_down(&self, place: u64) {
-        let mut bells = self.bells.lock();
-        if let Some(rope) = bells.hung.remove(&place) {
-            bells.for_messages -= usize::from(rope.calls.messages);
+    pub(crate) fn remove(&self, id: u64) {
+        let mut wakers = self.wakers.lock();
+        if let Some(entry) = wakers.entries.remove(&id) {
+            wakers.message_readers -= usize::from(entry.wake_on.messages);
         }
     }
 
     /// Wakes the readers that read by themselves.
-    pub(crate) fn ring(&self) {
-        if self.bells.lock().for_messages > 0 {
-            self.ring_those(|calls| calls.messages);
+    pub(crate) fn wake_message_readers(&self) {
+        if self.wakers.lock().message_readers > 0 {
+            self.wake_matching(|wake_on| wake_on.messages);
         }
     }
 
     /// Wakes the readers that want to know the online count.
-    pub(crate) fn ring_watchers(&self) {
-        self.ring_those(|calls| calls.online);
+    pub(crate) fn wake_count_watchers(&self) {
+        self.wake_matching(|wake_on| wake_on.online);
     }
 
     /// Whoever is hung while this goes on has yet to read the log, and needs no ring.
-    fn ring_those(&self, wanted: impl Fn(&Calls) -> bool) {
+    fn wake_matching(&self, wanted: impl Fn(&WakeOn) -> bool) {
         let mut from = 0;
-        let mut chunk: Vec<(u64, Rope)> = Vec::new();
+        let mut chunk: Vec<(u64, WakerEntry)> = Vec::new();
         loop {
-            let bells = self.bells.lock();
-            let next = bells.hung.range(from..).take(CHUNK);
-            chunk.extend(next.map(|(place, rope)| (*place, rope.clone())));
-            drop(bells);
+            let wakers = self.wakers.lock();
+            let next = wakers.entries.range(from..).take(CHUNK);
+            chunk.extend(next.map(|(id, entry)| (*id, entry.clone())));
+            drop(wakers);
             let Some((last, _)) = chunk.last() else { return };
             from = last + 1;
             chunk
                 .drain(..)
-                .filter(|(_, rope)| wanted(&rope.calls))
-                .for_each(|(_, rope)| rope.bell.ring());
+                .filter(|(_, entry)| wanted(&entry.wake_on))
+                .for_each(|(_, entry)| entry.waker.wake());
         }
     }
 }

@@ -2,58 +2,58 @@
 
 use std::task::{Context, Poll, Waker};
 
-use super::Who;
+use super::PresenceKey;
 use crate::{ChannelName, log::Log};
 
 /// That somebody came, or is gone from its last seat.
 #[derive(Debug)]
-pub(crate) struct Note {
+pub(crate) struct DirtyUser {
     pub(crate) channel: ChannelName,
-    pub(crate) who: Who,
+    pub(crate) key: PresenceKey,
     pub(crate) gone: bool,
 }
 
-impl Note {
-    pub(crate) fn came(channel: &ChannelName, who: Who) -> Self {
-        Self { channel: channel.clone(), who, gone: false }
+impl DirtyUser {
+    pub(crate) fn connected(channel: &ChannelName, key: PresenceKey) -> Self {
+        Self { channel: channel.clone(), key, gone: false }
     }
 
-    pub(crate) fn went(channel: &ChannelName, who: Who) -> Self {
-        Self { channel: channel.clone(), who, gone: true }
+    pub(crate) fn disconnected(channel: &ChannelName, key: PresenceKey) -> Self {
+        Self { channel: channel.clone(), key, gone: true }
     }
 }
 
 /// Notes that nobody has taken yet, and who waits for them.
 #[derive(Debug, Default)]
-pub(crate) struct Notes {
-    list: Vec<Note>,
+pub(crate) struct DirtyUsers {
+    entries: Vec<DirtyUser>,
     waker: Option<Waker>,
 }
 
-impl Notes {
+impl DirtyUsers {
     /// Adds notes, and wakes who waits: once, however many follow before it comes.
-    pub(crate) fn extend(&mut self, notes: impl IntoIterator<Item = Note>) {
-        let before = self.list.len();
-        self.list.extend(notes);
-        if self.list.len() > before
+    pub(crate) fn extend(&mut self, users: impl IntoIterator<Item = DirtyUser>) {
+        let before = self.entries.len();
+        self.entries.extend(users);
+        if self.entries.len() > before
             && let Some(waker) = self.waker.take()
         {
             waker.wake();
         }
     }
 
-    fn poll_take(&mut self, cx: &Context<'_>) -> Poll<Vec<Note>> {
-        if self.list.is_empty() {
+    fn poll_take(&mut self, cx: &Context<'_>) -> Poll<Vec<DirtyUser>> {
+        if self.entries.is_empty() {
             self.waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        Poll::Ready(std::mem::take(&mut self.list))
+        Poll::Ready(std::mem::take(&mut self.entries))
     }
 }
 
 impl Log {
     /// Who has come and gone since the last time.
-    pub(crate) fn poll_notes(&self, cx: &Context<'_>) -> Poll<Vec<Note>> {
-        self.table.lock().notes.poll_take(cx)
+    pub(crate) fn poll_dirty_users(&self, cx: &Context<'_>) -> Poll<Vec<DirtyUser>> {
+        self.table.lock().dirty_users.poll_take(cx)
     }
 }

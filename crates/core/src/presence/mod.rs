@@ -10,175 +10,178 @@ use std::{
     sync::Arc,
 };
 
-pub(crate) use dirty::{Note, Notes};
-pub use tracker::PresenceRules;
-pub(crate) use update::{Person, PresenceChange, Told};
+pub(crate) use dirty::{DirtyUser, DirtyUsers};
+pub use tracker::PresenceConfig;
+pub(crate) use update::{PresenceChange, PresenceUpdate, PresentUser};
 
 use crate::{ChannelName, Identity, UserId, log::Log};
 
 /// What is said of a user: JSON.
-type Info = Option<Arc<str>>;
+type UserInfo = Option<Arc<str>>;
 
 /// Somebody in a channel: a user, or those without one taken together.
-pub(crate) type Who = Option<UserId>;
+pub(crate) type PresenceKey = Option<UserId>;
 
 /// Changes in one message, and bytes of them: no reader waits for a huge one to be spelled.
-const CHANGES: usize = 256;
-const BYTES: usize = 64 * 1024;
+const MAX_CHANGES: usize = 256;
+const MAX_BYTES: usize = 64 * 1024;
 
 /// Users that are looked at under one lock.
-const LOOKS: usize = 1024;
+const MAX_CHECKS: usize = 1024;
 
 /// Who is in one channel.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
     /// Users that listen, and what the one who came last says of the user.
-    here: HashMap<UserId, Info>,
+    connected: HashMap<UserId, UserInfo>,
     /// Clients that listen without a user. Their ids are nobody's business: they are only counted.
-    strangers: u32,
+    anonymous_connected: u32,
     /// Users that are there by what the presence channel has told. Only its messages change this.
-    members: BTreeMap<UserId, Info>,
+    announced: BTreeMap<UserId, UserInfo>,
     /// How many are without a user, by the same.
-    anonymous: u32,
+    anonymous_announced: u32,
 }
 
 impl Presence {
     /// Somebody has taken a seat, its persona's first or not; gives who is to be looked at. Each change of who is
     /// here gives that, and none is spared because it was told so: something else may be on its way.
-    pub(crate) fn arrive(&mut self, identity: &Identity, first: bool) -> Option<Who> {
+    pub(crate) fn connect(&mut self, identity: &Identity, first: bool) -> Option<PresenceKey> {
         let Some(user) = &identity.user else {
-            self.strangers += u32::from(first);
+            self.anonymous_connected += u32::from(first);
             return first.then_some(None);
         };
-        let before = self.here.insert(user.clone(), identity.info.clone());
+        let before = self.connected.insert(user.clone(), identity.info.clone());
         (before.as_ref() != Some(&identity.info)).then(|| Some(user.clone()))
     }
 
     /// Somebody has given up its persona's last seat; gives who is to be looked at.
-    pub(crate) fn depart(&mut self, identity: &Identity) -> Who {
+    pub(crate) fn disconnect(&mut self, identity: &Identity) -> PresenceKey {
         match &identity.user {
             Some(user) => {
-                self.here.remove(user);
-                if self.here.len() * 4 < self.here.capacity() {
-                    self.here.shrink_to_fit();
+                self.connected.remove(user);
+                if self.connected.len() * 4 < self.connected.capacity() {
+                    self.connected.shrink_to_fit();
                 }
             }
-            None => self.strangers -= 1,
+            None => self.anonymous_connected -= 1,
         }
         identity.user.clone()
     }
 
     /// Takes what was told; gives users that are here although another node has seen them go.
-    pub(crate) fn apply(&mut self, change: PresenceChange) -> Vec<Who> {
+    pub(crate) fn apply(&mut self, change: PresenceChange) -> Vec<PresenceKey> {
         let PresenceChange { joined, left, anonymous, .. } = change;
-        for Person { user, info } in joined {
+        for PresentUser { user, info } in joined {
             // What the connections hold is not held twice.
-            let (user, info) = match self.here.get_key_value(&user) {
+            let (user, info) = match self.connected.get_key_value(&user) {
                 Some((own, same)) if *same == info => (own.clone(), same.clone()),
                 _ => (user, info),
             };
-            self.members.insert(user, info);
+            self.announced.insert(user, info);
         }
-        left.iter().for_each(|user| drop(self.members.remove(user)));
-        self.anonymous = anonymous;
-        left.into_iter().filter(|user| self.here.contains_key(user)).map(Some).collect()
+        left.iter().for_each(|user| drop(self.announced.remove(user)));
+        self.anonymous_announced = anonymous;
+        left.into_iter().filter(|user| self.connected.contains_key(user)).map(Some).collect()
     }
 
     /// What is to be told of those in `looked`, which loses whom it has looked at. Whoever is not here has left only
     /// if `looked` says so; else there is more to come about it.
-    pub(crate) fn difference(&self, looked: &mut Vec<(Who, bool)>) -> Option<PresenceChange> {
+    pub(crate) fn diff(&self, dirty: &mut Vec<(PresenceKey, bool)>) -> Option<PresenceChange> {
         let mut change = PresenceChange {
-            anonymous: self.strangers.max(self.anonymous),
+            anonymous: self.anonymous_connected.max(self.anonymous_announced),
             ..PresenceChange::default()
         };
         let mut bytes = 0;
-        for _ in 0..LOOKS {
-            if change.joined.len() + change.left.len() >= CHANGES || bytes >= BYTES {
+        for _ in 0..MAX_CHECKS {
+            if change.joined.len() + change.left.len() >= MAX_CHANGES || bytes >= MAX_BYTES {
                 break;
             }
-            let Some((who, gone)) = looked.pop() else { break };
-            let Some(user) = who else {
-                change.anonymous = if gone { self.strangers } else { change.anonymous };
+            let Some((key, gone)) = dirty.pop() else { break };
+            let Some(user) = key else {
+                change.anonymous = if gone { self.anonymous_connected } else { change.anonymous };
                 continue;
             };
-            match (self.here.get(&user), self.members.get(&user)) {
-                (Some(info), told) if told != Some(info) => {
+            match (self.connected.get(&user), self.announced.get(&user)) {
+                (Some(info), announced) if announced != Some(info) => {
                     bytes += info.as_ref().map_or(0, |info| info.len());
-                    change.joined.push(Person { user, info: info.clone() });
+                    change.joined.push(PresentUser { user, info: info.clone() });
                 }
                 (None, Some(_)) if gone => change.left.push(user),
                 _ => {}
             }
         }
-        let new = |one: &&Person| !self.members.contains_key(&one.user);
-        let users = self.members.len() + change.joined.iter().filter(new).count();
+        let new = |one: &&PresentUser| !self.announced.contains_key(&one.user);
+        let users = self.announced.len() + change.joined.iter().filter(new).count();
         change.users = (users - change.left.len()) as u32;
         let same = change.joined.is_empty() && change.left.is_empty();
-        (!same || change.anonymous != self.anonymous).then_some(change)
+        (!same || change.anonymous != self.anonymous_announced).then_some(change)
     }
 
     /// How many are there, or were told to be.
     fn size(&self) -> usize {
-        let here = self.here.len() + self.strangers as usize;
-        here.max(self.members.len() + self.anonymous as usize)
+        let here = self.connected.len() + self.anonymous_connected as usize;
+        here.max(self.announced.len() + self.anonymous_announced as usize)
     }
 
     /// Nobody listens.
-    fn is_deserted(&self) -> bool {
-        self.here.is_empty() && self.strangers == 0
+    fn has_no_subscribers(&self) -> bool {
+        self.connected.is_empty() && self.anonymous_connected == 0
     }
 
     /// Nobody is there by what was told.
-    pub(crate) fn is_vacant(&self) -> bool {
-        self.members.is_empty() && self.anonymous == 0
+    pub(crate) fn has_nobody_announced(&self) -> bool {
+        self.announced.is_empty() && self.anonymous_announced == 0
     }
 
     /// How many are without a user by what was told.
-    pub(crate) fn anonymous(&self) -> u32 {
-        self.anonymous
+    pub(crate) fn anonymous_announced(&self) -> u32 {
+        self.anonymous_announced
     }
 
     /// The members behind `after`, by name.
-    pub(crate) fn members_after(&self, after: Option<&UserId>) -> impl Iterator<Item = Person> {
+    pub(crate) fn announced_after(
+        &self,
+        after: Option<&UserId>,
+    ) -> impl Iterator<Item = PresentUser> {
         let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let members = self.members.range::<UserId, _>((begin, Bound::Unbounded));
-        members.map(|(user, info)| Person { user: user.clone(), info: info.clone() })
+        let members = self.announced.range::<UserId, _>((begin, Bound::Unbounded));
+        members.map(|(user, info)| PresentUser { user: user.clone(), info: info.clone() })
     }
 }
 
 impl Log {
     /// Looks at who is in `channel`, if that is told and the channel is here.
-    fn presence_of<T>(
+    fn with_presence<T>(
         &self,
         channel: &ChannelName,
-        look: impl FnOnce(&Presence) -> T,
+        read: impl FnOnce(&Presence) -> T,
     ) -> Option<T> {
         let table = self.table.lock();
         let slot = table.find(channel)?;
-        table.slots[slot].presence.as_deref().map(look)
+        table.slots[slot].presence.as_deref().map(read)
     }
 
     /// What is to be told of those in `looked`, as [`Presence::difference`] has it.
-    pub(crate) fn difference(
+    pub(crate) fn presence_diff(
         &self,
         channel: &ChannelName,
-        looked: &mut Vec<(Who, bool)>,
+        dirty: &mut Vec<(PresenceKey, bool)>,
     ) -> Option<PresenceChange> {
-        let difference = self.presence_of(channel, |presence| presence.difference(looked));
+        let difference = self.with_presence(channel, |presence| presence.diff(dirty));
         difference.unwrap_or_else(|| {
-            looked.clear();
+            dirty.clear();
             None
         })
     }
 
     /// How many are in `channel`, or were told to be.
-    pub(crate) fn crowd(&self, channel: &ChannelName) -> usize {
-        self.presence_of(channel, Presence::size).unwrap_or_default()
+    pub(crate) fn presence_size(&self, channel: &ChannelName) -> usize {
+        self.with_presence(channel, Presence::size).unwrap_or_default()
     }
 
     /// Whether nobody is in `channel`, told or not.
-    pub(crate) fn is_deserted(&self, channel: &ChannelName) -> bool {
-        self.presence_of(channel, |presence| presence.is_deserted()).unwrap_or(true)
+    pub(crate) fn has_no_subscribers(&self, channel: &ChannelName) -> bool {
+        self.with_presence(channel, |presence| presence.has_no_subscribers()).unwrap_or(true)
     }
 }
 

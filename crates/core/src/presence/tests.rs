@@ -9,10 +9,10 @@ use std::{
 
 use futures_util::FutureExt as _;
 
-use super::{tracker::Registrar, *};
+use super::{tracker::PresenceTracker, *};
 use crate::{
     Bounds, ChannelRules, Draft, Hub, Join, JoinError, Limits, MemoryEngine, Meters, Namespaces,
-    Portion, SlowReader, Start, Subscription, Wire,
+    ReadLimit, SlowReader, Start, Subscription, Wire,
 };
 
 fn channel(name: &str) -> ChannelName {
@@ -20,7 +20,7 @@ fn channel(name: &str) -> ChannelName {
 }
 
 fn identity(user: Option<&str>, info: Option<&str>) -> Identity {
-    let mut identity = Identity::claimed(None, user.map(|user| user.parse().expect("a user")));
+    let mut identity = Identity::unverified(None, user.map(|user| user.parse().expect("a user")));
     identity.info = info.map(Arc::from);
     identity
 }
@@ -30,8 +30,8 @@ fn a_change_is_read_as_it_was_written() {
     let user = |name: &str| name.parse::<UserId>().expect("a user");
     let change = PresenceChange {
         joined: vec![
-            Person { user: user("alice"), info: Some(r#"{"b":1.50,"a":"x\n"}"#.into()) },
-            Person { user: user("bob"), info: None },
+            PresentUser { user: user("alice"), info: Some(r#"{"b":1.50,"a":"x\n"}"#.into()) },
+            PresentUser { user: user("bob"), info: None },
         ],
         left: vec![user("carol")],
         users: 2,
@@ -40,33 +40,33 @@ fn a_change_is_read_as_it_was_written() {
     let draft = change.draft(channel("~a"));
     let text = r#"{"joined":[{"user":"alice","info":{"b":1.50,"a":"x\n"}},{"user":"bob"}],"left":["carol"],"users":2,"anonymous":3}"#;
     assert_eq!(std::str::from_utf8(draft.data.as_bytes()), Ok(text));
-    let told = Told::of(&draft).expect("reads");
-    assert_eq!((told.channel, told.change), (channel("a"), change));
+    let update = PresenceUpdate::from_draft(&draft).expect("reads");
+    assert_eq!((update.channel, update.change), (channel("a"), change));
     let elsewhere = Draft { channel: channel("a"), ..draft };
-    assert!(Told::of(&elsewhere).is_none());
+    assert!(PresenceUpdate::from_draft(&elsewhere).is_none());
 }
 
 /// People who come and go at any moment: before a look, and while what it found is on its way.
-struct Town {
+struct Simulation {
     random: fastrand::Rng,
     presence: Presence,
     /// Open tabs of each user, and strangers.
-    tabs: HashMap<Who, u32>,
-    pending: HashMap<Who, bool>,
+    tabs: HashMap<PresenceKey, u32>,
+    dirty: HashMap<PresenceKey, bool>,
     /// Whom a reader of the messages believes to be there.
-    told: BTreeMap<UserId, Info>,
+    announced: BTreeMap<UserId, UserInfo>,
 }
 
-impl Town {
+impl Simulation {
     fn new(seed: u64) -> Self {
         let random = fastrand::Rng::with_seed(seed);
         let presence = Presence::default();
-        let (tabs, pending, told) = Default::default();
-        Self { random, presence, tabs, pending, told }
+        let (tabs, dirty, announced) = Default::default();
+        Self { random, presence, tabs, dirty, announced }
     }
 
     /// Somebody comes or goes.
-    fn happen(&mut self) {
+    fn step(&mut self) {
         let named = self.random.u8(..4) > 0;
         let user = self.random.choice(["alice", "bob", "carol"]).filter(|_| named);
         let identity = identity(user, self.random.choice(["1", "2"]));
@@ -74,77 +74,82 @@ impl Town {
         if self.random.bool() {
             *count += 1;
             // Each stranger is a persona of its own.
-            let who = self.presence.arrive(&identity, *count == 1 || !named);
-            who.into_iter().for_each(|who| self.note(who, false));
+            let key = self.presence.connect(&identity, *count == 1 || !named);
+            key.into_iter().for_each(|key| self.mark_dirty(key, false));
         } else if *count > 0 {
             *count -= 1;
             if *count == 0 || !named {
-                let who = self.presence.depart(&identity);
-                self.note(who, true);
+                let key = self.presence.disconnect(&identity);
+                self.mark_dirty(key, true);
             }
         }
     }
 
-    fn note(&mut self, who: Who, gone: bool) {
-        let stranger_gone = who.is_none() && self.pending.get(&who) == Some(&true);
-        self.pending.insert(who, gone || stranger_gone);
+    fn mark_dirty(&mut self, key: PresenceKey, gone: bool) {
+        let anonymous_gone = key.is_none() && self.dirty.get(&key) == Some(&true);
+        self.dirty.insert(key, gone || anonymous_gone);
     }
 
     /// Looks at whom the notes name, and tells; so much happens while that is on its way.
-    fn look(&mut self, meanwhile: usize) {
-        let mut looked: Vec<_> = self.pending.drain().collect();
-        while !looked.is_empty() {
-            let Some(change) = self.presence.difference(&mut looked) else { continue };
-            (0..meanwhile).for_each(|_| self.happen());
+    fn publish_diffs(&mut self, meanwhile: usize) {
+        let mut dirty: Vec<_> = self.dirty.drain().collect();
+        while !dirty.is_empty() {
+            let Some(change) = self.presence.diff(&mut dirty) else { continue };
+            (0..meanwhile).for_each(|_| self.step());
             let PresenceChange { joined, left, users, anonymous } = change.clone();
-            self.told.extend(joined.into_iter().map(|one| (one.user, one.info)));
-            left.iter().for_each(|user| drop(self.told.remove(user)));
-            let stayed = self.presence.apply(change);
-            stayed.into_iter().for_each(|who| self.note(who, false));
-            assert_eq!(self.presence.members, self.told, "by its messages alone");
-            assert_eq!(users as usize, self.told.len());
-            assert_eq!(anonymous, self.presence.anonymous());
+            self.announced.extend(joined.into_iter().map(|one| (one.user, one.info)));
+            left.iter().for_each(|user| drop(self.announced.remove(user)));
+            let still_connected = self.presence.apply(change);
+            still_connected.into_iter().for_each(|key| self.mark_dirty(key, false));
+            assert_eq!(self.presence.announced, self.announced, "by its messages alone");
+            assert_eq!(users as usize, self.announced.len());
+            assert_eq!(anonymous, self.presence.anonymous_announced());
         }
     }
 }
 
 #[test]
-fn what_is_told_adds_up_to_who_is_there() {
+fn presence_updates_add_up_to_the_users_connected() {
     for seed in 0..3000 {
-        let mut town = Town::new(seed);
-        for _ in 0..town.random.usize(..40) {
-            town.happen();
-            if town.random.u8(..3) == 0 {
-                let meanwhile = town.random.usize(..3);
-                town.look(meanwhile);
+        let mut simulation = Simulation::new(seed);
+        for _ in 0..simulation.random.usize(..40) {
+            simulation.step();
+            if simulation.random.u8(..3) == 0 {
+                let meanwhile = simulation.random.usize(..3);
+                simulation.publish_diffs(meanwhile);
             }
         }
-        while !town.pending.is_empty() {
-            town.look(0);
+        while !simulation.dirty.is_empty() {
+            simulation.publish_diffs(0);
         }
-        let Presence { here, strangers, members, anonymous } = town.presence;
-        assert_eq!((members, anonymous), (here.into_iter().collect(), strangers), "{seed}");
+        let Presence { connected, anonymous_connected, announced, anonymous_announced } =
+            simulation.presence;
+        assert_eq!(
+            (announced, anonymous_announced),
+            (connected.into_iter().collect(), anonymous_connected),
+            "{seed}"
+        );
     }
 }
 
 #[test]
-fn a_crowd_is_told_in_parts() {
+fn a_large_diff_is_split_into_several_updates() {
     let mut presence = Presence::default();
     let info = "7".repeat(1000);
-    let mut looked = Vec::new();
+    let mut dirty = Vec::new();
     for n in 0..1000 {
         let info = (n < 200).then_some(info.as_str());
-        let who = presence.arrive(&identity(Some(&format!("u{n}")), info), true);
-        looked.push((who.expect("is new"), false));
+        let key = presence.connect(&identity(Some(&format!("u{n}")), info), true);
+        dirty.push((key.expect("is new"), false));
     }
     let mut parts = 0;
-    while let Some(change) = presence.difference(&mut looked) {
+    while let Some(change) = presence.diff(&mut dirty) {
         parts += 1;
-        assert!(change.joined.len() <= CHANGES);
-        assert!(change.draft(channel("~a")).data.as_bytes().len() < 2 * BYTES);
+        assert!(change.joined.len() <= MAX_CHANGES);
+        assert!(change.draft(channel("~a")).data.as_bytes().len() < 2 * MAX_BYTES);
         presence.apply(change);
     }
-    assert_eq!(presence.members.len(), 1000);
+    assert_eq!(presence.announced.len(), 1000);
     assert!((6..12).contains(&parts), "{parts}");
 }
 
@@ -159,26 +164,29 @@ fn join(
         identity: identity(user, info).into(),
         wire: Wire::Sse,
         start: Start::Latest,
-        online: false,
-        own: true,
+        online_updates: false,
+        include_user_channel: true,
     };
     hub.join(join).now_or_never().expect("at once").map(|(subscription, _)| subscription)
 }
 
 /// A hub that tells presence, and its registrar in a time of its own.
-struct Stage {
+struct Fixture {
     hub: Arc<Hub>,
-    registrar: Registrar,
+    tracker: PresenceTracker,
     now: Instant,
 }
 
-const RULES: PresenceRules =
-    PresenceRules { grace: Duration::from_secs(5), interval: Duration::from_secs(1), immediate: 3 };
+const RULES: PresenceConfig = PresenceConfig {
+    grace: Duration::from_secs(5),
+    interval: Duration::from_secs(1),
+    immediate: 3,
+};
 
-impl Stage {
+impl Fixture {
     fn new(channels: usize) -> Self {
         let rules = ChannelRules {
-            namespace: 0,
+            namespace_index: 0,
             history: Bounds { messages: 1000, bytes: 1 << 20, age: Duration::from_secs(3600) },
             slow_reader: SlowReader::Gap,
             online: true,
@@ -190,7 +198,7 @@ impl Stage {
         let log = Arc::new(Log::new("test".parse().expect("an epoch"), limits));
         let engine = MemoryEngine::new(log.clone(), Duration::from_secs(60), 100);
         let hub = Hub::new(log, Arc::new(engine), Meters::new(), 10_000);
-        Self { hub, registrar: Registrar::new(RULES), now: Instant::now() }
+        Self { hub, tracker: PresenceTracker::new(RULES), now: Instant::now() }
     }
 
     fn join(&self, user: Option<&str>, info: Option<&str>) -> Subscription {
@@ -198,36 +206,37 @@ impl Stage {
     }
 
     /// Lets time pass, and looks at what happens until then; gives what was told.
-    fn pass(&mut self, time: Duration) -> Vec<String> {
+    fn advance(&mut self, time: Duration) -> Vec<String> {
         let before = self.hub.log().head().seq;
         let end = self.now + time;
         loop {
-            let notes = match self.hub.log().poll_notes(&Context::from_waker(Waker::noop())) {
-                Poll::Ready(notes) => notes,
-                Poll::Pending => match self.registrar.next().filter(|at| *at <= end) {
-                    Some(at) => {
-                        self.now = self.now.max(at);
-                        Vec::new()
-                    }
-                    None => break,
-                },
-            };
-            self.registrar.round(&self.hub, notes, self.now).now_or_never().expect("at once");
+            let dirty_users =
+                match self.hub.log().poll_dirty_users(&Context::from_waker(Waker::noop())) {
+                    Poll::Ready(dirty_users) => dirty_users,
+                    Poll::Pending => match self.tracker.next_deadline().filter(|at| *at <= end) {
+                        Some(at) => {
+                            self.now = self.now.max(at);
+                            Vec::new()
+                        }
+                        None => break,
+                    },
+                };
+            self.tracker.process(&self.hub, dirty_users, self.now).now_or_never().expect("at once");
         }
         self.now = end;
         let start = Start::After(self.hub.log().id(before));
-        let all = Portion { messages: 1000, bytes: usize::MAX };
-        let told = self.hub.log().history(&channel("~a"), start, all).expect("was reached");
+        let all = ReadLimit { messages: 1000, bytes: usize::MAX };
+        let history = self.hub.log().history(&channel("~a"), start, all).expect("was reached");
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
-        told.messages.iter().map(|message| text(message.draft.data.as_bytes())).collect()
+        history.messages.iter().map(|message| text(message.draft.data.as_bytes())).collect()
     }
 
-    fn soon(&mut self) -> Vec<String> {
-        self.pass(Duration::ZERO)
+    fn settle(&mut self) -> Vec<String> {
+        self.advance(Duration::ZERO)
     }
 }
 
-fn told(joined: &[&str], left: &[&str], users: u32, anonymous: u32) -> String {
+fn update_json(joined: &[&str], left: &[&str], users: u32, anonymous: u32) -> String {
     let joined: Vec<_> = joined.iter().map(|user| format!(r#"{{"user":"{user}"}}"#)).collect();
     let left: Vec<_> = left.iter().map(|user| format!(r#""{user}""#)).collect();
     let (joined, left) = (joined.join(","), left.join(","));
@@ -235,115 +244,115 @@ fn told(joined: &[&str], left: &[&str], users: u32, anonymous: u32) -> String {
 }
 
 #[test]
-fn who_comes_back_in_time_was_never_away() {
-    let mut stage = Stage::new(100);
-    let alice = stage.join(Some("alice"), None);
-    let second = stage.join(Some("alice"), None);
-    assert_eq!(stage.soon(), [told(&["alice"], &[], 1, 0)], "two tabs are one");
+fn a_user_who_returns_within_the_grace_never_left() {
+    let mut fixture = Fixture::new(100);
+    let alice = fixture.join(Some("alice"), None);
+    let second = fixture.join(Some("alice"), None);
+    assert_eq!(fixture.settle(), [update_json(&["alice"], &[], 1, 0)], "two tabs are one");
     drop(second);
-    assert!(stage.pass(10 * RULES.grace).is_empty(), "one tab is left");
+    assert!(fixture.advance(10 * RULES.grace).is_empty(), "one tab is left");
     drop(alice);
-    assert!(stage.pass(RULES.grace * 9 / 10).is_empty());
-    let alice = stage.join(Some("alice"), None);
-    assert!(stage.pass(RULES.grace * 2).is_empty(), "a reload");
+    assert!(fixture.advance(RULES.grace * 9 / 10).is_empty());
+    let alice = fixture.join(Some("alice"), None);
+    assert!(fixture.advance(RULES.grace * 2).is_empty(), "a reload");
     drop(alice);
-    assert!(stage.pass(RULES.grace * 9 / 10).is_empty());
-    assert_eq!(stage.pass(RULES.grace / 5), [told(&[], &["alice"], 0, 0)]);
-    assert_eq!(stage.registrar.rooms(), 0);
+    assert!(fixture.advance(RULES.grace * 9 / 10).is_empty());
+    assert_eq!(fixture.advance(RULES.grace / 5), [update_json(&[], &["alice"], 0, 0)]);
+    assert_eq!(fixture.tracker.channel_count(), 0);
     // The last time counts: each absence has all of the grace.
-    let alice = stage.join(Some("alice"), None);
-    stage.soon();
+    let alice = fixture.join(Some("alice"), None);
+    fixture.settle();
     drop(alice);
-    stage.pass(RULES.grace * 4 / 5);
-    let alice = stage.join(Some("alice"), None);
-    stage.soon();
+    fixture.advance(RULES.grace * 4 / 5);
+    let alice = fixture.join(Some("alice"), None);
+    fixture.settle();
     drop(alice);
-    assert!(stage.pass(RULES.grace * 4 / 5).is_empty());
-    assert_eq!(stage.pass(RULES.grace).len(), 1);
+    assert!(fixture.advance(RULES.grace * 4 / 5).is_empty());
+    assert_eq!(fixture.advance(RULES.grace).len(), 1);
 }
 
 #[test]
-fn other_info_is_told_again_and_strangers_are_counted() {
-    let mut stage = Stage::new(100);
-    let first = stage.join(Some("alice"), Some("1"));
-    stage.soon();
-    let second = stage.join(Some("alice"), Some("2"));
+fn changed_info_is_announced_and_anonymous_clients_are_counted() {
+    let mut fixture = Fixture::new(100);
+    let first = fixture.join(Some("alice"), Some("1"));
+    fixture.settle();
+    let second = fixture.join(Some("alice"), Some("2"));
     let changed = r#"{"joined":[{"user":"alice","info":2}],"left":[],"users":1,"anonymous":0}"#;
-    assert_eq!(stage.soon(), [changed]);
-    let stranger = stage.join(None, None);
-    assert_eq!(stage.soon(), [told(&[], &[], 1, 1)]);
-    drop(stranger);
-    let stranger = stage.join(None, None);
-    assert!(stage.pass(2 * RULES.grace).is_empty(), "a reload");
+    assert_eq!(fixture.settle(), [changed]);
+    let anonymous = fixture.join(None, None);
+    assert_eq!(fixture.settle(), [update_json(&[], &[], 1, 1)]);
+    drop(anonymous);
+    let anonymous = fixture.join(None, None);
+    assert!(fixture.advance(2 * RULES.grace).is_empty(), "a reload");
     // Whoever comes and goes in between does not keep the count from being true.
-    let more = [stage.join(None, None), stage.join(None, None)];
-    assert_eq!(stage.soon(), [told(&[], &[], 1, 3)]);
+    let more = [fixture.join(None, None), fixture.join(None, None)];
+    assert_eq!(fixture.settle(), [update_json(&[], &[], 1, 3)]);
     drop(more);
     let mut counts = Vec::new();
     for _ in 0..10 {
-        drop(stage.join(None, None));
-        counts.extend(stage.pass(RULES.grace / 4));
+        drop(fixture.join(None, None));
+        counts.extend(fixture.advance(RULES.grace / 4));
     }
-    assert_eq!(counts, [told(&[], &[], 1, 1)]);
-    assert!(stage.pass(RULES.grace).is_empty());
-    drop((stranger, first, second));
+    assert_eq!(counts, [update_json(&[], &[], 1, 1)]);
+    assert!(fixture.advance(RULES.grace).is_empty());
+    drop((anonymous, first, second));
     // All that has come is told together.
-    assert_eq!(stage.pass(2 * RULES.grace), [told(&[], &["alice"], 0, 0)]);
-    assert_eq!((stage.registrar.rooms(), stage.registrar.next()), (0, None));
+    assert_eq!(fixture.advance(2 * RULES.grace), [update_json(&[], &["alice"], 0, 0)]);
+    assert_eq!((fixture.tracker.channel_count(), fixture.tracker.next_deadline()), (0, None));
 }
 
 #[test]
-fn a_crowd_is_told_once_in_an_interval() {
-    let mut stage = Stage::new(100);
-    let mut crowd: Vec<_> = Vec::new();
+fn a_large_channel_is_updated_once_per_interval() {
+    let mut fixture = Fixture::new(100);
+    let mut subscriptions: Vec<_> = Vec::new();
     for n in 0..3 {
-        crowd.push(stage.join(Some(&format!("u{n}")), None));
-        assert_eq!(stage.soon().len(), 1, "no crowd yet");
+        subscriptions.push(fixture.join(Some(&format!("u{n}")), None));
+        assert_eq!(fixture.settle().len(), 1, "no crowd yet");
     }
     for n in 3..50 {
-        crowd.push(stage.join(Some(&format!("u{n}")), None));
-        assert!(stage.pass(RULES.interval / 60).is_empty(), "{n}");
+        subscriptions.push(fixture.join(Some(&format!("u{n}")), None));
+        assert!(fixture.advance(RULES.interval / 60).is_empty(), "{n}");
     }
     // Somebody who is gone before that has not been there.
-    crowd.pop();
-    let all = stage.pass(RULES.interval);
+    subscriptions.pop();
+    let all = fixture.advance(RULES.interval);
     assert_eq!(all.len(), 1);
     assert!(all[0].ends_with(r#""left":[],"users":49,"anonymous":0}"#), "{}", all[0]);
-    drop(crowd);
-    let all = stage.pass(3 * RULES.grace);
+    drop(subscriptions);
+    let all = fixture.advance(3 * RULES.grace);
     assert_eq!(all.len(), 1);
     assert!(all[0].ends_with(r#""users":0,"anonymous":0}"#), "{}", all[0]);
 }
 
 /// With as many channels as may be nobody stays listed for want of room, and at the end nothing is left.
 #[test]
-fn at_the_limit_of_channels_everything_is_told_and_forgotten() {
-    let mut stage = Stage::new(2);
-    let alice = stage.join(Some("alice"), None);
-    assert_eq!(stage.soon().len(), 1, "@alice, a, and ~a beyond the limit");
-    assert!(join(&stage.hub, "b", None, None).is_err(), "two channels are heard");
+fn at_the_channel_limit_every_departure_is_announced_and_state_freed() {
+    let mut fixture = Fixture::new(2);
+    let alice = fixture.join(Some("alice"), None);
+    assert_eq!(fixture.settle().len(), 1, "@alice, a, and ~a beyond the limit");
+    assert!(join(&fixture.hub, "b", None, None).is_err(), "two channels are heard");
     drop(alice);
     // Nobody listens to a, but it makes no room while alice is not told gone.
-    let other = join(&stage.hub, "b", None, None).expect("@alice is forgotten");
-    assert!(join(&stage.hub, "c", None, None).is_err());
-    assert_eq!(stage.pass(2 * RULES.grace), [told(&[], &["alice"], 0, 0)]);
-    drop((other, join(&stage.hub, "c", None, None).expect("now there is room")));
-    stage.pass(3 * RULES.grace);
-    stage.hub.sweep();
-    stage.hub.log().sweep(u64::MAX / 2);
-    assert_eq!(stage.hub.log().fill().channels, 0);
-    assert_eq!((stage.registrar.rooms(), stage.registrar.next()), (0, None));
+    let other = join(&fixture.hub, "b", None, None).expect("@alice is forgotten");
+    assert!(join(&fixture.hub, "c", None, None).is_err());
+    assert_eq!(fixture.advance(2 * RULES.grace), [update_json(&[], &["alice"], 0, 0)]);
+    drop((other, join(&fixture.hub, "c", None, None).expect("now there is room")));
+    fixture.advance(3 * RULES.grace);
+    fixture.hub.sweep();
+    fixture.hub.log().sweep(u64::MAX / 2);
+    assert_eq!(fixture.hub.log().stats().channels, 0);
+    assert_eq!((fixture.tracker.channel_count(), fixture.tracker.next_deadline()), (0, None));
 }
 
 /// The registrar looks while others come and go on their own threads.
 #[test]
 fn coming_and_going_at_once_leaves_no_trace() {
-    let mut stage = Stage::new(100);
-    stage.registrar = Registrar::new(PresenceRules { grace: Duration::ZERO, ..RULES });
+    let mut fixture = Fixture::new(100);
+    fixture.tracker = PresenceTracker::new(PresenceConfig { grace: Duration::ZERO, ..RULES });
     let until = Instant::now() + Duration::from_millis(300);
     std::thread::scope(|scope| {
         for thread in 0..3 {
-            let hub = stage.hub.clone();
+            let hub = fixture.hub.clone();
             scope.spawn(move || {
                 let mut random = fastrand::Rng::with_seed(thread);
                 while Instant::now() < until {
@@ -353,11 +362,11 @@ fn coming_and_going_at_once_leaves_no_trace() {
             });
         }
         while Instant::now() < until {
-            stage.pass(Duration::from_millis(1));
+            fixture.advance(Duration::from_millis(1));
         }
     });
-    stage.pass(Duration::from_secs(60));
-    let page = stage.hub.log().presence(channel("a"), None, 10).expect("is told");
+    fixture.advance(Duration::from_secs(60));
+    let page = fixture.hub.log().presence_page(channel("a"), None, 10).expect("is told");
     let page = serde_json::to_value(page).expect("serializes");
     assert_eq!((&page["users"], &page["anonymous"]), (&serde_json::json!([]), &0.into()));
 }

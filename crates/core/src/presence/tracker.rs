@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::{sleep, timeout_at};
 
-use super::{Note, Who};
+use super::{DirtyUser, PresenceKey};
 use crate::{ChannelName, EngineError, Hub};
 
 /// How long after a failure of the engine it is tried again.
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// When presence is told.
 #[derive(Clone, Copy, Debug)]
-pub struct PresenceRules {
+pub struct PresenceConfig {
     /// Who comes back so soon was never away.
     pub grace: Duration,
     /// How often at most a crowd's changes are told.
@@ -33,120 +33,125 @@ pub struct PresenceRules {
 
 impl Hub {
     /// Tells who comes and goes, for as long as this is polled. For one caller.
-    pub async fn keep_presence(&self, rules: PresenceRules) {
-        let mut registrar = Registrar::new(rules);
+    pub async fn run_presence(&self, config: PresenceConfig) {
+        let mut tracker = PresenceTracker::new(config);
         loop {
-            let notes = poll_fn(|cx| self.log().poll_notes(cx));
-            let notes = match registrar.next() {
-                None => notes.await,
-                Some(at) => timeout_at(at.into(), notes).await.unwrap_or_default(),
+            let dirty_users = poll_fn(|cx| self.log().poll_dirty_users(cx));
+            let dirty_users = match tracker.next_deadline() {
+                None => dirty_users.await,
+                Some(at) => timeout_at(at.into(), dirty_users).await.unwrap_or_default(),
             };
-            registrar.round(self, notes, Instant::now()).await;
+            tracker.process(self, dirty_users, Instant::now()).await;
             sleep(PAUSE).await;
         }
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Registrar {
-    rules: PresenceRules,
-    rooms: HashMap<ChannelName, Room>,
+pub(super) struct PresenceTracker {
+    config: PresenceConfig,
+    channels: HashMap<ChannelName, ChannelState>,
     /// Who has gone and may still come back, first gone first.
-    gone: VecDeque<(Instant, ChannelName, Who)>,
+    grace_queue: VecDeque<(Instant, ChannelName, PresenceKey)>,
     /// Rooms that wait.
-    wakes: BTreeSet<(Instant, ChannelName)>,
+    deferred: BTreeSet<(Instant, ChannelName)>,
 }
 
 /// A channel with somebody in it, or something to tell.
 #[derive(Debug, Default)]
-struct Room {
+struct ChannelState {
     /// Whom to look at, and whether they have gone for good.
-    ready: HashMap<Who, bool>,
+    dirty: HashMap<PresenceKey, bool>,
     /// When those who have gone are gone for good. Only the last time counts.
-    going: HashMap<Who, Instant>,
-    told: Option<Instant>,
-    wakes: Option<Instant>,
+    in_grace: HashMap<PresenceKey, Instant>,
+    last_sent: Option<Instant>,
+    deferred_until: Option<Instant>,
     /// The engine feeds its presence channel.
-    fed: bool,
+    feed_open: bool,
 }
 
-impl Registrar {
-    pub(super) fn new(rules: PresenceRules) -> Self {
-        Self { rules, rooms: HashMap::new(), gone: VecDeque::new(), wakes: BTreeSet::new() }
+impl PresenceTracker {
+    pub(super) fn new(config: PresenceConfig) -> Self {
+        Self {
+            config,
+            channels: HashMap::new(),
+            grace_queue: VecDeque::new(),
+            deferred: BTreeSet::new(),
+        }
     }
 
     /// How many channels it keeps an eye on.
     #[cfg(test)]
-    pub(super) fn rooms(&self) -> usize {
-        self.rooms.len()
+    pub(super) fn channel_count(&self) -> usize {
+        self.channels.len()
     }
 
     /// When it has something to do without a note.
-    pub(super) fn next(&self) -> Option<Instant> {
-        let gone = self.gone.front().map(|(at, ..)| *at);
-        gone.into_iter().chain(self.wakes.first().map(|(at, _)| *at)).min()
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let gone = self.grace_queue.front().map(|(at, ..)| *at);
+        gone.into_iter().chain(self.deferred.first().map(|(at, _)| *at)).min()
     }
 
-    pub(super) async fn round(&mut self, hub: &Hub, notes: Vec<Note>, now: Instant) {
+    pub(super) async fn process(&mut self, hub: &Hub, dirty_users: Vec<DirtyUser>, now: Instant) {
         let mut due = BTreeSet::new();
-        for Note { channel, who, gone } in notes {
-            let room = self.rooms.entry(channel.clone()).or_default();
+        for DirtyUser { channel, key, gone } in dirty_users {
+            let state = self.channels.entry(channel.clone()).or_default();
             if gone {
-                if who.is_some() {
-                    room.ready.remove(&who);
-                } else if room.going.contains_key(&who) {
+                if key.is_some() {
+                    state.dirty.remove(&key);
+                } else if state.in_grace.contains_key(&key) {
                     // Some stranger or other always goes: their number does not wait for the last.
                     continue;
                 }
-                let until = now + self.rules.grace;
-                room.going.insert(who.clone(), until);
-                self.gone.push_back((until, channel, who));
+                let until = now + self.config.grace;
+                state.in_grace.insert(key.clone(), until);
+                self.grace_queue.push_back((until, channel, key));
             } else {
-                match who {
+                match key {
                     // That a stranger came does not mean that none has gone.
-                    None => drop(room.ready.entry(who).or_insert(false)),
+                    None => drop(state.dirty.entry(key).or_insert(false)),
                     Some(_) => {
-                        room.going.remove(&who);
-                        room.ready.insert(who, false);
+                        state.in_grace.remove(&key);
+                        state.dirty.insert(key, false);
                     }
                 }
                 due.insert(channel);
             }
         }
-        while let Some((_, channel, who)) = self.gone.pop_front_if(|(at, ..)| *at <= now) {
-            let Some(room) = self.rooms.get_mut(&channel) else { continue };
+        while let Some((_, channel, key)) = self.grace_queue.pop_front_if(|(at, ..)| *at <= now) {
+            let Some(state) = self.channels.get_mut(&channel) else { continue };
             // Otherwise it has come back, and perhaps gone again.
-            if room.going.get(&who).is_some_and(|at| *at <= now) {
-                room.going.remove(&who);
-                room.ready.insert(who, true);
+            if state.in_grace.get(&key).is_some_and(|at| *at <= now) {
+                state.in_grace.remove(&key);
+                state.dirty.insert(key, true);
                 due.insert(channel);
             }
         }
-        while let Some((at, channel)) = self.wakes.pop_first() {
+        while let Some((at, channel)) = self.deferred.pop_first() {
             if at > now {
-                self.wakes.insert((at, channel));
+                self.deferred.insert((at, channel));
                 break;
             }
             due.insert(channel);
         }
         for channel in due {
-            self.visit(hub, channel, now).await;
+            self.flush_channel(hub, channel, now).await;
         }
     }
 
     /// Tells what there is to tell of one channel, or notes when.
-    async fn visit(&mut self, hub: &Hub, channel: ChannelName, now: Instant) {
-        let Some(room) = self.rooms.get_mut(&channel) else { return };
-        if let Some(at) = room.wakes.take() {
-            self.wakes.remove(&(at, channel.clone()));
+    async fn flush_channel(&mut self, hub: &Hub, channel: ChannelName, now: Instant) {
+        let Some(state) = self.channels.get_mut(&channel) else { return };
+        if let Some(at) = state.deferred_until.take() {
+            self.deferred.remove(&(at, channel.clone()));
         }
-        let next = room.told.map_or(now, |told| told + self.rules.interval);
-        let early = next > now && hub.log().crowd(&channel) > self.rules.immediate;
+        let next = state.last_sent.map_or(now, |last_sent| last_sent + self.config.interval);
+        let early = next > now && hub.log().presence_size(&channel) > self.config.immediate;
         let later = match early {
             true => Some(next),
-            false => match room.tell(hub, &channel).await {
+            false => match state.publish_changes(hub, &channel).await {
                 Ok(true) => {
-                    room.told = Some(now);
+                    state.last_sent = Some(now);
                     None
                 }
                 Ok(false) => None,
@@ -154,38 +159,42 @@ impl Registrar {
             },
         };
         if let Some(at) = later {
-            room.wakes = Some(at);
-            self.wakes.insert((at, channel));
-        } else if room.going.is_empty() && hub.log().is_deserted(&channel) {
-            if room.fed
-                && let Some(presence) = channel.presence()
+            state.deferred_until = Some(at);
+            self.deferred.insert((at, channel));
+        } else if state.in_grace.is_empty() && hub.log().has_no_subscribers(&channel) {
+            if state.feed_open
+                && let Some(presence) = channel.presence_channel()
             {
-                hub.engine().unlisten(&presence);
+                hub.engine().close_feed(&presence);
             }
-            self.rooms.remove(&channel);
+            self.channels.remove(&channel);
         }
     }
 }
 
-impl Room {
+impl ChannelState {
     /// Writes what has changed, in as many messages as that takes; whether it was anything.
-    async fn tell(&mut self, hub: &Hub, channel: &ChannelName) -> Result<bool, EngineError> {
-        let Some(presence) = channel.presence() else { return Ok(false) };
-        if !self.fed {
+    async fn publish_changes(
+        &mut self,
+        hub: &Hub,
+        channel: &ChannelName,
+    ) -> Result<bool, EngineError> {
+        let Some(presence) = channel.presence_channel() else { return Ok(false) };
+        if !self.feed_open {
             // What is written here is to come back, and be applied here.
-            hub.engine().listen(&presence).await?;
-            self.fed = true;
+            hub.engine().open_feed(&presence).await?;
+            self.feed_open = true;
         }
-        let mut looked: Vec<_> = self.ready.drain().collect();
-        let mut told = false;
-        while !looked.is_empty() {
-            let Some(change) = hub.log().difference(channel, &mut looked) else { continue };
+        let mut dirty: Vec<_> = self.dirty.drain().collect();
+        let mut published = false;
+        while !dirty.is_empty() {
+            let Some(change) = hub.log().presence_diff(channel, &mut dirty) else { continue };
             if let Err(error) = hub.engine().append(change.draft(presence.clone())).await {
-                self.ready.extend(looked.into_iter().chain(change.whom()));
+                self.dirty.extend(dirty.into_iter().chain(change.entries()));
                 return Err(error);
             }
-            told = true;
+            published = true;
         }
-        Ok(told)
+        Ok(published)
     }
 }

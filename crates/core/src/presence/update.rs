@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::Note;
+use super::DirtyUser;
 use crate::{
     ChannelName, Data, Draft, EventName, Publisher, TooManyChannels, UserId, log::table::Table,
 };
 
 /// A user, and what others are told of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Person {
+pub(crate) struct PresentUser {
     pub(crate) user: UserId,
     /// JSON, digits and key order as its token has it.
     #[serde(
@@ -42,7 +42,7 @@ fn read_json<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Arc<str>>, D::
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PresenceChange {
     /// Came, or are there with other info than before.
-    pub(crate) joined: Vec<Person>,
+    pub(crate) joined: Vec<PresentUser>,
     pub(crate) left: Vec<UserId>,
     /// How many users are there after this.
     pub(crate) users: u32,
@@ -62,12 +62,12 @@ impl PresenceChange {
             skip_self: false,
             end: false,
             idempotency: None,
-            at_least: 0,
+            min_subscribers: 0,
         }
     }
 
     /// Whom it is about, and whether they are gone.
-    pub(crate) fn whom(self) -> impl Iterator<Item = (Option<UserId>, bool)> {
+    pub(crate) fn entries(self) -> impl Iterator<Item = (Option<UserId>, bool)> {
         let joined = self.joined.into_iter().map(|one| (Some(one.user), false));
         joined.chain(self.left.into_iter().map(|user| (Some(user), true))).chain([(None, true)])
     }
@@ -75,40 +75,42 @@ impl PresenceChange {
 
 /// A change on its way to the channel that it is about.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct PresenceUpdate {
     pub(crate) channel: ChannelName,
     pub(super) change: PresenceChange,
 }
 
 /// The same, with the channel kept for it.
 #[derive(Debug)]
-pub(crate) struct Seated {
+pub(crate) struct PinnedUpdate {
     slot: usize,
     change: PresenceChange,
 }
 
-impl Told {
+impl PresenceUpdate {
     /// Reads a message of a presence channel; `None` for one of any other.
-    pub(crate) fn of(draft: &Draft) -> Option<Self> {
-        let channel = draft.channel.presence_of()?;
+    pub(crate) fn from_draft(draft: &Draft) -> Option<Self> {
+        let channel = draft.channel.observed_channel()?;
         let change = serde_json::from_slice(draft.data.as_bytes()).ok()?;
         Some(Self { channel, change })
     }
 
     /// Finds the channel, or makes it: somebody may have come and gone while this was on its way.
-    pub(crate) fn sit_down(self, table: &mut Table) -> Result<Seated, TooManyChannels> {
+    pub(crate) fn pin(self, table: &mut Table) -> Result<PinnedUpdate, TooManyChannels> {
         let slots = table.pin_all(std::iter::once(self.channel))?;
-        Ok(Seated { slot: slots[0], change: self.change })
+        Ok(PinnedUpdate { slot: slots[0], change: self.change })
     }
 }
 
-impl Seated {
+impl PinnedUpdate {
     /// Makes it so.
     pub(crate) fn apply(self, table: &mut Table) {
         let channel = &mut table.slots[self.slot];
         if let Some(presence) = &mut channel.presence {
-            let stayed = presence.apply(self.change);
-            table.notes.extend(stayed.into_iter().map(|who| Note::came(&channel.name, who)));
+            let still_connected = presence.apply(self.change);
+            table.dirty_users.extend(
+                still_connected.into_iter().map(|key| DirtyUser::connected(&channel.name, key)),
+            );
         }
         table.unpin(self.slot);
     }

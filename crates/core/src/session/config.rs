@@ -2,35 +2,35 @@
 
 use std::time::Duration;
 
-use crate::Portion;
+use crate::ReadLimit;
 
 /// The rhythm and the policies of all sessions.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct SessionConfig {
     /// The longest silence.
     pub heartbeat: Duration,
     /// How long a client should wait before it comes back, on average.
     pub retry: Duration,
     /// Changes of the online count are told at most this often.
-    pub online: Duration,
+    pub online_interval: Duration,
     /// How long before its end a stream that has one is warned.
-    pub warning: Duration,
+    pub expiry_warning: Duration,
     /// How much of a backlog is taken at once.
-    pub portion: Portion,
+    pub read_limit: ReadLimit,
     /// The most channels that a reader may ask for.
-    pub channels: usize,
+    pub max_channels: usize,
 }
 
 /// As gateway.toml has it.
-impl Default for Pace {
+impl Default for SessionConfig {
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_secs(15),
             retry: Duration::from_secs(2),
-            online: Duration::from_millis(250),
-            warning: Duration::from_secs(10),
-            portion: Portion::default(),
-            channels: 100,
+            online_interval: Duration::from_millis(250),
+            expiry_warning: Duration::from_secs(10),
+            read_limit: ReadLimit::default(),
+            max_channels: 100,
         }
     }
 }

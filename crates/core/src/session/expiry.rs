@@ -5,48 +5,48 @@ use std::time::{Duration, Instant};
 use crate::{Expiring, clock};
 
 /// Longer than any stream lasts, and near enough for the clock.
-const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);
+const MAX_LIFETIME: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// When a stream ends.
 #[derive(Debug)]
 pub(crate) struct Expiry {
     at: Instant,
     /// When to warn; `None` once that is done.
-    warns: Option<Instant>,
+    warn_at: Option<Instant>,
 }
 
 /// What is due of it.
 pub(crate) enum Due {
     /// The end.
-    Over,
+    Expired,
     /// The warning; look again at this time.
-    Soon(Expiring, Instant),
+    Warn(Expiring, Instant),
     /// Nothing; look again at this time.
-    Later(Instant),
+    CheckAt(Instant),
 }
 
 impl Expiry {
     /// Ends at `at` (milliseconds since 1970) and warns so long before.
     pub(crate) fn new(at: u64, warning: Duration) -> Self {
         let left = Duration::from_millis(at.saturating_sub(clock::unix_millis()));
-        let left = left.min(FAR);
+        let left = left.min(MAX_LIFETIME);
         let now = Instant::now();
-        Self { at: now + left, warns: Some(now + left.saturating_sub(warning)) }
+        Self { at: now + left, warn_at: Some(now + left.saturating_sub(warning)) }
     }
 
     /// What is due at `now`. The warning is due once.
-    pub(crate) fn look(&mut self, now: Instant) -> Due {
+    pub(crate) fn check(&mut self, now: Instant) -> Due {
         if now >= self.at {
-            return Due::Over;
+            return Due::Expired;
         }
-        match self.warns {
-            Some(at) if now < at => Due::Later(at),
+        match self.warn_at {
+            Some(at) if now < at => Due::CheckAt(at),
             Some(_) => {
-                self.warns = None;
+                self.warn_at = None;
                 let left = (self.at - now).as_millis() as u64;
-                Due::Soon(Expiring { left }, self.at)
+                Due::Warn(Expiring { left }, self.at)
             }
-            None => Due::Later(self.at),
+            None => Due::CheckAt(self.at),
         }
     }
 }
@@ -61,16 +61,16 @@ mod tests {
         let mut expiry = Expiry::new(clock::unix_millis() + 10_000, 3 * second);
         let at = expiry.at;
         assert!(
-            matches!(expiry.look(at - 5 * second), Due::Later(when) if when == at - 3 * second)
+            matches!(expiry.check(at - 5 * second), Due::CheckAt(when) if when == at - 3 * second)
         );
-        assert!(matches!(expiry.look(at - 2 * second), Due::Soon(soon, _) if soon.left == 2000));
-        assert!(matches!(expiry.look(at - second), Due::Later(when) if when == at));
-        assert!(matches!(expiry.look(at), Due::Over));
+        assert!(matches!(expiry.check(at - 2 * second), Due::Warn(soon, _) if soon.left == 2000));
+        assert!(matches!(expiry.check(at - second), Due::CheckAt(when) if when == at));
+        assert!(matches!(expiry.check(at), Due::Expired));
     }
 
     #[test]
-    fn an_end_beyond_all_clocks_is_none() {
+    fn an_expiry_beyond_the_clock_never_comes() {
         let mut expiry = Expiry::new(u64::MAX, Duration::from_secs(1));
-        assert!(matches!(expiry.look(Instant::now()), Due::Later(_)));
+        assert!(matches!(expiry.check(Instant::now()), Due::CheckAt(_)));
     }
 }

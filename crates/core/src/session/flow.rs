@@ -40,7 +40,7 @@ impl Flow {
         self.session.register(cx.waker());
         loop {
             match self.session.collect(Instant::now().into_std(), out) {
-                step @ (Step::More | Step::Beat | Step::End(_)) => return Poll::Ready(step),
+                step @ (Step::More | Step::Heartbeat | Step::End(_)) => return Poll::Ready(step),
                 Step::Wait(until) => {
                     let until = Instant::from_std(until);
                     // Each message moves the heartbeat on. A timer that rings too early costs one look;

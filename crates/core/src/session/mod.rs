@@ -17,12 +17,13 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Access, Alive, ChannelName, CloseReason, Control, Doorbell, Format, Goodbye, Hello, Hub,
-    Identity, MessageId, Pace, Reply, Seq, ShardId, SlowReader, Subscription, Welcome, access,
-    log::cursor::{Item, What},
+    Access, Alive, ChannelName, CloseReason, Control, Format, Goodbye, Hello, Hub, Identity,
+    JoinInfo, MessageId, Reply, Seq, SessionConfig, ShardId, ShardWaker, SlowReader, Subscription,
+    access,
+    log::cursor::{Item, ItemKind},
     metrics::WireMeters,
     session::expiry::{Due, Expiry},
-    subscription::{change::Rules, online_watch::OnlineWatch},
+    subscription::{change::ChangeLimits, online_watch::OnlineWatch},
 };
 
 /// What to do after [`Session::collect`].
@@ -32,7 +33,7 @@ pub enum Step {
     More,
     /// The same, and nothing had been said for a whole period: a good time to look whether the
     /// reader is still there. There may be nothing to write.
-    Beat,
+    Heartbeat,
     /// Nothing to write; call again when woken, or at this time.
     Wait(Instant),
     /// Write what was collected, then end the stream.
@@ -47,22 +48,22 @@ const UNANSWERED_MAX: u8 = 2;
 pub struct Session {
     subscription: Subscription,
     format: FormatRef,
-    pace: Arc<Pace>,
-    welcome: Option<Box<Welcome>>,
-    next_beat: Option<Instant>,
+    config: Arc<SessionConfig>,
+    join_info: Option<Box<JoinInfo>>,
+    next_heartbeat: Option<Instant>,
     /// Heartbeats since the peer was last heard, on a wire whose heartbeats are answered.
     unanswered: u8,
     /// Each heartbeat is an event, and not only one that moves the cursor.
-    beats_in_events: bool,
+    heartbeat_events: bool,
     /// The last id that this stream was sent, by a message or a control frame: where its client would resume.
-    sent_id: Seq,
-    online: Option<Box<OnlineWatch>>,
+    sent_seq: Seq,
+    online_watch: Option<Box<OnlineWatch>>,
     access: Arc<dyn Access>,
     expiry: Option<Box<Expiry>>,
     /// Ends when everything that was published has been read.
-    leaves: Option<CloseReason>,
+    deferred_close: Option<CloseReason>,
     /// The stream is over; nothing follows.
-    said_goodbye: Option<CloseReason>,
+    closed: Option<CloseReason>,
 }
 
 #[derive(Clone, Copy)]
@@ -77,42 +78,42 @@ impl std::fmt::Debug for FormatRef {
 impl Session {
     /// A stream of `subscription` in `format`; with `online` it tells changes of the counts.
     pub fn new(
-        (subscription, welcome): (Subscription, Welcome),
+        (subscription, join_info): (Subscription, JoinInfo),
         format: &'static dyn Format,
-        pace: Arc<Pace>,
+        config: Arc<SessionConfig>,
         online: bool,
     ) -> Self {
         Self {
             subscription,
             format: FormatRef(format),
-            pace,
-            welcome: Some(Box::new(welcome)),
-            next_beat: None,
+            config,
+            join_info: Some(Box::new(join_info)),
+            next_heartbeat: None,
             unanswered: 0,
-            beats_in_events: false,
-            sent_id: 0,
-            online: online.then(Box::default),
-            access: access::open(),
+            heartbeat_events: false,
+            sent_seq: 0,
+            online_watch: online.then(Box::default),
+            access: access::allow_all(),
             expiry: None,
-            leaves: None,
-            said_goodbye: None,
+            deferred_close: None,
+            closed: None,
         }
     }
 
     /// The same for somebody who may do what `access` lets it, as long as that lasts.
     pub fn with_access(mut self, access: Arc<dyn Access>) -> Self {
-        self.admit(access);
+        self.set_access(access);
         self
     }
 
     /// The same for somebody who wants to hear of each heartbeat.
-    pub fn with_beats_in_events(mut self, wanted: bool) -> Self {
-        self.beats_in_events = wanted;
+    pub fn with_heartbeat_events(mut self, wanted: bool) -> Self {
+        self.heartbeat_events = wanted;
         self
     }
 
-    fn admit(&mut self, access: Arc<dyn Access>) {
-        let expiry = |at| Box::new(Expiry::new(at, self.pace.warning));
+    fn set_access(&mut self, access: Arc<dyn Access>) {
+        let expiry = |at| Box::new(Expiry::new(at, self.config.expiry_warning));
         self.expiry = access.expires().map(expiry);
         self.access = access;
     }
@@ -154,8 +155,8 @@ impl Session {
 
     /// Moves it to a shard, which from here on calls [`collect`](Self::collect) when there is news;
     /// call that once first, for what has come until now.
-    pub fn move_to(&mut self, shard: ShardId) {
-        self.subscription.move_to(shard, self.online.is_some());
+    pub fn attach_to_shard(&mut self, shard: ShardId) {
+        self.subscription.attach_to_shard(shard, self.online_watch.is_some());
     }
 
     /// The slots of its channels, as in [`Run::slot`](crate::Run::slot).
@@ -165,8 +166,8 @@ impl Session {
 
     /// Whether a shard may pass runs on to it. Not while some channel has ended: it has to notice when
     /// somebody publishes behind the end.
-    pub fn may_be_passed(&self) -> bool {
-        !self.subscription.has_partly_ended()
+    pub fn accepts_batches(&self) -> bool {
+        !self.subscription.has_ended_channel()
     }
 
     /// Everything up to here has been read.
@@ -175,30 +176,30 @@ impl Session {
     }
 
     /// Its shard has passed on everything up to the message at `seq`, last at `now`.
-    pub fn passed(&mut self, seq: Seq, now: Instant) {
+    pub fn mark_delivered(&mut self, seq: Seq, now: Instant) {
         self.subscription.skip_to(seq);
-        self.sent_id = seq;
-        self.has_spoken(now);
+        self.sent_seq = seq;
+        self.postpone_heartbeat(now);
     }
 
     /// Ends the stream, behind what was published until now.
-    pub fn leave(&mut self, reason: CloseReason) {
-        self.leaves = Some(reason);
+    pub fn close_after_delivery(&mut self, reason: CloseReason) {
+        self.deferred_close = Some(reason);
     }
 
     /// The peer has said something whole.
-    pub fn heard(&mut self) {
+    pub fn record_peer_activity(&mut self) {
         self.unanswered = 0;
     }
 
     /// The meters of its wire.
     pub fn meters(&self) -> &WireMeters {
-        self.subscription.hub().meters().of(self.subscription.wire())
+        self.subscription.hub().meters().for_wire(self.subscription.wire())
     }
 
     /// Sets which shard is told when [`collect`](Self::collect) has more than news, and by which key.
-    pub fn register_at(&self, doorbell: &Arc<dyn Doorbell>, key: u32) {
-        self.subscription.register_at(doorbell, key);
+    pub fn register_shard(&self, waker: &Arc<dyn ShardWaker>, key: u32) {
+        self.subscription.register_shard(waker, key);
     }
 
     /// Sets who is woken when [`collect`](Self::collect) has more; call it before collecting.
@@ -207,7 +208,7 @@ impl Session {
     }
 
     /// Spells a control frame that is not part of the stream's own course, such as an answer.
-    pub fn spell(&self, control: &Control) -> Option<Bytes> {
+    pub fn encode_control(&self, control: &Control) -> Option<Bytes> {
         let bytes = self.format.0.control(control)?;
         self.meters().sent_bytes.increment(bytes.len() as u64);
         Some(bytes)
@@ -215,156 +216,160 @@ impl Session {
 
     /// Spells the answer to what the peer has asked for, and makes the change that it may be. What follows from a
     /// change comes with the next [`collect`](Self::collect).
-    pub fn answer(&mut self, reply: Reply) -> Vec<Bytes> {
-        let mut share = None;
+    pub fn apply_reply(&mut self, reply: Reply) -> Vec<Bytes> {
+        let mut reservation = None;
         let (control, gaps) = match reply {
-            Reply::Silence => return Vec::new(),
-            Reply::Say(control) => (*control, Vec::new()),
-            Reply::SayWhole(control, counted) => {
-                share = Some(counted);
+            Reply::Empty => return Vec::new(),
+            Reply::Frame(control) => (*control, Vec::new()),
+            Reply::LargeFrame(control, reserved) => {
+                reservation = Some(reserved);
                 (*control, Vec::new())
             }
             Reply::Change(change) => {
-                change.access().cloned().into_iter().for_each(|access| self.admit(access));
-                let rules = Rules { channels: self.pace.channels, online: self.online.is_some() };
-                change.make(&mut self.subscription, rules)
+                change.new_access().cloned().into_iter().for_each(|access| self.set_access(access));
+                let limits = ChangeLimits {
+                    max_channels: self.config.max_channels,
+                    online_updates: self.online_watch.is_some(),
+                };
+                change.apply(&mut self.subscription, limits)
             }
         };
         if let Control::Error(error) = &control {
-            self.hub().meters().refused(error.kind);
+            self.hub().meters().count_refusal(error.kind);
         }
         self.meters().gaps.increment(gaps.len() as u64);
         let controls = std::iter::once(control).chain(gaps.into_iter().map(Control::Gap));
-        let mut said = Vec::new();
-        controls.for_each(|control| self.say(&control, &mut said));
-        if let (Some(share), Some(bytes)) = (share, said.first_mut()) {
-            *bytes = share.tie(std::mem::take(bytes));
+        let mut frames = Vec::new();
+        controls.for_each(|control| self.push_control(&control, &mut frames));
+        if let (Some(reservation), Some(bytes)) = (reservation, frames.first_mut()) {
+            *bytes = reservation.attach_to(std::mem::take(bytes));
         }
-        self.meters().sent_bytes.increment(said.iter().map(Bytes::len).sum::<usize>() as u64);
-        said
+        self.meters().sent_bytes.increment(frames.iter().map(Bytes::len).sum::<usize>() as u64);
+        frames
     }
 
     /// Appends to `out` the next frames of this stream that are due at `now`.
     pub fn collect(&mut self, now: Instant, out: &mut Vec<Bytes>) -> Step {
-        let (before, id) = (out.len(), self.sent_id);
+        let (before, id) = (out.len(), self.sent_seq);
         let step = self.collect_frames(now, out);
         let sent: usize = out[before..].iter().map(Bytes::len).sum();
         if sent > 0 {
             self.meters().sent_bytes.increment(sent as u64);
             // What brings no id, such as online counts, must not put off the heartbeat that tells a moved cursor.
-            if self.sent_id != id || self.sent_id == self.subscription.seq() {
-                self.has_spoken(now);
+            if self.sent_seq != id || self.sent_seq == self.subscription.seq() {
+                self.postpone_heartbeat(now);
             }
         }
         if let Step::End(reason) = step {
-            self.said_goodbye = Some(reason);
+            self.closed = Some(reason);
         }
         step
     }
 
     fn collect_frames(&mut self, now: Instant, out: &mut Vec<Bytes>) -> Step {
-        if let Some(reason) = self.said_goodbye {
+        if let Some(reason) = self.closed {
             return Step::End(reason);
         }
-        if let Some(welcome) = self.welcome.take()
-            && let Err(reason) = self.open(*welcome, out)
+        if let Some(join_info) = self.join_info.take()
+            && let Err(reason) = self.push_hello(*join_info, out)
         {
             return Step::End(reason);
         }
-        let expiry = match self.expiry.as_mut().map(|expiry| expiry.look(now)) {
+        let expiry = match self.expiry.as_mut().map(|expiry| expiry.check(now)) {
             None => None,
-            Some(Due::Over) => return self.say_goodbye(CloseReason::Expired, 0, out),
-            Some(Due::Soon(expiring, at)) => {
-                self.say(&Control::Expiring(expiring), out);
+            Some(Due::Expired) => return self.push_goodbye(CloseReason::Expired, 0, out),
+            Some(Due::Warn(expiring, at)) => {
+                self.push_control(&Control::Expiring(expiring), out);
                 Some(at)
             }
-            Some(Due::Later(at)) => Some(at),
+            Some(Due::CheckAt(at)) => Some(at),
         };
         let complete = match self.read(out) {
             Ok(complete) => complete,
-            Err(reason) => return self.say_goodbye(reason, 0, out),
+            Err(reason) => return self.push_goodbye(reason, 0, out),
         };
         // Nothing is published any more when the gateway goes down: what was is still delivered.
-        if let Some((reason, retry)) = self.subscription.closing()
+        if let Some((reason, retry)) = self.subscription.close_request()
             && (complete || reason != CloseReason::Draining)
         {
-            return self.say_goodbye(reason, retry, out);
+            return self.push_goodbye(reason, retry, out);
         }
         if self.subscription.has_ended() {
-            return self.say_goodbye(CloseReason::Ended, 0, out);
+            return self.push_goodbye(CloseReason::Ended, 0, out);
         }
-        if let Some(reason) = self.leaves.filter(|_| complete) {
-            return self.say_goodbye(reason, 0, out);
+        if let Some(reason) = self.deferred_close.filter(|_| complete) {
+            return self.push_goodbye(reason, 0, out);
         }
-        let tell_online = self.tell_online(now, out);
+        let next_online = self.push_online(now, out);
         if !out.is_empty() {
             return Step::More;
         }
-        let beat = *self.next_beat.get_or_insert_with(|| now + jittered(self.pace.heartbeat));
-        if now < beat {
+        let next_heartbeat =
+            *self.next_heartbeat.get_or_insert_with(|| now + jittered(self.config.heartbeat));
+        if now < next_heartbeat {
             return Step::Wait(
-                [tell_online, expiry].into_iter().flatten().fold(beat, Instant::min),
+                [next_online, expiry].into_iter().flatten().fold(next_heartbeat, Instant::min),
             );
         }
-        self.next_beat = Some(now + jittered(self.pace.heartbeat));
-        if self.format.0.beats_are_answered() {
+        self.next_heartbeat = Some(now + jittered(self.config.heartbeat));
+        if self.format.0.expects_heartbeat_replies() {
             if self.unanswered >= UNANSWERED_MAX {
-                return self.say_goodbye(CloseReason::Unresponsive, 0, out);
+                return self.push_goodbye(CloseReason::Unresponsive, 0, out);
             }
             self.unanswered += 1;
         }
-        self.beat(out);
-        Step::Beat
+        self.push_heartbeat(out);
+        Step::Heartbeat
     }
 
     /// Says that the stream lives. After it the client has the cursor: a reader that hears nothing for long while
     /// others are busy would else resume from where the log has forgotten, and be told a false gap.
-    fn beat(&mut self, out: &mut Vec<Bytes>) {
+    fn push_heartbeat(&mut self, out: &mut Vec<Bytes>) {
         let silent = out.len();
-        if self.beats_in_events || self.sent_id != self.subscription.seq() {
-            self.say(&Control::Alive(Alive { id: self.position() }), out);
+        if self.heartbeat_events || self.sent_seq != self.subscription.seq() {
+            self.push_control(&Control::Alive(Alive { id: self.position() }), out);
         }
         // A peer is asked whether it lives whatever else it is told.
-        if out.len() == silent || self.format.0.beats_are_answered() {
+        if out.len() == silent || self.format.0.expects_heartbeat_replies() {
             out.extend(self.format.0.heartbeat(self.position()));
         }
     }
 
     /// Says a control frame, where the format has them.
-    fn say(&mut self, control: &Control, out: &mut Vec<Bytes>) {
+    fn push_control(&mut self, control: &Control, out: &mut Vec<Bytes>) {
         let Some(bytes) = self.format.0.control(control) else { return };
         out.push(bytes);
-        self.sent_id = control.id().map_or(self.sent_id, |id| id.seq);
+        self.sent_seq = control.id().map_or(self.sent_seq, |id| id.seq);
     }
 
     /// A stream that carries messages needs no other sign of life, unless it is the peer's that is wanted.
-    fn has_spoken(&mut self, now: Instant) {
-        if self.next_beat.is_none() || !self.format.0.beats_are_answered() {
-            self.next_beat = Some(now + jittered(self.pace.heartbeat));
+    fn postpone_heartbeat(&mut self, now: Instant) {
+        if self.next_heartbeat.is_none() || !self.format.0.expects_heartbeat_replies() {
+            self.next_heartbeat = Some(now + jittered(self.config.heartbeat));
         }
     }
 
-    fn open(&mut self, welcome: Welcome, out: &mut Vec<Bytes>) -> Result<(), CloseReason> {
+    fn push_hello(&mut self, join_info: JoinInfo, out: &mut Vec<Bytes>) -> Result<(), CloseReason> {
         let identity = self.identity();
         let hello = Hello {
             id: self.position(),
-            channels: welcome.channels,
+            channels: join_info.channels,
             client: identity.client.to_string(),
             issued: identity.issued,
             user: identity.user.as_ref().map(|user| user.as_str().to_owned()),
-            recovered: welcome.not_recovered.is_none(),
-            reason: welcome.not_recovered,
-            online: welcome.online,
-            heartbeat: self.pace.heartbeat.as_millis() as u64,
-            retry: jittered_retry(self.pace.retry).into(),
+            recovered: join_info.not_recovered.is_none(),
+            reason: join_info.not_recovered,
+            online: join_info.online,
+            heartbeat: self.config.heartbeat.as_millis() as u64,
+            retry: jittered_retry(self.config.retry).into(),
         };
-        self.say(&Control::Hello(Box::new(hello)), out);
-        for gap in welcome.gaps {
+        self.push_control(&Control::Hello(Box::new(hello)), out);
+        for gap in join_info.gaps {
             self.meters().gaps.increment(1);
-            if !self.format.0.tells_gaps() {
+            if !self.format.0.reports_gaps() {
                 return Err(CloseReason::Gap);
             }
-            self.say(&Control::Gap(gap), out);
+            self.push_control(&Control::Gap(gap), out);
         }
         Ok(())
     }
@@ -374,7 +379,7 @@ impl Session {
         let mut items: Vec<Item> = Vec::new();
         // A portion may be all hidden from this reader; nobody would wake it for what is behind.
         let complete = loop {
-            let complete = self.subscription.read(self.pace.portion, &mut items);
+            let complete = self.subscription.read(self.config.read_limit, &mut items);
             if complete || !items.is_empty() {
                 break complete;
             }
@@ -382,33 +387,33 @@ impl Session {
         let mut delivered = 0;
         let mut oldest_live = None;
         let mut result = Ok(complete);
-        for Item { what, live } in items {
-            match what {
-                What::Message(message) => {
+        for Item { kind, live } in items {
+            match kind {
+                ItemKind::Message(message) => {
                     if live {
                         oldest_live.get_or_insert(message.time);
                     }
                     delivered += 1;
-                    self.sent_id = message.id.seq;
+                    self.sent_seq = message.id.seq;
                     out.push(message.encoded(self.format.0));
                 }
-                What::Gap(gap, policy) => {
+                ItemKind::Gap(gap, policy) => {
                     // A gap that was there when the reader came is none of its doing.
                     let meters = self.meters();
                     meters.gaps.increment(1);
-                    let cut =
-                        !self.format.0.tells_gaps() || live && policy == SlowReader::Disconnect;
-                    if cut {
+                    let disconnect =
+                        !self.format.0.reports_gaps() || live && policy == SlowReader::Disconnect;
+                    if disconnect {
                         if live {
-                            meters.slow_cut.increment(1);
+                            meters.slow_disconnected.increment(1);
                         }
                         result = Err(CloseReason::Gap);
                         break;
                     }
                     if live {
-                        meters.slow_told.increment(1);
+                        meters.slow_gaps.increment(1);
                     }
-                    self.say(&Control::Gap(gap), out);
+                    self.push_control(&Control::Gap(gap), out);
                 }
             }
         }
@@ -416,25 +421,29 @@ impl Session {
             self.meters().delivered.increment(delivered);
         }
         if let Some(published) = oldest_live {
-            self.meters().latency(published);
+            self.meters().record_latency(published);
         }
         result
     }
 
     /// Tells the online counts if they changed; returns when to look again if it is too early.
-    fn tell_online(&mut self, now: Instant, out: &mut Vec<Bytes>) -> Option<Instant> {
-        let watch = self.online.as_mut()?;
-        match watch.look(self.subscription.online(), self.pace.online, now) {
+    fn push_online(&mut self, now: Instant, out: &mut Vec<Bytes>) -> Option<Instant> {
+        let watch = self.online_watch.as_mut()?;
+        match watch.take_changes(
+            self.subscription.online_counts(),
+            self.config.online_interval,
+            now,
+        ) {
             Ok(changes) => {
-                let spell = |change| self.format.0.control(&Control::Online(change));
-                out.extend(changes.into_iter().filter_map(spell));
+                let encode = |change| self.format.0.control(&Control::Online(change));
+                out.extend(changes.into_iter().filter_map(encode));
                 None
             }
             Err(later) => Some(later),
         }
     }
 
-    fn say_goodbye(&self, reason: CloseReason, retry: u32, out: &mut Vec<Bytes>) -> Step {
+    fn push_goodbye(&self, reason: CloseReason, retry: u32, out: &mut Vec<Bytes>) -> Step {
         out.extend(self.format.0.control(&Control::Goodbye(Goodbye::new(reason, retry))));
         Step::End(reason)
     }

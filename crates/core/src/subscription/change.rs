@@ -5,22 +5,22 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::{
-    Access, Ack, Act, ChannelFull, ChannelName, CommandError, Control, Done, EngineError, Gap, Hub,
-    Kind, Problem, Start, Subscribed, Subscription, TooManyChannels,
-    hub::Interest,
+    Access, Ack, AckBody, Action, ChannelFull, ChannelName, CommandError, Control, EngineError,
+    Gap, Hub, Kind, Problem, Start, Subscribed, Subscription, TooManyChannels,
+    hub::FeedGuard,
     log::{Log, start::AheadOfLog},
 };
 
 /// A change that waits for whoever drives the stream.
 #[derive(Debug)]
 pub struct Change {
-    wish: Wish,
+    kind: ChangeKind,
     reference: Option<Box<RawValue>>,
 }
 
 #[derive(Debug)]
-enum Wish {
-    Subscribe { channel: ChannelName, start: Start, interest: Interest },
+enum ChangeKind {
+    Subscribe { channel: ChannelName, start: Start, feed: FeedGuard },
     Unsubscribe(ChannelName),
     Renew(Arc<dyn Access>),
 }
@@ -72,54 +72,58 @@ impl Change {
         start: Start,
         reference: Option<Box<RawValue>>,
     ) -> Result<Self, EngineError> {
-        let interest = Interest::begin(hub, [channel.clone()], start).await?;
-        Ok(Self { wish: Wish::Subscribe { channel, start, interest }, reference })
+        let feed = FeedGuard::open(hub, [channel.clone()], start).await?;
+        Ok(Self { kind: ChangeKind::Subscribe { channel, start, feed }, reference })
     }
 
     /// Listens to `channel` no more.
     pub fn unsubscribe(channel: ChannelName, reference: Option<Box<RawValue>>) -> Self {
-        Self { wish: Wish::Unsubscribe(channel), reference }
+        Self { kind: ChangeKind::Unsubscribe(channel), reference }
     }
 
     /// Has `access` instead of what it came with, and leaves what that does not allow.
     pub fn renew(access: Arc<dyn Access>, reference: Option<Box<RawValue>>) -> Self {
-        Self { wish: Wish::Renew(access), reference }
+        Self { kind: ChangeKind::Renew(access), reference }
     }
 
     /// What the reader may do from now on, if that changes.
-    pub(crate) fn access(&self) -> Option<&Arc<dyn Access>> {
-        match &self.wish {
-            Wish::Renew(access) => Some(access),
-            Wish::Subscribe { .. } | Wish::Unsubscribe(_) => None,
+    pub(crate) fn new_access(&self) -> Option<&Arc<dyn Access>> {
+        match &self.kind {
+            ChangeKind::Renew(access) => Some(access),
+            ChangeKind::Subscribe { .. } | ChangeKind::Unsubscribe(_) => None,
         }
     }
 
     /// Makes it; gives the answer, and the losses to tell behind it.
-    pub(crate) fn make(self, reader: &mut Subscription, rules: Rules) -> (Control, Vec<Gap>) {
-        let (done, gaps) = match self.wish {
-            Wish::Subscribe { channel, start, interest } => {
-                match reader.add(channel, start, rules) {
+    pub(crate) fn apply(
+        self,
+        reader: &mut Subscription,
+        limits: ChangeLimits,
+    ) -> (Control, Vec<Gap>) {
+        let (done, gaps) = match self.kind {
+            ChangeKind::Subscribe { channel, start, feed } => {
+                match reader.add_channel(channel, start, limits) {
                     Ok((done, gaps)) => {
-                        interest.keep();
-                        (Ok(Done::Subscribed(Box::new(done))), gaps)
+                        feed.disarm();
+                        (Ok(AckBody::Subscribed(Box::new(done))), gaps)
                     }
                     Err(error) => (Err(error), Vec::new()),
                 }
             }
-            Wish::Unsubscribe(channel) => {
-                let left = reader.remove(&channel);
-                (left.map(|()| Done::Unsubscribed { unsubscribed: channel }), Vec::new())
+            ChangeKind::Unsubscribe(channel) => {
+                let left = reader.remove_channel(&channel);
+                (left.map(|()| AckBody::Unsubscribed { unsubscribed: channel }), Vec::new())
             }
-            Wish::Renew(access) => {
+            ChangeKind::Renew(access) => {
                 let mut left = reader.channels();
-                left.retain(|channel| access.permits(Act::Subscribe, channel).is_err());
-                let done = left.iter().try_for_each(|channel| reader.remove(channel));
-                (done.map(|()| Done::Renewed { expires: access.expires(), left }), Vec::new())
+                left.retain(|channel| access.check_rules(Action::Subscribe, channel).is_err());
+                let done = left.iter().try_for_each(|channel| reader.remove_channel(channel));
+                (done.map(|()| AckBody::Renewed { expires: access.expires(), left }), Vec::new())
             }
         };
         let reference = self.reference;
         let control = match done {
-            Ok(done) => Control::Ack(Ack { reference, done }),
+            Ok(done) => Control::Ack(Ack { reference, body: done }),
             Err(error) => Control::Error(CommandError::new(reference, &error)),
         };
         (control, gaps)
@@ -128,90 +132,97 @@ impl Change {
 
 /// What holds for a reader that changes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
+pub(crate) struct ChangeLimits {
     /// The most channels that it may ask for.
-    pub(crate) channels: usize,
+    pub(crate) max_channels: usize,
     /// It is told changes of the online counts.
-    pub(crate) online: bool,
+    pub(crate) online_updates: bool,
 }
 
 impl Subscription {
-    fn add(
+    fn add_channel(
         &mut self,
         channel: ChannelName,
         start: Start,
-        rules: Rules,
+        limits: ChangeLimits,
     ) -> Result<(Subscribed, Vec<Gap>), ChangeError> {
         let hub = self.hub().clone();
-        let added = hub.log().add(self, channel, start, rules)?;
-        self.tell_place();
+        let added = hub.log().add_channel(self, channel, start, limits)?;
+        self.update_connection_info();
         Ok(added)
     }
 
-    fn remove(&mut self, channel: &ChannelName) -> Result<(), ChangeError> {
+    fn remove_channel(&mut self, channel: &ChannelName) -> Result<(), ChangeError> {
         let hub = self.hub().clone();
-        hub.log().remove(self, channel)?;
-        hub.engine().unlisten(channel);
-        self.tell_place();
+        hub.log().remove_channel(self, channel)?;
+        hub.engine().close_feed(channel);
+        self.update_connection_info();
         Ok(())
     }
 }
 
 impl Log {
     /// Puts a reader into one more channel: from here on it is counted and misses nothing.
-    fn add(
+    fn add_channel(
         &self,
         reader: &mut Subscription,
         channel: ChannelName,
         start: Start,
-        rules: Rules,
+        limits: ChangeLimits,
     ) -> Result<(Subscribed, Vec<Gap>), ChangeError> {
         let mut table = self.table.lock();
         start.check(self.epoch(), table.watermark)?;
-        if reader.tap_of(&table, &channel).is_some() {
+        if reader.index_of(&table, &channel).is_some() {
             return Err(ChangeError::AlreadySubscribed(channel));
         }
-        if reader.cursor.taps.iter().filter(|tap| tap.asked).count() >= rules.channels {
-            return Err(ChangeError::ConnectionFull(rules.channels));
+        if reader.cursor.channels.iter().filter(|cursor| cursor.explicit).count()
+            >= limits.max_channels
+        {
+            return Err(ChangeError::ConnectionFull(limits.max_channels));
         }
         if !table.has_room_for(std::iter::once(channel.clone())) {
             return Err(TooManyChannels.into());
         }
-        table.check_crowd(&channel)?;
+        table.check_subscriber_limit(&channel)?;
         let slots = table.pin_all(std::iter::once(channel.clone()))?;
-        let begin = start.begin(self.epoch(), &table, &slots);
-        let mut tap = begin.tap(0, slots[0], &table, true);
-        let belfry = table.let_in(&mut tap, &reader.sitter(rules.online));
+        let resolved = start.resolve(self.epoch(), &table, &slots);
+        let mut cursor = resolved.channel_cursor(0, slots[0], &table, true);
+        let wakers = table.add_subscriber(&mut cursor, &reader.member(limits.online_updates));
         let done = Subscribed {
-            id: self.id(reader.seq().min(begin.cursor)),
+            id: self.id(reader.seq().min(resolved.position)),
             subscribed: channel.clone(),
-            from: self.id(begin.cursor),
+            from: self.id(resolved.position),
             to: self.id(table.watermark),
-            recovered: begin.not_recovered.is_none(),
-            reason: begin.not_recovered,
-            online: table.slots[tap.slot]
-                .users()
+            recovered: resolved.not_recovered.is_none(),
+            reason: resolved.not_recovered,
+            online: table.slots[cursor.slot]
+                .visible_users()
                 .map(|users| (channel.clone(), users))
                 .into_iter()
                 .collect(),
         };
         drop(table);
-        reader.cursor.add(tap, begin.cursor);
-        belfry.ring_watchers();
+        reader.cursor.add_channel(cursor, resolved.position);
+        wakers.wake_count_watchers();
         // Not an id above the cursor: whoever is cut behind this gap resumes from it.
-        let gap = begin.foreign.then(|| Gap::unknown(done.id, channel));
+        let gap = resolved.foreign.then(|| Gap::unknown(done.id, channel));
         Ok((done, gap.into_iter().collect()))
     }
 
     /// Takes a reader out of one of the channels that it has asked for.
-    fn remove(&self, reader: &mut Subscription, channel: &ChannelName) -> Result<(), ChangeError> {
+    fn remove_channel(
+        &self,
+        reader: &mut Subscription,
+        channel: &ChannelName,
+    ) -> Result<(), ChangeError> {
         let mut table = self.table.lock();
-        let index = reader.tap_of(&table, channel).filter(|at| reader.cursor.taps[*at].asked);
+        let index =
+            reader.index_of(&table, channel).filter(|at| reader.cursor.channels[*at].explicit);
         let index = index.ok_or_else(|| ChangeError::NotSubscribed(channel.clone()))?;
-        let tap = reader.cursor.remove(index);
-        let belfry = table.let_out(&tap, &reader.sitter(false));
+        let cursor = reader.cursor.remove_channel(index);
+        let wakers = table.remove_subscriber(&cursor, &reader.member(false));
         drop(table);
-        belfry.iter().for_each(|belfry| belfry.ring_watchers());
+        wakers.iter().for_each(|wakers| wakers.wake_count_watchers());
         Ok(())
     }
 }

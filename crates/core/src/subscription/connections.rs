@@ -7,14 +7,14 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::{
-    ChannelName, ClientId, CloseReason, Identity, Join, Standing, Wire, clock, notify::waker::Bell,
-    sync::Mutex,
+    ChannelName, ClientId, CloseReason, Identity, Join, Trust, Wire, clock,
+    notify::waker::ReaderWaker, sync::Mutex,
 };
 
 /// Everybody who listens, up to a limit.
 #[derive(Debug)]
-pub(crate) struct Listeners {
-    bells: Slab<Arc<Bell>>,
+pub(crate) struct Connections {
+    wakers: Slab<Arc<ReaderWaker>>,
     limit: usize,
     /// How many there have been.
     serial: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Listeners {
 
 /// Who somebody is who listens.
 #[derive(Debug)]
-pub(crate) struct Card {
+pub(crate) struct ConnectionInfo {
     serial: u64,
     identity: Arc<Identity>,
     wire: Wire,
@@ -33,7 +33,7 @@ pub(crate) struct Card {
 
 /// What an operator is shown of a connection. Client ids are not: who knows one can pass for it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Connection {
+pub struct ConnectionSummary {
     /// Its number; no other ever has it.
     pub id: u64,
     /// How it listens.
@@ -52,7 +52,7 @@ pub struct Connection {
 
 /// Which connections are meant: those that have everything that is given.
 #[derive(Clone, Debug, Default)]
-pub struct Which {
+pub struct ConnectionFilter {
     /// This one.
     pub id: Option<u64>,
     /// Of this client.
@@ -71,100 +71,108 @@ pub struct Which {
 
 /// How to send one reader away.
 #[derive(Debug)]
-pub struct Farewell(Arc<Bell>);
+pub struct CloseHandle(Arc<ReaderWaker>);
 
-impl Farewell {
+impl CloseHandle {
     /// Says goodbye with `reason`; the reader should stay away for `retry` milliseconds.
-    pub fn say(self, reason: CloseReason, retry: u32) {
+    pub fn close(self, reason: CloseReason, retry: u32) {
         self.0.close(reason, retry);
     }
 }
 
-impl Listeners {
+impl Connections {
     /// Another limit for those who come.
     pub(crate) fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }
 
     pub(crate) fn new(limit: usize) -> Self {
-        Self { bells: Slab::new(), limit, serial: 0 }
+        Self { wakers: Slab::new(), limit, serial: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.bells.len()
+        self.wakers.len()
     }
 
     /// Takes one in, if there is room; gives its place, and the bell that it is called by.
-    pub(crate) fn enter(&mut self, join: &Join) -> Option<(usize, Arc<Bell>)> {
-        if self.bells.len() >= self.limit {
+    pub(crate) fn register(&mut self, join: &Join) -> Option<(usize, Arc<ReaderWaker>)> {
+        if self.wakers.len() >= self.limit {
             return None;
         }
         self.serial += 1;
-        let bell = Bell::new(Card {
+        let waker = ReaderWaker::new(ConnectionInfo {
             serial: self.serial,
             identity: join.identity.clone(),
             wire: join.wire,
             since: clock::unix_millis(),
             channels: Mutex::new(SmallVec::new()),
         });
-        Some((self.bells.insert(bell.clone()), bell))
+        Some((self.wakers.insert(waker.clone()), waker))
     }
 
-    pub(crate) fn leave(&mut self, place: usize) {
-        self.bells.remove(place);
-        if self.bells.is_empty() {
-            self.bells.shrink_to_fit();
+    pub(crate) fn unregister(&mut self, index: usize) {
+        self.wakers.remove(index);
+        if self.wakers.is_empty() {
+            self.wakers.shrink_to_fit();
         }
     }
 
-    pub(crate) fn all(&self) -> Vec<Farewell> {
-        self.bells.iter().map(|(_, bell)| Farewell(bell.clone())).collect()
+    pub(crate) fn all_close_handles(&self) -> Vec<CloseHandle> {
+        self.wakers.iter().map(|(_, waker)| CloseHandle(waker.clone())).collect()
     }
 
     /// How to send those away that are meant.
-    pub(crate) fn farewells(&self, which: &Which) -> Vec<Farewell> {
-        self.meant(which).map(|bell| Farewell(bell.clone())).collect()
+    pub(crate) fn close_handles(&self, filter: &ConnectionFilter) -> Vec<CloseHandle> {
+        self.matching(filter).map(|waker| CloseHandle(waker.clone())).collect()
     }
 
     /// The first `limit` behind `after` of those that are meant, by their number; and whether there are more.
-    pub(crate) fn list(&self, which: &Which, after: u64, limit: usize) -> (Vec<Connection>, bool) {
-        let cards = self.meant(which).map(|bell| &bell.card);
-        let mut cards: Vec<&Card> = cards.filter(|card| card.serial > after).collect();
-        cards.sort_unstable_by_key(|card| card.serial);
-        let more = cards.len() > limit;
-        (cards.into_iter().take(limit).map(Card::show).collect(), more)
+    pub(crate) fn list(
+        &self,
+        filter: &ConnectionFilter,
+        after: u64,
+        limit: usize,
+    ) -> (Vec<ConnectionSummary>, bool) {
+        let infos = self.matching(filter).map(|waker| &waker.info);
+        let mut infos: Vec<&ConnectionInfo> = infos.filter(|info| info.serial > after).collect();
+        infos.sort_unstable_by_key(|info| info.serial);
+        let more = infos.len() > limit;
+        (infos.into_iter().take(limit).map(ConnectionInfo::summary).collect(), more)
     }
 
-    fn meant<'a>(&'a self, which: &'a Which) -> impl Iterator<Item = &'a Arc<Bell>> {
-        self.bells.iter().map(|(_, bell)| bell).filter(|bell| bell.card.is(which))
+    fn matching<'a>(
+        &'a self,
+        filter: &'a ConnectionFilter,
+    ) -> impl Iterator<Item = &'a Arc<ReaderWaker>> {
+        self.wakers.iter().map(|(_, waker)| waker).filter(|waker| waker.info.matches(filter))
     }
 }
 
-impl Card {
+impl ConnectionInfo {
     /// It listens to these channels now.
     pub(crate) fn set_channels(&self, channels: impl IntoIterator<Item = ChannelName>) {
         *self.channels.lock() = channels.into_iter().collect();
     }
 
-    fn is(&self, which: &Which) -> bool {
-        let Which { id, client, user, key, address, channel, wire } = which;
-        let own_key = self.identity.key();
+    fn matches(&self, filter: &ConnectionFilter) -> bool {
+        let ConnectionFilter { id, client, user, key, address, channel, wire } = filter;
+        let own_key = self.identity.api_key();
         id.is_none_or(|id| id == self.serial)
             && client.as_ref().is_none_or(|client| *client == self.identity.client)
-            && user.as_deref().is_none_or(|user| self.identity.is_of(user))
+            && user.as_deref().is_none_or(|user| self.identity.is_user(user))
             && key.as_deref().is_none_or(|key| own_key.is_some_and(|own| **own == *key))
             && address.is_none_or(|address| self.identity.address == Some(address))
             && channel.as_ref().is_none_or(|channel| self.channels.lock().contains(channel))
             && wire.is_none_or(|wire| wire == self.wire)
     }
 
-    fn show(&self) -> Connection {
+    fn summary(&self) -> ConnectionSummary {
         let identity = &self.identity;
-        Connection {
+        ConnectionSummary {
             id: self.serial,
             wire: self.wire.name(),
             user: identity.user.as_ref().map(|user| user.as_str().to_owned()),
-            key: identity.key().map(|name| name.to_string()),
+            key: identity.api_key().map(|name| name.to_string()),
             address: identity.address,
             channels: self.channels.lock().to_vec(),
             since: self.since,
@@ -174,14 +182,14 @@ impl Card {
 
 impl Identity {
     /// The name of the API key that vouches for it.
-    pub fn key(&self) -> Option<&Arc<str>> {
-        match &self.standing {
-            Standing::Backend(name) => Some(name),
-            Standing::Claimed | Standing::Proven => None,
+    pub fn api_key(&self) -> Option<&Arc<str>> {
+        match &self.trust {
+            Trust::ApiKey(name) => Some(name),
+            Trust::Unverified | Trust::Verified => None,
         }
     }
 
-    fn is_of(&self, user: &str) -> bool {
+    fn is_user(&self, user: &str) -> bool {
         self.user.as_ref().is_some_and(|own| own.as_str() == user)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::{Persona, Wire};
+use crate::{OnlineKey, Wire};
 
 /// Connections and users, as `/online` shows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -15,7 +15,7 @@ pub struct Count {
 
 /// The online counts of a channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Online {
+pub struct OnlineCounts {
     /// In all; a user on two wires is one.
     pub total: Count,
     /// On each wire, by [`Wire::index`].
@@ -25,14 +25,14 @@ pub struct Online {
 /// The connections of one channel by whose they are.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
-    connections: HashMap<Persona, [u32; 3]>,
-    online: Online,
+    connections: HashMap<OnlineKey, [u32; 3]>,
+    online: OnlineCounts,
     /// Grows with each change.
     version: u64,
 }
 
 impl Roster {
-    pub(crate) fn online(&self) -> Online {
+    pub(crate) fn online(&self) -> OnlineCounts {
         self.online
     }
 
@@ -41,25 +41,25 @@ impl Roster {
     }
 
     /// Whether it is the persona's first connection.
-    pub(crate) fn join(&mut self, persona: Persona, wire: Wire) -> bool {
-        let of_persona = self.connections.entry(persona).or_default();
-        let first = *of_persona == [0; 3];
-        let first_on_wire = of_persona[wire.index()] == 0;
-        of_persona[wire.index()] += 1;
+    pub(crate) fn join(&mut self, key: OnlineKey, wire: Wire) -> bool {
+        let counts = self.connections.entry(key).or_default();
+        let first = *counts == [0; 3];
+        let first_on_wire = counts[wire.index()] == 0;
+        counts[wire.index()] += 1;
         self.count(wire, 1, first_on_wire);
         first
     }
 
     /// Whether it was the persona's last connection.
-    pub(crate) fn leave(&mut self, persona: &Persona, wire: Wire) -> bool {
-        let Some(of_persona) = self.connections.get_mut(persona) else {
+    pub(crate) fn leave(&mut self, key: &OnlineKey, wire: Wire) -> bool {
+        let Some(counts) = self.connections.get_mut(key) else {
             return false;
         };
-        of_persona[wire.index()] -= 1;
-        let last_on_wire = of_persona[wire.index()] == 0;
-        let last = *of_persona == [0; 3];
+        counts[wire.index()] -= 1;
+        let last_on_wire = counts[wire.index()] == 0;
+        let last = *counts == [0; 3];
         if last {
-            self.connections.remove(persona);
+            self.connections.remove(key);
         }
         if self.connections.len() * 4 < self.connections.capacity() {
             self.connections.shrink_to_fit();
@@ -88,20 +88,20 @@ mod tests {
     #[test]
     fn a_user_on_two_wires_is_one_user_and_a_client_without_user_its_own() {
         let mut roster = Roster::default();
-        let alice = Persona::User("alice".parse().expect("fits"));
-        let nobody = Persona::Client(ClientId::issue());
+        let alice = OnlineKey::User("alice".parse().expect("fits"));
+        let anonymous = OnlineKey::Client(ClientId::issue());
         roster.join(alice.clone(), Wire::Sse);
         roster.join(alice.clone(), Wire::Ws);
         roster.join(alice.clone(), Wire::Ws);
-        roster.join(nobody.clone(), Wire::Ws);
+        roster.join(anonymous.clone(), Wire::Ws);
         assert_eq!(roster.online().total, Count { users: 2, connections: 4 });
         assert_eq!(roster.online().wires[Wire::Ws.index()], Count { users: 2, connections: 3 });
-        for (persona, wire) in
-            [(&alice, Wire::Sse), (&alice, Wire::Ws), (&nobody, Wire::Ws), (&alice, Wire::Ws)]
+        for (key, wire) in
+            [(&alice, Wire::Sse), (&alice, Wire::Ws), (&anonymous, Wire::Ws), (&alice, Wire::Ws)]
         {
-            roster.leave(persona, wire);
+            roster.leave(key, wire);
         }
-        assert_eq!(roster.online(), Online::default());
+        assert_eq!(roster.online(), OnlineCounts::default());
         assert!(roster.connections.is_empty());
     }
 }

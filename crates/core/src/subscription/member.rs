@@ -4,75 +4,86 @@ use std::sync::Arc;
 
 use crate::{
     Identity, Wire,
-    log::{cursor::Tap, table::Table},
+    log::{cursor::ChannelCursor, table::Table},
     notify::{
         shard::ShardId,
-        waker::{Belfry, Bell, Calls},
+        waker::{ReaderWaker, WakeOn, WakerSet},
     },
-    presence::Note,
+    presence::DirtyUser,
 };
 
 /// Who takes a seat.
-pub(crate) struct Sitter<'a> {
+pub(crate) struct Member<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) wire: Wire,
-    pub(crate) bell: &'a Arc<Bell>,
+    pub(crate) waker: &'a Arc<ReaderWaker>,
     /// The shard that brings the news; without one the bell does.
     pub(crate) shard: Option<ShardId>,
     /// It is told changes of the online count.
-    pub(crate) online: bool,
+    pub(crate) online_updates: bool,
 }
 
 impl Table {
     /// Seats a reader in a channel that is pinned, and undoes the pin. The count's watchers in the belfry are to
     /// be rung once the lock is free.
-    pub(crate) fn let_in(&mut self, tap: &mut Tap, sitter: &Sitter<'_>) -> Arc<Belfry> {
-        let channel = &mut self.slots[tap.slot];
-        let belfry = channel.belfry.clone();
+    pub(crate) fn add_subscriber(
+        &mut self,
+        cursor: &mut ChannelCursor,
+        member: &Member<'_>,
+    ) -> Arc<WakerSet> {
+        let channel = &mut self.slots[cursor.slot];
+        let wakers = channel.wakers.clone();
         if channel.roster.online().total.connections == 0 {
-            self.heard += 1;
-            self.attendance.iter().for_each(|attendance| attendance.online(&channel.name));
+            self.occupied += 1;
+            self.observer.iter().for_each(|observer| observer.occupied(&channel.name));
         }
-        let first = channel.roster.join(sitter.identity.persona(), sitter.wire);
-        self.seats[channel.rules.namespace][sitter.wire.index()] += 1;
+        let first = channel.roster.join(member.identity.online_key(), member.wire);
+        self.subscriptions[channel.rules.namespace_index][member.wire.index()] += 1;
         if let Some(presence) = &mut channel.presence {
-            let who = presence.arrive(sitter.identity, first);
-            self.notes.extend(who.map(|who| Note::came(&channel.name, who)));
+            let key = presence.connect(member.identity, first);
+            self.dirty_users.extend(key.map(|key| DirtyUser::connected(&channel.name, key)));
         }
-        let calls = Calls { messages: sitter.shard.is_none(), online: sitter.online && tap.asked };
-        if calls.messages || calls.online {
-            tap.place = belfry.hang(sitter.bell, calls);
+        let wake_on = WakeOn {
+            messages: member.shard.is_none(),
+            online: member.online_updates && cursor.explicit,
+        };
+        if wake_on.messages || wake_on.online {
+            cursor.waker_id = wakers.insert(member.waker, wake_on);
         }
-        if let Some(shard) = sitter.shard {
-            self.sit_down(tap.slot, shard);
+        if let Some(shard) = member.shard {
+            self.attach_shard(cursor.slot, shard);
         }
-        self.unpin(tap.slot);
-        belfry
+        self.unpin(cursor.slot);
+        wakers
     }
 
     /// Takes a reader's seat back; gives the belfry whose watchers are to be rung once the lock is free, if
     /// somebody is left.
-    pub(crate) fn let_out(&mut self, tap: &Tap, sitter: &Sitter<'_>) -> Option<Arc<Belfry>> {
-        let channel = &mut self.slots[tap.slot];
-        channel.belfry.take_down(tap.place);
-        let last = channel.roster.leave(&sitter.identity.persona(), sitter.wire);
-        self.seats[channel.rules.namespace][sitter.wire.index()] -= 1;
+    pub(crate) fn remove_subscriber(
+        &mut self,
+        cursor: &ChannelCursor,
+        member: &Member<'_>,
+    ) -> Option<Arc<WakerSet>> {
+        let channel = &mut self.slots[cursor.slot];
+        channel.wakers.remove(cursor.waker_id);
+        let last = channel.roster.leave(&member.identity.online_key(), member.wire);
+        self.subscriptions[channel.rules.namespace_index][member.wire.index()] -= 1;
         if let Some(presence) = &mut channel.presence
             && last
         {
-            let who = presence.depart(sitter.identity);
-            self.notes.extend([Note::went(&channel.name, who)]);
+            let key = presence.disconnect(member.identity);
+            self.dirty_users.extend([DirtyUser::disconnected(&channel.name, key)]);
         }
         let left = channel.roster.online().total.connections > 0;
-        let belfry = left.then(|| channel.belfry.clone());
+        let wakers = left.then(|| channel.wakers.clone());
         if !left {
-            self.heard -= 1;
-            self.attendance.iter().for_each(|attendance| attendance.gone(&channel.name));
+            self.occupied -= 1;
+            self.observer.iter().for_each(|observer| observer.vacated(&channel.name));
         }
-        if let Some(shard) = sitter.shard {
-            self.stand_up(tap.slot, shard);
+        if let Some(shard) = member.shard {
+            self.detach_shard(cursor.slot, shard);
         }
-        self.forget_if_idle(tap.slot);
-        belfry
+        self.forget_if_empty(cursor.slot);
+        wakers
     }
 }

@@ -15,15 +15,15 @@ use crate::{
     hub::Hub,
     log::{
         Log,
-        cursor::{Cursor, Item, Portion, Tap},
+        cursor::{ChannelCursor, Cursor, Item, ReadLimit},
         start::AheadOfLog,
         table::{ChannelFull, Table},
     },
     notify::{
-        shard::{Doorbell, ShardId},
-        waker::{Belfry, Bell, Calls},
+        shard::{ShardId, ShardWaker},
+        waker::{ReaderWaker, WakeOn, WakerSet},
     },
-    subscription::member::Sitter,
+    subscription::member::Member,
 };
 
 /// What a reader asks for.
@@ -38,9 +38,9 @@ pub struct Join {
     /// Where to begin.
     pub start: Start,
     /// Whether to tell changes of the online count.
-    pub online: bool,
+    pub online_updates: bool,
     /// Whether the user's own channel comes along.
-    pub own: bool,
+    pub include_user_channel: bool,
 }
 
 /// A reader cannot join.
@@ -71,7 +71,7 @@ pub enum JoinError {
 
 /// What a reader finds when it joins.
 #[derive(Debug)]
-pub struct Welcome {
+pub struct JoinInfo {
     /// The channels that were asked for.
     pub channels: Vec<ChannelName>,
     /// Why the reader does not go on where it left off; `None` when it does.
@@ -89,8 +89,8 @@ pub struct Subscription {
     identity: Arc<Identity>,
     wire: Wire,
     pub(crate) cursor: Cursor,
-    bell: Arc<Bell>,
-    registered: usize,
+    waker: Arc<ReaderWaker>,
+    connection_index: usize,
     /// The shard that brings the news; without one the bell does.
     shard: Option<ShardId>,
 }
@@ -99,21 +99,21 @@ impl Subscription {
     pub(crate) fn new(
         hub: Arc<Hub>,
         join: Join,
-        bell: Arc<Bell>,
-        registered: usize,
-    ) -> Result<(Self, Welcome), JoinError> {
-        let (cursor, welcome) = hub.log().join(&join, &bell)?;
+        waker: Arc<ReaderWaker>,
+        connection_index: usize,
+    ) -> Result<(Self, JoinInfo), JoinError> {
+        let (cursor, join_info) = hub.log().join(&join, &waker)?;
         let Join { identity, wire, .. } = join;
-        let meters = hub.meters().of(wire);
+        let meters = hub.meters().for_wire(wire);
         meters.connections.increment(1.0);
         meters.opened.increment(1);
-        match welcome.not_recovered {
+        match join_info.not_recovered {
             None => meters.resumed.increment(1),
             Some(NotRecovered::Fresh) => {}
             Some(_) => meters.not_resumed.increment(1),
         }
         let shard = None;
-        Ok((Self { hub, identity, wire, cursor, bell, registered, shard }, welcome))
+        Ok((Self { hub, identity, wire, cursor, waker, connection_index, shard }, join_info))
     }
 
     /// Who reads.
@@ -143,25 +143,25 @@ impl Subscription {
 
     /// Sets who is woken when there is more to read; call it before reading.
     pub fn register(&self, waker: &Waker) {
-        self.bell.register(waker);
+        self.waker.register(waker);
     }
 
     /// Sets which shard's reader is called by the bell; call it before reading.
-    pub(crate) fn register_at(&self, doorbell: &Arc<dyn Doorbell>, key: u32) {
-        self.bell.register_at(doorbell, key);
+    pub(crate) fn register_shard(&self, waker: &Arc<dyn ShardWaker>, key: u32) {
+        self.waker.register_shard(waker, key);
     }
 
     /// From here on `shard` is told of news, once for all its readers; the bell rings only for
     /// goodbyes and, if asked for, online counts. What came until now is still to be read.
-    pub(crate) fn move_to(&mut self, shard: ShardId, online: bool) {
+    pub(crate) fn attach_to_shard(&mut self, shard: ShardId, online: bool) {
         let mut table = self.hub.log().table.lock();
-        for tap in &mut self.cursor.taps {
-            let belfry = &table.slots[tap.slot].belfry;
-            belfry.take_down(std::mem::replace(&mut tap.place, u64::MAX));
-            if online && tap.asked {
-                tap.place = belfry.hang(&self.bell, Calls { messages: false, online });
+        for cursor in &mut self.cursor.channels {
+            let wakers = &table.slots[cursor.slot].wakers;
+            wakers.remove(std::mem::replace(&mut cursor.waker_id, u64::MAX));
+            if online && cursor.explicit {
+                cursor.waker_id = wakers.insert(&self.waker, WakeOn { messages: false, online });
             }
-            table.sit_down(tap.slot, shard);
+            table.attach_shard(cursor.slot, shard);
         }
         drop(table);
         self.shard = Some(shard);
@@ -169,24 +169,24 @@ impl Subscription {
 
     /// The slots of its channels.
     pub(crate) fn slots(&self) -> impl ExactSizeIterator<Item = usize> {
-        self.cursor.taps.iter().map(|tap| tap.slot)
+        self.cursor.channels.iter().map(|cursor| cursor.slot)
     }
 
     /// Whether some of its channels have ended.
-    pub(crate) fn has_partly_ended(&self) -> bool {
-        self.cursor.has_partly_ended()
+    pub(crate) fn has_ended_channel(&self) -> bool {
+        self.cursor.has_ended_channel()
     }
 
     /// How it sits in its channels.
-    pub(crate) fn sitter(&self, online: bool) -> Sitter<'_> {
+    pub(crate) fn member(&self, online: bool) -> Member<'_> {
         let (identity, wire) = (&*self.identity, self.wire);
-        Sitter { identity, wire, bell: &self.bell, shard: self.shard, online }
+        Member { identity, wire, waker: &self.waker, shard: self.shard, online_updates: online }
     }
 
     /// Which of its taps is `channel`'s.
-    pub(crate) fn tap_of(&self, table: &Table, channel: &ChannelName) -> Option<usize> {
+    pub(crate) fn index_of(&self, table: &Table, channel: &ChannelName) -> Option<usize> {
         let slot = table.find(channel)?;
-        self.cursor.taps.iter().position(|tap| tap.slot == slot)
+        self.cursor.channels.iter().position(|cursor| cursor.slot == slot)
     }
 
     /// Where it stands.
@@ -200,35 +200,35 @@ impl Subscription {
     }
 
     /// The goodbye that the hub asks for: reason, and milliseconds to stay away.
-    pub(crate) fn closing(&self) -> Option<(CloseReason, u32)> {
-        self.bell.closing()
+    pub(crate) fn close_request(&self) -> Option<(CloseReason, u32)> {
+        self.waker.close_request()
     }
 
     /// Reads up to `portion` into `items`; whether that was everything.
-    pub(crate) fn read(&mut self, portion: Portion, items: &mut Vec<Item>) -> bool {
+    pub(crate) fn read(&mut self, limit: ReadLimit, items: &mut Vec<Item>) -> bool {
         let log = self.hub.log();
         let table = log.table.lock();
-        self.cursor.read(&table, log.epoch(), Some(&self.identity), portion, items)
+        self.cursor.read(&table, log.epoch(), Some(&self.identity), limit, items)
     }
 
     /// The channels that were asked for.
     pub(crate) fn channels(&self) -> Vec<ChannelName> {
         let table = self.hub.log().table.lock();
-        let asked = self.cursor.taps.iter().filter(|tap| tap.asked);
-        asked.map(|tap| table.slots[tap.slot].name.clone()).collect()
+        let explicit = self.cursor.channels.iter().filter(|cursor| cursor.explicit);
+        explicit.map(|cursor| table.slots[cursor.slot].name.clone()).collect()
     }
 
     /// Writes on its card which channels these are now.
-    pub(crate) fn tell_place(&self) {
-        self.bell.card.set_channels(self.channels());
+    pub(crate) fn update_connection_info(&self) {
+        self.waker.info.set_channels(self.channels());
     }
 
     /// The online counts of the channels that were asked for, with versions that grow with each change.
-    pub(crate) fn online(&self) -> Vec<(u64, OnlineChange)> {
+    pub(crate) fn online_counts(&self) -> Vec<(u64, OnlineChange)> {
         let table = self.hub.log().table.lock();
-        let asked = self.cursor.taps.iter().filter(|tap| tap.asked);
-        let count = |tap: &Tap| {
-            let channel = &table.slots[tap.slot];
+        let explicit = self.cursor.channels.iter().filter(|cursor| cursor.explicit);
+        let count = |cursor: &ChannelCursor| {
+            let channel = &table.slots[cursor.slot];
             let total = channel.roster.online().total;
             let change = OnlineChange {
                 channel: channel.name.clone(),
@@ -237,19 +237,19 @@ impl Subscription {
             };
             (channel.roster.version(), change)
         };
-        let shown = |tap: &&Tap| table.slots[tap.slot].rules.online;
-        asked.filter(shown).map(count).collect()
+        let shown = |cursor: &&ChannelCursor| table.slots[cursor.slot].rules.online;
+        explicit.filter(shown).map(count).collect()
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
         let left = self.hub.log().leave(self);
-        self.hub.unregister(self.registered);
+        self.hub.unregister(self.connection_index);
         for channel in &left {
-            self.hub.engine().unlisten(channel);
+            self.hub.engine().close_feed(channel);
         }
-        let meters = self.hub.meters().of(self.wire);
+        let meters = self.hub.meters().for_wire(self.wire);
         meters.connections.decrement(1.0);
         meters.closed.increment(1);
     }
@@ -258,7 +258,12 @@ impl Drop for Subscription {
 impl Join {
     /// The channels that were asked for, and after them the user's own.
     pub(crate) fn all_channels(&self) -> impl Iterator<Item = ChannelName> {
-        let own = self.identity.user.as_ref().filter(|_| self.own).map(ChannelName::of_user);
+        let own = self
+            .identity
+            .user
+            .as_ref()
+            .filter(|_| self.include_user_channel)
+            .map(ChannelName::of_user);
         let own = own.filter(|own| !self.channels.contains(own));
         self.channels.iter().cloned().chain(own)
     }
@@ -266,58 +271,61 @@ impl Join {
 
 impl Log {
     /// Puts a reader into the log: from here on it is counted, woken, and misses nothing.
-    fn join(&self, join: &Join, bell: &Arc<Bell>) -> Result<(Cursor, Welcome), JoinError> {
+    fn join(&self, join: &Join, waker: &Arc<ReaderWaker>) -> Result<(Cursor, JoinInfo), JoinError> {
         let mut table = self.table.lock();
         join.start.check(self.epoch(), table.watermark)?;
         if !table.has_room_for(join.all_channels()) {
             return Err(TooManyChannels.into());
         }
-        join.channels.iter().try_for_each(|channel| table.check_crowd(channel))?;
+        join.channels.iter().try_for_each(|channel| table.check_subscriber_limit(channel))?;
         let slots = table.pin_all(join.all_channels())?;
-        let begin = join.start.begin(self.epoch(), &table, &slots);
+        let resolved = join.start.resolve(self.epoch(), &table, &slots);
 
         let (identity, wire) = (&*join.identity, join.wire);
-        let sitter = Sitter { identity, wire, bell, shard: None, online: join.online };
-        let mut taps = Vec::with_capacity(slots.len());
-        let mut crowd: Vec<Arc<Belfry>> = Vec::new();
+        let member =
+            Member { identity, wire, waker, shard: None, online_updates: join.online_updates };
+        let mut cursors = Vec::with_capacity(slots.len());
+        let mut waker_sets: Vec<Arc<WakerSet>> = Vec::new();
         for (index, slot) in slots.into_iter().enumerate() {
-            let mut tap = begin.tap(index, slot, &table, index < join.channels.len());
-            crowd.push(table.let_in(&mut tap, &sitter));
-            taps.push(tap);
+            let mut cursor =
+                resolved.channel_cursor(index, slot, &table, index < join.channels.len());
+            waker_sets.push(table.add_subscriber(&mut cursor, &member));
+            cursors.push(cursor);
         }
-        let id = self.id(begin.cursor);
+        let id = self.id(resolved.position);
         let unknown = |name: ChannelName| Gap::unknown(id, name);
-        let gaps = match begin.foreign {
+        let gaps = match resolved.foreign {
             true => join.all_channels().map(unknown).collect(),
             false => Vec::new(),
         };
-        let users_of = |tap: &Tap| {
-            let channel = &table.slots[tap.slot];
-            Some((channel.name.clone(), channel.users()?))
+        let users_of = |cursor: &ChannelCursor| {
+            let channel = &table.slots[cursor.slot];
+            Some((channel.name.clone(), channel.visible_users()?))
         };
-        let welcome = Welcome {
+        let join_info = JoinInfo {
             channels: join.channels.clone(),
-            not_recovered: begin.not_recovered,
+            not_recovered: resolved.not_recovered,
             gaps,
-            online: taps.iter().filter(|tap| tap.asked).filter_map(users_of).collect(),
+            online: cursors.iter().filter(|cursor| cursor.explicit).filter_map(users_of).collect(),
         };
         // The log's own names: each connection keeps one, and need not keep a copy.
-        let asked = taps.iter().filter(|tap| tap.asked);
-        bell.card.set_channels(asked.map(|tap| table.slots[tap.slot].name.clone()));
+        let explicit = cursors.iter().filter(|cursor| cursor.explicit);
+        waker.info.set_channels(explicit.map(|cursor| table.slots[cursor.slot].name.clone()));
         drop(table);
-        crowd.iter().for_each(|belfry| belfry.ring_watchers());
-        Ok((Cursor::new(begin.cursor, taps), welcome))
+        waker_sets.iter().for_each(|wakers| wakers.wake_count_watchers());
+        Ok((Cursor::new(resolved.position, cursors), join_info))
     }
 
     /// Takes a reader out; returns its channels.
     fn leave(&self, reader: &Subscription) -> Vec<ChannelName> {
-        let sitter = reader.sitter(false);
-        let taps = &reader.cursor.taps;
+        let member = reader.member(false);
+        let cursors = &reader.cursor.channels;
         let mut table = self.table.lock();
-        let left = taps.iter().map(|tap| table.slots[tap.slot].name.clone()).collect();
-        let crowd: Vec<_> = taps.iter().filter_map(|tap| table.let_out(tap, &sitter)).collect();
+        let left = cursors.iter().map(|cursor| table.slots[cursor.slot].name.clone()).collect();
+        let waker_sets: Vec<_> =
+            cursors.iter().filter_map(|cursor| table.remove_subscriber(cursor, &member)).collect();
         drop(table);
-        crowd.iter().for_each(|belfry| belfry.ring_watchers());
+        waker_sets.iter().for_each(|wakers| wakers.wake_count_watchers());
         left
     }
 }

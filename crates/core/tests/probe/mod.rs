@@ -9,10 +9,10 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tricast_core::{
-    Ack, Alive, Bounds, Change, ChannelName, ClientId, CloseReason, Control, Data, Done, Draft,
+    Ack, AckBody, Alive, Bounds, Change, ChannelName, ClientId, CloseReason, Control, Data, Draft,
     Engine, Epoch, Format, Framing, Gap, Hub, Identity, Join, JoinError, Limits, Log, MemoryEngine,
-    Message, MessageId, Meters, Pace, Portion, Publisher, Receipt, Reply, Seq, Session, Start,
-    Step, Variant, Wire,
+    Message, MessageId, Meters, Publisher, ReadLimit, Receipt, Reply, Seq, Session, SessionConfig,
+    Start, Step, Variant, Wire,
 };
 
 /// One frame, as a test sees it.
@@ -39,7 +39,7 @@ pub enum Frame {
         id: Seq,
     },
     /// One that does not.
-    Beat,
+    Heartbeat,
     /// A further channel is heard from here on; up to `to` it was published before.
     Subscribed {
         id: Seq,
@@ -78,10 +78,10 @@ impl Format for Probe {
             }
             Control::Goodbye(_) => "bye".into(),
             Control::Alive(Alive { id }) => format!("a {}", id.seq).into(),
-            Control::Ack(Ack { done: Done::Subscribed(done), .. }) => {
+            Control::Ack(Ack { body: AckBody::Subscribed(done), .. }) => {
                 format!("s {} {} {}", done.id.seq, done.from.seq, done.to.seq).into()
             }
-            Control::Ack(Ack { done: Done::Unsubscribed { .. }, .. }) => "u".into(),
+            Control::Ack(Ack { body: AckBody::Unsubscribed { .. }, .. }) => "u".into(),
             Control::Error(_) => "e".into(),
             _ => "?".into(),
         })
@@ -91,7 +91,7 @@ impl Format for Probe {
         Some("b".into())
     }
 
-    fn tells_gaps(&self) -> bool {
+    fn reports_gaps(&self) -> bool {
         true
     }
 }
@@ -115,7 +115,7 @@ fn read_frame(bytes: &Bytes) -> Frame {
         },
         ["bye"] => Frame::Goodbye,
         ["a", id] => Frame::Alive { id: id.parse().expect("seq") },
-        ["b"] => Frame::Beat,
+        ["b"] => Frame::Heartbeat,
         ["s", id, from, to] => Frame::Subscribed {
             id: id.parse().expect("seq"),
             from: from.parse().expect("seq"),
@@ -167,7 +167,7 @@ pub fn draft(name: &str, publisher: Option<usize>, skip_self: bool, end: bool) -
         skip_self,
         end,
         idempotency: None,
-        at_least: 0,
+        min_subscribers: 0,
     }
 }
 
@@ -188,30 +188,30 @@ impl Reader {
     pub fn join(
         hub: &Arc<Hub>,
         channels: &[&str],
-        who: usize,
+        number: usize,
         start: Start,
     ) -> Result<Self, JoinError> {
-        Self::join_in_portions(hub, channels, who, start, Portion::default())
+        Self::join_with_limit(hub, channels, number, start, ReadLimit::default())
     }
 
-    pub fn join_in_portions(
+    pub fn join_with_limit(
         hub: &Arc<Hub>,
         channels: &[&str],
-        who: usize,
+        number: usize,
         start: Start,
-        portion: Portion,
+        read_limit: ReadLimit,
     ) -> Result<Self, JoinError> {
         let join = Join {
             channels: channels.iter().map(|name| channel(name)).collect(),
-            identity: Identity::claimed(Some(client(who)), None).into(),
+            identity: Identity::unverified(Some(client(number)), None).into(),
             wire: Wire::Chunked,
             start,
-            online: false,
-            own: true,
+            online_updates: false,
+            include_user_channel: true,
         };
-        let pace = Pace { heartbeat: HEARTBEAT, portion, ..Pace::default() };
+        let config = SessionConfig { heartbeat: HEARTBEAT, read_limit, ..SessionConfig::default() };
         let joined = hub.join(join).now_or_never().expect("at once")?;
-        let session = Session::new(joined, &PROBE, Arc::new(pace), false);
+        let session = Session::new(joined, &PROBE, Arc::new(config), false);
         Ok(Self { session, ended: None, silence: Duration::ZERO })
     }
 
@@ -230,8 +230,8 @@ impl Reader {
     }
 
     fn change(&mut self, change: Change) -> Frame {
-        let said = self.session.answer(Reply::Change(Box::new(change)));
-        read_frame(&said[0])
+        let replies = self.session.apply_reply(Reply::Change(Box::new(change)));
+        read_frame(&replies[0])
     }
 
     /// What one write would carry; empty when there is nothing.
@@ -249,7 +249,7 @@ impl Reader {
     }
 
     /// Its sign of life, when it has had everything and a whole silence has passed since.
-    pub fn beat(&mut self) -> Frame {
+    pub fn heartbeat(&mut self) -> Frame {
         self.silence += HEARTBEAT;
         let mut frames = self.collect();
         assert_eq!(frames.len(), 1, "{frames:?}");

@@ -4,7 +4,7 @@ use std::io;
 
 use fastrand::Rng;
 
-use super::{TestBench, HEAD, Peer};
+use super::{HEAD, Peer, TestBench};
 use crate::{SendMode, SendOp, Sender};
 
 /// Takes less than it is given, refuses, breaks; as a kernel may at any time.
@@ -122,14 +122,19 @@ impl World<'_> {
             });
             readers.iter().all(|reader| reader.gone || reader.peer.ended) && bench.open() == 0
         });
-        assert_eq!(bench.hub.connections(), 0, "all have left the hub");
+        assert_eq!(bench.hub.connection_count(), 0, "all have left the hub");
         for mut reader in readers {
             reader.expected += "bye\n";
             let received = String::from_utf8_lossy(&reader.peer.received);
             let whole = !reader.gone && sender.break_percent == 0;
-            let fine = if whole { received == reader.expected } else { reader.expected.starts_with(&*received) };
+            let fine = if whole {
+                received == reader.expected
+            } else {
+                reader.expected.starts_with(&*received)
+            };
             assert!(fine, "reader {} of {:?}: {}", reader.client, reader.channels, {
-                let same = received.bytes().zip(reader.expected.bytes()).take_while(|(a, b)| a == b);
+                let same =
+                    received.bytes().zip(reader.expected.bytes()).take_while(|(a, b)| a == b);
                 let at = same.count();
                 format!("{} bytes of {}, different at {at}", received.len(), reader.expected.len())
             });
@@ -142,7 +147,8 @@ fn check(send_mode: SendMode, break_percent: u8) {
     let mut sender = send_mode.sender();
     let seeds = std::env::var("FAULT_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
     for seed in 0..seeds.unwrap_or(200) {
-        let sender = FaultySender { sender: &mut *sender, random: Rng::with_seed(seed), break_percent };
+        let sender =
+            FaultySender { sender: &mut *sender, random: Rng::with_seed(seed), break_percent };
         let random = Rng::with_seed(1000 + seed);
         let mut world = World { bench: TestBench::new(), readers: Vec::new(), random, sender };
         for _ in 0..300 {

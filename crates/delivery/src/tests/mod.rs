@@ -16,11 +16,11 @@ use metrics::Counter;
 use socket2::SockRef;
 use tricast_core::{
     Bounds, ChannelName, ClientId, Control, Data, Draft, Epoch, Format, Framing, Hub, Identity,
-    Join, Limits, Log, MemoryEngine, Message, MessageId, Meters, Pace, Portion, Publisher, Seq,
-    Session, Start, Variant, Wire,
+    Join, Limits, Log, MemoryEngine, Message, MessageId, Meters, Publisher, ReadLimit, Seq,
+    Session, SessionConfig, Start, Variant, Wire,
 };
 
-use crate::{Handoff, ShardConfig, Sender, inbox::ShardEvent, shard::Shard};
+use crate::{Handoff, Sender, ShardConfig, inbox::ShardEvent, shard::Shard};
 
 /// What a connection says before its stream.
 const HEAD: &str = "head\n";
@@ -54,7 +54,7 @@ impl Format for Plain {
         None
     }
 
-    fn tells_gaps(&self) -> bool {
+    fn reports_gaps(&self) -> bool {
         true
     }
 }
@@ -64,7 +64,7 @@ struct TestBench {
     hub: Arc<Hub>,
     shard: Shard,
     listener: TcpListener,
-    session_config: Arc<Pace>,
+    session_config: Arc<SessionConfig>,
     /// One for each connection that is not closed.
     open_conns: Arc<()>,
     _runtime: tokio::runtime::Runtime,
@@ -87,12 +87,13 @@ impl TestBench {
         let engine = MemoryEngine::new(log.clone(), Duration::from_secs(60), 100);
         let hub = Hub::new(log, Arc::new(engine), Meters::new(), 10_000);
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let config = ShardConfig { stall_timeout: Duration::from_secs(60), stalled: Counter::noop() };
+        let config =
+            ShardConfig { stall_timeout: Duration::from_secs(60), stalled: Counter::noop() };
         let shard = Shard::new(hub.clone(), config, runtime.handle().clone()).expect("a shard");
-        let session_config = Pace {
+        let session_config = SessionConfig {
             heartbeat: Duration::from_secs(3600),
-            portion: Portion { messages: 5, bytes: 1 << 20 },
-            ..Pace::default()
+            read_limit: ReadLimit { messages: 5, bytes: 1 << 20 },
+            ..SessionConfig::default()
         };
         let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
         let (session_config, open_conns) = (Arc::new(session_config), Arc::new(()));
@@ -109,10 +110,17 @@ impl TestBench {
         SockRef::from(&there).set_recv_buffer_size(1 << 16).expect("a socket");
         here.set_nonblocking(true).expect("a socket");
         there.set_nonblocking(true).expect("a socket");
-        let identity = Identity::claimed(Some(client_id(client)), None).into();
+        let identity = Identity::unverified(Some(client_id(client)), None).into();
         let channels = channels.iter().map(|n| channel(*n)).collect();
         let (wire, start) = (Wire::Chunked, Start::Latest);
-        let join = Join { channels, identity, wire, start, online: false, own: true };
+        let join = Join {
+            channels,
+            identity,
+            wire,
+            start,
+            online_updates: false,
+            include_user_channel: true,
+        };
         let joined = self.hub.join(join).now_or_never().expect("at once").expect("let in");
         let posted = self.shard.inbox().post(ShardEvent::Handoff(Box::new(Handoff {
             socket: here,
@@ -137,7 +145,7 @@ impl TestBench {
             skip_self: hidden_from.is_some(),
             end,
             idempotency: None,
-            at_least: 0,
+            min_subscribers: 0,
         });
         let receipt = receipt.now_or_never().expect("at once").expect("accepted");
         encode(receipt.id.seq, data)

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use super::TestBench;
-use crate::{SendMode, SendOp, Sender, conn::ConnState, job::SLICE, send::SyscallSender};
+use crate::{SendMode, SendOp, Sender, broadcast::SLICE, conn::ConnState, send::SyscallSender};
 
 /// Notes what was sent, in its order.
 #[derive(Default)]
@@ -103,7 +103,7 @@ fn a_stream_that_has_ended_keeps_the_stall_timeout_for_its_backlog() {
 fn connections_handed_to_a_closed_shard_are_dropped() {
     let mut bench = TestBench::new();
     let _peer = bench.connect(0, &[0]);
-    assert_eq!((bench.open(), bench.hub.connections()), (1, 1));
+    assert_eq!((bench.open(), bench.hub.connection_count()), (1, 1));
     bench.shard.inbox().close();
-    assert_eq!((bench.open(), bench.hub.connections()), (0, 0));
+    assert_eq!((bench.open(), bench.hub.connection_count()), (0, 0));
 }

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::Examination;
 use crate::{
     diagnosis::{Finding, Verdict},
-    line::Received,
+    probe_stream::Received,
     wire::Wire,
 };
 
@@ -25,7 +25,9 @@ impl Examination {
             Some(filled) => {
                 format!("nothing comes before {} KiB more were published", filled / 1024)
             }
-            None => format!("nothing comes, not even after {} KiB were published", FILL_BYTES / 1024),
+            None => {
+                format!("nothing comes, not even after {} KiB were published", FILL_BYTES / 1024)
+            }
         };
         let advice = self.advice(if wire == Wire::Ws { "no-upgrade" } else { "buffered" });
         self.add_finding(Finding::new("opens", Verdict::Bad, message).on(wire).advise(advice));

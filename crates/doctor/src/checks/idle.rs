@@ -7,9 +7,9 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::{Examination, format_duration};
 use crate::{
-    ask::{Opened, OpenError},
+    client::{OpenError, Opened},
     diagnosis::{Finding, Verdict},
-    line::{Received, ProbeStream},
+    probe_stream::{ProbeStream, Received},
     wire::Wire,
 };
 
@@ -29,10 +29,7 @@ struct Cut {
 type WatchedStream = (Wire, &'static str, JoinHandle<Result<ProbeStream, Cut>>);
 
 impl Examination {
-    pub(super) async fn check_idle(
-        &mut self,
-        watching: &dyn Fn(Duration),
-    ) -> anyhow::Result<()> {
+    pub(super) async fn check_idle(&mut self, watching: &dyn Fn(Duration)) -> anyhow::Result<()> {
         let idle = self.client.options.idle;
         if idle.is_zero() {
             let message = "silent streams were not watched (--idle 3m does)";
@@ -104,7 +101,13 @@ impl Examination {
         self.add_finding(finding.on(wire));
     }
 
-    async fn report_survivor(&mut self, wire: Wire, how: &str, mut stream: ProbeStream, idle: Duration) {
+    async fn report_survivor(
+        &mut self,
+        wire: Wire,
+        how: &str,
+        mut stream: ProbeStream,
+        idle: Duration,
+    ) {
         let is_alive = is_alive(&mut stream).await;
         let idle = format_duration(idle);
         self.add_finding(match is_alive {

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::{Examination, format_duration};
 use crate::{
     diagnosis::{Finding, Verdict},
-    line::Received,
+    probe_stream::Received,
     wire::Wire,
 };
 
@@ -29,7 +29,10 @@ impl Examination {
     pub(super) async fn check_leave(&mut self, wire: Wire) -> anyhow::Result<()> {
         let finding = match self.measure_leave(wire).await {
             LeaveResult::Noticed(after) => {
-                let message = format!("the gateway learns within {} that it has left", format_duration(after));
+                let message = format!(
+                    "the gateway learns within {} that it has left",
+                    format_duration(after)
+                );
                 let finding = Finding::new("leaves", Verdict::Good, message);
                 match after <= NOTICE_TIMEOUT {
                     true => finding,
@@ -38,8 +41,10 @@ impl Examination {
                 }
             }
             LeaveResult::Unnoticed(max) => {
-                let message =
-                    format!("the gateway has not learned within {} that it has left", format_duration(max));
+                let message = format!(
+                    "the gateway has not learned within {} that it has left",
+                    format_duration(max)
+                );
                 Finding::new("leaves", Verdict::Bad, message).advise(self.advice("unnoticed"))
             }
             LeaveResult::Unobservable(why) => {
@@ -57,8 +62,12 @@ impl Examination {
             Ok((stream, _)) => stream,
             Err(refused) => return LeaveResult::Unobservable(refused.message()),
         };
-        let Received::Document(hello, _) = stream.next_event("tricast.hello", NOTICE_TIMEOUT).await else {
-            return LeaveResult::Unobservable(format!("no tricast.hello within {}", format_duration(NOTICE_TIMEOUT)));
+        let Received::Document(hello, _) = stream.next_event("tricast.hello", NOTICE_TIMEOUT).await
+        else {
+            return LeaveResult::Unobservable(format!(
+                "no tricast.hello within {}",
+                format_duration(NOTICE_TIMEOUT)
+            ));
         };
         let heartbeat = Duration::from_millis(hello["heartbeat"].as_u64().unwrap_or(15_000));
         let count_before = match self.client.online().await {

@@ -12,7 +12,7 @@ use tokio::{
 use super::Examination;
 use crate::{
     diagnosis::{Finding, Verdict},
-    obstacle::ProbeError,
+    probe_error::ProbeError,
     proxy::Proxy,
     refusal::Refusal,
 };
@@ -104,7 +104,11 @@ impl Examination {
     }
 
     /// Whether this line stands behind `before`.
-    pub(super) async fn was_published(&self, before: &str, line: &str) -> Result<LineResult, ProbeError> {
+    pub(super) async fn was_published(
+        &self,
+        before: &str,
+        line: &str,
+    ) -> Result<LineResult, ProbeError> {
         let path = format!("/history/{}?last_event_id={before}", self.client.channel);
         let mut hole = false;
         let polling = async {

@@ -7,7 +7,7 @@ use http::Version;
 use super::Examination;
 use crate::{
     diagnosis::{Finding, Verdict},
-    obstacle::ProbeError,
+    probe_error::ProbeError,
 };
 
 impl Examination {
@@ -34,7 +34,9 @@ impl Examination {
 
     /// What `--ca` makes good here, and nobody else's clients overlook.
     fn report_certificate(&mut self) {
-        for ProbeError { message, advice } in self.client.certificate_warnings.get().cloned().unwrap_or_default() {
+        for ProbeError { message, advice } in
+            self.client.certificate_warnings.get().cloned().unwrap_or_default()
+        {
             let message = format!("{message}; others than --ca will refuse it");
             self.add_finding(Finding::new("certificate", Verdict::Fair, message).advise(advice));
         }
@@ -55,7 +57,8 @@ impl Examination {
             }
             _ => finding,
         });
-        let (url, own) = (request_info["url"].as_str().unwrap_or_default(), self.client.gateway().url(""));
+        let (url, own) =
+            (request_info["url"].as_str().unwrap_or_default(), self.client.gateway().url(""));
         let finding =
             Finding::new("url", Verdict::Good, format!("the gateway takes itself to be at {url}"));
         self.add_finding(match url == own {

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Examination;
 use crate::{
     diagnosis::{Finding, Verdict},
-    line::Received,
+    probe_stream::Received,
     wire::Wire,
 };
 
@@ -34,9 +34,11 @@ impl Examination {
             }
         };
         let hello = stream.next_event("tricast.hello", REPLAY_TIMEOUT).await;
-        let recovered = matches!(&hello, Received::Document(hello, _) if hello["recovered"] == true);
+        let recovered =
+            matches!(&hello, Received::Document(hello, _) if hello["recovered"] == true);
         let next = stream.next_event("message", REPLAY_TIMEOUT).await;
-        let received = matches!(&next, Received::Document(message, _) if message["id"] == missed.as_str());
+        let received =
+            matches!(&next, Received::Document(message, _) if message["id"] == missed.as_str());
         self.add_finding(match recovered && received {
             true => Finding::new("resume", Verdict::Good, "what was missed comes first").on(wire),
             // It was asked for, so nothing in between is to blame.

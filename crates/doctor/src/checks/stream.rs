@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep};
 
 use super::{Examination, format_duration, verdict_within};
 use crate::{
-    ask::{Opened, OpenError},
+    client::{OpenError, Opened},
     diagnosis::{Finding, Verdict},
-    line::{Received, ProbeStream},
+    probe_stream::{ProbeStream, Received},
     refusal::{Refusal, problem},
     wire::Wire,
 };
@@ -68,8 +68,15 @@ impl Examination {
         self.add_finding(Finding { advice, ..finding });
     }
 
-    async fn check_open_stream(&mut self, wire: Wire, stream: ProbeStream, opened: Opened) -> anyhow::Result<()> {
-        let Some(mut stream) = self.uncompressed(wire, stream, &opened).await else { return Ok(()) };
+    async fn check_open_stream(
+        &mut self,
+        wire: Wire,
+        stream: ProbeStream,
+        opened: Opened,
+    ) -> anyhow::Result<()> {
+        let Some(mut stream) = self.uncompressed(wire, stream, &opened).await else {
+            return Ok(());
+        };
         match stream.next(MESSAGE_TIMEOUT).await {
             Received::Document(hello, _) if hello["event"] == "tricast.hello" => {}
             Received::Timeout => return self.check_buffering(wire).await,
@@ -94,7 +101,12 @@ impl Examination {
     }
 
     /// The stream, in plain: if it comes compressed, another, and from here on nothing else is asked for.
-    async fn uncompressed(&mut self, wire: Wire, stream: ProbeStream, opened: &Opened) -> Option<ProbeStream> {
+    async fn uncompressed(
+        &mut self,
+        wire: Wire,
+        stream: ProbeStream,
+        opened: &Opened,
+    ) -> Option<ProbeStream> {
         let encoding = opened.headers.get(header::CONTENT_ENCODING);
         let encoding = encoding.and_then(|value| value.to_str().ok()).unwrap_or("identity");
         if encoding == "identity" {
@@ -131,8 +143,10 @@ impl Examination {
                     Received::Timeout => {
                         self.probe().await?;
                         let advice = self.advice("buffered");
-                        let message =
-                            format!("message {number} did not come within {} s", MESSAGE_TIMEOUT.as_secs());
+                        let message = format!(
+                            "message {number} did not come within {} s",
+                            MESSAGE_TIMEOUT.as_secs()
+                        );
                         self.add_finding(
                             Finding::new("prompt", Verdict::Bad, message).on(wire).advise(advice),
                         );

@@ -54,7 +54,8 @@ async fn a_line_counts_as_published_though_those_before_it_are_evicted() {
     })
     .await;
     let examination = start(&url).await;
-    let was_published = async |line| examination.was_published("log-1", line).await.expect("is answered");
+    let was_published =
+        async |line| examination.was_published("log-1", line).await.expect("is answered");
     assert!(matches!(was_published("line 3").await, lines::LineResult::Published));
     assert!(matches!(was_published("line 2").await, lines::LineResult::Unobservable(_)));
 }

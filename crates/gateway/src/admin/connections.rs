@@ -7,9 +7,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use tricast_core::{CloseReason, Connection, Kind, Which, Wire};
+use tricast_core::{CloseReason, ConnectionFilter, ConnectionSummary, Kind, Wire};
 
-use crate::http::{document::json_response, problem::Problem, query::Query, state::SharedApp};
+use crate::http::{problem::Problem, query::Query, response::json_response, state::SharedApp};
 
 /// The most connections in one answer.
 const MAX_PAGE: usize = 1000;
@@ -18,7 +18,10 @@ const MAX_PAGE: usize = 1000;
 const FILTER_PARAMETERS: [&str; 5] = ["user", "key", "address", "channel", "wire"];
 
 /// `GET /connections`, and `DELETE` of all that are meant.
-pub(crate) async fn list_or_close(State(app): State<SharedApp>, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn list_or_close(
+    State(app): State<SharedApp>,
+    request: Request,
+) -> Result<Response, Problem> {
     let is_delete = request.method() == Method::DELETE;
     let paging: &[&str] = if is_delete { &[] } else { &["after", "limit"] };
     let query = Query::parse(request.uri().query(), &[&FILTER_PARAMETERS[..], paging].concat())?;
@@ -32,13 +35,13 @@ pub(crate) async fn list_or_close(State(app): State<SharedApp>, request: Request
     }
     #[derive(Serialize)]
     struct ConnectionsResponse {
-        connections: Vec<Connection>,
+        connections: Vec<ConnectionSummary>,
         more: bool,
     }
     let after = query.number("after", 0, usize::MAX)?.unwrap_or_default();
     let limit = query.number("limit", 1, MAX_PAGE)?.unwrap_or(100);
     let listed = || async {
-        let (connections, more) = app.hub.list(&filter, after as u64, limit);
+        let (connections, more) = app.hub.list_connections(&filter, after as u64, limit);
         Ok(ConnectionsResponse { connections, more })
     };
     json_response(None, request, listed).await
@@ -50,33 +53,35 @@ pub(crate) async fn close_one(
     path: Result<Path<u64>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let not_found = || Problem::new(Kind::NotFound, "no connection has this number; see /connections");
+    let not_found =
+        || Problem::new(Kind::NotFound, "no connection has this number; see /connections");
     let Ok(Path(id)) = path else { return Err(not_found()) };
-    let filter = Which { id: Some(id), ..Which::default() };
-    match app.hub.list(&filter, 0, 1).0.is_empty() {
+    let filter = ConnectionFilter { id: Some(id), ..ConnectionFilter::default() };
+    match app.hub.list_connections(&filter, 0, 1).0.is_empty() {
         true => Err(not_found()),
         false => Ok(close_matching(&app, &request, &filter)),
     }
 }
 
-fn close_matching(app: &SharedApp, request: &Request, filter: &Which) -> Response {
+fn close_matching(app: &SharedApp, request: &Request, filter: &ConnectionFilter) -> Response {
     #[derive(Serialize)]
     struct RemovedResponse {
         removed: usize,
     }
-    let close_handles = app.hub.farewells(filter);
+    let close_handles = app.hub.close_handles(filter);
     let removed = close_handles.len();
     for close_handle in close_handles {
-        close_handle.say(CloseReason::Removed, 0);
+        close_handle.close(CloseReason::Removed, 0);
     }
     tracing::info!(target: "tricast::audit", target = %request.uri(), removed, "connections removed");
     Json(RemovedResponse { removed }).into_response()
 }
 
-fn read_filter(query: &Query) -> Result<Which, Problem> {
+fn read_filter(query: &Query) -> Result<ConnectionFilter, Problem> {
     let address = query.get("address").map(str::parse).transpose();
-    let bad = || Problem::new(Kind::BadParameter, "address is an IP address").for_parameter("address");
-    Ok(Which {
+    let bad =
+        || Problem::new(Kind::BadParameter, "address is an IP address").for_parameter("address");
+    Ok(ConnectionFilter {
         id: None,
         client: None,
         user: query.get("user").map(str::to_owned),
@@ -91,6 +96,7 @@ fn read_filter(query: &Query) -> Result<Which, Problem> {
 pub(crate) fn wire_of(query: &Query) -> Result<Option<Wire>, Problem> {
     let Some(name) = query.get("wire") else { return Ok(None) };
     let found = Wire::ALL.into_iter().find(|wire| wire.name() == name);
-    let bad = || Problem::new(Kind::BadParameter, "wire is sse, chunked or ws").for_parameter("wire");
+    let bad =
+        || Problem::new(Kind::BadParameter, "wire is sse, chunked or ws").for_parameter("wire");
     found.map(Some).ok_or_else(bad)
 }

@@ -180,18 +180,19 @@ impl LogMeters {
         let mut subscriptions = self.subscriptions.lock();
         // One that is no more has nobody.
         subscriptions.iter().flatten().for_each(|gauge| gauge.set(0.0));
-        *subscriptions = patterns.chain([NO_NAMESPACE_LABEL.to_owned()]).map(of_namespace).collect();
+        *subscriptions =
+            patterns.chain([NO_NAMESPACE_LABEL.to_owned()]).map(of_namespace).collect();
     }
 
     fn update(&self, hub: &Hub) {
-        let stats = hub.log().fill();
+        let stats = hub.log().stats();
         self.channels.set(stats.channels as f64);
         self.messages.set(stats.messages as f64);
         self.bytes.set(stats.bytes as f64);
-        self.answers.set(hub.answers().held() as f64);
+        self.answers.set(hub.answer_memory().used() as f64);
         self.evicted.absolute(stats.evicted);
         self.draining.set(f64::from(u8::from(hub.is_draining())));
-        for (gauges, counts) in self.subscriptions.lock().iter().zip(stats.seats) {
+        for (gauges, counts) in self.subscriptions.lock().iter().zip(stats.subscriptions) {
             gauges.iter().zip(counts).for_each(|(gauge, count)| gauge.set(f64::from(count)));
         }
     }

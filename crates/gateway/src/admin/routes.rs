@@ -15,7 +15,7 @@ use tricast_core::{Denied, Kind};
 
 use crate::{
     admin::{connections, metrics::MetricsExporter},
-    http::{admission::bearer, document::whole_body, problem::Problem, state::SharedApp},
+    http::{admission::bearer, problem::Problem, response::whole_body, state::SharedApp},
 };
 
 #[derive(Clone, Debug)]

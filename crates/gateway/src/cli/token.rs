@@ -4,7 +4,7 @@ use std::{io::Read as _, path::PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use tricast_admission::{Algorithm, TokenSpec, HookMeters, Inspection, Signer, inspect};
+use tricast_admission::{Algorithm, HookMeters, Inspection, Signer, TokenSpec, inspect};
 use tricast_core::{ChannelPattern, UserId, unix_millis};
 
 use crate::{http::admission, settings::Settings};

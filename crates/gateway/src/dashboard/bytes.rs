@@ -6,14 +6,16 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
-use tricast_core::{Act, ChannelName, CloseReason, Ending, Format, Kind, Message, MessageId, Wire};
+use tricast_core::{
+    Action, ChannelName, CloseReason, Ending, Format, Kind, Message, MessageId, Wire,
+};
 
 use crate::http::{
     admission,
-    document::{ResponseAccount, json_response},
     problem::Problem,
     publish::path_text,
     query::Query,
+    response::{ResponseAccount, json_response},
     state::SharedApp,
     stream::chunk_framed_format,
 };
@@ -47,11 +49,13 @@ pub(super) async fn bytes(
     let query = Query::parse(request.uri().query(), &["id", "format", "user", "token"])?;
     let channels = std::slice::from_ref(&channel);
     let pass = admission::pass_for_lookup(&app, &request, &query, channels).await?;
-    admission::check(&pass, Act::Look, channels).await?;
+    admission::check(&pass, Action::Read, channels).await?;
     let Some(id) = query.read("id", str::parse::<MessageId>)? else {
-        return Err(Problem::new(Kind::BadParameter, "say of which message: id=").for_parameter("id"));
+        return Err(
+            Problem::new(Kind::BadParameter, "say of which message: id=").for_parameter("id")
+        );
     };
-    let Some(message) = app.hub.log().find(&channel, id) else {
+    let Some(message) = app.hub.log().find_message(&channel, id) else {
         let detail = format!("{channel} does not hold {id}; see /history/{channel}");
         return Err(Problem::new(Kind::NotFound, detail));
     };
@@ -66,8 +70,8 @@ pub(super) async fn bytes(
 impl WireBytes {
     fn of(message: &Message, wire: Wire, format: &dyn Format) -> Self {
         let end = match format.ending(CloseReason::Ended) {
-            Ending::Say(bytes) => Some(STANDARD.encode(bytes)),
-            Ending::Silent | Ending::Abrupt => None,
+            Ending::Send(bytes) => Some(STANDARD.encode(bytes)),
+            Ending::Close | Ending::Reset => None,
         };
         Self {
             wire: wire.name(),

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use tricast_core::{CloseReason, Kind, Which};
+use tricast_core::{CloseReason, ConnectionFilter, Kind};
 
 use crate::{
     admin::connections::wire_of,
@@ -14,7 +14,10 @@ use crate::{
 };
 
 /// `POST /dashboard/cut?client=&wire=`. Who knows a client's id can pass for it anyway, and nobody else's are reached.
-pub(super) async fn cut(State(app): State<SharedApp>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn cut(
+    State(app): State<SharedApp>,
+    request: Request,
+) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct CutResponse {
         cut: usize,
@@ -24,11 +27,15 @@ pub(super) async fn cut(State(app): State<SharedApp>, request: Request) -> Resul
         let detail = "say whose streams: client=, as tricast.hello tells it";
         return Err(Problem::new(Kind::BadParameter, detail).for_parameter("client"));
     };
-    let filter = Which { client: Some(client), wire: wire_of(&query)?, ..Which::default() };
-    let close_handles = app.hub.farewells(&filter);
+    let filter = ConnectionFilter {
+        client: Some(client),
+        wire: wire_of(&query)?,
+        ..ConnectionFilter::default()
+    };
+    let close_handles = app.hub.close_handles(&filter);
     let cut = close_handles.len();
     for close_handle in close_handles {
-        close_handle.say(CloseReason::Requested, 0);
+        close_handle.close(CloseReason::Requested, 0);
     }
     Ok(Json(CutResponse { cut }).into_response())
 }

@@ -12,17 +12,17 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tricast_core::{ClientId, Format, Kind, MessageId, Wire};
-use tricast_ws::{HandshakeRequest, Handshake};
+use tricast_ws::{Handshake, HandshakeRequest};
 
 use crate::{
     http::{
-        document::{ResponseAccount, json_response},
         forwarded,
         problem::Problem,
         query::Query,
+        response::{ResponseAccount, json_response},
         routes::{cors, set_nosniff},
         state::SharedApp,
-        stream::{chunk_framed_format, response_headers, handshake_response},
+        stream::{chunk_framed_format, handshake_response, response_headers},
     },
     net::{ConnHandle, encode_head},
     settings::ForwardedFields,
@@ -65,7 +65,10 @@ struct RequestInfo {
 }
 
 /// `GET /dashboard/seen?client=`, with `format=raw` for the heads of raw streams, and `server=` for what answers call their server.
-pub(super) async fn request_info(State(app): State<SharedApp>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn request_info(
+    State(app): State<SharedApp>,
+    request: Request,
+) -> Result<Response, Problem> {
     let query = Query::parse(request.uri().query(), &["client", "format", "server"])?;
     let Some(client) = query.read("client", str::parse::<ClientId>)? else {
         let detail = "say for whom: client=, as tricast.hello tells it";
@@ -76,7 +79,10 @@ pub(super) async fn request_info(State(app): State<SharedApp>, request: Request)
     let position_and_client = (app.hub.log().head(), &client);
     let mut heads = BTreeMap::new();
     for wire in Wire::ALL {
-        heads.insert(wire.name(), STANDARD.encode(encoded_head(&app, (wire, raw), position_and_client, detaches).await));
+        heads.insert(
+            wire.name(),
+            STANDARD.encode(encoded_head(&app, (wire, raw), position_and_client, detaches).await),
+        );
     }
     let info = RequestInfo {
         version: env!("CARGO_PKG_VERSION"),
@@ -135,8 +141,12 @@ async fn encoded_head(
 ) -> bytes::Bytes {
     let format: &dyn Format = chunk_framed_format(wire, raw);
     let mut response = match wire {
-        Wire::Ws => handshake_response(&example_handshake(raw), position_and_client).into_response(),
-        Wire::Sse | Wire::Chunked => response_headers(format, position_and_client, detaches).into_response(),
+        Wire::Ws => {
+            handshake_response(&example_handshake(raw), position_and_client).into_response()
+        }
+        Wire::Sse | Wire::Chunked => {
+            response_headers(format, position_and_client, detaches).into_response()
+        }
     };
     set_nosniff(response.headers_mut());
     let mut response = Some(response);
@@ -159,6 +169,11 @@ fn example_handshake(raw: bool) -> Handshake {
     ];
     let value = |(name, value): (HeaderName, _)| (name, HeaderValue::from_static(value));
     let headers = fields.into_iter().map(value).collect();
-    Handshake::read(HandshakeRequest::Upgrade(&Method::GET, Version::HTTP_11), &headers, None, false)
-        .expect("a handshake")
+    Handshake::read(
+        HandshakeRequest::Upgrade(&Method::GET, Version::HTTP_11),
+        &headers,
+        None,
+        false,
+    )
+    .expect("a handshake")
 }

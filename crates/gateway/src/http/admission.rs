@@ -8,11 +8,11 @@ use axum::{
     http::{HeaderMap, Uri, header},
 };
 use tricast_admission::{
-    BackendClient, Credentials, ConnectionLimits, Gatekeeper, Hook, HookMeters, HttpKeys, Jwks, Keyring, Pass,
-    Rates,
+    BackendClient, ConnectionLimits, Credentials, Gatekeeper, Hook, HookMeters, HttpKeys, Jwks,
+    Keyring, Pass, Rates,
 };
 use tricast_core::{
-    Access as _, Act, ChannelName, Denied, Kind, UserId, Wire, admit, admit_message,
+    Access as _, Action, ChannelName, Denied, Kind, UserId, Wire, authorize, authorize_publish,
 };
 
 use crate::{
@@ -34,7 +34,8 @@ pub(crate) fn gatekeeper(
         url => Some(Jwks::new(Box::new(HttpKeys::new(url.parse()?)?))),
     };
     let limits = &settings.limits;
-    let connection_limits = ConnectionLimits::new(limits.connections_per_address, limits.connections_per_user);
+    let connection_limits =
+        ConnectionLimits::new(limits.connections_per_address, limits.connections_per_user);
     let (keyring, rates) = (keyring(settings, jwks.clone())?, Arc::new(rates(settings)));
     let gatekeeper = Gatekeeper {
         keyring,
@@ -70,7 +71,9 @@ pub(crate) fn reloaded_gatekeeper(
         hook: before.hook.clone(),
     };
     let limits = &settings.limits;
-    gatekeeper.connection_limits.set_limits(limits.connections_per_address, limits.connections_per_user);
+    gatekeeper
+        .connection_limits
+        .set_limits(limits.connections_per_address, limits.connections_per_user);
     Ok(Arc::new(gatekeeper))
 }
 
@@ -198,25 +201,29 @@ fn hook_headers(app: &App, hook: &Hook, headers: &HeaderMap) -> Vec<(String, Str
 }
 
 /// Whether the pass lets its holder do that with all of `channels`.
-pub(crate) async fn check(pass: &Pass, act: Act, channels: &[ChannelName]) -> Result<(), Problem> {
+pub(crate) async fn check(
+    pass: &Pass,
+    act: Action,
+    channels: &[ChannelName],
+) -> Result<(), Problem> {
     // First what is known here, so that nobody is asked in vain.
     let refuse = |channel: &ChannelName, denied: Denied| {
-        pass.refused(act, channel, &denied);
+        pass.record_denial(act, channel, &denied);
         Problem::from(denied)
     };
     for channel in channels {
-        pass.permits(act, channel).map_err(|denied| refuse(channel, denied))?;
+        pass.check_rules(act, channel).map_err(|denied| refuse(channel, denied))?;
     }
     for channel in channels {
-        admit(pass, act, channel).await.map_err(|denied| refuse(channel, denied))?;
+        authorize(pass, act, channel).await.map_err(|denied| refuse(channel, denied))?;
     }
     Ok(())
 }
 
 /// Whether the rules let the pass's holder do that.
-pub(crate) fn check_rules(pass: &Pass, act: Act, channel: &ChannelName) -> Result<(), Problem> {
-    pass.permits(act, channel).map_err(|denied| {
-        pass.refused(act, channel, &denied);
+pub(crate) fn check_rules(pass: &Pass, act: Action, channel: &ChannelName) -> Result<(), Problem> {
+    pass.check_rules(act, channel).map_err(|denied| {
+        pass.record_denial(act, channel, &denied);
         denied.into()
     })
 }
@@ -227,16 +234,19 @@ pub(crate) async fn check_message(
     channel: &ChannelName,
     bytes: usize,
 ) -> Result<(), Problem> {
-    admit_message(pass, channel, bytes).await.map_err(|denied| {
-        pass.refused(Act::Publish, channel, &denied);
+    authorize_publish(pass, channel, bytes).await.map_err(|denied| {
+        pass.record_denial(Action::Publish, channel, &denied);
         denied.into()
     })
 }
 
 /// Takes the pass's places among the connections, for a stream of `channel`.
-pub(crate) fn acquire_connection_permits(pass: &mut Pass, channel: &ChannelName) -> Result<(), Problem> {
+pub(crate) fn acquire_connection_permits(
+    pass: &mut Pass,
+    channel: &ChannelName,
+) -> Result<(), Problem> {
     let Err(denied) = pass.acquire_permits() else { return Ok(()) };
-    pass.refused(Act::Subscribe, channel, &denied);
+    pass.record_denial(Action::Subscribe, channel, &denied);
     Err(denied.into())
 }
 

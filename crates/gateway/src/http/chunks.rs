@@ -32,15 +32,15 @@ impl Format for ChunkFramed {
         self.0.heartbeat(cursor).as_deref().map(chunk)
     }
 
-    fn tells_gaps(&self) -> bool {
-        self.0.tells_gaps()
+    fn reports_gaps(&self) -> bool {
+        self.0.reports_gaps()
     }
 
     /// A body that breaks off lacks its last chunk; that is all it takes to notice.
     fn ending(&self, reason: CloseReason) -> Ending {
         match self.0.ending(reason) {
-            Ending::Abrupt => Ending::Silent,
-            _ => Ending::Say(Bytes::from_static(LAST_CHUNK)),
+            Ending::Reset => Ending::Close,
+            _ => Ending::Send(Bytes::from_static(LAST_CHUNK)),
         }
     }
 }
@@ -63,10 +63,10 @@ mod tests {
 
     #[test]
     fn a_body_ends_with_its_last_chunk_unless_it_breaks_off() {
-        let last = Ending::Say(Bytes::from_static(b"0\r\n\r\n"));
+        let last = Ending::Send(Bytes::from_static(b"0\r\n\r\n"));
         for format in [&SSE, &RAW_SSE, &CHUNKED, &RAW_CHUNKED] {
             assert_eq!(format.ending(CloseReason::Ended), last);
-            let gap = if format.tells_gaps() { &last } else { &Ending::Silent };
+            let gap = if format.reports_gaps() { &last } else { &Ending::Close };
             assert_eq!(&format.ending(CloseReason::Gap), gap);
             assert_eq!(format.variant().framing, Framing::Chunks);
         }

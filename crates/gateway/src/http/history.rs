@@ -7,14 +7,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use tricast_core::{Act, ChannelName, ChannelSummary, Kind, Start};
+use tricast_core::{Action, ChannelName, ChannelSummary, Kind, Start};
 
 use crate::http::{
     admission,
-    document::{ResponseAccount, json_response},
     problem::Problem,
     publish::path_text,
     query::Query,
+    response::{ResponseAccount, json_response},
     resume,
     state::SharedApp,
 };
@@ -33,14 +33,15 @@ pub(crate) async fn history(
     let query = Query::parse(request.uri().query(), &names)?;
     let pass =
         admission::pass_for_lookup(&app, &request, &query, std::slice::from_ref(&channel)).await?;
-    admission::check(&pass, Act::Look, std::slice::from_ref(&channel)).await?;
+    admission::check(&pass, Action::Read, std::slice::from_ref(&channel)).await?;
     let start = match resume::start_of(request.headers(), &query)? {
         Start::Latest if query.get("since").is_none() => Start::Earliest,
         start => start,
     };
     let log = app.hub.log();
     let account = Some(ResponseAccount::of(&app, &request));
-    json_response(account, request, || async { Ok(log.page(channel.clone(), start)?) }).await
+    json_response(account, request, || async { Ok(log.history_page(channel.clone(), start)?) })
+        .await
 }
 
 /// `GET /online/{channel}`
@@ -54,11 +55,11 @@ pub(crate) async fn online(
     let channels = std::slice::from_ref(&channel);
     let pass = admission::pass_for_lookup(&app, &request, &query, channels).await?;
     // Who may publish to somebody may ask whether anybody is there.
-    if let Err(problem) = admission::check(&pass, Act::Look, channels).await {
-        admission::check(&pass, Act::Publish, channels).await.map_err(|_| problem)?;
+    if let Err(problem) = admission::check(&pass, Action::Read, channels).await {
+        admission::check(&pass, Action::Publish, channels).await.map_err(|_| problem)?;
     }
     let headers = [(header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Json(app.hub.log().census(channel)?)).into_response())
+    Ok((headers, Json(app.hub.log().online_report(channel)?)).into_response())
 }
 
 /// `GET /channels`
@@ -82,7 +83,7 @@ pub(crate) async fn channels(
         return Err(Problem::new(Kind::Forbidden, detail));
     }
     let wanted = |name: &ChannelName| {
-        name.user().is_none()
+        name.owner().is_none()
             && !name.is_presence()
             && name.as_str().starts_with(prefix)
             && name.as_str() > after
@@ -94,8 +95,10 @@ pub(crate) async fn channels(
         // One looks through all of them at a time, in steps, and keeps no more than it may show.
         let _permit = app.channel_listing.acquire().await;
         while let Some(from) = next {
-            let (some, rest) = app.hub.log().some_channels(from, wanted);
-            channels.extend(some.into_iter().filter(|summary| pass.allows(Act::Look, &summary.channel)));
+            let (some, rest) = app.hub.log().scan_channels(from, wanted);
+            channels.extend(
+                some.into_iter().filter(|summary| pass.allows(Action::Read, &summary.channel)),
+            );
             if channels.len() > 2 * MAX_PAGE || rest.is_none() {
                 channels.sort_unstable_by(|a, b| a.channel.cmp(&b.channel));
                 channels.truncate(limit + 1);

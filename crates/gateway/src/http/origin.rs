@@ -111,15 +111,27 @@ mod tests {
         assert!(allows(&[("origin", "https://listed.example"), ("host", "gateway")]));
         assert!(allows(&[("origin", "http://gateway:8080"), ("host", "gateway:8080")]));
         assert!(allows(&[("origin", "https://a"), ("host", "b"), ("x-forwarded-host", "a")]));
-        assert!(allows(&[("origin", "https://a"), ("host", "b"), ("sec-fetch-site", "same-origin")]));
+        assert!(allows(&[
+            ("origin", "https://a"),
+            ("host", "b"),
+            ("sec-fetch-site", "same-origin")
+        ]));
         assert!(!allows(&[("origin", "https://evil.example"), ("host", "gateway")]));
-        assert!(!allows(&[("origin", "https://a"), ("host", "b"), ("sec-fetch-site", "same-site")]));
+        assert!(!allows(&[
+            ("origin", "https://a"),
+            ("host", "b"),
+            ("sec-fetch-site", "same-site")
+        ]));
         assert!(!allows(&[("origin", "null"), ("host", "gateway")]));
         assert!(!allows(&[("origin", "http://gateway.evil.example"), ("host", "gateway")]));
         assert!(allows(&[("origin", "http://gateway"), ("host", "gateway:80")]));
         assert!(allows(&[("origin", "https://a:8443"), ("host", "a")]), "nginx's $host");
         assert!(!allows(&[("origin", "http://a:3000"), ("host", "a:8080")]));
-        assert!(allows(&[("origin", "https://a"), ("host", "b"), ("x-forwarded-host", "a, inner")]));
+        assert!(allows(&[
+            ("origin", "https://a"),
+            ("host", "b"),
+            ("x-forwarded-host", "a, inner")
+        ]));
         assert!(allows(&[
             ("origin", "https://a"),
             ("host", "b"),

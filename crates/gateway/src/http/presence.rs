@@ -4,14 +4,14 @@ use axum::{
     extract::{Path, Request, State, rejection::PathRejection},
     response::Response,
 };
-use tricast_core::{Act, ChannelName, PresenceOff, UserId};
+use tricast_core::{Action, ChannelName, PresenceOff, UserId};
 
 use crate::http::{
     admission,
-    document::{ResponseAccount, json_response},
     problem::Problem,
     publish::path_text,
     query::Query,
+    response::{ResponseAccount, json_response},
     state::{App, SharedApp},
     subscribe::check_channel_count,
 };
@@ -29,10 +29,10 @@ pub(crate) async fn presence(
     let limit = query.number("limit", 1, max)?.unwrap_or(max);
     let channels = std::slice::from_ref(&channel);
     let pass = admission::pass_for_lookup(&app, &request, &query, channels).await?;
-    admission::check(&pass, Act::Look, std::slice::from_ref(&channel)).await?;
+    admission::check(&pass, Action::Read, std::slice::from_ref(&channel)).await?;
     let log = app.hub.log();
     let account = Some(ResponseAccount::of(&app, &request));
-    let present = || async { Ok(log.presence(channel.clone(), after.as_ref(), limit)?) };
+    let present = || async { Ok(log.presence_page(channel.clone(), after.as_ref(), limit)?) };
     json_response(account, request, present).await
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn with_presence(
     mut channels: Vec<ChannelName>,
 ) -> Result<Vec<ChannelName>, Problem> {
     for channel in channels.clone() {
-        let presence = channel.presence();
+        let presence = channel.presence_channel();
         if presence.is_none() && !channel.is_presence() {
             return Err(PresenceOff(channel).into());
         }

@@ -13,7 +13,7 @@ use http_body_util::BodyExt as _;
 use serde::Serialize;
 use tricast_admission::Pass;
 use tricast_core::{
-    Access as _, Act, ChannelName, Data, Draft, EventName, Kind, MessageId, PublishError,
+    Access as _, Action, ChannelName, Data, Draft, EventName, Kind, MessageId, PublishError,
     Publisher, Receipt, idempotency_id, unix_millis,
 };
 
@@ -27,7 +27,8 @@ use crate::http::{
 };
 
 /// The names that describe a message.
-pub(crate) const MESSAGE_PARAMETERS: [&str; 5] = ["event", "skip_self", "id", "require_online", "end"];
+pub(crate) const MESSAGE_PARAMETERS: [&str; 5] =
+    ["event", "skip_self", "id", "require_online", "end"];
 
 /// The names that say who publishes.
 const PUBLISHER_PARAMETERS: [&str; 3] = ["client", "user", "token"];
@@ -71,7 +72,7 @@ impl Metadata {
             skip_self: self.skip_self,
             end: self.end,
             idempotency: self.idempotency.clone(),
-            at_least: self.min_subscribers,
+            min_subscribers: self.min_subscribers,
         }
     }
 }
@@ -82,10 +83,12 @@ pub(crate) async fn publish(
     mut request: Request,
 ) -> Result<Response, Problem> {
     let channel: ChannelName = path_text(channel)?.parse()?;
-    let query =
-        Query::parse(request.uri().query(), &[&MESSAGE_PARAMETERS[..], &PUBLISHER_PARAMETERS].concat())?;
+    let query = Query::parse(
+        request.uri().query(),
+        &[&MESSAGE_PARAMETERS[..], &PUBLISHER_PARAMETERS].concat(),
+    )?;
     let pass = admission::pass_for_publish(&app, &request, &query).await?;
-    admission::check_rules(&pass, Act::Publish, &channel)?;
+    admission::check_rules(&pass, Action::Publish, &channel)?;
     let identity = pass.identity();
     let mut publisher = Publisher::from(&**identity);
     // Nobody knows an id that was issued for one request.
@@ -94,7 +97,7 @@ pub(crate) async fn publish(
     let media = Media::of(request.headers());
     if media == Media::Ndjson {
         // Once for all lines: to ask for each would hold them up.
-        admission::check(&pass, Act::Publish, std::slice::from_ref(&channel)).await?;
+        admission::check(&pass, Action::Publish, std::slice::from_ref(&channel)).await?;
         return publish_lines(&app, channel, metadata, &pass, request.into_body()).await;
     }
     let time = app.settings().limits.body_timeout;
@@ -103,7 +106,7 @@ pub(crate) async fn publish(
     let draft = metadata.draft(channel, media.data(body)?);
     let bytes = draft.data.as_bytes().len();
     admission::check_message(&pass, &draft.channel, bytes).await?;
-    let counts_visible = pass.is_backend() || app.hub.log().rules_of(&draft.channel).online;
+    let counts_visible = pass.is_backend() || app.hub.log().rules_for(&draft.channel).online;
     let Receipt { id, subscribers, duplicate } = app.hub.publish(draft).await?;
     let subscribers = counts_visible.then_some(subscribers);
     Ok(Json(PublishResponse { id, subscribers, duplicate }).into_response())
@@ -138,7 +141,8 @@ async fn publish_lines(
         return Err(Problem::new(Kind::BadIdempotencyId, detail).for_parameter("id"));
     }
     let end = std::mem::take(&mut metadata.end);
-    let mut stream = LinePublisher { app, channel, metadata, pass, progress: PublishProgress::default() };
+    let mut stream =
+        LinePublisher { app, channel, metadata, pass, progress: PublishProgress::default() };
     if let Err(problem) = stream.run(&mut body, end).await {
         body::discard(&mut body).await;
         return Err(problem.with_progress(stream.progress));
@@ -166,7 +170,8 @@ struct LinePublisher<'a> {
 impl LinePublisher<'_> {
     async fn run(&mut self, body: &mut Body, end: bool) -> Result<(), Problem> {
         let limit = self.app.message_bytes();
-        let (mut lines, mut reservation) = (LineSplitter::new(limit), self.app.body_budget.reserve());
+        let (mut lines, mut reservation) =
+            (LineSplitter::new(limit), self.app.body_budget.reserve());
         while let Some(piece) = self.next_chunk(body).await? {
             reservation.grow_to(lines.pending_bytes() + piece.len())?;
             lines.push(&piece);
@@ -226,7 +231,7 @@ impl LinePublisher<'_> {
                 let detail = "the token has ended; go on with a new one behind the last line";
                 return Err(Problem::new(Kind::TokenExpired, detail));
             }
-            let denied = match self.pass.spend(&self.channel, bytes) {
+            let denied = match self.pass.consume_rate(&self.channel, bytes) {
                 Ok(()) => return Ok(()),
                 Err(denied) => denied,
             };
@@ -246,7 +251,7 @@ impl LinePublisher<'_> {
         let draft = self.metadata.draft(self.channel.clone(), data);
         self.wait_for_rate(draft.data.as_bytes().len()).await?;
         self.wait_for_load().await?;
-        let receipt = self.app.hub.publish_on(draft).await?;
+        let receipt = self.app.hub.publish_despite_load(draft).await?;
         self.progress.published += 1;
         self.progress.first.get_or_insert(receipt.id);
         self.progress.last = Some(receipt.id);

@@ -46,7 +46,8 @@ impl Query {
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, Problem> {
-        let problem = |error: E| Problem::new(error.kind(), format!("{name}: {error}")).for_parameter(name);
+        let problem =
+            |error: E| Problem::new(error.kind(), format!("{name}: {error}")).for_parameter(name);
         self.get(name).map(parse).transpose().map_err(problem)
     }
 

@@ -27,10 +27,12 @@ pub(crate) fn start_of(headers: &HeaderMap, query: &Query) -> Result<Start, Prob
 
 fn start_after(text: &str, source: &str) -> Result<Start, Problem> {
     text.parse::<MessageId>().map(Start::After).map_err(|error| {
-        Problem::new(error.kind(), format!("{source}: {error}; start without it")).for_parameter(source)
+        Problem::new(error.kind(), format!("{source}: {error}; start without it"))
+            .for_parameter(source)
     })
 }
 
 fn not_ascii(source: &str) -> Problem {
-    Problem::new(Kind::BadResume, format!("{source} is not ASCII; start without it")).for_parameter(source)
+    Problem::new(Kind::BadResume, format!("{source} is not ASCII; start without it"))
+        .for_parameter(source)
 }

@@ -60,7 +60,7 @@ async fn audit_request(State(app): State<SharedApp>, request: Request, next: Nex
         }
     };
     if let Some(kind) = response.extensions().get::<Kind>() {
-        app.hub.meters().refused(*kind);
+        app.hub.meters().count_refusal(*kind);
         tracing::debug!(reason = kind.name(), "refused");
     }
     let headers = response.headers_mut();
@@ -84,7 +84,8 @@ pub(crate) fn cors(app: &SharedApp) -> CorsLayer {
         header::CONTENT_TYPE,
         HeaderName::from_static("last-event-id"),
     ];
-    let exposed_headers = ["tricast-id", "tricast-client", "retry-after"].map(HeaderName::from_static);
+    let exposed_headers =
+        ["tricast-id", "tricast-client", "retry-after"].map(HeaderName::from_static);
     CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::POST])

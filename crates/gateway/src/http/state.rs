@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tricast_admission::Gatekeeper;
-use tricast_core::{Hub, Pace, Portion, PresenceRules};
+use tricast_core::{Hub, PresenceConfig, ReadLimit, SessionConfig};
 use tricast_ws::InboundLimits;
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 pub(crate) struct LiveConfig {
     pub(crate) settings: Arc<Settings>,
     pub(crate) gatekeeper: Arc<Gatekeeper>,
-    pub(crate) session_config: Arc<Pace>,
+    pub(crate) session_config: Arc<SessionConfig>,
     pub(crate) ws_limits: Arc<InboundLimits>,
 }
 
@@ -50,13 +50,13 @@ pub(crate) type SharedApp = Arc<App>;
 
 impl LiveConfig {
     pub(crate) fn new(settings: Settings, gatekeeper: Arc<Gatekeeper>) -> Self {
-        let session_config = Pace {
+        let session_config = SessionConfig {
             heartbeat: settings.stream.heartbeat,
             retry: settings.stream.retry,
-            online: settings.stream.online_interval,
-            warning: settings.tokens.warning,
-            portion: Portion::default(),
-            channels: settings.limits.channels_per_connection,
+            online_interval: settings.stream.online_interval,
+            expiry_warning: settings.tokens.warning,
+            read_limit: ReadLimit::default(),
+            max_channels: settings.limits.channels_per_connection,
         };
         let rate = NonZeroU32::new(settings.ws.rate);
         let ws_limits = InboundLimits { message_bytes: settings.limits.message_bytes(), rate };
@@ -83,9 +83,9 @@ impl App {
         self.live.load().gatekeeper.clone()
     }
 
-    pub(crate) fn presence_rules_of(settings: &Settings) -> PresenceRules {
+    pub(crate) fn presence_rules_of(settings: &Settings) -> PresenceConfig {
         let Presence { grace, interval, immediate } = settings.presence;
-        PresenceRules { grace, interval, immediate }
+        PresenceConfig { grace, interval, immediate }
     }
 
     /// The most that one message's data may be.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tricast_core::{
-    ClientId, CloseReason, Control, Ear, Format, Goodbye, Kind, MessageId, Session, Wire,
+    ClientId, CloseReason, Control, Format, Goodbye, Inbound, Kind, MessageId, Session, Wire,
     jittered_retry,
 };
 use tricast_ws::Handshake;
@@ -22,7 +22,7 @@ use crate::{
         state::{App, SharedApp},
         stream_body::StreamBody,
     },
-    net::{Detach, ConnHandle, Tunnel},
+    net::{ConnHandle, Detach, Tunnel},
 };
 
 /// How a stream is spelled that `line` carries in `version`. Whoever takes the connection along frames its
@@ -145,7 +145,7 @@ pub(crate) fn upgrade(
     let limits = app.live().ws_limits.clone();
     if let Some(conn) = extensions.remove::<ConnHandle>().filter(ConnHandle::can_detach) {
         let format = tricast_ws::format(raw, handshake.window());
-        let inbound: Box<dyn Ear> = Box::new(tricast_ws::WsInbound::new(limits, format));
+        let inbound: Box<dyn Inbound> = Box::new(tricast_ws::WsInbound::new(limits, format));
         conn.detach(Detach { session, inbound: Some(inbound), head: Bytes::new() });
         return head;
     }

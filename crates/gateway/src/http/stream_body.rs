@@ -67,7 +67,7 @@ impl StreamBody {
     }
 
     fn end_for(&self, reason: CloseReason) -> BodyEnd {
-        let aborts = reason == CloseReason::Gap && !self.flow.session().format().tells_gaps();
+        let aborts = reason == CloseReason::Gap && !self.flow.session().format().reports_gaps();
         if aborts { BodyEnd::FlushThenAbort } else { BodyEnd::Clean }
     }
 }
@@ -143,10 +143,10 @@ impl Body for StreamBody {
             }
             match ready!(body.flow.poll_next(cx, &mut body.buffer.frames)) {
                 Step::End(reason) => body.end = Some(body.end_for(reason)),
-                Step::Beat if body.conn.as_ref().is_some_and(ConnHandle::peer_has_closed) => {
+                Step::Heartbeat if body.conn.as_ref().is_some_and(ConnHandle::peer_has_closed) => {
                     return Poll::Ready(Some(Err(StreamAborted)));
                 }
-                Step::Beat | Step::More | Step::Wait(_) => {}
+                Step::Heartbeat | Step::More | Step::Wait(_) => {}
             }
         }
     }

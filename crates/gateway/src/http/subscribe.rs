@@ -9,8 +9,8 @@ use axum::{
 };
 use h2::ext::Protocol;
 use tricast_admission::Pass;
-use tricast_core::{Act, ChannelName, Data, Join, Kind, Publisher, Session, Standing, Start, Wire};
-use tricast_ws::{HandshakeRequest, Handshake, HandshakeError};
+use tricast_core::{Action, ChannelName, Data, Join, Kind, Publisher, Session, Start, Trust, Wire};
+use tricast_ws::{Handshake, HandshakeError, HandshakeRequest};
 
 use crate::{
     http::{
@@ -22,7 +22,7 @@ use crate::{
         query::Query,
         resume,
         state::{App, SharedApp},
-        stream::{self, retry_later, plain_format, format_for_conn, respond, upgrade},
+        stream::{self, format_for_conn, plain_format, respond, retry_later, upgrade},
     },
     net::ConnHandle,
 };
@@ -60,7 +60,11 @@ pub(crate) async fn ws(state: State<SharedApp>, path: ChannelsPath, request: Req
 }
 
 /// One URL for all wires: what the request says about itself picks one.
-pub(crate) async fn stream(state: State<SharedApp>, path: ChannelsPath, request: Request) -> Response {
+pub(crate) async fn stream(
+    state: State<SharedApp>,
+    path: ChannelsPath,
+    request: Request,
+) -> Response {
     let wire = negotiate(&request);
     let mut response = subscribe(state, wire, path, request).await;
     let vary = HeaderValue::from_static("accept, upgrade");
@@ -106,7 +110,8 @@ async fn try_subscribe(
 ) -> Result<Response, Problem> {
     let is_head = request.method() == Method::HEAD;
     let is_post = request.method() == Method::POST;
-    let names = if is_post { [&PARAMETERS[..], &MESSAGE_PARAMETERS].concat() } else { PARAMETERS.to_vec() };
+    let names =
+        if is_post { [&PARAMETERS[..], &MESSAGE_PARAMETERS].concat() } else { PARAMETERS.to_vec() };
     let query = Query::parse(request.uri().query(), &names)?;
     let (raw, online) = (query.raw()?, query.flag("online")?);
     let handshake = match wire {
@@ -131,8 +136,9 @@ async fn try_subscribe(
     };
     let subprotocol = handshake.as_ref().and_then(Handshake::token);
     let requested_stream = (wire, channels.as_slice());
-    let mut pass = admission::pass_for_stream(app, &request, &query, requested_stream, subprotocol).await?;
-    admission::check(&pass, Act::Subscribe, &channels).await?;
+    let mut pass =
+        admission::pass_for_stream(app, &request, &query, requested_stream, subprotocol).await?;
+    admission::check(&pass, Action::Subscribe, &channels).await?;
     let start = resume::start_of(request.headers(), &query)?;
     if is_head {
         return Ok(stream::head_response(plain_format(wire, raw)));
@@ -140,7 +146,8 @@ async fn try_subscribe(
     let message = if is_post {
         // A client that repeats its POST to reconnect has said it before.
         let publishes_now = !matches!(start, Start::After(_));
-        let (metadata, data) = posted_message(app, &query, &pass, &channels[0], &mut request).await?;
+        let (metadata, data) =
+            posted_message(app, &query, &pass, &channels[0], &mut request).await?;
         if publishes_now {
             admission::check_message(&pass, &channels[0], data.as_bytes().len()).await?;
         }
@@ -155,8 +162,14 @@ async fn try_subscribe(
     }
     let identity = pass.identity().clone();
     let requested_channels = channels.clone();
-    let join =
-        Join { channels: requested_channels, identity: identity.clone(), wire, start, online, own: own_channel };
+    let join = Join {
+        channels: requested_channels,
+        identity: identity.clone(),
+        wire,
+        start,
+        online_updates: online,
+        include_user_channel: own_channel,
+    };
     let joined = app.hub.join(join).await?;
     let conn = request.extensions().get::<ConnHandle>();
     let format = match &handshake {
@@ -164,18 +177,19 @@ async fn try_subscribe(
         None => format_for_conn(conn, request.version(), wire, raw),
     };
     let session = Session::new(joined, format, app.live().session_config.clone(), online)
-        .with_beats_in_events(heartbeat_as_event);
+        .with_heartbeat_events(heartbeat_as_event);
     if let Some((metadata, data)) = message {
         let mut draft = metadata.draft(channels[0].clone(), data);
         // Somebody else has to be there.
-        draft.at_least *= 2;
+        draft.min_subscribers *= 2;
         app.hub.publish(draft).await?;
     }
     if wire == Wire::Sse && session.has_ended() {
         // WHATWG HTML §9.2.3: 204 tells an EventSource to stop reconnecting.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let guard = app.event_queue.as_ref().and_then(|events| events.track((wire, channels), identity));
+    let guard =
+        app.event_queue.as_ref().and_then(|events| events.track((wire, channels), identity));
     guard.into_iter().for_each(|guard| pass.hold(guard));
     let session = session.with_access(Arc::new(pass));
     Ok(match handshake {
@@ -188,10 +202,10 @@ async fn try_subscribe(
 async fn may_join_own_channel(pass: &Pass) -> bool {
     let Some(user) = &pass.identity().user else { return false };
     let own = ChannelName::of_user(user);
-    match pass.identity().standing {
-        Standing::Proven => true,
-        Standing::Claimed | Standing::Backend(_) => {
-            tricast_core::admit(pass, Act::Subscribe, &own).await.is_ok()
+    match pass.identity().trust {
+        Trust::Verified => true,
+        Trust::Unverified | Trust::ApiKey(_) => {
+            tricast_core::authorize(pass, Action::Subscribe, &own).await.is_ok()
         }
     }
 }
@@ -208,7 +222,8 @@ fn read_handshake(app: &App, request: &Request, raw: Option<bool>) -> Result<Han
     let handshake = Handshake::read(handshake_request, request.headers(), raw, may_deflate);
     handshake.map_err(|error| match error {
         HandshakeError::TokenWithoutSubprotocol | HandshakeError::FormatMismatch => {
-            Problem::new(Kind::BadParameter, error.to_string()).for_parameter("Sec-WebSocket-Protocol")
+            Problem::new(Kind::BadParameter, error.to_string())
+                .for_parameter("Sec-WebSocket-Protocol")
         }
         _ => Problem::new(Kind::UpgradeRequired, error.to_string()),
     })
@@ -246,7 +261,7 @@ async fn posted_message(
     channel: &ChannelName,
     request: &mut Request,
 ) -> Result<(Metadata, Data), Problem> {
-    admission::check_rules(pass, Act::Publish, channel)?;
+    admission::check_rules(pass, Action::Publish, channel)?;
     let media = Media::of(request.headers());
     if media == Media::Ndjson {
         let detail = "a POST here takes one message; JSON lines go to /publish/{channel}";

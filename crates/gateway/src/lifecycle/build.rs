@@ -13,7 +13,7 @@ use crate::{
     lifecycle::load::LoadMeters,
     net::{Certificate, SocketMeters},
     settings::{Delivery, EventKind, Settings},
-    webhook::{WebhookSender, EventMeters, EventQueue},
+    webhook::{EventMeters, EventQueue, WebhookSender},
 };
 
 /// Descriptors that are not for clients: listeners, the log, whatever libraries open.
@@ -49,7 +49,17 @@ impl Components {
         let webhook = webhook(settings, &hub, meters.events)?;
         let send_mode = send_mode(settings.delivery)?;
         let (socket_meters, load_meters) = (meters.sockets, meters.load);
-        Ok(Self { hub, exporter, certificate, gatekeeper, jwks, webhook, send_mode, socket_meters, load_meters })
+        Ok(Self {
+            hub,
+            exporter,
+            certificate,
+            gatekeeper,
+            jwks,
+            webhook,
+            send_mode,
+            socket_meters,
+            load_meters,
+        })
     }
 }
 
@@ -101,7 +111,8 @@ pub(crate) fn start_shards(
         set => set,
     };
     let stall_timeout = app.settings().stream.stall_timeout;
-    let shard_config = tricast_delivery::ShardConfig { stall_timeout, stalled: meters.stalled.clone() };
+    let shard_config =
+        tricast_delivery::ShardConfig { stall_timeout, stalled: meters.stalled.clone() };
     let runtime = tokio::runtime::Handle::current();
     let started = Shards::start(count, &app.hub, &shard_config, send_mode, &runtime);
     started.context("cannot start the threads that deliver")
@@ -121,7 +132,7 @@ fn webhook(
         BackendClient::new(&events.url, &events.secret, events.timeout).context("events.url")?;
     let queue = Arc::new(EventQueue::new(events.on.clone(), events.batch, events.queue, meters));
     if queue.wants(EventKind::Online) || queue.wants(EventKind::Gone) {
-        hub.log().tell(queue.clone());
+        hub.log().set_observer(queue.clone());
     }
     let (epoch, interval) = (hub.log().epoch(), events.interval);
     let sender = WebhookSender { queue: queue.clone(), backend, epoch, interval };
@@ -141,6 +152,6 @@ fn hub(settings: &Settings, meters: Meters, connections: usize) -> Arc<Hub> {
     let engine =
         MemoryEngine::new(log.clone(), publish.idempotency_window, publish.idempotency_entries);
     let hub = Hub::new(log, Arc::new(engine), meters, connections);
-    hub.answers().set_most(settings.limits.answer_memory.as_u64() as usize);
+    hub.answer_memory().set_limit(settings.limits.answer_memory.as_u64() as usize);
     hub
 }

@@ -28,7 +28,7 @@ use crate::{
         load,
         sockets::Listeners,
     },
-    net::{Certificate, Acceptor, ConnServer, ConnConfig},
+    net::{Acceptor, Certificate, ConnConfig, ConnServer},
     settings::{Address, Reload, Settings},
     webhook::{WebhookSender, WebhookTask},
 };
@@ -78,8 +78,17 @@ impl Gateway {
     /// # Errors
     /// As [`start`](Self::start), and when what was handed in does not fit.
     pub fn prepare(settings: Settings, inherited: Inherited) -> anyhow::Result<Self> {
-        let Components { hub, exporter, certificate, gatekeeper, jwks, webhook, send_mode, socket_meters, load_meters } =
-            Components::build(&settings)?;
+        let Components {
+            hub,
+            exporter,
+            certificate,
+            gatekeeper,
+            jwks,
+            webhook,
+            send_mode,
+            socket_meters,
+            load_meters,
+        } = Components::build(&settings)?;
         let listeners = Listeners::of(&settings, inherited, certificate.as_ref())?;
         let (addresses, admin_address) = (listeners.addresses()?, listeners.admin_address()?);
         let handover_sockets = listeners.handover_sockets()?;
@@ -108,7 +117,8 @@ impl Gateway {
         };
         let app = Arc::new(app);
         let stop = CancellationToken::new();
-        let started = send_mode.map(|send_mode| start_shards(&app, send_mode, &socket_meters)).transpose()?;
+        let started =
+            send_mode.map(|send_mode| start_shards(&app, send_mode, &socket_meters)).transpose()?;
         let (shards, shard_owner) = started.unzip();
         let admin_routes = admin::routes::routes(app.clone(), exporter.clone());
         let takes_proxy_headers = app.settings().proxy.protocol;
@@ -137,23 +147,34 @@ impl Gateway {
         let admin_server = conn_server(admin_routes, admin_conn_config, None, None, None);
         let mut unopened = vec![(admin, admin_server)];
         let plain = plain.into_iter().map(|bound_listener| (bound_listener, None));
-        let encrypted = encrypted.into_iter().map(|(bound_listener, tls)| (bound_listener, Some(tls)));
+        let encrypted =
+            encrypted.into_iter().map(|(bound_listener, tls)| (bound_listener, Some(tls)));
         let public_routes = routes::public(app.clone());
         for (bound_listener, tls) in plain.chain(encrypted) {
             let connection_limits = Some(app.gatekeeper().connection_limits.clone());
             let (router, conn_config) = (public_routes.clone(), conn_config.clone());
-            unopened.push((bound_listener, conn_server(router, conn_config, shards.clone(), connection_limits, tls)));
+            unopened.push((
+                bound_listener,
+                conn_server(router, conn_config, shards.clone(), connection_limits, tls),
+            ));
         }
-        let mut background_tasks = vec![abort_on_drop(run_housekeeping(app.clone(), exporter.clone()))];
+        let mut background_tasks =
+            vec![abort_on_drop(run_housekeeping(app.clone(), exporter.clone()))];
         let max_lag = app.settings().limits.overload;
-        background_tasks.push(abort_on_drop(load::monitor_lag(app.hub.clone(), max_lag, load_meters)));
+        background_tasks.push(abort_on_drop(load::monitor_lag(
+            app.hub.clone(),
+            max_lag,
+            load_meters,
+        )));
         let presence_app = app.clone();
         let presence = App::presence_rules_of(&app.settings());
-        background_tasks.push(abort_on_drop(async move { presence_app.hub.keep_presence(presence).await }));
+        background_tasks
+            .push(abort_on_drop(async move { presence_app.hub.run_presence(presence).await }));
         let jwks_task = jwks.clone().map(|jwks| jwks.keep_fresh(refresh));
         background_tasks.extend(jwks_task.map(abort_on_drop));
         let check_interval = app.settings().tls.look;
-        let certificate_task = certificate.clone().map(|certificate| certificate.keep_fresh(check_interval));
+        let certificate_task =
+            certificate.clone().map(|certificate| certificate.keep_fresh(check_interval));
         background_tasks.extend(certificate_task.map(abort_on_drop));
         let (_background_tasks, shards) = (background_tasks, shard_owner);
         Ok(Self {
@@ -225,9 +246,12 @@ impl Gateway {
             format!("{} cannot change before {} do", applied.join(", "), needs_restart.join(", "))
         })?;
         let jwks = self.jwks.clone();
-        let gatekeeper =
-            admission::reloaded_gatekeeper((&before.gatekeeper, &before.settings), &settings, jwks)?;
-        self.app.hub.set_limit(max_connections(&settings));
+        let gatekeeper = admission::reloaded_gatekeeper(
+            (&before.gatekeeper, &before.settings),
+            &settings,
+            jwks,
+        )?;
+        self.app.hub.set_connection_limit(max_connections(&settings));
         self.app.hub.log().set_rules(settings.channel_rules());
         self.exporter.set_namespaces(&settings, max_connections(&settings));
         self.app.set_live(LiveConfig::new(settings, gatekeeper));
@@ -243,7 +267,7 @@ impl Gateway {
 
     /// How many listen.
     pub fn connections(&self) -> usize {
-        self.app.hub.connections()
+        self.app.hub.connection_count()
     }
 
     /// Starts `program` with this gateway's listening sockets, and returns when it is ready. It waits for this one to
@@ -253,7 +277,8 @@ impl Gateway {
     /// When it does not become ready; then this gateway goes on.
     pub async fn hand_over(&self, program: &Program) -> anyhow::Result<Successor> {
         let copy = |(name, socket): &(String, OwnedFd)| Ok((name.clone(), socket.try_clone()?));
-        let sockets = self.handover_sockets.iter().map(copy).collect::<std::io::Result<Vec<_>>>()?;
+        let sockets =
+            self.handover_sockets.iter().map(copy).collect::<std::io::Result<Vec<_>>>()?;
         program.start_with(sockets).await
     }
 }

@@ -64,7 +64,8 @@ impl Program {
         let (own_end, child_end) = UnixDatagram::pair()?;
         own_end.set_nonblocking(true)?;
         let own_end = tokio::net::UnixDatagram::from_std(own_end)?;
-        let passed = [(HANDOVER_SOCKET.to_owned(), OwnedFd::from(child_end))].into_iter().chain(sockets);
+        let passed =
+            [(HANDOVER_SOCKET.to_owned(), OwnedFd::from(child_end))].into_iter().chain(sockets);
         let (names, sockets): (Vec<_>, Vec<_>) = passed.unzip();
         let mut command = Command::new(&self.path);
         // Both name the process that they were meant for.

@@ -127,7 +127,8 @@ impl Inherited {
         }
         let mut self_bound = self.take_for(purpose, true);
         let socket_for = |address: &Address| {
-            let fits = |own: &BoundListener| own.socket.address().is_ok_and(|own| address.matches(&own));
+            let fits =
+                |own: &BoundListener| own.socket.address().is_ok_and(|own| address.matches(&own));
             if let Some(index) = self_bound.iter().position(fits) {
                 return Ok(self_bound.swap_remove(index));
             }
@@ -153,8 +154,9 @@ impl Inherited {
     }
 
     fn take_for(&mut self, purpose: Purpose, self_bound: bool) -> Vec<BoundListener> {
-        let wanted =
-            |(own, listener): &mut (Purpose, BoundListener)| *own == purpose && listener.self_bound == self_bound;
+        let wanted = |(own, listener): &mut (Purpose, BoundListener)| {
+            *own == purpose && listener.self_bound == self_bound
+        };
         self.sockets.extract_if(.., wanted).map(|(_, listener)| listener).collect()
     }
 

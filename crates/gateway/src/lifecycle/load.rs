@@ -31,7 +31,7 @@ pub(crate) async fn monitor_lag(hub: Arc<Hub>, max_lag: Duration, meters: LoadMe
         sleep(SAMPLE_INTERVAL).await;
         // A runtime that is busy comes back late.
         let runtime_lag = slept.elapsed().saturating_sub(SAMPLE_INTERVAL);
-        let oldest = hub.log().oldest_news();
+        let oldest = hub.log().oldest_pending();
         let delivery_lag = oldest.map_or(0, |oldest| unix_millis().saturating_sub(oldest));
         let delivery_lag = Duration::from_millis(delivery_lag);
         meters.runtime.record(runtime_lag);

@@ -159,7 +159,8 @@ impl Service {
         });
         match reloaded {
             Ok((applied, needs_restart)) => {
-                let changed = if applied.is_empty() { "nothing".to_owned() } else { applied.join(", ") };
+                let changed =
+                    if applied.is_empty() { "nothing".to_owned() } else { applied.join(", ") };
                 tracing::info!(
                     changed,
                     "the settings, and the files that they name, were read again"

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
-use tricast_core::{CloseReason, Farewell, jittered_retry};
+use tricast_core::{CloseHandle, CloseReason, jittered_retry};
 
 use crate::{
     lifecycle::{gateway::Gateway, handover::Successor},
@@ -33,7 +33,10 @@ impl Gateway {
         sleep(self.app.settings().shutdown.delay).await;
         if self.acceptors.iter().any(Acceptor::is_shared) {
             // Who comes waits for whoever is given the socket next.
-            self.acceptors.iter().filter(|acceptor| acceptor.is_shared()).for_each(Acceptor::stop_accepting);
+            self.acceptors
+                .iter()
+                .filter(|acceptor| acceptor.is_shared())
+                .for_each(Acceptor::stop_accepting);
             sleep(KEEP_ALIVE_DRAIN).await;
         }
         self.drain_and_stop(None).await
@@ -51,7 +54,7 @@ impl Gateway {
             successor.start_accepting();
         }
         self.send_goodbyes(close_handles, grace / 2).await;
-        while self.app.hub.connections() > 0 && Instant::now() < deadline {
+        while self.app.hub.connection_count() > 0 && Instant::now() < deadline {
             sleep(GOODBYE_INTERVAL).await;
         }
         // They would keep open what the doors close.
@@ -73,14 +76,17 @@ impl Gateway {
     }
 
     /// In a random order, spread over `spread`, so that the clients do not come back all at once.
-    async fn send_goodbyes(&self, mut close_handles: Vec<Farewell>, spread: Duration) {
+    async fn send_goodbyes(&self, mut close_handles: Vec<CloseHandle>, spread: Duration) {
         tracing::info!(connections = close_handles.len(), "draining");
         fastrand::shuffle(&mut close_handles);
         let steps = (spread.as_millis() / GOODBYE_INTERVAL.as_millis()).max(1) as usize;
         let each = close_handles.len().div_ceil(steps).max(1);
         while !close_handles.is_empty() {
             for close_handle in close_handles.drain(..each.min(close_handles.len())) {
-                close_handle.say(CloseReason::Draining, jittered_retry(self.app.live().session_config.retry));
+                close_handle.close(
+                    CloseReason::Draining,
+                    jittered_retry(self.app.live().session_config.retry),
+                );
             }
             sleep(GOODBYE_INTERVAL).await;
         }

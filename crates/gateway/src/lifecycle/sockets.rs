@@ -66,8 +66,9 @@ impl Listeners {
     /// # Errors
     /// When the system does not tell.
     pub(crate) fn addresses(&self) -> std::io::Result<Vec<BoundAddress>> {
-        let bound =
-            |listener: &BoundListener, encrypted| Ok(BoundAddress { encrypted, address: listener.socket.address()? });
+        let bound = |listener: &BoundListener, encrypted| {
+            Ok(BoundAddress { encrypted, address: listener.socket.address()? })
+        };
         let plain = self.plain.iter().map(|listener| bound(listener, false));
         plain.chain(self.encrypted.iter().map(|(listener, _)| bound(listener, true))).collect()
     }
@@ -91,6 +92,9 @@ impl Listeners {
         let plain = self.plain.iter().map(|listener| (Purpose::Http, listener));
         let encrypted = self.encrypted.iter().map(|(listener, _)| (Purpose::Https, listener));
         let all = [(Purpose::Admin, &self.admin)].into_iter().chain(plain).chain(encrypted);
-        all.map(|(purpose, listener)| Ok((listener.handover_name(purpose), listener.socket.try_clone()?))).collect()
+        all.map(|(purpose, listener)| {
+            Ok((listener.handover_name(purpose), listener.socket.try_clone()?))
+        })
+        .collect()
     }
 }

@@ -2,7 +2,6 @@
 
 pub(crate) mod accept;
 pub(crate) mod conn;
-pub(crate) mod conn_server;
 pub(crate) mod http2;
 pub(crate) mod metrics;
 
@@ -10,8 +9,8 @@ pub(crate) use self::metrics::SocketMeters;
 pub(crate) use accept::acceptor::Acceptor;
 pub(crate) use accept::listen_socket::ListenSocket;
 pub(crate) use conn::detach::{Detach, encode_head};
-pub(crate) use conn::room::{ReadProgress, ResponsePermit};
+pub(crate) use conn::response_budget::{ReadProgress, ResponsePermit};
+pub(crate) use conn::server::{ConnConfig, ConnServer};
 pub(crate) use conn::socket::ConnHandle;
 pub(crate) use conn::tls::Certificate;
-pub(crate) use conn_server::{ConnServer, ConnConfig};
 pub(crate) use http2::Tunnel;

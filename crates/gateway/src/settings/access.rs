@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 use tricast_admission::{
-    Algorithm, ApiKey, Expectations, KeyHash, NamespaceRules, HookEvent, Rate, Secret, TokenKey, AccessLevel,
+    AccessLevel, Algorithm, ApiKey, Expectations, HookEvent, KeyHash, NamespaceRules, Rate, Secret,
+    TokenKey,
 };
 use tricast_core::{Bounds, ChannelPattern, ChannelRules, Namespaces, SlowReader};
 
@@ -178,7 +179,7 @@ impl Settings {
     pub fn channel_rules(&self) -> Namespaces<Arc<ChannelRules>> {
         let unlimited_if_zero = |max: u32| if max == 0 { u32::MAX } else { max };
         let defaults = ChannelRules {
-            namespace: self.namespace.len(),
+            namespace_index: self.namespace.len(),
             history: Bounds {
                 messages: self.history.messages,
                 bytes: self.history.bytes.as_u64() as usize,
@@ -192,7 +193,7 @@ impl Settings {
         let rules = |(index, namespace): (usize, &Namespace)| {
             let history = &namespace.history;
             let rules = ChannelRules {
-                namespace: index,
+                namespace_index: index,
                 history: Bounds {
                     messages: history.messages.unwrap_or(defaults.history.messages),
                     bytes: history.bytes.map_or(defaults.history.bytes, |b| b.as_u64() as usize),

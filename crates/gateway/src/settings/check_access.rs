@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tricast_admission::{NamespaceRules, HookEvent, AccessLevel};
+use tricast_admission::{AccessLevel, HookEvent, NamespaceRules};
 use tricast_core::Namespaces;
 
 use crate::settings::{Address, NamespaceHistory, Settings};
@@ -70,19 +70,29 @@ impl Settings {
              list the origins"
         );
         let rules = self.namespace_rules();
-        let rule_for =
-            |who: AccessLevel| rules.iter().find(|rule| [rule.subscribe, rule.publish].contains(&who));
+        let rule_for = |who: AccessLevel| {
+            rules.iter().find(|rule| [rule.subscribe, rule.publish].contains(&who))
+        };
         let missing_credential = |credential: &str, rule: &NamespaceRules| {
-            format!("{} wants {credential}, and there is none: nobody could ever come in", rule.name)
+            format!(
+                "{} wants {credential}, and there is none: nobody could ever come in",
+                rule.name
+            )
         };
         if let Some(rule) = rule_for(AccessLevel::Backend).filter(|_| self.key.is_empty()) {
-            anyhow::bail!("{}; make an API key with `tricast key`", missing_credential("an API key", rule));
+            anyhow::bail!(
+                "{}; make an API key with `tricast key`",
+                missing_credential("an API key", rule)
+            );
         }
         // The hook can let somebody in as a token would.
         let hook_verifies = self.hook.is_called_on(HookEvent::Connect);
         let no_verification = !self.has_token_keys() && self.key.is_empty() && !hook_verifies;
         if let Some(rule) = rule_for(AccessLevel::Token).filter(|_| no_verification) {
-            anyhow::bail!("{}; set [tokens], or a [hook] on connect", missing_credential("a token", rule));
+            anyhow::bail!(
+                "{}; set [tokens], or a [hook] on connect",
+                missing_credential("a token", rule)
+            );
         }
         self.check_public(&rules)
     }

@@ -9,22 +9,24 @@ use crate::settings::Settings;
 impl Settings {
     /// Which rules hold for a channel, and why, in words.
     pub fn explain(&self, channel: &ChannelName) -> String {
-        if let Some(of) = channel.presence_of() {
+        if let Some(of) = channel.observed_channel() {
             return format!("{channel} tells who is in {of}\n{}", self.explain(&of));
         }
         let (access, log) = (self.namespace_rules(), self.channel_rules());
-        let (access, log) = (access.of(channel), log.of(channel));
+        let (access, log) = (access.for_channel(channel), log.for_channel(channel));
         let describe_access = |allowed: AccessLevel| match allowed {
             AccessLevel::Anyone => "anyone",
             AccessLevel::Token => "a token, or an API key, whose list names it",
             AccessLevel::Backend => "an API key whose list names it",
             AccessLevel::Nobody => "nobody",
         };
-        let may_subscribe = match channel.user() {
+        let may_subscribe = match channel.owner() {
             Some(user) if self.verifies_users() => {
                 format!("{user} by its token, or an API key whose list names it")
             }
-            Some(user) => format!("whoever says that it is {user}: {}", describe_access(access.subscribe)),
+            Some(user) => {
+                format!("whoever says that it is {user}: {}", describe_access(access.subscribe))
+            }
             None => describe_access(access.subscribe).to_owned(),
         };
         let limit_text = |max: u32| {
@@ -46,7 +48,7 @@ impl Settings {
             ByteSize(bytes as u64),
             humantime_serde::re::humantime::format_duration(age),
             if log.online { "told" } else { "told to nobody" },
-            match log.presence && channel.user().is_none() {
+            match log.presence && channel.owner().is_none() {
                 true => format!("told to whoever may listen, in ~{channel}"),
                 false => "told to nobody".to_owned(),
             },

@@ -100,7 +100,8 @@ impl Settings {
             let quoted = |quote| text.starts_with(quote) && text.ends_with(quote);
             !text.is_empty() && (quoted('"') || quoted('\'') || text.trim() != text)
         };
-        let secrets = self.secrets().into_iter().filter(move |(_, secret)| suspicious(secret.expose()));
+        let secrets =
+            self.secrets().into_iter().filter(move |(_, secret)| suspicious(secret.expose()));
         secrets.map(|(key, _)| {
             format!(
                 "{key} begins or ends with white space or quotes, which count as a part of it; an env file keeps its \

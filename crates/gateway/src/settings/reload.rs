@@ -54,7 +54,8 @@ impl Settings {
         // Who is in a channel that was not asked for it is not known.
         settings.presence = own.presence;
         settings.access.presence = own.access.presence;
-        let (applied, mut needs_restart) = (self.differences(&settings), settings.differences(&wanted));
+        let (applied, mut needs_restart) =
+            (self.differences(&settings), settings.differences(&wanted));
         if self.effective_presence() != wanted.effective_presence() {
             needs_restart.push("namespace.presence".to_owned());
         }
@@ -144,7 +145,11 @@ mod tests {
             ("[admin]\nhosts = [\"a\"]", false),
         ] {
             let reload = before.reload(settings(text));
-            assert_eq!((reload.applied.is_empty(), reload.needs_restart.is_empty()), (waits, !waits), "{text}");
+            assert_eq!(
+                (reload.applied.is_empty(), reload.needs_restart.is_empty()),
+                (waits, !waits),
+                "{text}"
+            );
         }
     }
 }

@@ -186,7 +186,7 @@ fn what_a_namespace_does_not_set_is_inherited() {
     )
     .expect("good");
     let rules = settings.channel_rules();
-    let of = |name: &str| rules.of(&name.parse().expect("fits"));
+    let of = |name: &str| rules.for_channel(&name.parse().expect("fits"));
     let inside = of("a.b");
     assert_eq!((inside.history.messages, inside.online, inside.subscribers), (5, false, 7));
     assert_eq!(inside.history.age, Duration::from_secs(7200));

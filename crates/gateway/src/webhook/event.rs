@@ -63,7 +63,9 @@ impl EventDetail {
         };
         REST + match self {
             EventDetail::Connected(meta) | EventDetail::Disconnected(meta) => names(&meta.channels),
-            EventDetail::Online(channel) | EventDetail::Gone(channel) => names(std::slice::from_ref(channel)),
+            EventDetail::Online(channel) | EventDetail::Gone(channel) => {
+                names(std::slice::from_ref(channel))
+            }
             EventDetail::Lost(_) => 0,
         }
     }
@@ -71,7 +73,9 @@ impl EventDetail {
     /// How many places it takes in the queue: by the memory that it holds.
     pub(crate) fn weight(&self) -> usize {
         match self {
-            EventDetail::Connected(meta) | EventDetail::Disconnected(meta) => meta.channels.len().max(1),
+            EventDetail::Connected(meta) | EventDetail::Disconnected(meta) => {
+                meta.channels.len().max(1)
+            }
             EventDetail::Online(_) | EventDetail::Gone(_) => 1,
             EventDetail::Lost(_) => 0,
         }

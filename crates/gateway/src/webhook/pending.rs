@@ -63,7 +63,8 @@ impl PendingEvents {
 
     fn add(&mut self, detail: EventDetail) {
         if let EventDetail::Online(channel) | EventDetail::Gone(channel) = &detail {
-            self.last_by_channel.insert(channel.clone(), self.first_number + self.events.len() as u64);
+            self.last_by_channel
+                .insert(channel.clone(), self.first_number + self.events.len() as u64);
         }
         self.weight += detail.weight();
         self.events.push_back(Some(PendingEvent { detail, time: unix_millis() }));
@@ -71,7 +72,9 @@ impl PendingEvents {
 
     /// What waits last about the channel of `what`.
     fn last_of_channel(&mut self, detail: &EventDetail) -> Option<&mut Option<PendingEvent>> {
-        let (EventDetail::Online(channel) | EventDetail::Gone(channel)) = detail else { return None };
+        let (EventDetail::Online(channel) | EventDetail::Gone(channel)) = detail else {
+            return None;
+        };
         let number = self.last_by_channel.get(channel)?;
         self.events.get_mut((number - self.first_number) as usize)
     }

@@ -6,7 +6,7 @@ use metrics::{Counter, counter, describe_counter};
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
-use tricast_core::{Attendance, ChannelName};
+use tricast_core::{ChannelName, OccupancyObserver};
 
 use crate::{
     settings::EventKind,
@@ -85,7 +85,11 @@ impl EventQueue {
 
     /// Takes the next batch: a whole one, or what has come `interval` after its first. When it is `over`
     /// what there is; empty when there is nothing.
-    pub(crate) async fn take_batch(&self, interval: Duration, stopping: &CancellationToken) -> Vec<Event> {
+    pub(crate) async fn take_batch(
+        &self,
+        interval: Duration,
+        stopping: &CancellationToken,
+    ) -> Vec<Event> {
         while !stopping.is_cancelled() && self.len() == 0 {
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -141,15 +145,15 @@ impl EventQueue {
     }
 }
 
-impl Attendance for EventQueue {
-    fn online(&self, channel: &ChannelName) {
+impl OccupancyObserver for EventQueue {
+    fn occupied(&self, channel: &ChannelName) {
         // Who watches who is there is nobody's business.
         if !channel.is_presence() {
             self.record(EventDetail::Online(channel.clone()));
         }
     }
 
-    fn gone(&self, channel: &ChannelName) {
+    fn vacated(&self, channel: &ChannelName) {
         if !channel.is_presence() {
             self.record(EventDetail::Gone(channel.clone()));
         }
@@ -192,7 +196,7 @@ mod tests {
     }
 
     fn online(queue: &EventQueue, name: &str) {
-        queue.online(&name.parse().expect("fits"));
+        queue.occupied(&name.parse().expect("fits"));
     }
 
     fn describe(events: &[Event]) -> String {
@@ -218,8 +222,12 @@ mod tests {
             online(&queue, name);
         }
         assert_eq!(describe(&queue.take_batch(hour, &stopping).await), "5 f, 6 g");
-        assert_eq!(queue.discard_rest(), 3, "two are away, h waits; i was counted when it was lost");
-        queue.gone(&"a".parse().expect("fits"));
+        assert_eq!(
+            queue.discard_rest(),
+            3,
+            "two are away, h waits; i was counted when it was lost"
+        );
+        queue.vacated(&"a".parse().expect("fits"));
         stopping.cancel();
         assert!(queue.take_batch(hour, &stopping).await.is_empty(), "not wanted");
     }

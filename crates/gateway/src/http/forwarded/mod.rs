@@ -53,7 +53,9 @@ pub(crate) fn client_address(peer: Peer, headers: &HeaderMap, proxy: &Proxy) -> 
 pub(crate) fn scheme(headers: &HeaderMap, fields: ForwardedFields) -> Option<&str> {
     let given = match fields {
         ForwardedFields::XForwarded => last(headers, "x-forwarded-proto"),
-        ForwardedFields::Forwarded => elements(headers).next().and_then(|element| value(element, "proto")),
+        ForwardedFields::Forwarded => {
+            elements(headers).next().and_then(|element| value(element, "proto"))
+        }
     };
     ["https", "http"]
         .into_iter()
@@ -64,7 +66,9 @@ pub(crate) fn scheme(headers: &HeaderMap, fields: ForwardedFields) -> Option<&st
 pub(crate) fn host(headers: &HeaderMap, fields: ForwardedFields) -> Option<&str> {
     match fields {
         ForwardedFields::XForwarded => last(headers, "x-forwarded-host"),
-        ForwardedFields::Forwarded => elements(headers).next().and_then(|element| value(element, "host")),
+        ForwardedFields::Forwarded => {
+            elements(headers).next().and_then(|element| value(element, "host"))
+        }
     }
 }
 

@@ -16,9 +16,13 @@ use slab::Slab;
 use crate::{
     http::forwarded::Peer,
     net::{
-        accept::{acceptor::AcceptorControl, listen_socket::ListenSocket, permits::HandshakePermits},
-        conn::serving::AcceptedConn,
-        conn_server::{ConnPermit, ConnServer},
+        accept::{
+            acceptor::AcceptorControl, listen_socket::ListenSocket, permits::HandshakePermits,
+        },
+        conn::{
+            server::{ConnPermit, ConnServer},
+            serving::AcceptedConn,
+        },
     },
 };
 
@@ -98,9 +102,14 @@ impl AcceptLoop {
         let mut last_sweep = Instant::now();
         loop {
             // Late as this thread may be: what has come by then is still let in.
-            let draining = self.control.close_deadline.get().is_some_and(|deadline| self.is_drained(*deadline));
+            let draining = self
+                .control
+                .close_deadline
+                .get()
+                .is_some_and(|deadline| self.is_drained(*deadline));
             self.may_have_more |= draining && self.socket.is_some();
-            let timeout = if draining { Some(Duration::ZERO) } else { self.timeout(sweep_interval) };
+            let timeout =
+                if draining { Some(Duration::ZERO) } else { self.timeout(sweep_interval) };
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 polled => polled?,
@@ -138,8 +147,11 @@ impl AcceptLoop {
             return Some(Duration::ZERO);
         }
         let sweep_interval = (!self.pending.is_empty()).then_some(sweep_interval);
-        let left =
-            self.control.close_deadline.get().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = self
+            .control
+            .close_deadline
+            .get()
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
         sweep_interval.into_iter().chain(left).min()
     }
 
@@ -234,7 +246,8 @@ impl AcceptLoop {
         let deadline = Instant::now() + PERMIT_TIMEOUT;
         for PendingConn { mut stream, peer, permit, .. } in ready {
             self.poll.registry().deregister(&mut stream)?;
-            let handshake_permit = self.handshake_permits.acquire(deadline.saturating_duration_since(Instant::now()));
+            let handshake_permit =
+                self.handshake_permits.acquire(deadline.saturating_duration_since(Instant::now()));
             let stream = stream.into();
             self.server.serve(AcceptedConn { stream, peer, permit, handshake_permit });
         }

@@ -15,7 +15,7 @@ use tricast_delivery::spawn_critical;
 
 use crate::net::{
     accept::{accept_loop::AcceptLoop, listen_socket::ListenSocket},
-    conn_server::ConnServer,
+    conn::server::ConnServer,
 };
 
 /// How long whoever is on their way in when a door closes has, for the rest of a handshake and the first bytes of a request.

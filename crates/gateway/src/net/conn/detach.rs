@@ -11,12 +11,12 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use tricast_core::{Ear, Session};
+use tricast_core::{Inbound, Session};
 
 /// A stream that is to leave.
 pub(crate) struct Detach {
     pub(crate) session: Session,
-    pub(crate) inbound: Option<Box<dyn Ear>>,
+    pub(crate) inbound: Option<Box<dyn Inbound>>,
     /// The answer's head, once the last layer has seen it.
     pub(crate) head: Bytes,
 }

@@ -2,7 +2,8 @@
 
 pub(crate) mod detach;
 pub(crate) mod preamble;
-pub(crate) mod room;
+pub(crate) mod response_budget;
+pub(crate) mod server;
 pub(crate) mod serving;
 pub(crate) mod socket;
 pub(crate) mod tls;

@@ -85,7 +85,8 @@ fn is_preface(bytes: &[u8]) -> Option<bool> {
 }
 
 fn missing_header(error: &str) -> io::Error {
-    let message = format!("no PROXY header from a trusted proxy, as proxy.protocol demands ({error})");
+    let message =
+        format!("no PROXY header from a trusted proxy, as proxy.protocol demands ({error})");
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
@@ -166,7 +167,11 @@ mod tests {
         for bytes in
             [&b"GET / HTTP/1.1\r\n\r\n"[..], &long, b"PROXY TCP4 nowhere\r\n", b"\r\nX", b"PR"]
         {
-            assert!(read_preamble(bytes, 100, true).await.is_err(), "{:?}", String::from_utf8_lossy(bytes));
+            assert!(
+                read_preamble(bytes, 100, true).await.is_err(),
+                "{:?}",
+                String::from_utf8_lossy(bytes)
+            );
         }
     }
 

@@ -33,10 +33,10 @@ use crate::{
         conn::{
             detach::{Detach, encode_head},
             preamble::Preamble,
-            socket::{ConnHandle, Socket, ConnInfo},
+            server::{ConnPermit, ConnServer},
+            socket::{ConnHandle, ConnInfo, Socket},
             tls,
         },
-        conn_server::{ConnPermit, ConnServer},
         http2,
     },
 };
@@ -69,17 +69,18 @@ pub(crate) async fn serve(server: Arc<ConnServer>, accepted: AcceptedConn) {
     // Who has asked for nothing is not waited for when the gateway goes down, nor longer than for a head.
     let deadline = Instant::now() + config.head_timeout;
     let proxied = server.expects_proxy_header && peer.is_trusted(&config.proxy);
-    let preamble = match before_deadline(&server, deadline, Preamble::read(&mut stream, proxied)).await {
-        Some(Ok(preamble)) => preamble,
-        Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-            return server.warn_missing_proxy_header(peer, &error);
-        }
-        Some(Err(error)) => {
-            tracing::debug!(%error, ?peer, "a connection went before its first request");
-            return;
-        }
-        None => return,
-    };
+    let preamble =
+        match before_deadline(&server, deadline, Preamble::read(&mut stream, proxied)).await {
+            Some(Ok(preamble)) => preamble,
+            Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                return server.warn_missing_proxy_header(peer, &error);
+            }
+            Some(Err(error)) => {
+                tracing::debug!(%error, ?peer, "a connection went before its first request");
+                return;
+            }
+            None => return,
+        };
     let Preamble { client, encrypted, http2, read_ahead } = preamble;
     let encrypted = encrypted || server.tls.is_some();
     let wrapped = http2 || server.tls.is_some();
@@ -139,7 +140,9 @@ impl Http1Conn {
             return self.serve_to_end(socket).await;
         }
         let server = self.server.clone();
-        if let (Some(detached), Some(shards)) = (self.serve_until_detach(socket).await, &server.shards) {
+        if let (Some(detached), Some(shards)) =
+            (self.serve_until_detach(socket).await, &server.shards)
+        {
             let task = server.tasks.token();
             shards.assign(detached.into_handoff(|permit| Box::new((permit, task))));
         }
@@ -167,7 +170,9 @@ impl Http1Conn {
         // A copy: what was read pins the whole buffer.
         let read_ahead = Bytes::from([&read_buf[..], &read_ahead].concat());
         match conn.into_socket() {
-            Some((Ok(socket), handshake_permit)) => Some(Detached { detach, socket, read_ahead, permit, handshake_permit }),
+            Some((Ok(socket), handshake_permit)) => {
+                Some(Detached { detach, socket, read_ahead, permit, handshake_permit })
+            }
             Some((Err(error), _)) => {
                 tracing::warn!(%error, "a connection cannot leave the runtime, and is dropped");
                 None
@@ -184,8 +189,12 @@ impl Http1Conn {
         io: IO,
     ) -> http1::Connection<
         TokioIo<IO>,
-        impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future = ResponseFuture>
-        + Unpin
+        impl Service<
+            Request<Incoming>,
+            Response = Response,
+            Error = Infallible,
+            Future = ResponseFuture,
+        > + Unpin
         + use<IO>,
     >
     where
@@ -193,7 +202,8 @@ impl Http1Conn {
     {
         let (conn, router) = (self.conn.clone(), self.server.router.clone());
         let config = &self.server.config;
-        let service = service_fn(move |request| handle_request(conn.clone(), router.clone(), request));
+        let service =
+            service_fn(move |request| handle_request(conn.clone(), router.clone(), request));
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(config.head_timeout)
@@ -239,7 +249,11 @@ impl Http1Conn {
     }
 }
 
-fn handle_request(conn: ConnHandle, router: Router, mut request: Request<Incoming>) -> ResponseFuture {
+fn handle_request(
+    conn: ConnHandle,
+    router: Router,
+    mut request: Request<Incoming>,
+) -> ResponseFuture {
     conn.set_request_received();
     if request.method() != Method::GET {
         // It has a body, and may take long.
@@ -268,8 +282,21 @@ impl Detached {
         self,
         wrap: impl FnOnce(ConnPermit) -> Box<dyn std::any::Any + Send>,
     ) -> Handoff {
-        let Self { detach: Detach { session, inbound, head }, socket, read_ahead, permit, handshake_permit } =
-            self;
-        Handoff { socket, head, session, inbound, read_ahead, permit: wrap(permit), handshake_permit: Box::new(handshake_permit) }
+        let Self {
+            detach: Detach { session, inbound, head },
+            socket,
+            read_ahead,
+            permit,
+            handshake_permit,
+        } = self;
+        Handoff {
+            socket,
+            head,
+            session,
+            inbound,
+            read_ahead,
+            permit: wrap(permit),
+            handshake_permit: Box::new(handshake_permit),
+        }
     }
 }

@@ -28,7 +28,7 @@ use crate::{
     http::forwarded::Peer,
     net::{
         accept::permits::HandshakePermit,
-        conn::{detach::Detach, room::ResponseBudget},
+        conn::{detach::Detach, response_budget::ResponseBudget},
     },
 };
 
@@ -137,7 +137,9 @@ impl ConnHandle {
     }
 
     /// The socket and its place, from the last who knows them.
-    pub(crate) fn into_socket(self) -> Option<(io::Result<std::net::TcpStream>, Option<HandshakePermit>)> {
+    pub(crate) fn into_socket(
+        self,
+    ) -> Option<(io::Result<std::net::TcpStream>, Option<HandshakePermit>)> {
         let shared = Arc::into_inner(self.0)?;
         Some((shared.stream.into_std(), shared.handshake_permit.into_inner()))
     }

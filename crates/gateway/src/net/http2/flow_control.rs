@@ -161,7 +161,8 @@ impl FlowControl {
         }
         let mut waiting = others().filter(|other| other.waiting_since.is_some()).peekable();
         // Whoever holds less waits for whoever holds more.
-        let is_largest = waiting.peek().is_some() && waiting.all(|other| other.in_flight <= in_flight);
+        let is_largest =
+            waiting.peek().is_some() && waiting.all(|other| other.in_flight <= in_flight);
         if !(nothing_left && is_largest && waited >= STARVATION_TIMEOUT) {
             return false;
         }
@@ -216,7 +217,9 @@ mod tests {
         let flow_control = flow_control(&[1, 3]);
         flow_control.add_sent(1, 60_000);
         flow_control.add_sent(3, 5535);
-        assert!(!flow_control.should_reset(1, after(0.0)) && !flow_control.should_reset(3, after(0.0)));
+        assert!(
+            !flow_control.should_reset(1, after(0.0)) && !flow_control.should_reset(3, after(0.0))
+        );
         assert!(!flow_control.should_reset(1, after(1.0)));
         flow_control.pong_received();
         // It was read after all, and then no more.
@@ -233,7 +236,9 @@ mod tests {
         let flow_control = flow_control(&[1, 3]);
         flow_control.add_sent(1, 60_000);
         flow_control.add_sent(3, 1000);
-        assert!(!flow_control.should_reset(1, after(0.0)) && !flow_control.should_reset(1, after(29.9)));
+        assert!(
+            !flow_control.should_reset(1, after(0.0)) && !flow_control.should_reset(1, after(29.9))
+        );
         assert!(flow_control.should_reset(1, after(30.0)));
     }
 
@@ -295,6 +300,8 @@ mod tests {
         let flow_control = flow_control(&[1]);
         assert!(!flow_control.should_reset(1, after(0.0)));
         flow_control.clear_wait(1);
-        assert!(!flow_control.should_reset(1, after(40.0)) && flow_control.should_reset(1, after(70.0)));
+        assert!(
+            !flow_control.should_reset(1, after(40.0)) && flow_control.should_reset(1, after(70.0))
+        );
     }
 }

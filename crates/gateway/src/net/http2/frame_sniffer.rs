@@ -49,7 +49,12 @@ struct FrameParser {
 
 impl<IO> FrameSniffer<IO> {
     pub(crate) fn new(io: IO, flow_control: Arc<FlowControl>) -> Self {
-        Self { io, incoming: FrameParser::after_prefix(PREFACE), outgoing: FrameParser::after_prefix(0), flow_control }
+        Self {
+            io,
+            incoming: FrameParser::after_prefix(PREFACE),
+            outgoing: FrameParser::after_prefix(0),
+            flow_control,
+        }
     }
 
     /// These bytes have gone out.
@@ -94,7 +99,10 @@ impl FrameParser {
                 self.skip = length as usize;
                 self.filled = 0;
             } else if self.filled == HEAD + 4 {
-                on_event(number([s0, s1, s2, s3]), FlowEvent::WindowUpdate(number([i0, i1, i2, i3])));
+                on_event(
+                    number([s0, s1, s2, s3]),
+                    FlowEvent::WindowUpdate(number([i0, i1, i2, i3])),
+                );
                 self.filled = 0;
             }
         }

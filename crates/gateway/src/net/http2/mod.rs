@@ -23,18 +23,15 @@ use tokio::{
 use tower::ServiceExt as _;
 
 use self::{
-    flow_control::FlowControl, frame_sniffer::FrameSniffer, incoming::RequestBody, outgoing::ResponseSender,
-    tunnel::TunnelOpener,
+    flow_control::FlowControl, frame_sniffer::FrameSniffer, request_body::RequestBody,
+    response_sender::ResponseSender, tunnel::TunnelOpener,
 };
-use crate::net::{
-    conn::{serving::before_deadline, socket::ConnHandle},
-    conn_server::ConnServer,
-};
+use crate::net::conn::{server::ConnServer, serving::before_deadline, socket::ConnHandle};
 
 mod flow_control;
 mod frame_sniffer;
-mod incoming;
-mod outgoing;
+mod request_body;
+mod response_sender;
 mod tunnel;
 
 pub(crate) use tunnel::Tunnel;
@@ -83,7 +80,9 @@ where
         .data_frame_budget(SMALL_FRAMES)
         .enable_connect_protocol();
     let handshake = builder.handshake::<_, Bytes>(FrameSniffer::new(io, flow_control.clone()));
-    let Some(Ok(mut connection)) = before_deadline(&server, deadline, handshake).await else { return };
+    let Some(Ok(mut connection)) = before_deadline(&server, deadline, handshake).await else {
+        return;
+    };
     conn.release_handshake_permit();
     let mut responses = JoinSet::new();
     let mut pings = pin!(send_pings(connection.ping_pong(), flow_control.clone()));
@@ -175,7 +174,10 @@ async fn handle_request(
 }
 
 /// The request as the routes know it, and what is to become of its stream if it opens a tunnel.
-fn translate(request: Request<RecvStream>, conn: ConnHandle) -> (Request<Body>, Option<TunnelOpener>) {
+fn translate(
+    request: Request<RecvStream>,
+    conn: ConnHandle,
+) -> (Request<Body>, Option<TunnelOpener>) {
     let (mut parts, received) = request.into_parts();
     if let Some(authority) = parts.uri.authority()
         && let Ok(host) = HeaderValue::from_str(authority.as_str())
@@ -184,7 +186,8 @@ fn translate(request: Request<RecvStream>, conn: ConnHandle) -> (Request<Body>, 
         parts.headers.insert(header::HOST, host);
     }
     parts.extensions.insert(conn);
-    let is_extended_connect = parts.method == Method::CONNECT && parts.extensions.get::<Protocol>().is_some();
+    let is_extended_connect =
+        parts.method == Method::CONNECT && parts.extensions.get::<Protocol>().is_some();
     if is_extended_connect {
         let (opener, tunnel) = tunnel::pair(received);
         parts.extensions.insert(tunnel);

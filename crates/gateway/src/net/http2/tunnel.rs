@@ -15,7 +15,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::net::http2::{SEND_BUFFER, outgoing::SendWindow};
+use crate::net::http2::{SEND_BUFFER, response_sender::SendWindow};
 
 /// What a request that wants a tunnel brings: the tunnel, once the answer has opened it.
 #[derive(Clone, Debug)]

@@ -19,7 +19,7 @@ use axum::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use serde::Serialize;
-use tricast_core::{Answers, Kind};
+use tricast_core::{AnswerMemory, Kind};
 
 use crate::{
     http::{forwarded, problem::Problem, state::App},
@@ -34,7 +34,7 @@ const SLICE: usize = 32 * 1024;
 
 /// Where answers count beside their connection, and for whom.
 pub(crate) struct ResponseAccount {
-    answers: Arc<Answers>,
+    answers: Arc<AnswerMemory>,
     address: Option<IpAddr>,
 }
 
@@ -55,8 +55,9 @@ impl ResponseAccount {
     pub(crate) fn of(app: &App, request: &Request) -> Self {
         let conn = request.extensions().get::<ConnHandle>();
         let proxy = &app.settings().proxy;
-        let client = |conn: &ConnHandle| forwarded::client_address(conn.peer(), request.headers(), proxy);
-        Self { answers: app.hub.answers().clone(), address: conn.and_then(client) }
+        let client =
+            |conn: &ConnHandle| forwarded::client_address(conn.peer(), request.headers(), proxy);
+        Self { answers: app.hub.answer_memory().clone(), address: conn.and_then(client) }
     }
 }
 
@@ -73,7 +74,8 @@ pub(crate) async fn json_response<T: Serialize, F>(
 where
     F: Future<Output = Result<T, Problem>>,
 {
-    let text = || async { make().await.map(|value| serde_json::to_vec(&value).unwrap_or_default()) };
+    let text =
+        || async { make().await.map(|value| serde_json::to_vec(&value).unwrap_or_default()) };
     let body = whole_body(account, request, text).await?;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, body).into_response())
@@ -104,7 +106,7 @@ where
         drop(guard);
         let length = bytes.len();
         let counted = match &account {
-            Some(account) => Some(account.answers.share(account.address, length)?),
+            Some(account) => Some(account.answers.reserve(account.address, length)?),
             None => None,
         };
         if length > SMALL_RESPONSE && !permit.as_ref().is_some_and(|permit| permit.covers(length)) {
@@ -117,7 +119,7 @@ where
         }
         let reserved = ReservedBytes { bytes, _permit: permit };
         let bytes = match counted {
-            Some(counted) => counted.tie(reserved),
+            Some(counted) => counted.attach_to(reserved),
             None => Bytes::from_owner(reserved),
         };
         return Ok(Body::new(SlicedBody { bytes, progress: budget.progress() }));

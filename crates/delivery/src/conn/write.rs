@@ -10,7 +10,7 @@ use socket2::SockRef;
 use tricast_core::{CloseReason, Ending, Format, Step};
 
 use crate::{
-    conn::{Conn, Handoff, ColdState, ConnState},
+    conn::{ColdState, Conn, ConnState, Handoff},
     shard::Shard,
     timers::NEVER,
 };
@@ -24,7 +24,15 @@ const CLOSE_GRACE: Duration = Duration::from_secs(5);
 impl Shard {
     /// Takes a connection in.
     pub(crate) fn add_conn(&mut self, handoff: Handoff) {
-        let Handoff { socket, head, mut session, inbound, read_ahead, permit, handshake_permit: _handshake_permit } = handoff;
+        let Handoff {
+            socket,
+            head,
+            mut session,
+            inbound,
+            read_ahead,
+            permit,
+            handshake_permit: _handshake_permit,
+        } = handoff;
         let mut socket = mio::net::TcpStream::from_std(socket);
         let entry = self.conns.vacant_entry();
         let key = entry.key() as u32;
@@ -33,8 +41,8 @@ impl Shard {
             tracing::warn!(%error, "a shard cannot watch a connection, and drops it");
             return;
         }
-        session.move_to(self.id);
-        session.register_at(&self.waker, key);
+        session.attach_to_shard(self.id);
+        session.register_shard(&self.waker, key);
         let indices = self.subscribers.add(key, session.slots());
         let (multi_channel, seq) = (indices.len() > 1, session.seq());
         let format = format_index(&mut self.formats, session.format());
@@ -46,7 +54,16 @@ impl Shard {
         }
         let (state, sent_at, turn_queued) = (ConnState::CatchingUp, 0, false);
         let rest = Box::new(cold);
-        entry.insert(Conn { socket, state, format, multi_channel, turn_queued, seq, sent_at, cold: rest });
+        entry.insert(Conn {
+            socket,
+            state,
+            format,
+            multi_channel,
+            turn_queued,
+            seq,
+            sent_at,
+            cold: rest,
+        });
         // The head and hello leave together.
         if self.collect_next(key).is_ok() {
             self.drive_writes(key);
@@ -66,7 +83,8 @@ impl Shard {
 
     /// Somebody has rung for it. Whoever is behind will look anyway.
     pub(crate) fn on_wake(&mut self, key: u32) {
-        let caught_up = |conn: &Conn| matches!(conn.state, ConnState::FastPath | ConnState::SlowPath);
+        let caught_up =
+            |conn: &Conn| matches!(conn.state, ConnState::FastPath | ConnState::SlowPath);
         if self.conns.get(key as usize).is_some_and(caught_up) {
             self.drive_writes(key);
         }
@@ -139,7 +157,8 @@ impl Shard {
             }
             self.drive_reads(key);
             let takes_more = |conn: &Conn| {
-                matches!(conn.state, ConnState::CatchingUp | ConnState::Closing) && conn.cold.write_queue.is_empty()
+                matches!(conn.state, ConnState::CatchingUp | ConnState::Closing)
+                    && conn.cold.write_queue.is_empty()
             };
             if self.conns.get(key as usize).is_some_and(takes_more) {
                 self.drive_writes(key);
@@ -154,19 +173,19 @@ impl Shard {
             return self.finish_closing(key).map(|()| Next::Wait);
         };
         if conn.seq > session.seq() {
-            session.passed(conn.seq, self.timers.instant(conn.sent_at));
+            session.mark_delivered(conn.seq, self.timers.instant(conn.sent_at));
         }
-        session.register_at(&self.waker, key);
+        session.register_shard(&self.waker, key);
         let step = session.collect(self.now, &mut self.frames);
         conn.seq = session.seq();
         conn.cold.write_queue.append(&mut self.frames);
         match step {
-            Step::More | Step::Beat => {
+            Step::More | Step::Heartbeat => {
                 conn.state = ConnState::CatchingUp;
                 Ok(Next::Again)
             }
             Step::Wait(until) => {
-                let fast_path = session.may_be_passed();
+                let fast_path = session.accepts_batches();
                 conn.state = if fast_path { ConnState::FastPath } else { ConnState::SlowPath };
                 self.set_timer(key, until);
                 Ok(Next::Wait)
@@ -184,12 +203,12 @@ impl Shard {
         conn.state = ConnState::Closing;
         let Some(session) = conn.cold.session.take() else { return };
         match session.format().ending(reason) {
-            Ending::Say(bytes) => {
+            Ending::Send(bytes) => {
                 session.meters().sent_bytes.increment(bytes.len() as u64);
                 conn.cold.write_queue.push(bytes);
             }
-            Ending::Silent => {}
-            Ending::Abrupt => conn.cold.reset_on_close = true,
+            Ending::Close => {}
+            Ending::Reset => conn.cold.reset_on_close = true,
         }
         conn.cold.stalled_since = self.timers.millis(self.now);
         let indices = std::mem::take(&mut conn.cold.indices);
@@ -218,7 +237,8 @@ impl Shard {
     }
 
     pub(crate) fn on_timer(&mut self, millis: u64, key: u32) {
-        let Some(conn) = self.conns.get_mut(key as usize).filter(|c| c.cold.timer_due == millis) else {
+        let Some(conn) = self.conns.get_mut(key as usize).filter(|c| c.cold.timer_due == millis)
+        else {
             return;
         };
         conn.cold.timer_due = NEVER;

@@ -6,12 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tricast_core::{Answer, CloseReason, Control, Goodbye, Heard, Reply, Work};
+use tricast_core::{
+    CloseReason, CommandFuture, CommandResult, Control, Goodbye, InboundEvent, Reply,
+};
 
 use crate::{
-    conn::{Conn, ConnState},
+    conn::{Conn, ConnState, write::Next},
     inbox::ShardEvent,
-    peer::Next,
     shard::Shard,
 };
 
@@ -36,7 +37,8 @@ impl Shard {
                 Ok(next) => next,
                 Err(error) => return self.on_io_error(key, &error),
             };
-            let reply_bytes = self.conns.get(key as usize).map_or(0, |conn| conn.cold.write_queue.bytes());
+            let reply_bytes =
+                self.conns.get(key as usize).map_or(0, |conn| conn.cold.write_queue.bytes());
             let full = reply_bytes > REPLY_BYTES_PER_TURN || begin.elapsed() > TURN_BUDGET;
             if full || matches!(next, Next::Wait) {
                 break;
@@ -57,11 +59,14 @@ impl Shard {
         if cold.command_running {
             return Ok(Next::Wait);
         }
-        let event = cold.inbound.as_mut().map_or(Heard::Nothing, |ear| ear.hear(cold.session.as_mut()));
+        let event = cold
+            .inbound
+            .as_mut()
+            .map_or(InboundEvent::Incomplete, |ear| ear.next_event(cold.session.as_mut()));
         let open = conn.state != ConnState::Closing;
         match event {
-            Heard::Nothing if *drained => Ok(Next::Wait),
-            Heard::Nothing => match conn.socket.read(&mut self.buffer) {
+            InboundEvent::Incomplete if *drained => Ok(Next::Wait),
+            InboundEvent::Incomplete => match conn.socket.read(&mut self.buffer) {
                 Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => {
                     // Less than there was room for; an end that came with it would not be told again.
@@ -75,24 +80,24 @@ impl Shard {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Next::Again),
                 Err(error) => Err(error),
             },
-            Heard::Reply(bytes) if open => {
+            InboundEvent::Respond(bytes) if open => {
                 cold.queue_reply(bytes);
                 Ok(Next::Again)
             }
-            Heard::Work(command) if open => Ok(self.run_command(key, command)),
-            Heard::Left(bytes) if open => {
+            InboundEvent::Command(command) if open => Ok(self.run_command(key, command)),
+            InboundEvent::Close(bytes) if open => {
                 cold.queue_reply(bytes);
                 self.on_peer_close(key);
                 Ok(Next::Wait)
             }
-            Heard::Broken(reason) if open => {
+            InboundEvent::Violation(reason) if open => {
                 cold.inbound = None;
                 self.end_with_goodbye(key, reason);
                 Ok(Next::Again)
             }
-            Heard::Reply(_) | Heard::Work(_) => Ok(Next::Again),
-            Heard::Left(_) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Heard::Broken(_) => {
+            InboundEvent::Respond(_) | InboundEvent::Command(_) => Ok(Next::Again),
+            InboundEvent::Close(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            InboundEvent::Violation(_) => {
                 cold.inbound = None;
                 self.drive_writes(key);
                 Ok(Next::Again)
@@ -101,7 +106,7 @@ impl Shard {
     }
 
     /// Does what a peer has asked for. Most is done at once; what has to wait does so on the runtime.
-    fn run_command(&mut self, key: u32, mut work: Work) -> Next {
+    fn run_command(&mut self, key: u32, mut work: CommandFuture) -> Next {
         let Some(conn) = self.conns.get_mut(key as usize) else { return Next::Wait };
         let runtime = self.runtime.enter();
         let done = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -148,15 +153,19 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(key as usize) else { return };
         if let Some(session) = &conn.cold.session {
             let goodbye = Control::Goodbye(Goodbye::new(reason, 0));
-            session.spell(&goodbye).into_iter().for_each(|bytes| conn.cold.write_queue.push(bytes));
+            session
+                .encode_control(&goodbye)
+                .into_iter()
+                .for_each(|bytes| conn.cold.write_queue.push(bytes));
         }
         self.end_stream(key, reason);
         self.drive_writes(key);
     }
 
     /// The work is done that a peer has asked for.
-    pub(crate) fn on_command_done(&mut self, key: u32, generation: u32, answer: Answer) {
-        let conn = self.conns.get_mut(key as usize).filter(|conn| conn.cold.generation == generation);
+    pub(crate) fn on_command_done(&mut self, key: u32, generation: u32, answer: CommandResult) {
+        let conn =
+            self.conns.get_mut(key as usize).filter(|conn| conn.cold.generation == generation);
         let Some(conn) = conn else { return };
         conn.cold.command_running = false;
         self.apply_result(key, answer);
@@ -165,14 +174,14 @@ impl Shard {
     }
 
     /// Adds the answer to what waits; makes the change that it may be.
-    fn apply_result(&mut self, key: u32, result: Answer) {
+    fn apply_result(&mut self, key: u32, result: CommandResult) {
         let Some(conn) = self.conns.get_mut(key as usize) else { return };
         let Some(session) = &mut conn.cold.session else { return };
         let reply = match result {
             Ok(reply) => reply,
             Err(reason) => {
                 // Who cannot be answered in another way is not heard any more, but still gets what was published.
-                session.leave(reason);
+                session.close_after_delivery(reason);
                 conn.cold.inbound = None;
                 conn.state = ConnState::CatchingUp;
                 return self.queue_turn(key);
@@ -180,9 +189,9 @@ impl Shard {
         };
         let changes = matches!(reply, Reply::Change(_));
         if changes && conn.seq > session.seq() {
-            session.passed(conn.seq, self.timers.instant(conn.sent_at));
+            session.mark_delivered(conn.seq, self.timers.instant(conn.sent_at));
         }
-        session.answer(reply).into_iter().for_each(|bytes| conn.cold.write_queue.push(bytes));
+        session.apply_reply(reply).into_iter().for_each(|bytes| conn.cold.write_queue.push(bytes));
         if changes {
             self.update_subscriptions(key);
         }

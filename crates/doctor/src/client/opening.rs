@@ -15,7 +15,7 @@ use tokio_tungstenite::{
 };
 
 use super::{Client, RESPONSE_TIMEOUT};
-use crate::{line::ProbeStream, obstacle::ProbeError, refusal::Refusal, wire::Wire};
+use crate::{probe_error::ProbeError, probe_stream::ProbeStream, refusal::Refusal, wire::Wire};
 
 /// A connection for a WebSocket.
 pub(crate) type Socket = Box<dyn Duplex>;
@@ -71,7 +71,9 @@ impl Client {
         headers.extend(self.headers(fields));
         let requested_at = Instant::now();
         let request = self.http.get(self.gateway().url(path)).headers(headers).send();
-        let Ok(response) = timeout(RESPONSE_TIMEOUT, request).await else { return Err(OpenError::Timeout) };
+        let Ok(response) = timeout(RESPONSE_TIMEOUT, request).await else {
+            return Err(OpenError::Timeout);
+        };
         let response = response.map_err(|error| OpenError::Failed(self.explain(&error)))?;
         if response.status() != StatusCode::OK {
             let refusal = timeout(RESPONSE_TIMEOUT, Refusal::read(response)).await;
@@ -91,7 +93,8 @@ impl Client {
         fields: &[(&'static str, &str)],
     ) -> Result<(ProbeStream, Opened), OpenError> {
         let broken = |error: tungstenite::Error| OpenError::Failed(self.explain(&error));
-        let mut request = self.gateway().websocket_url(path).into_client_request().map_err(broken)?;
+        let mut request =
+            self.gateway().websocket_url(path).into_client_request().map_err(broken)?;
         request.headers_mut().extend(self.headers(fields));
         let requested_at = Instant::now();
         let opening = async {
@@ -109,7 +112,9 @@ impl Client {
                 Err(error) => Err(broken(error)),
             }
         };
-        let Ok(opened) = timeout(RESPONSE_TIMEOUT, opening).await else { return Err(OpenError::Timeout) };
+        let Ok(opened) = timeout(RESPONSE_TIMEOUT, opening).await else {
+            return Err(OpenError::Timeout);
+        };
         let (socket, response) = opened?;
         let opened = Opened {
             head_after: requested_at.elapsed(),
@@ -126,7 +131,8 @@ impl Client {
         if !gateway.is_encrypted() {
             return Ok(Box::new(socket));
         }
-        let name = ServerName::try_from(gateway.host().to_owned()).map_err(std::io::Error::other)?;
+        let name =
+            ServerName::try_from(gateway.host().to_owned()).map_err(std::io::Error::other)?;
         Ok(Box::new(self.tls.connect(name, socket).await?))
     }
 }

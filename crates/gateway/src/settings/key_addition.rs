@@ -24,8 +24,11 @@ impl KeyAddition {
     /// When the file is not good as it is, has a key of that name, or would not be good with it.
     pub(crate) fn of(path: &Path, bytes: &[u8], key: &Key) -> anyhow::Result<Self> {
         let named = || path.display().to_string();
-        let without_environment = |bytes: &[u8]| Settings::assemble(Some((path, bytes)), std::iter::empty());
-        let before = without_environment(bytes).context("mend the settings first; nothing was added")?.settings;
+        let without_environment =
+            |bytes: &[u8]| Settings::assemble(Some((path, bytes)), std::iter::empty());
+        let before = without_environment(bytes)
+            .context("mend the settings first; nothing was added")?
+            .settings;
         anyhow::ensure!(
             before.key.iter().all(|other| other.name != key.name),
             "{}: there is a key {:?} already; choose another --name, or take that [[key]] out first",
@@ -40,7 +43,8 @@ impl KeyAddition {
                 let list = document["key"].as_array_mut().with_context(named)?;
                 list.push(Value::InlineTable(inline_table(key)));
                 // The library takes away a byte order mark, and all carriage returns.
-                let byte_order_mark = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK } else { "" };
+                let byte_order_mark =
+                    if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK } else { "" };
                 format!("{byte_order_mark}{}", document.to_string().replace('\n', line_end))
             }
             _ => {

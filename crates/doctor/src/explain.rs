@@ -4,7 +4,7 @@ use std::{error::Error, io::ErrorKind};
 
 use tokio_rustls::rustls;
 
-use crate::{certificate, obstacle::ProbeError};
+use crate::{certificate, probe_error::ProbeError};
 
 /// What to do where there had been answers before.
 const GATEWAY_GONE: &str = "see whether the gateway has stopped, and what it logs";
@@ -50,7 +50,9 @@ pub(crate) fn explain(error: &(dyn Error + 'static), context: RequestContext) ->
             | ErrorKind::UnexpectedEof,
         ) => closed_without_response(context),
         // Of hyper, which is no dependency.
-        _ if raw.contains("connection closed before message completed") => closed_without_response(context),
+        _ if raw.contains("connection closed before message completed") => {
+            closed_without_response(context)
+        }
         _ if raw.contains("invalid HTTP version") && !context.encrypted => {
             ProbeError::new("what answers speaks no HTTP", "this port may speak TLS; try https://")
         }

@@ -1,14 +1,17 @@
 //! One connection of a shard: what every message needs at hand, and the rest apart.
 
+mod read;
+mod write;
+
 use std::{
     any::Any,
     io::{self, IoSlice, Write as _},
 };
 
 use bytes::{Buf as _, Bytes};
-use tricast_core::{Ear, Seq, Session};
+use tricast_core::{Inbound, Seq, Session};
 
-use crate::{desks::SubscriberIndices, timers::NEVER};
+use crate::{subscribers::SubscriberIndices, timers::NEVER};
 
 /// A connection on its way to a shard.
 pub struct Handoff {
@@ -19,7 +22,7 @@ pub struct Handoff {
     /// The stream.
     pub session: Session,
     /// What makes sense of the peer's bytes; without one they are thrown away.
-    pub inbound: Option<Box<dyn Ear>>,
+    pub inbound: Option<Box<dyn Inbound>>,
     /// The peer's bytes that were read already.
     pub read_ahead: Bytes,
     /// Kept until the socket is closed.
@@ -63,7 +66,7 @@ pub(crate) enum ConnState {
 pub(crate) struct ColdState {
     /// `None` once the stream is over: the reader has left.
     pub(crate) session: Option<Session>,
-    pub(crate) inbound: Option<Box<dyn Ear>>,
+    pub(crate) inbound: Option<Box<dyn Inbound>>,
     pub(crate) indices: SubscriberIndices,
     pub(crate) write_queue: WriteQueue,
     /// Tells this connection from another that has its key later.
@@ -92,7 +95,7 @@ impl std::fmt::Debug for ColdState {
 impl ColdState {
     pub(crate) fn new(
         session: Session,
-        inbound: Option<Box<dyn Ear>>,
+        inbound: Option<Box<dyn Inbound>>,
         indices: SubscriberIndices,
         generation: u32,
         permit: Box<dyn Any + Send>,

@@ -51,7 +51,11 @@ impl Subscribers {
         }
     }
 
-    pub(crate) fn add(&mut self, key: u32, slots: impl Iterator<Item = usize>) -> SubscriberIndices {
+    pub(crate) fn add(
+        &mut self,
+        key: u32,
+        slots: impl Iterator<Item = usize>,
+    ) -> SubscriberIndices {
         let add_to = |slot| {
             let members = &mut self.0.entry(slot).or_default().keys;
             members.push(key);
@@ -68,7 +72,8 @@ impl Subscribers {
             channel.keys.swap_remove(entry.index as usize);
             let moved = channel.keys.get(entry.index as usize).copied();
             if let Some(moved) = moved.and_then(|key| conns.get_mut(key as usize))
-                && let Some(other) = moved.cold.indices.iter_mut().find(|its| its.slot == entry.slot)
+                && let Some(other) =
+                    moved.cold.indices.iter_mut().find(|its| its.slot == entry.slot)
             {
                 other.index = entry.index;
             }

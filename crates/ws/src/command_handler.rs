@@ -5,15 +5,15 @@ use std::{future::ready, sync::Arc};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tricast_core::{
-    Access, Ack, Act, Answer, Change, ChannelName, CloseReason, CommandError, Control, Data,
-    Denied, Done, Draft, Hub, Identity, Kind, PRESENCE_PAGE, Problem, PublishError, Publisher,
-    Reply, Session, Work, admit, admit_message, json_length,
+    Access, Ack, AckBody, Action, Change, ChannelName, CloseReason, CommandError, CommandFuture,
+    CommandResult, Control, Data, Denied, Draft, Hub, Identity, Kind, PRESENCE_PAGE, Problem,
+    PublishError, Publisher, Reply, Session, authorize, authorize_publish, json_length,
 };
 
 use crate::{
-    command::{self, ParsedCommand, Command, CommandRefusal},
-    packed::CompressedMessage,
-    rules::InboundLimits,
+    command::{self, Command, CommandRefusal, ParsedCommand},
+    compressed::CompressedMessage,
+    limits::InboundLimits,
 };
 
 /// To read a longer command takes time that a thread that serves others does not have: whoever drives this moves what
@@ -30,23 +30,29 @@ pub(crate) fn respond(
     message: ClientMessage,
     limits: &Arc<InboundLimits>,
     allowed: bool,
-) -> Work {
+) -> CommandFuture {
     if allowed {
         return Box::pin(CommandHandler::for_session(session).handle(message, limits.clone()));
     }
     let raw = session.format().variant().raw;
-    Box::pin(ready(if raw { Err(CloseReason::Overloaded) } else { Ok(rate_limited(&message, limits)) }))
+    Box::pin(ready(if raw {
+        Err(CloseReason::Overloaded)
+    } else {
+        Ok(rate_limited(&message, limits))
+    }))
 }
 
 /// Refuses what nobody has looked at but for its `ref`, and not even for that if it is long or still packed.
 fn rate_limited(message: &ClientMessage, limits: &InboundLimits) -> Reply {
     let reference = match message {
-        ClientMessage::Text(text) if text.len() <= LARGE_COMMAND_BYTES => command::parse_reference(text),
+        ClientMessage::Text(text) if text.len() <= LARGE_COMMAND_BYTES => {
+            command::parse_reference(text)
+        }
         _ => None,
     };
     let rate = limits.rate.map_or(0, u32::from);
     let detail = format!("this connection may send {rate} messages a second; wait a moment");
-    Reply::Say(Box::new(Control::Error(CommandError { reference, kind: Kind::TooFast, detail })))
+    Reply::Frame(Box::new(Control::Error(CommandError { reference, kind: Kind::TooFast, detail })))
 }
 
 /// Carries out what one connection says.
@@ -88,7 +94,7 @@ impl CommandHandler {
     }
 
     /// Carries out what was heard; gives the answer, or why the connection must end.
-    async fn handle(self, message: ClientMessage, limits: Arc<InboundLimits>) -> Answer {
+    async fn handle(self, message: ClientMessage, limits: Arc<InboundLimits>) -> CommandResult {
         let message = match message {
             ClientMessage::Compressed(compressed) => {
                 // Not on a thread that serves others: a few bytes may become megabytes.
@@ -98,7 +104,7 @@ impl CommandHandler {
             message => message,
         };
         if self.raw {
-            return self.publish_raw(message).await.map(|()| Reply::Silence);
+            return self.publish_raw(message).await.map(|()| Reply::Empty);
         }
         let refusal = match message {
             ClientMessage::Text(text) => match self.parse_and_run(&text, &limits).await {
@@ -112,15 +118,20 @@ impl CommandHandler {
             },
         };
         let CommandRefusal { kind, detail, reference } = refusal;
-        Ok(Reply::Say(Box::new(Control::Error(CommandError { reference, kind, detail }))))
+        Ok(Reply::Frame(Box::new(Control::Error(CommandError { reference, kind, detail }))))
     }
 
-    async fn parse_and_run(&self, text: &str, limits: &InboundLimits) -> Result<Reply, CommandRefusal> {
+    async fn parse_and_run(
+        &self,
+        text: &str,
+        limits: &InboundLimits,
+    ) -> Result<Reply, CommandRefusal> {
         if text.len() > LARGE_COMMAND_BYTES {
             tokio::task::yield_now().await;
         }
         let publisher = Publisher::from(&*self.identity);
-        let ParsedCommand { command, reference } = command::parse(text, &self.channels, &publisher)?;
+        let ParsedCommand { command, reference } =
+            command::parse(text, &self.channels, &publisher)?;
         let done = self.run(command, limits, reference.clone()).await;
         done.map_err(|(kind, detail)| CommandRefusal { kind, detail, reference })
     }
@@ -140,16 +151,17 @@ impl CommandHandler {
                     return Err((Kind::TooLarge, detail));
                 }
                 self.authorize_publish(&draft).await?;
-                let shown = self.identity.key().is_some() || log.rules_of(&draft.channel).online;
+                let shown =
+                    self.identity.api_key().is_some() || log.rules_for(&draft.channel).online;
                 let receipt = self.hub.publish(*draft).await.map_err(|error| refusal_of(&error))?;
-                Done::Published {
+                AckBody::Published {
                     published: receipt.id,
                     subscribers: shown.then_some(receipt.subscribers),
                     duplicate: receipt.duplicate,
                 }
             }
             Command::Subscribe { channel, start } => {
-                self.authorize(Act::Subscribe, &channel).await?;
+                self.authorize(Action::Subscribe, &channel).await?;
                 let change = Change::subscribe(&self.hub, channel, start, reference).await;
                 return change.map(Box::new).map(Reply::Change).map_err(|error| refusal_of(&error));
             }
@@ -157,60 +169,60 @@ impl CommandHandler {
                 return Ok(Reply::Change(Box::new(Change::unsubscribe(channel, reference))));
             }
             Command::Online(channel) => {
-                self.authorize(Act::Look, &channel).await?;
-                let count = log.census(channel).map_err(|error| refusal_of(&error))?;
-                Done::Counted { count: Box::new(count) }
+                self.authorize(Action::Read, &channel).await?;
+                let count = log.online_report(channel).map_err(|error| refusal_of(&error))?;
+                AckBody::Online { count: Box::new(count) }
             }
             Command::Presence { channel, after } => {
                 tokio::task::yield_now().await;
-                self.authorize(Act::Look, &channel).await?;
-                let page = log.presence(channel, after.as_ref(), PRESENCE_PAGE);
+                self.authorize(Action::Read, &channel).await?;
+                let page = log.presence_page(channel, after.as_ref(), PRESENCE_PAGE);
                 let presence = Box::new(page.map_err(|error| refusal_of(&error))?);
-                return self.reply_large(Done::Present { presence }, reference);
+                return self.reply_large(AckBody::Presence { presence }, reference);
             }
             Command::History { channel, start } => {
                 // A page may take milliseconds: not on a thread that serves others.
                 tokio::task::yield_now().await;
-                self.authorize(Act::Look, &channel).await?;
-                let page = log.page(channel, start).map_err(|error| refusal_of(&error))?;
-                return self.reply_large(Done::Looked { history: Box::new(page) }, reference);
+                self.authorize(Action::Read, &channel).await?;
+                let page = log.history_page(channel, start).map_err(|error| refusal_of(&error))?;
+                return self.reply_large(AckBody::History { history: Box::new(page) }, reference);
             }
             Command::Renew(token) => {
                 let renewed = self.access.clone().renew(token).await;
                 let access = renewed.map_err(|error| refusal_of(&error))?;
                 return Ok(Reply::Change(Box::new(Change::renew(access, reference))));
             }
-            Command::Ping => Done::Pong {},
+            Command::Ping => AckBody::Pong {},
         };
-        Ok(Reply::Say(Box::new(Control::Ack(Ack { reference, done }))))
+        Ok(Reply::Frame(Box::new(Control::Ack(Ack { reference, body: done }))))
     }
 
     /// Says what may be large, if there is memory for it.
     fn reply_large(
         &self,
-        done: Done,
+        done: AckBody,
         reference: Option<Box<RawValue>>,
     ) -> Result<Reply, (Kind, String)> {
-        let control = Box::new(Control::Ack(Ack { reference, done }));
+        let control = Box::new(Control::Ack(Ack { reference, body: done }));
         let bytes = json_length(&*control) + REPLY_ENVELOPE_BYTES;
-        let share = self.hub.answers().share(self.identity.address, bytes);
-        Ok(Reply::SayWhole(control, share.map_err(|error| refusal_of(&error))?))
+        let share = self.hub.answer_memory().reserve(self.identity.address, bytes);
+        Ok(Reply::LargeFrame(control, share.map_err(|error| refusal_of(&error))?))
     }
 
-    async fn authorize(&self, act: Act, channel: &ChannelName) -> Result<(), (Kind, String)> {
-        let admitted = admit(&*self.access, act, channel).await;
+    async fn authorize(&self, act: Action, channel: &ChannelName) -> Result<(), (Kind, String)> {
+        let admitted = authorize(&*self.access, act, channel).await;
         admitted.map_err(|denied| self.record_denial(act, channel, &denied))
     }
 
-    fn record_denial(&self, act: Act, channel: &ChannelName, denied: &Denied) -> (Kind, String) {
-        self.access.refused(act, channel, denied);
+    fn record_denial(&self, act: Action, channel: &ChannelName, denied: &Denied) -> (Kind, String) {
+        self.access.record_denial(act, channel, denied);
         refusal_of(denied)
     }
 
     async fn authorize_publish(&self, draft: &Draft) -> Result<(), (Kind, String)> {
         let bytes = draft.data.as_bytes().len();
-        let admitted = admit_message(&*self.access, &draft.channel, bytes).await;
-        admitted.map_err(|denied| self.record_denial(Act::Publish, &draft.channel, &denied))
+        let admitted = authorize_publish(&*self.access, &draft.channel, bytes).await;
+        admitted.map_err(|denied| self.record_denial(Action::Publish, &draft.channel, &denied))
     }
 
     async fn publish_raw(&self, message: ClientMessage) -> Result<(), CloseReason> {
@@ -228,10 +240,10 @@ impl CommandHandler {
             skip_self: false,
             end: false,
             idempotency: None,
-            at_least: 0,
+            min_subscribers: 0,
         };
         if let Err((kind, _)) = self.authorize_publish(&draft).await {
-            self.hub.meters().refused(kind);
+            self.hub.meters().count_refusal(kind);
             return Err(match kind {
                 Kind::TooFast | Kind::Unavailable => CloseReason::Overloaded,
                 Kind::TooLarge => CloseReason::TooLarge,

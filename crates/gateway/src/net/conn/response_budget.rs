@@ -135,7 +135,9 @@ mod tests {
         let mut waits = pin!(budget.acquire(49 * UNIT));
         for _ in 0..5 {
             budget.progress().record();
-            assert!(timeout(STALL_TIMEOUT - Duration::from_millis(1), waits.as_mut()).await.is_err());
+            assert!(
+                timeout(STALL_TIMEOUT - Duration::from_millis(1), waits.as_mut()).await.is_err()
+            );
         }
         drop(large);
         assert!(waits.await.is_some_and(|permit| permit.covers(49 * UNIT)));

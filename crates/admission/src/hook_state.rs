@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use tricast_core::{Act, Asked, ChannelName, Denied, Kind, UserId, unix_millis};
+use tricast_core::{AccessFuture, Action, ChannelName, Denied, Kind, UserId, unix_millis};
 
-use crate::{Hook, HookEvent, question::Requester, verdict::Grant};
+use crate::{Hook, HookEvent, hook_request::Requester, hook_response::Grant};
 
 /// Who asks to be let in, and how that was answered.
 #[derive(Clone, Debug)]
@@ -48,15 +48,15 @@ impl HookState {
     pub(crate) fn authorize<'a>(
         &'a self,
         hook: &'a Hook,
-        act: Act,
+        act: Action,
         channel: &'a ChannelName,
         bytes: Option<usize>,
         user: Option<&'a UserId>,
-    ) -> Option<Asked<'a, ()>> {
+    ) -> Option<AccessFuture<'a, ()>> {
         // Whoever may not listen may not read the history either.
         let event = match act {
-            Act::Subscribe | Act::Look => HookEvent::Subscribe,
-            Act::Publish => HookEvent::Publish,
+            Action::Subscribe | Action::Read => HookEvent::Subscribe,
+            Action::Publish => HookEvent::Publish,
         };
         let requester = self.requester.as_ref().filter(|_| hook.handles(event))?;
         let request = requester.channel_request(event, channel, bytes, user.map(UserId::as_str));

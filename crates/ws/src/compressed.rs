@@ -2,7 +2,7 @@
 
 use tricast_core::CloseReason;
 
-use crate::{deflate::inflate, speaker::ClientMessage};
+use crate::{command_handler::ClientMessage, deflate::inflate};
 
 /// A compressed message, of which little may become much.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,10 @@ impl CompressedMessage {
 }
 
 /// A whole message, unpacked.
-pub(crate) fn to_client_message(mut data: Vec<u8>, text: bool) -> Result<ClientMessage, CloseReason> {
+pub(crate) fn to_client_message(
+    mut data: Vec<u8>,
+    text: bool,
+) -> Result<ClientMessage, CloseReason> {
     // The log counts what a message holds, not the room that it grew in.
     data.shrink_to_fit();
     if !text {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use tricast_core::{Ear, Heard, Session};
+use tricast_core::{Inbound, InboundEvent, Session};
 
 use crate::{
-    decoder::{Decoder, Decoded},
+    command_handler::{ClientMessage, respond},
+    decoder::{Decoded, Decoder},
     format::Ws,
     frame,
-    rules::{InboundLimits, CommandRateLimiter},
-    speaker::{ClientMessage, respond},
+    limits::{CommandRateLimiter, InboundLimits},
 };
 
 /// The hearing half of a connection. Small, because each keeps one; who speaks, and where, its session knows.
@@ -35,7 +35,7 @@ impl WsInbound {
     }
 }
 
-impl Ear for WsInbound {
+impl Inbound for WsInbound {
     fn push(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
@@ -48,11 +48,11 @@ impl Ear for WsInbound {
         state.decoder.push(bytes);
     }
 
-    fn hear(&mut self, mut session: Option<&mut Session>) -> Heard {
-        let Some(state) = &mut self.state else { return Heard::Nothing };
+    fn next_event(&mut self, mut session: Option<&mut Session>) -> InboundEvent {
+        let Some(state) = &mut self.state else { return InboundEvent::Incomplete };
         loop {
             let decoded = match state.decoder.decode_next() {
-                Err(reason) => return Heard::Broken(reason),
+                Err(reason) => return InboundEvent::Violation(reason),
                 Ok(None) => break,
                 Ok(Some(inbound)) => inbound,
             };
@@ -60,20 +60,20 @@ impl Ear for WsInbound {
             let whole =
                 matches!(decoded, Decoded::Text(_) | Decoded::Binary(_) | Decoded::Compressed(_));
             if whole || !state.decoder.is_in_message() {
-                session.iter_mut().for_each(|session| session.heard());
+                session.iter_mut().for_each(|session| session.record_peer_activity());
             }
             let message = match decoded {
                 Decoded::Pong => continue,
-                Decoded::Ping(payload) => return Heard::Reply(frame::pong(&payload)),
+                Decoded::Ping(payload) => return InboundEvent::Respond(frame::pong(&payload)),
                 // RFC 6455 §5.5.1: the answer repeats the code.
-                Decoded::Close(code) => return Heard::Left(frame::close_reply(code)),
+                Decoded::Close(code) => return InboundEvent::Close(frame::close_reply(code)),
                 Decoded::Text(text) => ClientMessage::Text(text),
                 Decoded::Binary(bytes) => ClientMessage::Binary(bytes),
                 Decoded::Compressed(compressed) => ClientMessage::Compressed(compressed),
             };
             let Some(session) = &session else { continue };
             let allowed = state.rate_limiter.try_acquire(&self.limits);
-            return Heard::Work(respond(session, message, &self.limits, allowed));
+            return InboundEvent::Command(respond(session, message, &self.limits, allowed));
         }
         if state.decoder.is_idle() {
             match state.rate_limiter.is_unused() {
@@ -81,6 +81,6 @@ impl Ear for WsInbound {
                 false => state.decoder.release_buffer(),
             }
         }
-        Heard::Nothing
+        InboundEvent::Incomplete
     }
 }

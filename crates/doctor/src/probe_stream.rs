@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 
-use crate::{ask::Socket, wire::Wire};
+use crate::{client::Socket, wire::Wire};
 
 /// A stream that is open.
 pub(crate) struct ProbeStream {
@@ -47,7 +47,9 @@ impl ProbeStream {
             if let Some(document) = self.take_document() {
                 return Received::Document(document, Instant::now());
             }
-            let Ok(more) = timeout_at(end, self.read_more()).await else { return Received::Timeout };
+            let Ok(more) = timeout_at(end, self.read_more()).await else {
+                return Received::Timeout;
+            };
             if !more {
                 return Received::End;
             }

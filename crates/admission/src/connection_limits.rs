@@ -62,7 +62,9 @@ impl ConnectionLimits {
     /// When it has as many as it may.
     pub fn accept_from(&self, address: IpAddr) -> Result<Option<AddressPermit>, Denied> {
         let permit = self.sockets.acquire(network_of(address));
-        Ok(permit.map_err(|LimitReached| address_limit_reached())?.map(|permit| AddressPermit { _permit: permit }))
+        Ok(permit
+            .map_err(|LimitReached| address_limit_reached())?
+            .map(|permit| AddressPermit { _permit: permit }))
     }
 
     pub(crate) fn acquire(
@@ -72,10 +74,12 @@ impl ConnectionLimits {
     ) -> Result<Option<ConnectionPermits>, Denied> {
         let address = address.map(|address| self.addresses.acquire(network_of(address)));
         let address = address.transpose().map_err(|LimitReached| address_limit_reached())?;
-        let user = user.map(|user| self.users.acquire(user.clone())).transpose().map_err(|LimitReached| {
-            let detail = "this user has as many connections as it may; close one";
-            Denied::new(Kind::TooManyOfUser, detail).until(RETRY_AFTER)
-        })?;
+        let user = user.map(|user| self.users.acquire(user.clone())).transpose().map_err(
+            |LimitReached| {
+                let detail = "this user has as many connections as it may; close one";
+                Denied::new(Kind::TooManyOfUser, detail).with_retry_after(RETRY_AFTER)
+            },
+        )?;
         Ok(match (address.flatten(), user.flatten()) {
             // Nothing is kept where nothing is counted.
             (None, None) => None,
@@ -86,7 +90,7 @@ impl ConnectionLimits {
 
 fn address_limit_reached() -> Denied {
     let detail = "this address has as many connections as it may; close one";
-    Denied::new(Kind::TooManyFromAddress, detail).until(RETRY_AFTER)
+    Denied::new(Kind::TooManyFromAddress, detail).with_retry_after(RETRY_AFTER)
 }
 
 /// A place among the connections of an address, until it is dropped.
@@ -159,13 +163,14 @@ mod tests {
         let second = acquire("2001:db8::2", Some(&alice)).expect("room");
         let full = acquire("2001:db8::3", None).expect_err("the same network");
         assert_eq!((full.kind, full.retry_after), (Kind::TooManyFromAddress, Some(RETRY_AFTER)));
-        assert_eq!(acquire("192.0.2.1", Some(&alice)).expect_err("alice").kind, Kind::TooManyOfUser);
+        assert_eq!(
+            acquire("192.0.2.1", Some(&alice)).expect_err("alice").kind,
+            Kind::TooManyOfUser
+        );
         acquire("::ffff:192.0.2.1", None).expect("what a refusal took was given back");
         drop((first, second));
         acquire("2001:db8::4", Some(&alice)).expect("room again");
-        assert!(
-            limits.addresses.counts.lock().is_empty() && limits.users.counts.lock().is_empty()
-        );
+        assert!(limits.addresses.counts.lock().is_empty() && limits.users.counts.lock().is_empty());
     }
 
     #[test]

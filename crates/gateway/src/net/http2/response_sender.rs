@@ -41,7 +41,13 @@ impl ResponseSender {
     pub(crate) fn open_window(self, send: SendStream<Bytes>) -> SendWindow {
         let stream = send.stream_id().as_u32();
         self.flow_control.open(stream);
-        SendWindow { send, stream, flow_control: self.flow_control, stalled: self.stalled, stall_timer: None }
+        SendWindow {
+            send,
+            stream,
+            flow_control: self.flow_control,
+            stalled: self.stalled,
+            stall_timer: None,
+        }
     }
 
     /// Sends a body to its end, or for as long as somebody wants it.

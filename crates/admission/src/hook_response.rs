@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tricast_core::{Act, CHANNEL_MAX, ChannelName, ChannelPattern, Denied, Kind, UserId};
+use tricast_core::{Action, CHANNEL_MAX, ChannelName, ChannelPattern, Denied, Kind, UserId};
 
 use crate::{
-    backend::BackendResponse,
-    claims::{parse_info, to_millis, parse_patterns},
+    backend_client::BackendResponse,
+    claims::{parse_info, parse_patterns, to_millis},
 };
 
 /// The longest reason that is passed on.
@@ -131,10 +131,10 @@ impl ResponseBody {
 
 impl Grant {
     /// Whether its list names the channel; `None` when it has no such list.
-    pub(crate) fn lists(&self, act: Act, channel: &ChannelName) -> Option<bool> {
+    pub(crate) fn lists(&self, act: Action, channel: &ChannelName) -> Option<bool> {
         let list = match act {
-            Act::Subscribe | Act::Look => &self.subscribe,
-            Act::Publish => &self.publish,
+            Action::Subscribe | Action::Read => &self.subscribe,
+            Action::Publish => &self.publish,
         };
         list.as_ref().map(|list| list.iter().any(|pattern| pattern.matches(channel)))
     }
@@ -207,9 +207,9 @@ mod tests {
         let response = read(200, body).expect("an answer");
         let grant = response.grant().expect("a yes");
         let lists = |act, channel: &str| grant.lists(act, &channel.parse().expect("fits"));
-        assert_eq!(lists(Act::Subscribe, "a.b"), Some(true));
-        assert_eq!(lists(Act::Look, "b"), Some(false));
-        assert_eq!(lists(Act::Publish, "a.b"), None);
+        assert_eq!(lists(Action::Subscribe, "a.b"), Some(true));
+        assert_eq!(lists(Action::Read, "b"), Some(false));
+        assert_eq!(lists(Action::Publish, "a.b"), None);
         assert_eq!((grant.expires, grant.info.as_deref()), (Some(2000), Some("{ \"a\":1 }")));
         assert!(!grant.is_default());
         let plain = read(200, r#"{"allow":true,"user":null}"#).expect("an answer");

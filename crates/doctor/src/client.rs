@@ -16,15 +16,15 @@ use tokio_rustls::TlsConnector;
 
 use crate::{
     encryption::{self, CertificateWarnings},
-    obstacle::ProbeError,
-    place::{GatewayUrl, Options},
+    explain::{RequestContext, explain},
+    options::{GatewayUrl, Options},
+    probe_error::ProbeError,
     refusal::{NOT_A_GATEWAY, Refusal},
-    trouble::{RequestContext, explain},
 };
 
 mod opening;
 
-pub(crate) use opening::{Opened, OpenError, Socket};
+pub(crate) use opening::{OpenError, Opened, Socket};
 
 /// How long an answer, or the head of one, may take.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -125,8 +125,9 @@ impl Client {
             return Err(refusal.to_error(shown, path, self.options.token.is_some()));
         }
         let text = response.text().await.map_err(|error| self.explain(&error))?;
-        serde_json::from_str(&text)
-            .map_err(|_| ProbeError::new(format!("{shown} was answered with no JSON"), NOT_A_GATEWAY))
+        serde_json::from_str(&text).map_err(|_| {
+            ProbeError::new(format!("{shown} was answered with no JSON"), NOT_A_GATEWAY)
+        })
     }
 
     /// The number of connections that listen to the channel.
@@ -156,8 +157,9 @@ impl Client {
         let text = response.text().await.map_err(|error| self.explain(&error))?;
         let took = requested_at.elapsed();
         let document: Value = serde_json::from_str(&text).unwrap_or_default();
-        let another =
-            || ProbeError::new("publishing was answered with 200, and not by Tricast", NOT_A_GATEWAY);
+        let another = || {
+            ProbeError::new("publishing was answered with 200, and not by Tricast", NOT_A_GATEWAY)
+        };
         let id = document["id"].as_str().ok_or_else(another)?;
         Ok((id.to_owned(), requested_at, took))
     }

@@ -1,7 +1,7 @@
 //! A run of messages on its way to the readers of one channel.
 
 use bytes::Bytes;
-use tricast_core::{Run, Stand};
+use tricast_core::{Alignment, Batch};
 
 use crate::{
     conn::{Conn, ConnState},
@@ -16,7 +16,7 @@ pub(crate) const SLICE: usize = 256;
 /// A run, and how far it has come.
 #[derive(Debug)]
 pub(crate) struct Broadcast {
-    batch: Run,
+    batch: Batch,
     /// Members below this place are still to be served.
     remaining: usize,
     /// The run as it goes out, by the place of the format.
@@ -33,7 +33,7 @@ struct Slice {
 }
 
 impl Broadcast {
-    pub(crate) fn new(batch: Run, remaining: usize) -> Self {
+    pub(crate) fn new(batch: Batch, remaining: usize) -> Self {
         Self { batch, remaining, encoded: Vec::new() }
     }
 
@@ -44,7 +44,11 @@ impl Broadcast {
 
 impl Shard {
     /// Passes a job on to the next readers; whether it is done.
-    pub(crate) fn advance_broadcast(&mut self, broadcast: &mut Broadcast, sender: &mut dyn Sender) -> bool {
+    pub(crate) fn advance_broadcast(
+        &mut self,
+        broadcast: &mut Broadcast,
+        sender: &mut dyn Sender,
+    ) -> bool {
         let slice = self.next_slice(broadcast);
         self.send_batch(broadcast, &slice.aligned, sender);
         for key in slice.diverged {
@@ -65,30 +69,31 @@ impl Shard {
             let key = channel.keys[broadcast.remaining];
             let Some(conn) = self.conns.get(key as usize) else { continue };
             match self.alignment(conn, &broadcast.batch) {
-                Stand::InStep => slice.aligned.push(key),
-                Stand::Apart => slice.diverged.push(key),
-                Stand::Past => {}
+                Alignment::Aligned => slice.aligned.push(key),
+                Alignment::Diverged => slice.diverged.push(key),
+                Alignment::Ahead => {}
             }
         }
         slice
     }
 
-    fn alignment(&self, conn: &Conn, batch: &Run) -> Stand {
+    fn alignment(&self, conn: &Conn, batch: &Batch) -> Alignment {
         match conn.state {
             ConnState::FastPath => {}
-            ConnState::SlowPath => return Stand::Apart,
+            ConnState::SlowPath => return Alignment::Diverged,
             // It looks for itself when its socket takes more.
-            ConnState::CatchingUp | ConnState::Closing => return Stand::Past,
+            ConnState::CatchingUp | ConnState::Closing => return Alignment::Ahead,
         }
-        let alignment = batch.stand(conn.seq);
+        let alignment = batch.alignment(conn.seq);
         let hidden = || {
             let reader = conn.cold.session.as_ref();
             reader.is_some_and(|reader| batch.is_hidden_from(reader.identity()))
         };
-        let diverged = alignment == Stand::InStep
-            && (conn.multi_channel && self.subscribers.is_other_busy(batch.slot, &conn.cold.indices)
-                || batch.skips() && hidden());
-        if diverged { Stand::Apart } else { alignment }
+        let diverged = alignment == Alignment::Aligned
+            && (conn.multi_channel
+                && self.subscribers.is_other_busy(batch.slot, &conn.cold.indices)
+                || batch.has_skip_self() && hidden());
+        if diverged { Alignment::Diverged } else { alignment }
     }
 
     fn send_batch(&mut self, broadcast: &mut Broadcast, keys: &[u32], sender: &mut dyn Sender) {
@@ -100,7 +105,8 @@ impl Shard {
             if broadcast.encoded.len() <= format {
                 broadcast.encoded.resize(format + 1, None);
             }
-            broadcast.encoded[format].get_or_insert_with(|| broadcast.batch.encoded(self.formats[format]));
+            broadcast.encoded[format]
+                .get_or_insert_with(|| broadcast.batch.encoded(self.formats[format]));
         }
         let bytes_for = |conn: &Conn| broadcast.encoded[usize::from(conn.format)].as_ref();
         let send_op = |key: &u32| {
@@ -114,7 +120,7 @@ impl Shard {
         drop(ops);
 
         let now = self.timers.millis(self.now);
-        let (upto, messages) = (broadcast.batch.upto(), broadcast.batch.messages());
+        let (upto, messages) = (broadcast.batch.last_seq(), broadcast.batch.messages());
         let mut tallies = vec![0_u64; broadcast.encoded.len()];
         let mut failed = Vec::new();
         let mut partial = Vec::new();
@@ -140,10 +146,10 @@ impl Shard {
         }
         for (format, count) in tallies.into_iter().enumerate().filter(|(_, count)| *count > 0) {
             let bytes = broadcast.encoded[format].as_ref().map_or(0, Bytes::len) as u64;
-            let meters = self.hub.meters().of(self.formats[format].variant().wire);
+            let meters = self.hub.meters().for_wire(self.formats[format].variant().wire);
             meters.delivered.increment(count * messages.len() as u64);
             meters.sent_bytes.increment(count * bytes);
-            meters.latency(messages[0].time);
+            meters.record_latency(messages[0].time);
         }
         failed.into_iter().for_each(|(key, kind)| self.on_io_error(key, &kind.into()));
         partial.into_iter().for_each(|key| self.on_partial_send(key));
