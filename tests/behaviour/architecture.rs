@@ -1,5 +1,8 @@
 //! The arrows between the crates are those in ARCHITECTURE.md, and no others.
 
+mod cycles;
+mod imports;
+
 use std::collections::BTreeSet;
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
