@@ -25,7 +25,7 @@ HOME = ROOT / "target" / "steady"
 RESULTS = HOME / "results.jsonl"
 
 # What waits for a time, a count or a process comes first; what is not named here, the units, comes last.
-FIRST = ("dashboard.test.mjs", "tls", "http2", "doctor", "hostile", "generic", "behaviour", "epoll", "proxies.test.mjs")
+FIRST = ("dashboard.test.mjs", "doctor", "hostile", "behaviour", "proxies.test.mjs")
 
 # A process that only spins, and ends with the one that has started it.
 SPINNER = """
@@ -152,7 +152,7 @@ def summary(results):
 def main():
     """Goes on where it was."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("only", nargs="*", help="programs and files by name, else all; tls:backlog runs the tests of tls with that in their names")
+    parser.add_argument("only", nargs="*", help="programs and files by name, else all; behaviour:backlog runs the tests of behaviour with that in their names")
     parser.add_argument("--runs", type=int, default=20, help="of each (20)")
     parser.add_argument("--spinners", type=int, default=2, help="processes that spin beside them (2)")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin nothing more after so many")

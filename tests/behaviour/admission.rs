@@ -254,14 +254,11 @@ async fn run(wire: Wire) -> usize {
     combinations
 }
 
-tricast_tests::each_wire! {
-    async fn each_credential_opens_what_it_should_and_nothing_else(wire) {
-        let combinations = run(wire).await;
-        assert!(combinations >= 120, "{combinations} on {}", wire.name());
-    }
+async fn each_credential_opens_what_it_should_and_nothing_else(wire: Wire) {
+    let combinations = run(wire).await;
+    assert!(combinations >= 120, "{combinations} on {}", wire.name());
 }
 
-#[tokio::test]
 async fn publishing_and_looking_by_plain_requests_follow_the_same_table() {
     let server = server().await;
     for (name, row) in TABLE {
@@ -295,7 +292,6 @@ async fn publishing_and_looking_by_plain_requests_follow_the_same_table() {
 }
 
 /// The list of channels shows those that one may listen to.
-#[tokio::test]
 async fn the_list_of_channels_keeps_to_the_table() {
     let server = server().await;
     let key = Asks::with("key", "bearer", None).expect("a place");
@@ -321,7 +317,6 @@ async fn the_list_of_channels_keeps_to_the_table() {
 }
 
 /// Otherwise anybody could use up a backend's ids before it does.
-#[tokio::test]
 async fn an_idempotency_id_of_a_backend_is_its_own() {
     let server = server().await;
     let publish = async |fields: &str| {
@@ -337,7 +332,6 @@ async fn an_idempotency_id_of_a_backend_is_its_own() {
 }
 
 /// A key that may publish only is no key to everybody's own channel; one that names it is.
-#[tokio::test]
 async fn a_backend_listens_as_a_user_only_if_its_list_says_so() {
     let server = server().await;
     let ask = async |key: &str, path: &str| {
@@ -365,7 +359,6 @@ async fn a_backend_listens_as_a_user_only_if_its_list_says_so() {
 }
 
 /// With API keys there is something to keep from strangers: nobody is who it only says it is.
-#[tokio::test]
 async fn with_keys_alone_nobody_says_who_it_is() {
     let hash = KeyHash::of(KEY);
     let server = Server::with(&format!(
@@ -385,3 +378,13 @@ async fn with_keys_alone_nobody_says_who_it_is() {
     closed.publish("news", "x").await;
     assert_eq!(reader.document().await["channel"], "news");
 }
+
+tricast_tests::each_wire!(each_credential_opens_what_it_should_and_nothing_else);
+
+tricast_tests::each_delivery!(
+    publishing_and_looking_by_plain_requests_follow_the_same_table,
+    the_list_of_channels_keeps_to_the_table,
+    an_idempotency_id_of_a_backend_is_its_own,
+    a_backend_listens_as_a_user_only_if_its_list_says_so,
+    with_keys_alone_nobody_says_who_it_is
+);

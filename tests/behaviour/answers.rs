@@ -21,7 +21,6 @@ async fn fill(server: &Server, count: usize, bytes: usize) {
     }
 }
 
-#[tokio::test]
 async fn answers_that_nobody_reads_have_so_much_memory() {
     let server = Server::with("[limits]\nanswer_memory = \"2MiB\"").await;
     fill(&server, 2, 220_000).await;
@@ -62,7 +61,6 @@ async fn answers_that_nobody_reads_have_so_much_memory() {
     assert_eq!(server.request(HISTORY, b"").await.status, 200);
 }
 
-#[tokio::test]
 async fn one_address_does_not_get_all_the_memory_for_answers() {
     let server =
         Server::with("[limits]\nanswer_memory = \"16MiB\"\n[proxy]\ntrusted = [\"127.0.0.0/8\"]")
@@ -85,7 +83,6 @@ async fn one_address_does_not_get_all_the_memory_for_answers() {
 }
 
 /// What is spelled counts, and not what was published: a byte may take six.
-#[tokio::test]
 async fn a_page_is_about_as_large_whatever_is_in_it() {
     const MESSAGES: usize = 7;
     let server = Server::start().await;
@@ -117,3 +114,9 @@ async fn a_page_is_about_as_large_whatever_is_in_it() {
     assert_eq!(seqs.len(), MESSAGES);
     assert!(seqs.windows(2).all(|two| two[1] == two[0] + 1), "each once, in order: {seqs:?}");
 }
+
+tricast_tests::each_delivery!(
+    answers_that_nobody_reads_have_so_much_memory,
+    one_address_does_not_get_all_the_memory_for_answers,
+    a_page_is_about_as_large_whatever_is_in_it
+);

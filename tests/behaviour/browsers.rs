@@ -9,33 +9,30 @@ async fn server() -> Server {
     .await
 }
 
-tricast_tests::each_wire! {
-    async fn a_cookie_counts_for_pages_that_may_use_it_and_for_no_other(wire) {
-        let server = server().await;
-        let cookie = format!("Cookie: session={}", token("alice", &["a"], &["a"]));
-        let fine = if wire == Wire::Ws { 101 } else { 200 };
-        for (fields, status) in [
-            ("", fine),
-            ("\r\nOrigin: http://t", fine),
-            ("\r\nOrigin: https://app.example", fine),
-            ("\r\nSec-Fetch-Site: same-origin", fine),
-            ("\r\nSec-Fetch-Site: none", fine),
-            ("\r\nOrigin: https://evil.example", 403),
-            ("\r\nOrigin: null", 403),
-            ("\r\nSec-Fetch-Site: cross-site", 403),
-            // Another host of the same site is another page.
-            ("\r\nSec-Fetch-Site: same-site", 403),
-            ("\r\nOrigin: https://app.example.evil", 403),
-            ("\r\nOrigin: http://app.example", 403),
-        ] {
-            let mut connection = server.connect().await;
-            connection.send(format!("{}\r\n{cookie}{fields}\r\n\r\n", listen_head(wire, "a"))).await;
-            assert_eq!(connection.head().await.status, status, "{fields}");
-        }
+async fn a_cookie_counts_for_pages_that_may_use_it_and_for_no_other(wire: Wire) {
+    let server = server().await;
+    let cookie = format!("Cookie: session={}", token("alice", &["a"], &["a"]));
+    let fine = if wire == Wire::Ws { 101 } else { 200 };
+    for (fields, status) in [
+        ("", fine),
+        ("\r\nOrigin: http://t", fine),
+        ("\r\nOrigin: https://app.example", fine),
+        ("\r\nSec-Fetch-Site: same-origin", fine),
+        ("\r\nSec-Fetch-Site: none", fine),
+        ("\r\nOrigin: https://evil.example", 403),
+        ("\r\nOrigin: null", 403),
+        ("\r\nSec-Fetch-Site: cross-site", 403),
+        // Another host of the same site is another page.
+        ("\r\nSec-Fetch-Site: same-site", 403),
+        ("\r\nOrigin: https://app.example.evil", 403),
+        ("\r\nOrigin: http://app.example", 403),
+    ] {
+        let mut connection = server.connect().await;
+        connection.send(format!("{}\r\n{cookie}{fields}\r\n\r\n", listen_head(wire, "a"))).await;
+        assert_eq!(connection.head().await.status, status, "{fields}");
     }
 }
 
-#[tokio::test]
 async fn a_cookie_of_a_foreign_page_publishes_and_reads_nothing() {
     let server = server().await;
     let cookie = format!("Host: t\r\nCookie: session={}", token("alice", &["a"], &["a"]));
@@ -66,7 +63,6 @@ async fn a_cookie_of_a_foreign_page_publishes_and_reads_nothing() {
     assert_eq!(server.request(&head, b"").await.status, 200);
 }
 
-#[tokio::test]
 async fn credentials_are_allowed_to_listed_origins_alone() {
     let server = server().await;
     let ask = async |origin: &str| {
@@ -95,7 +91,6 @@ async fn credentials_are_allowed_to_listed_origins_alone() {
 }
 
 /// What somebody has published is never run as a page or a script of the gateway's own origin.
-#[tokio::test]
 async fn nothing_is_sniffed() {
     let server = Server::start().await;
     server.publish("a", "<script>alert(1)</script>").await;
@@ -116,3 +111,11 @@ async fn nothing_is_sniffed() {
         assert!(!fields["content-type"].starts_with("text/html"), "{target}");
     }
 }
+
+tricast_tests::each_wire!(a_cookie_counts_for_pages_that_may_use_it_and_for_no_other);
+
+tricast_tests::each_delivery!(
+    a_cookie_of_a_foreign_page_publishes_and_reads_nothing,
+    credentials_are_allowed_to_listed_origins_alone,
+    nothing_is_sniffed
+);

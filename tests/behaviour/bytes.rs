@@ -2,7 +2,7 @@
 
 use futures_util::SinkExt as _;
 use tokio_tungstenite::tungstenite::Message;
-use tricast_tests::{Connection, Reader, Server, Wire, each_wire, expect_bytes, listen_head};
+use tricast_tests::{Connection, Reader, Server, Wire, expect_bytes, listen_head};
 
 /// Awkward data: what could forge a field, a line or a frame.
 const AWKWARD: &str = "a\nid: forged\r\ndata: x\rö\u{2028}\"\\";
@@ -48,7 +48,6 @@ async fn documents(server: &Server, ids: &[String]) -> Vec<String> {
     ]
 }
 
-#[tokio::test]
 async fn sse_as_json() {
     let server = Server::start().await;
     let (mut connection, head) = open(&server, "/sse/b?client=client-0123456789").await;
@@ -79,7 +78,6 @@ async fn sse_as_json() {
     }
 }
 
-#[tokio::test]
 async fn sse_raw() {
     let server = Server::start().await;
     let (mut connection, _) = open(&server, "/sse/b?format=raw").await;
@@ -99,7 +97,6 @@ async fn sse_raw() {
     }
 }
 
-#[tokio::test]
 async fn chunked_as_json_lines() {
     let server = Server::start().await;
     let (mut connection, head) = open(&server, "/chunked/b").await;
@@ -114,7 +111,6 @@ async fn chunked_as_json_lines() {
     }
 }
 
-#[tokio::test]
 async fn chunked_raw_is_the_data_and_nothing_else() {
     let server = Server::start().await;
     let (mut connection, head) = open(&server, "/chunked/b?format=raw").await;
@@ -126,7 +122,6 @@ async fn chunked_raw_is_the_data_and_nothing_else() {
     }
 }
 
-#[tokio::test]
 async fn http_1_0_gets_a_body_that_ends_with_the_connection() {
     let server = Server::start().await;
     let mut connection = server.connect().await;
@@ -178,7 +173,6 @@ async fn skip_hello(connection: &mut Connection, wire: Wire) {
     connection.take(usize::from(u16::from_be_bytes([head[2], head[3]]))).await;
 }
 
-#[tokio::test]
 async fn ws_as_json() {
     let server = Server::start().await;
     let mut connection = open_ws(&server, "b").await;
@@ -197,7 +191,6 @@ async fn ws_as_json() {
     assert_eq!(connection.buffer.len() as u64, 10 + length);
 }
 
-#[tokio::test]
 async fn ws_raw() {
     let server = Server::start().await;
     let mut connection = open_ws(&server, "b?format=raw").await;
@@ -210,7 +203,6 @@ async fn ws_raw() {
     expect_bytes(&mut connection, &frame(8, b"\x03\xe8ended")).await;
 }
 
-#[tokio::test]
 async fn inbound_raw_frames_are_data() {
     let server = Server::start().await;
     let mut listener = Reader::open(&server, Wire::Sse, "b").await;
@@ -227,65 +219,76 @@ async fn inbound_raw_frames_are_data() {
     );
 }
 
-each_wire! {
-    /// Several messages that wait leave together, and are still the same bytes.
-    async fn a_backlog_is_joined(wire) {
-        let server = Server::start().await;
-        for n in 0..600 {
-            server.publish("j", &n.to_string()).await;
-        }
-        let mut reader = Reader::open(&server, wire, "j?since=earliest").await;
-        reader.control("hello").await;
-        let all = reader.all_data(600).await;
-        let expected: Vec<_> = (0..600).map(|n| n.to_string()).collect();
-        assert_eq!(all, expected);
+/// Several messages that wait leave together, and are still the same bytes.
+async fn a_backlog_is_joined(wire: Wire) {
+    let server = Server::start().await;
+    for n in 0..600 {
+        server.publish("j", &n.to_string()).await;
     }
-    async fn a_silence(wire) {
-        let server = Server::with("[stream]\nheartbeat = \"50ms\"").await;
-        let mut connection = server.connect().await;
-        connection.send(listen_head(wire, "b") + "\r\n\r\n").await;
-        let begin = connection.head().await.fields["tricast-id"].clone();
-        skip_hello(&mut connection, wire).await;
-        let short = |cursor: &str| match wire {
-            Wire::Sse => b"2\r\n:\n\r\n".to_vec(),
-            Wire::Chunked => b"1\r\n\n\r\n".to_vec(),
-            Wire::Ws => frame(9, cursor.as_bytes()),
-        };
-        // Who answers no ping for two heartbeats is cut (RFC 6455 §5.5.3).
-        let lives: &[u8] = if wire == Wire::Ws { b"\x8a\x80\0\0\0\0" } else { b"" };
-        for _ in 0..2 {
-            expect_bytes(&mut connection, &short(&begin)).await;
-            connection.send(lives).await;
+    let mut reader = Reader::open(&server, wire, "j?since=earliest").await;
+    reader.control("hello").await;
+    let all = reader.all_data(600).await;
+    let expected: Vec<_> = (0..600).map(|n| n.to_string()).collect();
+    assert_eq!(all, expected);
+}
+async fn a_silence(wire: Wire) {
+    let server = Server::with("[stream]\nheartbeat = \"50ms\"").await;
+    let mut connection = server.connect().await;
+    connection.send(listen_head(wire, "b") + "\r\n\r\n").await;
+    let begin = connection.head().await.fields["tricast-id"].clone();
+    skip_hello(&mut connection, wire).await;
+    let short = |cursor: &str| match wire {
+        Wire::Sse => b"2\r\n:\n\r\n".to_vec(),
+        Wire::Chunked => b"1\r\n\n\r\n".to_vec(),
+        Wire::Ws => frame(9, cursor.as_bytes()),
+    };
+    // Who answers no ping for two heartbeats is cut (RFC 6455 §5.5.3).
+    let lives: &[u8] = if wire == Wire::Ws { b"\x8a\x80\0\0\0\0" } else { b"" };
+    for _ in 0..2 {
+        expect_bytes(&mut connection, &short(&begin)).await;
+        connection.send(lives).await;
+    }
+    let id = server.publish("elsewhere", "x").await;
+    let mark = "1732000000000";
+    let document = format!(r#"{{"id":"{id}","event":"tricast.alive","time":{mark}}}"#);
+    let alive = match wire {
+        Wire::Sse => {
+            let block = format!("event: tricast.alive\ndata: {document}\nid: {id}\n\n");
+            format!("{:X}\r\n{block}\r\n", block.len()).into_bytes()
         }
-        let id = server.publish("elsewhere", "x").await;
-        let mark = "1732000000000";
-        let document = format!(r#"{{"id":"{id}","event":"tricast.alive","time":{mark}}}"#);
-        let alive = match wire {
-            Wire::Sse => {
-                let block = format!("event: tricast.alive\ndata: {document}\nid: {id}\n\n");
-                format!("{:X}\r\n{block}\r\n", block.len()).into_bytes()
-            }
-            Wire::Chunked => format!("{:X}\r\n{document}\n\r\n", document.len() + 1).into_bytes(),
-            // The ping asks for a sign of the peer's life as well.
-            Wire::Ws => [frame(1, document.as_bytes()), frame(9, id.as_bytes())].concat(),
-        };
-        let mut said = connection.take(alive.len()).await;
-        // It may have been silent a few times more before that.
-        for _ in 0..100 {
-            if !said.starts_with(&short(&begin)) {
-                break;
-            }
-            said.drain(..short(&begin).len());
-            said.extend(connection.take(short(&begin).len()).await);
-            connection.send(lives).await;
+        Wire::Chunked => format!("{:X}\r\n{document}\n\r\n", document.len() + 1).into_bytes(),
+        // The ping asks for a sign of the peer's life as well.
+        Wire::Ws => [frame(1, document.as_bytes()), frame(9, id.as_bytes())].concat(),
+    };
+    let mut said = connection.take(alive.len()).await;
+    // It may have been silent a few times more before that.
+    for _ in 0..100 {
+        if !said.starts_with(&short(&begin)) {
+            break;
         }
-        let at = alive.windows(13).position(|window| window == mark.as_bytes()).expect("the mark");
-        assert!(said[at..at + 13].iter().all(u8::is_ascii_digit));
-        said[at..at + 13].copy_from_slice(mark.as_bytes());
-        assert_eq!(String::from_utf8_lossy(&said), String::from_utf8_lossy(&alive));
-        for _ in 0..2 {
-            connection.send(lives).await;
-            expect_bytes(&mut connection, &short(&id)).await;
-        }
+        said.drain(..short(&begin).len());
+        said.extend(connection.take(short(&begin).len()).await);
+        connection.send(lives).await;
+    }
+    let at = alive.windows(13).position(|window| window == mark.as_bytes()).expect("the mark");
+    assert!(said[at..at + 13].iter().all(u8::is_ascii_digit));
+    said[at..at + 13].copy_from_slice(mark.as_bytes());
+    assert_eq!(String::from_utf8_lossy(&said), String::from_utf8_lossy(&alive));
+    for _ in 0..2 {
+        connection.send(lives).await;
+        expect_bytes(&mut connection, &short(&id)).await;
     }
 }
+
+tricast_tests::each_wire!(a_backlog_is_joined, a_silence);
+
+tricast_tests::each_delivery!(
+    sse_as_json,
+    sse_raw,
+    chunked_as_json_lines,
+    chunked_raw_is_the_data_and_nothing_else,
+    http_1_0_gets_a_body_that_ends_with_the_connection,
+    ws_as_json,
+    ws_raw,
+    inbound_raw_frames_are_data
+);

@@ -29,7 +29,6 @@ fn seq(id: &Value) -> u64 {
     id.split('-').nth(1).and_then(|seq| seq.parse().ok()).expect("a seq")
 }
 
-#[tokio::test]
 async fn a_further_channel_is_heard_and_left_again() {
     let server = Server::start().await;
     let mut me = open(&server, "a").await;
@@ -59,7 +58,6 @@ async fn a_further_channel_is_heard_and_left_again() {
     assert_eq!(me.data().await, "6");
 }
 
-#[tokio::test]
 async fn a_resume_id_of_its_own_is_caught_up_between_from_and_to() {
     let server = Server::start().await;
     let first = server.publish("b", "old").await;
@@ -82,7 +80,6 @@ async fn a_resume_id_of_its_own_is_caught_up_between_from_and_to() {
 
 /// Whoever is cut in the middle of a catch-up resumes everything with the last id it has, and with nothing published
 /// after `to` before all of it.
-#[tokio::test]
 async fn one_id_resumes_everything_wherever_a_catch_up_is_cut() {
     let server = Server::start().await;
     let first = server.publish("b", "0").await;
@@ -130,7 +127,6 @@ async fn one_id_resumes_everything_wherever_a_catch_up_is_cut() {
     }
 }
 
-#[tokio::test]
 async fn what_is_lost_of_a_further_channel_is_told_behind_its_ack() {
     let server =
         Server::with("[history]\nmessages = 5\n[stream]\nslow_reader = \"disconnect\"").await;
@@ -154,7 +150,6 @@ async fn what_is_lost_of_a_further_channel_is_told_behind_its_ack() {
     assert_eq!(me.all_data(5).await.len(), 5);
 }
 
-#[tokio::test]
 async fn what_cannot_be_is_refused_by_name_and_changes_nothing() {
     let server = Server::with("[limits]\nchannels_per_connection = 2").await;
     let mut me = open(&server, "a?user=alice").await;
@@ -186,7 +181,6 @@ async fn what_cannot_be_is_refused_by_name_and_changes_nothing() {
     assert_eq!(server.metric("tricast_refusals_total{reason=\"already-subscribed\"}").await, 2.0);
 }
 
-#[tokio::test]
 async fn one_can_look_without_subscribing() {
     let server = Server::start().await;
     server.publish("b", "1").await;
@@ -205,7 +199,6 @@ async fn one_can_look_without_subscribing() {
     assert_eq!((&pong["event"], &pong["ref"]), (&json!("tricast.ack"), &json!("p")));
 }
 
-#[tokio::test]
 async fn online_counts_follow_the_channels() {
     let server = Server::with("[stream]\nonline_interval = \"10ms\"").await;
     let mut me = Reader::open(&server, Wire::Ws, "a?online=true").await;
@@ -235,7 +228,6 @@ async fn online_counts_follow_the_channels() {
     assert!(me.is_silent_for(Duration::from_millis(50)).await);
 }
 
-#[tokio::test]
 async fn when_the_channels_that_are_left_have_ended_so_has_the_stream() {
     let server = Server::start().await;
     let mut me = open(&server, "a").await;
@@ -251,7 +243,6 @@ async fn when_the_channels_that_are_left_have_ended_so_has_the_stream() {
 }
 
 /// Whoever has much to catch up with can still say that it wants no more.
-#[tokio::test]
 async fn who_is_behind_is_heard() {
     const MESSAGES: usize = 400;
     let server = Server::with("[history]\nbytes = \"64MiB\"").await;
@@ -282,7 +273,6 @@ async fn who_is_behind_is_heard() {
 
 /// Somebody who comes and goes all the time, each time from where it left a channel, misses nothing of it, while
 /// others publish.
-#[tokio::test]
 async fn who_comes_and_goes_misses_nothing() {
     const CHANNELS: [&str; 3] = ["a", "b", "c"];
     const EACH: usize = 300;
@@ -346,3 +336,16 @@ async fn who_comes_and_goes_misses_nothing() {
     };
     tokio::join!(writer, reader);
 }
+
+tricast_tests::each_delivery_and_transport!(
+    a_further_channel_is_heard_and_left_again,
+    a_resume_id_of_its_own_is_caught_up_between_from_and_to,
+    one_id_resumes_everything_wherever_a_catch_up_is_cut,
+    what_is_lost_of_a_further_channel_is_told_behind_its_ack,
+    what_cannot_be_is_refused_by_name_and_changes_nothing,
+    one_can_look_without_subscribing,
+    online_counts_follow_the_channels,
+    when_the_channels_that_are_left_have_ended_so_has_the_stream,
+    who_is_behind_is_heard,
+    who_comes_and_goes_misses_nothing
+);

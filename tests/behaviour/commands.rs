@@ -22,7 +22,6 @@ async fn run(args: &[&str], settings: &[(&str, &str)], input: &str) -> (bool, St
 
 const WITH_SECRET: [(&str, &str); 1] = [("TRICAST__TOKENS__SECRET", SECRET)];
 
-#[tokio::test]
 async fn a_token_is_printed_and_nothing_else_and_opens_what_it_says() {
     let args =
         ["token", "--sub", "alice", "--subscribe", "orders.*", "--publish", "chat", "--ttl", "60"];
@@ -48,7 +47,6 @@ async fn a_token_is_printed_and_nothing_else_and_opens_what_it_says() {
     assert!(!fine && said.contains("no JSON Web Token") && !said.contains("nonsense"), "{said}");
 }
 
-#[tokio::test]
 async fn what_cannot_be_signed_or_named_is_said() {
     let (fine, out, said) = run(&["token", "--sub", "alice"], &[], "").await;
     assert!(!fine && out.is_empty() && said.contains("tokens.secret"), "{said}");
@@ -63,7 +61,6 @@ async fn what_cannot_be_signed_or_named_is_said() {
     }
 }
 
-#[tokio::test]
 async fn a_key_is_printed_alone_and_its_settings_beside_it() {
     let (fine, key, said) = run(&["key", "--name", "shop", "--publish", "orders.*"], &[], "").await;
     assert!(fine && key.starts_with("tricast_key_"), "{key}{said}");
@@ -86,7 +83,6 @@ async fn a_key_is_printed_alone_and_its_settings_beside_it() {
     assert_ne!(key, other);
 }
 
-#[tokio::test]
 async fn which_namespace_a_channel_has_and_why() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("gateway.toml");
@@ -118,7 +114,6 @@ async fn which_namespace_a_channel_has_and_why() {
 }
 
 /// Read as a number it would lose its digits.
-#[tokio::test]
 async fn a_secret_in_the_environment_is_text() {
     for secret in [
         "12345678901234567890123456789012345",
@@ -135,3 +130,11 @@ async fn a_secret_in_the_environment_is_text() {
         assert!(fine, "{secret}: {said}");
     }
 }
+
+tricast_tests::each_delivery_and_transport!(
+    a_token_is_printed_and_nothing_else_and_opens_what_it_says,
+    what_cannot_be_signed_or_named_is_said,
+    a_key_is_printed_alone_and_its_settings_beside_it,
+    which_namespace_a_channel_has_and_why,
+    a_secret_in_the_environment_is_text
+);

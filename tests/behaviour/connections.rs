@@ -14,52 +14,62 @@ async fn list(server: &Server, query: &str) -> Vec<Value> {
     answer.json()["connections"].as_array().expect("a list").clone()
 }
 
-tricast_tests::each_wire! {
-    async fn a_connection_is_listed_and_sent_away(wire) {
-        let settings = format!("[tokens]\nsecret = \"{SECRET}\"\n[proxy]\ntrusted = [\"127.0.0.1/32\"]");
-        let server = Server::with(&settings).await;
-        let open = async |user: &str, target: &str, address| {
-            let token = token(user, &["*"], &[]);
-            let target = format!("{target}?token={token}&client=tab-0123456789-{user}");
-            let mut reader = Reader::open_with(&server, wire, &target, &[("X-Forwarded-For", address)]).await;
-            reader.control("hello").await;
-            reader
-        };
-        let mut alice = open("alice", "a,b", "192.0.2.1").await;
-        let mut bob = open("bob", "b", "192.0.2.2").await;
-        let all = list(&server, "").await;
-        assert_eq!(all.len(), 2);
-        let first = &all[0];
-        assert_eq!(
-            (&first["wire"], &first["user"], &first["address"], &first["channels"]),
-            (&json!(wire.name()), &json!("alice"), &json!("192.0.2.1"), &json!(["a", "b"]))
-        );
-        assert!(first["since"].as_u64().is_some_and(|since| since > 1_700_000_000_000));
-        let text = Value::from(all.clone()).to_string();
-        assert!(!text.contains("tab-0123456789"), "a client id is a secret: {text}");
-        let wire_name = wire.name();
-        for (query, count) in [
-            ("?user=alice".to_owned(), 1), ("?user=nobody".to_owned(), 0), ("?channel=b".to_owned(), 2),
-            ("?channel=a".to_owned(), 1), ("?address=192.0.2.2".to_owned(), 1), (format!("?wire={wire_name}"), 2),
-            ("?channel=b&user=bob".to_owned(), 1), ("?limit=1".to_owned(), 1),
-            (format!("?after={}", first["id"]), 1),
-        ] {
-            assert_eq!(list(&server, &query).await.len(), count, "{query}");
-        }
-        let removed = admin(&server, &format!("DELETE /connections/{}", first["id"])).await;
-        assert_eq!(removed.json(), json!({"removed": 1}));
-        let goodbye = alice.control("goodbye").await;
-        assert_eq!((&goodbye["reason"], &goodbye["reconnect"]), (&json!("removed"), &json!("never")));
-        let end = if wire == Wire::Ws { Some((4200, "removed".to_owned())) } else { None };
-        assert_eq!(alice.end().await, Event::End(end));
-        tricast_tests::eventually("it is gone", async || (list(&server, "").await.len() == 1).then_some(())).await;
-        assert_eq!(admin(&server, &format!("DELETE /connections/{}", first["id"])).await.problem(), "not-found");
-        assert_eq!(admin(&server, "DELETE /connections?user=bob").await.json(), json!({"removed": 1}));
-        bob.control("goodbye").await;
+async fn a_connection_is_listed_and_sent_away(wire: Wire) {
+    let settings =
+        format!("[tokens]\nsecret = \"{SECRET}\"\n[proxy]\ntrusted = [\"127.0.0.1/32\"]");
+    let server = Server::with(&settings).await;
+    let open = async |user: &str, target: &str, address| {
+        let token = token(user, &["*"], &[]);
+        let target = format!("{target}?token={token}&client=tab-0123456789-{user}");
+        let mut reader =
+            Reader::open_with(&server, wire, &target, &[("X-Forwarded-For", address)]).await;
+        reader.control("hello").await;
+        reader
+    };
+    let mut alice = open("alice", "a,b", "192.0.2.1").await;
+    let mut bob = open("bob", "b", "192.0.2.2").await;
+    let all = list(&server, "").await;
+    assert_eq!(all.len(), 2);
+    let first = &all[0];
+    assert_eq!(
+        (&first["wire"], &first["user"], &first["address"], &first["channels"]),
+        (&json!(wire.name()), &json!("alice"), &json!("192.0.2.1"), &json!(["a", "b"]))
+    );
+    assert!(first["since"].as_u64().is_some_and(|since| since > 1_700_000_000_000));
+    let text = Value::from(all.clone()).to_string();
+    assert!(!text.contains("tab-0123456789"), "a client id is a secret: {text}");
+    let wire_name = wire.name();
+    for (query, count) in [
+        ("?user=alice".to_owned(), 1),
+        ("?user=nobody".to_owned(), 0),
+        ("?channel=b".to_owned(), 2),
+        ("?channel=a".to_owned(), 1),
+        ("?address=192.0.2.2".to_owned(), 1),
+        (format!("?wire={wire_name}"), 2),
+        ("?channel=b&user=bob".to_owned(), 1),
+        ("?limit=1".to_owned(), 1),
+        (format!("?after={}", first["id"]), 1),
+    ] {
+        assert_eq!(list(&server, &query).await.len(), count, "{query}");
     }
+    let removed = admin(&server, &format!("DELETE /connections/{}", first["id"])).await;
+    assert_eq!(removed.json(), json!({"removed": 1}));
+    let goodbye = alice.control("goodbye").await;
+    assert_eq!((&goodbye["reason"], &goodbye["reconnect"]), (&json!("removed"), &json!("never")));
+    let end = if wire == Wire::Ws { Some((4200, "removed".to_owned())) } else { None };
+    assert_eq!(alice.end().await, Event::End(end));
+    tricast_tests::eventually("it is gone", async || {
+        (list(&server, "").await.len() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(
+        admin(&server, &format!("DELETE /connections/{}", first["id"])).await.problem(),
+        "not-found"
+    );
+    assert_eq!(admin(&server, "DELETE /connections?user=bob").await.json(), json!({"removed": 1}));
+    bob.control("goodbye").await;
 }
 
-#[tokio::test]
 async fn what_it_listens_to_is_shown_as_it_changes() {
     let server = Server::start().await;
     let mut reader = Reader::open(&server, Wire::Ws, "a").await;
@@ -74,7 +84,6 @@ async fn what_it_listens_to_is_shown_as_it_changes() {
     }
 }
 
-#[tokio::test]
 async fn bad_requests_cut_nobody() {
     let server = Server::start().await;
     let _reader = Reader::open(&server, Wire::Sse, "a").await;
@@ -94,7 +103,6 @@ async fn bad_requests_cut_nobody() {
 }
 
 /// A page that has its name resolve to loopback reaches this port too.
-#[tokio::test]
 async fn no_page_reaches_the_admin_listener() {
     let server = Server::start().await;
     for fields in
@@ -135,3 +143,11 @@ async fn no_page_reaches_the_admin_listener() {
         .await;
     assert_eq!(answer.status, 200);
 }
+
+tricast_tests::each_wire!(a_connection_is_listed_and_sent_away);
+
+tricast_tests::each_delivery!(
+    what_it_listens_to_is_shown_as_it_changes,
+    bad_requests_cut_nobody,
+    no_page_reaches_the_admin_listener
+);

@@ -27,73 +27,74 @@ async fn is_turned_away(
     assert!(server.metric(&format!("tricast_refusals_total{{reason=\"{kind}\"}}")).await >= 1.0);
 }
 
-tricast_tests::each_wire! {
-    async fn an_address_has_so_many_streams(wire) {
-        let server = Server::with(
-            "[limits]\nconnections_per_address = 2\n[proxy]\ntrusted = [\"127.0.0.0/8\"]"
-        ).await;
-        let from = |address: &'static str| [("X-Forwarded-For", address)];
-        let open = async |address| Reader::open_with(&server, wire, "a", &from(address)).await;
-        let mut here = vec![open("192.0.2.1").await, open("192.0.2.1").await];
-        is_turned_away(&server, wire, "a", &from("192.0.2.1"), "too-many-from-address").await;
-        // What a client puts in front of what the proxy adds changes nothing.
-        is_turned_away(&server, wire, "a", &from("198.51.100.9, 192.0.2.1"), "too-many-from-address").await;
-        let _other = open("192.0.2.2").await;
-        // A whole IPv6 network of 64 bits is one.
-        let _six = (open("2001:db8::1").await, open("2001:db8::2").await);
-        is_turned_away(&server, wire, "a", &from("2001:db8::3"), "too-many-from-address").await;
-        // Nobody is counted whose address is a proxy's.
-        let _proxies = (open("127.0.0.1").await, open("127.0.0.1").await, open("127.0.0.1").await);
-        here.pop();
-        eventually("there is room again", async || (server.gateway.connections() == 7).then_some(())).await;
-        open("192.0.2.1").await.control("hello").await;
-    }
+async fn an_address_has_so_many_streams(wire: Wire) {
+    let server =
+        Server::with("[limits]\nconnections_per_address = 2\n[proxy]\ntrusted = [\"127.0.0.0/8\"]")
+            .await;
+    let from = |address: &'static str| [("X-Forwarded-For", address)];
+    let open = async |address| Reader::open_with(&server, wire, "a", &from(address)).await;
+    let mut here = vec![open("192.0.2.1").await, open("192.0.2.1").await];
+    is_turned_away(&server, wire, "a", &from("192.0.2.1"), "too-many-from-address").await;
+    // What a client puts in front of what the proxy adds changes nothing.
+    is_turned_away(&server, wire, "a", &from("198.51.100.9, 192.0.2.1"), "too-many-from-address")
+        .await;
+    let _other = open("192.0.2.2").await;
+    // A whole IPv6 network of 64 bits is one.
+    let _six = (open("2001:db8::1").await, open("2001:db8::2").await);
+    is_turned_away(&server, wire, "a", &from("2001:db8::3"), "too-many-from-address").await;
+    // Nobody is counted whose address is a proxy's.
+    let _proxies = (open("127.0.0.1").await, open("127.0.0.1").await, open("127.0.0.1").await);
+    here.pop();
+    eventually("there is room again", async || (server.gateway.connections() == 7).then_some(()))
+        .await;
+    open("192.0.2.1").await.control("hello").await;
+}
 
-    async fn nobody_believes_an_address_that_a_stranger_forwards(wire) {
-        let server = Server::with("[limits]\nconnections_per_address = 1").await;
-        let fields = [("X-Forwarded-For", "192.0.2.1")];
-        let mut readers = Vec::new();
-        for _ in 0..3 {
-            readers.push(Reader::open_with(&server, wire, "a", &fields).await);
-        }
-        assert_eq!(server.gateway.connections(), 3, "loopback is nobody's address");
+async fn nobody_believes_an_address_that_a_stranger_forwards(wire: Wire) {
+    let server = Server::with("[limits]\nconnections_per_address = 1").await;
+    let fields = [("X-Forwarded-For", "192.0.2.1")];
+    let mut readers = Vec::new();
+    for _ in 0..3 {
+        readers.push(Reader::open_with(&server, wire, "a", &fields).await);
     }
+    assert_eq!(server.gateway.connections(), 3, "loopback is nobody's address");
+}
 
-    async fn a_user_has_so_many_streams(wire) {
-        let settings = format!("[limits]\nconnections_per_user = 2\n[tokens]\nsecret = \"{SECRET}\"");
-        let server = Server::with(&settings).await;
-        let alice = token("alice", &["*"], &[]);
-        let target = format!("a?token={alice}");
-        let one = Reader::open(&server, wire, &target).await;
-        // Another wire and another channel are the same user.
-        let _two = Reader::open(&server, Wire::Sse, &format!("b?token={alice}")).await;
-        is_turned_away(&server, wire, &target, &[], "too-many-of-user").await;
-        let bob = token("bob", &["*"], &[]);
-        Reader::open(&server, wire, &format!("a?token={bob}")).await.control("hello").await;
-        drop(one);
-        eventually("there is room again", async || (server.gateway.connections() == 1).then_some(())).await;
-        Reader::open(&server, wire, &target).await.control("hello").await;
-    }
+async fn a_user_has_so_many_streams(wire: Wire) {
+    let settings = format!("[limits]\nconnections_per_user = 2\n[tokens]\nsecret = \"{SECRET}\"");
+    let server = Server::with(&settings).await;
+    let alice = token("alice", &["*"], &[]);
+    let target = format!("a?token={alice}");
+    let one = Reader::open(&server, wire, &target).await;
+    // Another wire and another channel are the same user.
+    let _two = Reader::open(&server, Wire::Sse, &format!("b?token={alice}")).await;
+    is_turned_away(&server, wire, &target, &[], "too-many-of-user").await;
+    let bob = token("bob", &["*"], &[]);
+    Reader::open(&server, wire, &format!("a?token={bob}")).await.control("hello").await;
+    drop(one);
+    eventually("there is room again", async || (server.gateway.connections() == 1).then_some(()))
+        .await;
+    Reader::open(&server, wire, &target).await.control("hello").await;
+}
 
-    async fn a_channel_has_so_many_subscribers(wire) {
-        let server = Server::with("[[namespace]]\npattern = \"small.*\"\nsubscribers = 1").await;
-        let one = Reader::open(&server, Wire::Chunked, "small.a").await;
-        is_turned_away(&server, wire, "b,small.a", &[], "too-many-subscribers").await;
-        Reader::open(&server, wire, "small.b").await.control("hello").await;
-        let mut other = Reader::open(&server, Wire::Ws, "b").await;
-        other.control("hello").await;
-        other.say(r#"{"type":"subscribe","channel":"small.a"}"#).await;
-        assert_eq!(other.control("error").await["type"], "urn:tricast:too-many-subscribers");
-        drop(one);
-        eventually("there is room again", async || {
-            (server.online("small.a").await["connections"] == json!(0)).then_some(())
-        }).await;
-        Reader::open(&server, wire, "small.a").await.control("hello").await;
-    }
+async fn a_channel_has_so_many_subscribers(wire: Wire) {
+    let server = Server::with("[[namespace]]\npattern = \"small.*\"\nsubscribers = 1").await;
+    let one = Reader::open(&server, Wire::Chunked, "small.a").await;
+    is_turned_away(&server, wire, "b,small.a", &[], "too-many-subscribers").await;
+    Reader::open(&server, wire, "small.b").await.control("hello").await;
+    let mut other = Reader::open(&server, Wire::Ws, "b").await;
+    other.control("hello").await;
+    other.say(r#"{"type":"subscribe","channel":"small.a"}"#).await;
+    assert_eq!(other.control("error").await["type"], "urn:tricast:too-many-subscribers");
+    drop(one);
+    eventually("there is room again", async || {
+        (server.online("small.a").await["connections"] == json!(0)).then_some(())
+    })
+    .await;
+    Reader::open(&server, wire, "small.a").await.control("hello").await;
 }
 
 /// A renewed token keeps the place that its connection has.
-#[tokio::test]
 async fn a_new_token_takes_no_further_place() {
     let settings = format!("[limits]\nconnections_per_user = 1\n[tokens]\nsecret = \"{SECRET}\"");
     let server = Server::with(&settings).await;
@@ -108,7 +109,6 @@ async fn a_new_token_takes_no_further_place() {
     Reader::open(&server, Wire::Ws, &format!("a?token={alice}")).await.control("hello").await;
 }
 
-#[tokio::test]
 async fn bodies_under_way_have_so_much_memory() {
     let server =
         Server::with("[limits]\nmessage_bytes = \"256KiB\"\nbody_memory = \"256KiB\"").await;
@@ -136,7 +136,6 @@ async fn bodies_under_way_have_so_much_memory() {
 }
 
 /// When connections that say nothing take all the room, one that comes later may still speak.
-#[tokio::test]
 async fn the_silent_make_room() {
     let mut command = tricast_tests::program::with_files(300);
     let (_child, address) = tricast_tests::program::start(&mut command).await;
@@ -155,3 +154,16 @@ async fn the_silent_make_room() {
     .await;
     assert_eq!(silent[0].rest().await, b"", "the one that was silent longest is gone");
 }
+
+tricast_tests::each_wire!(
+    an_address_has_so_many_streams,
+    nobody_believes_an_address_that_a_stranger_forwards,
+    a_user_has_so_many_streams,
+    a_channel_has_so_many_subscribers
+);
+
+tricast_tests::each_delivery!(
+    a_new_token_takes_no_further_place,
+    bodies_under_way_have_so_much_memory,
+    the_silent_make_room
+);

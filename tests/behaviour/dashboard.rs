@@ -3,10 +3,9 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
-use tricast_tests::{Connection, Reader, Server, each_wire, listen_head};
+use tricast_tests::{Connection, Reader, Server, Wire, listen_head};
 
 /// Whether the page was built or not: what stands there runs nothing that is not the gateway's own.
-#[tokio::test]
 async fn the_page_answers_under_a_strict_policy_and_is_fetched_once() {
     for (base, path) in [("", "/"), ("base_path = \"/realtime\"", "/realtime/")] {
         let server = Server::with(base).await;
@@ -25,7 +24,6 @@ async fn the_page_answers_under_a_strict_policy_and_is_fetched_once() {
     }
 }
 
-#[tokio::test]
 async fn it_can_be_switched_off_with_what_it_asks_for() {
     let server = Server::with("dashboard = \"off\"").await;
     let id = server.publish("a", "x").await;
@@ -48,64 +46,66 @@ async fn capture(connection: &mut Connection, bytes: &[u8]) {
     }
 }
 
-each_wire! {
-    async fn the_wire_view_shows_what_a_capture_shows(wire) {
-        let server = Server::with("[stream]\nheartbeat = \"200ms\"").await;
-        let shown = async |id: &str| -> Value {
-            let view = server.get(&format!("/dashboard/bytes/a?id={id}")).await.json();
-            assert_eq!(view["id"], id);
-            let wires = view["wires"].as_array().expect("three").iter();
-            wires.clone().find(|view| view["wire"] == wire.name()).expect("this one").clone()
-        };
-        let bytes = |view: &Value| STANDARD.decode(view.as_str().expect("base64")).expect("base64");
-        let mut connection = server.connect().await;
-        connection.send(listen_head(wire, "a") + "\r\n\r\n").await;
-        connection.head().await;
-        let first = server.publish("a", "héllo\nworld").await;
-        let view = shown(&first).await;
-        capture(&mut connection, &bytes(&view["message"])).await;
-        capture(&mut connection, &bytes(&view["heartbeat"])).await;
+async fn the_wire_view_shows_what_a_capture_shows(wire: Wire) {
+    let server = Server::with("[stream]\nheartbeat = \"200ms\"").await;
+    let shown = async |id: &str| -> Value {
+        let view = server.get(&format!("/dashboard/bytes/a?id={id}")).await.json();
+        assert_eq!(view["id"], id);
+        let wires = view["wires"].as_array().expect("three").iter();
+        wires.clone().find(|view| view["wire"] == wire.name()).expect("this one").clone()
+    };
+    let bytes = |view: &Value| STANDARD.decode(view.as_str().expect("base64")).expect("base64");
+    let mut connection = server.connect().await;
+    connection.send(listen_head(wire, "a") + "\r\n\r\n").await;
+    connection.head().await;
+    let first = server.publish("a", "héllo\nworld").await;
+    let view = shown(&first).await;
+    capture(&mut connection, &bytes(&view["message"])).await;
+    capture(&mut connection, &bytes(&view["heartbeat"])).await;
 
-        // The last message may leave joined with the goodbye.
-        server.publish("a?end=true", "bye").await;
-        let end = bytes(&view["end"]);
-        assert!(!end.is_empty());
-        capture(&mut connection, &end).await;
+    // The last message may leave joined with the goodbye.
+    server.publish("a?end=true", "bye").await;
+    let end = bytes(&view["end"]);
+    assert!(!end.is_empty());
+    capture(&mut connection, &end).await;
+}
+
+async fn each_message_leaves_in_a_segment_of_its_own(wire: Wire) {
+    let server = Server::start().await;
+    let mut connection = server.connect().await;
+    connection.send(listen_head(wire, "a") + "\r\n\r\n").await;
+    connection.head().await;
+    let shown = async |id: &str| -> Vec<u8> {
+        let view = server.get(&format!("/dashboard/bytes/a?id={id}")).await.json();
+        let wires = view["wires"].as_array().expect("three").iter();
+        let own = wires.clone().find(|view| view["wire"] == wire.name()).expect("this one");
+        STANDARD.decode(own["message"].as_str().expect("base64")).expect("base64")
+    };
+    // Whatever stands before the first message has come when that has.
+    let first = server.publish("a", "first").await;
+    capture(&mut connection, &shown(&first).await).await;
+    assert_eq!(connection.buffer, b"");
+    for text in ["second", "third"] {
+        let id = server.publish("a", text).await;
+        let mut segment = [0; 4096];
+        let read = connection.socket.read(&mut segment).await.expect("one read");
+        assert_eq!(segment[..read], shown(&id).await);
     }
+}
 
-    async fn each_message_leaves_in_a_segment_of_its_own(wire) {
-        let server = Server::start().await;
-        let mut connection = server.connect().await;
-        connection.send(listen_head(wire, "a") + "\r\n\r\n").await;
-        connection.head().await;
-        let shown = async |id: &str| -> Vec<u8> {
-            let view = server.get(&format!("/dashboard/bytes/a?id={id}")).await.json();
-            let wires = view["wires"].as_array().expect("three").iter();
-            let own = wires.clone().find(|view| view["wire"] == wire.name()).expect("this one");
-            STANDARD.decode(own["message"].as_str().expect("base64")).expect("base64")
-        };
-        // Whatever stands before the first message has come when that has.
-        let first = server.publish("a", "first").await;
-        capture(&mut connection, &shown(&first).await).await;
-        assert_eq!(connection.buffer, b"");
-        for text in ["second", "third"] {
-            let id = server.publish("a", text).await;
-            let mut segment = [0; 4096];
-            let read = connection.socket.read(&mut segment).await.expect("one read");
-            assert_eq!(segment[..read], shown(&id).await);
-        }
-    }
-
-    async fn the_head_that_it_tells_is_the_one_that_comes(wire) {
-        for format in ["json", "raw"] {
+async fn the_head_that_it_tells_is_the_one_that_comes(wire: Wire) {
+    for format in ["json", "raw"] {
         let server = Server::start().await;
         let client = "client-of-my-own-1";
         let asked = format!("client={client}&format={format}");
         let seen = server.get(&format!("/dashboard/seen?{asked}")).await.json();
-        let told = STANDARD.decode(seen["heads"][wire.name()].as_str().expect("base64")).expect("base64");
+        let told =
+            STANDARD.decode(seen["heads"][wire.name()].as_str().expect("base64")).expect("base64");
         let mut connection = server.connect().await;
         let asked = listen_head(wire, &format!("a?{asked}"));
-        connection.send(asked + "\r\nSec-WebSocket-Protocol: tricast.v1." + format + "\r\n\r\n").await;
+        connection
+            .send(asked + "\r\nSec-WebSocket-Protocol: tricast.v1." + format + "\r\n\r\n")
+            .await;
         while !connection.buffer.windows(4).any(|window| window == b"\r\n\r\n") {
             assert!(connection.more().await, "it ends: {:?}", connection.buffer);
         }
@@ -113,45 +113,50 @@ each_wire! {
         let lines = |head: &[u8]| {
             let head = String::from_utf8_lossy(head).into_owned();
             let (head, _) = head.split_once("\r\n\r\n").expect("whole");
-            let own = |line: &&str| !line.starts_with("date: ") && !line.starts_with("sec-websocket-accept: ");
+            let own = |line: &&str| {
+                !line.starts_with("date: ") && !line.starts_with("sec-websocket-accept: ")
+            };
             let mut lines: Vec<String> = head.lines().filter(own).map(str::to_owned).collect();
             lines.sort();
             lines
         };
         assert_eq!(lines(&told), lines(&connection.buffer));
         assert!(lines(&told).contains(&format!("tricast-client: {client}")));
-        }
-    }
-
-    async fn a_client_cuts_its_own_streams_and_nobody_elses(wire) {
-        let server = Server::start().await;
-        let (mine, other) = ("client-of-my-own-1", "client-of-another");
-        let mut readers = Vec::new();
-        for client in [mine, other] {
-            let mut reader = Reader::open(&server, wire, &format!("a?client={client}")).await;
-            reader.control("hello").await;
-            readers.push(reader);
-        }
-        let cut = async |query: &str| server.post(&format!("/dashboard/cut?{query}"), "", b"").await;
-        assert_eq!(cut("client=client-0123456789").await.json()["cut"], 0);
-        let elsewhere = if wire == tricast_tests::Wire::Ws { "sse" } else { "ws" };
-        assert_eq!(cut(&format!("client={mine}&wire={elsewhere}")).await.json()["cut"], 0);
-        assert_eq!(cut(&format!("client={mine}&wire={}", wire.name())).await.json()["cut"], 1);
-        let goodbye = readers[0].control("goodbye").await;
-        assert_eq!((&goodbye["reason"], &goodbye["reconnect"]), (&"requested".into(), &"now".into()));
-        if wire == tricast_tests::Wire::Sse {
-            // For a browser that comes back by itself, now is soon too.
-            assert_eq!(readers[0].retry, Some(200));
-        }
-        server.publish("a", "still here").await;
-        assert_eq!(readers[1].data().await, "still here");
-        for (query, problem) in [("", "bad-parameter"), ("wire=ws", "bad-parameter"), ("client=short", "bad-client"), (&format!("client={mine}&wire=x"), "bad-parameter")] {
-            assert_eq!(cut(query).await.problem(), problem, "{query}");
-        }
     }
 }
 
-#[tokio::test]
+async fn a_client_cuts_its_own_streams_and_nobody_elses(wire: Wire) {
+    let server = Server::start().await;
+    let (mine, other) = ("client-of-my-own-1", "client-of-another");
+    let mut readers = Vec::new();
+    for client in [mine, other] {
+        let mut reader = Reader::open(&server, wire, &format!("a?client={client}")).await;
+        reader.control("hello").await;
+        readers.push(reader);
+    }
+    let cut = async |query: &str| server.post(&format!("/dashboard/cut?{query}"), "", b"").await;
+    assert_eq!(cut("client=client-0123456789").await.json()["cut"], 0);
+    let elsewhere = if wire == tricast_tests::Wire::Ws { "sse" } else { "ws" };
+    assert_eq!(cut(&format!("client={mine}&wire={elsewhere}")).await.json()["cut"], 0);
+    assert_eq!(cut(&format!("client={mine}&wire={}", wire.name())).await.json()["cut"], 1);
+    let goodbye = readers[0].control("goodbye").await;
+    assert_eq!((&goodbye["reason"], &goodbye["reconnect"]), (&"requested".into(), &"now".into()));
+    if wire == tricast_tests::Wire::Sse {
+        // For a browser that comes back by itself, now is soon too.
+        assert_eq!(readers[0].retry, Some(200));
+    }
+    server.publish("a", "still here").await;
+    assert_eq!(readers[1].data().await, "still here");
+    for (query, problem) in [
+        ("", "bad-parameter"),
+        ("wire=ws", "bad-parameter"),
+        ("client=short", "bad-client"),
+        (&format!("client={mine}&wire=x"), "bad-parameter"),
+    ] {
+        assert_eq!(cut(query).await.problem(), problem, "{query}");
+    }
+}
+
 async fn it_tells_what_proxies_have_added_and_no_secret() {
     let server = Server::start().await;
     let head = "GET /dashboard/seen?client=client-of-my-own-1 HTTP/1.1\r\nHost: t\r\nVia: 1.1 a\r\nvia: 1.1 b\r\nCookie: secret\r\n\
@@ -174,7 +179,6 @@ async fn it_tells_what_proxies_have_added_and_no_secret() {
     }
 }
 
-#[tokio::test]
 async fn bytes_are_shown_to_whoever_may_read_the_channel() {
     let server = Server::with("[[namespace]]\npattern = \"closed\"\nsubscribe = \"nobody\"").await;
     let id = server.publish("open", "x").await;
@@ -187,3 +191,17 @@ async fn bytes_are_shown_to_whoever_may_read_the_channel() {
     assert_eq!(get("open").await.problem(), "bad-parameter");
     assert_eq!(get("open?id=nonsense").await.problem(), "bad-resume");
 }
+
+tricast_tests::each_wire!(
+    the_wire_view_shows_what_a_capture_shows,
+    each_message_leaves_in_a_segment_of_its_own,
+    the_head_that_it_tells_is_the_one_that_comes,
+    a_client_cuts_its_own_streams_and_nobody_elses
+);
+
+tricast_tests::each_delivery!(
+    the_page_answers_under_a_strict_policy_and_is_fetched_once,
+    it_can_be_switched_off_with_what_it_asks_for,
+    it_tells_what_proxies_have_added_and_no_secret,
+    bytes_are_shown_to_whoever_may_read_the_channel
+);

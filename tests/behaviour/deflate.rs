@@ -31,7 +31,6 @@ fn is_generic() -> bool {
     delivery() == tricast::settings::Delivery::Generic
 }
 
-#[tokio::test]
 async fn a_message_is_compressed_once_for_all_who_have_negotiated_it() {
     let server = Server::with(SETTINGS).await;
     let offer = "permessage-deflate; client_max_window_bits";
@@ -64,7 +63,6 @@ async fn a_message_is_compressed_once_for_all_who_have_negotiated_it() {
     assert_eq!(frame(&mut one).await, (0x81, b"short".to_vec()));
 }
 
-#[tokio::test]
 async fn what_comes_compressed_is_read_and_a_bomb_is_not() {
     let server = Server::with(&format!("{SETTINGS}\n[limits]\nmessage_bytes = 1000")).await;
     let (mut one, answer) = open(&server, "a?format=raw", "permessage-deflate").await;
@@ -85,8 +83,13 @@ async fn what_comes_compressed_is_read_and_a_bomb_is_not() {
     assert_eq!(frame(&mut one).await, (0x88, b"\x03\xf1too-large".to_vec()));
 }
 
-#[tokio::test]
 async fn it_is_off_unless_it_is_asked_for() {
     let server = Server::start().await;
     assert_eq!(open(&server, "a", "permessage-deflate").await.1, None);
 }
+
+tricast_tests::each_delivery!(
+    a_message_is_compressed_once_for_all_who_have_negotiated_it,
+    what_comes_compressed_is_read_and_a_bomb_is_not,
+    it_is_off_unless_it_is_asked_for
+);

@@ -9,66 +9,66 @@ use std::{
     time::Duration,
 };
 
-use tricast_tests::{Event, Reader, Server, Wire, each_wire, listen_head, reader_with_backlog};
+use tricast_tests::{Event, Reader, Server, Wire, listen_head, reader_with_backlog};
 
-each_wire! {
-    async fn streams_say_goodbye_and_end_cleanly(wire) {
-        let server = Server::with("[shutdown]\ngrace = \"2s\"").await;
-        let mut readers = Vec::new();
-        for _ in 0..10 {
-            let mut reader = Reader::open(&server, wire, "a").await;
-            reader.control("hello").await;
-            readers.push(reader);
-        }
-        server.publish("a", "last words").await;
-        let down = tokio::spawn(server.gateway.shutdown());
-        let mut pauses = std::collections::BTreeSet::new();
-        for reader in &mut readers {
-            assert_eq!(reader.data().await, "last words");
-            let goodbye = reader.control("goodbye").await;
-            assert_eq!((goodbye["reason"].as_str(), goodbye["reconnect"].as_str()), (Some("draining"), Some("later")));
-            pauses.insert(goodbye["retry"].as_u64().expect("milliseconds"));
-            if wire == Wire::Sse {
-                assert_eq!(reader.retry, goodbye["retry"].as_u64());
-            }
-            let code = (wire == Wire::Ws).then(|| (1012, "draining".to_owned()));
-            assert_eq!(reader.end().await, Event::End(code));
-        }
-        assert!(pauses.len() > 1, "they do not all come back at once: {pauses:?}");
-        drop(readers);
-        assert!(down.await.expect("goes down"), "nothing was left");
+async fn streams_say_goodbye_and_end_cleanly(wire: Wire) {
+    let server = Server::with("[shutdown]\ngrace = \"2s\"").await;
+    let mut readers = Vec::new();
+    for _ in 0..10 {
+        let mut reader = Reader::open(&server, wire, "a").await;
+        reader.control("hello").await;
+        readers.push(reader);
     }
-
-    async fn who_comes_while_it_goes_down_is_turned_away(wire) {
-        let server = Server::with("[shutdown]\ngrace = \"20s\"").await;
-        // One that has still much to read keeps the drain going.
-        let stays = reader_with_backlog(&server, Wire::Chunked, "a").await;
-        let address = server.gateway.address().expect("one in clear");
-        let down = tokio::spawn(server.gateway.shutdown());
-        let publish = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0";
-        tricast_tests::eventually("it drains", async || {
-            let connection = tricast_tests::Connection::open(address).await;
-            (connection.request(publish, b"").await.status == 503).then_some(())
-        })
-        .await;
-        let connection = tricast_tests::Connection::open(address).await;
-        let answer = connection.request(&listen_head(wire, "a"), b"").await;
+    server.publish("a", "last words").await;
+    let down = tokio::spawn(server.gateway.shutdown());
+    let mut pauses = std::collections::BTreeSet::new();
+    for reader in &mut readers {
+        assert_eq!(reader.data().await, "last words");
+        let goodbye = reader.control("goodbye").await;
+        assert_eq!(
+            (goodbye["reason"].as_str(), goodbye["reconnect"].as_str()),
+            (Some("draining"), Some("later"))
+        );
+        pauses.insert(goodbye["retry"].as_u64().expect("milliseconds"));
         if wire == Wire::Sse {
-            assert_eq!(answer.status, 200);
-            assert!(answer.text().contains("\"reason\":\"draining\""));
-        } else {
-            assert_eq!((answer.status, answer.problem().as_str()), (503, "draining"));
+            assert_eq!(reader.retry, goodbye["retry"].as_u64());
         }
-        let answer = tricast_tests::Connection::open(address).await.request(publish, b"").await;
-        assert_eq!((answer.status, answer.problem().as_str()), (503, "draining"));
-        assert_eq!(answer.fields["connection"], "close");
-        drop(stays);
-        assert!(down.await.expect("goes down"));
+        let code = (wire == Wire::Ws).then(|| (1012, "draining".to_owned()));
+        assert_eq!(reader.end().await, Event::End(code));
     }
+    assert!(pauses.len() > 1, "they do not all come back at once: {pauses:?}");
+    drop(readers);
+    assert!(down.await.expect("goes down"), "nothing was left");
+}
+
+async fn who_comes_while_it_goes_down_is_turned_away(wire: Wire) {
+    let server = Server::with("[shutdown]\ngrace = \"20s\"").await;
+    // One that has still much to read keeps the drain going.
+    let stays = reader_with_backlog(&server, Wire::Chunked, "a").await;
+    let address = server.gateway.address().expect("one in clear");
+    let down = tokio::spawn(server.gateway.shutdown());
+    let publish = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0";
+    tricast_tests::eventually("it drains", async || {
+        let connection = tricast_tests::Connection::open(address).await;
+        (connection.request(publish, b"").await.status == 503).then_some(())
+    })
+    .await;
+    let connection = tricast_tests::Connection::open(address).await;
+    let answer = connection.request(&listen_head(wire, "a"), b"").await;
+    if wire == Wire::Sse {
+        assert_eq!(answer.status, 200);
+        assert!(answer.text().contains("\"reason\":\"draining\""));
+    } else {
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "draining"));
+    }
+    let answer = tricast_tests::Connection::open(address).await.request(publish, b"").await;
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "draining"));
+    assert_eq!(answer.fields["connection"], "close");
+    drop(stays);
+    assert!(down.await.expect("goes down"));
 }
 
 /// Its readers are being told goodbye: who publishes now must hear that it was not taken.
-#[tokio::test]
 async fn a_request_under_way_is_answered() {
     let server = Server::with("[shutdown]\ngrace = \"20s\"").await;
     let mut publisher = server.connect().await;
@@ -84,7 +84,6 @@ async fn a_request_under_way_is_answered() {
 }
 
 /// A publisher that waits for its next line is told at once, and does not hold up the drain.
-#[tokio::test]
 async fn a_silent_publisher_and_half_a_head_do_not_hold_up_the_drain() {
     let server = Server::with("[shutdown]\ngrace = \"20s\"").await;
     let mut publisher = server.connect().await;
@@ -109,7 +108,6 @@ async fn a_silent_publisher_and_half_a_head_do_not_hold_up_the_drain() {
 }
 
 /// A proxy answers with 502 where a connection is cut behind a request. So whoever gets in is answered, to the very last.
-#[tokio::test]
 async fn nobody_is_cut_who_has_asked() {
     for _ in 0..10 {
         let server = Server::with("").await;
@@ -149,7 +147,6 @@ fn hammer(address: std::net::SocketAddr, answered: &AtomicUsize) -> usize {
 }
 
 /// A load balancer has to hear of it before anybody is turned away.
-#[tokio::test]
 async fn readiness_goes_first() {
     let server = Server::with("[shutdown]\ndelay = \"300ms\"").await;
     let (address, admin) =
@@ -167,7 +164,6 @@ async fn readiness_goes_first() {
     assert!(down.await.expect("goes down"));
 }
 
-#[tokio::test]
 async fn the_grace_time_ends_what_does_not_end_itself() {
     let server = Server::with("[shutdown]\ngrace = \"300ms\"").await;
     let _mute = server.connect().await;
@@ -175,3 +171,16 @@ async fn the_grace_time_ends_what_does_not_end_itself() {
     half.send("POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nab").await;
     tokio::time::timeout(Duration::from_secs(5), server.gateway.shutdown()).await.expect("ends");
 }
+
+tricast_tests::each_wire_and_transport!(
+    streams_say_goodbye_and_end_cleanly,
+    who_comes_while_it_goes_down_is_turned_away
+);
+
+tricast_tests::each_delivery_and_transport!(
+    a_request_under_way_is_answered,
+    a_silent_publisher_and_half_a_head_do_not_hold_up_the_drain,
+    nobody_is_cut_who_has_asked,
+    readiness_goes_first,
+    the_grace_time_ends_what_does_not_end_itself
+);

@@ -42,7 +42,6 @@ async fn read_until(stream: &mut TlsStream<TcpStream>, word: &str) -> String {
     String::from_utf8(bytes).expect("UTF-8")
 }
 
-#[tokio::test]
 async fn a_client_gets_the_protocol_that_it_asks_for() {
     let certificate = Certificate::make();
     let server = server_with(&certificate, "").await;
@@ -58,7 +57,6 @@ async fn a_client_gets_the_protocol_that_it_asks_for() {
     assert!(refused.is_err(), "RFC 7301 section 3.2: no protocol in common is an error");
 }
 
-#[tokio::test]
 async fn a_new_certificate_is_for_new_connections_and_no_stream_notices() {
     let mut certificate = Certificate::make();
     let server = server_with(&certificate, "").await;
@@ -79,7 +77,6 @@ async fn a_new_certificate_is_for_new_connections_and_no_stream_notices() {
     assert_eq!(read_until(&mut stream, "\n\r\n").await, "B\r\nstill here\n\r\n");
 }
 
-#[tokio::test]
 async fn a_broken_certificate_leaves_the_old_one_in_place() {
     let certificate = Certificate::make();
     let server = server_with(&certificate, "").await;
@@ -88,7 +85,6 @@ async fn a_broken_certificate_leaves_the_old_one_in_place() {
     connect(&server, &certificate, &[]).await.expect("as before");
 }
 
-#[tokio::test]
 async fn who_does_not_finish_a_handshake_is_let_go() {
     let certificate = Certificate::make();
     let server = server_with(&certificate, "[limits]\nhead_timeout = \"300ms\"").await;
@@ -110,7 +106,6 @@ async fn who_does_not_finish_a_handshake_is_let_go() {
     .await;
 }
 
-#[tokio::test]
 async fn a_half_closed_client_of_an_encrypted_stream_is_noticed() {
     let certificate = Certificate::make();
     let server = server_with(&certificate, "[stream]\nheartbeat = \"100ms\"").await;
@@ -122,3 +117,11 @@ async fn a_half_closed_client_of_an_encrypted_stream_is_noticed() {
     drop(stream);
     eventually("nobody listens", async || (server.gateway.connections() == 0).then_some(())).await;
 }
+
+tricast_tests::each_delivery!(
+    a_client_gets_the_protocol_that_it_asks_for,
+    a_new_certificate_is_for_new_connections_and_no_stream_notices,
+    a_broken_certificate_leaves_the_old_one_in_place,
+    who_does_not_finish_a_handshake_is_let_go,
+    a_half_closed_client_of_an_encrypted_stream_is_noticed
+);

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tricast_tests::{
-    Backend, Reader, SECRET, Says, Server, Wire, each_http_wire, each_wire, eventually, listen_head,
-};
+use tricast_tests::{Backend, Reader, SECRET, Says, Server, Wire, eventually, listen_head};
 
 const ALL: &[&str] = &["connected", "disconnected", "online", "gone"];
 
@@ -59,86 +57,86 @@ fn briefly(events: &[Value]) -> Vec<String> {
     events.iter().map(brief).collect()
 }
 
-each_wire! {
-    async fn a_stream_is_told_from_its_beginning_to_its_end(wire) {
-        let backend = taker().await;
-        let server = server(&backend, ALL, "").await;
-        let mut reader = Reader::open(&server, wire, "a,b?user=alice").await;
-        let hello = reader.control("hello").await;
-        let events = all_told(&backend, 4).await;
-        assert_eq!(briefly(&events), ["online a", "online b", "online @alice", "connected 1"]);
-        let now = tricast_core::unix_millis();
-        let connected = json!({
-            "event": "connected", "seq": 4, "time": events[3]["time"], "connection": 1,
-            "wire": wire.name(), "channels": ["a", "b"], "user": "alice",
-        });
-        assert_eq!(events[3], connected);
-        assert!((now - 10_000..=now).contains(&events[3]["time"].as_u64().expect("a time")));
-        let epoch = hello["id"].as_str().and_then(|id| id.split('-').next()).expect("an epoch");
-        assert!(backend.asked().iter().all(|batch| batch["epoch"] == epoch), "a life of its own");
-        drop(reader);
-        let events = all_told(&backend, 8).await;
-        assert_eq!(briefly(&events)[4..], ["gone a", "gone b", "gone @alice", "disconnected 1"]);
-        assert_eq!(server.metric("tricast_events_delivered_total").await, 8.0);
-    }
+async fn a_stream_is_told_from_its_beginning_to_its_end(wire: Wire) {
+    let backend = taker().await;
+    let server = server(&backend, ALL, "").await;
+    let mut reader = Reader::open(&server, wire, "a,b?user=alice").await;
+    let hello = reader.control("hello").await;
+    let events = all_told(&backend, 4).await;
+    assert_eq!(briefly(&events), ["online a", "online b", "online @alice", "connected 1"]);
+    let now = tricast_core::unix_millis();
+    let connected = json!({
+        "event": "connected", "seq": 4, "time": events[3]["time"], "connection": 1,
+        "wire": wire.name(), "channels": ["a", "b"], "user": "alice",
+    });
+    assert_eq!(events[3], connected);
+    assert!((now - 10_000..=now).contains(&events[3]["time"].as_u64().expect("a time")));
+    let epoch = hello["id"].as_str().and_then(|id| id.split('-').next()).expect("an epoch");
+    assert!(backend.asked().iter().all(|batch| batch["epoch"] == epoch), "a life of its own");
+    drop(reader);
+    let events = all_told(&backend, 8).await;
+    assert_eq!(briefly(&events)[4..], ["gone a", "gone b", "gone @alice", "disconnected 1"]);
+    assert_eq!(server.metric("tricast_events_delivered_total").await, 8.0);
+}
 
-    async fn the_first_and_the_last_count(wire) {
-        let backend = taker().await;
-        let server = server(&backend, &["online", "gone"], "").await;
-        for count in [2, 4] {
-            let mut crowd = Vec::new();
-            for _ in 0..5 {
-                crowd.push(Reader::open(&server, wire, "a").await);
-            }
-            crowd.into_iter().for_each(Reader::reset);
-            // Who is back before it was told has not gone.
-            all_told(&backend, count).await;
+async fn the_first_and_the_last_count(wire: Wire) {
+    let backend = taker().await;
+    let server = server(&backend, &["online", "gone"], "").await;
+    for count in [2, 4] {
+        let mut crowd = Vec::new();
+        for _ in 0..5 {
+            crowd.push(Reader::open(&server, wire, "a").await);
         }
-        assert_eq!(briefly(&told(&backend)), ["online a", "gone a", "online a", "gone a"]);
+        crowd.into_iter().for_each(Reader::reset);
+        // Who is back before it was told has not gone.
+        all_told(&backend, count).await;
     }
-
-    async fn who_is_refused_was_never_there(wire) {
-        let backend = taker().await;
-        let server = server(&backend, ALL, "[[namespace]]\npattern = \"closed\"\nsubscribe = \"nobody\"\n[limits]\nconnections = 1").await;
-        server.request(&listen_head(wire, "closed"), b"").await;
-        server.request(&listen_head(wire, "a?since=x"), b"").await;
-        let _reader = Reader::open(&server, wire, "a").await;
-        server.request(&listen_head(wire, "b"), b"").await;
-        let events = all_told(&backend, 2).await;
-        assert_eq!(briefly(&events), ["online a", "connected 1"]);
-    }
-
-    /// Whatever ends a stream when the gateway goes down is told before it is down.
-    async fn the_last_words_arrive(wire) {
-        let backend = taker().await;
-        let server = server(&backend, ALL, "interval = \"1h\"\n[shutdown]\ngrace = \"3s\"").await;
-        let mut reader = Reader::open(&server, wire, "a").await;
-        reader.control("hello").await;
-        assert_eq!(backend.calls().len(), 0, "they wait for more");
-        let down = tokio::spawn(server.gateway.shutdown());
-        reader.control("goodbye").await;
-        reader.end().await;
-        drop(reader);
-        assert!(down.await.expect("goes down"));
-        assert_eq!(briefly(&told(&backend)), ["online a", "connected 1", "gone a", "disconnected 1"]);
-    }
+    assert_eq!(briefly(&told(&backend)), ["online a", "gone a", "online a", "gone a"]);
 }
 
-each_http_wire! {
-    /// Past the end of its channel nobody listens, and nobody was there.
-    async fn a_reader_of_what_has_ended_comes_and_goes(wire) {
-        let backend = taker().await;
-        let server = server(&backend, &["online", "gone"], "").await;
-        let id = server.publish("a?end=true", "x").await;
-        let head = format!("{}\r\nLast-Event-ID: {id}", listen_head(wire, "a"));
-        let mut connection = server.connect().await;
-        connection.send(format!("{head}\r\n\r\n")).await;
-        connection.head().await;
-        assert_eq!(briefly(&all_told(&backend, 2).await), ["online a", "gone a"]);
-    }
+async fn who_is_refused_was_never_there(wire: Wire) {
+    let backend = taker().await;
+    let server = server(
+        &backend,
+        ALL,
+        "[[namespace]]\npattern = \"closed\"\nsubscribe = \"nobody\"\n[limits]\nconnections = 1",
+    )
+    .await;
+    server.request(&listen_head(wire, "closed"), b"").await;
+    server.request(&listen_head(wire, "a?since=x"), b"").await;
+    let _reader = Reader::open(&server, wire, "a").await;
+    server.request(&listen_head(wire, "b"), b"").await;
+    let events = all_told(&backend, 2).await;
+    assert_eq!(briefly(&events), ["online a", "connected 1"]);
 }
 
-#[tokio::test]
+/// Whatever ends a stream when the gateway goes down is told before it is down.
+async fn the_last_words_arrive(wire: Wire) {
+    let backend = taker().await;
+    let server = server(&backend, ALL, "interval = \"1h\"\n[shutdown]\ngrace = \"3s\"").await;
+    let mut reader = Reader::open(&server, wire, "a").await;
+    reader.control("hello").await;
+    assert_eq!(backend.calls().len(), 0, "they wait for more");
+    let down = tokio::spawn(server.gateway.shutdown());
+    reader.control("goodbye").await;
+    reader.end().await;
+    drop(reader);
+    assert!(down.await.expect("goes down"));
+    assert_eq!(briefly(&told(&backend)), ["online a", "connected 1", "gone a", "disconnected 1"]);
+}
+
+/// Past the end of its channel nobody listens, and nobody was there.
+async fn a_reader_of_what_has_ended_comes_and_goes(wire: Wire) {
+    let backend = taker().await;
+    let server = server(&backend, &["online", "gone"], "").await;
+    let id = server.publish("a?end=true", "x").await;
+    let head = format!("{}\r\nLast-Event-ID: {id}", listen_head(wire, "a"));
+    let mut connection = server.connect().await;
+    connection.send(format!("{head}\r\n\r\n")).await;
+    connection.head().await;
+    assert_eq!(briefly(&all_told(&backend, 2).await), ["online a", "gone a"]);
+}
+
 async fn commands_on_a_websocket_come_and_go_too() {
     let backend = taker().await;
     let server = server(&backend, ALL, "").await;
@@ -155,7 +153,6 @@ async fn commands_on_a_websocket_come_and_go_too() {
 }
 
 /// A new token makes no new stream.
-#[tokio::test]
 async fn a_renewed_stream_ends_once() {
     let backend = taker().await;
     let tokens = format!("[tokens]\nsecret = \"{SECRET}\"");
@@ -170,7 +167,6 @@ async fn a_renewed_stream_ends_once() {
     assert_eq!(briefly(&all_told(&backend, 2).await), ["connected 1", "disconnected 1"]);
 }
 
-#[tokio::test]
 async fn only_what_is_wanted_is_told_and_signed() {
     let backend = taker().await;
     let server = server(&backend, &["gone"], &format!("secret = \"{SECRET}\"")).await;
@@ -181,7 +177,6 @@ async fn only_what_is_wanted_is_told_and_signed() {
     assert_eq!(call.fields["content-type"], "application/json");
 }
 
-#[tokio::test]
 async fn what_happens_together_leaves_together() {
     let backend = taker().await;
     let server = server(&backend, &["online"], "batch = 3\ninterval = \"1h\"").await;
@@ -193,7 +188,6 @@ async fn what_happens_together_leaves_together() {
     assert_eq!(sizes, [Some(3), Some(3)], "whole batches at once");
 }
 
-#[tokio::test]
 async fn a_batch_is_told_until_it_is_taken_and_nothing_overtakes_it() {
     let mut tries = 0;
     let backend = Backend::start(move |_| {
@@ -218,7 +212,6 @@ async fn a_batch_is_told_until_it_is_taken_and_nothing_overtakes_it() {
     assert_eq!(failed, 3.0);
 }
 
-#[tokio::test]
 async fn what_did_not_fit_is_told_as_lost() {
     let backend = Backend::start(|_| Says::Status(503, String::new())).await;
     let more = "batch = 2\nqueue = 2\n[limits]\nchannels_per_connection = 2";
@@ -238,7 +231,6 @@ async fn what_did_not_fit_is_told_as_lost() {
 }
 
 /// Nobody is there to take the last words: the gateway goes down all the same.
-#[tokio::test]
 async fn a_service_that_is_away_does_not_hold_up_the_end() {
     let backend = Backend::start(|_| Says::Nothing).await;
     let server = server(&backend, ALL, "timeout = \"1h\"\n[shutdown]\ngrace = \"1s\"").await;
@@ -249,7 +241,6 @@ async fn a_service_that_is_away_does_not_hold_up_the_end() {
 }
 
 /// A batch that the service does not take would keep all that follow from coming.
-#[tokio::test]
 async fn what_is_too_large_comes_in_parts() {
     let backend = Backend::start(|call| match call.body.len() {
         0..=2000 => Says::Status(204, String::new()),
@@ -279,3 +270,23 @@ async fn what_is_too_large_comes_in_parts() {
     assert_eq!(seqs, (1..=14).collect::<Vec<u64>>(), "each once, in order: {events:?}");
     assert_eq!(events[12]["event"], "lost", "what can never come is told");
 }
+
+tricast_tests::each_wire!(
+    a_stream_is_told_from_its_beginning_to_its_end,
+    the_first_and_the_last_count,
+    who_is_refused_was_never_there,
+    the_last_words_arrive
+);
+
+tricast_tests::each_http_wire!(a_reader_of_what_has_ended_comes_and_goes);
+
+tricast_tests::each_delivery!(
+    commands_on_a_websocket_come_and_go_too,
+    a_renewed_stream_ends_once,
+    only_what_is_wanted_is_told_and_signed,
+    what_happens_together_leaves_together,
+    a_batch_is_told_until_it_is_taken_and_nothing_overtakes_it,
+    what_did_not_fit_is_told_as_lost,
+    a_service_that_is_away_does_not_hold_up_the_end,
+    what_is_too_large_comes_in_parts
+);

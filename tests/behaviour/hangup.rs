@@ -25,7 +25,6 @@ async fn are_left(server: &Server, count: usize) {
         .await;
 }
 
-#[tokio::test]
 async fn a_peer_that_answers_nothing_for_two_heartbeats_is_cut() {
     let server = Server::with(QUICK).await;
     let mut silent = mute(&server, "a").await;
@@ -38,7 +37,6 @@ async fn a_peer_that_answers_nothing_for_two_heartbeats_is_cut() {
     assert_eq!(server.gateway.connections(), 0);
 }
 
-#[tokio::test]
 async fn however_much_it_is_sent_it_has_to_answer() {
     let server = Server::with(QUICK).await;
     let mut silent = mute(&server, "a").await;
@@ -52,7 +50,6 @@ async fn however_much_it_is_sent_it_has_to_answer() {
     assert!(silent.ends_with(UNRESPONSIVE) && raw.ends_with(UNRESPONSIVE));
 }
 
-#[tokio::test]
 async fn whoever_answers_stays() {
     let server = Server::with(QUICK).await;
     let mut reader = Reader::open(&server, Wire::Ws, "a").await;
@@ -69,7 +66,6 @@ async fn whoever_answers_stays() {
 }
 
 /// To drip bytes of a message that is never whole is no sign of life.
-#[tokio::test]
 async fn a_message_that_is_never_finished_ends_the_connection() {
     let server = Server::with(QUICK).await;
     let mut dripping = mute(&server, "a").await;
@@ -85,7 +81,6 @@ async fn a_message_that_is_never_finished_ends_the_connection() {
 }
 
 /// Nor is it one to answer pings in the middle of it, for ever.
-#[tokio::test]
 async fn a_message_in_pieces_that_never_end_ends_the_connection() {
     if delivery() == Delivery::Generic {
         // The library there keeps the pieces to itself; ARCHITECTURE.md says so.
@@ -103,7 +98,6 @@ async fn a_message_in_pieces_that_never_end_ends_the_connection() {
     assert!(dripping.rest().await.ends_with(UNRESPONSIVE));
 }
 
-#[tokio::test]
 async fn a_reset_and_a_half_closed_peer_are_noticed_at_once() {
     let server = Server::start().await;
     for half in [true, false] {
@@ -128,7 +122,6 @@ async fn a_reset_and_a_half_closed_peer_are_noticed_at_once() {
 }
 
 /// The gateway's close is answered by a close; who does not is not waited for long.
-#[tokio::test]
 async fn a_peer_that_does_not_close_in_return_is_not_waited_for() {
     let server = Server::start().await;
     let mut connection = mute(&server, "a").await;
@@ -141,7 +134,6 @@ async fn a_peer_that_does_not_close_in_return_is_not_waited_for() {
     assert!(waited > Duration::from_secs(4) && waited < Duration::from_secs(9), "{waited:?}");
 }
 
-#[tokio::test]
 async fn a_peer_that_closes_in_return_ends_the_connection_at_once() {
     let server = Server::start().await;
     let mut connection = mute(&server, "a").await;
@@ -153,7 +145,6 @@ async fn a_peer_that_closes_in_return_ends_the_connection_at_once() {
     assert!(begin.elapsed() < Duration::from_secs(4));
 }
 
-#[tokio::test]
 async fn a_close_code_that_may_not_be_sent_is_refused() {
     let server = Server::start().await;
     let (mut socket, _) = Reader::handshake(&server, "/ws/a?format=raw").await.expect("opens");
@@ -165,7 +156,6 @@ async fn a_close_code_that_may_not_be_sent_is_refused() {
 }
 
 /// Without chunks the end of the connection is the end of the data, unless it is a reset.
-#[tokio::test]
 async fn a_gap_resets_a_raw_stream_over_http_1_0() {
     let server = Server::with("[history]\nmessages = 1").await;
     let id = server.publish("a", "1").await.replace("-1", "-0");
@@ -178,3 +168,16 @@ async fn a_gap_resets_a_raw_stream_over_http_1_0() {
     let error = end.expect_err("a reset").kind();
     assert_eq!(error, std::io::ErrorKind::ConnectionReset);
 }
+
+tricast_tests::each_delivery!(
+    a_peer_that_answers_nothing_for_two_heartbeats_is_cut,
+    however_much_it_is_sent_it_has_to_answer,
+    whoever_answers_stays,
+    a_message_that_is_never_finished_ends_the_connection,
+    a_message_in_pieces_that_never_end_ends_the_connection,
+    a_reset_and_a_half_closed_peer_are_noticed_at_once,
+    a_peer_that_does_not_close_in_return_is_not_waited_for,
+    a_peer_that_closes_in_return_ends_the_connection_at_once,
+    a_close_code_that_may_not_be_sent_is_refused,
+    a_gap_resets_a_raw_stream_over_http_1_0
+);

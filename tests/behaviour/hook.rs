@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tricast_admission::KeyHash;
 use tricast_tests::{
-    Answer, Backend, Event, Reader, SECRET, Says, Server, Wire, each_http_wire, each_wire,
-    eventually, listen_head, token, token_of,
+    Answer, Backend, Event, Reader, SECRET, Says, Server, Wire, eventually, listen_head, token,
+    token_of,
 };
 
 mod trouble;
@@ -63,171 +63,192 @@ async fn calls(server: &Server, result: &str) -> f64 {
     server.metric(&format!("tricast_hook_calls_total{{result=\"{result}\"}}")).await
 }
 
-each_wire! {
-    async fn a_yes_lets_in_as_the_rules_have_it(wire) {
-        let backend = Backend::yes().await;
-        let more = "headers = []\n[[namespace]]\npattern = \"closed\"\nsubscribe = \"nobody\"";
-        let server = server(&backend, &["connect"], more).await;
-        let mut reader = Reader::open(&server, wire, "a,b").await;
-        let hello = reader.control("hello").await;
-        assert_eq!(hello.get("user"), None);
-        let question = json!({"event": "connect", "wire": wire.name(), "channels": ["a", "b"], "headers": {}});
-        assert_eq!(backend.asked(), [question]);
-        forbidden(&opens(&server, wire, "closed").await);
-        assert_eq!(calls(&server, "allowed").await, 2.0);
-    }
-
-    async fn a_no_is_told_with_its_reason(wire) {
-        let backend = Backend::start(|_| Says::Json(json!({"allow": false, "reason": "your\r\naccount is locked"}))).await;
-        let server = server(&backend, &["connect"], "").await;
-        let detail = forbidden(&opens(&server, wire, "a").await);
-        assert_eq!(detail, "youraccount is locked");
-        for (status, body, told) in [
-            (403, r#"{"allow":false,"reason":"come back as a member"}"#, "come back as a member"),
-            (401, "<html>who are you, and why</html>", "the service behind this gateway refuses it"),
-        ] {
-            backend.always(Says::Status(status, body.to_owned()));
-            assert_eq!(forbidden(&opens(&server, wire, "a").await), told);
-        }
-        backend.always(Says::Json(json!({"allow": false, "reason": "x".repeat(1000)})));
-        assert_eq!(forbidden(&opens(&server, wire, "a").await), "x".repeat(200));
-        assert_eq!(server.gateway.connections(), 0);
-        assert_eq!(calls(&server, "refused").await, 4.0);
-    }
-
-    /// As a token would, for whoever has none.
-    async fn a_stranger_comes_in_as_a_user(wire) {
-        let says = json!({"allow": true, "user": "alice", "subscribe": ["news.*"], "expires": tricast_core::unix_millis() / 1000 + 3});
-        let backend = Backend::start(move |_| Says::Json(says.clone())).await;
-        let server = server(&backend, &["connect"], "[access]\nsubscribe = \"token\"").await;
-        let mut reader = Reader::open(&server, wire, "news.a").await;
-        assert_eq!(reader.control("hello").await["user"], "alice");
-        reader.control("expiring").await;
-        server.publish("@alice", "to her").await;
-        assert_eq!(reader.data().await, "to her");
-        forbidden(&opens(&server, wire, "other").await);
-        // It ends when the service said.
-        assert_eq!(reader.control("goodbye").await["reason"], "expired");
-        backend.always(Says::Json(json!({"allow": true, "user": "alice", "subscribe": ["**"], "expires": 1})));
-        assert_eq!(opens(&server, wire, "a").await.problem(), "token-expired");
-        // Without more than a yes it is still a stranger.
-        backend.always(Says::Json(json!({"allow": true})));
-        assert_eq!(opens(&server, wire, "news.a").await.problem(), "token-missing");
-    }
-
-    /// Also where anyone may: the service has said so.
-    async fn a_list_narrows_what_is_open_to_anyone(wire) {
-        let backend = Backend::start(|_| Says::Json(json!({"allow": true, "subscribe": ["a"]}))).await;
-        let server = server(&backend, &["connect"], "").await;
-        assert!(is_open(&opens(&server, wire, "a").await));
-        forbidden(&opens(&server, wire, "a,b").await);
-    }
-
-    async fn a_token_is_narrowed_and_never_widened(wire) {
-        let backend = Backend::start(|_| Says::Json(json!({"allow": true, "user": "alice", "subscribe": ["b", "c"]}))).await;
-        let server = server(&backend, &["connect"], &with_tokens("")).await;
-        let alice = token("alice", &["a", "b"], &["a"]);
-        let target = |channel: &str| format!("{channel}?token={alice}");
-        assert!(is_open(&opens(&server, wire, &target("b")).await));
-        assert_eq!(backend.asked()[0]["user"], "alice");
-        assert!(!backend.calls()[0].body.windows(20).any(|part| alice.as_bytes().windows(20).any(|own| own == part)), "the token");
-        forbidden(&opens(&server, wire, &target("a")).await);
-        forbidden(&opens(&server, wire, &target("c")).await);
-        backend.always(Says::Json(json!({"allow": true})));
-        assert!(is_open(&opens(&server, wire, &target("a,b")).await), "not narrowed");
-        for (says, bearer) in [
-            (json!({"allow": true, "user": "bob"}), &alice),
-            (json!({"allow": true, "user": "alice"}), &token_of(json!({"subscribe": ["a"]}), 60)),
-        ] {
-            backend.always(Says::Json(says));
-            let detail = forbidden(&opens(&server, wire, &format!("a?token={bearer}")).await);
-            assert!(detail.contains("another user"), "{detail}");
-        }
-        // A token that does not hold is not worth a question.
-        let before = backend.calls().len();
-        assert_eq!(opens(&server, wire, "a?token=nonsense").await.problem(), "bad-token");
-        assert_eq!(backend.calls().len(), before);
-    }
-
-    async fn whatever_is_no_answer_is_a_no(wire) {
-        let backend = Backend::yes().await;
-        let server = server(&backend, &["connect"], "timeout = \"300ms\"\nretries = 0\nopen_after = 0").await;
-        let elsewhere = Backend::yes().await;
-        let yes = r#"{"allow":true}"#;
-        let long = format!("{}{yes}", " ".repeat(64 * 1024));
-        let bad = [
-            Says::Nothing,
-            Says::HangUp,
-            Says::Status(500, yes.to_owned()),
-            Says::Status(404, yes.to_owned()),
-            Says::Status(204, String::new()),
-            Says::Json(json!("yes")),
-            Says::Json(json!({"allow": true, "publsh": []})),
-            Says::Status(200, "{\"allow\":true".to_owned()),
-            Says::Status(200, long),
-            Says::Raw("nonsense\r\n\r\n".to_owned()),
-            Says::Raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{yes}")),
-            Says::Raw(format!("HTTP/1.1 307 -\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", elsewhere.url())),
-        ];
-        let count = bad.len();
-        for says in bad {
-            backend.always(says.clone());
-            let answer = opens(&server, wire, "a").await;
-            assert!(is_put_off(wire, &answer), "{says:?}: {answer:?}");
-            let port = backend.address.port().to_string();
-            assert!(!answer.text().contains(&port), "{answer:?}");
-        }
-        assert_eq!(elsewhere.calls().len(), 0, "nobody is redirected");
-        assert_eq!(calls(&server, "failed").await, count as f64);
-        drop(backend);
-        assert!(is_put_off(wire, &opens(&server, wire, "a").await), "nobody is there");
-        assert_eq!(server.gateway.connections(), 0);
-    }
-
-    async fn each_channel_of_a_stream_is_asked_about(wire) {
-        let backend = Backend::start(|call| Says::Json(json!({"allow": call.json()["channel"] != "b"}))).await;
-        let server = server(&backend, &["subscribe"], "headers = []").await;
-        assert!(is_open(&opens(&server, wire, "a,c?user=alice").await));
-        let about = |channel: &str| json!({"event": "subscribe", "wire": wire.name(), "channel": channel, "user": "alice", "headers": {}});
-        // Who only says who it is has to be let in to that user's own channel too.
-        assert_eq!(backend.asked(), [about("a"), about("c"), about("@alice")]);
-        forbidden(&opens(&server, wire, "a,b").await);
-    }
-
-    async fn a_backend_with_a_key_is_never_asked_about(wire) {
-        let backend = Backend::start(|_| Says::Json(json!({"allow": false}))).await;
-        let key = format!("[[key]]\nname = \"shop\"\nhash = \"{}\"\nsubscribe = [\"**\"]\npublish = [\"**\"]", KeyHash::of(KEY));
-        let server = server(&backend, &["connect", "subscribe", "publish"], &key).await;
-        let bearer = format!("Bearer {KEY}");
-        let mut reader = Reader::open_with(&server, wire, "a", &[("Authorization", &bearer)]).await;
-        reader.control("hello").await;
-        let head = format!("POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\nAuthorization: {bearer}");
-        assert_eq!(outcome(&server, &head).await.status, 200);
-        assert_eq!(reader.data().await, "");
-        assert_eq!(backend.calls().len(), 0);
-        forbidden(&opens(&server, wire, "a").await);
-    }
+async fn a_yes_lets_in_as_the_rules_have_it(wire: Wire) {
+    let backend = Backend::yes().await;
+    let more = "headers = []\n[[namespace]]\npattern = \"closed\"\nsubscribe = \"nobody\"";
+    let server = server(&backend, &["connect"], more).await;
+    let mut reader = Reader::open(&server, wire, "a,b").await;
+    let hello = reader.control("hello").await;
+    assert_eq!(hello.get("user"), None);
+    let question =
+        json!({"event": "connect", "wire": wire.name(), "channels": ["a", "b"], "headers": {}});
+    assert_eq!(backend.asked(), [question]);
+    forbidden(&opens(&server, wire, "closed").await);
+    assert_eq!(calls(&server, "allowed").await, 2.0);
 }
 
-each_http_wire! {
-    async fn a_post_that_listens_asks_for_both(wire) {
-        let backend = Backend::yes().await;
-        let server = server(&backend, &["connect", "subscribe", "publish"], "headers = []").await;
-        let post = format!("POST /{}/a HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\none", wire.name());
-        let mut connection = server.connect().await;
-        connection.send(&post).await;
-        assert_eq!(connection.head().await.status, 200);
-        let events: Vec<_> = backend.asked().iter().map(|one| one["event"].clone()).collect();
-        assert_eq!(events, ["connect", "subscribe", "publish"]);
-        assert_eq!(backend.asked()[2]["bytes"], 3);
-        backend.answer(|call| Says::Json(json!({"allow": call.json()["event"] != "publish"})));
-        let mut connection = server.connect().await;
-        connection.send(&post).await;
-        assert_eq!(connection.head().await.status, 403);
+async fn a_no_is_told_with_its_reason(wire: Wire) {
+    let backend = Backend::start(|_| {
+        Says::Json(json!({"allow": false, "reason": "your\r\naccount is locked"}))
+    })
+    .await;
+    let server = server(&backend, &["connect"], "").await;
+    let detail = forbidden(&opens(&server, wire, "a").await);
+    assert_eq!(detail, "youraccount is locked");
+    for (status, body, told) in [
+        (403, r#"{"allow":false,"reason":"come back as a member"}"#, "come back as a member"),
+        (401, "<html>who are you, and why</html>", "the service behind this gateway refuses it"),
+    ] {
+        backend.always(Says::Status(status, body.to_owned()));
+        assert_eq!(forbidden(&opens(&server, wire, "a").await), told);
     }
+    backend.always(Says::Json(json!({"allow": false, "reason": "x".repeat(1000)})));
+    assert_eq!(forbidden(&opens(&server, wire, "a").await), "x".repeat(200));
+    assert_eq!(server.gateway.connections(), 0);
+    assert_eq!(calls(&server, "refused").await, 4.0);
 }
 
-#[tokio::test]
+/// As a token would, for whoever has none.
+async fn a_stranger_comes_in_as_a_user(wire: Wire) {
+    let says = json!({"allow": true, "user": "alice", "subscribe": ["news.*"], "expires": tricast_core::unix_millis() / 1000 + 3});
+    let backend = Backend::start(move |_| Says::Json(says.clone())).await;
+    let server = server(&backend, &["connect"], "[access]\nsubscribe = \"token\"").await;
+    let mut reader = Reader::open(&server, wire, "news.a").await;
+    assert_eq!(reader.control("hello").await["user"], "alice");
+    reader.control("expiring").await;
+    server.publish("@alice", "to her").await;
+    assert_eq!(reader.data().await, "to her");
+    forbidden(&opens(&server, wire, "other").await);
+    // It ends when the service said.
+    assert_eq!(reader.control("goodbye").await["reason"], "expired");
+    backend.always(Says::Json(
+        json!({"allow": true, "user": "alice", "subscribe": ["**"], "expires": 1}),
+    ));
+    assert_eq!(opens(&server, wire, "a").await.problem(), "token-expired");
+    // Without more than a yes it is still a stranger.
+    backend.always(Says::Json(json!({"allow": true})));
+    assert_eq!(opens(&server, wire, "news.a").await.problem(), "token-missing");
+}
+
+/// Also where anyone may: the service has said so.
+async fn a_list_narrows_what_is_open_to_anyone(wire: Wire) {
+    let backend = Backend::start(|_| Says::Json(json!({"allow": true, "subscribe": ["a"]}))).await;
+    let server = server(&backend, &["connect"], "").await;
+    assert!(is_open(&opens(&server, wire, "a").await));
+    forbidden(&opens(&server, wire, "a,b").await);
+}
+
+async fn a_token_is_narrowed_and_never_widened(wire: Wire) {
+    let backend = Backend::start(|_| {
+        Says::Json(json!({"allow": true, "user": "alice", "subscribe": ["b", "c"]}))
+    })
+    .await;
+    let server = server(&backend, &["connect"], &with_tokens("")).await;
+    let alice = token("alice", &["a", "b"], &["a"]);
+    let target = |channel: &str| format!("{channel}?token={alice}");
+    assert!(is_open(&opens(&server, wire, &target("b")).await));
+    assert_eq!(backend.asked()[0]["user"], "alice");
+    assert!(
+        !backend.calls()[0]
+            .body
+            .windows(20)
+            .any(|part| alice.as_bytes().windows(20).any(|own| own == part)),
+        "the token"
+    );
+    forbidden(&opens(&server, wire, &target("a")).await);
+    forbidden(&opens(&server, wire, &target("c")).await);
+    backend.always(Says::Json(json!({"allow": true})));
+    assert!(is_open(&opens(&server, wire, &target("a,b")).await), "not narrowed");
+    for (says, bearer) in [
+        (json!({"allow": true, "user": "bob"}), &alice),
+        (json!({"allow": true, "user": "alice"}), &token_of(json!({"subscribe": ["a"]}), 60)),
+    ] {
+        backend.always(Says::Json(says));
+        let detail = forbidden(&opens(&server, wire, &format!("a?token={bearer}")).await);
+        assert!(detail.contains("another user"), "{detail}");
+    }
+    // A token that does not hold is not worth a question.
+    let before = backend.calls().len();
+    assert_eq!(opens(&server, wire, "a?token=nonsense").await.problem(), "bad-token");
+    assert_eq!(backend.calls().len(), before);
+}
+
+async fn whatever_is_no_answer_is_a_no(wire: Wire) {
+    let backend = Backend::yes().await;
+    let server =
+        server(&backend, &["connect"], "timeout = \"300ms\"\nretries = 0\nopen_after = 0").await;
+    let elsewhere = Backend::yes().await;
+    let yes = r#"{"allow":true}"#;
+    let long = format!("{}{yes}", " ".repeat(64 * 1024));
+    let bad = [
+        Says::Nothing,
+        Says::HangUp,
+        Says::Status(500, yes.to_owned()),
+        Says::Status(404, yes.to_owned()),
+        Says::Status(204, String::new()),
+        Says::Json(json!("yes")),
+        Says::Json(json!({"allow": true, "publsh": []})),
+        Says::Status(200, "{\"allow\":true".to_owned()),
+        Says::Status(200, long),
+        Says::Raw("nonsense\r\n\r\n".to_owned()),
+        Says::Raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{yes}")),
+        Says::Raw(format!(
+            "HTTP/1.1 307 -\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
+            elsewhere.url()
+        )),
+    ];
+    let count = bad.len();
+    for says in bad {
+        backend.always(says.clone());
+        let answer = opens(&server, wire, "a").await;
+        assert!(is_put_off(wire, &answer), "{says:?}: {answer:?}");
+        let port = backend.address.port().to_string();
+        assert!(!answer.text().contains(&port), "{answer:?}");
+    }
+    assert_eq!(elsewhere.calls().len(), 0, "nobody is redirected");
+    assert_eq!(calls(&server, "failed").await, count as f64);
+    drop(backend);
+    assert!(is_put_off(wire, &opens(&server, wire, "a").await), "nobody is there");
+    assert_eq!(server.gateway.connections(), 0);
+}
+
+async fn each_channel_of_a_stream_is_asked_about(wire: Wire) {
+    let backend =
+        Backend::start(|call| Says::Json(json!({"allow": call.json()["channel"] != "b"}))).await;
+    let server = server(&backend, &["subscribe"], "headers = []").await;
+    assert!(is_open(&opens(&server, wire, "a,c?user=alice").await));
+    let about = |channel: &str| json!({"event": "subscribe", "wire": wire.name(), "channel": channel, "user": "alice", "headers": {}});
+    // Who only says who it is has to be let in to that user's own channel too.
+    assert_eq!(backend.asked(), [about("a"), about("c"), about("@alice")]);
+    forbidden(&opens(&server, wire, "a,b").await);
+}
+
+async fn a_backend_with_a_key_is_never_asked_about(wire: Wire) {
+    let backend = Backend::start(|_| Says::Json(json!({"allow": false}))).await;
+    let key = format!(
+        "[[key]]\nname = \"shop\"\nhash = \"{}\"\nsubscribe = [\"**\"]\npublish = [\"**\"]",
+        KeyHash::of(KEY)
+    );
+    let server = server(&backend, &["connect", "subscribe", "publish"], &key).await;
+    let bearer = format!("Bearer {KEY}");
+    let mut reader = Reader::open_with(&server, wire, "a", &[("Authorization", &bearer)]).await;
+    reader.control("hello").await;
+    let head = format!(
+        "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\nAuthorization: {bearer}"
+    );
+    assert_eq!(outcome(&server, &head).await.status, 200);
+    assert_eq!(reader.data().await, "");
+    assert_eq!(backend.calls().len(), 0);
+    forbidden(&opens(&server, wire, "a").await);
+}
+
+async fn a_post_that_listens_asks_for_both(wire: Wire) {
+    let backend = Backend::yes().await;
+    let server = server(&backend, &["connect", "subscribe", "publish"], "headers = []").await;
+    let post =
+        format!("POST /{}/a HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\none", wire.name());
+    let mut connection = server.connect().await;
+    connection.send(&post).await;
+    assert_eq!(connection.head().await.status, 200);
+    let events: Vec<_> = backend.asked().iter().map(|one| one["event"].clone()).collect();
+    assert_eq!(events, ["connect", "subscribe", "publish"]);
+    assert_eq!(backend.asked()[2]["bytes"], 3);
+    backend.answer(|call| Says::Json(json!({"allow": call.json()["event"] != "publish"})));
+    let mut connection = server.connect().await;
+    connection.send(&post).await;
+    assert_eq!(connection.head().await.status, 403);
+}
+
 async fn nothing_is_asked_that_is_not_to_be() {
     let backend = Backend::start(|_| Says::Json(json!({"allow": false}))).await;
     let server = server(&backend, &["publish"], "").await;
@@ -241,7 +262,6 @@ async fn nothing_is_asked_that_is_not_to_be() {
     assert_eq!(backend.calls().len(), 1);
 }
 
-#[tokio::test]
 async fn a_publish_is_asked_about_with_its_size() {
     let backend = Backend::yes().await;
     let server = server(&backend, &["publish"], "headers = []").await;
@@ -265,7 +285,6 @@ async fn a_publish_is_asked_about_with_its_size() {
 }
 
 /// Whoever may not listen may not look either.
-#[tokio::test]
 async fn looking_is_asked_about_as_listening_is() {
     let backend =
         Backend::start(|call| Says::Json(json!({"allow": call.json()["channel"] == "a"}))).await;
@@ -279,7 +298,6 @@ async fn looking_is_asked_about_as_listening_is() {
     assert_eq!(server.get("/online/b").await.status, 200);
 }
 
-#[tokio::test]
 async fn commands_on_a_websocket_are_asked_about() {
     let backend = Backend::yes().await;
     let server = server(&backend, &["subscribe", "publish"], "headers = [\"cookie\"]").await;
@@ -323,7 +341,6 @@ async fn commands_on_a_websocket_are_asked_about() {
     assert_eq!(reader.control("error").await["type"], "urn:tricast:unavailable");
 }
 
-#[tokio::test]
 async fn a_raw_websocket_is_asked_about_and_ends() {
     let backend = Backend::yes().await;
     let server = server(&backend, &["publish"], "retries = 0").await;
@@ -349,7 +366,6 @@ async fn a_raw_websocket_is_asked_about_and_ends() {
 }
 
 /// A new token does not lift what the service has said.
-#[tokio::test]
 async fn a_renewed_token_stays_narrowed() {
     let end = tricast_core::unix_millis() / 1000 + 30;
     let backend = Backend::start(move |_| {
@@ -371,7 +387,6 @@ async fn a_renewed_token_stays_narrowed() {
 }
 
 /// Else a stranger could say that it is whoever the service knows.
-#[tokio::test]
 async fn who_is_asked_about_does_not_say_itself_who_it_is() {
     let backend = Backend::yes().await;
     let server = server(&backend, &["connect"], "").await;
@@ -382,7 +397,6 @@ async fn who_is_asked_about_does_not_say_itself_who_it_is() {
     assert_eq!(backend.calls().len(), 0);
 }
 
-#[tokio::test]
 async fn the_headers_that_go_along_are_those_listed() {
     let backend = Backend::yes().await;
     let server =
@@ -406,7 +420,6 @@ async fn the_headers_that_go_along_are_those_listed() {
     }
 }
 
-#[tokio::test]
 async fn a_call_is_signed_byte_for_byte() {
     let backend = Backend::yes().await;
     let server = server(&backend, &["connect"], &format!("secret = \"{SECRET}\"")).await;
@@ -424,7 +437,6 @@ async fn a_call_is_signed_byte_for_byte() {
     assert_eq!(signature, own);
 }
 
-#[tokio::test]
 async fn an_address_goes_along_where_one_is_known() {
     let backend = Backend::yes().await;
     let more = "headers = []\n[proxy]\ntrusted = [\"127.0.0.0/8\"]";
@@ -436,7 +448,6 @@ async fn an_address_goes_along_where_one_is_known() {
 }
 
 /// A service that is asked who may come in is asked who may look as well.
-#[tokio::test]
 async fn who_may_not_connect_may_not_look_either() {
     let backend = Backend::start(|_| Says::Json(json!({"allow": false}))).await;
     let server = server(&backend, &["connect"], "").await;
@@ -446,7 +457,6 @@ async fn who_may_not_connect_may_not_look_either() {
 }
 
 /// A list of channels tells what each question would have been about.
-#[tokio::test]
 async fn where_each_channel_is_asked_about_nobody_lists_them() {
     let backend = Backend::yes().await;
     let server = server(&backend, &["subscribe"], "").await;
@@ -454,7 +464,6 @@ async fn where_each_channel_is_asked_about_nobody_lists_them() {
 }
 
 /// A user's own channel comes along only for whom it may be: nobody is proven here.
-#[tokio::test]
 async fn a_claimed_users_own_channel_is_asked_about() {
     let backend =
         Backend::start(|call| Says::Json(json!({"allow": call.json()["channel"] == "news"}))).await;
@@ -465,3 +474,32 @@ async fn a_claimed_users_own_channel_is_asked_about() {
     server.publish("news", "x").await;
     assert_eq!(reader.document().await["channel"], "news");
 }
+
+tricast_tests::each_wire!(
+    a_yes_lets_in_as_the_rules_have_it,
+    a_no_is_told_with_its_reason,
+    a_stranger_comes_in_as_a_user,
+    a_list_narrows_what_is_open_to_anyone,
+    a_token_is_narrowed_and_never_widened,
+    whatever_is_no_answer_is_a_no,
+    each_channel_of_a_stream_is_asked_about,
+    a_backend_with_a_key_is_never_asked_about
+);
+
+tricast_tests::each_http_wire!(a_post_that_listens_asks_for_both);
+
+tricast_tests::each_delivery!(
+    nothing_is_asked_that_is_not_to_be,
+    a_publish_is_asked_about_with_its_size,
+    looking_is_asked_about_as_listening_is,
+    commands_on_a_websocket_are_asked_about,
+    a_raw_websocket_is_asked_about_and_ends,
+    a_renewed_token_stays_narrowed,
+    who_is_asked_about_does_not_say_itself_who_it_is,
+    the_headers_that_go_along_are_those_listed,
+    a_call_is_signed_byte_for_byte,
+    an_address_goes_along_where_one_is_known,
+    who_may_not_connect_may_not_look_either,
+    where_each_channel_is_asked_about_nobody_lists_them,
+    a_claimed_users_own_channel_is_asked_about
+);

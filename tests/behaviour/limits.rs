@@ -6,114 +6,124 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 use socket2::SockRef;
 use tricast_tests::{
-    Connection, Event, Reader, Server, Wire, each_http_wire, each_wire, eventually, listen_head,
-    reader_with_backlog, stalled_reader,
+    Connection, Event, Reader, Server, Wire, eventually, listen_head, reader_with_backlog,
+    stalled_reader,
 };
 
 const QUICK: &str = "[stream]\nheartbeat = \"100ms\"\nstall_timeout = \"500ms\"\n[limits]\nhead_timeout = \"300ms\"\nbody_timeout = \"300ms\"";
 
-each_wire! {
-    async fn one_subscriber_too_many_is_told_to_come_back(wire) {
-        let server = Server::with("[limits]\nconnections = 1").await;
-        let first = Reader::open(&server, wire, "a").await;
-        if wire == Wire::Sse {
-            // An EventSource gives up on anything but 200.
-            let mut refused = Reader::open(&server, wire, "a").await;
-            let goodbye = refused.control("goodbye").await;
-            assert_eq!((goodbye["reason"].as_str(), goodbye["reconnect"].as_str()), (Some("overloaded"), Some("later")));
-            assert_eq!(refused.retry, goodbye["retry"].as_u64());
-            assert_eq!(refused.end().await, Event::End(None));
-        } else {
-            let answer = server.request(&listen_head(wire, "a"), b"").await;
-            assert_eq!((answer.status, answer.problem().as_str()), (503, "too-many-connections"));
-            assert!(answer.fields.contains_key("retry-after"));
-        }
-        assert_eq!(server.metric("tricast_refusals_total{reason=\"too-many-connections\"}").await, 1.0);
-        drop(first);
-        eventually("the place is free", async || (server.gateway.connections() == 0).then_some(())).await;
-        Reader::open(&server, wire, "a").await.control("hello").await;
+async fn one_subscriber_too_many_is_told_to_come_back(wire: Wire) {
+    let server = Server::with("[limits]\nconnections = 1").await;
+    let first = Reader::open(&server, wire, "a").await;
+    if wire == Wire::Sse {
+        // An EventSource gives up on anything but 200.
+        let mut refused = Reader::open(&server, wire, "a").await;
+        let goodbye = refused.control("goodbye").await;
+        assert_eq!(
+            (goodbye["reason"].as_str(), goodbye["reconnect"].as_str()),
+            (Some("overloaded"), Some("later"))
+        );
+        assert_eq!(refused.retry, goodbye["retry"].as_u64());
+        assert_eq!(refused.end().await, Event::End(None));
+    } else {
+        let answer = server.request(&listen_head(wire, "a"), b"").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "too-many-connections"));
+        assert!(answer.fields.contains_key("retry-after"));
     }
-
-    async fn one_channel_too_many_is_refused(wire) {
-        let server = Server::with("[limits]\nchannels = 1").await;
-        let _first = Reader::open(&server, Wire::Chunked, "a").await;
-        if wire == Wire::Sse {
-            let mut refused = Reader::open(&server, wire, "b").await;
-            assert_eq!(refused.control("goodbye").await["reason"], "overloaded");
-        } else if wire == Wire::Chunked {
-            let answer = server.get("/chunked/b").await;
-            assert_eq!((answer.status, answer.problem().as_str()), (503, "too-many-channels"));
-        } else {
-            assert!(Reader::handshake(&server, "/ws/b").await.is_err());
-        }
-        let answer = server.post("/publish/b", "", b"x").await;
-        assert_eq!((answer.status, answer.problem().as_str()), (503, "too-many-channels"));
-        assert_eq!(server.gateway.connections(), 1, "the refused have left");
-    }
-
-    /// A reader that takes nothing is cut; nobody waits for it and nothing is kept for it.
-    async fn a_stalled_reader_is_cut_and_others_are_undisturbed(wire) {
-        let server = Server::with(&format!("{QUICK}\n[history]\nmessages = 20")).await;
-        let stalled = stalled_reader(&server, wire, "a").await;
-        let mut healthy = Reader::open(&server, wire, "a").await;
-        healthy.control("hello").await;
-        let large = "x".repeat(100_000);
-        let mut sent = 0;
-        while server.gateway.connections() > 1 {
-            server.publish("a", &large).await;
-            assert_eq!(healthy.data().await.as_str().map(str::len), Some(100_000));
-            sent += 1;
-            assert!(sent < 5000, "the stalled reader is still there");
-        }
-        assert_eq!(server.metric("tricast_stalled_connections_total").await, 1.0);
-        assert!(server.metric("tricast_log_bytes").await < 20.0 * 100_000.0 * 3.0);
-        drop(stalled);
-    }
-
-    /// A reader that is slow but takes what it can is told what it missed.
-    async fn a_reader_that_falls_behind_is_told(wire) {
-        let server = Server::with("[history]\nmessages = 5").await;
-        let mut slow = reader_with_backlog(&server, wire, "a").await;
-        let text = read_raw_until(&mut slow, "tricast.gap").await;
-        assert!(text.contains("\"certain\":true"));
-        assert!(server.metric(&format!("tricast_slow_readers_total{{wire=\"{}\",action=\"told\"}}", wire.name())).await >= 1.0);
-    }
-
-    async fn a_reader_that_falls_behind_is_disconnected_if_so_set(wire) {
-        let server = Server::with("[history]\nmessages = 5\n[stream]\nslow_reader = \"disconnect\"").await;
-        let mut slow = reader_with_backlog(&server, wire, "a").await;
-        let text = read_raw_until(&mut slow, "tricast.goodbye").await;
-        assert!(text.contains("\"reason\":\"gap\",\"reconnect\":\"now\"") && !text.contains("tricast.gap"));
-        eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
-    }
+    assert_eq!(server.metric("tricast_refusals_total{reason=\"too-many-connections\"}").await, 1.0);
+    drop(first);
+    eventually("the place is free", async || (server.gateway.connections() == 0).then_some(()))
+        .await;
+    Reader::open(&server, wire, "a").await.control("hello").await;
 }
 
-each_http_wire! {
-    /// It takes nothing, and need not: its end is noticed all the same, long before its patience is over.
-    async fn a_reader_that_is_behind_and_hangs_up_is_let_go(wire) {
-        let server = Server::start().await;
-        let reader = reader_with_backlog(&server, wire, "a").await;
-        SockRef::from(&reader.socket).shutdown(std::net::Shutdown::Write).expect("a socket");
-        eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
-        drop(reader);
+async fn one_channel_too_many_is_refused(wire: Wire) {
+    let server = Server::with("[limits]\nchannels = 1").await;
+    let _first = Reader::open(&server, Wire::Chunked, "a").await;
+    if wire == Wire::Sse {
+        let mut refused = Reader::open(&server, wire, "b").await;
+        assert_eq!(refused.control("goodbye").await["reason"], "overloaded");
+    } else if wire == Wire::Chunked {
+        let answer = server.get("/chunked/b").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "too-many-channels"));
+    } else {
+        assert!(Reader::handshake(&server, "/ws/b").await.is_err());
     }
+    let answer = server.post("/publish/b", "", b"x").await;
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "too-many-channels"));
+    assert_eq!(server.gateway.connections(), 1, "the refused have left");
+}
 
-    /// Bytes after the request keep the HTTP library from seeing the end; the heartbeat does.
-    async fn a_client_that_sends_more_and_leaves_does_not_leak(wire) {
-        let server = Server::with(QUICK).await;
-        for format in ["json", "raw"] {
-            let mut connection = server.connect().await;
-            let target = format!("/{}/a?format={format}", wire.name());
-            connection.send(format!("GET {target} HTTP/1.1\r\nHost: t\r\n\r\nGET /more")).await;
-            connection.head().await;
-        }
-        eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
+/// A reader that takes nothing is cut; nobody waits for it and nothing is kept for it.
+async fn a_stalled_reader_is_cut_and_others_are_undisturbed(wire: Wire) {
+    let server = Server::with(&format!("{QUICK}\n[history]\nmessages = 20")).await;
+    let stalled = stalled_reader(&server, wire, "a").await;
+    let mut healthy = Reader::open(&server, wire, "a").await;
+    healthy.control("hello").await;
+    let large = "x".repeat(100_000);
+    let mut sent = 0;
+    while server.gateway.connections() > 1 {
+        server.publish("a", &large).await;
+        assert_eq!(healthy.data().await.as_str().map(str::len), Some(100_000));
+        sent += 1;
+        assert!(sent < 5000, "the stalled reader is still there");
     }
+    assert_eq!(server.metric("tricast_stalled_connections_total").await, 1.0);
+    assert!(server.metric("tricast_log_bytes").await < 20.0 * 100_000.0 * 3.0);
+    drop(stalled);
+}
+
+/// A reader that is slow but takes what it can is told what it missed.
+async fn a_reader_that_falls_behind_is_told(wire: Wire) {
+    let server = Server::with("[history]\nmessages = 5").await;
+    let mut slow = reader_with_backlog(&server, wire, "a").await;
+    let text = read_raw_until(&mut slow, "tricast.gap").await;
+    assert!(text.contains("\"certain\":true"));
+    assert!(
+        server
+            .metric(&format!(
+                "tricast_slow_readers_total{{wire=\"{}\",action=\"told\"}}",
+                wire.name()
+            ))
+            .await
+            >= 1.0
+    );
+}
+
+async fn a_reader_that_falls_behind_is_disconnected_if_so_set(wire: Wire) {
+    let server =
+        Server::with("[history]\nmessages = 5\n[stream]\nslow_reader = \"disconnect\"").await;
+    let mut slow = reader_with_backlog(&server, wire, "a").await;
+    let text = read_raw_until(&mut slow, "tricast.goodbye").await;
+    assert!(
+        text.contains("\"reason\":\"gap\",\"reconnect\":\"now\"") && !text.contains("tricast.gap")
+    );
+    eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
+}
+
+/// It takes nothing, and need not: its end is noticed all the same, long before its patience is over.
+async fn a_reader_that_is_behind_and_hangs_up_is_let_go(wire: Wire) {
+    let server = Server::start().await;
+    let reader = reader_with_backlog(&server, wire, "a").await;
+    SockRef::from(&reader.socket).shutdown(std::net::Shutdown::Write).expect("a socket");
+    eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
+    drop(reader);
+}
+
+/// Bytes after the request keep the HTTP library from seeing the end; the heartbeat does.
+async fn a_client_that_sends_more_and_leaves_does_not_leak(wire: Wire) {
+    let server = Server::with(QUICK).await;
+    for format in ["json", "raw"] {
+        let mut connection = server.connect().await;
+        let target = format!("/{}/a?format={format}", wire.name());
+        connection.send(format!("GET {target} HTTP/1.1\r\nHost: t\r\n\r\nGET /more")).await;
+        connection.head().await;
+    }
+    eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
 }
 
 /// What a client sends behind its request is thrown away while it streams; what follows cannot be
 /// read as a request then, and the connection ends instead of waiting for the other half.
-#[tokio::test]
 async fn a_connection_whose_input_was_thrown_away_ends_with_its_stream() {
     let server = Server::with(QUICK).await;
     let mut connection = server.connect().await;
@@ -128,7 +138,6 @@ async fn a_connection_whose_input_was_thrown_away_ends_with_its_stream() {
 }
 
 /// A slow reader is still given what was acknowledged before the gateway goes down.
-#[tokio::test]
 async fn a_slow_reader_gets_its_backlog_before_the_goodbye() {
     let server = Server::with("[history]\nmemory = \"128MiB\"\nbytes = \"64MiB\"").await;
     let mut slow = stalled_reader(&server, Wire::Chunked, "a").await;
@@ -147,7 +156,6 @@ async fn a_slow_reader_gets_its_backlog_before_the_goodbye() {
     assert!(down.await.expect("goes down"));
 }
 
-#[tokio::test]
 async fn sockets_are_counted_whatever_they_speak() {
     let server = Server::start().await;
     let mut readers = Vec::new();
@@ -164,7 +172,6 @@ async fn sockets_are_counted_whatever_they_speak() {
     .await;
 }
 
-#[tokio::test]
 async fn history_comes_in_portions() {
     let server = Server::start().await;
     let large = "x".repeat(600_000);
@@ -199,7 +206,6 @@ async fn read_raw_until(connection: &mut Connection, word: &str) -> String {
     }
 }
 
-#[tokio::test]
 async fn clients_that_never_finish_their_head_are_let_go() {
     let server = Server::with(QUICK).await;
     let mut open = Vec::new();
@@ -221,7 +227,6 @@ async fn clients_that_never_finish_their_head_are_let_go() {
     assert_eq!(server.gateway.connections(), 0);
 }
 
-#[tokio::test]
 async fn a_head_that_is_too_large_is_refused() {
     let server = Server::with("[limits]\nhead_bytes = \"8KiB\"").await;
     let mut connection = server.connect().await;
@@ -231,7 +236,6 @@ async fn a_head_that_is_too_large_is_refused() {
     assert_eq!(connection.head().await.status, 431);
 }
 
-#[tokio::test]
 async fn a_body_that_never_comes_is_given_up() {
     let server = Server::with(QUICK).await;
     let head = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 100";
@@ -239,7 +243,6 @@ async fn a_body_that_never_comes_is_given_up() {
     assert_eq!((answer.status, answer.problem().as_str()), (408, "body-timeout"));
 }
 
-#[tokio::test]
 async fn a_large_message_crosses_every_wire_whole() {
     let server = Server::start().await;
     let mut readers = Vec::new();
@@ -255,7 +258,6 @@ async fn a_large_message_crosses_every_wire_whole() {
     }
 }
 
-#[tokio::test]
 async fn a_websocket_whose_peer_vanishes_between_handshake_and_upgrade_leaves_nothing() {
     let server = Server::start().await;
     for _ in 0..50 {
@@ -267,3 +269,28 @@ async fn a_websocket_whose_peer_vanishes_between_handshake_and_upgrade_leaves_no
     let (mut socket, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");
     assert!(socket.next().await.expect("hello").is_ok());
 }
+
+tricast_tests::each_wire!(
+    one_subscriber_too_many_is_told_to_come_back,
+    one_channel_too_many_is_refused,
+    a_stalled_reader_is_cut_and_others_are_undisturbed,
+    a_reader_that_falls_behind_is_told,
+    a_reader_that_falls_behind_is_disconnected_if_so_set
+);
+
+tricast_tests::each_http_wire!(
+    a_reader_that_is_behind_and_hangs_up_is_let_go,
+    a_client_that_sends_more_and_leaves_does_not_leak
+);
+
+tricast_tests::each_delivery!(
+    a_connection_whose_input_was_thrown_away_ends_with_its_stream,
+    a_slow_reader_gets_its_backlog_before_the_goodbye,
+    sockets_are_counted_whatever_they_speak,
+    history_comes_in_portions,
+    clients_that_never_finish_their_head_are_let_go,
+    a_head_that_is_too_large_is_refused,
+    a_body_that_never_comes_is_given_up,
+    a_large_message_crosses_every_wire_whole,
+    a_websocket_whose_peer_vanishes_between_handshake_and_upgrade_leaves_nothing
+);

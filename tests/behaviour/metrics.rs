@@ -2,43 +2,43 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tricast_tests::{Connection, Reader, Samples, Server, Wire, each_wire, eventually};
+use tricast_tests::{Connection, Reader, Samples, Server, Wire, eventually};
 
-each_wire! {
-    async fn counters_agree_with_what_happened(wire) {
-        let server = Server::with("[history]\nmessages = 1").await;
-        let of = |name: &str| format!("tricast_{name}{{wire=\"{}\"}}", wire.name());
-        let mut reader = Reader::open(&server, wire, "a").await;
-        let hello = reader.control("hello").await;
-        for text in ["1", "2", "3"] {
-            server.publish("a", text).await;
-            reader.data().await;
-        }
-        assert_eq!(server.metric(&of("connections")).await, 1.0);
-        assert_eq!(server.metric(&of("delivered_messages_total")).await, 3.0);
-        assert_eq!(server.metric("tricast_published_messages_total").await, 3.0);
-        assert_eq!(server.metric("tricast_published_bytes_total").await, 3.0);
-        assert_eq!(server.metric("tricast_log_evicted_messages_total").await, 2.0);
-        assert_eq!(server.metric("tricast_log_messages").await, 1.0);
-        assert!(server.metric(&of("sent_bytes_total")).await > 300.0);
-        assert!(server.metric(&of("delivery_latency_seconds_count")).await >= 1.0);
-        let last = reader.last_id.clone();
-        drop(reader);
-        for id in [last.as_deref(), hello["id"].as_str()] {
-            Reader::open_after(&server, wire, "a", id).await.control("hello").await;
-        }
-        let resumes = |result: &str| format!("tricast_resumes_total{{wire=\"{}\",result=\"{result}\"}}", wire.name());
-        assert_eq!(server.metric(&resumes("complete")).await, 1.0);
-        assert_eq!(server.metric(&resumes("gap")).await, 1.0);
-        assert_eq!(server.metric(&of("gaps_total")).await, 1.0);
-        eventually("connected = opened − closed", async || {
-            let opened = server.metric(&of("connections_opened_total")).await;
-            let closed = server.metric(&of("connections_closed_total")).await;
-            let connected = server.metric(&of("connections")).await;
-            (opened == 3.0 && closed == 3.0 && connected == 0.0).then_some(())
-        })
-        .await;
+async fn counters_agree_with_what_happened(wire: Wire) {
+    let server = Server::with("[history]\nmessages = 1").await;
+    let of = |name: &str| format!("tricast_{name}{{wire=\"{}\"}}", wire.name());
+    let mut reader = Reader::open(&server, wire, "a").await;
+    let hello = reader.control("hello").await;
+    for text in ["1", "2", "3"] {
+        server.publish("a", text).await;
+        reader.data().await;
     }
+    assert_eq!(server.metric(&of("connections")).await, 1.0);
+    assert_eq!(server.metric(&of("delivered_messages_total")).await, 3.0);
+    assert_eq!(server.metric("tricast_published_messages_total").await, 3.0);
+    assert_eq!(server.metric("tricast_published_bytes_total").await, 3.0);
+    assert_eq!(server.metric("tricast_log_evicted_messages_total").await, 2.0);
+    assert_eq!(server.metric("tricast_log_messages").await, 1.0);
+    assert!(server.metric(&of("sent_bytes_total")).await > 300.0);
+    assert!(server.metric(&of("delivery_latency_seconds_count")).await >= 1.0);
+    let last = reader.last_id.clone();
+    drop(reader);
+    for id in [last.as_deref(), hello["id"].as_str()] {
+        Reader::open_after(&server, wire, "a", id).await.control("hello").await;
+    }
+    let resumes = |result: &str| {
+        format!("tricast_resumes_total{{wire=\"{}\",result=\"{result}\"}}", wire.name())
+    };
+    assert_eq!(server.metric(&resumes("complete")).await, 1.0);
+    assert_eq!(server.metric(&resumes("gap")).await, 1.0);
+    assert_eq!(server.metric(&of("gaps_total")).await, 1.0);
+    eventually("connected = opened − closed", async || {
+        let opened = server.metric(&of("connections_opened_total")).await;
+        let closed = server.metric(&of("connections_closed_total")).await;
+        let connected = server.metric(&of("connections")).await;
+        (opened == 3.0 && closed == 3.0 && connected == 0.0).then_some(())
+    })
+    .await;
 }
 
 /// What ops/METRICS.md says that always holds. `one`: everybody reads one channel.
@@ -60,52 +60,49 @@ fn assert_algebra(metrics: &Samples, one: bool) {
     assert!(of("sockets") >= connections);
 }
 
-each_wire! {
-    /// Readers come, resume, fall behind and go; nothing that is counted contradicts anything else.
-    async fn the_algebra_holds(wire) {
-        let settings = "[history]\nmessages = 2\n[[namespace]]\npattern = \"orders.*\"\nhistory = { messages = 5 }";
-        let server = Server::with(settings).await;
-        let label = format!("wire=\"{}\"", wire.name());
-        let seats = async |namespace: &str| {
-            let namespace = format!("namespace=\"{namespace}\"");
-            server.metrics().await.sum("tricast_subscriptions", &[&label, &namespace])
-        };
-        let mut readers = Vec::new();
-        for channel in ["orders.1", "orders.2", "room"] {
-            let mut reader = Reader::open(&server, wire, channel).await;
-            reader.control("hello").await;
-            for text in ["1", "2", "3"] {
-                server.publish(channel, text).await;
-                reader.data().await;
-            }
-            readers.push(reader);
+/// Readers come, resume, fall behind and go; nothing that is counted contradicts anything else.
+async fn the_algebra_holds(wire: Wire) {
+    let settings = "[history]\nmessages = 2\n[[namespace]]\npattern = \"orders.*\"\nhistory = { messages = 5 }";
+    let server = Server::with(settings).await;
+    let label = format!("wire=\"{}\"", wire.name());
+    let seats = async |namespace: &str| {
+        let namespace = format!("namespace=\"{namespace}\"");
+        server.metrics().await.sum("tricast_subscriptions", &[&label, &namespace])
+    };
+    let mut readers = Vec::new();
+    for channel in ["orders.1", "orders.2", "room"] {
+        let mut reader = Reader::open(&server, wire, channel).await;
+        reader.control("hello").await;
+        for text in ["1", "2", "3"] {
+            server.publish(channel, text).await;
+            reader.data().await;
         }
-        assert_algebra(&server.metrics().await, true);
-        assert_eq!((seats("orders.*").await, seats("(none)").await), (2.0, 1.0));
-
-        let both = Reader::open(&server, wire, "orders.1,room").await;
-        assert_algebra(&server.metrics().await, false);
-        assert_eq!((seats("orders.*").await, seats("(none)").await), (3.0, 2.0));
-        drop(both);
-        let last = readers.swap_remove(0).last_id.clone();
-        for text in ["4", "5", "6"] {
-            server.publish("room", text).await;
-        }
-        let mut resumed = Reader::open_after(&server, wire, "orders.1", last.as_deref()).await;
-        resumed.control("hello").await;
-        eventually("two have gone", async || (seats("(none)").await == 1.0).then_some(())).await;
-        assert_algebra(&server.metrics().await, true);
-
-        drop((readers, resumed));
-        eventually("all have gone", async || (server.gateway.connections() == 0).then_some(())).await;
-        assert_algebra(&server.metrics().await, true);
-        assert_eq!((seats("orders.*").await, seats("(none)").await), (0.0, 0.0));
-        let text = server.admin("/metrics").await.text();
-        assert!(!text.contains("room") && !text.contains("orders.1"), "no label names a channel");
+        readers.push(reader);
     }
+    assert_algebra(&server.metrics().await, true);
+    assert_eq!((seats("orders.*").await, seats("(none)").await), (2.0, 1.0));
+
+    let both = Reader::open(&server, wire, "orders.1,room").await;
+    assert_algebra(&server.metrics().await, false);
+    assert_eq!((seats("orders.*").await, seats("(none)").await), (3.0, 2.0));
+    drop(both);
+    let last = readers.swap_remove(0).last_id.clone();
+    for text in ["4", "5", "6"] {
+        server.publish("room", text).await;
+    }
+    let mut resumed = Reader::open_after(&server, wire, "orders.1", last.as_deref()).await;
+    resumed.control("hello").await;
+    eventually("two have gone", async || (seats("(none)").await == 1.0).then_some(())).await;
+    assert_algebra(&server.metrics().await, true);
+
+    drop((readers, resumed));
+    eventually("all have gone", async || (server.gateway.connections() == 0).then_some(())).await;
+    assert_algebra(&server.metrics().await, true);
+    assert_eq!((seats("orders.*").await, seats("(none)").await), (0.0, 0.0));
+    let text = server.admin("/metrics").await.text();
+    assert!(!text.contains("room") && !text.contains("orders.1"), "no label names a channel");
 }
 
-#[tokio::test]
 async fn health_and_readiness_answer_on_their_own_listener() {
     let server = Server::start().await;
     assert_eq!(server.admin("/healthz").await.text(), "ok\n");
@@ -128,7 +125,6 @@ fn table() -> BTreeMap<String, (String, BTreeSet<String>)> {
         .collect()
 }
 
-#[tokio::test]
 async fn the_table_says_what_there_is() {
     let server = Server::with("[[namespace]]\npattern = \"orders.*\"").await;
     let metrics = server.metrics().await;
@@ -143,7 +139,6 @@ async fn the_table_says_what_there_is() {
     }
 }
 
-#[tokio::test]
 async fn process_figures_are_of_this_process() {
     let server = Server::start().await;
     let metrics = server.metrics().await;
@@ -155,7 +150,6 @@ async fn process_figures_are_of_this_process() {
     assert_eq!(metrics.value(&version), 1.0);
 }
 
-#[tokio::test]
 async fn with_a_token_only_health_is_for_everybody() {
     let token = "0123456789abcdef";
     let server = Server::with(&format!("[admin]\ntoken = \"{token}\"")).await;
@@ -179,3 +173,12 @@ async fn with_a_token_only_health_is_for_everybody() {
         assert_eq!(ask(path, "").await.status, 200, "{path}");
     }
 }
+
+tricast_tests::each_wire!(counters_agree_with_what_happened, the_algebra_holds);
+
+tricast_tests::each_delivery!(
+    health_and_readiness_answer_on_their_own_listener,
+    the_table_says_what_there_is,
+    process_figures_are_of_this_process,
+    with_a_token_only_health_is_for_everybody
+);

@@ -90,7 +90,6 @@ impl Lines {
     }
 }
 
-#[tokio::test]
 async fn one_connection_carries_hundreds_of_streams() {
     let server = Server::start().await;
     let sender = connect(&server, 65_535, 1 << 20).await;
@@ -110,7 +109,6 @@ async fn one_connection_carries_hundreds_of_streams() {
 }
 
 /// A client with room for more than one stream may have, as browsers are.
-#[tokio::test]
 async fn a_stream_that_nobody_reads_does_not_touch_its_siblings() {
     let server = Server::start().await;
     let sender = connect(&server, 65_535, 1 << 20).await;
@@ -125,7 +123,6 @@ async fn a_stream_that_nobody_reads_does_not_touch_its_siblings() {
 }
 
 /// A client that gives all streams together no more room than one of them, as the defaults of RFC 9113 are.
-#[tokio::test]
 async fn a_stream_that_nobody_reads_leaves_room_for_its_siblings() {
     let server = Server::with("[stream]\nstall_timeout = \"2s\"").await;
     let sender = connect(&server, 65_535, 65_535).await;
@@ -151,7 +148,6 @@ async fn a_stream_that_nobody_reads_leaves_room_for_its_siblings() {
 }
 
 /// Nobody reads for a while, and then everybody does: nobody is to blame.
-#[tokio::test]
 async fn a_network_that_is_away_for_a_while_costs_nobody_the_stream() {
     let server = Server::start().await;
     let leaves = std::sync::Arc::new(tokio::sync::Notify::new());
@@ -172,7 +168,6 @@ async fn a_network_that_is_away_for_a_while_costs_nobody_the_stream() {
 }
 
 /// Each line in a frame of its own, and so slowly taken that a window full of them waits.
-#[tokio::test]
 async fn lines_that_are_slowed_down_do_not_cost_their_siblings_the_connection() {
     let server = Server::with("[[namespace]]\npattern = \"a\"\nmessages_per_second = 10").await;
     let sender = connect(&server, 65_535, 1 << 20).await;
@@ -196,7 +191,6 @@ async fn lines_that_are_slowed_down_do_not_cost_their_siblings_the_connection() 
     drop((answer, send));
 }
 
-#[tokio::test]
 async fn a_client_that_asks_for_many_pages_at_once_gets_them_all() {
     let server = Server::start().await;
     for _ in 0..20 {
@@ -218,7 +212,6 @@ async fn a_client_that_asks_for_many_pages_at_once_gets_them_all() {
     assert_eq!(pages, vec![Some(20); 30]);
 }
 
-#[tokio::test]
 async fn no_more_pages_are_made_for_a_client_that_does_not_read_them() {
     let server = Server::start().await;
     for _ in 0..20 {
@@ -246,7 +239,6 @@ async fn no_more_pages_are_made_for_a_client_that_does_not_read_them() {
 }
 
 /// Pages that wait for room keep nothing else of their connection from being answered.
-#[tokio::test]
 async fn small_answers_pass_by_pages_that_nobody_reads() {
     let server = Server::start().await;
     for _ in 0..20 {
@@ -276,7 +268,6 @@ async fn small_answers_pass_by_pages_that_nobody_reads() {
     }
 }
 
-#[tokio::test]
 async fn a_slow_reader_is_told_a_gap_and_its_siblings_nothing() {
     let server = Server::with("[history]\nmessages = 5").await;
     let sender = connect(&server, 65_535, 1 << 20).await;
@@ -303,7 +294,6 @@ async fn a_slow_reader_is_told_a_gap_and_its_siblings_nothing() {
     }
 }
 
-#[tokio::test]
 async fn a_client_that_sends_lines_is_heard_as_it_sends() {
     let server = Server::start().await;
     let sender = connect(&server, 65_535, 1 << 20).await;
@@ -323,7 +313,6 @@ async fn a_client_that_sends_lines_is_heard_as_it_sends() {
     assert_eq!(serde_json::from_slice::<Value>(&body).expect("JSON")["published"], 3);
 }
 
-#[tokio::test]
 async fn heads_are_those_of_http_2() {
     let server = Server::start().await;
     let sender = connect(&server, 65_535, 1 << 20).await;
@@ -339,7 +328,6 @@ async fn heads_are_those_of_http_2() {
     assert_eq!(missing.status(), 404);
 }
 
-#[tokio::test]
 async fn only_a_websocket_opens_by_connect() {
     let server = Server::start().await;
     let sender = connect(&server, 65_535, 1 << 20).await;
@@ -374,7 +362,6 @@ async fn only_a_websocket_opens_by_connect() {
     }
 }
 
-#[tokio::test]
 async fn a_quiet_connection_is_let_go_and_one_with_a_stream_is_not() {
     let server = Server::with("[limits]\nhead_timeout = \"300ms\"").await;
     let quiet = connect(&server, 65_535, 1 << 20).await;
@@ -385,7 +372,6 @@ async fn a_quiet_connection_is_let_go_and_one_with_a_stream_is_not() {
     assert_eq!(lines.next().await["data"], "here");
 }
 
-#[tokio::test]
 async fn a_websocket_that_closes_is_answered_and_ends_cleanly() {
     let server = Server::start().await;
     let sender = connect(&server, 65_535, 1 << 20).await;
@@ -416,7 +402,6 @@ async fn a_websocket_that_closes_is_answered_and_ends_cleanly() {
 }
 
 /// Whoever comes back on the connection that it has would come back to a gateway that goes down.
-#[tokio::test]
 async fn a_gateway_that_goes_down_takes_no_further_request_on_a_connection() {
     let server = Server::with("[shutdown]\ngrace = \"8s\"").await;
     let sender = connect(&server, 65_535, 1 << 20).await;
@@ -440,7 +425,6 @@ async fn a_gateway_that_goes_down_takes_no_further_request_on_a_connection() {
     assert!(down.await.expect("no panic"), "nothing was left");
 }
 
-#[tokio::test]
 async fn a_client_that_says_nothing_more_holds_nobody_up() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let server = Server::with("[limits]\nhead_timeout = \"300ms\"").await;
@@ -459,7 +443,6 @@ async fn a_client_that_says_nothing_more_holds_nobody_up() {
 }
 
 /// What stands in the queue of a stream that is reset is never sent, and must not be counted.
-#[tokio::test]
 async fn streams_that_are_given_up_on_a_full_connection_take_no_room_for_ever() {
     let server = Server::start().await;
     for _ in 0..20 {
@@ -478,3 +461,23 @@ async fn streams_that_are_given_up_on_a_full_connection_take_no_room_for_ever() 
     server.publish("a", "alive").await;
     assert_eq!(lines.next().await["data"], "alive");
 }
+
+tricast_tests::each_delivery!(
+    one_connection_carries_hundreds_of_streams,
+    a_stream_that_nobody_reads_does_not_touch_its_siblings,
+    a_stream_that_nobody_reads_leaves_room_for_its_siblings,
+    a_network_that_is_away_for_a_while_costs_nobody_the_stream,
+    lines_that_are_slowed_down_do_not_cost_their_siblings_the_connection,
+    a_client_that_asks_for_many_pages_at_once_gets_them_all,
+    no_more_pages_are_made_for_a_client_that_does_not_read_them,
+    small_answers_pass_by_pages_that_nobody_reads,
+    a_slow_reader_is_told_a_gap_and_its_siblings_nothing,
+    a_client_that_sends_lines_is_heard_as_it_sends,
+    heads_are_those_of_http_2,
+    only_a_websocket_opens_by_connect,
+    a_quiet_connection_is_let_go_and_one_with_a_stream_is_not,
+    a_websocket_that_closes_is_answered_and_ends_cleanly,
+    a_gateway_that_goes_down_takes_no_further_request_on_a_connection,
+    a_client_that_says_nothing_more_holds_nobody_up,
+    streams_that_are_given_up_on_a_full_connection_take_no_room_for_ever
+);

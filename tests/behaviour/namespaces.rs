@@ -16,89 +16,90 @@ const SETTINGS: &str = "
     history = { messages = 2 }
 ";
 
-tricast_tests::each_wire! {
-    async fn each_channel_has_the_history_of_its_namespace(wire) {
-        let server = Server::with(SETTINGS).await;
-        for n in 1..=5 {
-            for channel in ["short.a", "long.a"] {
-                server.publish(channel, &n.to_string()).await;
-            }
+async fn each_channel_has_the_history_of_its_namespace(wire: Wire) {
+    let server = Server::with(SETTINGS).await;
+    for n in 1..=5 {
+        for channel in ["short.a", "long.a"] {
+            server.publish(channel, &n.to_string()).await;
         }
-        // One connection, two namespaces: what is gone of the one is told, and of the other nothing is.
-        let mut reader = Reader::open(&server, wire, "short.a,long.a?since=earliest").await;
-        reader.control("hello").await;
-        let mut seen = Vec::new();
-        for _ in 0..7 {
-            let document = reader.document().await;
-            seen.push(format!("{} {}", document["channel"].as_str().expect("a channel"), document["data"].as_str().expect("text")));
-        }
-        assert_eq!(
-            seen,
-            ["long.a 1", "long.a 2", "long.a 3", "short.a 4", "long.a 4", "short.a 5", "long.a 5"]
-        );
     }
-
-    async fn nobody_is_told_how_many_listen(wire) {
-        let server = Server::with(SETTINGS).await;
-        let mut reader = Reader::open(&server, wire, "hidden.a,b?online=true").await;
-        let hello = reader.control("hello").await;
-        assert_eq!(hello["online"], json!({"b": 1}), "{hello}");
-        let online = reader.control("online").await;
-        assert_eq!(online["channel"], "b");
-        let _other = Reader::open(&server, wire, "hidden.a").await;
-        server.publish("hidden.a", "x").await;
+    // One connection, two namespaces: what is gone of the one is told, and of the other nothing is.
+    let mut reader = Reader::open(&server, wire, "short.a,long.a?since=earliest").await;
+    reader.control("hello").await;
+    let mut seen = Vec::new();
+    for _ in 0..7 {
         let document = reader.document().await;
-        assert_eq!((&document["data"], document.get("online")), (&json!("x"), None), "{document}");
-        server.publish("b", "y").await;
-        assert_eq!(reader.document().await["online"], 1);
-        let answer = server.post("/publish/hidden.a", "", b"z").await.json();
-        assert_eq!((answer.get("subscribers"), answer["id"].is_string()), (None, true), "{answer}");
-        assert_eq!(reader.document().await["data"], "z");
-        let answer = server.get("/online/hidden.a").await;
-        assert_eq!((answer.status, answer.problem().as_str()), (403, "online-hidden"));
-        let list = server.get("/channels?prefix=hidden").await.json();
-        assert_eq!(list["channels"][0].get("users"), None, "{list}");
-        let held = server.get("/history/hidden.a").await.json();
-        assert_eq!(held["messages"][0].get("online"), None, "{held}");
-        if wire == Wire::Ws {
-            reader.say(r#"{"type":"online","channel":"hidden.a"}"#).await;
-            assert_eq!(reader.control("error").await["type"], "urn:tricast:online-hidden");
-            reader.say(r#"{"type":"subscribe","channel":"hidden.c"}"#).await;
-            assert_eq!(reader.control("ack").await["online"], json!({}));
-        }
+        seen.push(format!(
+            "{} {}",
+            document["channel"].as_str().expect("a channel"),
+            document["data"].as_str().expect("text")
+        ));
     }
+    assert_eq!(
+        seen,
+        ["long.a 1", "long.a 2", "long.a 3", "short.a 4", "long.a 4", "short.a 5", "long.a 5"]
+    );
+}
 
-    /// A reader that falls behind a strict channel is cut, and behind any other is told.
-    async fn a_slow_reader_is_treated_as_its_namespace_says(wire) {
-        let server = Server::with(SETTINGS).await;
-        for (channel, cut) in [("strict.a", true), ("short.a", false)] {
-            let mut reader = Reader::open(&server, wire, channel).await;
-            reader.control("hello").await;
-            // More than the sockets hold, and than the history: it is behind before it begins to read.
-            let large = "x".repeat(500_000);
-            for _ in 0..40 {
-                server.publish(channel, &large).await;
+async fn nobody_is_told_how_many_listen(wire: Wire) {
+    let server = Server::with(SETTINGS).await;
+    let mut reader = Reader::open(&server, wire, "hidden.a,b?online=true").await;
+    let hello = reader.control("hello").await;
+    assert_eq!(hello["online"], json!({"b": 1}), "{hello}");
+    let online = reader.control("online").await;
+    assert_eq!(online["channel"], "b");
+    let _other = Reader::open(&server, wire, "hidden.a").await;
+    server.publish("hidden.a", "x").await;
+    let document = reader.document().await;
+    assert_eq!((&document["data"], document.get("online")), (&json!("x"), None), "{document}");
+    server.publish("b", "y").await;
+    assert_eq!(reader.document().await["online"], 1);
+    let answer = server.post("/publish/hidden.a", "", b"z").await.json();
+    assert_eq!((answer.get("subscribers"), answer["id"].is_string()), (None, true), "{answer}");
+    assert_eq!(reader.document().await["data"], "z");
+    let answer = server.get("/online/hidden.a").await;
+    assert_eq!((answer.status, answer.problem().as_str()), (403, "online-hidden"));
+    let list = server.get("/channels?prefix=hidden").await.json();
+    assert_eq!(list["channels"][0].get("users"), None, "{list}");
+    let held = server.get("/history/hidden.a").await.json();
+    assert_eq!(held["messages"][0].get("online"), None, "{held}");
+    if wire == Wire::Ws {
+        reader.say(r#"{"type":"online","channel":"hidden.a"}"#).await;
+        assert_eq!(reader.control("error").await["type"], "urn:tricast:online-hidden");
+        reader.say(r#"{"type":"subscribe","channel":"hidden.c"}"#).await;
+        assert_eq!(reader.control("ack").await["online"], json!({}));
+    }
+}
+
+/// A reader that falls behind a strict channel is cut, and behind any other is told.
+async fn a_slow_reader_is_treated_as_its_namespace_says(wire: Wire) {
+    let server = Server::with(SETTINGS).await;
+    for (channel, cut) in [("strict.a", true), ("short.a", false)] {
+        let mut reader = Reader::open(&server, wire, channel).await;
+        reader.control("hello").await;
+        // More than the sockets hold, and than the history: it is behind before it begins to read.
+        let large = "x".repeat(500_000);
+        for _ in 0..40 {
+            server.publish(channel, &large).await;
+        }
+        let told = loop {
+            let document = reader.document().await;
+            match document["event"].as_str().expect("an event") {
+                "message" => {}
+                event => break (event.to_owned(), document["reason"].clone()),
             }
-            let told = loop {
-                let document = reader.document().await;
-                match document["event"].as_str().expect("an event") {
-                    "message" => {}
-                    event => break (event.to_owned(), document["reason"].clone()),
-                }
-            };
-            match cut {
-                true => {
-                    assert_eq!(told, ("tricast.goodbye".to_owned(), json!("gap")));
-                    assert!(matches!(reader.end().await, Event::End(_)));
-                }
-                false => assert_eq!(told.0, "tricast.gap"),
+        };
+        match cut {
+            true => {
+                assert_eq!(told, ("tricast.goodbye".to_owned(), json!("gap")));
+                assert!(matches!(reader.end().await, Event::End(_)));
             }
+            false => assert_eq!(told.0, "tricast.gap"),
         }
     }
 }
 
 /// `**` and the order of the list: the first that matches has the say.
-#[tokio::test]
 async fn the_first_namespace_that_matches_has_the_say() {
     let server = Server::with(
         "[[namespace]]\npattern = \"a.open\"\n[[namespace]]\npattern = \"a.**\"\nsubscribe = \"nobody\"",
@@ -116,3 +117,11 @@ async fn the_first_namespace_that_matches_has_the_say() {
     }
     assert_eq!(status("a.open,a.b").await, 403, "one that is refused is enough");
 }
+
+tricast_tests::each_wire!(
+    each_channel_has_the_history_of_its_namespace,
+    nobody_is_told_how_many_listen,
+    a_slow_reader_is_treated_as_its_namespace_says
+);
+
+tricast_tests::each_delivery!(the_first_namespace_that_matches_has_the_say);

@@ -3,95 +3,95 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tricast_tests::{Reader, Server, Wire, each_wire, eventually, listen_head};
+use tricast_tests::{Reader, Server, Wire, eventually, listen_head};
 
-each_wire! {
-    async fn connections_and_users_are_counted_per_wire(wire) {
-        let server = Server::start().await;
-        let mut tabs = Vec::new();
-        for target in ["room?user=alice", "room?user=alice", "room", "else"] {
-            let mut tab = Reader::open(&server, wire, target).await;
-            tab.control("hello").await;
-            tabs.push(tab);
-        }
-        let mut elsewhere = Reader::open(&server, Wire::Sse, "room?user=alice").await;
-        elsewhere.control("hello").await;
+async fn connections_and_users_are_counted_per_wire(wire: Wire) {
+    let server = Server::start().await;
+    let mut tabs = Vec::new();
+    for target in ["room?user=alice", "room?user=alice", "room", "else"] {
+        let mut tab = Reader::open(&server, wire, target).await;
+        tab.control("hello").await;
+        tabs.push(tab);
+    }
+    let mut elsewhere = Reader::open(&server, Wire::Sse, "room?user=alice").await;
+    elsewhere.control("hello").await;
+    let online = server.online("room").await;
+    assert_eq!((&online["users"], &online["connections"]), (&json!(2), &json!(4)));
+    let expected = if wire == Wire::Sse { (2, 4) } else { (2, 3) };
+    let on_wire = &online["wires"][wire.name()];
+    assert_eq!(
+        (&on_wire["users"], &on_wire["connections"]),
+        (&json!(expected.0), &json!(expected.1))
+    );
+    server.publish("room", "x").await;
+    assert_eq!(tabs[0].document().await["online"], 2, "stamped on the message");
+    drop(tabs);
+    eventually("all have left", async || {
         let online = server.online("room").await;
-        assert_eq!((&online["users"], &online["connections"]), (&json!(2), &json!(4)));
-        let expected = if wire == Wire::Sse { (2, 4) } else { (2, 3) };
-        let on_wire = &online["wires"][wire.name()];
-        assert_eq!((&on_wire["users"], &on_wire["connections"]), (&json!(expected.0), &json!(expected.1)));
-        server.publish("room", "x").await;
-        assert_eq!(tabs[0].document().await["online"], 2, "stamped on the message");
-        drop(tabs);
-        eventually("all have left", async || {
-            let online = server.online("room").await;
-            (online["connections"] == 1 && online["users"] == 1).then_some(())
-        })
-        .await;
-    }
-
-    async fn changes_are_told_on_request_and_coalesced(wire) {
-        let server = Server::with("[stream]\nonline_interval = \"300ms\"").await;
-        let mut watcher = Reader::open(&server, wire, "room?online=true").await;
-        watcher.control("hello").await;
-        assert_eq!(watcher.control("online").await["users"], 1);
-        let mut crowd = Vec::new();
-        for _ in 0..20 {
-            crowd.push(Reader::open(&server, Wire::Chunked, "room").await);
-        }
-        let mut told = 0;
-        loop {
-            told += 1;
-            let change = watcher.control("online").await;
-            assert_eq!(change["channel"], "room");
-            if change["users"] == 21 {
-                break;
-            }
-        }
-        assert!(told < 20, "{told} frames for 20 joins");
-        drop(crowd);
-        while watcher.control("online").await["connections"] != 1 {}
-        let mut silent = Reader::open(&server, wire, "room").await;
-        silent.control("hello").await;
-        assert!(silent.is_silent_for(Duration::from_millis(400)).await, "only on request");
-    }
-
-    async fn resets_in_the_thousands_leave_the_count_exact(wire) {
-        let server = Server::start().await;
-        let mut stays = Reader::open(&server, wire, "room?user=stays").await;
-        stays.control("hello").await;
-        for _ in 0..20 {
-            let mut batch = Vec::new();
-            for _ in 0..100 {
-                batch.push(Reader::open(&server, wire, "room?user=goes").await);
-            }
-            server.publish("room", "under way").await;
-            batch.into_iter().for_each(Reader::reset);
-        }
-        eventually("2,000 resets are noticed", async || {
-            let online = server.online("room").await;
-            (online["connections"] == 1 && online["users"] == 1).then_some(())
-        })
-        .await;
-        let closed = format!("tricast_connections_closed_total{{wire=\"{}\"}}", wire.name());
-        assert_eq!(server.metric(&closed).await, 2000.0);
-        assert_eq!(stays.all_data(20).await.len(), 20);
-    }
-
-    /// A client that says goodbye properly leaves as one that breaks off.
-    async fn a_half_closed_connection_has_left(wire) {
-        let server = Server::start().await;
-        let mut connection = server.connect().await;
-        connection.send(format!("{}\r\n\r\n", listen_head(wire, "room"))).await;
-        connection.head().await;
-        assert_eq!(server.gateway.connections(), 1);
-        tokio::io::AsyncWriteExt::shutdown(&mut connection.socket).await.expect("half-closes");
-        eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
-    }
+        (online["connections"] == 1 && online["users"] == 1).then_some(())
+    })
+    .await;
 }
 
-#[tokio::test]
+async fn changes_are_told_on_request_and_coalesced(wire: Wire) {
+    let server = Server::with("[stream]\nonline_interval = \"300ms\"").await;
+    let mut watcher = Reader::open(&server, wire, "room?online=true").await;
+    watcher.control("hello").await;
+    assert_eq!(watcher.control("online").await["users"], 1);
+    let mut crowd = Vec::new();
+    for _ in 0..20 {
+        crowd.push(Reader::open(&server, Wire::Chunked, "room").await);
+    }
+    let mut told = 0;
+    loop {
+        told += 1;
+        let change = watcher.control("online").await;
+        assert_eq!(change["channel"], "room");
+        if change["users"] == 21 {
+            break;
+        }
+    }
+    assert!(told < 20, "{told} frames for 20 joins");
+    drop(crowd);
+    while watcher.control("online").await["connections"] != 1 {}
+    let mut silent = Reader::open(&server, wire, "room").await;
+    silent.control("hello").await;
+    assert!(silent.is_silent_for(Duration::from_millis(400)).await, "only on request");
+}
+
+async fn resets_in_the_thousands_leave_the_count_exact(wire: Wire) {
+    let server = Server::start().await;
+    let mut stays = Reader::open(&server, wire, "room?user=stays").await;
+    stays.control("hello").await;
+    for _ in 0..20 {
+        let mut batch = Vec::new();
+        for _ in 0..100 {
+            batch.push(Reader::open(&server, wire, "room?user=goes").await);
+        }
+        server.publish("room", "under way").await;
+        batch.into_iter().for_each(Reader::reset);
+    }
+    eventually("2,000 resets are noticed", async || {
+        let online = server.online("room").await;
+        (online["connections"] == 1 && online["users"] == 1).then_some(())
+    })
+    .await;
+    let closed = format!("tricast_connections_closed_total{{wire=\"{}\"}}", wire.name());
+    assert_eq!(server.metric(&closed).await, 2000.0);
+    assert_eq!(stays.all_data(20).await.len(), 20);
+}
+
+/// A client that says goodbye properly leaves as one that breaks off.
+async fn a_half_closed_connection_has_left(wire: Wire) {
+    let server = Server::start().await;
+    let mut connection = server.connect().await;
+    connection.send(format!("{}\r\n\r\n", listen_head(wire, "room"))).await;
+    connection.head().await;
+    assert_eq!(server.gateway.connections(), 1);
+    tokio::io::AsyncWriteExt::shutdown(&mut connection.socket).await.expect("half-closes");
+    eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
+}
+
 async fn a_channel_that_nobody_knows_is_empty_and_not_an_error() {
     let server = Server::start().await;
     let online = server.online("nowhere").await;
@@ -99,7 +99,6 @@ async fn a_channel_that_nobody_knows_is_empty_and_not_an_error() {
     assert_eq!(server.get("/channels").await.json(), json!({"channels": [], "more": false}));
 }
 
-#[tokio::test]
 async fn channels_are_listed_by_name_without_the_users_own() {
     let server = Server::start().await;
     for channel in ["b", "a.2", "a.1", "@alice", "c"] {
@@ -122,7 +121,6 @@ async fn channels_are_listed_by_name_without_the_users_own() {
     assert_eq!(names(server.get("/channels?prefix=a.").await.json()), ["a.1", "a.2"]);
 }
 
-#[tokio::test]
 async fn a_head_request_never_attaches() {
     let server = Server::start().await;
     for path in ["/sse/a", "/chunked/a", "/stream/a"] {
@@ -148,7 +146,6 @@ async fn a_head_request_never_attaches() {
     assert_eq!(opened, 0.0);
 }
 
-#[tokio::test]
 async fn the_negotiated_url_picks_the_wire() {
     let server = Server::start().await;
     let accept = "GET /stream/a HTTP/1.1\r\nHost: t\r\nAccept: text/event-stream\r\n\r\n";
@@ -166,3 +163,17 @@ async fn the_negotiated_url_picks_the_wire() {
     let hello = futures_util::StreamExt::next(&mut socket).await.expect("a frame").expect("reads");
     assert!(hello.to_text().expect("text").contains("tricast.hello"));
 }
+
+tricast_tests::each_wire_and_transport!(
+    connections_and_users_are_counted_per_wire,
+    changes_are_told_on_request_and_coalesced,
+    resets_in_the_thousands_leave_the_count_exact,
+    a_half_closed_connection_has_left
+);
+
+tricast_tests::each_delivery_and_transport!(
+    a_channel_that_nobody_knows_is_empty_and_not_an_error,
+    channels_are_listed_by_name_without_the_users_own,
+    a_head_request_never_attaches,
+    the_negotiated_url_picks_the_wire
+);

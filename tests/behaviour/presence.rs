@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tricast_tests::{
-    Event, Reader, SECRET, Server, Wire, each_wire, eventually, listen_head, token, token_of,
+    Event, Reader, SECRET, Server, Wire, eventually, listen_head, token, token_of,
 };
 
 /// With the default grace nobody would wait to see somebody leave.
@@ -98,290 +98,304 @@ async fn open(server: &Server, wire: Wire, target: &str) -> Reader {
     reader
 }
 
-each_wire! {
-    async fn who_comes_and_goes_is_told_to_those_who_ask(wire) {
-        let server = server("").await;
-        let mut plain = open(&server, wire, "room?user=plain").await;
-        listed(&server, &["plain"]).await;
-        let mut reader = Reader::open(&server, wire, "room?presence=true&user=watcher").await;
-        let hello = reader.control("hello").await;
-        assert_eq!(hello["channels"], json!(["room", "~room"]));
-        assert_eq!(hello["online"], json!({"room": 2}));
-        let mut watcher = Watcher { reader, users: BTreeMap::new(), anonymous: json!(0), told: 0 };
-        let change = watcher.change().await;
-        assert_eq!(change, json!({"joined": [{"user": "watcher"}], "left": [], "users": 2, "anonymous": 0}));
-        let other = open(&server, wire, "room?user=other").await;
-        let change = watcher.change().await;
-        assert_eq!(change, json!({"joined": [{"user": "other"}], "left": [], "users": 3, "anonymous": 0}));
-        other.reset();
-        let change = watcher.change().await;
-        assert_eq!(change, json!({"joined": [], "left": ["other"], "users": 2, "anonymous": 0}));
-        assert!(plain.is_silent_for(Duration::from_millis(50)).await, "only on request");
-        // What it watches from is a place in the one log.
-        server.publish("room", "x").await;
-        assert_eq!(watcher.reader.data().await, "x");
-        assert_eq!(plain.data().await, "x");
-    }
+async fn who_comes_and_goes_is_told_to_those_who_ask(wire: Wire) {
+    let server = server("").await;
+    let mut plain = open(&server, wire, "room?user=plain").await;
+    listed(&server, &["plain"]).await;
+    let mut reader = Reader::open(&server, wire, "room?presence=true&user=watcher").await;
+    let hello = reader.control("hello").await;
+    assert_eq!(hello["channels"], json!(["room", "~room"]));
+    assert_eq!(hello["online"], json!({"room": 2}));
+    let mut watcher = Watcher { reader, users: BTreeMap::new(), anonymous: json!(0), told: 0 };
+    let change = watcher.change().await;
+    assert_eq!(
+        change,
+        json!({"joined": [{"user": "watcher"}], "left": [], "users": 2, "anonymous": 0})
+    );
+    let other = open(&server, wire, "room?user=other").await;
+    let change = watcher.change().await;
+    assert_eq!(
+        change,
+        json!({"joined": [{"user": "other"}], "left": [], "users": 3, "anonymous": 0})
+    );
+    other.reset();
+    let change = watcher.change().await;
+    assert_eq!(change, json!({"joined": [], "left": ["other"], "users": 2, "anonymous": 0}));
+    assert!(plain.is_silent_for(Duration::from_millis(50)).await, "only on request");
+    // What it watches from is a place in the one log.
+    server.publish("room", "x").await;
+    assert_eq!(watcher.reader.data().await, "x");
+    assert_eq!(plain.data().await, "x");
+}
 
-    async fn a_reload_is_no_leave_and_three_tabs_are_one_user(wire) {
-        const GRACE: Duration = Duration::from_secs(1);
-        let server = server("grace = \"1s\"").await;
-        let mut watcher = Watcher::open(&server, wire, "~room").await;
-        let mut tabs = Vec::new();
-        for _ in 0..3 {
-            tabs.push(open(&server, wire, "room?user=alice").await);
-        }
-        watcher.until(&["alice"]).await;
-        tabs.drain(..2).for_each(Reader::reset);
-        assert!(watcher.reader.is_silent_for(GRACE * 3 / 2).await, "one tab is left");
-        for _ in 0..5 {
-            tabs.drain(..).for_each(Reader::reset);
-            tabs.push(open(&server, wire, "room?user=alice").await);
-        }
-        assert!(watcher.reader.is_silent_for(GRACE * 3 / 2).await, "a reload");
-        let left = Instant::now();
-        drop(tabs);
-        assert_eq!(watcher.change().await["left"], json!(["alice"]));
-        assert!(left.elapsed() >= GRACE, "it might have come back");
-        assert_eq!(watcher.told, 2);
+async fn a_reload_is_no_leave_and_three_tabs_are_one_user(wire: Wire) {
+    const GRACE: Duration = Duration::from_secs(1);
+    let server = server("grace = \"1s\"").await;
+    let mut watcher = Watcher::open(&server, wire, "~room").await;
+    let mut tabs = Vec::new();
+    for _ in 0..3 {
+        tabs.push(open(&server, wire, "room?user=alice").await);
     }
+    watcher.until(&["alice"]).await;
+    tabs.drain(..2).for_each(Reader::reset);
+    assert!(watcher.reader.is_silent_for(GRACE * 3 / 2).await, "one tab is left");
+    for _ in 0..5 {
+        tabs.drain(..).for_each(Reader::reset);
+        tabs.push(open(&server, wire, "room?user=alice").await);
+    }
+    assert!(watcher.reader.is_silent_for(GRACE * 3 / 2).await, "a reload");
+    let left = Instant::now();
+    drop(tabs);
+    assert_eq!(watcher.change().await["left"], json!(["alice"]));
+    assert!(left.elapsed() >= GRACE, "it might have come back");
+    assert_eq!(watcher.told, 2);
+}
 
-    async fn a_snapshot_and_the_stream_from_its_id_have_no_hole(wire) {
-        // Whoever comes back faster than the grace is never told gone, and here everybody is fast.
-        let server = &server("grace = \"5ms\"\ninterval = \"30ms\"\nimmediate = 5").await;
-        let done = Cell::new(false);
-        let churn = async {
-            let mut there: BTreeMap<String, Vec<Reader>> = BTreeMap::new();
-            let mut random = Random(1);
-            // Somebody comes or goes for as long as anybody watches.
-            while !done.get() || there.len() < 20 {
-                let user = format!("u{}", random.below(60));
-                if random.below(5) < 3 {
-                    let on = Wire::ALL[random.below(3)];
-                    let reader = open(server, on, &format!("room?user={user}")).await;
-                    there.entry(user).or_default().push(reader);
-                } else {
-                    there.remove(&user).into_iter().flatten().for_each(Reader::reset);
-                }
+async fn a_snapshot_and_the_stream_from_its_id_have_no_hole(wire: Wire) {
+    // Whoever comes back faster than the grace is never told gone, and here everybody is fast.
+    let server = &server("grace = \"5ms\"\ninterval = \"30ms\"\nimmediate = 5").await;
+    let done = Cell::new(false);
+    let churn = async {
+        let mut there: BTreeMap<String, Vec<Reader>> = BTreeMap::new();
+        let mut random = Random(1);
+        // Somebody comes or goes for as long as anybody watches.
+        while !done.get() || there.len() < 20 {
+            let user = format!("u{}", random.below(60));
+            if random.below(5) < 3 {
+                let on = Wire::ALL[random.below(3)];
+                let reader = open(server, on, &format!("room?user={user}")).await;
+                there.entry(user).or_default().push(reader);
+            } else {
+                there.remove(&user).into_iter().flatten().for_each(Reader::reset);
             }
-            there
-        };
-        let watching = async {
-            let mut watchers = Vec::new();
-            for n in 0..12 {
-                let page = snapshot(server, if n % 2 == 0 { "" } else { "?limit=7" }).await;
-                let id = page["id"].as_str().expect("an id").to_owned();
-                let reader = Reader::open_after(server, wire, "~room", Some(&id)).await;
-                let mut watcher = Watcher { reader, users: BTreeMap::new(), anonymous: json!(0), told: 0 };
-                assert_eq!(watcher.reader.control("hello").await["recovered"], true);
+        }
+        there
+    };
+    let watching = async {
+        let mut watchers = Vec::new();
+        for n in 0..12 {
+            let page = snapshot(server, if n % 2 == 0 { "" } else { "?limit=7" }).await;
+            let id = page["id"].as_str().expect("an id").to_owned();
+            let reader = Reader::open_after(server, wire, "~room", Some(&id)).await;
+            let mut watcher =
+                Watcher { reader, users: BTreeMap::new(), anonymous: json!(0), told: 0 };
+            assert_eq!(watcher.reader.control("hello").await["recovered"], true);
+            watcher.add(&page);
+            let mut page = page;
+            while page["more"] == true {
+                let last = page["users"].as_array().and_then(|users| users.last()).expect("more");
+                let after = name(&last["user"]);
+                page = snapshot(server, &format!("?limit=7&after={after}")).await;
                 watcher.add(&page);
-                let mut page = page;
-                while page["more"] == true {
-                    let last = page["users"].as_array().and_then(|users| users.last()).expect("more");
-                    let after = name(&last["user"]);
-                    page = snapshot(server, &format!("?limit=7&after={after}")).await;
-                    watcher.add(&page);
-                }
-                if n % 2 == 0 {
-                    // One that was taken whole is exact at every step.
-                    for _ in 0..3 {
-                        let change = watcher.change().await;
-                        assert_eq!(change["users"], watcher.users.len(), "{change}");
-                    }
-                }
-                watchers.push(watcher);
             }
-            done.set(true);
-            watchers
-        };
-        let (there, watchers) = tokio::join!(churn, watching);
-        let truth: Vec<&str> = there.keys().map(String::as_str).collect();
-        for mut watcher in watchers {
-            watcher.until(&truth).await;
+            if n % 2 == 0 {
+                // One that was taken whole is exact at every step.
+                for _ in 0..3 {
+                    let change = watcher.change().await;
+                    assert_eq!(change["users"], watcher.users.len(), "{change}");
+                }
+            }
+            watchers.push(watcher);
         }
-        let page = listed(server, &there.keys().map(String::as_str).collect::<Vec<_>>()).await;
-        assert_eq!((&page["anonymous"], &page["more"]), (&json!(0), &json!(false)));
+        done.set(true);
+        watchers
+    };
+    let (there, watchers) = tokio::join!(churn, watching);
+    let truth: Vec<&str> = there.keys().map(String::as_str).collect();
+    for mut watcher in watchers {
+        watcher.until(&truth).await;
     }
+    let page = listed(server, &there.keys().map(String::as_str).collect::<Vec<_>>()).await;
+    assert_eq!((&page["anonymous"], &page["more"]), (&json!(0), &json!(false)));
+}
 
-    async fn a_crowd_is_told_in_few_messages(wire) {
-        let server = server("immediate = 5\ninterval = \"500ms\"").await;
-        let mut watcher = Watcher::open(&server, wire, "~room").await;
-        let mut crowd = Vec::new();
-        for n in 0..100 {
-            crowd.push(Reader::open(&server, wire, &format!("room?user=u{n}")).await);
-        }
-        while watcher.users.len() < 100 {
-            watcher.change().await;
-        }
-        assert!(watcher.told < 30, "{} messages for 100 users", watcher.told);
-        watcher.told = 0;
-        drop(crowd);
-        while !watcher.users.is_empty() {
-            watcher.change().await;
-        }
-        assert!(watcher.told < 10, "{} messages for 100 users", watcher.told);
+async fn a_crowd_is_told_in_few_messages(wire: Wire) {
+    let server = server("immediate = 5\ninterval = \"500ms\"").await;
+    let mut watcher = Watcher::open(&server, wire, "~room").await;
+    let mut crowd = Vec::new();
+    for n in 0..100 {
+        crowd.push(Reader::open(&server, wire, &format!("room?user=u{n}")).await);
     }
-
-    async fn whoever_comes_back_is_told_what_it_missed(wire) {
-        let server = server("").await;
-        let mut watcher = Watcher::open(&server, wire, "room?presence=true&user=watcher").await;
-        watcher.until(&["watcher"]).await;
-        let last = watcher.reader.last_id.clone();
-        watcher.reader.reset();
-        let _alice = open(&server, Wire::Sse, "room?user=alice").await;
-        listed(&server, &["alice"]).await;
-        let _bob = open(&server, Wire::Sse, "room?user=bob").await;
-        listed(&server, &["alice", "bob"]).await;
-        let target = "room?presence=true&user=watcher";
-        watcher.reader = Reader::open_after(&server, wire, target, last.as_deref()).await;
-        assert_eq!(watcher.reader.control("hello").await["recovered"], true);
-        watcher.until(&["alice", "bob", "watcher"]).await;
+    while watcher.users.len() < 100 {
+        watcher.change().await;
     }
-
-    async fn a_history_of_changes_too_short_is_told(wire) {
-        let server = Server::with("[access]\npresence = true\n[history]\nmessages = 2").await;
-        let mut watcher = Watcher::open(&server, wire, "~room").await;
-        let mut crowd = vec![open(&server, Wire::Sse, "room?user=u0").await];
-        watcher.until(&["u0"]).await;
-        let last = watcher.reader.last_id.clone();
-        watcher.reader.reset();
-        let mut users = vec!["u0"];
-        for user in ["u1", "u2", "u3", "u4"] {
-            users.push(user);
-            crowd.push(open(&server, Wire::Sse, &format!("room?user={user}")).await);
-            listed(&server, &users).await;
-        }
-        let mut back = Reader::open_after(&server, wire, "~room", last.as_deref()).await;
-        assert_eq!(back.control("hello").await["reason"], "evicted");
-        let gap = back.control("gap").await;
-        assert_eq!((&gap["channel"], &gap["certain"]), (&json!("~room"), &json!(true)));
+    assert!(watcher.told < 30, "{} messages for 100 users", watcher.told);
+    watcher.told = 0;
+    drop(crowd);
+    while !watcher.users.is_empty() {
+        watcher.change().await;
     }
+    assert!(watcher.told < 10, "{} messages for 100 users", watcher.told);
+}
 
-    async fn info_is_the_tokens_and_told_again_when_it_changes(wire) {
-        let server = guarded().await;
-        let target = |info: Value| {
-            let claims = json!({"sub": "alice", "subscribe": ["room"], "info": info});
-            format!("room?token={}", token_of(claims, 60))
-        };
-        let reads = token("watcher", &["room"], &[]);
-        let mut watcher = Watcher::open(&server, wire, &format!("~room?token={reads}")).await;
-        let _first = open(&server, wire, &target(json!({"name": "A"}))).await;
-        assert_eq!(watcher.change().await["joined"], json!([{"user": "alice", "info": {"name": "A"}}]));
-        let _same = open(&server, wire, &target(json!({"name": "A"}))).await;
-        let _second = open(&server, wire, &target(json!({"name": "B"}))).await;
+async fn whoever_comes_back_is_told_what_it_missed(wire: Wire) {
+    let server = server("").await;
+    let mut watcher = Watcher::open(&server, wire, "room?presence=true&user=watcher").await;
+    watcher.until(&["watcher"]).await;
+    let last = watcher.reader.last_id.clone();
+    watcher.reader.reset();
+    let _alice = open(&server, Wire::Sse, "room?user=alice").await;
+    listed(&server, &["alice"]).await;
+    let _bob = open(&server, Wire::Sse, "room?user=bob").await;
+    listed(&server, &["alice", "bob"]).await;
+    let target = "room?presence=true&user=watcher";
+    watcher.reader = Reader::open_after(&server, wire, target, last.as_deref()).await;
+    assert_eq!(watcher.reader.control("hello").await["recovered"], true);
+    watcher.until(&["alice", "bob", "watcher"]).await;
+}
+
+async fn a_history_of_changes_too_short_is_told(wire: Wire) {
+    let server = Server::with("[access]\npresence = true\n[history]\nmessages = 2").await;
+    let mut watcher = Watcher::open(&server, wire, "~room").await;
+    let mut crowd = vec![open(&server, Wire::Sse, "room?user=u0").await];
+    watcher.until(&["u0"]).await;
+    let last = watcher.reader.last_id.clone();
+    watcher.reader.reset();
+    let mut users = vec!["u0"];
+    for user in ["u1", "u2", "u3", "u4"] {
+        users.push(user);
+        crowd.push(open(&server, Wire::Sse, &format!("room?user={user}")).await);
+        listed(&server, &users).await;
+    }
+    let mut back = Reader::open_after(&server, wire, "~room", last.as_deref()).await;
+    assert_eq!(back.control("hello").await["reason"], "evicted");
+    let gap = back.control("gap").await;
+    assert_eq!((&gap["channel"], &gap["certain"]), (&json!("~room"), &json!(true)));
+}
+
+async fn info_is_the_tokens_and_told_again_when_it_changes(wire: Wire) {
+    let server = guarded().await;
+    let target = |info: Value| {
+        let claims = json!({"sub": "alice", "subscribe": ["room"], "info": info});
+        format!("room?token={}", token_of(claims, 60))
+    };
+    let reads = token("watcher", &["room"], &[]);
+    let mut watcher = Watcher::open(&server, wire, &format!("~room?token={reads}")).await;
+    let _first = open(&server, wire, &target(json!({"name": "A"}))).await;
+    assert_eq!(watcher.change().await["joined"], json!([{"user": "alice", "info": {"name": "A"}}]));
+    let _same = open(&server, wire, &target(json!({"name": "A"}))).await;
+    let _second = open(&server, wire, &target(json!({"name": "B"}))).await;
+    let change = watcher.change().await;
+    assert_eq!(change["joined"], json!([{"user": "alice", "info": {"name": "B"}}]));
+    assert_eq!(change["users"], 1);
+    let page = server.get(&format!("/presence/room?token={reads}")).await.json();
+    assert_eq!(page["users"], json!([{"user": "alice", "info": {"name": "B"}}]));
+}
+
+async fn clients_without_a_user_are_only_counted(wire: Wire) {
+    let server = server("").await;
+    let mut watcher = Watcher::open(&server, Wire::Sse, "~room").await;
+    let tab = "tab-0123456789abcdef";
+    let first = open(&server, wire, &format!("room?client={tab}")).await;
+    let second = open(&server, wire, &format!("room?client={tab}")).await;
+    let third = open(&server, wire, "room").await;
+    while watcher.anonymous != 2 {
         let change = watcher.change().await;
-        assert_eq!(change["joined"], json!([{"user": "alice", "info": {"name": "B"}}]));
-        assert_eq!(change["users"], 1);
-        let page = server.get(&format!("/presence/room?token={reads}")).await.json();
-        assert_eq!(page["users"], json!([{"user": "alice", "info": {"name": "B"}}]));
+        assert_eq!((&change["joined"], &change["users"]), (&json!([]), &json!(0)));
     }
+    let page = snapshot(&server, "").await;
+    assert_eq!((&page["users"], &page["anonymous"]), (&json!([]), &json!(2)));
+    assert!(!page.to_string().contains(tab), "{page}");
+    drop((first, second, third));
+    while watcher.anonymous != 0 {
+        watcher.change().await;
+    }
+    drop(watcher);
+    eventually("nobody is there", async || (server.gateway.connections() == 0).then_some(())).await;
+}
 
-    async fn clients_without_a_user_are_only_counted(wire) {
-        let server = server("").await;
-        let mut watcher = Watcher::open(&server, Wire::Sse, "~room").await;
-        let tab = "tab-0123456789abcdef";
-        let first = open(&server, wire, &format!("room?client={tab}")).await;
-        let second = open(&server, wire, &format!("room?client={tab}")).await;
-        let third = open(&server, wire, "room").await;
-        while watcher.anonymous != 2 {
-            let change = watcher.change().await;
-            assert_eq!((&change["joined"], &change["users"]), (&json!([]), &json!(0)));
+async fn nobody_speaks_in_the_gateways_place(wire: Wire) {
+    let server = guarded().await;
+    let all = token("alice", &["**"], &["**"]);
+    let refused = match wire {
+        Wire::Ws => {
+            let mut reader = open(&server, wire, &format!("~room?token={all}")).await;
+            reader.say(r#"{"data":{"joined":[],"left":["bob"],"users":0,"anonymous":0}}"#).await;
+            let error = loop {
+                let document = reader.document().await;
+                if document["event"] != "tricast.presence" {
+                    break document;
+                }
+            };
+            assert_eq!(error["type"], "urn:tricast:forbidden", "{error}");
+            let mut raw =
+                Reader::open(&server, wire, &format!("~room?format=raw&token={all}")).await;
+            raw.say("{}").await;
+            assert_eq!(raw.end().await, Event::End(Some((4201, "forbidden".to_owned()))));
+            server.post(&format!("/publish/~room?token={all}"), "application/json", b"{}").await
         }
-        let page = snapshot(&server, "").await;
-        assert_eq!((&page["users"], &page["anonymous"]), (&json!([]), &json!(2)));
-        assert!(!page.to_string().contains(tab), "{page}");
-        drop((first, second, third));
-        while watcher.anonymous != 0 {
-            watcher.change().await;
-        }
-        drop(watcher);
-        eventually("nobody is there", async || (server.gateway.connections() == 0).then_some(())).await;
-    }
+        wire => server.post(&format!("/{}/~room?token={all}", wire.name()), "", b"{}").await,
+    };
+    assert_eq!((refused.status, refused.problem().as_str()), (403, "forbidden"));
+}
 
-    async fn nobody_speaks_in_the_gateways_place(wire) {
-        let server = guarded().await;
-        let all = token("alice", &["**"], &["**"]);
-        let refused = match wire {
-            Wire::Ws => {
-                let mut reader = open(&server, wire, &format!("~room?token={all}")).await;
-                reader.say(r#"{"data":{"joined":[],"left":["bob"],"users":0,"anonymous":0}}"#).await;
-                let error = loop {
-                    let document = reader.document().await;
-                    if document["event"] != "tricast.presence" { break document }
-                };
-                assert_eq!(error["type"], "urn:tricast:forbidden", "{error}");
-                let mut raw = Reader::open(&server, wire, &format!("~room?format=raw&token={all}")).await;
-                raw.say("{}").await;
-                assert_eq!(raw.end().await, Event::End(Some((4201, "forbidden".to_owned()))));
-                server.post(&format!("/publish/~room?token={all}"), "application/json", b"{}").await
-            }
-            wire => server.post(&format!("/{}/~room?token={all}", wire.name()), "", b"{}").await,
-        };
-        assert_eq!((refused.status, refused.problem().as_str()), (403, "forbidden"));
+async fn where_presence_is_off_it_is_refused(wire: Wire) {
+    let server = Server::with("[[namespace]]\npattern = \"open.*\"\npresence = true").await;
+    for target in [
+        "room?presence=true",
+        "~room",
+        "open.a,room?presence=true",
+        "@alice?presence=true&user=alice",
+    ] {
+        let answer = server.request(&listen_head(wire, target), b"").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (403, "presence-off"), "{target}");
     }
+    open(&server, wire, "open.a?presence=true").await;
+    let both = open(&server, wire, "open.a,~open.a?presence=true").await;
+    drop(both);
+    let many: Vec<String> = (0..51).map(|n| format!("open.{n}")).collect();
+    let answer =
+        server.request(&listen_head(wire, &format!("{}?presence=true", many.join(","))), b"").await;
+    assert_eq!(answer.problem(), "bad-channel", "each counts twice");
+}
 
-    async fn where_presence_is_off_it_is_refused(wire) {
-        let server = Server::with("[[namespace]]\npattern = \"open.*\"\npresence = true").await;
-        for target in ["room?presence=true", "~room", "open.a,room?presence=true", "@alice?presence=true&user=alice"] {
-            let answer = server.request(&listen_head(wire, target), b"").await;
-            assert_eq!((answer.status, answer.problem().as_str()), (403, "presence-off"), "{target}");
-        }
-        open(&server, wire, "open.a?presence=true").await;
-        let both = open(&server, wire, "open.a,~open.a?presence=true").await;
-        drop(both);
-        let many: Vec<String> = (0..51).map(|n| format!("open.{n}")).collect();
-        let answer = server.request(&listen_head(wire, &format!("{}?presence=true", many.join(","))), b"").await;
-        assert_eq!(answer.problem(), "bad-channel", "each counts twice");
+async fn it_is_open_to_whom_the_channel_is_open(wire: Wire) {
+    let server = guarded().await;
+    let mine = token("alice", &["room"], &[]);
+    for (target, status) in [
+        ("~room".to_owned(), 401),
+        ("room?presence=true".to_owned(), 401),
+        (format!("~other?token={mine}"), 403),
+        (format!("room,~other?token={mine}"), 403),
+    ] {
+        let answer = server.request(&listen_head(wire, &target), b"").await;
+        assert_eq!(answer.status, status, "{target}");
     }
+    assert_eq!(server.get("/presence/room").await.status, 401);
+    assert_eq!(server.get(&format!("/presence/other?token={mine}")).await.problem(), "forbidden");
+    assert_eq!(server.get(&format!("/presence/room?token={mine}")).await.status, 200);
+    open(&server, wire, &format!("~room?token={mine}")).await;
+}
 
-    async fn it_is_open_to_whom_the_channel_is_open(wire) {
-        let server = guarded().await;
-        let mine = token("alice", &["room"], &[]);
-        for (target, status) in [
-            ("~room".to_owned(), 401),
-            ("room?presence=true".to_owned(), 401),
-            (format!("~other?token={mine}"), 403),
-            (format!("room,~other?token={mine}"), 403),
-        ] {
-            let answer = server.request(&listen_head(wire, &target), b"").await;
-            assert_eq!(answer.status, status, "{target}");
-        }
-        assert_eq!(server.get("/presence/room").await.status, 401);
-        assert_eq!(server.get(&format!("/presence/other?token={mine}")).await.problem(), "forbidden");
-        assert_eq!(server.get(&format!("/presence/room?token={mine}")).await.status, 200);
-        open(&server, wire, &format!("~room?token={mine}")).await;
-    }
+/// A stream does not outlast its channels for the sake of who is there.
+async fn the_end_of_the_channel_ends_the_stream(wire: Wire) {
+    let server = server("").await;
+    let mut reader = open(&server, wire, "room?presence=true&user=alice").await;
+    reader.control("presence").await;
+    server.publish("room?end=true", "x").await;
+    assert_eq!(reader.data().await, "x");
+    assert_eq!(reader.control("goodbye").await["reason"], "ended");
+}
 
-    /// A stream does not outlast its channels for the sake of who is there.
-    async fn the_end_of_the_channel_ends_the_stream(wire) {
-        let server = server("").await;
-        let mut reader = open(&server, wire, "room?presence=true&user=alice").await;
-        reader.control("presence").await;
-        server.publish("room?end=true", "x").await;
-        assert_eq!(reader.data().await, "x");
-        assert_eq!(reader.control("goodbye").await["reason"], "ended");
-    }
-
-    async fn raw_is_the_change_and_nothing_else(wire) {
-        let server = server("").await;
-        let text = r#"{"joined":[{"user":"alice"}],"left":[],"users":1,"anonymous":0}"#;
-        if wire == Wire::Sse {
-            let mut connection = server.connect().await;
-            connection.send(format!("{}\r\n\r\n", listen_head(wire, "~room?format=raw"))).await;
-            connection.head().await;
-            let _alice = open(&server, wire, "room?user=alice").await;
-            let mut got = String::new();
-            while !got.contains("\nid: ") || !got.contains(text) {
-                let chunk = connection.chunk().await.expect("more");
-                got.push_str(&String::from_utf8(chunk).expect("UTF-8"));
-            }
-            assert!(got.contains(&format!("event: tricast.presence\ndata: {text}\nid: ")), "{got}");
-            return;
-        }
-        let mut reader = Reader::open(&server, wire, "~room?format=raw").await;
+async fn raw_is_the_change_and_nothing_else(wire: Wire) {
+    let server = server("").await;
+    let text = r#"{"joined":[{"user":"alice"}],"left":[],"users":1,"anonymous":0}"#;
+    if wire == Wire::Sse {
+        let mut connection = server.connect().await;
+        connection.send(format!("{}\r\n\r\n", listen_head(wire, "~room?format=raw"))).await;
+        connection.head().await;
         let _alice = open(&server, wire, "room?user=alice").await;
-        assert_eq!(reader.document().await, serde_json::from_str::<Value>(text).expect("JSON"));
+        let mut got = String::new();
+        while !got.contains("\nid: ") || !got.contains(text) {
+            let chunk = connection.chunk().await.expect("more");
+            got.push_str(&String::from_utf8(chunk).expect("UTF-8"));
+        }
+        assert!(got.contains(&format!("event: tricast.presence\ndata: {text}\nid: ")), "{got}");
+        return;
     }
+    let mut reader = Reader::open(&server, wire, "~room?format=raw").await;
+    let _alice = open(&server, wire, "room?user=alice").await;
+    assert_eq!(reader.document().await, serde_json::from_str::<Value>(text).expect("JSON"));
 }
 
 /// A small generator of its own, so that a failure repeats.
@@ -394,7 +408,6 @@ impl Random {
     }
 }
 
-#[tokio::test]
 async fn a_websocket_asks_and_watches_by_command() {
     let server = server("").await;
     let _alice = open(&server, Wire::Sse, "room?user=alice").await;
@@ -427,7 +440,6 @@ async fn a_websocket_asks_and_watches_by_command() {
     assert_eq!(me.control("ack").await["ref"], "end", "nothing in between");
 }
 
-#[tokio::test]
 async fn a_new_token_that_does_not_name_the_channel_leaves_its_presence_too() {
     let server = guarded().await;
     let both = token("alice", &["room", "other"], &[]);
@@ -437,7 +449,6 @@ async fn a_new_token_that_does_not_name_the_channel_leaves_its_presence_too() {
     assert_eq!(me.control("ack").await["left"], json!(["~room"]));
 }
 
-#[tokio::test]
 async fn presence_channels_are_nobodys_list() {
     let server = server("").await;
     let _alice = open(&server, Wire::Sse, "room?user=alice").await;
@@ -459,7 +470,6 @@ async fn presence_channels_are_nobodys_list() {
     assert_eq!(server.get("/presence/nowhere").await.json()["users"], json!([]));
 }
 
-#[tokio::test]
 async fn at_the_end_nothing_is_left() {
     let settings = "[access]\npresence = true\n[presence]\ngrace = \"0s\"\n[history]\nage = \"1s\"";
     let server = Server::with(settings).await;
@@ -474,3 +484,26 @@ async fn at_the_end_nothing_is_left() {
     })
     .await;
 }
+
+tricast_tests::each_wire!(
+    who_comes_and_goes_is_told_to_those_who_ask,
+    a_reload_is_no_leave_and_three_tabs_are_one_user,
+    a_snapshot_and_the_stream_from_its_id_have_no_hole,
+    a_crowd_is_told_in_few_messages,
+    whoever_comes_back_is_told_what_it_missed,
+    a_history_of_changes_too_short_is_told,
+    info_is_the_tokens_and_told_again_when_it_changes,
+    clients_without_a_user_are_only_counted,
+    nobody_speaks_in_the_gateways_place,
+    where_presence_is_off_it_is_refused,
+    it_is_open_to_whom_the_channel_is_open,
+    the_end_of_the_channel_ends_the_stream,
+    raw_is_the_change_and_nothing_else
+);
+
+tricast_tests::each_delivery!(
+    a_websocket_asks_and_watches_by_command,
+    a_new_token_that_does_not_name_the_channel_leaves_its_presence_too,
+    presence_channels_are_nobodys_list,
+    at_the_end_nothing_is_left
+);

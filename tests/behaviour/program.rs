@@ -99,7 +99,6 @@ async fn a_taken_address_is_said_plainly() {
     assert!(!fine && said.contains(&address.to_string()) && said.contains("bind"), "{said}");
 }
 
-#[tokio::test]
 async fn sigterm_drains_and_ends_with_success() {
     let mut command = tricast();
     command.env("TRICAST__SHUTDOWN__GRACE", "3s");
@@ -119,7 +118,6 @@ async fn sigterm_drains_and_ends_with_success() {
 }
 
 /// Also a drain that has to cut somebody is a drain.
-#[tokio::test]
 async fn a_forced_drain_ends_with_success_too() {
     let mut command = tricast();
     command.env("TRICAST__SHUTDOWN__GRACE", "200ms");
@@ -133,7 +131,6 @@ async fn a_forced_drain_ends_with_success_too() {
 }
 
 /// Health has to answer when clients have taken every other descriptor.
-#[tokio::test]
 async fn a_gateway_full_of_connections_still_answers_its_operator() {
     let mut command = with_files(300);
     let (_child, address, admin) = start_both(&mut command).await;
@@ -172,3 +169,9 @@ async fn arguments_that_make_no_sense_are_a_failure_like_any_other() {
         assert_eq!(output.status.code(), Some(code), "{args:?}");
     }
 }
+
+tricast_tests::each_delivery!(
+    sigterm_drains_and_ends_with_success,
+    a_forced_drain_ends_with_success_too,
+    a_gateway_full_of_connections_still_answers_its_operator
+);

@@ -7,7 +7,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::UnixStream,
 };
-use tricast_tests::{Connection, Place as _, Server, Wire, each_wire, listen_head};
+use tricast_tests::{Connection, Place as _, Server, Wire, listen_head};
 
 /// The address that the gateway takes the one connection for.
 async fn address_of_the_only_one(server: &Server) -> Value {
@@ -28,42 +28,40 @@ const WITH_HEADERS: &str = "[proxy]\ntrusted = [\"127.0.0.1\"]\nprotocol = true"
 const VERSION_2: &[u8] =
     b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x07\xc0\x00\x02\x01\x16\x2e\x00\x50";
 
-each_wire! {
-    async fn a_proxy_header_tells_whose_connection_it_is(wire) {
-        let version_1 = b"PROXY TCP4 192.0.2.7 192.0.2.1 5678 80\r\n";
-        for header in [&version_1[..], VERSION_2] {
-            let server = Server::with(WITH_HEADERS).await;
-            let head = format!("{}\r\n\r\n", listen_head(wire, "a"));
-            let mut connection = says(&server, &[header, head.as_bytes()].concat()).await;
-            let status = if wire == Wire::Ws { 101 } else { 200 };
-            assert_eq!(connection.head().await.status, status);
-            assert_eq!(address_of_the_only_one(&server).await, "192.0.2.7");
-        }
-    }
-
-    async fn a_unix_socket_is_a_way_in(wire) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("http.sock");
-        let server = server_at(&path, "trusted = [\"unix\"]").await;
-        let mut socket = UnixStream::connect(&path).await.expect("connects");
-        let head = format!("{}\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n", listen_head(wire, "a"));
-        socket.write_all(head.as_bytes()).await.expect("asks");
-        let mut bytes = Vec::new();
-        let mut until = async |word: &str| {
-            while !bytes.windows(word.len()).any(|window| window == word.as_bytes()) {
-                assert!(socket.read_buf(&mut bytes).await.expect("reads") > 0);
-            }
-        };
-        until("tricast.hello").await;
+async fn a_proxy_header_tells_whose_connection_it_is(wire: Wire) {
+    let version_1 = b"PROXY TCP4 192.0.2.7 192.0.2.1 5678 80\r\n";
+    for header in [&version_1[..], VERSION_2] {
+        let server = Server::with(WITH_HEADERS).await;
+        let head = format!("{}\r\n\r\n", listen_head(wire, "a"));
+        let mut connection = says(&server, &[header, head.as_bytes()].concat()).await;
+        let status = if wire == Wire::Ws { 101 } else { 200 };
+        assert_eq!(connection.head().await.status, status);
         assert_eq!(address_of_the_only_one(&server).await, "192.0.2.7");
-        server.publish("a", "over the socket").await;
-        until("over the socket").await;
-        drop(socket);
-        tricast_tests::eventually("nobody is left", async || {
-            (server.gateway.connections() == 0).then_some(())
-        })
-        .await;
     }
+}
+
+async fn a_unix_socket_is_a_way_in(wire: Wire) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("http.sock");
+    let server = server_at(&path, "trusted = [\"unix\"]").await;
+    let mut socket = UnixStream::connect(&path).await.expect("connects");
+    let head = format!("{}\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n", listen_head(wire, "a"));
+    socket.write_all(head.as_bytes()).await.expect("asks");
+    let mut bytes = Vec::new();
+    let mut until = async |word: &str| {
+        while !bytes.windows(word.len()).any(|window| window == word.as_bytes()) {
+            assert!(socket.read_buf(&mut bytes).await.expect("reads") > 0);
+        }
+    };
+    until("tricast.hello").await;
+    assert_eq!(address_of_the_only_one(&server).await, "192.0.2.7");
+    server.publish("a", "over the socket").await;
+    until("over the socket").await;
+    drop(socket);
+    tricast_tests::eventually("nobody is left", async || {
+        (server.gateway.connections() == 0).then_some(())
+    })
+    .await;
 }
 
 async fn server_at(path: &Path, proxy: &str) -> Server {
@@ -71,7 +69,6 @@ async fn server_at(path: &Path, proxy: &str) -> Server {
     Server::with(&format!("bind = [\"127.0.0.1:0\", {unix:?}]\n[proxy]\n{proxy}")).await
 }
 
-#[tokio::test]
 async fn a_trusted_proxy_has_to_send_a_header() {
     let server = Server::with(WITH_HEADERS).await;
     let mut connection = says(&server, b"GET /online/a HTTP/1.1\r\nHost: t\r\n\r\n").await;
@@ -81,7 +78,6 @@ async fn a_trusted_proxy_has_to_send_a_header() {
     assert_eq!(itself.head().await.status, 200, "a health check");
 }
 
-#[tokio::test]
 async fn nobody_else_may_send_one() {
     let settings = ["", "[proxy]\nprotocol = true\ntrusted = [\"10.0.0.0/8\"]"];
     for settings in settings {
@@ -98,7 +94,6 @@ async fn nobody_else_may_send_one() {
     }
 }
 
-#[tokio::test]
 async fn behind_a_header_fields_count_if_their_writer_is_trusted_too() {
     for (trusted, address) in [("", "192.0.2.7"), (", \"192.0.2.0/24\"", "198.51.100.9")] {
         let settings = format!("[proxy]\ntrusted = [\"127.0.0.1\"{trusted}]\nprotocol = true");
@@ -111,7 +106,6 @@ async fn behind_a_header_fields_count_if_their_writer_is_trusted_too() {
     }
 }
 
-#[tokio::test]
 async fn only_the_fields_that_the_settings_name_are_believed() {
     let fields = "X-Forwarded-For: 198.51.100.1\r\nForwarded: for=\"198.51.100.2:99\";proto=https";
     for (name, address) in [("x-forwarded", "198.51.100.1"), ("forwarded", "198.51.100.2")] {
@@ -124,7 +118,6 @@ async fn only_the_fields_that_the_settings_name_are_believed() {
     }
 }
 
-#[tokio::test]
 async fn whoever_opens_a_unix_socket_is_believed_only_if_the_settings_say_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("http.sock");
@@ -140,7 +133,6 @@ async fn whoever_opens_a_unix_socket_is_believed_only_if_the_settings_say_so() {
     assert_eq!(address_of_the_only_one(&server).await, Value::Null);
 }
 
-#[tokio::test]
 async fn the_gateway_knows_under_which_address_it_was_asked() {
     let client = "client=0123456789abcdef";
     let ask = async |settings: &str, fields: &str| {
@@ -163,7 +155,6 @@ async fn the_gateway_knows_under_which_address_it_was_asked() {
 }
 
 /// Then the fields of its requests are the client's own word.
-#[tokio::test]
 async fn whom_a_header_does_not_name_is_nobody() {
     let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
     for header in [&b"PROXY UNKNOWN\r\n"[..], local] {
@@ -174,3 +165,15 @@ async fn whom_a_header_does_not_name_is_nobody() {
         assert_eq!(address_of_the_only_one(&server).await, Value::Null);
     }
 }
+
+tricast_tests::each_wire!(a_proxy_header_tells_whose_connection_it_is, a_unix_socket_is_a_way_in);
+
+tricast_tests::each_delivery!(
+    a_trusted_proxy_has_to_send_a_header,
+    nobody_else_may_send_one,
+    behind_a_header_fields_count_if_their_writer_is_trusted_too,
+    only_the_fields_that_the_settings_name_are_believed,
+    whoever_opens_a_unix_socket_is_believed_only_if_the_settings_say_so,
+    the_gateway_knows_under_which_address_it_was_asked,
+    whom_a_header_does_not_name_is_nobody
+);

@@ -1,7 +1,7 @@
 //! Publishing: one message or a stream of them, once even when it is repeated.
 
 use serde_json::json;
-use tricast_tests::{Connection, Reader, Server, Wire, each_wire};
+use tricast_tests::{Connection, Reader, Server, Wire};
 
 const NDJSON: &str = "application/x-ndjson";
 
@@ -19,66 +19,66 @@ fn chunk(text: &str) -> String {
     format!("{:x}\r\n{text}\r\n", text.len())
 }
 
-each_wire! {
-    /// A stream in, a stream out: each line leaves before the next one comes.
-    async fn lines_are_published_as_they_arrive(wire) {
-        let server = Server::start().await;
-        let mut reader = Reader::open(&server, wire, "logs").await;
-        reader.control("hello").await;
-        let mut publisher = begin_lines(&server, "logs?event=line").await;
-        for n in 0..5 {
-            publisher.send(chunk(&format!("{{\"n\":{n}}}\n"))).await;
-            let document = reader.document().await;
-            assert_eq!((&document["event"], &document["data"]["n"]), (&json!("line"), &json!(n)));
-        }
-        // A line may come in parts, and the last one needs no end.
-        publisher.send(chunk("\n\"in par")).await;
-        publisher.send(chunk("ts\"\r\n7")).await;
-        assert_eq!(reader.data().await, "in parts");
-        publisher.send("0\r\n\r\n").await;
-        assert_eq!(reader.data().await, 7);
-        assert_eq!(publisher.head().await.status, 200);
+/// A stream in, a stream out: each line leaves before the next one comes.
+async fn lines_are_published_as_they_arrive(wire: Wire) {
+    let server = Server::start().await;
+    let mut reader = Reader::open(&server, wire, "logs").await;
+    reader.control("hello").await;
+    let mut publisher = begin_lines(&server, "logs?event=line").await;
+    for n in 0..5 {
+        publisher.send(chunk(&format!("{{\"n\":{n}}}\n"))).await;
+        let document = reader.document().await;
+        assert_eq!((&document["event"], &document["data"]["n"]), (&json!("line"), &json!(n)));
     }
+    // A line may come in parts, and the last one needs no end.
+    publisher.send(chunk("\n\"in par")).await;
+    publisher.send(chunk("ts\"\r\n7")).await;
+    assert_eq!(reader.data().await, "in parts");
+    publisher.send("0\r\n\r\n").await;
+    assert_eq!(reader.data().await, 7);
+    assert_eq!(publisher.head().await.status, 200);
+}
 
-    async fn a_message_keeps_its_kind_of_data(wire) {
-        let server = Server::start().await;
-        let mut reader = Reader::open(&server, wire, "a").await;
-        reader.control("hello").await;
-        let cases = [
-            ("", &b"hello"[..], json!("hello"), false),
-            ("application/x-www-form-urlencoded", b"a=b&c", json!("a=b&c"), false),
-            ("text/plain; charset=utf-8", "ä\n".as_bytes(), json!("ä\n"), false),
-            ("application/json", b" [1, {\"a\": null}] ", json!([1, {"a": null}]), false),
-            ("application/problem+json", b"true", json!(true), false),
-            ("application/octet-stream", b"hello", json!("aGVsbG8="), true),
-            ("text/plain", b"\xff", json!("/w=="), true),
-            ("text/plain", b"", json!(""), false),
-        ];
-        for (content_type, body, data, is_bytes) in cases {
-            let answer = server.post("/publish/a", content_type, body).await;
-            assert_eq!(answer.status, 200, "{content_type}");
-            assert_eq!(answer.json()["subscribers"], 1);
-            let document = reader.document().await;
-            assert_eq!((&document["id"], &document["data"]), (&answer.json()["id"], &data));
-            assert_eq!(document["encoding"] == "base64", is_bytes, "{document}");
-        }
-    }
-
-    async fn lines_with_end_end_the_channel(wire) {
-        let server = Server::start().await;
-        let mut reader = Reader::open(&server, wire, "answer").await;
-        reader.control("hello").await;
-        let answer = server.post("/publish/answer?end=true", NDJSON, b"\"To\"\n\"ken\"\n").await.json();
-        assert_eq!(answer["published"], 3);
-        assert_eq!(reader.all_data(2).await, ["To", "ken"]);
-        let end = reader.document().await;
-        assert_eq!((&end["event"], &end["data"], &end["end"]), (&json!("end"), &json!(null), &json!(true)));
-        assert_eq!(end["id"], answer["last"]);
-        assert_eq!(reader.control("goodbye").await["reason"], "ended");
+async fn a_message_keeps_its_kind_of_data(wire: Wire) {
+    let server = Server::start().await;
+    let mut reader = Reader::open(&server, wire, "a").await;
+    reader.control("hello").await;
+    let cases = [
+        ("", &b"hello"[..], json!("hello"), false),
+        ("application/x-www-form-urlencoded", b"a=b&c", json!("a=b&c"), false),
+        ("text/plain; charset=utf-8", "ä\n".as_bytes(), json!("ä\n"), false),
+        ("application/json", b" [1, {\"a\": null}] ", json!([1, {"a": null}]), false),
+        ("application/problem+json", b"true", json!(true), false),
+        ("application/octet-stream", b"hello", json!("aGVsbG8="), true),
+        ("text/plain", b"\xff", json!("/w=="), true),
+        ("text/plain", b"", json!(""), false),
+    ];
+    for (content_type, body, data, is_bytes) in cases {
+        let answer = server.post("/publish/a", content_type, body).await;
+        assert_eq!(answer.status, 200, "{content_type}");
+        assert_eq!(answer.json()["subscribers"], 1);
+        let document = reader.document().await;
+        assert_eq!((&document["id"], &document["data"]), (&answer.json()["id"], &data));
+        assert_eq!(document["encoding"] == "base64", is_bytes, "{document}");
     }
 }
 
-#[tokio::test]
+async fn lines_with_end_end_the_channel(wire: Wire) {
+    let server = Server::start().await;
+    let mut reader = Reader::open(&server, wire, "answer").await;
+    reader.control("hello").await;
+    let answer = server.post("/publish/answer?end=true", NDJSON, b"\"To\"\n\"ken\"\n").await.json();
+    assert_eq!(answer["published"], 3);
+    assert_eq!(reader.all_data(2).await, ["To", "ken"]);
+    let end = reader.document().await;
+    assert_eq!(
+        (&end["event"], &end["data"], &end["end"]),
+        (&json!("end"), &json!(null), &json!(true))
+    );
+    assert_eq!(end["id"], answer["last"]);
+    assert_eq!(reader.control("goodbye").await["reason"], "ended");
+}
+
 async fn a_stream_of_lines_is_answered_at_its_end() {
     let server = Server::start().await;
     let answer = server.post("/publish/a", NDJSON, b"1\n\n  \n\"two\"\n3").await.json();
@@ -92,7 +92,6 @@ async fn a_stream_of_lines_is_answered_at_its_end() {
     assert_eq!(nothing, json!({"published": 0, "first": null, "last": null}));
 }
 
-#[tokio::test]
 async fn a_bad_line_is_named_and_what_came_before_it_counts() {
     let server = Server::with("[limits]\nmessage_bytes = 100").await;
     let long = format!("1\n\"{}\"\n", "x".repeat(100));
@@ -114,7 +113,6 @@ async fn a_bad_line_is_named_and_what_came_before_it_counts() {
     assert_eq!(server.get("/history/a").await.json()["messages"].as_array().map(Vec::len), Some(4));
 }
 
-#[tokio::test]
 async fn a_publisher_that_breaks_off_has_published_its_whole_lines() {
     let server = Server::start().await;
     let mut publisher = begin_lines(&server, "a").await;
@@ -127,7 +125,6 @@ async fn a_publisher_that_breaks_off_has_published_its_whole_lines() {
     assert_eq!(reader.data().await, "after", "half a line is no message");
 }
 
-#[tokio::test]
 async fn a_repeat_of_an_id_gets_the_first_answer() {
     let server = Server::start().await;
     let post = async |query: &str| {
@@ -154,7 +151,6 @@ async fn a_repeat_of_an_id_gets_the_first_answer() {
     assert_eq!(again["duplicate"], true);
 }
 
-#[tokio::test]
 async fn concurrent_repeats_publish_once() {
     let server = Server::start().await;
     let repeats = (0..20).map(|_| server.post("/publish/a?id=once", "", b"x"));
@@ -167,7 +163,6 @@ async fn concurrent_repeats_publish_once() {
     assert_eq!(server.metric("tricast_published_duplicates_total").await, 19.0);
 }
 
-#[tokio::test]
 async fn an_idempotency_id_is_forgotten_after_its_window() {
     let server = Server::with("[publish]\nidempotency_window = \"50ms\"").await;
     let first = server.publish("a?id=x", "1").await;
@@ -177,7 +172,6 @@ async fn an_idempotency_id_is_forgotten_after_its_window() {
     .await;
 }
 
-#[tokio::test]
 async fn history_shows_what_is_held_and_what_is_lost() {
     let server = Server::with("[history]\nmessages = 2").await;
     let first = server.publish("a", "1").await;
@@ -196,3 +190,19 @@ async fn history_shows_what_is_held_and_what_is_lost() {
     let nothing = server.get("/history/unknown").await.json();
     assert_eq!((&nothing["id"], &nothing["messages"]), (&json!(third), &json!([])));
 }
+
+tricast_tests::each_wire_and_transport!(
+    lines_are_published_as_they_arrive,
+    a_message_keeps_its_kind_of_data,
+    lines_with_end_end_the_channel
+);
+
+tricast_tests::each_delivery_and_transport!(
+    a_stream_of_lines_is_answered_at_its_end,
+    a_bad_line_is_named_and_what_came_before_it_counts,
+    a_publisher_that_breaks_off_has_published_its_whole_lines,
+    a_repeat_of_an_id_gets_the_first_answer,
+    concurrent_repeats_publish_once,
+    an_idempotency_id_is_forgotten_after_its_window,
+    history_shows_what_is_held_and_what_is_lost
+);

@@ -54,7 +54,6 @@ async fn let_through(rate: f64, post: impl AsyncFn() -> Answer) -> usize {
     }
 }
 
-#[tokio::test]
 async fn users_keys_and_channels_have_a_rate() {
     let hash = KeyHash::of(KEY);
     let server = Server::with(&format!(
@@ -74,7 +73,6 @@ async fn users_keys_and_channels_have_a_rate() {
     assert_eq!(held, (of_alice + of_channel + 2) as f64, "what is refused is not published");
 }
 
-#[tokio::test]
 async fn addresses_have_a_rate_and_bytes_count() {
     let server = Server::with(
         "[limits]\nmessage_bytes = 1000
@@ -97,7 +95,6 @@ async fn addresses_have_a_rate_and_bytes_count() {
 }
 
 /// A command is refused with a word, and the connection lives; a raw one has no word.
-#[tokio::test]
 async fn a_websocket_has_its_users_rate() {
     let server =
         Server::with(&format!("[tokens]\nsecret = \"{SECRET}\"\n[rates]\nmessages_per_user = 2"))
@@ -145,7 +142,6 @@ async fn a_websocket_has_its_users_rate() {
 }
 
 /// A stream of lines is slowed down, and nothing of it is lost.
-#[tokio::test]
 async fn a_stream_of_lines_waits() {
     let server =
         Server::with(&format!("[tokens]\nsecret = \"{SECRET}\"\n[rates]\nmessages_per_user = 20"))
@@ -161,7 +157,6 @@ async fn a_stream_of_lines_waits() {
 }
 
 /// Whoever says that it is alice uses up nothing of hers, and neither does one whose own address has nothing left.
-#[tokio::test]
 async fn nobody_uses_up_what_is_anothers() {
     let server = Server::with(
         "[rates]\nmessages_per_user = 2\nmessages_per_address = 2\n[limits]\nconnections_per_user = 1\n[proxy]\ntrusted = [\"127.0.0.1/32\"]",
@@ -180,3 +175,11 @@ async fn nobody_uses_up_what_is_anothers() {
         Reader::open(&server, Wire::Sse, "a?user=alice").await,
     );
 }
+
+tricast_tests::each_delivery!(
+    users_keys_and_channels_have_a_rate,
+    addresses_have_a_rate_and_bytes_count,
+    a_websocket_has_its_users_rate,
+    a_stream_of_lines_waits,
+    nobody_uses_up_what_is_anothers
+);

@@ -2,7 +2,6 @@
 
 use tricast_tests::{Server, Wire, listen_head};
 
-#[tokio::test]
 async fn bad_requests_are_refused_by_name() {
     let server = Server::start().await;
     let own = server.publish("held", "x").await;
@@ -71,7 +70,6 @@ async fn bad_requests_are_refused_by_name() {
     assert_eq!(server.metric("tricast_refusals_total{reason=\"ahead-of-log\"}").await, 4.0);
 }
 
-#[tokio::test]
 async fn bad_publishes_are_refused_by_name() {
     let server = Server::with("[limits]\nmessage_bytes = 1000").await;
     let long = vec![b'x'; 1001];
@@ -109,7 +107,6 @@ async fn bad_publishes_are_refused_by_name() {
     );
 }
 
-#[tokio::test]
 async fn a_post_that_listens_is_refused_before_the_stream() {
     let server = Server::start().await;
     for (target, content_type, status, problem) in [
@@ -124,7 +121,6 @@ async fn a_post_that_listens_is_refused_before_the_stream() {
     assert_eq!(server.gateway.connections(), 0);
 }
 
-#[tokio::test]
 async fn unknown_paths_and_methods_say_what_there_is() {
     let server = Server::start().await;
     assert_eq!(server.get("/nothing/here").await.problem(), "not-found");
@@ -148,7 +144,6 @@ async fn unknown_paths_and_methods_say_what_there_is() {
 }
 
 /// Any page can make a browser send these; only a page at home or a listed one may.
-#[tokio::test]
 async fn pages_of_other_origins_may_not_speak() {
     let server = Server::with("[cors]\norigins = [\"https://app.example\"]").await;
     let post = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 1";
@@ -169,7 +164,6 @@ async fn pages_of_other_origins_may_not_speak() {
     assert_eq!(answer.problem(), "forbidden-origin");
 }
 
-#[tokio::test]
 async fn a_request_without_a_host_is_refused() {
     let server = Server::start().await;
     let answer = server.request("GET /history/a HTTP/1.1", b"").await;
@@ -178,7 +172,6 @@ async fn a_request_without_a_host_is_refused() {
 }
 
 /// A client that is still sending has to see the answer, not a reset.
-#[tokio::test]
 async fn a_body_that_is_too_large_is_answered_while_it_still_comes() {
     let server = Server::start().await;
     let body = vec![b'x'; 6_000_000];
@@ -190,7 +183,6 @@ async fn a_body_that_is_too_large_is_answered_while_it_still_comes() {
     assert_eq!(connection.head().await.status, 413);
 }
 
-#[tokio::test]
 async fn a_bad_line_is_answered_while_the_rest_still_comes() {
     let server = Server::start().await;
     let body = [&b"{bad\n"[..], &vec![b'1'; 6_000_000]].concat();
@@ -205,7 +197,6 @@ async fn a_bad_line_is_answered_while_the_rest_still_comes() {
 }
 
 /// Who asks before it sends a large body is told at once, and need not send it.
-#[tokio::test]
 async fn a_body_that_is_too_large_is_not_asked_for() {
     let server = Server::start().await;
     let mut connection = server.connect().await;
@@ -213,13 +204,11 @@ async fn a_body_that_is_too_large_is_not_asked_for() {
     assert_eq!(connection.head().await.status, 413, "no 100");
 }
 
-#[tokio::test]
 async fn cache_busters_pass() {
     let server = Server::start().await;
     assert_eq!(server.get("/history/a?_=123&_t=%C3%A9").await.status, 200);
 }
 
-#[tokio::test]
 async fn cors_names_the_origins_that_are_allowed_and_no_other() {
     let preflight = "OPTIONS /sse/a HTTP/1.1\r\nHost: t\r\nAccess-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: last-event-id\r\nOrigin: ";
     let server = Server::with("[cors]\norigins = [\"https://app.example\"]").await;
@@ -241,7 +230,6 @@ async fn cors_names_the_origins_that_are_allowed_and_no_other() {
     assert_eq!(answer.fields.get("access-control-allow-origin"), None);
 }
 
-#[tokio::test]
 async fn everything_stands_under_the_base_path() {
     let server = Server::with("base_path = \"/realtime\"").await;
     assert_eq!(server.get("/history/a").await.problem(), "not-found");
@@ -250,3 +238,18 @@ async fn everything_stands_under_the_base_path() {
     assert_eq!(server.get("/realtime").await.fields["location"], "/realtime/");
     assert_eq!(server.get("/realtime/nothing").await.problem(), "not-found");
 }
+
+tricast_tests::each_delivery!(
+    bad_requests_are_refused_by_name,
+    bad_publishes_are_refused_by_name,
+    a_post_that_listens_is_refused_before_the_stream,
+    unknown_paths_and_methods_say_what_there_is,
+    pages_of_other_origins_may_not_speak,
+    a_request_without_a_host_is_refused,
+    a_body_that_is_too_large_is_answered_while_it_still_comes,
+    a_bad_line_is_answered_while_the_rest_still_comes,
+    a_body_that_is_too_large_is_not_asked_for,
+    cache_busters_pass,
+    cors_names_the_origins_that_are_allowed_and_no_other,
+    everything_stands_under_the_base_path
+);

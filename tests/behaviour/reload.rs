@@ -1,7 +1,7 @@
 //! Settings that are read again while streams are open: what changes, for whom, and what does not.
 
 use tricast::settings::Settings;
-use tricast_tests::{Reader, Server, Wire, each_wire, token, token_signed_with};
+use tricast_tests::{Reader, Server, Wire, token, token_signed_with};
 
 const OTHER: &str = "another-secret-of-at-least-32-bytes!";
 
@@ -10,40 +10,40 @@ fn reload(server: &Server, text: &str) -> (Vec<String>, Vec<String>) {
     server.gateway.reload(settings).expect("takes effect")
 }
 
-each_wire! {
-    async fn a_new_secret_is_for_those_who_come_and_open_streams_go_on(wire) {
-        let server = Server::with(&format!("[tokens]\nsecret = \"{}\"", tricast_tests::SECRET)).await;
-        let old = token("alice", &["a"], &["a"]);
-        let mut reader = Reader::open(&server, wire, &format!("a?token={old}")).await;
-        reader.control("hello").await;
-        let (now, later) = reload(&server, &format!("[tokens]\nsecret = \"{OTHER}\""));
-        assert!(now.contains(&"tokens.secret".to_owned()), "{now:?}");
-        // The test's own settings differ in where they listen and how they deliver.
-        assert!(later.iter().all(|key| ["admin.bind", "bind", "delivery"].contains(&key.as_str())), "{later:?}");
-        let refused = server.post(&format!("/publish/a?token={old}"), "", b"x").await;
-        assert_eq!(refused.status, 401);
-        let new = token_signed_with(OTHER, "alice", &["a"], &["a"]);
-        server.publish(&format!("a?token={new}"), "hello").await;
-        assert_eq!(reader.data().await, "hello");
-    }
-
-    async fn limits_hold_for_those_who_come(wire) {
-        let server = Server::start().await;
-        let mut first = Reader::open(&server, wire, "a").await;
-        first.control("hello").await;
-        reload(&server, "[limits]\nconnections = 1");
-        assert_eq!(server.metric("tricast_connections_limit").await, 1.0);
-        let head = tricast_tests::listen_head(Wire::Chunked, "a");
-        assert_eq!(server.request(&head, b"").await.status, 503);
-        reload(&server, "[limits]\nconnections = 2");
-        let mut second = Reader::open(&server, wire, "a").await;
-        second.control("hello").await;
-        server.publish("a", "both").await;
-        assert_eq!((first.data().await, second.data().await), ("both".into(), "both".into()));
-    }
+async fn a_new_secret_is_for_those_who_come_and_open_streams_go_on(wire: Wire) {
+    let server = Server::with(&format!("[tokens]\nsecret = \"{}\"", tricast_tests::SECRET)).await;
+    let old = token("alice", &["a"], &["a"]);
+    let mut reader = Reader::open(&server, wire, &format!("a?token={old}")).await;
+    reader.control("hello").await;
+    let (now, later) = reload(&server, &format!("[tokens]\nsecret = \"{OTHER}\""));
+    assert!(now.contains(&"tokens.secret".to_owned()), "{now:?}");
+    // The test's own settings differ in where they listen and how they deliver.
+    assert!(
+        later.iter().all(|key| ["admin.bind", "bind", "delivery"].contains(&key.as_str())),
+        "{later:?}"
+    );
+    let refused = server.post(&format!("/publish/a?token={old}"), "", b"x").await;
+    assert_eq!(refused.status, 401);
+    let new = token_signed_with(OTHER, "alice", &["a"], &["a"]);
+    server.publish(&format!("a?token={new}"), "hello").await;
+    assert_eq!(reader.data().await, "hello");
 }
 
-#[tokio::test]
+async fn limits_hold_for_those_who_come(wire: Wire) {
+    let server = Server::start().await;
+    let mut first = Reader::open(&server, wire, "a").await;
+    first.control("hello").await;
+    reload(&server, "[limits]\nconnections = 1");
+    assert_eq!(server.metric("tricast_connections_limit").await, 1.0);
+    let head = tricast_tests::listen_head(Wire::Chunked, "a");
+    assert_eq!(server.request(&head, b"").await.status, 503);
+    reload(&server, "[limits]\nconnections = 2");
+    let mut second = Reader::open(&server, wire, "a").await;
+    second.control("hello").await;
+    server.publish("a", "both").await;
+    assert_eq!((first.data().await, second.data().await), ("both".into(), "both".into()));
+}
+
 async fn namespaces_hold_for_channels_that_are_there_already() {
     let server = Server::with("[[namespace]]\npattern = \"b\"").await;
     let mut reader = Reader::open(&server, Wire::Sse, "a").await;
@@ -70,7 +70,6 @@ async fn namespaces_hold_for_channels_that_are_there_already() {
     assert_eq!(history["messages"].as_array().map(Vec::len), Some(2), "{history}");
 }
 
-#[tokio::test]
 async fn a_channel_has_presence_from_the_start_or_not_at_all() {
     let server = Server::with("[access]\npresence = true").await;
     let mut reader = Reader::open(&server, Wire::Sse, "a?user=alice").await;
@@ -80,7 +79,6 @@ async fn a_channel_has_presence_from_the_start_or_not_at_all() {
     assert_eq!(server.get("/presence/a").await.status, 200);
 }
 
-#[tokio::test]
 async fn a_key_that_cannot_be_read_changes_nothing() {
     let server = Server::start().await;
     let text = "[tokens]\nkeys = [{ algorithm = \"RS256\", file = \"/nowhere.pem\" }]";
@@ -91,7 +89,6 @@ async fn a_key_that_cannot_be_read_changes_nothing() {
 }
 
 /// Each of these files is good by itself. But the address stays, and so does the hook.
-#[tokio::test]
 async fn no_reload_opens_a_public_gateway() {
     let keys = format!("[tokens]\nsecret = \"{OTHER}\"");
     let server = Server::with(&format!("bind = \"0.0.0.0:0\"\n{keys}")).await;
@@ -111,7 +108,6 @@ async fn no_reload_opens_a_public_gateway() {
     }
 }
 
-#[tokio::test]
 async fn sizes_that_do_not_fit_those_that_wait_are_refused() {
     let server = Server::start().await;
     let text = "[limits]\nmessage_bytes = \"100MiB\"\nbody_memory = \"400MiB\"\n[history]\nbytes = \"100MiB\"\nmemory = \"1GiB\"";
@@ -120,7 +116,6 @@ async fn sizes_that_do_not_fit_those_that_wait_are_refused() {
     assert!(refused.contains("limits.body_memory"), "{refused}");
 }
 
-#[tokio::test]
 async fn nobody_gets_a_fresh_rate_by_a_reload() {
     let rates = "[rates]\nmessages_per_channel = 5";
     let server = Server::with(rates).await;
@@ -138,3 +133,17 @@ async fn nobody_gets_a_fresh_rate_by_a_reload() {
         assert!(f64::from(passed) <= most, "{passed} have passed, of {most}");
     }
 }
+
+tricast_tests::each_wire!(
+    a_new_secret_is_for_those_who_come_and_open_streams_go_on,
+    limits_hold_for_those_who_come
+);
+
+tricast_tests::each_delivery!(
+    namespaces_hold_for_channels_that_are_there_already,
+    a_channel_has_presence_from_the_start_or_not_at_all,
+    a_key_that_cannot_be_read_changes_nothing,
+    no_reload_opens_a_public_gateway,
+    sizes_that_do_not_fit_those_that_wait_are_refused,
+    nobody_gets_a_fresh_rate_by_a_reload
+);

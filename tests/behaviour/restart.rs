@@ -198,7 +198,6 @@ async fn end_the_new_one(admin: SocketAddr) {
     .await;
 }
 
-#[tokio::test]
 async fn a_gateway_that_hands_over_refuses_nobody_and_loses_nothing_in_silence() {
     let readers =
         std::env::var("RESTART_READERS").map_or(20, |text| text.parse().expect("a number"));
@@ -217,7 +216,6 @@ async fn heard(socket: &tokio::net::UnixDatagram) -> String {
 }
 
 /// systemd kills whom it does not hear from, and hears only from those who know that they are meant.
-#[tokio::test]
 async fn whoever_takes_over_keeps_the_watchdog_quiet() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("notify");
@@ -238,7 +236,6 @@ async fn whoever_takes_over_keeps_the_watchdog_quiet() {
     end_the_new_one(admin).await;
 }
 
-#[tokio::test]
 async fn a_gateway_goes_on_if_the_new_one_does_not_start() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("gateway.toml");
@@ -256,7 +253,6 @@ async fn a_gateway_goes_on_if_the_new_one_does_not_start() {
     assert!(old.wait().await.expect("ends").success());
 }
 
-#[tokio::test]
 async fn a_socket_that_is_handed_in_is_listened_at() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
     let address = listener.local_addr().expect("has one");
@@ -273,7 +269,6 @@ async fn a_socket_that_is_handed_in_is_listened_at() {
 }
 
 /// The socket is systemd's: whoever is not accepted by one process is by the next.
-#[tokio::test]
 async fn who_comes_while_a_service_is_started_anew_waits() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
     let service = || {
@@ -306,7 +301,6 @@ async fn who_comes_while_a_service_is_started_anew_waits() {
     }
 }
 
-#[tokio::test]
 async fn what_is_handed_in_has_to_say_what_it_is_for() {
     let socket = || std::net::TcpListener::bind("127.0.0.1:0").expect("binds").into();
     let refused = async |sockets: &[(&str, OwnedFd)]| {
@@ -327,7 +321,6 @@ async fn what_is_handed_in_has_to_say_what_it_is_for() {
     assert!(said.contains("set [tls]"), "{said}");
 }
 
-#[tokio::test]
 async fn a_public_socket_that_is_handed_in_needs_keys_too() {
     let listener = std::net::TcpListener::bind("0.0.0.0:0").expect("binds");
     let mut command = program::tricast();
@@ -344,7 +337,6 @@ async fn a_public_socket_that_is_handed_in_needs_keys_too() {
     assert_eq!(page.status, 404, "it is for loopback alone");
 }
 
-#[tokio::test]
 async fn systemd_is_told_when_the_gateway_is_ready_alive_and_about_to_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("notify");
@@ -370,7 +362,6 @@ async fn systemd_is_told_when_the_gateway_is_ready_alive_and_about_to_end() {
     assert!(child.wait().await.expect("ends").success());
 }
 
-#[tokio::test]
 async fn a_hang_up_reads_the_settings_again_and_says_what_has_to_wait() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("gateway.toml");
@@ -401,7 +392,6 @@ async fn a_hang_up_reads_the_settings_again_and_says_what_has_to_wait() {
     assert!(line.contains("line 2, column 11"), "{line}");
 }
 
-#[tokio::test]
 async fn a_new_gateway_listens_where_its_own_settings_say() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("gateway.toml");
@@ -423,7 +413,6 @@ async fn a_new_gateway_listens_where_its_own_settings_say() {
 }
 
 /// Versions often stand side by side, and a link says which is meant.
-#[tokio::test]
 async fn whoever_is_told_to_end_while_it_hands_over_ends_with_the_new_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let (link, slow) = (folder.path().join("tricast"), folder.path().join("slow"));
@@ -446,3 +435,17 @@ async fn whoever_is_told_to_end_while_it_hands_over_ends_with_the_new_one() {
     .await;
     assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens");
 }
+
+tricast_tests::each_delivery!(
+    a_gateway_that_hands_over_refuses_nobody_and_loses_nothing_in_silence,
+    whoever_takes_over_keeps_the_watchdog_quiet,
+    a_gateway_goes_on_if_the_new_one_does_not_start,
+    a_socket_that_is_handed_in_is_listened_at,
+    who_comes_while_a_service_is_started_anew_waits,
+    what_is_handed_in_has_to_say_what_it_is_for,
+    a_public_socket_that_is_handed_in_needs_keys_too,
+    systemd_is_told_when_the_gateway_is_ready_alive_and_about_to_end,
+    a_hang_up_reads_the_settings_again_and_says_what_has_to_wait,
+    a_new_gateway_listens_where_its_own_settings_say,
+    whoever_is_told_to_end_while_it_hands_over_ends_with_the_new_one
+);

@@ -3,156 +3,162 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tricast_tests::{Event, Reader, Server, Wire, each_wire};
+use tricast_tests::{Event, Reader, Server, Wire};
 
-each_wire! {
-    async fn a_dropped_reader_comes_back_without_a_hole(wire) {
-        let server = Server::start().await;
-        let mut reader = Reader::open(&server, wire, "a").await;
-        reader.control("hello").await;
-        server.publish("a", "1").await;
-        assert_eq!(reader.data().await, "1");
-        let last = reader.last_id.clone();
-        reader.reset();
-        for text in ["2", "3"] {
-            server.publish("a", text).await;
-        }
-        let mut reader = Reader::open_after(&server, wire, "a", last.as_deref()).await;
-        let hello = reader.control("hello").await;
-        assert_eq!(hello["recovered"], true);
-        assert_eq!(hello["id"].as_str(), last.as_deref(), "the client's own cursor");
-        assert_eq!(hello.get("reason"), None);
-        server.publish("a", "4").await;
-        assert_eq!(reader.all_data(3).await, ["2", "3", "4"]);
+async fn a_dropped_reader_comes_back_without_a_hole(wire: Wire) {
+    let server = Server::start().await;
+    let mut reader = Reader::open(&server, wire, "a").await;
+    reader.control("hello").await;
+    server.publish("a", "1").await;
+    assert_eq!(reader.data().await, "1");
+    let last = reader.last_id.clone();
+    reader.reset();
+    for text in ["2", "3"] {
+        server.publish("a", text).await;
     }
+    let mut reader = Reader::open_after(&server, wire, "a", last.as_deref()).await;
+    let hello = reader.control("hello").await;
+    assert_eq!(hello["recovered"], true);
+    assert_eq!(hello["id"].as_str(), last.as_deref(), "the client's own cursor");
+    assert_eq!(hello.get("reason"), None);
+    server.publish("a", "4").await;
+    assert_eq!(reader.all_data(3).await, ["2", "3", "4"]);
+}
 
-    /// hello's id is a resume point: who drops before its first message loses nothing.
-    async fn who_drops_right_after_hello_loses_nothing(wire) {
-        let server = Server::start().await;
-        let mut reader = Reader::open(&server, wire, "a,b").await;
-        let hello = reader.control("hello").await;
-        reader.reset();
-        server.publish("b", "1").await;
-        let mut reader = Reader::open_after(&server, wire, "a,b", hello["id"].as_str()).await;
-        reader.control("hello").await;
-        assert_eq!(reader.data().await, "1");
-    }
+/// hello's id is a resume point: who drops before its first message loses nothing.
+async fn who_drops_right_after_hello_loses_nothing(wire: Wire) {
+    let server = Server::start().await;
+    let mut reader = Reader::open(&server, wire, "a,b").await;
+    let hello = reader.control("hello").await;
+    reader.reset();
+    server.publish("b", "1").await;
+    let mut reader = Reader::open_after(&server, wire, "a,b", hello["id"].as_str()).await;
+    reader.control("hello").await;
+    assert_eq!(reader.data().await, "1");
+}
 
-    async fn a_stream_begun_here_is_resumed_on_every_other_wire(wire) {
-        let server = Server::start().await;
-        let mut reader = Reader::open(&server, wire, "a,b").await;
-        reader.control("hello").await;
-        server.publish("b", "1").await;
-        reader.data().await;
-        let last = reader.last_id.clone();
-        drop(reader);
-        server.publish("a", "2").await;
-        server.publish("b", "3").await;
-        for other in Wire::ALL {
-            let mut reader = Reader::open_after(&server, other, "a,b", last.as_deref()).await;
-            assert_eq!(reader.control("hello").await["recovered"], true);
-            assert_eq!(reader.all_data(2).await, ["2", "3"]);
-        }
-    }
-
-    async fn a_history_too_short_is_told(wire) {
-        let server = Server::with("[history]\nmessages = 2").await;
-        let mut reader = Reader::open(&server, wire, "a").await;
-        let hello = reader.control("hello").await;
-        drop(reader);
-        for text in ["1", "2", "3", "4"] {
-            server.publish("a", text).await;
-        }
-        let mut reader = Reader::open_after(&server, wire, "a", hello["id"].as_str()).await;
-        let hello = reader.control("hello").await;
-        assert_eq!((&hello["recovered"], &hello["reason"]), (&json!(false), &json!("evicted")));
-        let gap = reader.control("gap").await;
-        assert_eq!(gap["channel"], "a");
-        assert_eq!((&gap["first"], &gap["last"], &gap["certain"]), (&json!(1), &json!(2), &json!(true)));
-        assert!(gap["id"].as_str().is_some_and(|id| id.ends_with("-2")), "{gap}");
-        assert_eq!(reader.all_data(2).await, ["3", "4"]);
-    }
-
-    async fn another_life_of_the_log_is_told_and_everything_held_follows(wire) {
-        let server = Server::start().await;
-        server.publish("a", "1").await;
-        let mut reader = Reader::open_after(&server, wire, "a,b", Some("older-77")).await;
-        let hello = reader.control("hello").await;
-        assert_eq!((&hello["recovered"], &hello["reason"]), (&json!(false), &json!("epoch")));
-        for channel in ["a", "b"] {
-            let gap = reader.control("gap").await;
-            assert_eq!(gap["channel"], channel);
-            assert_eq!((&gap["first"], &gap["last"]), (&json!(null), &json!(null)));
-            assert_eq!(gap["certain"], false);
-        }
-        assert_eq!(reader.data().await, "1");
-        let mut alice = Reader::open_after(&server, wire, "a?user=alice", Some("older-77")).await;
-        alice.control("hello").await;
-        assert_eq!(alice.control("gap").await["channel"], "a");
-        assert_eq!(alice.control("gap").await["channel"], "@alice", "her own channel too");
-    }
-
-    async fn since_says_where_to_begin(wire) {
-        let server = Server::start().await;
-        for (channel, text) in [("a", "1"), ("b", "2"), ("a", "3"), ("a", "4"), ("b", "5")] {
-            server.publish(channel, text).await;
-        }
-        let cases = [("earliest", &["1", "2", "3", "4", "5"][..]), ("1", &["4", "5"]), ("2", &["2", "3", "4", "5"]), ("latest", &[]), ("0", &[])];
-        for (since, expected) in cases {
-            let mut reader = Reader::open(&server, wire, &format!("a,b?since={since}")).await;
-            assert_eq!(reader.control("hello").await["reason"], "fresh");
-            assert_eq!(reader.all_data(expected.len()).await, expected, "since={since}");
-            server.publish("c", "elsewhere").await;
-            assert!(reader.is_silent_for(Duration::from_millis(30)).await);
-        }
-    }
-
-    async fn the_end_of_a_channel_is_replayed_and_ends_the_stream(wire) {
-        let server = Server::start().await;
-        let mut live = Reader::open(&server, wire, "a").await;
-        let first = live.control("hello").await;
-        server.publish("a", "1").await;
-        let id = server.publish("a?end=true", "2").await;
-        let mut late = Reader::open_after(&server, wire, "a", first["id"].as_str()).await;
-        late.control("hello").await;
-        for reader in [&mut live, &mut late] {
-            assert_eq!(reader.data().await, "1");
-            let last = reader.document().await;
-            assert_eq!((&last["data"], &last["end"]), (&json!("2"), &json!(true)));
-            let goodbye = reader.control("goodbye").await;
-            assert_eq!((&goodbye["reason"], &goodbye["reconnect"]), (&json!("ended"), &json!("never")));
-            let code = (wire == Wire::Ws).then(|| (1000, "ended".to_owned()));
-            assert_eq!(reader.end().await, Event::End(code));
-        }
-        // Past the end there is nothing to wait for.
-        if wire == Wire::Sse {
-            let head = format!("GET /sse/a HTTP/1.1\r\nHost: t\r\nLast-Event-ID: {id}");
-            assert_eq!(server.request(&head, b"").await.status, 204);
-        } else {
-            let mut reader = Reader::open_after(&server, wire, "a", Some(&id)).await;
-            reader.control("hello").await;
-            assert_eq!(reader.control("goodbye").await["reason"], "ended");
-        }
-        // A later publish opens the channel again.
-        server.publish("a", "3").await;
-        let mut reader = Reader::open_after(&server, wire, "a", Some(&id)).await;
-        reader.control("hello").await;
-        assert_eq!(reader.data().await, "3");
-    }
-
-    async fn a_stream_of_two_channels_ends_with_the_second(wire) {
-        let server = Server::start().await;
-        let mut reader = Reader::open(&server, wire, "a,b").await;
-        reader.control("hello").await;
-        server.publish("a?end=true", "1").await;
-        server.publish("b", "2").await;
-        server.publish("b?end=true", "3").await;
-        assert_eq!(reader.all_data(3).await, ["1", "2", "3"]);
-        assert_eq!(reader.control("goodbye").await["reason"], "ended");
+async fn a_stream_begun_here_is_resumed_on_every_other_wire(wire: Wire) {
+    let server = Server::start().await;
+    let mut reader = Reader::open(&server, wire, "a,b").await;
+    reader.control("hello").await;
+    server.publish("b", "1").await;
+    reader.data().await;
+    let last = reader.last_id.clone();
+    drop(reader);
+    server.publish("a", "2").await;
+    server.publish("b", "3").await;
+    for other in Wire::ALL {
+        let mut reader = Reader::open_after(&server, other, "a,b", last.as_deref()).await;
+        assert_eq!(reader.control("hello").await["recovered"], true);
+        assert_eq!(reader.all_data(2).await, ["2", "3"]);
     }
 }
 
-#[tokio::test]
+async fn a_history_too_short_is_told(wire: Wire) {
+    let server = Server::with("[history]\nmessages = 2").await;
+    let mut reader = Reader::open(&server, wire, "a").await;
+    let hello = reader.control("hello").await;
+    drop(reader);
+    for text in ["1", "2", "3", "4"] {
+        server.publish("a", text).await;
+    }
+    let mut reader = Reader::open_after(&server, wire, "a", hello["id"].as_str()).await;
+    let hello = reader.control("hello").await;
+    assert_eq!((&hello["recovered"], &hello["reason"]), (&json!(false), &json!("evicted")));
+    let gap = reader.control("gap").await;
+    assert_eq!(gap["channel"], "a");
+    assert_eq!(
+        (&gap["first"], &gap["last"], &gap["certain"]),
+        (&json!(1), &json!(2), &json!(true))
+    );
+    assert!(gap["id"].as_str().is_some_and(|id| id.ends_with("-2")), "{gap}");
+    assert_eq!(reader.all_data(2).await, ["3", "4"]);
+}
+
+async fn another_life_of_the_log_is_told_and_everything_held_follows(wire: Wire) {
+    let server = Server::start().await;
+    server.publish("a", "1").await;
+    let mut reader = Reader::open_after(&server, wire, "a,b", Some("older-77")).await;
+    let hello = reader.control("hello").await;
+    assert_eq!((&hello["recovered"], &hello["reason"]), (&json!(false), &json!("epoch")));
+    for channel in ["a", "b"] {
+        let gap = reader.control("gap").await;
+        assert_eq!(gap["channel"], channel);
+        assert_eq!((&gap["first"], &gap["last"]), (&json!(null), &json!(null)));
+        assert_eq!(gap["certain"], false);
+    }
+    assert_eq!(reader.data().await, "1");
+    let mut alice = Reader::open_after(&server, wire, "a?user=alice", Some("older-77")).await;
+    alice.control("hello").await;
+    assert_eq!(alice.control("gap").await["channel"], "a");
+    assert_eq!(alice.control("gap").await["channel"], "@alice", "her own channel too");
+}
+
+async fn since_says_where_to_begin(wire: Wire) {
+    let server = Server::start().await;
+    for (channel, text) in [("a", "1"), ("b", "2"), ("a", "3"), ("a", "4"), ("b", "5")] {
+        server.publish(channel, text).await;
+    }
+    let cases = [
+        ("earliest", &["1", "2", "3", "4", "5"][..]),
+        ("1", &["4", "5"]),
+        ("2", &["2", "3", "4", "5"]),
+        ("latest", &[]),
+        ("0", &[]),
+    ];
+    for (since, expected) in cases {
+        let mut reader = Reader::open(&server, wire, &format!("a,b?since={since}")).await;
+        assert_eq!(reader.control("hello").await["reason"], "fresh");
+        assert_eq!(reader.all_data(expected.len()).await, expected, "since={since}");
+        server.publish("c", "elsewhere").await;
+        assert!(reader.is_silent_for(Duration::from_millis(30)).await);
+    }
+}
+
+async fn the_end_of_a_channel_is_replayed_and_ends_the_stream(wire: Wire) {
+    let server = Server::start().await;
+    let mut live = Reader::open(&server, wire, "a").await;
+    let first = live.control("hello").await;
+    server.publish("a", "1").await;
+    let id = server.publish("a?end=true", "2").await;
+    let mut late = Reader::open_after(&server, wire, "a", first["id"].as_str()).await;
+    late.control("hello").await;
+    for reader in [&mut live, &mut late] {
+        assert_eq!(reader.data().await, "1");
+        let last = reader.document().await;
+        assert_eq!((&last["data"], &last["end"]), (&json!("2"), &json!(true)));
+        let goodbye = reader.control("goodbye").await;
+        assert_eq!((&goodbye["reason"], &goodbye["reconnect"]), (&json!("ended"), &json!("never")));
+        let code = (wire == Wire::Ws).then(|| (1000, "ended".to_owned()));
+        assert_eq!(reader.end().await, Event::End(code));
+    }
+    // Past the end there is nothing to wait for.
+    if wire == Wire::Sse {
+        let head = format!("GET /sse/a HTTP/1.1\r\nHost: t\r\nLast-Event-ID: {id}");
+        assert_eq!(server.request(&head, b"").await.status, 204);
+    } else {
+        let mut reader = Reader::open_after(&server, wire, "a", Some(&id)).await;
+        reader.control("hello").await;
+        assert_eq!(reader.control("goodbye").await["reason"], "ended");
+    }
+    // A later publish opens the channel again.
+    server.publish("a", "3").await;
+    let mut reader = Reader::open_after(&server, wire, "a", Some(&id)).await;
+    reader.control("hello").await;
+    assert_eq!(reader.data().await, "3");
+}
+
+async fn a_stream_of_two_channels_ends_with_the_second(wire: Wire) {
+    let server = Server::start().await;
+    let mut reader = Reader::open(&server, wire, "a,b").await;
+    reader.control("hello").await;
+    server.publish("a?end=true", "1").await;
+    server.publish("b", "2").await;
+    server.publish("b?end=true", "3").await;
+    assert_eq!(reader.all_data(3).await, ["1", "2", "3"]);
+    assert_eq!(reader.control("goodbye").await["reason"], "ended");
+}
+
 async fn the_first_resume_point_found_wins() {
     let server = Server::start().await;
     let first = server.publish("a", "1").await;
@@ -183,7 +189,6 @@ async fn the_first_resume_point_found_wins() {
     }
 }
 
-#[tokio::test]
 async fn a_gap_ends_a_raw_stream() {
     let server = Server::with("[history]\nmessages = 1").await;
     for text in ["1", "2", "3"] {
@@ -206,3 +211,19 @@ async fn a_gap_ends_a_raw_stream() {
     };
     assert_eq!((u16::from(close.code), close.reason.as_str()), (4001, "gap"));
 }
+
+tricast_tests::each_wire_and_transport!(
+    a_dropped_reader_comes_back_without_a_hole,
+    who_drops_right_after_hello_loses_nothing,
+    a_stream_begun_here_is_resumed_on_every_other_wire,
+    a_history_too_short_is_told,
+    another_life_of_the_log_is_told_and_everything_held_follows,
+    since_says_where_to_begin,
+    the_end_of_a_channel_is_replayed_and_ends_the_stream,
+    a_stream_of_two_channels_ends_with_the_second
+);
+
+tricast_tests::each_delivery_and_transport!(
+    the_first_resume_point_found_wins,
+    a_gap_ends_a_raw_stream
+);

@@ -7,7 +7,6 @@ use tricast_tests::{Connection, SECRET, Wire, listen_head, token, token_of};
 
 const KEY: &str = "tricast_key_a-backend-of-the-tests-whose-key-is-a-secret";
 
-#[tokio::test]
 async fn nothing_secret_is_ever_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("gateway.toml");
@@ -92,3 +91,5 @@ async fn ask(address: std::net::SocketAddr, head: &str, body: &str) -> String {
 fn line_with<'a>(text: &'a str, part: &str) -> &'a str {
     text.lines().find(|line| line.contains(part)).unwrap_or_default()
 }
+
+tricast_tests::each_delivery!(nothing_secret_is_ever_written);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
-use tricast_tests::{Event, Reader, Server, Wire, each_wire};
+use tricast_tests::{Event, Reader, Server, Wire};
 
 const QUICK: &str = "[stream]\nheartbeat = \"50ms\"";
 
@@ -56,109 +56,108 @@ async fn is_short(reader: &mut Reader) {
     }
 }
 
-each_wire! {
-    async fn a_cursor_is_told_once_and_only_when_it_has_moved(wire) {
-        let server = Server::with(QUICK).await;
-        let me = "client-0123456789";
-        let mut reader = Reader::open(&server, wire, &format!("a?client={me}")).await;
-        assert_eq!(reader.control("hello").await["heartbeat"], 50);
-        is_short(&mut reader).await;
-        let id = server.publish("b", "elsewhere").await;
+async fn a_cursor_is_told_once_and_only_when_it_has_moved(wire: Wire) {
+    let server = Server::with(QUICK).await;
+    let me = "client-0123456789";
+    let mut reader = Reader::open(&server, wire, &format!("a?client={me}")).await;
+    assert_eq!(reader.control("hello").await["heartbeat"], 50);
+    is_short(&mut reader).await;
+    let id = server.publish("b", "elsewhere").await;
+    is_told(&mut reader, &id).await;
+    is_short(&mut reader).await;
+    let id = server.publish(&format!("a?client={me}&skip_self=true"), "mine").await;
+    is_told(&mut reader, &id).await;
+    is_short(&mut reader).await;
+    // A message brings the cursor along.
+    let id = server.publish("a", "1").await;
+    assert_eq!(reader.data().await, "1");
+    assert_eq!(reader.last_id, Some(id));
+    is_short(&mut reader).await;
+}
+
+/// What is skipped or elsewhere moves the cursor of a quiet reader, so that it does not lag into a false gap.
+async fn the_id_of_a_silent_stream_resumes_without_a_hole_or_a_double(wire: Wire) {
+    let server = Server::with(&format!("{QUICK}\n[history]\nmessages = 2")).await;
+    let me = "client-0123456789";
+    let target = format!("a?client={me}");
+    let mut reader = Reader::open(&server, wire, &target).await;
+    reader.control("hello").await;
+    server.publish("a", "1").await;
+    assert_eq!(reader.data().await, "1");
+    let skipped = format!("{target}&skip_self=true");
+    // One at a time: what the history loses before it was looked at is a gap.
+    for elsewhere in [&skipped, "b", &skipped, &skipped, "b"] {
+        let id = server.publish(elsewhere, "x").await;
         is_told(&mut reader, &id).await;
-        is_short(&mut reader).await;
-        let id = server.publish(&format!("a?client={me}&skip_self=true"), "mine").await;
-        is_told(&mut reader, &id).await;
-        is_short(&mut reader).await;
-        // A message brings the cursor along.
-        let id = server.publish("a", "1").await;
-        assert_eq!(reader.data().await, "1");
-        assert_eq!(reader.last_id, Some(id));
-        is_short(&mut reader).await;
     }
+    let last = reader.last_id.clone();
+    reader.reset();
+    server.publish("b", "x").await;
+    server.publish("a", "2").await;
+    let mut reader = Reader::open_after(&server, wire, &target, last.as_deref()).await;
+    let hello = reader.control("hello").await;
+    assert_eq!((&hello["recovered"], hello["id"].as_str()), (&true.into(), last.as_deref()));
+    server.publish("a", "3").await;
+    assert_eq!(reader.all_data(2).await, ["2", "3"]);
+}
 
-    /// What is skipped or elsewhere moves the cursor of a quiet reader, so that it does not lag into a false gap.
-    async fn the_id_of_a_silent_stream_resumes_without_a_hole_or_a_double(wire) {
-        let server = Server::with(&format!("{QUICK}\n[history]\nmessages = 2")).await;
-        let me = "client-0123456789";
-        let target = format!("a?client={me}");
-        let mut reader = Reader::open(&server, wire, &target).await;
-        reader.control("hello").await;
-        server.publish("a", "1").await;
-        assert_eq!(reader.data().await, "1");
-        let skipped = format!("{target}&skip_self=true");
-        // One at a time: what the history loses before it was looked at is a gap.
-        for elsewhere in [&skipped, "b", &skipped, &skipped, "b"] {
-            let id = server.publish(elsewhere, "x").await;
-            is_told(&mut reader, &id).await;
+/// A run that several channels' messages came in ends below the log's head.
+async fn among_busy_channels_every_reader_is_told_its_own_cursor(wire: Wire) {
+    let server = Server::with(QUICK).await;
+    let mut reader = Reader::open(&server, wire, "a").await;
+    reader.control("hello").await;
+    for n in 0..20 {
+        let text = n.to_string();
+        let (_, other) = tokio::join!(server.publish("a", &text), server.publish("b", &text));
+        assert_eq!(reader.data().await, *text);
+        if seq(reader.last_id.as_deref()) < seq(Some(&other)) {
+            is_told(&mut reader, &other).await;
         }
-        let last = reader.last_id.clone();
-        reader.reset();
-        server.publish("b", "x").await;
-        server.publish("a", "2").await;
-        let mut reader = Reader::open_after(&server, wire, &target, last.as_deref()).await;
-        let hello = reader.control("hello").await;
-        assert_eq!((&hello["recovered"], hello["id"].as_str()), (&true.into(), last.as_deref()));
-        server.publish("a", "3").await;
-        assert_eq!(reader.all_data(2).await, ["2", "3"]);
-    }
-
-    /// A run that several channels' messages came in ends below the log's head.
-    async fn among_busy_channels_every_reader_is_told_its_own_cursor(wire) {
-        let server = Server::with(QUICK).await;
-        let mut reader = Reader::open(&server, wire, "a").await;
-        reader.control("hello").await;
-        for n in 0..20 {
-            let text = n.to_string();
-            let (_, other) = tokio::join!(server.publish("a", &text), server.publish("b", &text));
-            assert_eq!(reader.data().await, *text);
-            if seq(reader.last_id.as_deref()) < seq(Some(&other)) {
-                is_told(&mut reader, &other).await;
-            }
-            assert_eq!(beat(&mut reader).await, None);
-        }
-    }
-
-    /// Online counts bring no id: however often they change, the moved cursor is told.
-    async fn a_crowd_that_comes_and_goes_does_not_put_it_off(wire) {
-        let server = Server::with(&format!("{QUICK}\nonline_interval = \"1ms\"")).await;
-        let mut reader = Reader::open(&server, wire, "a?online=true").await;
-        reader.control("hello").await;
-        let crowd = async {
-            loop {
-                let mut other = Reader::open(&server, Wire::Sse, "a").await;
-                other.control("hello").await;
-            }
-        };
-        let told = async {
-            let id = server.publish("b", "elsewhere").await;
-            loop {
-                if let Event::Alive(alive) = reader.next().await && alive["id"] == *id {
-                    break;
-                }
-            }
-        };
-        tokio::select! {
-            () = crowd => unreachable!("it goes on"),
-            told = timeout(PATIENCE, told) => told.expect("the moved cursor"),
-        }
-    }
-
-    async fn who_asks_for_it_is_told_each_time(wire) {
-        let server = Server::with(QUICK).await;
-        let mut reader = Reader::open(&server, wire, "a?heartbeat=event").await;
-        let hello = reader.control("hello").await;
-        for _ in 0..3 {
-            assert_eq!(beat(&mut reader).await.expect("an event")["id"], hello["id"]);
-        }
-        let id = server.publish("b", "elsewhere").await;
-        let moves = async { while beat(&mut reader).await.expect("an event")["id"] != *id {} };
-        timeout(PATIENCE, moves).await.expect("the moved cursor");
-        assert_eq!(beat(&mut reader).await.expect("an event")["id"], id.as_str());
+        assert_eq!(beat(&mut reader).await, None);
     }
 }
 
+/// Online counts bring no id: however often they change, the moved cursor is told.
+async fn a_crowd_that_comes_and_goes_does_not_put_it_off(wire: Wire) {
+    let server = Server::with(&format!("{QUICK}\nonline_interval = \"1ms\"")).await;
+    let mut reader = Reader::open(&server, wire, "a?online=true").await;
+    reader.control("hello").await;
+    let crowd = async {
+        loop {
+            let mut other = Reader::open(&server, Wire::Sse, "a").await;
+            other.control("hello").await;
+        }
+    };
+    let told = async {
+        let id = server.publish("b", "elsewhere").await;
+        loop {
+            if let Event::Alive(alive) = reader.next().await
+                && alive["id"] == *id
+            {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        () = crowd => unreachable!("it goes on"),
+        told = timeout(PATIENCE, told) => told.expect("the moved cursor"),
+    }
+}
+
+async fn who_asks_for_it_is_told_each_time(wire: Wire) {
+    let server = Server::with(QUICK).await;
+    let mut reader = Reader::open(&server, wire, "a?heartbeat=event").await;
+    let hello = reader.control("hello").await;
+    for _ in 0..3 {
+        assert_eq!(beat(&mut reader).await.expect("an event")["id"], hello["id"]);
+    }
+    let id = server.publish("b", "elsewhere").await;
+    let moves = async { while beat(&mut reader).await.expect("an event")["id"] != *id {} };
+    timeout(PATIENCE, moves).await.expect("the moved cursor");
+    assert_eq!(beat(&mut reader).await.expect("an event")["id"], id.as_str());
+}
+
 /// Only SSE has room for it beside the data.
-#[tokio::test]
 async fn raw_streams_say_nothing_but_the_data() {
     let server = Server::with(QUICK).await;
     let head = async |path: &str| {
@@ -204,3 +203,13 @@ async fn raw_streams_say_nothing_but_the_data() {
     assert_eq!(chunked.chunk().await.expect("data"), b"1\n");
     assert_eq!(ws.await.expect("ends"), "1");
 }
+
+tricast_tests::each_wire_and_transport!(
+    a_cursor_is_told_once_and_only_when_it_has_moved,
+    the_id_of_a_silent_stream_resumes_without_a_hole_or_a_double,
+    among_busy_channels_every_reader_is_told_its_own_cursor,
+    a_crowd_that_comes_and_goes_does_not_put_it_off,
+    who_asks_for_it_is_told_each_time
+);
+
+tricast_tests::each_delivery_and_transport!(raw_streams_say_nothing_but_the_data);

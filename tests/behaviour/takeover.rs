@@ -6,7 +6,7 @@ use std::{fs, time::Duration};
 use serde_json::json;
 use socket2::SockRef;
 use tokio::net::TcpSocket;
-use tricast_tests::{Connection, Server, Wire, each_wire, eventually, listen_head};
+use tricast_tests::{Connection, Server, Wire, eventually, listen_head};
 
 use tricast_tests::program;
 
@@ -42,48 +42,46 @@ async fn expect_open_stream(server: &Server, connection: &mut Connection, wire: 
     );
 }
 
-each_wire! {
-    async fn a_request_cut_anywhere_opens_the_same_stream(wire) {
-        let server = Server::start().await;
-        let request = format!("{}\r\n\r\n", listen_head(wire, "a"));
-        for cut in 1..request.len() {
-            let mut connection = server.connect().await;
-            connection.send(&request[..cut]).await;
-            tokio::task::yield_now().await;
-            connection.send(&request[cut..]).await;
-            connection.head().await;
-            read_until(&mut connection, "tricast.hello").await;
-        }
+async fn a_request_cut_anywhere_opens_the_same_stream(wire: Wire) {
+    let server = Server::start().await;
+    let request = format!("{}\r\n\r\n", listen_head(wire, "a"));
+    for cut in 1..request.len() {
         let mut connection = server.connect().await;
-        for byte in request.as_bytes() {
-            connection.send([*byte]).await;
-        }
-        expect_open_stream(&server, &mut connection, wire).await;
+        connection.send(&request[..cut]).await;
+        tokio::task::yield_now().await;
+        connection.send(&request[cut..]).await;
+        connection.head().await;
+        read_until(&mut connection, "tricast.hello").await;
     }
-
-    /// Also when the client is slow to take the answer before.
-    async fn answers_before_the_stream_come_whole_and_first(wire) {
-        let server = Server::start().await;
-        let large = "x".repeat(900_000);
-        server.publish("b", &large).await;
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_recv_buffer_size(4096).expect("a socket");
-        let socket = socket.connect(server.gateway.address().expect("one in clear")).await.expect("connects");
-        let mut connection = Connection { socket, buffer: Vec::new() };
-        let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n");
-        let requests = [ask("/online/a"), ask("/history/b"), ask("/online/a"), listen_head(wire, "a")];
-        connection.send(format!("{}\r\n\r\n", requests.concat())).await;
-        for (channel, size) in [("a", 0), ("b", 900_000), ("a", 0)] {
-            let head = connection.head().await;
-            let length = head.content_length().expect("a length");
-            let body = String::from_utf8(connection.take(length).await).expect("UTF-8");
-            assert!(body.contains(&format!("\"channel\":\"{channel}\"")) && body.len() > size);
-        }
-        expect_open_stream(&server, &mut connection, wire).await;
+    let mut connection = server.connect().await;
+    for byte in request.as_bytes() {
+        connection.send([*byte]).await;
     }
+    expect_open_stream(&server, &mut connection, wire).await;
 }
 
-#[tokio::test]
+/// Also when the client is slow to take the answer before.
+async fn answers_before_the_stream_come_whole_and_first(wire: Wire) {
+    let server = Server::start().await;
+    let large = "x".repeat(900_000);
+    server.publish("b", &large).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a socket");
+    let socket =
+        socket.connect(server.gateway.address().expect("one in clear")).await.expect("connects");
+    let mut connection = Connection { socket, buffer: Vec::new() };
+    let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n");
+    let requests = [ask("/online/a"), ask("/history/b"), ask("/online/a"), listen_head(wire, "a")];
+    connection.send(format!("{}\r\n\r\n", requests.concat())).await;
+    for (channel, size) in [("a", 0), ("b", 900_000), ("a", 0)] {
+        let head = connection.head().await;
+        let length = head.content_length().expect("a length");
+        let body = String::from_utf8(connection.take(length).await).expect("UTF-8");
+        assert!(body.contains(&format!("\"channel\":\"{channel}\"")) && body.len() > size);
+    }
+    expect_open_stream(&server, &mut connection, wire).await;
+}
+
 async fn what_a_client_says_with_its_handshake_is_heard_once() {
     let server = Server::start().await;
     let request = format!("{}\r\n\r\n", listen_head(Wire::Ws, "a")).into_bytes();
@@ -109,7 +107,6 @@ async fn what_a_client_says_with_its_handshake_is_heard_once() {
 }
 
 /// Clients that go at any moment, politely or not, before, during and after the take-over.
-#[tokio::test]
 async fn no_descriptor_is_leaked_whenever_a_client_goes() {
     let mut command = program::tricast();
     let (child, address) = program::start(command.env("TRICAST__SHARDS", "1")).await;
@@ -144,3 +141,13 @@ async fn no_descriptor_is_leaked_whenever_a_client_goes() {
         Connection::open(address).await.request("GET /online/a HTTP/1.1\r\nHost: t", b"").await;
     assert_eq!(answer.json()["connections"], json!(0));
 }
+
+tricast_tests::each_wire!(
+    a_request_cut_anywhere_opens_the_same_stream,
+    answers_before_the_stream_come_whole_and_first
+);
+
+tricast_tests::each_delivery!(
+    what_a_client_says_with_its_handshake_is_heard_once,
+    no_descriptor_is_leaked_whenever_a_client_goes
+);

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tricast_tests::{Event, Reader, Server, Wire, listen_head};
 
-#[tokio::test]
 async fn a_command_is_published_and_acknowledged() {
     let server = Server::start().await;
     let mut other = Reader::open(&server, Wire::Sse, "a").await;
@@ -29,7 +28,6 @@ async fn a_command_is_published_and_acknowledged() {
     }
 }
 
-#[tokio::test]
 async fn an_id_makes_a_command_idempotent() {
     let server = Server::start().await;
     let mut me = Reader::open(&server, Wire::Ws, "a").await;
@@ -41,7 +39,6 @@ async fn an_id_makes_a_command_idempotent() {
     }
 }
 
-#[tokio::test]
 async fn what_is_wrong_with_a_command_is_named_and_the_connection_lives() {
     let server = Server::start().await;
     let mut me = Reader::open(&server, Wire::Ws, "a,b").await;
@@ -71,7 +68,6 @@ async fn what_is_wrong_with_a_command_is_named_and_the_connection_lives() {
     assert_eq!(server.metric("tricast_refusals_total{reason=\"unknown-field\"}").await, 2.0);
 }
 
-#[tokio::test]
 async fn acks_come_in_the_order_of_the_commands() {
     let server = Server::start().await;
     let mut me = Reader::open(&server, Wire::Ws, "a").await;
@@ -84,7 +80,6 @@ async fn acks_come_in_the_order_of_the_commands() {
     }
 }
 
-#[tokio::test]
 async fn a_frame_that_breaks_the_rules_ends_the_connection_with_its_code() {
     let server = Server::with("[limits]\nmessage_bytes = 1000").await;
     let masked = |opcode: u8, payload: &[u8]| {
@@ -117,7 +112,6 @@ async fn a_frame_that_breaks_the_rules_ends_the_connection_with_its_code() {
     }
 }
 
-#[tokio::test]
 async fn too_much_and_too_fast_are_told_and_the_connection_lives() {
     let server = Server::with("[limits]\nmessage_bytes = 1000\n[ws]\nrate = 3").await;
     let mut me = Reader::open(&server, Wire::Ws, "a").await;
@@ -162,7 +156,6 @@ async fn too_much_and_too_fast_are_told_and_the_connection_lives() {
     assert_eq!(end, Event::End(Some((1013, "overloaded".to_owned()))));
 }
 
-#[tokio::test]
 async fn a_subprotocol_names_the_format_and_a_token_is_never_repeated() {
     let server = Server::start().await;
     let ask = async |target: &str, protocols: &str| {
@@ -201,7 +194,6 @@ async fn a_subprotocol_names_the_format_and_a_token_is_never_repeated() {
     }
 }
 
-#[tokio::test]
 async fn a_history_is_not_piled_up_for_who_does_not_read() {
     let server = Server::start().await;
     for _ in 0..20 {
@@ -226,7 +218,6 @@ async fn a_history_is_not_piled_up_for_who_does_not_read() {
     }
 }
 
-#[tokio::test]
 async fn a_slow_reader_gets_every_message_and_every_pong_in_order() {
     const PINGS: u16 = 2000;
     let server = Server::start().await;
@@ -260,7 +251,6 @@ async fn a_slow_reader_gets_every_message_and_every_pong_in_order() {
 }
 
 /// A number that no double holds comes back digit by digit.
-#[tokio::test]
 async fn a_ref_is_repeated_as_it_was() {
     let server = Server::start().await;
     let (mut me, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");
@@ -274,7 +264,6 @@ async fn a_ref_is_repeated_as_it_was() {
     }
 }
 
-#[tokio::test]
 async fn a_client_that_closes_is_answered() {
     let server = Server::start().await;
     let (mut socket, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");
@@ -288,7 +277,6 @@ async fn a_client_that_closes_is_answered() {
     assert_eq!(server.gateway.connections(), 0);
 }
 
-#[tokio::test]
 async fn pings_are_answered_and_binary_commands_refused() {
     let server = Server::start().await;
     let (mut socket, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");
@@ -303,7 +291,6 @@ async fn pings_are_answered_and_binary_commands_refused() {
     assert!(error.to_text().expect("text").contains("urn:tricast:bad-command"));
 }
 
-#[tokio::test]
 async fn a_handshake_that_is_none_says_what_is_missing() {
     let server = Server::start().await;
     let answer = server.get("/ws/a").await;
@@ -313,3 +300,19 @@ async fn a_handshake_that_is_none_says_what_is_missing() {
     let refused = Reader::handshake(&server, "/ws/a?since=never").await;
     assert!(refused.is_err(), "a refusal comes before the upgrade");
 }
+
+tricast_tests::each_delivery!(
+    a_command_is_published_and_acknowledged,
+    an_id_makes_a_command_idempotent,
+    what_is_wrong_with_a_command_is_named_and_the_connection_lives,
+    acks_come_in_the_order_of_the_commands,
+    a_frame_that_breaks_the_rules_ends_the_connection_with_its_code,
+    too_much_and_too_fast_are_told_and_the_connection_lives,
+    a_subprotocol_names_the_format_and_a_token_is_never_repeated,
+    a_history_is_not_piled_up_for_who_does_not_read,
+    a_slow_reader_gets_every_message_and_every_pong_in_order,
+    a_ref_is_repeated_as_it_was,
+    a_client_that_closes_is_answered,
+    pings_are_answered_and_binary_commands_refused,
+    a_handshake_that_is_none_says_what_is_missing
+);

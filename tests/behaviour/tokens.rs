@@ -22,102 +22,106 @@ async fn publish(server: &Server, target: &str, token: &str) {
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
-tricast_tests::each_wire! {
-    async fn a_stream_ends_with_its_token_and_says_so_before(wire) {
-        let server = server("").await;
-        let ending = token_of(json!({"sub": "alice", "subscribe": ["a"]}), 6);
-        let mut reader = Reader::open(&server, wire, &format!("a?token={ending}")).await;
-        assert_eq!(reader.control("hello").await["user"], "alice");
-        let writer = token("bob", &[], &["a"]);
-        publish(&server, "a", &writer).await;
-        assert_eq!(reader.data().await, "x");
-        let warning = reader.control("expiring").await;
-        let left = warning["left"].as_u64().expect("milliseconds");
-        assert!((1..=3000).contains(&left), "{warning}");
-        assert_eq!(warning.get("id"), None, "a warning is no resume point");
-        publish(&server, "a", &writer).await;
-        assert_eq!(reader.data().await, "x", "it still has some time");
-        let goodbye = reader.control("goodbye").await;
-        assert_eq!((&goodbye["reason"], &goodbye["reconnect"]), (&json!("expired"), &json!("now")));
-        let end = if wire == Wire::Ws { Some((4003, "expired".to_owned())) } else { None };
-        assert_eq!(reader.end().await, Event::End(end));
-        // Whoever comes back with it is told, for good.
-        let answer = server.request(&listen_head(wire, &format!("a?token={ending}")), b"").await;
-        assert_eq!((answer.status, answer.problem().as_str()), (401, "token-expired"));
-        // With a new one nothing is missing.
-        publish(&server, "a", &writer).await;
-        let fresh = token("alice", &["a"], &[]);
-        let id = reader.last_id.clone();
-        let mut again = Reader::open_after(&server, wire, &format!("a?token={fresh}"), id.as_deref()).await;
-        assert_eq!(again.control("hello").await["recovered"], true);
-        assert_eq!(again.data().await, "x");
-    }
-
-    /// A reader that has much to catch up with ends on time too.
-    async fn a_backlog_does_not_outlive_the_token(wire) {
-        let server = server("[history]\nmessages = 100000\nbytes = \"64MiB\"").await;
-        let writer = token("bob", &[], &["a"]);
-        // Several times what all sockets between the gateway and its reader can hold.
-        let all = 2000;
-        let lines = format!("\"{}\"\n", "x".repeat(8 << 10)).repeat(all);
-        let head = format!(
-            "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\nAuthorization: Bearer {writer}",
-            lines.len()
-        );
-        assert_eq!(server.request(&head, lines.as_bytes()).await.status, 200);
-        let ending = token_of(json!({"sub": "alice", "subscribe": ["a"]}), 4);
-        let mut reader = Reader::open(&Narrow(&server), wire, &format!("a?since=earliest&token={ending}")).await;
-        reader.control("hello").await;
-        // Until after its end, nothing is read: what the sockets hold came before.
-        tricast_tests::eventually("the token has ended", async || {
-            let answer = server.request(&listen_head(wire, &format!("a?token={ending}")), b"").await;
-            (answer.status == 401).then_some(())
-        }).await;
-        let mut seen = 0;
-        let goodbye = loop {
-            let document = reader.document().await;
-            match document["event"].as_str() {
-                Some("tricast.goodbye") => break document,
-                Some("tricast.expiring") => {}
-                _ => seen += 1,
-            }
-        };
-        assert_eq!(goodbye["reason"], "expired");
-        assert!(seen < all, "all of it");
-    }
-
-    async fn the_user_is_the_tokens_and_nobody_elses(wire) {
-        let server = server("").await;
-        let alice = token("alice", &["a"], &["a"]);
-        for target in ["a?user=alice".to_owned(), format!("a?user=alice&token={alice}"), format!("a?user=bob&token={alice}")] {
-            let answer = server.request(&listen_head(wire, &target), b"").await;
-            assert_eq!((answer.status, answer.problem().as_str()), (400, "bad-parameter"), "{target}");
-        }
-        // One message to the user, wherever the user listens.
-        let mut reader = Reader::open(&server, wire, &format!("a?token={alice}")).await;
-        reader.control("hello").await;
-        publish(&server, "@alice", &token("bob", &[], &["@*"])).await;
-        assert_eq!(reader.document().await["channel"], "@alice");
-    }
-
-    /// With users proven, a client id alone hides nothing from anybody.
-    async fn nobody_silences_somebody_else(wire) {
-        let server = server("[[namespace]]\npattern = \"a\"\npublish = \"anyone\"").await;
-        let alice = token("alice", &["a"], &["a"]);
-        let mut reader = Reader::open(&server, wire, &format!("a?client={TAB}&token={alice}")).await;
-        reader.control("hello").await;
-        let target = format!("a?client={TAB}&skip_self=true");
-        let answer = server.post(&format!("/publish/{target}"), "", b"from nobody").await;
-        assert_eq!(answer.status, 200);
-        publish(&server, &target, &token("mallory", &[], &["a"])).await;
-        publish(&server, &target, &alice).await;
-        let answer = server.post("/publish/a", "", b"end").await;
-        assert_eq!(answer.status, 200);
-        assert_eq!(reader.all_data(3).await, ["from nobody", "x", "end"], "only one's own is skipped");
-    }
+async fn a_stream_ends_with_its_token_and_says_so_before(wire: Wire) {
+    let server = server("").await;
+    let ending = token_of(json!({"sub": "alice", "subscribe": ["a"]}), 6);
+    let mut reader = Reader::open(&server, wire, &format!("a?token={ending}")).await;
+    assert_eq!(reader.control("hello").await["user"], "alice");
+    let writer = token("bob", &[], &["a"]);
+    publish(&server, "a", &writer).await;
+    assert_eq!(reader.data().await, "x");
+    let warning = reader.control("expiring").await;
+    let left = warning["left"].as_u64().expect("milliseconds");
+    assert!((1..=3000).contains(&left), "{warning}");
+    assert_eq!(warning.get("id"), None, "a warning is no resume point");
+    publish(&server, "a", &writer).await;
+    assert_eq!(reader.data().await, "x", "it still has some time");
+    let goodbye = reader.control("goodbye").await;
+    assert_eq!((&goodbye["reason"], &goodbye["reconnect"]), (&json!("expired"), &json!("now")));
+    let end = if wire == Wire::Ws { Some((4003, "expired".to_owned())) } else { None };
+    assert_eq!(reader.end().await, Event::End(end));
+    // Whoever comes back with it is told, for good.
+    let answer = server.request(&listen_head(wire, &format!("a?token={ending}")), b"").await;
+    assert_eq!((answer.status, answer.problem().as_str()), (401, "token-expired"));
+    // With a new one nothing is missing.
+    publish(&server, "a", &writer).await;
+    let fresh = token("alice", &["a"], &[]);
+    let id = reader.last_id.clone();
+    let mut again =
+        Reader::open_after(&server, wire, &format!("a?token={fresh}"), id.as_deref()).await;
+    assert_eq!(again.control("hello").await["recovered"], true);
+    assert_eq!(again.data().await, "x");
 }
 
-#[tokio::test]
+/// A reader that has much to catch up with ends on time too.
+async fn a_backlog_does_not_outlive_the_token(wire: Wire) {
+    let server = server("[history]\nmessages = 100000\nbytes = \"64MiB\"").await;
+    let writer = token("bob", &[], &["a"]);
+    // Several times what all sockets between the gateway and its reader can hold.
+    let all = 2000;
+    let lines = format!("\"{}\"\n", "x".repeat(8 << 10)).repeat(all);
+    let head = format!(
+        "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\nAuthorization: Bearer {writer}",
+        lines.len()
+    );
+    assert_eq!(server.request(&head, lines.as_bytes()).await.status, 200);
+    let ending = token_of(json!({"sub": "alice", "subscribe": ["a"]}), 4);
+    let mut reader =
+        Reader::open(&Narrow(&server), wire, &format!("a?since=earliest&token={ending}")).await;
+    reader.control("hello").await;
+    // Until after its end, nothing is read: what the sockets hold came before.
+    tricast_tests::eventually("the token has ended", async || {
+        let answer = server.request(&listen_head(wire, &format!("a?token={ending}")), b"").await;
+        (answer.status == 401).then_some(())
+    })
+    .await;
+    let mut seen = 0;
+    let goodbye = loop {
+        let document = reader.document().await;
+        match document["event"].as_str() {
+            Some("tricast.goodbye") => break document,
+            Some("tricast.expiring") => {}
+            _ => seen += 1,
+        }
+    };
+    assert_eq!(goodbye["reason"], "expired");
+    assert!(seen < all, "all of it");
+}
+
+async fn the_user_is_the_tokens_and_nobody_elses(wire: Wire) {
+    let server = server("").await;
+    let alice = token("alice", &["a"], &["a"]);
+    for target in [
+        "a?user=alice".to_owned(),
+        format!("a?user=alice&token={alice}"),
+        format!("a?user=bob&token={alice}"),
+    ] {
+        let answer = server.request(&listen_head(wire, &target), b"").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (400, "bad-parameter"), "{target}");
+    }
+    // One message to the user, wherever the user listens.
+    let mut reader = Reader::open(&server, wire, &format!("a?token={alice}")).await;
+    reader.control("hello").await;
+    publish(&server, "@alice", &token("bob", &[], &["@*"])).await;
+    assert_eq!(reader.document().await["channel"], "@alice");
+}
+
+/// With users proven, a client id alone hides nothing from anybody.
+async fn nobody_silences_somebody_else(wire: Wire) {
+    let server = server("[[namespace]]\npattern = \"a\"\npublish = \"anyone\"").await;
+    let alice = token("alice", &["a"], &["a"]);
+    let mut reader = Reader::open(&server, wire, &format!("a?client={TAB}&token={alice}")).await;
+    reader.control("hello").await;
+    let target = format!("a?client={TAB}&skip_self=true");
+    let answer = server.post(&format!("/publish/{target}"), "", b"from nobody").await;
+    assert_eq!(answer.status, 200);
+    publish(&server, &target, &token("mallory", &[], &["a"])).await;
+    publish(&server, &target, &alice).await;
+    let answer = server.post("/publish/a", "", b"end").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(reader.all_data(3).await, ["from nobody", "x", "end"], "only one's own is skipped");
+}
+
 async fn a_new_token_on_an_open_connection() {
     let server = server("").await;
     let first = token_of(json!({"sub": "alice", "subscribe": ["a", "b"]}), 4);
@@ -162,7 +166,6 @@ async fn a_new_token_on_an_open_connection() {
     assert!(reader.is_silent_for(Duration::from_millis(300)).await);
 }
 
-#[tokio::test]
 async fn a_raw_websocket_that_may_not_speak_ends() {
     let server = server("").await;
     let reads = token("alice", &["a"], &[]);
@@ -172,7 +175,6 @@ async fn a_raw_websocket_that_may_not_speak_ends() {
     assert_eq!(server.metric("tricast_refusals_total{reason=\"forbidden\"}").await, 1.0);
 }
 
-#[tokio::test]
 async fn a_stream_of_lines_ends_with_its_token() {
     let server = server("").await;
     let ending = token_of(json!({"sub": "alice", "publish": ["a"]}), 4);
@@ -198,7 +200,6 @@ async fn a_stream_of_lines_ends_with_its_token() {
     );
 }
 
-#[tokio::test]
 async fn two_tokens_that_differ_are_refused() {
     let server = server("").await;
     let (one, two) = (token("alice", &["a"], &[]), token("bob", &["a"], &[]));
@@ -211,3 +212,17 @@ async fn two_tokens_that_differ_are_refused() {
     let answer = server.request(&head, b"").await;
     assert!(answer.problem() == "bad-parameter" && !answer.text().contains(&one), "{answer:?}");
 }
+
+tricast_tests::each_wire_and_transport!(
+    a_stream_ends_with_its_token_and_says_so_before,
+    a_backlog_does_not_outlive_the_token,
+    the_user_is_the_tokens_and_nobody_elses,
+    nobody_silences_somebody_else
+);
+
+tricast_tests::each_delivery_and_transport!(
+    a_new_token_on_an_open_connection,
+    a_raw_websocket_that_may_not_speak_ends,
+    a_stream_of_lines_ends_with_its_token,
+    two_tokens_that_differ_are_refused
+);

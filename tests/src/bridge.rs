@@ -10,38 +10,12 @@ use tokio::{
 };
 use tricast::Gateway;
 
-use crate::{Certificate, translator::Translator};
+use crate::{Certificate, translator::Translator, way::Transport};
 
 /// What each socket of a way holds, as far as the test's own process decides it. Without a bound the kernel lets a
 /// socket that is read grow to `tcp_rmem`, 32 MiB on some machines: then the way takes a whole backlog from the gateway
 /// though its client reads nothing.
 const ROOM: u32 = 64 << 10;
-
-/// How clients come to the gateway: each way has a test program of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    Straight,
-    /// HTTP/1.1 over TLS.
-    Tls,
-    /// All of them on one connection of HTTP/2, over TLS.
-    Http2,
-}
-
-impl Way {
-    pub(crate) fn under_test() -> Self {
-        let program = std::env::current_exe().expect("a path");
-        let name = program.file_name().expect("a name").to_string_lossy();
-        match name.split('-').next() {
-            Some("tls") => Way::Tls,
-            Some("http2") => Way::Http2,
-            _ => Way::Straight,
-        }
-    }
-
-    pub(crate) fn is_encrypted(self) -> bool {
-        self != Way::Straight
-    }
-}
 
 /// Leads from an address to the gateway, while it is there.
 #[derive(Debug)]
@@ -53,7 +27,7 @@ pub(crate) struct Bridge {
 impl Bridge {
     /// `None` where none is needed.
     pub(crate) async fn open(
-        way: Way,
+        transport: Transport,
         gateway: &Gateway,
         certificate: Option<Certificate>,
     ) -> Option<Self> {
@@ -61,9 +35,9 @@ impl Bridge {
         let there = gateway.tls_address()?;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("has one");
-        let task = match way {
-            Way::Straight => return None,
-            Way::Tls => tokio::spawn(async move {
+        let task = match transport {
+            Transport::Clear => return None,
+            Transport::Tls => tokio::spawn(async move {
                 loop {
                     let (client, _) = listener.accept().await.expect("accepts");
                     let connector = certificate.connector(&["http/1.1"]);
@@ -77,7 +51,7 @@ impl Bridge {
                     });
                 }
             }),
-            Way::Http2 => {
+            Transport::Http2 => {
                 let connector = certificate.connector(&["h2"]);
                 let mut translator = Translator::connect(&connector, there).await;
                 tokio::spawn(async move {

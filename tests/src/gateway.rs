@@ -9,13 +9,14 @@ use tokio::{
 };
 use tricast::{
     Gateway,
-    settings::{Address, Delivery, Settings},
+    settings::{Address, Settings},
 };
 
 use crate::{
     Answer, Connection, Samples,
-    bridge::{Bridge, Way},
+    bridge::Bridge,
     certificate::Certificate,
+    way::{Way, delivery},
 };
 
 /// A running gateway and how to talk to it.
@@ -93,13 +94,13 @@ impl Server {
                 address.set_port(0);
             }
         }
-        let way = Way::under_test();
-        let certificate = way.is_encrypted().then(Certificate::make);
+        let transport = Way::under_test().transport();
+        let certificate = transport.is_encrypted().then(Certificate::make);
         if let Some(certificate) = &certificate {
             settings.tls = certificate.settings(settings.tls);
         }
         let gateway = Gateway::start(settings).expect("starts");
-        let bridge = Bridge::open(way, &gateway, certificate).await;
+        let bridge = Bridge::open(transport, &gateway, certificate).await;
         Self { gateway, bridge }
     }
 
@@ -153,17 +154,6 @@ impl Server {
     /// All metrics.
     pub async fn metrics(&self) -> Samples {
         Samples::read(&self.admin("/metrics").await.text())
-    }
-}
-
-/// Which delivery is under test: each path has a test program of its own.
-pub fn delivery() -> Delivery {
-    let program = std::env::current_exe().expect("a path");
-    let name = program.file_name().expect("a name").to_string_lossy();
-    match name.split('-').next() {
-        Some("generic") => Delivery::Generic,
-        Some("epoll") => Delivery::Epoll,
-        _ => Delivery::Auto,
     }
 }
 

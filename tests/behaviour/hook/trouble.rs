@@ -2,7 +2,6 @@
 
 use super::*;
 
-#[tokio::test]
 async fn what_fails_once_is_tried_again() {
     let mut first = true;
     let backend = Backend::start(move |_| match std::mem::take(&mut first) {
@@ -25,7 +24,6 @@ async fn what_fails_once_is_tried_again() {
     assert_eq!((calls(&server, "allowed").await, calls(&server, "failed").await), (1.0, 1.0));
 }
 
-#[tokio::test]
 async fn a_service_that_fails_again_and_again_is_left_alone_for_a_while() {
     let backend = Backend::start(|_| Says::Status(503, String::new())).await;
     let more = "retries = 0\nopen_after = 2\nopen_for = \"700ms\"";
@@ -46,7 +44,6 @@ async fn a_service_that_fails_again_and_again_is_left_alone_for_a_while() {
     assert_eq!(backend.calls().len(), 3);
 }
 
-#[tokio::test]
 async fn an_answer_holds_for_the_same_question_and_no_other() {
     let backend = Backend::yes().await;
     let on = ["connect", "publish"];
@@ -90,7 +87,6 @@ async fn an_answer_holds_for_the_same_question_and_no_other() {
     .await;
 }
 
-#[tokio::test]
 async fn equal_questions_at_once_are_asked_once() {
     let permits = Arc::new(Semaphore::new(0));
     let yes = Says::Json(json!({"allow": true}));
@@ -113,7 +109,6 @@ async fn equal_questions_at_once_are_asked_once() {
 }
 
 /// Each connection that asks is one that no client can have.
-#[tokio::test]
 async fn no_more_is_asked_at_once_than_may_be() {
     let permits = Arc::new(Semaphore::new(0));
     let backend = Backend::yes().await;
@@ -136,7 +131,6 @@ async fn no_more_is_asked_at_once_than_may_be() {
 }
 
 /// What somebody sends may make the service stumble; that must not close the door for everybody else.
-#[tokio::test]
 async fn nobody_closes_the_door_for_others() {
     let backend = Backend::start(|call| match call.json()["headers"]["cookie"].as_str() {
         Some("s=bad") => Says::Status(500, String::new()),
@@ -151,3 +145,12 @@ async fn nobody_closes_the_door_for_others() {
     }
     assert!(is_open(&opens(&server, Wire::Chunked, "a").await));
 }
+
+tricast_tests::each_delivery!(
+    what_fails_once_is_tried_again,
+    a_service_that_fails_again_and_again_is_left_alone_for_a_while,
+    an_answer_holds_for_the_same_question_and_no_other,
+    equal_questions_at_once_are_asked_once,
+    no_more_is_asked_at_once_than_may_be,
+    nobody_closes_the_door_for_others
+);

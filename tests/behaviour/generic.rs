@@ -1,4 +1,0 @@
-//! Every behaviour once more, over the generic delivery.
-
-#[path = "main.rs"]
-mod behaviour;
