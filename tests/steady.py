@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections import Counter
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -23,6 +24,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 CLIENTS = ROOT / "tests" / "clients"
 HOME = ROOT / "target" / "steady"
 RESULTS = HOME / "results.jsonl"
+
+# The environment that cargo gives to the programs.
+CONFIGURED = tomllib.loads((ROOT / ".cargo" / "config.toml").read_text())["env"]
 
 # What waits for a time, a count or a process comes first; what is not named here, the units, comes last.
 FIRST = ("dashboard.test.mjs", "doctor", "hostile", "behaviour", "proxies.test.mjs")
@@ -105,7 +109,7 @@ def run(job):
     began = time.monotonic()
     process = subprocess.Popen(
         job.command, cwd=job.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace", start_new_session=True,
+        text=True, errors="replace", start_new_session=True, env=CONFIGURED | os.environ,
     )
     try:
         output, _ = process.communicate(timeout=LIMIT)
