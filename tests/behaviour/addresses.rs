@@ -63,7 +63,7 @@ impl Site {
         command
     }
 
-    fn said(&self) -> String {
+    fn first_line(&self) -> String {
         format!(
             "tricast listening on http://{}, https://{}, admin on http://{}\n",
             self.plain.address, self.encrypted.address, self.admin.address
@@ -73,8 +73,8 @@ impl Site {
     /// `check` and the start agree, and there is an answer at each address.
     async fn works(&self, command: impl Fn() -> Command) -> Child {
         checks(command()).await;
-        let (child, said) = program::start_and_hear(&mut command()).await;
-        assert_eq!(said, self.said());
+        let (child, said) = program::start_and_read_line(&mut command()).await;
+        assert_eq!(said, self.first_line());
         self.answers().await;
         child
     }
@@ -157,7 +157,7 @@ async fn one_at_a_time() {
             command
         };
         checks(program()).await;
-        let (_child, said) = program::start_and_hear(&mut program()).await;
+        let (_child, said) = program::start_and_read_line(&mut program()).await;
         let address = &site.settings().into_iter().find(|(own, _)| *own == key).expect("is one").1;
         assert!(said.contains(&format!("://{address}")), "{key}: {said}");
         match key {
@@ -187,7 +187,7 @@ async fn lists_of_them() {
         command
     };
     checks(program()).await;
-    let (_child, _) = program::start_and_hear(&mut program()).await;
+    let (_child, _) = program::start_and_read_line(&mut program()).await;
     site.answers().await;
     assert_eq!(get(more[0].address, "/online/a").await, 200);
     site.answers_encrypted(more[1].address).await;
@@ -209,13 +209,13 @@ async fn by_a_successor_whose_settings_have_gained_it() {
             _ => {}
         }
         std::fs::write(site.file(), text).expect("writes");
-        let (mut old, _) = program::start_and_hear(&mut site.program()).await;
+        let (mut old, _) = program::start_and_read_line(&mut site.program()).await;
         site.write(|_| true);
         checks(site.program()).await;
         signal(&old, Signal::USR2);
         assert!(old.wait().await.expect("ends").success());
         site.answers().await;
-        let new = program::process_behind(site.admin.address).await;
+        let new = program::process_listening_at(site.admin.address).await;
         let new = Pid::from_raw(new.cast_signed()).expect("a process");
         kill_process(new, Signal::TERM).expect("is ours");
         eventually("the new one has ended", async || {
@@ -227,7 +227,7 @@ async fn by_a_successor_whose_settings_have_gained_it() {
 
 /// As systemd does it, beside settings that name the same addresses; and a hang-up after that.
 #[tokio::test]
-async fn with_sockets_that_are_handed_in() {
+async fn with_inherited_sockets() {
     let all = ["http", "https", "admin"];
     for handed in [&all[..], &all[..1], &all[1..2], &all[2..]] {
         let site = Site::new();
@@ -246,8 +246,8 @@ async fn with_sockets_that_are_handed_in() {
         let mut command = site.program();
         program::hand_in(&mut command, &sockets);
         drop(sockets);
-        let (mut child, said) = program::start_and_hear(&mut command).await;
-        assert_eq!(said, site.said());
+        let (mut child, said) = program::start_and_read_line(&mut command).await;
+        assert_eq!(said, site.first_line());
         site.answers().await;
         let mut errors = program::errors(&mut child);
         signal(&child, Signal::HUP);
@@ -258,7 +258,7 @@ async fn with_sockets_that_are_handed_in() {
 
 /// How sockets that are handed in get along is the business of those who have made them: systemd's `BindIPv6Only=ipv6-only`.
 #[tokio::test]
-async fn sockets_of_both_families_are_handed_in_at_one_port() {
+async fn sockets_of_both_families_are_inherited_at_one_port() {
     let port = FixedPort::reserve();
     let number = port.address.port();
     let socket = |domain, address: SocketAddr| -> OwnedFd {
@@ -277,7 +277,7 @@ async fn sockets_of_both_families_are_handed_in_at_one_port() {
     command.env("TRICAST__INSECURE", "true");
     program::hand_in(&mut command, &sockets);
     drop(sockets);
-    let (mut child, said) = program::start_and_hear(&mut command).await;
+    let (mut child, said) = program::start_and_read_line(&mut command).await;
     assert!(said.contains(&format!("http://[::]:{number}")), "{said}");
     for address in [v4, (std::net::Ipv6Addr::LOCALHOST, number).into()] {
         assert_eq!(get(address, "/online/a").await, 200, "{address}");

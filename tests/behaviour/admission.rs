@@ -1,7 +1,7 @@
 //! Who may listen and who may speak: each wire, with each credential, wherever it is put, under each rule.
 
 use tricast_admission::KeyHash;
-use tricast_tests::{Connection, Reader, SECRET, Server, Wire, listen_head, token, token_of};
+use tricast_tests::{Connection, Reader, SECRET, Server, Wire, stream_head, token, token_of};
 
 const KEY: &str = "tricast_key_a-backend-of-the-tests-that-may-do-everything";
 const NARROW: &str = "tricast_key_another-backend-that-may-do-next-to-nothing";
@@ -169,7 +169,7 @@ async fn outcome(server: &Server, head: &str, body: &str) -> String {
 }
 
 async fn subscribes(server: &Server, wire: Wire, channel: &str, asks: &Asks) -> String {
-    let head = listen_head(wire, &format!("{channel}{}", asks.query));
+    let head = stream_head(wire, &format!("{channel}{}", asks.query));
     outcome(server, &asks.head(head), "").await
 }
 
@@ -188,7 +188,7 @@ async fn publishes(server: &Server, wire: Wire, channel: &str, asks: &Asks) -> S
     let mut reader =
         Reader::open_with(server, wire, &format!("open.talk{}", asks.query), &fields).await;
     reader.control("hello").await;
-    reader.say(&format!(r#"{{"channel":"{channel}","data":1}}"#)).await;
+    reader.send(&format!(r#"{{"channel":"{channel}","data":1}}"#)).await;
     loop {
         let document = reader.document().await;
         match document["event"].as_str() {
@@ -259,7 +259,7 @@ async fn each_credential_opens_what_it_should_and_nothing_else(wire: Wire) {
     assert!(combinations >= 120, "{combinations} on {}", wire.name());
 }
 
-async fn publishing_and_looking_by_plain_requests_follow_the_same_table() {
+async fn plain_requests_that_publish_or_read_follow_the_same_table() {
     let server = server().await;
     for (name, row) in TABLE {
         for (channel, cell) in CHANNELS.into_iter().zip(row.split(' ')) {
@@ -332,7 +332,7 @@ async fn an_idempotency_id_of_a_backend_is_its_own() {
 }
 
 /// A key that may publish only is no key to everybody's own channel; one that names it is.
-async fn a_backend_listens_as_a_user_only_if_its_list_says_so() {
+async fn a_backend_subscribes_as_a_user_only_if_its_list_names_the_channel() {
     let server = server().await;
     let ask = async |key: &str, path: &str| {
         let head = format!("GET {path} HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {key}");
@@ -359,7 +359,7 @@ async fn a_backend_listens_as_a_user_only_if_its_list_says_so() {
 }
 
 /// With API keys there is something to keep from strangers: nobody is who it only says it is.
-async fn with_keys_alone_nobody_says_who_it_is() {
+async fn with_api_keys_alone_no_client_can_claim_a_user() {
     let hash = KeyHash::of(KEY);
     let server = Server::with(&format!(
         "[[key]]\nname = \"k\"\nhash = \"{hash}\"\npublish = [\"**\", \"@*\"]"
@@ -382,9 +382,9 @@ async fn with_keys_alone_nobody_says_who_it_is() {
 tricast_tests::each_wire!(each_credential_opens_what_it_should_and_nothing_else);
 
 tricast_tests::each_delivery!(
-    publishing_and_looking_by_plain_requests_follow_the_same_table,
+    plain_requests_that_publish_or_read_follow_the_same_table,
     the_list_of_channels_keeps_to_the_table,
     an_idempotency_id_of_a_backend_is_its_own,
-    a_backend_listens_as_a_user_only_if_its_list_says_so,
-    with_keys_alone_nobody_says_who_it_is
+    a_backend_subscribes_as_a_user_only_if_its_list_names_the_channel,
+    with_api_keys_alone_no_client_can_claim_a_user
 );

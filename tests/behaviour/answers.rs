@@ -21,7 +21,7 @@ async fn fill(server: &Server, count: usize, bytes: usize) {
     }
 }
 
-async fn answers_that_nobody_reads_have_so_much_memory() {
+async fn unread_answers_have_a_memory_limit() {
     let server = Server::with("[limits]\nanswer_memory = \"2MiB\"").await;
     fill(&server, 2, 220_000).await;
     let mut unread = connect(&server).await;
@@ -39,10 +39,10 @@ async fn answers_that_nobody_reads_have_so_much_memory() {
     let mut reader = Reader::open(&server, Wire::Ws, "b").await;
     reader.control("hello").await;
     let history = json!({"type": "history", "channel": "a", "ref": 7}).to_string();
-    reader.say(&history).await;
+    reader.send(&history).await;
     let error = reader.control("error").await;
     assert_eq!((&error["type"], &error["ref"]), (&json!("urn:tricast:overloaded"), &json!(7)));
-    reader.say(&json!({"type": "ping", "ref": 8}).to_string()).await;
+    reader.send(&json!({"type": "ping", "ref": 8}).to_string()).await;
     assert_eq!(reader.control("ack").await["ref"], 8, "it lives");
     // What is small has room.
     for path in ["/channels", "/history/none", "/online/a"] {
@@ -53,7 +53,7 @@ async fn answers_that_nobody_reads_have_so_much_memory() {
         (server.metric("tricast_answer_bytes").await == 0.0).then_some(())
     })
     .await;
-    reader.say(&history).await;
+    reader.send(&history).await;
     assert_eq!(
         reader.control("ack").await["history"]["messages"].as_array().map(Vec::len),
         Some(1)
@@ -61,7 +61,7 @@ async fn answers_that_nobody_reads_have_so_much_memory() {
     assert_eq!(server.request(HISTORY, b"").await.status, 200);
 }
 
-async fn one_address_does_not_get_all_the_memory_for_answers() {
+async fn one_address_cannot_use_the_whole_memory_for_answers() {
     let server =
         Server::with("[limits]\nanswer_memory = \"16MiB\"\n[proxy]\ntrusted = [\"127.0.0.0/8\"]")
             .await;
@@ -76,14 +76,14 @@ async fn one_address_does_not_get_all_the_memory_for_answers() {
     let here = [("X-Forwarded-For", "2001:db8::3")];
     let mut reader = Reader::open_with(&server, Wire::Ws, "a", &here).await;
     reader.control("hello").await;
-    reader.say(&json!({"type": "history"}).to_string()).await;
+    reader.send(&json!({"type": "history"}).to_string()).await;
     assert_eq!(reader.control("error").await["type"], "urn:tricast:overloaded");
     assert_eq!(server.request(&from("192.0.2.1"), b"").await.status, 200);
     assert_eq!(server.request(HISTORY, b"").await.status, 200);
 }
 
 /// What is spelled counts, and not what was published: a byte may take six.
-async fn a_page_is_about_as_large_whatever_is_in_it() {
+async fn a_page_has_about_the_same_size_for_any_content() {
     const MESSAGES: usize = 7;
     let server = Server::start().await;
     // Two fit in a page.
@@ -98,7 +98,7 @@ async fn a_page_is_about_as_large_whatever_is_in_it() {
         let page = answer.json();
         let mut command = json!({"type": "history", "channel": "a"});
         after.iter().for_each(|id| command["last_event_id"] = json!(id));
-        reader.say(&command.to_string()).await;
+        reader.send(&command.to_string()).await;
         assert_eq!(reader.control("ack").await["history"], page, "the same on a WebSocket");
         let messages = page["messages"].as_array().expect("a list");
         assert!((1..=2).contains(&messages.len()), "{}", messages.len());
@@ -116,7 +116,7 @@ async fn a_page_is_about_as_large_whatever_is_in_it() {
 }
 
 tricast_tests::each_delivery!(
-    answers_that_nobody_reads_have_so_much_memory,
-    one_address_does_not_get_all_the_memory_for_answers,
-    a_page_is_about_as_large_whatever_is_in_it
+    unread_answers_have_a_memory_limit,
+    one_address_cannot_use_the_whole_memory_for_answers,
+    a_page_has_about_the_same_size_for_any_content
 );

@@ -1,6 +1,6 @@
 //! What a browser's rules ask of the gateway: cookies, origins, preflights, and what is never taken for a page.
 
-use tricast_tests::{SECRET, Server, Wire, listen_head, token};
+use tricast_tests::{SECRET, Server, Wire, stream_head, token};
 
 async fn server() -> Server {
     Server::with(&format!(
@@ -28,7 +28,7 @@ async fn a_cookie_counts_for_pages_that_may_use_it_and_for_no_other(wire: Wire) 
         ("\r\nOrigin: http://app.example", 403),
     ] {
         let mut connection = server.connect().await;
-        connection.send(format!("{}\r\n{cookie}{fields}\r\n\r\n", listen_head(wire, "a"))).await;
+        connection.send(format!("{}\r\n{cookie}{fields}\r\n\r\n", stream_head(wire, "a"))).await;
         assert_eq!(connection.head().await.status, status, "{fields}");
     }
 }

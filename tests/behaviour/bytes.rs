@@ -2,7 +2,7 @@
 
 use futures_util::SinkExt as _;
 use tokio_tungstenite::tungstenite::Message;
-use tricast_tests::{Connection, Reader, Server, Wire, expect_bytes, listen_head};
+use tricast_tests::{Connection, Reader, Server, Wire, expect_bytes, stream_head};
 
 /// Awkward data: what could forge a field, a line or a frame.
 const AWKWARD: &str = "a\nid: forged\r\ndata: x\rö\u{2028}\"\\";
@@ -146,7 +146,7 @@ async fn http_1_0_gets_a_body_that_ends_with_the_connection() {
 
 async fn open_ws(server: &Server, target: &str) -> Connection {
     let mut connection = server.connect().await;
-    connection.send(format!("{}\r\n\r\n", listen_head(Wire::Ws, target))).await;
+    connection.send(format!("{}\r\n\r\n", stream_head(Wire::Ws, target))).await;
     let head = connection.head().await;
     assert_eq!(head.status_line, "HTTP/1.1 101 Switching Protocols");
     assert_eq!(head.fields["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
@@ -234,7 +234,7 @@ async fn a_backlog_is_joined(wire: Wire) {
 async fn a_silence(wire: Wire) {
     let server = Server::with("[stream]\nheartbeat = \"50ms\"").await;
     let mut connection = server.connect().await;
-    connection.send(listen_head(wire, "b") + "\r\n\r\n").await;
+    connection.send(stream_head(wire, "b") + "\r\n\r\n").await;
     let begin = connection.head().await.fields["tricast-id"].clone();
     skip_hello(&mut connection, wire).await;
     let short = |cursor: &str| match wire {

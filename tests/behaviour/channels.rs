@@ -5,11 +5,11 @@ use std::{collections::HashMap, time::Duration};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
-use tricast_tests::{Event, Narrow, Reader, Server, Wire};
+use tricast_tests::{Event, Reader, Server, SmallBuffer, Wire};
 
 /// Asks for something, and gives the answer to it.
 async fn ask(me: &mut Reader, command: Value) -> Value {
-    me.say(&command.to_string()).await;
+    me.send(&command.to_string()).await;
     loop {
         let document = me.document().await;
         if ["tricast.ack", "tricast.error"].contains(&document["event"].as_str().unwrap_or("")) {
@@ -29,7 +29,7 @@ fn seq(id: &Value) -> u64 {
     id.split('-').nth(1).and_then(|seq| seq.parse().ok()).expect("a seq")
 }
 
-async fn a_further_channel_is_heard_and_left_again() {
+async fn a_channel_is_subscribed_and_unsubscribed_by_command() {
     let server = Server::start().await;
     let mut me = open(&server, "a").await;
     let ack = ask(&mut me, json!({"type": "subscribe", "channel": "b", "ref": 1})).await;
@@ -66,7 +66,8 @@ async fn a_resume_id_of_its_own_is_caught_up_between_from_and_to() {
         server.publish("a", "not again").await;
     }
     let mut me = open(&server, "a").await;
-    me.say(&json!({"type": "subscribe", "channel": "b", "last_event_id": first}).to_string()).await;
+    me.send(&json!({"type": "subscribe", "channel": "b", "last_event_id": first}).to_string())
+        .await;
     let ack = me.control("ack").await;
     assert_eq!((&ack["from"], &ack["recovered"]), (&json!(first), &json!(true)));
     for n in 0..300 {
@@ -90,7 +91,7 @@ async fn one_id_resumes_everything_wherever_a_catch_up_is_cut() {
         let mut me = open(&server, "a").await;
         server.publish("a", "live 1").await;
         assert_eq!(me.data().await, "live 1");
-        me.say(&json!({"type": "subscribe", "channel": "b", "last_event_id": first}).to_string())
+        me.send(&json!({"type": "subscribe", "channel": "b", "last_event_id": first}).to_string())
             .await;
         let ack = me.control("ack").await;
         let mut seen: Vec<Value> = Vec::new();
@@ -127,7 +128,7 @@ async fn one_id_resumes_everything_wherever_a_catch_up_is_cut() {
     }
 }
 
-async fn what_is_lost_of_a_further_channel_is_told_behind_its_ack() {
+async fn a_gap_of_a_new_channel_follows_its_ack() {
     let server =
         Server::with("[history]\nmessages = 5\n[stream]\nslow_reader = \"disconnect\"").await;
     let first = server.publish("b", "0").await;
@@ -135,7 +136,8 @@ async fn what_is_lost_of_a_further_channel_is_told_behind_its_ack() {
         server.publish("b", &n.to_string()).await;
     }
     let mut me = open(&server, "a").await;
-    me.say(&json!({"type": "subscribe", "channel": "b", "last_event_id": first}).to_string()).await;
+    me.send(&json!({"type": "subscribe", "channel": "b", "last_event_id": first}).to_string())
+        .await;
     let ack = me.control("ack").await;
     assert_eq!((&ack["recovered"], &ack["reason"]), (&json!(false), &json!("evicted")));
     // It was lost before this reader came: that makes it no slow reader.
@@ -144,13 +146,13 @@ async fn what_is_lost_of_a_further_channel_is_told_behind_its_ack() {
     assert_eq!(me.all_data(5).await, ["15", "16", "17", "18", "19"]);
 
     let mut me = open(&server, "a").await;
-    me.say(r#"{"type":"subscribe","channel":"b","last_event_id":"other-3"}"#).await;
+    me.send(r#"{"type":"subscribe","channel":"b","last_event_id":"other-3"}"#).await;
     assert_eq!(me.control("ack").await["reason"], "epoch");
     assert_eq!(me.control("gap").await["first"], json!(null));
     assert_eq!(me.all_data(5).await.len(), 5);
 }
 
-async fn what_cannot_be_is_refused_by_name_and_changes_nothing() {
+async fn a_bad_change_of_channels_is_refused_and_changes_nothing() {
     let server = Server::with("[limits]\nchannels_per_connection = 2").await;
     let mut me = open(&server, "a?user=alice").await;
     let head = server.publish("x", "1").await;
@@ -181,7 +183,7 @@ async fn what_cannot_be_is_refused_by_name_and_changes_nothing() {
     assert_eq!(server.metric("tricast_refusals_total{reason=\"already-subscribed\"}").await, 2.0);
 }
 
-async fn one_can_look_without_subscribing() {
+async fn online_and_history_need_no_subscription() {
     let server = Server::start().await;
     server.publish("b", "1").await;
     let second = server.publish("b", "2").await;
@@ -220,9 +222,9 @@ async fn online_counts_follow_the_channels() {
     let _other = open(&server, "b").await;
     told(&mut me, "b", 2).await;
     // What did not change is not told again.
-    me.say(r#"{"type":"unsubscribe","channel":"z"}"#).await;
+    me.send(r#"{"type":"unsubscribe","channel":"z"}"#).await;
     me.control("error").await;
-    me.say(r#"{"type":"subscribe","channel":"c"}"#).await;
+    me.send(r#"{"type":"subscribe","channel":"c"}"#).await;
     me.control("ack").await;
     assert_eq!(me.control("online").await["channel"], "c");
     assert!(me.is_silent_for(Duration::from_millis(50)).await);
@@ -236,14 +238,14 @@ async fn when_the_channels_that_are_left_have_ended_so_has_the_stream() {
     assert_eq!(me.data().await, "over");
     server.publish("b", "not yet").await;
     assert_eq!(me.data().await, "not yet");
-    me.say(r#"{"type":"unsubscribe","channel":"b"}"#).await;
+    me.send(r#"{"type":"unsubscribe","channel":"b"}"#).await;
     assert_eq!(me.control("ack").await["unsubscribed"], "b");
     assert_eq!(me.control("goodbye").await["reason"], "ended");
     assert_eq!(me.end().await, Event::End(Some((1000, "ended".to_owned()))));
 }
 
 /// Whoever has much to catch up with can still say that it wants no more.
-async fn who_is_behind_is_heard() {
+async fn a_client_that_is_catching_up_can_still_send_commands() {
     const MESSAGES: usize = 400;
     let server = Server::with("[history]\nbytes = \"64MiB\"").await;
     let large = "x".repeat(50_000);
@@ -251,7 +253,7 @@ async fn who_is_behind_is_heard() {
         server.publish("a", &large).await;
     }
     // With so little room that the backlog does not fit between the two.
-    let place = Narrow(&server);
+    let place = SmallBuffer(&server);
     let (mut me, _) = Reader::handshake(&place, "/ws/a,b?since=earliest").await.expect("opens");
     me.send(Message::text(r#"{"type":"unsubscribe","channel":"a"}"#)).await.expect("sends");
     let mut before = 0;
@@ -273,7 +275,7 @@ async fn who_is_behind_is_heard() {
 
 /// Somebody who comes and goes all the time, each time from where it left a channel, misses nothing of it, while
 /// others publish.
-async fn who_comes_and_goes_misses_nothing() {
+async fn a_client_that_resubscribes_again_and_again_misses_nothing() {
     const CHANNELS: [&str; 3] = ["a", "b", "c"];
     const EACH: usize = 300;
     let server = Server::start().await;
@@ -301,7 +303,7 @@ async fn who_comes_and_goes_misses_nothing() {
                     json!({"type": "subscribe", "channel": channel, "last_event_id": last[channel]})
                 }
             };
-            me.say(&command.to_string()).await;
+            me.send(&command.to_string()).await;
             // Everything up to the answer, and a little of what comes behind it.
             let mut behind = turn % 7;
             loop {
@@ -338,14 +340,14 @@ async fn who_comes_and_goes_misses_nothing() {
 }
 
 tricast_tests::each_delivery_and_transport!(
-    a_further_channel_is_heard_and_left_again,
+    a_channel_is_subscribed_and_unsubscribed_by_command,
     a_resume_id_of_its_own_is_caught_up_between_from_and_to,
     one_id_resumes_everything_wherever_a_catch_up_is_cut,
-    what_is_lost_of_a_further_channel_is_told_behind_its_ack,
-    what_cannot_be_is_refused_by_name_and_changes_nothing,
-    one_can_look_without_subscribing,
+    a_gap_of_a_new_channel_follows_its_ack,
+    a_bad_change_of_channels_is_refused_and_changes_nothing,
+    online_and_history_need_no_subscription,
     online_counts_follow_the_channels,
     when_the_channels_that_are_left_have_ended_so_has_the_stream,
-    who_is_behind_is_heard,
-    who_comes_and_goes_misses_nothing
+    a_client_that_is_catching_up_can_still_send_commands,
+    a_client_that_resubscribes_again_and_again_misses_nothing
 );

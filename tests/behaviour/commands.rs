@@ -22,7 +22,7 @@ async fn run(args: &[&str], settings: &[(&str, &str)], input: &str) -> (bool, St
 
 const WITH_SECRET: [(&str, &str); 1] = [("TRICAST__TOKENS__SECRET", SECRET)];
 
-async fn a_token_is_printed_and_nothing_else_and_opens_what_it_says() {
+async fn only_the_token_is_printed_and_it_grants_what_it_claims() {
     let args =
         ["token", "--sub", "alice", "--subscribe", "orders.*", "--publish", "chat", "--ttl", "60"];
     let (fine, token, said) = run(&args, &WITH_SECRET, "").await;
@@ -47,7 +47,7 @@ async fn a_token_is_printed_and_nothing_else_and_opens_what_it_says() {
     assert!(!fine && said.contains("no JSON Web Token") && !said.contains("nonsense"), "{said}");
 }
 
-async fn what_cannot_be_signed_or_named_is_said() {
+async fn a_token_that_cannot_be_made_is_refused_with_the_reason() {
     let (fine, out, said) = run(&["token", "--sub", "alice"], &[], "").await;
     assert!(!fine && out.is_empty() && said.contains("tokens.secret"), "{said}");
     let short = [("TRICAST__TOKENS__SECRET", "short")];
@@ -132,8 +132,8 @@ async fn a_secret_in_the_environment_is_text() {
 }
 
 tricast_tests::each_delivery_and_transport!(
-    a_token_is_printed_and_nothing_else_and_opens_what_it_says,
-    what_cannot_be_signed_or_named_is_said,
+    only_the_token_is_printed_and_it_grants_what_it_claims,
+    a_token_that_cannot_be_made_is_refused_with_the_reason,
     a_key_is_printed_alone_and_its_settings_beside_it,
     which_namespace_a_channel_has_and_why,
     a_secret_in_the_environment_is_text

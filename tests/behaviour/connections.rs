@@ -14,7 +14,7 @@ async fn list(server: &Server, query: &str) -> Vec<Value> {
     answer.json()["connections"].as_array().expect("a list").clone()
 }
 
-async fn a_connection_is_listed_and_sent_away(wire: Wire) {
+async fn a_connection_is_listed_and_closed(wire: Wire) {
     let settings =
         format!("[tokens]\nsecret = \"{SECRET}\"\n[proxy]\ntrusted = [\"127.0.0.1/32\"]");
     let server = Server::with(&settings).await;
@@ -70,7 +70,7 @@ async fn a_connection_is_listed_and_sent_away(wire: Wire) {
     bob.control("goodbye").await;
 }
 
-async fn what_it_listens_to_is_shown_as_it_changes() {
+async fn the_channels_of_a_connection_are_listed_as_they_change() {
     let server = Server::start().await;
     let mut reader = Reader::open(&server, Wire::Ws, "a").await;
     reader.control("hello").await;
@@ -78,13 +78,13 @@ async fn what_it_listens_to_is_shown_as_it_changes() {
         (r#"{"type":"subscribe","channel":"b"}"#, json!(["a", "b"])),
         (r#"{"type":"unsubscribe","channel":"a"}"#, json!(["b"])),
     ] {
-        reader.say(command).await;
+        reader.send(command).await;
         reader.control("ack").await;
         assert_eq!(list(&server, "").await[0]["channels"], channels);
     }
 }
 
-async fn bad_requests_cut_nobody() {
+async fn bad_requests_close_no_connection() {
     let server = Server::start().await;
     let _reader = Reader::open(&server, Wire::Sse, "a").await;
     for (request, problem) in [
@@ -144,10 +144,10 @@ async fn no_page_reaches_the_admin_listener() {
     assert_eq!(answer.status, 200);
 }
 
-tricast_tests::each_wire!(a_connection_is_listed_and_sent_away);
+tricast_tests::each_wire!(a_connection_is_listed_and_closed);
 
 tricast_tests::each_delivery!(
-    what_it_listens_to_is_shown_as_it_changes,
-    bad_requests_cut_nobody,
+    the_channels_of_a_connection_are_listed_as_they_change,
+    bad_requests_close_no_connection,
     no_page_reaches_the_admin_listener
 );

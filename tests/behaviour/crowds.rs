@@ -1,10 +1,10 @@
 //! How many may come: of one address, of one user, to one channel; and who has to make room.
 
 use serde_json::json;
-use tricast_tests::{Connection, Reader, SECRET, Server, Wire, eventually, listen_head, token};
+use tricast_tests::{Connection, Reader, SECRET, Server, Wire, eventually, stream_head, token};
 
 /// How a fourth stream is refused that will be let in later: with 429, or as EventSource understands it.
-async fn is_turned_away(
+async fn is_refused_for_now(
     server: &Server,
     wire: Wire,
     target: &str,
@@ -13,7 +13,7 @@ async fn is_turned_away(
 ) {
     let field = |(name, value): &(&str, &str)| format!("\r\n{name}: {value}");
     let fields: String = fields.iter().map(field).collect();
-    let answer = server.request(&format!("{}{fields}", listen_head(wire, target)), b"").await;
+    let answer = server.request(&format!("{}{fields}", stream_head(wire, target)), b"").await;
     match wire {
         Wire::Sse => {
             assert_eq!(answer.status, 200, "{answer:?}");
@@ -27,21 +27,27 @@ async fn is_turned_away(
     assert!(server.metric(&format!("tricast_refusals_total{{reason=\"{kind}\"}}")).await >= 1.0);
 }
 
-async fn an_address_has_so_many_streams(wire: Wire) {
+async fn an_address_has_a_limit_of_streams(wire: Wire) {
     let server =
         Server::with("[limits]\nconnections_per_address = 2\n[proxy]\ntrusted = [\"127.0.0.0/8\"]")
             .await;
     let from = |address: &'static str| [("X-Forwarded-For", address)];
     let open = async |address| Reader::open_with(&server, wire, "a", &from(address)).await;
     let mut here = vec![open("192.0.2.1").await, open("192.0.2.1").await];
-    is_turned_away(&server, wire, "a", &from("192.0.2.1"), "too-many-from-address").await;
+    is_refused_for_now(&server, wire, "a", &from("192.0.2.1"), "too-many-from-address").await;
     // What a client puts in front of what the proxy adds changes nothing.
-    is_turned_away(&server, wire, "a", &from("198.51.100.9, 192.0.2.1"), "too-many-from-address")
-        .await;
+    is_refused_for_now(
+        &server,
+        wire,
+        "a",
+        &from("198.51.100.9, 192.0.2.1"),
+        "too-many-from-address",
+    )
+    .await;
     let _other = open("192.0.2.2").await;
     // A whole IPv6 network of 64 bits is one.
     let _six = (open("2001:db8::1").await, open("2001:db8::2").await);
-    is_turned_away(&server, wire, "a", &from("2001:db8::3"), "too-many-from-address").await;
+    is_refused_for_now(&server, wire, "a", &from("2001:db8::3"), "too-many-from-address").await;
     // Nobody is counted whose address is a proxy's.
     let _proxies = (open("127.0.0.1").await, open("127.0.0.1").await, open("127.0.0.1").await);
     here.pop();
@@ -50,7 +56,7 @@ async fn an_address_has_so_many_streams(wire: Wire) {
     open("192.0.2.1").await.control("hello").await;
 }
 
-async fn nobody_believes_an_address_that_a_stranger_forwards(wire: Wire) {
+async fn a_forwarded_address_from_an_untrusted_peer_is_ignored(wire: Wire) {
     let server = Server::with("[limits]\nconnections_per_address = 1").await;
     let fields = [("X-Forwarded-For", "192.0.2.1")];
     let mut readers = Vec::new();
@@ -60,7 +66,7 @@ async fn nobody_believes_an_address_that_a_stranger_forwards(wire: Wire) {
     assert_eq!(server.gateway.connections(), 3, "loopback is nobody's address");
 }
 
-async fn a_user_has_so_many_streams(wire: Wire) {
+async fn a_user_has_a_limit_of_streams(wire: Wire) {
     let settings = format!("[limits]\nconnections_per_user = 2\n[tokens]\nsecret = \"{SECRET}\"");
     let server = Server::with(&settings).await;
     let alice = token("alice", &["*"], &[]);
@@ -68,7 +74,7 @@ async fn a_user_has_so_many_streams(wire: Wire) {
     let one = Reader::open(&server, wire, &target).await;
     // Another wire and another channel are the same user.
     let _two = Reader::open(&server, Wire::Sse, &format!("b?token={alice}")).await;
-    is_turned_away(&server, wire, &target, &[], "too-many-of-user").await;
+    is_refused_for_now(&server, wire, &target, &[], "too-many-of-user").await;
     let bob = token("bob", &["*"], &[]);
     Reader::open(&server, wire, &format!("a?token={bob}")).await.control("hello").await;
     drop(one);
@@ -77,14 +83,14 @@ async fn a_user_has_so_many_streams(wire: Wire) {
     Reader::open(&server, wire, &target).await.control("hello").await;
 }
 
-async fn a_channel_has_so_many_subscribers(wire: Wire) {
+async fn a_channel_has_a_limit_of_subscribers(wire: Wire) {
     let server = Server::with("[[namespace]]\npattern = \"small.*\"\nsubscribers = 1").await;
     let one = Reader::open(&server, Wire::Chunked, "small.a").await;
-    is_turned_away(&server, wire, "b,small.a", &[], "too-many-subscribers").await;
+    is_refused_for_now(&server, wire, "b,small.a", &[], "too-many-subscribers").await;
     Reader::open(&server, wire, "small.b").await.control("hello").await;
     let mut other = Reader::open(&server, Wire::Ws, "b").await;
     other.control("hello").await;
-    other.say(r#"{"type":"subscribe","channel":"small.a"}"#).await;
+    other.send(r#"{"type":"subscribe","channel":"small.a"}"#).await;
     assert_eq!(other.control("error").await["type"], "urn:tricast:too-many-subscribers");
     drop(one);
     eventually("there is room again", async || {
@@ -95,21 +101,22 @@ async fn a_channel_has_so_many_subscribers(wire: Wire) {
 }
 
 /// A renewed token keeps the place that its connection has.
-async fn a_new_token_takes_no_further_place() {
+async fn a_renewed_token_takes_no_second_permit() {
     let settings = format!("[limits]\nconnections_per_user = 1\n[tokens]\nsecret = \"{SECRET}\"");
     let server = Server::with(&settings).await;
     let alice = token("alice", &["*"], &[]);
     let mut reader = Reader::open(&server, Wire::Ws, &format!("a?token={alice}")).await;
     reader.control("hello").await;
-    reader.say(&json!({"type": "renew", "token": alice}).to_string()).await;
+    reader.send(&json!({"type": "renew", "token": alice}).to_string()).await;
     reader.control("ack").await;
-    is_turned_away(&server, Wire::Ws, &format!("a?token={alice}"), &[], "too-many-of-user").await;
+    is_refused_for_now(&server, Wire::Ws, &format!("a?token={alice}"), &[], "too-many-of-user")
+        .await;
     drop(reader);
     eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
     Reader::open(&server, Wire::Ws, &format!("a?token={alice}")).await.control("hello").await;
 }
 
-async fn bodies_under_way_have_so_much_memory() {
+async fn request_bodies_have_a_memory_limit() {
     let server =
         Server::with("[limits]\nmessage_bytes = \"256KiB\"\nbody_memory = \"256KiB\"").await;
     let mut slow = server.connect().await;
@@ -136,7 +143,7 @@ async fn bodies_under_way_have_so_much_memory() {
 }
 
 /// When connections that say nothing take all the room, one that comes later may still speak.
-async fn the_silent_make_room() {
+async fn silent_connections_are_closed_first() {
     let mut command = tricast_tests::program::with_files(300);
     let (_child, address) = tricast_tests::program::start(&mut command).await;
     let mut silent = Vec::new();
@@ -156,14 +163,14 @@ async fn the_silent_make_room() {
 }
 
 tricast_tests::each_wire!(
-    an_address_has_so_many_streams,
-    nobody_believes_an_address_that_a_stranger_forwards,
-    a_user_has_so_many_streams,
-    a_channel_has_so_many_subscribers
+    an_address_has_a_limit_of_streams,
+    a_forwarded_address_from_an_untrusted_peer_is_ignored,
+    a_user_has_a_limit_of_streams,
+    a_channel_has_a_limit_of_subscribers
 );
 
 tricast_tests::each_delivery!(
-    a_new_token_takes_no_further_place,
-    bodies_under_way_have_so_much_memory,
-    the_silent_make_room
+    a_renewed_token_takes_no_second_permit,
+    request_bodies_have_a_memory_limit,
+    silent_connections_are_closed_first
 );

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
-use tricast_tests::{Connection, Reader, Server, Wire, listen_head};
+use tricast_tests::{Connection, Reader, Server, Wire, stream_head};
 
 /// Whether the page was built or not: what stands there runs nothing that is not the gateway's own.
 async fn the_page_answers_under_a_strict_policy_and_is_fetched_once() {
@@ -24,7 +24,7 @@ async fn the_page_answers_under_a_strict_policy_and_is_fetched_once() {
     }
 }
 
-async fn it_can_be_switched_off_with_what_it_asks_for() {
+async fn the_dashboard_can_be_switched_off_with_its_endpoints() {
     let server = Server::with("dashboard = \"off\"").await;
     let id = server.publish("a", "x").await;
     let seen = "/dashboard/seen?client=client-0123456789";
@@ -56,7 +56,7 @@ async fn the_wire_view_shows_what_a_capture_shows(wire: Wire) {
     };
     let bytes = |view: &Value| STANDARD.decode(view.as_str().expect("base64")).expect("base64");
     let mut connection = server.connect().await;
-    connection.send(listen_head(wire, "a") + "\r\n\r\n").await;
+    connection.send(stream_head(wire, "a") + "\r\n\r\n").await;
     connection.head().await;
     let first = server.publish("a", "héllo\nworld").await;
     let view = shown(&first).await;
@@ -73,7 +73,7 @@ async fn the_wire_view_shows_what_a_capture_shows(wire: Wire) {
 async fn each_message_leaves_in_a_segment_of_its_own(wire: Wire) {
     let server = Server::start().await;
     let mut connection = server.connect().await;
-    connection.send(listen_head(wire, "a") + "\r\n\r\n").await;
+    connection.send(stream_head(wire, "a") + "\r\n\r\n").await;
     connection.head().await;
     let shown = async |id: &str| -> Vec<u8> {
         let view = server.get(&format!("/dashboard/bytes/a?id={id}")).await.json();
@@ -93,7 +93,7 @@ async fn each_message_leaves_in_a_segment_of_its_own(wire: Wire) {
     }
 }
 
-async fn the_head_that_it_tells_is_the_one_that_comes(wire: Wire) {
+async fn the_response_head_it_shows_is_the_one_that_is_sent(wire: Wire) {
     for format in ["json", "raw"] {
         let server = Server::start().await;
         let client = "client-of-my-own-1";
@@ -102,7 +102,7 @@ async fn the_head_that_it_tells_is_the_one_that_comes(wire: Wire) {
         let told =
             STANDARD.decode(seen["heads"][wire.name()].as_str().expect("base64")).expect("base64");
         let mut connection = server.connect().await;
-        let asked = listen_head(wire, &format!("a?{asked}"));
+        let asked = stream_head(wire, &format!("a?{asked}"));
         connection
             .send(asked + "\r\nSec-WebSocket-Protocol: tricast.v1." + format + "\r\n\r\n")
             .await;
@@ -125,7 +125,7 @@ async fn the_head_that_it_tells_is_the_one_that_comes(wire: Wire) {
     }
 }
 
-async fn a_client_cuts_its_own_streams_and_nobody_elses(wire: Wire) {
+async fn a_client_can_close_only_its_own_streams(wire: Wire) {
     let server = Server::start().await;
     let (mine, other) = ("client-of-my-own-1", "client-of-another");
     let mut readers = Vec::new();
@@ -157,7 +157,7 @@ async fn a_client_cuts_its_own_streams_and_nobody_elses(wire: Wire) {
     }
 }
 
-async fn it_tells_what_proxies_have_added_and_no_secret() {
+async fn it_shows_what_proxies_added_and_no_secret() {
     let server = Server::start().await;
     let head = "GET /dashboard/seen?client=client-of-my-own-1 HTTP/1.1\r\nHost: t\r\nVia: 1.1 a\r\nvia: 1.1 b\r\nCookie: secret\r\n\
                 Authorization: secret\r\nX-Forwarded-For: 192.0.2.1";
@@ -179,7 +179,7 @@ async fn it_tells_what_proxies_have_added_and_no_secret() {
     }
 }
 
-async fn bytes_are_shown_to_whoever_may_read_the_channel() {
+async fn bytes_are_shown_only_to_clients_that_may_read_the_channel() {
     let server = Server::with("[[namespace]]\npattern = \"closed\"\nsubscribe = \"nobody\"").await;
     let id = server.publish("open", "x").await;
     let get = async |target: &str| server.get(&format!("/dashboard/bytes/{target}")).await;
@@ -195,13 +195,13 @@ async fn bytes_are_shown_to_whoever_may_read_the_channel() {
 tricast_tests::each_wire!(
     the_wire_view_shows_what_a_capture_shows,
     each_message_leaves_in_a_segment_of_its_own,
-    the_head_that_it_tells_is_the_one_that_comes,
-    a_client_cuts_its_own_streams_and_nobody_elses
+    the_response_head_it_shows_is_the_one_that_is_sent,
+    a_client_can_close_only_its_own_streams
 );
 
 tricast_tests::each_delivery!(
     the_page_answers_under_a_strict_policy_and_is_fetched_once,
-    it_can_be_switched_off_with_what_it_asks_for,
-    it_tells_what_proxies_have_added_and_no_secret,
-    bytes_are_shown_to_whoever_may_read_the_channel
+    the_dashboard_can_be_switched_off_with_its_endpoints,
+    it_shows_what_proxies_added_and_no_secret,
+    bytes_are_shown_only_to_clients_that_may_read_the_channel
 );

@@ -1,13 +1,13 @@
 //! permessage-deflate (RFC 7692) as literal bytes; that others read it, the Autobahn suite and real clients show.
 
-use tricast_tests::{Connection, Server, Wire, delivery, listen_head};
+use tricast_tests::{Connection, Server, Wire, delivery, stream_head};
 
 const SETTINGS: &str = "[ws]\ncompression = true";
 
 /// A WebSocket, and what the answer says of extensions.
 async fn open(server: &Server, target: &str, offer: &str) -> (Connection, Option<String>) {
     let mut connection = server.connect().await;
-    let head = listen_head(Wire::Ws, target);
+    let head = stream_head(Wire::Ws, target);
     connection.send(format!("{head}\r\nSec-WebSocket-Extensions: {offer}\r\n\r\n")).await;
     let head = connection.head().await;
     assert_eq!(head.status, 101, "{head:?}");
@@ -31,7 +31,7 @@ fn is_generic() -> bool {
     delivery() == tricast::settings::Delivery::Generic
 }
 
-async fn a_message_is_compressed_once_for_all_who_have_negotiated_it() {
+async fn a_message_is_compressed_once_for_all_clients_that_negotiated_it() {
     let server = Server::with(SETTINGS).await;
     let offer = "permessage-deflate; client_max_window_bits";
     let (mut one, answer) = open(&server, "a?format=raw", offer).await;
@@ -46,7 +46,7 @@ async fn a_message_is_compressed_once_for_all_who_have_negotiated_it() {
         open(&server, "a?format=raw", "permessage-deflate; server_max_window_bits=10").await;
     assert_eq!(answer, Some(format!("{agreed}; server_max_window_bits=10")));
     let mut plain = server.connect().await;
-    plain.send(format!("{}\r\n\r\n", listen_head(Wire::Ws, "a?format=raw"))).await;
+    plain.send(format!("{}\r\n\r\n", stream_head(Wire::Ws, "a?format=raw"))).await;
     assert!(!plain.head().await.fields.contains_key("sec-websocket-extensions"));
 
     let text = "the same again, ".repeat(100);
@@ -63,7 +63,7 @@ async fn a_message_is_compressed_once_for_all_who_have_negotiated_it() {
     assert_eq!(frame(&mut one).await, (0x81, b"short".to_vec()));
 }
 
-async fn what_comes_compressed_is_read_and_a_bomb_is_not() {
+async fn compressed_commands_are_read_and_a_bomb_is_refused() {
     let server = Server::with(&format!("{SETTINGS}\n[limits]\nmessage_bytes = 1000")).await;
     let (mut one, answer) = open(&server, "a?format=raw", "permessage-deflate").await;
     assert_eq!(answer.is_none(), is_generic(), "{answer:?}");
@@ -89,7 +89,7 @@ async fn it_is_off_unless_it_is_asked_for() {
 }
 
 tricast_tests::each_delivery!(
-    a_message_is_compressed_once_for_all_who_have_negotiated_it,
-    what_comes_compressed_is_read_and_a_bomb_is_not,
+    a_message_is_compressed_once_for_all_clients_that_negotiated_it,
+    compressed_commands_are_read_and_a_bomb_is_refused,
     it_is_off_unless_it_is_asked_for
 );

@@ -8,7 +8,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tricast_doctor::{Diagnosis, Finding, Options, Verdict};
-use tricast_tests::{Certificate, Place as _, Server};
+use tricast_tests::{Certificate, Endpoint as _, Server};
 
 fn visit(url: &str) -> Options {
     let place = url.parse().expect("a URL");
@@ -27,7 +27,7 @@ fn bad(diagnosis: &Diagnosis) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test]
-async fn a_gateway_with_nothing_in_between_is_well() {
+async fn a_gateway_without_a_proxy_passes_every_check() {
     let server = Server::start().await;
     let mut visit = visit(&format!("http://{}", server.address()));
     visit.idle = Duration::from_millis(300);
@@ -46,7 +46,7 @@ async fn a_gateway_with_nothing_in_between_is_well() {
 }
 
 #[tokio::test]
-async fn one_that_is_encrypted_and_stands_below_a_path_is_too() {
+async fn an_encrypted_gateway_under_a_base_path_passes_too() {
     let certificate = Certificate::make();
     let [chain, key] = ["cert.pem", "key.pem"].map(|name| certificate.file(name));
     let settings = format!(
@@ -73,7 +73,7 @@ async fn one_that_is_encrypted_and_stands_below_a_path_is_too() {
 }
 
 #[tokio::test]
-async fn who_may_not_publish_is_told_so() {
+async fn a_missing_publish_right_is_reported() {
     let server = Server::with("[access]\npublish = \"nobody\"").await;
     let refused = examine(visit(&format!("http://{}", server.address()))).await;
     let error = format!("{:#}", refused.expect_err("may not"));
@@ -83,7 +83,7 @@ async fn who_may_not_publish_is_told_so() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_seen_is_said_so_and_is_no_fault() {
+async fn what_cannot_be_checked_is_reported_as_unknown() {
     let server = Server::with("[access]\nonline = false\n[history]\nmessages = 1").await;
     let diagnosis = examine(visit(&format!("http://{}", server.address()))).await.expect("answers");
     assert!(diagnosis.is_good(), "{diagnosis}");
@@ -102,7 +102,7 @@ async fn what_cannot_be_seen_is_said_so_and_is_no_fault() {
 }
 
 #[tokio::test]
-async fn who_may_not_listen_invents_no_proxy() {
+async fn a_missing_subscribe_right_is_not_reported_as_a_proxy() {
     let server = Server::with("[access]\nsubscribe = \"nobody\"").await;
     let diagnosis = examine(visit(&format!("http://{}", server.address()))).await.expect("answers");
     let lines = diagnosis.findings.iter().find(|one| one.check == "lines").expect("one");
@@ -111,7 +111,7 @@ async fn who_may_not_listen_invents_no_proxy() {
 }
 
 /// Something in between that changes what clients say, and keeps what they are told for a while.
-async fn between(server: &Server, change: fn(String) -> String, held: Duration) -> String {
+async fn start_proxy(server: &Server, change: fn(String) -> String, held: Duration) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let (own, there) = (listener.local_addr().expect("has one"), server.address());
     tokio::spawn(async move {
@@ -152,7 +152,7 @@ async fn between(server: &Server, change: fn(String) -> String, held: Duration) 
 }
 
 #[tokio::test]
-async fn what_stands_in_between_is_found() {
+async fn a_proxy_that_changes_streams_is_found() {
     type Case = (fn(String) -> String, u64, &'static [(&'static str, &'static str)], &'static str);
     let cases: [Case; 3] = [
         (
@@ -176,7 +176,7 @@ async fn what_stands_in_between_is_found() {
     ];
     for (change, held, expected, advice) in cases {
         let server = Server::start().await;
-        let url = between(&server, change, Duration::from_millis(held)).await;
+        let url = start_proxy(&server, change, Duration::from_millis(held)).await;
         let diagnosis = examine(visit(&url)).await.expect("answers");
         assert_eq!(bad(&diagnosis), expected, "{diagnosis}");
         let advised = diagnosis.findings.iter().filter_map(|finding| finding.advice.as_ref());

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tricast_tests::{Event, Reader, Server, Wire, listen_head, reader_with_backlog};
+use tricast_tests::{Event, Reader, Server, Wire, reader_with_backlog, stream_head};
 
 async fn streams_say_goodbye_and_end_cleanly(wire: Wire) {
     let server = Server::with("[shutdown]\ngrace = \"2s\"").await;
@@ -41,7 +41,7 @@ async fn streams_say_goodbye_and_end_cleanly(wire: Wire) {
     assert!(down.await.expect("goes down"), "nothing was left");
 }
 
-async fn who_comes_while_it_goes_down_is_turned_away(wire: Wire) {
+async fn new_clients_are_refused_during_the_drain(wire: Wire) {
     let server = Server::with("[shutdown]\ngrace = \"20s\"").await;
     // One that has still much to read keeps the drain going.
     let stays = reader_with_backlog(&server, Wire::Chunked, "a").await;
@@ -54,7 +54,7 @@ async fn who_comes_while_it_goes_down_is_turned_away(wire: Wire) {
     })
     .await;
     let connection = tricast_tests::Connection::open(address).await;
-    let answer = connection.request(&listen_head(wire, "a"), b"").await;
+    let answer = connection.request(&stream_head(wire, "a"), b"").await;
     if wire == Wire::Sse {
         assert_eq!(answer.status, 200);
         assert!(answer.text().contains("\"reason\":\"draining\""));
@@ -84,7 +84,7 @@ async fn a_request_under_way_is_answered() {
 }
 
 /// A publisher that waits for its next line is told at once, and does not hold up the drain.
-async fn a_silent_publisher_and_half_a_head_do_not_hold_up_the_drain() {
+async fn a_silent_publisher_and_half_a_head_do_not_delay_the_drain() {
     let server = Server::with("[shutdown]\ngrace = \"20s\"").await;
     let mut publisher = server.connect().await;
     publisher.send("POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n1\n\r\n").await;
@@ -108,7 +108,7 @@ async fn a_silent_publisher_and_half_a_head_do_not_hold_up_the_drain() {
 }
 
 /// A proxy answers with 502 where a connection is cut behind a request. So whoever gets in is answered, to the very last.
-async fn nobody_is_cut_who_has_asked() {
+async fn a_request_that_was_accepted_is_answered_during_the_drain() {
     for _ in 0..10 {
         let server = Server::with("").await;
         let address = server.gateway.address().expect("one in clear");
@@ -164,7 +164,7 @@ async fn readiness_goes_first() {
     assert!(down.await.expect("goes down"));
 }
 
-async fn the_grace_time_ends_what_does_not_end_itself() {
+async fn the_grace_time_closes_connections_that_do_not_end() {
     let server = Server::with("[shutdown]\ngrace = \"300ms\"").await;
     let _mute = server.connect().await;
     let mut half = server.connect().await;
@@ -174,13 +174,13 @@ async fn the_grace_time_ends_what_does_not_end_itself() {
 
 tricast_tests::each_wire_and_transport!(
     streams_say_goodbye_and_end_cleanly,
-    who_comes_while_it_goes_down_is_turned_away
+    new_clients_are_refused_during_the_drain
 );
 
 tricast_tests::each_delivery_and_transport!(
     a_request_under_way_is_answered,
-    a_silent_publisher_and_half_a_head_do_not_hold_up_the_drain,
-    nobody_is_cut_who_has_asked,
+    a_silent_publisher_and_half_a_head_do_not_delay_the_drain,
+    a_request_that_was_accepted_is_answered_during_the_drain,
     readiness_goes_first,
-    the_grace_time_ends_what_does_not_end_itself
+    the_grace_time_closes_connections_that_do_not_end
 );

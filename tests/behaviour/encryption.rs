@@ -57,7 +57,7 @@ async fn a_client_gets_the_protocol_that_it_asks_for() {
     assert!(refused.is_err(), "RFC 7301 section 3.2: no protocol in common is an error");
 }
 
-async fn a_new_certificate_is_for_new_connections_and_no_stream_notices() {
+async fn a_new_certificate_serves_new_connections_and_disturbs_no_stream() {
     let mut certificate = Certificate::make();
     let server = server_with(&certificate, "").await;
     let mut stream = connect(&server, &certificate, &["http/1.1"]).await.expect("connects");
@@ -85,7 +85,7 @@ async fn a_broken_certificate_leaves_the_old_one_in_place() {
     connect(&server, &certificate, &[]).await.expect("as before");
 }
 
-async fn who_does_not_finish_a_handshake_is_let_go() {
+async fn an_unfinished_handshake_is_closed_after_its_timeout() {
     let certificate = Certificate::make();
     let server = server_with(&certificate, "[limits]\nhead_timeout = \"300ms\"").await;
     let address = server.gateway.tls_address().expect("one");
@@ -120,8 +120,8 @@ async fn a_half_closed_client_of_an_encrypted_stream_is_noticed() {
 
 tricast_tests::each_delivery!(
     a_client_gets_the_protocol_that_it_asks_for,
-    a_new_certificate_is_for_new_connections_and_no_stream_notices,
+    a_new_certificate_serves_new_connections_and_disturbs_no_stream,
     a_broken_certificate_leaves_the_old_one_in_place,
-    who_does_not_finish_a_handshake_is_let_go,
+    an_unfinished_handshake_is_closed_after_its_timeout,
     a_half_closed_client_of_an_encrypted_stream_is_noticed
 );

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tricast_tests::{Backend, Reader, SECRET, Says, Server, Wire, eventually, listen_head};
+use tricast_tests::{Backend, Reader, Reply, SECRET, Server, Wire, eventually, stream_head};
 
 const ALL: &[&str] = &["connected", "disconnected", "online", "gone"];
 
@@ -15,12 +15,12 @@ async fn server(backend: &Backend, on: &[&str], more: &str) -> Server {
 }
 
 /// A service that takes everything.
-async fn taker() -> Backend {
-    Backend::start(|_| Says::Status(204, String::new())).await
+async fn accepting_backend() -> Backend {
+    Backend::start(|_| Reply::Status(204, String::new())).await
 }
 
 /// What was told until now, each number once.
-fn told(backend: &Backend) -> Vec<Value> {
+fn reported(backend: &Backend) -> Vec<Value> {
     let mut events: Vec<Value> = Vec::new();
     for batch in backend.asked() {
         for event in batch["events"].as_array().expect("a list") {
@@ -35,15 +35,15 @@ fn told(backend: &Backend) -> Vec<Value> {
     events
 }
 
-async fn all_told(backend: &Backend, count: usize) -> Vec<Value> {
-    eventually("all is told", async || (told(backend).len() >= count).then_some(())).await;
-    let events = told(backend);
+async fn all_reported(backend: &Backend, count: usize) -> Vec<Value> {
+    eventually("all is told", async || (reported(backend).len() >= count).then_some(())).await;
+    let events = reported(backend);
     assert_eq!(events.len(), count, "{events:?}");
     events
 }
 
 /// An event in short.
-fn brief(event: &Value) -> String {
+fn summary(event: &Value) -> String {
     let rest = ["channel", "connection", "count"].iter().filter_map(|name| match &event[name] {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
@@ -53,17 +53,17 @@ fn brief(event: &Value) -> String {
     std::iter::once(name).chain(rest).collect::<Vec<_>>().join(" ")
 }
 
-fn briefly(events: &[Value]) -> Vec<String> {
-    events.iter().map(brief).collect()
+fn summaries(events: &[Value]) -> Vec<String> {
+    events.iter().map(summary).collect()
 }
 
-async fn a_stream_is_told_from_its_beginning_to_its_end(wire: Wire) {
-    let backend = taker().await;
+async fn a_stream_is_reported_from_connected_to_disconnected(wire: Wire) {
+    let backend = accepting_backend().await;
     let server = server(&backend, ALL, "").await;
     let mut reader = Reader::open(&server, wire, "a,b?user=alice").await;
     let hello = reader.control("hello").await;
-    let events = all_told(&backend, 4).await;
-    assert_eq!(briefly(&events), ["online a", "online b", "online @alice", "connected 1"]);
+    let events = all_reported(&backend, 4).await;
+    assert_eq!(summaries(&events), ["online a", "online b", "online @alice", "connected 1"]);
     let now = tricast_core::unix_millis();
     let connected = json!({
         "event": "connected", "seq": 4, "time": events[3]["time"], "connection": 1,
@@ -74,13 +74,13 @@ async fn a_stream_is_told_from_its_beginning_to_its_end(wire: Wire) {
     let epoch = hello["id"].as_str().and_then(|id| id.split('-').next()).expect("an epoch");
     assert!(backend.asked().iter().all(|batch| batch["epoch"] == epoch), "a life of its own");
     drop(reader);
-    let events = all_told(&backend, 8).await;
-    assert_eq!(briefly(&events)[4..], ["gone a", "gone b", "gone @alice", "disconnected 1"]);
+    let events = all_reported(&backend, 8).await;
+    assert_eq!(summaries(&events)[4..], ["gone a", "gone b", "gone @alice", "disconnected 1"]);
     assert_eq!(server.metric("tricast_events_delivered_total").await, 8.0);
 }
 
 async fn the_first_and_the_last_count(wire: Wire) {
-    let backend = taker().await;
+    let backend = accepting_backend().await;
     let server = server(&backend, &["online", "gone"], "").await;
     for count in [2, 4] {
         let mut crowd = Vec::new();
@@ -89,30 +89,30 @@ async fn the_first_and_the_last_count(wire: Wire) {
         }
         crowd.into_iter().for_each(Reader::reset);
         // Who is back before it was told has not gone.
-        all_told(&backend, count).await;
+        all_reported(&backend, count).await;
     }
-    assert_eq!(briefly(&told(&backend)), ["online a", "gone a", "online a", "gone a"]);
+    assert_eq!(summaries(&reported(&backend)), ["online a", "gone a", "online a", "gone a"]);
 }
 
-async fn who_is_refused_was_never_there(wire: Wire) {
-    let backend = taker().await;
+async fn a_refused_client_is_not_reported(wire: Wire) {
+    let backend = accepting_backend().await;
     let server = server(
         &backend,
         ALL,
         "[[namespace]]\npattern = \"closed\"\nsubscribe = \"nobody\"\n[limits]\nconnections = 1",
     )
     .await;
-    server.request(&listen_head(wire, "closed"), b"").await;
-    server.request(&listen_head(wire, "a?since=x"), b"").await;
+    server.request(&stream_head(wire, "closed"), b"").await;
+    server.request(&stream_head(wire, "a?since=x"), b"").await;
     let _reader = Reader::open(&server, wire, "a").await;
-    server.request(&listen_head(wire, "b"), b"").await;
-    let events = all_told(&backend, 2).await;
-    assert_eq!(briefly(&events), ["online a", "connected 1"]);
+    server.request(&stream_head(wire, "b"), b"").await;
+    let events = all_reported(&backend, 2).await;
+    assert_eq!(summaries(&events), ["online a", "connected 1"]);
 }
 
 /// Whatever ends a stream when the gateway goes down is told before it is down.
-async fn the_last_words_arrive(wire: Wire) {
-    let backend = taker().await;
+async fn the_last_events_arrive_before_the_shutdown_ends(wire: Wire) {
+    let backend = accepting_backend().await;
     let server = server(&backend, ALL, "interval = \"1h\"\n[shutdown]\ngrace = \"3s\"").await;
     let mut reader = Reader::open(&server, wire, "a").await;
     reader.control("hello").await;
@@ -122,81 +122,84 @@ async fn the_last_words_arrive(wire: Wire) {
     reader.end().await;
     drop(reader);
     assert!(down.await.expect("goes down"));
-    assert_eq!(briefly(&told(&backend)), ["online a", "connected 1", "gone a", "disconnected 1"]);
+    assert_eq!(
+        summaries(&reported(&backend)),
+        ["online a", "connected 1", "gone a", "disconnected 1"]
+    );
 }
 
 /// Past the end of its channel nobody listens, and nobody was there.
-async fn a_reader_of_what_has_ended_comes_and_goes(wire: Wire) {
-    let backend = taker().await;
+async fn a_reader_of_an_ended_channel_connects_and_disconnects(wire: Wire) {
+    let backend = accepting_backend().await;
     let server = server(&backend, &["online", "gone"], "").await;
     let id = server.publish("a?end=true", "x").await;
-    let head = format!("{}\r\nLast-Event-ID: {id}", listen_head(wire, "a"));
+    let head = format!("{}\r\nLast-Event-ID: {id}", stream_head(wire, "a"));
     let mut connection = server.connect().await;
     connection.send(format!("{head}\r\n\r\n")).await;
     connection.head().await;
-    assert_eq!(briefly(&all_told(&backend, 2).await), ["online a", "gone a"]);
+    assert_eq!(summaries(&all_reported(&backend, 2).await), ["online a", "gone a"]);
 }
 
-async fn commands_on_a_websocket_come_and_go_too() {
-    let backend = taker().await;
+async fn subscriptions_by_command_are_reported_too() {
+    let backend = accepting_backend().await;
     let server = server(&backend, ALL, "").await;
     let mut reader = Reader::open(&server, Wire::Ws, "a").await;
     reader.control("hello").await;
     for command in
         [r#"{"type":"subscribe","channel":"b"}"#, r#"{"type":"unsubscribe","channel":"a"}"#]
     {
-        reader.say(command).await;
+        reader.send(command).await;
         reader.control("ack").await;
     }
-    let events = all_told(&backend, 4).await;
-    assert_eq!(briefly(&events), ["online a", "connected 1", "online b", "gone a"]);
+    let events = all_reported(&backend, 4).await;
+    assert_eq!(summaries(&events), ["online a", "connected 1", "online b", "gone a"]);
 }
 
 /// A new token makes no new stream.
 async fn a_renewed_stream_ends_once() {
-    let backend = taker().await;
+    let backend = accepting_backend().await;
     let tokens = format!("[tokens]\nsecret = \"{SECRET}\"");
     let server = server(&backend, &["connected", "disconnected"], &tokens).await;
     let token = || tricast_tests::token("alice", &["a"], &[]);
     let mut reader = Reader::open(&server, Wire::Ws, &format!("a?token={}", token())).await;
     reader.control("hello").await;
-    reader.say(&json!({"type": "renew", "token": token()}).to_string()).await;
+    reader.send(&json!({"type": "renew", "token": token()}).to_string()).await;
     reader.control("ack").await;
-    assert_eq!(briefly(&all_told(&backend, 1).await), ["connected 1"]);
+    assert_eq!(summaries(&all_reported(&backend, 1).await), ["connected 1"]);
     drop(reader);
-    assert_eq!(briefly(&all_told(&backend, 2).await), ["connected 1", "disconnected 1"]);
+    assert_eq!(summaries(&all_reported(&backend, 2).await), ["connected 1", "disconnected 1"]);
 }
 
-async fn only_what_is_wanted_is_told_and_signed() {
-    let backend = taker().await;
+async fn only_the_configured_events_are_sent_and_each_is_signed() {
+    let backend = accepting_backend().await;
     let server = server(&backend, &["gone"], &format!("secret = \"{SECRET}\"")).await;
     drop(Reader::open(&server, Wire::Sse, "a").await);
-    assert_eq!(briefly(&all_told(&backend, 1).await), ["gone a"]);
+    assert_eq!(summaries(&all_reported(&backend, 1).await), ["gone a"]);
     let call = &backend.calls()[0];
     assert!(call.fields["tricast-signature"].starts_with("t="), "{call:?}");
     assert_eq!(call.fields["content-type"], "application/json");
 }
 
-async fn what_happens_together_leaves_together() {
-    let backend = taker().await;
+async fn events_of_one_moment_are_sent_in_one_batch() {
+    let backend = accepting_backend().await;
     let server = server(&backend, &["online"], "batch = 3\ninterval = \"1h\"").await;
     let channels: Vec<String> = (0..8).map(|number| format!("c{number}")).collect();
     let _reader = Reader::open(&server, Wire::Chunked, &channels.join(",")).await;
-    all_told(&backend, 6).await;
+    all_reported(&backend, 6).await;
     let sizes: Vec<_> =
         backend.asked().iter().map(|batch| batch["events"].as_array().map(Vec::len)).collect();
     assert_eq!(sizes, [Some(3), Some(3)], "whole batches at once");
 }
 
-async fn a_batch_is_told_until_it_is_taken_and_nothing_overtakes_it() {
+async fn a_batch_is_retried_until_it_is_accepted_and_nothing_overtakes_it() {
     let mut tries = 0;
     let backend = Backend::start(move |_| {
         tries += 1;
         match tries {
-            1 => Says::Status(500, String::new()),
-            2 => Says::HangUp,
-            3 => Says::Nothing,
-            _ => Says::Status(200, "thank you".to_owned()),
+            1 => Reply::Status(500, String::new()),
+            2 => Reply::HangUp,
+            3 => Reply::Nothing,
+            _ => Reply::Status(200, "thank you".to_owned()),
         }
     })
     .await;
@@ -204,7 +207,7 @@ async fn a_batch_is_told_until_it_is_taken_and_nothing_overtakes_it() {
     let _first = Reader::open(&server, Wire::Sse, "a").await;
     eventually("it was tried", async || (!backend.calls().is_empty()).then_some(())).await;
     let _second = Reader::open(&server, Wire::Sse, "b").await;
-    assert_eq!(briefly(&all_told(&backend, 2).await), ["online a", "online b"]);
+    assert_eq!(summaries(&all_reported(&backend, 2).await), ["online a", "online b"]);
     let asked = backend.asked();
     assert_eq!(asked.len(), 5, "{asked:?}");
     assert!(asked[..4].iter().all(|batch| *batch == asked[0]), "the same again: {asked:?}");
@@ -212,8 +215,8 @@ async fn a_batch_is_told_until_it_is_taken_and_nothing_overtakes_it() {
     assert_eq!(failed, 3.0);
 }
 
-async fn what_did_not_fit_is_told_as_lost() {
-    let backend = Backend::start(|_| Says::Status(503, String::new())).await;
+async fn events_that_did_not_fit_are_reported_as_lost() {
+    let backend = Backend::start(|_| Reply::Status(503, String::new())).await;
     let more = "batch = 2\nqueue = 2\n[limits]\nchannels_per_connection = 2";
     let server = server(&backend, &["online"], more).await;
     let mut readers = vec![Reader::open(&server, Wire::Sse, "a").await];
@@ -223,16 +226,16 @@ async fn what_did_not_fit_is_told_as_lost() {
         readers.push(Reader::open(&server, Wire::Sse, channel).await);
     }
     assert_eq!(server.metric("tricast_events_lost_total").await, 3.0);
-    backend.always(Says::Status(204, String::new()));
-    let events = all_told(&backend, 4).await;
-    assert_eq!(briefly(&events), ["online a", "online b", "online c", "lost 3"]);
+    backend.always(Reply::Status(204, String::new()));
+    let events = all_reported(&backend, 4).await;
+    assert_eq!(summaries(&events), ["online a", "online b", "online c", "lost 3"]);
     readers.push(Reader::open(&server, Wire::Sse, "g").await);
-    assert_eq!(brief(&all_told(&backend, 5).await[4]), "online g");
+    assert_eq!(summary(&all_reported(&backend, 5).await[4]), "online g");
 }
 
 /// Nobody is there to take the last words: the gateway goes down all the same.
 async fn a_service_that_is_away_does_not_hold_up_the_end() {
-    let backend = Backend::start(|_| Says::Nothing).await;
+    let backend = Backend::start(|_| Reply::Nothing).await;
     let server = server(&backend, ALL, "timeout = \"1h\"\n[shutdown]\ngrace = \"1s\"").await;
     drop(Reader::open(&server, Wire::Sse, "a").await);
     eventually("it is tried", async || (!backend.calls().is_empty()).then_some(())).await;
@@ -241,10 +244,10 @@ async fn a_service_that_is_away_does_not_hold_up_the_end() {
 }
 
 /// A batch that the service does not take would keep all that follow from coming.
-async fn what_is_too_large_comes_in_parts() {
+async fn a_batch_that_is_too_large_is_split() {
     let backend = Backend::start(|call| match call.body.len() {
-        0..=2000 => Says::Status(204, String::new()),
-        _ => Says::Status(413, String::new()),
+        0..=2000 => Reply::Status(204, String::new()),
+        _ => Reply::Status(413, String::new()),
     })
     .await;
     let server = server(&backend, &["connected"], "interval = \"200ms\"").await;
@@ -272,21 +275,21 @@ async fn what_is_too_large_comes_in_parts() {
 }
 
 tricast_tests::each_wire!(
-    a_stream_is_told_from_its_beginning_to_its_end,
+    a_stream_is_reported_from_connected_to_disconnected,
     the_first_and_the_last_count,
-    who_is_refused_was_never_there,
-    the_last_words_arrive
+    a_refused_client_is_not_reported,
+    the_last_events_arrive_before_the_shutdown_ends
 );
 
-tricast_tests::each_http_wire!(a_reader_of_what_has_ended_comes_and_goes);
+tricast_tests::each_http_wire!(a_reader_of_an_ended_channel_connects_and_disconnects);
 
 tricast_tests::each_delivery!(
-    commands_on_a_websocket_come_and_go_too,
+    subscriptions_by_command_are_reported_too,
     a_renewed_stream_ends_once,
-    only_what_is_wanted_is_told_and_signed,
-    what_happens_together_leaves_together,
-    a_batch_is_told_until_it_is_taken_and_nothing_overtakes_it,
-    what_did_not_fit_is_told_as_lost,
+    only_the_configured_events_are_sent_and_each_is_signed,
+    events_of_one_moment_are_sent_in_one_batch,
+    a_batch_is_retried_until_it_is_accepted_and_nothing_overtakes_it,
+    events_that_did_not_fit_are_reported_as_lost,
     a_service_that_is_away_does_not_hold_up_the_end,
-    what_is_too_large_comes_in_parts
+    a_batch_that_is_too_large_is_split
 );

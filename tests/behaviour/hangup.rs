@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::tungstenite::Message;
 use tricast::settings::Delivery;
-use tricast_tests::{Connection, Event, Reader, Server, Wire, delivery, eventually, listen_head};
+use tricast_tests::{Connection, Event, Reader, Server, Wire, delivery, eventually, stream_head};
 
 const QUICK: &str = "[stream]\nheartbeat = \"100ms\"";
 
@@ -13,21 +13,21 @@ const QUICK: &str = "[stream]\nheartbeat = \"100ms\"";
 const UNRESPONSIVE: &[u8] = b"\x88\x0e\x0f\xa2unresponsive";
 
 /// A WebSocket that says only what it is told to.
-async fn mute(server: &Server, target: &str) -> Connection {
+async fn silent_websocket(server: &Server, target: &str) -> Connection {
     let mut connection = server.connect().await;
-    connection.send(format!("{}\r\n\r\n", listen_head(Wire::Ws, target))).await;
+    connection.send(format!("{}\r\n\r\n", stream_head(Wire::Ws, target))).await;
     assert_eq!(connection.head().await.status, 101);
     connection
 }
 
-async fn are_left(server: &Server, count: usize) {
+async fn expect_connections(server: &Server, count: usize) {
     eventually("as many are left", async || (server.gateway.connections() == count).then_some(()))
         .await;
 }
 
 async fn a_peer_that_answers_nothing_for_two_heartbeats_is_cut() {
     let server = Server::with(QUICK).await;
-    let mut silent = mute(&server, "a").await;
+    let mut silent = silent_websocket(&server, "a").await;
     let said = silent.rest().await;
     assert!(said.ends_with(UNRESPONSIVE), "{:x?}", &said[said.len().saturating_sub(20)..]);
     let pings = said.windows(2).filter(|two| two[0] == 0x89 && two[1] < 40).count();
@@ -37,10 +37,10 @@ async fn a_peer_that_answers_nothing_for_two_heartbeats_is_cut() {
     assert_eq!(server.gateway.connections(), 0);
 }
 
-async fn however_much_it_is_sent_it_has_to_answer() {
+async fn a_peer_that_is_sent_much_still_has_to_answer_pings() {
     let server = Server::with(QUICK).await;
-    let mut silent = mute(&server, "a").await;
-    let mut raw = mute(&server, "a?format=raw").await;
+    let mut silent = silent_websocket(&server, "a").await;
+    let mut raw = silent_websocket(&server, "a?format=raw").await;
     let publish = async {
         while server.gateway.connections() > 0 {
             server.publish("a", "x").await;
@@ -50,7 +50,7 @@ async fn however_much_it_is_sent_it_has_to_answer() {
     assert!(silent.ends_with(UNRESPONSIVE) && raw.ends_with(UNRESPONSIVE));
 }
 
-async fn whoever_answers_stays() {
+async fn a_peer_that_answers_pings_stays() {
     let server = Server::with(QUICK).await;
     let mut reader = Reader::open(&server, Wire::Ws, "a").await;
     reader.control("hello").await;
@@ -68,7 +68,7 @@ async fn whoever_answers_stays() {
 /// To drip bytes of a message that is never whole is no sign of life.
 async fn a_message_that_is_never_finished_ends_the_connection() {
     let server = Server::with(QUICK).await;
-    let mut dripping = mute(&server, "a").await;
+    let mut dripping = silent_websocket(&server, "a").await;
     // More than can drip in until the test gives up.
     dripping.send(b"\x81\xfe\xff\xff\x00\x00\x00\x00{").await;
     while server.gateway.connections() > 0 {
@@ -87,7 +87,7 @@ async fn a_message_in_pieces_that_never_end_ends_the_connection() {
         return;
     }
     let server = Server::with(QUICK).await;
-    let mut dripping = mute(&server, "a").await;
+    let mut dripping = silent_websocket(&server, "a").await;
     dripping.send(b"\x01\x81\x00\x00\x00\x00{").await;
     let begin = Instant::now();
     while server.gateway.connections() > 0 {
@@ -101,8 +101,8 @@ async fn a_message_in_pieces_that_never_end_ends_the_connection() {
 async fn a_reset_and_a_half_closed_peer_are_noticed_at_once() {
     let server = Server::start().await;
     for half in [true, false] {
-        let connection = mute(&server, "a").await;
-        are_left(&server, 1).await;
+        let connection = silent_websocket(&server, "a").await;
+        expect_connections(&server, 1).await;
         let begin = Instant::now();
         if half {
             let socket = socket2::SockRef::from(&connection.socket);
@@ -111,10 +111,10 @@ async fn a_reset_and_a_half_closed_peer_are_noticed_at_once() {
             let socket = socket2::SockRef::from(&connection.socket);
             socket.set_linger(Some(Duration::ZERO)).expect("a socket");
             drop(connection);
-            are_left(&server, 0).await;
+            expect_connections(&server, 0).await;
             continue;
         }
-        are_left(&server, 0).await;
+        expect_connections(&server, 0).await;
         // Far below any heartbeat.
         assert!(begin.elapsed() < Duration::from_secs(5));
         drop(connection);
@@ -122,10 +122,10 @@ async fn a_reset_and_a_half_closed_peer_are_noticed_at_once() {
 }
 
 /// The gateway's close is answered by a close; who does not is not waited for long.
-async fn a_peer_that_does_not_close_in_return_is_not_waited_for() {
+async fn a_peer_that_does_not_answer_a_close_is_cut() {
     let server = Server::start().await;
-    let mut connection = mute(&server, "a").await;
-    are_left(&server, 1).await;
+    let mut connection = silent_websocket(&server, "a").await;
+    expect_connections(&server, 1).await;
     let begin = Instant::now();
     server.publish("a?end=true", "over").await;
     let said = connection.rest().await;
@@ -136,8 +136,8 @@ async fn a_peer_that_does_not_close_in_return_is_not_waited_for() {
 
 async fn a_peer_that_closes_in_return_ends_the_connection_at_once() {
     let server = Server::start().await;
-    let mut connection = mute(&server, "a").await;
-    are_left(&server, 1).await;
+    let mut connection = silent_websocket(&server, "a").await;
+    expect_connections(&server, 1).await;
     server.publish("a?end=true", "over").await;
     connection.send(b"\x88\x82\x00\x00\x00\x00\x03\xe8").await;
     let begin = Instant::now();
@@ -171,12 +171,12 @@ async fn a_gap_resets_a_raw_stream_over_http_1_0() {
 
 tricast_tests::each_delivery!(
     a_peer_that_answers_nothing_for_two_heartbeats_is_cut,
-    however_much_it_is_sent_it_has_to_answer,
-    whoever_answers_stays,
+    a_peer_that_is_sent_much_still_has_to_answer_pings,
+    a_peer_that_answers_pings_stays,
     a_message_that_is_never_finished_ends_the_connection,
     a_message_in_pieces_that_never_end_ends_the_connection,
     a_reset_and_a_half_closed_peer_are_noticed_at_once,
-    a_peer_that_does_not_close_in_return_is_not_waited_for,
+    a_peer_that_does_not_answer_a_close_is_cut,
     a_peer_that_closes_in_return_ends_the_connection_at_once,
     a_close_code_that_may_not_be_sent_is_refused,
     a_gap_resets_a_raw_stream_over_http_1_0

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tricast_admission::KeyHash;
 use tricast_tests::{
-    Answer, Backend, Event, Reader, SECRET, Says, Server, Wire, eventually, listen_head, token,
+    Answer, Backend, Event, Reader, Reply, SECRET, Server, Wire, eventually, stream_head, token,
     token_of,
 };
 
@@ -37,7 +37,7 @@ async fn outcome(server: &Server, head: &str) -> Answer {
 }
 
 async fn opens(server: &Server, wire: Wire, target: &str) -> Answer {
-    outcome(server, &listen_head(wire, target)).await
+    outcome(server, &stream_head(wire, target)).await
 }
 
 fn is_open(answer: &Answer) -> bool {
@@ -45,7 +45,7 @@ fn is_open(answer: &Answer) -> bool {
 }
 
 /// Refused for now: a browser's EventSource has to be told so in a stream.
-fn is_put_off(wire: Wire, answer: &Answer) -> bool {
+fn is_refused_for_now(wire: Wire, answer: &Answer) -> bool {
     match wire {
         Wire::Sse => answer.status == 200 && answer.text().contains("\"reason\":\"overloaded\""),
         Wire::Chunked | Wire::Ws => {
@@ -63,7 +63,7 @@ async fn calls(server: &Server, result: &str) -> f64 {
     server.metric(&format!("tricast_hook_calls_total{{result=\"{result}\"}}")).await
 }
 
-async fn a_yes_lets_in_as_the_rules_have_it(wire: Wire) {
+async fn an_allowed_client_still_has_the_rules_of_its_namespace(wire: Wire) {
     let backend = Backend::yes().await;
     let more = "headers = []\n[[namespace]]\npattern = \"closed\"\nsubscribe = \"nobody\"";
     let server = server(&backend, &["connect"], more).await;
@@ -77,9 +77,9 @@ async fn a_yes_lets_in_as_the_rules_have_it(wire: Wire) {
     assert_eq!(calls(&server, "allowed").await, 2.0);
 }
 
-async fn a_no_is_told_with_its_reason(wire: Wire) {
+async fn a_refusal_carries_its_reason(wire: Wire) {
     let backend = Backend::start(|_| {
-        Says::Json(json!({"allow": false, "reason": "your\r\naccount is locked"}))
+        Reply::Json(json!({"allow": false, "reason": "your\r\naccount is locked"}))
     })
     .await;
     let server = server(&backend, &["connect"], "").await;
@@ -89,19 +89,19 @@ async fn a_no_is_told_with_its_reason(wire: Wire) {
         (403, r#"{"allow":false,"reason":"come back as a member"}"#, "come back as a member"),
         (401, "<html>who are you, and why</html>", "the service behind this gateway refuses it"),
     ] {
-        backend.always(Says::Status(status, body.to_owned()));
+        backend.always(Reply::Status(status, body.to_owned()));
         assert_eq!(forbidden(&opens(&server, wire, "a").await), told);
     }
-    backend.always(Says::Json(json!({"allow": false, "reason": "x".repeat(1000)})));
+    backend.always(Reply::Json(json!({"allow": false, "reason": "x".repeat(1000)})));
     assert_eq!(forbidden(&opens(&server, wire, "a").await), "x".repeat(200));
     assert_eq!(server.gateway.connections(), 0);
     assert_eq!(calls(&server, "refused").await, 4.0);
 }
 
 /// As a token would, for whoever has none.
-async fn a_stranger_comes_in_as_a_user(wire: Wire) {
+async fn the_hook_can_name_the_user_of_an_anonymous_client(wire: Wire) {
     let says = json!({"allow": true, "user": "alice", "subscribe": ["news.*"], "expires": tricast_core::unix_millis() / 1000 + 3});
-    let backend = Backend::start(move |_| Says::Json(says.clone())).await;
+    let backend = Backend::start(move |_| Reply::Json(says.clone())).await;
     let server = server(&backend, &["connect"], "[access]\nsubscribe = \"token\"").await;
     let mut reader = Reader::open(&server, wire, "news.a").await;
     assert_eq!(reader.control("hello").await["user"], "alice");
@@ -111,18 +111,18 @@ async fn a_stranger_comes_in_as_a_user(wire: Wire) {
     forbidden(&opens(&server, wire, "other").await);
     // It ends when the service said.
     assert_eq!(reader.control("goodbye").await["reason"], "expired");
-    backend.always(Says::Json(
+    backend.always(Reply::Json(
         json!({"allow": true, "user": "alice", "subscribe": ["**"], "expires": 1}),
     ));
     assert_eq!(opens(&server, wire, "a").await.problem(), "token-expired");
     // Without more than a yes it is still a stranger.
-    backend.always(Says::Json(json!({"allow": true})));
+    backend.always(Reply::Json(json!({"allow": true})));
     assert_eq!(opens(&server, wire, "news.a").await.problem(), "token-missing");
 }
 
 /// Also where anyone may: the service has said so.
 async fn a_list_narrows_what_is_open_to_anyone(wire: Wire) {
-    let backend = Backend::start(|_| Says::Json(json!({"allow": true, "subscribe": ["a"]}))).await;
+    let backend = Backend::start(|_| Reply::Json(json!({"allow": true, "subscribe": ["a"]}))).await;
     let server = server(&backend, &["connect"], "").await;
     assert!(is_open(&opens(&server, wire, "a").await));
     forbidden(&opens(&server, wire, "a,b").await);
@@ -130,7 +130,7 @@ async fn a_list_narrows_what_is_open_to_anyone(wire: Wire) {
 
 async fn a_token_is_narrowed_and_never_widened(wire: Wire) {
     let backend = Backend::start(|_| {
-        Says::Json(json!({"allow": true, "user": "alice", "subscribe": ["b", "c"]}))
+        Reply::Json(json!({"allow": true, "user": "alice", "subscribe": ["b", "c"]}))
     })
     .await;
     let server = server(&backend, &["connect"], &with_tokens("")).await;
@@ -147,13 +147,13 @@ async fn a_token_is_narrowed_and_never_widened(wire: Wire) {
     );
     forbidden(&opens(&server, wire, &target("a")).await);
     forbidden(&opens(&server, wire, &target("c")).await);
-    backend.always(Says::Json(json!({"allow": true})));
+    backend.always(Reply::Json(json!({"allow": true})));
     assert!(is_open(&opens(&server, wire, &target("a,b")).await), "not narrowed");
     for (says, bearer) in [
         (json!({"allow": true, "user": "bob"}), &alice),
         (json!({"allow": true, "user": "alice"}), &token_of(json!({"subscribe": ["a"]}), 60)),
     ] {
-        backend.always(Says::Json(says));
+        backend.always(Reply::Json(says));
         let detail = forbidden(&opens(&server, wire, &format!("a?token={bearer}")).await);
         assert!(detail.contains("another user"), "{detail}");
     }
@@ -163,7 +163,7 @@ async fn a_token_is_narrowed_and_never_widened(wire: Wire) {
     assert_eq!(backend.calls().len(), before);
 }
 
-async fn whatever_is_no_answer_is_a_no(wire: Wire) {
+async fn an_invalid_answer_is_a_refusal(wire: Wire) {
     let backend = Backend::yes().await;
     let server =
         server(&backend, &["connect"], "timeout = \"300ms\"\nretries = 0\nopen_after = 0").await;
@@ -171,18 +171,18 @@ async fn whatever_is_no_answer_is_a_no(wire: Wire) {
     let yes = r#"{"allow":true}"#;
     let long = format!("{}{yes}", " ".repeat(64 * 1024));
     let bad = [
-        Says::Nothing,
-        Says::HangUp,
-        Says::Status(500, yes.to_owned()),
-        Says::Status(404, yes.to_owned()),
-        Says::Status(204, String::new()),
-        Says::Json(json!("yes")),
-        Says::Json(json!({"allow": true, "publsh": []})),
-        Says::Status(200, "{\"allow\":true".to_owned()),
-        Says::Status(200, long),
-        Says::Raw("nonsense\r\n\r\n".to_owned()),
-        Says::Raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{yes}")),
-        Says::Raw(format!(
+        Reply::Nothing,
+        Reply::HangUp,
+        Reply::Status(500, yes.to_owned()),
+        Reply::Status(404, yes.to_owned()),
+        Reply::Status(204, String::new()),
+        Reply::Json(json!("yes")),
+        Reply::Json(json!({"allow": true, "publsh": []})),
+        Reply::Status(200, "{\"allow\":true".to_owned()),
+        Reply::Status(200, long),
+        Reply::Raw("nonsense\r\n\r\n".to_owned()),
+        Reply::Raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{yes}")),
+        Reply::Raw(format!(
             "HTTP/1.1 307 -\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
             elsewhere.url()
         )),
@@ -191,20 +191,20 @@ async fn whatever_is_no_answer_is_a_no(wire: Wire) {
     for says in bad {
         backend.always(says.clone());
         let answer = opens(&server, wire, "a").await;
-        assert!(is_put_off(wire, &answer), "{says:?}: {answer:?}");
+        assert!(is_refused_for_now(wire, &answer), "{says:?}: {answer:?}");
         let port = backend.address.port().to_string();
         assert!(!answer.text().contains(&port), "{answer:?}");
     }
     assert_eq!(elsewhere.calls().len(), 0, "nobody is redirected");
     assert_eq!(calls(&server, "failed").await, count as f64);
     drop(backend);
-    assert!(is_put_off(wire, &opens(&server, wire, "a").await), "nobody is there");
+    assert!(is_refused_for_now(wire, &opens(&server, wire, "a").await), "nobody is there");
     assert_eq!(server.gateway.connections(), 0);
 }
 
-async fn each_channel_of_a_stream_is_asked_about(wire: Wire) {
+async fn the_hook_is_asked_about_each_channel_of_a_stream(wire: Wire) {
     let backend =
-        Backend::start(|call| Says::Json(json!({"allow": call.json()["channel"] != "b"}))).await;
+        Backend::start(|call| Reply::Json(json!({"allow": call.json()["channel"] != "b"}))).await;
     let server = server(&backend, &["subscribe"], "headers = []").await;
     assert!(is_open(&opens(&server, wire, "a,c?user=alice").await));
     let about = |channel: &str| json!({"event": "subscribe", "wire": wire.name(), "channel": channel, "user": "alice", "headers": {}});
@@ -213,8 +213,8 @@ async fn each_channel_of_a_stream_is_asked_about(wire: Wire) {
     forbidden(&opens(&server, wire, "a,b").await);
 }
 
-async fn a_backend_with_a_key_is_never_asked_about(wire: Wire) {
-    let backend = Backend::start(|_| Says::Json(json!({"allow": false}))).await;
+async fn the_hook_is_never_asked_about_a_backend_with_a_key(wire: Wire) {
+    let backend = Backend::start(|_| Reply::Json(json!({"allow": false}))).await;
     let key = format!(
         "[[key]]\nname = \"shop\"\nhash = \"{}\"\nsubscribe = [\"**\"]\npublish = [\"**\"]",
         KeyHash::of(KEY)
@@ -232,7 +232,7 @@ async fn a_backend_with_a_key_is_never_asked_about(wire: Wire) {
     forbidden(&opens(&server, wire, "a").await);
 }
 
-async fn a_post_that_listens_asks_for_both(wire: Wire) {
+async fn the_hook_is_asked_about_both_halves_of_a_post_that_subscribes(wire: Wire) {
     let backend = Backend::yes().await;
     let server = server(&backend, &["connect", "subscribe", "publish"], "headers = []").await;
     let post =
@@ -243,14 +243,14 @@ async fn a_post_that_listens_asks_for_both(wire: Wire) {
     let events: Vec<_> = backend.asked().iter().map(|one| one["event"].clone()).collect();
     assert_eq!(events, ["connect", "subscribe", "publish"]);
     assert_eq!(backend.asked()[2]["bytes"], 3);
-    backend.answer(|call| Says::Json(json!({"allow": call.json()["event"] != "publish"})));
+    backend.answer(|call| Reply::Json(json!({"allow": call.json()["event"] != "publish"})));
     let mut connection = server.connect().await;
     connection.send(&post).await;
     assert_eq!(connection.head().await.status, 403);
 }
 
-async fn nothing_is_asked_that_is_not_to_be() {
-    let backend = Backend::start(|_| Says::Json(json!({"allow": false}))).await;
+async fn the_hook_is_asked_only_what_the_settings_list() {
+    let backend = Backend::start(|_| Reply::Json(json!({"allow": false}))).await;
     let server = server(&backend, &["publish"], "").await;
     for wire in Wire::ALL {
         assert!(is_open(&opens(&server, wire, "a").await));
@@ -262,7 +262,7 @@ async fn nothing_is_asked_that_is_not_to_be() {
     assert_eq!(backend.calls().len(), 1);
 }
 
-async fn a_publish_is_asked_about_with_its_size() {
+async fn the_hook_is_asked_about_a_publish_with_its_size() {
     let backend = Backend::yes().await;
     let server = server(&backend, &["publish"], "headers = []").await;
     server.publish("a?user=alice", "hello").await;
@@ -275,7 +275,7 @@ async fn a_publish_is_asked_about_with_its_size() {
     let lines = server.post("/publish/b", "application/x-ndjson", b"1\n2\n3\n").await;
     assert_eq!(lines.json()["published"], 3);
     assert_eq!(backend.asked()[1..], [question("b")]);
-    backend.always(Says::Json(json!({"allow": false})));
+    backend.always(Reply::Json(json!({"allow": false})));
     forbidden(&server.post("/publish/b", "application/x-ndjson", b"1\n").await);
     assert_eq!(server.get("/history/b").await.json()["messages"].as_array().map(Vec::len), Some(3));
     // What the gateway itself refuses is not asked.
@@ -285,9 +285,9 @@ async fn a_publish_is_asked_about_with_its_size() {
 }
 
 /// Whoever may not listen may not look either.
-async fn looking_is_asked_about_as_listening_is() {
+async fn reading_history_needs_the_same_answer_as_subscribing() {
     let backend =
-        Backend::start(|call| Says::Json(json!({"allow": call.json()["channel"] == "a"}))).await;
+        Backend::start(|call| Reply::Json(json!({"allow": call.json()["channel"] == "a"}))).await;
     let server = server(&backend, &["subscribe"], "headers = []").await;
     let about = |channel: &str| json!({"event": "subscribe", "wire": "http", "channel": channel, "headers": {}});
     assert_eq!(server.get("/history/a").await.status, 200);
@@ -298,7 +298,7 @@ async fn looking_is_asked_about_as_listening_is() {
     assert_eq!(server.get("/online/b").await.status, 200);
 }
 
-async fn commands_on_a_websocket_are_asked_about() {
+async fn the_hook_is_asked_about_commands_on_a_websocket() {
     let backend = Backend::yes().await;
     let server = server(&backend, &["subscribe", "publish"], "headers = [\"cookie\"]").await;
     let mut reader =
@@ -306,7 +306,7 @@ async fn commands_on_a_websocket_are_asked_about() {
     reader.control("hello").await;
     backend.answer(|call| {
         let call = call.json();
-        Says::Json(json!({"allow": call["channel"] != "closed", "reason": "closed for the night"}))
+        Reply::Json(json!({"allow": call["channel"] != "closed", "reason": "closed for the night"}))
     });
     for (command, event) in [
         (r#"{"type":"subscribe","channel":"b"}"#, "tricast.ack"),
@@ -315,7 +315,7 @@ async fn commands_on_a_websocket_are_asked_about() {
         (r#"{"type":"publish","channel":"c","data":"four"}"#, "tricast.ack"),
         (r#"{"type":"publish","channel":"closed","data":"four"}"#, "tricast.error"),
     ] {
-        reader.say(command).await;
+        reader.send(command).await;
         let document = reader.document().await;
         assert_eq!(document["event"], event, "{command}: {document}");
         if event == "tricast.error" {
@@ -325,7 +325,7 @@ async fn commands_on_a_websocket_are_asked_about() {
     }
     // To leave, and to be alive, needs nobody's consent.
     for command in [r#"{"type":"unsubscribe","channel":"b"}"#, r#"{"type":"ping"}"#] {
-        reader.say(command).await;
+        reader.send(command).await;
         reader.control("ack").await;
     }
     let asked = backend.asked();
@@ -336,28 +336,28 @@ async fn commands_on_a_websocket_are_asked_about() {
         assert_eq!(question["headers"], json!({"cookie": "s=1"}), "what it came with");
     }
     assert_eq!((&asked[5]["event"], &asked[5]["bytes"]), (&json!("publish"), &json!(6)));
-    backend.always(Says::HangUp);
-    reader.say(r#"{"channel":"a","data":1}"#).await;
+    backend.always(Reply::HangUp);
+    reader.send(r#"{"channel":"a","data":1}"#).await;
     assert_eq!(reader.control("error").await["type"], "urn:tricast:unavailable");
 }
 
-async fn a_raw_websocket_is_asked_about_and_ends() {
+async fn the_hook_is_asked_about_a_raw_websocket_which_it_can_end() {
     let backend = Backend::yes().await;
     let server = server(&backend, &["publish"], "retries = 0").await;
     for (says, end) in [
-        (Says::Json(json!({"allow": false})), (4201, "forbidden".to_owned())),
-        (Says::HangUp, (1013, "overloaded".to_owned())),
+        (Reply::Json(json!({"allow": false})), (4201, "forbidden".to_owned())),
+        (Reply::HangUp, (1013, "overloaded".to_owned())),
     ] {
-        backend.always(Says::Json(json!({"allow": true})));
+        backend.always(Reply::Json(json!({"allow": true})));
         let mut reader = Reader::open(&server, Wire::Ws, "a?format=raw").await;
-        reader.say("heard").await;
+        reader.send("heard").await;
         let held = async || {
             let held = server.get("/history/a").await.json();
             held["messages"].as_array().is_some_and(|all| !all.is_empty()).then_some(())
         };
         eventually("it is published", held).await;
         backend.always(says);
-        reader.say("not heard").await;
+        reader.send("not heard").await;
 
         assert_eq!(reader.raw_end().await, Event::End(Some(end)));
     }
@@ -369,7 +369,7 @@ async fn a_raw_websocket_is_asked_about_and_ends() {
 async fn a_renewed_token_stays_narrowed() {
     let end = tricast_core::unix_millis() / 1000 + 30;
     let backend = Backend::start(move |_| {
-        Says::Json(json!({"allow": true, "subscribe": ["a"], "expires": end}))
+        Reply::Json(json!({"allow": true, "subscribe": ["a"], "expires": end}))
     })
     .await;
     let server = server(&backend, &["connect"], &with_tokens("")).await;
@@ -377,17 +377,17 @@ async fn a_renewed_token_stays_narrowed() {
     let mut reader = Reader::open(&server, Wire::Ws, &format!("a?token={first}")).await;
     reader.control("hello").await;
     let next = token("alice", &["a", "b"], &["b"]);
-    reader.say(&json!({"type": "renew", "token": next}).to_string()).await;
+    reader.send(&json!({"type": "renew", "token": next}).to_string()).await;
     assert_eq!(reader.control("ack").await["expires"], end * 1000);
-    reader.say(r#"{"type":"subscribe","channel":"b"}"#).await;
+    reader.send(r#"{"type":"subscribe","channel":"b"}"#).await;
     assert_eq!(reader.control("error").await["type"], "urn:tricast:forbidden");
-    reader.say(r#"{"channel":"b","data":1}"#).await;
+    reader.send(r#"{"channel":"b","data":1}"#).await;
     reader.control("ack").await;
     assert_eq!(backend.calls().len(), 1, "asked once");
 }
 
 /// Else a stranger could say that it is whoever the service knows.
-async fn who_is_asked_about_does_not_say_itself_who_it_is() {
+async fn a_client_that_the_hook_decides_on_cannot_claim_a_user() {
     let backend = Backend::yes().await;
     let server = server(&backend, &["connect"], "").await;
     for path in ["/sse/a?user=alice", "/history/@alice?user=alice"] {
@@ -397,13 +397,13 @@ async fn who_is_asked_about_does_not_say_itself_who_it_is() {
     assert_eq!(backend.calls().len(), 0);
 }
 
-async fn the_headers_that_go_along_are_those_listed() {
+async fn only_listed_headers_are_forwarded() {
     let backend = Backend::yes().await;
     let server =
         server(&backend, &["connect"], "headers = [\"Cookie\", \"x-tenant\", \"X-None\"]").await;
     let head = format!(
         "{}\r\nCookie: a=1\r\nCookie: b=2\r\nX-Tenant: t\r\nX-Tenant: u\r\nX-Secret: s\r\nAuthorization: Basic eA==",
-        listen_head(Wire::Sse, "a?_=1")
+        stream_head(Wire::Sse, "a?_=1")
     );
     outcome(&server, &head).await;
     assert_eq!(backend.asked()[0]["headers"], json!({"cookie": "a=1; b=2", "x-tenant": "t, u"}));
@@ -437,19 +437,19 @@ async fn a_call_is_signed_byte_for_byte() {
     assert_eq!(signature, own);
 }
 
-async fn an_address_goes_along_where_one_is_known() {
+async fn the_address_of_a_client_is_sent_if_it_is_known() {
     let backend = Backend::yes().await;
     let more = "headers = []\n[proxy]\ntrusted = [\"127.0.0.0/8\"]";
     let server = server(&backend, &["connect"], more).await;
-    let head = format!("{}\r\nX-Forwarded-For: 192.0.2.7", listen_head(Wire::Ws, "a"));
+    let head = format!("{}\r\nX-Forwarded-For: 192.0.2.7", stream_head(Wire::Ws, "a"));
     assert!(is_open(&outcome(&server, &head).await));
     let asked: Vec<Value> = backend.asked();
     assert_eq!(asked[0]["address"], "192.0.2.7");
 }
 
 /// A service that is asked who may come in is asked who may look as well.
-async fn who_may_not_connect_may_not_look_either() {
-    let backend = Backend::start(|_| Says::Json(json!({"allow": false}))).await;
+async fn a_client_that_may_not_connect_may_not_read_history_either() {
+    let backend = Backend::start(|_| Reply::Json(json!({"allow": false}))).await;
     let server = server(&backend, &["connect"], "").await;
     for path in ["/history/a", "/online/a", "/channels"] {
         assert_eq!(server.get(path).await.problem(), "forbidden", "{path}");
@@ -457,16 +457,17 @@ async fn who_may_not_connect_may_not_look_either() {
 }
 
 /// A list of channels tells what each question would have been about.
-async fn where_each_channel_is_asked_about_nobody_lists_them() {
+async fn channels_are_not_listed_while_the_hook_decides_on_each() {
     let backend = Backend::yes().await;
     let server = server(&backend, &["subscribe"], "").await;
     assert_eq!(server.get("/channels").await.problem(), "forbidden");
 }
 
 /// A user's own channel comes along only for whom it may be: nobody is proven here.
-async fn a_claimed_users_own_channel_is_asked_about() {
+async fn the_hook_is_asked_about_the_own_channel_of_a_claimed_user() {
     let backend =
-        Backend::start(|call| Says::Json(json!({"allow": call.json()["channel"] == "news"}))).await;
+        Backend::start(|call| Reply::Json(json!({"allow": call.json()["channel"] == "news"})))
+            .await;
     let server = server(&backend, &["subscribe"], "").await;
     let mut reader = Reader::open(&server, Wire::Sse, "news?user=alice").await;
     reader.control("hello").await;
@@ -476,30 +477,30 @@ async fn a_claimed_users_own_channel_is_asked_about() {
 }
 
 tricast_tests::each_wire!(
-    a_yes_lets_in_as_the_rules_have_it,
-    a_no_is_told_with_its_reason,
-    a_stranger_comes_in_as_a_user,
+    an_allowed_client_still_has_the_rules_of_its_namespace,
+    a_refusal_carries_its_reason,
+    the_hook_can_name_the_user_of_an_anonymous_client,
     a_list_narrows_what_is_open_to_anyone,
     a_token_is_narrowed_and_never_widened,
-    whatever_is_no_answer_is_a_no,
-    each_channel_of_a_stream_is_asked_about,
-    a_backend_with_a_key_is_never_asked_about
+    an_invalid_answer_is_a_refusal,
+    the_hook_is_asked_about_each_channel_of_a_stream,
+    the_hook_is_never_asked_about_a_backend_with_a_key
 );
 
-tricast_tests::each_http_wire!(a_post_that_listens_asks_for_both);
+tricast_tests::each_http_wire!(the_hook_is_asked_about_both_halves_of_a_post_that_subscribes);
 
 tricast_tests::each_delivery!(
-    nothing_is_asked_that_is_not_to_be,
-    a_publish_is_asked_about_with_its_size,
-    looking_is_asked_about_as_listening_is,
-    commands_on_a_websocket_are_asked_about,
-    a_raw_websocket_is_asked_about_and_ends,
+    the_hook_is_asked_only_what_the_settings_list,
+    the_hook_is_asked_about_a_publish_with_its_size,
+    reading_history_needs_the_same_answer_as_subscribing,
+    the_hook_is_asked_about_commands_on_a_websocket,
+    the_hook_is_asked_about_a_raw_websocket_which_it_can_end,
     a_renewed_token_stays_narrowed,
-    who_is_asked_about_does_not_say_itself_who_it_is,
-    the_headers_that_go_along_are_those_listed,
+    a_client_that_the_hook_decides_on_cannot_claim_a_user,
+    only_listed_headers_are_forwarded,
     a_call_is_signed_byte_for_byte,
-    an_address_goes_along_where_one_is_known,
-    who_may_not_connect_may_not_look_either,
-    where_each_channel_is_asked_about_nobody_lists_them,
-    a_claimed_users_own_channel_is_asked_about
+    the_address_of_a_client_is_sent_if_it_is_known,
+    a_client_that_may_not_connect_may_not_read_history_either,
+    channels_are_not_listed_while_the_hook_decides_on_each,
+    the_hook_is_asked_about_the_own_channel_of_a_claimed_user
 );

@@ -108,7 +108,7 @@ async fn a_post_on_the_stream_publishes_and_listens(wire: Wire) {
     assert!(other.is_silent_for(Duration::from_millis(50)).await);
 }
 
-async fn somebody_elses_channel_is_forbidden() {
+async fn another_users_channel_is_forbidden() {
     let server = Server::start().await;
     for path in
         ["/sse/@alice", "/chunked/a,@alice?user=bob", "/history/@alice?user=bob", "/history/@alice"]
@@ -119,7 +119,7 @@ async fn somebody_elses_channel_is_forbidden() {
     assert_eq!(server.get("/history/@alice?user=alice").await.status, 200);
 }
 
-async fn nobody_is_there_is_said_plainly() {
+async fn require_online_refuses_a_publish_without_a_subscriber() {
     let server = Server::start().await;
     let answer = server.post("/publish/@nobody", "", b"x").await;
     assert_eq!((answer.status, answer.json()["subscribers"].as_u64()), (200, Some(0)));
@@ -176,8 +176,8 @@ tricast_tests::each_wire_and_transport!(
 tricast_tests::each_http_wire_and_transport!(a_post_on_the_stream_publishes_and_listens);
 
 tricast_tests::each_delivery_and_transport!(
-    somebody_elses_channel_is_forbidden,
-    nobody_is_there_is_said_plainly,
+    another_users_channel_is_forbidden,
+    require_online_refuses_a_publish_without_a_subscriber,
     a_post_that_listens_does_not_count_itself,
     a_repeat_gets_its_first_answer_also_when_everybody_has_left,
     client_ids_are_never_shown_to_others

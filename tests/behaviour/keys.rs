@@ -101,7 +101,7 @@ async fn a_mistake_leaves_the_file_as_it_was() {
 
 /// The environment of a shell is not that of a service: what was wrong before is no reason.
 #[tokio::test]
-async fn what_is_wrong_without_the_environment_of_the_service_is_told_and_no_reason() {
+async fn a_mistake_outside_of_the_key_is_reported_and_does_not_stop_the_command() {
     let settings = Settings::with("[access]\nsubscribe = \"token\"\n");
     let output = settings.append(&["--name", "shop"]).await;
     key(&output);

@@ -13,7 +13,7 @@ use super::guards::{SECRETS, value};
 
 /// Kubernetes and others set variables that begin like ours.
 #[test]
-fn variables_of_others_are_ignored_and_near_misses_are_told() {
+fn foreign_variables_are_ignored_and_near_misses_are_reported() {
     let load = |name: &str, value: &[u8]| {
         let variable = (OsStr::new(name).to_owned(), OsStr::from_bytes(value).to_owned());
         Settings::from_layers(None, std::iter::once(variable))
@@ -73,7 +73,7 @@ fn variables_of_others_are_ignored_and_near_misses_are_told() {
 
 /// What is text in gateway.toml is text in the environment, and the rest is what it is there.
 #[test]
-fn values_of_the_environment_are_what_gateway_toml_would_hold() {
+fn a_value_in_the_environment_means_what_it_means_in_gateway_toml() {
     let load = |name: &str, text: &str| {
         let variable = (OsString::from(name), OsString::from(text));
         Settings::from_layers(None, std::iter::once(variable)).map(|loaded| loaded.settings)
@@ -145,7 +145,7 @@ fn values_of_the_environment_are_what_gateway_toml_would_hold() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_as_toml_is_refused_with_its_place_and_shows_no_line() {
+fn a_file_that_is_not_toml_is_refused_with_the_position_and_no_content() {
     let load = |bytes: &[u8]| {
         let error = Settings::from_layers(Some((Path::new("a.toml"), bytes)), std::iter::empty());
         format!("{:#}", error.expect_err("is bad"))
@@ -187,7 +187,7 @@ fn a_file_that_cannot_be_read_as_toml_is_refused_with_its_place_and_shows_no_lin
 }
 
 #[test]
-fn a_secret_with_something_around_it_is_told() {
+fn a_secret_with_quotes_or_spaces_is_reported() {
     let load = |text: &str| {
         let variable = (OsString::from("TRICAST__TOKENS__SECRET"), OsString::from(text));
         let loaded = Settings::from_layers(None, std::iter::once(variable)).expect("is good");

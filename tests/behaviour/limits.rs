@@ -6,13 +6,13 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 use socket2::SockRef;
 use tricast_tests::{
-    Connection, Event, Reader, Server, Wire, eventually, listen_head, reader_with_backlog,
-    stalled_reader,
+    Connection, Event, Reader, Server, Wire, eventually, reader_with_backlog, stalled_reader,
+    stream_head,
 };
 
 const QUICK: &str = "[stream]\nheartbeat = \"100ms\"\nstall_timeout = \"500ms\"\n[limits]\nhead_timeout = \"300ms\"\nbody_timeout = \"300ms\"";
 
-async fn one_subscriber_too_many_is_told_to_come_back(wire: Wire) {
+async fn one_subscriber_too_many_is_refused_until_later(wire: Wire) {
     let server = Server::with("[limits]\nconnections = 1").await;
     let first = Reader::open(&server, wire, "a").await;
     if wire == Wire::Sse {
@@ -26,7 +26,7 @@ async fn one_subscriber_too_many_is_told_to_come_back(wire: Wire) {
         assert_eq!(refused.retry, goodbye["retry"].as_u64());
         assert_eq!(refused.end().await, Event::End(None));
     } else {
-        let answer = server.request(&listen_head(wire, "a"), b"").await;
+        let answer = server.request(&stream_head(wire, "a"), b"").await;
         assert_eq!((answer.status, answer.problem().as_str()), (503, "too-many-connections"));
         assert!(answer.fields.contains_key("retry-after"));
     }
@@ -74,7 +74,7 @@ async fn a_stalled_reader_is_cut_and_others_are_undisturbed(wire: Wire) {
 }
 
 /// A reader that is slow but takes what it can is told what it missed.
-async fn a_reader_that_falls_behind_is_told(wire: Wire) {
+async fn a_slow_consumer_gets_a_gap(wire: Wire) {
     let server = Server::with("[history]\nmessages = 5").await;
     let mut slow = reader_with_backlog(&server, wire, "a").await;
     let text = read_raw_until(&mut slow, "tricast.gap").await;
@@ -90,7 +90,7 @@ async fn a_reader_that_falls_behind_is_told(wire: Wire) {
     );
 }
 
-async fn a_reader_that_falls_behind_is_disconnected_if_so_set(wire: Wire) {
+async fn a_slow_consumer_is_disconnected_if_the_settings_say_so(wire: Wire) {
     let server =
         Server::with("[history]\nmessages = 5\n[stream]\nslow_reader = \"disconnect\"").await;
     let mut slow = reader_with_backlog(&server, wire, "a").await;
@@ -102,7 +102,7 @@ async fn a_reader_that_falls_behind_is_disconnected_if_so_set(wire: Wire) {
 }
 
 /// It takes nothing, and need not: its end is noticed all the same, long before its patience is over.
-async fn a_reader_that_is_behind_and_hangs_up_is_let_go(wire: Wire) {
+async fn a_slow_consumer_that_hangs_up_is_noticed(wire: Wire) {
     let server = Server::start().await;
     let reader = reader_with_backlog(&server, wire, "a").await;
     SockRef::from(&reader.socket).shutdown(std::net::Shutdown::Write).expect("a socket");
@@ -138,7 +138,7 @@ async fn a_connection_whose_input_was_thrown_away_ends_with_its_stream() {
 }
 
 /// A slow reader is still given what was acknowledged before the gateway goes down.
-async fn a_slow_reader_gets_its_backlog_before_the_goodbye() {
+async fn a_slow_consumer_gets_its_backlog_before_the_goodbye() {
     let server = Server::with("[history]\nmemory = \"128MiB\"\nbytes = \"64MiB\"").await;
     let mut slow = stalled_reader(&server, Wire::Chunked, "a").await;
     let large = "x".repeat(200_000);
@@ -156,7 +156,7 @@ async fn a_slow_reader_gets_its_backlog_before_the_goodbye() {
     assert!(down.await.expect("goes down"));
 }
 
-async fn sockets_are_counted_whatever_they_speak() {
+async fn sockets_are_counted_on_every_wire() {
     let server = Server::start().await;
     let mut readers = Vec::new();
     for wire in Wire::ALL {
@@ -206,7 +206,7 @@ async fn read_raw_until(connection: &mut Connection, word: &str) -> String {
     }
 }
 
-async fn clients_that_never_finish_their_head_are_let_go() {
+async fn clients_that_never_finish_their_head_are_closed() {
     let server = Server::with(QUICK).await;
     let mut open = Vec::new();
     for bytes in ["", "GET /sse/a HTT", "GET /sse/a HTTP/1.1\r\nHost: t\r\n"] {
@@ -236,7 +236,7 @@ async fn a_head_that_is_too_large_is_refused() {
     assert_eq!(connection.head().await.status, 431);
 }
 
-async fn a_body_that_never_comes_is_given_up() {
+async fn a_body_that_never_arrives_is_a_timeout() {
     let server = Server::with(QUICK).await;
     let head = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 100";
     let answer = server.request(head, b"half").await;
@@ -271,26 +271,26 @@ async fn a_websocket_whose_peer_vanishes_between_handshake_and_upgrade_leaves_no
 }
 
 tricast_tests::each_wire!(
-    one_subscriber_too_many_is_told_to_come_back,
+    one_subscriber_too_many_is_refused_until_later,
     one_channel_too_many_is_refused,
     a_stalled_reader_is_cut_and_others_are_undisturbed,
-    a_reader_that_falls_behind_is_told,
-    a_reader_that_falls_behind_is_disconnected_if_so_set
+    a_slow_consumer_gets_a_gap,
+    a_slow_consumer_is_disconnected_if_the_settings_say_so
 );
 
 tricast_tests::each_http_wire!(
-    a_reader_that_is_behind_and_hangs_up_is_let_go,
+    a_slow_consumer_that_hangs_up_is_noticed,
     a_client_that_sends_more_and_leaves_does_not_leak
 );
 
 tricast_tests::each_delivery!(
     a_connection_whose_input_was_thrown_away_ends_with_its_stream,
-    a_slow_reader_gets_its_backlog_before_the_goodbye,
-    sockets_are_counted_whatever_they_speak,
+    a_slow_consumer_gets_its_backlog_before_the_goodbye,
+    sockets_are_counted_on_every_wire,
     history_comes_in_portions,
-    clients_that_never_finish_their_head_are_let_go,
+    clients_that_never_finish_their_head_are_closed,
     a_head_that_is_too_large_is_refused,
-    a_body_that_never_comes_is_given_up,
+    a_body_that_never_arrives_is_a_timeout,
     a_large_message_crosses_every_wire_whole,
     a_websocket_whose_peer_vanishes_between_handshake_and_upgrade_leaves_nothing
 );

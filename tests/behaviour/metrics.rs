@@ -42,7 +42,7 @@ async fn counters_agree_with_what_happened(wire: Wire) {
 }
 
 /// What ops/METRICS.md says that always holds. `one`: everybody reads one channel.
-fn assert_algebra(metrics: &Samples, one: bool) {
+fn assert_consistent(metrics: &Samples, one: bool) {
     let mut connections = 0.0;
     for wire in Wire::ALL.map(|wire| format!("wire=\"{}\"", wire.name())) {
         let of = |name: &str| metrics.sum(&format!("tricast_{name}"), &[&wire]);
@@ -61,7 +61,7 @@ fn assert_algebra(metrics: &Samples, one: bool) {
 }
 
 /// Readers come, resume, fall behind and go; nothing that is counted contradicts anything else.
-async fn the_algebra_holds(wire: Wire) {
+async fn counters_are_consistent(wire: Wire) {
     let settings = "[history]\nmessages = 2\n[[namespace]]\npattern = \"orders.*\"\nhistory = { messages = 5 }";
     let server = Server::with(settings).await;
     let label = format!("wire=\"{}\"", wire.name());
@@ -79,11 +79,11 @@ async fn the_algebra_holds(wire: Wire) {
         }
         readers.push(reader);
     }
-    assert_algebra(&server.metrics().await, true);
+    assert_consistent(&server.metrics().await, true);
     assert_eq!((seats("orders.*").await, seats("(none)").await), (2.0, 1.0));
 
     let both = Reader::open(&server, wire, "orders.1,room").await;
-    assert_algebra(&server.metrics().await, false);
+    assert_consistent(&server.metrics().await, false);
     assert_eq!((seats("orders.*").await, seats("(none)").await), (3.0, 2.0));
     drop(both);
     let last = readers.swap_remove(0).last_id.clone();
@@ -93,11 +93,11 @@ async fn the_algebra_holds(wire: Wire) {
     let mut resumed = Reader::open_after(&server, wire, "orders.1", last.as_deref()).await;
     resumed.control("hello").await;
     eventually("two have gone", async || (seats("(none)").await == 1.0).then_some(())).await;
-    assert_algebra(&server.metrics().await, true);
+    assert_consistent(&server.metrics().await, true);
 
     drop((readers, resumed));
     eventually("all have gone", async || (server.gateway.connections() == 0).then_some(())).await;
-    assert_algebra(&server.metrics().await, true);
+    assert_consistent(&server.metrics().await, true);
     assert_eq!((seats("orders.*").await, seats("(none)").await), (0.0, 0.0));
     let text = server.admin("/metrics").await.text();
     assert!(!text.contains("room") && !text.contains("orders.1"), "no label names a channel");
@@ -125,7 +125,7 @@ fn table() -> BTreeMap<String, (String, BTreeSet<String>)> {
         .collect()
 }
 
-async fn the_table_says_what_there_is() {
+async fn the_table_of_metrics_is_complete() {
     let server = Server::with("[[namespace]]\npattern = \"orders.*\"").await;
     let metrics = server.metrics().await;
     let labels = metrics.labels();
@@ -174,11 +174,11 @@ async fn with_a_token_only_health_is_for_everybody() {
     }
 }
 
-tricast_tests::each_wire!(counters_agree_with_what_happened, the_algebra_holds);
+tricast_tests::each_wire!(counters_agree_with_what_happened, counters_are_consistent);
 
 tricast_tests::each_delivery!(
     health_and_readiness_answer_on_their_own_listener,
-    the_table_says_what_there_is,
+    the_table_of_metrics_is_complete,
     process_figures_are_of_this_process,
     with_a_token_only_health_is_for_everybody
 );

@@ -109,7 +109,7 @@ async fn one_connection_carries_hundreds_of_streams() {
 }
 
 /// A client with room for more than one stream may have, as browsers are.
-async fn a_stream_that_nobody_reads_does_not_touch_its_siblings() {
+async fn an_unread_stream_does_not_slow_its_siblings() {
     let server = Server::start().await;
     let sender = connect(&server, 65_535, 1 << 20).await;
     let unread = ask(&sender, Method::GET, "/chunked/a", "").await;
@@ -123,7 +123,7 @@ async fn a_stream_that_nobody_reads_does_not_touch_its_siblings() {
 }
 
 /// A client that gives all streams together no more room than one of them, as the defaults of RFC 9113 are.
-async fn a_stream_that_nobody_reads_leaves_room_for_its_siblings() {
+async fn an_unread_stream_leaves_window_for_its_siblings() {
     let server = Server::with("[stream]\nstall_timeout = \"2s\"").await;
     let sender = connect(&server, 65_535, 65_535).await;
     let mut unread = ask(&sender, Method::GET, "/chunked/a", "").await.into_body();
@@ -148,7 +148,7 @@ async fn a_stream_that_nobody_reads_leaves_room_for_its_siblings() {
 }
 
 /// Nobody reads for a while, and then everybody does: nobody is to blame.
-async fn a_network_that_is_away_for_a_while_costs_nobody_the_stream() {
+async fn an_interrupted_network_costs_no_stream() {
     let server = Server::start().await;
     let leaves = std::sync::Arc::new(tokio::sync::Notify::new());
     let left = leaves.clone();
@@ -168,7 +168,7 @@ async fn a_network_that_is_away_for_a_while_costs_nobody_the_stream() {
 }
 
 /// Each line in a frame of its own, and so slowly taken that a window full of them waits.
-async fn lines_that_are_slowed_down_do_not_cost_their_siblings_the_connection() {
+async fn lines_under_backpressure_do_not_cost_their_siblings_the_connection() {
     let server = Server::with("[[namespace]]\npattern = \"a\"\nmessages_per_second = 10").await;
     let sender = connect(&server, 65_535, 1 << 20).await;
     let mut sibling = Lines::open(&sender, "b").await;
@@ -212,7 +212,7 @@ async fn a_client_that_asks_for_many_pages_at_once_gets_them_all() {
     assert_eq!(pages, vec![Some(20); 30]);
 }
 
-async fn no_more_pages_are_made_for_a_client_that_does_not_read_them() {
+async fn no_further_pages_are_built_for_a_client_that_does_not_read() {
     let server = Server::start().await;
     for _ in 0..20 {
         server.publish("a", &"x".repeat(50_000)).await;
@@ -239,7 +239,7 @@ async fn no_more_pages_are_made_for_a_client_that_does_not_read_them() {
 }
 
 /// Pages that wait for room keep nothing else of their connection from being answered.
-async fn small_answers_pass_by_pages_that_nobody_reads() {
+async fn small_answers_overtake_unread_pages() {
     let server = Server::start().await;
     for _ in 0..20 {
         server.publish("a", &"x".repeat(50_000)).await;
@@ -268,7 +268,7 @@ async fn small_answers_pass_by_pages_that_nobody_reads() {
     }
 }
 
-async fn a_slow_reader_is_told_a_gap_and_its_siblings_nothing() {
+async fn a_slow_consumer_gets_a_gap_and_its_siblings_none() {
     let server = Server::with("[history]\nmessages = 5").await;
     let sender = connect(&server, 65_535, 1 << 20).await;
     let mut slow = Lines::open(&sender, "a").await;
@@ -294,7 +294,7 @@ async fn a_slow_reader_is_told_a_gap_and_its_siblings_nothing() {
     }
 }
 
-async fn a_client_that_sends_lines_is_heard_as_it_sends() {
+async fn lines_are_published_while_the_client_still_sends() {
     let server = Server::start().await;
     let sender = connect(&server, 65_535, 1 << 20).await;
     let mut lines = Lines::open(&sender, "a").await;
@@ -362,7 +362,7 @@ async fn only_a_websocket_opens_by_connect() {
     }
 }
 
-async fn a_quiet_connection_is_let_go_and_one_with_a_stream_is_not() {
+async fn an_idle_connection_is_closed_and_one_with_a_stream_is_not() {
     let server = Server::with("[limits]\nhead_timeout = \"300ms\"").await;
     let quiet = connect(&server, 65_535, 1 << 20).await;
     let busy = connect(&server, 65_535, 1 << 20).await;
@@ -402,7 +402,7 @@ async fn a_websocket_that_closes_is_answered_and_ends_cleanly() {
 }
 
 /// Whoever comes back on the connection that it has would come back to a gateway that goes down.
-async fn a_gateway_that_goes_down_takes_no_further_request_on_a_connection() {
+async fn a_draining_gateway_takes_no_further_request_on_a_connection() {
     let server = Server::with("[shutdown]\ngrace = \"8s\"").await;
     let sender = connect(&server, 65_535, 1 << 20).await;
     let mut all = Vec::new();
@@ -425,7 +425,7 @@ async fn a_gateway_that_goes_down_takes_no_further_request_on_a_connection() {
     assert!(down.await.expect("no panic"), "nothing was left");
 }
 
-async fn a_client_that_says_nothing_more_holds_nobody_up() {
+async fn a_silent_client_delays_no_shutdown() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let server = Server::with("[limits]\nhead_timeout = \"300ms\"").await;
     let mut socket =
@@ -443,7 +443,7 @@ async fn a_client_that_says_nothing_more_holds_nobody_up() {
 }
 
 /// What stands in the queue of a stream that is reset is never sent, and must not be counted.
-async fn streams_that_are_given_up_on_a_full_connection_take_no_room_for_ever() {
+async fn reset_streams_return_their_window_on_a_full_connection() {
     let server = Server::start().await;
     for _ in 0..20 {
         server.publish("a", &"x".repeat(50_000)).await;
@@ -464,20 +464,20 @@ async fn streams_that_are_given_up_on_a_full_connection_take_no_room_for_ever() 
 
 tricast_tests::each_delivery!(
     one_connection_carries_hundreds_of_streams,
-    a_stream_that_nobody_reads_does_not_touch_its_siblings,
-    a_stream_that_nobody_reads_leaves_room_for_its_siblings,
-    a_network_that_is_away_for_a_while_costs_nobody_the_stream,
-    lines_that_are_slowed_down_do_not_cost_their_siblings_the_connection,
+    an_unread_stream_does_not_slow_its_siblings,
+    an_unread_stream_leaves_window_for_its_siblings,
+    an_interrupted_network_costs_no_stream,
+    lines_under_backpressure_do_not_cost_their_siblings_the_connection,
     a_client_that_asks_for_many_pages_at_once_gets_them_all,
-    no_more_pages_are_made_for_a_client_that_does_not_read_them,
-    small_answers_pass_by_pages_that_nobody_reads,
-    a_slow_reader_is_told_a_gap_and_its_siblings_nothing,
-    a_client_that_sends_lines_is_heard_as_it_sends,
+    no_further_pages_are_built_for_a_client_that_does_not_read,
+    small_answers_overtake_unread_pages,
+    a_slow_consumer_gets_a_gap_and_its_siblings_none,
+    lines_are_published_while_the_client_still_sends,
     heads_are_those_of_http_2,
     only_a_websocket_opens_by_connect,
-    a_quiet_connection_is_let_go_and_one_with_a_stream_is_not,
+    an_idle_connection_is_closed_and_one_with_a_stream_is_not,
     a_websocket_that_closes_is_answered_and_ends_cleanly,
-    a_gateway_that_goes_down_takes_no_further_request_on_a_connection,
-    a_client_that_says_nothing_more_holds_nobody_up,
-    streams_that_are_given_up_on_a_full_connection_take_no_room_for_ever
+    a_draining_gateway_takes_no_further_request_on_a_connection,
+    a_silent_client_delays_no_shutdown,
+    reset_streams_return_their_window_on_a_full_connection
 );

@@ -1,7 +1,7 @@
 //! What a namespace says holds for its channels, and for no others: history, online counts, slow readers.
 
 use serde_json::json;
-use tricast_tests::{Event, Reader, Server, Wire, listen_head};
+use tricast_tests::{Event, Reader, Server, Wire, stream_head};
 
 const SETTINGS: &str = "
     [[namespace]]
@@ -41,7 +41,7 @@ async fn each_channel_has_the_history_of_its_namespace(wire: Wire) {
     );
 }
 
-async fn nobody_is_told_how_many_listen(wire: Wire) {
+async fn online_counts_can_be_hidden(wire: Wire) {
     let server = Server::with(SETTINGS).await;
     let mut reader = Reader::open(&server, wire, "hidden.a,b?online=true").await;
     let hello = reader.control("hello").await;
@@ -64,15 +64,15 @@ async fn nobody_is_told_how_many_listen(wire: Wire) {
     let held = server.get("/history/hidden.a").await.json();
     assert_eq!(held["messages"][0].get("online"), None, "{held}");
     if wire == Wire::Ws {
-        reader.say(r#"{"type":"online","channel":"hidden.a"}"#).await;
+        reader.send(r#"{"type":"online","channel":"hidden.a"}"#).await;
         assert_eq!(reader.control("error").await["type"], "urn:tricast:online-hidden");
-        reader.say(r#"{"type":"subscribe","channel":"hidden.c"}"#).await;
+        reader.send(r#"{"type":"subscribe","channel":"hidden.c"}"#).await;
         assert_eq!(reader.control("ack").await["online"], json!({}));
     }
 }
 
 /// A reader that falls behind a strict channel is cut, and behind any other is told.
-async fn a_slow_reader_is_treated_as_its_namespace_says(wire: Wire) {
+async fn a_slow_consumer_is_treated_as_its_namespace_says(wire: Wire) {
     let server = Server::with(SETTINGS).await;
     for (channel, cut) in [("strict.a", true), ("short.a", false)] {
         let mut reader = Reader::open(&server, wire, channel).await;
@@ -100,14 +100,14 @@ async fn a_slow_reader_is_treated_as_its_namespace_says(wire: Wire) {
 }
 
 /// `**` and the order of the list: the first that matches has the say.
-async fn the_first_namespace_that_matches_has_the_say() {
+async fn the_first_namespace_that_matches_applies() {
     let server = Server::with(
         "[[namespace]]\npattern = \"a.open\"\n[[namespace]]\npattern = \"a.**\"\nsubscribe = \"nobody\"",
     )
     .await;
     let status = async |channel: &str| {
         let mut connection = server.connect().await;
-        connection.send(format!("{}\r\n\r\n", listen_head(Wire::Chunked, channel))).await;
+        connection.send(format!("{}\r\n\r\n", stream_head(Wire::Chunked, channel))).await;
         connection.head().await.status
     };
     for (channel, expected) in
@@ -120,8 +120,8 @@ async fn the_first_namespace_that_matches_has_the_say() {
 
 tricast_tests::each_wire!(
     each_channel_has_the_history_of_its_namespace,
-    nobody_is_told_how_many_listen,
-    a_slow_reader_is_treated_as_its_namespace_says
+    online_counts_can_be_hidden,
+    a_slow_consumer_is_treated_as_its_namespace_says
 );
 
-tricast_tests::each_delivery!(the_first_namespace_that_matches_has_the_say);
+tricast_tests::each_delivery!(the_first_namespace_that_matches_applies);

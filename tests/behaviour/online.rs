@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tricast_tests::{Reader, Server, Wire, eventually, listen_head};
+use tricast_tests::{Reader, Server, Wire, eventually, stream_head};
 
 async fn connections_and_users_are_counted_per_wire(wire: Wire) {
     let server = Server::start().await;
@@ -33,7 +33,7 @@ async fn connections_and_users_are_counted_per_wire(wire: Wire) {
     .await;
 }
 
-async fn changes_are_told_on_request_and_coalesced(wire: Wire) {
+async fn changes_are_sent_on_request_and_coalesced(wire: Wire) {
     let server = Server::with("[stream]\nonline_interval = \"300ms\"").await;
     let mut watcher = Reader::open(&server, wire, "room?online=true").await;
     watcher.control("hello").await;
@@ -85,14 +85,14 @@ async fn resets_in_the_thousands_leave_the_count_exact(wire: Wire) {
 async fn a_half_closed_connection_has_left(wire: Wire) {
     let server = Server::start().await;
     let mut connection = server.connect().await;
-    connection.send(format!("{}\r\n\r\n", listen_head(wire, "room"))).await;
+    connection.send(format!("{}\r\n\r\n", stream_head(wire, "room"))).await;
     connection.head().await;
     assert_eq!(server.gateway.connections(), 1);
     tokio::io::AsyncWriteExt::shutdown(&mut connection.socket).await.expect("half-closes");
     eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
 }
 
-async fn a_channel_that_nobody_knows_is_empty_and_not_an_error() {
+async fn an_unknown_channel_is_empty_and_not_an_error() {
     let server = Server::start().await;
     let online = server.online("nowhere").await;
     assert_eq!((&online["users"], &online["wires"]["ws"]["connections"]), (&json!(0), &json!(0)));
@@ -166,13 +166,13 @@ async fn the_negotiated_url_picks_the_wire() {
 
 tricast_tests::each_wire_and_transport!(
     connections_and_users_are_counted_per_wire,
-    changes_are_told_on_request_and_coalesced,
+    changes_are_sent_on_request_and_coalesced,
     resets_in_the_thousands_leave_the_count_exact,
     a_half_closed_connection_has_left
 );
 
 tricast_tests::each_delivery_and_transport!(
-    a_channel_that_nobody_knows_is_empty_and_not_an_error,
+    an_unknown_channel_is_empty_and_not_an_error,
     channels_are_listed_by_name_without_the_users_own,
     a_head_request_never_attaches,
     the_negotiated_url_picks_the_wire

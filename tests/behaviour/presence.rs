@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tricast_tests::{
-    Event, Reader, SECRET, Server, Wire, eventually, listen_head, token, token_of,
+    Event, Reader, SECRET, Server, Wire, eventually, stream_head, token, token_of,
 };
 
 /// With the default grace nobody would wait to see somebody leave.
@@ -98,7 +98,7 @@ async fn open(server: &Server, wire: Wire, target: &str) -> Reader {
     reader
 }
 
-async fn who_comes_and_goes_is_told_to_those_who_ask(wire: Wire) {
+async fn joins_and_leaves_are_sent_to_clients_that_ask(wire: Wire) {
     let server = server("").await;
     let mut plain = open(&server, wire, "room?user=plain").await;
     listed(&server, &["plain"]).await;
@@ -128,7 +128,7 @@ async fn who_comes_and_goes_is_told_to_those_who_ask(wire: Wire) {
     assert_eq!(plain.data().await, "x");
 }
 
-async fn a_reload_is_no_leave_and_three_tabs_are_one_user(wire: Wire) {
+async fn a_page_reload_is_no_leave_and_three_tabs_are_one_user(wire: Wire) {
     const GRACE: Duration = Duration::from_secs(1);
     let server = server("grace = \"1s\"").await;
     let mut watcher = Watcher::open(&server, wire, "~room").await;
@@ -209,7 +209,7 @@ async fn a_snapshot_and_the_stream_from_its_id_have_no_hole(wire: Wire) {
     assert_eq!((&page["anonymous"], &page["more"]), (&json!(0), &json!(false)));
 }
 
-async fn a_crowd_is_told_in_few_messages(wire: Wire) {
+async fn many_joins_at_once_make_few_messages(wire: Wire) {
     let server = server("immediate = 5\ninterval = \"500ms\"").await;
     let mut watcher = Watcher::open(&server, wire, "~room").await;
     let mut crowd = Vec::new();
@@ -228,7 +228,7 @@ async fn a_crowd_is_told_in_few_messages(wire: Wire) {
     assert!(watcher.told < 10, "{} messages for 100 users", watcher.told);
 }
 
-async fn whoever_comes_back_is_told_what_it_missed(wire: Wire) {
+async fn a_returning_client_gets_the_changes_it_missed(wire: Wire) {
     let server = server("").await;
     let mut watcher = Watcher::open(&server, wire, "room?presence=true&user=watcher").await;
     watcher.until(&["watcher"]).await;
@@ -244,7 +244,7 @@ async fn whoever_comes_back_is_told_what_it_missed(wire: Wire) {
     watcher.until(&["alice", "bob", "watcher"]).await;
 }
 
-async fn a_history_of_changes_too_short_is_told(wire: Wire) {
+async fn a_history_of_changes_that_is_too_short_makes_a_gap(wire: Wire) {
     let server = Server::with("[access]\npresence = true\n[history]\nmessages = 2").await;
     let mut watcher = Watcher::open(&server, wire, "~room").await;
     let mut crowd = vec![open(&server, Wire::Sse, "room?user=u0").await];
@@ -263,7 +263,7 @@ async fn a_history_of_changes_too_short_is_told(wire: Wire) {
     assert_eq!((&gap["channel"], &gap["certain"]), (&json!("~room"), &json!(true)));
 }
 
-async fn info_is_the_tokens_and_told_again_when_it_changes(wire: Wire) {
+async fn info_comes_from_the_token_and_is_sent_again_when_it_changes(wire: Wire) {
     let server = guarded().await;
     let target = |info: Value| {
         let claims = json!({"sub": "alice", "subscribe": ["room"], "info": info});
@@ -304,13 +304,13 @@ async fn clients_without_a_user_are_only_counted(wire: Wire) {
     eventually("nobody is there", async || (server.gateway.connections() == 0).then_some(())).await;
 }
 
-async fn nobody_speaks_in_the_gateways_place(wire: Wire) {
+async fn no_client_can_publish_presence_changes(wire: Wire) {
     let server = guarded().await;
     let all = token("alice", &["**"], &["**"]);
     let refused = match wire {
         Wire::Ws => {
             let mut reader = open(&server, wire, &format!("~room?token={all}")).await;
-            reader.say(r#"{"data":{"joined":[],"left":["bob"],"users":0,"anonymous":0}}"#).await;
+            reader.send(r#"{"data":{"joined":[],"left":["bob"],"users":0,"anonymous":0}}"#).await;
             let error = loop {
                 let document = reader.document().await;
                 if document["event"] != "tricast.presence" {
@@ -320,7 +320,7 @@ async fn nobody_speaks_in_the_gateways_place(wire: Wire) {
             assert_eq!(error["type"], "urn:tricast:forbidden", "{error}");
             let mut raw =
                 Reader::open(&server, wire, &format!("~room?format=raw&token={all}")).await;
-            raw.say("{}").await;
+            raw.send("{}").await;
             assert_eq!(raw.end().await, Event::End(Some((4201, "forbidden".to_owned()))));
             server.post(&format!("/publish/~room?token={all}"), "application/json", b"{}").await
         }
@@ -337,7 +337,7 @@ async fn where_presence_is_off_it_is_refused(wire: Wire) {
         "open.a,room?presence=true",
         "@alice?presence=true&user=alice",
     ] {
-        let answer = server.request(&listen_head(wire, target), b"").await;
+        let answer = server.request(&stream_head(wire, target), b"").await;
         assert_eq!((answer.status, answer.problem().as_str()), (403, "presence-off"), "{target}");
     }
     open(&server, wire, "open.a?presence=true").await;
@@ -345,11 +345,11 @@ async fn where_presence_is_off_it_is_refused(wire: Wire) {
     drop(both);
     let many: Vec<String> = (0..51).map(|n| format!("open.{n}")).collect();
     let answer =
-        server.request(&listen_head(wire, &format!("{}?presence=true", many.join(","))), b"").await;
+        server.request(&stream_head(wire, &format!("{}?presence=true", many.join(","))), b"").await;
     assert_eq!(answer.problem(), "bad-channel", "each counts twice");
 }
 
-async fn it_is_open_to_whom_the_channel_is_open(wire: Wire) {
+async fn presence_has_the_access_rules_of_its_channel(wire: Wire) {
     let server = guarded().await;
     let mine = token("alice", &["room"], &[]);
     for (target, status) in [
@@ -358,7 +358,7 @@ async fn it_is_open_to_whom_the_channel_is_open(wire: Wire) {
         (format!("~other?token={mine}"), 403),
         (format!("room,~other?token={mine}"), 403),
     ] {
-        let answer = server.request(&listen_head(wire, &target), b"").await;
+        let answer = server.request(&stream_head(wire, &target), b"").await;
         assert_eq!(answer.status, status, "{target}");
     }
     assert_eq!(server.get("/presence/room").await.status, 401);
@@ -382,7 +382,7 @@ async fn raw_is_the_change_and_nothing_else(wire: Wire) {
     let text = r#"{"joined":[{"user":"alice"}],"left":[],"users":1,"anonymous":0}"#;
     if wire == Wire::Sse {
         let mut connection = server.connect().await;
-        connection.send(format!("{}\r\n\r\n", listen_head(wire, "~room?format=raw"))).await;
+        connection.send(format!("{}\r\n\r\n", stream_head(wire, "~room?format=raw"))).await;
         connection.head().await;
         let _alice = open(&server, wire, "room?user=alice").await;
         let mut got = String::new();
@@ -414,29 +414,29 @@ async fn a_websocket_asks_and_watches_by_command() {
     listed(&server, &["alice"]).await;
     let mut me = open(&server, Wire::Ws, "room?user=me").await;
     listed(&server, &["alice", "me"]).await;
-    me.say(r#"{"type":"presence","ref":1}"#).await;
+    me.send(r#"{"type":"presence","ref":1}"#).await;
     let ack = me.control("ack").await;
     let page = &ack["presence"];
     assert_eq!((&ack["ref"], &page["channel"]), (&json!(1), &json!("room")));
     assert_eq!(page["users"], json!([{"user": "alice"}, {"user": "me"}]));
-    me.say(r#"{"type":"presence","after":"alice"}"#).await;
+    me.send(r#"{"type":"presence","after":"alice"}"#).await;
     assert_eq!(me.control("ack").await["presence"]["users"], json!([{"user": "me"}]));
     // Somebody comes between the list and the stream.
     let _bob = open(&server, Wire::Sse, "room?user=bob").await;
     listed(&server, &["alice", "bob", "me"]).await;
     let from = json!({"type": "subscribe", "channel": "~room", "last_event_id": page["id"]});
-    me.say(&from.to_string()).await;
+    me.send(&from.to_string()).await;
     let ack = me.control("ack").await;
     assert_eq!((&ack["recovered"], &ack["online"]), (&json!(true), &json!({})));
     assert_eq!(me.control("presence").await["data"]["joined"], json!([{"user": "bob"}]));
     // The channel that one speaks in is still the only one.
-    me.say(r#"{"data":"hello","skip_self":true}"#).await;
+    me.send(r#"{"data":"hello","skip_self":true}"#).await;
     assert_eq!(me.control("ack").await["subscribers"], 3);
-    me.say(r#"{"type":"unsubscribe","channel":"~room"}"#).await;
+    me.send(r#"{"type":"unsubscribe","channel":"~room"}"#).await;
     assert_eq!(me.control("ack").await["unsubscribed"], "~room");
     let _carol = open(&server, Wire::Sse, "room?user=carol").await;
     listed(&server, &["alice", "bob", "carol", "me"]).await;
-    me.say(r#"{"type":"ping","ref":"end"}"#).await;
+    me.send(r#"{"type":"ping","ref":"end"}"#).await;
     assert_eq!(me.control("ack").await["ref"], "end", "nothing in between");
 }
 
@@ -445,11 +445,11 @@ async fn a_new_token_that_does_not_name_the_channel_leaves_its_presence_too() {
     let both = token("alice", &["room", "other"], &[]);
     let mut me = open(&server, Wire::Ws, &format!("other,~room?token={both}")).await;
     let next = token("alice", &["other"], &[]);
-    me.say(&json!({"type": "renew", "token": next}).to_string()).await;
+    me.send(&json!({"type": "renew", "token": next}).to_string()).await;
     assert_eq!(me.control("ack").await["left"], json!(["~room"]));
 }
 
-async fn presence_channels_are_nobodys_list() {
+async fn presence_channels_are_not_listed() {
     let server = server("").await;
     let _alice = open(&server, Wire::Sse, "room?user=alice").await;
     let page = listed(&server, &["alice"]).await;
@@ -470,7 +470,7 @@ async fn presence_channels_are_nobodys_list() {
     assert_eq!(server.get("/presence/nowhere").await.json()["users"], json!([]));
 }
 
-async fn at_the_end_nothing_is_left() {
+async fn nothing_is_left_at_the_end() {
     let settings = "[access]\npresence = true\n[presence]\ngrace = \"0s\"\n[history]\nage = \"1s\"";
     let server = Server::with(settings).await;
     let readers = [
@@ -486,17 +486,17 @@ async fn at_the_end_nothing_is_left() {
 }
 
 tricast_tests::each_wire!(
-    who_comes_and_goes_is_told_to_those_who_ask,
-    a_reload_is_no_leave_and_three_tabs_are_one_user,
+    joins_and_leaves_are_sent_to_clients_that_ask,
+    a_page_reload_is_no_leave_and_three_tabs_are_one_user,
     a_snapshot_and_the_stream_from_its_id_have_no_hole,
-    a_crowd_is_told_in_few_messages,
-    whoever_comes_back_is_told_what_it_missed,
-    a_history_of_changes_too_short_is_told,
-    info_is_the_tokens_and_told_again_when_it_changes,
+    many_joins_at_once_make_few_messages,
+    a_returning_client_gets_the_changes_it_missed,
+    a_history_of_changes_that_is_too_short_makes_a_gap,
+    info_comes_from_the_token_and_is_sent_again_when_it_changes,
     clients_without_a_user_are_only_counted,
-    nobody_speaks_in_the_gateways_place,
+    no_client_can_publish_presence_changes,
     where_presence_is_off_it_is_refused,
-    it_is_open_to_whom_the_channel_is_open,
+    presence_has_the_access_rules_of_its_channel,
     the_end_of_the_channel_ends_the_stream,
     raw_is_the_change_and_nothing_else
 );
@@ -504,6 +504,6 @@ tricast_tests::each_wire!(
 tricast_tests::each_delivery!(
     a_websocket_asks_and_watches_by_command,
     a_new_token_that_does_not_name_the_channel_leaves_its_presence_too,
-    presence_channels_are_nobodys_list,
-    at_the_end_nothing_is_left
+    presence_channels_are_not_listed,
+    nothing_is_left_at_the_end
 );

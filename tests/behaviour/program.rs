@@ -18,7 +18,7 @@ async fn run(command: &mut Command) -> (bool, String) {
 }
 
 #[tokio::test]
-async fn check_tells_good_settings_from_bad_ones() {
+async fn check_accepts_good_settings_and_refuses_bad_ones() {
     let good = run(tricast().args([
         "check",
         "--config",
@@ -74,7 +74,7 @@ async fn the_environment_overrides_and_a_bad_value_in_it_is_named() {
 }
 
 #[tokio::test]
-async fn a_public_address_needs_a_word_of_consent() {
+async fn a_public_address_needs_consent() {
     let (fine, said) = run(tricast().env("TRICAST__BIND", "0.0.0.0:0")).await;
     assert!(!fine && said.contains("insecure = true"), "{said}");
     let mut command = tricast();
@@ -93,7 +93,7 @@ async fn a_public_address_needs_a_word_of_consent() {
 }
 
 #[tokio::test]
-async fn a_taken_address_is_said_plainly() {
+async fn an_address_in_use_is_a_clear_error() {
     let (_child, address) = start(&mut tricast()).await;
     let (fine, said) = run(tricast().env("TRICAST__BIND", address.to_string())).await;
     assert!(!fine && said.contains(&address.to_string()) && said.contains("bind"), "{said}");
@@ -157,7 +157,7 @@ fn signal(child: &Child, signal: Signal) {
 
 /// To programs that ask the doctor, 2 means that something does not work.
 #[tokio::test]
-async fn arguments_that_make_no_sense_are_a_failure_like_any_other() {
+async fn bad_arguments_exit_like_any_other_failure() {
     for (args, code) in [
         (&["doctor", "--idle"][..], 1),
         (&["doctor", "nowhere"], 1),

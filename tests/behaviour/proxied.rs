@@ -7,16 +7,16 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::UnixStream,
 };
-use tricast_tests::{Connection, Place as _, Server, Wire, listen_head};
+use tricast_tests::{Connection, Endpoint as _, Server, Wire, stream_head};
 
 /// The address that the gateway takes the one connection for.
-async fn address_of_the_only_one(server: &Server) -> Value {
+async fn connection_address(server: &Server) -> Value {
     let listed = server.admin("/connections").await.json();
     assert_eq!(listed["connections"].as_array().map(Vec::len), Some(1), "{listed}");
     listed["connections"][0]["address"].clone()
 }
 
-async fn says(server: &Server, bytes: &[u8]) -> Connection {
+async fn connect_with(server: &Server, bytes: &[u8]) -> Connection {
     let mut connection = Connection::open(server.address()).await;
     connection.send(bytes).await;
     connection
@@ -28,15 +28,15 @@ const WITH_HEADERS: &str = "[proxy]\ntrusted = [\"127.0.0.1\"]\nprotocol = true"
 const VERSION_2: &[u8] =
     b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x07\xc0\x00\x02\x01\x16\x2e\x00\x50";
 
-async fn a_proxy_header_tells_whose_connection_it_is(wire: Wire) {
+async fn a_proxy_header_carries_the_clients_address(wire: Wire) {
     let version_1 = b"PROXY TCP4 192.0.2.7 192.0.2.1 5678 80\r\n";
     for header in [&version_1[..], VERSION_2] {
         let server = Server::with(WITH_HEADERS).await;
-        let head = format!("{}\r\n\r\n", listen_head(wire, "a"));
-        let mut connection = says(&server, &[header, head.as_bytes()].concat()).await;
+        let head = format!("{}\r\n\r\n", stream_head(wire, "a"));
+        let mut connection = connect_with(&server, &[header, head.as_bytes()].concat()).await;
         let status = if wire == Wire::Ws { 101 } else { 200 };
         assert_eq!(connection.head().await.status, status);
-        assert_eq!(address_of_the_only_one(&server).await, "192.0.2.7");
+        assert_eq!(connection_address(&server).await, "192.0.2.7");
     }
 }
 
@@ -45,7 +45,7 @@ async fn a_unix_socket_is_a_way_in(wire: Wire) {
     let path = folder.path().join("http.sock");
     let server = server_at(&path, "trusted = [\"unix\"]").await;
     let mut socket = UnixStream::connect(&path).await.expect("connects");
-    let head = format!("{}\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n", listen_head(wire, "a"));
+    let head = format!("{}\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n", stream_head(wire, "a"));
     socket.write_all(head.as_bytes()).await.expect("asks");
     let mut bytes = Vec::new();
     let mut until = async |word: &str| {
@@ -54,7 +54,7 @@ async fn a_unix_socket_is_a_way_in(wire: Wire) {
         }
     };
     until("tricast.hello").await;
-    assert_eq!(address_of_the_only_one(&server).await, "192.0.2.7");
+    assert_eq!(connection_address(&server).await, "192.0.2.7");
     server.publish("a", "over the socket").await;
     until("over the socket").await;
     drop(socket);
@@ -71,38 +71,38 @@ async fn server_at(path: &Path, proxy: &str) -> Server {
 
 async fn a_trusted_proxy_has_to_send_a_header() {
     let server = Server::with(WITH_HEADERS).await;
-    let mut connection = says(&server, b"GET /online/a HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    let mut connection = connect_with(&server, b"GET /online/a HTTP/1.1\r\nHost: t\r\n\r\n").await;
     assert!(connection.rest().await.is_empty(), "closed without a word");
     let mut itself =
-        says(&server, b"PROXY UNKNOWN\r\nGET /online/a HTTP/1.1\r\nHost: t\r\n\r\n").await;
+        connect_with(&server, b"PROXY UNKNOWN\r\nGET /online/a HTTP/1.1\r\nHost: t\r\n\r\n").await;
     assert_eq!(itself.head().await.status, 200, "a health check");
 }
 
-async fn nobody_else_may_send_one() {
+async fn a_proxy_header_from_any_other_peer_is_refused() {
     let settings = ["", "[proxy]\nprotocol = true\ntrusted = [\"10.0.0.0/8\"]"];
     for settings in settings {
         let server = Server::with(settings).await;
-        let mut connection = says(
+        let mut connection = connect_with(
             &server,
             b"PROXY TCP4 192.0.2.7 192.0.2.1 5 80\r\nGET /sse/a HTTP/1.1\r\nHost: t\r\n\r\n",
         )
         .await;
         assert_eq!(connection.head().await.status, 400, "it is no HTTP");
-        let head = format!("{}\r\n\r\n", listen_head(Wire::Sse, "a"));
-        let mut plain = says(&server, head.as_bytes()).await;
+        let head = format!("{}\r\n\r\n", stream_head(Wire::Sse, "a"));
+        let mut plain = connect_with(&server, head.as_bytes()).await;
         assert_eq!(plain.head().await.status, 200);
     }
 }
 
-async fn behind_a_header_fields_count_if_their_writer_is_trusted_too() {
+async fn after_a_proxy_header_fields_count_only_from_a_trusted_proxy() {
     for (trusted, address) in [("", "192.0.2.7"), (", \"192.0.2.0/24\"", "198.51.100.9")] {
         let settings = format!("[proxy]\ntrusted = [\"127.0.0.1\"{trusted}]\nprotocol = true");
         let server = Server::with(&settings).await;
-        let head = listen_head(Wire::Sse, "a");
+        let head = stream_head(Wire::Sse, "a");
         let head = format!("{head}\r\nX-Forwarded-For: 198.51.100.9\r\n\r\n");
-        let mut connection = says(&server, &[VERSION_2, head.as_bytes()].concat()).await;
+        let mut connection = connect_with(&server, &[VERSION_2, head.as_bytes()].concat()).await;
         assert_eq!(connection.head().await.status, 200);
-        assert_eq!(address_of_the_only_one(&server).await, address);
+        assert_eq!(connection_address(&server).await, address);
     }
 }
 
@@ -111,26 +111,26 @@ async fn only_the_fields_that_the_settings_name_are_believed() {
     for (name, address) in [("x-forwarded", "198.51.100.1"), ("forwarded", "198.51.100.2")] {
         let settings = format!("[proxy]\ntrusted = [\"127.0.0.1\"]\nfields = {name:?}");
         let server = Server::with(&settings).await;
-        let head = format!("{}\r\n{fields}\r\n\r\n", listen_head(Wire::Sse, "a"));
-        let mut connection = says(&server, head.as_bytes()).await;
+        let head = format!("{}\r\n{fields}\r\n\r\n", stream_head(Wire::Sse, "a"));
+        let mut connection = connect_with(&server, head.as_bytes()).await;
         assert_eq!(connection.head().await.status, 200);
-        assert_eq!(address_of_the_only_one(&server).await, address);
+        assert_eq!(connection_address(&server).await, address);
     }
 }
 
-async fn whoever_opens_a_unix_socket_is_believed_only_if_the_settings_say_so() {
+async fn a_unix_peer_is_trusted_only_if_the_settings_say_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("http.sock");
     let server = server_at(&path, "trusted = []").await;
     let mut socket = UnixStream::connect(&path).await.expect("connects");
-    let head = listen_head(Wire::Sse, "a");
+    let head = stream_head(Wire::Sse, "a");
     let head = format!("{head}\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n");
     socket.write_all(head.as_bytes()).await.expect("asks");
     tricast_tests::eventually("it listens", async || {
         (server.gateway.connections() == 1).then_some(())
     })
     .await;
-    assert_eq!(address_of_the_only_one(&server).await, Value::Null);
+    assert_eq!(connection_address(&server).await, Value::Null);
 }
 
 async fn the_gateway_knows_under_which_address_it_was_asked() {
@@ -155,25 +155,25 @@ async fn the_gateway_knows_under_which_address_it_was_asked() {
 }
 
 /// Then the fields of its requests are the client's own word.
-async fn whom_a_header_does_not_name_is_nobody() {
+async fn a_proxy_header_without_an_address_makes_an_unknown_client() {
     let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
     for header in [&b"PROXY UNKNOWN\r\n"[..], local] {
         let server = Server::with(WITH_HEADERS).await;
-        let head = format!("{}\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n", listen_head(Wire::Sse, "a"));
-        let mut connection = says(&server, &[header, head.as_bytes()].concat()).await;
+        let head = format!("{}\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n", stream_head(Wire::Sse, "a"));
+        let mut connection = connect_with(&server, &[header, head.as_bytes()].concat()).await;
         assert_eq!(connection.head().await.status, 200);
-        assert_eq!(address_of_the_only_one(&server).await, Value::Null);
+        assert_eq!(connection_address(&server).await, Value::Null);
     }
 }
 
-tricast_tests::each_wire!(a_proxy_header_tells_whose_connection_it_is, a_unix_socket_is_a_way_in);
+tricast_tests::each_wire!(a_proxy_header_carries_the_clients_address, a_unix_socket_is_a_way_in);
 
 tricast_tests::each_delivery!(
     a_trusted_proxy_has_to_send_a_header,
-    nobody_else_may_send_one,
-    behind_a_header_fields_count_if_their_writer_is_trusted_too,
+    a_proxy_header_from_any_other_peer_is_refused,
+    after_a_proxy_header_fields_count_only_from_a_trusted_proxy,
     only_the_fields_that_the_settings_name_are_believed,
-    whoever_opens_a_unix_socket_is_believed_only_if_the_settings_say_so,
+    a_unix_peer_is_trusted_only_if_the_settings_say_so,
     the_gateway_knows_under_which_address_it_was_asked,
-    whom_a_header_does_not_name_is_nobody
+    a_proxy_header_without_an_address_makes_an_unknown_client
 );

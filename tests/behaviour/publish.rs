@@ -92,7 +92,7 @@ async fn a_stream_of_lines_is_answered_at_its_end() {
     assert_eq!(nothing, json!({"published": 0, "first": null, "last": null}));
 }
 
-async fn a_bad_line_is_named_and_what_came_before_it_counts() {
+async fn a_bad_line_is_named_and_the_lines_before_it_are_published() {
     let server = Server::with("[limits]\nmessage_bytes = 100").await;
     let long = format!("1\n\"{}\"\n", "x".repeat(100));
     let endless = "x".repeat(1000);
@@ -199,7 +199,7 @@ tricast_tests::each_wire_and_transport!(
 
 tricast_tests::each_delivery_and_transport!(
     a_stream_of_lines_is_answered_at_its_end,
-    a_bad_line_is_named_and_what_came_before_it_counts,
+    a_bad_line_is_named_and_the_lines_before_it_are_published,
     a_publisher_that_breaks_off_has_published_its_whole_lines,
     a_repeat_of_an_id_gets_the_first_answer,
     concurrent_repeats_publish_once,

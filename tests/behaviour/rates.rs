@@ -41,7 +41,7 @@ impl Passed {
 }
 
 /// Posts until it is too fast for a rate of so much a second; gives how many were let through.
-async fn let_through(rate: f64, post: impl AsyncFn() -> Answer) -> usize {
+async fn count_accepted(rate: f64, post: impl AsyncFn() -> Answer) -> usize {
     let mut passed = Passed::of(rate);
     loop {
         let answer = post().await;
@@ -64,10 +64,10 @@ async fn users_keys_and_channels_have_a_rate() {
     ))
     .await;
     let (alice, bob) = (token("alice", &[], &["**"]), token("bob", &[], &["**"]));
-    let of_alice = let_through(2.0, async || post(&server, "a", &alice).await).await;
+    let of_alice = count_accepted(2.0, async || post(&server, "a", &alice).await).await;
     assert_eq!(post(&server, "a", &bob).await.status, 200, "each user has its own");
     // The channel's is there for all together.
-    let of_channel = let_through(2.0, async || post(&server, "slow.a", KEY).await).await;
+    let of_channel = count_accepted(2.0, async || post(&server, "slow.a", KEY).await).await;
     assert_eq!(post(&server, "slow.b", KEY).await.status, 200, "each channel has its own");
     let held = server.metric("tricast_published_messages_total").await;
     assert_eq!(held, (of_alice + of_channel + 2) as f64, "what is refused is not published");
@@ -87,8 +87,8 @@ async fn addresses_have_a_rate_and_bytes_count() {
         );
         server.request(&head, body).await
     };
-    let_through(2.0, async || post("192.0.2.1", b"x").await).await;
-    let_through(1000.0 / 900.0, async || post("192.0.2.2", &[b'x'; 900]).await).await;
+    count_accepted(2.0, async || post("192.0.2.1", b"x").await).await;
+    count_accepted(1000.0 / 900.0, async || post("192.0.2.2", &[b'x'; 900]).await).await;
     for _ in 0..5 {
         assert_eq!(server.post("/publish/a", "", b"x").await.status, 200, "loopback is nobody's");
     }
@@ -104,7 +104,7 @@ async fn a_websocket_has_its_users_rate() {
     reader.control("hello").await;
     let mut passed = Passed::of(2.0);
     loop {
-        reader.say(r#"{"data":1}"#).await;
+        reader.send(r#"{"data":1}"#).await;
         let answer = loop {
             let document = reader.document().await;
             if document["event"] == "tricast.ack" || document["event"] == "tricast.error" {
@@ -126,7 +126,7 @@ async fn a_websocket_has_its_users_rate() {
     )
     .await;
     let end = loop {
-        raw.say("x").await;
+        raw.send("x").await;
         // It hears itself, until it is too fast.
         let heard = loop {
             match raw.try_next().await {
@@ -157,7 +157,7 @@ async fn a_stream_of_lines_waits() {
 }
 
 /// Whoever says that it is alice uses up nothing of hers, and neither does one whose own address has nothing left.
-async fn nobody_uses_up_what_is_anothers() {
+async fn no_client_spends_the_rate_of_another() {
     let server = Server::with(
         "[rates]\nmessages_per_user = 2\nmessages_per_address = 2\n[limits]\nconnections_per_user = 1\n[proxy]\ntrusted = [\"127.0.0.1/32\"]",
     )
@@ -168,7 +168,7 @@ async fn nobody_uses_up_what_is_anothers() {
         );
         server.request(&head, b"x").await
     };
-    let_through(2.0, async || post("192.0.2.66").await).await;
+    count_accepted(2.0, async || post("192.0.2.66").await).await;
     assert_eq!(post("192.0.2.1").await.status, 200);
     let _seats = (
         Reader::open(&server, Wire::Sse, "a?user=alice").await,
@@ -181,5 +181,5 @@ tricast_tests::each_delivery!(
     addresses_have_a_rate_and_bytes_count,
     a_websocket_has_its_users_rate,
     a_stream_of_lines_waits,
-    nobody_uses_up_what_is_anothers
+    no_client_spends_the_rate_of_another
 );

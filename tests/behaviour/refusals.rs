@@ -1,6 +1,6 @@
 //! Bad input: a clear error before anything starts, and nothing published.
 
-use tricast_tests::{Server, Wire, listen_head};
+use tricast_tests::{Server, Wire, stream_head};
 
 async fn bad_requests_are_refused_by_name() {
     let server = Server::start().await;
@@ -30,7 +30,7 @@ async fn bad_requests_are_refused_by_name() {
     for wire in ["sse", "chunked", "stream", "ws"] {
         let get = async |target: &str| {
             let head = match wire {
-                "ws" => listen_head(Wire::Ws, target),
+                "ws" => stream_head(Wire::Ws, target),
                 _ => format!("GET /{wire}/{target} HTTP/1.1\r\nHost: t"),
             };
             server.request(&head, b"").await
@@ -58,7 +58,7 @@ async fn bad_requests_are_refused_by_name() {
     // There an event would be taken for data.
     for wire in ["chunked", "ws"] {
         let head = match wire {
-            "ws" => listen_head(Wire::Ws, "a?format=raw&heartbeat=event"),
+            "ws" => stream_head(Wire::Ws, "a?format=raw&heartbeat=event"),
             _ => format!("GET /{wire}/a?format=raw&heartbeat=event HTTP/1.1\r\nHost: t"),
         };
         let answer = server.request(&head, b"").await;
@@ -121,7 +121,7 @@ async fn a_post_that_listens_is_refused_before_the_stream() {
     assert_eq!(server.gateway.connections(), 0);
 }
 
-async fn unknown_paths_and_methods_say_what_there_is() {
+async fn unknown_paths_and_methods_name_those_that_exist() {
     let server = Server::start().await;
     assert_eq!(server.get("/nothing/here").await.problem(), "not-found");
     for (head, allowed) in [
@@ -144,10 +144,10 @@ async fn unknown_paths_and_methods_say_what_there_is() {
 }
 
 /// Any page can make a browser send these; only a page at home or a listed one may.
-async fn pages_of_other_origins_may_not_speak() {
+async fn pages_of_other_origins_may_not_publish() {
     let server = Server::with("[cors]\norigins = [\"https://app.example\"]").await;
     let post = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 1";
-    let ws = listen_head(Wire::Ws, "a");
+    let ws = stream_head(Wire::Ws, "a");
     for (head, fine) in [(post, 200), (ws.as_str(), 101)] {
         for (origin, status) in [
             ("https://evil.example", 403),
@@ -243,8 +243,8 @@ tricast_tests::each_delivery!(
     bad_requests_are_refused_by_name,
     bad_publishes_are_refused_by_name,
     a_post_that_listens_is_refused_before_the_stream,
-    unknown_paths_and_methods_say_what_there_is,
-    pages_of_other_origins_may_not_speak,
+    unknown_paths_and_methods_name_those_that_exist,
+    pages_of_other_origins_may_not_publish,
     a_request_without_a_host_is_refused,
     a_body_that_is_too_large_is_answered_while_it_still_comes,
     a_bad_line_is_answered_while_the_rest_still_comes,

@@ -10,7 +10,7 @@ fn reload(server: &Server, text: &str) -> (Vec<String>, Vec<String>) {
     server.gateway.reload(settings).expect("takes effect")
 }
 
-async fn a_new_secret_is_for_those_who_come_and_open_streams_go_on(wire: Wire) {
+async fn a_new_secret_counts_for_new_clients_and_open_streams_go_on(wire: Wire) {
     let server = Server::with(&format!("[tokens]\nsecret = \"{}\"", tricast_tests::SECRET)).await;
     let old = token("alice", &["a"], &["a"]);
     let mut reader = Reader::open(&server, wire, &format!("a?token={old}")).await;
@@ -29,13 +29,13 @@ async fn a_new_secret_is_for_those_who_come_and_open_streams_go_on(wire: Wire) {
     assert_eq!(reader.data().await, "hello");
 }
 
-async fn limits_hold_for_those_who_come(wire: Wire) {
+async fn new_limits_hold_for_new_connections(wire: Wire) {
     let server = Server::start().await;
     let mut first = Reader::open(&server, wire, "a").await;
     first.control("hello").await;
     reload(&server, "[limits]\nconnections = 1");
     assert_eq!(server.metric("tricast_connections_limit").await, 1.0);
-    let head = tricast_tests::listen_head(Wire::Chunked, "a");
+    let head = tricast_tests::stream_head(Wire::Chunked, "a");
     assert_eq!(server.request(&head, b"").await.status, 503);
     reload(&server, "[limits]\nconnections = 2");
     let mut second = Reader::open(&server, wire, "a").await;
@@ -116,7 +116,7 @@ async fn sizes_that_do_not_fit_those_that_wait_are_refused() {
     assert!(refused.contains("limits.body_memory"), "{refused}");
 }
 
-async fn nobody_gets_a_fresh_rate_by_a_reload() {
+async fn a_reload_refills_no_rate() {
     let rates = "[rates]\nmessages_per_channel = 5";
     let server = Server::with(rates).await;
     let begin = std::time::Instant::now();
@@ -135,8 +135,8 @@ async fn nobody_gets_a_fresh_rate_by_a_reload() {
 }
 
 tricast_tests::each_wire!(
-    a_new_secret_is_for_those_who_come_and_open_streams_go_on,
-    limits_hold_for_those_who_come
+    a_new_secret_counts_for_new_clients_and_open_streams_go_on,
+    new_limits_hold_for_new_connections
 );
 
 tricast_tests::each_delivery!(
@@ -145,5 +145,5 @@ tricast_tests::each_delivery!(
     a_key_that_cannot_be_read_changes_nothing,
     no_reload_opens_a_public_gateway,
     sizes_that_do_not_fit_those_that_wait_are_refused,
-    nobody_gets_a_fresh_rate_by_a_reload
+    a_reload_refills_no_rate
 );

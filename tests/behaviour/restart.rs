@@ -184,13 +184,13 @@ async fn hand_over(readers: usize) -> Totals {
             }
         }
     }
-    end_the_new_one(admin).await;
+    end_successor(admin).await;
     totals
 }
 
 /// The new gateway is nobody's child: it is found by its own account.
-async fn end_the_new_one(admin: SocketAddr) {
-    let process = program::process_behind(admin).await;
+async fn end_successor(admin: SocketAddr) {
+    let process = program::process_listening_at(admin).await;
     signal(process, rustix::process::Signal::TERM);
     eventually("the new one has ended", async || {
         tokio::net::TcpStream::connect(admin).await.err().map(drop)
@@ -198,7 +198,7 @@ async fn end_the_new_one(admin: SocketAddr) {
     .await;
 }
 
-async fn a_gateway_that_hands_over_refuses_nobody_and_loses_nothing_in_silence() {
+async fn a_handover_refuses_no_client_and_loses_nothing_silently() {
     let readers =
         std::env::var("RESTART_READERS").map_or(20, |text| text.parse().expect("a number"));
     let totals = hand_over(readers).await;
@@ -208,7 +208,7 @@ async fn a_gateway_that_hands_over_refuses_nobody_and_loses_nothing_in_silence()
 }
 
 /// What systemd is told next.
-async fn heard(socket: &tokio::net::UnixDatagram) -> String {
+async fn next_notification(socket: &tokio::net::UnixDatagram) -> String {
     let mut said = vec![0; 1000];
     let length = tokio::time::timeout(Duration::from_secs(10), socket.recv(&mut said)).await;
     said.truncate(length.expect("in time").expect("is heard"));
@@ -216,7 +216,7 @@ async fn heard(socket: &tokio::net::UnixDatagram) -> String {
 }
 
 /// systemd kills whom it does not hear from, and hears only from those who know that they are meant.
-async fn whoever_takes_over_keeps_the_watchdog_quiet() {
+async fn the_successor_feeds_the_watchdog() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("notify");
     let socket = tokio::net::UnixDatagram::bind(&path).expect("binds");
@@ -226,14 +226,14 @@ async fn whoever_takes_over_keeps_the_watchdog_quiet() {
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000");
     let (mut old, _, admin) = program::start_both(&mut command).await;
     signal(old.id().expect("runs"), rustix::process::Signal::USR2);
-    let next = async || heard(&socket).await;
+    let next = async || next_notification(&socket).await;
     assert!(old.wait().await.expect("ends").success());
-    let new = program::process_behind(admin).await;
+    let new = program::process_listening_at(admin).await;
     while next().await != format!("READY=1\nMAINPID={new}\n") {}
     for _ in 0..20 {
         assert_eq!(next().await, "WATCHDOG=1\n");
     }
-    end_the_new_one(admin).await;
+    end_successor(admin).await;
 }
 
 async fn a_gateway_goes_on_if_the_new_one_does_not_start() {
@@ -253,7 +253,7 @@ async fn a_gateway_goes_on_if_the_new_one_does_not_start() {
     assert!(old.wait().await.expect("ends").success());
 }
 
-async fn a_socket_that_is_handed_in_is_listened_at() {
+async fn an_inherited_socket_is_used() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
     let address = listener.local_addr().expect("has one");
     // Who comes before the gateway is there waits.
@@ -269,7 +269,7 @@ async fn a_socket_that_is_handed_in_is_listened_at() {
 }
 
 /// The socket is systemd's: whoever is not accepted by one process is by the next.
-async fn who_comes_while_a_service_is_started_anew_waits() {
+async fn clients_wait_while_a_service_restarts() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
     let service = || {
         let mut command = program::tricast();
@@ -301,7 +301,7 @@ async fn who_comes_while_a_service_is_started_anew_waits() {
     }
 }
 
-async fn what_is_handed_in_has_to_say_what_it_is_for() {
+async fn an_inherited_socket_needs_a_name() {
     let socket = || std::net::TcpListener::bind("127.0.0.1:0").expect("binds").into();
     let refused = async |sockets: &[(&str, OwnedFd)]| {
         let mut command = program::tricast();
@@ -321,7 +321,7 @@ async fn what_is_handed_in_has_to_say_what_it_is_for() {
     assert!(said.contains("set [tls]"), "{said}");
 }
 
-async fn a_public_socket_that_is_handed_in_needs_keys_too() {
+async fn a_public_inherited_socket_needs_keys_too() {
     let listener = std::net::TcpListener::bind("0.0.0.0:0").expect("binds");
     let mut command = program::tricast();
     program::hand_in(&mut command, &[("http", listener.try_clone().expect("a socket").into())]);
@@ -337,7 +337,7 @@ async fn a_public_socket_that_is_handed_in_needs_keys_too() {
     assert_eq!(page.status, 404, "it is for loopback alone");
 }
 
-async fn systemd_is_told_when_the_gateway_is_ready_alive_and_about_to_end() {
+async fn systemd_is_notified_of_ready_alive_and_stopping() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("notify");
     let socket = tokio::net::UnixDatagram::bind(&path).expect("binds");
@@ -346,7 +346,7 @@ async fn systemd_is_told_when_the_gateway_is_ready_alive_and_about_to_end() {
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000");
     let (mut child, _) = program::start(&mut command).await;
     let process = child.id().expect("runs");
-    let next = async || heard(&socket).await;
+    let next = async || next_notification(&socket).await;
     assert_eq!(next().await, format!("READY=1\nMAINPID={process}\n"));
     for _ in 0..3 {
         assert_eq!(next().await, "WATCHDOG=1\n");
@@ -362,7 +362,7 @@ async fn systemd_is_told_when_the_gateway_is_ready_alive_and_about_to_end() {
     assert!(child.wait().await.expect("ends").success());
 }
 
-async fn a_hang_up_reads_the_settings_again_and_says_what_has_to_wait() {
+async fn a_sighup_reloads_the_settings_and_reports_what_needs_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("gateway.toml");
     std::fs::write(&config, "[logging]\nlevel = \"warn\"").expect("writes");
@@ -392,7 +392,7 @@ async fn a_hang_up_reads_the_settings_again_and_says_what_has_to_wait() {
     assert!(line.contains("line 2, column 11"), "{line}");
 }
 
-async fn a_new_gateway_listens_where_its_own_settings_say() {
+async fn a_successor_listens_where_its_own_settings_say() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("gateway.toml");
     let text = |ports: &str| format!("bind = {ports}\n[admin]\nbind = \"127.0.0.1:0\"");
@@ -409,11 +409,11 @@ async fn a_new_gateway_listens_where_its_own_settings_say() {
     for place in [address, other] {
         Reader::open(&place, Wire::Sse, "a").await.control("hello").await;
     }
-    end_the_new_one(admin).await;
+    end_successor(admin).await;
 }
 
 /// Versions often stand side by side, and a link says which is meant.
-async fn whoever_is_told_to_end_while_it_hands_over_ends_with_the_new_one() {
+async fn a_sigterm_during_a_handover_ends_both_gateways() {
     let folder = tempfile::tempdir().expect("a folder");
     let (link, slow) = (folder.path().join("tricast"), folder.path().join("slow"));
     std::fs::write(&slow, "#!/bin/sh\nexec sleep 60\n").expect("writes");
@@ -437,15 +437,15 @@ async fn whoever_is_told_to_end_while_it_hands_over_ends_with_the_new_one() {
 }
 
 tricast_tests::each_delivery!(
-    a_gateway_that_hands_over_refuses_nobody_and_loses_nothing_in_silence,
-    whoever_takes_over_keeps_the_watchdog_quiet,
+    a_handover_refuses_no_client_and_loses_nothing_silently,
+    the_successor_feeds_the_watchdog,
     a_gateway_goes_on_if_the_new_one_does_not_start,
-    a_socket_that_is_handed_in_is_listened_at,
-    who_comes_while_a_service_is_started_anew_waits,
-    what_is_handed_in_has_to_say_what_it_is_for,
-    a_public_socket_that_is_handed_in_needs_keys_too,
-    systemd_is_told_when_the_gateway_is_ready_alive_and_about_to_end,
-    a_hang_up_reads_the_settings_again_and_says_what_has_to_wait,
-    a_new_gateway_listens_where_its_own_settings_say,
-    whoever_is_told_to_end_while_it_hands_over_ends_with_the_new_one
+    an_inherited_socket_is_used,
+    clients_wait_while_a_service_restarts,
+    an_inherited_socket_needs_a_name,
+    a_public_inherited_socket_needs_keys_too,
+    systemd_is_notified_of_ready_alive_and_stopping,
+    a_sighup_reloads_the_settings_and_reports_what_needs_a_restart,
+    a_successor_listens_where_its_own_settings_say,
+    a_sigterm_during_a_handover_ends_both_gateways
 );

@@ -26,7 +26,7 @@ async fn a_dropped_reader_comes_back_without_a_hole(wire: Wire) {
 }
 
 /// hello's id is a resume point: who drops before its first message loses nothing.
-async fn who_drops_right_after_hello_loses_nothing(wire: Wire) {
+async fn a_reader_that_drops_right_after_hello_loses_nothing(wire: Wire) {
     let server = Server::start().await;
     let mut reader = Reader::open(&server, wire, "a,b").await;
     let hello = reader.control("hello").await;
@@ -54,7 +54,7 @@ async fn a_stream_begun_here_is_resumed_on_every_other_wire(wire: Wire) {
     }
 }
 
-async fn a_history_too_short_is_told(wire: Wire) {
+async fn a_history_that_is_too_short_makes_a_gap(wire: Wire) {
     let server = Server::with("[history]\nmessages = 2").await;
     let mut reader = Reader::open(&server, wire, "a").await;
     let hello = reader.control("hello").await;
@@ -75,7 +75,7 @@ async fn a_history_too_short_is_told(wire: Wire) {
     assert_eq!(reader.all_data(2).await, ["3", "4"]);
 }
 
-async fn another_life_of_the_log_is_told_and_everything_held_follows(wire: Wire) {
+async fn an_id_of_another_epoch_makes_a_gap_and_everything_held_follows(wire: Wire) {
     let server = Server::start().await;
     server.publish("a", "1").await;
     let mut reader = Reader::open_after(&server, wire, "a,b", Some("older-77")).await;
@@ -94,7 +94,7 @@ async fn another_life_of_the_log_is_told_and_everything_held_follows(wire: Wire)
     assert_eq!(alice.control("gap").await["channel"], "@alice", "her own channel too");
 }
 
-async fn since_says_where_to_begin(wire: Wire) {
+async fn since_sets_the_start(wire: Wire) {
     let server = Server::start().await;
     for (channel, text) in [("a", "1"), ("b", "2"), ("a", "3"), ("a", "4"), ("b", "5")] {
         server.publish(channel, text).await;
@@ -214,11 +214,11 @@ async fn a_gap_ends_a_raw_stream() {
 
 tricast_tests::each_wire_and_transport!(
     a_dropped_reader_comes_back_without_a_hole,
-    who_drops_right_after_hello_loses_nothing,
+    a_reader_that_drops_right_after_hello_loses_nothing,
     a_stream_begun_here_is_resumed_on_every_other_wire,
-    a_history_too_short_is_told,
-    another_life_of_the_log_is_told_and_everything_held_follows,
-    since_says_where_to_begin,
+    a_history_that_is_too_short_makes_a_gap,
+    an_id_of_another_epoch_makes_a_gap_and_everything_held_follows,
+    since_sets_the_start,
     the_end_of_a_channel_is_replayed_and_ends_the_stream,
     a_stream_of_two_channels_ends_with_the_second
 );

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use tricast_admission::KeyHash;
-use tricast_tests::{Connection, SECRET, Wire, listen_head, token, token_of};
+use tricast_tests::{Connection, SECRET, Wire, stream_head, token, token_of};
 
 const KEY: &str = "tricast_key_a-backend-of-the-tests-whose-key-is-a-secret";
 
@@ -42,14 +42,14 @@ async fn nothing_secret_is_ever_written() {
             ];
             for field in fields {
                 told +=
-                    &ask(address, &format!("{}{field}", listen_head(wire, "a,other")), "").await;
+                    &ask(address, &format!("{}{field}", stream_head(wire, "a,other")), "").await;
             }
-            told += &ask(address, &listen_head(wire, &format!("a?token={secret}")), "").await;
+            told += &ask(address, &stream_head(wire, &format!("a?token={secret}")), "").await;
             told +=
-                &ask(address, &listen_head(wire, &format!("a?token={secret}&token={secret}")), "")
+                &ask(address, &stream_head(wire, &format!("a?token={secret}&token={secret}")), "")
                     .await;
-            told += &ask(address, &listen_head(wire, &format!("a?token={secret}%zz")), "").await;
-            told += &ask(address, &listen_head(wire, &format!("a?tokens={secret}")), "").await;
+            told += &ask(address, &stream_head(wire, &format!("a?token={secret}%zz")), "").await;
+            told += &ask(address, &stream_head(wire, &format!("a?tokens={secret}")), "").await;
         }
         let publish =
             format!("POST /publish/a?token={secret} HTTP/1.1\r\nHost: t\r\nContent-Length: 1");

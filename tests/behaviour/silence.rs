@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The next sign of life, before which nothing else comes: the `tricast.alive`, or `None` for the short form. After
 /// it the client has the cursor, which a ping shows.
-async fn beat(reader: &mut Reader) -> Option<Value> {
+async fn next_heartbeat(reader: &mut Reader) -> Option<Value> {
     let (alive, ping) = match reader.next().await {
         Event::Alive(alive) if reader.wire() == Wire::Ws => (Some(alive), reader.next().await),
         Event::Alive(alive) => (Some(alive), Event::Heartbeat(None)),
@@ -30,10 +30,10 @@ async fn beat(reader: &mut Reader) -> Option<Value> {
 }
 
 /// Waits for the `tricast.alive` that says `id`.
-async fn is_told(reader: &mut Reader, id: &str) {
+async fn expect_cursor(reader: &mut Reader, id: &str) {
     let coming = async {
         loop {
-            if let Some(alive) = beat(reader).await {
+            if let Some(alive) = next_heartbeat(reader).await {
                 break alive;
             }
         }
@@ -50,29 +50,29 @@ fn seq(id: Option<&str>) -> u64 {
 }
 
 /// As long as nothing moves the cursor, no program has to hear of the silence.
-async fn is_short(reader: &mut Reader) {
+async fn expect_short_heartbeat(reader: &mut Reader) {
     for _ in 0..3 {
-        assert_eq!(beat(reader).await, None);
+        assert_eq!(next_heartbeat(reader).await, None);
     }
 }
 
-async fn a_cursor_is_told_once_and_only_when_it_has_moved(wire: Wire) {
+async fn a_cursor_is_sent_once_and_only_when_it_has_moved(wire: Wire) {
     let server = Server::with(QUICK).await;
     let me = "client-0123456789";
     let mut reader = Reader::open(&server, wire, &format!("a?client={me}")).await;
     assert_eq!(reader.control("hello").await["heartbeat"], 50);
-    is_short(&mut reader).await;
+    expect_short_heartbeat(&mut reader).await;
     let id = server.publish("b", "elsewhere").await;
-    is_told(&mut reader, &id).await;
-    is_short(&mut reader).await;
+    expect_cursor(&mut reader, &id).await;
+    expect_short_heartbeat(&mut reader).await;
     let id = server.publish(&format!("a?client={me}&skip_self=true"), "mine").await;
-    is_told(&mut reader, &id).await;
-    is_short(&mut reader).await;
+    expect_cursor(&mut reader, &id).await;
+    expect_short_heartbeat(&mut reader).await;
     // A message brings the cursor along.
     let id = server.publish("a", "1").await;
     assert_eq!(reader.data().await, "1");
     assert_eq!(reader.last_id, Some(id));
-    is_short(&mut reader).await;
+    expect_short_heartbeat(&mut reader).await;
 }
 
 /// What is skipped or elsewhere moves the cursor of a quiet reader, so that it does not lag into a false gap.
@@ -88,7 +88,7 @@ async fn the_id_of_a_silent_stream_resumes_without_a_hole_or_a_double(wire: Wire
     // One at a time: what the history loses before it was looked at is a gap.
     for elsewhere in [&skipped, "b", &skipped, &skipped, "b"] {
         let id = server.publish(elsewhere, "x").await;
-        is_told(&mut reader, &id).await;
+        expect_cursor(&mut reader, &id).await;
     }
     let last = reader.last_id.clone();
     reader.reset();
@@ -102,7 +102,7 @@ async fn the_id_of_a_silent_stream_resumes_without_a_hole_or_a_double(wire: Wire
 }
 
 /// A run that several channels' messages came in ends below the log's head.
-async fn among_busy_channels_every_reader_is_told_its_own_cursor(wire: Wire) {
+async fn among_busy_channels_every_reader_gets_its_own_cursor(wire: Wire) {
     let server = Server::with(QUICK).await;
     let mut reader = Reader::open(&server, wire, "a").await;
     reader.control("hello").await;
@@ -111,14 +111,14 @@ async fn among_busy_channels_every_reader_is_told_its_own_cursor(wire: Wire) {
         let (_, other) = tokio::join!(server.publish("a", &text), server.publish("b", &text));
         assert_eq!(reader.data().await, *text);
         if seq(reader.last_id.as_deref()) < seq(Some(&other)) {
-            is_told(&mut reader, &other).await;
+            expect_cursor(&mut reader, &other).await;
         }
-        assert_eq!(beat(&mut reader).await, None);
+        assert_eq!(next_heartbeat(&mut reader).await, None);
     }
 }
 
 /// Online counts bring no id: however often they change, the moved cursor is told.
-async fn a_crowd_that_comes_and_goes_does_not_put_it_off(wire: Wire) {
+async fn changing_online_counts_do_not_delay_it(wire: Wire) {
     let server = Server::with(&format!("{QUICK}\nonline_interval = \"1ms\"")).await;
     let mut reader = Reader::open(&server, wire, "a?online=true").await;
     reader.control("hello").await;
@@ -144,21 +144,22 @@ async fn a_crowd_that_comes_and_goes_does_not_put_it_off(wire: Wire) {
     }
 }
 
-async fn who_asks_for_it_is_told_each_time(wire: Wire) {
+async fn a_client_that_asks_gets_a_heartbeat_event_each_time(wire: Wire) {
     let server = Server::with(QUICK).await;
     let mut reader = Reader::open(&server, wire, "a?heartbeat=event").await;
     let hello = reader.control("hello").await;
     for _ in 0..3 {
-        assert_eq!(beat(&mut reader).await.expect("an event")["id"], hello["id"]);
+        assert_eq!(next_heartbeat(&mut reader).await.expect("an event")["id"], hello["id"]);
     }
     let id = server.publish("b", "elsewhere").await;
-    let moves = async { while beat(&mut reader).await.expect("an event")["id"] != *id {} };
+    let moves =
+        async { while next_heartbeat(&mut reader).await.expect("an event")["id"] != *id {} };
     timeout(PATIENCE, moves).await.expect("the moved cursor");
-    assert_eq!(beat(&mut reader).await.expect("an event")["id"], id.as_str());
+    assert_eq!(next_heartbeat(&mut reader).await.expect("an event")["id"], id.as_str());
 }
 
 /// Only SSE has room for it beside the data.
-async fn raw_streams_say_nothing_but_the_data() {
+async fn raw_streams_carry_only_data() {
     let server = Server::with(QUICK).await;
     let head = async |path: &str| {
         let mut connection = server.connect().await;
@@ -205,11 +206,11 @@ async fn raw_streams_say_nothing_but_the_data() {
 }
 
 tricast_tests::each_wire_and_transport!(
-    a_cursor_is_told_once_and_only_when_it_has_moved,
+    a_cursor_is_sent_once_and_only_when_it_has_moved,
     the_id_of_a_silent_stream_resumes_without_a_hole_or_a_double,
-    among_busy_channels_every_reader_is_told_its_own_cursor,
-    a_crowd_that_comes_and_goes_does_not_put_it_off,
-    who_asks_for_it_is_told_each_time
+    among_busy_channels_every_reader_gets_its_own_cursor,
+    changing_online_counts_do_not_delay_it,
+    a_client_that_asks_gets_a_heartbeat_event_each_time
 );
 
-tricast_tests::each_delivery_and_transport!(raw_streams_say_nothing_but_the_data);
+tricast_tests::each_delivery_and_transport!(raw_streams_carry_only_data);

@@ -6,7 +6,7 @@ use std::{fs, time::Duration};
 use serde_json::json;
 use socket2::SockRef;
 use tokio::net::TcpSocket;
-use tricast_tests::{Connection, Server, Wire, eventually, listen_head};
+use tricast_tests::{Connection, Server, Wire, eventually, stream_head};
 
 use tricast_tests::program;
 
@@ -44,7 +44,7 @@ async fn expect_open_stream(server: &Server, connection: &mut Connection, wire: 
 
 async fn a_request_cut_anywhere_opens_the_same_stream(wire: Wire) {
     let server = Server::start().await;
-    let request = format!("{}\r\n\r\n", listen_head(wire, "a"));
+    let request = format!("{}\r\n\r\n", stream_head(wire, "a"));
     for cut in 1..request.len() {
         let mut connection = server.connect().await;
         connection.send(&request[..cut]).await;
@@ -71,7 +71,7 @@ async fn answers_before_the_stream_come_whole_and_first(wire: Wire) {
         socket.connect(server.gateway.address().expect("one in clear")).await.expect("connects");
     let mut connection = Connection { socket, buffer: Vec::new() };
     let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n");
-    let requests = [ask("/online/a"), ask("/history/b"), ask("/online/a"), listen_head(wire, "a")];
+    let requests = [ask("/online/a"), ask("/history/b"), ask("/online/a"), stream_head(wire, "a")];
     connection.send(format!("{}\r\n\r\n", requests.concat())).await;
     for (channel, size) in [("a", 0), ("b", 900_000), ("a", 0)] {
         let head = connection.head().await;
@@ -82,9 +82,9 @@ async fn answers_before_the_stream_come_whole_and_first(wire: Wire) {
     expect_open_stream(&server, &mut connection, wire).await;
 }
 
-async fn what_a_client_says_with_its_handshake_is_heard_once() {
+async fn bytes_sent_with_the_handshake_are_read_once() {
     let server = Server::start().await;
-    let request = format!("{}\r\n\r\n", listen_head(Wire::Ws, "a")).into_bytes();
+    let request = format!("{}\r\n\r\n", stream_head(Wire::Ws, "a")).into_bytes();
     let said = text_frame(r#"{"data":"early","skip_self":true,"ref":"early"}"#);
     let all = [request.clone(), said.clone(), said].concat();
     for cut in request.len() - 2..all.len() {
@@ -107,20 +107,20 @@ async fn what_a_client_says_with_its_handshake_is_heard_once() {
 }
 
 /// Clients that go at any moment, politely or not, before, during and after the take-over.
-async fn no_descriptor_is_leaked_whenever_a_client_goes() {
+async fn no_descriptor_leaks_at_any_time_of_disconnecting() {
     let mut command = program::tricast();
     let (child, address) = program::start(command.env("TRICAST__SHARDS", "1")).await;
     let files = format!("/proc/{}/fd", child.id().expect("runs"));
     let count = || fs::read_dir(&files).expect("runs").count();
     // Once a stream has come through, the shard's own descriptors are open; one connection is ours.
     let mut first = Connection::open(address).await;
-    first.send(format!("{}\r\n\r\n", listen_head(Wire::Chunked, "a"))).await;
+    first.send(format!("{}\r\n\r\n", stream_head(Wire::Chunked, "a"))).await;
     first.head().await;
     first.chunk().await;
     let before = count() - 1;
     drop(first);
     for wire in Wire::ALL {
-        let request = format!("{}\r\n\r\n", listen_head(wire, "a"));
+        let request = format!("{}\r\n\r\n", stream_head(wire, "a"));
         for cut in (0..=request.len()).step_by(7).chain([request.len()]) {
             for rude in [false, true] {
                 let mut connection = Connection::open(address).await;
@@ -148,6 +148,6 @@ tricast_tests::each_wire!(
 );
 
 tricast_tests::each_delivery!(
-    what_a_client_says_with_its_handshake_is_heard_once,
-    no_descriptor_is_leaked_whenever_a_client_goes
+    bytes_sent_with_the_handshake_are_read_once,
+    no_descriptor_leaks_at_any_time_of_disconnecting
 );

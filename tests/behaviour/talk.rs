@@ -3,7 +3,7 @@
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
-use tricast_tests::{Event, Reader, Server, Wire, listen_head};
+use tricast_tests::{Event, Reader, Server, Wire, stream_head};
 
 async fn a_command_is_published_and_acknowledged() {
     let server = Server::start().await;
@@ -11,7 +11,7 @@ async fn a_command_is_published_and_acknowledged() {
     other.control("hello").await;
     let mut me = Reader::open(&server, Wire::Ws, "a").await;
     me.control("hello").await;
-    me.say(r#"{"data":{"x":1.0},"event":"move","skip_self":true,"ref":7}"#).await;
+    me.send(r#"{"data":{"x":1.0},"event":"move","skip_self":true,"ref":7}"#).await;
     let ack = me.control("ack").await;
     assert_eq!((&ack["ref"], &ack["subscribers"]), (&json!(7), &json!(2)));
     assert_eq!(ack.get("id"), None, "an ack is no resume point");
@@ -19,7 +19,7 @@ async fn a_command_is_published_and_acknowledged() {
     assert_eq!((&document["id"], &document["event"]), (&ack["published"], &json!("move")));
     assert_eq!(document["data"].to_string(), r#"{"x":1.0}"#);
     // Without skip_self one hears oneself.
-    me.say(r#"{"data":"hello","ref":"r"}"#).await;
+    me.send(r#"{"data":"hello","ref":"r"}"#).await;
     let (mut acked, mut heard) = (false, false);
     while !(acked && heard) {
         let document = me.document().await;
@@ -33,13 +33,13 @@ async fn an_id_makes_a_command_idempotent() {
     let mut me = Reader::open(&server, Wire::Ws, "a").await;
     me.control("hello").await;
     for duplicate in [None, Some(true)] {
-        me.say(r#"{"data":1,"id":"once","skip_self":true}"#).await;
+        me.send(r#"{"data":1,"id":"once","skip_self":true}"#).await;
         let ack = me.control("ack").await;
         assert_eq!(ack.get("duplicate").and_then(|value| value.as_bool()), duplicate);
     }
 }
 
-async fn what_is_wrong_with_a_command_is_named_and_the_connection_lives() {
+async fn a_bad_command_is_named_and_the_connection_stays_open() {
     let server = Server::start().await;
     let mut me = Reader::open(&server, Wire::Ws, "a,b").await;
     me.control("hello").await;
@@ -54,16 +54,16 @@ async fn what_is_wrong_with_a_command_is_named_and_the_connection_lives() {
         (r#"{"data":1,"channel":"a","id":"with space","ref":6}"#, "bad-id", json!(6)),
     ];
     for (command, kind, reference) in cases {
-        me.say(command).await;
+        me.send(command).await;
         let error = me.control("error").await;
         assert_eq!(error["type"], format!("urn:tricast:{kind}"), "{command}");
         assert_eq!(error["ref"], reference, "{command}");
         assert!(error["detail"].as_str().is_some_and(|text| text.len() > 10));
     }
     let many: String = (0..20_000).map(|n| format!("\"f{n}\":1,")).collect();
-    me.say(&format!("{{{many}\"data\":1}}")).await;
+    me.send(&format!("{{{many}\"data\":1}}")).await;
     assert_eq!(me.control("error").await["type"], "urn:tricast:unknown-field");
-    me.say(r#"{"data":1,"channel":"a","skip_self":true}"#).await;
+    me.send(r#"{"data":1,"channel":"a","skip_self":true}"#).await;
     me.control("ack").await;
     assert_eq!(server.metric("tricast_refusals_total{reason=\"unknown-field\"}").await, 2.0);
 }
@@ -73,7 +73,7 @@ async fn acks_come_in_the_order_of_the_commands() {
     let mut me = Reader::open(&server, Wire::Ws, "a").await;
     me.control("hello").await;
     for n in 0..200 {
-        me.say(&format!(r#"{{"data":{n},"skip_self":true,"ref":{n}}}"#)).await;
+        me.send(&format!(r#"{{"data":{n},"skip_self":true,"ref":{n}}}"#)).await;
     }
     for n in 0..200 {
         assert_eq!(me.control("ack").await["ref"], n);
@@ -112,19 +112,19 @@ async fn a_frame_that_breaks_the_rules_ends_the_connection_with_its_code() {
     }
 }
 
-async fn too_much_and_too_fast_are_told_and_the_connection_lives() {
+async fn too_large_and_too_fast_are_reported_and_the_connection_stays_open() {
     let server = Server::with("[limits]\nmessage_bytes = 1000\n[ws]\nrate = 3").await;
     let mut me = Reader::open(&server, Wire::Ws, "a").await;
     me.control("hello").await;
-    me.say(&json!({"data": "x".repeat(999), "ref": 1}).to_string()).await;
+    me.send(&json!({"data": "x".repeat(999), "ref": 1}).to_string()).await;
     let error = me.control("error").await;
     assert_eq!((&error["type"], &error["ref"]), (&json!("urn:tricast:too-large"), &json!(1)));
-    me.say(&json!({"data": "x".repeat(998), "skip_self": true}).to_string()).await;
+    me.send(&json!({"data": "x".repeat(998), "skip_self": true}).to_string()).await;
     me.control("ack").await;
-    me.say(r#"{"type":"ping"}"#).await;
+    me.send(r#"{"type":"ping"}"#).await;
     me.control("ack").await;
     for n in 0.. {
-        me.say(&json!({"data": "fast", "skip_self": true, "ref": n}).to_string()).await;
+        me.send(&json!({"data": "fast", "skip_self": true, "ref": n}).to_string()).await;
         let answer = me.document().await;
         if answer["event"] == "tricast.error" {
             assert_eq!(
@@ -136,7 +136,7 @@ async fn too_much_and_too_fast_are_told_and_the_connection_lives() {
     }
     // A moment later it may speak again.
     loop {
-        me.say(&json!({"data": "later", "skip_self": true}).to_string()).await;
+        me.send(&json!({"data": "later", "skip_self": true}).to_string()).await;
         if me.document().await["event"] == "tricast.ack" {
             break;
         }
@@ -145,7 +145,7 @@ async fn too_much_and_too_fast_are_told_and_the_connection_lives() {
     // A raw connection can only be told by its end.
     let mut raw = Reader::open(&server, Wire::Ws, "b?format=raw").await;
     for _ in 0..10 {
-        raw.say("1").await;
+        raw.send("1").await;
     }
     let end = loop {
         match raw.next().await {
@@ -159,12 +159,12 @@ async fn too_much_and_too_fast_are_told_and_the_connection_lives() {
 async fn a_subprotocol_names_the_format_and_a_token_is_never_repeated() {
     let server = Server::start().await;
     let ask = async |target: &str, protocols: &str| {
-        let head = listen_head(Wire::Ws, target);
+        let head = stream_head(Wire::Ws, target);
         server.request(&format!("{head}\r\nSec-WebSocket-Protocol: {protocols}"), b"").await
     };
     let open = async |target: &str, protocols: &str| {
         let mut connection = server.connect().await;
-        let head = listen_head(Wire::Ws, target);
+        let head = stream_head(Wire::Ws, target);
         let field = format!("Sec-WebSocket-Protocol: {protocols}");
         connection.send(format!("{head}\r\n{field}\r\n\r\n")).await;
         let head = connection.head().await;
@@ -194,7 +194,7 @@ async fn a_subprotocol_names_the_format_and_a_token_is_never_repeated() {
     }
 }
 
-async fn a_history_is_not_piled_up_for_who_does_not_read() {
+async fn history_pages_are_not_queued_for_a_client_that_does_not_read() {
     let server = Server::start().await;
     for _ in 0..20 {
         server.publish("a", &"x".repeat(50_000)).await;
@@ -218,7 +218,7 @@ async fn a_history_is_not_piled_up_for_who_does_not_read() {
     }
 }
 
-async fn a_slow_reader_gets_every_message_and_every_pong_in_order() {
+async fn a_slow_consumer_gets_every_message_and_every_pong_in_order() {
     const PINGS: u16 = 2000;
     let server = Server::start().await;
     let (mut me, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");
@@ -291,7 +291,7 @@ async fn pings_are_answered_and_binary_commands_refused() {
     assert!(error.to_text().expect("text").contains("urn:tricast:bad-command"));
 }
 
-async fn a_handshake_that_is_none_says_what_is_missing() {
+async fn a_bad_handshake_names_what_is_missing() {
     let server = Server::start().await;
     let answer = server.get("/ws/a").await;
     assert_eq!((answer.status, answer.problem().as_str()), (426, "upgrade-required"));
@@ -304,15 +304,15 @@ async fn a_handshake_that_is_none_says_what_is_missing() {
 tricast_tests::each_delivery!(
     a_command_is_published_and_acknowledged,
     an_id_makes_a_command_idempotent,
-    what_is_wrong_with_a_command_is_named_and_the_connection_lives,
+    a_bad_command_is_named_and_the_connection_stays_open,
     acks_come_in_the_order_of_the_commands,
     a_frame_that_breaks_the_rules_ends_the_connection_with_its_code,
-    too_much_and_too_fast_are_told_and_the_connection_lives,
+    too_large_and_too_fast_are_reported_and_the_connection_stays_open,
     a_subprotocol_names_the_format_and_a_token_is_never_repeated,
-    a_history_is_not_piled_up_for_who_does_not_read,
-    a_slow_reader_gets_every_message_and_every_pong_in_order,
+    history_pages_are_not_queued_for_a_client_that_does_not_read,
+    a_slow_consumer_gets_every_message_and_every_pong_in_order,
     a_ref_is_repeated_as_it_was,
     a_client_that_closes_is_answered,
     pings_are_answered_and_binary_commands_refused,
-    a_handshake_that_is_none_says_what_is_missing
+    a_bad_handshake_names_what_is_missing
 );

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tricast_tests::{Event, Narrow, Reader, SECRET, Server, Wire, listen_head, token, token_of};
+use tricast_tests::{
+    Event, Reader, SECRET, Server, SmallBuffer, Wire, stream_head, token, token_of,
+};
 
 const TAB: &str = "tab-0123456789abcdef";
 
@@ -22,7 +24,7 @@ async fn publish(server: &Server, target: &str, token: &str) {
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
-async fn a_stream_ends_with_its_token_and_says_so_before(wire: Wire) {
+async fn a_stream_ends_with_its_token_after_a_warning(wire: Wire) {
     let server = server("").await;
     let ending = token_of(json!({"sub": "alice", "subscribe": ["a"]}), 6);
     let mut reader = Reader::open(&server, wire, &format!("a?token={ending}")).await;
@@ -41,7 +43,7 @@ async fn a_stream_ends_with_its_token_and_says_so_before(wire: Wire) {
     let end = if wire == Wire::Ws { Some((4003, "expired".to_owned())) } else { None };
     assert_eq!(reader.end().await, Event::End(end));
     // Whoever comes back with it is told, for good.
-    let answer = server.request(&listen_head(wire, &format!("a?token={ending}")), b"").await;
+    let answer = server.request(&stream_head(wire, &format!("a?token={ending}")), b"").await;
     assert_eq!((answer.status, answer.problem().as_str()), (401, "token-expired"));
     // With a new one nothing is missing.
     publish(&server, "a", &writer).await;
@@ -67,11 +69,12 @@ async fn a_backlog_does_not_outlive_the_token(wire: Wire) {
     assert_eq!(server.request(&head, lines.as_bytes()).await.status, 200);
     let ending = token_of(json!({"sub": "alice", "subscribe": ["a"]}), 4);
     let mut reader =
-        Reader::open(&Narrow(&server), wire, &format!("a?since=earliest&token={ending}")).await;
+        Reader::open(&SmallBuffer(&server), wire, &format!("a?since=earliest&token={ending}"))
+            .await;
     reader.control("hello").await;
     // Until after its end, nothing is read: what the sockets hold came before.
     tricast_tests::eventually("the token has ended", async || {
-        let answer = server.request(&listen_head(wire, &format!("a?token={ending}")), b"").await;
+        let answer = server.request(&stream_head(wire, &format!("a?token={ending}")), b"").await;
         (answer.status == 401).then_some(())
     })
     .await;
@@ -96,7 +99,7 @@ async fn the_user_is_the_tokens_and_nobody_elses(wire: Wire) {
         format!("a?user=alice&token={alice}"),
         format!("a?user=bob&token={alice}"),
     ] {
-        let answer = server.request(&listen_head(wire, &target), b"").await;
+        let answer = server.request(&stream_head(wire, &target), b"").await;
         assert_eq!((answer.status, answer.problem().as_str()), (400, "bad-parameter"), "{target}");
     }
     // One message to the user, wherever the user listens.
@@ -107,7 +110,7 @@ async fn the_user_is_the_tokens_and_nobody_elses(wire: Wire) {
 }
 
 /// With users proven, a client id alone hides nothing from anybody.
-async fn nobody_silences_somebody_else(wire: Wire) {
+async fn no_client_can_hide_a_message_from_another_user(wire: Wire) {
     let server = server("[[namespace]]\npattern = \"a\"\npublish = \"anyone\"").await;
     let alice = token("alice", &["a"], &["a"]);
     let mut reader = Reader::open(&server, wire, &format!("a?client={TAB}&token={alice}")).await;
@@ -133,13 +136,13 @@ async fn a_new_token_on_an_open_connection() {
         (token_of(json!({"sub": "alice"}), -1), "token-expired"),
         ("nonsense".to_owned(), "bad-token"),
     ] {
-        reader.say(&json!({"type": "renew", "token": token, "ref": 1}).to_string()).await;
+        reader.send(&json!({"type": "renew", "token": token, "ref": 1}).to_string()).await;
         let error = reader.control("error").await;
         assert_eq!(error["type"], format!("urn:tricast:{problem}"));
         assert!(!error.to_string().contains(&token), "{error}");
     }
     let next = token("alice", &["a", "c"], &["a"]);
-    reader.say(&json!({"type": "renew", "token": next, "ref": 2}).to_string()).await;
+    reader.send(&json!({"type": "renew", "token": next, "ref": 2}).to_string()).await;
     let ack = reader.control("ack").await;
     assert_eq!((&ack["ref"], &ack["left"]), (&json!(2), &json!(["b"])), "{ack}");
     assert!(ack["expires"].as_u64().is_some_and(|end| end > tricast_core::unix_millis() + 50_000));
@@ -151,13 +154,13 @@ async fn a_new_token_on_an_open_connection() {
         (r#"{"type":"history","channel":"b"}"#, "tricast.error"),
         (r#"{"type":"online","channel":"a"}"#, "tricast.ack"),
     ] {
-        reader.say(command).await;
+        reader.send(command).await;
         assert_eq!(reader.document().await["event"], wanted, "{command}");
     }
     // Beyond the end of the first token it still reads.
     let writer = token("bob", &[], &["a"]);
     tricast_tests::eventually("the first has ended", async || {
-        let answer = server.request(&listen_head(Wire::Ws, &format!("a?token={first}")), b"").await;
+        let answer = server.request(&stream_head(Wire::Ws, &format!("a?token={first}")), b"").await;
         (answer.status == 401).then_some(())
     })
     .await;
@@ -166,11 +169,11 @@ async fn a_new_token_on_an_open_connection() {
     assert!(reader.is_silent_for(Duration::from_millis(300)).await);
 }
 
-async fn a_raw_websocket_that_may_not_speak_ends() {
+async fn a_raw_websocket_without_the_right_to_publish_is_closed() {
     let server = server("").await;
     let reads = token("alice", &["a"], &[]);
     let mut reader = Reader::open(&server, Wire::Ws, &format!("a?format=raw&token={reads}")).await;
-    reader.say("something").await;
+    reader.send("something").await;
     assert_eq!(reader.end().await, Event::End(Some((4201, "forbidden".to_owned()))));
     assert_eq!(server.metric("tricast_refusals_total{reason=\"forbidden\"}").await, 1.0);
 }
@@ -214,15 +217,15 @@ async fn two_tokens_that_differ_are_refused() {
 }
 
 tricast_tests::each_wire_and_transport!(
-    a_stream_ends_with_its_token_and_says_so_before,
+    a_stream_ends_with_its_token_after_a_warning,
     a_backlog_does_not_outlive_the_token,
     the_user_is_the_tokens_and_nobody_elses,
-    nobody_silences_somebody_else
+    no_client_can_hide_a_message_from_another_user
 );
 
 tricast_tests::each_delivery_and_transport!(
     a_new_token_on_an_open_connection,
-    a_raw_websocket_that_may_not_speak_ends,
+    a_raw_websocket_without_the_right_to_publish_is_closed,
     a_stream_of_lines_ends_with_its_token,
     two_tokens_that_differ_are_refused
 );

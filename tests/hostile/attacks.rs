@@ -49,7 +49,7 @@ pub(crate) fn begin(address: SocketAddr, stop: &CancellationToken, only: &str) -
         let stop = stop.clone();
         let work = async move {
             let again =
-                |_| again_and_again(attack, address, Duration::from_millis(pause), stop.clone());
+                |_| repeat_forever(attack, address, Duration::from_millis(pause), stop.clone());
             futures_util::future::join_all((0..crowd).map(again)).await.into_iter().sum()
         };
         attacks.push((name, tokio::spawn(work)));
@@ -91,7 +91,7 @@ impl Attacks {
 
 type Attack = fn(SocketAddr) -> std::pin::Pin<Box<dyn Future<Output = bool> + Send>>;
 
-async fn again_and_again(
+async fn repeat_forever(
     attack: Attack,
     address: SocketAddr,
     pause: Duration,

@@ -34,7 +34,7 @@ const GRAIN: Duration = Duration::from_millis(4);
 fn a_normal_subscriber_does_not_notice() {
     raise_file_limit();
     let mut hostile = tokio::runtime::Builder::new_multi_thread();
-    hostile.worker_threads(4).on_thread_start(step_back).enable_all();
+    hostile.worker_threads(4).on_thread_start(lower_priority).enable_all();
     let hostile = hostile.build().expect("a runtime");
     hostile.block_on(run());
 }
@@ -85,11 +85,11 @@ async fn run() {
         }
         assert!(child.try_wait().expect("ours").is_none(), "the gateway lives");
         // Nothing is left of them: the normal clients, and who asks.
-        sockets_come_to(admin, 5).await;
+        wait_for_sockets(admin, 5).await;
     }
     witness.finish().await;
     // The publisher may be a moment late.
-    sockets_come_to(admin, 2).await;
+    wait_for_sockets(admin, 2).await;
     let (quiet, attacked) = (median(quiet), median(attacked));
     println!("medians of p99: quiet {quiet:?}, attacked {attacked:?}");
     if soak.is_some() {
@@ -100,14 +100,14 @@ async fn run() {
 }
 
 /// Attackers have machines of their own; here they must not take the processor from those who are measured.
-fn step_back() {
+fn lower_priority() {
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
     set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)
         .expect("anybody may step back");
 }
 
 /// Waits until the gateway has no more than `most` sockets.
-async fn sockets_come_to(admin: SocketAddr, most: usize) {
+async fn wait_for_sockets(admin: SocketAddr, most: usize) {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let connection = Connection::open(admin).await;

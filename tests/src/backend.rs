@@ -29,7 +29,7 @@ pub struct Call {
 
 /// How a call is answered.
 #[derive(Clone, Debug)]
-pub enum Says {
+pub enum Reply {
     /// 200 and this document.
     Json(Value),
     /// This status and body.
@@ -41,10 +41,10 @@ pub enum Says {
     /// Nothing, for ever.
     Nothing,
     /// That, once there is a permit.
-    Once(Arc<Semaphore>, Box<Says>),
+    Once(Arc<Semaphore>, Box<Reply>),
 }
 
-type Answers = Box<dyn FnMut(&Call) -> Says + Send>;
+type Answers = Box<dyn FnMut(&Call) -> Reply + Send>;
 
 /// A server on a free port of this machine. Dropped, it is gone with its connections.
 pub struct Backend {
@@ -61,14 +61,14 @@ struct Shared {
 
 impl Backend {
     /// One that answers as `answers` says.
-    pub async fn start(answers: impl FnMut(&Call) -> Says + Send + 'static) -> Self {
+    pub async fn start(answers: impl FnMut(&Call) -> Reply + Send + 'static) -> Self {
         Self::start_at("127.0.0.1:0", answers).await
     }
 
     /// The same at an address.
     pub async fn start_at(
         address: &str,
-        answers: impl FnMut(&Call) -> Says + Send + 'static,
+        answers: impl FnMut(&Call) -> Reply + Send + 'static,
     ) -> Self {
         let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -81,7 +81,7 @@ impl Backend {
 
     /// One that lets everybody.
     pub async fn yes() -> Self {
-        Self::start(|_| Says::Json(json!({"allow": true}))).await
+        Self::start(|_| Reply::Json(json!({"allow": true}))).await
     }
 
     /// Its URL.
@@ -90,13 +90,13 @@ impl Backend {
     }
 
     /// From now on it answers so.
-    pub fn answer(&self, answers: impl FnMut(&Call) -> Says + Send + 'static) {
+    pub fn answer(&self, answers: impl FnMut(&Call) -> Reply + Send + 'static) {
         *lock(&self.shared.answers) = Box::new(answers);
     }
 
     /// From now on it always answers so.
-    pub fn always(&self, says: Says) {
-        self.answer(move |_| says.clone());
+    pub fn always(&self, reply: Reply) {
+        self.answer(move |_| reply.clone());
     }
 
     /// The calls until now.
@@ -139,20 +139,20 @@ async fn converse(socket: TcpStream, shared: Arc<Shared>) {
     let mut connection = Connection { socket, buffer: Vec::new() };
     while let Some(call) = next_call(&mut connection).await {
         lock(&shared.calls).push(call.clone());
-        let mut says = (lock(&shared.answers))(&call);
-        while let Says::Once(permits, then) = says {
+        let mut reply = (lock(&shared.answers))(&call);
+        while let Reply::Once(permits, then) = reply {
             permits.acquire().await.expect("open").forget();
-            says = *then;
+            reply = *then;
         }
-        let (status, body) = match says {
-            Says::Json(document) => (200, document.to_string()),
-            Says::Status(status, body) => (status, body),
-            Says::Raw(bytes) => {
+        let (status, body) = match reply {
+            Reply::Json(document) => (200, document.to_string()),
+            Reply::Status(status, body) => (status, body),
+            Reply::Raw(bytes) => {
                 let _ = connection.socket.write_all(bytes.as_bytes()).await;
                 return;
             }
-            Says::HangUp | Says::Once(..) => return,
-            Says::Nothing => std::future::pending().await,
+            Reply::HangUp | Reply::Once(..) => return,
+            Reply::Nothing => std::future::pending().await,
         };
         let head = format!("HTTP/1.1 {status} -\r\nContent-Length: {}\r\n\r\n", body.len());
         if connection.socket.write_all((head + &body).as_bytes()).await.is_err() {

@@ -29,41 +29,41 @@ pub struct Server {
 }
 
 /// Where clients connect.
-pub trait Place {
+pub trait Endpoint {
     /// The address of the public listener.
     fn address(&self) -> SocketAddr;
 
     /// What the socket of a reader holds of what it has not read; as much as the kernel likes, if `None`.
-    fn room(&self) -> Option<u32> {
+    fn receive_buffer(&self) -> Option<u32> {
         None
     }
 }
 
 /// A server whose readers have little room: what they do not read stays with the gateway.
 #[derive(Debug)]
-pub struct Narrow<'a>(pub &'a Server);
+pub struct SmallBuffer<'a>(pub &'a Server);
 
-impl Place for Narrow<'_> {
+impl Endpoint for SmallBuffer<'_> {
     fn address(&self) -> SocketAddr {
         self.0.address()
     }
 
-    fn room(&self) -> Option<u32> {
+    fn receive_buffer(&self) -> Option<u32> {
         Some(64 << 10)
     }
 }
 
 /// A reader's socket, connected.
-pub(crate) async fn connect(place: &impl Place) -> io::Result<TcpStream> {
-    let address = place.address();
+pub(crate) async fn connect(endpoint: &impl Endpoint) -> io::Result<TcpStream> {
+    let address = endpoint.address();
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if let Some(room) = place.room() {
-        socket.set_recv_buffer_size(room)?;
+    if let Some(bytes) = endpoint.receive_buffer() {
+        socket.set_recv_buffer_size(bytes)?;
     }
     socket.connect(address).await
 }
 
-impl Place for Server {
+impl Endpoint for Server {
     fn address(&self) -> SocketAddr {
         match &self.bridge {
             Some(bridge) => bridge.address,
@@ -72,7 +72,7 @@ impl Place for Server {
     }
 }
 
-impl Place for SocketAddr {
+impl Endpoint for SocketAddr {
     fn address(&self) -> SocketAddr {
         *self
     }

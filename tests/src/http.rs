@@ -18,7 +18,7 @@ const UPGRADE: &str = "\r\nConnection: Upgrade\r\nUpgrade: websocket\
     \r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
 /// The head of a request to listen, without the line ends at its end.
-pub fn listen_head(wire: Wire, target: &str) -> String {
+pub fn stream_head(wire: Wire, target: &str) -> String {
     let fields = if wire == Wire::Ws { UPGRADE } else { "" };
     format!("GET /{}/{target} HTTP/1.1\r\nHost: t{fields}", wire.name())
 }

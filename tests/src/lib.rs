@@ -16,11 +16,11 @@ mod stalled;
 mod translator;
 mod way;
 
-pub use backend::{Backend, Call, Says};
+pub use backend::{Backend, Call, Reply};
 pub use certificate::Certificate;
 pub use credentials::{SECRET, token, token_of, token_signed_with};
-pub use gateway::{Narrow, Place, Server, eventually};
-pub use http::{Answer, Connection, Head, expect_bytes, listen_head};
+pub use gateway::{Endpoint, Server, SmallBuffer, eventually};
+pub use http::{Answer, Connection, Head, expect_bytes, stream_head};
 pub use port::FixedPort;
 pub use reader::{Event, Reader};
 pub use samples::Samples;

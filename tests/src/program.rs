@@ -45,7 +45,7 @@ pub async fn start(command: &mut Command) -> (Child, SocketAddr) {
 }
 
 /// Starts it; gives its one line on standard output, which says where it listens.
-pub async fn start_and_hear(command: &mut Command) -> (Child, String) {
+pub async fn start_and_read_line(command: &mut Command) -> (Child, String) {
     let mut child = command.spawn().expect("starts");
     let mut line = String::new();
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
@@ -59,7 +59,7 @@ pub async fn start_and_hear(command: &mut Command) -> (Child, String) {
 
 /// Starts it; gives the public and the admin listener's address.
 pub async fn start_both(command: &mut Command) -> (Child, SocketAddr, SocketAddr) {
-    let (child, line) = start_and_hear(command).await;
+    let (child, line) = start_and_read_line(command).await;
     let rest = line.trim().strip_prefix("tricast listening on http://");
     let (public, private) =
         rest.and_then(|rest| rest.split_once(", admin on http://")).expect(&line);
@@ -118,7 +118,7 @@ pub fn child_of(process: u32) -> Option<u32> {
 }
 
 /// The process that listens at `address`, by its socket's inode.
-pub async fn process_behind(address: SocketAddr) -> u32 {
+pub async fn process_listening_at(address: SocketAddr) -> u32 {
     let port = format!(":{:04X} 00000000:0000 0A", address.port());
     let table = std::fs::read_to_string("/proc/net/tcp").expect("is there");
     let line = table.lines().find(|line| line.contains(&port)).expect("somebody listens");

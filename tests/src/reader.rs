@@ -14,7 +14,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::{Connection, Place, Wire, gateway::connect, sse};
+use crate::{Connection, Endpoint, Wire, gateway::connect, sse};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -52,13 +52,13 @@ enum Stream {
 
 impl Reader {
     /// Opens a stream; `target` is channels and query.
-    pub async fn open(server: &impl Place, wire: Wire, target: &str) -> Self {
+    pub async fn open(server: &impl Endpoint, wire: Wire, target: &str) -> Self {
         Self::open_after(server, wire, target, None).await
     }
 
     /// Opens a stream behind an id: by header where a browser would, else by query.
     pub async fn open_after(
-        server: &impl Place,
+        server: &impl Endpoint,
         wire: Wire,
         target: &str,
         id: Option<&str>,
@@ -68,7 +68,7 @@ impl Reader {
 
     /// The same; `None` when it is turned away for now (503).
     pub async fn try_open_after(
-        server: &impl Place,
+        server: &impl Endpoint,
         wire: Wire,
         target: &str,
         id: Option<&str>,
@@ -90,7 +90,7 @@ impl Reader {
 
     /// Opens a stream with further fields in its head.
     pub async fn open_with(
-        server: &impl Place,
+        server: &impl Endpoint,
         wire: Wire,
         target: &str,
         fields: &[(&'static str, &str)],
@@ -100,7 +100,7 @@ impl Reader {
 
     /// The same; `None` when it is turned away for now (503).
     async fn try_open_with(
-        server: &impl Place,
+        server: &impl Endpoint,
         wire: Wire,
         target: &str,
         fields: &[(&'static str, &str)],
@@ -134,7 +134,7 @@ impl Reader {
 
     /// A WebSocket handshake, which may be refused.
     pub async fn handshake(
-        server: &impl Place,
+        server: &impl Endpoint,
         path: &str,
     ) -> Result<(WebSocketStream<TcpStream>, Response), tungstenite::Error> {
         Self::handshake_with(server, path, &[]).await
@@ -142,7 +142,7 @@ impl Reader {
 
     /// The same with further fields in its head.
     pub async fn handshake_with(
-        server: &impl Place,
+        server: &impl Endpoint,
         path: &str,
         fields: &[(&'static str, &str)],
     ) -> Result<(WebSocketStream<TcpStream>, Response), tungstenite::Error> {
@@ -298,8 +298,8 @@ impl Reader {
         }
     }
 
-    /// Says something on a WebSocket.
-    pub async fn say(&mut self, text: &str) {
+    /// Reply something on a WebSocket.
+    pub async fn send(&mut self, text: &str) {
         let Stream::Ws(socket) = &mut self.stream else { panic!("only a WebSocket talks") };
         socket.send(Message::text(text)).await.expect("takes a frame");
     }

@@ -3,7 +3,7 @@
 use tokio::net::TcpSocket;
 use tricast_core::Wire;
 
-use crate::{Connection, Place as _, Server, listen_head};
+use crate::{Connection, Endpoint as _, Server, stream_head};
 
 /// A subscriber with a small window that reads nothing.
 pub async fn stalled_reader(server: &Server, wire: Wire, channel: &str) -> Connection {
@@ -11,7 +11,7 @@ pub async fn stalled_reader(server: &Server, wire: Wire, channel: &str) -> Conne
     socket.set_recv_buffer_size(4096).expect("a socket");
     let socket = socket.connect(server.address()).await.expect("connects");
     let mut connection = Connection { socket, buffer: Vec::new() };
-    connection.send(format!("{}\r\n\r\n", listen_head(wire, channel))).await;
+    connection.send(format!("{}\r\n\r\n", stream_head(wire, channel))).await;
     connection.head().await;
     connection
 }

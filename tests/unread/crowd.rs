@@ -10,7 +10,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
     time::{Duration, timeout},
 };
-use tricast_tests::{Certificate, Wire, eventually, listen_head};
+use tricast_tests::{Certificate, Wire, eventually, stream_head};
 
 use crate::{DELIVERIES, gateway::Gateway, http1::frame};
 
@@ -45,7 +45,7 @@ struct Asker {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_who_read_nothing_do_not_take_the_memory_either() {
+async fn many_clients_that_do_not_read_do_not_exhaust_memory() {
     let certificate = Certificate::make();
     let mut failures = Vec::new();
     for delivery in DELIVERIES {
@@ -57,7 +57,7 @@ async fn many_who_read_nothing_do_not_take_the_memory_either() {
 }
 
 impl Way {
-    /// Says what is wrong, if anything is.
+    /// Reply what is wrong, if anything is.
     async fn run(self, delivery: &str, certificate: &Certificate) -> Option<String> {
         let memory = ANSWERS.to_string();
         let settings = [
@@ -79,7 +79,7 @@ impl Way {
         gateway.serves_others().await;
         let growth = gateway.peak().saturating_sub(idle);
         drop(crowd);
-        gateway.comes_back_to(sockets).await;
+        gateway.wait_for_sockets(sockets).await;
         eventually("there is room again", || async {
             let held = gateway.metrics().await.value("tricast_answer_bytes");
             (held == 0.0).then_some(())
@@ -106,7 +106,7 @@ impl Way {
                 Asker { answered, _held: Box::new(socket) }
             }
             Self::WebSocket => {
-                let head = format!("{}\r\n\r\n", listen_head(Wire::Ws, "idle"));
+                let head = format!("{}\r\n\r\n", stream_head(Wire::Ws, "idle"));
                 let command = format!("{{\"type\":\"history\",\"channel\":\"{SPELLED_LONG}\"}}");
                 let mut socket = connect(gateway).await;
                 let said = [head.as_bytes(), &frame(1, command.as_bytes())].concat();

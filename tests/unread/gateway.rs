@@ -122,7 +122,7 @@ impl Gateway {
     }
 
     /// Nothing is left of whoever was there: no socket, and no reader.
-    pub(crate) async fn comes_back_to(&self, sockets: f64) {
+    pub(crate) async fn wait_for_sockets(&self, sockets: f64) {
         eventually("the attacker is gone", || async {
             let online = self.ask(&format!("GET /online/{FULL} HTTP/1.1\r\nHost: t"), b"").await;
             let nobody = online.json()["connections"] == 0;

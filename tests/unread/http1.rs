@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::time::timeout;
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
-use tricast_tests::{Wire, listen_head};
+use tricast_tests::{Wire, stream_head};
 
 use crate::{gateway::FULL, transport::Io};
 
@@ -53,7 +53,7 @@ pub(crate) fn attacks() -> Vec<Bytes> {
 }
 
 fn websocket(name: &'static str, query: &str, first: &[u8], again: &[u8]) -> Bytes {
-    let head = format!("{}\r\n\r\n", listen_head(Wire::Ws, &format!("{FULL}{query}")));
+    let head = format!("{}\r\n\r\n", stream_head(Wire::Ws, &format!("{FULL}{query}")));
     Bytes { name, opening: [head.as_bytes(), first].concat(), again: again.to_vec() }
 }
 
@@ -63,7 +63,7 @@ fn requests(name: &'static str, request: &str) -> Bytes {
 
 /// Requests on a connection that has become a stream.
 fn after(name: &'static str, wire: Wire) -> Bytes {
-    let head = format!("{}\r\n\r\n", listen_head(wire, FULL));
+    let head = format!("{}\r\n\r\n", stream_head(wire, FULL));
     Bytes { name, opening: head.into(), again: b"GET /channels HTTP/1.1\r\nHost: t\r\n\r\n".into() }
 }
 

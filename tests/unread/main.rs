@@ -21,7 +21,7 @@ const AT_ONCE: usize = 6;
 const DELIVERIES: [&str; 3] = ["auto", "epoll", "generic"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_who_reads_nothing_takes_the_memory() {
+async fn one_client_that_does_not_read_does_not_exhaust_memory() {
     let certificate = Certificate::make();
     // UNREAD_ONLY=pings shows what one kind of attack does.
     let only = std::env::var("UNREAD_ONLY").unwrap_or_default();
@@ -54,7 +54,7 @@ impl Case {
         format!("{}, {}, {}", self.attack.name(), self.transport.name(), self.delivery)
     }
 
-    /// Says what is wrong, if anything is.
+    /// Reply what is wrong, if anything is.
     async fn run(&self, certificate: &Certificate) -> Option<String> {
         let gateway = Gateway::start(self.delivery, certificate).await;
         let (idle, sockets) = (gateway.memory(), gateway.sockets().await);
@@ -64,7 +64,7 @@ impl Case {
         let growth = gateway.peak().saturating_sub(idle);
         let sent = attacker.sent();
         drop(attacker);
-        gateway.comes_back_to(sockets).await;
+        gateway.wait_for_sockets(sockets).await;
         let figures = format!("{} KiB more than idle, for {} KiB sent", growth >> 10, sent >> 10);
         println!("{}: {figures}", self.name());
         (growth >= self.attack.bound()).then(|| format!("{}: {figures}", self.name()))

@@ -120,14 +120,14 @@ impl Imports {
 }
 
 impl Module {
-    fn bring_in(&mut self, above: &[String], tree: &UseTree, is_import: bool) {
+    fn add_use(&mut self, above: &[String], tree: &UseTree, is_import: bool) {
         let (name, whole) = match tree {
             UseTree::Path(path) => {
                 let above = [above, &[path.ident.to_string()]].concat();
-                return self.bring_in(&above, &path.tree, is_import);
+                return self.add_use(&above, &path.tree, is_import);
             }
             UseTree::Group(group) => {
-                return group.items.iter().for_each(|one| self.bring_in(above, one, is_import));
+                return group.items.iter().for_each(|one| self.add_use(above, one, is_import));
             }
             UseTree::Glob(_) => {
                 self.globs.push(above.to_owned());
@@ -155,7 +155,7 @@ impl<'ast> Visit<'ast> for Module {
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
         if !is_for_tests(&item.attrs) {
             let is_import = matches!(item.vis, Visibility::Inherited);
-            self.bring_in(&[], &item.tree, is_import);
+            self.add_use(&[], &item.tree, is_import);
         }
     }
 

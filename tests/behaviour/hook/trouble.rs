@@ -2,11 +2,11 @@
 
 use super::*;
 
-async fn what_fails_once_is_tried_again() {
+async fn a_failed_question_is_retried() {
     let mut first = true;
     let backend = Backend::start(move |_| match std::mem::take(&mut first) {
-        true => Says::Status(502, String::new()),
-        false => Says::Json(json!({"allow": true})),
+        true => Reply::Status(502, String::new()),
+        false => Reply::Json(json!({"allow": true})),
     })
     .await;
     let server = server(&backend, &["connect"], "retries = 2").await;
@@ -14,26 +14,26 @@ async fn what_fails_once_is_tried_again() {
     let asked = backend.asked();
     assert_eq!(asked.len(), 2);
     assert_eq!(asked[0], asked[1]);
-    backend.always(Says::HangUp);
-    assert!(is_put_off(Wire::Chunked, &opens(&server, Wire::Chunked, "a").await));
+    backend.always(Reply::HangUp);
+    assert!(is_refused_for_now(Wire::Chunked, &opens(&server, Wire::Chunked, "a").await));
     assert_eq!(backend.calls().len(), 5, "once, and twice again");
     // A no is an answer.
-    backend.always(Says::Status(403, String::new()));
+    backend.always(Reply::Status(403, String::new()));
     forbidden(&opens(&server, Wire::Chunked, "a").await);
     assert_eq!(backend.calls().len(), 6);
     assert_eq!((calls(&server, "allowed").await, calls(&server, "failed").await), (1.0, 1.0));
 }
 
-async fn a_service_that_fails_again_and_again_is_left_alone_for_a_while() {
-    let backend = Backend::start(|_| Says::Status(503, String::new())).await;
+async fn a_service_that_keeps_failing_is_not_asked_for_a_while() {
+    let backend = Backend::start(|_| Reply::Status(503, String::new())).await;
     let more = "retries = 0\nopen_after = 2\nopen_for = \"700ms\"";
     let server = server(&backend, &["connect"], more).await;
     for _ in 0..2 {
-        assert!(is_put_off(Wire::Ws, &opens(&server, Wire::Ws, "a").await));
+        assert!(is_refused_for_now(Wire::Ws, &opens(&server, Wire::Ws, "a").await));
     }
-    backend.always(Says::Json(json!({"allow": true})));
+    backend.always(Reply::Json(json!({"allow": true})));
     let answer = opens(&server, Wire::Ws, "a").await;
-    assert!(is_put_off(Wire::Ws, &answer), "{answer:?}");
+    assert!(is_refused_for_now(Wire::Ws, &answer), "{answer:?}");
     assert_eq!(answer.fields["retry-after"], "1");
     assert_eq!(backend.calls().len(), 2, "nobody was asked");
     assert_eq!(calls(&server, "open").await, 1.0);
@@ -49,7 +49,7 @@ async fn an_answer_holds_for_the_same_question_and_no_other() {
     let on = ["connect", "publish"];
     let server = server(&backend, &on, "cache = \"1h\"\nheaders = [\"cookie\"]\nretries = 0").await;
     let ask = async |target: &str, cookie: &str| {
-        let head = format!("{}\r\nCookie: {cookie}", listen_head(Wire::Chunked, target));
+        let head = format!("{}\r\nCookie: {cookie}", stream_head(Wire::Chunked, target));
         outcome(&server, &head).await
     };
     for _ in 0..3 {
@@ -65,20 +65,20 @@ async fn an_answer_holds_for_the_same_question_and_no_other() {
     }
     assert_eq!(backend.calls().len(), 4);
     // A no is kept too, a failure never is.
-    backend.always(Says::Json(json!({"allow": false})));
+    backend.always(Reply::Json(json!({"allow": false})));
     for _ in 0..2 {
         forbidden(&ask("c", "s=1").await);
     }
     assert_eq!(backend.calls().len(), 5);
-    backend.always(Says::HangUp);
+    backend.always(Reply::HangUp);
     for _ in 0..2 {
-        assert!(is_put_off(Wire::Chunked, &ask("d", "s=1").await));
+        assert!(is_refused_for_now(Wire::Chunked, &ask("d", "s=1").await));
     }
     assert_eq!(backend.calls().len(), 7);
     assert_eq!(calls(&server, "cached").await, 4.0);
     // Nor is an answer kept beyond its own end.
     let ends = || json!({"allow": true, "expires": tricast_core::unix_millis() / 1000 + 2});
-    backend.answer(move |_| Says::Json(ends()));
+    backend.answer(move |_| Reply::Json(ends()));
     assert!(is_open(&ask("e", "s=1").await));
     eventually("it is asked again", async || {
         assert!(is_open(&ask("e", "s=1").await), "never by an answer that is over");
@@ -89,9 +89,9 @@ async fn an_answer_holds_for_the_same_question_and_no_other() {
 
 async fn equal_questions_at_once_are_asked_once() {
     let permits = Arc::new(Semaphore::new(0));
-    let yes = Says::Json(json!({"allow": true}));
-    let backend = Backend::start(|_| Says::Nothing).await;
-    backend.always(Says::Once(permits.clone(), Box::new(yes)));
+    let yes = Reply::Json(json!({"allow": true}));
+    let backend = Backend::start(|_| Reply::Nothing).await;
+    backend.always(Reply::Once(permits.clone(), Box::new(yes)));
     let server = server(&backend, &["connect"], "cache = \"1h\"\ntimeout = \"20s\"").await;
     let crowd = (0..20).map(|_| opens(&server, Wire::Chunked, "a"));
     let release = async {
@@ -109,11 +109,11 @@ async fn equal_questions_at_once_are_asked_once() {
 }
 
 /// Each connection that asks is one that no client can have.
-async fn no_more_is_asked_at_once_than_may_be() {
+async fn questions_at_once_are_limited() {
     let permits = Arc::new(Semaphore::new(0));
     let backend = Backend::yes().await;
-    let yes = Says::Json(json!({"allow": true}));
-    backend.always(Says::Once(permits.clone(), Box::new(yes)));
+    let yes = Reply::Json(json!({"allow": true}));
+    backend.always(Reply::Once(permits.clone(), Box::new(yes)));
     let server = server(&backend, &["connect"], "at_once = 2\ntimeout = \"20s\"").await;
     let crowd = (0..6).map(|_| opens(&server, Wire::Chunked, "a"));
     let release = async {
@@ -131,26 +131,26 @@ async fn no_more_is_asked_at_once_than_may_be() {
 }
 
 /// What somebody sends may make the service stumble; that must not close the door for everybody else.
-async fn nobody_closes_the_door_for_others() {
+async fn no_client_can_open_the_circuit_for_others() {
     let backend = Backend::start(|call| match call.json()["headers"]["cookie"].as_str() {
-        Some("s=bad") => Says::Status(500, String::new()),
-        _ => Says::Json(json!({"allow": true})),
+        Some("s=bad") => Reply::Status(500, String::new()),
+        _ => Reply::Json(json!({"allow": true})),
     })
     .await;
     let more = "retries = 0\nopen_after = 2\nopen_for = \"1h\"\nheaders = [\"cookie\"]";
     let server = server(&backend, &["connect"], more).await;
     for _ in 0..10 {
-        let head = format!("{}\r\nCookie: s=bad", listen_head(Wire::Chunked, "a"));
+        let head = format!("{}\r\nCookie: s=bad", stream_head(Wire::Chunked, "a"));
         assert_eq!(server.request(&head, b"").await.status, 503);
     }
     assert!(is_open(&opens(&server, Wire::Chunked, "a").await));
 }
 
 tricast_tests::each_delivery!(
-    what_fails_once_is_tried_again,
-    a_service_that_fails_again_and_again_is_left_alone_for_a_while,
+    a_failed_question_is_retried,
+    a_service_that_keeps_failing_is_not_asked_for_a_while,
     an_answer_holds_for_the_same_question_and_no_other,
     equal_questions_at_once_are_asked_once,
-    no_more_is_asked_at_once_than_may_be,
-    nobody_closes_the_door_for_others
+    questions_at_once_are_limited,
+    no_client_can_open_the_circuit_for_others
 );
