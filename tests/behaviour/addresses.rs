@@ -1,5 +1,5 @@
-//! Every setting that is an address, with a fixed port, on the program itself: what `tricast check` finds good starts, and answers where
-//! the settings say.
+//! Settings that are addresses, with fixed ports, on the program itself: settings that `tricast
+//! check` accepts also start, and the gateway answers at each address.
 
 use std::{net::SocketAddr, os::fd::OwnedFd, path::PathBuf};
 
@@ -194,12 +194,12 @@ async fn lists_of_them() {
     tokio::net::UnixStream::connect(&socket).await.expect("somebody listens");
 }
 
-/// A gateway whose settings have gained an address gives its place to one that listens there too.
+/// After a handover the successor also listens at an address that the settings have gained.
 #[tokio::test]
 async fn by_a_successor_whose_settings_have_gained_it() {
     for gained in ["bind", "admin.bind", "tls"] {
         let site = Site::new();
-        // What is not there before is another address, or none.
+        // Before the change there is another address, or none.
         let before = [FixedPort::reserve(), FixedPort::reserve()];
         site.write(|key| !key.starts_with(gained));
         let mut text = std::fs::read_to_string(site.file()).expect("is there");
@@ -256,7 +256,8 @@ async fn with_inherited_sockets() {
     }
 }
 
-/// How sockets that are handed in get along is the business of those who have made them: systemd's `BindIPv6Only=ipv6-only`.
+/// The creator of inherited sockets decides how they share a port: systemd's
+/// `BindIPv6Only=ipv6-only`.
 #[tokio::test]
 async fn sockets_of_both_families_are_inherited_at_one_port() {
     let port = FixedPort::reserve();
@@ -287,7 +288,7 @@ async fn sockets_of_both_families_are_inherited_at_one_port() {
     errors.until("were read again").await;
 }
 
-/// What cannot be listened at together is said before anything is listened at.
+/// Addresses that conflict are refused before the gateway listens anywhere.
 #[tokio::test]
 async fn addresses_that_exclude_each_other_are_found_by_check() {
     let port = FixedPort::reserve().address.port();

@@ -1,4 +1,4 @@
-//! Who may listen and who may speak: each wire, with each credential, wherever it is put, under each rule.
+//! Permissions to subscribe and to publish: each wire, each credential in each place, each rule.
 
 use tricast_admission::KeyHash;
 use tricast_tests::{Connection, Reader, SECRET, Server, Wire, stream_head, token, token_of};
@@ -9,11 +9,12 @@ const NARROW: &str = "tricast_key_another-backend-that-may-do-next-to-nothing";
 /// The channels, one under each rule, in the order of the table's columns.
 const CHANNELS: [&str; 6] = ["open.x", "member.x", "feed.x", "desk.x", "closed.x", "@alice"];
 
-/// Who may do what: for each channel whether one may listen, and whether one may speak.
-/// `+` is yes, `m` a token is missing (401), `f` it is forbidden (403).
+/// The expected results: for each channel, whether subscribing and publishing are allowed. `+` is
+/// allowed, `m` is a missing token (401), `f` is forbidden (403).
 ///
-/// open: anyone may. member: takes a token. feed: anyone listens, a backend speaks. desk: a backend listens, who has
-/// a token speaks. closed: nobody may. @alice: her own, for others as [access] has it, which is a token.
+/// open: anyone. member: needs a token. feed: anyone subscribes, a backend publishes. desk: a
+/// backend subscribes, a client with a token publishes. closed: nobody. @alice: alice herself; for
+/// others [access] applies, which asks for a token.
 const TABLE: [(&str, &str); 10] = [
     //                 open member feed desk closed @alice
     ("nothing", "++ mm +m mm ff fm"),
@@ -28,7 +29,8 @@ const TABLE: [(&str, &str); 10] = [
     ("narrow key", "++ ff +f ff ff ff"),
 ];
 
-/// What opens nothing, not even what is open to anyone: whoever sends it believes that it counts.
+/// Credentials that grant nothing, not even what is open to anyone: a client that sends one
+/// believes that it counts.
 const WORTHLESS: [&str; 6] =
     ["expired", "forged", "unsigned", "garbage", "wrong key", "key as token"];
 
@@ -45,7 +47,8 @@ async fn server() -> Server {
     ];
     let namespace = |(pattern, subscribe, publish)| {
         format!(
-            "[[namespace]]\npattern = {pattern:?}\nsubscribe = {subscribe:?}\npublish = {publish:?}\n"
+            "[[namespace]]\npattern = {pattern:?}\nsubscribe = {subscribe:?}\n\
+             publish = {publish:?}\n"
         )
     };
     let namespaces: String = namespaces.map(namespace).concat();
@@ -68,7 +71,7 @@ async fn server() -> Server {
     .await
 }
 
-/// The text of a credential; `None` is none at all.
+/// The text of a credential, or `None` for no credential.
 fn credential(name: &str) -> Option<String> {
     let all = ["**", "@*"];
     Some(match name {
@@ -108,7 +111,7 @@ struct Asks {
 }
 
 impl Asks {
-    /// `None` where the wire has no such place, or nobody puts this there.
+    /// `None` if the wire has no such place, or if it makes no sense for this credential.
     fn with(name: &str, place: &str, wire: Option<Wire>) -> Option<Self> {
         let mut query =
             if name == "key for alice" { "?user=alice".to_owned() } else { String::new() };
@@ -146,7 +149,7 @@ impl Asks {
     }
 }
 
-/// What came of a request: `+`, or the problem's name, with its status in order.
+/// The result of a request: `+`, or the name of the problem, whose status is checked.
 async fn outcome(server: &Server, head: &str, body: &str) -> String {
     let mut connection: Connection = server.connect().await;
     connection.send(format!("{head}\r\n\r\n{body}")).await;
@@ -173,7 +176,7 @@ async fn subscribes(server: &Server, wire: Wire, channel: &str, asks: &Asks) -> 
     outcome(server, &asks.head(head), "").await
 }
 
-/// Speaks the way of the wire: a POST that listens too, or a command.
+/// Publishes as the wire does it: by a POST that also subscribes, or by a command.
 async fn publishes(server: &Server, wire: Wire, channel: &str, asks: &Asks) -> String {
     if wire != Wire::Ws {
         let head = format!(
@@ -223,7 +226,7 @@ async fn run(wire: Wire) -> usize {
                 let got = subscribes(&server, wire, channel, &asks).await;
                 assert_eq!(got, listens, "{} listens to {channel}: {asks:?}", wire.name());
                 let got = publishes(&server, wire, channel, &asks).await;
-                // A POST that listens may only speak where it may listen.
+                // A POST that subscribes may publish only where it may subscribe.
                 let wanted = if wire == Wire::Ws || listens == "+" { speaks } else { listens };
                 assert_eq!(got, wanted, "{} speaks in {channel}: {asks:?}", wire.name());
                 combinations += 2;
@@ -283,7 +286,8 @@ async fn plain_requests_that_publish_or_read_follow_the_same_table() {
                     listens,
                     "{name} {channel}"
                 );
-                // Who may speak to somebody may ask whether anybody is there.
+                // The right to publish to a user includes the right to ask whether that user is
+                // online.
                 let counts = if speaks == "+" { "+" } else { listens };
                 assert_eq!(outcome(&server, &get("online"), "").await, counts, "{name} {channel}");
             }
@@ -291,7 +295,7 @@ async fn plain_requests_that_publish_or_read_follow_the_same_table() {
     }
 }
 
-/// The list of channels shows those that one may listen to.
+/// The list of channels contains those that the client may subscribe to.
 async fn the_list_of_channels_keeps_to_the_table() {
     let server = server().await;
     let key = Asks::with("key", "bearer", None).expect("a place");
@@ -316,7 +320,7 @@ async fn the_list_of_channels_keeps_to_the_table() {
     assert_eq!(list("key").await, "desk.x feed.x member.x open.x");
 }
 
-/// Otherwise anybody could use up a backend's ids before it does.
+/// Otherwise anybody could use the ids of a backend before the backend does.
 async fn an_idempotency_id_of_a_backend_is_its_own() {
     let server = server().await;
     let publish = async |fields: &str| {
@@ -331,7 +335,8 @@ async fn an_idempotency_id_of_a_backend_is_its_own() {
     assert_eq!(publish(&key).await["duplicate"], true);
 }
 
-/// A key that may publish only is no key to everybody's own channel; one that names it is.
+/// A key without a list of channels to subscribe to does not open users' own channels; a key that
+/// names one does.
 async fn a_backend_subscribes_as_a_user_only_if_its_list_names_the_channel() {
     let server = server().await;
     let ask = async |key: &str, path: &str| {
@@ -350,7 +355,8 @@ async fn a_backend_subscribes_as_a_user_only_if_its_list_names_the_channel() {
         reader.control("hello").await;
         for channel in ["@alice", "open.x"] {
             let head = format!(
-                "POST /publish/{channel} HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nAuthorization: Bearer {KEY}"
+                "POST /publish/{channel} HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\n\
+                 Authorization: Bearer {KEY}"
             );
             assert_eq!(outcome(&server, &head, "x").await, "+");
         }
@@ -358,7 +364,7 @@ async fn a_backend_subscribes_as_a_user_only_if_its_list_names_the_channel() {
     }
 }
 
-/// With API keys there is something to keep from strangers: nobody is who it only says it is.
+/// With API keys the gateway no longer trusts a user that a client only claims to be.
 async fn with_api_keys_alone_no_client_can_claim_a_user() {
     let hash = KeyHash::of(KEY);
     let server = Server::with(&format!(

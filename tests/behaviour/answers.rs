@@ -1,4 +1,5 @@
-//! Answers that are made whole, such as pages of history: how large one is, and what all of them together may take.
+//! Answers that are built whole, such as pages of history: their size, and the memory limit for all
+//! of them together.
 
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
@@ -31,7 +32,7 @@ async fn unread_answers_have_a_memory_limit() {
     let length = head.content_length().expect("one");
     assert!(server.metric("tricast_answer_bytes").await >= length as f64);
     assert_eq!(server.metric("tricast_answer_limit_bytes").await, f64::from(2 << 20));
-    // There is no room for another, on whatever wire, until it is read.
+    // Until the answer is read, there is no room for another one on any wire.
     let refused = server.request(HISTORY, b"").await;
     assert_eq!((refused.status, refused.problem().as_str()), (503, "overloaded"));
     assert!(refused.fields.contains_key("retry-after"));
@@ -44,7 +45,7 @@ async fn unread_answers_have_a_memory_limit() {
     assert_eq!((&error["type"], &error["ref"]), (&json!("urn:tricast:overloaded"), &json!(7)));
     reader.send(&json!({"type": "ping", "ref": 8}).to_string()).await;
     assert_eq!(reader.control("ack").await["ref"], 8, "it lives");
-    // What is small has room.
+    // Small answers still have room.
     for path in ["/channels", "/history/none", "/online/a"] {
         assert_eq!(server.get(path).await.status, 200, "{path}");
     }
@@ -70,7 +71,7 @@ async fn one_address_cannot_use_the_whole_memory_for_answers() {
     let mut unread = connect(&server).await;
     unread.send(format!("{}\r\n\r\n", from("2001:db8::1"))).await;
     assert_eq!(unread.head().await.status, 200);
-    // Another of the same network, on whatever wire.
+    // Another client of the same network, on any wire.
     let refused = server.request(&from("2001:db8::2"), b"").await;
     assert_eq!((refused.status, refused.problem().as_str()), (503, "overloaded"));
     let here = [("X-Forwarded-For", "2001:db8::3")];
@@ -82,7 +83,7 @@ async fn one_address_cannot_use_the_whole_memory_for_answers() {
     assert_eq!(server.request(HISTORY, b"").await.status, 200);
 }
 
-/// What is spelled counts, and not what was published: a byte may take six.
+/// The encoded size counts, not the published one: one byte may take six.
 async fn a_page_has_about_the_same_size_for_any_content() {
     const MESSAGES: usize = 7;
     let server = Server::start().await;

@@ -36,7 +36,7 @@ fn no_arrow_between_crates_but_those_documented() {
     assert_eq!(found, documented());
 }
 
-/// Core speaks no protocol: it cannot even name one.
+/// Core speaks no protocol: it does not even depend on a library that does.
 #[test]
 fn core_knows_no_protocol_library() {
     let metadata = MetadataCommand::new().no_deps().exec().expect("cargo metadata");

@@ -1,10 +1,12 @@
-//! What a browser's rules ask of the gateway: cookies, origins, preflights, and what is never taken for a page.
+//! The rules of browsers: cookies, origins, preflights, and content that must never be run as a
+//! page.
 
 use tricast_tests::{SECRET, Server, Wire, stream_head, token};
 
 async fn server() -> Server {
     Server::with(&format!(
-        "[tokens]\nsecret = \"{SECRET}\"\ncookie = \"session\"\n[cors]\norigins = [\"https://app.example\"]"
+        "[tokens]\nsecret = \"{SECRET}\"\ncookie = \"session\"\n[cors]\n\
+         origins = [\"https://app.example\"]"
     ))
     .await
 }
@@ -67,7 +69,8 @@ async fn credentials_are_allowed_to_listed_origins_alone() {
     let server = server().await;
     let ask = async |origin: &str| {
         let head = format!(
-            "OPTIONS /publish/a HTTP/1.1\r\nHost: t\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\nOrigin: {origin}"
+            "OPTIONS /publish/a HTTP/1.1\r\nHost: t\r\nAccess-Control-Request-Method: POST\r\n\
+             Access-Control-Request-Headers: authorization\r\nOrigin: {origin}"
         );
         server.request(&head, b"").await.fields
     };
@@ -90,7 +93,7 @@ async fn credentials_are_allowed_to_listed_origins_alone() {
     assert_eq!(answer.fields.get("access-control-allow-credentials"), None);
 }
 
-/// What somebody has published is never run as a page or a script of the gateway's own origin.
+/// A browser never runs published data as a page or script of the gateway's origin.
 async fn nothing_is_sniffed() {
     let server = Server::start().await;
     server.publish("a", "<script>alert(1)</script>").await;

@@ -30,21 +30,17 @@ async fn publish_all(server: &Server) -> Vec<String> {
 async fn documents(server: &Server, ids: &[String]) -> Vec<String> {
     let history = server.get("/history/b").await.json();
     let time = |index: usize| history["messages"][index]["time"].as_u64().expect("time");
-    let (a, b, c) = (&ids[0], &ids[1], &ids[2]);
+    let document = |index: usize, event: &str, data: &str| {
+        let (id, time) = (&ids[index], time(index));
+        format!(
+            r#"{{"id":"{id}","channel":"b","event":"{event}",{data},"online":1,"time":{time}}}"#
+        )
+    };
+    let note = format!(r#""data":"a\nid: forged\r\ndata: x\rö{}\"\\""#, '\u{2028}');
     vec![
-        format!(
-            r#"{{"id":"{a}","channel":"b","event":"note","data":"a\nid: forged\r\ndata: x\rö{}\"\\","online":1,"time":{}}}"#,
-            '\u{2028}',
-            time(0)
-        ),
-        format!(
-            r#"{{"id":"{b}","channel":"b","event":"message","data":{{ "n": 1.0}},"online":1,"time":{}}}"#,
-            time(1)
-        ),
-        format!(
-            r#"{{"id":"{c}","channel":"b","event":"blob","data":"AAr/","encoding":"base64","online":1,"time":{}}}"#,
-            time(2)
-        ),
+        document(0, "note", &note),
+        document(1, "message", r#""data":{ "n": 1.0}"#),
+        document(2, "blob", r#""data":"AAr/","encoding":"base64""#),
     ]
 }
 
@@ -66,7 +62,12 @@ async fn sse_as_json() {
     let hello = String::from_utf8(connection.chunk().await.expect("hello")).expect("UTF-8");
     let id = &head.fields["tricast-id"];
     assert!(hello.starts_with("event: tricast.hello\nretry: "), "{hello}");
-    assert!(hello.contains(&format!("\ndata: {{\"id\":\"{id}\",\"event\":\"tricast.hello\",\"channels\":[\"b\"],\"client\":\"client-0123456789\",\"issued\":false,\"recovered\":false,\"reason\":\"fresh\",\"online\":{{\"b\":1}},\"heartbeat\":15000,\"time\":")), "{hello}");
+    let document = format!(
+        "\ndata: {{\"id\":\"{id}\",\"event\":\"tricast.hello\",\"channels\":[\"b\"],\
+         \"client\":\"client-0123456789\",\"issued\":false,\"recovered\":false,\
+         \"reason\":\"fresh\",\"online\":{{\"b\":1}},\"heartbeat\":15000,\"time\":"
+    );
+    assert!(hello.contains(&document), "{hello}");
     assert!(hello.ends_with(&format!("}}\nid: {id}\n\n")), "{hello}");
     let ids = publish_all(&server).await;
     let documents = documents(&server, &ids).await;
@@ -87,7 +88,8 @@ async fn sse_raw() {
     let (a, b, c) = (&ids[0], &ids[1], &ids[2]);
     let blocks = [
         format!(
-            "event: note\ndata: a\ndata: id: forged\ndata: data: x\ndata: ö\u{2028}\"\\\nid: {a}\n\n"
+            "event: note\ndata: a\ndata: id: forged\ndata: data: x\n\
+             data: ö\u{2028}\"\\\nid: {a}\n\n"
         ),
         format!("data: {{ \"n\": 1.0}}\nid: {b}\n\n"),
         format!("event: blob\ndata: AAr/\nid: {c}\n\n"),
@@ -242,7 +244,7 @@ async fn a_silence(wire: Wire) {
         Wire::Chunked => b"1\r\n\n\r\n".to_vec(),
         Wire::Ws => frame(9, cursor.as_bytes()),
     };
-    // Who answers no ping for two heartbeats is cut (RFC 6455 §5.5.3).
+    // A client that answers no ping for two heartbeats is closed (RFC 6455 §5.5.3).
     let lives: &[u8] = if wire == Wire::Ws { b"\x8a\x80\0\0\0\0" } else { b"" };
     for _ in 0..2 {
         expect_bytes(&mut connection, &short(&begin)).await;

@@ -1,4 +1,5 @@
-//! Further channels on an open WebSocket: subscribe with a resume id of their own, leave, look.
+//! More channels on an open WebSocket: subscribe with a resume id, unsubscribe, read online counts
+//! and history.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -79,8 +80,8 @@ async fn a_resume_id_of_its_own_is_caught_up_between_from_and_to() {
     assert_eq!(me.data().await, "live");
 }
 
-/// Whoever is cut in the middle of a catch-up resumes everything with the last id it has, and with nothing published
-/// after `to` before all of it.
+/// A client that is cut in the middle of a catch-up resumes everything with its last id; no message
+/// published after `to` comes before the end of the catch-up.
 async fn one_id_resumes_everything_wherever_a_catch_up_is_cut() {
     let server = Server::start().await;
     let first = server.publish("b", "0").await;
@@ -95,7 +96,7 @@ async fn one_id_resumes_everything_wherever_a_catch_up_is_cut() {
             .await;
         let ack = me.control("ack").await;
         let mut seen: Vec<Value> = Vec::new();
-        // Published in the middle of it or behind it; never before all of it.
+        // Published in the middle of the catch-up or after it; never received before its end.
         let writer = async {
             for n in 0..10 {
                 server.publish("a", &format!("after {n}")).await;
@@ -221,7 +222,7 @@ async fn online_counts_follow_the_channels() {
     ask(&mut me, json!({"type": "unsubscribe", "channel": "a"})).await;
     let _other = open(&server, "b").await;
     told(&mut me, "b", 2).await;
-    // What did not change is not told again.
+    // Unchanged counts are not sent again.
     me.send(r#"{"type":"unsubscribe","channel":"z"}"#).await;
     me.control("error").await;
     me.send(r#"{"type":"subscribe","channel":"c"}"#).await;
@@ -244,7 +245,7 @@ async fn when_the_channels_that_are_left_have_ended_so_has_the_stream() {
     assert_eq!(me.end().await, Event::End(Some((1000, "ended".to_owned()))));
 }
 
-/// Whoever has much to catch up with can still say that it wants no more.
+/// A client that still has much to catch up with can unsubscribe.
 async fn a_client_that_is_catching_up_can_still_send_commands() {
     const MESSAGES: usize = 400;
     let server = Server::with("[history]\nbytes = \"64MiB\"").await;
@@ -273,8 +274,8 @@ async fn a_client_that_is_catching_up_can_still_send_commands() {
     assert!(next.to_text().expect("text").contains("of the other"));
 }
 
-/// Somebody who comes and goes all the time, each time from where it left a channel, misses nothing of it, while
-/// others publish.
+/// A client that subscribes and unsubscribes again and again, each time from its last id, misses no
+/// message while others publish.
 async fn a_client_that_resubscribes_again_and_again_misses_nothing() {
     const CHANNELS: [&str; 3] = ["a", "b", "c"];
     const EACH: usize = 300;
@@ -304,7 +305,7 @@ async fn a_client_that_resubscribes_again_and_again_misses_nothing() {
                 }
             };
             me.send(&command.to_string()).await;
-            // Everything up to the answer, and a little of what comes behind it.
+            // Everything up to the answer, and a little of what follows it.
             let mut behind = turn % 7;
             loop {
                 let document = me.document().await;

@@ -35,7 +35,7 @@ async fn only_the_token_is_printed_and_it_grants_what_it_claims() {
         server.request(&head, b"").await.status
     };
     assert_eq!((get("/history/orders.42").await, get("/history/chat").await), (200, 403));
-    // From standard input, so that it stands in no list of processes.
+    // From standard input, so that it appears in no list of processes.
     let (fine, read, _) = run(&["token", "--inspect"], &WITH_SECRET, &token).await;
     assert!(fine && read.contains("holds, by these settings"), "{read}");
     let claims = read.lines().find_map(|line| line.strip_prefix("claims ")).expect("claims");
@@ -68,11 +68,12 @@ async fn a_key_is_printed_alone_and_its_settings_beside_it() {
         said.contains(&KeyHash::of(key.trim()).to_string()) && !said.contains(key.trim()),
         "{said}"
     );
-    // What it says can be put into the settings as it stands.
+    // Its output can be pasted into the settings.
     let server = Server::with(&said).await;
     let publish = async |channel: &str| {
         let head = format!(
-            "POST /publish/{channel} HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nAuthorization: Bearer {}",
+            "POST /publish/{channel} HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\n\
+             Authorization: Bearer {}",
             key.trim()
         );
         server.request(&head, b"x").await.status
@@ -87,7 +88,8 @@ async fn which_namespace_a_channel_has_and_why() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("gateway.toml");
     let settings = "[[namespace]]\npattern = \"orders.vip\"\nonline = false
-        [[namespace]]\npattern = \"orders.*\"\npublish = \"nobody\"\nhistory = { messages = 7, age = \"90s\" }";
+        [[namespace]]\npattern = \"orders.*\"\npublish = \"nobody\"
+        history = { messages = 7, age = \"90s\" }";
     std::fs::write(&file, settings).expect("writes");
     let file = file.to_str().expect("UTF-8");
     let check = async |channel: &str| {

@@ -1,4 +1,4 @@
-//! `/connections` on the admin listener: who listens, and how to send them away.
+//! `/connections` on the admin listener: lists connections, and closes them.
 
 use serde_json::{Value, json};
 use tricast_tests::{Answer, Connection, Event, Reader, SECRET, Server, Wire, token};
@@ -135,7 +135,7 @@ async fn no_page_reaches_the_admin_listener() {
         connection.request("GET /metrics HTTP/1.1\r\nHost: Tricast:9464", b"").await.status,
         200
     );
-    // An operator may look with a browser.
+    // An operator may use a browser.
     let connection = Connection::open(server.gateway.admin_address).await;
     let fields = "Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate";
     let answer = connection

@@ -1,9 +1,11 @@
-//! How many may come: of one address, of one user, to one channel; and who has to make room.
+//! Connection limits: for an address, a user, a channel; and which connections are closed to make
+//! room.
 
 use serde_json::json;
 use tricast_tests::{Connection, Reader, SECRET, Server, Wire, eventually, stream_head, token};
 
-/// How a fourth stream is refused that will be let in later: with 429, or as EventSource understands it.
+/// How a fourth stream is refused that will be accepted later: with 429, or as EventSource needs
+/// it.
 async fn is_refused_for_now(
     server: &Server,
     wire: Wire,
@@ -35,7 +37,7 @@ async fn an_address_has_a_limit_of_streams(wire: Wire) {
     let open = async |address| Reader::open_with(&server, wire, "a", &from(address)).await;
     let mut here = vec![open("192.0.2.1").await, open("192.0.2.1").await];
     is_refused_for_now(&server, wire, "a", &from("192.0.2.1"), "too-many-from-address").await;
-    // What a client puts in front of what the proxy adds changes nothing.
+    // Fields that a client puts before those of the proxy change nothing.
     is_refused_for_now(
         &server,
         wire,
@@ -48,7 +50,7 @@ async fn an_address_has_a_limit_of_streams(wire: Wire) {
     // A whole IPv6 network of 64 bits is one.
     let _six = (open("2001:db8::1").await, open("2001:db8::2").await);
     is_refused_for_now(&server, wire, "a", &from("2001:db8::3"), "too-many-from-address").await;
-    // Nobody is counted whose address is a proxy's.
+    // An address of a proxy is not counted as a client's.
     let _proxies = (open("127.0.0.1").await, open("127.0.0.1").await, open("127.0.0.1").await);
     here.pop();
     eventually("there is room again", async || (server.gateway.connections() == 7).then_some(()))
@@ -142,7 +144,7 @@ async fn request_bodies_have_a_memory_limit() {
     assert_eq!(server.post("/publish/a", "", &[b'x'; 100_000]).await.status, 200);
 }
 
-/// When connections that say nothing take all the room, one that comes later may still speak.
+/// When silent connections take all file descriptors, a later connection still gets an answer.
 async fn silent_connections_are_closed_first() {
     let mut command = tricast_tests::program::with_files(300);
     let (_child, address) = tricast_tests::program::start(&mut command).await;
@@ -150,7 +152,7 @@ async fn silent_connections_are_closed_first() {
     for _ in 0..100 {
         silent.push(Connection::open(address).await);
     }
-    // They have a moment to speak, in which there is no room for others.
+    // They have a moment to send a request, in which there is no room for others.
     eventually("there is room", async || {
         let connection = Connection::open(address).await;
         let head = "GET /online/a HTTP/1.1\r\nHost: t";

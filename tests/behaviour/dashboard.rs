@@ -1,11 +1,12 @@
-//! The page at `/`, and what it alone asks for: the bytes of a message on each wire, and the end of its own streams.
+//! The page at `/` and its own endpoints: the bytes of a message on each wire, and closing its own
+//! streams.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 use tricast_tests::{Connection, Reader, Server, Wire, stream_head};
 
-/// Whether the page was built or not: what stands there runs nothing that is not the gateway's own.
+/// Built or not, the page runs only scripts of the gateway.
 async fn the_page_answers_under_a_strict_policy_and_is_fetched_once() {
     for (base, path) in [("", "/"), ("base_path = \"/realtime\"", "/realtime/")] {
         let server = Server::with(base).await;
@@ -81,7 +82,7 @@ async fn each_message_leaves_in_a_segment_of_its_own(wire: Wire) {
         let own = wires.clone().find(|view| view["wire"] == wire.name()).expect("this one");
         STANDARD.decode(own["message"].as_str().expect("base64")).expect("base64")
     };
-    // Whatever stands before the first message has come when that has.
+    // Everything sent before the first message has arrived when the message has.
     let first = server.publish("a", "first").await;
     capture(&mut connection, &shown(&first).await).await;
     assert_eq!(connection.buffer, b"");
@@ -109,7 +110,8 @@ async fn the_response_head_it_shows_is_the_one_that_is_sent(wire: Wire) {
         while !connection.buffer.windows(4).any(|window| window == b"\r\n\r\n") {
             assert!(connection.more().await, "it ends: {:?}", connection.buffer);
         }
-        // The HTTP library has its own order of fields; a minute may have passed, and each key has its own answer.
+        // The HTTP library orders fields its own way; a minute may have passed, and each key has
+        // its own accept value.
         let lines = |head: &[u8]| {
             let head = String::from_utf8_lossy(head).into_owned();
             let (head, _) = head.split_once("\r\n\r\n").expect("whole");
@@ -159,7 +161,8 @@ async fn a_client_can_close_only_its_own_streams(wire: Wire) {
 
 async fn it_shows_what_proxies_added_and_no_secret() {
     let server = Server::start().await;
-    let head = "GET /dashboard/seen?client=client-of-my-own-1 HTTP/1.1\r\nHost: t\r\nVia: 1.1 a\r\nvia: 1.1 b\r\nCookie: secret\r\n\
+    let head = "GET /dashboard/seen?client=client-of-my-own-1 HTTP/1.1\r\nHost: t\r\n\
+                Via: 1.1 a\r\nvia: 1.1 b\r\nCookie: secret\r\n\
                 Authorization: secret\r\nX-Forwarded-For: 192.0.2.1";
     let answer = server.request(head, b"").await;
     assert_eq!(answer.fields["cache-control"], "no-store");

@@ -1,4 +1,5 @@
-//! permessage-deflate (RFC 7692) as literal bytes; that others read it, the Autobahn suite and real clients show.
+//! permessage-deflate (RFC 7692) as literal bytes. The Autobahn suite and real clients show that
+//! others can read it.
 
 use tricast_tests::{Connection, Server, Wire, delivery, stream_head};
 
@@ -58,7 +59,7 @@ async fn a_message_is_compressed_once_for_all_clients_that_negotiated_it() {
         assert_eq!(frame(&mut small).await.0, 0xc1);
         assert_eq!(frame(&mut plain).await, (0x81, text.clone().into_bytes()));
     }
-    // What hardly shrinks comes as it is.
+    // Data that hardly shrinks is sent uncompressed.
     server.publish("a", "short").await;
     assert_eq!(frame(&mut one).await, (0x81, b"short".to_vec()));
 }

@@ -1,4 +1,4 @@
-//! `tricast doctor`: finds nothing where there is nothing, and what stands in between where something does.
+//! `tricast doctor`: finds nothing without a proxy, and finds the proxy that changes streams.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn examine(visit: Options) -> Result<Diagnosis, String> {
     examined.map_err(|error| format!("{error:#}"))
 }
 
-/// What is bad: check and wire.
+/// The bad findings: check and wire.
 fn bad(diagnosis: &Diagnosis) -> Vec<(&str, &str)> {
     let bad = diagnosis.findings.iter().filter(|finding| finding.verdict == Verdict::Bad);
     bad.map(|finding| (finding.check, finding.wire.unwrap_or_default())).collect()
@@ -50,7 +50,8 @@ async fn an_encrypted_gateway_under_a_base_path_passes_too() {
     let certificate = Certificate::make();
     let [chain, key] = ["cert.pem", "key.pem"].map(|name| certificate.file(name));
     let settings = format!(
-        "base_path = \"/realtime\"\n[tls]\nbind = \"127.0.0.1:0\"\ncertificate = {chain:?}\nkey = {key:?}"
+        "base_path = \"/realtime\"\n[tls]\nbind = \"127.0.0.1:0\"\ncertificate = {chain:?}\n\
+         key = {key:?}"
     );
     let server = Server::with(&settings).await;
     let address = server.gateway.tls_address().expect("one");
@@ -110,7 +111,7 @@ async fn a_missing_subscribe_right_is_not_reported_as_a_proxy() {
     assert!(lines.said.contains("403"), "{diagnosis}");
 }
 
-/// Something in between that changes what clients say, and keeps what they are told for a while.
+/// A proxy that changes requests, and holds back answers for a while.
 async fn start_proxy(server: &Server, change: fn(String) -> String, held: Duration) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let (own, there) = (listener.local_addr().expect("has one"), server.address());

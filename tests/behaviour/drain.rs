@@ -1,4 +1,4 @@
-//! Going down: everybody is told, work under way is finished, nothing hangs.
+//! Draining: every client is notified, requests in progress are finished, nothing hangs.
 
 use std::{
     io::{Read as _, Write as _},
@@ -68,7 +68,7 @@ async fn new_clients_are_refused_during_the_drain(wire: Wire) {
     assert!(down.await.expect("goes down"));
 }
 
-/// Its readers are being told goodbye: who publishes now must hear that it was not taken.
+/// Its readers are getting their goodbye: a publisher must learn that its message was refused.
 async fn a_request_under_way_is_answered() {
     let server = Server::with("[shutdown]\ngrace = \"20s\"").await;
     let mut publisher = server.connect().await;
@@ -83,11 +83,16 @@ async fn a_request_under_way_is_answered() {
     assert!(down.await.expect("goes down"));
 }
 
-/// A publisher that waits for its next line is told at once, and does not hold up the drain.
+/// A publisher whose next line is pending is answered at once, and does not delay the drain.
 async fn a_silent_publisher_and_half_a_head_do_not_delay_the_drain() {
     let server = Server::with("[shutdown]\ngrace = \"20s\"").await;
     let mut publisher = server.connect().await;
-    publisher.send("POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n1\n\r\n").await;
+    publisher
+        .send(
+            "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\n\
+        Transfer-Encoding: chunked\r\n\r\n2\r\n1\n\r\n",
+        )
+        .await;
     let mut half = server.connect().await;
     half.send("GET /sse").await;
     tricast_tests::eventually("the line is published", async || {
@@ -107,7 +112,8 @@ async fn a_silent_publisher_and_half_a_head_do_not_delay_the_drain() {
     assert!(down.expect("in time").expect("goes down"));
 }
 
-/// A proxy answers with 502 where a connection is cut behind a request. So whoever gets in is answered, to the very last.
+/// A proxy answers with 502 if a connection is cut after a request. So every accepted request is
+/// answered, to the very last.
 async fn a_request_that_was_accepted_is_answered_during_the_drain() {
     for _ in 0..10 {
         let server = Server::with("").await;
@@ -128,7 +134,8 @@ async fn a_request_that_was_accepted_is_answered_during_the_drain() {
     }
 }
 
-/// Asks, each time on a connection of its own, until no more can be opened, and counts those that are answered; how many were not.
+/// Sends requests, each on a connection of its own, until no connection can be opened. Counts the
+/// answered ones in `answered`; returns the number of the others.
 fn hammer(address: std::net::SocketAddr, answered: &AtomicUsize) -> usize {
     let mut cut = 0;
     let patience = Duration::from_millis(500);
@@ -146,7 +153,7 @@ fn hammer(address: std::net::SocketAddr, answered: &AtomicUsize) -> usize {
     cut
 }
 
-/// A load balancer has to hear of it before anybody is turned away.
+/// A load balancer has to see the change before any client is refused.
 async fn readiness_goes_first() {
     let server = Server::with("[shutdown]\ndelay = \"300ms\"").await;
     let (address, admin) =

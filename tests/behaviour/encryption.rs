@@ -12,7 +12,8 @@ use tricast_tests::{Certificate, Server, eventually};
 async fn server_with(certificate: &Certificate, more: &str) -> Server {
     let [chain, key] = ["cert.pem", "key.pem"].map(|name| certificate.file(name));
     let tls = format!(
-        "[tls]\nbind = \"127.0.0.1:0\"\ncertificate = {chain:?}\nkey = {key:?}\nlook = \"1s\"\n{more}"
+        "[tls]\nbind = \"127.0.0.1:0\"\ncertificate = {chain:?}\nkey = {key:?}\nlook = \"1s\"\n\
+         {more}"
     );
     Server::with(&tls).await
 }
@@ -28,7 +29,7 @@ async fn connect(
     certificate.connector(protocols).connect("localhost".try_into().expect("a name"), socket).await
 }
 
-/// Reads until `word` has come.
+/// Reads until `word` has arrived.
 async fn read_until(stream: &mut TlsStream<TcpStream>, word: &str) -> String {
     let mut bytes = Vec::new();
     while !bytes.windows(word.len()).any(|window| window == word.as_bytes()) {
@@ -110,7 +111,7 @@ async fn a_half_closed_client_of_an_encrypted_stream_is_noticed() {
     let certificate = Certificate::make();
     let server = server_with(&certificate, "[stream]\nheartbeat = \"100ms\"").await;
     let mut stream = connect(&server, &certificate, &["http/1.1"]).await.expect("connects");
-    // What comes behind the request keeps the library from reading on.
+    // Bytes after the request keep the library from reading on.
     stream.write_all(b"GET /sse/a HTTP/1.1\r\nHost: t\r\n\r\nGET /").await.expect("asks");
     read_until(&mut stream, "\r\n\r\n").await;
     eventually("one listens", async || (server.gateway.connections() == 1).then_some(())).await;

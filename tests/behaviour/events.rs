@@ -7,7 +7,8 @@ use tricast_tests::{Backend, Reader, Reply, SECRET, Server, Wire, eventually, st
 
 const ALL: &[&str] = &["connected", "disconnected", "online", "gone"];
 
-/// A gateway that tells `backend` of those. `more` stands in [events], and may open further sections.
+/// A gateway that reports `on` to `backend`. `more` is appended to [events], and may open further
+/// sections.
 async fn server(backend: &Backend, on: &[&str], more: &str) -> Server {
     let interval = if more.contains("interval") { "" } else { "interval = \"20ms\"" };
     Server::with(&format!("[events]\nurl = \"{}\"\non = {on:?}\n{interval}\n{more}", backend.url()))
@@ -19,7 +20,7 @@ async fn accepting_backend() -> Backend {
     Backend::start(|_| Reply::Status(204, String::new())).await
 }
 
-/// What was told until now, each number once.
+/// The events reported so far, each number once.
 fn reported(backend: &Backend) -> Vec<Value> {
     let mut events: Vec<Value> = Vec::new();
     for batch in backend.asked() {
@@ -88,7 +89,7 @@ async fn the_first_and_the_last_count(wire: Wire) {
             crowd.push(Reader::open(&server, wire, "a").await);
         }
         crowd.into_iter().for_each(Reader::reset);
-        // Who is back before it was told has not gone.
+        // A user that returns before the report has not gone.
         all_reported(&backend, count).await;
     }
     assert_eq!(summaries(&reported(&backend)), ["online a", "gone a", "online a", "gone a"]);
@@ -110,7 +111,7 @@ async fn a_refused_client_is_not_reported(wire: Wire) {
     assert_eq!(summaries(&events), ["online a", "connected 1"]);
 }
 
-/// Whatever ends a stream when the gateway goes down is told before it is down.
+/// Events of streams that end in the shutdown are reported before the shutdown ends.
 async fn the_last_events_arrive_before_the_shutdown_ends(wire: Wire) {
     let backend = accepting_backend().await;
     let server = server(&backend, ALL, "interval = \"1h\"\n[shutdown]\ngrace = \"3s\"").await;
@@ -128,7 +129,7 @@ async fn the_last_events_arrive_before_the_shutdown_ends(wire: Wire) {
     );
 }
 
-/// Past the end of its channel nobody listens, and nobody was there.
+/// After the end of its channel a reader is not subscribed, so nobody was online.
 async fn a_reader_of_an_ended_channel_connects_and_disconnects(wire: Wire) {
     let backend = accepting_backend().await;
     let server = server(&backend, &["online", "gone"], "").await;
@@ -233,7 +234,7 @@ async fn events_that_did_not_fit_are_reported_as_lost() {
     assert_eq!(summary(&all_reported(&backend, 5).await[4]), "online g");
 }
 
-/// Nobody is there to take the last words: the gateway goes down all the same.
+/// The service is away: the gateway shuts down all the same.
 async fn a_service_that_is_away_does_not_hold_up_the_end() {
     let backend = Backend::start(|_| Reply::Nothing).await;
     let server = server(&backend, ALL, "timeout = \"1h\"\n[shutdown]\ngrace = \"1s\"").await;

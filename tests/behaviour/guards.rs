@@ -1,5 +1,5 @@
-//! Settings that hold a secret or an access rule: a mistake in one never leaves it silently off. What happens for each key and each
-//! mistake is a table in SECURITY.md, which is made here.
+//! Settings that hold a secret or an access rule: a mistake in one never leaves it silently off.
+//! SECURITY.md has the table of each key and each mistake, which this test makes.
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::Path};
 
@@ -13,14 +13,14 @@ use tricast_tests::Certificate;
 /// A key with two good values, as TOML, and one as text of the environment.
 struct Guard {
     key: &'static str,
-    /// What it needs beside it; everything else is as it is by default.
+    /// The settings that the key needs beside it; all others have their defaults.
     beside: &'static str,
     good: String,
     other: String,
     variable: String,
 }
 
-/// Whether the files are there is not the settings' business.
+/// The settings do not check whether the files exist.
 const TLS_KEY: &str = "tls.bind = \"127.0.0.1:0\"\ntls.key = \"key.pem\"\n";
 const TLS_CERTIFICATE: &str = "tls.bind = \"127.0.0.1:0\"\ntls.certificate = \"cert.pem\"\n";
 
@@ -108,7 +108,7 @@ fn variable(key: &str) -> String {
     format!("TRICAST__{}", key.to_uppercase().replace('.', "__"))
 }
 
-/// What `settings` say of a key.
+/// The value of a key in `settings`.
 pub(super) fn value(settings: &Settings, key: &str) -> Value {
     let all = serde_json::to_value(settings).expect("JSON");
     let secret = match key {
@@ -125,7 +125,7 @@ pub(super) fn value(settings: &Settings, key: &str) -> Value {
     }
 }
 
-/// What becomes of a setting, as the table says it.
+/// The fate of a setting, in the words of the table.
 fn outcome(
     key: &str,
     file: &[u8],
@@ -198,7 +198,7 @@ fn row(guard: &Guard) -> String {
     format!("| `{key}` | {} |", cells.join(" | "))
 }
 
-/// Whether a change takes effect while the gateway runs.
+/// Tells whether a change applies while the gateway runs.
 async fn on_reload(guards: &[Guard]) -> Vec<&'static str> {
     let load = |file: &[u8]| {
         let file = Some((Path::new("gateway.toml"), file));
@@ -232,7 +232,8 @@ async fn no_secret_and_no_access_rule_is_silently_off() {
     let rows: Vec<_> = rows.map(|(row, reload)| format!("{row} {reload} |")).collect();
     for row in &rows {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        // A variable that is empty, and what is not UTF-8, of another type in a file, or misspelt, is never taken for something else.
+        // A variable that is empty, and a value that is not UTF-8, has another type or a misspelt
+        // key, is never read as something else.
         assert!(cells[4..=7].iter().chain(&cells[9..=10]).all(|cell| *cell == "refused"), "{row}");
     }
     let table = rows.join("\n");

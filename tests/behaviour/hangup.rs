@@ -1,4 +1,5 @@
-//! The end of a WebSocket: peers that answer nothing, that never finish, or that do not close in return.
+//! The end of a WebSocket: peers that answer nothing, never finish a message, or do not answer a
+//! close.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +10,10 @@ use tricast_tests::{Connection, Event, Reader, Server, Wire, delivery, eventuall
 
 const QUICK: &str = "[stream]\nheartbeat = \"100ms\"";
 
-/// How an unresponsive peer's connection ends.
+/// The close frame for an unresponsive peer.
 const UNRESPONSIVE: &[u8] = b"\x88\x0e\x0f\xa2unresponsive";
 
-/// A WebSocket that says only what it is told to.
+/// A WebSocket that sends only what the test sends.
 async fn silent_websocket(server: &Server, target: &str) -> Connection {
     let mut connection = server.connect().await;
     connection.send(format!("{}\r\n\r\n", stream_head(Wire::Ws, target))).await;
@@ -121,7 +122,7 @@ async fn a_reset_and_a_half_closed_peer_are_noticed_at_once() {
     }
 }
 
-/// The gateway's close is answered by a close; who does not is not waited for long.
+/// A peer should answer the gateway's close frame; the gateway does not wait long for it.
 async fn a_peer_that_does_not_answer_a_close_is_cut() {
     let server = Server::start().await;
     let mut connection = silent_websocket(&server, "a").await;

@@ -1,4 +1,4 @@
-//! The hook: the user's own service is asked, and whatever is no clear yes is a no.
+//! The hook asks the user's own service; every answer that is not clearly yes is a refusal.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ mod trouble;
 
 const KEY: &str = "tricast_key_the-backend-that-is-asked-by-the-hook";
 
-/// A gateway that asks `backend` on those occasions. `more` stands in [hook], and may open further sections.
+/// A gateway that asks `backend` about `on`. `more` is appended to [hook], and may open further
+/// sections.
 async fn server(backend: &Backend, on: &[&str], more: &str) -> Server {
     Server::with(&format!("[hook]\nurl = \"{}\"\non = {on:?}\n{more}", backend.url())).await
 }
@@ -24,7 +25,7 @@ fn with_tokens(more: &str) -> String {
     format!("{more}\n[tokens]\nsecret = \"{SECRET}\"")
 }
 
-/// What comes of a request: a stream's head, or a whole answer.
+/// The result of a request: the head of a stream, or a whole answer.
 async fn outcome(server: &Server, head: &str) -> Answer {
     let mut connection = server.connect().await;
     connection.send(format!("{head}\r\n\r\n")).await;
@@ -44,7 +45,7 @@ fn is_open(answer: &Answer) -> bool {
     matches!(answer.status, 200 | 101) && answer.body.is_empty()
 }
 
-/// Refused for now: a browser's EventSource has to be told so in a stream.
+/// Refused for now: a browser's EventSource needs the refusal inside a stream.
 fn is_refused_for_now(wire: Wire, answer: &Answer) -> bool {
     match wire {
         Wire::Sse => answer.status == 200 && answer.text().contains("\"reason\":\"overloaded\""),
@@ -98,9 +99,10 @@ async fn a_refusal_carries_its_reason(wire: Wire) {
     assert_eq!(calls(&server, "refused").await, 4.0);
 }
 
-/// As a token would, for whoever has none.
+/// The hook can name the user, as a token can.
 async fn the_hook_can_name_the_user_of_an_anonymous_client(wire: Wire) {
-    let says = json!({"allow": true, "user": "alice", "subscribe": ["news.*"], "expires": tricast_core::unix_millis() / 1000 + 3});
+    let expires = tricast_core::unix_millis() / 1000 + 3;
+    let says = json!({"allow": true, "user": "alice", "subscribe": ["news.*"], "expires": expires});
     let backend = Backend::start(move |_| Reply::Json(says.clone())).await;
     let server = server(&backend, &["connect"], "[access]\nsubscribe = \"token\"").await;
     let mut reader = Reader::open(&server, wire, "news.a").await;
@@ -109,7 +111,7 @@ async fn the_hook_can_name_the_user_of_an_anonymous_client(wire: Wire) {
     server.publish("@alice", "to her").await;
     assert_eq!(reader.data().await, "to her");
     forbidden(&opens(&server, wire, "other").await);
-    // It ends when the service said.
+    // The stream ends at the time that the service gave.
     assert_eq!(reader.control("goodbye").await["reason"], "expired");
     backend.always(Reply::Json(
         json!({"allow": true, "user": "alice", "subscribe": ["**"], "expires": 1}),
@@ -120,7 +122,7 @@ async fn the_hook_can_name_the_user_of_an_anonymous_client(wire: Wire) {
     assert_eq!(opens(&server, wire, "news.a").await.problem(), "token-missing");
 }
 
-/// Also where anyone may: the service has said so.
+/// The list also counts where the rules allow anyone.
 async fn a_list_narrows_what_is_open_to_anyone(wire: Wire) {
     let backend = Backend::start(|_| Reply::Json(json!({"allow": true, "subscribe": ["a"]}))).await;
     let server = server(&backend, &["connect"], "").await;
@@ -207,8 +209,13 @@ async fn the_hook_is_asked_about_each_channel_of_a_stream(wire: Wire) {
         Backend::start(|call| Reply::Json(json!({"allow": call.json()["channel"] != "b"}))).await;
     let server = server(&backend, &["subscribe"], "headers = []").await;
     assert!(is_open(&opens(&server, wire, "a,c?user=alice").await));
-    let about = |channel: &str| json!({"event": "subscribe", "wire": wire.name(), "channel": channel, "user": "alice", "headers": {}});
-    // Who only says who it is has to be let in to that user's own channel too.
+    let about = |channel: &str| {
+        let wire = wire.name();
+        json!({
+            "event": "subscribe", "wire": wire, "channel": channel, "user": "alice", "headers": {},
+        })
+    };
+    // A client that claims a user also needs a yes for that user's own channel.
     assert_eq!(backend.asked(), [about("a"), about("c"), about("@alice")]);
     forbidden(&opens(&server, wire, "a,b").await);
 }
@@ -266,35 +273,41 @@ async fn the_hook_is_asked_about_a_publish_with_its_size() {
     let backend = Backend::yes().await;
     let server = server(&backend, &["publish"], "headers = []").await;
     server.publish("a?user=alice", "hello").await;
-    let question = |channel: &str| json!({"event": "publish", "wire": "http", "channel": channel, "headers": {}});
+    let question = |channel: &str| {
+        let headers = json!({});
+        json!({"event": "publish", "wire": "http", "channel": channel, "headers": headers})
+    };
     let mut first = question("a");
     first["user"] = "alice".into();
     first["bytes"] = 5.into();
     assert_eq!(backend.asked(), [first]);
-    // Many lines are one question, whose size nobody knows.
+    // Many lines are one question, without a size.
     let lines = server.post("/publish/b", "application/x-ndjson", b"1\n2\n3\n").await;
     assert_eq!(lines.json()["published"], 3);
     assert_eq!(backend.asked()[1..], [question("b")]);
     backend.always(Reply::Json(json!({"allow": false})));
     forbidden(&server.post("/publish/b", "application/x-ndjson", b"1\n").await);
     assert_eq!(server.get("/history/b").await.json()["messages"].as_array().map(Vec::len), Some(3));
-    // What the gateway itself refuses is not asked.
+    // Requests that the gateway itself refuses make no question.
     let before = backend.calls().len();
     assert_eq!(server.post("/publish/b", "application/json", b"{").await.problem(), "bad-json");
     assert_eq!(backend.calls().len(), before);
 }
 
-/// Whoever may not listen may not look either.
+/// A client that may not subscribe may not read history either.
 async fn reading_history_needs_the_same_answer_as_subscribing() {
     let backend =
         Backend::start(|call| Reply::Json(json!({"allow": call.json()["channel"] == "a"}))).await;
     let server = server(&backend, &["subscribe"], "headers = []").await;
-    let about = |channel: &str| json!({"event": "subscribe", "wire": "http", "channel": channel, "headers": {}});
+    let about = |channel: &str| {
+        let headers = json!({});
+        json!({"event": "subscribe", "wire": "http", "channel": channel, "headers": headers})
+    };
     assert_eq!(server.get("/history/a").await.status, 200);
     forbidden(&server.get("/history/b").await);
     assert_eq!(backend.asked(), [about("a"), about("b")]);
     assert_eq!(server.get("/online/a").await.status, 200);
-    // Who may publish there may still ask who is there.
+    // A client that may publish there may still read online counts.
     assert_eq!(server.get("/online/b").await.status, 200);
 }
 
@@ -323,7 +336,7 @@ async fn the_hook_is_asked_about_commands_on_a_websocket() {
             assert_eq!(document["detail"], "closed for the night");
         }
     }
-    // To leave, and to be alive, needs nobody's consent.
+    // To unsubscribe and to answer pings needs no permission.
     for command in [r#"{"type":"unsubscribe","channel":"b"}"#, r#"{"type":"ping"}"#] {
         reader.send(command).await;
         reader.control("ack").await;
@@ -365,7 +378,7 @@ async fn the_hook_is_asked_about_a_raw_websocket_which_it_can_end() {
     assert!(!texts.contains("not heard"), "{texts}");
 }
 
-/// A new token does not lift what the service has said.
+/// A renewed token does not lift the limits that the service set.
 async fn a_renewed_token_stays_narrowed() {
     let end = tricast_core::unix_millis() / 1000 + 30;
     let backend = Backend::start(move |_| {
@@ -386,7 +399,7 @@ async fn a_renewed_token_stays_narrowed() {
     assert_eq!(backend.calls().len(), 1, "asked once");
 }
 
-/// Else a stranger could say that it is whoever the service knows.
+/// Otherwise a client could claim any user that the service knows.
 async fn a_client_that_the_hook_decides_on_cannot_claim_a_user() {
     let backend = Backend::yes().await;
     let server = server(&backend, &["connect"], "").await;
@@ -402,7 +415,8 @@ async fn only_listed_headers_are_forwarded() {
     let server =
         server(&backend, &["connect"], "headers = [\"Cookie\", \"x-tenant\", \"X-None\"]").await;
     let head = format!(
-        "{}\r\nCookie: a=1\r\nCookie: b=2\r\nX-Tenant: t\r\nX-Tenant: u\r\nX-Secret: s\r\nAuthorization: Basic eA==",
+        "{}\r\nCookie: a=1\r\nCookie: b=2\r\nX-Tenant: t\r\nX-Tenant: u\r\nX-Secret: s\r\n\
+         Authorization: Basic eA==",
         stream_head(Wire::Sse, "a?_=1")
     );
     outcome(&server, &head).await;
@@ -412,7 +426,7 @@ async fn only_listed_headers_are_forwarded() {
     let mut names: Vec<_> = call.fields.keys().map(String::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, ["accept", "content-length", "content-type", "host", "user-agent"]);
-    // A browser adds a cookie for whatever page asks.
+    // A browser adds a cookie to requests of any page.
     for field in ["Origin: https://evil.example", "Sec-Fetch-Site: cross-site"] {
         outcome(&server, &format!("{head}\r\n{field}")).await;
         let headers = backend.asked().pop().expect("asked")["headers"].take();
@@ -447,7 +461,7 @@ async fn the_address_of_a_client_is_sent_if_it_is_known() {
     assert_eq!(asked[0]["address"], "192.0.2.7");
 }
 
-/// A service that is asked who may come in is asked who may look as well.
+/// A service that decides on connecting also decides on reading.
 async fn a_client_that_may_not_connect_may_not_read_history_either() {
     let backend = Backend::start(|_| Reply::Json(json!({"allow": false}))).await;
     let server = server(&backend, &["connect"], "").await;
@@ -456,14 +470,14 @@ async fn a_client_that_may_not_connect_may_not_read_history_either() {
     }
 }
 
-/// A list of channels tells what each question would have been about.
+/// A list of channels would reveal the answer to each question.
 async fn channels_are_not_listed_while_the_hook_decides_on_each() {
     let backend = Backend::yes().await;
     let server = server(&backend, &["subscribe"], "").await;
     assert_eq!(server.get("/channels").await.problem(), "forbidden");
 }
 
-/// A user's own channel comes along only for whom it may be: nobody is proven here.
+/// A user's own channel is added only for that user: here no user is verified.
 async fn the_hook_is_asked_about_the_own_channel_of_a_claimed_user() {
     let backend =
         Backend::start(|call| Reply::Json(json!({"allow": call.json()["channel"] == "news"})))

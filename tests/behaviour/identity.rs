@@ -30,7 +30,7 @@ async fn skip_self_holds_live_and_on_replay(wire: Wire) {
             .await;
     assert_eq!(me.control("hello").await["recovered"], true);
     assert_eq!(me.data().await, "for all");
-    // Somebody else resuming from the same id sees both.
+    // Another client that resumes from the same id gets both.
     let mut other =
         Reader::open_after(&server, wire, &format!("chat?client={OTHER}"), hello["id"].as_str())
             .await;
@@ -88,7 +88,8 @@ async fn a_post_on_the_stream_publishes_and_listens(wire: Wire) {
     let path = format!("/{}/ask?client={TAB}&event=question", wire.name());
     let post = |extra: &str| {
         format!(
-            "POST {path} HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\nContent-Length: 3{extra}\r\n\r\nwhy"
+            "POST {path} HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n\
+             Content-Length: 3{extra}\r\n\r\nwhy"
         )
     };
     connection.send(post("")).await;
@@ -129,7 +130,7 @@ async fn require_online_refuses_a_publish_without_a_subscriber() {
     assert_eq!(held["messages"].as_array().map(Vec::len), Some(1), "nothing was published: {held}");
 }
 
-/// The one who asks is not somebody who listens.
+/// The publisher of the question does not count as a subscriber.
 async fn a_post_that_listens_does_not_count_itself() {
     let server = Server::start().await;
     let answer = server.post("/sse/ask?require_online=true", "", b"anybody?").await;

@@ -1,4 +1,5 @@
-//! Keys behind a URL, with a real server: there, away, turned, and never believed when it redirects.
+//! Keys from a URL, with a real server: available, away, rotated, and never trusted after a
+//! redirect.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,10 +11,15 @@ use tricast_admission::{Algorithm, Signer, TokenSpec};
 use tricast_tests::{Server, eventually};
 
 /// A test's own key pair (Ed25519), and its public half as a set.
-const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
-const PUBLIC: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"one","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+    -----END PRIVATE KEY-----\n";
+const PUBLIC: &str = concat!(
+    r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"one","#,
+    r#""x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#
+);
 
-/// Answers whatever it is told to.
+/// Serves the text in `answer`.
 async fn serve(answer: Arc<Mutex<String>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("bound");
@@ -47,14 +53,15 @@ async fn a_gateway_fetches_its_keys_and_waits_for_them() {
         let head = format!("GET /history/a HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {token}");
         server.request(&head, b"").await
     };
-    // Nobody is let in, and nobody is told that the token is bad: that nobody knows.
+    // The client is refused, and the token is not called bad: the gateway does not know.
     let refused = ask().await;
     assert_eq!((refused.status, refused.problem().as_str()), (503, "keys-unavailable"));
     assert!(refused.fields.contains_key("retry-after") && !refused.text().contains(&url));
-    // Whoever can redirect could choose the keys.
+    // An attacker that can redirect could choose the keys.
     let elsewhere = serve(Arc::new(Mutex::new(ok(PUBLIC)))).await;
     *answer.lock().expect("no panic") = format!(
-        "HTTP/1.1 302 Found\r\nLocation: {elsewhere}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        "HTTP/1.1 302 Found\r\nLocation: {elsewhere}\r\nContent-Length: 0\r\n\
+         Connection: close\r\n\r\n"
     );
     assert_eq!(ask().await.status, 503);
     *answer.lock().expect("no panic") = ok(PUBLIC);

@@ -67,7 +67,8 @@ async fn a_key_that_is_appended_opens_what_it_should() {
             [(&shop, "orders.1", 200), (&shop, "chat", 403), (&audit, "chat", 200)]
         {
             let head = format!(
-                "POST /publish/{channel} HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nAuthorization: Bearer {key}"
+                "POST /publish/{channel} HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\n\
+                 Authorization: Bearer {key}"
             );
             let answer = Connection::open(address).await.request(&head, b"x").await;
             assert_eq!(answer.status, status, "{channel}: {answer:?}");
@@ -126,13 +127,13 @@ async fn no_room_leaves_the_file_as_it_was() {
     assert_eq!(settings.text(), before);
     let names = std::fs::read_dir(settings.folder.path()).expect("is there").count();
     assert_eq!(names, 1, "nothing is left beside it");
-    // A key that nobody sees does not count.
+    // A key that cannot be printed must not be added.
     let script = "exec \"$0\" key --append \"$1\" >/dev/full";
     let mut command = program::in_shell(script, &program::tricast());
     let output = command.arg(settings.file()).output().await.expect("runs");
     assert!(error(&output).contains("cannot be printed"), "{output:?}");
     assert_eq!(settings.text(), before);
-    // What is said beside it may get lost.
+    // Messages beside the key may get lost.
     let script = "exec \"$0\" key --append \"$1\" 2>/dev/full";
     let mut command = program::in_shell(script, &program::tricast());
     key(&command.arg(settings.file()).output().await.expect("runs"));
@@ -152,7 +153,8 @@ async fn mode_and_owner_stay() {
     assert_eq!((after.uid(), after.gid(), after.mode() & 0o7777), (owner.0, owner.1, 0o640));
 }
 
-/// Several append at once while somebody reads: each finds a whole file, and no key is lost.
+/// Several commands append at once while another thread reads: each read finds a whole file, and no
+/// key is lost.
 #[tokio::test]
 async fn there_is_never_a_half_file() {
     let settings = Settings::with(&"# some settings\n".repeat(2000));

@@ -1,4 +1,5 @@
-//! The layers that the settings are made of: what a file and a variable say is taken as it is written, or refused by name.
+//! The layers of the settings: values from the file and from variables are taken as written, or
+//! refused by name.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -71,7 +72,7 @@ fn foreign_variables_are_ignored_and_near_misses_are_reported() {
     assert!(format!("{error:#}").contains("unset one of them"), "{error:#}");
 }
 
-/// What is text in gateway.toml is text in the environment, and the rest is what it is there.
+/// Text in gateway.toml is text in the environment, and other types keep their type.
 #[test]
 fn a_value_in_the_environment_means_what_it_means_in_gateway_toml() {
     let load = |name: &str, text: &str| {

@@ -1,4 +1,4 @@
-//! Limits that hold, and clients that misbehave: nothing grows, nothing leaks, nobody else suffers.
+//! Limits, and clients that misbehave: nothing grows, nothing leaks, no other client is affected.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use tricast_tests::{
     stream_head,
 };
 
-const QUICK: &str = "[stream]\nheartbeat = \"100ms\"\nstall_timeout = \"500ms\"\n[limits]\nhead_timeout = \"300ms\"\nbody_timeout = \"300ms\"";
+const QUICK: &str = "[stream]\nheartbeat = \"100ms\"\nstall_timeout = \"500ms\"\n[limits]\n\
+    head_timeout = \"300ms\"\nbody_timeout = \"300ms\"";
 
 async fn one_subscriber_too_many_is_refused_until_later(wire: Wire) {
     let server = Server::with("[limits]\nconnections = 1").await;
@@ -54,7 +55,7 @@ async fn one_channel_too_many_is_refused(wire: Wire) {
     assert_eq!(server.gateway.connections(), 1, "the refused have left");
 }
 
-/// A reader that takes nothing is cut; nobody waits for it and nothing is kept for it.
+/// A reader that takes nothing is closed; no client waits for it and nothing is kept for it.
 async fn a_stalled_reader_is_cut_and_others_are_undisturbed(wire: Wire) {
     let server = Server::with(&format!("{QUICK}\n[history]\nmessages = 20")).await;
     let stalled = stalled_reader(&server, wire, "a").await;
@@ -73,7 +74,7 @@ async fn a_stalled_reader_is_cut_and_others_are_undisturbed(wire: Wire) {
     drop(stalled);
 }
 
-/// A reader that is slow but takes what it can is told what it missed.
+/// A slow consumer that still reads gets a gap for the messages it missed.
 async fn a_slow_consumer_gets_a_gap(wire: Wire) {
     let server = Server::with("[history]\nmessages = 5").await;
     let mut slow = reader_with_backlog(&server, wire, "a").await;
@@ -101,7 +102,8 @@ async fn a_slow_consumer_is_disconnected_if_the_settings_say_so(wire: Wire) {
     eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
 }
 
-/// It takes nothing, and need not: its end is noticed all the same, long before its patience is over.
+/// It reads nothing, but the gateway notices the end of its connection long before the stall
+/// timeout.
 async fn a_slow_consumer_that_hangs_up_is_noticed(wire: Wire) {
     let server = Server::start().await;
     let reader = reader_with_backlog(&server, wire, "a").await;
@@ -122,8 +124,8 @@ async fn a_client_that_sends_more_and_leaves_does_not_leak(wire: Wire) {
     eventually("it has left", async || (server.gateway.connections() == 0).then_some(())).await;
 }
 
-/// What a client sends behind its request is thrown away while it streams; what follows cannot be
-/// read as a request then, and the connection ends instead of waiting for the other half.
+/// Bytes that a client sends after its request are discarded while it streams. What follows them is
+/// no request then, so the connection ends instead of waiting for more.
 async fn a_connection_whose_input_was_thrown_away_ends_with_its_stream() {
     let server = Server::with(QUICK).await;
     let mut connection = server.connect().await;
@@ -188,15 +190,15 @@ async fn history_comes_in_portions() {
     }
 }
 
-/// Reads until the bytes contain `word` and the time of its document; gives those, and throws away
-/// what came before.
+/// Reads until the bytes contain `word` and the time of its document; returns those, and discards
+/// earlier bytes.
 async fn read_raw_until(connection: &mut Connection, word: &str) -> String {
     let find = |bytes: &[u8], word: &str| {
         bytes.windows(word.len()).position(|window| window == word.as_bytes())
     };
     loop {
         let found = find(&connection.buffer, word);
-        // Only the end of a large message can be the beginning of the word.
+        // Only the end of a large message can contain the beginning of the word.
         let used = found.unwrap_or(connection.buffer.len().saturating_sub(word.len()));
         connection.buffer.drain(..used);
         if found.is_some() && find(&connection.buffer, "\"time\":").is_some() {

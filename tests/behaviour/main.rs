@@ -1,4 +1,4 @@
-//! What Tricast promises (PROTOCOL.md), by subject.
+//! The promises of PROTOCOL.md, by subject.
 
 mod addresses;
 mod admission;

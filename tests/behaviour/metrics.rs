@@ -41,7 +41,7 @@ async fn counters_agree_with_what_happened(wire: Wire) {
     .await;
 }
 
-/// What ops/METRICS.md says that always holds. `one`: everybody reads one channel.
+/// The invariants of ops/METRICS.md. `one`: all readers read one channel.
 fn assert_consistent(metrics: &Samples, one: bool) {
     let mut connections = 0.0;
     for wire in Wire::ALL.map(|wire| format!("wire=\"{}\"", wire.name())) {
@@ -60,9 +60,10 @@ fn assert_consistent(metrics: &Samples, one: bool) {
     assert!(of("sockets") >= connections);
 }
 
-/// Readers come, resume, fall behind and go; nothing that is counted contradicts anything else.
+/// Readers connect, resume, lag and leave; no counter contradicts another.
 async fn counters_are_consistent(wire: Wire) {
-    let settings = "[history]\nmessages = 2\n[[namespace]]\npattern = \"orders.*\"\nhistory = { messages = 5 }";
+    let settings = "[history]\nmessages = 2\n[[namespace]]\npattern = \"orders.*\"\n\
+        history = { messages = 5 }";
     let server = Server::with(settings).await;
     let label = format!("wire=\"{}\"", wire.name());
     let seats = async |namespace: &str| {

@@ -1,4 +1,5 @@
-//! HTTP/2 by itself (RFC 9113): in clear with prior knowledge, hundreds of streams on a connection, windows that run out.
+//! HTTP/2 itself (RFC 9113): in clear with prior knowledge, hundreds of streams on a connection,
+//! windows that run out.
 
 use std::time::Duration;
 
@@ -122,7 +123,8 @@ async fn an_unread_stream_does_not_slow_its_siblings() {
     drop(unread);
 }
 
-/// A client that gives all streams together no more room than one of them, as the defaults of RFC 9113 are.
+/// A client whose connection window is no larger than a stream window, which is the default of RFC
+/// 9113.
 async fn an_unread_stream_leaves_window_for_its_siblings() {
     let server = Server::with("[stream]\nstall_timeout = \"2s\"").await;
     let sender = connect(&server, 65_535, 65_535).await;
@@ -147,7 +149,7 @@ async fn an_unread_stream_leaves_window_for_its_siblings() {
     eventually("one listens", async || (server.gateway.connections() == 1).then_some(())).await;
 }
 
-/// Nobody reads for a while, and then everybody does: nobody is to blame.
+/// No stream is read for a while, and then all of them are: none is at fault.
 async fn an_interrupted_network_costs_no_stream() {
     let server = Server::start().await;
     let leaves = std::sync::Arc::new(tokio::sync::Notify::new());
@@ -232,7 +234,7 @@ async fn no_further_pages_are_built_for_a_client_that_does_not_read() {
         assert_eq!(answer.status(), 503);
         assert!(answer.headers().contains_key("retry-after"));
     }
-    // Once they are let go there is room, and another client has room anyway.
+    // Once they are closed there is room, and another client has room anyway.
     assert_eq!(server.get("/history/a").await.status, 200);
     drop(made);
     assert_eq!(ask(&sender, Method::GET, "/history/a", "").await.status(), 200);
@@ -401,7 +403,7 @@ async fn a_websocket_that_closes_is_answered_and_ends_cleanly() {
     }
 }
 
-/// Whoever comes back on the connection that it has would come back to a gateway that goes down.
+/// A client that reconnects on the same connection would come back to a draining gateway.
 async fn a_draining_gateway_takes_no_further_request_on_a_connection() {
     let server = Server::with("[shutdown]\ngrace = \"8s\"").await;
     let sender = connect(&server, 65_535, 1 << 20).await;
@@ -442,13 +444,13 @@ async fn a_silent_client_delays_no_shutdown() {
     drop(silent);
 }
 
-/// What stands in the queue of a stream that is reset is never sent, and must not be counted.
+/// Bytes in the queue of a stream that is reset are never sent, and must not be counted.
 async fn reset_streams_return_their_window_on_a_full_connection() {
     let server = Server::start().await;
     for _ in 0..20 {
         server.publish("a", &"x".repeat(50_000)).await;
     }
-    // Two pages are more than the connection takes, and all that the gateway makes before one is read.
+    // Two pages are more than the window, and all that the gateway builds before one is read.
     let sender = connect(&server, 1 << 20, 1 << 20).await;
     for _ in 0..30 {
         let mut unread = Vec::new();

@@ -1,4 +1,5 @@
-//! What a namespace says holds for its channels, and for no others: history, online counts, slow readers.
+//! The rules of a namespace hold for its channels and for no others: history, online counts, slow
+//! consumers.
 
 use serde_json::json;
 use tricast_tests::{Event, Reader, Server, Wire, stream_head};
@@ -23,7 +24,8 @@ async fn each_channel_has_the_history_of_its_namespace(wire: Wire) {
             server.publish(channel, &n.to_string()).await;
         }
     }
-    // One connection, two namespaces: what is gone of the one is told, and of the other nothing is.
+    // One connection, two namespaces: there is a gap for the lost messages of one, and none for the
+    // other.
     let mut reader = Reader::open(&server, wire, "short.a,long.a?since=earliest").await;
     reader.control("hello").await;
     let mut seen = Vec::new();
@@ -71,13 +73,13 @@ async fn online_counts_can_be_hidden(wire: Wire) {
     }
 }
 
-/// A reader that falls behind a strict channel is cut, and behind any other is told.
+/// A slow consumer of a strict channel is disconnected; one of any other channel gets a gap.
 async fn a_slow_consumer_is_treated_as_its_namespace_says(wire: Wire) {
     let server = Server::with(SETTINGS).await;
     for (channel, cut) in [("strict.a", true), ("short.a", false)] {
         let mut reader = Reader::open(&server, wire, channel).await;
         reader.control("hello").await;
-        // More than the sockets hold, and than the history: it is behind before it begins to read.
+        // More than the sockets and the history hold: the reader lags before it begins to read.
         let large = "x".repeat(500_000);
         for _ in 0..40 {
             server.publish(channel, &large).await;
@@ -102,7 +104,8 @@ async fn a_slow_consumer_is_treated_as_its_namespace_says(wire: Wire) {
 /// `**` and the order of the list: the first that matches has the say.
 async fn the_first_namespace_that_matches_applies() {
     let server = Server::with(
-        "[[namespace]]\npattern = \"a.open\"\n[[namespace]]\npattern = \"a.**\"\nsubscribe = \"nobody\"",
+        "[[namespace]]\npattern = \"a.open\"\n[[namespace]]\npattern = \"a.**\"\n\
+         subscribe = \"nobody\"",
     )
     .await;
     let status = async |channel: &str| {

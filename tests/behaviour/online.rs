@@ -1,4 +1,4 @@
-//! Who is there: counts that cannot drift.
+//! Online counts, which cannot drift.
 
 use std::time::Duration;
 

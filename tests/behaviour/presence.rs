@@ -1,4 +1,4 @@
-//! Who is there by name: snapshot and stream together have no hole.
+//! Presence by name: snapshot and stream together have no gap.
 
 use std::{
     cell::Cell,
@@ -11,7 +11,7 @@ use tricast_tests::{
     Event, Reader, SECRET, Server, Wire, eventually, stream_head, token, token_of,
 };
 
-/// With the default grace nobody would wait to see somebody leave.
+/// With the default grace the test would wait long for each leave.
 async fn server(presence: &str) -> Server {
     let grace = if presence.contains("grace") { "" } else { "grace = \"300ms\"\n" };
     Server::with(&format!("[access]\npresence = true\n[presence]\n{grace}{presence}")).await
@@ -22,7 +22,7 @@ async fn guarded() -> Server {
     Server::with(&settings).await
 }
 
-/// Somebody who keeps a list of who is there.
+/// A client that keeps a list of the users in a channel.
 struct Watcher {
     reader: Reader,
     users: BTreeMap<String, Value>,
@@ -122,7 +122,7 @@ async fn joins_and_leaves_are_sent_to_clients_that_ask(wire: Wire) {
     let change = watcher.change().await;
     assert_eq!(change, json!({"joined": [], "left": ["other"], "users": 2, "anonymous": 0}));
     assert!(plain.is_silent_for(Duration::from_millis(50)).await, "only on request");
-    // What it watches from is a place in the one log.
+    // It resumes from a position in the one log.
     server.publish("room", "x").await;
     assert_eq!(watcher.reader.data().await, "x");
     assert_eq!(plain.data().await, "x");
@@ -152,13 +152,13 @@ async fn a_page_reload_is_no_leave_and_three_tabs_are_one_user(wire: Wire) {
 }
 
 async fn a_snapshot_and_the_stream_from_its_id_have_no_hole(wire: Wire) {
-    // Whoever comes back faster than the grace is never told gone, and here everybody is fast.
+    // A client that returns within the grace is never reported as gone, and here all of them do.
     let server = &server("grace = \"5ms\"\ninterval = \"30ms\"\nimmediate = 5").await;
     let done = Cell::new(false);
     let churn = async {
         let mut there: BTreeMap<String, Vec<Reader>> = BTreeMap::new();
         let mut random = Random(1);
-        // Somebody comes or goes for as long as anybody watches.
+        // Users join and leave for as long as the observers watch.
         while !done.get() || there.len() < 20 {
             let user = format!("u{}", random.below(60));
             if random.below(5) < 3 {
@@ -421,7 +421,7 @@ async fn a_websocket_asks_and_watches_by_command() {
     assert_eq!(page["users"], json!([{"user": "alice"}, {"user": "me"}]));
     me.send(r#"{"type":"presence","after":"alice"}"#).await;
     assert_eq!(me.control("ack").await["presence"]["users"], json!([{"user": "me"}]));
-    // Somebody comes between the list and the stream.
+    // A user joins between the snapshot and the stream.
     let _bob = open(&server, Wire::Sse, "room?user=bob").await;
     listed(&server, &["alice", "bob", "me"]).await;
     let from = json!({"type": "subscribe", "channel": "~room", "last_event_id": page["id"]});
@@ -429,7 +429,7 @@ async fn a_websocket_asks_and_watches_by_command() {
     let ack = me.control("ack").await;
     assert_eq!((&ack["recovered"], &ack["online"]), (&json!(true), &json!({})));
     assert_eq!(me.control("presence").await["data"]["joined"], json!([{"user": "bob"}]));
-    // The channel that one speaks in is still the only one.
+    // A POST on a stream still publishes to exactly one channel.
     me.send(r#"{"data":"hello","skip_self":true}"#).await;
     assert_eq!(me.control("ack").await["subscribers"], 3);
     me.send(r#"{"type":"unsubscribe","channel":"~room"}"#).await;

@@ -36,7 +36,8 @@ async fn check_accepts_good_settings_and_refuses_bad_ones() {
         ("[logging]\nlevel = \"a=b=c\"", "logging.level"),
         // The files that settings name are read too.
         (
-            "[tls]\nbind = \"127.0.0.1:0\"\ncertificate = \"/nowhere/chain.pem\"\nkey = \"/nowhere/key.pem\"",
+            "[tls]\nbind = \"127.0.0.1:0\"\ncertificate = \"/nowhere/chain.pem\"\n\
+             key = \"/nowhere/key.pem\"",
             "/nowhere/chain.pem",
         ),
         ("bind = [\"127.0.0.1:8080\", \"127.0.0.1:8080\"]", "there twice"),
@@ -117,7 +118,7 @@ async fn sigterm_drains_and_ends_with_success() {
     assert!(status.success(), "{status}");
 }
 
-/// Also a drain that has to cut somebody is a drain.
+/// A drain that has to cut connections is a drain too.
 async fn a_forced_drain_ends_with_success_too() {
     let mut command = tricast();
     command.env("TRICAST__SHUTDOWN__GRACE", "200ms");

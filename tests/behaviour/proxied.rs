@@ -1,4 +1,5 @@
-//! Who clients behind proxies are: PROXY headers, `Forwarded`, unix sockets; and who cannot make it up.
+//! The identity of clients after proxies: PROXY headers, `Forwarded`, unix sockets; and that no
+//! client can forge it.
 
 use std::path::Path;
 
@@ -154,7 +155,7 @@ async fn the_gateway_knows_under_which_address_it_was_asked() {
     assert_eq!(ask(&other, fields).await, "https://app.example:8443");
 }
 
-/// Then the fields of its requests are the client's own word.
+/// Then the fields of its requests are only the client's claim.
 async fn a_proxy_header_without_an_address_makes_an_unknown_client() {
     let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
     for header in [&b"PROXY UNKNOWN\r\n"[..], local] {

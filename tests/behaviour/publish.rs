@@ -9,7 +9,8 @@ const NDJSON: &str = "application/x-ndjson";
 async fn begin_lines(server: &Server, target: &str) -> Connection {
     let mut publisher = server.connect().await;
     let head = format!(
-        "POST /publish/{target} HTTP/1.1\r\nHost: t\r\nContent-Type: {NDJSON}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "POST /publish/{target} HTTP/1.1\r\nHost: t\r\nContent-Type: {NDJSON}\r\n\
+         Transfer-Encoding: chunked\r\n\r\n"
     );
     publisher.send(head).await;
     publisher

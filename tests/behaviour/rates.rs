@@ -1,4 +1,4 @@
-//! How much may be said in a second, and when one may try again.
+//! Rate limits, and the time after which a client may retry.
 
 use std::time::Instant;
 
@@ -10,12 +10,13 @@ const KEY: &str = "tricast_key_a-backend-of-the-tests-that-has-a-rate";
 
 async fn post(server: &Server, channel: &str, bearer: &str) -> Answer {
     let head = format!(
-        "POST /publish/{channel} HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nAuthorization: Bearer {bearer}"
+        "POST /publish/{channel} HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\n\
+         Authorization: Bearer {bearer}"
     );
     server.request(&head, b"x").await
 }
 
-/// What a rate of so much a second lets through: so many at once, and what comes back in the time that they take.
+/// The number of requests that a rate accepts: the burst, and what refills during the test.
 struct Passed {
     rate: f64,
     begin: Instant,
@@ -82,7 +83,8 @@ async fn addresses_have_a_rate_and_bytes_count() {
     .await;
     let post = async |address: &str, body: &[u8]| {
         let head = format!(
-            "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: {}\r\nX-Forwarded-For: {address}",
+            "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: {}\r\n\
+             X-Forwarded-For: {address}",
             body.len()
         );
         server.request(&head, body).await
@@ -94,7 +96,7 @@ async fn addresses_have_a_rate_and_bytes_count() {
     }
 }
 
-/// A command is refused with a word, and the connection lives; a raw one has no word.
+/// A refused command gets an error, and the connection stays open; a raw connection has no errors.
 async fn a_websocket_has_its_users_rate() {
     let server =
         Server::with(&format!("[tokens]\nsecret = \"{SECRET}\"\n[rates]\nmessages_per_user = 2"))
@@ -127,7 +129,7 @@ async fn a_websocket_has_its_users_rate() {
     .await;
     let end = loop {
         raw.send("x").await;
-        // It hears itself, until it is too fast.
+        // It receives its own messages, until it is too fast.
         let heard = loop {
             match raw.try_next().await {
                 Ok(Event::Heartbeat(_)) => {}
@@ -149,22 +151,26 @@ async fn a_stream_of_lines_waits() {
     let alice = token("alice", &[], &["a"]);
     let lines = "1\n".repeat(35);
     let head = format!(
-        "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\nAuthorization: Bearer {alice}",
+        "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\n\
+         Content-Length: {}\r\nAuthorization: Bearer {alice}",
         lines.len()
     );
     let answer = server.request(&head, lines.as_bytes()).await;
     assert_eq!((answer.status, &answer.json()["published"]), (200, &json!(35)));
 }
 
-/// Whoever says that it is alice uses up nothing of hers, and neither does one whose own address has nothing left.
+/// A client that only claims to be alice spends nothing of her rate, nor does one whose own address
+/// has no rate left.
 async fn no_client_spends_the_rate_of_another() {
     let server = Server::with(
-        "[rates]\nmessages_per_user = 2\nmessages_per_address = 2\n[limits]\nconnections_per_user = 1\n[proxy]\ntrusted = [\"127.0.0.1/32\"]",
+        "[rates]\nmessages_per_user = 2\nmessages_per_address = 2\n[limits]\n\
+         connections_per_user = 1\n[proxy]\ntrusted = [\"127.0.0.1/32\"]",
     )
     .await;
     let post = async |address: &str| {
         let head = format!(
-            "POST /publish/a?user=alice HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nX-Forwarded-For: {address}"
+            "POST /publish/a?user=alice HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\n\
+             X-Forwarded-For: {address}"
         );
         server.request(&head, b"x").await
     };

@@ -55,7 +55,7 @@ async fn bad_requests_are_refused_by_name() {
         let many: Vec<String> = (0..101).map(|n| format!("c{n}")).collect();
         assert_eq!(get(&many.join(",")).await.problem(), "bad-channel");
     }
-    // There an event would be taken for data.
+    // On raw streams an event would be taken for data.
     for wire in ["chunked", "ws"] {
         let head = match wire {
             "ws" => stream_head(Wire::Ws, "a?format=raw&heartbeat=event"),
@@ -188,7 +188,8 @@ async fn a_bad_line_is_answered_while_the_rest_still_comes() {
     let body = [&b"{bad\n"[..], &vec![b'1'; 6_000_000]].concat();
     let mut connection = server.connect().await;
     let head = format!(
-        "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
+        "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\n\
+         Content-Length: {}\r\n\r\n",
         body.len()
     );
     connection.send(head).await;
@@ -196,11 +197,16 @@ async fn a_bad_line_is_answered_while_the_rest_still_comes() {
     assert_eq!(connection.head().await.status, 400);
 }
 
-/// Who asks before it sends a large body is told at once, and need not send it.
+/// A client that asks before it sends a large body is refused at once, and need not send it.
 async fn a_body_that_is_too_large_is_not_asked_for() {
     let server = Server::start().await;
     let mut connection = server.connect().await;
-    connection.send("POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 6000000\r\nExpect: 100-continue\r\n\r\n").await;
+    connection
+        .send(
+            "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 6000000\r\n\
+        Expect: 100-continue\r\n\r\n",
+        )
+        .await;
     assert_eq!(connection.head().await.status, 413, "no 100");
 }
 
@@ -210,7 +216,8 @@ async fn cache_busters_pass() {
 }
 
 async fn cors_names_the_origins_that_are_allowed_and_no_other() {
-    let preflight = "OPTIONS /sse/a HTTP/1.1\r\nHost: t\r\nAccess-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: last-event-id\r\nOrigin: ";
+    let preflight = "OPTIONS /sse/a HTTP/1.1\r\nHost: t\r\nAccess-Control-Request-Method: GET\r\n\
+        Access-Control-Request-Headers: last-event-id\r\nOrigin: ";
     let server = Server::with("[cors]\norigins = [\"https://app.example\"]").await;
     let answer = server.request(&format!("{preflight}https://app.example"), b"").await;
     assert_eq!(answer.status, 200);

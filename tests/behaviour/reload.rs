@@ -1,4 +1,4 @@
-//! Settings that are read again while streams are open: what changes, for whom, and what does not.
+//! A reload of settings while streams are open: what changes, for which clients, and what does not.
 
 use tricast::settings::Settings;
 use tricast_tests::{Reader, Server, Wire, token, token_signed_with};
@@ -17,7 +17,7 @@ async fn a_new_secret_counts_for_new_clients_and_open_streams_go_on(wire: Wire) 
     reader.control("hello").await;
     let (now, later) = reload(&server, &format!("[tokens]\nsecret = \"{OTHER}\""));
     assert!(now.contains(&"tokens.secret".to_owned()), "{now:?}");
-    // The test's own settings differ in where they listen and how they deliver.
+    // The settings of the test server differ in addresses and delivery.
     assert!(
         later.iter().all(|key| ["admin.bind", "bind", "delivery"].contains(&key.as_str())),
         "{later:?}"
@@ -53,7 +53,8 @@ async fn namespaces_hold_for_channels_that_are_there_already() {
     }
     reload(
         &server,
-        "[[namespace]]\npattern = \"a\"\npublish = \"nobody\"\nhistory = { messages = 2 }\n[[namespace]]\npattern = \"c\"",
+        "[[namespace]]\npattern = \"a\"\npublish = \"nobody\"\nhistory = { messages = 2 }\n\
+         [[namespace]]\npattern = \"c\"",
     );
     assert_eq!(server.post("/publish/a", "", b"x").await.status, 403);
     let of = async |namespace: &str| {
@@ -110,7 +111,8 @@ async fn no_reload_opens_a_public_gateway() {
 
 async fn sizes_that_do_not_fit_those_that_wait_are_refused() {
     let server = Server::start().await;
-    let text = "[limits]\nmessage_bytes = \"100MiB\"\nbody_memory = \"400MiB\"\n[history]\nbytes = \"100MiB\"\nmemory = \"1GiB\"";
+    let text = "[limits]\nmessage_bytes = \"100MiB\"\nbody_memory = \"400MiB\"\n[history]\n\
+        bytes = \"100MiB\"\nmemory = \"1GiB\"";
     let settings = Settings::from_toml(text).expect("good settings");
     let refused = format!("{:#}", server.gateway.reload(settings).expect_err("is refused"));
     assert!(refused.contains("limits.body_memory"), "{refused}");
@@ -128,7 +130,7 @@ async fn a_reload_refills_no_rate() {
         if server.post("/publish/a", "", b"x").await.status == 429 {
             break;
         }
-        // What comes back meanwhile is the old rate's.
+        // The rate that refills meanwhile is the old one.
         let most = 5.0 + 5.0 * begin.elapsed().as_secs_f64();
         assert!(f64::from(passed) <= most, "{passed} have passed, of {most}");
     }

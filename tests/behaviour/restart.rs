@@ -1,5 +1,5 @@
-//! A new gateway in place of the old one, while clients come, listen and publish: nobody is refused, and every message is
-//! received, or told as lost.
+//! A handover to a new gateway while clients connect, subscribe and publish: no client is refused,
+//! and every message is received, or reported as a gap.
 
 use std::{
     collections::BTreeMap,
@@ -15,14 +15,14 @@ use std::{
 use tokio::{process::Child, task::JoinHandle, time::sleep};
 use tricast_tests::{Connection, Event, FixedPort, Reader, Wire, eventually, program};
 
-/// What one reader has seen.
+/// The observations of one reader.
 #[derive(Default)]
 struct Seen {
-    /// How often it had each message.
+    /// The number of times that each message was received.
     messages: BTreeMap<u64, usize>,
-    /// It was told of messages of another life of the log that it has not had.
+    /// Whether it got a gap for messages of another epoch that it has not received.
     told: bool,
-    /// How often it was sent away, or turned away.
+    /// The number of goodbyes and refusals.
     away: usize,
 }
 
@@ -40,8 +40,9 @@ fn signal(process: u32, name: rustix::process::Signal) {
     rustix::process::kill_process(process, name).expect("is there");
 }
 
-/// Publishes `numbers` until told to stop, on connections that are kept for as long as the gateway wants, or each on one of its own;
-/// gives those that were accepted, with their ids, and counts them meanwhile. Nobody may be refused.
+/// Publishes `numbers` until `stop` is set, on connections that are kept alive, or each on a
+/// connection of its own. Returns the accepted ones with their ids, and counts them meanwhile. None
+/// may be refused.
 fn publish(
     address: SocketAddr,
     numbers: impl Iterator<Item = u64> + Send + 'static,
@@ -57,14 +58,15 @@ fn publish(
                 break;
             }
             let request = format!(
-                "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{number}",
+                "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n\
+                 Content-Length: {}\r\n\r\n{number}",
                 number.to_string().len()
             );
             let mut connection = match kept.take() {
                 Some(connection) => connection,
                 None => Connection::open(address).await,
             };
-            // One that was kept may have been closed meanwhile: then nobody has taken this number.
+            // A kept connection may have been closed meanwhile: then this number was not accepted.
             if !connection.try_send(request).await || !connection.more().await {
                 assert!(keeps, "a new connection was closed");
                 continue;
@@ -188,7 +190,7 @@ async fn hand_over(readers: usize) -> Totals {
     totals
 }
 
-/// The new gateway is nobody's child: it is found by its own account.
+/// The successor is not a child of this process: it is found by its listening socket.
 async fn end_successor(admin: SocketAddr) {
     let process = program::process_listening_at(admin).await;
     signal(process, rustix::process::Signal::TERM);
@@ -207,7 +209,7 @@ async fn a_handover_refuses_no_client_and_loses_nothing_silently() {
     assert!(totals.received > 0);
 }
 
-/// What systemd is told next.
+/// The next notification to systemd.
 async fn next_notification(socket: &tokio::net::UnixDatagram) -> String {
     let mut said = vec![0; 1000];
     let length = tokio::time::timeout(Duration::from_secs(10), socket.recv(&mut said)).await;
@@ -215,7 +217,8 @@ async fn next_notification(socket: &tokio::net::UnixDatagram) -> String {
     String::from_utf8(said).expect("text")
 }
 
-/// systemd kills whom it does not hear from, and hears only from those who know that they are meant.
+/// systemd kills a service whose watchdog is silent, and accepts notifications only from the
+/// process that it knows as the main one.
 async fn the_successor_feeds_the_watchdog() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("notify");
@@ -256,7 +259,7 @@ async fn a_gateway_goes_on_if_the_new_one_does_not_start() {
 async fn an_inherited_socket_is_used() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
     let address = listener.local_addr().expect("has one");
-    // Who comes before the gateway is there waits.
+    // A client that connects before the gateway starts has to wait.
     let early = tokio::spawn(async move {
         let head = "GET /online/a HTTP/1.1\r\nHost: t";
         Connection::open(address).await.request(head, b"").await.status
@@ -268,7 +271,8 @@ async fn an_inherited_socket_is_used() {
     assert_eq!(early.await.expect("asks"), 200);
 }
 
-/// The socket is systemd's: whoever is not accepted by one process is by the next.
+/// The socket belongs to systemd: a connection that one process does not accept is accepted by the
+/// next.
 async fn clients_wait_while_a_service_restarts() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
     let service = || {
@@ -381,7 +385,8 @@ async fn a_sighup_reloads_the_settings_and_reports_what_needs_a_restart() {
     signal(process, rustix::process::Signal::HUP);
     let line = errors.until("those from before hold on").await;
     assert!(line.contains("shards"), "{line}");
-    let tls = "[tls]\nbind = \"127.0.0.1:0\"\ncertificate = \"/nowhere/chain.pem\"\nkey = \"/nowhere/key.pem\"";
+    let tls = "[tls]\nbind = \"127.0.0.1:0\"\ncertificate = \"/nowhere/chain.pem\"\n\
+        key = \"/nowhere/key.pem\"";
     std::fs::write(&config, tls).expect("writes");
     signal(process, rustix::process::Signal::HUP);
     let line = errors.until("a new start would fail").await;

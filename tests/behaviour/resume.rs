@@ -1,4 +1,4 @@
-//! Coming back: on the same wire or another, complete or told.
+//! Resuming: on the same wire or another, completely or with a gap.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn a_dropped_reader_comes_back_without_a_hole(wire: Wire) {
     assert_eq!(reader.all_data(3).await, ["2", "3", "4"]);
 }
 
-/// hello's id is a resume point: who drops before its first message loses nothing.
+/// The id of hello is a resume point: a reader that drops before its first message loses nothing.
 async fn a_reader_that_drops_right_after_hello_loses_nothing(wire: Wire) {
     let server = Server::start().await;
     let mut reader = Reader::open(&server, wire, "a,b").await;

@@ -1,4 +1,5 @@
-//! Tokens and keys are told to nobody: not in a log at any level, a metric, an error, the page or a dump of the settings.
+//! No output contains a token or a key: no log at any level, no metric, error, page or dump of the
+//! settings.
 
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
@@ -55,7 +56,8 @@ async fn nothing_secret_is_ever_written() {
             format!("POST /publish/a?token={secret} HTTP/1.1\r\nHost: t\r\nContent-Length: 1");
         told += &ask(address, &publish, "x").await;
         let publish = format!(
-            "POST /publish/other HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nAuthorization: Bearer {secret}"
+            "POST /publish/other HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\n\
+             Authorization: Bearer {secret}"
         );
         told += &ask(address, &publish, "x").await;
     }
@@ -76,7 +78,8 @@ async fn nothing_secret_is_ever_written() {
     }
 }
 
-/// Sends a request; gives what comes back, up to the end of its head, or of its body when that is short.
+/// Sends a request; returns the response up to the end of its head, or of its body if that is
+/// short.
 async fn ask(address: std::net::SocketAddr, head: &str, body: &str) -> String {
     let mut connection = Connection::open(address).await;
     connection.send(format!("{head}\r\n\r\n{body}")).await;

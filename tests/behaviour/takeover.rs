@@ -1,5 +1,5 @@
-//! The moment when a stream leaves the HTTP library with its connection: nothing that was said before is lost or
-//! said twice, whoever comes early, late, in pieces or not at all.
+//! The handover of a connection from the HTTP library to its stream: no byte is lost or sent twice,
+//! whether bytes arrive early, late, in pieces or not at all.
 
 use std::{fs, time::Duration};
 
@@ -18,7 +18,7 @@ fn text_frame(text: &str) -> Vec<u8> {
     frame
 }
 
-/// Reads on until `word` has come; gives all that came.
+/// Reads on until `word` has arrived; returns everything read.
 async fn read_until(connection: &mut Connection, word: &str) -> String {
     loop {
         let text = String::from_utf8_lossy(&connection.buffer).into_owned();
@@ -126,7 +126,8 @@ async fn no_descriptor_leaks_at_any_time_of_disconnecting() {
                 let mut connection = Connection::open(address).await;
                 connection.send(&request[..cut]).await;
                 if cut == request.len() && rude {
-                    // The first bytes of the answer are there, and nobody reads the others.
+                    // The first bytes of the answer have arrived, and the client does not read the
+                    // others.
                     connection.more().await;
                 }
                 if rude {

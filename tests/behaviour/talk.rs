@@ -18,7 +18,7 @@ async fn a_command_is_published_and_acknowledged() {
     let document = other.document().await;
     assert_eq!((&document["id"], &document["event"]), (&ack["published"], &json!("move")));
     assert_eq!(document["data"].to_string(), r#"{"x":1.0}"#);
-    // Without skip_self one hears oneself.
+    // Without skip_self a client receives its own messages.
     me.send(r#"{"data":"hello","ref":"r"}"#).await;
     let (mut acked, mut heard) = (false, false);
     while !(acked && heard) {
@@ -100,7 +100,7 @@ async fn a_frame_that_breaks_the_rules_ends_the_connection_with_its_code() {
     for (bytes, code, reason) in cases {
         let (mut socket, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");
         socket.next().await.expect("hello").expect("reads");
-        // More behind it must not reset the connection before its close frame is read.
+        // Further bytes must not reset the connection before its close frame is read.
         let flood = [&bytes[..], &[0x42; 20_000]].concat();
         tokio::io::AsyncWriteExt::write_all(socket.get_mut(), &flood).await.expect("sends");
         let goodbye = socket.next().await.expect("a frame").expect("reads");
@@ -134,7 +134,7 @@ async fn too_large_and_too_fast_are_reported_and_the_connection_stays_open() {
             break;
         }
     }
-    // A moment later it may speak again.
+    // A moment later it may publish again.
     loop {
         me.send(&json!({"data": "later", "skip_self": true}).to_string()).await;
         if me.document().await["event"] == "tricast.ack" {
@@ -142,7 +142,7 @@ async fn too_large_and_too_fast_are_reported_and_the_connection_stays_open() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    // A raw connection can only be told by its end.
+    // A raw connection can only be refused by its close code.
     let mut raw = Reader::open(&server, Wire::Ws, "b?format=raw").await;
     for _ in 0..10 {
         raw.send("1").await;
@@ -180,7 +180,7 @@ async fn a_subprotocol_names_the_format_and_a_token_is_never_repeated() {
     assert_eq!(open("a", "other").await.0, None);
     let refused = ask("a?format=raw", "tricast.v1.json").await;
     assert_eq!((refused.status, refused.problem().as_str()), (400, "bad-parameter"));
-    // Without keys nobody can check a token; it is refused like any other, and not repeated.
+    // Without keys no token can be checked; it is refused like any other, and not repeated.
     for (protocols, kind) in [
         ("tricast.v1.json, tricast.token.s3cret", "token-unsupported"),
         ("tricast.token.s3cret", "bad-parameter"),

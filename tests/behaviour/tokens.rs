@@ -1,4 +1,4 @@
-//! Tokens on streams: they end with them, are renewed, and are shown to nobody.
+//! Tokens on streams: streams end with their token, renew it, and show it to no other client.
 
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ async fn server(more: &str) -> Server {
 
 async fn publish(server: &Server, target: &str, token: &str) {
     let head = format!(
-        "POST /publish/{target} HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nAuthorization: Bearer {token}"
+        "POST /publish/{target} HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\n\
+         Authorization: Bearer {token}"
     );
     let answer = server.request(&head, b"x").await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -42,7 +43,7 @@ async fn a_stream_ends_with_its_token_after_a_warning(wire: Wire) {
     assert_eq!((&goodbye["reason"], &goodbye["reconnect"]), (&json!("expired"), &json!("now")));
     let end = if wire == Wire::Ws { Some((4003, "expired".to_owned())) } else { None };
     assert_eq!(reader.end().await, Event::End(end));
-    // Whoever comes back with it is told, for good.
+    // A client that reconnects with it is refused permanently.
     let answer = server.request(&stream_head(wire, &format!("a?token={ending}")), b"").await;
     assert_eq!((answer.status, answer.problem().as_str()), (401, "token-expired"));
     // With a new one nothing is missing.
@@ -63,7 +64,8 @@ async fn a_backlog_does_not_outlive_the_token(wire: Wire) {
     let all = 2000;
     let lines = format!("\"{}\"\n", "x".repeat(8 << 10)).repeat(all);
     let head = format!(
-        "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\nAuthorization: Bearer {writer}",
+        "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\n\
+         Content-Length: {}\r\nAuthorization: Bearer {writer}",
         lines.len()
     );
     assert_eq!(server.request(&head, lines.as_bytes()).await.status, 200);
@@ -102,14 +104,14 @@ async fn the_user_is_the_tokens_and_nobody_elses(wire: Wire) {
         let answer = server.request(&stream_head(wire, &target), b"").await;
         assert_eq!((answer.status, answer.problem().as_str()), (400, "bad-parameter"), "{target}");
     }
-    // One message to the user, wherever the user listens.
+    // One message to the user, on all the user's connections.
     let mut reader = Reader::open(&server, wire, &format!("a?token={alice}")).await;
     reader.control("hello").await;
     publish(&server, "@alice", &token("bob", &[], &["@*"])).await;
     assert_eq!(reader.document().await["channel"], "@alice");
 }
 
-/// With users proven, a client id alone hides nothing from anybody.
+/// With verified users, a client id alone hides no message from any other user.
 async fn no_client_can_hide_a_message_from_another_user(wire: Wire) {
     let server = server("[[namespace]]\npattern = \"a\"\npublish = \"anyone\"").await;
     let alice = token("alice", &["a"], &["a"]);
@@ -183,12 +185,16 @@ async fn a_stream_of_lines_ends_with_its_token() {
     let ending = token_of(json!({"sub": "alice", "publish": ["a"]}), 4);
     let mut connection = server.connect().await;
     let head = format!(
-        "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\nAuthorization: Bearer {ending}\r\n\r\n"
+        "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\n\
+         Transfer-Encoding: chunked\r\nAuthorization: Bearer {ending}\r\n\r\n"
     );
     connection.send(head).await;
     connection.send("2\r\n1\n\r\n").await;
     tricast_tests::eventually("the token has ended", async || {
-        let head = format!("POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nAuthorization: Bearer {ending}");
+        let head = format!(
+            "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\n\
+            Authorization: Bearer {ending}"
+        );
         (server.request(&head, b"2").await.status == 401).then_some(())
     })
     .await;

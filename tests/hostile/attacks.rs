@@ -1,5 +1,5 @@
-//! What hostile clients do. Each attack goes on until it is stopped, from loopback alone, and bounded in what it
-//! holds and sends.
+//! Hostile clients. Each attack goes on until it is stopped, from loopback alone, and has bounds
+//! for what it holds and sends.
 
 use std::{future::Future, io::Write as _, net::SocketAddr, sync::LazyLock, time::Duration};
 
@@ -24,11 +24,12 @@ pub(crate) struct Attacks {
     crowd: CancellationToken,
 }
 
-/// How often each came through: a connection was refused, cut or answered as it should be.
+/// The number of times that each attack came through: a connection was refused, cut or answered
+/// correctly.
 #[derive(Debug)]
 pub(crate) struct Counts(pub(crate) Vec<(&'static str, u64)>);
 
-/// Begins all attacks whose name has `only` in it; behind a `!`, all others.
+/// Begins all attacks whose name contains `only`; after a `!`, all others.
 pub(crate) fn begin(address: SocketAddr, stop: &CancellationToken, only: &str) -> Attacks {
     let mut attacks = Vec::new();
     let crowded = CancellationToken::new();
@@ -56,7 +57,7 @@ pub(crate) fn begin(address: SocketAddr, stop: &CancellationToken, only: &str) -
     };
     repeat("heads that never end", 500, 10, |at| Box::pin(slow_head(at)));
     repeat("giant heads", 5, 20, |at| Box::pin(giant_head(at)));
-    repeat("heads that are none", 5, 20, |at| Box::pin(garbage(at)));
+    repeat("garbage for heads", 5, 20, |at| Box::pin(garbage(at)));
     repeat("bodies that never end", 50, 10, |at| Box::pin(slow_body(at)));
     repeat("bodies that lie", 5, 20, |at| Box::pin(lying_body(at)));
     repeat("frames that are too large", 5, 20, |at| Box::pin(oversized_frame(at)));
@@ -179,7 +180,8 @@ async fn garbage(address: SocketAddr) -> bool {
 async fn slow_body(address: SocketAddr) -> bool {
     let token = token("mallory", &[], &["mallory"]);
     let head = format!(
-        "POST /publish/mallory HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {token}\r\nContent-Length: 1000000\r\n\r\n"
+        "POST /publish/mallory HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {token}\r\n\
+         Content-Length: 1000000\r\n\r\n"
     );
     exchange(address, head.as_bytes())
         .await
@@ -189,7 +191,8 @@ async fn slow_body(address: SocketAddr) -> bool {
 async fn lying_body(address: SocketAddr) -> bool {
     let token = token("mallory", &[], &["mallory"]);
     let lies = [
-        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /admin HTTP/1.1\r\n\r\n",
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\
+         GET /admin HTTP/1.1\r\n\r\n",
         "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
         "Transfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         "Content-Length: 18446744073709551615\r\n\r\n",
@@ -197,17 +200,19 @@ async fn lying_body(address: SocketAddr) -> bool {
     ];
     let lie = lies[fastrand::usize(..lies.len())];
     let head = format!(
-        "POST /publish/mallory HTTP/1.1\r\nHost: t\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n{lie}"
+        "POST /publish/mallory HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\
+         Authorization: Bearer {token}\r\n{lie}"
     );
     exchange(address, head.as_bytes()).await.is_some()
 }
 
-/// Opens a WebSocket as somebody with a token, sends these bytes as frames, and reads to the end.
+/// Opens a WebSocket with a token, sends these bytes as frames, and reads to the end.
 async fn websocket(address: SocketAddr, frames: &[u8]) -> Option<Vec<u8>> {
     let token = token(&format!("mallory-{}", fastrand::u8(..)), &["mallory"], &["mallory"]);
     let head = format!(
-        "GET /ws/mallory?token={token} HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\
-         \r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\
+        "GET /ws/mallory?token={token} HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\
+         \r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\
+         \r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\
          \r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
     );
     exchange(address, &[head.as_bytes(), frames].concat()).await
@@ -279,7 +284,7 @@ async fn chatter(address: SocketAddr) -> bool {
     String::from_utf8_lossy(&answer).contains("too-fast")
 }
 
-/// Listens to what others need, and takes nothing.
+/// Subscribes to channels that others use, and reads nothing.
 async fn stalled_reader(address: SocketAddr) -> bool {
     let Some(mut socket) = connect(address).await else { return false };
     if socket
@@ -309,7 +314,8 @@ async fn bad_tokens(address: SocketAddr) -> bool {
     let mut refused = 0;
     for token in &tokens {
         let head = format!(
-            "GET /sse/secret HTTP/1.1\r\nHost: t\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
+            "GET /sse/secret HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\
+             Authorization: Bearer {token}\r\n\r\n"
         );
         let answer = exchange(address, head.as_bytes()).await.unwrap_or_default();
         assert!(!has_status(&answer, "200"), "{token} was let in");

@@ -1,5 +1,6 @@
-//! Hostile clients, all at once, and a normal subscriber on each wire that must not notice: it misses nothing, and
-//! with HOSTILE_SECONDS (make soak) its latency is held against that of quiet times, in turn.
+//! Hostile clients, all at once, and a normal subscriber on each wire that must not notice: it
+//! misses nothing. With HOSTILE_SECONDS (make soak) its latency is compared with that of quiet
+//! times, in turn.
 
 mod attacks;
 mod witness;
@@ -19,15 +20,15 @@ use witness::Witness;
 
 const KEY: &str = "tricast_key_the-backend-of-the-hostile-suite-publishes";
 
-/// How long each time lasts in `make test`: long enough for every attack to begin many times.
+/// The length of each time in `make test`: long enough for every attack to begin many times.
 const SECONDS: u64 = 6;
 
-/// How many quiet and attacked times there are where latencies are compared; the medians of their p99 count.
+/// The number of quiet and of attacked times to compare latencies; the medians of their p99 count.
 const TURNS: usize = 5;
 
-/// A latency within this of the quiet one is as good: a tick of the kernel's scheduler (CONFIG_HZ=250). The gateway, its
-/// clients and its attackers share a few processors here, and a thread that wakes while all of them are taken waits
-/// for the next tick, whatever the gateway does.
+/// A latency within this of the quiet one is as good: a tick of the kernel's scheduler
+/// (CONFIG_HZ=250). The gateway, its clients and its attackers share a few processors here, and a
+/// thread that wakes while all of them are busy waits for the next tick, whatever the gateway does.
 const GRAIN: Duration = Duration::from_millis(4);
 
 #[test]
@@ -57,7 +58,8 @@ async fn run() {
     command.arg("--config").arg(&file);
     let (mut child, address, admin) = program::start_both(&mut command).await;
 
-    // The normal clients have threads of their own: what the attackers do to each other is not what is measured.
+    // The normal clients have threads of their own: the attackers' effect on each other is not
+    // measured.
     let normal = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let normal = normal.expect("a runtime");
     let starting = normal.spawn(Witness::start(address, KEY));
@@ -99,7 +101,8 @@ async fn run() {
     normal.shutdown_background();
 }
 
-/// Attackers have machines of their own; here they must not take the processor from those who are measured.
+/// Attackers have machines of their own; here they must not take the processor from the measured
+/// ones.
 fn lower_priority() {
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
     set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)

@@ -1,4 +1,5 @@
-//! Normal clients: a backend that publishes steadily, and a subscriber on each wire that counts what it gets.
+//! Normal clients: a backend that publishes steadily, and a subscriber on each wire that counts
+//! what it receives.
 
 use std::{
     fmt,
@@ -26,11 +27,11 @@ pub(crate) struct Witness {
     subscribers: Vec<JoinHandle<u64>>,
 }
 
-/// What a time was like.
+/// The measurements of a time.
 pub(crate) struct Latency(Vec<Duration>);
 
 impl Witness {
-    /// Begins to publish and to listen.
+    /// Begins to publish and to subscribe.
     pub(crate) async fn start(address: SocketAddr, key: &'static str) -> Self {
         let (began, stop) = (Instant::now(), CancellationToken::new());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -45,7 +46,7 @@ impl Witness {
         Self { seen, stop, publisher, subscribers }
     }
 
-    /// What comes in the next `time`.
+    /// The latency during the next `time`.
     pub(crate) async fn watch_for(&self, time: Duration) -> Latency {
         self.seen.lock().expect("no panic").clear();
         sleep(time).await;
@@ -54,7 +55,7 @@ impl Witness {
         Latency(seen)
     }
 
-    /// Ends, once everything that was published has come to everybody, in order.
+    /// Ends, once every subscriber has everything that was published, in order.
     pub(crate) async fn finish(self) {
         self.stop.cancel();
         let published = self.publisher.await.expect("every publish was accepted");
@@ -91,7 +92,7 @@ async fn publish(address: SocketAddr, key: &str, began: Instant, stop: Cancellat
     }
 }
 
-/// Listens to the end; gives how many came, each the next.
+/// Reads to the end; returns the number of messages, each of which is the next one.
 async fn listen(reader: &mut Reader, began: Instant, seen: &Mutex<Vec<Duration>>) -> u64 {
     let mut number = 0;
     loop {

@@ -1,4 +1,5 @@
-//! The user's own service, as tests play it: a real HTTP server that notes each call and answers as it is told.
+//! The user's own service, played by tests: a real HTTP server that records each call and answers
+//! as the test sets it.
 
 use std::{
     collections::HashMap,
@@ -27,7 +28,7 @@ pub struct Call {
     pub body: Vec<u8>,
 }
 
-/// How a call is answered.
+/// The answer to a call.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// 200 and this document.
@@ -48,7 +49,7 @@ type Answers = Box<dyn FnMut(&Call) -> Reply + Send>;
 
 /// A server on a free port of this machine. Dropped, it is gone with its connections.
 pub struct Backend {
-    /// Where it listens.
+    /// The address at which it listens.
     pub address: SocketAddr,
     shared: Arc<Shared>,
     _serving: JoinSet<()>,
@@ -79,7 +80,7 @@ impl Backend {
         Self { address, shared, _serving: serving }
     }
 
-    /// One that lets everybody.
+    /// A service that allows everything.
     pub async fn yes() -> Self {
         Self::start(|_| Reply::Json(json!({"allow": true}))).await
     }

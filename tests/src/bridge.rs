@@ -1,5 +1,5 @@
-//! Ways to the gateway other than plain HTTP/1.1, behind an address that plain clients connect to: so whatever is
-//! tested with them is tested over TLS and HTTP/2 too.
+//! Transports other than plain HTTP/1.1, at an address that plain clients connect to: so a test
+//! with plain clients also runs over TLS and HTTP/2.
 
 use std::{io, net::SocketAddr};
 
@@ -12,9 +12,9 @@ use tricast::Gateway;
 
 use crate::{Certificate, translator::Translator, way::Transport};
 
-/// What each socket of a way holds, as far as the test's own process decides it. Without a bound the kernel lets a
-/// socket that is read grow to `tcp_rmem`, 32 MiB on some machines: then the way takes a whole backlog from the gateway
-/// though its client reads nothing.
+/// The buffer of each socket of the bridge, as far as the test's own process decides it. Without a
+/// bound the kernel lets a socket that is read grow to `tcp_rmem`, 32 MiB on some machines: then
+/// the bridge takes a whole backlog from the gateway though its client reads nothing.
 const ROOM: u32 = 64 << 10;
 
 /// Leads from an address to the gateway, while it is there.
@@ -88,8 +88,8 @@ fn prepare(client: &TcpStream) {
     socket.set_send_buffer_size(ROOM as usize).expect("a socket");
 }
 
-/// Carries bytes both ways. A connection that breaks on one side breaks on the other; one that only ends, though
-/// without the word that TLS has for it, ends.
+/// Carries bytes in both directions. A reset on one side becomes a reset on the other; an end
+/// becomes an end, even without the close_notify of TLS.
 async fn carry(mut client: TcpStream, mut server: impl AsyncRead + AsyncWrite + Unpin) {
     let carried = copy_bidirectional(&mut client, &mut server).await;
     if carried.is_err_and(|error| error.kind() != io::ErrorKind::UnexpectedEof) {

@@ -40,7 +40,7 @@ impl Certificate {
         self.folder.path().join(name)
     }
 
-    /// Settings that listen with it on a free port.
+    /// Settings that use it at a free port.
     pub fn settings(&self, others: Tls) -> Tls {
         let bind = vec![Address::Tcp("127.0.0.1:0".parse().expect("an address"))];
         Tls { bind, certificate: self.file("cert.pem"), key: self.file("key.pem"), ..others }

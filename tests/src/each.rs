@@ -1,5 +1,5 @@
 //! Macros that make tests of `async` functions: one for each wire and each way to the gateway, so
-//! `a_name::ws::epoll`. A function that stands in no list is dead code, of which the compiler warns.
+//! `a_name::ws::epoll`. The compiler warns of a function that is in no list: it is dead code.
 
 /// Tests `async fn name()` over each way of delivery: `name::{auto, epoll, generic}`.
 #[macro_export]

@@ -24,7 +24,7 @@ use crate::{
 pub struct Server {
     /// The gateway.
     pub gateway: Gateway,
-    /// What stands before it, where clients are to come by another way.
+    /// The bridge to it, if the transport under test is not in clear.
     bridge: Option<Bridge>,
 }
 
@@ -33,7 +33,7 @@ pub trait Endpoint {
     /// The address of the public listener.
     fn address(&self) -> SocketAddr;
 
-    /// What the socket of a reader holds of what it has not read; as much as the kernel likes, if `None`.
+    /// The size of a reader's receive buffer; the kernel's default, if `None`.
     fn receive_buffer(&self) -> Option<u32> {
         None
     }

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const UPGRADE: &str = "\r\nConnection: Upgrade\r\nUpgrade: websocket\
     \r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
-/// The head of a request to listen, without the line ends at its end.
+/// The head of a request for a stream, without the line ends at its end.
 pub fn stream_head(wire: Wire, target: &str) -> String {
     let fields = if wire == Wire::Ws { UPGRADE } else { "" };
     format!("GET /{}/{target} HTTP/1.1\r\nHost: t{fields}", wire.name())
@@ -28,7 +28,7 @@ pub fn stream_head(wire: Wire, target: &str) -> String {
 pub struct Connection {
     /// The socket.
     pub socket: TcpStream,
-    /// What has arrived and was not yet used.
+    /// Bytes that have arrived and are not used yet.
     pub buffer: Vec<u8>,
 }
 
@@ -55,7 +55,7 @@ pub struct Answer {
 }
 
 impl Head {
-    /// The length of the body, when the head tells it.
+    /// The length of the body, if the head has it.
     pub fn content_length(&self) -> Option<usize> {
         self.fields.get("content-length").map(|length| length.parse().expect("a number"))
     }
@@ -101,7 +101,7 @@ impl Connection {
         self.socket.write_all(bytes.as_ref()).await.expect("takes bytes");
     }
 
-    /// The same to somebody who may have closed the connection; whether they took them.
+    /// The same to a peer that may have closed the connection; tells whether it was sent.
     pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.socket.write_all(bytes.as_ref()).await.is_ok()
     }
@@ -176,7 +176,8 @@ impl Connection {
         Head { status_line, status, fields }
     }
 
-    /// Reads one chunk; `None` is the last one, of length 0. Fails when the connection ends before it.
+    /// Reads one chunk; `None` is the last one, of length 0. Fails if the connection ends before
+    /// it.
     pub async fn chunk(&mut self) -> Option<Vec<u8>> {
         self.try_chunk().await.expect("the body ends with its last chunk")
     }

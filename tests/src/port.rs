@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 
 use socket2::{Domain, Socket, Type};
 
-/// A port of 127.0.0.1 that is reserved: nobody is given it who asks for any port, and a program that names it can listen there.
+/// A reserved port of 127.0.0.1: the kernel gives it to no other socket, and a program that names
+/// it can listen there.
 ///
-/// The socket is bound and does not listen. Linux lets others with `SO_REUSEADDR` bind beside it, and does not
-/// choose its port for others.
+/// The socket is bound and does not listen. Linux lets others with `SO_REUSEADDR` bind beside it,
+/// and does not choose its port for others.
 #[derive(Debug)]
 pub struct FixedPort {
-    /// Where a program may listen.
+    /// The address at which a program may listen.
     pub address: SocketAddr,
     _reserved: Socket,
 }

@@ -44,7 +44,7 @@ pub async fn start(command: &mut Command) -> (Child, SocketAddr) {
     (child, address)
 }
 
-/// Starts it; gives its one line on standard output, which says where it listens.
+/// Starts it; returns its one line on standard output, which contains the addresses.
 pub async fn start_and_read_line(command: &mut Command) -> (Child, String) {
     let mut child = command.spawn().expect("starts");
     let mut line = String::new();
@@ -67,11 +67,11 @@ pub async fn start_both(command: &mut Command) -> (Child, SocketAddr, SocketAddr
     (child, read(public), read(private))
 }
 
-/// What a program writes to standard error.
+/// The standard error of a program.
 #[derive(Debug)]
 pub struct Errors(tokio::io::Lines<BufReader<tokio::process::ChildStderr>>);
 
-/// What `child` writes from now on.
+/// The output of `child` from now on.
 pub fn errors(child: &mut Child) -> Errors {
     Errors(BufReader::new(child.stderr.take().expect("piped")).lines())
 }
@@ -105,7 +105,7 @@ pub fn hand_in(command: &mut Command, sockets: &[(&str, OwnedFd)]) {
     command.as_std_mut().fd_mappings(mapping).expect("each its own");
 }
 
-/// What `process` has started, if it is still there.
+/// The child of `process`, if it still runs.
 pub fn child_of(process: u32) -> Option<u32> {
     let processes = std::fs::read_dir("/proc").expect("is there").flatten();
     let line = format!("PPid:\t{process}");
@@ -117,7 +117,7 @@ pub fn child_of(process: u32) -> Option<u32> {
     child.file_name().to_str()?.parse().ok()
 }
 
-/// The process that listens at `address`, by its socket's inode.
+/// The process that listens at `address`, by the inode of its socket.
 pub async fn process_listening_at(address: SocketAddr) -> u32 {
     let port = format!(":{:04X} 00000000:0000 0A", address.port());
     let table = std::fs::read_to_string("/proc/net/tcp").expect("is there");
@@ -151,7 +151,7 @@ pub fn in_shell(script: &str, program: &Command) -> Command {
     command
 }
 
-/// What stands at `path`, with the environment of `program`.
+/// The program at `path`, with the environment of `program`.
 pub fn at(path: &Path, program: &Command) -> Command {
     let mut command = Command::new(path);
     command.kill_on_drop(true).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub enum Event {
     /// A document; on SSE its block's own fields agree with it.
     Document(Value),
-    /// A sign of life that no program is told of: a comment, a blank line, or a ping with its payload.
+    /// A heartbeat that programs do not see: a comment, a blank line, or a ping with its payload.
     Heartbeat(Option<String>),
     /// `tricast.alive`: a sign of life that moves the cursor.
     Alive(Value),
@@ -56,7 +56,7 @@ impl Reader {
         Self::open_after(server, wire, target, None).await
     }
 
-    /// Opens a stream behind an id: by header where a browser would, else by query.
+    /// Opens a stream after an id: by header where a browser would, else by query.
     pub async fn open_after(
         server: &impl Endpoint,
         wire: Wire,
@@ -160,13 +160,13 @@ impl Reader {
         self.wire
     }
 
-    /// What comes next; fails after ten seconds.
+    /// The next event; fails after ten seconds.
     pub async fn next(&mut self) -> Event {
         let next = timeout(PATIENCE, self.next_within()).await;
         next.unwrap_or_else(|_| panic!("nothing more on {}", self.wire.name()))
     }
 
-    /// What comes next, or what a raw stream has instead of documents.
+    /// The next event, or the message that a raw stream has instead of documents.
     pub async fn try_next(&mut self) -> Result<Event, Message> {
         let Stream::Ws(socket) = &mut self.stream else { return Ok(self.next().await) };
         match timeout(PATIENCE, socket.next()).await.expect("something comes") {
@@ -179,7 +179,7 @@ impl Reader {
         }
     }
 
-    /// Whether nothing but signs of life comes for `silence`.
+    /// Tells whether only heartbeats arrive for `silence`.
     pub async fn is_silent_for(&mut self, silence: Duration) -> bool {
         let end = tokio::time::Instant::now() + silence;
         loop {
@@ -272,7 +272,7 @@ impl Reader {
         all
     }
 
-    /// How the stream ends.
+    /// The end of the stream.
     pub async fn end(&mut self) -> Event {
         loop {
             match self.next().await {
@@ -283,7 +283,7 @@ impl Reader {
         }
     }
 
-    /// How a raw WebSocket ends, whatever it says before.
+    /// The end of a raw WebSocket, after any messages.
     pub async fn raw_end(&mut self) -> Event {
         let Stream::Ws(socket) = &mut self.stream else { panic!("only a WebSocket") };
         loop {
@@ -316,7 +316,8 @@ impl Reader {
 
 fn take_event(wire: Wire, body: &mut Vec<u8>, retry: &mut Option<u64>) -> Option<Event> {
     if wire == Wire::Sse {
-        // A comment that no blank line follows: a decoder that takes each blank line for an event finds none.
+        // A comment without a blank line after it: a decoder that takes each blank line for an
+        // event finds none.
         if body.starts_with(b":\n") {
             body.drain(..2);
             return Some(Event::Heartbeat(None));

@@ -1,4 +1,4 @@
-//! What `/metrics` says, read.
+//! The samples of `/metrics`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! HTTP/1.1 from plain clients, HTTP/2 to the gateway: each connection of theirs is a stream of one that all share.
+//! HTTP/1.1 from plain clients, HTTP/2 to the gateway: each client connection is a stream of one
+//! shared connection.
 
 use std::net::SocketAddr;
 
@@ -133,7 +134,8 @@ fn head_of(answer: &Response<RecvStream>, key: Option<&str>) -> (String, bool) {
         Some(key) => {
             let accept = derive_accept_key(key.as_bytes());
             format!(
-                "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n"
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+                 Sec-WebSocket-Accept: {accept}\r\n"
             )
         }
         None => format!("HTTP/1.1 {}\r\n", answer.status()),
@@ -151,7 +153,7 @@ fn head_of(answer: &Response<RecvStream>, key: Option<&str>) -> (String, bool) {
     (head, framed)
 }
 
-/// Whether the body has come to its end.
+/// Tells whether the body has come to its end.
 async fn download(
     mut body: RecvStream,
     to: &mut tokio::net::tcp::OwnedWriteHalf,

@@ -1,4 +1,4 @@
-//! How the clients of a test reach its gateway: one way for each test, which its name ends with.
+//! The way from the clients of a test to its gateway: one for each test, at the end of its name.
 
 use std::{cell::Cell, pin::Pin};
 
@@ -20,7 +20,7 @@ pub enum Way {
     Http2,
 }
 
-/// What is between the clients of a test and its gateway.
+/// The protocols between the clients of a test and its gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
     Clear,

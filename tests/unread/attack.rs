@@ -1,4 +1,4 @@
-//! What peers send that read nothing.
+//! The requests of peers that read nothing.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{
 /// The most that is sent: several times what the gateway may hold.
 pub(crate) const MOST: usize = 12 << 20;
 
-/// A gateway that takes nothing for so long hears no more.
+/// A gateway that takes nothing for so long reads no more.
 pub(crate) const QUIET: Duration = Duration::from_millis(400);
 
 /// Readers that wait: the pages of all of them would be more than they may have taken.
@@ -27,7 +27,7 @@ const IDLE: usize = 30;
 pub(crate) enum Attack {
     /// The same bytes again and again, after some others.
     Bytes(http1::Bytes),
-    /// Frames of HTTP/2, without a look at what comes.
+    /// Frames of HTTP/2, sent without reading the answers.
     Frames(Frames),
     /// A client of HTTP/2 that keeps to the rules, and gives no room for answers.
     Holder(Holder),
@@ -41,7 +41,7 @@ pub(crate) struct Attacker {
     _held: Held,
 }
 
-/// What keeps the connection open.
+/// The part that keeps the connection open.
 pub(crate) enum Held {
     Io { _io: Box<dyn Io> },
     Client { _client: Client },
@@ -70,11 +70,12 @@ impl Attack {
         }
     }
 
-    /// What it may make the gateway hold, beyond what that holds when nobody is there.
+    /// The memory that it may make the gateway hold, beyond the memory of an idle gateway.
     pub(crate) fn bound(&self) -> u64 {
         match self {
             Self::Bytes(_) => 6 << 20,
-            // A thousand requests under way, or small frames of which the gateway has read none yet.
+            // A thousand requests in progress, or small frames of which the gateway has read none
+            // yet.
             Self::Frames(_) | Self::Holder(_) => 24 << 20,
             Self::Idle => 16 << 20,
         }
@@ -131,7 +132,8 @@ impl Drop for Client {
     }
 }
 
-/// Sends until nothing more is taken, the gateway hangs up, or it is enough; gives how much was taken.
+/// Sends until nothing more is taken, the gateway closes, or it is enough; returns the number of
+/// bytes taken.
 async fn send(io: &mut Box<dyn Io>, pieces: impl Iterator<Item = Vec<u8>>) -> usize {
     let mut sent = 0;
     for piece in pieces {
@@ -149,7 +151,7 @@ async fn send(io: &mut Box<dyn Io>, pieces: impl Iterator<Item = Vec<u8>>) -> us
             break;
         }
     }
-    // What TLS has in its buffer is not worth waiting for.
+    // Bytes in the buffer of TLS are not worth waiting for.
     let _ = timeout(QUIET, io.flush()).await;
     sent
 }

@@ -1,4 +1,5 @@
-//! Many connections, none of which asks for much, and none of which reads it: what the gateway holds for all of them together.
+//! Many connections, each of which asks for little and reads nothing: the memory of the gateway for
+//! all of them together.
 
 use std::net::SocketAddr;
 
@@ -25,12 +26,12 @@ const REQUESTS: usize = 4;
 /// `limits.answer_memory`.
 const ANSWERS: u64 = 8 << 20;
 
-/// What a hundred connections take beside their answers, and what is being made.
+/// The memory of a hundred connections beside their answers, and of answers being built.
 const SLACK: u64 = 32 << 20;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How they ask.
+/// The kind of request.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Http1,

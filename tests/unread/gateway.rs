@@ -41,9 +41,9 @@ impl Gateway {
             .env("TRICAST__TLS__BIND", "127.0.0.1:0")
             .env("TRICAST__TLS__CERTIFICATE", certificate.file("cert.pem"))
             .env("TRICAST__TLS__KEY", certificate.file("key.pem"))
-            // An end behind bytes that nobody reads is seen when a heartbeat is due.
+            // An end after bytes that are not read is seen when a heartbeat is due.
             .env("TRICAST__STREAM__HEARTBEAT", "1s")
-            // Whether a gateway sheds load beside busy processors is not what is asked here.
+            // This test does not ask whether a gateway sheds load beside busy processors.
             .env("TRICAST__LIMITS__OVERLOAD", "1h")
             .env("TRICAST__LOGGING__LEVEL", "error")
             .envs(settings.iter().copied());
@@ -62,7 +62,7 @@ impl Gateway {
         for _ in 0..MESSAGES {
             gateway.message = gateway.publish(FULL, &"x".repeat(MESSAGE)).await;
         }
-        // What everybody does first takes memory once.
+        // The first use of each part takes memory once.
         gateway.serves_others().await;
         let page = format!("GET /history/{FULL} HTTP/1.1\r\nHost: t");
         assert_eq!(gateway.ask(&page, b"").await.status, 200);
@@ -110,7 +110,7 @@ impl Gateway {
         Connection::open(self.clear).await.request(head, body).await
     }
 
-    /// How many sockets it has, with the one that asks.
+    /// The number of its sockets, including the one for this request.
     pub(crate) async fn sockets(&self) -> f64 {
         self.metrics().await.value("tricast_sockets")
     }
@@ -121,7 +121,7 @@ impl Gateway {
         Samples::read(&answer.text())
     }
 
-    /// Nothing is left of whoever was there: no socket, and no reader.
+    /// Waits until no client is left: no socket, and no reader.
     pub(crate) async fn wait_for_sockets(&self, sockets: f64) {
         eventually("the attacker is gone", || async {
             let online = self.ask(&format!("GET /online/{FULL} HTTP/1.1\r\nHost: t"), b"").await;

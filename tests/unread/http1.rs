@@ -32,7 +32,8 @@ pub(crate) fn attacks() -> Vec<Bytes> {
     let farewell = [ping.repeat(40_000), frame(8, b"\x03\xe8")].concat();
     let begun = frame_of(0x01, b"{");
     let publish = "POST /publish/full?id= HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\nabc";
-    let preflight = "OPTIONS /publish/full HTTP/1.1\r\nHost: t\r\nOrigin: http://t\r\nAccess-Control-Request-Method: POST\r\n\r\n";
+    let preflight = "OPTIONS /publish/full HTTP/1.1\r\nHost: t\r\nOrigin: http://t\r\n\
+        Access-Control-Request-Method: POST\r\n\r\n";
     vec![
         websocket("pings", "", &[], &ping),
         websocket("pings on a raw stream", "?format=raw", &[], &ping),
@@ -40,7 +41,7 @@ pub(crate) fn attacks() -> Vec<Bytes> {
         websocket("pings in a message", "", &begun, &ping),
         websocket("pings and a close", "", &[], &farewell),
         websocket("commands for history", "", &[], &history),
-        websocket("commands that are none", "", &[], &text("[]")),
+        websocket("bad commands", "", &[], &text("[]")),
         websocket("commands that change", "", &[], &changes.concat()),
         requests("requests for history", "GET /history/full HTTP/1.1\r\nHost: t\r\n\r\n"),
         requests("requests for heads", "HEAD /nowhere HTTP/1.1\r\nHost: t\r\n\r\n"),

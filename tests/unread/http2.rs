@@ -15,7 +15,7 @@ use crate::{
     transport::Io,
 };
 
-/// Frames that are sent without a look at what comes.
+/// Frames that are sent without reading the answers.
 #[derive(Clone)]
 pub(crate) struct Frames {
     pub(crate) name: &'static str,
@@ -106,7 +106,7 @@ impl Holder {
         }
     }
 
-    /// What may be sent of each answer.
+    /// The window for each answer.
     fn window(self) -> u32 {
         match self {
             // A hello, and a few answers.
@@ -150,7 +150,8 @@ impl Holder {
     }
 }
 
-/// Opens a WebSocket by extended CONNECT (RFC 8441), and says the same again and again in frames of `size`.
+/// Opens a WebSocket by extended CONNECT (RFC 8441), and sends the same again and again in frames
+/// of `size`.
 async fn tunnel(
     mut sender: SendRequest<Bytes>,
     requests: &mut Vec<Box<dyn std::any::Any + Send>>,
@@ -186,7 +187,7 @@ async fn tunnel(
     sent
 }
 
-/// How much may be sent, unless there is no room for a while.
+/// The number of bytes that may be sent, unless there is no window for a while.
 async fn room(send: &mut SendStream<Bytes>, wanted: usize) -> Option<usize> {
     send.reserve_capacity(wanted);
     if send.capacity() > 0 {

@@ -1,5 +1,6 @@
-//! Peers that send for as long as they are heard and read nothing: pongs, answers, errors and refusals that nobody takes must
-//! not pile up, on any delivery, over TLS and HTTP/2. The gateway is the program itself, so that its memory is its own.
+//! Peers that send for as long as the gateway reads, and read nothing: pongs, answers, errors and
+//! refusals must not pile up, on any delivery, over TLS and HTTP/2. The gateway is the program
+//! itself, so that its memory is its own.
 
 mod attack;
 mod crowd;
@@ -59,7 +60,7 @@ impl Case {
         let gateway = Gateway::start(self.delivery, certificate).await;
         let (idle, sockets) = (gateway.memory(), gateway.sockets().await);
         let attacker = self.attack.begin(&gateway, self.transport, certificate).await;
-        // Whatever the attacker has the gateway do, other clients are served.
+        // Whatever an attacker makes the gateway do, other clients are served.
         gateway.serves_others().await;
         let growth = gateway.peak().saturating_sub(idle);
         let sent = attacker.sent();

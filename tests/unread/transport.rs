@@ -1,4 +1,4 @@
-//! What carries an attack to the gateway.
+//! The transport of an attack.
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -8,7 +8,7 @@ use tricast_tests::Certificate;
 
 use crate::gateway::Gateway;
 
-/// How a client connects.
+/// The way in which a client connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
     Clear,
@@ -18,7 +18,7 @@ pub(crate) enum Transport {
     Http2OverTls,
 }
 
-/// A connection, whatever is beneath it.
+/// A connection over any transport.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}

@@ -59,7 +59,7 @@ async fn an_answer_holds_for_the_same_question_and_no_other() {
     ask("a", "s=2").await;
     ask("b", "s=1").await;
     assert_eq!(backend.calls().len(), 3, "another cookie, another channel");
-    // Of whatever size.
+    // Of any size.
     for text in ["x", "xx"] {
         server.publish("a", text).await;
     }
@@ -130,7 +130,7 @@ async fn questions_at_once_are_limited() {
     assert!(answers.iter().all(is_open));
 }
 
-/// What somebody sends may make the service stumble; that must not close the door for everybody else.
+/// A client's request may make the service fail; the circuit must not open for all other clients.
 async fn no_client_can_open_the_circuit_for_others() {
     let backend = Backend::start(|call| match call.json()["headers"]["cookie"].as_str() {
         Some("s=bad") => Reply::Status(500, String::new()),

@@ -1,12 +1,12 @@
-//! Commands: whatever is said, it is understood or refused, and what is published is what stood there.
+//! Commands: any input is understood or refused, and what is published is exactly what was sent.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tricast_ws::fuzzing;
 
-/// What is JSON by its grammar is passed on; this library cannot hold all of it: halves of surrogate pairs,
-/// numbers beyond a double, deep nesting.
+/// Valid JSON is passed on; this library cannot hold all of it: halves of surrogate pairs, numbers
+/// beyond a double, deep nesting.
 fn check_is_only_unreadable(error: &serde_json::Error) {
     let known =
         ["surrogate", "unicode code point", "hex escape", "out of range", "recursion limit"];

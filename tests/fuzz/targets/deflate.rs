@@ -1,4 +1,5 @@
-//! permessage-deflate: bombs and garbage end at the limit, and what we compress another library reads.
+//! permessage-deflate: bombs and garbage end at the limit, and another library reads what we
+//! compress.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Inbound frames: however the bytes are cut the same things are heard, and the same as another library hears.
+//! Inbound frames: the result is the same for any fragmentation, and the same as another library's.
 #![no_main]
 
 use std::io::{self, Read, Write};
@@ -13,7 +13,7 @@ use tungstenite::{
 
 const LIMIT: usize = 300;
 
-/// What a client sends, and nobody who hears the answers.
+/// The bytes of a client, and a sink for the answers.
 struct Wire<'a>(&'a [u8]);
 
 impl Read for Wire<'_> {
@@ -32,7 +32,7 @@ impl Write for Wire<'_> {
     }
 }
 
-/// What the other library hears, and whether it found something wrong.
+/// The result of the other library, and whether it found an error.
 fn other(bytes: &[u8]) -> (Vec<Heard>, bool) {
     // Small buffers: to clear large ones would be most of the work.
     let config = WebSocketConfig::default()
@@ -66,7 +66,7 @@ fn other(bytes: &[u8]) -> (Vec<Heard>, bool) {
 fuzz_target!(|input: (u8, &[u8])| {
     let (cut, bytes) = input;
     let whole = fuzzing::hear(bytes, bytes.len().max(1), LIMIT);
-    // In pieces a bad byte may be noticed before what stands behind it, and never later.
+    // In pieces, a bad byte may be noticed before the bytes after it, and never later.
     let pieces = fuzzing::hear(bytes, usize::from(cut).max(1), LIMIT);
     assert_eq!(whole, pieces);
 
@@ -75,8 +75,8 @@ fuzz_target!(|input: (u8, &[u8])| {
     let same = heard.iter().zip(&others).all(|(ours, theirs)| ours == theirs);
     assert!(same, "{heard:?}\n{others:?}");
     match reason {
-        // A bad byte of text is refused at once here, and at the end of its frame there; codes that may not be sent
-        // are refused here, and answered there.
+        // A bad byte of text is refused at once here, and at the end of its frame there. Close
+        // codes that may not be sent are refused here, and answered there.
         Some(CloseReason::Malformed | CloseReason::Protocol) => {
             assert!(heard.len() <= others.len())
         }

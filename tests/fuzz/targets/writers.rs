@@ -1,4 +1,4 @@
-//! Writers: whatever is published, independent parsers read exactly that from each wire.
+//! Writers: independent parsers read exactly what was published from each wire.
 #![no_main]
 
 use std::{
@@ -85,10 +85,11 @@ fn message_of(frames: Vec<u8>) -> Message {
     socket.read().expect("a message")
 }
 
-/// What a document's data should be.
+/// The expected data of a document.
 fn check(document: &str, data: &Data, event: &str) {
     assert!(!document.contains(['\n', '\r']));
-    // JSON may be more than this library can hold (see the target for commands): then it stands there as it came.
+    // JSON may be more than this library can hold (see the target for commands): then it must be
+    // there verbatim.
     if let Data::Json(json) = data
         && serde_json::from_str::<Value>(json).is_err()
     {
