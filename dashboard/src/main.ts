@@ -3,8 +3,8 @@
 import type { Message, WireName } from './client/index.js';
 import { Journal } from './measure/journal.js';
 import { setUpBreakage } from './page/breakage.js';
-import { CHAT, Chat } from './page/chat.js';
 import { setUpCharts } from './page/charts.js';
+import { CHAT, Chat } from './page/chat.js';
 import { byId } from './page/dom.js';
 import { go, setUpFeatures } from './page/features.js';
 import { setUpLoad } from './page/load.js';
@@ -32,7 +32,12 @@ const chat = new Chat(publisher, (command) => panels[2]!.say(command));
 const names = new Set(['message', CHAT]);
 /** Each new one opens the EventSource anew: where every message has a name of its own, not for ever. */
 const NAMES = 32;
-const watcher = { changed: () => away(), counted: countSoon, took, chosen: (id: string) => void showBytes(id) };
+const watcher = {
+  changed: () => away(),
+  counted: countSoon,
+  took,
+  chosen: (id: string) => void showBytes(id),
+};
 const panels = WIRES.map((wire) => new Panel(wire, names, journal, watcher));
 const sse = panels[0]!;
 
@@ -79,7 +84,8 @@ byId('listen').addEventListener('submit', (event) => {
 const languages = byId<HTMLSelectElement>('language');
 languages.value = language;
 languages.addEventListener('change', () => choose(languages.value));
-for (const link of document.querySelectorAll<HTMLElement>('[data-goto]')) link.addEventListener('click', () => go(link.dataset['goto']!));
+for (const link of document.querySelectorAll<HTMLElement>('[data-goto]'))
+  link.addEventListener('click', () => go(link.dataset['goto']!));
 addEventListener('hashchange', listen);
 rememberOnLeaving(panels);
 const driver = setUpLoad(publisher);
@@ -89,12 +95,17 @@ setUpSix();
 setUpWireView();
 setUpSnippets();
 setUpFeatures();
-byId('reset').addEventListener('click', () => { for (const panel of panels) panel.measure(); });
+byId('reset').addEventListener('click', () => {
+  for (const panel of panels) panel.measure();
+});
 setUpVerdict(panels, driver);
 const away = setUpBreakage(panels, driver);
 // Once it is drawn: what the page itself takes is not to be counted as the network's.
 await settle();
-if (!document.hidden) await new Promise((drawn) => { requestAnimationFrame(() => setTimeout(drawn)); });
+if (!document.hidden)
+  await new Promise((drawn) => {
+    requestAnimationFrame(() => setTimeout(drawn));
+  });
 listen();
 await learnHeads();
 

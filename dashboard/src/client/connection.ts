@@ -1,6 +1,15 @@
 // One subscription, over whichever wire works: it comes back, goes on where it was, and passes nothing on twice.
 
-import { isMessage, parts, type Control, type Document, type Goodbye, type Message, type Problem, type WireName } from './document.js';
+import {
+  type Control,
+  type Document,
+  type Goodbye,
+  isMessage,
+  type Message,
+  type Problem,
+  parts,
+  type WireName,
+} from './document.js';
 import { eventSource } from './eventsource.js';
 import { lines, whyNot } from './lines.js';
 import { pauseBefore } from './pause.js';
@@ -112,11 +121,14 @@ export class Connection {
       this.#tell(failures || this.last ? 'reconnecting' : 'connecting');
       const began = performance.now();
       // A token that cannot be had now may be had later.
-      const outcome = await this.#attempt().catch((): Outcome => ({ hello: false, goodbye: null, refused: null }));
+      const outcome = await this.#attempt().catch(
+        (): Outcome => ({ hello: false, goodbye: null, refused: null }),
+      );
       if (!outcome.hello && !this.#closed) outcome.refused ??= await this.#whyNot();
       if (this.#closed) return;
       problem = outcome.refused?.problem;
-      if (outcome.goodbye?.reconnect === 'never' || (outcome.refused && !outcome.refused.passes)) break;
+      if (outcome.goodbye?.reconnect === 'never' || (outcome.refused && !outcome.refused.passes))
+        break;
       // What ends as soon as it has begun is no success.
       failures = outcome.hello && performance.now() - began > SETTLED ? 0 : failures + 1;
       this.#tell('reconnecting');
@@ -142,7 +154,9 @@ export class Connection {
         this.#line = null;
         resolve({ ...outcome, refused });
       };
-      const patience = setTimeout(() => { if (!outcome.hello) end(null); }, this.#options.patience ?? 8000);
+      const patience = setTimeout(() => {
+        if (!outcome.hello) end(null);
+      }, this.#options.patience ?? 8000);
       this.#wake = () => end(null);
       const document = (document: Document, text: string) => {
         if (this.#closed) return;
@@ -157,7 +171,12 @@ export class Connection {
         if (outcome.goodbye?.reconnect === 'never') end(null);
       };
       const ears = { document, closed: end, interrupted: () => this.#tell('reconnecting') };
-      this.#line = this.#wires[this.#at]!.open({ address, token, ears, names: this.#options.events ?? [] });
+      this.#line = this.#wires[this.#at]!.open({
+        address,
+        token,
+        ears,
+        names: this.#options.events ?? [],
+      });
     });
   }
 
@@ -202,7 +221,9 @@ export class Connection {
     if (!base.pathname.endsWith('/')) base.pathname += '/';
     const channels = [channel].flat().map(encodeURIComponent).join(',');
     const address = new URL(`${wire}/${channels}`, base);
-    const add = (name: string, value: string | undefined) => { if (value) address.searchParams.set(name, value); };
+    const add = (name: string, value: string | undefined) => {
+      if (value) address.searchParams.set(name, value);
+    };
     const begin = since === undefined ? undefined : String(since);
     const isId = begin?.includes('-');
     if (this.last || isId) add('last_event_id', this.last ?? begin);
@@ -216,10 +237,15 @@ export class Connection {
     if (goodbye?.reconnect === 'now') return;
     // A wire that does not work is no reason to wait for the next, until all have been tried.
     if (!hello && failures < this.#wires.length) return;
-    const pause = goodbye?.retry ?? pauseBefore(Math.max(1, hello ? failures : failures - this.#wires.length + 1));
+    const pause =
+      goodbye?.retry ??
+      pauseBefore(Math.max(1, hello ? failures : failures - this.#wires.length + 1));
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, pause);
-      this.#wake = () => { clearTimeout(timer); resolve(); };
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
     });
   }
 

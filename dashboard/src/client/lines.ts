@@ -1,7 +1,7 @@
 // HTTP chunked: one JSON document in each line of a body that does not end.
 
 import type { Document } from './document.js';
-import { refusal, type Ears, type Line, type Opening, type Refusal, type Wire } from './wire.js';
+import { type Ears, type Line, type Opening, type Refusal, refusal, type Wire } from './wire.js';
 
 /** Silence for so many heartbeats is no silence, but a connection that is gone. */
 const MISSED = 2;
@@ -14,7 +14,9 @@ export const lines: Wire = {
     const gate = new Gate();
     read({ address, token, signal: cancel.signal }, gate, ears)
       .catch(() => null)
-      .then((refused) => { if (!cancel.signal.aborted) ears.closed(refused); });
+      .then((refused) => {
+        if (!cancel.signal.aborted) ears.closed(refused);
+      });
     return { close: () => cancel.abort(), hold: (held) => gate.hold(held) };
   },
 };
@@ -30,7 +32,10 @@ class Gate {
 
   hold(held: boolean) {
     this.#release();
-    if (held) this.#open = new Promise((resolve) => { this.#release = resolve; });
+    if (held)
+      this.#open = new Promise((resolve) => {
+        this.#release = resolve;
+      });
   }
 }
 
@@ -52,7 +57,8 @@ async function read(asked: Asked, gate: Gate, ears: Ears) {
     for (const line of whole) {
       if (!line || signal.aborted) continue;
       const document = JSON.parse(line) as Document;
-      if (document.event === 'tricast.hello') patience = MISSED * (document as { heartbeat: number }).heartbeat;
+      if (document.event === 'tricast.hello')
+        patience = MISSED * (document as { heartbeat: number }).heartbeat;
       ears.document(document, line);
     }
   }

@@ -9,16 +9,23 @@ export const socket: Wire = {
   open({ address, token, ears }: Opening): Line {
     const at = new URL(address);
     at.protocol = at.protocol.replace('http', 'ws');
-    const open = new WebSocket(at, ['tricast.v1.json', ...(token ? [`tricast.token.${token}`] : [])]);
+    const open = new WebSocket(at, [
+      'tricast.v1.json',
+      ...(token ? [`tricast.token.${token}`] : []),
+    ]);
     let watch = watchNothing;
     open.onmessage = ({ data }: MessageEvent<string>) => {
       const document = JSON.parse(data) as Document;
-      if (document.event === 'tricast.hello') watch = watchSilence(open, (document as Hello).heartbeat);
+      if (document.event === 'tricast.hello')
+        watch = watchSilence(open, (document as Hello).heartbeat);
       watch.heard();
       ears.document(document, data);
     };
     // A page is never told why a handshake was refused.
-    open.onclose = () => { watch.stop(); ears.closed(null); };
+    open.onclose = () => {
+      watch.stop();
+      ears.closed(null);
+    };
     return {
       close() {
         watch.stop();
@@ -47,5 +54,10 @@ function watchSilence(open: WebSocket, heartbeat: number) {
       open.send('{"type":"ping"}');
     }
   }, heartbeat);
-  return { heard() { silent = 0; }, stop: () => clearInterval(timer) };
+  return {
+    heard() {
+      silent = 0;
+    },
+    stop: () => clearInterval(timer),
+  };
 }

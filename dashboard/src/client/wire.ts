@@ -46,7 +46,15 @@ export interface Wire {
 
 /** Reads what an answer that is no stream says. */
 export async function refusal(response: Response): Promise<Refusal> {
-  const blank = { type: 'about:blank', title: response.statusText, status: response.status, detail: `the answer was ${response.status}` };
-  const problem: Problem = { ...blank, ...await response.json().catch(() => ({})) };
-  return { problem, passes: response.status === 408 || response.status === 429 || response.status >= 500 };
+  const blank = {
+    type: 'about:blank',
+    title: response.statusText,
+    status: response.status,
+    detail: `the answer was ${response.status}`,
+  };
+  const problem: Problem = { ...blank, ...(await response.json().catch(() => ({}))) };
+  return {
+    problem,
+    passes: response.status === 408 || response.status === 429 || response.status >= 500,
+  };
 }

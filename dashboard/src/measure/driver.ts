@@ -36,7 +36,10 @@ export class Driver {
   before = 0;
 
   /** `changed` hears when it starts and stops. */
-  constructor(publish: Publish, readonly changed: () => void) {
+  constructor(
+    publish: Publish,
+    readonly changed: () => void,
+  ) {
     this.#publish = publish;
   }
 
@@ -83,7 +86,10 @@ export class Driver {
   async #send(count: number, load: Load, timed = true): Promise<boolean> {
     this.#underWay += 1;
     try {
-      await this.#publish(Array.from({ length: count }, () => own(this.#next++, load)), timed);
+      await this.#publish(
+        Array.from({ length: count }, () => own(this.#next++, load)),
+        timed,
+      );
       this.published += count;
       return true;
     } catch (error) {
@@ -111,7 +117,11 @@ export function own(n: number, { size, json }: Pick<Load, 'size' | 'json'>): Own
 
 /** The tag of data that this page has published by itself. */
 export function tagOf(data: unknown): string | null {
-  const tag = typeof data === 'string' ? data.slice(0, data.indexOf(' '))
-    : typeof data === 'object' && data !== null && 'tag' in data ? data.tag : null;
+  const tag =
+    typeof data === 'string'
+      ? data.slice(0, data.indexOf(' '))
+      : typeof data === 'object' && data !== null && 'tag' in data
+        ? data.tag
+        : null;
   return typeof tag === 'string' && tag.startsWith(`${RUN}.`) ? tag : null;
 }

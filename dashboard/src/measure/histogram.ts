@@ -30,7 +30,10 @@ export class Histogram {
   /** Each bucket up to the last that holds anything: its upper bound in ms, and its share of all. */
   shares(): [bound: number, share: number][] {
     const last = this.#counts.findLastIndex((count) => count > 0);
-    return [...this.#counts.subarray(0, last + 1)].map((count, bucket) => [upper(bucket), count / this.count]);
+    return [...this.#counts.subarray(0, last + 1)].map((count, bucket) => [
+      upper(bucket),
+      count / this.count,
+    ]);
   }
 }
 

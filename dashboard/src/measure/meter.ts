@@ -1,9 +1,17 @@
 // What one wire has done so far, in figures.
 
-import { isMessage, parts, type Document, type Gap, type Hello, type Message, type WireName } from '../client/index.js';
+import {
+  type Document,
+  type Gap,
+  type Hello,
+  isMessage,
+  type Message,
+  parts,
+  type WireName,
+} from '../client/index.js';
 import { tagOf } from './driver.js';
 import { Histogram } from './histogram.js';
-import { bytesOf, type Bytes } from './overhead.js';
+import { type Bytes, bytesOf } from './overhead.js';
 import { Timeline } from './timeline.js';
 
 /** Milliseconds over which the present rate is taken. */

@@ -15,7 +15,8 @@ export interface Bytes {
 /** A document that came as `text`: as it leaves the gateway over HTTP/1.1, not compressed, in a chunk or frame of its own. */
 export function bytesOf(wire: WireName, text: string, document: Document): Bytes {
   const payload = lengthOf(text);
-  if (wire === 'ws') return { head: 0, framing: payload < 126 ? 2 : payload < 65536 ? 4 : 10, payload };
+  if (wire === 'ws')
+    return { head: 0, framing: payload < 126 ? 2 : payload < 65536 ? 4 : 10, payload };
   const lines = wire === 'chunked' ? 1 : fields(document);
   const size = (payload + lines).toString(16).length;
   return { head: 0, framing: lines + size + '\r\n\r\n'.length, payload };

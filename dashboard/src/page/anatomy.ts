@@ -1,7 +1,7 @@
 // What each byte of a message on the wire is for.
 
 import type { WireName } from '../client/index.js';
-import { t, type Text } from '../text/index.js';
+import { type Text, t } from '../text/index.js';
 
 /** What a byte belongs to. */
 export type Kind = 'framing' | 'field' | 'payload';
@@ -15,7 +15,13 @@ export interface Part {
   binary?: boolean;
 }
 
-const OPCODES: Record<number, string> = { 1: 'text', 2: 'binary', 8: 'close', 9: 'ping', 10: 'pong' };
+const OPCODES: Record<number, string> = {
+  1: 'text',
+  2: 'binary',
+  8: 'close',
+  9: 'ping',
+  10: 'pong',
+};
 
 /** Takes apart what the gateway sends. */
 export function dissect(wire: WireName, bytes: Uint8Array): Part[] {
@@ -45,7 +51,14 @@ export function headOf(bytes: Uint8Array): Part[] {
   return linesOf(bytes).map((line, at) => {
     const name = ascii(line).split(':')[0]!;
     const why = FIELDS[name];
-    const title = at === 0 ? t('the status') : why ? `${name}: ${t(why)}` : line.length > 2 ? name : t('the end of the head');
+    const title =
+      at === 0
+        ? t('the status')
+        : why
+          ? `${name}: ${t(why)}`
+          : line.length > 2
+            ? name
+            : t('the end of the head');
     return { kind: at === 0 || line.length === 2 ? 'framing' : 'field', bytes: line, title };
   });
 }
@@ -60,19 +73,42 @@ export function weigh(parts: Part[]): Record<Kind, number> {
 /** Frames of RFC 6455 §5.2, as a server sends them: not masked. */
 function frames(bytes: Uint8Array): Part[] {
   const parts: Part[] = [];
-  for (let at = 0; at < bytes.length;) {
+  for (let at = 0; at < bytes.length; ) {
     const [first = 0, second = 0] = bytes.subarray(at, at + 2);
     const opcode = first & 15;
     const short = second & 127;
     const more = short === 126 ? 2 : short === 127 ? 8 : 0;
-    const length = more === 0 ? short : Number(bytes.subarray(at + 2, at + 2 + more).reduce((sum, byte) => sum * 256n + BigInt(byte), 0n));
+    const length =
+      more === 0
+        ? short
+        : Number(
+            bytes
+              .subarray(at + 2, at + 2 + more)
+              .reduce((sum, byte) => sum * 256n + BigInt(byte), 0n),
+          );
     const take = (kind: Kind, count: number, title: string) => {
-      if (count > 0) parts.push({ kind, bytes: bytes.subarray(at, at + count), title, binary: kind === 'framing' });
+      if (count > 0)
+        parts.push({
+          kind,
+          bytes: bytes.subarray(at, at + count),
+          title,
+          binary: kind === 'framing',
+        });
       at += count;
     };
-    const flags = [first & 128 && 'FIN', first & 64 && 'RSV1: compressed'].filter(Boolean).join(', ');
-    take('framing', 1, `${bits(first)}: ${flags || t('more follows')}, opcode ${opcode} (${OPCODES[opcode] ?? '–'})`);
-    take('framing', 1, `${bits(second)}: ${more ? t('not masked, length in the next {more} bytes', { more }) : t('not masked, length {length}', { length: short })}`);
+    const flags = [first & 128 && 'FIN', first & 64 && 'RSV1: compressed']
+      .filter(Boolean)
+      .join(', ');
+    take(
+      'framing',
+      1,
+      `${bits(first)}: ${flags || t('more follows')}, opcode ${opcode} (${OPCODES[opcode] ?? '–'})`,
+    );
+    take(
+      'framing',
+      1,
+      `${bits(second)}: ${more ? t('not masked, length in the next {more} bytes', { more }) : t('not masked, length {length}', { length: short })}`,
+    );
     take('framing', more, t('length: {length}', { length }));
     take('payload', length, t('payload, {length} bytes', { length }));
   }
@@ -82,15 +118,24 @@ function frames(bytes: Uint8Array): Part[] {
 /** Chunks of RFC 9112 §7.1, with lines in them. */
 function chunks(bytes: Uint8Array, line: (text: Uint8Array) => Part[]): Part[] {
   const parts: Part[] = [];
-  for (let at = 0; at < bytes.length;) {
+  for (let at = 0; at < bytes.length; ) {
     const end = bytes.indexOf(10, at) + 1;
-    if (end === 0) return [...parts, { kind: 'payload', bytes: bytes.subarray(at), title: t('the rest') }];
+    if (end === 0)
+      return [...parts, { kind: 'payload', bytes: bytes.subarray(at), title: t('the rest') }];
     const length = parseInt(ascii(bytes.subarray(at, end)), 16);
-    parts.push({ kind: 'framing', bytes: bytes.subarray(at, end), title: length ? t('chunk size, in hex: {length} bytes', { length }) : t('the last chunk') });
+    parts.push({
+      kind: 'framing',
+      bytes: bytes.subarray(at, end),
+      title: length ? t('chunk size, in hex: {length} bytes', { length }) : t('the last chunk'),
+    });
     at = end;
     parts.push(...linesOf(bytes.subarray(at, at + length)).flatMap(line));
     at += length;
-    parts.push({ kind: 'framing', bytes: bytes.subarray(at, at + 2), title: t('end of the chunk') });
+    parts.push({
+      kind: 'framing',
+      bytes: bytes.subarray(at, at + 2),
+      title: t('end of the chunk'),
+    });
     at += 2;
   }
   return parts;
@@ -99,13 +144,19 @@ function chunks(bytes: Uint8Array, line: (text: Uint8Array) => Part[]): Part[] {
 /** A line of an event stream (WHATWG HTML §9.2.5). */
 function sseLine(text: Uint8Array): Part[] {
   const colon = text.indexOf(58);
-  if (colon < 0) return [{ kind: 'field', bytes: text, title: t('a blank line: the event is whole') }];
+  if (colon < 0)
+    return [{ kind: 'field', bytes: text, title: t('a blank line: the event is whole') }];
   const name = ascii(text.subarray(0, colon));
   const value = text[colon + 1] === 32 ? colon + 2 : colon + 1;
   const why = LINES[name];
-  if (name !== 'data') return [{ kind: 'field', bytes: text, title: why ? `${name}: ${t(why)}` : name }];
+  if (name !== 'data')
+    return [{ kind: 'field', bytes: text, title: why ? `${name}: ${t(why)}` : name }];
   return [
-    { kind: 'field', bytes: text.subarray(0, value), title: t('data: a line of the event’s data follows') },
+    {
+      kind: 'field',
+      bytes: text.subarray(0, value),
+      title: t('data: a line of the event’s data follows'),
+    },
     { kind: 'payload', bytes: text.subarray(value, -1), title: t('the document') },
     { kind: 'field', bytes: text.subarray(-1), title: t('end of the line') },
   ];
@@ -128,7 +179,7 @@ function jsonLine(text: Uint8Array): Part[] {
 /** Each with its end. */
 function linesOf(bytes: Uint8Array): Uint8Array[] {
   const lines: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length;) {
+  for (let at = 0; at < bytes.length; ) {
     const end = bytes.indexOf(10, at) + 1 || bytes.length;
     lines.push(bytes.subarray(at, end));
     at = end;

@@ -31,7 +31,8 @@ export function setUpBreakage(panels: Panel[], driver: Driver): () => void {
     const last = panels.map((panel) => panel.last).find(Boolean) ?? null;
     go(true);
     try {
-      if (!await outrun(last, driver)) for (const panel of panels) panel.notice(t('the history could not be outrun'), 'bad');
+      if (!(await outrun(last, driver)))
+        for (const panel of panels) panel.notice(t('the history could not be outrun'), 'bad');
     } finally {
       go(false);
       setBusy(overrun, false);
@@ -51,9 +52,9 @@ async function outrun(last: string | null, driver: Driver): Promise<boolean> {
   for (let n = 0; n < BATCHES; n += 1) {
     const answer = await ask(url);
     if (!answer?.ok) return false;
-    const { gap } = await answer.json() as { gap: object | null };
+    const { gap } = (await answer.json()) as { gap: object | null };
     if (gap) return true;
-    if (!await driver.burst(BATCH, load())) return false;
+    if (!(await driver.burst(BATCH, load()))) return false;
   }
   return false;
 }

@@ -50,9 +50,15 @@ function timelines(meters: Meter[], now: number): Rows {
 function histograms(meters: Meter[]): Rows {
   const shares = meters.map(({ latency }) => latency.shares());
   const longest = shares.reduce((a, b) => (a.length >= b.length ? a : b));
-  const begin = Math.max(0, Math.min(...shares.map((own) => own.findIndex(([, share]) => share > 0)).filter((at) => at >= 0)) - 2);
+  const begin = Math.max(
+    0,
+    Math.min(
+      ...shares.map((own) => own.findIndex(([, share]) => share > 0)).filter((at) => at >= 0),
+    ) - 2,
+  );
   const bounds = longest.map(([bound]) => bound).slice(Number.isFinite(begin) ? begin : 0);
-  const column = (own: [number, number][]) => longest.map((_, at) => 100 * (own[at]?.[1] ?? 0)).slice(Number.isFinite(begin) ? begin : 0);
+  const column = (own: [number, number][]) =>
+    longest.map((_, at) => 100 * (own[at]?.[1] ?? 0)).slice(Number.isFinite(begin) ? begin : 0);
   return [bounds, ...shares.map(column)];
 }
 
@@ -66,24 +72,54 @@ function chart(id: string, { x, y, distr }: Axes): uPlot {
   const root = byId(id);
   const colour = (name: string) => () => getComputedStyle(root).getPropertyValue(name);
   const axis = (values: (value: number) => string): uPlot.Axis => ({
-    stroke: colour('--soft'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line'), width: 1 },
-    font: '12px system-ui', size: 66, values: (_, splits) => splits.map((split) => (split === null ? '' : values(split))),
+    stroke: colour('--soft'),
+    grid: { stroke: colour('--line'), width: 1 },
+    ticks: { stroke: colour('--line'), width: 1 },
+    font: '12px system-ui',
+    size: 66,
+    values: (_, splits) => splits.map((split) => (split === null ? '' : values(split))),
   });
-  const value = (spell: (value: number) => string) => (_: uPlot, at: number | null) => (at === null ? '–' : spell(at));
+  const value = (spell: (value: number) => string) => (_: uPlot, at: number | null) =>
+    at === null ? '–' : spell(at);
   const wire = (name: WireName): uPlot.Series => ({
-    label: NAMES[name], stroke: colour(`--${name}`), width: 2, spanGaps: false, points: { show: distr === 1, size: 4 }, value: value(y),
+    label: NAMES[name],
+    stroke: colour(`--${name}`),
+    width: 2,
+    spanGaps: false,
+    points: { show: distr === 1, size: 4 },
+    value: value(y),
   });
-  const plot = new uPlot({
-    width: 300, height: 190,
-    scales: { x: { time: false, distr }, y: { range: (_, low, high) => (distr === 1 ? [0, Math.max(1, high * 1.1)] : [Math.min(0, low), Math.max(5, high * 1.1)]) } },
-    axes: [{ ...axis(x), size: 30, space: 70 }, axis(y)],
-    series: [{ label: distr === 1 ? t('time') : t('latency'), value: value(x) }, ...WIRES.map(wire)],
-    cursor: { drag: { x: false, y: false } },
-  }, [[], [], [], []], root);
+  const plot = new uPlot(
+    {
+      width: 300,
+      height: 190,
+      scales: {
+        x: { time: false, distr },
+        y: {
+          range: (_, low, high) =>
+            distr === 1
+              ? [0, Math.max(1, high * 1.1)]
+              : [Math.min(0, low), Math.max(5, high * 1.1)],
+        },
+      },
+      axes: [{ ...axis(x), size: 30, space: 70 }, axis(y)],
+      series: [
+        { label: distr === 1 ? t('time') : t('latency'), value: value(x) },
+        ...WIRES.map(wire),
+      ],
+      cursor: { drag: { x: false, y: false } },
+    },
+    [[], [], [], []],
+    root,
+  );
   root.setAttribute('role', 'img');
-  root.setAttribute('aria-label', distr === 1 ? t('Latency over time') : t('How often each latency came'));
+  root.setAttribute(
+    'aria-label',
+    distr === 1 ? t('Latency over time') : t('How often each latency came'),
+  );
   new ResizeObserver(([entry]) => {
-    if (entry) plot.setSize({ width: Math.max(200, Math.floor(entry.contentRect.width)), height: 190 });
+    if (entry)
+      plot.setSize({ width: Math.max(200, Math.floor(entry.contentRect.width)), height: 190 });
   }).observe(root);
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => plot.redraw());
   return plot;

@@ -1,17 +1,20 @@
 // A chat on the page's channel: every wire brings each line, and lights show which was there first.
 
-import { parts, type Message, type WireName } from '../client/index.js';
+import { type Message, parts, type WireName } from '../client/index.js';
 import { t } from '../text/index.js';
 import { NAMES } from '../text/wires.js';
 import { byId, element } from './dom.js';
-import type { Publisher } from './publisher.js';
 import { skipping } from './publish.js';
+import type { Publisher } from './publisher.js';
 
 /** The name of the events that are lines of the chat. */
 export const CHAT = 'chat';
 const KEPT = 100;
 
-interface Said { name: string; text: string }
+interface Said {
+  name: string;
+  text: string;
+}
 
 export class Chat {
   #list = byId('said');
@@ -33,7 +36,10 @@ export class Chat {
       const direct = byId<HTMLInputElement>('direct').checked;
       try {
         if (direct && say({ data: said, event: CHAT, skip_self: silent })) return;
-        await publisher.one(JSON.stringify(said), 'application/json', { event: CHAT, ...(silent && skipping()) });
+        await publisher.one(JSON.stringify(said), 'application/json', {
+          event: CHAT,
+          ...(silent && skipping()),
+        });
       } catch (error) {
         this.#add(element('li', 'notice bad', (error as Error).message));
       }
@@ -50,7 +56,9 @@ export class Chat {
     const light = element('span', `light on ${wire}`);
     light.title = NAMES[wire];
     light.append(element('span', 'unseen', NAMES[wire]));
-    const known = [...this.#list.children].find((row) => (row as HTMLElement).dataset['id'] === message.id);
+    const known = [...this.#list.children].find(
+      (row) => (row as HTMLElement).dataset['id'] === message.id,
+    );
     if (known) {
       if (!known.querySelector(`.light.${wire}`)) known.append(light);
       return;
@@ -74,6 +82,12 @@ function line({ name, text }: Said, ...more: HTMLElement[]): HTMLElement {
 
 /** Anybody may publish anything under that name. */
 function isSaid(data: unknown): data is Said {
-  return typeof data === 'object' && data !== null && 'name' in data && 'text' in data
-    && typeof data.name === 'string' && typeof data.text === 'string';
+  return (
+    typeof data === 'object' &&
+    data !== null &&
+    'name' in data &&
+    'text' in data &&
+    typeof data.name === 'string' &&
+    typeof data.text === 'string'
+  );
 }

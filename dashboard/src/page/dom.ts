@@ -15,7 +15,11 @@ export function within<E extends HTMLElement>(root: ParentNode, selector: string
 }
 
 /** A new element. */
-export function element(name: string, className: string, ...children: (Node | string)[]): HTMLElement {
+export function element(
+  name: string,
+  className: string,
+  ...children: (Node | string)[]
+): HTMLElement {
   const made = Object.assign(document.createElement(name), { className });
   made.append(...children);
   return made;
@@ -28,7 +32,11 @@ export function show(cell: HTMLElement, text: string): void {
 
 /** A new button. */
 export function button(text: string, action: () => void): HTMLButtonElement {
-  const made = Object.assign(document.createElement('button'), { type: 'button', className: 'quiet', textContent: text });
+  const made = Object.assign(document.createElement('button'), {
+    type: 'button',
+    className: 'quiet',
+    textContent: text,
+  });
   made.addEventListener('click', action);
   return made;
 }

@@ -1,6 +1,6 @@
 // What each wire can do, and where on this page it can be seen.
 
-import { t, type Text } from '../text/index.js';
+import { type Text, t } from '../text/index.js';
 import { button, byId, element } from './dom.js';
 
 interface Feature {
@@ -13,29 +13,93 @@ interface Feature {
 }
 
 const FEATURES: Feature[] = [
-  { name: 'Direction', sse: 'to the client', chunked: 'to the client', ws: 'both ways', shown: 'chatbox' },
+  {
+    name: 'Direction',
+    sse: 'to the client',
+    chunked: 'to the client',
+    ws: 'both ways',
+    shown: 'chatbox',
+  },
   { name: 'In a browser', sse: 'EventSource', chunked: 'fetch', ws: 'WebSocket', shown: 'codebox' },
-  { name: 'Comes back by itself', sse: 'yes, the browser does', chunked: 'your code', ws: 'your code', shown: 'breaking' },
-  { name: 'Resumes', sse: 'yes, by Last-Event-ID', chunked: 'yes, by last_event_id', ws: 'yes, by last_event_id', shown: 'breaking' },
+  {
+    name: 'Comes back by itself',
+    sse: 'yes, the browser does',
+    chunked: 'your code',
+    ws: 'your code',
+    shown: 'breaking',
+  },
+  {
+    name: 'Resumes',
+    sse: 'yes, by Last-Event-ID',
+    chunked: 'yes, by last_event_id',
+    ws: 'yes, by last_event_id',
+    shown: 'breaking',
+  },
   { name: 'Tells what is lost', sse: 'yes', chunked: 'yes', ws: 'yes', shown: 'breaking' },
-  { name: 'Around a message', sse: '30 to 50 bytes', chunked: '7 to 10 bytes', ws: '2 to 10 bytes', shown: 'wireview' },
-  { name: 'Binary data', sse: 'as base64', chunked: 'as base64, or raw', ws: 'as base64, or raw', shown: 'wireview' },
-  { name: 'Own headers', sse: 'no: query or cookie', chunked: 'yes', ws: 'no: query, cookie or subprotocol', shown: 'codebox' },
-  { name: 'Compression', sse: 'no', chunked: 'no', ws: 'permessage-deflate, where it is switched on', shown: 'codebox' },
-  { name: 'Through proxies', sse: 'as any download; buffering must be off', chunked: 'as any download; buffering must be off', ws: 'needs the upgrade let through', shown: 'verdict' },
-  { name: 'Streams to one host', sse: 'six over HTTP/1.1, a hundred and more over HTTP/2', chunked: 'six over HTTP/1.1, a hundred and more over HTTP/2', ws: '255 in Chromium, 200 in Firefox', shown: 'breaking' },
+  {
+    name: 'Around a message',
+    sse: '30 to 50 bytes',
+    chunked: '7 to 10 bytes',
+    ws: '2 to 10 bytes',
+    shown: 'wireview',
+  },
+  {
+    name: 'Binary data',
+    sse: 'as base64',
+    chunked: 'as base64, or raw',
+    ws: 'as base64, or raw',
+    shown: 'wireview',
+  },
+  {
+    name: 'Own headers',
+    sse: 'no: query or cookie',
+    chunked: 'yes',
+    ws: 'no: query, cookie or subprotocol',
+    shown: 'codebox',
+  },
+  {
+    name: 'Compression',
+    sse: 'no',
+    chunked: 'no',
+    ws: 'permessage-deflate, where it is switched on',
+    shown: 'codebox',
+  },
+  {
+    name: 'Through proxies',
+    sse: 'as any download; buffering must be off',
+    chunked: 'as any download; buffering must be off',
+    ws: 'needs the upgrade let through',
+    shown: 'verdict',
+  },
+  {
+    name: 'Streams to one host',
+    sse: 'six over HTTP/1.1, a hundred and more over HTTP/2',
+    chunked: 'six over HTTP/1.1, a hundred and more over HTTP/2',
+    ws: '255 in Chromium, 200 in Firefox',
+    shown: 'breaking',
+  },
   { name: 'A reader can slow it down', sse: 'no', chunked: 'yes', ws: 'no', shown: 'panels' },
 ];
 
 /** Fills the table. */
 export function setUpFeatures(): void {
-  byId('features').replaceChildren(...FEATURES.map(({ name, sse, chunked, ws, shown }) => {
-    const head = element('th', '', t(name));
-    head.setAttribute('scope', 'row');
-    const see = button(t('see'), () => go(shown));
-    see.setAttribute('aria-label', `${t('see')}: ${t(name)}`);
-    return element('tr', '', head, cell('sse', sse), cell('chunked', chunked), cell('ws', ws), element('td', '', see));
-  }));
+  byId('features').replaceChildren(
+    ...FEATURES.map(({ name, sse, chunked, ws, shown }) => {
+      const head = element('th', '', t(name));
+      head.setAttribute('scope', 'row');
+      const see = button(t('see'), () => go(shown));
+      see.setAttribute('aria-label', `${t('see')}: ${t(name)}`);
+      return element(
+        'tr',
+        '',
+        head,
+        cell('sse', sse),
+        cell('chunked', chunked),
+        cell('ws', ws),
+        element('td', '', see),
+      );
+    }),
+  );
 }
 
 function cell(wire: string, text: Text): HTMLElement {
@@ -45,7 +109,10 @@ function cell(wire: string, text: Text): HTMLElement {
 /** Shows that part of the page. The fragment is not to be had for it: it names the channel. */
 export function go(id: string): void {
   const part = byId(id);
-  part.scrollIntoView({ behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth', block: 'start' });
+  part.scrollIntoView({
+    behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth',
+    block: 'start',
+  });
   part.tabIndex = -1;
   part.focus({ preventScroll: true });
 }

@@ -17,21 +17,45 @@ export function showFigures(root: HTMLElement, meter: Meter): void {
     p99: ms(latency.quantile(0.99)),
     jitter: ms(meter.jitter),
     bytes: size(all),
-    reconnects: meter.away === null ? number(meter.reconnects) : `${number(meter.reconnects)} (${ms(meter.away)})`,
+    reconnects:
+      meter.away === null
+        ? number(meter.reconnects)
+        : `${number(meter.reconnects)} (${ms(meter.away)})`,
     replayed: number(meter.replayed),
     gaps: meter.lost ? `${number(meter.gaps)} (${number(meter.lost)})` : number(meter.gaps),
-    order: meter.disordered || meter.repeated ? t('{disordered} out of order, {repeated} twice', { disordered: meter.disordered, repeated: meter.repeated })
-      : meter.messages ? t('in order, none twice') : '–',
+    order:
+      meter.disordered || meter.repeated
+        ? t('{disordered} out of order, {repeated} twice', {
+            disordered: meter.disordered,
+            repeated: meter.repeated,
+          })
+        : meter.messages
+          ? t('in order, none twice')
+          : '–',
   };
-  for (const [field, text] of Object.entries(figures)) show(within(root, `[data-field=${field}]`), text);
-  weigh(within(root, '.weights'), [['head', bytes.head], ['framing', bytes.framing], ['payload', bytes.payload]], all);
+  for (const [field, text] of Object.entries(figures))
+    show(within(root, `[data-field=${field}]`), text);
+  weigh(
+    within(root, '.weights'),
+    [
+      ['head', bytes.head],
+      ['framing', bytes.framing],
+      ['payload', bytes.payload],
+    ],
+    all,
+  );
 }
 
 /** How much of it is what. The widths are set by script: the page's policy takes no style from markup. */
 function weigh(bar: HTMLElement, parts: [string, number][], all: number) {
-  for (const [kind, count] of parts) within(bar, `.${kind}`).style.width = `${all ? (100 * count) / all : 0}%`;
+  for (const [kind, count] of parts)
+    within(bar, `.${kind}`).style.width = `${all ? (100 * count) / all : 0}%`;
   const [head, framing, payload] = parts.map(([, count]) => number(count));
-  const text = t('head {head}, framing {framing}, documents {payload} bytes', { head: head!, framing: framing!, payload: payload! });
+  const text = t('head {head}, framing {framing}, documents {payload} bytes', {
+    head: head!,
+    framing: framing!,
+    payload: payload!,
+  });
   if (bar.title === text) return;
   bar.title = text;
   bar.setAttribute('aria-label', text);

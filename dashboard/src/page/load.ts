@@ -10,17 +10,22 @@ export function setUpLoad(publisher: Publisher): Driver {
   const form = byId<HTMLFormElement>('load');
   const run = byId<HTMLButtonElement>('run');
   const outcome = byId('driving');
-  const driver: Driver = new Driver((messages, timed) => publisher.own(messages, timed), () => {
-    run.textContent = driver.runs ? t('Pause') : t('Start');
-    run.dataset['on'] = String(driver.runs);
-    outcome.textContent = driver.failure ?? '';
-  });
+  const driver: Driver = new Driver(
+    (messages, timed) => publisher.own(messages, timed),
+    () => {
+      run.textContent = driver.runs ? t('Pause') : t('Start');
+      run.dataset['on'] = String(driver.runs);
+      outcome.textContent = driver.failure ?? '';
+    },
+  );
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     if (driver.runs) driver.stop();
     else driver.start(load());
   });
-  form.addEventListener('change', () => { if (driver.runs) driver.start(load()); });
+  form.addEventListener('change', () => {
+    if (driver.runs) driver.start(load());
+  });
   byId('burst').addEventListener('click', () => {
     outcome.textContent = '';
     void driver.burst(numberOf('many'), load());
@@ -30,5 +35,9 @@ export function setUpLoad(publisher: Publisher): Driver {
 
 /** What the form says. */
 export function load(): Load {
-  return { rate: numberOf('rate'), size: numberOf('size'), json: byId<HTMLSelectElement>('shape').value === 'json' };
+  return {
+    rate: numberOf('rate'),
+    size: numberOf('size'),
+    json: byId<HTMLSelectElement>('shape').value === 'json',
+  };
 }

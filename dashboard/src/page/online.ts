@@ -2,7 +2,9 @@
 
 import { address, ask } from './room.js';
 
-interface Count { users: number }
+interface Count {
+  users: number;
+}
 type Census = Count & { wires: Record<string, Count> };
 
 let counting: ReturnType<typeof setTimeout> | undefined;
@@ -13,7 +15,7 @@ export function countSoon(): void {
     counting = undefined;
     const answer = await ask(address('online'));
     if (!answer?.ok) return;
-    const online = await answer.json() as Census;
+    const online = (await answer.json()) as Census;
     for (const cell of document.querySelectorAll<HTMLElement>('#online dd')) {
       const { users } = online.wires[cell.dataset['wire'] ?? ''] ?? online;
       cell.textContent = String(users);

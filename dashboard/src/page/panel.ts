@@ -1,10 +1,19 @@
 // One wire's panel: its connection, what is measured of it, and the messages that have come over it.
 
-import { connect, parts, type Connection, type Control, type Message, type Problem, type State, type WireName } from '../client/index.js';
+import {
+  type Connection,
+  type Control,
+  connect,
+  type Message,
+  type Problem,
+  parts,
+  type State,
+  type WireName,
+} from '../client/index.js';
 import { tagOf } from '../measure/driver.js';
 import type { Journal } from '../measure/journal.js';
 import { Meter } from '../measure/meter.js';
-import { t, type Text } from '../text/index.js';
+import { type Text, t } from '../text/index.js';
 import { NAMES } from '../text/wires.js';
 import { byId, show, within } from './dom.js';
 import { showFigures } from './figures.js';
@@ -43,7 +52,12 @@ export class Panel {
   #toggle: HTMLButtonElement;
   #stall: HTMLButtonElement;
 
-  constructor(readonly wire: WireName, readonly names: Set<string>, readonly journal: Journal, readonly watcher: Watcher) {
+  constructor(
+    readonly wire: WireName,
+    readonly names: Set<string>,
+    readonly journal: Journal,
+    readonly watcher: Watcher,
+  ) {
     const template = byId<HTMLTemplateElement>('panel').content.firstElementChild as HTMLElement;
     this.#root = template.cloneNode(true) as HTMLElement;
     this.#root.classList.add(wire);
@@ -54,8 +68,12 @@ export class Panel {
     const list = within(this.#root, '.messages');
     list.setAttribute('aria-label', t('Messages over {wire}', { wire: this.title }));
     this.#rows = new Rows(list, watcher.chosen);
-    this.#toggle = this.#does('toggle', () => (this.#connection ? this.stop('disconnected') : this.start()));
-    this.#stall = this.#does('stall', () => this.#hold(this.#stall.getAttribute('aria-pressed') !== 'true'));
+    this.#toggle = this.#does('toggle', () =>
+      this.#connection ? this.stop('disconnected') : this.start(),
+    );
+    this.#stall = this.#does('stall', () =>
+      this.#hold(this.#stall.getAttribute('aria-pressed') !== 'true'),
+    );
     if (wire !== 'chunked') this.#cannotStall();
     this.#does('cut', () => void this.cut());
     this.#does('drop', () => this.drop());
@@ -106,7 +124,12 @@ export class Panel {
     this.#state('connecting', 'Disconnect');
     this.meter.opening(performance.now());
     this.#connection = connect({
-      channel: channel(), wires: [this.wire], client, online: true, events: this.names, token,
+      channel: channel(),
+      wires: [this.wire],
+      client,
+      online: true,
+      events: this.names,
+      token,
       ...(this.last && { since: this.last }),
       heard: (text, document) => this.meter.heard(text, document, performance.now()),
       message: (message) => this.#take(message),
@@ -129,7 +152,12 @@ export class Panel {
   /** Opens it again behind `id`, to hear once more what came after. */
   rewind(id: string | null): void {
     this.stop('disconnected');
-    if (id && this.last && parts(this.last).epoch === parts(id).epoch && parts(this.last).seq > parts(id).seq) {
+    if (
+      id &&
+      this.last &&
+      parts(this.last).epoch === parts(id).epoch &&
+      parts(this.last).seq > parts(id).seq
+    ) {
       this.last = id;
       this.#rows.rewind(id);
       this.meter.rewind(id);
@@ -163,13 +191,19 @@ export class Panel {
     if (!this.#connection?.hold(held)) return;
     this.#stall.setAttribute('aria-pressed', String(held));
     this.#heldUntil = held ? Infinity : performance.now();
-    this.notice(held ? t('reads nothing more: what comes waits in the network, then in the gateway') : t('reads on'));
+    this.notice(
+      held
+        ? t('reads nothing more: what comes waits in the network, then in the gateway')
+        : t('reads on'),
+    );
   }
 
   /** The browser reads these whether the page wants it or not. */
   #cannotStall() {
     this.#stall.disabled = true;
-    this.#stall.title = t('A page cannot keep the browser from reading this wire; only fetch lets it stall');
+    this.#stall.title = t(
+      'A page cannot keep the browser from reading this wire; only fetch lets it stall',
+    );
   }
 
   #changed(state: State, problem?: Problem) {
@@ -192,15 +226,30 @@ export class Panel {
         break;
       case 'tricast.gap':
         this.meter.gap(control);
-        this.notice(control.first === null || control.last === null ? t('gap: the gateway began a new log')
-          : t(control.certain ? 'gap: {first} to {last} lost' : 'gap: {first} to {last} may be lost', { first: control.first, last: control.last }), 'bad');
+        this.notice(
+          control.first === null || control.last === null
+            ? t('gap: the gateway began a new log')
+            : t(
+                control.certain
+                  ? 'gap: {first} to {last} lost'
+                  : 'gap: {first} to {last} may be lost',
+                { first: control.first, last: control.last },
+              ),
+          'bad',
+        );
         break;
       case 'tricast.online':
         this.#set('online', String(control.users));
         this.watcher.counted();
         break;
       case 'tricast.goodbye':
-        this.notice(t('goodbye: {reason}, come back {when}', { reason: control.reason, when: t(control.reconnect) }), 'bad');
+        this.notice(
+          t('goodbye: {reason}, come back {when}', {
+            reason: control.reason,
+            when: t(control.reconnect),
+          }),
+          'bad',
+        );
         if (control.reconnect === 'never') this.stop(control.reason);
         break;
       default:
@@ -214,7 +263,10 @@ export class Panel {
     const live = meter.took(message, now);
     // How long a message took that waited for this reader says nothing about the wire.
     const held = this.#heldUntil;
-    if (live) this.journal.came(tagOf(message.data) ?? message.id, now, (latency) => { if (now - latency > held) meter.timed(latency, now); });
+    if (live)
+      this.journal.came(tagOf(message.data) ?? message.id, now, (latency) => {
+        if (now - latency > held) meter.timed(latency, now);
+      });
     this.#rows.message(message);
     this.watcher.took(message, this.wire, before);
     if (live && message.online !== undefined) this.#online = message.online;

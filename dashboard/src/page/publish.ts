@@ -28,16 +28,31 @@ export function setUpPublishing(publisher: Publisher, told: Publishing): void {
   });
 }
 
-async function publish(form: HTMLFormElement, data: HTMLTextAreaElement, publisher: Publisher, told: Publishing) {
+async function publish(
+  form: HTMLFormElement,
+  data: HTMLTextAreaElement,
+  publisher: Publisher,
+  told: Publishing,
+) {
   const said = data.value;
   const event = byId<HTMLInputElement>('event').value;
   if (event) told.named(event);
-  const query = { ...(event && { event }), ...(byId<HTMLInputElement>('skip').checked && skipping()) };
+  const query = {
+    ...(event && { event }),
+    ...(byId<HTMLInputElement>('skip').checked && skipping()),
+  };
   const outcome = byId('outcome');
   try {
-    const { id, subscribers } = await publisher.one(said, String(new FormData(form).get('kind')), query);
+    const { id, subscribers } = await publisher.one(
+      said,
+      String(new FormData(form).get('kind')),
+      query,
+    );
     outcome.className = 'good';
-    outcome.textContent = subscribers === 1 ? t('Published {id} to 1 subscriber', { id }) : t('Published {id} to {subscribers} subscribers', { id, subscribers });
+    outcome.textContent =
+      subscribers === 1
+        ? t('Published {id} to 1 subscriber', { id })
+        : t('Published {id} to {subscribers} subscribers', { id, subscribers });
     // What was typed meanwhile stays.
     if (data.value === said) data.value = '';
     told.published(id);

@@ -35,18 +35,27 @@ export class Publisher {
     // Before it leaves: it may be back before the answer.
     if (timed) for (const { tag } of messages) this.journal.sent(tag, at);
     const [first, ...more] = messages.map(({ data }) => data);
-    if (more.length) await post([first, ...more].map((data) => `${JSON.stringify(data)}\n`).join(''), 'application/x-ndjson');
+    if (more.length)
+      await post(
+        [first, ...more].map((data) => `${JSON.stringify(data)}\n`).join(''),
+        'application/x-ndjson',
+      );
     else if (typeof first === 'string') await post(first, 'text/plain');
     else await post(JSON.stringify(first), 'application/json');
   }
 }
 
-async function post(body: string, type: string, query: Record<string, string> = {}): Promise<Answer> {
+async function post(
+  body: string,
+  type: string,
+  query: Record<string, string> = {},
+): Promise<Answer> {
   const url = address('publish');
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
   const response = await ask(url, { method: 'POST', headers: { 'Content-Type': type }, body });
   if (!response) throw new Error(t('the gateway could not be reached'));
-  const answer = await response.json().catch(() => ({})) as Answer;
-  if (!response.ok) throw new Error(answer.detail ?? t('the answer was {status}', { status: response.status }));
+  const answer = (await response.json().catch(() => ({}))) as Answer;
+  if (!response.ok)
+    throw new Error(answer.detail ?? t('the answer was {status}', { status: response.status }));
   return answer;
 }

@@ -24,7 +24,7 @@ export function rememberOnLeaving(panels: Panel[]): void {
 
 /** Where that wire was, once, if the page was on this channel. */
 export function recall(wire: WireName): string | null {
-  const own = left?.channel === channel() ? left.last[wire] ?? null : null;
+  const own = left?.channel === channel() ? (left.last[wire] ?? null) : null;
   if (own) left!.last[wire] = null;
   return own;
 }

@@ -11,17 +11,18 @@ sessionStorage.setItem('tricast.client', client);
 export async function settle(): Promise<void> {
   const tabs = new BroadcastChannel('tricast.tabs');
   const [page] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
-  if (kept && page?.type !== 'reload') await new Promise<void>((resolve) => {
-    const alone = setTimeout(resolve, TWIN);
-    tabs.onmessage = ({ data }: MessageEvent<string>) => {
-      if (data !== `mine: ${client}`) return;
-      client = newClient();
-      sessionStorage.setItem('tricast.client', client);
-      clearTimeout(alone);
-      resolve();
-    };
-    tabs.postMessage(`who: ${client}`);
-  });
+  if (kept && page?.type !== 'reload')
+    await new Promise<void>((resolve) => {
+      const alone = setTimeout(resolve, TWIN);
+      tabs.onmessage = ({ data }: MessageEvent<string>) => {
+        if (data !== `mine: ${client}`) return;
+        client = newClient();
+        sessionStorage.setItem('tricast.client', client);
+        clearTimeout(alone);
+        resolve();
+      };
+      tabs.postMessage(`who: ${client}`);
+    });
   tabs.onmessage = ({ data }: MessageEvent<string>) => {
     if (data === `who: ${client}`) tabs.postMessage(`mine: ${client}`);
   };
@@ -33,7 +34,9 @@ const TWIN = 300;
 // Not crypto.randomUUID: that exists only on https and localhost.
 function newClient(): string {
   const random = crypto.getRandomValues(new Uint8Array(12));
-  return btoa(String.fromCharCode(...random)).replaceAll('+', '-').replaceAll('/', '_');
+  return btoa(String.fromCharCode(...random))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_');
 }
 
 /** PROTOCOL.md §1. A link can name anything; nothing else ever gets into addresses, and into code to copy. */
@@ -77,7 +80,9 @@ export function address(path: string): URL {
 export async function ask(url: URL, options: RequestInit = {}): Promise<Response | null> {
   const headers = new Headers(options.headers);
   if (token()) headers.set('Authorization', `Bearer ${token()}`);
-  return fetch(url, { signal: AbortSignal.timeout(PATIENCE), ...options, headers }).catch(() => null);
+  return fetch(url, { signal: AbortSignal.timeout(PATIENCE), ...options, headers }).catch(
+    () => null,
+  );
 }
 
 /** A message's data as one line. */

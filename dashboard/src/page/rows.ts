@@ -1,6 +1,6 @@
 // A wire's list of messages and notices, newest first. Many that come at once are drawn at once.
 
-import { parts, type Message } from '../client/index.js';
+import { type Message, parts } from '../client/index.js';
 import { language } from '../text/index.js';
 import { element } from './dom.js';
 import { spelled } from './room.js';
@@ -19,7 +19,10 @@ export class Rows {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** `chosen` hears which message somebody wants to look at. */
-  constructor(list: HTMLElement, readonly chosen: (id: string) => void) {
+  constructor(
+    list: HTMLElement,
+    readonly chosen: (id: string) => void,
+  ) {
     this.#list = list;
     list.addEventListener('keydown', (event) => this.#walk(event));
   }
@@ -56,7 +59,11 @@ export class Rows {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (!this.#waiting.length) return;
-    this.#list.prepend(...newest(this.#waiting).reverse().map((line) => this.#row(line)));
+    this.#list.prepend(
+      ...newest(this.#waiting)
+        .reverse()
+        .map((line) => this.#row(line)),
+    );
     this.#waiting = [];
     this.#trim('.message', MESSAGES);
     this.#trim('.notice', NOTICES);
@@ -72,11 +79,19 @@ export class Rows {
   #row(line: Line): HTMLElement {
     if ('notice' in line) return element('li', `notice ${line.tone}`, line.notice);
     const { message } = line;
-    const tags = [message.event !== 'message' && message.event, message.encoding, message.end && 'end'];
-    const row = element('li', 'message', element('span', 'seq', String(parts(message.id).seq)),
+    const tags = [
+      message.event !== 'message' && message.event,
+      message.encoding,
+      message.end && 'end',
+    ];
+    const row = element(
+      'li',
+      'message',
+      element('span', 'seq', String(parts(message.id).seq)),
       ...tags.filter((tag) => typeof tag === 'string').map((tag) => element('span', 'tag', tag)),
       element('span', 'data', spelled(message)),
-      element('time', '', new Date(message.time).toLocaleTimeString(language, { hour12: false })));
+      element('time', '', new Date(message.time).toLocaleTimeString(language, { hour12: false })),
+    );
     row.dataset['id'] = row.title = message.id;
     row.tabIndex = -1;
     row.addEventListener('click', () => this.chosen(message.id));

@@ -1,7 +1,7 @@
 // What the gateway sees of this page's requests: asked once.
 
 import type { WireName } from '../client/index.js';
-import { ask as request, base, client } from './room.js';
+import { base, client, ask as request } from './room.js';
 
 export interface Seen {
   version: string;
@@ -18,7 +18,15 @@ export interface Seen {
   heads: Record<WireName, string> | null;
 }
 
-const UNKNOWN: Seen = { version: '', http: '', url: '', encrypted: false, fields: {}, advice: {}, heads: null };
+const UNKNOWN: Seen = {
+  version: '',
+  http: '',
+  url: '',
+  encrypted: false,
+  fields: {},
+  advice: {},
+  heads: null,
+};
 
 const asked = new Map<boolean, Promise<Seen>>();
 
@@ -31,7 +39,7 @@ export function seen(raw = false): Promise<Seen> {
 
 /** With advice for `server`, as answers call it. */
 export async function advised(server: string | null): Promise<Seen> {
-  return await fetched(server ? { client, server } : { client }) ?? UNKNOWN;
+  return (await fetched(server ? { client, server } : { client })) ?? UNKNOWN;
 }
 
 async function ask(raw: boolean): Promise<Seen> {
@@ -44,7 +52,7 @@ async function fetched(query: Record<string, string>): Promise<Seen | null> {
   const url = new URL('dashboard/seen', base());
   url.search = String(new URLSearchParams(query));
   const answer = await request(url);
-  return answer?.ok ? await answer.json() as Seen : null;
+  return answer?.ok ? ((await answer.json()) as Seen) : null;
 }
 
 /** What the browser speaks with whatever is next to it. */
@@ -57,5 +65,7 @@ export function protocol(): string {
 /** The size of each wire's head, in bytes. */
 export async function headSizes(): Promise<Partial<Record<WireName, number>>> {
   const { heads } = await seen();
-  return Object.fromEntries(Object.entries(heads ?? {}).map(([wire, head]) => [wire, atob(head).length]));
+  return Object.fromEntries(
+    Object.entries(heads ?? {}).map(([wire, head]) => [wire, atob(head).length]),
+  );
 }

@@ -1,6 +1,6 @@
 // Opens more streams than a browser allows: over HTTP/1.1 it has six connections to a host, over HTTP/2 one for all.
 
-import { t, type Text } from '../text/index.js';
+import { type Text, t } from '../text/index.js';
 import { byId, element, isBusy, setBusy } from './dom.js';
 import { address, client, token } from './room.js';
 import { protocol } from './seen.js';
@@ -35,9 +35,11 @@ async function open(box: HTMLElement) {
   const count = () => box.querySelectorAll('.light.on').length;
   const end = performance.now() + LONGEST;
   // All are open, or for a second no other one has been: those wait for a connection.
-  for (let before = -1, now = 0; now < STREAMS && performance.now() < end && now !== before;) {
+  for (let before = -1, now = 0; now < STREAMS && performance.now() < end && now !== before; ) {
     before = now || -1;
-    await new Promise((resolve) => { setTimeout(resolve, 1000); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 1000);
+    });
     now = count();
   }
   const [opened, http] = [count(), protocol()];

@@ -89,18 +89,24 @@ let chosen = 'curl';
 /** Makes the tabs and the copying work. */
 export function setUpSnippets(): void {
   const tabs = byId('languages');
-  tabs.replaceChildren(...Object.keys(SNIPPETS).map((name) => {
-    const tab = button(name, () => { chosen = name; showSnippet(); });
-    tab.dataset['name'] = name;
-    return tab;
-  }));
+  tabs.replaceChildren(
+    ...Object.keys(SNIPPETS).map((name) => {
+      const tab = button(name, () => {
+        chosen = name;
+        showSnippet();
+      });
+      tab.dataset['name'] = name;
+      return tab;
+    }),
+  );
   byId('copy').addEventListener('click', () => void copy());
   showSnippet();
 }
 
 /** Shows the chosen one for the channel as it is now. */
 export function showSnippet(): void {
-  for (const tab of byId('languages').querySelectorAll('button')) tab.setAttribute('aria-pressed', String(tab.dataset['name'] === chosen));
+  for (const tab of byId('languages').querySelectorAll('button'))
+    tab.setAttribute('aria-pressed', String(tab.dataset['name'] === chosen));
   show(byId('snippet'), SNIPPETS[chosen]!(where()));
 }
 

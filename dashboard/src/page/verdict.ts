@@ -28,7 +28,9 @@ export function setUpVerdict(panels: Panel[], driver: Driver): void {
     byId('finding').replaceChildren();
     byId('keep').hidden = true;
     try {
-      report = await compare(panels, driver, load(), numberOf('seconds'), (share) => { bar.value = share; });
+      report = await compare(panels, driver, load(), numberOf('seconds'), (share) => {
+        bar.value = share;
+      });
       byId('finding').innerHTML = content(report);
       byId('keep').hidden = false;
     } finally {
@@ -38,9 +40,16 @@ export function setUpVerdict(panels: Panel[], driver: Driver): void {
       bar.hidden = true;
     }
   });
-  byId('savehtml').addEventListener('click', () => { if (report) save('tricast-comparison.html', 'text/html', sheet(report)); });
-  byId('savejson').addEventListener('click', () => { if (report) save('tricast-comparison.json', 'application/json', `${JSON.stringify(report, null, 1)}\n`); });
-  start.title = t('Starts all three wires anew, publishes at the rate and size set above, and has the gateway cut each wire once');
+  byId('savehtml').addEventListener('click', () => {
+    if (report) save('tricast-comparison.html', 'text/html', sheet(report));
+  });
+  byId('savejson').addEventListener('click', () => {
+    if (report)
+      save('tricast-comparison.json', 'application/json', `${JSON.stringify(report, null, 1)}\n`);
+  });
+  start.title = t(
+    'Starts all three wires anew, publishes at the rate and size set above, and has the gateway cut each wire once',
+  );
 }
 
 function save(name: string, type: string, content: string) {

@@ -1,9 +1,9 @@
 // The wire view: what leaves on each wire, byte for byte, as the gateway's own encoders spell it.
 
 import type { WireName } from '../client/index.js';
-import { number, t, type Text } from '../text/index.js';
+import { number, type Text, t } from '../text/index.js';
 import { NAMES } from '../text/wires.js';
-import { dissect, headOf, weigh, type Kind, type Part } from './anatomy.js';
+import { dissect, headOf, type Kind, type Part, weigh } from './anatomy.js';
 import { byId, element } from './dom.js';
 import { address, ask } from './room.js';
 import { seen } from './seen.js';
@@ -11,8 +11,16 @@ import { seen } from './seen.js';
 /** What there is to see of a stream. */
 type Scene = 'head' | 'message' | 'heartbeat' | 'end';
 
-interface OnWire { wire: WireName; message: string; heartbeat: string | null; end: string | null }
-interface Spelled { id: string; wires: OnWire[] }
+interface OnWire {
+  wire: WireName;
+  message: string;
+  heartbeat: string | null;
+  end: string | null;
+}
+interface Spelled {
+  id: string;
+  wires: OnWire[];
+}
 
 const KINDS: Kind[] = ['framing', 'field', 'payload'];
 const ABSENT: Record<Scene, Text> = {
@@ -27,10 +35,14 @@ let chosen: string | null = null;
 /** Makes the choices work. */
 export function setUpWireView(): void {
   const scene = byId<HTMLFormElement>('scene');
-  scene.addEventListener('change', () => { if (chosen) void showBytes(chosen); });
+  scene.addEventListener('change', () => {
+    if (chosen) void showBytes(chosen);
+  });
   scene.addEventListener('submit', (event) => event.preventDefault());
   const box = byId('bytes');
-  const point = (target: EventTarget | null) => { if (target instanceof HTMLElement && target.parentElement?.matches('.dump')) explain(target); };
+  const point = (target: EventTarget | null) => {
+    if (target instanceof HTMLElement && target.parentElement?.matches('.dump')) explain(target);
+  };
   box.addEventListener('pointerover', ({ target }) => point(target));
   box.addEventListener('click', ({ target }) => point(target));
   box.addEventListener('keydown', (event) => {
@@ -62,7 +74,7 @@ let asked = 0;
 /** Shows the message of that id. */
 export async function showBytes(id: string): Promise<void> {
   chosen = id;
-  const own = asked += 1;
+  const own = (asked += 1);
   const choice = new FormData(byId<HTMLFormElement>('scene'));
   const [scene, format] = [choice.get('part') as Scene, String(choice.get('format'))];
   const url = address('dashboard/bytes');
@@ -75,16 +87,22 @@ export async function showBytes(id: string): Promise<void> {
     return;
   }
   if (!answer.ok) {
-    box.replaceChildren(element('p', 'hint', t('The gateway does not hold {id} any more.', { id })));
+    box.replaceChildren(
+      element('p', 'hint', t('The gateway does not hold {id} any more.', { id })),
+    );
     return;
   }
-  const { wires } = await answer.json() as Spelled;
+  const { wires } = (await answer.json()) as Spelled;
   const { heads } = scene === 'head' ? await seen(format === 'raw') : { heads: null };
   if (own !== asked) return;
   byId('meaning').textContent = '';
   box.dataset['id'] = id;
   box.dataset['scene'] = `${scene} ${format}`;
-  box.replaceChildren(...wires.map((one) => show(one.wire, scene, scene === 'head' ? heads?.[one.wire] ?? null : one[scene])));
+  box.replaceChildren(
+    ...wires.map((one) =>
+      show(one.wire, scene, scene === 'head' ? (heads?.[one.wire] ?? null) : one[scene]),
+    ),
+  );
 }
 
 function show(wire: WireName, scene: Scene, encoded: string | null): HTMLElement {
@@ -100,22 +118,42 @@ function show(wire: WireName, scene: Scene, encoded: string | null): HTMLElement
   dump.tabIndex = 0;
   const around = bytes.length - sum.payload;
   const share = Math.round((100 * around) / bytes.length);
-  section.append(bar(sum, bytes.length), element('p', 'sum', sum.payload
-    ? t('{all} bytes: {payload} document, {around} around it ({share} %)', { all: number(bytes.length), payload: number(sum.payload), around: number(around), share })
-    : t('{all} bytes', { all: number(bytes.length) })), dump);
+  section.append(
+    bar(sum, bytes.length),
+    element(
+      'p',
+      'sum',
+      sum.payload
+        ? t('{all} bytes: {payload} document, {around} around it ({share} %)', {
+            all: number(bytes.length),
+            payload: number(sum.payload),
+            around: number(around),
+            share,
+          })
+        : t('{all} bytes', { all: number(bytes.length) }),
+    ),
+    dump,
+  );
   section.dataset['bytes'] = String(bytes.length);
   return section;
 }
 
 /** How much of it is what; the widths are set by script, because the page's policy takes no style from markup. */
 function bar(sum: Record<Kind, number>, all: number): HTMLElement {
-  const made = element('div', 'bar', ...KINDS.map((kind) => {
-    const part = element('span', kind);
-    part.style.width = `${(100 * sum[kind]) / all}%`;
-    return part;
-  }));
+  const made = element(
+    'div',
+    'bar',
+    ...KINDS.map((kind) => {
+      const part = element('span', kind);
+      part.style.width = `${(100 * sum[kind]) / all}%`;
+      return part;
+    }),
+  );
   made.setAttribute('role', 'img');
-  made.setAttribute('aria-label', t('framing {framing}, fields {field}, document {payload} bytes', { ...sum }));
+  made.setAttribute(
+    'aria-label',
+    t('framing {framing}, fields {field}, document {payload} bytes', { ...sum }),
+  );
   return made;
 }
 

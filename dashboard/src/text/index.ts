@@ -10,7 +10,8 @@ const KEY = 'tricast.language';
 const ATTRIBUTES = ['title', 'placeholder', 'aria-label', 'data-empty'];
 
 /** What the reader has chosen, else the browser's. */
-export const language: Language = known(localStorage.getItem(KEY)) ?? (navigator.language.startsWith('zh') ? 'zh' : 'en');
+export const language: Language =
+  known(localStorage.getItem(KEY)) ?? (navigator.language.startsWith('zh') ? 'zh' : 'en');
 
 function known(name: string | null): Language | null {
   return name === 'en' || name === 'zh' ? name : null;
@@ -24,7 +25,7 @@ export function choose(name: string): void {
 
 /** The text in the page's language. */
 export function t(text: Text, values: Record<string, string | number> = {}): string {
-  return fill(language === 'zh' ? zh[text] ?? text : text, values);
+  return fill(language === 'zh' ? (zh[text] ?? text) : text, values);
 }
 
 function fill(text: string, values: Record<string, string | number>): string {
@@ -39,7 +40,9 @@ export function number(value: number, digits = 0): string {
 /** Milliseconds, as exactly as is of use. */
 export function ms(value: number | null): string {
   if (value === null) return '–';
-  return value < 10_000 ? `${number(value, value < 10 ? 2 : value < 100 ? 1 : 0)} ms` : `${number(value / 1000, 1)} s`;
+  return value < 10_000
+    ? `${number(value, value < 10 ? 2 : value < 100 ? 1 : 0)} ms`
+    : `${number(value / 1000, 1)} s`;
 }
 
 /** Puts what stands in the markup below `root` into the page's language. */

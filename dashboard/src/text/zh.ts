@@ -6,20 +6,27 @@ export const zh = {
   'Language': '语言',
   'Parts of this page': '本页各部分',
   'Channel and publishing': '频道与发布',
-  'Letters, digits, - and _, in parts separated by dots; or @ and a user': '字母、数字、- 和 _，各段以点分隔；或 @ 加用户',
+  'Letters, digits, - and _, in parts separated by dots; or @ and a user':
+    '字母、数字、- 和 _，各段以点分隔；或 @ 加用户',
   'Token, if one is needed': '令牌（如需要）',
   'Token': '令牌',
   'The same from a shell': '在命令行中同样操作',
   'Say something on all three wires': '在三种线路上同时说点什么',
-  'This tab does not get the message; every other subscriber does': '本标签页不会收到；其他订阅者都会收到',
+  'This tab does not get the message; every other subscriber does':
+    '本标签页不会收到；其他订阅者都会收到',
   'Publish automatically': '自动发布',
   'Send as': '发送格式',
   'Messages in a burst': '一次突发的消息数',
-  'Ends all three streams at this end, as a network does that fails': '在本端断开三条流，如同网络故障',
-  'Stays away until you come back; what is published meanwhile is replayed': '一直离线，直到你回来；其间发布的消息会补发',
-  'Stays away and publishes until the history has forgotten where it was: then the loss is told': '离线并不断发布，直到历史不再保留原来的位置：这时会告知丢失',
-  'Reloads this page: each wire goes on behind its last message': '重新加载本页：每种线路从最后一条消息之后继续',
-  'Opens eight more streams, and shows how many the browser lets through': '再打开八条流，看浏览器放行几条',
+  'Ends all three streams at this end, as a network does that fails':
+    '在本端断开三条流，如同网络故障',
+  'Stays away until you come back; what is published meanwhile is replayed':
+    '一直离线，直到你回来；其间发布的消息会补发',
+  'Stays away and publishes until the history has forgotten where it was: then the loss is told':
+    '离线并不断发布，直到历史不再保留原来的位置：这时会告知丢失',
+  'Reloads this page: each wire goes on behind its last message':
+    '重新加载本页：每种线路从最后一条消息之后继续',
+  'Opens eight more streams, and shows how many the browser lets through':
+    '再打开八条流，看浏览器放行几条',
   'Latency': '延迟',
   'Format': '格式',
   'Colours': '颜色',
@@ -34,13 +41,17 @@ export const zh = {
   'This page ends the stream, and comes back': '由本页断开此流，然后恢复',
   'This page stops to read, and the stream stands still': '本页停止读取，流随之停住',
   'From the first try to the first document': '从首次尝试到首个文档',
-  'Half of this page’s messages took less, from publishing to here': '本页消息从发布到收到，一半快于此值',
+  'Half of this page’s messages took less, from publishing to here':
+    '本页消息从发布到收到，一半快于此值',
   'One in a hundred took longer': '百分之一的消息慢于此值',
   'How much one latency differs from the next (RFC 3550)': '相邻延迟相差多少（RFC 3550）',
-  'How often it came back, and how long it was away the last time': '恢复次数，以及最近一次离开多久',
+  'How often it came back, and how long it was away the last time':
+    '恢复次数，以及最近一次离开多久',
   'Messages from before it came back': '恢复之前发布、之后补发的消息',
-  'Losses that were told, and how many messages they may be': '被告知的丢失次数，以及可能涉及的消息数',
-  'Nothing yet. Publish something, or look at another channel.': '还没有消息。发布一条，或换个频道看看。',
+  'Losses that were told, and how many messages they may be':
+    '被告知的丢失次数，以及可能涉及的消息数',
+  'Nothing yet. Publish something, or look at another channel.':
+    '还没有消息。发布一条，或换个频道看看。',
   'One stream, three wires': '一条流，三种线路',
   'online': '在线',
   'Three wires': '三种线路',
@@ -65,7 +76,8 @@ export const zh = {
   'Reset figures': '清零',
   'Measures from here on': '从现在起重新测量',
   'Over the WebSocket': '经由 WebSocket',
-  'Says it over the open WebSocket, and not by a request of its own': '通过已打开的 WebSocket 发送，而不另发请求',
+  'Says it over the open WebSocket, and not by a request of its own':
+    '通过已打开的 WebSocket 发送，而不另发请求',
   'Burst of': '突发',
   'Drop all here': '本端全部断开',
   'Outrun the history': '超出历史',
@@ -80,11 +92,14 @@ export const zh = {
   'framing': '帧',
   'fields': '字段',
   'document': '文档',
-  'Publish something, or choose a message above: here are its bytes on each wire, as the gateway sends them. Point at a byte, or go there with the arrow keys, to see what it is for.': '发布一条消息，或在上面选一条：这里显示它在每种线路上由网关发出的字节。指向某个字节，或用方向键移到那里，可看到它的用途。',
-  'Open this page in a second tab. The lights are the wires that have brought a line, the first one first.': '在第二个标签页打开本页。小灯表示哪些线路送来了这句话，先到者在前。',
+  'Publish something, or choose a message above: here are its bytes on each wire, as the gateway sends them. Point at a byte, or go there with the arrow keys, to see what it is for.':
+    '发布一条消息，或在上面选一条：这里显示它在每种线路上由网关发出的字节。指向某个字节，或用方向键移到那里，可看到它的用途。',
+  'Open this page in a second tab. The lights are the wires that have brought a line, the first one first.':
+    '在第二个标签页打开本页。小灯表示哪些线路送来了这句话，先到者在前。',
   'Say': '发送',
   'Copy': '复制',
-  'Runs the three wires side by side, cuts each of them once, and says what came of it: from this browser, on this network.': '并排运行三种线路，各切断一次，然后给出结果：就在这个浏览器、这个网络上。',
+  'Runs the three wires side by side, cuts each of them once, and says what came of it: from this browser, on this network.':
+    '并排运行三种线路，各切断一次，然后给出结果：就在这个浏览器、这个网络上。',
   'Compare': '比较',
   'Save as a page': '存为网页',
   'Save as JSON': '存为 JSON',
@@ -109,8 +124,10 @@ export const zh = {
   'fetch and getReader, JSON lines': 'fetch 与 getReader，逐行 JSON',
   'one text frame for each message': '每条消息一个文本帧',
   'Messages over {wire}': '{wire} 上的消息',
-  'A page cannot keep the browser from reading this wire; only fetch lets it stall': '页面无法阻止浏览器读取这种线路；只有 fetch 可以停读',
-  'reads nothing more: what comes waits in the network, then in the gateway': '不再读取：后来的先等在网络里，再等在网关里',
+  'A page cannot keep the browser from reading this wire; only fetch lets it stall':
+    '页面无法阻止浏览器读取这种线路；只有 fetch 可以停读',
+  'reads nothing more: what comes waits in the network, then in the gateway':
+    '不再读取：后来的先等在网络里，再等在网关里',
   'reads on': '继续读取',
   'resumed after {id}': '从 {id} 之后恢复',
   'gap: the gateway began a new log': '缺口：网关开始了新的日志',
@@ -138,7 +155,8 @@ export const zh = {
   'on the wire': '线路字节',
   'in order, none twice': '有序，无重复',
   '{disordered} out of order, {repeated} twice': '{disordered} 条乱序，{repeated} 条重复',
-  'head {head}, framing {framing}, documents {payload} bytes': '头部 {head}、帧 {framing}、文档 {payload} 字节',
+  'head {head}, framing {framing}, documents {payload} bytes':
+    '头部 {head}、帧 {framing}、文档 {payload} 字节',
   'Latency over time': '延迟随时间变化',
   'How often each latency came': '各延迟出现的比例',
   'time': '时间',
@@ -165,8 +183,10 @@ export const zh = {
   'Nothing: this format has no heartbeat.': '没有：此格式没有心跳。',
   'Nothing: the connection ends.': '没有：连接直接结束。',
   '{all} bytes': '{all} 字节',
-  '{all} bytes: {payload} document, {around} around it ({share} %)': '{all} 字节：文档 {payload}，其外 {around}（{share} %）',
-  'framing {framing}, fields {field}, document {payload} bytes': '帧 {framing}、字段 {field}、文档 {payload} 字节',
+  '{all} bytes: {payload} document, {around} around it ({share} %)':
+    '{all} 字节：文档 {payload}，其外 {around}（{share} %）',
+  'framing {framing}, fields {field}, document {payload} bytes':
+    '帧 {framing}、字段 {field}、文档 {payload} 字节',
   'more follows': '后面还有',
   'not masked, length {length}': '无掩码，长度 {length}',
   'not masked, length in the next {more} bytes': '无掩码，长度在后面 {more} 个字节中',
@@ -246,7 +266,8 @@ export const zh = {
   'A reader can slow it down': '读者可使其放慢',
 
   // The verdict.
-  'Starts all three wires anew, publishes at the rate and size set above, and has the gateway cut each wire once': '重新打开三种线路，按上面设定的速率和大小发布，并让网关各切断一次',
+  'Starts all three wires anew, publishes at the rate and size set above, and has the gateway cut each wire once':
+    '重新打开三种线路，按上面设定的速率和大小发布，并让网关各切断一次',
   'Three wires compared': '三种线路的比较',
   'state': '状态',
   'around a message': '每条消息外',
@@ -257,31 +278,45 @@ export const zh = {
   'encrypted': '已加密',
   'not encrypted': '未加密',
   'Environment': '环境',
-  '{published} messages, {rate} a second of {size} bytes, for {seconds} s': '{published} 条消息，每秒 {rate} 条，每条 {size} 字节，共 {seconds} 秒',
-  'The browser spoke {browser}, {encrypted}; to the gateway came {gateway}.': '浏览器使用 {browser}，{encrypted}；到达网关的是 {gateway}。',
+  '{published} messages, {rate} a second of {size} bytes, for {seconds} s':
+    '{published} 条消息，每秒 {rate} 条，每条 {size} 字节，共 {seconds} 秒',
+  'The browser spoke {browser}, {encrypted}; to the gateway came {gateway}.':
+    '浏览器使用 {browser}，{encrypted}；到达网关的是 {gateway}。',
   'Something stands between: {what}.': '中间有：{what}。',
   'Nothing between was to be seen.': '中间看不到别的东西。',
   'it does not say what': '它没有说明自己是什么',
   'From the request that published a message to its arrival, on the clock of this browser. What was replayed after the cut is not timed. Bytes are those of HTTP/1.1 as the gateway sends them, with the answers’ heads.':
     '从发布消息的请求到消息到达，以本浏览器的时钟计。切断后补发的不计时。字节为网关按 HTTP/1.1 发出的字节，含响应头部。',
-  'WebSocket did not get through: whatever stands between must let the upgrade pass.': 'WebSocket 未能通过：中间的代理必须放行协议升级。',
-  '{wire} did not get through: whatever stands between holds it back, most likely in a buffer.': '{wire} 未能通过：中间有东西把它扣住了，多半是缓冲。',
-  'None is faster than the others: the medians lie between {fast} and {slow}.': '没有哪一种更快：中位数在 {fast} 与 {slow} 之间。',
-  '{fast} is the fastest with a median of {low}; {slow} took {high}.': '{fast} 最快，中位数 {low}；{slow} 为 {high}。',
-  '{least} needs {few} bytes around a message, {most} {many}.': '每条消息之外，{least} 需要 {few} 字节，{most} 需要 {many} 字节。',
-  '{wire} brought all but {missing} of {published} messages.': '共 {published} 条消息，{wire} 缺 {missing} 条。',
-  '{wire} brought all {published} messages, but not each once and in order.': '{wire} 送来了全部 {published} 条消息，但有重复或乱序。',
-  '{wire} brought all {published} messages, in order.': '{wire} 按序送来了全部 {published} 条消息。',
+  'WebSocket did not get through: whatever stands between must let the upgrade pass.':
+    'WebSocket 未能通过：中间的代理必须放行协议升级。',
+  '{wire} did not get through: whatever stands between holds it back, most likely in a buffer.':
+    '{wire} 未能通过：中间有东西把它扣住了，多半是缓冲。',
+  'None is faster than the others: the medians lie between {fast} and {slow}.':
+    '没有哪一种更快：中位数在 {fast} 与 {slow} 之间。',
+  '{fast} is the fastest with a median of {low}; {slow} took {high}.':
+    '{fast} 最快，中位数 {low}；{slow} 为 {high}。',
+  '{least} needs {few} bytes around a message, {most} {many}.':
+    '每条消息之外，{least} 需要 {few} 字节，{most} 需要 {many} 字节。',
+  '{wire} brought all but {missing} of {published} messages.':
+    '共 {published} 条消息，{wire} 缺 {missing} 条。',
+  '{wire} brought all {published} messages, but not each once and in order.':
+    '{wire} 送来了全部 {published} 条消息，但有重复或乱序。',
+  '{wire} brought all {published} messages, in order.':
+    '{wire} 按序送来了全部 {published} 条消息。',
   '{wire} brought all {published} messages, in order; cut once, it was back after {away} and got {replayed} that it had missed.':
     '{wire} 按序送来了全部 {published} 条消息；切断一次，{away} 后恢复，补上了错过的 {replayed} 条。',
   '{wire} brought all {published} messages, in order; cut once, it was back after {away} and had missed none.':
     '{wire} 按序送来了全部 {published} 条消息；切断一次，{away} 后恢复，没有错过任何一条。',
-  'Something stands between this browser and the gateway; what it does to each wire is in the figures.': '浏览器与网关之间有别的东西；它对每种线路的影响就在数字里。',
-  'Nothing stands between this browser and the gateway, as far as either can see: measure again from where your users are.': '就两端所见，浏览器与网关之间没有别的东西：请从用户所在之处再测一次。',
+  'Something stands between this browser and the gateway; what it does to each wire is in the figures.':
+    '浏览器与网关之间有别的东西；它对每种线路的影响就在数字里。',
+  'Nothing stands between this browser and the gateway, as far as either can see: measure again from where your users are.':
+    '就两端所见，浏览器与网关之间没有别的东西：请从用户所在之处再测一次。',
   'It ended early: {reason}': '提前结束：{reason}',
   'another channel was chosen': '换了频道',
   'Nothing was published, so nothing can be said.': '什么都没有发布，因此无从判断。',
-  'SSE is for pages that only listen: the browser itself comes back.': '页面只收听就选 SSE：浏览器会自动恢复。',
-  'Chunked is for programs, and where a reader must be able to slow the stream down.': '程序，以及读者须能使流放慢之处，选 Chunked。',
+  'SSE is for pages that only listen: the browser itself comes back.':
+    '页面只收听就选 SSE：浏览器会自动恢复。',
+  'Chunked is for programs, and where a reader must be able to slow the stream down.':
+    '程序，以及读者须能使流放慢之处，选 Chunked。',
   'WebSocket is for pages that talk, too.': '页面还要发言就选 WebSocket。',
 };

@@ -1,8 +1,8 @@
 // What the figures of a comparison mean for whoever has to choose.
 
-import { ms, number, t, type Text } from '../text/index.js';
-import { NAMES } from '../text/wires.js';
 import type { WireName } from '../client/index.js';
+import { ms, number, type Text, t } from '../text/index.js';
+import { NAMES } from '../text/wires.js';
 import type { Report, WireReport } from './report.js';
 
 /** Medians closer than this, in ms or by this share of the lower, are no reason to choose. */
@@ -19,19 +19,36 @@ export function advice({ wires, published, environment, failure }: Report): stri
   const said = failure ? [t('It ended early: {reason}', { reason: failure })] : [];
   if (!published) return [...said, t('Nothing was published, so nothing can be said.')];
   const works = wires.filter(({ own }) => own > 0);
-  said.push(...wires.filter((one) => !works.includes(one)).map((one) => t(one.wire === 'ws'
-    ? 'WebSocket did not get through: whatever stands between must let the upgrade pass.'
-    : '{wire} did not get through: whatever stands between holds it back, most likely in a buffer.', { wire: name(one) })));
+  said.push(
+    ...wires
+      .filter((one) => !works.includes(one))
+      .map((one) =>
+        t(
+          one.wire === 'ws'
+            ? 'WebSocket did not get through: whatever stands between must let the upgrade pass.'
+            : '{wire} did not get through: whatever stands between holds it back, most likely in a buffer.',
+          { wire: name(one) },
+        ),
+      ),
+  );
   if (works.length > 1) said.push(...speed(works), around(works));
   for (const one of works) said.push(whole(one, published));
-  said.push(t(environment.proxy ? 'Something stands between this browser and the gateway; what it does to each wire is in the figures.'
-    : 'Nothing stands between this browser and the gateway, as far as either can see: measure again from where your users are.'));
+  said.push(
+    t(
+      environment.proxy
+        ? 'Something stands between this browser and the gateway; what it does to each wire is in the figures.'
+        : 'Nothing stands between this browser and the gateway, as far as either can see: measure again from where your users are.',
+    ),
+  );
   for (const { wire } of works) said.push(t(GOOD_FOR[wire]));
   return [...said, ...remedies({ wires, environment }, works)];
 }
 
 /** What to change, in the words of `tricast doctor`. */
-function remedies({ wires, environment }: Pick<Report, 'wires' | 'environment'>, works: WireReport[]): string[] {
+function remedies(
+  { wires, environment }: Pick<Report, 'wires' | 'environment'>,
+  works: WireReport[],
+): string[] {
   const fails = (one: WireReport) => !works.includes(one);
   const soonest = Math.min(...works.map(({ latency }) => latency.p50 ?? 0));
   const symptoms = [
@@ -41,7 +58,9 @@ function remedies({ wires, environment }: Pick<Report, 'wires' | 'environment'>,
     ['http-1.0', environment.gatewayHttp === 'HTTP/1.0'],
     ['url', environment.proxy && environment.misplaced],
   ] as const;
-  return symptoms.flatMap(([symptom, shows]) => (shows && environment.advice[symptom] ? [environment.advice[symptom]] : []));
+  return symptoms.flatMap(([symptom, shows]) =>
+    shows && environment.advice[symptom] ? [environment.advice[symptom]] : [],
+  );
 }
 
 /** What each wire is to be taken for, where it works. */
@@ -53,7 +72,12 @@ const GOOD_FOR: Record<WireName, Text> = {
 
 function around(works: WireReport[]): string {
   const [least, most] = extremes(works, (one) => one.around ?? 0);
-  return t('{least} needs {few} bytes around a message, {most} {many}.', { least: name(least), most: name(most), few: number(least.around ?? 0), many: number(most.around ?? 0) });
+  return t('{least} needs {few} bytes around a message, {most} {many}.', {
+    least: name(least),
+    most: name(most),
+    few: number(least.around ?? 0),
+    many: number(most.around ?? 0),
+  });
 }
 
 function speed(works: WireReport[]): string[] {
@@ -61,19 +85,46 @@ function speed(works: WireReport[]): string[] {
   const [fast, slow] = extremes(works, median);
   const [a, b] = [median(fast), median(slow)];
   if (b - a <= Math.max(ALIKE_MS, ALIKE_SHARE * a)) {
-    return [t('None is faster than the others: the medians lie between {fast} and {slow}.', { fast: ms(a), slow: ms(b) })];
+    return [
+      t('None is faster than the others: the medians lie between {fast} and {slow}.', {
+        fast: ms(a),
+        slow: ms(b),
+      }),
+    ];
   }
-  return [t('{fast} is the fastest with a median of {low}; {slow} took {high}.', { fast: name(fast), low: ms(a), slow: name(slow), high: ms(b) })];
+  return [
+    t('{fast} is the fastest with a median of {low}; {slow} took {high}.', {
+      fast: name(fast),
+      low: ms(a),
+      slow: name(slow),
+      high: ms(b),
+    }),
+  ];
 }
 
 /** Whether everything has come, and what a cut did. */
 function whole(one: WireReport, published: number): string {
-  const values = { wire: name(one), published: number(published), away: ms(one.away), replayed: number(one.replayed), missing: number(Math.max(0, published - one.own)) };
-  if (one.own < published) return t('{wire} brought all but {missing} of {published} messages.', values);
-  if (one.disordered || one.repeated) return t('{wire} brought all {published} messages, but not each once and in order.', values);
+  const values = {
+    wire: name(one),
+    published: number(published),
+    away: ms(one.away),
+    replayed: number(one.replayed),
+    missing: number(Math.max(0, published - one.own)),
+  };
+  if (one.own < published)
+    return t('{wire} brought all but {missing} of {published} messages.', values);
+  if (one.disordered || one.repeated)
+    return t('{wire} brought all {published} messages, but not each once and in order.', values);
   if (one.away === null) return t('{wire} brought all {published} messages, in order.', values);
-  if (!one.replayed) return t('{wire} brought all {published} messages, in order; cut once, it was back after {away} and had missed none.', values);
-  return t('{wire} brought all {published} messages, in order; cut once, it was back after {away} and got {replayed} that it had missed.', values);
+  if (!one.replayed)
+    return t(
+      '{wire} brought all {published} messages, in order; cut once, it was back after {away} and had missed none.',
+      values,
+    );
+  return t(
+    '{wire} brought all {published} messages, in order; cut once, it was back after {away} and got {replayed} that it had missed.',
+    values,
+  );
 }
 
 function extremes(wires: WireReport[], of: (one: WireReport) => number): [WireReport, WireReport] {

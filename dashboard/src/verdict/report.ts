@@ -17,7 +17,13 @@ export interface WireReport {
   /** All that came, and what of it this comparison has published. */
   messages: number;
   own: number;
-  latency: { count: number; p50: number | null; p90: number | null; p99: number | null; max: number };
+  latency: {
+    count: number;
+    p50: number | null;
+    p90: number | null;
+    p99: number | null;
+    max: number;
+  };
   jitter: number | null;
   /** How often it came back, and how long it was away the last time. */
   reconnects: number;
@@ -67,15 +73,49 @@ export interface Report {
 
 /** What one wire has done since `began`. */
 export function wireReport(meter: Meter, state: string, began: number): WireReport {
-  const { latency, wire, firstByte, messages, jitter, reconnects, away, replayed, gaps, lost, disordered, repeated, own } = meter;
+  const {
+    latency,
+    wire,
+    firstByte,
+    messages,
+    jitter,
+    reconnects,
+    away,
+    replayed,
+    gaps,
+    lost,
+    disordered,
+    repeated,
+    own,
+  } = meter;
   const { count, max } = latency;
   return {
-    wire, state, firstByte, messages, own, jitter, reconnects, away, replayed, gaps, lost, disordered, repeated,
-    latency: { count, p50: latency.quantile(0.5), p90: latency.quantile(0.9), p99: latency.quantile(0.99), max },
+    wire,
+    state,
+    firstByte,
+    messages,
+    own,
+    jitter,
+    reconnects,
+    away,
+    replayed,
+    gaps,
+    lost,
+    disordered,
+    repeated,
+    latency: {
+      count,
+      p50: latency.quantile(0.5),
+      p90: latency.quantile(0.9),
+      p99: latency.quantile(0.99),
+      max,
+    },
     bytes: { ...meter.bytes },
     around: messages ? meter.around / messages : null,
     histogram: latency.shares(),
-    timeline: meter.timeline.upTo(performance.now()).map(({ slot, median }) => [Math.max(0, slot * SLOT - began) / 1000, median]),
+    timeline: meter.timeline
+      .upTo(performance.now())
+      .map(({ slot, median }) => [Math.max(0, slot * SLOT - began) / 1000, median]),
   };
 }
 
@@ -87,11 +127,25 @@ function products(via: string): string | null {
 }
 
 /** Fields that nobody but a proxy sends. */
-const OF_PROXIES = ['via', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'x-real-ip',
-  'x-envoy-external-address', 'cf-ray', 'cdn-loop'];
+const OF_PROXIES = [
+  'via',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-real-ip',
+  'x-envoy-external-address',
+  'cf-ray',
+  'cdn-loop',
+];
 
 /** What stands between, from both ends: what the gateway saw, and what the browser got. */
-export function environment(seen: Seen, browserHttp: string, server: string | null): Report['environment'] {
+export function environment(
+  seen: Seen,
+  browserHttp: string,
+  server: string | null,
+): Report['environment'] {
   const proxyFields = OF_PROXIES.filter((name) => name in seen.fields);
   const encrypted = location.protocol === 'https:';
   return {
@@ -99,7 +153,11 @@ export function environment(seen: Seen, browserHttp: string, server: string | nu
     browserHttp,
     gatewayHttp: seen.http,
     // The gateway names no server in its answers. What it did not say is no sign.
-    proxy: proxyFields.length > 0 || server !== null || (known(seen.http) && (encrypted !== seen.encrypted || (known(browserHttp) && browserHttp !== seen.http))),
+    proxy:
+      proxyFields.length > 0 ||
+      server !== null ||
+      (known(seen.http) &&
+        (encrypted !== seen.encrypted || (known(browserHttp) && browserHttp !== seen.http))),
     proxyFields,
     via: products(seen.fields['via'] ?? ''),
     server,

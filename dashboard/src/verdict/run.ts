@@ -5,7 +5,7 @@ import type { Panel } from '../page/panel.js';
 import { ask, base, channel } from '../page/room.js';
 import { advised, protocol } from '../page/seen.js';
 import { t } from '../text/index.js';
-import { environment, wireReport, type Report } from './report.js';
+import { environment, type Report, wireReport } from './report.js';
 
 /** At this share of the time the wires are cut. */
 const CUT_AT = 2 / 3;
@@ -14,7 +14,13 @@ const OPENING = 9000;
 const REST = 5000;
 
 /** Runs it, and tells how far it is, from 0 to 1. */
-export async function compare(panels: Panel[], driver: Driver, load: Load, seconds: number, told: (share: number) => void): Promise<Report> {
+export async function compare(
+  panels: Panel[],
+  driver: Driver,
+  load: Load,
+  seconds: number,
+  told: (share: number) => void,
+): Promise<Report> {
   const name = channel();
   driver.stop();
   await until(() => !driver.busy, REST);
@@ -58,5 +64,8 @@ async function serverName(): Promise<string | null> {
 
 async function until(condition: () => boolean, longest: number): Promise<void> {
   const end = performance.now() + longest;
-  while (!condition() && performance.now() < end) await new Promise((resolve) => { setTimeout(resolve, 50); });
+  while (!condition() && performance.now() < end)
+    await new Promise((resolve) => {
+      setTimeout(resolve, 50);
+    });
 }

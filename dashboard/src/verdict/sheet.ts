@@ -24,7 +24,9 @@ th, td { padding: .3rem .6rem; border-bottom: 1px solid #dde1e8; text-align: rig
 th:first-child { text-align: left; font-weight: 500 }
 svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: #5b6577 }
 small { color: #5b6577 }
-${Object.entries(COLOURS).map(([wire, colour]) => `th.${wire} { color: ${colour} }`).join('\n')}
+${Object.entries(COLOURS)
+  .map(([wire, colour]) => `th.${wire} { color: ${colour} }`)
+  .join('\n')}
 </style>
 </head>
 <body>
@@ -38,16 +40,38 @@ ${content(report)}
 /** What stands below its title. Whatever comes from elsewhere is escaped. */
 export function content(report: Report): string {
   const { wires, environment: at } = report;
-  const heads = wires.map(({ wire }) => `<th scope="col" class="${wire}">${NAMES[wire]}</th>`).join('');
-  const rows = figures.map(([name, of]) => `<tr><th scope="row">${t(name)}</th>${wires.map((one) => `<td>${escape(of(one))}</td>`).join('')}</tr>`);
-  return `<p><small>${escape(new Date(report.made).toLocaleString(language))} · Tricast ${escape(report.tricast)} · ${t('{published} messages, {rate} a second of {size} bytes, for {seconds} s', {
-    published: number(report.published), rate: number(report.load.rate), size: number(report.load.size), seconds: number(report.seconds) })}</small></p>
-<ul class="advice">${advice(report).map((line) => `<li>${escape(line)}</li>`).join('')}</ul>
+  const heads = wires
+    .map(({ wire }) => `<th scope="col" class="${wire}">${NAMES[wire]}</th>`)
+    .join('');
+  const rows = figures.map(
+    ([name, of]) =>
+      `<tr><th scope="row">${t(name)}</th>${wires.map((one) => `<td>${escape(of(one))}</td>`).join('')}</tr>`,
+  );
+  return `<p><small>${escape(new Date(report.made).toLocaleString(language))} · Tricast ${escape(report.tricast)} · ${t(
+    '{published} messages, {rate} a second of {size} bytes, for {seconds} s',
+    {
+      published: number(report.published),
+      rate: number(report.load.rate),
+      size: number(report.load.size),
+      seconds: number(report.seconds),
+    },
+  )}</small></p>
+<ul class="advice">${advice(report)
+    .map((line) => `<li>${escape(line)}</li>`)
+    .join('')}</ul>
 <table><thead><tr><td></td>${heads}</tr></thead><tbody>${rows.join('')}</tbody></table>
 <h2>${t('Latency over time')}</h2>
-${plot(series(wires, ({ timeline }) => timeline), { title: t('seconds'), spell: (value) => number(value, 1) }, { title: t('Latency over time'), spell: ms })}
+${plot(
+  series(wires, ({ timeline }) => timeline),
+  { title: t('seconds'), spell: (value) => number(value, 1) },
+  { title: t('Latency over time'), spell: ms },
+)}
 <h2>${t('How often each latency came')}</h2>
-${plot(series(wires, ({ histogram }) => trimmed(histogram)), { title: t('latency'), spell: ms, log: true }, { title: t('How often each latency came'), spell: (share) => `${number(100 * share, 1)} %` })}
+${plot(
+  series(wires, ({ histogram }) => trimmed(histogram)),
+  { title: t('latency'), spell: ms, log: true },
+  { title: t('How often each latency came'), spell: (share) => `${number(100 * share, 1)} %` },
+)}
 <h2>${t('Environment')}</h2>
 <ul>
 <li>${escape(at.browser)}</li>
@@ -58,7 +82,9 @@ ${plot(series(wires, ({ histogram }) => trimmed(histogram)), { title: t('latency
 }
 
 function between({ server, via, proxyFields }: Report['environment']): string {
-  return [server, via, proxyFields.join(', ')].filter(Boolean).join('; ') || t('it does not say what');
+  return (
+    [server, via, proxyFields.join(', ')].filter(Boolean).join('; ') || t('it does not say what')
+  );
 }
 
 const figures: [Parameters<typeof t>[0], (one: WireReport) => string][] = [
@@ -81,12 +107,21 @@ const figures: [Parameters<typeof t>[0], (one: WireReport) => string][] = [
 ];
 
 function series(wires: WireReport[], points: (one: WireReport) => [number, number][]): Series[] {
-  return wires.map((one) => ({ name: NAMES[one.wire], colour: COLOURS[one.wire], points: points(one) }));
+  return wires.map((one) => ({
+    name: NAMES[one.wire],
+    colour: COLOURS[one.wire],
+    points: points(one),
+  }));
 }
 
 /** Without the empty ends. */
 function trimmed(histogram: [number, number][]): [number, number][] {
-  return histogram.slice(Math.max(0, histogram.findIndex(([, share]) => share > 0)));
+  return histogram.slice(
+    Math.max(
+      0,
+      histogram.findIndex(([, share]) => share > 0),
+    ),
+  );
 }
 
 function escape(text: string): string {
