@@ -39,7 +39,8 @@ conformance: ## the wire formats as literal bytes; the Autobahn suite for WebSoc
 fuzz: ## each fuzz target for FUZZ_SECONDS, or a minute
 	tests/fuzz/run.sh
 
-lint: ## formatting, clippy and the documentation, without a warning
+lint: ## formatting, lint rules, types and the documentation, without a warning
+	dashboard/lint.sh
 	cargo fmt --all --check
 	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
