@@ -1,11 +1,15 @@
 // Runs the page at `/`: opens one channel over each wire, measures what comes out, and breaks it on demand.
 
 import type { Message, WireName } from './client/index.js';
+import { address, channel, setToken, settle, token } from './context/context.js';
+import { headSizes } from './context/request-info.js';
 import { Journal } from './measure/journal.js';
-import { setUpBreakage } from './page/breakage.js';
 import { setUpCharts } from './page/charts.js';
 import { CHAT, Chat } from './page/chat.js';
+import { setUpVerdict } from './page/comparison.js';
+import { setUpSix } from './page/connection-limit.js';
 import { byId } from './page/dom.js';
+import { setUpBreakage } from './page/faults.js';
 import { go, setUpFeatures } from './page/features.js';
 import { setUpLoad } from './page/load.js';
 import { countSoon } from './page/online.js';
@@ -13,11 +17,7 @@ import { Panel } from './page/panel.js';
 import { setUpPublishing } from './page/publish.js';
 import { Publisher } from './page/publisher.js';
 import { recall, rememberOnLeaving } from './page/reload.js';
-import { address, channel, setToken, settle, token } from './page/room.js';
-import { headSizes } from './page/seen.js';
-import { setUpSix } from './page/six.js';
 import { setUpSnippets, showSnippet } from './page/snippets.js';
-import { setUpVerdict } from './page/verdict.js';
 import { setUpWireView, showBytes, wireViewHolds } from './page/wireview.js';
 import { choose, language, t, translate } from './text/index.js';
 import { WIRES } from './text/wires.js';

@@ -1,6 +1,6 @@
 // The online counts in the page's head, in all and for each wire.
 
-import { address, ask } from './room.js';
+import { address, ask } from '../context/context.js';
 
 interface Count {
   users: number;

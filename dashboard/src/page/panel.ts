@@ -10,6 +10,7 @@ import {
   type State,
   type WireName,
 } from '../client/index.js';
+import { ask, base, channel, client, token } from '../context/context.js';
 import { tagOf } from '../measure/driver.js';
 import type { Journal } from '../measure/journal.js';
 import { Meter } from '../measure/meter.js';
@@ -17,7 +18,6 @@ import { type Text, t } from '../text/index.js';
 import { NAMES } from '../text/wires.js';
 import { byId, show, within } from './dom.js';
 import { showFigures } from './figures.js';
-import { ask, base, channel, client, token } from './room.js';
 import { Rows } from './rows.js';
 
 /** Milliseconds between two looks at the figures. */

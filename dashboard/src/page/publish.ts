@@ -1,9 +1,9 @@
 // The form that publishes.
 
+import { client } from '../context/context.js';
 import { t } from '../text/index.js';
 import { byId } from './dom.js';
 import type { Publisher } from './publisher.js';
-import { client } from './room.js';
 
 /** What the form tells the page. */
 export interface Publishing {

@@ -1,8 +1,8 @@
 // What a reload of the page is to find again: where each wire was. It goes on there, and nothing is missed.
 
 import type { WireName } from '../client/index.js';
+import { channel } from '../context/context.js';
 import type { Panel } from './panel.js';
-import { channel } from './room.js';
 
 const KEY = 'tricast.left';
 

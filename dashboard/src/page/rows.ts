@@ -1,9 +1,9 @@
 // A wire's list of messages and notices, newest first. Many that come at once are drawn at once.
 
 import { type Message, parts } from '../client/index.js';
+import { spelled } from '../context/context.js';
 import { language } from '../text/index.js';
 import { element } from './dom.js';
-import { spelled } from './room.js';
 
 /** So many of each are kept: a notice does not go under in a flood of messages. */
 const MESSAGES = 100;

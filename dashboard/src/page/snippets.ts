@@ -1,8 +1,8 @@
 // Programs to copy that listen to the page's channel, and publish to it: with nothing but what each language brings along.
 
+import { address, token } from '../context/context.js';
 import { t } from '../text/index.js';
 import { button, byId, show } from './dom.js';
-import { address, token } from './room.js';
 
 type Where = Record<'sse' | 'chunked' | 'ws' | 'publish', string>;
 

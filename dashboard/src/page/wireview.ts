@@ -1,12 +1,12 @@
 // The wire view: what leaves on each wire, byte for byte, as the gateway's own encoders spell it.
 
 import type { WireName } from '../client/index.js';
+import { address, ask } from '../context/context.js';
+import { seen } from '../context/request-info.js';
 import { number, type Text, t } from '../text/index.js';
 import { NAMES } from '../text/wires.js';
 import { dissect, headOf, type Kind, type Part, weigh } from './anatomy.js';
 import { byId, element } from './dom.js';
-import { address, ask } from './room.js';
-import { seen } from './seen.js';
 
 /** What there is to see of a stream. */
 type Scene = 'head' | 'message' | 'heartbeat' | 'end';

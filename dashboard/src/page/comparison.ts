@@ -1,10 +1,10 @@
 // The comparison that a person can run, read, keep and share.
 
+import type { Report } from '../compare/report.js';
+import { compare } from '../compare/run.js';
+import { content, sheet } from '../compare/sheet.js';
 import type { Driver } from '../measure/driver.js';
 import { t } from '../text/index.js';
-import type { Report } from '../verdict/report.js';
-import { compare } from '../verdict/run.js';
-import { content, sheet } from '../verdict/sheet.js';
 import { byId, numberOf } from './dom.js';
 import { load } from './load.js';
 import type { Panel } from './panel.js';

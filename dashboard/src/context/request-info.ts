@@ -1,7 +1,7 @@
 // What the gateway sees of this page's requests: asked once.
 
 import type { WireName } from '../client/index.js';
-import { base, client, ask as request } from './room.js';
+import { base, client, ask as request } from './context.js';
 
 export interface Seen {
   version: string;

@@ -1,12 +1,12 @@
 // What a comparison has found, as data: what is shown, and what can be kept and shared. It names no address.
 
 import type { WireName } from '../client/index.js';
+import { base } from '../context/context.js';
+import type { Seen } from '../context/request-info.js';
 import type { Load } from '../measure/driver.js';
 import type { Meter } from '../measure/meter.js';
 import type { Bytes } from '../measure/overhead.js';
 import { SLOT } from '../measure/timeline.js';
-import { base } from '../page/room.js';
-import type { Seen } from '../page/seen.js';
 
 /** One wire's figures; times in milliseconds. */
 export interface WireReport {

@@ -1,11 +1,11 @@
 // Buttons that break things for all three wires, so that you see what becomes of it.
 
+import { address, ask } from '../context/context.js';
 import type { Driver } from '../measure/driver.js';
 import { t } from '../text/index.js';
 import { byId, isBusy, setBusy, show } from './dom.js';
 import { load } from './load.js';
 import type { Panel } from './panel.js';
-import { address, ask } from './room.js';
 
 /** Messages that are published at once, and how often, until the gateway has forgotten what the reader knows. */
 const BATCH = 500;

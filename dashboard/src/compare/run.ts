@@ -1,9 +1,9 @@
 // The comparison: publishes for half a minute, has the gateway cut each wire once, and writes down what came of it.
 
+import { ask, base, channel } from '../context/context.js';
+import { advised, protocol } from '../context/request-info.js';
 import type { Driver, Load } from '../measure/driver.js';
 import type { Panel } from '../page/panel.js';
-import { ask, base, channel } from '../page/room.js';
-import { advised, protocol } from '../page/seen.js';
 import { t } from '../text/index.js';
 import { environment, type Report, wireReport } from './report.js';
 

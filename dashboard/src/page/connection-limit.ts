@@ -1,9 +1,9 @@
 // Opens more streams than a browser allows: over HTTP/1.1 it has six connections to a host, over HTTP/2 one for all.
 
+import { address, client, token } from '../context/context.js';
+import { protocol } from '../context/request-info.js';
 import { type Text, t } from '../text/index.js';
 import { byId, element, isBusy, setBusy } from './dom.js';
-import { address, client, token } from './room.js';
-import { protocol } from './seen.js';
 
 const STREAMS = 8;
 /** Milliseconds: what waits for a connection holds up the page's own requests too. */
