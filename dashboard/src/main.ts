@@ -3,7 +3,7 @@
 import type { Message, WireName } from './client/index.js';
 import { address, channel, setToken, settle, token } from './context/context.js';
 import { headSizes } from './context/request-info.js';
-import { Journal } from './measure/journal.js';
+import { Journal } from './measure/latency-tracker.js';
 import { setUpCharts } from './page/charts.js';
 import { CHAT, Chat } from './page/chat.js';
 import { setUpVerdict } from './page/comparison.js';

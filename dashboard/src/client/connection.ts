@@ -1,5 +1,7 @@
 // One subscription, over whichever wire works: it comes back, goes on where it was, and passes nothing on twice.
 
+import { pauseBefore } from './backoff.js';
+import { lines, whyNot } from './chunked.js';
 import {
   type Control,
   type Document,
@@ -11,9 +13,7 @@ import {
   type WireName,
 } from './document.js';
 import { eventSource } from './eventsource.js';
-import { lines, whyNot } from './lines.js';
-import { pauseBefore } from './pause.js';
-import { socket } from './socket.js';
+import { socket } from './websocket.js';
 import type { Line, Refusal, Wire } from './wire.js';
 
 const WIRES: Record<WireName, Wire> = { ws: socket, sse: eventSource, chunked: lines };

@@ -3,7 +3,7 @@
 import type { WireName } from '../client/index.js';
 import { base } from '../context/context.js';
 import type { Seen } from '../context/request-info.js';
-import type { Load } from '../measure/driver.js';
+import type { Load } from '../measure/load-generator.js';
 import type { Meter } from '../measure/meter.js';
 import type { Bytes } from '../measure/overhead.js';
 import { SLOT } from '../measure/timeline.js';

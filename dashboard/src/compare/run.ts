@@ -2,7 +2,7 @@
 
 import { ask, base, channel } from '../context/context.js';
 import { advised, protocol } from '../context/request-info.js';
-import type { Driver, Load } from '../measure/driver.js';
+import type { Driver, Load } from '../measure/load-generator.js';
 import type { Panel } from '../page/panel.js';
 import { t } from '../text/index.js';
 import { environment, type Report, wireReport } from './report.js';

@@ -9,8 +9,8 @@ import {
   parts,
   type WireName,
 } from '../client/index.js';
-import { tagOf } from './driver.js';
 import { Histogram } from './histogram.js';
+import { tagOf } from './load-generator.js';
 import { type Bytes, bytesOf } from './overhead.js';
 import { Timeline } from './timeline.js';
 

@@ -3,7 +3,7 @@
 import type { Report } from '../compare/report.js';
 import { compare } from '../compare/run.js';
 import { content, sheet } from '../compare/sheet.js';
-import type { Driver } from '../measure/driver.js';
+import type { Driver } from '../measure/load-generator.js';
 import { t } from '../text/index.js';
 import { byId, numberOf } from './dom.js';
 import { load } from './load.js';

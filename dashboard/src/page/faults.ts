@@ -1,7 +1,7 @@
 // Buttons that break things for all three wires, so that you see what becomes of it.
 
 import { address, ask } from '../context/context.js';
-import type { Driver } from '../measure/driver.js';
+import type { Driver } from '../measure/load-generator.js';
 import { t } from '../text/index.js';
 import { byId, isBusy, setBusy, show } from './dom.js';
 import { load } from './load.js';

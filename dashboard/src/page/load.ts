@@ -1,6 +1,6 @@
 // The form that has the page publish by itself.
 
-import { Driver, type Load } from '../measure/driver.js';
+import { Driver, type Load } from '../measure/load-generator.js';
 import { t } from '../text/index.js';
 import { byId, numberOf } from './dom.js';
 import type { Publisher } from './publisher.js';

@@ -11,8 +11,8 @@ import {
   type WireName,
 } from '../client/index.js';
 import { ask, base, channel, client, token } from '../context/context.js';
-import { tagOf } from '../measure/driver.js';
-import type { Journal } from '../measure/journal.js';
+import type { Journal } from '../measure/latency-tracker.js';
+import { tagOf } from '../measure/load-generator.js';
 import { Meter } from '../measure/meter.js';
 import { type Text, t } from '../text/index.js';
 import { NAMES } from '../text/wires.js';

@@ -1,8 +1,8 @@
 // Publishes, and writes down when: what comes back can then be timed on the page's own clock.
 
 import { address, ask } from '../context/context.js';
-import type { Own } from '../measure/driver.js';
-import type { Journal } from '../measure/journal.js';
+import type { Journal } from '../measure/latency-tracker.js';
+import type { Own } from '../measure/load-generator.js';
 import { t } from '../text/index.js';
 
 /** What the gateway answers to one message, or with a problem. */
