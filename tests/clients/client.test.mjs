@@ -33,9 +33,9 @@ async function connect(options) {
     const told = { states: [], data: [], control: [] };
     const connection = Tricast.connect({
       ...options,
-      message: (message, wire) => told.data.push(`${wire} ${message.data}`),
-      control: (control, wire) => told.control.push(`${wire} ${control.event}`),
-      state: (state, wire, problem) => told.states.push([state, wire, problem?.status].filter(Boolean).join(' ')),
+      onMessage: (message, wire) => told.data.push(`${wire} ${message.data}`),
+      onControl: (control, wire) => told.control.push(`${wire} ${control.event}`),
+      onState: (state, wire, problem) => told.states.push([state, wire, problem?.status].filter(Boolean).join(' ')),
     });
     Object.assign(globalThis, { told, connection });
   }, { channel: 'room', ...options });
@@ -87,7 +87,7 @@ test('SSE where WebSockets are not let through, chunked where SSE is held back',
   await page.context().close();
 
   const held = await proxy(({ url }) => url.startsWith('/sse'));
-  await connect({ gateway: held, patience: 500 });
+  await connect({ gateway: held, helloTimeout: 500 });
   await states('reconnecting ws', 'live chunked');
   await gateway.publish('room', 'two');
   await heard('chunked two');
@@ -138,7 +138,7 @@ test('what comes a second time is not passed on', { timeout: 60_000 }, async () 
   await page.addScriptTag({ content: script });
   await page.evaluate(() => {
     const told = { data: [] };
-    const connection = Tricast.connect({ channel: 'room', wires: ['ws'], message: ({ data }, wire) => told.data.push(`${wire} ${data}`) });
+    const connection = Tricast.connect({ channel: 'room', wires: ['ws'], onMessage: ({ data }, wire) => told.data.push(`${wire} ${data}`) });
     Object.assign(globalThis, { told, connection });
   });
   await heard('ws six', 'ws seven', 'ws one');

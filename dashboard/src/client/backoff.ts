@@ -1,10 +1,10 @@
-// How long to stay away after a failure: longer each time, and never all at once.
+// The delay before a reconnect: it grows with each failure and is randomised, so that clients spread.
 
-const FIRST = 250;
-const LONGEST = 15_000;
+const INITIAL_MS = 250;
+const MAX_MS = 15_000;
 
-/** Milliseconds before try number `failures`, the first of which is 1. */
-export function pauseBefore(failures: number): number {
-  const longest = Math.min(LONGEST, FIRST * 2 ** (failures - 1));
+/** Returns the milliseconds to wait after `failures` failures in a row, at least 1. */
+export function backoffDelay(failures: number): number {
+  const longest = Math.min(MAX_MS, INITIAL_MS * 2 ** (failures - 1));
   return longest * (0.5 + Math.random() / 2);
 }

@@ -1,101 +1,111 @@
-// HTTP chunked: one JSON document in each line of a body that does not end.
+// HTTP chunked: an endless response body with one JSON document in each line.
 
-import type { Document } from './document.js';
-import { type Ears, type Line, type Opening, type Refusal, refusal, type Wire } from './wire.js';
+import type { Document, Hello } from './document.js';
+import {
+  type OpenOptions,
+  type Refusal,
+  readRefusal,
+  type Wire,
+  type WireHandlers,
+  type WireStream,
+} from './wire.js';
 
-/** Silence for so many heartbeats is no silence, but a connection that is gone. */
-const MISSED = 2;
+/** Heartbeat intervals without a byte after which the stream counts as dead. */
+const MISSED_HEARTBEATS = 2;
 
-export const lines: Wire = {
+export const chunked: Wire = {
   name: 'chunked',
 
-  open({ address, token, ears }: Opening): Line {
-    const cancel = new AbortController();
-    const gate = new Gate();
-    read({ address, token, signal: cancel.signal }, gate, ears)
+  open({ url, token, handlers }: OpenOptions): WireStream {
+    const abort = new AbortController();
+    const gate = new PauseGate();
+    void readStream({ url, token, signal: abort.signal }, gate, handlers)
       .catch(() => null)
-      .then((refused) => {
-        if (!cancel.signal.aborted) ears.closed(refused);
+      .then((refusal) => {
+        if (!abort.signal.aborted) handlers.closed(refusal);
       });
-    return { close: () => cancel.abort(), hold: (held) => gate.hold(held) };
+    return { close: () => abort.abort(), setPaused: (paused) => gate.setPaused(paused) };
   },
 };
 
-/** Where a reader waits while it is not to read; what comes meanwhile waits in the network, up to the gateway. */
-class Gate {
-  #open = Promise.resolve();
-  #release = () => {};
+/** Blocks the reader while it is paused; unread data stays in the network, up to the gateway. */
+class PauseGate {
+  #opened = Promise.resolve();
+  #open = () => {};
 
-  get passage(): Promise<void> {
-    return this.#open;
+  get opened(): Promise<void> {
+    return this.#opened;
   }
 
-  hold(held: boolean) {
-    this.#release();
-    if (held)
-      this.#open = new Promise((resolve) => {
-        this.#release = resolve;
-      });
+  setPaused(paused: boolean) {
+    this.#open();
+    if (!paused) return;
+    this.#opened = new Promise((resolve) => {
+      this.#open = resolve;
+    });
   }
 }
 
-/** Reads to the end; gives why, if it was refused. */
-async function read(asked: Asked, gate: Gate, ears: Ears) {
-  const { signal } = asked;
-  const response = await ask(asked);
-  if (!response.ok || !response.body) return refusal(response);
+/** Reads the stream to its end; returns the refusal if there was one. */
+async function readStream(request: StreamRequest, gate: PauseGate, handlers: WireHandlers) {
+  const response = await fetchStream(request);
+  if (!response.ok || !response.body) return readRefusal(response);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
-  let patience = Infinity;
+  let timeout = Infinity;
   for (;;) {
-    await gate.passage;
-    const { value, done } = await within(patience, reader.read());
+    await gate.opened;
+    const { value, done } = await withTimeout(timeout, reader.read());
     if (done) return null;
-    const whole = (rest + value).split('\n');
-    rest = whole.pop() ?? '';
-    // A blank line is a heartbeat.
-    for (const line of whole) {
-      if (!line || signal.aborted) continue;
+    const lines = (rest + value).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      // A blank line is a heartbeat.
+      if (!line || request.signal.aborted) continue;
       const document = JSON.parse(line) as Document;
-      if (document.event === 'tricast.hello')
-        patience = MISSED * (document as { heartbeat: number }).heartbeat;
-      ears.document(document, line);
+      if (document.event === 'tricast.hello') {
+        timeout = MISSED_HEARTBEATS * (document as Hello).heartbeat;
+      }
+      handlers.document(document, line);
     }
   }
 }
 
-function within<T>(patience: number, work: Promise<T>): Promise<T> {
-  if (patience === Infinity) return work;
-  return new Promise((done, fail) => {
-    const timer = setTimeout(() => fail(new Error('silence')), patience);
-    work.then(done, fail).finally(() => clearTimeout(timer));
+function withTimeout<T>(timeout: number, work: Promise<T>): Promise<T> {
+  if (timeout === Infinity) return work;
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('no heartbeat')), timeout);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
 
-interface Asked {
-  address: URL;
+interface StreamRequest {
+  url: URL;
   token: string | undefined;
   signal: AbortSignal;
 }
 
-function ask({ address, token, signal }: Asked): Promise<Response> {
+function fetchStream({ url, token, signal }: StreamRequest): Promise<Response> {
   const headers = token ? { Authorization: `Bearer ${token}` } : undefined;
-  return fetch(address, { signal, cache: 'no-store', ...(headers && { headers }) });
+  return fetch(url, { signal, cache: 'no-store', ...(headers && { headers }) });
 }
 
-/** Why nothing can be read from there; `null` when it can, or nobody says, or the signal ends the question. */
-export async function whyNot(asked: Asked): Promise<Refusal | null> {
-  const cancel = new AbortController();
-  const end = () => cancel.abort();
-  asked.signal.addEventListener('abort', end);
+/**
+ * Asks why a stream is refused.
+ * Returns `null` if it is not refused, if there is no answer, or once the signal aborts.
+ */
+export async function fetchRefusal(request: StreamRequest): Promise<Refusal | null> {
+  const abort = new AbortController();
+  const stop = () => abort.abort();
+  request.signal.addEventListener('abort', stop);
   try {
-    const response = await ask({ ...asked, signal: cancel.signal });
+    const response = await fetchStream({ ...request, signal: abort.signal });
     // PROTOCOL.md §5: 204 says that all channels have ended.
-    return response.ok && response.status !== 204 ? null : await refusal(response);
+    return response.ok && response.status !== 204 ? null : await readRefusal(response);
   } catch {
     return null;
   } finally {
-    asked.signal.removeEventListener('abort', end);
-    cancel.abort();
+    request.signal.removeEventListener('abort', stop);
+    abort.abort();
   }
 }

@@ -1,7 +1,7 @@
-// One subscription, over whichever wire works: it comes back, goes on where it was, and passes nothing on twice.
+// A subscription over the first wire that works: it reconnects, resumes, and drops duplicates.
 
-import { pauseBefore } from './backoff.js';
-import { lines, whyNot } from './chunked.js';
+import { backoffDelay } from './backoff.js';
+import { chunked, fetchRefusal } from './chunked.js';
 import {
   type Control,
   type Document,
@@ -9,257 +9,280 @@ import {
   isMessage,
   type Message,
   type Problem,
-  parts,
+  parseId,
   type WireName,
 } from './document.js';
 import { eventSource } from './eventsource.js';
-import { socket } from './websocket.js';
-import type { Line, Refusal, Wire } from './wire.js';
+import { webSocket } from './websocket.js';
+import type { Refusal, Wire, WireHandlers, WireStream } from './wire.js';
 
-const WIRES: Record<WireName, Wire> = { ws: socket, sse: eventSource, chunked: lines };
+const WIRES: Record<WireName, Wire> = { ws: webSocket, sse: eventSource, chunked };
 
-/** Milliseconds after which a connection counts as one that works. */
-const SETTLED = 5000;
-/** Milliseconds that the gateway has to say why it refuses. */
-const ANSWER = 5000;
+/** Milliseconds after which a connection counts as stable. */
+const STABLE_MS = 5000;
+/** Milliseconds to wait for the hello of a stream. */
+const HELLO_TIMEOUT_MS = 8000;
+/** Milliseconds to wait for the reason of a refusal. */
+const REFUSAL_TIMEOUT_MS = 5000;
 
 export type State = 'connecting' | 'live' | 'reconnecting' | 'closed';
 
 export interface Options {
-  /** The gateway, with its base path; by default where the page comes from. */
+  /** The URL of the gateway with its base path; by default the location of the page. */
   gateway?: string | URL;
   channel: string | string[];
-  /** Tried in this order, until one works. */
+  /** The wires to try, in this order, until one works. */
   wires?: WireName[];
-  /** Where to begin: `earliest`, `latest`, a number of messages, or an id. */
+  /** The position to start at: `earliest`, `latest`, a number of messages, or an id. */
   since?: string | number;
-  /** The same client on all wires and after each reconnect: 16 to 64 of `A-Z a-z 0-9 _ -`. */
+  /** A client id for all wires and reconnects: 16 to 64 of `A-Z a-z 0-9 _ -`. */
   client?: string;
-  /** Asked before each connection. */
+  /** Called before each attempt. */
   token?: () => string | Promise<string>;
-  /** Whether to hear changes of the online counts. */
+  /** Subscribes to changes of the online counts. */
   online?: boolean;
-  /** Names of events, of which an EventSource hears only those that it is told; asked before each connection. */
+  /** The event names that an EventSource subscribes to; read before each attempt. */
   events?: Iterable<string>;
-  /** Milliseconds that a wire has to say hello. Behind a proxy that buffers it never does. */
-  patience?: number;
-  /** Every document as the text that came, with those that are not passed on; for whoever measures. */
-  heard?: (text: string, document: Document, wire: WireName) => void;
-  message?: (message: Message, wire: WireName) => void;
-  control?: (control: Control, wire: WireName) => void;
-  /** `problem` says why a connection has closed for good, if the gateway has said so. */
-  state?: (state: State, wire: WireName, problem?: Problem) => void;
+  /** Milliseconds to wait for a hello; behind a buffering proxy it never arrives. */
+  helloTimeout?: number;
+  /** Receives every document with its text, duplicates included. */
+  onDocument?: (text: string, document: Document, wire: WireName) => void;
+  onMessage?: (message: Message, wire: WireName) => void;
+  onControl?: (control: Control, wire: WireName) => void;
+  /** `problem` is the gateway's reason for closing the connection for good, if it gave one. */
+  onState?: (state: State, wire: WireName, problem?: Problem) => void;
 }
 
-/** How one try has ended. */
+/** The result of one attempt. */
 interface Outcome {
-  /** The wire works: it has said hello. */
+  /** The wire works: a hello arrived. */
   hello: boolean;
   goodbye: Goodbye | null;
-  refused: Refusal | null;
+  refusal: Refusal | null;
 }
 
-/** Opens a connection; it lives until `close`, or until the gateway says that it is over for good. */
+const noOutcome = (): Outcome => ({ hello: false, goodbye: null, refusal: null });
+
+/** Opens a connection that lives until `close`, or until the gateway closes it for good. */
 export function connect(options: Options): Connection {
   return new Connection(options);
 }
 
 export class Connection {
-  /** The cursor: where it would go on. */
+  /** The position that a reconnect resumes from. */
   last: string | null = null;
-  /** Messages that came a second time, and were not passed on. */
+  /** The number of duplicates that were dropped. */
   repeated = 0;
   state: State = 'connecting';
-  #options: Options;
-  #wires: Wire[];
-  #at = 0;
-  #line: Line | null = null;
+  readonly #options: Options;
+  readonly #wires: Wire[];
+  #wireIndex = 0;
+  #stream: WireStream | null = null;
   #closed = false;
-  #wake: () => void = () => {};
+  /** Ends the current attempt or delay. */
+  #interrupt: () => void = () => {};
 
   constructor(options: Options) {
     this.#options = options;
     this.#wires = (options.wires ?? ['ws', 'sse', 'chunked']).map((name) => WIRES[name]);
-    void this.#live();
+    void this.#run();
   }
 
-  /** The wire that is open, or tried. */
+  /** The name of the wire that is open or being tried. */
   get wire(): WireName {
-    return this.#wires[this.#at]!.name;
+    return this.#wire.name;
   }
 
-  /** Says something on a WebSocket: PROTOCOL.md §7. False on a wire that only listens. */
+  get #wire(): Wire {
+    const wire = this.#wires[this.#wireIndex];
+    if (!wire) throw new Error('name at least one wire');
+    return wire;
+  }
+
+  /** Sends a command (PROTOCOL.md §7). Returns false unless a WebSocket is live. */
   send(command: object): boolean {
-    if (this.state !== 'live' || !this.#line?.send) return false;
-    this.#line.send(command);
+    if (this.state !== 'live' || !this.#stream?.send) return false;
+    this.#stream.send(command);
     return true;
   }
 
-  /** Ends the line as a network does that fails. It comes back by itself; while it waits for that, at once. */
+  /** Drops the stream as a failing network would; a pending delay ends at once. */
   drop(): void {
-    this.#wake();
+    this.#interrupt();
   }
 
-  /** Stops to read, or goes on. False on a wire that the browser reads whether the page wants it or not. */
-  hold(held: boolean): boolean {
-    this.#line?.hold?.(held);
-    return this.#line?.hold !== undefined;
+  /** Stops reading or resumes it. Returns false on wires that the browser reads by itself. */
+  setPaused(paused: boolean): boolean {
+    this.#stream?.setPaused?.(paused);
+    return this.#stream?.setPaused !== undefined;
   }
 
-  /** For good. Nothing is told after that. */
+  /** Closes the connection for good; no callback is called after `closed`. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#wake();
-    this.#tell('closed');
+    this.#interrupt();
+    this.#setState('closed');
   }
 
-  async #live() {
+  async #run() {
     let failures = 0;
     let problem: Problem | undefined;
     while (!this.#closed) {
-      this.#tell(failures || this.last ? 'reconnecting' : 'connecting');
+      this.#setState(failures || this.last ? 'reconnecting' : 'connecting');
       const began = performance.now();
-      // A token that cannot be had now may be had later.
-      const outcome = await this.#attempt().catch(
-        (): Outcome => ({ hello: false, goodbye: null, refused: null }),
-      );
-      if (!outcome.hello && !this.#closed) outcome.refused ??= await this.#whyNot();
+      // A token that is not available now may be later.
+      const outcome = await this.#attempt().catch(noOutcome);
+      if (!outcome.hello && !this.#closed) outcome.refusal ??= await this.#fetchRefusal();
       if (this.#closed) return;
-      problem = outcome.refused?.problem;
-      if (outcome.goodbye?.reconnect === 'never' || (outcome.refused && !outcome.refused.passes))
-        break;
-      // What ends as soon as it has begun is no success.
-      failures = outcome.hello && performance.now() - began > SETTLED ? 0 : failures + 1;
-      this.#tell('reconnecting');
-      // One that has worked is worth a few more tries.
-      if (!outcome.hello) this.#at = (this.#at + 1) % this.#wires.length;
-      await this.#pause(outcome, failures);
+      problem = outcome.refusal?.problem;
+      if (isFinal(outcome)) break;
+      // A stream that ends right after its hello is a failure too.
+      const stable = outcome.hello && performance.now() - began > STABLE_MS;
+      failures = stable ? 0 : failures + 1;
+      this.#setState('reconnecting');
+      // A wire that has worked is tried again before the next one.
+      if (!outcome.hello) this.#wireIndex = (this.#wireIndex + 1) % this.#wires.length;
+      await this.#backOff(outcome, failures);
     }
     if (this.#closed) return;
     this.#closed = true;
-    this.#tell('closed', problem);
+    this.#setState('closed', problem);
   }
 
-  /** Opens the wire, and waits for its end. */
+  /** Opens the wire and waits for the end of its stream. */
   async #attempt(): Promise<Outcome> {
-    const address = this.#address();
+    const url = this.#streamUrl();
     const token = await this.#options.token?.();
-    if (this.#closed) return { hello: false, goodbye: null, refused: null };
+    if (this.#closed) return noOutcome();
     return new Promise((resolve) => {
-      const outcome: Outcome = { hello: false, goodbye: null, refused: null };
-      const end = (refused: Refusal | null) => {
-        clearTimeout(patience);
-        this.#line?.close();
-        this.#line = null;
-        resolve({ ...outcome, refused });
+      const outcome = noOutcome();
+      const end = (refusal: Refusal | null) => {
+        clearTimeout(timer);
+        this.#stream?.close();
+        this.#stream = null;
+        resolve({ ...outcome, refusal });
       };
-      const patience = setTimeout(() => {
+      const timer = setTimeout(() => {
         if (!outcome.hello) end(null);
-      }, this.#options.patience ?? 8000);
-      this.#wake = () => end(null);
-      const document = (document: Document, text: string) => {
-        if (this.#closed) return;
-        guarded(() => this.#options.heard?.(text, document, this.wire));
-        if (document.event === 'tricast.hello') {
-          [outcome.hello, outcome.goodbye] = [true, null];
-          this.#tell('live');
-        }
-        if (document.event === 'tricast.goodbye') outcome.goodbye = document as Goodbye;
-        this.#take(document);
-        // An EventSource would come back for ever.
-        if (outcome.goodbye?.reconnect === 'never') end(null);
+      }, this.#options.helloTimeout ?? HELLO_TIMEOUT_MS);
+      this.#interrupt = () => end(null);
+      const handlers: WireHandlers = {
+        document: (received, text) => {
+          if (this.#closed) return;
+          this.#receive(received, text, outcome);
+          // An EventSource would reconnect forever.
+          if (outcome.goodbye?.reconnect === 'never') end(null);
+        },
+        closed: end,
+        interrupted: () => this.#setState('reconnecting'),
       };
-      const ears = { document, closed: end, interrupted: () => this.#tell('reconnecting') };
-      this.#line = this.#wires[this.#at]!.open({
-        address,
-        token,
-        ears,
-        names: this.#options.events ?? [],
-      });
+      const events = this.#options.events ?? [];
+      this.#stream = this.#wire.open({ url, token, handlers, events });
     });
   }
 
-  #take(document: Document) {
-    const { message, control } = this.#options;
-    if (!isMessage(document)) {
-      // A silent stream's cursor moves too, with each tricast.alive.
-      if ('id' in document && typeof document.id === 'string') this.last = document.id;
-      guarded(() => control?.(document, this.wire));
-      return;
+  #receive(received: Document, text: string, outcome: Outcome) {
+    runCallback(() => this.#options.onDocument?.(text, received, this.wire));
+    if (received.event === 'tricast.hello') {
+      outcome.hello = true;
+      outcome.goodbye = null;
+      this.#setState('live');
     }
-    const [own, its] = [this.last && parts(this.last), parts(document.id)];
-    if (own && own.epoch === its.epoch && its.seq <= own.seq) {
+    if (received.event === 'tricast.goodbye') outcome.goodbye = received as Goodbye;
+    if (isMessage(received)) this.#deliver(received);
+    else this.#takeControl(received);
+  }
+
+  #takeControl(control: Control) {
+    // tricast.alive moves the cursor of a stream that has no messages.
+    if ('id' in control && typeof control.id === 'string') this.last = control.id;
+    runCallback(() => this.#options.onControl?.(control, this.wire));
+  }
+
+  #deliver(message: Message) {
+    const cursor = this.last ? parseId(this.last) : null;
+    const { epoch, seq } = parseId(message.id);
+    if (cursor && cursor.epoch === epoch && seq <= cursor.seq) {
       this.repeated += 1;
       return;
     }
-    this.last = document.id;
-    guarded(() => message?.(document, this.wire));
+    this.last = message.id;
+    runCallback(() => this.#options.onMessage?.(message, this.wire));
   }
 
-  /** EventSource and WebSocket keep to themselves why they were refused. Asked for only when there is nothing else to try. */
-  async #whyNot(): Promise<Refusal | null> {
-    const isLast = this.#at === this.#wires.length - 1;
+  /**
+   * Asks by fetch why the stream was refused, because EventSource and WebSocket do not tell.
+   * It asks only after the last wire has failed.
+   */
+  async #fetchRefusal(): Promise<Refusal | null> {
+    const isLast = this.#wireIndex === this.#wires.length - 1;
     if (!isLast || this.wire === 'chunked') return null;
-    const cancel = new AbortController();
-    this.#wake = () => cancel.abort();
-    const patience = setTimeout(this.#wake, ANSWER);
-    // A WebSocket's own path has nothing to say to a fetch.
-    const address = this.#address(this.wire === 'ws' ? 'chunked' : this.wire);
+    const abort = new AbortController();
+    this.#interrupt = () => abort.abort();
+    const timer = setTimeout(this.#interrupt, REFUSAL_TIMEOUT_MS);
+    // The path of WebSockets does not answer a fetch.
+    const url = this.#streamUrl(this.wire === 'ws' ? 'chunked' : this.wire);
     try {
-      return await whyNot({ address, token: await this.#options.token?.(), signal: cancel.signal });
+      const token = await this.#options.token?.();
+      return await fetchRefusal({ url, token, signal: abort.signal });
     } catch {
       return null;
     } finally {
-      clearTimeout(patience);
+      clearTimeout(timer);
     }
   }
 
-  #address(wire = this.wire): URL {
+  #streamUrl(wire = this.wire): URL {
     const { gateway, channel, since, client, online } = this.#options;
-    const base = new URL(gateway ?? '.', globalThis.document?.baseURI ?? globalThis.location?.href);
+    const page = globalThis.document?.baseURI ?? globalThis.location?.href;
+    const base = new URL(gateway ?? '.', page);
     if (!base.pathname.endsWith('/')) base.pathname += '/';
     const channels = [channel].flat().map(encodeURIComponent).join(',');
-    const address = new URL(`${wire}/${channels}`, base);
-    const add = (name: string, value: string | undefined) => {
-      if (value) address.searchParams.set(name, value);
+    const url = new URL(`${wire}/${channels}`, base);
+    const setParameter = (name: string, value: string | undefined) => {
+      if (value) url.searchParams.set(name, value);
     };
-    const begin = since === undefined ? undefined : String(since);
-    const isId = begin?.includes('-');
-    if (this.last || isId) add('last_event_id', this.last ?? begin);
-    else add('since', begin);
-    add('client', client);
-    add('online', online ? 'true' : undefined);
-    return address;
+    const start = since === undefined ? undefined : String(since);
+    const isId = start?.includes('-');
+    if (this.last || isId) setParameter('last_event_id', this.last ?? start);
+    else setParameter('since', start);
+    setParameter('client', client);
+    setParameter('online', online ? 'true' : undefined);
+    return url;
   }
 
-  async #pause({ hello, goodbye }: Outcome, failures: number) {
+  async #backOff({ hello, goodbye }: Outcome, failures: number) {
     if (goodbye?.reconnect === 'now') return;
-    // A wire that does not work is no reason to wait for the next, until all have been tried.
+    // No delay before a wire that has not been tried yet.
     if (!hello && failures < this.#wires.length) return;
-    const pause =
-      goodbye?.retry ??
-      pauseBefore(Math.max(1, hello ? failures : failures - this.#wires.length + 1));
+    const rounds = hello ? failures : failures - this.#wires.length + 1;
+    const delay = goodbye?.retry ?? backoffDelay(Math.max(1, rounds));
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, pause);
-      this.#wake = () => {
+      const timer = setTimeout(resolve, delay);
+      this.#interrupt = () => {
         clearTimeout(timer);
         resolve();
       };
     });
   }
 
-  #tell(state: State, problem?: Problem) {
+  #setState(state: State, problem?: Problem) {
     if (state === this.state) return;
     this.state = state;
-    guarded(() => this.#options.state?.(state, this.wire, problem));
+    runCallback(() => this.#options.onState?.(state, this.wire, problem));
   }
 }
 
-/** What the page does with it is no reason for the stream to end: its fault is reported like any other of the page. */
-function guarded(call: () => void) {
+/** No further attempt makes sense. */
+function isFinal({ goodbye, refusal }: Outcome): boolean {
+  return goodbye?.reconnect === 'never' || (refusal !== null && !refusal.temporary);
+}
+
+/** Runs a callback of the page. Its exceptions are reported and do not end the stream. */
+function runCallback(callback: () => void) {
   try {
-    call();
+    callback();
   } catch (error) {
     reportError(error);
   }

@@ -1,23 +1,23 @@
-// The documents that arrive, the same on every wire: PROTOCOL.md §2 and §4.
+// The documents that the gateway sends, the same on every wire: PROTOCOL.md §2 and §4.
 
-/** A wire that a gateway speaks. */
+/** The name of a wire, as in the path of its URL. */
 export type WireName = 'ws' | 'sse' | 'chunked';
 
 /** A published message. */
 export interface Message {
-  /** Where to resume from. */
+  /** The position to resume from. */
   id: string;
   channel: string;
-  /** `message`, unless the publisher named another. */
+  /** `message`, unless the publisher set another name. */
   event: string;
   data: unknown;
-  /** `data` are bytes in base64. */
+  /** `data` is binary data in base64. */
   encoding?: 'base64';
-  /** The channel ends with it. */
+  /** This message ends the channel. */
   end?: true;
-  /** Users that were online when it was published. */
+  /** The number of users online when it was published. */
   online?: number;
-  /** Milliseconds since 1970, on the gateway's clock. */
+  /** Milliseconds since 1970 on the gateway's clock. */
   time: number;
 }
 
@@ -30,9 +30,9 @@ export interface Hello {
   client: string;
   issued: boolean;
   user?: string;
-  /** The stream goes on behind the id that was given, without a hole. */
+  /** The stream resumes after the given id without a gap. */
   recovered: boolean;
-  /** Why not. */
+  /** The reason if it does not. */
   reason?: 'fresh' | 'evicted' | 'epoch';
   online: Record<string, number>;
   /** Milliseconds; a connection silent for two of these is dead. */
@@ -40,26 +40,26 @@ export interface Hello {
   time: number;
 }
 
-/** Messages of a channel are lost to this reader. */
+/** Reports messages that this subscriber has missed. */
 export interface Gap {
   event: 'tricast.gap';
   id: string;
   channel: string;
-  /** The first and the last that may be lost; `null` when the gateway began a new log. */
+  /** The first and last sequence number lost; `null` if the gateway began a new log. */
   first: number | null;
   last: number | null;
   certain: boolean;
   time: number;
 }
 
-/** The stream lives, and its cursor has moved although nothing came. */
+/** A heartbeat that carries a new cursor although no message was sent. */
 export interface Alive {
   event: 'tricast.alive';
   id: string;
   time: number;
 }
 
-/** How many are online in a channel now. */
+/** The current online count of a channel. */
 export interface Online {
   event: 'tricast.online';
   channel: string;
@@ -68,24 +68,24 @@ export interface Online {
   time: number;
 }
 
-/** The token ends in `left` milliseconds. */
+/** Warns that the token expires in `left` milliseconds. */
 export interface Expiring {
   event: 'tricast.expiring';
   left: number;
   time: number;
 }
 
-/** The last document of a stream that the gateway ends. */
+/** The last document of a stream that the gateway closes. */
 export interface Goodbye {
   event: 'tricast.goodbye';
   reason: string;
   reconnect: 'now' | 'later' | 'never';
-  /** Milliseconds to wait before that. */
+  /** Milliseconds to wait before reconnecting. */
   retry?: number;
   time: number;
 }
 
-/** The answer to a command, of a WebSocket alone. */
+/** The response to a command; WebSocket only. */
 export interface Answer {
   event: 'tricast.ack' | 'tricast.error';
   ref?: string | number;
@@ -95,22 +95,22 @@ export interface Answer {
 export type Control = Hello | Gap | Alive | Online | Expiring | Goodbye | Answer;
 export type Document = Message | Control;
 
-/** What a gateway says when it refuses (RFC 9457). */
+/** A problem document, the body of a refusal (RFC 9457). */
 export interface Problem {
   type: string;
   title: string;
   status: number;
-  /** What is wrong, and what to do. */
+  /** Explains what is wrong and what to do. */
   detail: string;
 }
 
-/** Presence is told by messages that have a name of ours: they have ids, and are published. */
+/** Tells messages from control documents. Presence events are messages: they have ids. */
 export function isMessage(document: Document): document is Message {
   return 'data' in document;
 }
 
-/** An id's two parts. Ids of another epoch are of another life of the log, and cannot be compared. */
-export function parts(id: string): { epoch: string; seq: number } {
+/** Splits an id. Ids of different epochs belong to different logs and cannot be compared. */
+export function parseId(id: string): { epoch: string; seq: number } {
   const dash = id.lastIndexOf('-');
   return { epoch: id.slice(0, dash), seq: Number(id.slice(dash + 1)) };
 }

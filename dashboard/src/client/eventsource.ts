@@ -1,32 +1,34 @@
-// Server-Sent Events, with the browser's own EventSource: it reconnects and resumes by itself.
+// Server-Sent Events through the browser's own EventSource, which reconnects and resumes by itself.
 
 import type { Document } from './document.js';
-import type { Line, Opening, Wire } from './wire.js';
+import type { OpenOptions, Wire, WireStream } from './wire.js';
 
-const CONTROL = ['hello', 'gap', 'alive', 'online', 'presence', 'expiring', 'goodbye'].map(
+const CONTROL_EVENTS = ['hello', 'gap', 'alive', 'online', 'presence', 'expiring', 'goodbye'].map(
   (name) => `tricast.${name}`,
 );
 
 export const eventSource: Wire = {
   name: 'sse',
 
-  open({ address, token, ears, names }: Opening): Line {
-    const at = new URL(address);
-    // It can send no field of its own.
-    if (token) at.searchParams.set('token', token);
-    const source = new EventSource(at);
-    // What is published under the name "error" or "open" comes under the names of the source's own events.
-    const take = (event: Event) => {
-      if (event instanceof MessageEvent)
-        ears.document(JSON.parse(event.data as string) as Document, event.data as string);
+  open({ url, token, handlers, events }: OpenOptions): WireStream {
+    const withToken = new URL(url);
+    // An EventSource cannot send a header.
+    if (token) withToken.searchParams.set('token', token);
+    const source = new EventSource(withToken);
+    // Messages published as "error" or "open" arrive as events with the names of the source's own.
+    const receive = (event: Event) => {
+      if (!(event instanceof MessageEvent)) return;
+      const text = event.data as string;
+      handlers.document(JSON.parse(text) as Document, text);
     };
-    // It hears no name that it was not told.
-    for (const name of new Set(['message', ...CONTROL, ...names]))
-      source.addEventListener(name, take);
+    // An EventSource delivers only events that have a listener.
+    for (const name of new Set(['message', ...CONTROL_EVENTS, ...events])) {
+      source.addEventListener(name, receive);
+    }
     source.onerror = (event) => {
       if (event instanceof MessageEvent) return;
-      if (source.readyState === EventSource.CLOSED) ears.closed(null);
-      else ears.interrupted();
+      if (source.readyState === EventSource.CLOSED) handlers.closed(null);
+      else handlers.interrupted();
     };
     return { close: () => source.close() };
   },

@@ -1,5 +1,5 @@
-// A client of Tricast for browsers: what a page needs to listen on any wire, and nothing else.
+// A client of Tricast for browsers: everything that a page needs to subscribe over any wire.
 
-export { Connection, connect, type Options, type State } from './connection.js';
+export { type Connection, connect, type Options, type State } from './connection.js';
 export type * from './document.js';
-export { isMessage, parts } from './document.js';
+export { isMessage, parseId } from './document.js';

@@ -1,61 +1,70 @@
-// WebSocket: one JSON document in each text frame, and commands the other way.
+// WebSocket: one JSON document in each text frame, and commands in the other direction.
 
 import type { Document, Hello } from './document.js';
-import type { Line, Opening, Wire } from './wire.js';
+import type { OpenOptions, Wire, WireStream } from './wire.js';
 
-export const socket: Wire = {
+export const webSocket: Wire = {
   name: 'ws',
 
-  open({ address, token, ears }: Opening): Line {
-    const at = new URL(address);
-    at.protocol = at.protocol.replace('http', 'ws');
-    const open = new WebSocket(at, [
-      'tricast.v1.json',
-      ...(token ? [`tricast.token.${token}`] : []),
-    ]);
-    let watch = watchNothing;
-    open.onmessage = ({ data }: MessageEvent<string>) => {
+  open({ url, token, handlers }: OpenOptions): WireStream {
+    const socketUrl = new URL(url);
+    socketUrl.protocol = socketUrl.protocol.replace('http', 'ws');
+    const protocols = ['tricast.v1.json', ...(token ? [`tricast.token.${token}`] : [])];
+    const socket = new WebSocket(socketUrl, protocols);
+    let watchdog: Watchdog | null = null;
+    socket.onmessage = ({ data }: MessageEvent<string>) => {
       const document = JSON.parse(data) as Document;
-      if (document.event === 'tricast.hello')
-        watch = watchSilence(open, (document as Hello).heartbeat);
-      watch.heard();
-      ears.document(document, data);
+      if (document.event === 'tricast.hello') {
+        watchdog = startWatchdog(socket, (document as Hello).heartbeat);
+      }
+      watchdog?.reset();
+      handlers.document(document, data);
     };
-    // A page is never told why a handshake was refused.
-    open.onclose = () => {
-      watch.stop();
-      ears.closed(null);
+    // Browsers do not tell a page why a handshake was refused.
+    socket.onclose = () => {
+      watchdog?.stop();
+      handlers.closed(null);
     };
     return {
       close() {
-        watch.stop();
-        open.onmessage = open.onclose = null;
-        open.close();
+        watchdog?.stop();
+        socket.onmessage = null;
+        socket.onclose = null;
+        socket.close();
       },
-      send: (command) => open.send(JSON.stringify(command)),
+      send: (command) => socket.send(JSON.stringify(command)),
     };
   },
 };
 
-const watchNothing = { heard() {}, stop() {} };
+interface Watchdog {
+  /** Notes that the connection is alive. */
+  reset(): void;
+  stop(): void;
+}
 
-/** The gateway's pings are answered below the page, which never sees them: after a silence it has to ask by itself. */
-function watchSilence(open: WebSocket, heartbeat: number) {
+/**
+ * Detects a dead connection.
+ * The browser answers the gateway's pings without telling the page, so after a silent heartbeat
+ * interval the page sends a ping of its own, and after another one it closes the socket.
+ */
+function startWatchdog(socket: WebSocket, heartbeat: number): Watchdog {
   let silent = 0;
   const timer = setInterval(() => {
     silent += 1;
     if (silent > 2) {
-      // The closing handshake has nobody to shake hands with; who waits for the end need not.
+      // The peer is gone, so nobody completes the closing handshake: report the end right away.
       clearInterval(timer);
-      open.close();
-      open.onclose?.(new CloseEvent('close'));
-      open.onclose = open.onmessage = null;
+      socket.close();
+      socket.onclose?.(new CloseEvent('close'));
+      socket.onclose = null;
+      socket.onmessage = null;
     } else if (silent > 1) {
-      open.send('{"type":"ping"}');
+      socket.send('{"type":"ping"}');
     }
   }, heartbeat);
   return {
-    heard() {
+    reset() {
       silent = 0;
     },
     stop: () => clearInterval(timer),

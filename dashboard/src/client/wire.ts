@@ -1,60 +1,58 @@
-// What all wires have in common for those who open them.
+// The interface that all wires implement, and the reading of refusals that they share.
 
 import type { Document, Problem, WireName } from './document.js';
 
-/** What a wire tells whoever has opened it. */
-export interface Ears {
-  /** A document has come, as this text. */
+/** Callbacks through which a wire reports to the connection that opened it. */
+export interface WireHandlers {
+  /** Receives each document, parsed and as the text that arrived. */
   document(document: Document, text: string): void;
-  /** The wire tries again by itself, as an EventSource does. */
+  /** The wire lost its stream and reconnects by itself, as an EventSource does. */
   interrupted(): void;
-  /** It is over, and nothing more will come; with a reason when it was refused. */
+  /** The stream has ended for good; `refusal` is set if the gateway refused it. */
   closed(refusal: Refusal | null): void;
 }
 
-/** Why it was refused. */
+/** A refusal by the gateway, or by a proxy in front of it. */
 export interface Refusal {
   problem: Problem;
-  /** It may be another answer later. */
-  passes: boolean;
+  /** A later attempt may succeed. */
+  temporary: boolean;
 }
 
-/** An open wire, or one on its way. */
-export interface Line {
-  /** Nothing is told any more. */
+/** A stream that is open or being opened. */
+export interface WireStream {
+  /** Closes the stream; no handler is called afterwards. */
   close(): void;
-  /** Says something, where the wire can. */
+  /** Sends a command, on wires that can. */
   send?(command: object): void;
-  /** Stops to read, or goes on, where the wire can. */
-  hold?(held: boolean): void;
+  /** Stops reading or resumes it, on wires that can. */
+  setPaused?(paused: boolean): void;
 }
 
-export interface Opening {
-  /** Where, with everything that the gateway is to know. */
-  address: URL;
-  /** Goes where the wire leaves the least traces of it. */
+export interface OpenOptions {
+  /** The URL of the stream with all parameters but the token. */
+  url: URL;
+  /** Sent where the wire leaves the fewest traces of it. */
   token: string | undefined;
-  ears: Ears;
-  /** Event names, for wires that hear only those that they know. */
-  names: Iterable<string>;
+  handlers: WireHandlers;
+  /** Event names, for wires that deliver only the names they subscribe to. */
+  events: Iterable<string>;
 }
 
 export interface Wire {
   name: WireName;
-  open(opening: Opening): Line;
+  open(options: OpenOptions): WireStream;
 }
 
-/** Reads what an answer that is no stream says. */
-export async function refusal(response: Response): Promise<Refusal> {
-  const blank = {
+/** Reads the problem document of a response that is not a stream. */
+export async function readRefusal(response: Response): Promise<Refusal> {
+  const { status, statusText } = response;
+  const fallback: Problem = {
     type: 'about:blank',
-    title: response.statusText,
-    status: response.status,
-    detail: `the answer was ${response.status}`,
+    title: statusText,
+    status,
+    detail: `the response status was ${status}`,
   };
-  const problem: Problem = { ...blank, ...(await response.json().catch(() => ({}))) };
-  return {
-    problem,
-    passes: response.status === 408 || response.status === 429 || response.status >= 500,
-  };
+  const problem: Problem = { ...fallback, ...(await response.json().catch(() => ({}))) };
+  return { problem, temporary: status === 408 || status === 429 || status >= 500 };
 }

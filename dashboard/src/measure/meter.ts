@@ -6,7 +6,7 @@ import {
   type Hello,
   isMessage,
   type Message,
-  parts,
+  parseId,
   type WireName,
 } from '../client/index.js';
 import { Histogram } from './histogram.js';
@@ -84,7 +84,7 @@ export class Meter {
   }
 
   #order(id: string) {
-    const { epoch, seq } = parts(id);
+    const { epoch, seq } = parseId(id);
     if (epoch !== this.#epoch) [this.#epoch, this.#seqs] = [epoch, []];
     if (seq > (this.#seqs.at(-1) ?? -1)) this.#seqs.push(seq);
     else if (this.#seqs.includes(seq)) this.repeated += 1;
@@ -134,7 +134,7 @@ export class Meter {
 
   /** It will hear again what came after `id`. */
   rewind(id: string): void {
-    const { epoch, seq } = parts(id);
+    const { epoch, seq } = parseId(id);
     this.#rewound = true;
     if (epoch !== this.#epoch) return;
     const keep = this.#seqs.filter((known) => known <= seq);

@@ -1,6 +1,6 @@
 // A chat on the page's channel: every wire brings each line, and lights show which was there first.
 
-import { type Message, parts, type WireName } from '../client/index.js';
+import { type Message, parseId, type WireName } from '../client/index.js';
 import { t } from '../text/index.js';
 import { NAMES } from '../text/wires.js';
 import { byId, element } from './dom.js';
@@ -65,7 +65,7 @@ export class Chat {
     }
     const row = line(message.data, light);
     row.dataset['id'] = message.id;
-    row.title = String(parts(message.id).seq);
+    row.title = String(parseId(message.id).seq);
     this.#add(row);
   }
 

@@ -6,7 +6,7 @@ import {
   connect,
   type Message,
   type Problem,
-  parts,
+  parseId,
   type State,
   type WireName,
 } from '../client/index.js';
@@ -131,10 +131,10 @@ export class Panel {
       events: this.names,
       token,
       ...(this.last && { since: this.last }),
-      heard: (text, document) => this.meter.heard(text, document, performance.now()),
-      message: (message) => this.#take(message),
-      control: (control) => this.#heard(control),
-      state: (state, _, problem) => this.#changed(state, problem),
+      onDocument: (text, document) => this.meter.heard(text, document, performance.now()),
+      onMessage: (message) => this.#take(message),
+      onControl: (control) => this.#heard(control),
+      onState: (state, _, problem) => this.#changed(state, problem),
     });
   }
 
@@ -155,8 +155,8 @@ export class Panel {
     if (
       id &&
       this.last &&
-      parts(this.last).epoch === parts(id).epoch &&
-      parts(this.last).seq > parts(id).seq
+      parseId(this.last).epoch === parseId(id).epoch &&
+      parseId(this.last).seq > parseId(id).seq
     ) {
       this.last = id;
       this.#rows.rewind(id);
@@ -188,7 +188,7 @@ export class Panel {
   }
 
   #hold(held: boolean) {
-    if (!this.#connection?.hold(held)) return;
+    if (!this.#connection?.setPaused(held)) return;
     this.#stall.setAttribute('aria-pressed', String(held));
     this.#heldUntil = held ? Infinity : performance.now();
     this.notice(

@@ -1,6 +1,6 @@
 // A wire's list of messages and notices, newest first. Many that come at once are drawn at once.
 
-import { type Message, parts } from '../client/index.js';
+import { type Message, parseId } from '../client/index.js';
 import { spelled } from '../context/context.js';
 import { language } from '../text/index.js';
 import { element } from './dom.js';
@@ -44,8 +44,8 @@ export class Rows {
   rewind(id: string): void {
     this.#draw();
     for (const row of this.#list.querySelectorAll<HTMLElement>('.message')) {
-      const own = parts(row.dataset['id'] ?? '');
-      if (own.epoch === parts(id).epoch && own.seq > parts(id).seq) row.remove();
+      const own = parseId(row.dataset['id'] ?? '');
+      if (own.epoch === parseId(id).epoch && own.seq > parseId(id).seq) row.remove();
     }
   }
 
@@ -87,7 +87,7 @@ export class Rows {
     const row = element(
       'li',
       'message',
-      element('span', 'seq', String(parts(message.id).seq)),
+      element('span', 'seq', String(parseId(message.id).seq)),
       ...tags.filter((tag) => typeof tag === 'string').map((tag) => element('span', 'tag', tag)),
       element('span', 'data', spelled(message)),
       element('time', '', new Date(message.time).toLocaleTimeString(language, { hour12: false })),
