@@ -3,7 +3,7 @@
 import type { Message, WireName } from './client/index.js';
 import { address, channel, setToken, settle, token } from './context/context.js';
 import { headSizes } from './context/request-info.js';
-import { Journal } from './measure/latency-tracker.js';
+import { LatencyTracker } from './measure/latency-tracker.js';
 import { setUpCharts } from './page/charts.js';
 import { CHAT, Chat } from './page/chat.js';
 import { setUpVerdict } from './page/comparison.js';
@@ -25,8 +25,8 @@ import { WIRES } from './text/wires.js';
 document.documentElement.lang = language;
 translate(document.body);
 
-const journal = new Journal();
-const publisher = new Publisher(journal);
+const latencies = new LatencyTracker();
+const publisher = new Publisher(latencies);
 const chat = new Chat(publisher, (command) => panels[2]!.say(command));
 /** Event names that have shown up anywhere on this page. */
 const names = new Set(['message', CHAT]);
@@ -38,7 +38,7 @@ const watcher = {
   took,
   chosen: (id: string) => void showBytes(id),
 };
-const panels = WIRES.map((wire) => new Panel(wire, names, journal, watcher));
+const panels = WIRES.map((wire) => new Panel(wire, names, latencies, watcher));
 const sse = panels[0]!;
 
 function took(message: Message, wire: WireName, before: string | null): void {
@@ -88,7 +88,7 @@ for (const link of document.querySelectorAll<HTMLElement>('[data-goto]'))
   link.addEventListener('click', () => go(link.dataset['goto']!));
 addEventListener('hashchange', listen);
 rememberOnLeaving(panels);
-const driver = setUpLoad(publisher);
+const generator = setUpLoad(publisher);
 setUpPublishing(publisher, { named: learn, published: watcher.chosen });
 setUpCharts(() => panels.map(({ meter }) => meter));
 setUpSix();
@@ -98,8 +98,8 @@ setUpFeatures();
 byId('reset').addEventListener('click', () => {
   for (const panel of panels) panel.measure();
 });
-setUpVerdict(panels, driver);
-const away = setUpBreakage(panels, driver);
+setUpVerdict(panels, generator);
+const away = setUpBreakage(panels, generator);
 // Once it is drawn: what the page itself takes is not to be counted as the network's.
 await settle();
 if (!document.hidden)

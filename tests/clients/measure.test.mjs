@@ -40,22 +40,22 @@ test('a time line has the median of each half second, also when a value comes la
 });
 
 test('a journal times what it knows, in either order, and nothing else', { timeout: 60_000 }, () => {
-  const [journal, times] = [new page.Journal(), []];
-  journal.sent('a', 10);
-  journal.came('a', 14, (ms) => times.push(ms));
-  journal.came('a', 15, (ms) => times.push(ms));
-  journal.came('b', 21, (ms) => times.push(ms));
-  journal.came('b', 22, (ms) => times.push(ms));
-  journal.sent('b', 20);
-  journal.came("somebody else's", 30, (ms) => times.push(ms));
+  const [journal, times] = [new page.LatencyTracker(), []];
+  journal.published('a', 10);
+  journal.received('a', 14, (ms) => times.push(ms));
+  journal.received('a', 15, (ms) => times.push(ms));
+  journal.received('b', 21, (ms) => times.push(ms));
+  journal.received('b', 22, (ms) => times.push(ms));
+  journal.published('b', 20);
+  journal.received("somebody else's", 30, (ms) => times.push(ms));
   assert.deepEqual(times, [4, 5, 1, 2]);
 });
 
 test('a meter tells late from twice, live from replayed, own from others', { timeout: 60_000 }, () => {
   const meter = new page.Meter('ws');
-  const hear = (id, fields) => { const one = message(id, fields); meter.heard(JSON.stringify(one), one, 0); return meter.took(one, 0); };
-  meter.opening(5);
-  const hello = (id, time) => { const one = { event: 'tricast.hello', id, time }; meter.heard(JSON.stringify(one), one, 12); meter.hello(one, 12); };
+  const hear = (id, fields) => { const one = message(id, fields); meter.countDocument(JSON.stringify(one), one, 0); return meter.countMessage(one, 0); };
+  meter.connecting(5);
+  const hello = (id, time) => { const one = { event: 'tricast.hello', id, time }; meter.countDocument(JSON.stringify(one), one, 12); meter.hello(one, 12); };
   hello('e-0', 100);
   assert.equal(meter.firstByte, 7);
   for (const id of ['e-1', 'e-2', 'e-5']) assert.equal(hear(id, { time: 100 }), true);
@@ -70,7 +70,7 @@ test('a meter tells late from twice, live from replayed, own from others', { tim
   assert.equal(hear('f-2', { time: 150 }), false);
   assert.equal(hear('f-3', { time: 200 }), true);
   assert.equal(meter.replayed, 1);
-  const { tag, data } = page.own(7, { size: 50, json: true });
+  const { tag, data } = page.testMessage(7, { size: 50, json: true });
   hear('f-4', { time: 300, data });
   hear('f-5', { time: 300, data: { tag: 'some.7' } });
   assert.deepEqual([meter.own, page.tagOf(data)], [1, tag]);
@@ -91,17 +91,17 @@ test('what was never open is not interrupted', { timeout: 60_000 }, () => {
 
 test('rate and jitter', { timeout: 60_000 }, () => {
   const meter = new page.Meter('sse');
-  for (let n = 0; n < 100; n += 1) meter.took(message(`e-${n + 1}`), 10 * n);
+  for (let n = 0; n < 100; n += 1) meter.countMessage(message(`e-${n + 1}`), 10 * n);
   near(meter.rate(1000), 50, 0.01);
   assert.equal(meter.rate(4000), 0);
   assert.equal(meter.jitter, null);
-  for (let n = 0; n < 400; n += 1) meter.timed(n % 2 ? 10 : 16, n);
+  for (let n = 0; n < 400; n += 1) meter.addLatency(n % 2 ? 10 : 16, n);
   near(meter.jitter, 6, 0.02);
 });
 
 test('data is of the size that was asked for, and each has a tag of its own', { timeout: 60_000 }, () => {
   for (const json of [true, false]) for (const size of [40, 100, 5000]) {
-    const [a, b] = [page.own(1, { size, json }), page.own(2, { size, json })];
+    const [a, b] = [page.testMessage(1, { size, json }), page.testMessage(2, { size, json })];
     assert.equal((json ? JSON.stringify(a.data) : a.data).length, size);
     assert.deepEqual([page.tagOf(a.data), page.tagOf(b.data)], [a.tag, b.tag]);
     assert.notEqual(a.tag, b.tag);

@@ -6,7 +6,7 @@ import type { Seen } from '../context/request-info.js';
 import type { Load } from '../measure/load-generator.js';
 import type { Meter } from '../measure/meter.js';
 import type { Bytes } from '../measure/overhead.js';
-import { SLOT } from '../measure/timeline.js';
+import { SLOT_MS } from '../measure/timeline.js';
 
 /** One wire's figures; times in milliseconds. */
 export interface WireReport {
@@ -115,7 +115,7 @@ export function wireReport(meter: Meter, state: string, began: number): WireRepo
     histogram: latency.shares(),
     timeline: meter.timeline
       .upTo(performance.now())
-      .map(({ slot, median }) => [Math.max(0, slot * SLOT - began) / 1000, median]),
+      .map(({ slot, median }) => [Math.max(0, slot * SLOT_MS - began) / 1000, median]),
   };
 }
 

@@ -2,7 +2,7 @@
 
 import { ask, base, channel } from '../context/context.js';
 import { advised, protocol } from '../context/request-info.js';
-import type { Driver, Load } from '../measure/load-generator.js';
+import type { Load, LoadGenerator } from '../measure/load-generator.js';
 import type { Panel } from '../page/panel.js';
 import { t } from '../text/index.js';
 import { environment, type Report, wireReport } from './report.js';
@@ -16,39 +16,39 @@ const REST = 5000;
 /** Runs it, and tells how far it is, from 0 to 1. */
 export async function compare(
   panels: Panel[],
-  driver: Driver,
+  generator: LoadGenerator,
   load: Load,
   seconds: number,
   told: (share: number) => void,
 ): Promise<Report> {
   const name = channel();
-  driver.stop();
-  await until(() => !driver.busy, REST);
+  generator.stop();
+  await until(() => !generator.busy, REST);
   for (const panel of panels) panel.begin();
   await until(() => panels.every(({ state }) => state === 'live'), OPENING);
   const began = performance.now();
   const share = () => (performance.now() - began) / (1000 * seconds);
-  const over = () => !driver.runs || channel() !== name;
+  const over = () => !generator.running || channel() !== name;
   const progress = setInterval(() => told(Math.min(1, share())), 200);
-  driver.start(load);
+  generator.start(load);
   try {
     await until(() => share() >= CUT_AT || over(), 1000 * seconds);
     if (!over()) await Promise.all(panels.map((panel) => panel.cut()));
     await until(() => share() >= 1 || over(), 1000 * seconds);
   } finally {
     clearInterval(progress);
-    driver.stop();
+    generator.stop();
   }
   const ran = (performance.now() - began) / 1000;
-  const published = () => driver.published - driver.before;
-  await until(() => !driver.busy && panels.every(({ meter }) => meter.own >= published()), REST);
+  const published = () => generator.published - generator.publishedBefore;
+  await until(() => !generator.busy && panels.every(({ meter }) => meter.own >= published()), REST);
   const server = await serverName();
   const here = await advised(server);
   return {
     tricast: here.version,
     made: new Date().toISOString(),
     seconds: Math.round(ran),
-    failure: driver.failure ?? (channel() === name ? null : t('another channel was chosen')),
+    failure: generator.failure ?? (channel() === name ? null : t('another channel was chosen')),
     load,
     published: published(),
     environment: environment(here, protocol(), server),

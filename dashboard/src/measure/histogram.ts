@@ -1,40 +1,49 @@
-// Times by how often they came: exact to a few percent, in the same little memory however many there are.
+// A histogram of latencies, exact to a few percent, in the same memory for any number of values.
 
-/** Milliseconds; what is shorter counts as this. */
-const FINEST = 0.05;
-/** Buckets for each doubling: their bounds lie 9 % apart. */
-const STEPS = 8;
-/** Up to FINEST × 2^22, which is three and a half minutes. */
-const BUCKETS = 22 * STEPS;
+/** The upper bound of the first bucket in milliseconds. */
+const FIRST_BOUND = 0.05;
+/** Buckets for each doubling: the bounds grow by 9 %. */
+const BUCKETS_PER_DOUBLING = 8;
+/** Buckets up to FIRST_BOUND × 2^22, which is three and a half minutes. */
+const BUCKETS = 22 * BUCKETS_PER_DOUBLING;
 
 export class Histogram {
-  #counts = new Uint32Array(BUCKETS + 1);
+  readonly #counts = new Uint32Array(BUCKETS + 1);
   count = 0;
   max = 0;
 
   add(ms: number): void {
-    const bucket = ms <= FINEST ? 0 : Math.min(BUCKETS, Math.ceil(STEPS * Math.log2(ms / FINEST)));
-    this.#counts[bucket]! += 1;
+    const bucket = bucketOf(ms);
+    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
     this.count += 1;
     this.max = Math.max(this.max, ms);
   }
 
-  /** The time that a share of `q` does not exceed; `null` where there is none. */
+  /** Returns the value that a share of `q` does not exceed; `null` if the histogram is empty. */
   quantile(q: number): number | null {
     if (this.count === 0) return null;
-    let left = Math.ceil(q * this.count);
-    const bucket = this.#counts.findIndex((count) => (left -= count) <= 0);
-    return Math.min(this.max, upper(bucket));
+    const rank = Math.ceil(q * this.count);
+    let seen = 0;
+    const bucket = this.#counts.findIndex((count) => {
+      seen += count;
+      return seen >= rank;
+    });
+    return Math.min(this.max, upperBound(bucket));
   }
 
-  /** Each bucket up to the last that holds anything: its upper bound in ms, and its share of all. */
+  /** Returns the upper bound in ms and the share of each bucket up to the last that is filled. */
   shares(): [bound: number, share: number][] {
     const last = this.#counts.findLastIndex((count) => count > 0);
-    return [...this.#counts.subarray(0, last + 1)].map((count, bucket) => [
-      upper(bucket),
-      count / this.count,
-    ]);
+    const filled = [...this.#counts.subarray(0, last + 1)];
+    return filled.map((count, bucket) => [upperBound(bucket), count / this.count]);
   }
 }
 
-const upper = (bucket: number) => FINEST * 2 ** (bucket / STEPS);
+function bucketOf(ms: number): number {
+  if (ms <= FIRST_BOUND) return 0;
+  return Math.min(BUCKETS, Math.ceil(BUCKETS_PER_DOUBLING * Math.log2(ms / FIRST_BOUND)));
+}
+
+function upperBound(bucket: number): number {
+  return FIRST_BOUND * 2 ** (bucket / BUCKETS_PER_DOUBLING);
+}

@@ -1,35 +1,46 @@
-// Brings together when this page published a message and when it came back: both on the page's own clock.
+// Matches the publishing of a message with its arrivals; both times are of the page's own clock.
 
-/** Messages that are remembered: more than a minute of the most that this page publishes. */
-const KEPT = 65_536;
-/** Of those that may be others'. */
-const EARLY = 1024;
+/** Published messages to remember: more than a minute at the highest rate of the page. */
+const MAX_PUBLISHED = 65_536;
+/** Arrivals to remember that no known publish has caused; most are of other publishers. */
+const MAX_UNMATCHED = 1024;
 
-type Take = (latency: number) => void;
+type OnLatency = (latency: number) => void;
 
-export class Journal {
-  #sent = new Map<string, number>();
-  /** A message may well overtake the answer that names its id. */
-  #early = new Map<string, [at: number, take: Take][]>();
+interface Arrival {
+  at: number;
+  onLatency: OnLatency;
+}
 
-  /** The message of this key was published by a request that began at `at`. The key is its id, or what this page has written into it. */
-  sent(id: string, at: number): void {
-    remember(this.#sent, id, at, KEPT);
-    for (const [came, take] of this.#early.get(id) ?? []) take(came - at);
-    this.#early.delete(id);
+export class LatencyTracker {
+  readonly #published = new Map<string, number>();
+  /** A message may arrive before the response that carries its id. */
+  readonly #unmatched = new Map<string, Arrival[]>();
+
+  /** Notes a message whose request began at `at`. `key` is its id, or its tag. */
+  published(key: string, at: number): void {
+    addBounded(this.#published, key, at, MAX_PUBLISHED);
+    for (const arrival of this.#unmatched.get(key) ?? []) arrival.onLatency(arrival.at - at);
+    this.#unmatched.delete(key);
   }
 
-  /** It has come; `take` hears how long it took, if it was this page's own. */
-  came(id: string, at: number, take: Take): void {
-    const sent = this.#sent.get(id);
-    if (sent !== undefined) return take(at - sent);
-    const others = this.#early.get(id);
-    if (others) others.push([at, take]);
-    else remember(this.#early, id, [[at, take]], EARLY);
+  /** Notes an arrival; `onLatency` receives the latency if this page has published the message. */
+  received(key: string, at: number, onLatency: OnLatency): void {
+    const published = this.#published.get(key);
+    if (published !== undefined) {
+      onLatency(at - published);
+      return;
+    }
+    const arrivals = this.#unmatched.get(key);
+    if (arrivals) arrivals.push({ at, onLatency });
+    else addBounded(this.#unmatched, key, [{ at, onLatency }], MAX_UNMATCHED);
   }
 }
 
-function remember<V>(map: Map<string, V>, id: string, value: V, most: number) {
-  map.set(id, value);
-  if (map.size > most) map.delete(map.keys().next().value!);
+/** Adds an entry and drops the oldest one if the map has grown above `max`. */
+function addBounded<V>(map: Map<string, V>, key: string, value: V, max: number) {
+  map.set(key, value);
+  if (map.size <= max) return;
+  const [oldest] = map.keys();
+  if (oldest !== undefined) map.delete(oldest);
 }

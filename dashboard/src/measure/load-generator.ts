@@ -1,95 +1,97 @@
-// Publishes by itself: so many messages a second, of such a size, or a number of them at once.
+// Publishes test messages: at a fixed rate and size, or as a burst.
 
-/** What is published. */
 export interface Load {
   /** Messages a second. */
   rate: number;
-  /** Bytes of each one's data. */
+  /** Bytes of data in each message. */
   size: number;
   json: boolean;
 }
 
-/** One message of its own. */
-export interface Own {
-  /** By which it is known when it comes back. */
+/** A message of the load generator. */
+export interface TestMessage {
+  /** Identifies the message when it arrives. */
   tag: string;
   data: unknown;
 }
 
-/** Publishes these, to be timed or not, and fails with the reason when the gateway does not take them. */
-export type Publish = (messages: Own[], timed: boolean) => Promise<void>;
+/** Publishes messages, timed or not; rejects with the reason if the gateway refuses them. */
+export type Publish = (messages: TestMessage[], timed: boolean) => Promise<void>;
 
-/** Milliseconds between two requests, at least: faster ones carry several messages. */
-const TICK = 20;
-/** Requests under way. A browser has six connections to a host, and this page uses some of them to listen. */
-const AT_ONCE = 3;
+/** The least milliseconds between two requests; higher rates put several messages into one. */
+const MIN_INTERVAL_MS = 20;
+/** The most concurrent requests: a browser opens six connections to a host and the page needs some. */
+const MAX_CONCURRENT = 3;
 
-export class Driver {
-  #publish: Publish;
+export class LoadGenerator {
+  readonly #publish: Publish;
   #timer: ReturnType<typeof setInterval> | undefined;
-  #underWay = 0;
+  #pending = 0;
   #next = 1;
-  /** Why it has stopped, if it had to. */
+  /** The reason why publishing stopped, if it failed. */
   failure: string | null = null;
-  /** Messages that the gateway has taken, and how many of them before the present run. */
+  /** Messages that the gateway has accepted. */
   published = 0;
-  before = 0;
+  /** The value of `published` at the last start. */
+  publishedBefore = 0;
 
-  /** `changed` hears when it starts and stops. */
+  /** `onChange` is called at each start and stop. */
   constructor(
     publish: Publish,
-    readonly changed: () => void,
+    readonly onChange: () => void,
   ) {
     this.#publish = publish;
   }
 
-  get runs(): boolean {
+  get running(): boolean {
     return this.#timer !== undefined;
   }
 
-  /** Requests are under way. */
+  /** Whether requests are pending. */
   get busy(): boolean {
-    return this.#underWay > 0;
+    return this.#pending > 0;
   }
 
   start(load: Load): void {
     clearInterval(this.#timer);
     this.failure = null;
-    this.before = this.published;
+    this.publishedBefore = this.published;
     const began = performance.now();
     let sent = 0;
     const step = () => {
       const due = Math.floor(((performance.now() - began) * load.rate) / 1000) + 1 - sent;
-      if (due <= 0 || this.#underWay >= AT_ONCE) return;
-      // What could not be sent for a second, as in a tab in the background, is not made up for.
+      if (due <= 0 || this.#pending >= MAX_CONCURRENT) return;
+      // A backlog of more than a second, as of a tab in the background, is dropped.
       const count = Math.min(due, Math.max(1, Math.ceil(load.rate)));
       sent += due;
-      void this.#send(count, load);
+      void this.#send(count, load, true);
     };
-    this.#timer = setInterval(step, Math.max(TICK, Math.min(1000 / load.rate, 1000)));
+    const interval = Math.max(MIN_INTERVAL_MS, Math.min(1000 / load.rate, 1000));
+    this.#timer = setInterval(step, interval);
     step();
-    this.changed();
+    this.onChange();
   }
 
   stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.changed();
+    this.onChange();
   }
 
-  /** Publishes `count` messages as fast as they go; whether the gateway took them. They are not timed: the page reads its wires one after the
-   * other, and how long it takes for so many would be taken for theirs. */
-  async burst(count: number, load: Load): Promise<boolean> {
+  /**
+   * Publishes `count` messages at once; returns whether the gateway accepted them.
+   * They are not timed: the page handles its wires one after the other, and the time that a large
+   * burst waits for that would count as latency.
+   */
+  burst(count: number, load: Load): Promise<boolean> {
     return this.#send(count, load, false);
   }
 
-  async #send(count: number, load: Load, timed = true): Promise<boolean> {
-    this.#underWay += 1;
+  async #send(count: number, load: Load, timed: boolean): Promise<boolean> {
+    this.#pending += 1;
     try {
-      await this.#publish(
-        Array.from({ length: count }, () => own(this.#next++, load)),
-        timed,
-      );
+      const messages = Array.from({ length: count }, () => testMessage(this.#next++, load));
+      await this.#publish(messages, timed);
       this.published += count;
       return true;
     } catch (error) {
@@ -97,31 +99,31 @@ export class Driver {
       this.stop();
       return false;
     } finally {
-      this.#underWay -= 1;
+      this.#pending -= 1;
     }
   }
 }
 
 const FILLER = 'the quick brown fox jumps over the lazy dog ';
-/** Tells this page's messages from those of others that do the same. */
+/** Distinguishes the messages of this page from those of other pages. */
 const RUN = Math.random().toString(36).slice(2, 6).padEnd(4, '0');
 
-/** Message number `n`, its data of exactly `size` bytes, unless its tag alone needs more. */
-export function own(n: number, { size, json }: Pick<Load, 'size' | 'json'>): Own {
+/** Makes message number `n` with `size` bytes of data, or more if its tag alone needs more. */
+export function testMessage(n: number, { size, json }: Pick<Load, 'size' | 'json'>): TestMessage {
   const tag = `${RUN}.${n}`;
-  const bare = json ? JSON.stringify({ tag, text: '' }) : `${tag} `;
-  const room = Math.max(0, size - bare.length);
-  const text = FILLER.repeat(Math.ceil(room / FILLER.length)).slice(0, room);
-  return { tag, data: json ? { tag, text } : bare + text };
+  const empty = json ? JSON.stringify({ tag, text: '' }) : `${tag} `;
+  const space = Math.max(0, size - empty.length);
+  const text = FILLER.repeat(Math.ceil(space / FILLER.length)).slice(0, space);
+  return { tag, data: json ? { tag, text } : empty + text };
 }
 
-/** The tag of data that this page has published by itself. */
+/** Returns the tag of data that this page's load generator has made, else null. */
 export function tagOf(data: unknown): string | null {
-  const tag =
-    typeof data === 'string'
-      ? data.slice(0, data.indexOf(' '))
-      : typeof data === 'object' && data !== null && 'tag' in data
-        ? data.tag
-        : null;
+  const tag = possibleTag(data);
   return typeof tag === 'string' && tag.startsWith(`${RUN}.`) ? tag : null;
+}
+
+function possibleTag(data: unknown): unknown {
+  if (typeof data === 'string') return data.slice(0, data.indexOf(' '));
+  return typeof data === 'object' && data !== null && 'tag' in data ? data.tag : null;
 }

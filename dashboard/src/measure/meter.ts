@@ -1,4 +1,4 @@
-// What one wire has done so far, in figures.
+// The figures of one wire: messages, latencies, reconnects, gaps, order and bytes.
 
 import {
   type Document,
@@ -14,93 +14,100 @@ import { tagOf } from './load-generator.js';
 import { type Bytes, bytesOf } from './overhead.js';
 import { Timeline } from './timeline.js';
 
-/** Milliseconds over which the present rate is taken. */
-const WINDOW = 2000;
-/** Of so many messages it is known that they have come, for who goes back behind some of them. */
-const KNOWN = 1024;
+/** Milliseconds over which the current rate is averaged. */
+const RATE_WINDOW_MS = 2000;
+/** Milliseconds of a slot of that window. */
+const RATE_SLOT_MS = 100;
+/** Sequence numbers to remember in order to detect duplicates. */
+const MAX_SEQS = 1024;
 
 export class Meter {
   messages = 0;
-  /** Milliseconds from the first try to the first document. */
+  /** Milliseconds from the first attempt to the first document. */
   firstByte: number | null = null;
-  /** How often it came back, and the milliseconds that it was away the last time. */
   reconnects = 0;
+  /** The length of the last outage in milliseconds. */
   away: number | null = null;
-  /** Messages that came behind a reconnect, and were published before it. */
+  /** Messages that were published before a reconnect and arrived after it. */
   replayed = 0;
-  /** Gaps that were told, and the messages that they may have held, as far as it is known. */
+  /** Reported gaps, and the messages in them, as far as known. */
   gaps = 0;
   lost = 0;
-  /** Messages that came behind a later one, and that came a second time. */
+  /** Messages that arrived after a later one. */
   disordered = 0;
+  /** Messages that arrived more than once. */
   repeated = 0;
-  /** Messages that this page has published by itself. */
+  /** Messages of this page's load generator. */
   own = 0;
-  /** Bytes around the messages, without control frames. */
+  /** Bytes of framing around messages, without control documents. */
   around = 0;
   readonly bytes: Bytes = { head: 0, framing: 0, payload: 0 };
   readonly latency = new Histogram();
   readonly timeline = new Timeline();
-  #head = 0;
+  #headSize = 0;
   #connections = 0;
-  #opening = 0;
-  #left: number | null = null;
+  #connectingSince = 0;
+  #interruptedAt: number | null = null;
   #rewound = false;
   #hello: Hello | null = null;
   #jitter = 0;
-  #before: number | null = null;
-  #seqs: number[] = [];
+  #lastLatency: number | null = null;
   #epoch = '';
-  #recent: [at: number, count: number][] = [];
+  #seqs: number[] = [];
+  readonly #recent: { slot: number; count: number }[] = [];
 
   constructor(readonly wire: WireName) {}
 
-  /** The size of the head with which each connection begins, once it is known. */
+  /** The size of the response head of each connection, once it is known. */
   set head(size: number) {
-    this.#head = size;
+    this.#headSize = size;
     this.bytes.head = size * this.#connections;
   }
 
-  /** Tries to open. */
-  opening(now: number): void {
-    this.#opening = now;
+  /** Notes the start of the first attempt. */
+  connecting(now: number): void {
+    this.#connectingSince = now;
   }
 
-  /** The stream is gone, and is to come back. */
+  /** Notes that the stream is lost and will reconnect. */
   interrupted(now: number): void {
-    // What has not begun yet is not interrupted.
-    if (this.#connections) this.#left ??= now;
+    // A stream that has never been open cannot be interrupted.
+    if (this.#connections) this.#interruptedAt ??= now;
     this.#rewound = false;
   }
 
-  /** Any document has come, whether it is passed on or not. */
-  heard(text: string, document: Document, now: number): void {
-    this.firstByte ??= now - this.#opening;
-    if (isMessage(document)) this.#order(document.id);
+  /** Counts the bytes and the order of any document, duplicates included. */
+  countDocument(text: string, document: Document, now: number): void {
+    this.firstByte ??= now - this.#connectingSince;
     const { framing, payload } = bytesOf(this.wire, text, document);
     this.bytes.framing += framing;
     this.bytes.payload += payload;
-    if (isMessage(document)) this.around += framing;
+    if (!isMessage(document)) return;
+    this.#checkOrder(document.id);
+    this.around += framing;
   }
 
-  #order(id: string) {
+  #checkOrder(id: string) {
     const { epoch, seq } = parseId(id);
-    if (epoch !== this.#epoch) [this.#epoch, this.#seqs] = [epoch, []];
+    if (epoch !== this.#epoch) {
+      this.#epoch = epoch;
+      this.#seqs = [];
+    }
     if (seq > (this.#seqs.at(-1) ?? -1)) this.#seqs.push(seq);
     else if (this.#seqs.includes(seq)) this.repeated += 1;
     else this.disordered += 1;
-    if (this.#seqs.length > 2 * KNOWN) this.#seqs = this.#seqs.slice(-KNOWN);
+    if (this.#seqs.length > 2 * MAX_SEQS) this.#seqs = this.#seqs.slice(-MAX_SEQS);
   }
 
-  /** A connection has begun. */
+  /** Notes the start of a connection. */
   hello(hello: Hello, now: number): void {
     this.#hello = hello;
     this.#connections += 1;
-    this.bytes.head += this.#head;
-    if (this.#left === null) return;
+    this.bytes.head += this.#headSize;
+    if (this.#interruptedAt === null) return;
     this.reconnects += 1;
-    this.away = now - this.#left;
-    this.#left = null;
+    this.away = now - this.#interruptedAt;
+    this.#interruptedAt = null;
   }
 
   gap({ first, last }: Gap): void {
@@ -108,52 +115,54 @@ export class Meter {
     if (first !== null && last !== null) this.lost += last - first + 1;
   }
 
-  /** A message has come; whether it came live. */
-  took(message: Message, now: number): boolean {
+  /** Counts a message; returns whether it is live and not replayed. */
+  countMessage(message: Message, now: number): boolean {
     this.messages += 1;
     if (tagOf(message.data)) this.own += 1;
-    this.#tick(now);
+    this.#countRecent(now, 1);
     const live = !this.#hello || message.time >= this.#hello.time;
     if (!live && !this.#rewound) this.replayed += 1;
     return live;
   }
 
-  /** A message of this page's own took so long to come back. */
-  timed(ms: number, now: number): void {
+  /** Adds the latency of a message of this page. */
+  addLatency(ms: number, now: number): void {
     this.latency.add(ms);
     this.timeline.add(ms, now);
-    // RFC 3550 §6.4.1 and appendix A.8: a sixteenth of each change is taken over.
-    if (this.#before !== null) this.#jitter += (Math.abs(ms - this.#before) - this.#jitter) / 16;
-    this.#before = ms;
+    if (this.#lastLatency !== null) {
+      // RFC 3550 §6.4.1 and appendix A.8: a running mean that adopts a sixteenth of each change.
+      this.#jitter += (Math.abs(ms - this.#lastLatency) - this.#jitter) / 16;
+    }
+    this.#lastLatency = ms;
   }
 
-  /** How much one latency differs from the next, in milliseconds: a running mean. */
+  /** The mean difference between successive latencies in milliseconds. */
   get jitter(): number | null {
     return this.latency.count > 1 ? this.#jitter : null;
   }
 
-  /** It will hear again what came after `id`. */
+  /** Forgets the messages after `id`, which will arrive again. */
   rewind(id: string): void {
     const { epoch, seq } = parseId(id);
     this.#rewound = true;
     if (epoch !== this.#epoch) return;
-    const keep = this.#seqs.filter((known) => known <= seq);
-    this.messages -= this.#seqs.length - keep.length;
-    this.#seqs = keep;
+    const kept = this.#seqs.filter((known) => known <= seq);
+    this.messages -= this.#seqs.length - kept.length;
+    this.#seqs = kept;
   }
 
-  /** Messages in a second, of late. */
+  /** Returns the current rate in messages a second. */
   rate(now: number): number {
-    this.#tick(now, 0);
-    const count = this.#recent.reduce((sum, [, count]) => sum + count, 0);
-    return (1000 * count) / WINDOW;
+    this.#countRecent(now, 0);
+    const total = this.#recent.reduce((sum, { count }) => sum + count, 0);
+    return (1000 * total) / RATE_WINDOW_MS;
   }
 
-  #tick(now: number, count = 1) {
-    const slot = Math.floor(now / 100) * 100;
+  #countRecent(now: number, count: number) {
+    const slot = Math.floor(now / RATE_SLOT_MS) * RATE_SLOT_MS;
     const newest = this.#recent.at(-1);
-    if (newest?.[0] === slot) newest[1] += count;
-    else if (count) this.#recent.push([slot, count]);
-    while (this.#recent[0] && this.#recent[0][0] < now - WINDOW) this.#recent.shift();
+    if (newest?.slot === slot) newest.count += count;
+    else if (count) this.#recent.push({ slot, count });
+    while (this.#recent[0] && this.#recent[0].slot < now - RATE_WINDOW_MS) this.#recent.shift();
   }
 }

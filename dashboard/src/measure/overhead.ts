@@ -1,29 +1,39 @@
-// What goes over the wire for one document, by what it is for. Held against the gateway's own bytes by a test.
+// The bytes that a document takes on the wire, by purpose. A test compares them with real traffic.
 
 import type { Document, WireName } from '../client/index.js';
 
-/** Bytes. */
 export interface Bytes {
-  /** The answer's head, once for each connection. */
+  /** The head of the response, once for each connection. */
   head: number;
-  /** Around the documents: chunks, fields, frame headers. */
+  /** Everything around the documents: chunks, fields, frame headers. */
   framing: number;
   /** The documents. */
   payload: number;
 }
 
-/** A document that came as `text`: as it leaves the gateway over HTTP/1.1, not compressed, in a chunk or frame of its own. */
+/**
+ * Computes the bytes of a document that arrived as `text`.
+ * They are those of HTTP/1.1 without compression, with a chunk or frame for each document.
+ */
 export function bytesOf(wire: WireName, text: string, document: Document): Bytes {
-  const payload = lengthOf(text);
-  if (wire === 'ws')
-    return { head: 0, framing: payload < 126 ? 2 : payload < 65536 ? 4 : 10, payload };
-  const lines = wire === 'chunked' ? 1 : fields(document);
+  const payload = byteLength(text);
+  if (wire === 'ws') return { head: 0, framing: frameHeader(payload), payload };
+  const lines = wire === 'chunked' ? '\n'.length : eventLines(document);
   const size = (payload + lines).toString(16).length;
   return { head: 0, framing: lines + size + '\r\n\r\n'.length, payload };
 }
 
-/** The lines of an event but for its document, and for the `retry` of a hello, which a page never sees. */
-function fields(document: Document): number {
+/** The length of an unmasked frame header (RFC 6455 §5.2). */
+function frameHeader(payload: number): number {
+  if (payload < 126) return 2;
+  return payload < 65536 ? 4 : 10;
+}
+
+/**
+ * The bytes of an event's lines without its document.
+ * The `retry` line of a hello is left out: the browser does not pass it to the page.
+ */
+function eventLines(document: Document): number {
   const name = document.event === 'message' ? 0 : `event: ${document.event}\n`.length;
   const id = 'id' in document && document.id ? `id: ${document.id}\n`.length : 0;
   return name + 'data: \n'.length + id + '\n'.length;
@@ -31,7 +41,7 @@ function fields(document: Document): number {
 
 const encoder = new TextEncoder();
 
-function lengthOf(text: string): number {
-  // Nearly all are ASCII, and need no copy to be counted.
-  return /^[\x00-\x7f]*$/.test(text) ? text.length : encoder.encode(text).length;
+function byteLength(text: string): number {
+  // Nearly all texts are ASCII and need no encoding to be measured.
+  return /[^ -~]/.test(text) ? encoder.encode(text).length : text.length;
 }

@@ -1,42 +1,43 @@
-// The median latency in each half second of the last ten minutes.
+// The median latency of each half second over the last ten minutes.
 
-/** Milliseconds. */
-export const SLOT = 500;
-/** Slots that are kept: more than the longest comparison. */
-const KEPT = 1300;
+/** The length of a slot in milliseconds. */
+export const SLOT_MS = 500;
+/** Slots to keep: more than the longest comparison needs. */
+const MAX_SLOTS = 1300;
 
 export interface Point {
-  /** The slot's number: its start in milliseconds, divided by SLOT. */
+  /** The number of the slot: its start in milliseconds, divided by SLOT_MS. */
   slot: number;
   median: number;
 }
 
 export class Timeline {
-  points: Point[] = [];
+  readonly points: Point[] = [];
   #slot = -1;
-  #times: number[] = [];
+  #latencies: number[] = [];
 
   add(ms: number, now: number): void {
-    this.#turn(now);
-    this.#times.push(ms);
+    this.#advance(now);
+    this.#latencies.push(ms);
   }
 
-  /** The slots that are over. */
+  /** Returns the finished slots. */
   upTo(now: number): Point[] {
-    this.#turn(now);
+    this.#advance(now);
     return this.points;
   }
 
-  #turn(now: number) {
-    const slot = Math.floor(now / SLOT);
-    // What belongs to an earlier slot, because an answer came late, counts with the present one.
+  #advance(now: number) {
+    const slot = Math.floor(now / SLOT_MS);
+    // A latency of an earlier slot, measured late because its response was late, counts in this one.
     if (slot <= this.#slot) return;
-    if (this.#times.length) {
-      const sorted = this.#times.sort((a, b) => a - b);
-      this.points.push({ slot: this.#slot, median: sorted[sorted.length >> 1]! });
-      if (this.points.length > KEPT) this.points.shift();
+    const sorted = this.#latencies.sort((a, b) => a - b);
+    const median = sorted[sorted.length >> 1];
+    if (median !== undefined) {
+      this.points.push({ slot: this.#slot, median });
+      if (this.points.length > MAX_SLOTS) this.points.shift();
     }
     this.#slot = slot;
-    this.#times = [];
+    this.#latencies = [];
   }
 }

@@ -3,7 +3,7 @@
 import uPlot from 'uplot';
 import type { WireName } from '../client/index.js';
 import type { Meter } from '../measure/meter.js';
-import { SLOT } from '../measure/timeline.js';
+import { SLOT_MS } from '../measure/timeline.js';
 import { ms, number, t } from '../text/index.js';
 import { NAMES, WIRES } from '../text/wires.js';
 import { byId } from './dom.js';
@@ -11,7 +11,7 @@ import { byId } from './dom.js';
 /** Milliseconds between two drawings. */
 const PAUSE = 500;
 /** Slots that the time line shows: a minute. */
-const SHOWN = 60_000 / SLOT;
+const SHOWN = 60_000 / SLOT_MS;
 
 /** Draws for as long as the page lives. */
 export function setUpCharts(meters: () => Meter[]): void {
@@ -37,13 +37,13 @@ type Rows = [number[], ...(number | null)[][]];
 
 /** Seconds before now, and each wire's median then. */
 function timelines(meters: Meter[], now: number): Rows {
-  const newest = Math.floor(now / SLOT);
+  const newest = Math.floor(now / SLOT_MS);
   const slots = Array.from({ length: SHOWN }, (_, n) => newest - SHOWN + n);
   const median = (meter: Meter) => {
     const known = new Map(meter.timeline.upTo(now).map(({ slot, median }) => [slot, median]));
     return slots.map((slot) => known.get(slot) ?? null);
   };
-  return [slots.map((slot) => ((slot - newest) * SLOT) / 1000), ...meters.map(median)];
+  return [slots.map((slot) => ((slot - newest) * SLOT_MS) / 1000), ...meters.map(median)];
 }
 
 /** Latencies, and the share of each wire's messages that took so long, in percent. */

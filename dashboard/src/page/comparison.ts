@@ -3,7 +3,7 @@
 import type { Report } from '../compare/report.js';
 import { compare } from '../compare/run.js';
 import { content, sheet } from '../compare/sheet.js';
-import type { Driver } from '../measure/load-generator.js';
+import type { LoadGenerator } from '../measure/load-generator.js';
 import { t } from '../text/index.js';
 import { byId, numberOf } from './dom.js';
 import { load } from './load.js';
@@ -11,7 +11,7 @@ import type { Panel } from './panel.js';
 
 const OTHERS = ['listen', 'load', 'breaking', 'panels'];
 
-export function setUpVerdict(panels: Panel[], driver: Driver): void {
+export function setUpVerdict(panels: Panel[], generator: LoadGenerator): void {
   const form = byId<HTMLFormElement>('compare');
   const start = byId<HTMLButtonElement>('judge');
   const bar = byId<HTMLProgressElement>('progress');
@@ -19,7 +19,7 @@ export function setUpVerdict(panels: Panel[], driver: Driver): void {
   let runs = false;
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
-    if (runs) return driver.stop();
+    if (runs) return generator.stop();
     runs = true;
     start.textContent = t('Stop');
     // What would change the conditions has to wait.
@@ -28,7 +28,7 @@ export function setUpVerdict(panels: Panel[], driver: Driver): void {
     byId('finding').replaceChildren();
     byId('keep').hidden = true;
     try {
-      report = await compare(panels, driver, load(), numberOf('seconds'), (share) => {
+      report = await compare(panels, generator, load(), numberOf('seconds'), (share) => {
         bar.value = share;
       });
       byId('finding').innerHTML = content(report);

@@ -1,7 +1,7 @@
 // Buttons that break things for all three wires, so that you see what becomes of it.
 
 import { address, ask } from '../context/context.js';
-import type { Driver } from '../measure/load-generator.js';
+import type { LoadGenerator } from '../measure/load-generator.js';
 import { t } from '../text/index.js';
 import { byId, isBusy, setBusy, show } from './dom.js';
 import { load } from './load.js';
@@ -12,7 +12,7 @@ const BATCH = 500;
 const BATCHES = 60;
 
 /** Makes the buttons work; gives what shows whether the wires are offline. */
-export function setUpBreakage(panels: Panel[], driver: Driver): () => void {
+export function setUpBreakage(panels: Panel[], generator: LoadGenerator): () => void {
   const offline = byId<HTMLButtonElement>('offline');
   const overrun = byId<HTMLButtonElement>('overrun');
   const isAway = () => panels.some(({ state }) => state === 'offline');
@@ -31,7 +31,7 @@ export function setUpBreakage(panels: Panel[], driver: Driver): () => void {
     const last = panels.map((panel) => panel.last).find(Boolean) ?? null;
     go(true);
     try {
-      if (!(await outrun(last, driver)))
+      if (!(await outrun(last, generator)))
         for (const panel of panels) panel.notice(t('the history could not be outrun'), 'bad');
     } finally {
       go(false);
@@ -45,7 +45,7 @@ export function setUpBreakage(panels: Panel[], driver: Driver): () => void {
 }
 
 /** Publishes until the channel's history begins behind `last`; whether it does. */
-async function outrun(last: string | null, driver: Driver): Promise<boolean> {
+async function outrun(last: string | null, generator: LoadGenerator): Promise<boolean> {
   if (!last) return false;
   const url = address('history');
   url.searchParams.set('last_event_id', last);
@@ -54,7 +54,7 @@ async function outrun(last: string | null, driver: Driver): Promise<boolean> {
     if (!answer?.ok) return false;
     const { gap } = (await answer.json()) as { gap: object | null };
     if (gap) return true;
-    if (!(await driver.burst(BATCH, load()))) return false;
+    if (!(await generator.burst(BATCH, load()))) return false;
   }
   return false;
 }

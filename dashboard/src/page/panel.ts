@@ -11,7 +11,7 @@ import {
   type WireName,
 } from '../client/index.js';
 import { ask, base, channel, client, token } from '../context/context.js';
-import type { Journal } from '../measure/latency-tracker.js';
+import type { LatencyTracker } from '../measure/latency-tracker.js';
 import { tagOf } from '../measure/load-generator.js';
 import { Meter } from '../measure/meter.js';
 import { type Text, t } from '../text/index.js';
@@ -55,7 +55,7 @@ export class Panel {
   constructor(
     readonly wire: WireName,
     readonly names: Set<string>,
-    readonly journal: Journal,
+    readonly latencies: LatencyTracker,
     readonly watcher: Watcher,
   ) {
     const template = byId<HTMLTemplateElement>('panel').content.firstElementChild as HTMLElement;
@@ -122,7 +122,7 @@ export class Panel {
   start(): void {
     if (this.#connection) return;
     this.#state('connecting', 'Disconnect');
-    this.meter.opening(performance.now());
+    this.meter.connecting(performance.now());
     this.#connection = connect({
       channel: channel(),
       wires: [this.wire],
@@ -131,7 +131,7 @@ export class Panel {
       events: this.names,
       token,
       ...(this.last && { since: this.last }),
-      onDocument: (text, document) => this.meter.heard(text, document, performance.now()),
+      onDocument: (text, document) => this.meter.countDocument(text, document, performance.now()),
       onMessage: (message) => this.#take(message),
       onControl: (control) => this.#heard(control),
       onState: (state, _, problem) => this.#changed(state, problem),
@@ -260,12 +260,12 @@ export class Panel {
     const now = performance.now();
     const { last: before, meter } = this;
     this.last = message.id;
-    const live = meter.took(message, now);
+    const live = meter.countMessage(message, now);
     // How long a message took that waited for this reader says nothing about the wire.
     const held = this.#heldUntil;
     if (live)
-      this.journal.came(tagOf(message.data) ?? message.id, now, (latency) => {
-        if (now - latency > held) meter.timed(latency, now);
+      this.latencies.received(tagOf(message.data) ?? message.id, now, (latency) => {
+        if (now - latency > held) meter.addLatency(latency, now);
       });
     this.#rows.message(message);
     this.watcher.took(message, this.wire, before);

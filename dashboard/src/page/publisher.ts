@@ -1,8 +1,8 @@
 // Publishes, and writes down when: what comes back can then be timed on the page's own clock.
 
 import { address, ask } from '../context/context.js';
-import type { Journal } from '../measure/latency-tracker.js';
-import type { Own } from '../measure/load-generator.js';
+import type { LatencyTracker } from '../measure/latency-tracker.js';
+import type { TestMessage } from '../measure/load-generator.js';
 import { t } from '../text/index.js';
 
 /** What the gateway answers to one message, or with a problem. */
@@ -18,22 +18,22 @@ export interface Published {
 }
 
 export class Publisher {
-  constructor(readonly journal: Journal) {}
+  constructor(readonly latencies: LatencyTracker) {}
 
   /** Publishes `body`; fails with what the gateway has to say. */
   async one(body: string, type: string, query: Record<string, string> = {}): Promise<Published> {
     const at = performance.now();
     const { id, subscribers = 0 } = await post(body, type, query);
     if (!id) throw new Error(t('the gateway could not be reached'));
-    this.journal.sent(id, at);
+    this.latencies.published(id, at);
     return { id, subscribers };
   }
 
   /** Publishes what the page has made by itself, in one request. What is not `timed` counts for no latency. */
-  async own(messages: Own[], timed: boolean): Promise<void> {
+  async own(messages: TestMessage[], timed: boolean): Promise<void> {
     const at = performance.now();
     // Before it leaves: it may be back before the answer.
-    if (timed) for (const { tag } of messages) this.journal.sent(tag, at);
+    if (timed) for (const { tag } of messages) this.latencies.published(tag, at);
     const [first, ...more] = messages.map(({ data }) => data);
     if (more.length)
       await post(
