@@ -54,7 +54,7 @@ function learn(name: string, before: string | null = sse.last): void {
   names.add(name);
   if (!sse.listens) return;
   sse.rewind(before);
-  sse.notice(t('now listens for the event “{name}” too', { name }));
+  sse.notice(t('now also listening for the event “{name}”', { name }));
 }
 
 function listen(): void {

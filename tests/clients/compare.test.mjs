@@ -46,7 +46,7 @@ for (const way of ways) describe(way, () => {
       const [median, p99, first] = await Promise.all(['median', 'p99', 'first'].map((name) => figure(wire, name)));
       assert.ok(median > 0 && median <= p99, `${wire}: ${median} ms, ${p99} ms`);
       assert.ok(first > 0 && first < 5000, `${wire}: first byte after ${first} ms`);
-      assert.equal(await field(page, wire, 'order'), 'in order, none twice');
+      assert.equal(await field(page, wire, 'order'), 'in order, no duplicates');
     }
     await all('jitter', / ms$/);
     assert.ok(await page.evaluate(() => [...document.querySelectorAll('.plot canvas')].every((canvas) => {
@@ -98,7 +98,7 @@ for (const way of ways) describe(way, () => {
     await live(page);
     await publish(page, 'after');
     await all('count', '2');
-    await all('order', 'in order, none twice');
+    await all('order', 'in order, no duplicates');
   });
 
   test('a loss is told where the history is too short', { timeout: 60_000 }, async () => {
@@ -117,7 +117,7 @@ for (const way of ways) describe(way, () => {
   test('a reader that stalls hears everything once it reads on', { timeout: 60_000 }, async () => {
     assert.ok(await page.isDisabled('.panel.sse .stall') && await page.isDisabled('.panel.ws .stall'));
     await page.click('.panel.chunked .stall');
-    await page.waitForSelector('.panel.chunked .notice:has-text("reads nothing more")');
+    await page.waitForSelector('.panel.chunked .notice:has-text("reading stopped")');
     // What was asked for before is still read.
     await stage.gateway.publish('demo', 0);
     await shows(page, 'ws', 'count', '1');
@@ -126,7 +126,7 @@ for (const way of ways) describe(way, () => {
     assert.ok(await figure('chunked', 'count') <= 1);
     await page.click('.panel.chunked .stall');
     await all('count', '20');
-    await all('order', 'in order, none twice');
+    await all('order', 'in order, no duplicates');
   });
 
   test('after a reload each wire goes on behind its last message', { timeout: 60_000 }, async () => {

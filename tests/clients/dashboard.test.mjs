@@ -63,7 +63,7 @@ for (const way of ways) describe(way, () => {
       const shown = page.locator(`.spelled.${wire}`);
       assert.equal(await shown.locator('.dump').textContent(), text);
       const all = Number(await shown.getAttribute('data-bytes'));
-      assert.match(await shown.locator('.sum').textContent(), new RegExp(`^${all} bytes: ${payload} document, ${all - payload} around it`));
+      assert.match(await shown.locator('.sum').textContent(), new RegExp(`^${all} bytes: ${payload} document, ${all - payload} overhead`));
       // The parts of the bar are as wide as they say.
       const widths = await shown.locator('.bar span').evaluateAll((parts) => parts.map((part) => parseFloat(part.style.width)));
       assert.ok(Math.abs(widths.reduce((sum, width) => sum + width) - 100) < 0.01, widths);
@@ -131,7 +131,7 @@ for (const way of ways) describe(way, () => {
     await alike(page, 1);
     for (const wire of wires) {
       await page.click(`.panel.${wire} .cut`);
-      await page.waitForSelector(`.panel.${wire} .notice:has-text("goodbye: requested, come back now")`);
+      await page.waitForSelector(`.panel.${wire} .notice:has-text("goodbye: requested, reconnect now")`);
       await page.waitForSelector(`.panel.${wire} .notice:has-text("resumed after")`);
       await page.waitForSelector(`.panel.${wire}[data-state=live]`);
       assert.equal(await page.locator('.notice:has-text("goodbye")').count(), wires.indexOf(wire) + 1, 'nobody else was cut');
@@ -146,7 +146,7 @@ for (const way of ways) describe(way, () => {
     await stage.gateway.publish('demo', 'before');
     await alike(page, 1);
     const lead = await stage.replace();
-    await notice(page, 'goodbye: draining, come back later');
+    await notice(page, 'goodbye: draining, reconnect later');
     await stage.gateway.publish('demo', 'after');
     lead();
     await live(page);

@@ -57,7 +57,7 @@ for (const way of [...ways, 'nginx over TLS', 'TLS of its own']) describe(way, (
     await page.click('#judge');
     await each(() => document.querySelectorAll('#finding .advice li').length > 0);
     const sentences = await page.$$eval('#finding .advice li', (lines) => lines.map(({ textContent }) => textContent));
-    assert.equal(sentences.filter((line) => /brought all \d+ messages, in order; cut once/.test(line)).length, 3, sentences.join('\n'));
+    assert.equal(sentences.filter((line) => /delivered all \d+ messages, in order; cut once/.test(line)).length, 3, sentences.join('\n'));
     await page.screenshot({ path: `${artifacts}firefox-${way.replaceAll(' ', '-')}.png`, fullPage: true });
     assert.deepEqual([...heard, ...await page.evaluate(() => globalThis.stopped)], []);
   });

@@ -135,9 +135,9 @@ test('a report escapes what others have written, and says of a proxy no more tha
 test('advice speaks of what works, and of what did not', { timeout: 60_000 }, () => {
   const all = page.advice(report([one('sse'), one('chunked', { latency: { count: 10, p50: 90 } }), one('ws')]));
   assert.ok(all[0].startsWith('SSE is the fastest') && all[0].includes('Chunked took 90'), all[0]);
-  assert.ok(all.includes('WebSocket needs 2 bytes around a message, SSE 32.'));
+  assert.ok(all.includes('WebSocket adds 2 bytes to each message, SSE adds 32.'));
   const only = page.advice(report([one('sse', { own: 0, messages: 0 }), one('chunked', { own: 8 }), one('ws', { own: 0, messages: 0 })]));
-  assert.deepEqual(only.map((line) => line.split(' ').slice(0, 4).join(' ')), ['SSE did not get', 'WebSocket did not get', 'Chunked brought all but', 'Nothing stands between this', 'Chunked is for programs,']);
+  assert.deepEqual(only.map((line) => line.split(' ').slice(0, 4).join(' ')), ['SSE did not get', 'WebSocket did not get', 'Chunked delivered all but', 'No proxy is visible', 'Use Chunked for programs,']);
   assert.ok(only[2].includes('all but 2 of 10'));
   const remedies = { 'no-upgrade': 'Let it upgrade.', buffered: 'Do not buffer.', 'held-back': 'Do not hold.', 'http-1.0': 'Speak 1.1.', url: 'Pass the host on.' };
   const advised = (wires, said) => page.advice(report(wires, { environment: { ...report([]).environment, advice: remedies, ...said } })).filter((line) => Object.values(remedies).includes(line));
@@ -147,5 +147,5 @@ test('advice speaks of what works, and of what did not', { timeout: 60_000 }, ()
   assert.deepEqual(advised([one('sse', { latency: { count: 10, p50: 300 } }), one('chunked'), one('ws')]), ['Do not hold.']);
   assert.deepEqual(advised(working, { gatewayHttp: 'HTTP/1.0', proxy: true, misplaced: true }), ['Speak 1.1.', 'Pass the host on.']);
   const nothing = page.advice(report([one('sse', { own: 0 })], { published: 0, failure: 'forbidden' }));
-  assert.deepEqual(nothing, ['It ended early: forbidden', 'Nothing was published, so nothing can be said.']);
+  assert.deepEqual(nothing, ['The comparison ended early: forbidden', 'Nothing was published, so there is nothing to compare.']);
 });

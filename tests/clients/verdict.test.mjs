@@ -100,7 +100,7 @@ test('who may not publish is told so, and no wire is blamed', { timeout: 60_000 
   const page = await open(browser, stage.page, { acceptDownloads: true });
   const { sentences, report } = await compare(page, 3);
   assert.equal(sentences.length, 2, sentences.join('\n'));
-  assert.match(sentences[0], /^It ended early: /);
+  assert.match(sentences[0], /^The comparison ended early: /);
   assert.equal(report.published, 0);
   assert.ok(report.failure && report.seconds < 3);
   assert.notEqual(await page.textContent('#driving'), '', 'the reason stands where it was asked for');
@@ -116,7 +116,7 @@ for (const way of ways) test(`a wire that does not get through is named, with th
   await page.click('#dropall');
   const { sentences, report, html } = await compare(page, 3);
   assert.ok(sentences.some((line) => line.startsWith('WebSocket did not get through')), sentences.join('\n'));
-  assert.ok(!sentences.some((line) => line.startsWith('WebSocket is for')), 'what does not work is not advised');
+  assert.ok(!sentences.some((line) => line.startsWith('Use WebSocket')), 'what does not work is not advised');
   assert.ok(sentences.some((line) => line.startsWith(remedies[way])), sentences.join('\n'));
   assert.equal(report.wires[2].messages, 0);
   assert.notEqual(report.wires[2].state, 'live');

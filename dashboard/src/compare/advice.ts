@@ -16,8 +16,8 @@ const name = ({ wire }: WireReport) => NAMES[wire];
 
 /** One sentence each. */
 export function advice({ wires, published, environment, failure }: Report): string[] {
-  const said = failure ? [t('It ended early: {reason}', { reason: failure })] : [];
-  if (!published) return [...said, t('Nothing was published, so nothing can be said.')];
+  const said = failure ? [t('The comparison ended early: {reason}', { reason: failure })] : [];
+  if (!published) return [...said, t('Nothing was published, so there is nothing to compare.')];
   const works = wires.filter(({ own }) => own > 0);
   said.push(
     ...wires
@@ -25,8 +25,8 @@ export function advice({ wires, published, environment, failure }: Report): stri
       .map((one) =>
         t(
           one.wire === 'ws'
-            ? 'WebSocket did not get through: whatever stands between must let the upgrade pass.'
-            : '{wire} did not get through: whatever stands between holds it back, most likely in a buffer.',
+            ? 'WebSocket did not get through: a proxy in between must allow the upgrade.'
+            : '{wire} did not get through: a proxy in between holds it back, most likely in a buffer.',
           { wire: name(one) },
         ),
       ),
@@ -36,8 +36,8 @@ export function advice({ wires, published, environment, failure }: Report): stri
   said.push(
     t(
       environment.proxy
-        ? 'Something stands between this browser and the gateway; what it does to each wire is in the figures.'
-        : 'Nothing stands between this browser and the gateway, as far as either can see: measure again from where your users are.',
+        ? 'There is a proxy between this browser and the gateway; the figures include its effect on each wire.'
+        : 'No proxy is visible between this browser and the gateway: measure again from where your users are.',
     ),
   );
   for (const { wire } of works) said.push(t(GOOD_FOR[wire]));
@@ -65,14 +65,14 @@ function remedies(
 
 /** What each wire is to be taken for, where it works. */
 const GOOD_FOR: Record<WireName, Text> = {
-  sse: 'SSE is for pages that only listen: the browser itself comes back.',
-  chunked: 'Chunked is for programs, and where a reader must be able to slow the stream down.',
-  ws: 'WebSocket is for pages that talk, too.',
+  sse: 'Use SSE for pages that only listen: the browser reconnects by itself.',
+  chunked: 'Use Chunked for programs, and where a reader must be able to slow the stream down.',
+  ws: 'Use WebSocket for pages that also send.',
 };
 
 function around(works: WireReport[]): string {
   const [least, most] = extremes(works, (one) => one.around ?? 0);
-  return t('{least} needs {few} bytes around a message, {most} {many}.', {
+  return t('{least} adds {few} bytes to each message, {most} adds {many}.', {
     least: name(least),
     most: name(most),
     few: number(least.around ?? 0),
@@ -86,7 +86,7 @@ function speed(works: WireReport[]): string[] {
   const [a, b] = [median(fast), median(slow)];
   if (b - a <= Math.max(ALIKE_MS, ALIKE_SHARE * a)) {
     return [
-      t('None is faster than the others: the medians lie between {fast} and {slow}.', {
+      t('No wire is faster than the others: the medians are between {fast} and {slow}.', {
         fast: ms(a),
         slow: ms(b),
       }),
@@ -112,17 +112,20 @@ function whole(one: WireReport, published: number): string {
     missing: number(Math.max(0, published - one.own)),
   };
   if (one.own < published)
-    return t('{wire} brought all but {missing} of {published} messages.', values);
+    return t('{wire} delivered all but {missing} of {published} messages.', values);
   if (one.disordered || one.repeated)
-    return t('{wire} brought all {published} messages, but not each once and in order.', values);
-  if (one.away === null) return t('{wire} brought all {published} messages, in order.', values);
+    return t(
+      '{wire} delivered all {published} messages, but some out of order or more than once.',
+      values,
+    );
+  if (one.away === null) return t('{wire} delivered all {published} messages, in order.', values);
   if (!one.replayed)
     return t(
-      '{wire} brought all {published} messages, in order; cut once, it was back after {away} and had missed none.',
+      '{wire} delivered all {published} messages, in order; cut once, it reconnected after {away} and had missed nothing.',
       values,
     );
   return t(
-    '{wire} brought all {published} messages, in order; cut once, it was back after {away} and got {replayed} that it had missed.',
+    '{wire} delivered all {published} messages, in order; cut once, it reconnected after {away} and received the {replayed} messages that it had missed.',
     values,
   );
 }

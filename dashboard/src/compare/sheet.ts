@@ -66,24 +66,25 @@ ${plot(
   { title: t('seconds'), spell: (value) => number(value, 1) },
   { title: t('Latency over time'), spell: ms },
 )}
-<h2>${t('How often each latency came')}</h2>
+<h2>${t('Latency distribution')}</h2>
 ${plot(
   series(wires, ({ histogram }) => trimmed(histogram)),
   { title: t('latency'), spell: ms, log: true },
-  { title: t('How often each latency came'), spell: (share) => `${number(100 * share, 1)} %` },
+  { title: t('Latency distribution'), spell: (share) => `${number(100 * share, 1)} %` },
 )}
 <h2>${t('Environment')}</h2>
 <ul>
 <li>${escape(at.browser)}</li>
-<li>${t('The browser spoke {browser}, {encrypted}; to the gateway came {gateway}.', { browser: escape(at.browserHttp), gateway: escape(at.gatewayHttp), encrypted: at.encrypted ? t('encrypted') : t('not encrypted') })}</li>
-<li>${at.proxy ? t('Something stands between: {what}.', { what: escape(between(at)) }) : t('Nothing between was to be seen.')}</li>
+<li>${t('The browser used {browser}, {encrypted}; the request reached the gateway over {gateway}.', { browser: escape(at.browserHttp), gateway: escape(at.gatewayHttp), encrypted: at.encrypted ? t('encrypted') : t('not encrypted') })}</li>
+<li>${at.proxy ? t('A proxy is in between: {what}.', { what: escape(between(at)) }) : t('No proxy was visible.')}</li>
 </ul>
-<p><small>${t('From the request that published a message to its arrival, on the clock of this browser. What was replayed after the cut is not timed. Bytes are those of HTTP/1.1 as the gateway sends them, with the answers’ heads.')}</small></p>`;
+<p><small>${t('Latency is the time from the request that published a message to its arrival, on the clock of this browser. Messages replayed after the cut are not timed. Bytes are those that the gateway sends over HTTP/1.1, response heads included.')}</small></p>`;
 }
 
 function between({ server, via, proxyFields }: Report['environment']): string {
   return (
-    [server, via, proxyFields.join(', ')].filter(Boolean).join('; ') || t('it does not say what')
+    [server, via, proxyFields.join(', ')].filter(Boolean).join('; ') ||
+    t('it does not identify itself')
   );
 }
 
@@ -97,13 +98,13 @@ const figures: [Parameters<typeof t>[0], (one: WireReport) => string][] = [
   ['longest', ({ latency }) => (latency.count ? ms(latency.max) : '–')],
   ['jitter', ({ jitter }) => ms(jitter)],
   ['on the wire', ({ bytes }) => size(bytes.head + bytes.framing + bytes.payload)],
-  ['around a message', ({ around }) => (around === null ? '–' : `${number(around, 1)} B`)],
+  ['overhead per message', ({ around }) => (around === null ? '–' : `${number(around, 1)} B`)],
   ['reconnects', ({ reconnects }) => number(reconnects)],
-  ['back after', ({ away }) => ms(away)],
+  ['reconnected after', ({ away }) => ms(away)],
   ['replayed', ({ replayed }) => number(replayed)],
   ['gaps', ({ gaps }) => number(gaps)],
   ['out of order', ({ disordered }) => number(disordered)],
-  ['twice', ({ repeated }) => number(repeated)],
+  ['duplicates', ({ repeated }) => number(repeated)],
 ];
 
 function series(wires: WireReport[], points: (one: WireReport) => [number, number][]): Series[] {

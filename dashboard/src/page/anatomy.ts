@@ -31,19 +31,19 @@ export function dissect(wire: WireName, bytes: Uint8Array): Part[] {
 /** Why each field of a stream's head is there. */
 const FIELDS: Record<string, Text> = {
   'content-type': 'what the body is',
-  'cache-control': 'no proxy may keep it, or change it',
-  'x-accel-buffering': 'nginx is not to buffer it',
-  'content-encoding': 'no proxy needs to compress it',
-  'tricast-id': 'the cursor, for those who have no hello to read it from',
-  'tricast-client': 'whom skip_self and cut mean',
-  'connection': 'what becomes of the connection',
-  'upgrade': 'from here on it is a WebSocket',
+  'cache-control': 'proxies must not cache or change it',
+  'x-accel-buffering': 'nginx must not buffer it',
+  'content-encoding': 'proxies need not compress it',
+  'tricast-id': 'the cursor, for clients that receive no hello',
+  'tricast-client': 'the client id that skip_self and cut refer to',
+  'connection': 'what happens to the connection',
+  'upgrade': 'the connection becomes a WebSocket',
   'sec-websocket-accept': 'proves that the handshake was understood',
-  'sec-websocket-protocol': 'the subprotocol that was chosen',
-  'x-content-type-options': 'what somebody has published is never run',
-  'vary': 'caches are to tell origins apart',
-  'access-control-expose-headers': 'what a page of another origin may read',
-  'transfer-encoding': 'the body comes in chunks, and has no length',
+  'sec-websocket-protocol': 'the selected subprotocol',
+  'x-content-type-options': 'published content is never executed',
+  'vary': 'caches must keep origins apart',
+  'access-control-expose-headers': 'the headers that a page of another origin may read',
+  'transfer-encoding': 'the body is sent in chunks, without a length',
 };
 
 /** Takes apart the head of an answer (RFC 9112 §4). */
@@ -102,7 +102,7 @@ function frames(bytes: Uint8Array): Part[] {
     take(
       'framing',
       1,
-      `${bits(first)}: ${flags || t('more follows')}, opcode ${opcode} (${OPCODES[opcode] ?? '–'})`,
+      `${bits(first)}: ${flags || t('more frames follow')}, opcode ${opcode} (${OPCODES[opcode] ?? '–'})`,
     );
     take(
       'framing',
@@ -144,8 +144,7 @@ function chunks(bytes: Uint8Array, line: (text: Uint8Array) => Part[]): Part[] {
 /** A line of an event stream (WHATWG HTML §9.2.5). */
 function sseLine(text: Uint8Array): Part[] {
   const colon = text.indexOf(58);
-  if (colon < 0)
-    return [{ kind: 'field', bytes: text, title: t('a blank line: the event is whole') }];
+  if (colon < 0) return [{ kind: 'field', bytes: text, title: t('a blank line ends the event') }];
   const name = ascii(text.subarray(0, colon));
   const value = text[colon + 1] === 32 ? colon + 2 : colon + 1;
   const why = LINES[name];
@@ -155,7 +154,7 @@ function sseLine(text: Uint8Array): Part[] {
     {
       kind: 'field',
       bytes: text.subarray(0, value),
-      title: t('data: a line of the event’s data follows'),
+      title: t('data: a line of the event’s data'),
     },
     { kind: 'payload', bytes: text.subarray(value, -1), title: t('the document') },
     { kind: 'field', bytes: text.subarray(-1), title: t('end of the line') },
@@ -163,9 +162,9 @@ function sseLine(text: Uint8Array): Part[] {
 }
 
 const LINES: Record<string, Text> = {
-  'id': 'what Last-Event-ID will be',
+  'id': 'the next Last-Event-ID',
   'event': 'the name of the event',
-  'retry': 'how long to stay away',
+  'retry': 'how long to wait before a reconnect',
   '': 'a comment',
 };
 

@@ -113,10 +113,7 @@ function chart(id: string, { x, y, distr }: Axes): uPlot {
     root,
   );
   root.setAttribute('role', 'img');
-  root.setAttribute(
-    'aria-label',
-    distr === 1 ? t('Latency over time') : t('How often each latency came'),
-  );
+  root.setAttribute('aria-label', distr === 1 ? t('Latency over time') : t('Latency distribution'));
   new ResizeObserver(([entry]) => {
     if (entry)
       plot.setSize({ width: Math.max(200, Math.floor(entry.contentRect.width)), height: 190 });

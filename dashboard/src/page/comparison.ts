@@ -48,7 +48,7 @@ export function setUpVerdict(panels: Panel[], generator: LoadGenerator): void {
       save('tricast-comparison.json', 'application/json', `${JSON.stringify(report, null, 1)}\n`);
   });
   start.title = t(
-    'Starts all three wires anew, publishes at the rate and size set above, and has the gateway cut each wire once',
+    'Reconnects all three wires, publishes at the rate and size set above, and has the gateway cut each wire once',
   );
 }
 

@@ -51,5 +51,5 @@ async function open(box: HTMLElement) {
 function finding(opened: number, http: string): Text {
   if (opened === STREAMS) return 'all {streams} open at once, over {http}';
   if (http !== 'HTTP/1.1') return '{opened} of {streams} open over {http}';
-  return '{opened} of {streams} open over {http}: a browser has six connections to a host, and this page listens on two of them. Over HTTP/2 all would be';
+  return '{opened} of {streams} open over {http}: a browser opens at most six connections to a host, and this page uses two of them. Over HTTP/2 all would be open';
 }

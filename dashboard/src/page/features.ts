@@ -22,7 +22,7 @@ const FEATURES: Feature[] = [
   },
   { name: 'In a browser', sse: 'EventSource', chunked: 'fetch', ws: 'WebSocket', shown: 'codebox' },
   {
-    name: 'Comes back by itself',
+    name: 'Reconnects by itself',
     sse: 'yes, the browser does',
     chunked: 'your code',
     ws: 'your code',
@@ -35,9 +35,9 @@ const FEATURES: Feature[] = [
     ws: 'yes, by last_event_id',
     shown: 'breaking',
   },
-  { name: 'Tells what is lost', sse: 'yes', chunked: 'yes', ws: 'yes', shown: 'breaking' },
+  { name: 'Reports lost messages', sse: 'yes', chunked: 'yes', ws: 'yes', shown: 'breaking' },
   {
-    name: 'Around a message',
+    name: 'Overhead per message',
     sse: '30 to 50 bytes',
     chunked: '7 to 10 bytes',
     ws: '2 to 10 bytes',
@@ -51,7 +51,7 @@ const FEATURES: Feature[] = [
     shown: 'wireview',
   },
   {
-    name: 'Own headers',
+    name: 'Custom headers',
     sse: 'no: query or cookie',
     chunked: 'yes',
     ws: 'no: query, cookie or subprotocol',
@@ -61,24 +61,24 @@ const FEATURES: Feature[] = [
     name: 'Compression',
     sse: 'no',
     chunked: 'no',
-    ws: 'permessage-deflate, where it is switched on',
+    ws: 'permessage-deflate, if enabled',
     shown: 'codebox',
   },
   {
     name: 'Through proxies',
-    sse: 'as any download; buffering must be off',
-    chunked: 'as any download; buffering must be off',
-    ws: 'needs the upgrade let through',
+    sse: 'like any download; buffering must be off',
+    chunked: 'like any download; buffering must be off',
+    ws: 'the proxy must allow the upgrade',
     shown: 'verdict',
   },
   {
     name: 'Streams to one host',
-    sse: 'six over HTTP/1.1, a hundred and more over HTTP/2',
-    chunked: 'six over HTTP/1.1, a hundred and more over HTTP/2',
+    sse: 'six over HTTP/1.1, a hundred or more over HTTP/2',
+    chunked: 'six over HTTP/1.1, a hundred or more over HTTP/2',
     ws: '255 in Chromium, 200 in Firefox',
     shown: 'breaking',
   },
-  { name: 'A reader can slow it down', sse: 'no', chunked: 'yes', ws: 'no', shown: 'panels' },
+  { name: 'Backpressure from the page', sse: 'no', chunked: 'yes', ws: 'no', shown: 'panels' },
 ];
 
 /** Fills the table. */

@@ -25,12 +25,12 @@ export function showFigures(root: HTMLElement, meter: Meter): void {
     gaps: meter.lost ? `${number(meter.gaps)} (${number(meter.lost)})` : number(meter.gaps),
     order:
       meter.disordered || meter.repeated
-        ? t('{disordered} out of order, {repeated} twice', {
+        ? t('{disordered} out of order, {repeated} duplicates', {
             disordered: meter.disordered,
             repeated: meter.repeated,
           })
         : meter.messages
-          ? t('in order, none twice')
+          ? t('in order, no duplicates')
           : '–',
   };
   for (const [field, text] of Object.entries(figures))

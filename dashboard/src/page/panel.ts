@@ -193,8 +193,8 @@ export class Panel {
     this.#heldUntil = held ? Infinity : performance.now();
     this.notice(
       held
-        ? t('reads nothing more: what comes waits in the network, then in the gateway')
-        : t('reads on'),
+        ? t('reading stopped: messages wait in the network, then in the gateway')
+        : t('reading again'),
     );
   }
 
@@ -202,7 +202,7 @@ export class Panel {
   #cannotStall() {
     this.#stall.disabled = true;
     this.#stall.title = t(
-      'A page cannot keep the browser from reading this wire; only fetch lets it stall',
+      'A page cannot stop the browser from reading this wire; only fetch can stall',
     );
   }
 
@@ -244,7 +244,7 @@ export class Panel {
         break;
       case 'tricast.goodbye':
         this.notice(
-          t('goodbye: {reason}, come back {when}', {
+          t('goodbye: {reason}, reconnect {when}', {
             reason: control.reason,
             when: t(control.reconnect),
           }),

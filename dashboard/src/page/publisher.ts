@@ -56,6 +56,8 @@ async function post(
   if (!response) throw new Error(t('the gateway could not be reached'));
   const answer = (await response.json().catch(() => ({}))) as Answer;
   if (!response.ok)
-    throw new Error(answer.detail ?? t('the answer was {status}', { status: response.status }));
+    throw new Error(
+      answer.detail ?? t('the response status was {status}', { status: response.status }),
+    );
   return answer;
 }

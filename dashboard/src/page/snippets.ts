@@ -19,7 +19,7 @@ source.onmessage = (event) => {
   const message = JSON.parse(event.data);
   console.log(message.id, message.data);
 };
-// It comes back by itself after a cut, behind the last id; a loss is told.
+// It reconnects by itself and resumes after the last id; the gateway reports lost messages.
 source.addEventListener('tricast.gap', (event) => console.warn('lost', event.data));
 `,
   fetch: ({ chunked }) => `const response = await fetch('${chunked}');

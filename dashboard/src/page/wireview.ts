@@ -87,9 +87,7 @@ export async function showBytes(id: string): Promise<void> {
     return;
   }
   if (!answer.ok) {
-    box.replaceChildren(
-      element('p', 'hint', t('The gateway does not hold {id} any more.', { id })),
-    );
+    box.replaceChildren(element('p', 'hint', t('The gateway no longer holds {id}.', { id })));
     return;
   }
   const { wires } = (await answer.json()) as Spelled;
@@ -124,7 +122,7 @@ function show(wire: WireName, scene: Scene, encoded: string | null): HTMLElement
       'p',
       'sum',
       sum.payload
-        ? t('{all} bytes: {payload} document, {around} around it ({share} %)', {
+        ? t('{all} bytes: {payload} document, {around} overhead ({share} %)', {
             all: number(bytes.length),
             payload: number(sum.payload),
             around: number(around),

@@ -4,9 +4,9 @@ export const zh = {
   // The markup.
   'Online in this channel': '此频道在线人数',
   'Language': '语言',
-  'Parts of this page': '本页各部分',
+  'Sections of this page': '本页各部分',
   'Channel and publishing': '频道与发布',
-  'Letters, digits, - and _, in parts separated by dots; or @ and a user':
+  'Letters, digits, - and _ in parts separated by dots, or @ and a user':
     '字母、数字、- 和 _，各段以点分隔；或 @ 加用户',
   'Token, if one is needed': '令牌（如需要）',
   'Token': '令牌',
@@ -17,40 +17,39 @@ export const zh = {
   'Publish automatically': '自动发布',
   'Send as': '发送格式',
   'Messages in a burst': '一次突发的消息数',
-  'Ends all three streams at this end, as a network does that fails':
-    '在本端断开三条流，如同网络故障',
-  'Stays away until you come back; what is published meanwhile is replayed':
+  'Drops all three streams in this browser, as a failing network would':
+    '在本浏览器断开三条流，如同网络故障',
+  'Disconnects until you go online again; messages published in the meantime are replayed':
     '一直离线，直到你回来；其间发布的消息会补发',
-  'Stays away and publishes until the history has forgotten where it was: then the loss is told':
-    '离线并不断发布，直到历史不再保留原来的位置：这时会告知丢失',
-  'Reloads this page: each wire goes on behind its last message':
+  'Disconnects and publishes until the history no longer holds the last position; the gateway then reports the loss':
+    '离线并不断发布，直到历史不再保留原来的位置；这时网关会报告丢失',
+  'Reloads this page; each wire resumes after its last message':
     '重新加载本页：每种线路从最后一条消息之后继续',
-  'Opens eight more streams, and shows how many the browser lets through':
+  'Opens eight more streams and shows how many the browser allows':
     '再打开八条流，看浏览器放行几条',
   'Latency': '延迟',
   'Format': '格式',
   'Colours': '颜色',
-  'What was said': '聊天记录',
+  'Chat messages': '聊天记录',
   'Nobody has said anything yet.': '还没有人说话。',
   'Your name': '你的名字',
   'Say something': '说点什么',
-  'What you say does not come back to this tab': '你说的话不会回到本标签页',
+  'Your message is not sent back to this tab': '你发送的消息不会回到本标签页',
   'Language of the code': '代码语言',
-  'How far it is': '进度',
-  'The gateway ends this stream, and you see it come back': '由网关断开此流，看它如何恢复',
-  'This page ends the stream, and comes back': '由本页断开此流，然后恢复',
-  'This page stops to read, and the stream stands still': '本页停止读取，流随之停住',
-  'From the first try to the first document': '从首次尝试到首个文档',
-  'Half of this page’s messages took less, from publishing to here':
+  'Progress': '进度',
+  'The gateway ends this stream; watch it reconnect': '由网关断开此流，看它如何恢复',
+  'This page ends the stream and reconnects': '由本页断开此流，然后重连',
+  'This page stops reading, and the stream stalls': '本页停止读取，流随之停住',
+  'From the first attempt to the first document': '从首次尝试到首个文档',
+  'Half of this page’s messages took less time from publish to arrival':
     '本页消息从发布到收到，一半快于此值',
   'One in a hundred took longer': '百分之一的消息慢于此值',
-  'How much one latency differs from the next (RFC 3550)': '相邻延迟相差多少（RFC 3550）',
-  'How often it came back, and how long it was away the last time':
-    '恢复次数，以及最近一次离开多久',
-  'Messages from before it came back': '恢复之前发布、之后补发的消息',
-  'Losses that were told, and how many messages they may be':
-    '被告知的丢失次数，以及可能涉及的消息数',
-  'Nothing yet. Publish something, or look at another channel.':
+  'How much each latency differs from the one before (RFC 3550)': '相邻延迟相差多少（RFC 3550）',
+  'The number of reconnects, and the length of the last outage': '重连次数，以及最近一次中断多久',
+  'Messages published before a reconnect and delivered after it': '恢复之前发布、之后补发的消息',
+  'The number of gaps reported, and how many messages they may cover':
+    '报告的缺口数，以及可能涉及的消息数',
+  'No messages yet. Publish something, or try another channel.':
     '还没有消息。发布一条，或换个频道看看。',
   'One stream, three wires': '一条流，三种线路',
   'online': '在线',
@@ -60,7 +59,7 @@ export const zh = {
   'Chat': '聊天',
   'Code': '代码',
   'Which one?': '选哪一种？',
-  'Verdict': '结论',
+  'Comparison': '对比',
   'Channel': '频道',
   'Listen': '收听',
   'Message': '消息',
@@ -74,9 +73,9 @@ export const zh = {
   'bytes each': '字节/条',
   'Stop': '停止',
   'Reset figures': '清零',
-  'Measures from here on': '从现在起重新测量',
+  'Resets all figures and measures again': '全部清零，重新测量',
   'Over the WebSocket': '经由 WebSocket',
-  'Says it over the open WebSocket, and not by a request of its own':
+  'Sends it over the open WebSocket instead of with a separate request':
     '通过已打开的 WebSocket 发送，而不另发请求',
   'Burst of': '突发',
   'Drop all here': '本端全部断开',
@@ -92,13 +91,13 @@ export const zh = {
   'framing': '帧',
   'fields': '字段',
   'document': '文档',
-  'Publish something, or choose a message above: here are its bytes on each wire, as the gateway sends them. Point at a byte, or go there with the arrow keys, to see what it is for.':
+  'Publish something, or select a message above, to see its bytes on each wire as the gateway sends them. Point at a byte, or move to it with the arrow keys, to see what it is for.':
     '发布一条消息，或在上面选一条：这里显示它在每种线路上由网关发出的字节。指向某个字节，或用方向键移到那里，可看到它的用途。',
-  'Open this page in a second tab. The lights are the wires that have brought a line, the first one first.':
+  'Open this page in a second tab. The lights show which wires have delivered a line, the fastest first.':
     '在第二个标签页打开本页。小灯表示哪些线路送来了这句话，先到者在前。',
-  'Say': '发送',
+  'Send': '发送',
   'Copy': '复制',
-  'Runs the three wires side by side, cuts each of them once, and says what came of it: from this browser, on this network.':
+  'Runs the three wires side by side, cuts each of them once, and reports the results for this browser on this network.':
     '并排运行三种线路，各切断一次，然后给出结果：就在这个浏览器、这个网络上。',
   'Compare': '比较',
   'Save as a page': '存为网页',
@@ -124,22 +123,22 @@ export const zh = {
   'fetch and getReader, JSON lines': 'fetch 与 getReader，逐行 JSON',
   'one text frame for each message': '每条消息一个文本帧',
   'Messages over {wire}': '{wire} 上的消息',
-  'A page cannot keep the browser from reading this wire; only fetch lets it stall':
+  'A page cannot stop the browser from reading this wire; only fetch can stall':
     '页面无法阻止浏览器读取这种线路；只有 fetch 可以停读',
-  'reads nothing more: what comes waits in the network, then in the gateway':
-    '不再读取：后来的先等在网络里，再等在网关里',
-  'reads on': '继续读取',
+  'reading stopped: messages wait in the network, then in the gateway':
+    '已停止读取：消息先在网络中等待，再在网关中等待',
+  'reading again': '继续读取',
   'resumed after {id}': '从 {id} 之后恢复',
   'gap: the gateway began a new log': '缺口：网关开始了新的日志',
   'gap: {first} to {last} lost': '缺口：{first} 到 {last} 已丢失',
   'gap: {first} to {last} may be lost': '缺口：{first} 到 {last} 可能丢失',
-  'goodbye: {reason}, come back {when}': '告别：{reason}，{when}再来',
+  'goodbye: {reason}, reconnect {when}': '告别：{reason}，{when}重连',
   'now': '立即',
   'later': '稍后',
   'never': '不要',
-  'now listens for the event “{name}” too': '现在也收听事件“{name}”',
+  'now also listening for the event “{name}”': '现在也收听事件“{name}”',
   'the gateway could not be reached': '无法连到网关',
-  'the answer was {status}': '响应为 {status}',
+  'the response status was {status}': '响应为 {status}',
 
   // Figures.
   'messages': '消息',
@@ -153,12 +152,12 @@ export const zh = {
   'replayed': '补发',
   'gaps': '缺口',
   'on the wire': '线路字节',
-  'in order, none twice': '有序，无重复',
-  '{disordered} out of order, {repeated} twice': '{disordered} 条乱序，{repeated} 条重复',
+  'in order, no duplicates': '有序，无重复',
+  '{disordered} out of order, {repeated} duplicates': '{disordered} 条乱序，{repeated} 条重复',
   'head {head}, framing {framing}, documents {payload} bytes':
     '头部 {head}、帧 {framing}、文档 {payload} 字节',
   'Latency over time': '延迟随时间变化',
-  'How often each latency came': '各延迟出现的比例',
+  'Latency distribution': '延迟分布',
   'time': '时间',
   'latency': '延迟',
 
@@ -171,23 +170,23 @@ export const zh = {
   'Online again': '恢复在线',
   'opening {streams} streams…': '正在打开 {streams} 条流…',
   'all {streams} open at once, over {http}': '{streams} 条全部同时打开，经由 {http}',
-  '{opened} of {streams} open over {http}: a browser has six connections to a host, and this page listens on two of them. Over HTTP/2 all would be':
-    '{streams} 条中打开了 {opened} 条，经由 {http}：浏览器对一个主机只有六个连接，本页已用其中两个收听。用 HTTP/2 则全部可以打开',
+  '{opened} of {streams} open over {http}: a browser opens at most six connections to a host, and this page uses two of them. Over HTTP/2 all would be open':
+    '{streams} 条中打开了 {opened} 条，经由 {http}：浏览器对一个主机最多打开六个连接，本页已占用两个。用 HTTP/2 则全部可以打开',
 
   'the history could not be outrun': '未能超出历史',
   '{opened} of {streams} open over {http}': '{streams} 条中打开了 {opened} 条，经由 {http}',
 
   // The wire view.
   'The gateway could not be reached.': '无法连到网关。',
-  'The gateway does not hold {id} any more.': '网关已不再保留 {id}。',
+  'The gateway no longer holds {id}.': '网关已不再保留 {id}。',
   'Nothing: this format has no heartbeat.': '没有：此格式没有心跳。',
   'Nothing: the connection ends.': '没有：连接直接结束。',
   '{all} bytes': '{all} 字节',
-  '{all} bytes: {payload} document, {around} around it ({share} %)':
-    '{all} 字节：文档 {payload}，其外 {around}（{share} %）',
+  '{all} bytes: {payload} document, {around} overhead ({share} %)':
+    '{all} 字节：文档 {payload}，额外 {around}（{share} %）',
   'framing {framing}, fields {field}, document {payload} bytes':
     '帧 {framing}、字段 {field}、文档 {payload} 字节',
-  'more follows': '后面还有',
+  'more frames follow': '后面还有',
   'not masked, length {length}': '无掩码，长度 {length}',
   'not masked, length in the next {more} bytes': '无掩码，长度在后面 {more} 个字节中',
   'length: {length}': '长度：{length}',
@@ -196,30 +195,30 @@ export const zh = {
   'chunk size, in hex: {length} bytes': '块大小（十六进制）：{length} 字节',
   'the last chunk': '最后一块',
   'end of the chunk': '块结束',
-  'a blank line: the event is whole': '空行：事件完整',
-  'data: a line of the event’s data follows': 'data：后面是事件的一行数据',
+  'a blank line ends the event': '空行：事件结束',
+  'data: a line of the event’s data': 'data：后面是事件的一行数据',
   'the document': '文档',
   'end of the line': '行结束',
-  'what Last-Event-ID will be': '将成为 Last-Event-ID',
+  'the next Last-Event-ID': '下一个 Last-Event-ID',
   'the name of the event': '事件名',
-  'how long to stay away': '重连前等待多久',
+  'how long to wait before a reconnect': '重连前等待多久',
   'a comment': '注释',
   'the status': '状态行',
   'the end of the head': '头部结束',
   'what the body is': '正文是什么',
-  'no proxy may keep it, or change it': '代理不得缓存或改动',
-  'nginx is not to buffer it': '让 nginx 不缓冲',
-  'no proxy needs to compress it': '代理无需压缩',
-  'the cursor, for those who have no hello to read it from': '游标，供收不到 hello 的客户端使用',
-  'whom skip_self and cut mean': 'skip_self 与切断所指的客户端',
-  'what becomes of the connection': '连接之后如何',
-  'from here on it is a WebSocket': '从此是 WebSocket',
+  'proxies must not cache or change it': '代理不得缓存或改动',
+  'nginx must not buffer it': 'nginx 不得缓冲',
+  'proxies need not compress it': '代理无需压缩',
+  'the cursor, for clients that receive no hello': '游标，供收不到 hello 的客户端使用',
+  'the client id that skip_self and cut refer to': 'skip_self 与切断所指的客户端 ID',
+  'what happens to the connection': '连接之后如何',
+  'the connection becomes a WebSocket': '从此是 WebSocket',
   'proves that the handshake was understood': '证明握手已被理解',
-  'the subprotocol that was chosen': '选定的子协议',
-  'what somebody has published is never run': '发布的内容绝不会被执行',
-  'caches are to tell origins apart': '缓存须区分来源',
-  'what a page of another origin may read': '其他来源的页面可读取什么',
-  'the body comes in chunks, and has no length': '正文分块传来，没有长度',
+  'the selected subprotocol': '选定的子协议',
+  'published content is never executed': '发布的内容绝不会被执行',
+  'caches must keep origins apart': '缓存须区分来源',
+  'the headers that a page of another origin may read': '其他来源的页面可读取什么',
+  'the body is sent in chunks, without a length': '正文分块传来，没有长度',
 
   // Chat and code.
   'guest {number}': '访客 {number}',
@@ -236,87 +235,87 @@ export const zh = {
   'EventSource': 'EventSource',
   'fetch': 'fetch',
   'WebSocket': 'WebSocket',
-  'Comes back by itself': '自动恢复',
+  'Reconnects by itself': '自动重连',
   'yes, the browser does': '是，由浏览器完成',
   'your code': '由你的代码完成',
   'Resumes': '断点续传',
   'yes, by Last-Event-ID': '是，用 Last-Event-ID',
   'yes, by last_event_id': '是，用 last_event_id',
-  'Tells what is lost': '告知丢失',
+  'Reports lost messages': '报告丢失的消息',
   'yes': '是',
   'no': '否',
-  'Around a message': '消息外的字节',
+  'Overhead per message': '每条消息的额外字节',
   '30 to 50 bytes': '30 到 50 字节',
   '7 to 10 bytes': '7 到 10 字节',
   '2 to 10 bytes': '2 到 10 字节',
   'Binary data': '二进制数据',
   'as base64': '用 base64',
   'as base64, or raw': '用 base64，或原始格式',
-  'Own headers': '自定义头部',
+  'Custom headers': '自定义头部',
   'no: query or cookie': '否：用查询参数或 cookie',
   'no: query, cookie or subprotocol': '否：用查询参数、cookie 或子协议',
   'Compression': '压缩',
-  'permessage-deflate, where it is switched on': 'permessage-deflate（启用时）',
+  'permessage-deflate, if enabled': 'permessage-deflate（启用时）',
   'Through proxies': '穿过代理',
-  'as any download; buffering must be off': '如同普通下载；须关闭缓冲',
-  'needs the upgrade let through': '须放行协议升级',
+  'like any download; buffering must be off': '如同普通下载；须关闭缓冲',
+  'the proxy must allow the upgrade': '须放行协议升级',
   'Streams to one host': '对一个主机的流数',
-  'six over HTTP/1.1, a hundred and more over HTTP/2': 'HTTP/1.1 六条，HTTP/2 一百条以上',
+  'six over HTTP/1.1, a hundred or more over HTTP/2': 'HTTP/1.1 六条，HTTP/2 一百条以上',
   '255 in Chromium, 200 in Firefox': 'Chromium 255 条，Firefox 200 条',
-  'A reader can slow it down': '读者可使其放慢',
+  'Backpressure from the page': '背压（页面可放慢流）',
 
   // The verdict.
-  'Starts all three wires anew, publishes at the rate and size set above, and has the gateway cut each wire once':
+  'Reconnects all three wires, publishes at the rate and size set above, and has the gateway cut each wire once':
     '重新打开三种线路，按上面设定的速率和大小发布，并让网关各切断一次',
   'Three wires compared': '三种线路的比较',
   'state': '状态',
-  'around a message': '每条消息外',
-  'back after': '恢复用时',
+  'overhead per message': '每条消息的额外字节',
+  'reconnected after': '重连用时',
   'out of order': '乱序',
-  'twice': '重复',
+  'duplicates': '重复',
   'seconds': '秒',
   'encrypted': '已加密',
   'not encrypted': '未加密',
   'Environment': '环境',
   '{published} messages, {rate} a second of {size} bytes, for {seconds} s':
     '{published} 条消息，每秒 {rate} 条，每条 {size} 字节，共 {seconds} 秒',
-  'The browser spoke {browser}, {encrypted}; to the gateway came {gateway}.':
+  'The browser used {browser}, {encrypted}; the request reached the gateway over {gateway}.':
     '浏览器使用 {browser}，{encrypted}；到达网关的是 {gateway}。',
-  'Something stands between: {what}.': '中间有：{what}。',
-  'Nothing between was to be seen.': '中间看不到别的东西。',
-  'it does not say what': '它没有说明自己是什么',
-  'From the request that published a message to its arrival, on the clock of this browser. What was replayed after the cut is not timed. Bytes are those of HTTP/1.1 as the gateway sends them, with the answers’ heads.':
+  'A proxy is in between: {what}.': '中间有代理：{what}。',
+  'No proxy was visible.': '中间看不到代理。',
+  'it does not identify itself': '它没有说明自己是什么',
+  'Latency is the time from the request that published a message to its arrival, on the clock of this browser. Messages replayed after the cut are not timed. Bytes are those that the gateway sends over HTTP/1.1, response heads included.':
     '从发布消息的请求到消息到达，以本浏览器的时钟计。切断后补发的不计时。字节为网关按 HTTP/1.1 发出的字节，含响应头部。',
-  'WebSocket did not get through: whatever stands between must let the upgrade pass.':
+  'WebSocket did not get through: a proxy in between must allow the upgrade.':
     'WebSocket 未能通过：中间的代理必须放行协议升级。',
-  '{wire} did not get through: whatever stands between holds it back, most likely in a buffer.':
-    '{wire} 未能通过：中间有东西把它扣住了，多半是缓冲。',
-  'None is faster than the others: the medians lie between {fast} and {slow}.':
+  '{wire} did not get through: a proxy in between holds it back, most likely in a buffer.':
+    '{wire} 未能通过：中间的代理扣住了它，多半是在缓冲。',
+  'No wire is faster than the others: the medians are between {fast} and {slow}.':
     '没有哪一种更快：中位数在 {fast} 与 {slow} 之间。',
   '{fast} is the fastest with a median of {low}; {slow} took {high}.':
     '{fast} 最快，中位数 {low}；{slow} 为 {high}。',
-  '{least} needs {few} bytes around a message, {most} {many}.':
+  '{least} adds {few} bytes to each message, {most} adds {many}.':
     '每条消息之外，{least} 需要 {few} 字节，{most} 需要 {many} 字节。',
-  '{wire} brought all but {missing} of {published} messages.':
+  '{wire} delivered all but {missing} of {published} messages.':
     '共 {published} 条消息，{wire} 缺 {missing} 条。',
-  '{wire} brought all {published} messages, but not each once and in order.':
+  '{wire} delivered all {published} messages, but some out of order or more than once.':
     '{wire} 送来了全部 {published} 条消息，但有重复或乱序。',
-  '{wire} brought all {published} messages, in order.':
+  '{wire} delivered all {published} messages, in order.':
     '{wire} 按序送来了全部 {published} 条消息。',
-  '{wire} brought all {published} messages, in order; cut once, it was back after {away} and got {replayed} that it had missed.':
-    '{wire} 按序送来了全部 {published} 条消息；切断一次，{away} 后恢复，补上了错过的 {replayed} 条。',
-  '{wire} brought all {published} messages, in order; cut once, it was back after {away} and had missed none.':
-    '{wire} 按序送来了全部 {published} 条消息；切断一次，{away} 后恢复，没有错过任何一条。',
-  'Something stands between this browser and the gateway; what it does to each wire is in the figures.':
-    '浏览器与网关之间有别的东西；它对每种线路的影响就在数字里。',
-  'Nothing stands between this browser and the gateway, as far as either can see: measure again from where your users are.':
-    '就两端所见，浏览器与网关之间没有别的东西：请从用户所在之处再测一次。',
-  'It ended early: {reason}': '提前结束：{reason}',
+  '{wire} delivered all {published} messages, in order; cut once, it reconnected after {away} and received the {replayed} messages that it had missed.':
+    '{wire} 按序送来了全部 {published} 条消息；切断一次，{away} 后重连，补上了错过的 {replayed} 条。',
+  '{wire} delivered all {published} messages, in order; cut once, it reconnected after {away} and had missed nothing.':
+    '{wire} 按序送来了全部 {published} 条消息；切断一次，{away} 后重连，没有错过任何一条。',
+  'There is a proxy between this browser and the gateway; the figures include its effect on each wire.':
+    '浏览器与网关之间有代理；它对每种线路的影响已含在数字里。',
+  'No proxy is visible between this browser and the gateway: measure again from where your users are.':
+    '浏览器与网关之间看不到代理：请从用户所在之处再测一次。',
+  'The comparison ended early: {reason}': '提前结束：{reason}',
   'another channel was chosen': '换了频道',
-  'Nothing was published, so nothing can be said.': '什么都没有发布，因此无从判断。',
-  'SSE is for pages that only listen: the browser itself comes back.':
-    '页面只收听就选 SSE：浏览器会自动恢复。',
-  'Chunked is for programs, and where a reader must be able to slow the stream down.':
-    '程序，以及读者须能使流放慢之处，选 Chunked。',
-  'WebSocket is for pages that talk, too.': '页面还要发言就选 WebSocket。',
+  'Nothing was published, so there is nothing to compare.': '什么都没有发布，因此无从比较。',
+  'Use SSE for pages that only listen: the browser reconnects by itself.':
+    '页面只收听就选 SSE：浏览器会自动重连。',
+  'Use Chunked for programs, and where a reader must be able to slow the stream down.':
+    '程序，以及读者须能放慢流之处，选 Chunked。',
+  'Use WebSocket for pages that also send.': '页面还要发言就选 WebSocket。',
 };
