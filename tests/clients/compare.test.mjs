@@ -149,7 +149,7 @@ for (const [way, opened, http] of [['direct', 4, 'HTTP/1.1'], ['nginx', 4, 'HTTP
     stage = await startStage(way);
     t.after(() => stage.close());
     page = await open(browser, stage.page, { ignoreHTTPSErrors: true });
-    await page.click('#six');
+    await page.click('#connection-limit');
     await page.waitForSelector(`#streams[data-opened="${opened}"]`);
     const text = await page.textContent('#streams');
     assert.ok(text.includes(http), text);

@@ -50,11 +50,11 @@ for (const way of [...ways, 'nginx over TLS', 'TLS of its own']) describe(way, (
     await page.click('#offline');
     await alike('typed', 'a', 'b', 'c');
 
-    await page.type('#says', 'hi');
+    await page.type('#chat-text', 'hi');
     await page.keyboard.press('Enter');
-    await each(() => document.querySelectorAll('#said .light.on').length === 3);
+    await each(() => document.querySelectorAll('#chat-log .light.on').length === 3);
     await page.$eval('#seconds', (input) => { input.value = 3; });
-    await page.click('#judge');
+    await page.click('#compare-start');
     await each(() => document.querySelectorAll('#finding .advice li').length > 0);
     const sentences = await page.$$eval('#finding .advice li', (lines) => lines.map(({ textContent }) => textContent));
     assert.equal(sentences.filter((line) => /delivered all \d+ messages, in order; cut once/.test(line)).length, 3, sentences.join('\n'));

@@ -17,10 +17,10 @@ let browser, stage;
 before(async () => { browser = await startBrowser(); });
 after(() => browser?.close());
 const page = (options, path = '') => open(browser, stage.page + path, options);
-const said = (tab) => tab.$$eval('#said li', (rows) => rows.map((row) => row.querySelector('.text').textContent));
+const said = (tab) => tab.$$eval('#chat-log li', (rows) => rows.map((row) => row.querySelector('.text').textContent));
 const say = async (tab, text) => {
-  await tab.fill('#says', text);
-  await tab.press('#says', 'Enter');
+  await tab.fill('#chat-text', text);
+  await tab.press('#chat-text', 'Enter');
 };
 
 for (const way of ways) describe(way, () => {
@@ -31,17 +31,17 @@ for (const way of ways) describe(way, () => {
     const [mine, other] = [await page(), await page()];
     await say(mine, 'hello <i>there</i>');
     for (const tab of [mine, other]) {
-      await until(async () => (await tab.locator('#said li .light.on').count()) === 3, 'a light for each wire');
+      await until(async () => (await tab.locator('#chat-log li .light.on').count()) === 3, 'a light for each wire');
       assert.deepEqual(await said(tab), ['hello <i>there</i>']);
     }
-    await mine.check('#chatskip');
+    await mine.check('#chat-skip');
     await say(mine, 'quietly');
     await until(async () => (await said(other)).length === 2, 'the other tab to hear it');
-    await mine.uncheck('#chatskip');
+    await mine.uncheck('#chat-skip');
     await say(mine, 'loud');
-    await until(async () => (await mine.locator('#said li .light.on').count()) === 6, 'the third line over each wire');
+    await until(async () => (await mine.locator('#chat-log li .light.on').count()) === 6, 'the third line over each wire');
     assert.deepEqual(await said(mine), ['hello <i>there</i>', 'quietly', 'loud']);
-    assert.equal(await mine.locator('#said li:nth-child(2) .light').count(), 0, 'it came back over no wire');
+    assert.equal(await mine.locator('#chat-log li:nth-child(2) .light').count(), 0, 'it came back over no wire');
     assert.deepEqual([...mine.heard, ...other.heard], []);
   });
 
@@ -186,7 +186,7 @@ describe('anywhere', () => {
     for (const wire of wires) await shows(tab, wire, 'order', '有序\uff0c无重复');
     const { english, attributes } = await tab.evaluate(() => {
       // Names, code and what people wrote are the same in every language.
-      const same = 'pre, code, kbd, .data, .seq, time, [data-field], #languages, #online dt, h1, h2, h3, th, #said, option[lang], .u-legend, #outcome';
+      const same = 'pre, code, kbd, .data, .seq, time, [data-field], #languages, #online dt, h1, h2, h3, th, #chat-log, option[lang], .u-legend, #outcome';
       const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
       const english = [];
       while (walker.nextNode()) {
@@ -268,7 +268,7 @@ describe('anywhere', () => {
       assert.ok(at.seen, `one sees that ${at.name} has the focus`);
       reached.add(at.name);
     }
-    for (const id of ['channel', 'token', 'data', 'event', 'skip', 'rate', 'size', 'shape', 'run', 'burst', 'dropall', 'offline', 'overrun', 'reload', 'six', 'says', 'copy', 'seconds', 'judge', 'language']) {
+    for (const id of ['channel', 'token', 'data', 'event', 'skip', 'rate', 'size', 'shape', 'run', 'burst', 'dropall', 'offline', 'overrun', 'reload', 'connection-limit', 'chat-text', 'copy', 'seconds', 'compare-start', 'language']) {
       assert.ok(reached.has(id), `${id} is not reached: ${[...reached]}`);
     }
     assert.ok([...reached].filter((name) => name.includes('toggle')).length >= 3);

@@ -15,7 +15,7 @@ afterEach(() => stage?.close());
 async function compare(page, seconds, rate = 20) {
   await page.fill('#rate', String(rate));
   await page.fill('#seconds', String(seconds));
-  await page.click('#judge');
+  await page.click('#compare-start');
   await page.waitForSelector('#finding .advice li', { timeout: 1000 * seconds + 20_000 });
   const saved = async (button) => {
     const [download] = await Promise.all([page.waitForEvent('download'), page.click(button)]);
@@ -103,7 +103,7 @@ test('who may not publish is told so, and no wire is blamed', { timeout: 60_000 
   assert.match(sentences[0], /^The comparison ended early: /);
   assert.equal(report.published, 0);
   assert.ok(report.failure && report.seconds < 3);
-  assert.notEqual(await page.textContent('#driving'), '', 'the reason stands where it was asked for');
+  assert.notEqual(await page.textContent('#load-error'), '', 'the reason stands where it was asked for');
   await page.context().close();
 });
 

@@ -17,19 +17,19 @@ interface Said {
 }
 
 export class Chat {
-  #list = byId('said');
+  #list = byId('chat-log');
 
   /** `say` sends a command over the open WebSocket, if there is one. */
   constructor(publisher: Publisher, say: (command: object) => boolean) {
     const form = byId<HTMLFormElement>('chat');
-    const text = byId<HTMLInputElement>('says');
+    const text = byId<HTMLInputElement>('chat-text');
     const name = byId<HTMLInputElement>('name');
     name.value = t('guest {number}', { number: 1 + Math.floor(Math.random() * 99) });
     form.addEventListener('submit', async (event) => {
       event.preventDefault();
       if (!text.value) return;
       const said: Said = { name: name.value, text: text.value };
-      const silent = byId<HTMLInputElement>('chatskip').checked;
+      const silent = byId<HTMLInputElement>('chat-skip').checked;
       text.value = '';
       // It will not come back over any wire.
       if (silent) this.#add(line(said, element('span', 'tag', t('not sent back'))));

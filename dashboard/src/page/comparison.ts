@@ -9,11 +9,11 @@ import { byId, numberOf } from './dom.js';
 import { load } from './load.js';
 import type { Panel } from './panel.js';
 
-const OTHERS = ['listen', 'load', 'breaking', 'panels'];
+const OTHERS = ['listen', 'load', 'faults', 'panels'];
 
 export function setUpVerdict(panels: Panel[], generator: LoadGenerator): void {
   const form = byId<HTMLFormElement>('compare');
-  const start = byId<HTMLButtonElement>('judge');
+  const start = byId<HTMLButtonElement>('compare-start');
   const bar = byId<HTMLProgressElement>('progress');
   let report: Report | null = null;
   let runs = false;

@@ -10,7 +10,7 @@ const STREAMS = 8;
 const LONGEST = 6000;
 
 export function setUpSix(): void {
-  const button = byId<HTMLButtonElement>('six');
+  const button = byId<HTMLButtonElement>('connection-limit');
   button.addEventListener('click', async () => {
     if (isBusy(button)) return;
     setBusy(button, true);

@@ -9,7 +9,7 @@ import type { Publisher } from './publisher.js';
 export function setUpLoad(publisher: Publisher): LoadGenerator {
   const form = byId<HTMLFormElement>('load');
   const run = byId<HTMLButtonElement>('run');
-  const outcome = byId('driving');
+  const outcome = byId('load-error');
   const generator: LoadGenerator = new LoadGenerator(
     (messages, timed) => publisher.own(messages, timed),
     () => {
