@@ -11,14 +11,14 @@ import { setUpSix } from './page/connection-limit.js';
 import { byId } from './page/dom.js';
 import { setUpBreakage } from './page/faults.js';
 import { go, setUpFeatures } from './page/features.js';
-import { setUpLoad } from './page/load.js';
-import { countSoon } from './page/online.js';
+import { setUpLoad } from './page/load-form.js';
+import { countSoon } from './page/online-counts.js';
 import { Panel } from './page/panel.js';
-import { setUpPublishing } from './page/publish.js';
+import { setUpPublishing } from './page/publish-form.js';
 import { Publisher } from './page/publisher.js';
 import { recall, rememberOnLeaving } from './page/reload.js';
 import { setUpSnippets, showSnippet } from './page/snippets.js';
-import { setUpWireView, showBytes, wireViewHolds } from './page/wireview.js';
+import { setUpWireView, showBytes, wireViewHolds } from './page/wire-view.js';
 import { choose, language, t, translate } from './text/index.js';
 import { WIRES } from './text/wires.js';
 

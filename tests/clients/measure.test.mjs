@@ -6,7 +6,7 @@ import { repository } from './gateway.mjs';
 
 let page;
 before(async () => {
-  const entry = ['measure/histogram', 'measure/timeline', 'measure/latency-tracker', 'measure/meter', 'measure/load-generator', 'measure/overhead', 'compare/sheet', 'compare/advice', 'compare/report']
+  const entry = ['measure/histogram', 'measure/timeline', 'measure/latency-tracker', 'measure/meter', 'measure/load-generator', 'measure/overhead', 'compare/report-html', 'compare/advice', 'compare/report']
     .map((name) => `export * from './src/${name}.ts';`).join('\n');
   const built = await run(`${repository}dashboard/node_modules/.bin/esbuild`, ['--bundle', '--format=iife', '--global-name=page'],
     { cwd: `${repository}dashboard`, input: entry, hint: 'run make page' });

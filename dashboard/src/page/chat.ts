@@ -4,7 +4,7 @@ import { type Message, parseId, type WireName } from '../client/index.js';
 import { t } from '../text/index.js';
 import { NAMES } from '../text/wires.js';
 import { byId, element } from './dom.js';
-import { skipping } from './publish.js';
+import { skipping } from './publish-form.js';
 import type { Publisher } from './publisher.js';
 
 /** The name of the events that are lines of the chat. */

@@ -1,12 +1,12 @@
 // The comparison that a person can run, read, keep and share.
 
 import type { Report } from '../compare/report.js';
+import { content, sheet } from '../compare/report-html.js';
 import { compare } from '../compare/run.js';
-import { content, sheet } from '../compare/sheet.js';
 import type { LoadGenerator } from '../measure/load-generator.js';
 import { t } from '../text/index.js';
 import { byId, numberOf } from './dom.js';
-import { load } from './load.js';
+import { load } from './load-form.js';
 import type { Panel } from './panel.js';
 
 const OTHERS = ['listen', 'load', 'faults', 'panels'];

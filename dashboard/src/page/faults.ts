@@ -4,7 +4,7 @@ import { address, ask } from '../context/context.js';
 import type { LoadGenerator } from '../measure/load-generator.js';
 import { t } from '../text/index.js';
 import { byId, isBusy, setBusy, show } from './dom.js';
-import { load } from './load.js';
+import { load } from './load-form.js';
 import type { Panel } from './panel.js';
 
 /** Messages that are published at once, and how often, until the gateway has forgotten what the reader knows. */

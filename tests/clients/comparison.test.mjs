@@ -66,7 +66,7 @@ for (const way of [...ways, 'nginx over TLS']) {
     assert.equal(await reader.locator('svg polyline').count(), 6);
     assert.equal(await reader.locator('tbody tr').count(), 16);
     assert.ok(await reader.evaluate(() => [...document.querySelectorAll('li')].length) >= 9);
-    await reader.screenshot({ path: `${artifacts}verdict-${way.replaceAll(' ', '-')}.png`, fullPage: true });
+    await reader.screenshot({ path: `${artifacts}comparison-${way.replaceAll(' ', '-')}.png`, fullPage: true });
     assert.deepEqual([...page.heard, ...heard], []);
     await reader.context().close();
     await page.context().close();

@@ -5,7 +5,7 @@ import { address, ask } from '../context/context.js';
 import { seen } from '../context/request-info.js';
 import { number, type Text, t } from '../text/index.js';
 import { NAMES } from '../text/wires.js';
-import { dissect, headOf, type Kind, type Part, weigh } from './anatomy.js';
+import { dissect, headOf, type Kind, type Part, weigh } from './dissect.js';
 import { byId, element } from './dom.js';
 
 /** What there is to see of a stream. */
