@@ -1,116 +1,146 @@
-// Runs the page at `/`: opens one channel over each wire, measures what comes out, and breaks it on demand.
+// The page at `/`: subscribes to a channel over each wire, shows the figures, and breaks the wires.
 
-import type { Message, WireName } from './client/index.js';
-import { address, channel, setToken, settle, token } from './context/context.js';
+import { channel, claimClientId, setToken, token } from './context/context.js';
+import { channelUrl } from './context/gateway.js';
 import { headSizes } from './context/request-info.js';
 import { LatencyTracker } from './measure/latency-tracker.js';
 import { setUpCharts } from './page/charts.js';
-import { CHAT, Chat } from './page/chat.js';
-import { setUpVerdict } from './page/comparison.js';
-import { setUpSix } from './page/connection-limit.js';
-import { byId } from './page/dom.js';
-import { setUpBreakage } from './page/faults.js';
-import { go, setUpFeatures } from './page/features.js';
-import { setUpLoad } from './page/load-form.js';
-import { countSoon } from './page/online-counts.js';
+import { CHAT_EVENT, Chat } from './page/chat.js';
+import { setUpComparison } from './page/comparison.js';
+import { setUpConnectionLimit } from './page/connection-limit.js';
+import { byId, goTo } from './page/dom.js';
+import { EventNames } from './page/event-names.js';
+import { setUpFaults } from './page/faults.js';
+import { setUpFeatures } from './page/features.js';
+import { setUpLoadForm } from './page/load-form.js';
+import { updateOnlineCounts } from './page/online-counts.js';
 import { Panel } from './page/panel.js';
-import { setUpPublishing } from './page/publish-form.js';
+import { setUpPublishForm } from './page/publish-form.js';
 import { Publisher } from './page/publisher.js';
-import { recall, rememberOnLeaving } from './page/reload.js';
+import { savePositionsOnLeave, takePositions } from './page/reload.js';
 import { setUpSnippets, showSnippet } from './page/snippets.js';
-import { setUpWireView, showBytes, wireViewHolds } from './page/wire-view.js';
-import { choose, language, t, translate } from './text/index.js';
-import { WIRES } from './text/wires.js';
+import { WireView } from './page/wire-view.js';
+import { language, t, useLanguage } from './text/index.js';
+import { chooseLanguage, preferredLanguage, translateMarkup } from './text/language.js';
 
-document.documentElement.lang = language;
-translate(document.body);
+/** Milliseconds before another attempt to get the sizes of the response heads. */
+const HEADS_RETRY_MS = 5000;
 
+setUpLanguage();
+const takePosition = takePositions();
 const latencies = new LatencyTracker();
-const publisher = new Publisher(latencies);
-const chat = new Chat(publisher, (command) => panels[2]!.say(command));
-/** Event names that have shown up anywhere on this page. */
-const names = new Set(['message', CHAT]);
-/** Each new one opens the EventSource anew: where every message has a name of its own, not for ever. */
-const NAMES = 32;
-const watcher = {
-  changed: () => away(),
-  counted: countSoon,
-  took,
-  chosen: (id: string) => void showBytes(id),
+const eventNames = new EventNames('message', CHAT_EVENT);
+const panels = {
+  sse: new Panel('sse', eventNames, latencies),
+  chunked: new Panel('chunked', eventNames, latencies),
+  ws: new Panel('ws', eventNames, latencies),
 };
-const panels = WIRES.map((wire) => new Panel(wire, names, latencies, watcher));
-const sse = panels[0]!;
+const allPanels = Object.values(panels);
+const publisher = new Publisher(latencies);
+const chat = new Chat(publisher, panels.ws);
+const wireView = new WireView();
 
-function took(message: Message, wire: WireName, before: string | null): void {
-  learn(message.event, before);
-  chat.took(message, wire);
-  // So that there is something to see, until somebody chooses.
-  if (!wireViewHolds()) void showBytes(message.id);
+for (const panel of allPanels) {
+  panel.messageReceived.subscribe((message, before) => {
+    learnEventName(message.event, before);
+    chat.receive(message, panel.wire);
+    // Shows the first message, so that the view is not empty.
+    if (!wireView.hasMessage) wireView.show(message.id);
+  });
+  panel.messageSelected.subscribe((id) => wireView.show(id));
+  panel.onlineChanged.subscribe(updateOnlineCounts);
+}
+const generator = setUpLoadForm(publisher);
+setUpPublishForm(publisher, {
+  eventUsed: (name) => learnEventName(name, panels.sse.last),
+  published: (id) => wireView.show(id),
+});
+setUpCharts(() => allPanels.map(({ meter }) => meter));
+setUpFaults(allPanels, generator);
+setUpComparison(allPanels, generator);
+setUpConnectionLimit();
+setUpSnippets();
+setUpFeatures();
+setUpSubscribeForm();
+setUpNavigation();
+savePositionsOnLeave(allPanels);
+byId('reset').addEventListener('click', () => {
+  for (const panel of allPanels) panel.resetMeter();
+});
+
+await claimClientId();
+// The page is drawn before it measures: its own work must not count as latency.
+if (!document.hidden) await nextFrame();
+subscribe();
+await loadHeadSizes();
+
+function setUpLanguage() {
+  useLanguage(preferredLanguage());
+  document.documentElement.lang = language;
+  translateMarkup(document.body);
+  const select = byId<HTMLSelectElement>('language');
+  select.value = language;
+  select.addEventListener('change', () => chooseLanguage(select.value));
 }
 
-/** An EventSource hears only names that it was told. Opened again from before the message that brought a new one, it gets that message too. */
-function learn(name: string, before: string | null = sse.last): void {
-  if (names.has(name) || names.size > NAMES) return;
-  names.add(name);
-  if (!sse.listens) return;
-  sse.rewind(before);
-  sse.notice(t('now also listening for the event “{name}”', { name }));
+function setUpSubscribeForm() {
+  const tokenInput = byId<HTMLInputElement>('token');
+  tokenInput.value = token();
+  byId('listen').addEventListener('submit', (event) => {
+    event.preventDefault();
+    setToken(tokenInput.value.trim());
+    const name = byId<HTMLInputElement>('channel').value;
+    if (name === channel()) subscribe();
+    else location.hash = name;
+  });
+  addEventListener('hashchange', subscribe);
 }
 
-function listen(): void {
+function setUpNavigation() {
+  for (const link of document.querySelectorAll<HTMLElement>('[data-goto]')) {
+    link.addEventListener('click', () => goTo(link.dataset.goto ?? ''));
+  }
+}
+
+/** Subscribes all panels to the current channel. */
+function subscribe() {
   const input = byId<HTMLInputElement>('channel');
   input.value = channel();
   if (!input.reportValidity()) return;
-  // curl takes an address without a scheme as http.
-  const [from, to] = ['sse', 'publish'].map((path) => address(path).href.replace(/^http:\/\//, ''));
-  byId('shell').textContent = `curl -N ${from}\ncurl -d hello ${to}`;
+  showShellCommands();
   showSnippet();
   chat.clear();
-  for (const panel of panels) {
-    panel.reset(recall(panel.wire));
+  for (const panel of allPanels) {
+    panel.reset(takePosition(panel.wire));
     panel.start();
   }
-  countSoon();
+  updateOnlineCounts();
 }
 
-byId<HTMLInputElement>('token').value = token();
-byId('listen').addEventListener('submit', (event) => {
-  event.preventDefault();
-  setToken(byId<HTMLInputElement>('token').value.trim());
-  const wanted = byId<HTMLInputElement>('channel').value;
-  if (wanted === channel()) listen();
-  else location.hash = wanted;
-});
-const languages = byId<HTMLSelectElement>('language');
-languages.value = language;
-languages.addEventListener('change', () => choose(languages.value));
-for (const link of document.querySelectorAll<HTMLElement>('[data-goto]'))
-  link.addEventListener('click', () => go(link.dataset['goto']!));
-addEventListener('hashchange', listen);
-rememberOnLeaving(panels);
-const generator = setUpLoad(publisher);
-setUpPublishing(publisher, { named: learn, published: watcher.chosen });
-setUpCharts(() => panels.map(({ meter }) => meter));
-setUpSix();
-setUpWireView();
-setUpSnippets();
-setUpFeatures();
-byId('reset').addEventListener('click', () => {
-  for (const panel of panels) panel.measure();
-});
-setUpVerdict(panels, generator);
-const away = setUpBreakage(panels, generator);
-// Once it is drawn: what the page itself takes is not to be counted as the network's.
-await settle();
-if (!document.hidden)
-  await new Promise((drawn) => {
-    requestAnimationFrame(() => setTimeout(drawn));
-  });
-listen();
-await learnHeads();
+function showShellCommands() {
+  // curl takes a URL without a scheme as http.
+  const short = (endpoint: string) => channelUrl(endpoint).href.replace(/^http:\/\//, '');
+  byId('shell').textContent = `curl -N ${short('sse')}\ncurl -d hello ${short('publish')}`;
+}
 
-async function learnHeads() {
+/**
+ * Subscribes the EventSource to another event name.
+ * It reopens at the position `before` the message with that name, to receive the message too.
+ */
+function learnEventName(name: string, before: string | null) {
+  if (!eventNames.add(name) || !panels.sse.isActive) return;
+  panels.sse.rewind(before);
+  panels.sse.notice(t('now also listening for the event “{name}”', { name }));
+}
+
+async function loadHeadSizes() {
   const sizes = await headSizes();
-  for (const panel of panels) panel.head = sizes[panel.wire] ?? 0;
-  if (!sizes.sse) setTimeout(learnHeads, 5000);
+  for (const panel of allPanels) panel.head = sizes[panel.wire] ?? 0;
+  if (!sizes.sse) setTimeout(loadHeadSizes, HEADS_RETRY_MS);
+}
+
+function nextFrame(): Promise<void> {
+  return new Promise((resolve) => {
+    requestAnimationFrame(() => setTimeout(resolve));
+  });
 }

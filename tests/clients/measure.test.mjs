@@ -11,9 +11,7 @@ before(async () => {
   const built = await run(`${repository}dashboard/node_modules/.bin/esbuild`, ['--bundle', '--format=iife', '--global-name=page'],
     { cwd: `${repository}dashboard`, input: entry, hint: 'run make page' });
   assert.equal(built.code, 0, built.errors);
-  const storage = { getItem: () => null, setItem() {}, removeItem() {} };
-  page = new Function('localStorage', 'sessionStorage', 'navigator', 'document', 'location', `${built.output}; return page`)(
-    storage, storage, { language: 'en', userAgent: '<script>alert(1)</script>' }, { baseURI: 'http://page.invalid/' }, { hash: '', protocol: 'http:' });
+  page = new Function(`${built.output}; return page`)();
 });
 const near = (value, wanted, share = 0.1) => assert.ok(Math.abs(value - wanted) <= share * wanted, `${value}, and not ${wanted}`);
 const message = (id, fields = {}) => ({ id, channel: 'demo', event: 'message', data: 'x', time: 0, ...fields });
@@ -119,17 +117,18 @@ const report = (wires, fields = {}) => ({ tricast: '0', made: '2026-11-22T00:00:
 test('a report escapes what others have written, and says of a proxy no more than its name', { timeout: 60_000 }, () => {
   const bad = '<img src=x onerror=alert(1)>"\'&';
   const environment = { ...report([]).environment, browser: bad, browserHttp: bad, gatewayHttp: bad, proxy: true, server: bad, via: bad };
-  const html = page.sheet(report([one('sse'), one('ws', { state: bad })], { environment, tricast: bad }));
+  const html = page.reportPage(report([one('sse'), one('ws', { state: bad })], { environment, tricast: bad }));
   assert.doesNotMatch(html, /<img/);
   assert.ok(html.split('&#60;img').length > 5, 'it is there, as text');
   const seen = { version: '0', http: 'HTTP/1.1', url: 'http://page.invalid', encrypted: false, advice: {}, heads: null, fields: { via: '1.1 proxy.internal:3128 (squid/5.7), 1.1 10.0.0.7 (Apache)', 'x-real-ip': '192.0.2.7' } };
-  const { via, proxyFields, proxy } = page.environment(seen, '?', null);
+  const observed = (request, browserHttp = '?') => page.environment({ browser: 'b', browserHttp, server: null, url: new URL('http://page.invalid/'), request });
+  const { via, proxyFields, proxy } = observed(seen);
   assert.deepEqual([via, proxyFields, proxy], ['squid/5.7, Apache', ['via', 'x-real-ip'], true]);
-  assert.equal(page.environment({ ...seen, fields: {} }, '?', null).proxy, false, 'what is not known is no sign of a proxy');
-  assert.equal(page.environment({ ...seen, fields: {}, encrypted: true }, '?', null).proxy, true, 'encryption that begins between the two is one');
+  assert.equal(observed({ ...seen, fields: {} }).proxy, false, 'what is not known is no sign of a proxy');
+  assert.equal(observed({ ...seen, fields: {}, encrypted: true }).proxy, true, 'encryption that begins between the two is one');
   const unasked = { version: '', http: '', url: '', encrypted: true, fields: {}, advice: {}, heads: null };
-  assert.deepEqual([page.environment(unasked, 'HTTP/2', null)].map(({ proxy, misplaced }) => [proxy, misplaced]), [[false, false]], 'nor is a gateway that does not say');
-  assert.deepEqual(['http://page.invalid', 'http://elsewhere.invalid'].map((url) => page.environment({ ...seen, url }, '?', null).misplaced), [false, true]);
+  assert.deepEqual([observed(unasked, 'HTTP/2')].map(({ proxy, misplaced }) => [proxy, misplaced]), [[false, false]], 'nor is a gateway that does not say');
+  assert.deepEqual(['http://page.invalid', 'http://elsewhere.invalid'].map((url) => observed({ ...seen, url }).misplaced), [false, true]);
 });
 
 test('advice speaks of what works, and of what did not', { timeout: 60_000 }, () => {

@@ -1,136 +1,137 @@
-// What the figures of a comparison mean for whoever has to choose.
+// Conclusions from a comparison, for readers who have to choose a wire.
 
 import type { WireName } from '../client/index.js';
 import { ms, number, type Text, t } from '../text/index.js';
 import { NAMES } from '../text/wires.js';
 import type { Report, WireReport } from './report.js';
 
-/** Medians closer than this, in ms or by this share of the lower, are no reason to choose. */
-const ALIKE_MS = 2;
-const ALIKE_SHARE = 0.25;
+/** Medians that differ by less than this, in ms or as a share of the lower one, count as equal. */
+const EQUAL_MS = 2;
+const EQUAL_SHARE = 0.25;
 
-/** A wire that is so much later than another, in ms, is held back by somebody. */
-const HELD_MS = 100;
+/** A wire whose median is so many ms above the lowest one is held back by a proxy. */
+const HELD_BACK_MS = 100;
 
-const name = ({ wire }: WireReport) => NAMES[wire];
+const nameOf = ({ wire }: WireReport) => NAMES[wire];
+const medianOf = ({ latency }: WireReport) => latency.p50 ?? 0;
+const overheadOf = ({ around }: WireReport) => around ?? 0;
 
-/** One sentence each. */
-export function advice({ wires, published, environment, failure }: Report): string[] {
-  const said = failure ? [t('The comparison ended early: {reason}', { reason: failure })] : [];
-  if (!published) return [...said, t('Nothing was published, so there is nothing to compare.')];
-  const works = wires.filter(({ own }) => own > 0);
-  said.push(
-    ...wires
-      .filter((one) => !works.includes(one))
-      .map((one) =>
-        t(
-          one.wire === 'ws'
-            ? 'WebSocket did not get through: a proxy in between must allow the upgrade.'
-            : '{wire} did not get through: a proxy in between holds it back, most likely in a buffer.',
-          { wire: name(one) },
+/** Returns one sentence for each conclusion. */
+export function advice(report: Report): string[] {
+  const { wires, published, environment, failure } = report;
+  const early = failure ? [t('The comparison ended early: {reason}', { reason: failure })] : [];
+  if (!published) {
+    return [...early, t('Nothing was published, so there is nothing to compare.')];
+  }
+  const working = wires.filter(({ own }) => own > 0);
+  const failing = wires.filter((wire) => !working.includes(wire));
+  return [
+    ...early,
+    ...failing.map(blocked),
+    ...(working.length > 1 ? [speed(working), overhead(working)] : []),
+    ...working.map((wire) => completeness(wire, published)),
+    environment.proxy
+      ? t(
+          'There is a proxy between this browser and the gateway; the figures include its effect on each wire.',
+        )
+      : t(
+          'No proxy is visible between this browser and the gateway: measure again from where your users are.',
         ),
-      ),
-  );
-  if (works.length > 1) said.push(...speed(works), around(works));
-  for (const one of works) said.push(whole(one, published));
-  said.push(
-    t(
-      environment.proxy
-        ? 'There is a proxy between this browser and the gateway; the figures include its effect on each wire.'
-        : 'No proxy is visible between this browser and the gateway: measure again from where your users are.',
-    ),
-  );
-  for (const { wire } of works) said.push(t(GOOD_FOR[wire]));
-  return [...said, ...remedies({ wires, environment }, works)];
+    ...working.map(({ wire }) => t(USE_FOR[wire])),
+    ...remedies(report, working, failing),
+  ];
 }
 
-/** What to change, in the words of `tricast doctor`. */
-function remedies(
-  { wires, environment }: Pick<Report, 'wires' | 'environment'>,
-  works: WireReport[],
-): string[] {
-  const fails = (one: WireReport) => !works.includes(one);
-  const soonest = Math.min(...works.map(({ latency }) => latency.p50 ?? 0));
-  const symptoms = [
-    ['no-upgrade', wires.some((one) => one.wire === 'ws' && fails(one))],
-    ['buffered', wires.some((one) => one.wire !== 'ws' && fails(one))],
-    ['held-back', works.some(({ latency }) => (latency.p50 ?? 0) > soonest + HELD_MS)],
-    ['http-1.0', environment.gatewayHttp === 'HTTP/1.0'],
-    ['url', environment.proxy && environment.misplaced],
-  ] as const;
-  return symptoms.flatMap(([symptom, shows]) =>
-    shows && environment.advice[symptom] ? [environment.advice[symptom]] : [],
-  );
-}
-
-/** What each wire is to be taken for, where it works. */
-const GOOD_FOR: Record<WireName, Text> = {
+/** What each wire is best for, provided that it works. */
+const USE_FOR: Record<WireName, Text> = {
   sse: 'Use SSE for pages that only listen: the browser reconnects by itself.',
   chunked: 'Use Chunked for programs, and where a reader must be able to slow the stream down.',
   ws: 'Use WebSocket for pages that also send.',
 };
 
-function around(works: WireReport[]): string {
-  const [least, most] = extremes(works, (one) => one.around ?? 0);
-  return t('{least} adds {few} bytes to each message, {most} adds {many}.', {
-    least: name(least),
-    most: name(most),
-    few: number(least.around ?? 0),
-    many: number(most.around ?? 0),
+function blocked(wire: WireReport): string {
+  return wire.wire === 'ws'
+    ? t('WebSocket did not get through: a proxy in between must allow the upgrade.')
+    : t('{wire} did not get through: a proxy in between holds it back, most likely in a buffer.', {
+        wire: nameOf(wire),
+      });
+}
+
+function speed(wires: WireReport[]): string {
+  const [fast, slow] = extremes(wires, medianOf);
+  const [low, high] = [medianOf(fast), medianOf(slow)];
+  if (high - low <= Math.max(EQUAL_MS, EQUAL_SHARE * low)) {
+    return t('No wire is faster than the others: the medians are between {fast} and {slow}.', {
+      fast: ms(low),
+      slow: ms(high),
+    });
+  }
+  return t('{fast} is the fastest with a median of {low}; {slow} took {high}.', {
+    fast: nameOf(fast),
+    low: ms(low),
+    slow: nameOf(slow),
+    high: ms(high),
   });
 }
 
-function speed(works: WireReport[]): string[] {
-  const median = ({ latency }: WireReport) => latency.p50 ?? 0;
-  const [fast, slow] = extremes(works, median);
-  const [a, b] = [median(fast), median(slow)];
-  if (b - a <= Math.max(ALIKE_MS, ALIKE_SHARE * a)) {
-    return [
-      t('No wire is faster than the others: the medians are between {fast} and {slow}.', {
-        fast: ms(a),
-        slow: ms(b),
-      }),
-    ];
-  }
-  return [
-    t('{fast} is the fastest with a median of {low}; {slow} took {high}.', {
-      fast: name(fast),
-      low: ms(a),
-      slow: name(slow),
-      high: ms(b),
-    }),
-  ];
+function overhead(wires: WireReport[]): string {
+  const [least, most] = extremes(wires, overheadOf);
+  return t('{least} adds {few} bytes to each message, {most} adds {many}.', {
+    least: nameOf(least),
+    few: number(overheadOf(least)),
+    most: nameOf(most),
+    many: number(overheadOf(most)),
+  });
 }
 
-/** Whether everything has come, and what a cut did. */
-function whole(one: WireReport, published: number): string {
+/** Says whether all messages arrived, and what the cut caused. */
+function completeness(wire: WireReport, published: number): string {
   const values = {
-    wire: name(one),
+    wire: nameOf(wire),
     published: number(published),
-    away: ms(one.away),
-    replayed: number(one.replayed),
-    missing: number(Math.max(0, published - one.own)),
+    away: ms(wire.away),
+    replayed: number(wire.replayed),
+    missing: number(Math.max(0, published - wire.own)),
   };
-  if (one.own < published)
-    return t('{wire} delivered all but {missing} of {published} messages.', values);
-  if (one.disordered || one.repeated)
-    return t(
-      '{wire} delivered all {published} messages, but some out of order or more than once.',
-      values,
-    );
-  if (one.away === null) return t('{wire} delivered all {published} messages, in order.', values);
-  if (!one.replayed)
-    return t(
-      '{wire} delivered all {published} messages, in order; cut once, it reconnected after {away} and had missed nothing.',
-      values,
-    );
-  return t(
-    '{wire} delivered all {published} messages, in order; cut once, it reconnected after {away} and received the {replayed} messages that it had missed.',
-    values,
-  );
+  return t(completenessText(wire, published), values);
 }
 
-function extremes(wires: WireReport[], of: (one: WireReport) => number): [WireReport, WireReport] {
-  const sorted = [...wires].sort((a, b) => of(a) - of(b));
-  return [sorted[0]!, sorted.at(-1)!];
+function completenessText(wire: WireReport, published: number): Text {
+  if (wire.own < published) {
+    return '{wire} delivered all but {missing} of {published} messages.';
+  }
+  if (wire.disordered || wire.repeated) {
+    return '{wire} delivered all {published} messages, but some out of order or more than once.';
+  }
+  if (wire.away === null) return '{wire} delivered all {published} messages, in order.';
+  return wire.replayed
+    ? '{wire} delivered all {published} messages, in order; cut once, it reconnected after {away} and received the {replayed} messages that it had missed.'
+    : '{wire} delivered all {published} messages, in order; cut once, it reconnected after {away} and had missed nothing.';
+}
+
+/** Returns advice on the proxies in between, in the words of `tricast doctor`. */
+function remedies({ environment }: Report, working: WireReport[], failing: WireReport[]): string[] {
+  const lowest = Math.min(...working.map(medianOf));
+  const symptoms = {
+    'no-upgrade': failing.some(({ wire }) => wire === 'ws'),
+    'buffered': failing.some(({ wire }) => wire !== 'ws'),
+    'held-back': working.some((wire) => medianOf(wire) > lowest + HELD_BACK_MS),
+    'http-1.0': environment.gatewayHttp === 'HTTP/1.0',
+    'url': environment.proxy && environment.misplaced,
+  };
+  return Object.entries(symptoms).flatMap(([symptom, present]) => {
+    const remedy = environment.advice[symptom];
+    return present && remedy ? [remedy] : [];
+  });
+}
+
+/** Returns the wires with the least and the greatest value; there must be at least one wire. */
+function extremes(
+  wires: WireReport[],
+  valueOf: (wire: WireReport) => number,
+): [least: WireReport, greatest: WireReport] {
+  return [
+    wires.reduce((a, b) => (valueOf(b) < valueOf(a) ? b : a)),
+    wires.reduce((a, b) => (valueOf(b) >= valueOf(a) ? b : a)),
+  ];
 }

@@ -1,76 +1,86 @@
-// Plots as SVG text, for a page that stands alone.
+// Line plots as SVG text, for a page without scripts.
 
-/** One wire's points, left to right. */
 export interface Series {
   name: string;
   colour: string;
-  points: [x: number, y: number][];
+  /** The points from left to right. */
+  points: Point[];
 }
 
-interface Scale {
+type Point = [x: number, y: number];
+
+export interface Axis {
   title: string;
-  spell: (value: number) => string;
-  log?: boolean;
+  format: (value: number) => string;
+  scale?: 'linear' | 'log';
 }
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [640, 230, 70, 40, 24];
+const WIDTH = 640;
+const HEIGHT = 230;
+const LEFT = 70;
+const RIGHT = 12;
+const TOP = 24;
+const BOTTOM = 40;
+const LEGEND_WIDTH = 90;
+const TICKS = [0, 0.25, 0.5, 0.75, 1];
 
-/** Lines over common axes. */
-export function plot(series: Series[], x: Scale, y: Scale): string {
-  const all = series.flatMap(({ points }) => points);
-  if (!all.length) return '';
-  const [low, high] = bounds(
-    all.map(([at]) => at),
-    x.log,
-  );
-  const top = Math.max(...all.map(([, value]) => value)) * 1.1 || 1;
-  const on = (value: number) => (x.log ? Math.log(value) : value);
-  const place = ([at, value]: [number, number]): [number, number] => [
-    LEFT + ((on(at) - on(low)) / (on(high) - on(low))) * (WIDTH - LEFT - 12),
-    HEIGHT - BOTTOM - (value / top) * (HEIGHT - BOTTOM - TOP),
-  ];
-  const ticks = [0, 0.25, 0.5, 0.75, 1];
-  const columns = ticks.map((share) =>
-    x.log ? low * (high / low) ** share : low + share * (high - low),
-  );
-  const grid = [
-    ...columns.map((at, n) =>
-      text(
-        place([at, 0])[0],
-        HEIGHT - BOTTOM + 16,
-        n === columns.length - 1 ? 'end' : 'middle',
-        x.spell(at),
-      ),
+/** Draws all series over common axes; returns an empty text if they have no points. */
+export function plot(series: Series[], x: Axis, y: Axis): string {
+  const points = series.flatMap((one) => one.points);
+  if (!points.length) return '';
+  const xs = points.map(([value]) => value);
+  const range = rangeOf(xs, x.scale);
+  const top = Math.max(...points.map(([, value]) => value)) * 1.1 || 1;
+  const left = (value: number) => LEFT + shareOf(value, range, x.scale) * (WIDTH - LEFT - RIGHT);
+  const level = (value: number) => HEIGHT - BOTTOM - (value / top) * (HEIGHT - BOTTOM - TOP);
+  const columns = TICKS.map((share, n) => {
+    const value = valueAt(share, range, x.scale);
+    const anchor = n === TICKS.length - 1 ? 'end' : 'middle';
+    return label(left(value), HEIGHT - BOTTOM + 16, anchor, x.format(value));
+  });
+  const rows = TICKS.map((share) => gridLine(level(share * top), y.format(share * top)));
+  const lines = series.map(({ colour, points: own }) =>
+    polyline(
+      colour,
+      own.map(([value, height]) => [left(value), level(height)]),
     ),
-    ...ticks.map((share) => {
-      const [, level] = place([low, share * top]);
-      return `<line x1="${LEFT}" x2="${WIDTH - 12}" y1="${level}" y2="${level}" stroke="currentColor" opacity=".15"/>${text(LEFT - 8, level + 4, 'end', y.spell(share * top))}`;
-    }),
-    text((LEFT + WIDTH) / 2, HEIGHT - 6, 'middle', x.title),
-  ];
-  const legend = series.map(
-    ({ name, colour }, n) =>
-      `<text x="${LEFT + 90 * n}" y="${TOP - 8}" fill="${colour}" font-weight="600">${name}</text>`,
   );
-  const lines = series.map(
-    ({ colour, points }) =>
-      `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${points
-        .map((point) =>
-          place(point)
-            .map((c) => c.toFixed(1))
-            .join(','),
-        )
-        .join(' ')}"/>`,
-  );
-  return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${y.title}">${legend.join('')}${grid.join('')}${lines.join('')}</svg>`;
+  const title = label((LEFT + WIDTH) / 2, HEIGHT - 6, 'middle', x.title);
+  const content = [...series.map(legend), ...columns, ...rows, title, ...lines].join('');
+  return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${y.title}">${content}</svg>`;
 }
 
-function bounds(values: number[], log = false): [number, number] {
+function rangeOf(values: number[], scale: Axis['scale']): [low: number, high: number] {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   if (low < high) return [low, high];
-  return log ? [low / 2, high * 2] : [low - 1, high + 1];
+  return scale === 'log' ? [low / 2, high * 2] : [low - 1, high + 1];
 }
 
-function text(x: number, y: number, anchor: string, content: string): string {
-  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}">${content}</text>`;
+/** Returns where in the range a value is, from 0 to 1. */
+function shareOf(value: number, [low, high]: [number, number], scale: Axis['scale']): number {
+  const position = scale === 'log' ? Math.log : (linear: number) => linear;
+  return (position(value) - position(low)) / (position(high) - position(low));
+}
+
+function valueAt(share: number, [low, high]: [number, number], scale: Axis['scale']): number {
+  return scale === 'log' ? low * (high / low) ** share : low + share * (high - low);
+}
+
+function legend({ name, colour }: Series, n: number): string {
+  const x = LEFT + LEGEND_WIDTH * n;
+  return `<text x="${x}" y="${TOP - 8}" fill="${colour}" font-weight="600">${name}</text>`;
+}
+
+function gridLine(y: number, text: string): string {
+  const line = `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y}" y2="${y}" stroke="currentColor" opacity=".15"/>`;
+  return line + label(LEFT - 8, y + 4, 'end', text);
+}
+
+function polyline(colour: string, points: Point[]): string {
+  const list = points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(' ');
+  return `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${list}"/>`;
+}
+
+function label(x: number, y: number, anchor: string, text: string): string {
+  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}">${text}</text>`;
 }

@@ -1,16 +1,15 @@
-// A report as one page of HTML that stands alone: no script, no address, nothing to load.
+// A report as a single page of HTML that needs no script, no network and no other file.
 
-import { size } from '../page/figures.js';
-import { language, ms, number, t } from '../text/index.js';
+import { language, ms, number, size, type Text, t, tIfKnown } from '../text/index.js';
 import { NAMES } from '../text/wires.js';
 import { advice } from './advice.js';
-import { plot, type Series } from './plot.js';
-import type { Report, WireReport } from './report.js';
+import { type Axis, plot, type Series } from './plot.js';
+import type { Environment, Report, WireReport } from './report.js';
 
 const COLOURS = { sse: '#2560d8', chunked: '#a85d00', ws: '#0a7d55' };
 
-/** The whole document. */
-export function sheet(report: Report): string {
+/** Returns the whole page. */
+export function reportPage(report: Report): string {
   return `<!doctype html>
 <html lang="${language}">
 <head>
@@ -31,65 +30,44 @@ ${Object.entries(COLOURS)
 </head>
 <body>
 <h1>${t('Three wires compared')}</h1>
-${content(report)}
+${reportBody(report)}
 </body>
 </html>
 `;
 }
 
-/** What stands below its title. Whatever comes from elsewhere is escaped. */
-export function content(report: Report): string {
-  const { wires, environment: at } = report;
-  const heads = wires
-    .map(({ wire }) => `<th scope="col" class="${wire}">${NAMES[wire]}</th>`)
-    .join('');
-  const rows = figures.map(
-    ([name, of]) =>
-      `<tr><th scope="row">${t(name)}</th>${wires.map((one) => `<td>${escape(of(one))}</td>`).join('')}</tr>`,
-  );
-  return `<p><small>${escape(new Date(report.made).toLocaleString(language))} · Tricast ${escape(report.tricast)} · ${t(
-    '{published} messages, {rate} a second of {size} bytes, for {seconds} s',
-    {
-      published: number(report.published),
-      rate: number(report.load.rate),
-      size: number(report.load.size),
-      seconds: number(report.seconds),
-    },
-  )}</small></p>
+/** Returns everything below the title. All values from outside are escaped. */
+export function reportBody(report: Report): string {
+  const { wires } = report;
+  return `<p><small>${summary(report)}</small></p>
 <ul class="advice">${advice(report)
-    .map((line) => `<li>${escape(line)}</li>`)
+    .map((sentence) => `<li>${escapeHtml(sentence)}</li>`)
     .join('')}</ul>
-<table><thead><tr><td></td>${heads}</tr></thead><tbody>${rows.join('')}</tbody></table>
+${table(wires)}
 <h2>${t('Latency over time')}</h2>
-${plot(
-  series(wires, ({ timeline }) => timeline),
-  { title: t('seconds'), spell: (value) => number(value, 1) },
-  { title: t('Latency over time'), spell: ms },
-)}
+${plot(seriesOf(wires, timeline), secondsAxis(), latencyAxis())}
 <h2>${t('Latency distribution')}</h2>
-${plot(
-  series(wires, ({ histogram }) => trimmed(histogram)),
-  { title: t('latency'), spell: ms, log: true },
-  { title: t('Latency distribution'), spell: (share) => `${number(100 * share, 1)} %` },
-)}
+${plot(seriesOf(wires, distribution), logLatencyAxis(), shareAxis())}
 <h2>${t('Environment')}</h2>
-<ul>
-<li>${escape(at.browser)}</li>
-<li>${t('The browser used {browser}, {encrypted}; the request reached the gateway over {gateway}.', { browser: escape(at.browserHttp), gateway: escape(at.gatewayHttp), encrypted: at.encrypted ? t('encrypted') : t('not encrypted') })}</li>
-<li>${at.proxy ? t('A proxy is in between: {what}.', { what: escape(between(at)) }) : t('No proxy was visible.')}</li>
-</ul>
+${environmentList(report.environment)}
 <p><small>${t('Latency is the time from the request that published a message to its arrival, on the clock of this browser. Messages replayed after the cut are not timed. Bytes are those that the gateway sends over HTTP/1.1, response heads included.')}</small></p>`;
 }
 
-function between({ server, via, proxyFields }: Report['environment']): string {
-  return (
-    [server, via, proxyFields.join(', ')].filter(Boolean).join('; ') ||
-    t('it does not identify itself')
-  );
+function summary({ made, tricast, published, load, seconds }: Report): string {
+  const time = new Date(made).toLocaleString(language);
+  const run = t('{published} messages, {rate} a second of {size} bytes, for {seconds} s', {
+    published: number(published),
+    rate: number(load.rate),
+    size: number(load.size),
+    seconds: number(seconds),
+  });
+  return `${escapeHtml(time)} · Tricast ${escapeHtml(tricast)} · ${run}`;
 }
 
-const figures: [Parameters<typeof t>[0], (one: WireReport) => string][] = [
-  ['state', ({ state }) => t(state as Parameters<typeof t>[0])],
+type Row = [name: Text, valueOf: (wire: WireReport) => string];
+
+const ROWS: Row[] = [
+  ['state', ({ state }) => tIfKnown(state)],
   ['first byte', ({ firstByte }) => ms(firstByte)],
   ['messages', ({ messages }) => number(messages)],
   ['median', ({ latency }) => ms(latency.p50)],
@@ -107,7 +85,16 @@ const figures: [Parameters<typeof t>[0], (one: WireReport) => string][] = [
   ['duplicates', ({ repeated }) => number(repeated)],
 ];
 
-function series(wires: WireReport[], points: (one: WireReport) => [number, number][]): Series[] {
+function table(wires: WireReport[]): string {
+  const head = wires.map(({ wire }) => `<th scope="col" class="${wire}">${NAMES[wire]}</th>`);
+  const rows = ROWS.map(([name, valueOf]) => {
+    const cells = wires.map((wire) => `<td>${escapeHtml(valueOf(wire))}</td>`);
+    return `<tr><th scope="row">${t(name)}</th>${cells.join('')}</tr>`;
+  });
+  return `<table><thead><tr><td></td>${head.join('')}</tr></thead><tbody>${rows.join('')}</tbody></table>`;
+}
+
+function seriesOf(wires: WireReport[], points: (wire: WireReport) => Series['points']): Series[] {
   return wires.map((one) => ({
     name: NAMES[one.wire],
     colour: COLOURS[one.wire],
@@ -115,16 +102,48 @@ function series(wires: WireReport[], points: (one: WireReport) => [number, numbe
   }));
 }
 
-/** Without the empty ends. */
-function trimmed(histogram: [number, number][]): [number, number][] {
-  return histogram.slice(
-    Math.max(
-      0,
-      histogram.findIndex(([, share]) => share > 0),
-    ),
-  );
+const timeline = (wire: WireReport) => wire.timeline;
+
+/** Returns the histogram without the empty buckets at its start. */
+function distribution({ histogram }: WireReport): Series['points'] {
+  const first = histogram.findIndex(([, share]) => share > 0);
+  return histogram.slice(Math.max(0, first));
 }
 
-function escape(text: string): string {
+// The titles depend on the language, which is known only when a report is made.
+const secondsAxis = (): Axis => ({ title: t('seconds'), format: (value) => number(value, 1) });
+const latencyAxis = (): Axis => ({ title: t('Latency over time'), format: ms });
+const logLatencyAxis = (): Axis => ({ title: t('latency'), format: ms, scale: 'log' });
+const shareAxis = (): Axis => ({
+  title: t('Latency distribution'),
+  format: (share) => `${number(100 * share, 1)} %`,
+});
+
+function environmentList(environment: Environment): string {
+  const { browser, browserHttp, gatewayHttp, encrypted, proxy } = environment;
+  const path = t(
+    'The browser used {browser}, {encrypted}; the request reached the gateway over {gateway}.',
+    {
+      browser: escapeHtml(browserHttp),
+      encrypted: encrypted ? t('encrypted') : t('not encrypted'),
+      gateway: escapeHtml(gatewayHttp),
+    },
+  );
+  const between = proxy
+    ? t('A proxy is in between: {what}.', { what: escapeHtml(describeProxy(environment)) })
+    : t('No proxy was visible.');
+  return `<ul>
+<li>${escapeHtml(browser)}</li>
+<li>${path}</li>
+<li>${between}</li>
+</ul>`;
+}
+
+function describeProxy({ server, via, proxyFields }: Environment): string {
+  const known = [server, via, proxyFields.join(', ')].filter(Boolean);
+  return known.join('; ') || t('it does not identify itself');
+}
+
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -1,21 +1,21 @@
-// What a comparison has found, as data: what is shown, and what can be kept and shared. It names no address.
+// The result of a comparison as data, for display, saving and sharing. It contains no addresses.
 
 import type { WireName } from '../client/index.js';
-import { base } from '../context/context.js';
-import type { Seen } from '../context/request-info.js';
+import type { RequestInfo } from '../context/request-info.js';
 import type { Load } from '../measure/load-generator.js';
 import type { Meter } from '../measure/meter.js';
 import type { Bytes } from '../measure/overhead.js';
 import { SLOT_MS } from '../measure/timeline.js';
 
-/** One wire's figures; times in milliseconds. */
+/** The figures of one wire; times are in milliseconds. */
 export interface WireReport {
   wire: WireName;
-  /** The state of its panel in the end; "live" is good. */
+  /** The final state of its panel; "live" is good. */
   state: string;
   firstByte: number | null;
-  /** All that came, and what of it this comparison has published. */
+  /** All messages that arrived. */
   messages: number;
+  /** The messages of this comparison. */
   own: number;
   latency: {
     count: number;
@@ -25,8 +25,8 @@ export interface WireReport {
     max: number;
   };
   jitter: number | null;
-  /** How often it came back, and how long it was away the last time. */
   reconnects: number;
+  /** The length of the last outage. */
   away: number | null;
   replayed: number;
   gaps: number;
@@ -34,100 +34,96 @@ export interface WireReport {
   disordered: number;
   repeated: number;
   bytes: Bytes;
-  /** Bytes around each message, on average. */
+  /** The average overhead of a message in bytes. */
   around: number | null;
-  /** The upper bound of each latency, and the share of messages that took so long. */
+  /** The upper bound and the share of each latency bucket. */
   histogram: [bound: number, share: number][];
-  /** Seconds from the start, and the median then. */
+  /** The median latency by seconds since the start. */
   timeline: [second: number, median: number][];
 }
 
 export interface Report {
   tricast: string;
-  /** RFC 3339. */
+  /** The time of the report (RFC 3339). */
   made: string;
-  /** How long it ran, and why it ended early, if it did. */
+  /** The duration of the comparison. */
   seconds: number;
+  /** The reason for an early end, if any. */
   failure: string | null;
   load: Load;
   published: number;
-  environment: {
-    browser: string;
-    /** What the browser spoke, and what came to the gateway. */
-    browserHttp: string;
-    gatewayHttp: string;
-    /** Whether something stands between, as far as it shows. */
-    proxy: boolean;
-    /** Which fields it added, and by what name it goes. */
-    proxyFields: string[];
-    via: string | null;
-    server: string | null;
-    encrypted: boolean;
-    /** The gateway takes itself to be somewhere else. */
-    misplaced: boolean;
-    /** What to change about whatever stands between, by symptom: as `tricast doctor` says it. */
-    advice: Record<string, string>;
-  };
+  environment: Environment;
   wires: WireReport[];
 }
 
-/** What one wire has done since `began`. */
+export interface Environment {
+  browser: string;
+  /** The version of HTTP that the browser used. */
+  browserHttp: string;
+  /** The version of HTTP that reached the gateway. */
+  gatewayHttp: string;
+  /** Whether a proxy is visible. */
+  proxy: boolean;
+  /** The header fields that it added. */
+  proxyFields: string[];
+  /** The product names of its Via field. */
+  via: string | null;
+  server: string | null;
+  encrypted: boolean;
+  /** The gateway computes another URL for itself than the browser uses. */
+  misplaced: boolean;
+  /** Advice on the proxies in between, by symptom, in the words of `tricast doctor`. */
+  advice: Record<string, string>;
+}
+
+/** Makes the report of one wire; `began` is the start of the comparison. */
 export function wireReport(meter: Meter, state: string, began: number): WireReport {
-  const {
-    latency,
-    wire,
-    firstByte,
-    messages,
-    jitter,
-    reconnects,
-    away,
-    replayed,
-    gaps,
-    lost,
-    disordered,
-    repeated,
-    own,
-  } = meter;
-  const { count, max } = latency;
+  const { latency, messages } = meter;
+  const seconds = (slot: number) => Math.max(0, slot * SLOT_MS - began) / 1000;
   return {
-    wire,
+    wire: meter.wire,
     state,
-    firstByte,
+    firstByte: meter.firstByte,
     messages,
-    own,
-    jitter,
-    reconnects,
-    away,
-    replayed,
-    gaps,
-    lost,
-    disordered,
-    repeated,
+    own: meter.own,
+    jitter: meter.jitter,
+    reconnects: meter.reconnects,
+    away: meter.away,
+    replayed: meter.replayed,
+    gaps: meter.gaps,
+    lost: meter.lost,
+    disordered: meter.disordered,
+    repeated: meter.repeated,
     latency: {
-      count,
+      count: latency.count,
       p50: latency.quantile(0.5),
       p90: latency.quantile(0.9),
       p99: latency.quantile(0.99),
-      max,
+      max: latency.max,
     },
     bytes: { ...meter.bytes },
     around: messages ? meter.around / messages : null,
     histogram: latency.shares(),
     timeline: meter.timeline
       .upTo(performance.now())
-      .map(({ slot, median }) => [Math.max(0, slot * SLOT_MS - began) / 1000, median]),
+      .map(({ slot, median }) => [seconds(slot), median]),
   };
 }
 
-const known = (http: string) => http.startsWith('HTTP/');
-
-/** What the comments of a Via field name: the rest of it may be addresses (RFC 9110 §7.6.3). */
-function products(via: string): string | null {
-  return [...via.matchAll(/\(([^()]*)\)/g)].map(([, name]) => name).join(', ') || null;
+/** Both ends' view of the path between browser and gateway. */
+export interface Observation {
+  /** The User-Agent of the browser. */
+  browser: string;
+  browserHttp: string;
+  /** The Server field of the page's response; the gateway itself sends none. */
+  server: string | null;
+  /** The URL of the gateway as the browser uses it. */
+  url: URL;
+  request: RequestInfo;
 }
 
-/** Fields that nobody but a proxy sends. */
-const OF_PROXIES = [
+/** Header fields that only proxies send. */
+const PROXY_FIELDS = [
   'via',
   'forwarded',
   'x-forwarded-for',
@@ -140,29 +136,34 @@ const OF_PROXIES = [
   'cdn-loop',
 ];
 
-/** What stands between, from both ends: what the gateway saw, and what the browser got. */
-export function environment(
-  seen: Seen,
-  browserHttp: string,
-  server: string | null,
-): Report['environment'] {
-  const proxyFields = OF_PROXIES.filter((name) => name in seen.fields);
-  const encrypted = location.protocol === 'https:';
+/** Draws conclusions from what both ends have observed. */
+export function environment(observation: Observation): Environment {
+  const { browser, browserHttp, server, url, request } = observation;
+  const proxyFields = PROXY_FIELDS.filter((name) => name in request.fields);
+  const encrypted = url.protocol === 'https:';
   return {
-    browser: navigator.userAgent,
+    browser,
     browserHttp,
-    gatewayHttp: seen.http,
-    // The gateway names no server in its answers. What it did not say is no sign.
-    proxy:
-      proxyFields.length > 0 ||
-      server !== null ||
-      (known(seen.http) &&
-        (encrypted !== seen.encrypted || (known(browserHttp) && browserHttp !== seen.http))),
+    gatewayHttp: request.http,
+    proxy: proxyFields.length > 0 || server !== null || ends(observation) === 'differ',
     proxyFields,
-    via: products(seen.fields['via'] ?? ''),
+    via: productNames(request.fields.via ?? ''),
     server,
     encrypted,
-    misplaced: seen.url !== '' && seen.url !== base().href.replace(/\/$/, ''),
-    advice: seen.advice,
+    misplaced: request.url !== '' && request.url !== url.href.replace(/\/$/, ''),
+    advice: request.advice,
   };
+}
+
+/** Compares the encryption and HTTP versions at both ends; unknown ones count as the same. */
+function ends({ browserHttp, url, request }: Observation): 'same' | 'differ' {
+  const isKnown = (http: string) => http.startsWith('HTTP/');
+  if (!isKnown(request.http)) return 'same';
+  if ((url.protocol === 'https:') !== request.encrypted) return 'differ';
+  return isKnown(browserHttp) && browserHttp !== request.http ? 'differ' : 'same';
+}
+
+/** Returns the comments of a Via field; the rest may contain addresses (RFC 9110 §7.6.3). */
+function productNames(via: string): string | null {
+  return [...via.matchAll(/\(([^()]*)\)/g)].map(([, name]) => name).join(', ') || null;
 }

@@ -1,71 +1,95 @@
-// The comparison: publishes for half a minute, has the gateway cut each wire once, and writes down what came of it.
+// Runs a comparison: publishes for a while, has the gateway cut each wire once, and reports.
 
-import { ask, base, channel } from '../context/context.js';
-import { advised, protocol } from '../context/request-info.js';
+import { channel } from '../context/context.js';
+import { gatewayUrl, request } from '../context/gateway.js';
+import { browserProtocol, requestInfoBehind } from '../context/request-info.js';
 import type { Load, LoadGenerator } from '../measure/load-generator.js';
-import type { Panel } from '../page/panel.js';
+import type { Meter } from '../measure/meter.js';
 import { t } from '../text/index.js';
 import { environment, type Report, wireReport } from './report.js';
 
-/** At this share of the time the wires are cut. */
+/** The share of the duration after which the wires are cut. */
 const CUT_AT = 2 / 3;
-/** Milliseconds that a wire has to open, and that the last messages have to arrive. */
-const OPENING = 9000;
-const REST = 5000;
+/** Milliseconds for the wires to open. */
+const OPEN_TIMEOUT_MS = 9000;
+/** Milliseconds for the last messages to arrive. */
+const DRAIN_TIMEOUT_MS = 5000;
+/** Milliseconds between two reports of progress. */
+const PROGRESS_MS = 200;
+/** Milliseconds between two checks of a condition. */
+const POLL_MS = 50;
 
-/** Runs it, and tells how far it is, from 0 to 1. */
+/** A wire under comparison. */
+export interface Subject {
+  readonly meter: Meter;
+  readonly state: string;
+  /** Opens the wire again with figures at zero. */
+  restart(): void;
+  /** Has the gateway end the stream. */
+  cut(): Promise<void>;
+}
+
+/** Runs a comparison; `onProgress` receives the finished share, from 0 to 1. */
 export async function compare(
-  panels: Panel[],
+  subjects: Subject[],
   generator: LoadGenerator,
   load: Load,
   seconds: number,
-  told: (share: number) => void,
+  onProgress: (share: number) => void,
 ): Promise<Report> {
   const name = channel();
   generator.stop();
-  await until(() => !generator.busy, REST);
-  for (const panel of panels) panel.begin();
-  await until(() => panels.every(({ state }) => state === 'live'), OPENING);
+  await until(() => !generator.busy, DRAIN_TIMEOUT_MS);
+  for (const subject of subjects) subject.restart();
+  await until(() => subjects.every(({ state }) => state === 'live'), OPEN_TIMEOUT_MS);
   const began = performance.now();
   const share = () => (performance.now() - began) / (1000 * seconds);
-  const over = () => !generator.running || channel() !== name;
-  const progress = setInterval(() => told(Math.min(1, share())), 200);
+  const stopped = () => !generator.running || channel() !== name;
+  const progress = setInterval(() => onProgress(Math.min(1, share())), PROGRESS_MS);
   generator.start(load);
   try {
-    await until(() => share() >= CUT_AT || over(), 1000 * seconds);
-    if (!over()) await Promise.all(panels.map((panel) => panel.cut()));
-    await until(() => share() >= 1 || over(), 1000 * seconds);
+    await until(() => share() >= CUT_AT || stopped(), 1000 * seconds);
+    if (!stopped()) await Promise.all(subjects.map((subject) => subject.cut()));
+    await until(() => share() >= 1 || stopped(), 1000 * seconds);
   } finally {
     clearInterval(progress);
     generator.stop();
   }
-  const ran = (performance.now() - began) / 1000;
+  const duration = (performance.now() - began) / 1000;
   const published = () => generator.published - generator.publishedBefore;
-  await until(() => !generator.busy && panels.every(({ meter }) => meter.own >= published()), REST);
+  const delivered = () => subjects.every(({ meter }) => meter.own >= published());
+  await until(() => !generator.busy && delivered(), DRAIN_TIMEOUT_MS);
   const server = await serverName();
-  const here = await advised(server);
+  const info = await requestInfoBehind(server);
   return {
-    tricast: here.version,
+    tricast: info.version,
     made: new Date().toISOString(),
-    seconds: Math.round(ran),
+    seconds: Math.round(duration),
     failure: generator.failure ?? (channel() === name ? null : t('another channel was chosen')),
     load,
     published: published(),
-    environment: environment(here, protocol(), server),
-    wires: panels.map((panel) => wireReport(panel.meter, panel.state, began)),
+    environment: environment({
+      browser: navigator.userAgent,
+      browserHttp: browserProtocol(),
+      server,
+      url: gatewayUrl(),
+      request: info,
+    }),
+    wires: subjects.map(({ meter, state }) => wireReport(meter, state, began)),
   };
 }
 
-/** What calls itself the server of this page; the gateway itself names none. */
+/** Returns the Server field of the page's response; the gateway sends none, proxies do. */
 async function serverName(): Promise<string | null> {
-  const answer = await ask(base(), { method: 'HEAD' });
-  return answer?.headers.get('server') ?? null;
+  const response = await request(gatewayUrl(), { method: 'HEAD' });
+  return response?.headers.get('server') ?? null;
 }
 
-async function until(condition: () => boolean, longest: number): Promise<void> {
-  const end = performance.now() + longest;
-  while (!condition() && performance.now() < end)
+async function until(condition: () => boolean, timeout: number): Promise<void> {
+  const end = performance.now() + timeout;
+  while (!condition() && performance.now() < end) {
     await new Promise((resolve) => {
-      setTimeout(resolve, 50);
+      setTimeout(resolve, POLL_MS);
     });
+  }
 }

@@ -1,91 +1,85 @@
-// Which channel the page is about, as whom it is here, and how it asks the gateway.
+// What the page works with: the channel of the URL's fragment, the client id, and the token.
 
-import type { Message } from '../client/index.js';
+const CLIENT_KEY = 'tricast.client';
+const TOKEN_KEY = 'tricast.token';
+/** Milliseconds for the original of a duplicated tab to answer. */
+const DUPLICATE_TIMEOUT_MS = 300;
 
-const kept = sessionStorage.getItem('tricast.client');
-/** One id for this tab, kept across reloads: skip-self and the online count see one client on three wires. */
-export let client = kept ?? newClient();
-sessionStorage.setItem('tricast.client', client);
+let client: string | undefined;
 
-/** A tab that was duplicated has its twin's id. The twin keeps it, and this one takes another. */
-export async function settle(): Promise<void> {
-  const tabs = new BroadcastChannel('tricast.tabs');
-  const [page] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
-  if (kept && page?.type !== 'reload')
-    await new Promise<void>((resolve) => {
-      const alone = setTimeout(resolve, TWIN);
-      tabs.onmessage = ({ data }: MessageEvent<string>) => {
-        if (data !== `mine: ${client}`) return;
-        client = newClient();
-        sessionStorage.setItem('tricast.client', client);
-        clearTimeout(alone);
-        resolve();
-      };
-      tabs.postMessage(`who: ${client}`);
-    });
-  tabs.onmessage = ({ data }: MessageEvent<string>) => {
-    if (data === `who: ${client}`) tabs.postMessage(`mine: ${client}`);
-  };
+/**
+ * Returns the client id of this tab; it survives a reload.
+ * All wires use it, so that skip-self and the online counts see them as one client.
+ */
+export function clientId(): string {
+  return client ?? adoptClientId(sessionStorage.getItem(CLIENT_KEY) ?? createClientId());
 }
 
-/** Milliseconds that a twin has to answer. */
-const TWIN = 300;
+function adoptClientId(id: string): string {
+  client = id;
+  sessionStorage.setItem(CLIENT_KEY, id);
+  return id;
+}
 
-// Not crypto.randomUUID: that exists only on https and localhost.
-function newClient(): string {
+// Not crypto.randomUUID, which exists only on https and localhost.
+function createClientId(): string {
   const random = crypto.getRandomValues(new Uint8Array(12));
   return btoa(String.fromCharCode(...random))
     .replaceAll('+', '-')
     .replaceAll('/', '_');
 }
 
-/** PROTOCOL.md §1. A link can name anything; nothing else ever gets into addresses, and into code to copy. */
-const NAME = /^~?([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|@[A-Za-z0-9_.@|:+=-]{1,127})$/;
+/**
+ * Makes the client id unique among the open tabs; call it before the first `clientId()`.
+ * A duplicated tab starts with the id of its original, which keeps it: the duplicate takes a new one.
+ */
+export async function claimClientId(): Promise<void> {
+  const stored = sessionStorage.getItem(CLIENT_KEY);
+  const id = clientId();
+  const tabs = new BroadcastChannel('tricast.tabs');
+  const [navigation] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
+  if (stored && navigation?.type !== 'reload' && (await isInUse(id, tabs))) {
+    adoptClientId(createClientId());
+  }
+  tabs.onmessage = ({ data }: MessageEvent<string>) => {
+    if (data === `who: ${clientId()}`) tabs.postMessage(`mine: ${clientId()}`);
+  };
+}
 
-/** The channel that the fragment names, so that a link to it can be kept and shared. */
+/** Asks the other tabs whether one of them has this client id. */
+function isInUse(id: string, tabs: BroadcastChannel): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), DUPLICATE_TIMEOUT_MS);
+    tabs.onmessage = ({ data }: MessageEvent<string>) => {
+      if (data !== `mine: ${id}`) return;
+      clearTimeout(timer);
+      resolve(true);
+    };
+    tabs.postMessage(`who: ${id}`);
+  });
+}
+
+/** The syntax of channel names (PROTOCOL.md §1). A link can hold anything; only a name is used. */
+const CHANNEL = /^~?([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|@[A-Za-z0-9_.@|:+=-]{1,127})$/;
+const DEFAULT_CHANNEL = 'demo';
+
+/** Returns the channel that the fragment names, so that a link to it can be saved and shared. */
 export function channel(): string {
   try {
-    const named = decodeURIComponent(location.hash.slice(1));
-    if (named.length <= 128 && NAME.test(named)) return named;
+    const name = decodeURIComponent(location.hash.slice(1));
+    return name.length <= 128 && CHANNEL.test(name) ? name : DEFAULT_CHANNEL;
   } catch {
-    // Half an escape is no name either.
+    // An incomplete percent escape.
+    return DEFAULT_CHANNEL;
   }
-  return 'demo';
 }
 
-/** What was pasted; kept for this tab alone, over a reload. */
+/** Returns the token that the user has entered; this tab keeps it over a reload. */
 export function token(): string {
-  return sessionStorage.getItem('tricast.token') ?? '';
+  return sessionStorage.getItem(TOKEN_KEY) ?? '';
 }
 
-export function setToken(pasted: string): void {
-  if (pasted) sessionStorage.setItem('tricast.token', pasted);
-  else sessionStorage.removeItem('tricast.token');
-}
-
-/** Milliseconds: over HTTP/1.1 a request may have to wait for one of the browser's six connections. */
-const PATIENCE = 15_000;
-
-/** Where the gateway is, with its base path. */
-export function base(): URL {
-  return new URL('.', document.baseURI.split('#')[0]);
-}
-
-/** Where `path` is for this channel: relative to the page, so that it works under any base path. */
-export function address(path: string): URL {
-  return new URL(`${path}/${encodeURIComponent(channel())}`, base());
-}
-
-/** Asks the gateway, with the token; `null` when it cannot be reached. */
-export async function ask(url: URL, options: RequestInit = {}): Promise<Response | null> {
-  const headers = new Headers(options.headers);
-  if (token()) headers.set('Authorization', `Bearer ${token()}`);
-  return fetch(url, { signal: AbortSignal.timeout(PATIENCE), ...options, headers }).catch(
-    () => null,
-  );
-}
-
-/** A message's data as one line. */
-export function spelled({ data }: Message): string {
-  return typeof data === 'string' ? data : JSON.stringify(data, null, 1).replace(/\n\s*/g, ' ');
+export function setToken(entered: string): void {
+  if (entered) sessionStorage.setItem(TOKEN_KEY, entered);
+  else sessionStorage.removeItem(TOKEN_KEY);
 }

@@ -1,24 +1,26 @@
-// What the gateway sees of this page's requests: asked once.
+// The gateway's view of this page's requests: PROTOCOL.md on `GET /dashboard/seen`.
 
 import type { WireName } from '../client/index.js';
-import { base, client, ask as request } from './context.js';
+import { clientId } from './context.js';
+import { gatewayUrl, request } from './gateway.js';
 
-export interface Seen {
+export interface RequestInfo {
+  /** The version of the gateway. */
   version: string;
-  /** As the request came to the gateway. */
+  /** The version of HTTP in which the request reached the gateway. */
   http: string;
-  /** Where the gateway takes itself to be. */
+  /** The gateway's own URL, as it computes it from the request. */
   url: string;
-  /** Whether the connection came to it encrypted. */
+  /** Whether the connection to the gateway was encrypted. */
   encrypted: boolean;
   fields: Record<string, string>;
-  /** What to change about whatever stands between, by symptom: as `tricast doctor` says it. */
+  /** Advice on the proxies in between, by symptom, in the words of `tricast doctor`. */
   advice: Record<string, string>;
-  /** The head of each wire's answer, in base64. */
+  /** The response head of each wire in base64. */
   heads: Record<WireName, string> | null;
 }
 
-const UNKNOWN: Seen = {
+const UNKNOWN: RequestInfo = {
   version: '',
   http: '',
   url: '',
@@ -28,44 +30,53 @@ const UNKNOWN: Seen = {
   heads: null,
 };
 
-const asked = new Map<boolean, Promise<Seen>>();
+export type StreamFormat = 'json' | 'raw';
 
-/** With the heads of streams of documents, or of `raw` ones. */
-export function seen(raw = false): Promise<Seen> {
-  const answer = asked.get(raw) ?? ask(raw);
-  asked.set(raw, answer);
-  return answer;
+const cache = new Map<StreamFormat, Promise<RequestInfo>>();
+
+/** Returns the gateway's view, with the heads of streams in that format; asks only once. */
+export function requestInfo(format: StreamFormat = 'json'): Promise<RequestInfo> {
+  const info = cache.get(format) ?? load(format);
+  cache.set(format, info);
+  return info;
 }
 
-/** With advice for `server`, as answers call it. */
-export async function advised(server: string | null): Promise<Seen> {
-  return (await fetched(server ? { client, server } : { client })) ?? UNKNOWN;
+async function load(format: StreamFormat): Promise<RequestInfo> {
+  const info = await fetchInfo({ client: clientId(), format });
+  if (!info) cache.delete(format);
+  return info ?? UNKNOWN;
 }
 
-async function ask(raw: boolean): Promise<Seen> {
-  const answer = await fetched({ client, format: raw ? 'raw' : 'json' });
-  if (!answer) asked.delete(raw);
-  return answer ?? UNKNOWN;
+/** Returns the gateway's view, with advice for the proxy that calls itself `server`. */
+export async function requestInfoBehind(server: string | null): Promise<RequestInfo> {
+  const info = await fetchInfo({ client: clientId(), ...(server && { server }) });
+  return info ?? UNKNOWN;
 }
 
-async function fetched(query: Record<string, string>): Promise<Seen | null> {
-  const url = new URL('dashboard/seen', base());
+async function fetchInfo(query: Record<string, string>): Promise<RequestInfo | null> {
+  const url = new URL('dashboard/seen', gatewayUrl());
   url.search = String(new URLSearchParams(query));
-  const answer = await request(url);
-  return answer?.ok ? ((await answer.json()) as Seen) : null;
+  const response = await request(url);
+  return response?.ok ? ((await response.json()) as RequestInfo) : null;
 }
 
-/** What the browser speaks with whatever is next to it. */
-export function protocol(): string {
-  const [page] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
-  const name = page?.nextHopProtocol ?? '';
-  return { 'http/1.1': 'HTTP/1.1', h2: 'HTTP/2', h3: 'HTTP/3', '': '?' }[name] ?? name;
+const PROTOCOLS: Record<string, string> = {
+  'http/1.1': 'HTTP/1.1',
+  h2: 'HTTP/2',
+  h3: 'HTTP/3',
+  '': '?',
+};
+
+/** Returns the version of HTTP between the browser and its next hop. */
+export function browserProtocol(): string {
+  const [navigation] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
+  const name = navigation?.nextHopProtocol ?? '';
+  return PROTOCOLS[name] ?? name;
 }
 
-/** The size of each wire's head, in bytes. */
+/** Returns the size of each wire's response head in bytes. */
 export async function headSizes(): Promise<Partial<Record<WireName, number>>> {
-  const { heads } = await seen();
-  return Object.fromEntries(
-    Object.entries(heads ?? {}).map(([wire, head]) => [wire, atob(head).length]),
-  );
+  const { heads } = await requestInfo();
+  const sizes = Object.entries(heads ?? {}).map(([wire, head]) => [wire, atob(head).length]);
+  return Object.fromEntries(sizes);
 }

@@ -1,4 +1,4 @@
-// The latencies of the three wires: over time, and how often each came.
+// The latencies of the three wires as charts: over time, and their distribution.
 
 import uPlot from 'uplot';
 import type { WireName } from '../client/index.js';
@@ -8,116 +8,131 @@ import { ms, number, t } from '../text/index.js';
 import { NAMES, WIRES } from '../text/wires.js';
 import { byId } from './dom.js';
 
-/** Milliseconds between two drawings. */
-const PAUSE = 500;
-/** Slots that the time line shows: a minute. */
-const SHOWN = 60_000 / SLOT_MS;
+/** Milliseconds between two updates. */
+const UPDATE_MS = 500;
+/** Slots in the chart over time: a minute. */
+const SLOTS = 60_000 / SLOT_MS;
+/** Empty buckets to show before the first one that is filled. */
+const MARGIN = 2;
+const HEIGHT = 190;
+const MIN_WIDTH = 200;
 
-/** Draws for as long as the page lives. */
-export function setUpCharts(meters: () => Meter[]): void {
-  const time = chart('timeline', { x: (second) => `${number(second)} s`, y: ms, distr: 1 });
-  const spread = chart('histogram', { x: ms, y: (share) => `${number(share, 1)} %`, distr: 3 });
-  let drawn = '';
+/** The x values, then the y values of each wire; `null` leaves a gap. */
+type Columns = [number[], ...(number | null)[][]];
+
+/** Draws both charts for as long as the page lives. */
+export function setUpCharts(getMeters: () => Meter[]): void {
+  const timeline = createChart('timeline', {
+    title: t('Latency over time'),
+    x: { label: t('time'), format: (second) => `${number(second)} s`, scale: 'linear' },
+    y: { format: ms, range: (_low, high) => [0, Math.max(1, high * 1.1)] },
+    points: true,
+  });
+  const histogram = createChart('histogram', {
+    title: t('Latency distribution'),
+    x: { label: t('latency'), format: ms, scale: 'log' },
+    y: {
+      format: (share) => `${number(share, 1)} %`,
+      range: (low, high) => [Math.min(0, low), Math.max(5, high * 1.1)],
+    },
+    points: false,
+  });
+  let drawnCounts = '';
   setInterval(() => {
     if (document.hidden) return;
-    const now = performance.now();
-    const all = meters();
-    const shown = timelines(all, now);
-    // Nothing moves where there is nothing, and nothing new.
-    const state = String(all.map(({ latency }) => latency.count));
-    const empty = shown.slice(1).every((column) => column.every((median) => median === null));
-    if (empty && state === drawn) return;
-    drawn = state;
-    time.setData(shown);
-    spread.setData(histograms(all));
-  }, PAUSE);
+    const meters = getMeters();
+    const columns = timelineColumns(meters, performance.now());
+    // An empty chart over time does not move, and without new latencies nothing changes.
+    const counts = String(meters.map(({ latency }) => latency.count));
+    const [, ...medians] = columns;
+    const empty = medians.every((column) => column.every((median) => median === null));
+    if (empty && counts === drawnCounts) return;
+    drawnCounts = counts;
+    timeline.setData(columns);
+    histogram.setData(histogramColumns(meters));
+  }, UPDATE_MS);
 }
 
-type Rows = [number[], ...(number | null)[][]];
-
-/** Seconds before now, and each wire's median then. */
-function timelines(meters: Meter[], now: number): Rows {
+/** Returns the seconds before now and the median of each wire at that time. */
+function timelineColumns(meters: Meter[], now: number): Columns {
   const newest = Math.floor(now / SLOT_MS);
-  const slots = Array.from({ length: SHOWN }, (_, n) => newest - SHOWN + n);
-  const median = (meter: Meter) => {
-    const known = new Map(meter.timeline.upTo(now).map(({ slot, median }) => [slot, median]));
-    return slots.map((slot) => known.get(slot) ?? null);
-  };
-  return [slots.map((slot) => ((slot - newest) * SLOT_MS) / 1000), ...meters.map(median)];
+  const slots = Array.from({ length: SLOTS }, (_, n) => newest - SLOTS + n);
+  const medians = meters.map((meter) => {
+    const bySlot = new Map(meter.timeline.upTo(now).map(({ slot, median }) => [slot, median]));
+    return slots.map((slot) => bySlot.get(slot) ?? null);
+  });
+  return [slots.map((slot) => ((slot - newest) * SLOT_MS) / 1000), ...medians];
 }
 
-/** Latencies, and the share of each wire's messages that took so long, in percent. */
-function histograms(meters: Meter[]): Rows {
-  const shares = meters.map(({ latency }) => latency.shares());
-  const longest = shares.reduce((a, b) => (a.length >= b.length ? a : b));
-  const begin = Math.max(
-    0,
-    Math.min(
-      ...shares.map((own) => own.findIndex(([, share]) => share > 0)).filter((at) => at >= 0),
-    ) - 2,
+/** Returns the bounds of the buckets and the share of each wire's messages in them, in percent. */
+function histogramColumns(meters: Meter[]): Columns {
+  const histograms = meters.map(({ latency }) => latency.shares());
+  const longest = histograms.reduce((a, b) => (a.length >= b.length ? a : b));
+  const firsts = histograms
+    .map((shares) => shares.findIndex(([, share]) => share > 0))
+    .filter((first) => first >= 0);
+  const start = firsts.length ? Math.max(0, Math.min(...firsts) - MARGIN) : 0;
+  const bounds = longest.slice(start).map(([bound]) => bound);
+  const columns = histograms.map((shares) =>
+    bounds.map((_, n) => 100 * (shares[start + n]?.[1] ?? 0)),
   );
-  const bounds = longest.map(([bound]) => bound).slice(Number.isFinite(begin) ? begin : 0);
-  const column = (own: [number, number][]) =>
-    longest.map((_, at) => 100 * (own[at]?.[1] ?? 0)).slice(Number.isFinite(begin) ? begin : 0);
-  return [bounds, ...shares.map(column)];
+  return [bounds, ...columns];
 }
 
-interface Axes {
-  x: (value: number) => string;
-  y: (value: number) => string;
-  distr: 1 | 3;
+interface ChartOptions {
+  title: string;
+  x: { label: string; format: (value: number) => string; scale: 'linear' | 'log' };
+  y: { format: (value: number) => string; range: (low: number, high: number) => [number, number] };
+  points: boolean;
 }
 
-function chart(id: string, { x, y, distr }: Axes): uPlot {
+function createChart(id: string, { title, x, y, points }: ChartOptions): uPlot {
   const root = byId(id);
   const colour = (name: string) => () => getComputedStyle(root).getPropertyValue(name);
-  const axis = (values: (value: number) => string): uPlot.Axis => ({
+  const axis = (format: (value: number) => string): uPlot.Axis => ({
     stroke: colour('--soft'),
     grid: { stroke: colour('--line'), width: 1 },
     ticks: { stroke: colour('--line'), width: 1 },
     font: '12px system-ui',
     size: 66,
-    values: (_, splits) => splits.map((split) => (split === null ? '' : values(split))),
+    values: (_, splits) => splits.map((split) => (split === null ? '' : format(split))),
   });
-  const value = (spell: (value: number) => string) => (_: uPlot, at: number | null) =>
-    at === null ? '–' : spell(at);
-  const wire = (name: WireName): uPlot.Series => ({
+  const series = (name: WireName): uPlot.Series => ({
     label: NAMES[name],
     stroke: colour(`--${name}`),
     width: 2,
     spanGaps: false,
-    points: { show: distr === 1, size: 4 },
-    value: value(y),
+    points: { show: points, size: 4 },
+    value: formatOrDash(y.format),
   });
-  const plot = new uPlot(
+  const chart = new uPlot(
     {
       width: 300,
-      height: 190,
+      height: HEIGHT,
       scales: {
-        x: { time: false, distr },
-        y: {
-          range: (_, low, high) =>
-            distr === 1
-              ? [0, Math.max(1, high * 1.1)]
-              : [Math.min(0, low), Math.max(5, high * 1.1)],
-        },
+        x: { time: false, distr: x.scale === 'log' ? 3 : 1 },
+        y: { range: (_, low, high) => y.range(low, high) },
       },
-      axes: [{ ...axis(x), size: 30, space: 70 }, axis(y)],
-      series: [
-        { label: distr === 1 ? t('time') : t('latency'), value: value(x) },
-        ...WIRES.map(wire),
-      ],
+      axes: [{ ...axis(x.format), size: 30, space: 70 }, axis(y.format)],
+      series: [{ label: x.label, value: formatOrDash(x.format) }, ...WIRES.map(series)],
       cursor: { drag: { x: false, y: false } },
     },
     [[], [], [], []],
     root,
   );
   root.setAttribute('role', 'img');
-  root.setAttribute('aria-label', distr === 1 ? t('Latency over time') : t('Latency distribution'));
+  root.setAttribute('aria-label', title);
   new ResizeObserver(([entry]) => {
-    if (entry)
-      plot.setSize({ width: Math.max(200, Math.floor(entry.contentRect.width)), height: 190 });
+    if (!entry) return;
+    chart.setSize({
+      width: Math.max(MIN_WIDTH, Math.floor(entry.contentRect.width)),
+      height: HEIGHT,
+    });
   }).observe(root);
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => plot.redraw());
-  return plot;
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => chart.redraw());
+  return chart;
+}
+
+function formatOrDash(format: (value: number) => string) {
+  return (_: uPlot, value: number | null) => (value === null ? '–' : format(value));
 }

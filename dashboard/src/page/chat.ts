@@ -1,87 +1,99 @@
-// A chat on the page's channel: every wire brings each line, and lights show which was there first.
+// A chat on the channel of the page. Lights at each line show which wires have delivered it.
 
 import { type Message, parseId, type WireName } from '../client/index.js';
 import { t } from '../text/index.js';
 import { NAMES } from '../text/wires.js';
 import { byId, element } from './dom.js';
-import { skipping } from './publish-form.js';
+import { skipSelf } from './publish-form.js';
 import type { Publisher } from './publisher.js';
 
-/** The name of the events that are lines of the chat. */
-export const CHAT = 'chat';
-const KEPT = 100;
+/** The event name of chat lines. */
+export const CHAT_EVENT = 'chat';
+const MAX_LINES = 100;
 
-interface Said {
+interface ChatLine {
   name: string;
   text: string;
 }
 
-export class Chat {
-  #list = byId('chat-log');
+/** A wire that sends commands; `send` returns false if it cannot at present. */
+interface CommandSender {
+  send(command: object): boolean;
+}
 
-  /** `say` sends a command over the open WebSocket, if there is one. */
-  constructor(publisher: Publisher, say: (command: object) => boolean) {
-    const form = byId<HTMLFormElement>('chat');
+export class Chat {
+  readonly #log = byId('chat-log');
+  readonly #publisher: Publisher;
+  readonly #webSocket: CommandSender;
+
+  constructor(publisher: Publisher, webSocket: CommandSender) {
+    this.#publisher = publisher;
+    this.#webSocket = webSocket;
     const text = byId<HTMLInputElement>('chat-text');
     const name = byId<HTMLInputElement>('name');
     name.value = t('guest {number}', { number: 1 + Math.floor(Math.random() * 99) });
-    form.addEventListener('submit', async (event) => {
+    byId<HTMLFormElement>('chat').addEventListener('submit', (event) => {
       event.preventDefault();
       if (!text.value) return;
-      const said: Said = { name: name.value, text: text.value };
-      const silent = byId<HTMLInputElement>('chat-skip').checked;
+      const line = { name: name.value, text: text.value };
       text.value = '';
-      // It will not come back over any wire.
-      if (silent) this.#add(line(said, element('span', 'tag', t('not sent back'))));
-      const direct = byId<HTMLInputElement>('direct').checked;
-      try {
-        if (direct && say({ data: said, event: CHAT, skip_self: silent })) return;
-        await publisher.one(JSON.stringify(said), 'application/json', {
-          event: CHAT,
-          ...(silent && skipping()),
-        });
-      } catch (error) {
-        this.#add(element('li', 'notice bad', (error as Error).message));
-      }
+      void this.#send(line);
     });
   }
 
   clear(): void {
-    this.#list.replaceChildren();
+    this.#log.replaceChildren();
   }
 
-  /** A line has come over a wire: the first shows it, the others add their light. */
-  took(message: Message, wire: WireName): void {
-    if (message.event !== CHAT || !isSaid(message.data)) return;
-    const light = element('span', `light on ${wire}`);
-    light.title = NAMES[wire];
-    light.append(element('span', 'unseen', NAMES[wire]));
-    const known = [...this.#list.children].find(
-      (row) => (row as HTMLElement).dataset['id'] === message.id,
-    );
+  /** Shows a line at its first arrival, and a light for each wire that delivers it. */
+  receive(message: Message, wire: WireName): void {
+    if (message.event !== CHAT_EVENT || !isChatLine(message.data)) return;
+    const rows = [...this.#log.children] as HTMLElement[];
+    const known = rows.find((row) => row.dataset.id === message.id);
     if (known) {
-      if (!known.querySelector(`.light.${wire}`)) known.append(light);
+      if (!known.querySelector(`.light.${wire}`)) known.append(light(wire));
       return;
     }
-    const row = line(message.data, light);
-    row.dataset['id'] = message.id;
+    const row = chatRow(message.data, light(wire));
+    row.dataset.id = message.id;
     row.title = String(parseId(message.id).seq);
-    this.#add(row);
+    this.#append(row);
   }
 
-  #add(row: HTMLElement) {
-    this.#list.append(row);
-    if (this.#list.children.length > KEPT) this.#list.firstElementChild?.remove();
-    this.#list.scrollTop = this.#list.scrollHeight;
+  async #send(line: ChatLine) {
+    const skip = byId<HTMLInputElement>('chat-skip').checked;
+    const direct = byId<HTMLInputElement>('direct').checked;
+    // A skipped line does not return over any wire.
+    if (skip) this.#append(chatRow(line, element('span', 'tag', t('not sent back'))));
+    const command = { data: line, event: CHAT_EVENT, skip_self: skip };
+    try {
+      if (direct && this.#webSocket.send(command)) return;
+      const query = { event: CHAT_EVENT, ...(skip && skipSelf()) };
+      await this.#publisher.publish(JSON.stringify(line), 'application/json', query);
+    } catch (error) {
+      this.#append(element('li', 'notice bad', (error as Error).message));
+    }
+  }
+
+  #append(row: HTMLElement) {
+    this.#log.append(row);
+    if (this.#log.children.length > MAX_LINES) this.#log.firstElementChild?.remove();
+    this.#log.scrollTop = this.#log.scrollHeight;
   }
 }
 
-function line({ name, text }: Said, ...more: HTMLElement[]): HTMLElement {
+function light(wire: WireName): HTMLElement {
+  const created = element('span', `light on ${wire}`, element('span', 'unseen', NAMES[wire]));
+  created.title = NAMES[wire];
+  return created;
+}
+
+function chatRow({ name, text }: ChatLine, ...more: HTMLElement[]): HTMLElement {
   return element('li', '', element('b', '', name), element('span', 'text', text), ...more);
 }
 
-/** Anybody may publish anything under that name. */
-function isSaid(data: unknown): data is Said {
+/** Checks the data: anybody may publish anything under the event name of the chat. */
+function isChatLine(data: unknown): data is ChatLine {
   return (
     typeof data === 'object' &&
     data !== null &&

@@ -1,51 +1,56 @@
-// The comparison that a person can run, read, keep and share.
+// The form that runs a comparison, shows its report and saves it.
 
 import type { Report } from '../compare/report.js';
-import { content, sheet } from '../compare/report-html.js';
+import { reportBody, reportPage } from '../compare/report-html.js';
 import { compare } from '../compare/run.js';
 import type { LoadGenerator } from '../measure/load-generator.js';
 import { t } from '../text/index.js';
 import { byId, numberOf } from './dom.js';
-import { load } from './load-form.js';
+import { loadOfForm } from './load-form.js';
 import type { Panel } from './panel.js';
 
-const OTHERS = ['listen', 'load', 'faults', 'panels'];
+/** The parts of the page that would change the conditions of a running comparison. */
+const DISABLED_PARTS = ['listen', 'load', 'faults', 'panels'];
+/** Milliseconds for the browser to fetch a saved file. */
+const SAVE_TIMEOUT_MS = 60_000;
 
-export function setUpVerdict(panels: Panel[], generator: LoadGenerator): void {
-  const form = byId<HTMLFormElement>('compare');
+export function setUpComparison(panels: Panel[], generator: LoadGenerator): void {
   const start = byId<HTMLButtonElement>('compare-start');
-  const bar = byId<HTMLProgressElement>('progress');
+  const progress = byId<HTMLProgressElement>('progress');
   let report: Report | null = null;
-  let runs = false;
-  form.addEventListener('submit', async (event) => {
-    event.preventDefault();
-    if (runs) return generator.stop();
-    runs = true;
-    start.textContent = t('Stop');
-    // What would change the conditions has to wait.
-    for (const id of OTHERS) byId(id).inert = true;
-    bar.hidden = false;
+  let running = false;
+  const setRunning = (value: boolean) => {
+    running = value;
+    start.textContent = running ? t('Stop') : t('Compare');
+    for (const id of DISABLED_PARTS) byId(id).inert = running;
+    progress.hidden = !running;
+  };
+  const run = async () => {
+    setRunning(true);
     byId('finding').replaceChildren();
     byId('keep').hidden = true;
     try {
-      report = await compare(panels, generator, load(), numberOf('seconds'), (share) => {
-        bar.value = share;
+      report = await compare(panels, generator, loadOfForm(), numberOf('seconds'), (share) => {
+        progress.value = share;
       });
-      byId('finding').innerHTML = content(report);
+      byId('finding').innerHTML = reportBody(report);
       byId('keep').hidden = false;
     } finally {
-      runs = false;
-      start.textContent = t('Compare');
-      for (const id of OTHERS) byId(id).inert = false;
-      bar.hidden = true;
+      setRunning(false);
     }
+  };
+  byId<HTMLFormElement>('compare').addEventListener('submit', (event) => {
+    event.preventDefault();
+    if (running) generator.stop();
+    else void run();
   });
   byId('savehtml').addEventListener('click', () => {
-    if (report) save('tricast-comparison.html', 'text/html', sheet(report));
+    if (report) save('tricast-comparison.html', 'text/html', reportPage(report));
   });
   byId('savejson').addEventListener('click', () => {
-    if (report)
-      save('tricast-comparison.json', 'application/json', `${JSON.stringify(report, null, 1)}\n`);
+    if (!report) return;
+    const json = `${JSON.stringify(report, null, 1)}\n`;
+    save('tricast-comparison.json', 'application/json', json);
   });
   start.title = t(
     'Reconnects all three wires, publishes at the rate and size set above, and has the gateway cut each wire once',
@@ -56,5 +61,5 @@ function save(name: string, type: string, content: string) {
   const url = URL.createObjectURL(new Blob([content], { type }));
   const link = Object.assign(document.createElement('a'), { href: url, download: name });
   link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  setTimeout(() => URL.revokeObjectURL(url), SAVE_TIMEOUT_MS);
 }

@@ -1,35 +1,31 @@
-// What each byte of a message on the wire is for.
+// Splits the bytes of a stream into parts and explains each of them.
 
 import type { WireName } from '../client/index.js';
 import { type Text, t } from '../text/index.js';
 
-/** What a byte belongs to. */
 export type Kind = 'framing' | 'field' | 'payload';
 
 export interface Part {
   kind: Kind;
   bytes: Uint8Array;
-  /** What it is, for whoever points at it. */
+  /** An explanation for the user. */
   title: string;
-  /** It is not text, whatever it looks like. */
+  /** The bytes are not text even if they look like it. */
   binary?: boolean;
 }
 
-const OPCODES: Record<number, string> = {
-  1: 'text',
-  2: 'binary',
-  8: 'close',
-  9: 'ping',
-  10: 'pong',
-};
+const NEWLINE = 10;
+const SPACE = 32;
+const COLON = 58;
 
-/** Takes apart what the gateway sends. */
-export function dissect(wire: WireName, bytes: Uint8Array): Part[] {
-  return wire === 'ws' ? frames(bytes) : chunks(bytes, wire === 'sse' ? sseLine : jsonLine);
+/** Splits what the gateway sends on a wire after the head. */
+export function dissectStream(wire: WireName, bytes: Uint8Array): Part[] {
+  if (wire === 'ws') return dissectFrames(bytes);
+  return dissectChunks(bytes, wire === 'sse' ? dissectEventLine : dissectJsonLine);
 }
 
-/** Why each field of a stream's head is there. */
-const FIELDS: Record<string, Text> = {
+/** The purpose of each header field of a stream. */
+const HEADER_FIELDS: Record<string, Text> = {
   'content-type': 'what the body is',
   'cache-control': 'proxies must not cache or change it',
   'x-accel-buffering': 'nginx must not buffer it',
@@ -46,68 +42,58 @@ const FIELDS: Record<string, Text> = {
   'transfer-encoding': 'the body is sent in chunks, without a length',
 };
 
-/** Takes apart the head of an answer (RFC 9112 §4). */
-export function headOf(bytes: Uint8Array): Part[] {
-  return linesOf(bytes).map((line, at) => {
-    const name = ascii(line).split(':')[0]!;
-    const why = FIELDS[name];
-    const title =
-      at === 0
-        ? t('the status')
-        : why
-          ? `${name}: ${t(why)}`
-          : line.length > 2
-            ? name
-            : t('the end of the head');
-    return { kind: at === 0 || line.length === 2 ? 'framing' : 'field', bytes: line, title };
-  });
+/** Splits the head of a response (RFC 9112 §4). */
+export function dissectHead(bytes: Uint8Array): Part[] {
+  const [status, ...lines] = splitLines(bytes);
+  if (!status) return [];
+  return [
+    { kind: 'framing', bytes: status, title: t('the status') },
+    ...lines.map((line): Part => {
+      if (line.length <= 2) {
+        return { kind: 'framing', bytes: line, title: t('the end of the head') };
+      }
+      const [name = ''] = ascii(line).split(':');
+      return { kind: 'field', bytes: line, title: explain(name, HEADER_FIELDS[name]) };
+    }),
+  ];
 }
 
-/** How many bytes there are of each kind. */
-export function weigh(parts: Part[]): Record<Kind, number> {
-  const sum = { framing: 0, field: 0, payload: 0 };
-  for (const { kind, bytes } of parts) sum[kind] += bytes.length;
-  return sum;
+/** Returns the number of bytes of each kind. */
+export function countBytes(parts: Part[]): Record<Kind, number> {
+  const sums = { framing: 0, field: 0, payload: 0 };
+  for (const { kind, bytes } of parts) sums[kind] += bytes.length;
+  return sums;
 }
 
-/** Frames of RFC 6455 §5.2, as a server sends them: not masked. */
-function frames(bytes: Uint8Array): Part[] {
+const OPCODES: Record<number, string> = {
+  1: 'text',
+  2: 'binary',
+  8: 'close',
+  9: 'ping',
+  10: 'pong',
+};
+
+/** Splits unmasked WebSocket frames (RFC 6455 §5.2), as a server sends them. */
+function dissectFrames(bytes: Uint8Array): Part[] {
   const parts: Part[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  let at = 0;
+  const take = (kind: Kind, count: number, title: string) => {
+    const taken = bytes.subarray(at, at + count);
+    if (count > 0) parts.push({ kind, bytes: taken, title, binary: kind === 'framing' });
+    at += count;
+  };
+  while (at < bytes.length) {
     const [first = 0, second = 0] = bytes.subarray(at, at + 2);
-    const opcode = first & 15;
     const short = second & 127;
-    const more = short === 126 ? 2 : short === 127 ? 8 : 0;
-    const length =
-      more === 0
-        ? short
-        : Number(
-            bytes
-              .subarray(at + 2, at + 2 + more)
-              .reduce((sum, byte) => sum * 256n + BigInt(byte), 0n),
-          );
-    const take = (kind: Kind, count: number, title: string) => {
-      if (count > 0)
-        parts.push({
-          kind,
-          bytes: bytes.subarray(at, at + count),
-          title,
-          binary: kind === 'framing',
-        });
-      at += count;
-    };
-    const flags = [first & 128 && 'FIN', first & 64 && 'RSV1: compressed']
-      .filter(Boolean)
-      .join(', ');
+    const more = extendedLength(short);
+    const length = more ? bigEndian(bytes.subarray(at + 2, at + 2 + more)) : short;
+    take('framing', 1, `${bits(first)}: ${describeFrame(first)}`);
     take(
       'framing',
       1,
-      `${bits(first)}: ${flags || t('more frames follow')}, opcode ${opcode} (${OPCODES[opcode] ?? '–'})`,
-    );
-    take(
-      'framing',
-      1,
-      `${bits(second)}: ${more ? t('not masked, length in the next {more} bytes', { more }) : t('not masked, length {length}', { length: short })}`,
+      more
+        ? `${bits(second)}: ${t('not masked, length in the next {more} bytes', { more })}`
+        : `${bits(second)}: ${t('not masked, length {length}', { length })}`,
     );
     take('framing', more, t('length: {length}', { length }));
     take('payload', length, t('payload, {length} bytes', { length }));
@@ -115,71 +101,90 @@ function frames(bytes: Uint8Array): Part[] {
   return parts;
 }
 
-/** Chunks of RFC 9112 §7.1, with lines in them. */
-function chunks(bytes: Uint8Array, line: (text: Uint8Array) => Part[]): Part[] {
+/** Returns how many bytes with the length follow. */
+function extendedLength(short: number): 0 | 2 | 8 {
+  if (short < 126) return 0;
+  return short === 126 ? 2 : 8;
+}
+
+function bigEndian(bytes: Uint8Array): number {
+  return Number(bytes.reduce((sum, byte) => sum * 256n + BigInt(byte), 0n));
+}
+
+function describeFrame(first: number): string {
+  const flags = [first & 128 && 'FIN', first & 64 && 'RSV1: compressed'].filter(Boolean).join(', ');
+  const opcode = first & 15;
+  return `${flags || t('more frames follow')}, opcode ${opcode} (${OPCODES[opcode] ?? '–'})`;
+}
+
+/** Splits HTTP chunks (RFC 9112 §7.1), and the lines in them. */
+function dissectChunks(bytes: Uint8Array, dissectLine: (line: Uint8Array) => Part[]): Part[] {
   const parts: Part[] = [];
   for (let at = 0; at < bytes.length; ) {
-    const end = bytes.indexOf(10, at) + 1;
-    if (end === 0)
+    const start = bytes.indexOf(NEWLINE, at) + 1;
+    if (start === 0) {
       return [...parts, { kind: 'payload', bytes: bytes.subarray(at), title: t('the rest') }];
-    const length = parseInt(ascii(bytes.subarray(at, end)), 16);
-    parts.push({
-      kind: 'framing',
-      bytes: bytes.subarray(at, end),
-      title: length ? t('chunk size, in hex: {length} bytes', { length }) : t('the last chunk'),
-    });
-    at = end;
-    parts.push(...linesOf(bytes.subarray(at, at + length)).flatMap(line));
-    at += length;
-    parts.push({
-      kind: 'framing',
-      bytes: bytes.subarray(at, at + 2),
-      title: t('end of the chunk'),
-    });
-    at += 2;
+    }
+    const size = bytes.subarray(at, start);
+    const length = Number.parseInt(ascii(size), 16);
+    const end = start + length;
+    const title = length
+      ? t('chunk size, in hex: {length} bytes', { length })
+      : t('the last chunk');
+    parts.push(
+      { kind: 'framing', bytes: size, title },
+      ...splitLines(bytes.subarray(start, end)).flatMap(dissectLine),
+      { kind: 'framing', bytes: bytes.subarray(end, end + 2), title: t('end of the chunk') },
+    );
+    at = end + 2;
   }
   return parts;
 }
 
-/** A line of an event stream (WHATWG HTML §9.2.5). */
-function sseLine(text: Uint8Array): Part[] {
-  const colon = text.indexOf(58);
-  if (colon < 0) return [{ kind: 'field', bytes: text, title: t('a blank line ends the event') }];
-  const name = ascii(text.subarray(0, colon));
-  const value = text[colon + 1] === 32 ? colon + 2 : colon + 1;
-  const why = LINES[name];
-  if (name !== 'data')
-    return [{ kind: 'field', bytes: text, title: why ? `${name}: ${t(why)}` : name }];
-  return [
-    {
-      kind: 'field',
-      bytes: text.subarray(0, value),
-      title: t('data: a line of the event’s data'),
-    },
-    { kind: 'payload', bytes: text.subarray(value, -1), title: t('the document') },
-    { kind: 'field', bytes: text.subarray(-1), title: t('end of the line') },
-  ];
-}
-
-const LINES: Record<string, Text> = {
+/** The purpose of each field of an event. */
+const EVENT_FIELDS: Record<string, Text> = {
   'id': 'the next Last-Event-ID',
   'event': 'the name of the event',
   'retry': 'how long to wait before a reconnect',
   '': 'a comment',
 };
 
-function jsonLine(text: Uint8Array): Part[] {
+/** Splits a line of an event stream (WHATWG HTML §9.2.5). */
+function dissectEventLine(line: Uint8Array): Part[] {
+  const colon = line.indexOf(COLON);
+  if (colon < 0) return [{ kind: 'field', bytes: line, title: t('a blank line ends the event') }];
+  const name = ascii(line.subarray(0, colon));
+  if (name !== 'data') {
+    return [{ kind: 'field', bytes: line, title: explain(name, EVENT_FIELDS[name]) }];
+  }
+  const value = line[colon + 1] === SPACE ? colon + 2 : colon + 1;
   return [
-    { kind: 'payload', bytes: text.subarray(0, -1), title: t('the document') },
-    { kind: 'framing', bytes: text.subarray(-1), title: t('end of the line') },
+    {
+      kind: 'field',
+      bytes: line.subarray(0, value),
+      title: t('data: a line of the event’s data'),
+    },
+    { kind: 'payload', bytes: line.subarray(value, -1), title: t('the document') },
+    { kind: 'field', bytes: line.subarray(-1), title: t('end of the line') },
   ];
 }
 
-/** Each with its end. */
-function linesOf(bytes: Uint8Array): Uint8Array[] {
+function dissectJsonLine(line: Uint8Array): Part[] {
+  return [
+    { kind: 'payload', bytes: line.subarray(0, -1), title: t('the document') },
+    { kind: 'framing', bytes: line.subarray(-1), title: t('end of the line') },
+  ];
+}
+
+function explain(name: string, purpose: Text | undefined): string {
+  return purpose ? `${name}: ${t(purpose)}` : name;
+}
+
+/** Splits bytes into lines, each with its line end. */
+function splitLines(bytes: Uint8Array): Uint8Array[] {
   const lines: Uint8Array[] = [];
   for (let at = 0; at < bytes.length; ) {
-    const end = bytes.indexOf(10, at) + 1 || bytes.length;
+    const end = bytes.indexOf(NEWLINE, at) + 1 || bytes.length;
     lines.push(bytes.subarray(at, end));
     at = end;
   }

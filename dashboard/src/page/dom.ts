@@ -1,58 +1,64 @@
-// Small helps with the document.
+// Helpers for the DOM.
 
-/** The element of that id; the page has it. */
+/** Returns the element with that id, which must exist. */
 export function byId<E extends HTMLElement>(id: string): E {
   const found = document.getElementById(id);
   if (!found) throw new Error(`the page has no #${id}`);
   return found as E;
 }
 
-/** The first element below `root` that fits; the page has it. */
+/** Returns the first match below `root`, which must exist. */
 export function within<E extends HTMLElement>(root: ParentNode, selector: string): E {
   const found = root.querySelector<E>(selector);
   if (!found) throw new Error(`there is no ${selector}`);
   return found;
 }
 
-/** A new element. */
+/** Creates an element. */
 export function element(
   name: string,
   className: string,
   ...children: (Node | string)[]
 ): HTMLElement {
-  const made = Object.assign(document.createElement(name), { className });
-  made.append(...children);
-  return made;
+  const created = Object.assign(document.createElement(name), { className });
+  created.append(...children);
+  return created;
 }
 
-/** Sets a text, unless it is there already: an assistive technology would read it again. */
-export function show(cell: HTMLElement, text: string): void {
-  if (cell.textContent !== text) cell.textContent = text;
-}
-
-/** A new button. */
+/** Creates a button. */
 export function button(text: string, action: () => void): HTMLButtonElement {
-  const made = Object.assign(document.createElement('button'), {
-    type: 'button',
-    className: 'quiet',
-    textContent: text,
-  });
-  made.addEventListener('click', action);
-  return made;
+  const properties = { type: 'button', className: 'quiet', textContent: text };
+  const created = Object.assign(document.createElement('button'), properties);
+  created.addEventListener('click', action);
+  return created;
 }
 
-/** Marks a button that works just now, and must not begin again. It stays where the focus is, unlike a disabled one. */
-export function setBusy(button: HTMLButtonElement, busy: boolean): void {
-  button.setAttribute('aria-disabled', String(busy));
+/** Sets a text only if it changes: assistive technology would read it again. */
+export function setText(target: HTMLElement, text: string): void {
+  if (target.textContent !== text) target.textContent = text;
 }
 
-export function isBusy(button: HTMLButtonElement): boolean {
-  return button.getAttribute('aria-disabled') === 'true';
+/** Marks a button as busy. It keeps the focus, unlike a disabled one. */
+export function setBusy(target: HTMLButtonElement, busy: boolean): void {
+  target.setAttribute('aria-disabled', String(busy));
 }
 
-/** A number that a form asks for, within its own bounds. */
+export function isBusy(target: HTMLButtonElement): boolean {
+  return target.getAttribute('aria-disabled') === 'true';
+}
+
+/** Returns the value of a number field, within the bounds of the field. */
 export function numberOf(id: string): number {
   const { min, max, valueAsNumber, defaultValue } = byId<HTMLInputElement>(id);
   const value = Number.isNaN(valueAsNumber) ? Number(defaultValue) : valueAsNumber;
   return Math.min(Number(max), Math.max(Number(min), value));
+}
+
+/** Scrolls to a part of the page and focuses it. The fragment of the URL names the channel. */
+export function goTo(id: string): void {
+  const target = byId(id);
+  const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  target.scrollIntoView({ behavior: reducedMotion ? 'auto' : 'smooth', block: 'start' });
+  target.tabIndex = -1;
+  target.focus({ preventScroll: true });
 }

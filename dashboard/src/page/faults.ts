@@ -1,60 +1,70 @@
-// Buttons that break things for all three wires, so that you see what becomes of it.
+// The buttons that break all three wires at once.
 
-import { address, ask } from '../context/context.js';
+import { channelUrl, request } from '../context/gateway.js';
 import type { LoadGenerator } from '../measure/load-generator.js';
 import { t } from '../text/index.js';
-import { byId, isBusy, setBusy, show } from './dom.js';
-import { load } from './load-form.js';
+import { byId, isBusy, setBusy, setText } from './dom.js';
+import { loadOfForm } from './load-form.js';
 import type { Panel } from './panel.js';
 
-/** Messages that are published at once, and how often, until the gateway has forgotten what the reader knows. */
-const BATCH = 500;
-const BATCHES = 60;
+/** Messages in a burst, and the most bursts, to push the last position out of the history. */
+const BURST = 500;
+const MAX_BURSTS = 60;
 
-/** Makes the buttons work; gives what shows whether the wires are offline. */
-export function setUpBreakage(panels: Panel[], generator: LoadGenerator): () => void {
+export function setUpFaults(panels: Panel[], generator: LoadGenerator): void {
   const offline = byId<HTMLButtonElement>('offline');
   const overrun = byId<HTMLButtonElement>('overrun');
-  const isAway = () => panels.some(({ state }) => state === 'offline');
-  const go = (away: boolean) => {
-    for (const panel of panels) {
-      if (away && panel.listens) panel.stop('offline');
-      else if (!away && panel.state === 'offline') panel.start();
-    }
+  const isOffline = () => panels.some(({ state }) => state === 'offline');
+  const showOffline = () => {
+    offline.dataset.on = String(isOffline());
+    setText(offline, isOffline() ? t('Online again') : t('Go offline'));
   };
-  offline.addEventListener('click', () => go(!isAway()));
-  byId('dropall').addEventListener('click', () => panels.forEach((panel) => panel.drop()));
+  for (const panel of panels) panel.stateChanged.subscribe(showOffline);
+  offline.addEventListener('click', () => setOffline(panels, !isOffline()));
+  byId('dropall').addEventListener('click', () => {
+    for (const panel of panels) panel.drop();
+  });
   byId('reload').addEventListener('click', () => location.reload());
   overrun.addEventListener('click', async () => {
     if (isBusy(overrun)) return;
     setBusy(overrun, true);
-    const last = panels.map((panel) => panel.last).find(Boolean) ?? null;
-    go(true);
     try {
-      if (!(await outrun(last, generator)))
-        for (const panel of panels) panel.notice(t('the history could not be outrun'), 'bad');
+      await overrunHistory(panels, generator);
     } finally {
-      go(false);
       setBusy(overrun, false);
     }
   });
-  return () => {
-    offline.dataset['on'] = String(isAway());
-    show(offline, isAway() ? t('Online again') : t('Go offline'));
-  };
 }
 
-/** Publishes until the channel's history begins behind `last`; whether it does. */
-async function outrun(last: string | null, generator: LoadGenerator): Promise<boolean> {
-  if (!last) return false;
-  const url = address('history');
+function setOffline(panels: Panel[], offline: boolean) {
+  for (const panel of panels) {
+    if (offline && panel.isActive) panel.stop('offline');
+    else if (!offline && panel.state === 'offline') panel.start();
+  }
+}
+
+/** Publishes while the wires are offline, until their position is no longer in the history. */
+async function overrunHistory(panels: Panel[], generator: LoadGenerator) {
+  const last = panels.map((panel) => panel.last).find(Boolean) ?? null;
+  setOffline(panels, true);
+  try {
+    if (last && (await publishPast(last, generator))) return;
+    for (const panel of panels) panel.notice(t('the history could not be outrun'), 'bad');
+  } finally {
+    setOffline(panels, false);
+  }
+}
+
+/** Publishes until the history of the channel begins after `last`; returns whether it does. */
+async function publishPast(last: string, generator: LoadGenerator): Promise<boolean> {
+  const url = channelUrl('history');
   url.searchParams.set('last_event_id', last);
-  for (let n = 0; n < BATCHES; n += 1) {
-    const answer = await ask(url);
-    if (!answer?.ok) return false;
-    const { gap } = (await answer.json()) as { gap: object | null };
+  for (let n = 0; n < MAX_BURSTS; n += 1) {
+    const response = await request(url);
+    if (!response?.ok) return false;
+    const { gap } = (await response.json()) as { gap: object | null };
     if (gap) return true;
-    if (!(await generator.burst(BATCH, load()))) return false;
+    if (!(await generator.burst(BURST, loadOfForm()))) return false;
   }
   return false;
 }

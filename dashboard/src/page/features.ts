@@ -1,14 +1,14 @@
-// What each wire can do, and where on this page it can be seen.
+// The table of features: the abilities of each wire, and where the page shows them.
 
 import { type Text, t } from '../text/index.js';
-import { button, byId, element } from './dom.js';
+import { button, byId, element, goTo } from './dom.js';
 
 interface Feature {
   name: Text;
   sse: Text;
   chunked: Text;
   ws: Text;
-  /** The part of the page that shows it. */
+  /** The id of the part of the page that shows the feature. */
   shown: string;
 }
 
@@ -81,13 +81,12 @@ const FEATURES: Feature[] = [
   { name: 'Backpressure from the page', sse: 'no', chunked: 'yes', ws: 'no', shown: 'panels' },
 ];
 
-/** Fills the table. */
 export function setUpFeatures(): void {
   byId('features').replaceChildren(
     ...FEATURES.map(({ name, sse, chunked, ws, shown }) => {
       const head = element('th', '', t(name));
       head.setAttribute('scope', 'row');
-      const see = button(t('see'), () => go(shown));
+      const see = button(t('see'), () => goTo(shown));
       see.setAttribute('aria-label', `${t('see')}: ${t(name)}`);
       return element(
         'tr',
@@ -104,15 +103,4 @@ export function setUpFeatures(): void {
 
 function cell(wire: string, text: Text): HTMLElement {
   return element('td', wire, t(text));
-}
-
-/** Shows that part of the page. The fragment is not to be had for it: it names the channel. */
-export function go(id: string): void {
-  const part = byId(id);
-  part.scrollIntoView({
-    behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth',
-    block: 'start',
-  });
-  part.tabIndex = -1;
-  part.focus({ preventScroll: true });
 }

@@ -1,43 +1,40 @@
-// The form that has the page publish by itself.
+// The form that controls the load generator.
 
 import { type Load, LoadGenerator } from '../measure/load-generator.js';
 import { t } from '../text/index.js';
 import { byId, numberOf } from './dom.js';
 import type { Publisher } from './publisher.js';
 
-/** Makes the form work; gives what publishes, for others who want to. */
-export function setUpLoad(publisher: Publisher): LoadGenerator {
+/** Sets up the form; returns the load generator that it controls. */
+export function setUpLoadForm(publisher: Publisher): LoadGenerator {
   const form = byId<HTMLFormElement>('load');
   const run = byId<HTMLButtonElement>('run');
-  const outcome = byId('load-error');
+  const error = byId('load-error');
   const generator: LoadGenerator = new LoadGenerator(
-    (messages, timed) => publisher.own(messages, timed),
+    (messages, timed) => publisher.publishTest(messages, timed),
     () => {
       run.textContent = generator.running ? t('Pause') : t('Start');
-      run.dataset['on'] = String(generator.running);
-      outcome.textContent = generator.failure ?? '';
+      run.dataset.on = String(generator.running);
+      error.textContent = generator.failure ?? '';
     },
   );
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     if (generator.running) generator.stop();
-    else generator.start(load());
+    else generator.start(loadOfForm());
   });
   form.addEventListener('change', () => {
-    if (generator.running) generator.start(load());
+    if (generator.running) generator.start(loadOfForm());
   });
   byId('burst').addEventListener('click', () => {
-    outcome.textContent = '';
-    void generator.burst(numberOf('many'), load());
+    error.textContent = '';
+    void generator.burst(numberOf('many'), loadOfForm());
   });
   return generator;
 }
 
-/** What the form says. */
-export function load(): Load {
-  return {
-    rate: numberOf('rate'),
-    size: numberOf('size'),
-    json: byId<HTMLSelectElement>('shape').value === 'json',
-  };
+/** Returns the load that the form describes. */
+export function loadOfForm(): Load {
+  const json = byId<HTMLSelectElement>('shape').value === 'json';
+  return { rate: numberOf('rate'), size: numberOf('size'), json };
 }

@@ -1,24 +1,34 @@
-// The online counts in the page's head, in all and for each wire.
+// The online counts in the header of the page: the total and that of each wire.
 
-import { address, ask } from '../context/context.js';
+import { channelUrl, request } from '../context/gateway.js';
+
+/** Milliseconds over which changes are collected into one request. */
+const DELAY_MS = 100;
 
 interface Count {
   users: number;
 }
-type Census = Count & { wires: Record<string, Count> };
 
-let counting: ReturnType<typeof setTimeout> | undefined;
+interface OnlineReport extends Count {
+  wires: Record<string, Count>;
+}
 
-/** Asks soon, once for many who want to know. */
-export function countSoon(): void {
-  counting ??= setTimeout(async () => {
-    counting = undefined;
-    const answer = await ask(address('online'));
-    if (!answer?.ok) return;
-    const online = (await answer.json()) as Census;
-    for (const cell of document.querySelectorAll<HTMLElement>('#online dd')) {
-      const { users } = online.wires[cell.dataset['wire'] ?? ''] ?? online;
-      cell.textContent = String(users);
-    }
-  }, 100);
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+/** Updates the counts soon; several calls cause one request. */
+export function updateOnlineCounts(): void {
+  timer ??= setTimeout(() => {
+    timer = undefined;
+    void showCounts();
+  }, DELAY_MS);
+}
+
+async function showCounts() {
+  const response = await request(channelUrl('online'));
+  if (!response?.ok) return;
+  const report = (await response.json()) as OnlineReport;
+  for (const cell of document.querySelectorAll<HTMLElement>('#online dd')) {
+    const { users } = report.wires[cell.dataset.wire ?? ''] ?? report;
+    cell.textContent = String(users);
+  }
 }

@@ -1,310 +1,290 @@
-// One wire's panel: its connection, what is measured of it, and the messages that have come over it.
+// The panel of a wire: its connection, its figures, and the messages that it has delivered.
 
 import {
   type Connection,
   type Control,
   connect,
+  type Gap,
   type Message,
   type Problem,
   parseId,
   type State,
   type WireName,
 } from '../client/index.js';
-import { ask, base, channel, client, token } from '../context/context.js';
+import { channel, clientId, token } from '../context/context.js';
+import { gatewayUrl, request } from '../context/gateway.js';
 import type { LatencyTracker } from '../measure/latency-tracker.js';
 import { tagOf } from '../measure/load-generator.js';
 import { Meter } from '../measure/meter.js';
-import { type Text, t } from '../text/index.js';
-import { NAMES } from '../text/wires.js';
-import { byId, show, within } from './dom.js';
-import { showFigures } from './figures.js';
-import { Rows } from './rows.js';
+import { type Text, t, tIfKnown } from '../text/index.js';
+import { MessageList } from './message-list.js';
+import { PanelView } from './panel-view.js';
+import { Signal } from './signal.js';
 
-/** Milliseconds between two looks at the figures. */
-const PAUSE = 250;
-
-/** What a panel tells the page. */
-export interface Watcher {
-  /** The state of a panel has changed. */
-  changed(): void;
-  /** The online count has changed. */
-  counted(): void;
-  /** A message came, behind `before`. */
-  took(message: Message, wire: WireName, before: string | null): void;
-  /** Somebody wants to see the bytes of this message. */
-  chosen(id: string): void;
-}
-
-const HOW: Record<WireName, Text> = {
-  sse: 'EventSource, reconnects by itself',
-  chunked: 'fetch and getReader, JSON lines',
-  ws: 'one text frame for each message',
-};
+/** Milliseconds between two updates of the figures. */
+const UPDATE_MS = 250;
+const NO_VALUE = '–';
 
 export class Panel {
+  readonly stateChanged = new Signal();
+  /** The online count of the channel has changed. */
+  readonly onlineChanged = new Signal();
+  /** A message arrived; `before` is the position before it. */
+  readonly messageReceived = new Signal<[message: Message, before: string | null]>();
+  /** The user wants to see the bytes of a message. */
+  readonly messageSelected = new Signal<[id: string]>();
+  /** The position of the stream: the last id. */
   last: string | null = null;
   meter: Meter;
-  readonly title: string;
-  #head = 0;
+  readonly #events: Iterable<string>;
+  readonly #latencies: LatencyTracker;
+  readonly #view: PanelView;
+  readonly #list: MessageList;
+  readonly #toggleButton: HTMLButtonElement;
+  readonly #stallButton: HTMLButtonElement;
   #connection: Connection | null = null;
-  #root: HTMLElement;
-  #rows: Rows;
-  #toggle: HTMLButtonElement;
-  #stall: HTMLButtonElement;
+  #headSize = 0;
+  #online: number | null = null;
+  /** Messages published before this time were delayed by a stalled reader, not by the wire. */
+  #stalledUntil = -Infinity;
 
   constructor(
     readonly wire: WireName,
-    readonly names: Set<string>,
-    readonly latencies: LatencyTracker,
-    readonly watcher: Watcher,
+    events: Iterable<string>,
+    latencies: LatencyTracker,
   ) {
-    const template = byId<HTMLTemplateElement>('panel').content.firstElementChild as HTMLElement;
-    this.#root = template.cloneNode(true) as HTMLElement;
-    this.#root.classList.add(wire);
-    this.title = NAMES[wire];
+    this.#events = events;
+    this.#latencies = latencies;
     this.meter = new Meter(wire);
-    within(this.#root, 'h2').textContent = this.title;
-    within(this.#root, '.how').textContent = t(HOW[wire]);
-    const list = within(this.#root, '.messages');
-    list.setAttribute('aria-label', t('Messages over {wire}', { wire: this.title }));
-    this.#rows = new Rows(list, watcher.chosen);
-    this.#toggle = this.#does('toggle', () =>
-      this.#connection ? this.stop('disconnected') : this.start(),
-    );
-    this.#stall = this.#does('stall', () =>
-      this.#hold(this.#stall.getAttribute('aria-pressed') !== 'true'),
-    );
-    if (wire !== 'chunked') this.#cannotStall();
-    this.#does('cut', () => void this.cut());
-    this.#does('drop', () => this.drop());
-    byId('panels').append(this.#root);
-    setInterval(() => this.#paint(), PAUSE);
+    this.#view = new PanelView(wire);
+    this.#list = new MessageList(this.#view.messages, (id) => this.messageSelected.emit(id));
+    this.#toggleButton = this.#view.bindButton('toggle', () => this.#toggle());
+    this.#stallButton = this.#view.bindButton('stall', () => this.#setStalled(!this.#isStalled));
+    if (wire !== 'chunked') this.#disableStall();
+    this.#view.bindButton('cut', () => void this.cut());
+    this.#view.bindButton('drop', () => this.drop());
+    setInterval(() => this.#update(), UPDATE_MS);
   }
 
-  get listens(): boolean {
+  /** Whether the panel has a connection, live or not. */
+  get isActive(): boolean {
     return this.#connection !== null;
   }
 
   get state(): string {
-    return this.#root.dataset['state'] ?? '';
+    return this.#view.state;
   }
 
-  /** The bytes of the head that a connection begins with. */
+  /** The size of the response head of each connection. */
   set head(size: number) {
-    this.#head = this.meter.head = size;
+    this.#headSize = size;
+    this.meter.head = size;
   }
 
-  /** Another channel: nothing of the old one is left. */
-  reset(last: string | null = null): void {
+  /** Empties the panel for another channel, to start after `last`. */
+  reset(last: string | null): void {
     this.stop('disconnected');
-    this.#rows.clear();
+    this.#list.clear();
     this.last = last;
-    this.measure();
-    for (const field of ['client', 'last', 'online']) this.#set(field, '–');
+    this.resetMeter();
+    for (const field of ['client', 'last', 'online']) this.#view.setField(field, NO_VALUE);
   }
 
-  /** Opens it anew: what is published from here on is measured, and nothing else. */
-  begin(): void {
+  /** Opens a new connection for messages from now on, with figures at zero. */
+  restart(): void {
     this.stop('disconnected');
     this.last = null;
-    this.measure();
+    this.resetMeter();
     this.start();
   }
 
-  /** Measures from here on. */
-  measure(): void {
-    this.#heldUntil = -Infinity;
+  /** Sets the figures to zero. */
+  resetMeter(): void {
+    this.#stalledUntil = -Infinity;
     this.meter = new Meter(this.wire);
-    this.meter.head = this.#head;
-    this.#paint();
+    this.meter.head = this.#headSize;
+    this.#update();
   }
 
   start(): void {
     if (this.#connection) return;
-    this.#state('connecting', 'Disconnect');
+    this.#setState('connecting', 'Disconnect');
     this.meter.connecting(performance.now());
     this.#connection = connect({
       channel: channel(),
       wires: [this.wire],
-      client,
+      client: clientId(),
       online: true,
-      events: this.names,
+      events: this.#events,
       token,
       ...(this.last && { since: this.last }),
       onDocument: (text, document) => this.meter.countDocument(text, document, performance.now()),
-      onMessage: (message) => this.#take(message),
-      onControl: (control) => this.#heard(control),
-      onState: (state, _, problem) => this.#changed(state, problem),
+      onMessage: (message) => this.#receive(message),
+      onControl: (control) => this.#receiveControl(control),
+      onState: (state, _wire, problem) => this.#connectionChanged(state, problem),
     });
   }
 
-  /** Ends it, until `start`. */
-  stop(state: Text | (string & {})): void {
+  /** Closes the connection until `start`; the panel shows `state`. */
+  stop(state: string): void {
     const connection = this.#connection;
-    // It tells of its end, which is not to be taken for the gateway's doing.
+    // Closing changes the state of the connection, which must not be taken for a loss.
     this.#connection = null;
     if (connection && state === 'offline') this.meter.interrupted(performance.now());
     connection?.close();
-    this.#stall.setAttribute('aria-pressed', 'false');
-    this.#state(state, 'Connect');
+    this.#showStalled(false);
+    this.#setState(state, 'Connect');
   }
 
-  /** Opens it again behind `id`, to hear once more what came after. */
+  /** Reopens the connection at `id` to receive the later messages again. */
   rewind(id: string | null): void {
     this.stop('disconnected');
-    if (
-      id &&
-      this.last &&
-      parseId(this.last).epoch === parseId(id).epoch &&
-      parseId(this.last).seq > parseId(id).seq
-    ) {
+    if (id && this.last && isBefore(id, this.last)) {
       this.last = id;
-      this.#rows.rewind(id);
+      this.#list.rewind(id);
       this.meter.rewind(id);
     }
     this.start();
   }
 
-  /** Says something on it; false where that cannot be. */
-  say(command: object): boolean {
+  /** Sends a command; returns false on wires that cannot. */
+  send(command: object): boolean {
     return this.#connection?.send(command) ?? false;
   }
 
-  /** Ends the stream as a failing network does; it comes back by itself. */
+  /** Drops the stream as a failing network would; it reconnects by itself. */
   drop(): void {
     this.#connection?.drop();
   }
 
   notice(text: string, tone = ''): void {
-    this.#rows.notice(text, tone);
+    this.#list.notice(text, tone);
   }
 
-  /** Has the gateway end the stream: what comes then is the wire's own way to come back. */
+  /** Has the gateway end the stream; the wire reconnects in its own way. */
   async cut(): Promise<void> {
-    const url = new URL('dashboard/cut', base());
-    url.search = String(new URLSearchParams({ client, wire: this.wire }));
-    const answer = await ask(url, { method: 'POST' });
-    if (!answer?.ok) this.notice(t('the gateway could not be reached'), 'bad');
+    const url = new URL('dashboard/cut', gatewayUrl());
+    url.search = String(new URLSearchParams({ client: clientId(), wire: this.wire }));
+    const response = await request(url, { method: 'POST' });
+    if (!response?.ok) this.notice(t('the gateway could not be reached'), 'bad');
   }
 
-  #hold(held: boolean) {
-    if (!this.#connection?.setPaused(held)) return;
-    this.#stall.setAttribute('aria-pressed', String(held));
-    this.#heldUntil = held ? Infinity : performance.now();
+  #toggle() {
+    if (this.#connection) this.stop('disconnected');
+    else this.start();
+  }
+
+  get #isStalled(): boolean {
+    return this.#stallButton.getAttribute('aria-pressed') === 'true';
+  }
+
+  #showStalled(stalled: boolean) {
+    this.#stallButton.setAttribute('aria-pressed', String(stalled));
+  }
+
+  #setStalled(stalled: boolean) {
+    if (!this.#connection?.setPaused(stalled)) return;
+    this.#showStalled(stalled);
+    this.#stalledUntil = stalled ? Infinity : performance.now();
     this.notice(
-      held
+      stalled
         ? t('reading stopped: messages wait in the network, then in the gateway')
         : t('reading again'),
     );
   }
 
-  /** The browser reads these whether the page wants it or not. */
-  #cannotStall() {
-    this.#stall.disabled = true;
-    this.#stall.title = t(
+  #disableStall() {
+    this.#stallButton.disabled = true;
+    this.#stallButton.title = t(
       'A page cannot stop the browser from reading this wire; only fetch can stall',
     );
   }
 
-  #changed(state: State, problem?: Problem) {
+  #connectionChanged(state: State, problem?: Problem) {
     if (!this.#connection) return;
     if (state === 'reconnecting') this.meter.interrupted(performance.now());
-    if (state !== 'live') this.#stall.setAttribute('aria-pressed', 'false');
-    if (state !== 'closed') return this.#state(state, 'Disconnect');
+    if (state !== 'live') this.#showStalled(false);
+    if (state !== 'closed') {
+      this.#setState(state, 'Disconnect');
+      return;
+    }
     if (problem && problem.status !== 204) this.notice(problem.detail, 'bad');
-    this.stop(problem?.status === 204 ? 'ended' : problem ? 'refused' : 'closed');
+    this.stop(finalState(problem));
   }
 
-  #heard(control: Control) {
-    if ('id' in control && typeof control.id === 'string') this.#passed(control.id);
+  #receiveControl(control: Control) {
+    if ('id' in control && typeof control.id === 'string') this.last = control.id;
     switch (control.event) {
       case 'tricast.hello':
         this.meter.hello(control, performance.now());
-        this.#set('client', control.client);
-        this.#set('online', String(control.online[channel()] ?? '–'));
+        this.#view.setField('client', control.client);
+        this.#view.setField('online', String(control.online[channel()] ?? NO_VALUE));
         if (control.recovered) this.notice(t('resumed after {id}', { id: control.id }));
         break;
       case 'tricast.gap':
         this.meter.gap(control);
-        this.notice(
-          control.first === null || control.last === null
-            ? t('gap: the gateway began a new log')
-            : t(
-                control.certain
-                  ? 'gap: {first} to {last} lost'
-                  : 'gap: {first} to {last} may be lost',
-                { first: control.first, last: control.last },
-              ),
-          'bad',
-        );
+        this.notice(describeGap(control), 'bad');
         break;
       case 'tricast.online':
-        this.#set('online', String(control.users));
-        this.watcher.counted();
+        this.#view.setField('online', String(control.users));
+        this.onlineChanged.emit();
         break;
-      case 'tricast.goodbye':
-        this.notice(
-          t('goodbye: {reason}, reconnect {when}', {
-            reason: control.reason,
-            when: t(control.reconnect),
-          }),
-          'bad',
-        );
-        if (control.reconnect === 'never') this.stop(control.reason);
+      case 'tricast.goodbye': {
+        const { reason, reconnect } = control;
+        const when = tIfKnown(reconnect);
+        this.notice(t('goodbye: {reason}, reconnect {when}', { reason, when }), 'bad');
+        if (reconnect === 'never') this.stop(reason);
         break;
+      }
       default:
     }
   }
 
-  #take(message: Message) {
+  #receive(message: Message) {
     const now = performance.now();
     const { last: before, meter } = this;
     this.last = message.id;
     const live = meter.countMessage(message, now);
-    // How long a message took that waited for this reader says nothing about the wire.
-    const held = this.#heldUntil;
-    if (live)
-      this.latencies.received(tagOf(message.data) ?? message.id, now, (latency) => {
-        if (now - latency > held) meter.addLatency(latency, now);
+    const stalledUntil = this.#stalledUntil;
+    if (live) {
+      const key = tagOf(message.data) ?? message.id;
+      this.#latencies.received(key, now, (latency) => {
+        if (now - latency > stalledUntil) meter.addLatency(latency, now);
       });
-    this.#rows.message(message);
-    this.watcher.took(message, this.wire, before);
+    }
+    this.#list.message(message);
+    this.messageReceived.emit(message, before);
     if (live && message.online !== undefined) this.#online = message.online;
   }
 
-  #online: number | null = null;
-  /** What was published before waited for this reader. */
-  #heldUntil = -Infinity;
-
-  #passed(id: string) {
-    this.last = id;
-  }
-
-  #paint() {
-    if (this.last) this.#set('last', this.last);
-    if (this.#online !== null) this.#set('online', String(this.#online));
+  /** Shows what has changed since the last update; a busy wire changes far more often. */
+  #update() {
+    if (this.last) this.#view.setField('last', this.last);
+    if (this.#online !== null) this.#view.setField('online', String(this.#online));
     this.#online = null;
-    showFigures(this.#root, this.meter);
+    this.#view.showFigures(this.meter);
   }
 
-  #does(name: string, action: () => void): HTMLButtonElement {
-    const found = within<HTMLButtonElement>(this.#root, `.${name}`);
-    found.addEventListener('click', action);
-    found.setAttribute('aria-label', `${found.textContent} ${this.title}`);
-    return found;
+  #setState(state: string, action: 'Connect' | 'Disconnect') {
+    this.#view.setState(state);
+    this.#view.labelButton(this.#toggleButton, t(action));
+    this.stateChanged.emit();
   }
+}
 
-  #set(field: string, value: string) {
-    const cell = within(this.#root, `[data-field=${field}]`);
-    show(cell, value);
-    cell.title = value;
-  }
+function isBefore(id: string, other: string): boolean {
+  const [a, b] = [parseId(id), parseId(other)];
+  return a.epoch === b.epoch && a.seq < b.seq;
+}
 
-  #state(state: string, action: 'Connect' | 'Disconnect') {
-    this.#root.dataset['state'] = state;
-    show(within(this.#root, '.state'), t(state as Text));
-    this.#toggle.textContent = t(action);
-    this.#toggle.setAttribute('aria-label', `${t(action)} ${this.title}`);
-    this.watcher.changed();
-  }
+/** Returns the state of a panel whose connection the gateway has closed for good. */
+function finalState(problem?: Problem): 'ended' | 'refused' | 'closed' {
+  if (!problem) return 'closed';
+  return problem.status === 204 ? 'ended' : 'refused';
+}
+
+function describeGap({ first, last, certain }: Gap): string {
+  if (first === null || last === null) return t('gap: the gateway began a new log');
+  const text: Text = certain ? 'gap: {first} to {last} lost' : 'gap: {first} to {last} may be lost';
+  return t(text, { first, last });
 }

@@ -1,68 +1,61 @@
-// The form that publishes.
+// The form that publishes a message.
 
-import { client } from '../context/context.js';
+import { clientId } from '../context/context.js';
 import { t } from '../text/index.js';
 import { byId } from './dom.js';
 import type { Publisher } from './publisher.js';
 
-/** What the form tells the page. */
-export interface Publishing {
-  /** This event name is used. */
-  named(name: string): void;
-  /** The message of this id was published. */
+export interface PublishHandlers {
+  /** The user publishes under this event name. */
+  eventUsed(name: string): void;
+  /** The gateway has accepted the message with this id. */
   published(id: string): void;
 }
 
-/** Makes the form work. */
-export function setUpPublishing(publisher: Publisher, told: Publishing): void {
+export function setUpPublishForm(publisher: Publisher, handlers: PublishHandlers): void {
   const form = byId<HTMLFormElement>('publish');
-  const data = byId<HTMLTextAreaElement>('data');
-  data.addEventListener('keydown', (event) => {
+  const input = byId<HTMLTextAreaElement>('data');
+  input.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
     event.preventDefault();
     form.requestSubmit();
   });
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    void publish(form, data, publisher, told);
+    void publish(form, input, publisher, handlers);
   });
 }
 
 async function publish(
   form: HTMLFormElement,
-  data: HTMLTextAreaElement,
+  input: HTMLTextAreaElement,
   publisher: Publisher,
-  told: Publishing,
+  handlers: PublishHandlers,
 ) {
-  const said = data.value;
+  const data = input.value;
   const event = byId<HTMLInputElement>('event').value;
-  if (event) told.named(event);
-  const query = {
-    ...(event && { event }),
-    ...(byId<HTMLInputElement>('skip').checked && skipping()),
-  };
+  if (event) handlers.eventUsed(event);
+  const skip = byId<HTMLInputElement>('skip').checked;
+  const query = { ...(event && { event }), ...(skip && skipSelf()) };
+  const type = String(new FormData(form).get('kind'));
   const outcome = byId('outcome');
   try {
-    const { id, subscribers } = await publisher.one(
-      said,
-      String(new FormData(form).get('kind')),
-      query,
-    );
+    const { id, subscribers } = await publisher.publish(data, type, query);
     outcome.className = 'good';
     outcome.textContent =
       subscribers === 1
         ? t('Published {id} to 1 subscriber', { id })
         : t('Published {id} to {subscribers} subscribers', { id, subscribers });
-    // What was typed meanwhile stays.
-    if (data.value === said) data.value = '';
-    told.published(id);
+    // Text that was typed in the meantime stays.
+    if (input.value === data) input.value = '';
+    handlers.published(id);
   } catch (error) {
     outcome.className = 'bad';
     outcome.textContent = (error as Error).message;
   }
 }
 
-/** Keeps a message from this tab, on all of its wires. */
-export function skipping(): Record<string, string> {
-  return { skip_self: 'true', client };
+/** Returns the query that keeps a message from all wires of this tab. */
+export function skipSelf(): Record<string, string> {
+  return { skip_self: 'true', client: clientId() };
 }

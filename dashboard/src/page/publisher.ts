@@ -1,12 +1,12 @@
-// Publishes, and writes down when: what comes back can then be timed on the page's own clock.
+// Publishes messages and notes the time, so that their latencies can be measured.
 
-import { address, ask } from '../context/context.js';
+import { channelUrl, request } from '../context/gateway.js';
 import type { LatencyTracker } from '../measure/latency-tracker.js';
 import type { TestMessage } from '../measure/load-generator.js';
 import { t } from '../text/index.js';
 
-/** What the gateway answers to one message, or with a problem. */
-interface Answer {
+/** The gateway's response, or a problem document. */
+interface PublishResponse {
   id?: string;
   subscribers?: number;
   detail?: string;
@@ -18,30 +18,35 @@ export interface Published {
 }
 
 export class Publisher {
-  constructor(readonly latencies: LatencyTracker) {}
+  readonly #latencies: LatencyTracker;
 
-  /** Publishes `body`; fails with what the gateway has to say. */
-  async one(body: string, type: string, query: Record<string, string> = {}): Promise<Published> {
+  constructor(latencies: LatencyTracker) {
+    this.#latencies = latencies;
+  }
+
+  /** Publishes a message; rejects with the gateway's reason if it refuses. */
+  async publish(body: string, type: string, query: Record<string, string>): Promise<Published> {
     const at = performance.now();
     const { id, subscribers = 0 } = await post(body, type, query);
     if (!id) throw new Error(t('the gateway could not be reached'));
-    this.latencies.published(id, at);
+    this.#latencies.published(id, at);
     return { id, subscribers };
   }
 
-  /** Publishes what the page has made by itself, in one request. What is not `timed` counts for no latency. */
-  async own(messages: TestMessage[], timed: boolean): Promise<void> {
+  /** Publishes test messages in one request; only `timed` ones count in the latencies. */
+  async publishTest(messages: TestMessage[], timed: boolean): Promise<void> {
     const at = performance.now();
-    // Before it leaves: it may be back before the answer.
-    if (timed) for (const { tag } of messages) this.latencies.published(tag, at);
+    // Noted before the request, because a message may arrive before the response.
+    if (timed) for (const { tag } of messages) this.#latencies.published(tag, at);
     const [first, ...more] = messages.map(({ data }) => data);
-    if (more.length)
-      await post(
-        [first, ...more].map((data) => `${JSON.stringify(data)}\n`).join(''),
-        'application/x-ndjson',
-      );
-    else if (typeof first === 'string') await post(first, 'text/plain');
-    else await post(JSON.stringify(first), 'application/json');
+    if (more.length) {
+      const lines = [first, ...more].map((data) => `${JSON.stringify(data)}\n`);
+      await post(lines.join(''), 'application/x-ndjson');
+    } else if (typeof first === 'string') {
+      await post(first, 'text/plain');
+    } else {
+      await post(JSON.stringify(first), 'application/json');
+    }
   }
 }
 
@@ -49,15 +54,15 @@ async function post(
   body: string,
   type: string,
   query: Record<string, string> = {},
-): Promise<Answer> {
-  const url = address('publish');
+): Promise<PublishResponse> {
+  const url = channelUrl('publish');
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
-  const response = await ask(url, { method: 'POST', headers: { 'Content-Type': type }, body });
+  const headers = { 'Content-Type': type };
+  const response = await request(url, { method: 'POST', headers, body });
   if (!response) throw new Error(t('the gateway could not be reached'));
-  const answer = (await response.json().catch(() => ({}))) as Answer;
+  const { status } = response;
+  const answer = (await response.json().catch(() => ({}))) as PublishResponse;
   if (!response.ok)
-    throw new Error(
-      answer.detail ?? t('the response status was {status}', { status: response.status }),
-    );
+    throw new Error(answer.detail ?? t('the response status was {status}', { status }));
   return answer;
 }

@@ -1,4 +1,4 @@
-// What a reload of the page is to find again: where each wire was. It goes on there, and nothing is missed.
+// Keeps the position of each wire over a reload of the page, so that it resumes without a gap.
 
 import type { WireName } from '../client/index.js';
 import { channel } from '../context/context.js';
@@ -6,25 +6,30 @@ import type { Panel } from './panel.js';
 
 const KEY = 'tricast.left';
 
-interface Left {
+interface Positions {
   channel: string;
   last: Partial<Record<WireName, string | null>>;
 }
 
-const left: Left | null = JSON.parse(sessionStorage.getItem(KEY) ?? 'null');
-sessionStorage.removeItem(KEY);
-
-/** Writes down where the wires are when the page goes. */
-export function rememberOnLeaving(panels: Panel[]): void {
+/** Saves the positions of the wires when the page is left. */
+export function savePositionsOnLeave(panels: Panel[]): void {
   addEventListener('pagehide', () => {
     const last = Object.fromEntries(panels.map((panel) => [panel.wire, panel.last]));
-    sessionStorage.setItem(KEY, JSON.stringify({ channel: channel(), last } satisfies Left));
+    sessionStorage.setItem(KEY, JSON.stringify({ channel: channel(), last } satisfies Positions));
   });
 }
 
-/** Where that wire was, once, if the page was on this channel. */
-export function recall(wire: WireName): string | null {
-  const own = left?.channel === channel() ? (left.last[wire] ?? null) : null;
-  if (own) left!.last[wire] = null;
-  return own;
+/**
+ * Takes the saved positions out of the session storage.
+ * The function that it returns gives each position once, if the page is on the same channel.
+ */
+export function takePositions(): (wire: WireName) => string | null {
+  const saved = JSON.parse(sessionStorage.getItem(KEY) ?? 'null') as Positions | null;
+  sessionStorage.removeItem(KEY);
+  return (wire) => {
+    if (saved?.channel !== channel()) return null;
+    const position = saved.last[wire] ?? null;
+    delete saved.last[wire];
+    return position;
+  };
 }

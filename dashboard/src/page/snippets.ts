@@ -1,20 +1,20 @@
-// Programs to copy that listen to the page's channel, and publish to it: with nothing but what each language brings along.
+// Programs to copy that subscribe to the channel of the page. They need only a standard library.
 
-import { address, token } from '../context/context.js';
+import { token } from '../context/context.js';
+import { channelUrl } from '../context/gateway.js';
 import { t } from '../text/index.js';
-import { button, byId, show } from './dom.js';
+import { button, byId, setText } from './dom.js';
 
-type Where = Record<'sse' | 'chunked' | 'ws' | 'publish', string>;
+type Urls = Record<'sse' | 'chunked' | 'ws' | 'publish', string>;
 
-/** None of them needs more than what its language brings along. */
-const SNIPPETS: Record<string, (at: Where) => string> = {
-  curl: ({ chunked, sse, publish }) => `# listen: JSON lines, or Server-Sent Events
+const SNIPPETS = {
+  curl: ({ chunked, sse, publish }: Urls) => `# listen: JSON lines, or Server-Sent Events
 curl -N '${chunked}'
 curl -N '${sse}'
 # publish
 curl -H 'Content-Type: application/json' -d '{"hello":"world"}' '${publish}'
 `,
-  EventSource: ({ sse }) => `const source = new EventSource('${sse}');
+  EventSource: ({ sse }: Urls) => `const source = new EventSource('${sse}');
 source.onmessage = (event) => {
   const message = JSON.parse(event.data);
   console.log(message.id, message.data);
@@ -22,7 +22,7 @@ source.onmessage = (event) => {
 // It reconnects by itself and resumes after the last id; the gateway reports lost messages.
 source.addEventListener('tricast.gap', (event) => console.warn('lost', event.data));
 `,
-  fetch: ({ chunked }) => `const response = await fetch('${chunked}');
+  fetch: ({ chunked }: Urls) => `const response = await fetch('${chunked}');
 const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
 let rest = '';
 for (;;) {
@@ -37,14 +37,14 @@ for (;;) {
   }
 }
 `,
-  WebSocket: ({ ws }) => `const socket = new WebSocket('${ws}', 'tricast.v1.json');
+  WebSocket: ({ ws }: Urls) => `const socket = new WebSocket('${ws}', 'tricast.v1.json');
 socket.onopen = () => socket.send(JSON.stringify({ data: { hello: 'world' } }));
 socket.onmessage = (event) => {
   const message = JSON.parse(event.data);
   if ('data' in message) console.log(message.id, message.data);
 };
 `,
-  Python: ({ chunked }) => `import json, urllib.request
+  Python: ({ chunked }: Urls) => `import json, urllib.request
 
 with urllib.request.urlopen('${chunked}') as stream:
     for line in stream:
@@ -53,7 +53,7 @@ with urllib.request.urlopen('${chunked}') as stream:
             if 'data' in message:
                 print(message['id'], message['data'], flush=True)
 `,
-  Go: ({ chunked }) => `package main
+  Go: ({ chunked }: Urls) => `package main
 
 import (
 	"bufio"
@@ -82,54 +82,62 @@ func main() {
 	}
 }
 `,
-};
+} satisfies Record<string, (urls: Urls) => string>;
 
-let chosen = 'curl';
+type SnippetName = keyof typeof SNIPPETS;
 
-/** Makes the tabs and the copying work. */
+let chosen: SnippetName = 'curl';
+
 export function setUpSnippets(): void {
-  const tabs = byId('languages');
-  tabs.replaceChildren(
-    ...Object.keys(SNIPPETS).map((name) => {
-      const tab = button(name, () => {
-        chosen = name;
-        showSnippet();
-      });
-      tab.dataset['name'] = name;
-      return tab;
-    }),
-  );
-  byId('copy').addEventListener('click', () => void copy());
+  const names = Object.keys(SNIPPETS) as SnippetName[];
+  byId('languages').replaceChildren(...names.map(createTab));
+  byId('copy').addEventListener('click', () => void copySnippet());
   showSnippet();
 }
 
-/** Shows the chosen one for the channel as it is now. */
+function createTab(name: SnippetName): HTMLButtonElement {
+  const tab = button(name, () => {
+    chosen = name;
+    showSnippet();
+  });
+  tab.dataset.name = name;
+  return tab;
+}
+
+/** Shows the chosen snippet for the current channel. */
 export function showSnippet(): void {
-  for (const tab of byId('languages').querySelectorAll('button'))
-    tab.setAttribute('aria-pressed', String(tab.dataset['name'] === chosen));
-  show(byId('snippet'), SNIPPETS[chosen]!(where()));
+  for (const tab of byId('languages').querySelectorAll('button')) {
+    tab.setAttribute('aria-pressed', String(tab.dataset.name === chosen));
+  }
+  setText(byId('snippet'), SNIPPETS[chosen](snippetUrls()));
 }
 
-function where(): Where {
-  const at = (path: string) => {
-    const url = address(path);
-    if (path === 'ws') url.protocol = url.protocol.replace('http', 'ws');
-    // The token itself is nobody's to copy by accident.
-    if (token()) url.searchParams.set('token', 'TOKEN');
-    return url.href;
+function snippetUrls(): Urls {
+  return {
+    sse: snippetUrl('sse'),
+    chunked: snippetUrl('chunked'),
+    ws: snippetUrl('ws'),
+    publish: snippetUrl('publish'),
   };
-  return { sse: at('sse'), chunked: at('chunked'), ws: at('ws'), publish: at('publish') };
 }
 
-async function copy() {
-  const text = byId('snippet');
+function snippetUrl(endpoint: keyof Urls): string {
+  const url = channelUrl(endpoint);
+  if (endpoint === 'ws') url.protocol = url.protocol.replace('http', 'ws');
+  // A placeholder, so that nobody copies the token by accident.
+  if (token()) url.searchParams.set('token', 'TOKEN');
+  return url.href;
+}
+
+async function copySnippet() {
+  const snippet = byId('snippet');
   const outcome = byId('copied');
   try {
-    // Browsers offer this only on https and localhost.
-    await navigator.clipboard.writeText(text.textContent ?? '');
+    // Browsers have a clipboard only on https and localhost.
+    await navigator.clipboard.writeText(snippet.textContent ?? '');
     outcome.textContent = t('copied');
   } catch {
-    getSelection()?.selectAllChildren(text);
+    getSelection()?.selectAllChildren(snippet);
     outcome.textContent = t('selected: copy it with the keyboard');
   }
 }

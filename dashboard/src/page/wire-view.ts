@@ -1,28 +1,27 @@
-// The wire view: what leaves on each wire, byte for byte, as the gateway's own encoders spell it.
+// The bytes of a message on each wire, as the gateway's own encoders produce them.
 
 import type { WireName } from '../client/index.js';
-import { address, ask } from '../context/context.js';
-import { seen } from '../context/request-info.js';
+import { channelUrl, request } from '../context/gateway.js';
+import { type RequestInfo, requestInfo, type StreamFormat } from '../context/request-info.js';
 import { number, type Text, t } from '../text/index.js';
 import { NAMES } from '../text/wires.js';
-import { dissect, headOf, type Kind, type Part, weigh } from './dissect.js';
+import { countBytes, dissectHead, dissectStream, type Kind, type Part } from './dissect.js';
 import { byId, element } from './dom.js';
 
-/** What there is to see of a stream. */
+/** A part of a stream that the view can show. */
 type Scene = 'head' | 'message' | 'heartbeat' | 'end';
 
-interface OnWire {
+/** The bytes of one wire in base64: PROTOCOL.md on `GET /dashboard/bytes`. */
+interface WireBytes {
   wire: WireName;
   message: string;
   heartbeat: string | null;
   end: string | null;
 }
-interface Spelled {
-  id: string;
-  wires: OnWire[];
-}
 
 const KINDS: Kind[] = ['framing', 'field', 'payload'];
+
+/** The reason why there are no bytes to show. */
 const ABSENT: Record<Scene, Text> = {
   head: 'The gateway could not be reached.',
   message: 'The gateway could not be reached.',
@@ -30,141 +29,146 @@ const ABSENT: Record<Scene, Text> = {
   end: 'Nothing: the connection ends.',
 };
 
-let chosen: string | null = null;
+export class WireView {
+  readonly #box = byId('bytes');
+  readonly #form = byId<HTMLFormElement>('scene');
+  #id: string | null = null;
+  /** The number of the latest load: earlier responses are dropped. */
+  #latest = 0;
 
-/** Makes the choices work. */
-export function setUpWireView(): void {
-  const scene = byId<HTMLFormElement>('scene');
-  scene.addEventListener('change', () => {
-    if (chosen) void showBytes(chosen);
-  });
-  scene.addEventListener('submit', (event) => event.preventDefault());
-  const box = byId('bytes');
-  const point = (target: EventTarget | null) => {
-    if (target instanceof HTMLElement && target.parentElement?.matches('.dump')) explain(target);
-  };
-  box.addEventListener('pointerover', ({ target }) => point(target));
-  box.addEventListener('click', ({ target }) => point(target));
-  box.addEventListener('keydown', (event) => {
+  constructor() {
+    this.#form.addEventListener('change', () => {
+      if (this.#id) this.show(this.#id);
+    });
+    this.#form.addEventListener('submit', (event) => event.preventDefault());
+    this.#box.addEventListener('pointerover', ({ target }) => this.#explainAt(target));
+    this.#box.addEventListener('click', ({ target }) => this.#explainAt(target));
+    this.#box.addEventListener('keydown', (event) => this.#navigate(event));
+  }
+
+  /** Whether a message has been shown. */
+  get hasMessage(): boolean {
+    return this.#id !== null;
+  }
+
+  /** Shows the message with that id. */
+  show(id: string): void {
+    this.#id = id;
+    this.#latest += 1;
+    void this.#load(id, this.#latest);
+  }
+
+  async #load(id: string, attempt: number) {
+    const choice = new FormData(this.#form);
+    const scene = choice.get('part') as Scene;
+    const format = choice.get('format') as StreamFormat;
+    const url = channelUrl('dashboard/bytes');
+    url.search = String(new URLSearchParams({ id, format }));
+    const response = await request(url);
+    if (attempt !== this.#latest) return;
+    if (!response?.ok) {
+      const reason = response
+        ? t('The gateway no longer holds {id}.', { id })
+        : t('The gateway could not be reached.');
+      this.#box.replaceChildren(element('p', 'hint', reason));
+      return;
+    }
+    const { wires } = (await response.json()) as { wires: WireBytes[] };
+    const heads = scene === 'head' ? (await requestInfo(format)).heads : null;
+    if (attempt !== this.#latest) return;
+    byId('meaning').textContent = '';
+    this.#box.dataset.id = id;
+    this.#box.dataset.scene = `${scene} ${format}`;
+    const sections = wires.map((one) => wireSection(one.wire, scene, bytesOf(one, scene, heads)));
+    this.#box.replaceChildren(...sections);
+  }
+
+  #explainAt(target: EventTarget | null) {
+    if (target instanceof HTMLElement && target.parentElement?.matches('.dump')) {
+      this.#explain(target);
+    }
+  }
+
+  /** Moves through the parts with the arrow keys. */
+  #navigate(event: KeyboardEvent) {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     const { target } = event;
     if (!step || !(target instanceof HTMLElement) || !target.matches('.dump')) return;
     const parts = [...target.children] as HTMLElement[];
-    const at = parts.findIndex((part) => part.matches('.pointed'));
-    const next = parts[Math.max(0, Math.min(parts.length - 1, at + step))];
-    if (next) explain(next);
+    const current = parts.findIndex((part) => part.matches('.pointed'));
+    const next = parts[Math.max(0, Math.min(parts.length - 1, current + step))];
+    if (next) this.#explain(next);
     event.preventDefault();
-  });
-}
-
-/** Says what a part is for. */
-function explain(part: HTMLElement) {
-  for (const other of byId('bytes').querySelectorAll('.pointed')) other.classList.remove('pointed');
-  part.classList.add('pointed');
-  byId('meaning').textContent = part.title;
-}
-
-/** Whether a message has been chosen. */
-export function wireViewHolds(): boolean {
-  return chosen !== null;
-}
-
-let asked = 0;
-
-/** Shows the message of that id. */
-export async function showBytes(id: string): Promise<void> {
-  chosen = id;
-  const own = (asked += 1);
-  const choice = new FormData(byId<HTMLFormElement>('scene'));
-  const [scene, format] = [choice.get('part') as Scene, String(choice.get('format'))];
-  const url = address('dashboard/bytes');
-  url.search = String(new URLSearchParams({ id, format }));
-  const answer = await ask(url);
-  const box = byId('bytes');
-  if (own !== asked) return;
-  if (!answer) {
-    box.replaceChildren(element('p', 'hint', t('The gateway could not be reached.')));
-    return;
   }
-  if (!answer.ok) {
-    box.replaceChildren(element('p', 'hint', t('The gateway no longer holds {id}.', { id })));
-    return;
+
+  #explain(part: HTMLElement) {
+    for (const other of this.#box.querySelectorAll('.pointed')) other.classList.remove('pointed');
+    part.classList.add('pointed');
+    byId('meaning').textContent = part.title;
   }
-  const { wires } = (await answer.json()) as Spelled;
-  const { heads } = scene === 'head' ? await seen(format === 'raw') : { heads: null };
-  if (own !== asked) return;
-  byId('meaning').textContent = '';
-  box.dataset['id'] = id;
-  box.dataset['scene'] = `${scene} ${format}`;
-  box.replaceChildren(
-    ...wires.map((one) =>
-      show(one.wire, scene, scene === 'head' ? (heads?.[one.wire] ?? null) : one[scene]),
-    ),
-  );
 }
 
-function show(wire: WireName, scene: Scene, encoded: string | null): HTMLElement {
+function bytesOf(wire: WireBytes, scene: Scene, heads: RequestInfo['heads']): string | null {
+  return scene === 'head' ? (heads?.[wire.wire] ?? null) : wire[scene];
+}
+
+function wireSection(wire: WireName, scene: Scene, base64: string | null): HTMLElement {
   const section = element('section', `spelled ${wire}`, element('h3', '', NAMES[wire]));
-  if (encoded === null) {
+  if (base64 === null) {
     section.append(element('p', 'hint', t(ABSENT[scene])));
     return section;
   }
-  const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
-  const parts = scene === 'head' ? headOf(bytes) : dissect(wire, bytes);
-  const sum = weigh(parts);
-  const dump = element('pre', 'dump', ...parts.map(span));
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  const parts = scene === 'head' ? dissectHead(bytes) : dissectStream(wire, bytes);
+  const sums = countBytes(parts);
+  const dump = element('pre', 'dump', ...parts.map(partSpan));
   dump.tabIndex = 0;
-  const around = bytes.length - sum.payload;
-  const share = Math.round((100 * around) / bytes.length);
   section.append(
-    bar(sum, bytes.length),
-    element(
-      'p',
-      'sum',
-      sum.payload
-        ? t('{all} bytes: {payload} document, {around} overhead ({share} %)', {
-            all: number(bytes.length),
-            payload: number(sum.payload),
-            around: number(around),
-            share,
-          })
-        : t('{all} bytes', { all: number(bytes.length) }),
-    ),
+    sharesBar(sums, bytes.length),
+    element('p', 'sum', describeSums(sums, bytes.length)),
     dump,
   );
-  section.dataset['bytes'] = String(bytes.length);
+  section.dataset.bytes = String(bytes.length);
   return section;
 }
 
-/** How much of it is what; the widths are set by script, because the page's policy takes no style from markup. */
-function bar(sum: Record<Kind, number>, all: number): HTMLElement {
-  const made = element(
-    'div',
-    'bar',
-    ...KINDS.map((kind) => {
-      const part = element('span', kind);
-      part.style.width = `${(100 * sum[kind]) / all}%`;
-      return part;
-    }),
-  );
-  made.setAttribute('role', 'img');
-  made.setAttribute(
-    'aria-label',
-    t('framing {framing}, fields {field}, document {payload} bytes', { ...sum }),
-  );
-  return made;
+function describeSums({ payload }: Record<Kind, number>, total: number): string {
+  const all = number(total);
+  if (!payload) return t('{all} bytes', { all });
+  const overhead = total - payload;
+  return t('{all} bytes: {payload} document, {around} overhead ({share} %)', {
+    all,
+    payload: number(payload),
+    around: number(overhead),
+    share: Math.round((100 * overhead) / total),
+  });
 }
 
-function span(part: Part): HTMLElement {
-  const made = element('span', part.kind, readable(part));
-  made.title = part.title;
-  return made;
+/** Draws the shares of the bytes. The page's policy forbids styles in markup: scripts set widths. */
+function sharesBar(sums: Record<Kind, number>, total: number): HTMLElement {
+  const segments = KINDS.map((kind) => {
+    const segment = element('span', kind);
+    segment.style.width = `${(100 * sums[kind]) / total}%`;
+    return segment;
+  });
+  const bar = element('div', 'bar', ...segments);
+  const label = t('framing {framing}, fields {field}, document {payload} bytes', { ...sums });
+  bar.setAttribute('role', 'img');
+  bar.setAttribute('aria-label', label);
+  return bar;
 }
 
-/** Text where it is text, with its line ends as in a string of code; other bytes in hex. */
+function partSpan(part: Part): HTMLElement {
+  const span = element('span', part.kind, readable(part));
+  span.title = part.title;
+  return span;
+}
+
+/** Returns text with its line ends as escapes, and other bytes in hex. */
 function readable({ bytes, binary }: Part): string {
   const text = new TextDecoder().decode(bytes);
   const isText = !binary && !/[^\r\n\x20-\x7e\u00a0-\u{10ffff}]|\ufffd/u.test(text);
   if (isText) return text.replaceAll('\r', '\\r').replaceAll('\n', '\\n\n');
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(' ') + ' ';
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, '0'));
+  return `${hex.join(' ')} `;
 }

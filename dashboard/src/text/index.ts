@@ -1,67 +1,47 @@
-// The page's language: English is what stands in the sources, and another language has a word for each of its texts.
+// The texts of the page: English in the sources, with a translation of each one in other languages.
 
 import { zh } from './zh.js';
 
-/** A text that there is in every language; with `{names}` for what is filled in. */
+/** A text that every language has, with `{names}` of values to insert. */
 export type Text = keyof typeof zh;
 export type Language = 'en' | 'zh';
 
-const KEY = 'tricast.language';
-const ATTRIBUTES = ['title', 'placeholder', 'aria-label', 'data-empty'];
+/** The language of the page. */
+export let language: Language = 'en';
 
-/** What the reader has chosen, else the browser's. */
-export const language: Language =
-  known(localStorage.getItem(KEY)) ?? (navigator.language.startsWith('zh') ? 'zh' : 'en');
-
-function known(name: string | null): Language | null {
-  return name === 'en' || name === 'zh' ? name : null;
+export function useLanguage(chosen: Language): void {
+  language = chosen;
 }
 
-/** Shows the page in that language from now on. */
-export function choose(name: string): void {
-  localStorage.setItem(KEY, known(name) ?? 'en');
-  location.reload();
-}
-
-/** The text in the page's language. */
+/** Returns a text in the language of the page. */
 export function t(text: Text, values: Record<string, string | number> = {}): string {
-  return fill(language === 'zh' ? (zh[text] ?? text) : text, values);
+  return insert(language === 'zh' ? zh[text] : text, values);
 }
 
-function fill(text: string, values: Record<string, string | number>): string {
+/** Returns a text that may have no translation: another name of the protocol is shown as it is. */
+export function tIfKnown(text: string): string {
+  return Object.hasOwn(zh, text) ? t(text as Text) : text;
+}
+
+function insert(text: string, values: Record<string, string | number>): string {
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
-/** A number as the reader writes it, with so many digits behind the point at most. */
-export function number(value: number, digits = 0): string {
-  return value.toLocaleString(language, { maximumFractionDigits: digits });
+/** Formats a number with at most so many decimals. */
+export function number(value: number, decimals = 0): string {
+  return value.toLocaleString(language, { maximumFractionDigits: decimals });
 }
 
-/** Milliseconds, as exactly as is of use. */
+/** Formats milliseconds with a useful number of digits. */
 export function ms(value: number | null): string {
   if (value === null) return '–';
-  return value < 10_000
-    ? `${number(value, value < 10 ? 2 : value < 100 ? 1 : 0)} ms`
-    : `${number(value / 1000, 1)} s`;
+  if (value >= 10_000) return `${number(value / 1000, 1)} s`;
+  if (value >= 100) return `${number(value)} ms`;
+  return `${number(value, value < 10 ? 2 : 1)} ms`;
 }
 
-/** Puts what stands in the markup below `root` into the page's language. */
-export function translate(root: Node): void {
-  if (language === 'en') return;
-  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT | NodeFilter.SHOW_ELEMENT);
-  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    if (node instanceof CharacterData) node.data = node.data.replace(/\S(?:.*\S)?/s, inOurs);
-    else if (node instanceof HTMLTemplateElement) translate(node.content);
-    else for (const name of ATTRIBUTES) replace(node as Element, name);
-  }
-}
-
-function replace(element: Element, name: string) {
-  const text = element.getAttribute(name);
-  if (text) element.setAttribute(name, inOurs(text));
-}
-
-/** What has no translation is the same in all languages: names, and code. */
-function inOurs(text: string): string {
-  return (zh as Record<string, string>)[text.replace(/\s+/g, ' ')] ?? text;
+/** Formats a number of bytes in a fitting unit. */
+export function size(bytes: number): string {
+  if (bytes < 10_000) return `${number(bytes)} B`;
+  return bytes < 10_000_000 ? `${number(bytes / 1000, 1)} kB` : `${number(bytes / 1e6, 1)} MB`;
 }

@@ -1,4 +1,4 @@
-// The three wires, in the order and by the names that a reader sees. The names are the same in every language.
+// The wires in the order of the page, and their names, which are the same in every language.
 
 import type { WireName } from '../client/index.js';
 

@@ -1,4 +1,4 @@
-// The page in Chinese. The keys are the English texts, so that none can be forgotten: the compiler and a test look.
+// The Chinese texts. Their keys are the English ones: the compiler and a test find a missing one.
 
 export const zh = {
   // The markup.
@@ -109,7 +109,7 @@ export const zh = {
   'last id': '最后编号',
   'client': '客户端',
 
-  // States, and what a panel tells.
+  // States and notices of the panels.
   'connecting': '连接中',
   'live': '已连接',
   'reconnecting': '重连中',
@@ -161,7 +161,7 @@ export const zh = {
   'time': '时间',
   'latency': '延迟',
 
-  // Publishing, breaking.
+  // Publishing and faults.
   'Published {id} to 1 subscriber': '已发布 {id}，1 个订阅者',
   'Published {id} to {subscribers} subscribers': '已发布 {id}，{subscribers} 个订阅者',
   'Start': '开始',
@@ -226,7 +226,7 @@ export const zh = {
   'copied': '已复制',
   'selected: copy it with the keyboard': '已选中：请用键盘复制',
 
-  // The table.
+  // The feature table.
   'see': '看看',
   'Direction': '方向',
   'to the client': '到客户端',
@@ -264,7 +264,7 @@ export const zh = {
   '255 in Chromium, 200 in Firefox': 'Chromium 255 条，Firefox 200 条',
   'Backpressure from the page': '背压（页面可放慢流）',
 
-  // The verdict.
+  // The comparison.
   'Reconnects all three wires, publishes at the rate and size set above, and has the gateway cut each wire once':
     '重新打开三种线路，按上面设定的速率和大小发布，并让网关各切断一次',
   'Three wires compared': '三种线路的比较',

@@ -1,0 +1,122 @@
+// The list of messages and notices of a panel, newest first.
+
+import { type Message, parseId } from '../client/index.js';
+import { language } from '../text/index.js';
+import { element } from './dom.js';
+
+/** Messages and notices are limited apart: many messages do not push out a notice. */
+const MAX_MESSAGES = 100;
+const MAX_NOTICES = 20;
+/** Milliseconds over which new entries are collected before they are drawn. */
+const DRAW_DELAY_MS = 80;
+
+type Entry = { message: Message } | { notice: string; tone: string };
+
+export class MessageList {
+  readonly #list: HTMLElement;
+  readonly #onSelect: (id: string) => void;
+  #pending: Entry[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** `onSelect` receives the id of a message that the user selects. */
+  constructor(list: HTMLElement, onSelect: (id: string) => void) {
+    this.#list = list;
+    this.#onSelect = onSelect;
+    list.addEventListener('keydown', (event) => this.#navigate(event));
+  }
+
+  message(message: Message): void {
+    this.#add({ message });
+  }
+
+  notice(notice: string, tone: string): void {
+    this.#add({ notice, tone });
+  }
+
+  clear(): void {
+    this.#pending = [];
+    this.#list.replaceChildren();
+  }
+
+  /** Removes the messages after `id`. */
+  rewind(id: string): void {
+    this.#draw();
+    const { epoch, seq } = parseId(id);
+    for (const row of this.#list.querySelectorAll<HTMLElement>('.message')) {
+      const own = parseId(row.dataset.id ?? '');
+      if (own.epoch === epoch && own.seq > seq) row.remove();
+    }
+  }
+
+  #add(entry: Entry) {
+    this.#pending.push(entry);
+    if (this.#pending.length > 2 * MAX_MESSAGES) this.#pending = newest(this.#pending);
+    this.#timer ??= setTimeout(() => this.#draw(), DRAW_DELAY_MS);
+  }
+
+  #draw() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (!this.#pending.length) return;
+    const rows = newest(this.#pending).map((entry) => this.#row(entry));
+    this.#list.prepend(...rows.reverse());
+    this.#pending = [];
+    this.#trim('.message', MAX_MESSAGES);
+    this.#trim('.notice', MAX_NOTICES);
+  }
+
+  #trim(selector: string, max: number) {
+    for (const row of [...this.#list.querySelectorAll(selector)].slice(max)) {
+      if (row === document.activeElement) this.#list.focus();
+      row.remove();
+    }
+  }
+
+  #row(entry: Entry): HTMLElement {
+    if ('notice' in entry) return element('li', `notice ${entry.tone}`, entry.notice);
+    const { message } = entry;
+    const time = new Date(message.time).toLocaleTimeString(language, { hour12: false });
+    const row = element(
+      'li',
+      'message',
+      element('span', 'seq', String(parseId(message.id).seq)),
+      ...tagsOf(message).map((tag) => element('span', 'tag', tag)),
+      element('span', 'data', dataText(message)),
+      element('time', '', time),
+    );
+    row.dataset.id = message.id;
+    row.title = message.id;
+    row.tabIndex = -1;
+    row.addEventListener('click', () => this.#onSelect(message.id));
+    return row;
+  }
+
+  /** Moves through the messages with the arrow keys and selects one with Enter. */
+  #navigate(event: KeyboardEvent) {
+    const rows = [...this.#list.querySelectorAll<HTMLElement>('.message')];
+    const current = rows.indexOf(document.activeElement as HTMLElement);
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) rows[Math.max(0, Math.min(rows.length - 1, current + step))]?.focus();
+    else if (event.key === 'Enter') (rows[current] ?? rows[0])?.click();
+    else return;
+    event.preventDefault();
+  }
+}
+
+function tagsOf({ event, encoding, end }: Message): string[] {
+  const tags = [event !== 'message' && event, encoding, end && 'end'];
+  return tags.filter((tag) => typeof tag === 'string');
+}
+
+/** Returns the data of a message in one line. */
+function dataText({ data }: Message): string {
+  return typeof data === 'string' ? data : JSON.stringify(data, null, 1).replace(/\n\s*/g, ' ');
+}
+
+/** Returns the newest entries of each kind in their order. */
+function newest(entries: Entry[]): Entry[] {
+  const notices = entries.filter((entry) => 'notice' in entry).slice(-MAX_NOTICES);
+  const messages = entries.filter((entry) => 'message' in entry).slice(-MAX_MESSAGES);
+  const kept = new Set<Entry>([...notices, ...messages]);
+  return entries.filter((entry) => kept.has(entry));
+}

@@ -1,0 +1,65 @@
+// The DOM of a panel: its state, figures and buttons.
+
+import type { WireName } from '../client/index.js';
+import type { Meter } from '../measure/meter.js';
+import { type Text, t, tIfKnown } from '../text/index.js';
+import { NAMES } from '../text/wires.js';
+import { byId, setText, within } from './dom.js';
+import { showFigures } from './figures.js';
+
+const TECHNIQUES: Record<WireName, Text> = {
+  sse: 'EventSource, reconnects by itself',
+  chunked: 'fetch and getReader, JSON lines',
+  ws: 'one text frame for each message',
+};
+
+export class PanelView {
+  readonly messages: HTMLElement;
+  readonly #root: HTMLElement;
+  readonly #title: string;
+
+  /** Adds a panel to the page. */
+  constructor(wire: WireName) {
+    const template = byId<HTMLTemplateElement>('panel').content.firstElementChild as HTMLElement;
+    this.#root = template.cloneNode(true) as HTMLElement;
+    this.#root.classList.add(wire);
+    this.#title = NAMES[wire];
+    within(this.#root, 'h2').textContent = this.#title;
+    within(this.#root, '.how').textContent = t(TECHNIQUES[wire]);
+    this.messages = within(this.#root, '.messages');
+    this.messages.setAttribute('aria-label', t('Messages over {wire}', { wire: this.#title }));
+    byId('panels').append(this.#root);
+  }
+
+  get state(): string {
+    return this.#root.dataset.state ?? '';
+  }
+
+  setState(state: string): void {
+    this.#root.dataset.state = state;
+    setText(within(this.#root, '.state'), tIfKnown(state));
+  }
+
+  setField(field: string, value: string): void {
+    const cell = within(this.#root, `[data-field=${field}]`);
+    setText(cell, value);
+    cell.title = value;
+  }
+
+  showFigures(meter: Meter): void {
+    showFigures(this.#root, meter);
+  }
+
+  bindButton(name: string, action: () => void): HTMLButtonElement {
+    const found = within<HTMLButtonElement>(this.#root, `.${name}`);
+    found.addEventListener('click', action);
+    this.labelButton(found, found.textContent ?? '');
+    return found;
+  }
+
+  /** Names a button together with its wire: each panel has the same buttons. */
+  labelButton(target: HTMLButtonElement, text: string): void {
+    target.textContent = text;
+    target.setAttribute('aria-label', `${text} ${this.#title}`);
+  }
+}
