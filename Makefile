@@ -20,6 +20,7 @@ test: setup page ## all tests: units, model, schedules, behaviours on three wire
 	cargo test --locked --workspace
 	cargo test --locked -p tricast-core --features shuttle --test interleavings
 	cargo build --locked
+	dashboard/test.sh
 	tests/clients/run.sh
 
 field: setup page ## frameworks that are too large to install for `make test`: webpack, Next

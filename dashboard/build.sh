@@ -7,7 +7,7 @@ if ! command -v npm >/dev/null 2>&1; then
   exit 0
 fi
 ./setup.sh
-if [ -e dist/app.js ] && [ -z "$(find src build.mjs package-lock.json -newer dist/app.js -print -quit)" ]; then
+if [ -e dist/app.js ] && [ -z "$(find src build.mjs package-lock.json ! -name '*.test.ts' -newer dist/app.js -print -quit)" ]; then
   exit 0
 fi
 npx --no-install tsc --noEmit

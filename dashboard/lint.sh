@@ -6,3 +6,4 @@ dashboard/setup.sh
 bin=dashboard/node_modules/.bin
 $bin/biome ci --error-on-warnings
 $bin/tsc --noEmit --project dashboard
+$bin/tsc --noEmit --project dashboard/tsconfig.test.json
