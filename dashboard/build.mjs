@@ -1,4 +1,5 @@
-// Builds the page into dist/, from where the gateway takes it when it is compiled. `--watch` builds again at each change.
+// Builds the page into dist/, which the gateway embeds when it is compiled.
+// With `--watch` it builds again at each change.
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { context } from 'esbuild';
 

@@ -1,27 +1,27 @@
 // The page at `/`: subscribes to a channel over each wire, shows the figures, and breaks the wires.
 
-import { channel, claimClientId, setToken, token } from './context/context.js';
-import { channelUrl } from './context/gateway.js';
-import { headSizes } from './context/request-info.js';
-import { LatencyTracker } from './measure/latency-tracker.js';
-import { setUpCharts } from './page/charts.js';
-import { CHAT_EVENT, Chat } from './page/chat.js';
-import { setUpComparison } from './page/comparison.js';
-import { setUpConnectionLimit } from './page/connection-limit.js';
-import { byId, goTo } from './page/dom.js';
-import { EventNames } from './page/event-names.js';
-import { setUpFaults } from './page/faults.js';
-import { setUpFeatures } from './page/features.js';
-import { setUpLoadForm } from './page/load-form.js';
-import { updateOnlineCounts } from './page/online-counts.js';
-import { Panel } from './page/panel.js';
-import { setUpPublishForm } from './page/publish-form.js';
-import { Publisher } from './page/publisher.js';
-import { savePositionsOnLeave, takePositions } from './page/reload.js';
-import { setUpSnippets, showSnippet } from './page/snippets.js';
-import { WireView } from './page/wire-view.js';
-import { language, t, useLanguage } from './text/index.js';
-import { chooseLanguage, preferredLanguage, translateMarkup } from './text/language.js';
+import { channel, claimClientId, setToken, token } from './context/context.ts';
+import { channelUrl } from './context/gateway.ts';
+import { headSizes } from './context/request-info.ts';
+import { LatencyTracker } from './measure/latency-tracker.ts';
+import { setUpCharts } from './page/charts.ts';
+import { CHAT_EVENT, Chat } from './page/chat.ts';
+import { setUpComparison } from './page/comparison.ts';
+import { setUpConnectionLimit } from './page/connection-limit.ts';
+import { byId, goTo } from './page/dom.ts';
+import { EventNames } from './page/event-names.ts';
+import { setUpFaults } from './page/faults.ts';
+import { setUpFeatures } from './page/features.ts';
+import { setUpLoadForm } from './page/load-form.ts';
+import { updateOnlineCounts } from './page/online-counts.ts';
+import { Panel } from './page/panel.ts';
+import { setUpPublishForm } from './page/publish-form.ts';
+import { Publisher } from './page/publisher.ts';
+import { savePositionsOnLeave, takePositions } from './page/reload.ts';
+import { setUpSnippets, showSnippet } from './page/snippets.ts';
+import { WireView } from './page/wire-view.ts';
+import { language, t, useLanguage } from './text/index.ts';
+import { chooseLanguage, preferredLanguage, translateMarkup } from './text/language.ts';
 
 /** Milliseconds before another attempt to get the sizes of the response heads. */
 const HEADS_RETRY_MS = 5000;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { backoffDelay } from './backoff.js';
+import { backoffDelay } from './backoff.ts';
 
 test('the delay doubles with each failure up to a limit', { timeout: 60_000 }, () => {
   for (const [failures, longest] of [

@@ -1,4 +1,4 @@
-// The delay before a reconnect: it grows with each failure and is randomised, so that clients spread.
+// The delay before a reconnect: it grows with each failure, and its randomness spreads clients.
 
 const INITIAL_MS = 250;
 const MAX_MS = 15_000;

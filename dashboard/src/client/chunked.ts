@@ -1,6 +1,6 @@
 // HTTP chunked: an endless response body with one JSON document in each line.
 
-import type { Document, Hello } from './document.js';
+import type { Document, Hello } from './document.ts';
 import {
   type OpenOptions,
   type Refusal,
@@ -8,7 +8,7 @@ import {
   type Wire,
   type WireHandlers,
   type WireStream,
-} from './wire.js';
+} from './wire.ts';
 
 /** Heartbeat intervals without a byte after which the stream counts as dead. */
 const MISSED_HEARTBEATS = 2;

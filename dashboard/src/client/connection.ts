@@ -1,7 +1,7 @@
 // A subscription over the first wire that works: it reconnects, resumes, and drops duplicates.
 
-import { backoffDelay } from './backoff.js';
-import { chunked, fetchRefusal } from './chunked.js';
+import { backoffDelay } from './backoff.ts';
+import { chunked, fetchRefusal } from './chunked.ts';
 import {
   type Control,
   type Document,
@@ -11,10 +11,10 @@ import {
   type Problem,
   parseId,
   type WireName,
-} from './document.js';
-import { eventSource } from './eventsource.js';
-import { webSocket } from './websocket.js';
-import type { Refusal, Wire, WireHandlers, WireStream } from './wire.js';
+} from './document.ts';
+import { eventSource } from './eventsource.ts';
+import { webSocket } from './websocket.ts';
+import type { Refusal, Wire, WireHandlers, WireStream } from './wire.ts';
 
 const WIRES: Record<WireName, Wire> = { ws: webSocket, sse: eventSource, chunked };
 
@@ -131,9 +131,7 @@ export class Connection {
     while (!this.#closed) {
       this.#setState(failures || this.last ? 'reconnecting' : 'connecting');
       const began = performance.now();
-      // A token that is not available now may be later.
-      const outcome = await this.#attempt().catch(noOutcome);
-      if (!outcome.hello && !this.#closed) outcome.refusal ??= await this.#fetchRefusal();
+      const outcome = await this.#attempt();
       if (this.#closed) return;
       problem = outcome.refusal?.problem;
       if (isFinal(outcome)) break;
@@ -150,8 +148,15 @@ export class Connection {
     this.#setState('closed', problem);
   }
 
-  /** Opens the wire and waits for the end of its stream. */
+  /** Opens the wire, waits for the end of its stream, and finds out why it was refused. */
   async #attempt(): Promise<Outcome> {
+    // A token that is not available now may be later.
+    const outcome = await this.#runStream().catch(noOutcome);
+    if (!outcome.hello && !this.#closed) outcome.refusal ??= await this.#fetchRefusal();
+    return outcome;
+  }
+
+  async #runStream(): Promise<Outcome> {
     const url = this.#streamUrl();
     const token = await this.#options.token?.();
     if (this.#closed) return noOutcome();

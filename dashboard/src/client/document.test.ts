@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isMessage, parseId } from './document.js';
+import { isMessage, parseId } from './document.ts';
 
 test('an id is split at its last dash', { timeout: 60_000 }, () => {
   assert.deepEqual(parseId('tpbj-7'), { epoch: 'tpbj', seq: 7 });

@@ -1,7 +1,7 @@
 // Server-Sent Events through the browser's own EventSource, which reconnects and resumes by itself.
 
-import type { Document } from './document.js';
-import type { OpenOptions, Wire, WireStream } from './wire.js';
+import type { Document } from './document.ts';
+import type { OpenOptions, Wire, WireStream } from './wire.ts';
 
 const CONTROL_EVENTS = ['hello', 'gap', 'alive', 'online', 'presence', 'expiring', 'goodbye'].map(
   (name) => `tricast.${name}`,

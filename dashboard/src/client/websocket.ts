@@ -1,7 +1,7 @@
 // WebSocket: one JSON document in each text frame, and commands in the other direction.
 
-import type { Document, Hello } from './document.js';
-import type { OpenOptions, Wire, WireStream } from './wire.js';
+import type { Document, Hello } from './document.ts';
+import type { OpenOptions, Wire, WireStream } from './wire.ts';
 
 export const webSocket: Wire = {
   name: 'ws',

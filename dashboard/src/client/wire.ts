@@ -1,6 +1,6 @@
 // The interface that all wires implement, and the reading of refusals that they share.
 
-import type { Document, Problem, WireName } from './document.js';
+import type { Document, Problem, WireName } from './document.ts';
 
 /** Callbacks through which a wire reports to the connection that opened it. */
 export interface WireHandlers {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { advice } from './advice.js';
-import { environmentFixture, reportFixture, wireFixture } from './report.fixture.js';
-import type { Environment, WireReport } from './report.js';
+import { advice } from './advice.ts';
+import { environmentFixture, reportFixture, wireFixture } from './fixtures.ts';
+import type { Environment, WireReport } from './report.ts';
 
 const slow = (ms: number) => ({ latency: { count: 10, p50: ms, p90: ms, p99: ms, max: ms } });
 const working = [wireFixture('sse'), wireFixture('chunked'), wireFixture('ws')];

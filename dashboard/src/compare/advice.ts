@@ -1,9 +1,9 @@
 // Conclusions from a comparison, for readers who have to choose a wire.
 
-import type { WireName } from '../client/index.js';
-import { ms, number, type Text, t } from '../text/index.js';
-import { NAMES } from '../text/wires.js';
-import type { Report, WireReport } from './report.js';
+import type { WireName } from '../client/index.ts';
+import { ms, number, type Text, t } from '../text/index.ts';
+import { NAMES } from '../text/wires.ts';
+import type { Report, WireReport } from './report.ts';
 
 /** Medians that differ by less than this, in ms or as a share of the lower one, count as equal. */
 const EQUAL_MS = 2;
@@ -128,10 +128,10 @@ function remedies({ environment }: Report, working: WireReport[], failing: WireR
 /** Returns the wires with the least and the greatest value; there must be at least one wire. */
 function extremes(
   wires: WireReport[],
-  valueOf: (wire: WireReport) => number,
+  figureOf: (wire: WireReport) => number,
 ): [least: WireReport, greatest: WireReport] {
   return [
-    wires.reduce((a, b) => (valueOf(b) < valueOf(a) ? b : a)),
-    wires.reduce((a, b) => (valueOf(b) >= valueOf(a) ? b : a)),
+    wires.reduce((a, b) => (figureOf(b) < figureOf(a) ? b : a)),
+    wires.reduce((a, b) => (figureOf(b) >= figureOf(a) ? b : a)),
   ];
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { environmentFixture, reportFixture, wireFixture } from './report.fixture.js';
-import { reportPage } from './report-html.js';
+import { environmentFixture, reportFixture, wireFixture } from './fixtures.ts';
+import { reportPage } from './report-html.ts';
 
 test('a report escapes all values from outside', { timeout: 60_000 }, () => {
   const markup = '<img src=x onerror=alert(1)>"\'&';

@@ -1,10 +1,10 @@
 // A report as a single page of HTML that needs no script, no network and no other file.
 
-import { language, ms, number, size, type Text, t, tIfKnown } from '../text/index.js';
-import { NAMES } from '../text/wires.js';
-import { advice } from './advice.js';
-import { type Axis, plot, type Series } from './plot.js';
-import type { Environment, Report, WireReport } from './report.js';
+import { language, ms, number, size, type Text, t, tIfKnown } from '../text/index.ts';
+import { NAMES } from '../text/wires.ts';
+import { advice } from './advice.ts';
+import { type Axis, plot, type Series } from './plot.ts';
+import type { Environment, Report, WireReport } from './report.ts';
 
 const COLOURS = { sse: '#2560d8', chunked: '#a85d00', ws: '#0a7d55' };
 
@@ -64,7 +64,7 @@ function summary({ made, tricast, published, load, seconds }: Report): string {
   return `${escapeHtml(time)} · Tricast ${escapeHtml(tricast)} · ${run}`;
 }
 
-type Row = [name: Text, valueOf: (wire: WireReport) => string];
+type Row = [name: Text, figureOf: (wire: WireReport) => string];
 
 const ROWS: Row[] = [
   ['state', ({ state }) => tIfKnown(state)],
@@ -87,11 +87,12 @@ const ROWS: Row[] = [
 
 function table(wires: WireReport[]): string {
   const head = wires.map(({ wire }) => `<th scope="col" class="${wire}">${NAMES[wire]}</th>`);
-  const rows = ROWS.map(([name, valueOf]) => {
-    const cells = wires.map((wire) => `<td>${escapeHtml(valueOf(wire))}</td>`);
+  const rows = ROWS.map(([name, figureOf]) => {
+    const cells = wires.map((wire) => `<td>${escapeHtml(figureOf(wire))}</td>`);
     return `<tr><th scope="row">${t(name)}</th>${cells.join('')}</tr>`;
   });
-  return `<table><thead><tr><td></td>${head.join('')}</tr></thead><tbody>${rows.join('')}</tbody></table>`;
+  const thead = `<thead><tr><td></td>${head.join('')}</tr></thead>`;
+  return `<table>${thead}<tbody>${rows.join('')}</tbody></table>`;
 }
 
 function seriesOf(wires: WireReport[], points: (wire: WireReport) => Series['points']): Series[] {

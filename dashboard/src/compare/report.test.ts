@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { RequestInfo } from '../context/request-info.js';
-import { environment } from './report.js';
+import type { RequestInfo } from '../context/request-info.ts';
+import { environment } from './report.ts';
 
 const direct: RequestInfo = {
   version: '0',

@@ -1,11 +1,11 @@
 // The result of a comparison as data, for display, saving and sharing. It contains no addresses.
 
-import type { WireName } from '../client/index.js';
-import type { RequestInfo } from '../context/request-info.js';
-import type { Load } from '../measure/load-generator.js';
-import type { Meter } from '../measure/meter.js';
-import type { Bytes } from '../measure/overhead.js';
-import { SLOT_MS } from '../measure/timeline.js';
+import type { WireName } from '../client/index.ts';
+import type { RequestInfo } from '../context/request-info.ts';
+import type { Load } from '../measure/load-generator.ts';
+import type { Meter } from '../measure/meter.ts';
+import type { Bytes } from '../measure/overhead.ts';
+import { SLOT_MS } from '../measure/timeline.ts';
 
 /** The figures of one wire; times are in milliseconds. */
 export interface WireReport {

@@ -1,12 +1,12 @@
 // Runs a comparison: publishes for a while, has the gateway cut each wire once, and reports.
 
-import { channel } from '../context/context.js';
-import { gatewayUrl, request } from '../context/gateway.js';
-import { browserProtocol, requestInfoBehind } from '../context/request-info.js';
-import type { Load, LoadGenerator } from '../measure/load-generator.js';
-import type { Meter } from '../measure/meter.js';
-import { t } from '../text/index.js';
-import { environment, type Report, wireReport } from './report.js';
+import { channel } from '../context/context.ts';
+import { gatewayUrl, request } from '../context/gateway.ts';
+import { browserProtocol, requestInfoBehind } from '../context/request-info.ts';
+import type { Load, LoadGenerator } from '../measure/load-generator.ts';
+import type { Meter } from '../measure/meter.ts';
+import { t } from '../text/index.ts';
+import { environment, type Report, wireReport } from './report.ts';
 
 /** The share of the duration after which the wires are cut. */
 const CUT_AT = 2 / 3;

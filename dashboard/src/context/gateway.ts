@@ -1,6 +1,6 @@
 // Requests to the gateway that serves the page.
 
-import { channel, token } from './context.js';
+import { channel, token } from './context.ts';
 
 /** Milliseconds; over HTTP/1.1 a request may wait for one of the browser's six connections. */
 const TIMEOUT_MS = 15_000;

@@ -1,8 +1,8 @@
 // The gateway's view of this page's requests: PROTOCOL.md on `GET /dashboard/seen`.
 
-import type { WireName } from '../client/index.js';
-import { clientId } from './context.js';
-import { gatewayUrl, request } from './gateway.js';
+import type { WireName } from '../client/index.ts';
+import { clientId } from './context.ts';
+import { gatewayUrl, request } from './gateway.ts';
 
 export interface RequestInfo {
   /** The version of the gateway. */

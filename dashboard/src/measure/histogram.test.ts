@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Histogram } from './histogram.js';
+import { Histogram } from './histogram.ts';
 
 /** Asserts that a value is within a share of the expected one. */
 function near(value: number | null, expected: number, share = 0.1) {

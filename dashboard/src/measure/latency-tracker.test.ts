@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LatencyTracker } from './latency-tracker.js';
+import { LatencyTracker } from './latency-tracker.ts';
 
 test('latencies are measured in either order of events, and only for own messages', {
   timeout: 60_000,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { tagOf, testMessage } from './load-generator.js';
+import { tagOf, testMessage } from './load-generator.ts';
 
 test('test data has the requested size and a tag of its own', { timeout: 60_000 }, () => {
   for (const json of [true, false]) {

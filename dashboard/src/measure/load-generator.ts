@@ -20,7 +20,7 @@ export type Publish = (messages: TestMessage[], timed: boolean) => Promise<void>
 
 /** The least milliseconds between two requests; higher rates put several messages into one. */
 const MIN_INTERVAL_MS = 20;
-/** The most concurrent requests: a browser opens six connections to a host and the page needs some. */
+/** The most concurrent requests; the page needs some of the browser's six connections itself. */
 const MAX_CONCURRENT = 3;
 
 export class LoadGenerator {

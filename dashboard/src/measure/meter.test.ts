@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Gap, Hello, Message } from '../client/index.js';
-import { tagOf, testMessage } from './load-generator.js';
-import { Meter } from './meter.js';
+import type { Gap, Hello, Message } from '../client/index.ts';
+import { tagOf, testMessage } from './load-generator.ts';
+import { Meter } from './meter.ts';
 
 function message(id: string, fields: Partial<Message> = {}): Message {
   return { id, channel: 'demo', event: 'message', data: 'x', time: 0, ...fields };

@@ -8,11 +8,11 @@ import {
   type Message,
   parseId,
   type WireName,
-} from '../client/index.js';
-import { Histogram } from './histogram.js';
-import { tagOf } from './load-generator.js';
-import { type Bytes, bytesOf } from './overhead.js';
-import { Timeline } from './timeline.js';
+} from '../client/index.ts';
+import { Histogram } from './histogram.ts';
+import { tagOf } from './load-generator.ts';
+import { type Bytes, bytesOf } from './overhead.ts';
+import { Timeline } from './timeline.ts';
 
 /** Milliseconds over which the current rate is averaged. */
 const RATE_WINDOW_MS = 2000;

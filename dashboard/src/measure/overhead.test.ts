@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytesOf } from './overhead.js';
+import { bytesOf } from './overhead.ts';
 
 const message = { id: 'e-1', channel: 'demo', event: 'message', time: 0 };
 

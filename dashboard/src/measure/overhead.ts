@@ -1,6 +1,6 @@
 // The bytes that a document takes on the wire, by purpose. A test compares them with real traffic.
 
-import type { Document, WireName } from '../client/index.js';
+import type { Document, WireName } from '../client/index.ts';
 
 export interface Bytes {
   /** The head of the response, once for each connection. */

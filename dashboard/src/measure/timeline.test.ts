@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Timeline } from './timeline.js';
+import { Timeline } from './timeline.ts';
 
 test('a timeline has the median of each half second, late values included', {
   timeout: 60_000,

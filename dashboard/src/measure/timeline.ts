@@ -29,7 +29,7 @@ export class Timeline {
 
   #advance(now: number) {
     const slot = Math.floor(now / SLOT_MS);
-    // A latency of an earlier slot, measured late because its response was late, counts in this one.
+    // A latency of an earlier slot counts in this one: the response with its id came late.
     if (slot <= this.#slot) return;
     const sorted = this.#latencies.sort((a, b) => a - b);
     const median = sorted[sorted.length >> 1];

@@ -1,12 +1,12 @@
 // The latencies of the three wires as charts: over time, and their distribution.
 
 import uPlot from 'uplot';
-import type { WireName } from '../client/index.js';
-import type { Meter } from '../measure/meter.js';
-import { SLOT_MS } from '../measure/timeline.js';
-import { ms, number, t } from '../text/index.js';
-import { NAMES, WIRES } from '../text/wires.js';
-import { byId } from './dom.js';
+import type { WireName } from '../client/index.ts';
+import type { Meter } from '../measure/meter.ts';
+import { SLOT_MS } from '../measure/timeline.ts';
+import { ms, number, t } from '../text/index.ts';
+import { NAMES, WIRES } from '../text/wires.ts';
+import { byId } from './dom.ts';
 
 /** Milliseconds between two updates. */
 const UPDATE_MS = 500;

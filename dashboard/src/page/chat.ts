@@ -1,11 +1,11 @@
 // A chat on the channel of the page. Lights at each line show which wires have delivered it.
 
-import { type Message, parseId, type WireName } from '../client/index.js';
-import { t } from '../text/index.js';
-import { NAMES } from '../text/wires.js';
-import { byId, element } from './dom.js';
-import { skipSelf } from './publish-form.js';
-import type { Publisher } from './publisher.js';
+import { type Message, parseId, type WireName } from '../client/index.ts';
+import { t } from '../text/index.ts';
+import { NAMES } from '../text/wires.ts';
+import { byId, element } from './dom.ts';
+import { skipSelf } from './publish-form.ts';
+import type { Publisher } from './publisher.ts';
 
 /** The event name of chat lines. */
 export const CHAT_EVENT = 'chat';
@@ -49,7 +49,7 @@ export class Chat {
   receive(message: Message, wire: WireName): void {
     if (message.event !== CHAT_EVENT || !isChatLine(message.data)) return;
     const rows = [...this.#log.children] as HTMLElement[];
-    const known = rows.find((row) => row.dataset.id === message.id);
+    const known = rows.find(({ dataset }) => dataset.id === message.id);
     if (known) {
       if (!known.querySelector(`.light.${wire}`)) known.append(light(wire));
       return;

@@ -1,13 +1,13 @@
 // The form that runs a comparison, shows its report and saves it.
 
-import type { Report } from '../compare/report.js';
-import { reportBody, reportPage } from '../compare/report-html.js';
-import { compare } from '../compare/run.js';
-import type { LoadGenerator } from '../measure/load-generator.js';
-import { t } from '../text/index.js';
-import { byId, numberOf } from './dom.js';
-import { loadOfForm } from './load-form.js';
-import type { Panel } from './panel.js';
+import type { Report } from '../compare/report.ts';
+import { reportBody, reportPage } from '../compare/report-html.ts';
+import { compare } from '../compare/run.ts';
+import type { LoadGenerator } from '../measure/load-generator.ts';
+import { t } from '../text/index.ts';
+import { byId, numberOf } from './dom.ts';
+import { loadOfForm } from './load-form.ts';
+import type { Panel } from './panel.ts';
 
 /** The parts of the page that would change the conditions of a running comparison. */
 const DISABLED_PARTS = ['listen', 'load', 'faults', 'panels'];

@@ -1,10 +1,10 @@
 // Shows the browser's connection limit: over HTTP/1.1 six connections to a host, over HTTP/2 one.
 
-import { clientId, token } from '../context/context.js';
-import { channelUrl } from '../context/gateway.js';
-import { browserProtocol } from '../context/request-info.js';
-import { type Text, t } from '../text/index.js';
-import { byId, element, isBusy, setBusy } from './dom.js';
+import { clientId, token } from '../context/context.ts';
+import { channelUrl } from '../context/gateway.ts';
+import { browserProtocol } from '../context/request-info.ts';
+import { type Text, t } from '../text/index.ts';
+import { byId, element, isBusy, setBusy } from './dom.ts';
 
 const STREAMS = 8;
 /** Milliseconds; a stream that waits for a connection delays the page's own requests too. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dissectHead, dissectStream, type Part } from './dissect.js';
+import { dissectHead, dissectStream, type Part } from './dissect.ts';
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = ({ kind, bytes }: Part) => [kind, new TextDecoder().decode(bytes)];

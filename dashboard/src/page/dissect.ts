@@ -1,7 +1,7 @@
 // Splits the bytes of a stream into parts and explains each of them.
 
-import type { WireName } from '../client/index.js';
-import { type Text, t } from '../text/index.js';
+import type { WireName } from '../client/index.ts';
+import { type Text, t } from '../text/index.ts';
 
 export type Kind = 'framing' | 'field' | 'payload';
 

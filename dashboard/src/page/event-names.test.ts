@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EventNames } from './event-names.js';
+import { EventNames } from './event-names.ts';
 
 test('a name is new once, and the number of names is limited', { timeout: 60_000 }, () => {
   const names = new EventNames('message');

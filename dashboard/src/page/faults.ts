@@ -1,11 +1,11 @@
 // The buttons that break all three wires at once.
 
-import { channelUrl, request } from '../context/gateway.js';
-import type { LoadGenerator } from '../measure/load-generator.js';
-import { t } from '../text/index.js';
-import { byId, isBusy, setBusy, setText } from './dom.js';
-import { loadOfForm } from './load-form.js';
-import type { Panel } from './panel.js';
+import { channelUrl, request } from '../context/gateway.ts';
+import type { LoadGenerator } from '../measure/load-generator.ts';
+import { t } from '../text/index.ts';
+import { byId, isBusy, setBusy, setText } from './dom.ts';
+import { loadOfForm } from './load-form.ts';
+import type { Panel } from './panel.ts';
 
 /** Messages in a burst, and the most bursts, to push the last position out of the history. */
 const BURST = 500;

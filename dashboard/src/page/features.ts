@@ -1,7 +1,7 @@
 // The table of features: the abilities of each wire, and where the page shows them.
 
-import { type Text, t } from '../text/index.js';
-import { button, byId, element, goTo } from './dom.js';
+import { type Text, t } from '../text/index.ts';
+import { button, byId, element, goTo } from './dom.ts';
 
 interface Feature {
   name: Text;

@@ -1,8 +1,8 @@
 // The figures of a wire as its panel shows them.
 
-import type { Meter } from '../measure/meter.js';
-import { ms, number, size, t } from '../text/index.js';
-import { setText, within } from './dom.js';
+import type { Meter } from '../measure/meter.ts';
+import { ms, number, size, t } from '../text/index.ts';
+import { setText, within } from './dom.ts';
 
 /** Writes the figures into the cells with their names. */
 export function showFigures(root: HTMLElement, meter: Meter): void {
@@ -37,7 +37,7 @@ function describeOrder({ messages, disordered, repeated }: Meter): string {
   return messages ? t('in order, no duplicates') : '–';
 }
 
-/** Draws the shares of the bytes. The page's policy forbids styles in markup: scripts set widths. */
+/** Draws the shares of the bytes. A script sets the widths: the page's policy forbids inline CSS. */
 function showShares(bar: HTMLElement, { bytes }: Meter) {
   const { head, framing, payload } = bytes;
   const total = head + framing + payload;

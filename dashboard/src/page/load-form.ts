@@ -1,9 +1,9 @@
 // The form that controls the load generator.
 
-import { type Load, LoadGenerator } from '../measure/load-generator.js';
-import { t } from '../text/index.js';
-import { byId, numberOf } from './dom.js';
-import type { Publisher } from './publisher.js';
+import { type Load, LoadGenerator } from '../measure/load-generator.ts';
+import { t } from '../text/index.ts';
+import { byId, numberOf } from './dom.ts';
+import type { Publisher } from './publisher.ts';
 
 /** Sets up the form; returns the load generator that it controls. */
 export function setUpLoadForm(publisher: Publisher): LoadGenerator {

@@ -1,8 +1,8 @@
 // The list of messages and notices of a panel, newest first.
 
-import { type Message, parseId } from '../client/index.js';
-import { language } from '../text/index.js';
-import { element } from './dom.js';
+import { type Message, parseId } from '../client/index.ts';
+import { language } from '../text/index.ts';
+import { element } from './dom.ts';
 
 /** Messages and notices are limited apart: many messages do not push out a notice. */
 const MAX_MESSAGES = 100;

@@ -1,6 +1,6 @@
 // The online counts in the header of the page: the total and that of each wire.
 
-import { channelUrl, request } from '../context/gateway.js';
+import { channelUrl, request } from '../context/gateway.ts';
 
 /** Milliseconds over which changes are collected into one request. */
 const DELAY_MS = 100;
@@ -13,12 +13,14 @@ interface OnlineReport extends Count {
   wires: Record<string, Count>;
 }
 
-let timer: ReturnType<typeof setTimeout> | undefined;
+let scheduled = false;
 
 /** Updates the counts soon; several calls cause one request. */
 export function updateOnlineCounts(): void {
-  timer ??= setTimeout(() => {
-    timer = undefined;
+  if (scheduled) return;
+  scheduled = true;
+  setTimeout(() => {
+    scheduled = false;
     void showCounts();
   }, DELAY_MS);
 }

@@ -1,11 +1,11 @@
 // The DOM of a panel: its state, figures and buttons.
 
-import type { WireName } from '../client/index.js';
-import type { Meter } from '../measure/meter.js';
-import { type Text, t, tIfKnown } from '../text/index.js';
-import { NAMES } from '../text/wires.js';
-import { byId, setText, within } from './dom.js';
-import { showFigures } from './figures.js';
+import type { WireName } from '../client/index.ts';
+import type { Meter } from '../measure/meter.ts';
+import { type Text, t, tIfKnown } from '../text/index.ts';
+import { NAMES } from '../text/wires.ts';
+import { byId, setText, within } from './dom.ts';
+import { showFigures } from './figures.ts';
 
 const TECHNIQUES: Record<WireName, Text> = {
   sse: 'EventSource, reconnects by itself',

@@ -10,16 +10,16 @@ import {
   parseId,
   type State,
   type WireName,
-} from '../client/index.js';
-import { channel, clientId, token } from '../context/context.js';
-import { gatewayUrl, request } from '../context/gateway.js';
-import type { LatencyTracker } from '../measure/latency-tracker.js';
-import { tagOf } from '../measure/load-generator.js';
-import { Meter } from '../measure/meter.js';
-import { type Text, t, tIfKnown } from '../text/index.js';
-import { MessageList } from './message-list.js';
-import { PanelView } from './panel-view.js';
-import { Signal } from './signal.js';
+} from '../client/index.ts';
+import { channel, clientId, token } from '../context/context.ts';
+import { gatewayUrl, request } from '../context/gateway.ts';
+import type { LatencyTracker } from '../measure/latency-tracker.ts';
+import { tagOf } from '../measure/load-generator.ts';
+import { Meter } from '../measure/meter.ts';
+import { type Text, t, tIfKnown } from '../text/index.ts';
+import { MessageList } from './message-list.ts';
+import { PanelView } from './panel-view.ts';
+import { Signal } from './signal.ts';
 
 /** Milliseconds between two updates of the figures. */
 const UPDATE_MS = 250;

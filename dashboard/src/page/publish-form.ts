@@ -1,9 +1,9 @@
 // The form that publishes a message.
 
-import { clientId } from '../context/context.js';
-import { t } from '../text/index.js';
-import { byId } from './dom.js';
-import type { Publisher } from './publisher.js';
+import { clientId } from '../context/context.ts';
+import { t } from '../text/index.ts';
+import { byId } from './dom.ts';
+import type { Publisher } from './publisher.ts';
 
 export interface PublishHandlers {
   /** The user publishes under this event name. */

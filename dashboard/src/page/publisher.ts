@@ -1,9 +1,9 @@
 // Publishes messages and notes the time, so that their latencies can be measured.
 
-import { channelUrl, request } from '../context/gateway.js';
-import type { LatencyTracker } from '../measure/latency-tracker.js';
-import type { TestMessage } from '../measure/load-generator.js';
-import { t } from '../text/index.js';
+import { channelUrl, request } from '../context/gateway.ts';
+import type { LatencyTracker } from '../measure/latency-tracker.ts';
+import type { TestMessage } from '../measure/load-generator.ts';
+import { t } from '../text/index.ts';
 
 /** The gateway's response, or a problem document. */
 interface PublishResponse {

@@ -1,8 +1,8 @@
 // Keeps the position of each wire over a reload of the page, so that it resumes without a gap.
 
-import type { WireName } from '../client/index.js';
-import { channel } from '../context/context.js';
-import type { Panel } from './panel.js';
+import type { WireName } from '../client/index.ts';
+import { channel } from '../context/context.ts';
+import type { Panel } from './panel.ts';
 
 const KEY = 'tricast.left';
 

@@ -1,9 +1,9 @@
 // Programs to copy that subscribe to the channel of the page. They need only a standard library.
 
-import { token } from '../context/context.js';
-import { channelUrl } from '../context/gateway.js';
-import { t } from '../text/index.js';
-import { button, byId, setText } from './dom.js';
+import { token } from '../context/context.ts';
+import { channelUrl } from '../context/gateway.ts';
+import { t } from '../text/index.ts';
+import { button, byId, setText } from './dom.ts';
 
 type Urls = Record<'sse' | 'chunked' | 'ws' | 'publish', string>;
 

@@ -1,12 +1,12 @@
 // The bytes of a message on each wire, as the gateway's own encoders produce them.
 
-import type { WireName } from '../client/index.js';
-import { channelUrl, request } from '../context/gateway.js';
-import { type RequestInfo, requestInfo, type StreamFormat } from '../context/request-info.js';
-import { number, type Text, t } from '../text/index.js';
-import { NAMES } from '../text/wires.js';
-import { countBytes, dissectHead, dissectStream, type Kind, type Part } from './dissect.js';
-import { byId, element } from './dom.js';
+import type { WireName } from '../client/index.ts';
+import { channelUrl, request } from '../context/gateway.ts';
+import { type RequestInfo, requestInfo, type StreamFormat } from '../context/request-info.ts';
+import { number, type Text, t } from '../text/index.ts';
+import { NAMES } from '../text/wires.ts';
+import { countBytes, dissectHead, dissectStream, type Kind, type Part } from './dissect.ts';
+import { byId, element } from './dom.ts';
 
 /** A part of a stream that the view can show. */
 type Scene = 'head' | 'message' | 'heartbeat' | 'end';
@@ -144,7 +144,7 @@ function describeSums({ payload }: Record<Kind, number>, total: number): string 
   });
 }
 
-/** Draws the shares of the bytes. The page's policy forbids styles in markup: scripts set widths. */
+/** Draws the shares of the bytes. A script sets the widths: the page's policy forbids inline CSS. */
 function sharesBar(sums: Record<Kind, number>, total: number): HTMLElement {
   const segments = KINDS.map((kind) => {
     const segment = element('span', kind);

@@ -1,6 +1,6 @@
 // The texts of the page: English in the sources, with a translation of each one in other languages.
 
-import { zh } from './zh.js';
+import { zh } from './zh.ts';
 
 /** A text that every language has, with `{names}` of values to insert. */
 export type Text = keyof typeof zh;

@@ -1,7 +1,7 @@
 // The choice of the page's language, and the translation of its markup.
 
-import { type Language, language } from './index.js';
-import { zh } from './zh.js';
+import { type Language, language } from './index.ts';
+import { zh } from './zh.ts';
 
 const KEY = 'tricast.language';
 const ATTRIBUTES = ['title', 'placeholder', 'aria-label', 'data-empty'];

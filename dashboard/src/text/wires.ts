@@ -1,6 +1,6 @@
 // The wires in the order of the page, and their names, which are the same in every language.
 
-import type { WireName } from '../client/index.js';
+import type { WireName } from '../client/index.ts';
 
 export const WIRES: WireName[] = ['sse', 'chunked', 'ws'];
 

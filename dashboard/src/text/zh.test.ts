@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { zh } from './zh.js';
+import { zh } from './zh.ts';
 
 /** The same in every language. */
 const NAMES = [

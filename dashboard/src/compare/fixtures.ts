@@ -1,7 +1,7 @@
 // Reports for tests.
 
-import type { WireName } from '../client/index.js';
-import type { Environment, Report, WireReport } from './report.js';
+import type { WireName } from '../client/index.ts';
+import type { Environment, Report, WireReport } from './report.ts';
 
 const OVERHEAD = { sse: 32, chunked: 7, ws: 2 };
 
