@@ -1,4 +1,4 @@
-// A real Chromium, because only a browser shows what EventSource, fetch and CORS do.
+// A real Chromium, because only a browser shows the behaviour of EventSource, fetch and CORS.
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { need } from './child.mjs';
@@ -14,13 +14,13 @@ export async function startBrowser() {
   return chromium.launch({ executablePath, headless: true, args: quiet });
 }
 
-/** Collects what a page complains about: a good page has no uncaught error and no breach of its own policy. */
-export function complaints(page) {
-  const heard = [];
-  page.on('pageerror', (error) => heard.push(String(error)));
+/** Collects the errors of a page: uncaught exceptions and violations of its own policy. */
+export function collectErrors(page) {
+  const errors = [];
+  page.on('pageerror', (error) => errors.push(String(error)));
   page.on('console', (line) => {
-    // A connection that a test cuts on purpose is reported as a failed resource, behind a proxy as its 502; that is no fault of the page.
-    if (line.type() === 'error' && !/net::ERR_|WebSocket connection to|status of 502/.test(line.text())) heard.push(line.text());
+    // A connection that a test cuts is reported as a failed resource, or as the 502 of a proxy.
+    if (line.type() === 'error' && !/net::ERR_|WebSocket connection to|status of 502/.test(line.text())) errors.push(line.text());
   });
-  return heard;
+  return errors;
 }

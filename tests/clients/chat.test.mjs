@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
-import { artifacts, complaints, startBrowser } from './browser.mjs';
+import { artifacts, collectErrors, startBrowser } from './browser.mjs';
 import { repository, startGateway } from './gateway.mjs';
 import { startRelay } from './relay.mjs';
 
@@ -28,7 +28,7 @@ after(async () => {
 
 async function tab(name) {
   const page = await (await browser.newContext({ viewport: { width: 420, height: 600 } })).newPage();
-  page.heard = complaints(page);
+  page.errors = collectErrors(page);
   await page.goto(`${origin}/chat.html?name=${name}&gateway=${relay.url}`);
   await connected(page);
   return page;
@@ -72,7 +72,7 @@ test('two tabs talk, count each other and never hear themselves', { timeout: 60_
   await Promise.all([online(ann, 3), lines(late, 4)]);
   await late.context().close();
   await Promise.all([online(ann, 2), online(ben, 2)]);
-  assert.deepEqual([...ann.heard, ...ben.heard], []);
+  assert.deepEqual([...ann.errors, ...ben.errors], []);
 });
 
 test('a page of an origin that is not allowed hears nothing', { timeout: 60_000 }, async () => {

@@ -1,8 +1,8 @@
-// The comparison: what it finds directly, behind nginx and over TLS, and the page and the JSON that it leaves.
+// The comparison directly, behind nginx and over TLS, and the HTML and JSON that it saves.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
-import { artifacts, complaints, startBrowser } from './browser.mjs';
+import { artifacts, collectErrors, startBrowser } from './browser.mjs';
 import { open, wires } from './dashboard.mjs';
 import { startStage, ways } from './stage.mjs';
 
@@ -11,7 +11,7 @@ before(async () => { browser = await startBrowser(); });
 after(() => browser?.close());
 afterEach(() => stage?.close());
 
-/** Runs a comparison, and gives what it says and what it leaves. */
+/** Runs a comparison; returns its sentences and the files that it saves. */
 async function compare(page, seconds, rate = 20) {
   await page.fill('#rate', String(rate));
   await page.fill('#seconds', String(seconds));
@@ -25,14 +25,14 @@ async function compare(page, seconds, rate = 20) {
   return { sentences, html: await saved('#savehtml'), report: JSON.parse(await saved('#savejson')) };
 }
 
-/** No address of any kind, and nothing that a reader's machine would fetch or run. */
+/** Asserts that there is no address, and nothing that a browser would fetch or run. */
 function standsAlone(html, page) {
   assert.doesNotMatch(html, /https?:|\/\/\w|<script|<link|<img|<iframe|\bsrc=|\bhref=|url\(|@import/i);
   assert.ok(!html.includes(new URL(page.url()).host));
 }
 
 for (const way of [...ways, 'nginx over TLS']) {
-  test(`each wire brings everything, and a cut loses nothing: ${way}`, { timeout: 60_000 }, async () => {
+  test(`each wire delivers everything and a cut loses nothing: ${way}`, { timeout: 60_000 }, async () => {
     stage = await startStage(way);
     const page = await open(browser, stage.page, { ignoreHTTPSErrors: true, acceptDownloads: true });
     const { sentences, html, report } = await compare(page, 4);
@@ -59,30 +59,30 @@ for (const way of [...ways, 'nginx over TLS']) {
     standsAlone(html, page);
     standsAlone(JSON.stringify(report), page);
 
-    // As whoever gets it sees it: alone, and with nothing to complain about.
+    // The saved page opens offline without an error.
     const reader = await (await browser.newContext({ viewport: { width: 900, height: 1000 }, offline: true })).newPage();
-    const heard = complaints(reader);
+    const errors = collectErrors(reader);
     await reader.setContent(html);
     assert.equal(await reader.locator('svg polyline').count(), 6);
     assert.equal(await reader.locator('tbody tr').count(), 16);
     assert.ok(await reader.evaluate(() => [...document.querySelectorAll('li')].length) >= 9);
     await reader.screenshot({ path: `${artifacts}comparison-${way.replaceAll(' ', '-')}.png`, fullPage: true });
-    assert.deepEqual([...page.heard, ...heard], []);
+    assert.deepEqual([...page.errors, ...errors], []);
     await reader.context().close();
     await page.context().close();
   });
 }
 
-test('what others publish meanwhile is counted apart, and hides no loss', { timeout: 60_000 }, async () => {
+test('messages of other publishers are counted separately and hide no loss', { timeout: 60_000 }, async () => {
   stage = await startStage('direct');
   const page = await open(browser, stage.page, { acceptDownloads: true });
   let over = false;
-  // On the same channel, and on another, so that ids are not in one row.
+  // On the same channel and on another one, so that ids are not consecutive.
   const others = (async () => {
     for (let n = 0; !over; n += 1) await stage.gateway.publish(n % 2 ? 'demo' : 'elsewhere', n);
     return true;
   })();
-  // So fast that several go in one request.
+  // The rate is so high that a request carries several messages.
   const { report, sentences } = await compare(page, 3, 200);
   over = true;
   assert.ok(await others);
@@ -95,7 +95,7 @@ test('what others publish meanwhile is counted apart, and hides no loss', { time
   await page.context().close();
 });
 
-test('who may not publish is told so, and no wire is blamed', { timeout: 60_000 }, async () => {
+test('a refused publish is reported and no wire is blamed for it', { timeout: 60_000 }, async () => {
   stage = await startStage('direct', { 'access.publish': 'nobody' });
   const page = await open(browser, stage.page, { acceptDownloads: true });
   const { sentences, report } = await compare(page, 3);
@@ -108,10 +108,10 @@ test('who may not publish is told so, and no wire is blamed', { timeout: 60_000 
 });
 
 const remedies = { direct: 'something in between does not pass the upgrade on', nginx: 'nginx: set proxy_http_version 1.1' };
-for (const way of ways) test(`a wire that does not get through is named, with the reason, and what to change: ${way}`, { timeout: 90_000 }, async () => {
+for (const way of ways) test(`a blocked wire is named, with the reason and the remedy: ${way}`, { timeout: 90_000 }, async () => {
   stage = await startStage(way);
   const page = await open(browser, stage.page, { acceptDownloads: true });
-  // The page stays, and the way for WebSockets is closed.
+  // The relay refuses WebSockets while the page stays open.
   stage.relay.refuse('ws');
   await page.click('#dropall');
   const { sentences, report, html } = await compare(page, 3);

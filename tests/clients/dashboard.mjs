@@ -1,15 +1,15 @@
-// Opens the page at `/` and reads what its three panels show.
+// Opens the page at `/` and reads its three panels.
 import assert from 'node:assert/strict';
-import { complaints } from './browser.mjs';
+import { collectErrors } from './browser.mjs';
 import { until } from './wait.mjs';
 
 export const wires = ['sse', 'chunked', 'ws'];
 
-/** An open page with all three wires live; `heard` holds what it complained about. */
+/** Opens the page with all three wires live; `page.errors` holds its errors. */
 export async function open(browser, address, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
-  page.heard = complaints(page);
+  page.errors = collectErrors(page);
   await page.goto(address);
   await live(page);
   return page;
@@ -19,7 +19,7 @@ export async function open(browser, address, options = {}) {
 export const state = (page, name) => Promise.all(wires.map((wire) => page.waitForSelector(`.panel.${wire}[data-state=${name}]`)));
 export const live = (page) => state(page, 'live');
 
-/** What each panel lists, oldest first. */
+/** Returns the messages of each panel, oldest first. */
 const listed = (page) => Promise.all(wires.map((wire) => page.$$eval(`.panel.${wire} .message`, (rows) => rows.reverse().map((row) => ({
   id: row.dataset.id,
   data: row.querySelector('.data').textContent,

@@ -1,4 +1,4 @@
-// The page at `/` in a real browser, directly and behind nginx: its form, its three panels, and what they show when something goes wrong.
+// The page at `/` in Chromium, directly and behind nginx: its form, its panels, and their failures.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { startBrowser } from './browser.mjs';
@@ -14,7 +14,7 @@ for (const way of ways) describe(way, () => {
   beforeEach(async () => { stage = await startStage(way); });
   afterEach(() => stage?.close());
 
-  test('what the form publishes shows up in all three panels with one id', { timeout: 60_000 }, async () => {
+  test('a message from the form appears in all three panels with one id', { timeout: 60_000 }, async () => {
     const page = await dashboard();
     const text = 'hello <b>bold</b> & "quoted" ünï';
     await publish(page, text);
@@ -29,7 +29,7 @@ for (const way of ways) describe(way, () => {
 
     assert.deepEqual([first.data, first.tags], [text, []]);
     assert.deepEqual([second.data, second.tags], ['{ "price": 42.1 }', ['price']]);
-    // The EventSource is opened again for the new name: it may be away while this is published.
+    // The EventSource reopens for the new name and may miss the publish.
     await outcome(page, `Published ${second.id} to `);
     assert.deepEqual((await stage.gateway.history('demo')).map(({ id }) => id), [first.id, second.id]);
     for (const wire of wires) {
@@ -40,10 +40,10 @@ for (const way of ways) describe(way, () => {
       await shows(page, wire, 'online', '1');
       await page.waitForFunction((wire) => document.querySelector(`#online [data-wire=${wire}]`).textContent === '1', wire);
     }
-    assert.deepEqual(page.heard, []);
+    assert.deepEqual(page.errors, []);
   });
 
-  test('the wire view takes a message apart, byte for byte', { timeout: 60_000 }, async () => {
+  test('the wire view splits a message byte by byte', { timeout: 60_000 }, async () => {
     const page = await dashboard();
     await publish(page, 'héllo');
     const [{ id }] = await alike(page, 1);
@@ -64,7 +64,7 @@ for (const way of ways) describe(way, () => {
       assert.equal(await shown.locator('.dump').textContent(), text);
       const all = Number(await shown.getAttribute('data-bytes'));
       assert.match(await shown.locator('.sum').textContent(), new RegExp(`^${all} bytes: ${payload} document, ${all - payload} overhead`));
-      // The parts of the bar are as wide as they say.
+      // The widths of the segments are the shares.
       const widths = await shown.locator('.bar span').evaluateAll((parts) => parts.map((part) => parseFloat(part.style.width)));
       assert.ok(Math.abs(widths.reduce((sum, width) => sum + width) - 100) < 0.01, widths);
     }
@@ -75,10 +75,10 @@ for (const way of ways) describe(way, () => {
     await page.waitForSelector(`#bytes:not([data-id="${id}"])`);
     await page.click(`.panel.chunked .message[data-id="${id}"]`);
     await page.waitForSelector(`#bytes[data-id="${id}"]`);
-    assert.deepEqual(page.heard, []);
+    assert.deepEqual(page.errors, []);
   });
 
-  test('a refusal is shown, and nothing is published', { timeout: 60_000 }, async () => {
+  test('a refusal is shown and nothing is published', { timeout: 60_000 }, async () => {
     const page = await dashboard();
     await page.fill('#data', '{"not json');
     await page.check('input[value="application/json"]');
@@ -88,7 +88,7 @@ for (const way of ways) describe(way, () => {
     assert.deepEqual(await stage.gateway.history('demo'), []);
   });
 
-  test('an event name that nobody announced reaches the EventSource panel too', { timeout: 60_000 }, async () => {
+  test('an unknown event name reaches the EventSource panel too', { timeout: 60_000 }, async () => {
     const page = await dashboard();
     await stage.gateway.publish('demo', 1, '?event=surprise');
     await stage.gateway.publish('demo', 2);
@@ -96,7 +96,7 @@ for (const way of ways) describe(way, () => {
     assert.deepEqual((await alike(page, 3)).map(({ data }) => data), ['1', '2', '3']);
   });
 
-  test('skip-self keeps a message from its own tab and from no other', { timeout: 60_000 }, async () => {
+  test('skip-self keeps a message from its own tab only', { timeout: 60_000 }, async () => {
     const [mine, other] = [await dashboard(), await dashboard()];
     await mine.waitForFunction(() => document.querySelector('#online [data-wire=all]').textContent === '2');
     await mine.check('#skip');
@@ -108,7 +108,7 @@ for (const way of ways) describe(way, () => {
     await alike(other, 2);
   });
 
-  test('after a cut each wire comes back and misses nothing', { timeout: 60_000 }, async () => {
+  test('each wire reconnects after a cut and misses nothing', { timeout: 60_000 }, async () => {
     const page = await dashboard();
     await stage.gateway.publish('demo', 'before');
     await alike(page, 1);
@@ -122,10 +122,10 @@ for (const way of ways) describe(way, () => {
     await stage.gateway.publish('demo', 'while disconnected');
     await page.click('.panel.chunked .toggle');
     await alike(page, 7);
-    assert.deepEqual(page.heard, []);
+    assert.deepEqual(page.errors, []);
   });
 
-  test('a wire that the gateway cuts comes back by itself, and the others stay', { timeout: 60_000 }, async () => {
+  test('a wire that the gateway cuts reconnects by itself and the others stay open', { timeout: 60_000 }, async () => {
     const page = await dashboard();
     await stage.gateway.publish('demo', 'before');
     await alike(page, 1);
@@ -138,10 +138,10 @@ for (const way of ways) describe(way, () => {
     }
     await stage.gateway.publish('demo', 'after');
     await alike(page, 2);
-    assert.deepEqual(page.heard, []);
+    assert.deepEqual(page.errors, []);
   });
 
-  test('a gateway that goes down says goodbye; its successor tells that the log is another', { timeout: 60_000 }, async () => {
+  test('a gateway sends a goodbye at its shutdown, and its successor reports a new log', { timeout: 60_000 }, async () => {
     const page = await dashboard();
     await stage.gateway.publish('demo', 'before');
     await alike(page, 1);
@@ -154,7 +154,7 @@ for (const way of ways) describe(way, () => {
     assert.deepEqual((await alike(page, 2)).map(({ data }) => data), ['before', 'after']);
   });
 
-  test('a link names a channel or nothing: no part of it gets into code to copy', { timeout: 60_000 }, async () => {
+  test('a link selects a channel or nothing, and cannot inject code into snippets', { timeout: 60_000 }, async () => {
     for (const hash of ["#x'*__import__('os').system('id')*'", '#50%', '#a b', '#tricast..x', `#${'x'.repeat(129)}`]) {
       const page = await dashboard(hash);
       assert.equal(await page.inputValue('#channel'), 'demo', hash);
@@ -162,18 +162,18 @@ for (const way of ways) describe(way, () => {
         await page.click(`#languages [data-name="${name}"]`);
         assert.match(await page.textContent('#snippet'), /\/chunked\/demo['"]/);
       }
-      assert.deepEqual(page.heard, []);
+      assert.deepEqual(page.errors, []);
       await page.context().close();
     }
   });
 
-  test('the end of a channel is told, and the panels stay away', { timeout: 60_000 }, async () => {
+  test('the end of a channel is shown and the panels do not reconnect', { timeout: 60_000 }, async () => {
     const page = await dashboard('#ending');
     await stage.gateway.publish('ending', 'last words', '?end=true');
     assert.deepEqual((await alike(page, 1))[0].tags, ['end']);
     await state(page, 'ended');
     await notice(page, 'goodbye: ended');
-    // Whoever comes back is told again, on each wire in its own way.
+    // A reconnect ends again, on each wire in its own way.
     for (const wire of wires) await page.click(`.panel.${wire} .toggle`);
     await state(page, 'ended');
     await page.fill('#channel', 'another');
@@ -184,11 +184,11 @@ for (const way of ways) describe(way, () => {
   });
 });
 
-for (const way of ways) test(`it works under a base path: ${way}`, { timeout: 60_000 }, async (t) => {
+for (const way of ways) test(`the page works under a base path: ${way}`, { timeout: 60_000 }, async (t) => {
   stage = await startStage(way, { base_path: '/realtime' });
   t.after(() => stage.close());
   const page = await dashboard();
   await publish(page, 'hello');
   await alike(page, 1);
-  assert.deepEqual(page.heard, []);
+  assert.deepEqual(page.errors, []);
 });

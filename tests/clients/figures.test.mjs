@@ -1,4 +1,4 @@
-// What the page measures, publishes by itself, and breaks: directly and behind nginx.
+// The figures, the load generator and the faults of the page, directly and behind nginx.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { startBrowser } from './browser.mjs';
@@ -18,19 +18,19 @@ for (const way of ways) describe(way, () => {
     page = await open(browser, stage.page);
   });
   afterEach(async () => {
-    const heard = page?.heard;
+    const errors = page?.errors;
     await page?.context().close();
     await stage?.close();
-    assert.deepEqual(heard, []);
+    assert.deepEqual(errors, []);
   });
 
-  test('it publishes at the rate and size that are set, until it is told to pause', { timeout: 60_000 }, async () => {
+  test('the load generator publishes at the selected rate and size until it is paused', { timeout: 60_000 }, async () => {
     await page.fill('#rate', '40');
     await page.fill('#size', '77');
     await page.selectOption('#shape', 'json');
     await page.click('#run');
     assert.equal(await page.textContent('#run'), 'Pause');
-    // A second after its start the rate is not yet what it will be.
+    // The rate needs two seconds to settle.
     await all('rate', /^(3[4-9]|4[0-6])(\.\d)?$/);
     await page.click('#run');
     const held = await until(async () => {
@@ -39,7 +39,7 @@ for (const way of ways) describe(way, () => {
     }, 'all that was published to have come, and no more');
     const history = await stage.gateway.history('demo');
     assert.ok(history.every(({ data }) => Buffer.byteLength(JSON.stringify(data)) === 77), 'of the size that was set');
-    // Requests may overtake each other on their way; what is held has an order, and all wires tell that.
+    // Requests may overtake each other; the history has one order, and all wires deliver it.
     assert.deepEqual(history.map(({ data }) => Number(data.tag.split('.')[1])).sort((a, b) => a - b), history.map((_, n) => n + 1), 'each once');
     assert.ok(held > 40, `${held}`);
     for (const wire of wires) {
@@ -55,7 +55,7 @@ for (const way of ways) describe(way, () => {
     })), 'both charts are drawn');
   });
 
-  test('a burst comes whole, and each byte that the gateway sends is counted', { timeout: 60_000 }, async () => {
+  test('a burst arrives completely and every byte that the gateway sends is counted', { timeout: 60_000 }, async () => {
     await page.fill('#many', '200');
     await page.click('#burst');
     await all('count', '200');
@@ -67,14 +67,14 @@ for (const way of ways) describe(way, () => {
         const title = await page.getAttribute(`.panel.${wire} .weights`, 'title');
         return title.match(/\d[\d,]*/g).map((part) => Number(part.replaceAll(',', ''))).reduce((sum, part) => sum + part);
       };
-      // Of an event's lines an EventSource keeps one to itself: the retry of the hello.
+      // An EventSource hides the retry line of the hello from the page.
       const hidden = wire === 'sse' ? 'retry: 1234\n'.length : 0;
       const missed = async () => stage.relay.carried(wire) - await counted();
       await until(async () => await missed() >= 0 && await missed() <= hidden, async () => `${wire}: ${stage.relay.carried(wire)} bytes; ${await counted()} are counted`);
     }
   });
 
-  test('what was published while it was offline is replayed, and counted as that', { timeout: 60_000 }, async () => {
+  test('messages published while the page is offline are replayed and counted as replayed', { timeout: 60_000 }, async () => {
     await publish(page, 'before');
     await all('count', '1');
     await page.click('#offline');
@@ -88,7 +88,7 @@ for (const way of ways) describe(way, () => {
     await all('gaps', '0');
   });
 
-  test('a wire that is dropped here comes back by itself', { timeout: 60_000 }, async () => {
+  test('a wire that the page drops reconnects by itself', { timeout: 60_000 }, async () => {
     await publish(page, 'before');
     await all('count', '1');
     for (const wire of wires) await page.click(`.panel.${wire} .drop`);
@@ -101,7 +101,7 @@ for (const way of ways) describe(way, () => {
     await all('order', 'in order, no duplicates');
   });
 
-  test('a loss is told where the history is too short', { timeout: 60_000 }, async () => {
+  test('a gap is reported if the history is too short', { timeout: 60_000 }, async () => {
     await publish(page, 'before');
     await all('count', '1');
     await page.click('#overrun');
@@ -110,15 +110,15 @@ for (const way of ways) describe(way, () => {
     await all('gaps', /^1 \(\d+\)$/);
     await notice(page, 'lost');
     const messages = await stage.gateway.history('demo');
-    // 'before', then all that is still held.
+    // The message 'before', then everything that is still in the history.
     await all('count', String(1 + messages.length));
   });
 
-  test('a reader that stalls hears everything once it reads on', { timeout: 60_000 }, async () => {
+  test('a stalled reader receives everything once it reads again', { timeout: 60_000 }, async () => {
     assert.ok(await page.isDisabled('.panel.sse .stall') && await page.isDisabled('.panel.ws .stall'));
     await page.click('.panel.chunked .stall');
     await page.waitForSelector('.panel.chunked .notice:has-text("reading stopped")');
-    // What was asked for before is still read.
+    // A read that is already pending still completes.
     await stage.gateway.publish('demo', 0);
     await shows(page, 'ws', 'count', '1');
     for (let n = 1; n < 20; n += 1) await stage.gateway.publish('demo', n);
@@ -129,7 +129,7 @@ for (const way of ways) describe(way, () => {
     await all('order', 'in order, no duplicates');
   });
 
-  test('after a reload each wire goes on behind its last message', { timeout: 60_000 }, async () => {
+  test('after a reload each wire resumes after its last message', { timeout: 60_000 }, async () => {
     await publish(page, 'before');
     await all('count', '1');
     await Promise.all([page.waitForEvent('load'), page.click('#reload')]);
@@ -140,12 +140,12 @@ for (const way of ways) describe(way, () => {
     await page.fill('#channel', 'another');
     await page.press('#channel', 'Enter');
     await live(page);
-    assert.equal(await page.locator('.notice').count(), 0, 'another channel begins anew');
+    assert.equal(await page.locator('.notice').count(), 0, 'another channel starts with an empty list');
   });
 });
 
 for (const [way, opened, http] of [['direct', 4, 'HTTP/1.1'], ['nginx', 4, 'HTTP/1.1'], ['nginx over TLS', 8, 'HTTP/2']]) {
-  test(`of eight streams ${opened} are open: ${way}`, { timeout: 60_000 }, async (t) => {
+  test(`${opened} of eight streams are open: ${way}`, { timeout: 60_000 }, async (t) => {
     stage = await startStage(way);
     t.after(() => stage.close());
     page = await open(browser, stage.page, { ignoreHTTPSErrors: true });
@@ -154,7 +154,7 @@ for (const [way, opened, http] of [['direct', 4, 'HTTP/1.1'], ['nginx', 4, 'HTTP
     const text = await page.textContent('#streams');
     assert.ok(text.includes(http), text);
     assert.equal(await page.locator('#streams .light.on').count(), opened);
-    // They are gone, and the page is as it was.
+    // The streams are closed and the page works as before.
     await until(async () => (await stage.gateway.online('demo')).connections === 3, 'the eight to be gone');
     await publish(page, 'still here');
     await all('count', '1');

@@ -1,4 +1,4 @@
-// The page in Firefox: three wires, resume, the figures, a comparison, and nothing that its policy has to stop.
+// The page in Firefox: three wires, resume, figures, a comparison, and no violation of its policy.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { artifacts } from './browser.mjs';
@@ -21,15 +21,15 @@ const listed = () => page.evaluate((wires) => wires.map((wire) => [...document.q
 const alike = (...expected) => until(async () => (await listed()).every((rows) => JSON.stringify(rows) === JSON.stringify(expected)), async () => `${expected}; it was ${JSON.stringify(await listed())}`);
 
 for (const way of [...ways, 'nginx over TLS', 'TLS of its own']) describe(way, () => {
-  test('three wires, each back after a cut with what it missed', { timeout: 90_000 }, async () => {
+  test('three wires reconnect after a cut and receive what they missed', { timeout: 90_000 }, async () => {
     stage = await startStage(way);
     page = await firefox.newPage();
     await page.setViewport({ width: 1280, height: 900 });
-    const heard = [];
-    // Over HTTP/2 the browser itself complains of a WebSocket that was cut, as this test does.
-    page.on('pageerror', (error) => { if (!/was interrupted while the page was loading/.test(error)) heard.push(String(error)); });
-    page.on('console', (line) => { if (/Content-Security-Policy|SyntaxError|TypeError/.test(line.text())) heard.push(line.text()); });
-    // Reported by the browser itself, whatever becomes of the console.
+    const errors = [];
+    // Over HTTP/2 the browser reports a WebSocket that this test cuts.
+    page.on('pageerror', (error) => { if (!/was interrupted while the page was loading/.test(error)) errors.push(String(error)); });
+    page.on('console', (line) => { if (/Content-Security-Policy|SyntaxError|TypeError/.test(line.text())) errors.push(line.text()); });
+    // The browser reports violations by an event as well as on the console.
     await page.evaluateOnNewDocument(() => {
       globalThis.stopped = [];
       document.addEventListener('securitypolicyviolation', (event) => globalThis.stopped.push(`${event.violatedDirective} ${event.blockedURI}`));
@@ -59,6 +59,6 @@ for (const way of [...ways, 'nginx over TLS', 'TLS of its own']) describe(way, (
     const sentences = await page.$$eval('#finding .advice li', (lines) => lines.map(({ textContent }) => textContent));
     assert.equal(sentences.filter((line) => /delivered all \d+ messages, in order; cut once/.test(line)).length, 3, sentences.join('\n'));
     await page.screenshot({ path: `${artifacts}firefox-${way.replaceAll(' ', '-')}.png`, fullPage: true });
-    assert.deepEqual([...heard, ...await page.evaluate(() => globalThis.stopped)], []);
+    assert.deepEqual([...errors, ...await page.evaluate(() => globalThis.stopped)], []);
   });
 });

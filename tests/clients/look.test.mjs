@@ -1,4 +1,4 @@
-// How the page at `/` looks: light and dark, wide and narrow; leaves screenshots in artifacts/.
+// The look of the page at `/`: light and dark, wide and narrow. Writes screenshots to artifacts/.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { artifacts, startBrowser } from './browser.mjs';
@@ -19,7 +19,7 @@ const looks = {
   'phone-dark': { colorScheme: 'dark', ...phone },
 };
 for (const [name, options] of Object.entries(looks)) {
-  test(`it fits and can be read: ${name}`, { timeout: 60_000 }, async () => {
+  test(`the page fits and is readable: ${name}`, { timeout: 60_000 }, async () => {
     const page = await open(browser, `${gateway.url}/`, options);
     for (const data of ['hello', { pair: 'EUR/USD', price: 1.0842 }, 'a longer text that runs over more than one line where the panel is narrow',
       'one line\nand another']) await gateway.publish('demo', data, typeof data === 'object' ? '?event=price' : '');
@@ -29,7 +29,7 @@ for (const [name, options] of Object.entries(looks)) {
     await page.click('.panel.ws .toggle');
     await page.click('.panel.ws .toggle');
     await live(page);
-    // The counts of the wires follow a moment later.
+    // The counts of the wires arrive a moment later.
     await page.waitForFunction(() => [...document.querySelectorAll('#online dd')].every((count) => count.textContent === '1'));
     await page.screenshot({ path: `${artifacts}dashboard-${name}.png`, fullPage: true });
 
@@ -39,7 +39,7 @@ for (const [name, options] of Object.entries(looks)) {
   });
 }
 
-/** Runs in the page: its full width, and the texts whose contrast with what lies behind them is too low. */
+/** Runs in the page; returns its width and the texts with too little contrast. */
 function measure() {
   const rgb = (text) => text.match(/[\d.]+/g).map(Number);
   const luminance = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))

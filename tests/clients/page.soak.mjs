@@ -23,11 +23,11 @@ test(`${RATE} messages a second on each wire, for ${seconds} s`, { timeout: 1000
   const devtools = await page.context().newCDPSession(page);
   await devtools.send('Performance.enable');
   await page.evaluate(() => {
-    // A task of more than 50 ms is one that a hand on the page could notice (W3C Long Tasks).
+    // A user can notice a task of more than 50 ms (W3C Long Tasks).
     globalThis.tasks = [];
     new PerformanceObserver((list) => globalThis.tasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' });
   });
-  // What devtools run is none of the page's tasks.
+  // The tasks of devtools do not count.
   await page.evaluate(() => { setTimeout(() => { for (const end = performance.now() + 80; performance.now() < end;); }); });
   await until(() => page.evaluate(() => globalThis.tasks.splice(0).length > 0), 'a task that is long to be seen');
   await page.fill('#rate', String(RATE));
@@ -39,7 +39,7 @@ test(`${RATE} messages a second on each wire, for ${seconds} s`, { timeout: 1000
     await until(() => Date.now() - began >= (1000 * seconds * n) / SAMPLES, 'time to pass', { timeout: 1000 * seconds, every: 250 });
     const tasks = await page.evaluate(() => globalThis.tasks.splice(0));
     await devtools.send('HeapProfiler.collectGarbage');
-    // Collecting is itself a long task, and not the page's.
+    // Garbage collection is a long task too, but not of the page.
     await page.evaluate(() => globalThis.tasks.splice(0));
     const { metrics } = await devtools.send('Performance.getMetrics');
     const of = (name) => metrics.find((metric) => metric.name === name).value;
@@ -59,9 +59,9 @@ test(`${RATE} messages a second on each wire, for ${seconds} s`, { timeout: 1000
   assert.deepEqual([first, second, third], [first, first, first], 'each wire brought as many');
   for (const wire of wires) assert.equal(await page.textContent(`.panel.${wire} [data-field=order]`), 'in order, no duplicates');
   const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
-  // The first samples fill what is kept.
+  // During the first samples the lists and caches of the page fill up.
   const [early, late] = [median(heaps.slice(3, 9)), median(heaps.slice(-6))];
   t.diagnostic(`${(early / 1e6).toFixed(1)} MB early, ${(late / 1e6).toFixed(1)} MB late`);
   assert.ok(late < 1.15 * early + 1e6, 'its memory grows');
-  assert.deepEqual(page.heard, []);
+  assert.deepEqual(page.errors, []);
 });

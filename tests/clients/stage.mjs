@@ -1,4 +1,4 @@
-// What a test of the page plays on: a gateway, a relay in front of it that can break, and nginx in front of that or not.
+// The setting of the page tests: a gateway, a relay in front of it that breaks, and optionally nginx.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,5 +1,4 @@
-// What the page has to try: the chat in two tabs, programs to copy that are run as they stand, the table, tokens, two languages,
-// and all of it with the keyboard.
+// The parts of the page to try: chat, snippets, the feature table, tokens, languages and the keyboard.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +25,7 @@ for (const way of ways) describe(way, () => {
   beforeEach(async () => { stage = await startStage(way); });
   afterEach(() => stage?.close());
 
-  test('two tabs chat; each line is there once, with the light of each wire; skip-self stays here', { timeout: 60_000 }, async () => {
+  test('two tabs chat: each line appears once with a light for each wire, and skip-self works', { timeout: 60_000 }, async () => {
     const [mine, other] = [await page(), await page()];
     await say(mine, 'hello <i>there</i>');
     for (const tab of [mine, other]) {
@@ -41,10 +40,10 @@ for (const way of ways) describe(way, () => {
     await until(async () => (await mine.locator('#chat-log li .light.on').count()) === 6, 'the third line over each wire');
     assert.deepEqual(await said(mine), ['hello <i>there</i>', 'quietly', 'loud']);
     assert.equal(await mine.locator('#chat-log li:nth-child(2) .light').count(), 0, 'it came back over no wire');
-    assert.deepEqual([...mine.heard, ...other.heard], []);
+    assert.deepEqual([...mine.errors, ...other.errors], []);
   });
 
-  test('each program of the page runs as it stands, and hears what is published', { timeout: 120_000 }, async (t) => {
+  test('each snippet runs unchanged and receives what is published', { timeout: 120_000 }, async (t) => {
     const tab = await page();
     const folder = mkdtempSync(join(tmpdir(), 'snippets-'));
     t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -84,26 +83,26 @@ for (const way of ways) describe(way, () => {
     }
   });
 
-  test('what a page runs of it hears what is published', { timeout: 60_000 }, async () => {
+  test('the snippets for pages receive what is published', { timeout: 60_000 }, async () => {
     const tab = await page();
     for (const name of ['EventSource', 'WebSocket']) {
       await tab.click(`#languages [data-name="${name}"]`);
       const text = await tab.textContent('#snippet');
       const own = await (await browser.newContext({ bypassCSP: true })).newPage();
-      const heard = [];
-      own.on('console', (line) => heard.push(line.text()));
+      const logged = [];
+      own.on('console', (line) => logged.push(line.text()));
       await own.goto(`${stage.page}#unused`);
       await own.addScriptTag({ content: text });
       await until(async () => (await stage.gateway.online('demo')).connections === 4, `${name} to listen`);
       const { id } = await stage.gateway.publish('demo', { for: name });
-      await until(() => heard.some((line) => line.includes(id)), () => `${name} to hear ${id}: ${heard}`);
+      await until(() => logged.some((line) => line.includes(id)), () => `${name} to hear ${id}: ${logged}`);
       await own.context().close();
       await until(async () => (await stage.gateway.online('demo')).connections === 3, `${name} to be gone`, { timeout: 20_000 });
     }
     assert.ok((await stage.gateway.history('demo')).some(({ data }) => data.hello === 'world'), 'the WebSocket publishes too');
   });
 
-  test('each row of the table leads to what shows it', { timeout: 60_000 }, async () => {
+  test('each row of the table leads to the part that shows the feature', { timeout: 60_000 }, async () => {
     const tab = await page();
     const buttons = await tab.$$('#features button');
     assert.equal(buttons.length, await tab.locator('#features tr').count());
@@ -123,7 +122,7 @@ for (const way of ways) describe(way, () => {
 describe('anywhere', () => {
   afterEach(() => stage?.close());
 
-  test('a pasted token opens what is closed without it', { timeout: 60_000 }, async () => {
+  test('a pasted token opens a protected channel', { timeout: 60_000 }, async () => {
     const secret = 'a secret that is long enough for HS256';
     stage = await startStage('direct', { 'tokens.secret': secret });
     const tab = await (await browser.newContext()).newPage();
@@ -143,7 +142,7 @@ describe('anywhere', () => {
     assert.match(await tab.textContent('#snippet'), /token=TOKEN/);
   });
 
-  test('the wire view shows every part of a stream, in both formats', { timeout: 60_000 }, async () => {
+  test('the wire view shows every part of a stream in both formats', { timeout: 60_000 }, async () => {
     stage = await startStage('direct');
     const tab = await page();
     await publish(tab, 'héllo');
@@ -169,10 +168,10 @@ describe('anywhere', () => {
     assert.match(raw[0], /data: héllo\\n\n/);
     assert.match(raw[1], /7\\r\\n\nhéllo\\n\n\\r\\n\n/);
     assert.match(raw[2], /héllo$/);
-    assert.deepEqual(tab.heard, []);
+    assert.deepEqual(tab.errors, []);
   });
 
-  test('all of it is in Chinese too', { timeout: 60_000 }, async () => {
+  test('the whole page is in Chinese too', { timeout: 60_000 }, async () => {
     stage = await startStage('direct');
     const tab = await page({ locale: 'zh-CN' });
     assert.equal(await tab.getAttribute('html', 'lang'), 'zh');
@@ -184,7 +183,7 @@ describe('anywhere', () => {
     await live(tab);
     for (const wire of wires) await shows(tab, wire, 'order', '有序\uff0c无重复');
     const { english, attributes } = await tab.evaluate(() => {
-      // Names, code and what people wrote are the same in every language.
+      // Names, code and user content are the same in every language.
       const same = 'pre, code, kbd, .data, .seq, time, [data-field], #languages, #online dt, h1, h2, h3, th, #chat-log, option[lang], .u-legend, #outcome';
       const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
       const english = [];
@@ -202,14 +201,14 @@ describe('anywhere', () => {
     await live(tab);
     assert.equal(await tab.textContent('.panel.sse .state'), 'live');
     assert.equal(await tab.getAttribute('html', 'lang'), 'en');
-    assert.deepEqual(tab.heard, []);
+    assert.deepEqual(tab.errors, []);
   });
 
-  test('a tab that is duplicated is a client of its own', { timeout: 60_000 }, async () => {
+  test('a duplicated tab has a client id of its own', { timeout: 60_000 }, async () => {
     stage = await startStage('direct');
     const tab = await page();
     const mine = await tab.evaluate(() => sessionStorage.getItem('tricast.client'));
-    // A page that another opens begins with a copy of its session storage, as a duplicate does.
+    // A page opened by another one starts with a copy of its session storage, as a duplicate does.
     const [twin] = await Promise.all([tab.context().waitForEvent('page'), tab.evaluate(() => { window.open(location.href); })]);
     await live(twin);
     assert.equal(await tab.evaluate(() => sessionStorage.getItem('tricast.client')), mine);
@@ -217,7 +216,7 @@ describe('anywhere', () => {
     await until(async () => (await stage.gateway.online('demo')).users === 2, 'two to be online');
   });
 
-  test('everything can be done with the keyboard', { timeout: 60_000 }, async () => {
+  test('everything works with the keyboard', { timeout: 60_000 }, async () => {
     stage = await startStage('direct');
     const tab = await page();
     await tab.focus('#data');
@@ -227,20 +226,20 @@ describe('anywhere', () => {
     await publish(tab, 'second');
     const [, { id: second }] = await alike(tab, 2);
     await tab.waitForSelector(`#bytes[data-id="${second}"]`);
-    // Each list is one stop; the arrows lead through it.
+    // Each list is one tab stop; the arrow keys move through it.
     await tab.focus('.panel.ws .messages');
     await tab.keyboard.press('ArrowDown');
     await tab.keyboard.press('ArrowDown');
     assert.notEqual(await tab.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), 'none', 'one sees at which message one is');
     await tab.keyboard.press('Enter');
     await tab.waitForSelector(`#bytes[data-id="${id}"]`);
-    // In the bytes the arrows lead from part to part, and what each is for is said below.
+    // In the bytes the arrow keys move between the parts, and an explanation is shown below.
     await tab.focus('.spelled.ws .dump');
     await tab.keyboard.press('ArrowRight');
     assert.match(await tab.textContent('#meaning'), /FIN, opcode 1 \(text\)/);
     await tab.keyboard.press('ArrowRight');
     assert.match(await tab.textContent('#meaning'), /not masked, length/);
-    // By Tab alone one gets to each control, and sees where one is.
+    // The Tab key reaches each control, with a visible focus.
     await tab.focus('#language');
     const reached = new Set(['language']);
     for (let n = 0; n < 120; n += 1) {

@@ -2,7 +2,7 @@
 
 import { channel } from '../context/context.ts';
 import { gatewayUrl, request } from '../context/gateway.ts';
-import { browserProtocol, requestInfoBehind } from '../context/request-info.ts';
+import { browserProtocol, requestInfoWithAdvice } from '../context/request-info.ts';
 import type { Load, LoadGenerator } from '../measure/load-generator.ts';
 import type { Meter } from '../measure/meter.ts';
 import { t } from '../text/index.ts';
@@ -60,7 +60,7 @@ export async function compare(
   const delivered = () => subjects.every(({ meter }) => meter.own >= published());
   await until(() => !generator.busy && delivered(), DRAIN_TIMEOUT_MS);
   const server = await serverName();
-  const info = await requestInfoBehind(server);
+  const info = await requestInfoWithAdvice(server);
   return {
     tricast: info.version,
     made: new Date().toISOString(),

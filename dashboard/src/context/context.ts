@@ -31,7 +31,7 @@ function createClientId(): string {
 
 /**
  * Makes the client id unique among the open tabs; call it before the first `clientId()`.
- * A duplicated tab starts with the id of its original. The original keeps it: this tab takes another.
+ * A duplicated tab starts with the id of its original, which keeps it; this tab takes another.
  */
 export async function claimClientId(): Promise<void> {
   const stored = sessionStorage.getItem(CLIENT_KEY);

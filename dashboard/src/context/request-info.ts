@@ -48,7 +48,7 @@ async function load(format: StreamFormat): Promise<RequestInfo> {
 }
 
 /** Returns the gateway's view, with advice for the proxy that calls itself `server`. */
-export async function requestInfoBehind(server: string | null): Promise<RequestInfo> {
+export async function requestInfoWithAdvice(server: string | null): Promise<RequestInfo> {
   const info = await fetchInfo({ client: clientId(), ...(server && { server }) });
   return info ?? UNKNOWN;
 }

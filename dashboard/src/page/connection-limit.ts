@@ -53,7 +53,7 @@ async function countOpened(count: () => number): Promise<number> {
   let before = -1;
   let opened = 0;
   while (opened < STREAMS && opened !== before && performance.now() < end) {
-    // None open yet is no sign that the rest are blocked.
+    // As long as no stream is open, none is known to be blocked.
     before = opened || -1;
     await new Promise((resolve) => {
       setTimeout(resolve, SETTLE_MS);

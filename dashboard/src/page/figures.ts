@@ -37,7 +37,7 @@ function describeOrder({ messages, disordered, repeated }: Meter): string {
   return messages ? t('in order, no duplicates') : '–';
 }
 
-/** Draws the shares of the bytes. A script sets the widths: the page's policy forbids inline CSS. */
+/** Draws the shares of the bytes. Scripts set the widths: the page's policy forbids inline CSS. */
 function showShares(bar: HTMLElement, { bytes }: Meter) {
   const { head, framing, payload } = bytes;
   const total = head + framing + payload;

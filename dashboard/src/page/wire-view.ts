@@ -144,7 +144,7 @@ function describeSums({ payload }: Record<Kind, number>, total: number): string 
   });
 }
 
-/** Draws the shares of the bytes. A script sets the widths: the page's policy forbids inline CSS. */
+/** Draws the shares of the bytes. Scripts set the widths: the page's policy forbids inline CSS. */
 function sharesBar(sums: Record<Kind, number>, total: number): HTMLElement {
   const segments = KINDS.map((kind) => {
     const segment = element('span', kind);
