@@ -105,7 +105,7 @@ function completenessText(wire: WireReport, published: number): Text {
   }
   if (wire.away === null) return '{wire} delivered all {published} messages, in order.';
   return wire.replayed
-    ? '{wire} delivered all {published} messages, in order; cut once, it reconnected after {away} and received the {replayed} messages that it had missed.'
+    ? '{wire} delivered all {published} messages, in order; cut once, it reconnected after {away} and received what it had missed ({replayed}).'
     : '{wire} delivered all {published} messages, in order; cut once, it reconnected after {away} and had missed nothing.';
 }
 

@@ -302,8 +302,8 @@ export const zh = {
     '{wire} 送来了全部 {published} 条消息，但有重复或乱序。',
   '{wire} delivered all {published} messages, in order.':
     '{wire} 按序送来了全部 {published} 条消息。',
-  '{wire} delivered all {published} messages, in order; cut once, it reconnected after {away} and received the {replayed} messages that it had missed.':
-    '{wire} 按序送来了全部 {published} 条消息；切断一次，{away} 后重连，补上了错过的 {replayed} 条。',
+  '{wire} delivered all {published} messages, in order; cut once, it reconnected after {away} and received what it had missed ({replayed}).':
+    '{wire} 按序送来了全部 {published} 条消息；切断一次，{away} 后重连，补上了错过的消息（{replayed} 条）。',
   '{wire} delivered all {published} messages, in order; cut once, it reconnected after {away} and had missed nothing.':
     '{wire} 按序送来了全部 {published} 条消息；切断一次，{away} 后重连，没有错过任何一条。',
   'There is a proxy between this browser and the gateway; the figures include its effect on each wire.':
