@@ -19,7 +19,9 @@ async function publish(channel, data, event = 'message', attempts = 3) {
       const answer = await response.json();
       if (response.ok) return answer;
       // A retry after a 4xx would be refused again.
-      throw Object.assign(new Error(`${response.status}: ${answer.detail}`), { final: response.status < 500 });
+      throw Object.assign(new Error(`${response.status}: ${answer.detail}`), {
+        final: response.status < 500,
+      });
     } catch (error) {
       if (error.final || attempt === attempts) throw error;
     }

@@ -27,7 +27,12 @@ async function listen(user) {
         const lines = (rest + value).split('\n');
         rest = lines.pop();
         // Blank lines are heartbeats; control frames are not messages.
-        waiting.push(...lines.filter(Boolean).map((line) => JSON.parse(line)).filter(({ event }) => !event.startsWith('tricast.')));
+        waiting.push(
+          ...lines
+            .filter(Boolean)
+            .map((line) => JSON.parse(line))
+            .filter(({ event }) => !event.startsWith('tricast.')),
+        );
       }
       return waiting.shift();
     },
@@ -42,7 +47,10 @@ console.log(`to @alice: ${direct.subscribers} subscriber`);
 const all = await publish('room', 'hello everybody');
 console.log(`to the room: ${all.subscribers} subscribers`);
 
-for (const [name, person, count] of [['alice', alice, 2], ['bob', bob, 1]]) {
+for (const [name, person, count] of [
+  ['alice', alice, 2],
+  ['bob', bob, 1],
+]) {
   for (let i = 0; i < count; i += 1) {
     const { channel, data } = await person.next();
     console.log(`${name} receives on ${channel}: ${data}`);

@@ -6,7 +6,9 @@ import { delimiter, isAbsolute, join } from 'node:path';
 const running = new Set();
 process.on('exit', () => {
   for (const child of running) {
-    console.error(`${child.spawnfile} (${child.pid}) is still running at the end of its tests: stop it in each of them`);
+    console.error(
+      `${child.spawnfile} (${child.pid}) is still running at the end of its tests: stop it in each of them`,
+    );
     process.exitCode = 1;
     signal(child, 'SIGKILL');
   }
@@ -14,13 +16,16 @@ process.on('exit', () => {
 
 /** The path of `program`; a failure, not a skip, when this machine lacks it. */
 export function need(program, hint = 'run make setup') {
-  const candidates = isAbsolute(program) ? [program]
+  const candidates = isAbsolute(program)
+    ? [program]
     : process.env.PATH.split(delimiter).map((folder) => join(folder, program));
   for (const candidate of candidates) {
     try {
       accessSync(candidate, constants.X_OK);
       return candidate;
-    } catch { /* the next folder may have it */ }
+    } catch {
+      /* the next folder may have it */
+    }
   }
   throw new Error(`${program} is missing: ${hint}`);
 }
@@ -32,8 +37,12 @@ export function start(program, args = [], { env = {}, hint, ...options } = {}) {
   child.group = options.detached;
   child.output = '';
   child.errors = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => { child.output += text; });
-  child.stderr.setEncoding('utf8').on('data', (text) => { child.errors += text; });
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    child.output += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    child.errors += text;
+  });
   child.exited = new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => {

@@ -7,7 +7,9 @@ import { open, wires } from './dashboard.mjs';
 import { startStage, ways } from './stage.mjs';
 
 let browser, stage;
-before(async () => { browser = await startBrowser(); });
+before(async () => {
+  browser = await startBrowser();
+});
 after(() => browser?.close());
 afterEach(() => stage?.close());
 
@@ -21,59 +23,130 @@ async function compare(page, seconds, rate = 20) {
     const [download] = await Promise.all([page.waitForEvent('download'), page.click(button)]);
     return readFileSync(await download.path(), 'utf8');
   };
-  const sentences = await page.$$eval('#finding .advice li', (lines) => lines.map((line) => line.textContent));
-  return { sentences, html: await saved('#savehtml'), report: JSON.parse(await saved('#savejson')) };
+  const sentences = await page.$$eval('#finding .advice li', (lines) =>
+    lines.map((line) => line.textContent),
+  );
+  return {
+    sentences,
+    html: await saved('#savehtml'),
+    report: JSON.parse(await saved('#savejson')),
+  };
 }
 
 /** Asserts that there is no address, and nothing that a browser would fetch or run. */
 function standsAlone(html, page) {
-  assert.doesNotMatch(html, /https?:|\/\/\w|<script|<link|<img|<iframe|\bsrc=|\bhref=|url\(|@import/i);
+  assert.doesNotMatch(
+    html,
+    /https?:|\/\/\w|<script|<link|<img|<iframe|\bsrc=|\bhref=|url\(|@import/i,
+  );
   assert.ok(!html.includes(new URL(page.url()).host));
 }
 
 for (const way of [...ways, 'nginx over TLS']) {
-  test(`each wire delivers everything and a cut loses nothing: ${way}`, { timeout: 60_000 }, async () => {
+  test(`each wire delivers everything and a cut loses nothing: ${way}`, {
+    timeout: 60_000,
+  }, async () => {
     stage = await startStage(way);
-    const page = await open(browser, stage.page, { ignoreHTTPSErrors: true, acceptDownloads: true });
+    const page = await open(browser, stage.page, {
+      ignoreHTTPSErrors: true,
+      acceptDownloads: true,
+    });
     const { sentences, html, report } = await compare(page, 4);
-    assert.ok(report.published >= 60 && report.published <= 90, `${report.published} in four seconds`);
+    assert.ok(
+      report.published >= 60 && report.published <= 90,
+      `${report.published} in four seconds`,
+    );
     for (const [at, one] of report.wires.entries()) {
-      const { wire, state, messages, reconnects, gaps, lost, disordered, repeated, latency, bytes } = one;
+      const {
+        wire,
+        state,
+        messages,
+        reconnects,
+        gaps,
+        lost,
+        disordered,
+        repeated,
+        latency,
+        bytes,
+      } = one;
       assert.equal(wire, wires[at]);
-      assert.deepEqual({ state, messages, reconnects, gaps, lost, disordered, repeated },
-        { state: 'live', messages: report.published, reconnects: 1, gaps: 0, lost: 0, disordered: 0, repeated: 0 }, `${wire}: ${JSON.stringify(one)}`);
+      assert.deepEqual(
+        { state, messages, reconnects, gaps, lost, disordered, repeated },
+        {
+          state: 'live',
+          messages: report.published,
+          reconnects: 1,
+          gaps: 0,
+          lost: 0,
+          disordered: 0,
+          repeated: 0,
+        },
+        `${wire}: ${JSON.stringify(one)}`,
+      );
       assert.equal(latency.count + one.replayed, messages, 'each is timed or was replayed');
-      assert.ok(latency.p50 <= latency.p90 && latency.p90 <= latency.p99 && latency.p99 <= latency.max);
+      assert.ok(
+        latency.p50 <= latency.p90 && latency.p90 <= latency.p99 && latency.p99 <= latency.max,
+      );
       assert.ok(Math.abs(one.histogram.reduce((sum, [, share]) => sum + share, 0) - 1) < 1e-6);
-      assert.ok(one.timeline.length >= 4 && one.timeline.every(([second]) => second > -1 && second < 8), JSON.stringify(one.timeline));
-      assert.ok(bytes.head > 600 && bytes.framing > 2 * messages && bytes.payload > 100 * messages, JSON.stringify(bytes));
-      assert.ok(sentences.some((line) => line.includes(`all ${report.published} messages, in order; cut once`)), sentences.join('\n'));
+      assert.ok(
+        one.timeline.length >= 4 && one.timeline.every(([second]) => second > -1 && second < 8),
+        JSON.stringify(one.timeline),
+      );
+      assert.ok(
+        bytes.head > 600 && bytes.framing > 2 * messages && bytes.payload > 100 * messages,
+        JSON.stringify(bytes),
+      );
+      assert.ok(
+        sentences.some((line) =>
+          line.includes(`all ${report.published} messages, in order; cut once`),
+        ),
+        sentences.join('\n'),
+      );
     }
     const { environment } = report;
-    assert.deepEqual([environment.proxy, environment.server?.split('/')[0] ?? null, environment.browserHttp, environment.gatewayHttp, environment.encrypted], {
-      direct: [false, null, 'HTTP/1.1', 'HTTP/1.1', false],
-      nginx: [true, 'nginx', 'HTTP/1.1', 'HTTP/1.1', false],
-      'nginx over TLS': [true, 'nginx', 'HTTP/2', 'HTTP/1.1', true],
-    }[way]);
-    assert.deepEqual(environment.proxyFields, way === 'direct' ? [] : ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host']);
+    assert.deepEqual(
+      [
+        environment.proxy,
+        environment.server?.split('/')[0] ?? null,
+        environment.browserHttp,
+        environment.gatewayHttp,
+        environment.encrypted,
+      ],
+      {
+        direct: [false, null, 'HTTP/1.1', 'HTTP/1.1', false],
+        nginx: [true, 'nginx', 'HTTP/1.1', 'HTTP/1.1', false],
+        'nginx over TLS': [true, 'nginx', 'HTTP/2', 'HTTP/1.1', true],
+      }[way],
+    );
+    assert.deepEqual(
+      environment.proxyFields,
+      way === 'direct' ? [] : ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'],
+    );
     standsAlone(html, page);
     standsAlone(JSON.stringify(report), page);
 
     // The saved page opens offline without an error.
-    const reader = await (await browser.newContext({ viewport: { width: 900, height: 1000 }, offline: true })).newPage();
+    const reader = await (
+      await browser.newContext({ viewport: { width: 900, height: 1000 }, offline: true })
+    ).newPage();
     const errors = collectErrors(reader);
     await reader.setContent(html);
     assert.equal(await reader.locator('svg polyline').count(), 6);
     assert.equal(await reader.locator('tbody tr').count(), 16);
-    assert.ok(await reader.evaluate(() => [...document.querySelectorAll('li')].length) >= 9);
-    await reader.screenshot({ path: `${artifacts}comparison-${way.replaceAll(' ', '-')}.png`, fullPage: true });
+    assert.ok((await reader.evaluate(() => [...document.querySelectorAll('li')].length)) >= 9);
+    await reader.screenshot({
+      path: `${artifacts}comparison-${way.replaceAll(' ', '-')}.png`,
+      fullPage: true,
+    });
     assert.deepEqual([...page.errors, ...errors], []);
     await reader.context().close();
     await page.context().close();
   });
 }
 
-test('messages of other publishers are counted separately and hide no loss', { timeout: 60_000 }, async () => {
+test('messages of other publishers are counted separately and hide no loss', {
+  timeout: 60_000,
+}, async () => {
   stage = await startStage('direct');
   const page = await open(browser, stage.page, { acceptDownloads: true });
   let over = false;
@@ -90,12 +163,17 @@ test('messages of other publishers are counted separately and hide no loss', { t
     assert.equal(own, report.published, `${wire}: ${sentences.join('\n')}`);
     assert.ok(messages > own + 10, `${wire}: ${messages}`);
     assert.equal(gaps, 0);
-    assert.ok(latency.count <= own && latency.count >= own - replayed, `${wire}: ${latency.count} timed`);
+    assert.ok(
+      latency.count <= own && latency.count >= own - replayed,
+      `${wire}: ${latency.count} timed`,
+    );
   }
   await page.context().close();
 });
 
-test('a refused publish is reported and no wire is blamed for it', { timeout: 60_000 }, async () => {
+test('a refused publish is reported and no wire is blamed for it', {
+  timeout: 60_000,
+}, async () => {
   stage = await startStage('direct', { 'access.publish': 'nobody' });
   const page = await open(browser, stage.page, { acceptDownloads: true });
   const { sentences, report } = await compare(page, 3);
@@ -103,23 +181,42 @@ test('a refused publish is reported and no wire is blamed for it', { timeout: 60
   assert.match(sentences[0], /^The comparison ended early: /);
   assert.equal(report.published, 0);
   assert.ok(report.failure && report.seconds < 3);
-  assert.notEqual(await page.textContent('#load-error'), '', 'the reason stands where it was asked for');
+  assert.notEqual(
+    await page.textContent('#load-error'),
+    '',
+    'the reason stands where it was asked for',
+  );
   await page.context().close();
 });
 
-const remedies = { direct: 'something in between does not pass the upgrade on', nginx: 'nginx: set proxy_http_version 1.1' };
-for (const way of ways) test(`a blocked wire is named, with the reason and the remedy: ${way}`, { timeout: 90_000 }, async () => {
-  stage = await startStage(way);
-  const page = await open(browser, stage.page, { acceptDownloads: true });
-  // The relay refuses WebSockets while the page stays open.
-  stage.relay.refuse('ws');
-  await page.click('#dropall');
-  const { sentences, report, html } = await compare(page, 3);
-  assert.ok(sentences.some((line) => line.startsWith('WebSocket did not get through')), sentences.join('\n'));
-  assert.ok(!sentences.some((line) => line.startsWith('Use WebSocket')), 'what does not work is not advised');
-  assert.ok(sentences.some((line) => line.startsWith(remedies[way])), sentences.join('\n'));
-  assert.equal(report.wires[2].messages, 0);
-  assert.notEqual(report.wires[2].state, 'live');
-  standsAlone(html, page);
-  await page.context().close();
-});
+const remedies = {
+  direct: 'something in between does not pass the upgrade on',
+  nginx: 'nginx: set proxy_http_version 1.1',
+};
+for (const way of ways)
+  test(`a blocked wire is named, with the reason and the remedy: ${way}`, {
+    timeout: 90_000,
+  }, async () => {
+    stage = await startStage(way);
+    const page = await open(browser, stage.page, { acceptDownloads: true });
+    // The relay refuses WebSockets while the page stays open.
+    stage.relay.refuse('ws');
+    await page.click('#dropall');
+    const { sentences, report, html } = await compare(page, 3);
+    assert.ok(
+      sentences.some((line) => line.startsWith('WebSocket did not get through')),
+      sentences.join('\n'),
+    );
+    assert.ok(
+      !sentences.some((line) => line.startsWith('Use WebSocket')),
+      'what does not work is not advised',
+    );
+    assert.ok(
+      sentences.some((line) => line.startsWith(remedies[way])),
+      sentences.join('\n'),
+    );
+    assert.equal(report.wires[2].messages, 0);
+    assert.notEqual(report.wires[2].state, 'live');
+    standsAlone(html, page);
+    await page.context().close();
+  });

@@ -10,9 +10,17 @@ import { knownOf } from './proxies/known.mjs';
 import { startStand } from './proxies/stand.mjs';
 import { until } from './wait.mjs';
 
-for (const [name, which] of [['nginx', 'ours'], ['nginx', 'bare'], ['Envoy', 'bare'], ['lighttpd', 'bare']]) {
+for (const [name, which] of [
+  ['nginx', 'ours'],
+  ['nginx', 'bare'],
+  ['Envoy', 'bare'],
+  ['lighttpd', 'bare'],
+]) {
   test(`${name}, ${which}`, { timeout: 90_000 }, async () => {
-    const stand = await startStand(proxies.find((proxy) => proxy.name === name), which);
+    const stand = await startStand(
+      proxies.find((proxy) => proxy.name === name),
+      which,
+    );
     try {
       const { verdict, note, detail } = await doctor(stand, 'HTTP/1.1');
       const known = knownOf(stand, 'doctor', 'HTTP/1.1');
@@ -28,11 +36,20 @@ for (const [name, which] of [['nginx', 'ours'], ['nginx', 'bare'], ['Envoy', 'ba
 
 // As the file in ops/proxy says, it takes no body without a length over HTTP/2: that is no fault of its settings.
 test('lighttpd, ours, over HTTP/2', { timeout: 90_000 }, async () => {
-  const stand = await startStand(proxies.find((proxy) => proxy.name === 'lighttpd'), 'ours');
+  const stand = await startStand(
+    proxies.find((proxy) => proxy.name === 'lighttpd'),
+    'ours',
+  );
   try {
     const { verdict, detail } = await doctor(stand, 'HTTP/2');
     assert.equal(verdict, 'ok', JSON.stringify(detail));
-    const { code, output } = await run(program, ['doctor', '--json', '--ca', stand.cert, stand.secure]);
+    const { code, output } = await run(program, [
+      'doctor',
+      '--json',
+      '--ca',
+      stand.cert,
+      stand.secure,
+    ]);
     assert.equal(code, 0);
     const lines = JSON.parse(output).findings.find(({ check }) => check === 'lines');
     assert.equal(lines.verdict, 'fair', JSON.stringify(lines));
@@ -45,7 +62,11 @@ test('lighttpd, ours, over HTTP/2', { timeout: 90_000 }, async () => {
 
 // It shows itself by nothing, so its setting is named to whoever has an unnamed proxy.
 test('HAProxy, bare', { timeout: 90_000 }, async () => {
-  const stand = await startStand(proxies.find((proxy) => proxy.name === 'HAProxy'), 'bare', { 'stream.heartbeat': '1s' });
+  const stand = await startStand(
+    proxies.find((proxy) => proxy.name === 'HAProxy'),
+    'bare',
+    { 'stream.heartbeat': '1s' },
+  );
   try {
     const { note, detail } = await doctor(stand, 'HTTP/1.1');
     assert.equal(note, 'unnamed');
@@ -60,15 +81,29 @@ test('HAProxy, bare', { timeout: 90_000 }, async () => {
 test('a gateway that stops while silent streams are watched', { timeout: 60_000 }, async () => {
   const gateway = await startGateway();
   const child = start(program, ['doctor', '--json', '--idle', '5s', gateway.url]);
-  await until(() => child.errors.includes('watching silent streams for 5s'), 'the doctor to say that it waits', { timeout: 30_000 });
+  await until(
+    () => child.errors.includes('watching silent streams for 5s'),
+    'the doctor to say that it waits',
+    { timeout: 30_000 },
+  );
   await gateway.stop();
   assert.equal(await child.exited, 2, child.errors);
   const { findings } = JSON.parse(child.output);
-  assert.equal(findings.filter(({ check, verdict }) => check === 'opens' && verdict === 'good').length, 3);
+  assert.equal(
+    findings.filter(({ check, verdict }) => check === 'opens' && verdict === 'good').length,
+    3,
+  );
   // Its streams have been ended by the gateway, and no proxy is blamed for it.
   const bad = findings.filter(({ verdict }) => verdict === 'bad');
-  assert.deepEqual(bad.map(({ check }) => check), ['breaks-off'], child.output);
-  assert.match(bad[0].said, /at silent streams the examination breaks off: .*(503|cannot be reached)/);
+  assert.deepEqual(
+    bad.map(({ check }) => check),
+    ['breaks-off'],
+    child.output,
+  );
+  assert.match(
+    bad[0].said,
+    /at silent streams the examination breaks off: .*(503|cannot be reached)/,
+  );
   assert.ok(bad[0].advice);
 });
 
@@ -86,7 +121,11 @@ test('where nobody can be asked', { timeout: 30_000 }, async () => {
 test('--help tells what a token needs, and how it ends', { timeout: 60_000 }, async () => {
   const { code, output } = await run(program, ['doctor', '--help']);
   assert.equal(code, 0);
-  assert.match(output, /tricast token --sub doctor --subscribe 'orders\.\*' --publish 'orders\.\*'/);
+  assert.match(
+    output,
+    /tricast token --sub doctor --subscribe 'orders\.\*' --publish 'orders\.\*'/,
+  );
   assert.match(output, /--channel orders\.doctor/);
-  for (const line of [/^ +0  when/m, /^ +2  when/m, /^ +1  when/m]) assert.match(output, line);
+  for (const line of [/^ +0 {2}when/m, /^ +2 {2}when/m, /^ +1 {2}when/m])
+    assert.match(output, line);
 });

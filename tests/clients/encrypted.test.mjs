@@ -25,37 +25,52 @@ async function startEncrypted(t) {
   return { folder, certificate, gateway };
 }
 
-const fingerprint = (secure) => new Promise((resolve, reject) => {
-  const { hostname, port } = new URL(secure);
-  const socket = tls.connect({ host: hostname, port, rejectUnauthorized: false }, () => {
-    resolve(socket.getPeerCertificate().fingerprint256);
-    socket.destroy();
+const fingerprint = (secure) =>
+  new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(secure);
+    const socket = tls.connect({ host: hostname, port, rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().fingerprint256);
+      socket.destroy();
+    });
+    socket.on('error', reject);
   });
-  socket.on('error', reject);
-});
 
-test('every wire comes over HTTP/2 in Chromium, and none notices a new certificate', { timeout: 60_000 }, async (t) => {
+test('every wire comes over HTTP/2 in Chromium, and none notices a new certificate', {
+  timeout: 60_000,
+}, async (t) => {
   const { folder, gateway } = await startEncrypted(t);
   const browser = await startBrowser();
   t.after(() => browser.close());
-  const readers = await Promise.all(Object.keys(kinds).map((kind) => openPage(browser, gateway, kind, 'demo')));
-  const have = (data) => until(() => readers.every(({ ledger }) => ledger.data.includes(data)), `${data} on every wire`);
+  const readers = await Promise.all(
+    Object.keys(kinds).map((kind) => openPage(browser, gateway, kind, 'demo')),
+  );
+  const have = (data) =>
+    until(() => readers.every(({ ledger }) => ledger.data.includes(data)), `${data} on every wire`);
   await until(() => readers.every(({ ledger }) => ledger.hellos.length), 'hello on every wire');
   await gateway.publish('demo', 'before');
   await have('before');
-  assert.deepEqual(readers.map(({ protocol }) => protocol), ['h2', 'h2', 'h2']);
+  assert.deepEqual(
+    readers.map(({ protocol }) => protocol),
+    ['h2', 'h2', 'h2'],
+  );
 
   const old = await fingerprint(gateway.secure);
   await makeCertificate(folder);
   gateway.signal('SIGHUP');
-  await until(async () => await fingerprint(gateway.secure) !== old, 'the new certificate');
+  await until(async () => (await fingerprint(gateway.secure)) !== old, 'the new certificate');
   await gateway.publish('demo', 'behind');
   await have('behind');
-  assert.deepEqual(readers.map(({ attempts }) => attempts), [1, 1, 1], 'none has come back');
+  assert.deepEqual(
+    readers.map(({ attempts }) => attempts),
+    [1, 1, 1],
+    'none has come back',
+  );
   for (const { ledger } of readers) assert.deepEqual(ledger.problems, []);
 });
 
-test('the doctor believes in a certificate that it is given, and in no other', { timeout: 60_000 }, async (t) => {
+test('the doctor believes in a certificate that it is given, and in no other', {
+  timeout: 60_000,
+}, async (t) => {
   const { certificate, gateway } = await startEncrypted(t);
   const visit = (...args) => run(program, ['doctor', ...args, gateway.secure]);
   const { code, output } = await visit('--ca', certificate.cert);
@@ -71,7 +86,8 @@ test('the doctor believes in a certificate that it is given, and in no other', {
 
 test('curl listens and publishes by each version of HTTP', { timeout: 30_000 }, async (t) => {
   const { certificate, gateway } = await startEncrypted(t);
-  const curl = (...args) => run('curl', ['-sS', '--max-time', '5', '-w', '\\n%{http_version}', ...args]);
+  const curl = (...args) =>
+    run('curl', ['-sS', '--max-time', '5', '-w', '\\n%{http_version}', ...args]);
   const cases = [
     [['--http1.1', '--cacert', certificate.cert], gateway.secure, '1.1'],
     [['--http2', '--cacert', certificate.cert], gateway.secure, '2'],
@@ -79,7 +95,12 @@ test('curl listens and publishes by each version of HTTP', { timeout: 30_000 }, 
     [['--http1.0'], gateway.url, '1'],
   ];
   for (const [how, url, version] of cases) {
-    const published = await curl(...how, '-d', 'hello', `${url}/publish/${version.replace('.', '_')}`);
+    const published = await curl(
+      ...how,
+      '-d',
+      'hello',
+      `${url}/publish/${version.replace('.', '_')}`,
+    );
     assert.equal(published.output.split('\n').at(-1), version, published.errors);
     for (const wire of ['sse', 'chunked']) {
       const channel = `${wire}-${version.replace('.', '_')}`;

@@ -7,8 +7,8 @@ import { after, before, test } from 'node:test';
 import { run, start, stop } from './child.mjs';
 import { repository, startGateway } from './gateway.mjs';
 import { Ledger, seq } from './ledger.mjs';
-import { until } from './wait.mjs';
 import { curlReader } from './readers/curl.mjs';
+import { until } from './wait.mjs';
 
 const example = (name) => `${repository}examples/${name}`;
 let gateway, folder;
@@ -24,21 +24,28 @@ after(async () => {
 /** curl on the chunked wire of `channel`, once it is attached. */
 async function listen(t, channel) {
   const ledger = new Ledger(channel);
-  const reader = curlReader(`${gateway.url}/chunked/${channel}`, ledger, { wire: 'chunked', resume: 'query' });
+  const reader = curlReader(`${gateway.url}/chunked/${channel}`, ledger, {
+    wire: 'chunked',
+    resume: 'query',
+  });
   t.after(() => reader.close());
   await until(() => ledger.hellos.length, `hello on ${channel}`);
   return ledger;
 }
 
 test('clock.sh: an EventSource hears a time event each second', { timeout: 30_000 }, async (t) => {
-  const { EventSource } = await import('eventsource').catch(() => { throw new Error('npm packages are missing: run make setup'); });
+  const { EventSource } = await import('eventsource').catch(() => {
+    throw new Error('npm packages are missing: run make setup');
+  });
   const source = new EventSource(`${gateway.url}/sse/clock?format=raw`);
   t.after(() => source.close());
   const ticks = [];
   const other = [];
   source.addEventListener('time', (event) => ticks.push(event));
   source.addEventListener('message', (event) => other.push(event.data));
-  await new Promise((open) => { source.onopen = open; });
+  await new Promise((open) => {
+    source.onopen = open;
+  });
 
   const clock = start(example('clock.sh'), [gateway.url], { detached: true });
   t.after(() => stop(clock));
@@ -47,11 +54,21 @@ test('clock.sh: an EventSource hears a time event each second', { timeout: 30_00
   assert.ok(seq(ticks[0].lastEventId) < seq(ticks[1].lastEventId));
   assert.deepEqual(other, [], 'a named event is no message event');
   const [first, , third] = await gateway.history('clock');
-  assert.ok(third.time - first.time >= 1900 && third.time - first.time < 6000, `${third.time - first.time} ms for two seconds`);
+  assert.ok(
+    third.time - first.time >= 1900 && third.time - first.time < 6000,
+    `${third.time - first.time} ms for two seconds`,
+  );
 });
 
 test('lines.sh: a text file arrives line by line and then ends', { timeout: 30_000 }, async () => {
-  const text = ['first', '', '  indented "quoted" back\\slash', 'naïve 🎉 %s $HOME', '@not-a-file', 'no newline at the end'];
+  const text = [
+    'first',
+    '',
+    '  indented "quoted" back\\slash',
+    'naïve 🎉 %s $HOME',
+    '@not-a-file',
+    'no newline at the end',
+  ];
   const file = join(folder, 'text.txt');
   await writeFile(file, text.join('\n'));
   const reader = start('curl', ['-sN', '--max-time', '20', `${gateway.url}/chunked/lines`]);
@@ -60,15 +77,34 @@ test('lines.sh: a text file arrives line by line and then ends', { timeout: 30_0
   assert.equal(sent.code, 0, sent.errors);
   assert.equal(await reader.exited, 0, 'the end of the channel ends curl, without an error');
 
-  const documents = reader.output.split('\n').filter(Boolean).map((line) => JSON.parse(line));
-  assert.deepEqual(documents.filter(({ event }) => event === 'message').map(({ data }) => data), text);
-  assert.deepEqual(documents.slice(-2).map(({ event, end, reason }) => [event, end, reason]),
-    [['end', true, undefined], ['tricast.goodbye', undefined, 'ended']]);
+  const documents = reader.output
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    documents.filter(({ event }) => event === 'message').map(({ data }) => data),
+    text,
+  );
+  assert.deepEqual(
+    documents.slice(-2).map(({ event, end, reason }) => [event, end, reason]),
+    [
+      ['end', true, undefined],
+      ['tricast.goodbye', undefined, 'ended'],
+    ],
+  );
 });
 
 test('hello-raw.sh: the characters and nothing else', { timeout: 30_000 }, async () => {
-  const reader = start('curl', ['-sN', '--max-time', '20', `${gateway.url}/chunked/hello?format=raw`]);
-  await until(async () => (await gateway.online('hello')).connections === 1, 'the reader to be there');
+  const reader = start('curl', [
+    '-sN',
+    '--max-time',
+    '20',
+    `${gateway.url}/chunked/hello?format=raw`,
+  ]);
+  await until(
+    async () => (await gateway.online('hello')).connections === 1,
+    'the reader to be there',
+  );
   const sent = await run(example('hello-raw.sh'), [gateway.url]);
   assert.equal(sent.code, 0, sent.errors);
   assert.equal(await reader.exited, 0);
@@ -78,14 +114,17 @@ test('hello-raw.sh: the characters and nothing else', { timeout: 30_000 }, async
 test('send.mjs: to one, to all, to somebody who is not there', { timeout: 30_000 }, async () => {
   const { code, output, errors } = await run(process.execPath, [example('send.mjs'), gateway.url]);
   assert.equal(code, 0, errors);
-  assert.equal(output, `to @alice: 1 subscriber
+  assert.equal(
+    output,
+    `to @alice: 1 subscriber
 to the room: 2 subscribers
 alice receives on @alice: for your eyes only
 alice receives on room: hello everybody
 bob receives on room: hello everybody
 to @carol: 0 subscribers
 to @carol with require_online: 404 urn:tricast:nobody-online
-`);
+`,
+  );
 });
 
 const backends = {
@@ -94,7 +133,9 @@ const backends = {
   'publish.go': ['go', ['run', example('publish.go')]],
 };
 for (const [name, [program, args]] of Object.entries(backends)) {
-  test(`${name}: publishes JSON under an event name, and says why it could not`, { timeout: 120_000 }, async (t) => {
+  test(`${name}: publishes JSON under an event name, and says why it could not`, {
+    timeout: 120_000,
+  }, async (t) => {
     const channel = `orders-${name.split('.')[1]}`;
     const env = { TRICAST_URL: gateway.url };
     const ledger = await listen(t, channel);

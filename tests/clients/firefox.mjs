@@ -5,7 +5,14 @@ import { need } from './child.mjs';
 
 export async function startFirefox() {
   const executablePath = need(process.env.FIREFOX ?? 'firefox-esr');
-  const { default: puppeteer } = await import('puppeteer-core').catch(() => { throw new Error('puppeteer-core is missing: run make setup'); });
+  const { default: puppeteer } = await import('puppeteer-core').catch(() => {
+    throw new Error('puppeteer-core is missing: run make setup');
+  });
   mkdirSync(artifacts, { recursive: true });
-  return puppeteer.launch({ browser: 'firefox', executablePath, headless: true, acceptInsecureCerts: true });
+  return puppeteer.launch({
+    browser: 'firefox',
+    executablePath,
+    headless: true,
+    acceptInsecureCerts: true,
+  });
 }

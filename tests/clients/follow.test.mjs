@@ -10,18 +10,26 @@ import { signal, start, stop } from './child.mjs';
 import { repository, startGateway } from './gateway.mjs';
 import { Ledger, seq } from './ledger.mjs';
 import { line } from './lines.mjs';
-import { startRelay } from './relay.mjs';
-import { until } from './wait.mjs';
 import { curlReader } from './readers/curl.mjs';
-import { httpxReader } from './readers/programs.mjs';
 import { eventSourceReader, wsReader } from './readers/npm.mjs';
 import { pageReader } from './readers/page.mjs';
+import { httpxReader } from './readers/programs.mjs';
+import { startRelay } from './relay.mjs';
+import { until } from './wait.mjs';
 
 const total = 400;
 const inPage = (kind) => (url, ledger) => pageReader(browser, url, ledger, kind);
 const clients = [
-  { name: 'curl, SSE', path: 'sse', open: (url, ledger) => curlReader(url, ledger, { wire: 'sse', resume: 'header' }) },
-  { name: 'curl, chunked', path: 'chunked', open: (url, ledger) => curlReader(url, ledger, { wire: 'chunked', resume: 'query' }) },
+  {
+    name: 'curl, SSE',
+    path: 'sse',
+    open: (url, ledger) => curlReader(url, ledger, { wire: 'sse', resume: 'header' }),
+  },
+  {
+    name: 'curl, chunked',
+    path: 'chunked',
+    open: (url, ledger) => curlReader(url, ledger, { wire: 'chunked', resume: 'query' }),
+  },
   { name: 'Chromium EventSource', path: 'sse', open: inPage('eventsource') },
   { name: 'Chromium fetch', path: 'chunked', open: inPage('fetch') },
   { name: 'Chromium XHR', path: 'chunked', open: inPage('xhr') },
@@ -36,7 +44,11 @@ const clients = [
 
 let browser, gateway, folder;
 before(async () => {
-  gateway = await startGateway({ 'stream.retry': '300ms', 'stream.heartbeat': '1s', 'history.messages': '1000' });
+  gateway = await startGateway({
+    'stream.retry': '300ms',
+    'stream.heartbeat': '1s',
+    'history.messages': '1000',
+  });
   browser = await startBrowser();
   folder = await mkdtemp(join(tmpdir(), 'tricast-follow-'));
 });
@@ -46,7 +58,9 @@ after(async () => {
   if (folder) await rm(folder, { recursive: true });
 });
 
-test('every client gets every line of a growing file once and in order, whatever the network does', { timeout: 120_000 }, async (t) => {
+test('every client gets every line of a growing file once and in order, whatever the network does', {
+  timeout: 120_000,
+}, async (t) => {
   const file = join(folder, 'app.log');
   await writeFile(file, '');
 
@@ -59,15 +73,31 @@ test('every client gets every line of a growing file once and in order, whatever
       await client.relay.close();
     });
   }
-  const waiting = () => clients.filter(({ ledger }) => !ledger.hellos.length).map(({ name }) => name).join(', ');
-  await until(() => !waiting(), () => `hello on ${waiting()}`);
+  const waiting = () =>
+    clients
+      .filter(({ ledger }) => !ledger.hellos.length)
+      .map(({ name }) => name)
+      .join(', ');
+  await until(
+    () => !waiting(),
+    () => `hello on ${waiting()}`,
+  );
 
-  const follow = start(`${repository}tests/follow.sh`, [file, `${gateway.url}/publish/logs`], { detached: true });
+  const follow = start(`${repository}tests/follow.sh`, [file, `${gateway.url}/publish/logs`], {
+    detached: true,
+  });
   t.after(() => stop(follow, 'SIGKILL'));
   await append(file);
-  const behind = () => clients.filter(({ ledger }) => ledger.messages.length < total)
-    .map(({ name, ledger }) => `${name} (has ${ledger.messages.length} of ${total})`).join(', ');
-  await until(() => !behind(), () => `the rest on ${behind()}; follow.sh says: ${follow.errors}`, { timeout: 30_000 });
+  const behind = () =>
+    clients
+      .filter(({ ledger }) => ledger.messages.length < total)
+      .map(({ name, ledger }) => `${name} (has ${ledger.messages.length} of ${total})`)
+      .join(', ');
+  await until(
+    () => !behind(),
+    () => `the rest on ${behind()}; follow.sh says: ${follow.errors}`,
+    { timeout: 30_000 },
+  );
 
   signal(follow, 'SIGINT');
   assert.equal(await follow.exited, 0, follow.errors);
@@ -78,29 +108,49 @@ test('every client gets every line of a growing file once and in order, whatever
   const written = (await readFile(file, 'utf8')).split('\n').slice(0, -1);
   assert.equal(written.length, total);
   for (const { name, relay, ledger } of clients) {
-    t.diagnostic(`${name.padEnd(21)} ${ledger.messages.length} lines, ${relay.cuts} cuts, ${ledger.hellos.length} connections`);
+    t.diagnostic(
+      `${name.padEnd(21)} ${ledger.messages.length} lines, ${relay.cuts} cuts, ${ledger.hellos.length} connections`,
+    );
     assert.deepEqual(ledger.problems, [], name);
     assert.deepEqual(ledger.control, [], `${name}: no gap, no goodbye`);
     assert.deepEqual(ledger.data, written, name);
-    assert.ok(ledger.ids.every((id, i) => i === 0 || seq(id) > seq(ledger.ids[i - 1])), `${name}: ids grow`);
+    assert.ok(
+      ledger.ids.every((id, i) => i === 0 || seq(id) > seq(ledger.ids[i - 1])),
+      `${name}: ids grow`,
+    );
     assert.deepEqual(ledger.messages, history, `${name}: the same documents as in the log`);
-    assert.ok(ledger.hellos.slice(1).every((hello) => hello.recovered), `${name}: each return recovered`);
+    assert.ok(
+      ledger.hellos.slice(1).every((hello) => hello.recovered),
+      `${name}: each return recovered`,
+    );
     assert.ok(ledger.hellos.length > relay.cuts, `${name}: came back after each cut`);
   }
 });
 
-test('follow.sh turns any bytes between two newlines into one message', { timeout: 30_000 }, async (t) => {
-  const lines = Array.from({ length: 256 }, (_, byte) => Buffer.from([0x61, byte, 0x62])).filter((bytes) => bytes[1] !== 0x0a);
+test('follow.sh turns any bytes between two newlines into one message', {
+  timeout: 30_000,
+}, async (t) => {
+  const lines = Array.from({ length: 256 }, (_, byte) => Buffer.from([0x61, byte, 0x62])).filter(
+    (bytes) => bytes[1] !== 0x0a,
+  );
   const file = join(folder, 'bytes.log');
   await writeFile(file, Buffer.concat(lines.flatMap((bytes) => [bytes, Buffer.from('\n')])));
-  const follow = start(`${repository}tests/follow.sh`, [file, `${gateway.url}/publish/bytes`], { detached: true });
+  const follow = start(`${repository}tests/follow.sh`, [file, `${gateway.url}/publish/bytes`], {
+    detached: true,
+  });
   t.after(() => stop(follow, 'SIGKILL'));
-  const history = await until(async () => {
-    const messages = await gateway.history('bytes');
-    return messages.length >= lines.length && messages;
-  }, () => `${lines.length} messages; follow.sh says: ${follow.errors}`);
+  const history = await until(
+    async () => {
+      const messages = await gateway.history('bytes');
+      return messages.length >= lines.length && messages;
+    },
+    () => `${lines.length} messages; follow.sh says: ${follow.errors}`,
+  );
   // What is not UTF-8 arrives as U+FFFD, as in every browser.
-  assert.deepEqual(history.map(({ data }) => data), lines.map((bytes) => bytes.toString('utf8')));
+  assert.deepEqual(
+    history.map(({ data }) => data),
+    lines.map((bytes) => bytes.toString('utf8')),
+  );
   signal(follow, 'SIGTERM');
   assert.equal(await follow.exited, 0, follow.errors);
 });
@@ -112,9 +162,11 @@ async function append(file) {
     // In the middle of a message: half its bytes arrive, then the connection is gone.
     { at: 210 + 14 * i, client, inside: true },
   ]);
-  for (let i = 0; i < total;) {
+  for (let i = 0; i < total; ) {
     const burst = 1 + (i % 4);
-    const text = Buffer.from(Array.from({ length: Math.min(burst, total - i) }, (_, k) => `${line(i + k)}\n`).join(''));
+    const text = Buffer.from(
+      Array.from({ length: Math.min(burst, total - i) }, (_, k) => `${line(i + k)}\n`).join(''),
+    );
     // Some lines come in two writes: a follower must not take half a line for a line.
     const half = i % 5 ? 0 : Math.floor(text.length / 2);
     if (half) await appendFile(file, text.subarray(0, half));
@@ -123,7 +175,10 @@ async function append(file) {
     while (cuts.length && Math.min(...cuts.map(({ at }) => at)) <= i) {
       const [next] = cuts.sort((a, b) => a.at - b.at).splice(0, 1);
       // A cut counts only when it hits a live stream, so the client has to be back from the one before.
-      await until(() => next.client.ledger.hellos.length > next.client.relay.cuts, `${next.client.name} to be back`);
+      await until(
+        () => next.client.ledger.hellos.length > next.client.relay.cuts,
+        `${next.client.name} to be back`,
+      );
       next.client.relay.cut(next);
     }
     // The pace of a busy log, not a wait for anything.

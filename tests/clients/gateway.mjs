@@ -5,15 +5,19 @@ import { until } from './wait.mjs';
 
 export const repository = fileURLToPath(new URL('../../', import.meta.url));
 export const program = process.env.TRICAST_BIN ?? `${repository}target/debug/tricast`;
-const announced = /^tricast listening on (http:[^,\s]+)(?:, (https:[^,\s]+))?, admin on (http:\S+)$/m;
+const announced =
+  /^tricast listening on (http:[^,\s]+)(?:, (https:[^,\s]+))?, admin on (http:\S+)$/m;
 
 /** `settings` are gateway.toml keys, as in `{ 'stream.heartbeat': '500ms' }`. */
 export async function startGateway(settings = {}) {
   const env = { TRICAST__BIND: '127.0.0.1:0', TRICAST__ADMIN__BIND: '127.0.0.1:0' };
-  for (const [key, value] of Object.entries(settings)) env[`TRICAST__${key.toUpperCase().replaceAll('.', '__')}`] = value;
+  for (const [key, value] of Object.entries(settings))
+    env[`TRICAST__${key.toUpperCase().replaceAll('.', '__')}`] = value;
   const child = start(program, [], { env, hint: 'run make build, or name it in TRICAST_BIN' });
   let over = false;
-  child.exited.then(() => { over = true; });
+  child.exited.then(() => {
+    over = true;
+  });
   await until(() => announced.test(child.output) || over, 'the gateway to say where it listens');
   if (over) throw new Error(`the gateway ended at its start: ${child.errors || child.output}`);
   const [, url, secure, admin] = child.output.match(announced);
@@ -26,11 +30,15 @@ export async function startGateway(settings = {}) {
     /** Drains it; a gateway that does not end well has failed, whatever its clients saw. */
     async stop() {
       const code = await stop(child);
-      if (code !== 0 || child.errors.includes('panicked')) throw new Error(`the gateway ended with ${code}: ${child.errors}`);
+      if (code !== 0 || child.errors.includes('panicked'))
+        throw new Error(`the gateway ended with ${code}: ${child.errors}`);
     },
-    publish: (channel, data, query = '') => answer(`${url}/publish/${channel}${query}`, {
-      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(data),
-    }),
+    publish: (channel, data, query = '') =>
+      answer(`${url}/publish/${channel}${query}`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify(data),
+      }),
     online: (channel) => answer(`${url}/online/${channel}`),
     history: async (channel) => (await answer(`${url}/history/${channel}`)).messages,
   };

@@ -12,10 +12,16 @@ export class Ledger {
     else this.messages.push(document);
   }
 
-  fault(problem) { this.problems.push(String(problem)); }
+  fault(problem) {
+    this.problems.push(String(problem));
+  }
 
-  get data() { return this.messages.map((message) => message.data); }
-  get ids() { return this.messages.map((message) => message.id); }
+  get data() {
+    return this.messages.map((message) => message.data);
+  }
+  get ids() {
+    return this.messages.map((message) => message.id);
+  }
 }
 
 /** The number in a message id; grows with every message. */

@@ -16,8 +16,13 @@ const awkward = [
   '\ufeffbegins with a byte order mark',
   'carriage\rreturn inside, and at the end\r',
   '   leading and trailing blanks   ',
-  '5', 'null', 'true', '[1,2]', '--', '$HOME `id` $(id) %s %n & | ; < > * ?',
-  'a surrogate pair at a likely boundary '.padEnd(4093, '.') + '😀',
+  '5',
+  'null',
+  'true',
+  '[1,2]',
+  '--',
+  '$HOME `id` $(id) %s %n & | ; < > * ?',
+  `${'a surrogate pair at a likely boundary '.padEnd(4093, '.')}😀`,
 ];
 
 /** Line `i` of a file: each awkward kind in turn, numbered ones between them, and now and then a long one. */

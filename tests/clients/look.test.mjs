@@ -6,9 +6,13 @@ import { alike, live, open, publish } from './dashboard.mjs';
 import { startGateway } from './gateway.mjs';
 
 let browser, gateway;
-before(async () => { browser = await startBrowser(); });
+before(async () => {
+  browser = await startBrowser();
+});
 after(() => browser?.close());
-beforeEach(async () => { gateway = await startGateway(); });
+beforeEach(async () => {
+  gateway = await startGateway();
+});
 afterEach(() => gateway?.stop());
 
 const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 };
@@ -21,8 +25,13 @@ const looks = {
 for (const [name, options] of Object.entries(looks)) {
   test(`the page fits and is readable: ${name}`, { timeout: 60_000 }, async () => {
     const page = await open(browser, `${gateway.url}/`, options);
-    for (const data of ['hello', { pair: 'EUR/USD', price: 1.0842 }, 'a longer text that runs over more than one line where the panel is narrow',
-      'one line\nand another']) await gateway.publish('demo', data, typeof data === 'object' ? '?event=price' : '');
+    for (const data of [
+      'hello',
+      { pair: 'EUR/USD', price: 1.0842 },
+      'a longer text that runs over more than one line where the panel is narrow',
+      'one line\nand another',
+    ])
+      await gateway.publish('demo', data, typeof data === 'object' ? '?event=price' : '');
     await alike(page, 4);
     await publish(page, 'typed into the form');
     await alike(page, 5);
@@ -30,7 +39,9 @@ for (const [name, options] of Object.entries(looks)) {
     await page.click('.panel.ws .toggle');
     await live(page);
     // The counts of the wires arrive a moment later.
-    await page.waitForFunction(() => [...document.querySelectorAll('#online dd')].every((count) => count.textContent === '1'));
+    await page.waitForFunction(() =>
+      [...document.querySelectorAll('#online dd')].every((count) => count.textContent === '1'),
+    );
     await page.screenshot({ path: `${artifacts}dashboard-${name}.png`, fullPage: true });
 
     const { width, unreadable } = await page.evaluate(measure);
@@ -42,8 +53,11 @@ for (const [name, options] of Object.entries(looks)) {
 /** Runs in the page; returns its width and the texts with too little contrast. */
 function measure() {
   const rgb = (text) => text.match(/[\d.]+/g).map(Number);
-  const luminance = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const luminance = ([r, g, b]) =>
+    [r, g, b]
+      .map((c) => c / 255)
+      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+      .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
   const behind = (element) => {
     for (let at = element; at; at = at.parentElement) {
       const color = rgb(getComputedStyle(at).backgroundColor);
@@ -56,7 +70,10 @@ function measure() {
   while (texts.nextNode()) {
     const element = texts.currentNode.parentElement;
     if (!texts.currentNode.data.trim() || !element.checkVisibility()) continue;
-    const [dark, light] = [luminance(rgb(getComputedStyle(element).color)), luminance(behind(element))].sort((a, b) => a - b);
+    const [dark, light] = [
+      luminance(rgb(getComputedStyle(element).color)),
+      luminance(behind(element)),
+    ].sort((a, b) => a - b);
     const contrast = (light + 0.05) / (dark + 0.05);
     if (contrast < 4.5) unreadable.push(`${texts.currentNode.data.trim()}: ${contrast.toFixed(2)}`);
   }

@@ -13,13 +13,29 @@ export async function startNginx(upstream) {
   const folder = mkdtempSync(join(tmpdir(), 'nginx-'));
   const [plain, tls] = await Promise.all([freePort(), freePort()]);
   const certificate = await makeCertificate(folder);
-  const { program, args, files } = nginx.ours({ folder, plain, tls, gateway: new URL(upstream).host, ...certificate });
+  const { program, args, files } = nginx.ours({
+    folder,
+    plain,
+    tls,
+    gateway: new URL(upstream).host,
+    ...certificate,
+  });
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   const child = start(need(program), args);
   let over = false;
-  child.exited.then(() => { over = true; });
+  child.exited.then(() => {
+    over = true;
+  });
   const url = `http://127.0.0.1:${plain}`;
-  await until(async () => over || fetch(url).then(() => true, () => false), 'nginx to answer');
+  await until(
+    async () =>
+      over ||
+      fetch(url).then(
+        () => true,
+        () => false,
+      ),
+    'nginx to answer',
+  );
   if (over) throw new Error(`nginx ended at its start: ${child.errors}`);
   return {
     url,

@@ -12,7 +12,9 @@ export async function freePort() {
       server.on('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
     });
     if (!free) continue;
-    await new Promise((resolve) => { server.close(resolve); });
+    await new Promise((resolve) => {
+      server.close(resolve);
+    });
     // Two that are asked for at once are two.
     if (given.has(port)) continue;
     given.add(port);

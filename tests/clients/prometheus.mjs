@@ -1,5 +1,5 @@
 // Starts a real Prometheus with the configuration that people are to copy, and asks it.
-import { readFile, writeFile, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run, start, stop } from './child.mjs';
@@ -25,14 +25,20 @@ export async function startPrometheus(admin, token) {
     .replaceAll(/(scrape|evaluation)_interval: 15s/g, '$1_interval: 500ms')
     .replace('127.0.0.1:9464', new URL(admin).host)
     .replace('- tricast.rules.yml', `- ${ops}/tricast.rules.yml`)
-    .replaceAll(/^( *)# (authorization:|  credentials_file: )/gm, '$1$2')
+    .replaceAll(/^( *)# (authorization:| {2}credentials_file: )/gm, '$1$2')
     .replace('/etc/prometheus/tricast.token', join(folder, 'token'));
   await writeFile(join(folder, 'prometheus.yml'), config);
   const address = `127.0.0.1:${await freePort()}`;
-  const child = start('prometheus', [`--config.file=${folder}/prometheus.yml`, `--storage.tsdb.path=${folder}/data`,
-    `--web.listen-address=${address}`, '--log.level=warn']);
+  const child = start('prometheus', [
+    `--config.file=${folder}/prometheus.yml`,
+    `--storage.tsdb.path=${folder}/data`,
+    `--web.listen-address=${address}`,
+    '--log.level=warn',
+  ]);
   let over = false;
-  child.exited.then(() => { over = true; });
+  child.exited.then(() => {
+    over = true;
+  });
   const get = async (path) => {
     const { status, data, error } = await (await fetch(`http://${address}/api/v1/${path}`)).json();
     if (status !== 'success') throw new Error(`${path}: ${error}`);
@@ -44,7 +50,8 @@ export async function startPrometheus(admin, token) {
   return {
     get,
     /** The series of an instant query. */
-    query: async (expression) => (await get(`query?query=${encodeURIComponent(expression)}`)).result,
+    query: async (expression) =>
+      (await get(`query?query=${encodeURIComponent(expression)}`)).result,
     async stop() {
       await stop(child);
       await rm(folder, { recursive: true });

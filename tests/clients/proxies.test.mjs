@@ -37,7 +37,8 @@ describe('proxies', { concurrency: 2 }, () => {
       for (const proxy of proxies.filter(({ plain }) => !plain)) {
         const stand = await startStand(proxy, 'ours', settings);
         try {
-          for (const [kind, verdict] of await browse(stand, browser)) await matrix.take(stand, kind, 'Chromium', verdict);
+          for (const [kind, verdict] of await browse(stand, browser))
+            await matrix.take(stand, kind, 'Chromium', verdict);
         } finally {
           await stand.close();
         }
@@ -50,15 +51,20 @@ describe('proxies', { concurrency: 2 }, () => {
 
   for (const proxy of proxies) {
     for (const which of ['ours', 'bare']) {
-      test(`${proxy.name}, ${which === 'ours' ? 'as in ops/proxy' : 'bare'}`, { timeout: 120_000 }, async () => {
+      test(`${proxy.name}, ${which === 'ours' ? 'as in ops/proxy' : 'bare'}`, {
+        timeout: 120_000,
+      }, async () => {
         const stand = await startStand(proxy, which, settings);
         try {
           await Promise.all([
-            matrix.run(stand, { hello }, waysOf(stand)).then(() => matrix.run(stand, { prompt, resume, abort, gzip }, matrix.live(stand))),
+            matrix
+              .run(stand, { hello }, waysOf(stand))
+              .then(() => matrix.run(stand, { prompt, resume, abort, gzip }, matrix.live(stand))),
             matrix.run(stand, { lines, page, forwarded }, oversOf(stand)),
             matrix.run(stand, { forged }, ['HTTP/1.1']),
           ]);
-          for (const [way, verdict] of await restart(stand, matrix.live(stand))) await matrix.take(stand, 'restart', way, verdict);
+          for (const [way, verdict] of await restart(stand, matrix.live(stand)))
+            await matrix.take(stand, 'restart', way, verdict);
         } finally {
           await stand.close();
         }
@@ -67,13 +73,29 @@ describe('proxies', { concurrency: 2 }, () => {
     }
   }
 
-  after(async () => writeTables('proxies', { results: matrix.results, columns, versions: await versionsOf(), about }));
+  after(async () =>
+    writeTables('proxies', {
+      results: matrix.results,
+      columns,
+      versions: await versionsOf(),
+      about,
+    }),
+  );
 });
 
 test('what known.mjs says has been seen', { timeout: 60_000 }, () => {
-  const seen = new Set(matrix.results.filter((one) => one.known?.verdicts.includes(one.verdict)).map((one) => one.known));
+  const seen = new Set(
+    matrix.results
+      .filter((one) => one.known?.verdicts.includes(one.verdict))
+      .map((one) => one.known),
+  );
   const asked = [...columns.streams, ...columns.requests];
-  assert.deepEqual(known.filter((one) => asked.includes(one.check) && !seen.has(one)).map(({ proxy, which, check }) => `${proxy}, ${which}: ${check}`), []);
+  assert.deepEqual(
+    known
+      .filter((one) => asked.includes(one.check) && !seen.has(one))
+      .map(({ proxy, which, check }) => `${proxy}, ${which}: ${check}`),
+    [],
+  );
 });
 
 const about = `# Tricast behind proxies

@@ -1,6 +1,7 @@
 // A TCP relay between one client and the gateway, which breaks live connections as a bad network does.
-import net from 'node:net';
+
 import { once } from 'node:events';
+import net from 'node:net';
 
 /** A relay to the origin `target`; clients use its `url` in place of the gateway's. */
 export async function startRelay(target) {
@@ -36,7 +37,10 @@ export async function startRelay(target) {
       // Half a message, a stall in which the client surely reads that half, and then nothing more.
       client.write(bytes.subarray(0, bytes.length >> 1), () => setTimeout(drop, 50));
     });
-    for (const [from, to] of [[client, upstream], [upstream, client]]) {
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ]) {
       from.on('end', () => to.end());
       from.on('error', drop);
       from.on('close', drop);
@@ -47,27 +51,42 @@ export async function startRelay(target) {
 
   return {
     url: `http://127.0.0.1:${server.address().port}`,
-    get live() { return pairs.size; },
-    get cuts() { return cuts; },
+    get live() {
+      return pairs.size;
+    },
+    get cuts() {
+      return cuts;
+    },
     /** The bytes of all answers to requests for that wire. */
-    carried: (wire) => carried.filter((one) => one.wire === wire).reduce((sum, { bytes }) => sum + bytes, 0),
+    carried: (wire) =>
+      carried.filter((one) => one.wire === wire).reduce((sum, { bytes }) => sum + bytes, 0),
     /** Destroys every live connection: at once, or (`inside`) in the middle of what the gateway writes next. */
     cut({ inside = false } = {}) {
       const count = pairs.size;
       for (const pair of pairs) {
         if (inside) pair.cutInside = true;
-        else { pair.client.destroy(); pair.upstream.destroy(); }
+        else {
+          pair.client.destroy();
+          pair.upstream.destroy();
+        }
       }
       if (!inside) pairs.clear();
       if (count) cuts += 1;
       return count;
     },
     /** Lets requests for that wire through no more. */
-    refuse(wire) { refused.add(wire); },
+    refuse(wire) {
+      refused.add(wire);
+    },
     /** Leads new connections to another gateway. */
-    lead(to) { ({ hostname, port } = new URL(to)); },
+    lead(to) {
+      ({ hostname, port } = new URL(to));
+    },
     async close() {
-      for (const { client, upstream } of pairs) { client.destroy(); upstream.destroy(); }
+      for (const { client, upstream } of pairs) {
+        client.destroy();
+        upstream.destroy();
+      }
       server.close();
       await once(server, 'close');
     },

@@ -5,11 +5,11 @@ import { after, before, test } from 'node:test';
 import { startBrowser } from './browser.mjs';
 import { startGateway } from './gateway.mjs';
 import { Ledger, seq } from './ledger.mjs';
-import { startRelay } from './relay.mjs';
-import { until } from './wait.mjs';
 import { eventSourceReader } from './readers/npm.mjs';
 import { pageReader } from './readers/page.mjs';
 import { httpxReader, openaiReader, r3labsReader, tmaxmaxReader } from './readers/programs.mjs';
+import { startRelay } from './relay.mjs';
+import { until } from './wait.mjs';
 
 const inPage = (kind) => (url, ledger) => pageReader(browser, url, ledger, kind);
 const clients = [
@@ -30,7 +30,11 @@ const HELD = 3;
 
 let browser, gateway;
 before(async () => {
-  gateway = await startGateway({ 'stream.retry': '300ms', 'stream.heartbeat': '200ms', 'history.messages': `${HELD}` });
+  gateway = await startGateway({
+    'stream.retry': '300ms',
+    'stream.heartbeat': '200ms',
+    'history.messages': `${HELD}`,
+  });
   browser = await startBrowser();
 });
 after(async () => {
@@ -39,7 +43,9 @@ after(async () => {
 });
 
 for (const [number, [name, open]] of clients.entries()) {
-  test(`${name} is silent while its channel is, and comes back from the silence without a hole or a double`, { timeout: 60_000 }, async (t) => {
+  test(`${name} is silent while its channel is, and comes back from the silence without a hole or a double`, {
+    timeout: 60_000,
+  }, async (t) => {
     const ledger = new Ledger(name);
     const relay = await startRelay(gateway.url);
     const [channel, client] = [`quiet.${number}`, `a-client-of-number-${number}`];
@@ -48,14 +54,21 @@ for (const [number, [name, open]] of clients.entries()) {
       await reader.close();
       await relay.close();
     });
-    const has = (count, what) => until(() => ledger.problems.length || ledger[what].length >= count, `${count} ${what} on ${name}`);
+    const has = (count, what) =>
+      until(
+        () => ledger.problems.length || ledger[what].length >= count,
+        `${count} ${what} on ${name}`,
+      );
     await has(1, 'hellos');
     await gateway.publish(channel, 1);
     await has(1, 'messages');
 
     // Nothing happens anywhere.
     const carried = relay.carried('sse');
-    await until(() => ledger.problems.length || relay.carried('sse') >= carried + SEVERAL * SHORT, 'several heartbeats');
+    await until(
+      () => ledger.problems.length || relay.carried('sse') >= carried + SEVERAL * SHORT,
+      'several heartbeats',
+    );
     assert.deepEqual(ledger.problems, []);
     assert.deepEqual(ledger.alive, [], 'the cursor has not moved');
 
@@ -67,7 +80,10 @@ for (const [number, [name, open]] of clients.entries()) {
       last = (await gateway.publish(channel, 'its own', `?client=${client}&skip_self=true`)).id;
       if (i % 2) await has(told + 1, 'alive');
     }
-    await until(() => ledger.problems.length || ledger.alive.at(-1)?.id === last, () => `the cursor ${last}, not ${ledger.alive.at(-1)?.id}`);
+    await until(
+      () => ledger.problems.length || ledger.alive.at(-1)?.id === last,
+      () => `the cursor ${last}, not ${ledger.alive.at(-1)?.id}`,
+    );
     relay.cut();
     await gateway.publish(channel, 2);
     await has(2, 'hellos');
@@ -78,7 +94,14 @@ for (const [number, [name, open]] of clients.entries()) {
     assert.deepEqual(ledger.control, [], 'no gap, no goodbye');
     assert.deepEqual(ledger.data, [1, 2, 3]);
     const [, again] = ledger.hellos;
-    assert.deepEqual([again.recovered, again.id], [true, last], 'it goes on where the silence had come to');
-    assert.ok(ledger.alive.every(({ id }, i) => i === 0 || seq(id) > seq(ledger.alive[i - 1].id)), 'each tells something new');
+    assert.deepEqual(
+      [again.recovered, again.id],
+      [true, last],
+      'it goes on where the silence had come to',
+    );
+    assert.ok(
+      ledger.alive.every(({ id }, i) => i === 0 || seq(id) > seq(ledger.alive[i - 1].id)),
+      'each tells something new',
+    );
   });
 }

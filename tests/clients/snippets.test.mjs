@@ -16,31 +16,58 @@ import { startMachine } from './snippets/machine.mjs';
 import { runSession, sessions } from './snippets/session.mjs';
 import { until } from './wait.mjs';
 
-const documents = ['README.md', 'README.zh-CN.md',
-  ...readdirSync(join(repository, 'docs'), { recursive: true }).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`).sort()];
+const documents = [
+  'README.md',
+  'README.zh-CN.md',
+  ...readdirSync(join(repository, 'docs'), { recursive: true })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`)
+    .sort(),
+];
 const all = documents.map((name) => [name, fences(join(repository, name))]);
 const languages = new Set(['sh', 'console', 'toml', 'js', 'json', 'text']);
 const of = (list, language) => list.filter((fence) => fence.language === language);
 
-test('every fence says what it is, and one that does not run says why', { timeout: 10_000 }, (t) => {
+test('every fence says what it is, and one that does not run says why', {
+  timeout: 10_000,
+}, (t) => {
   for (const [name, list] of all) {
     for (const { language, line, reason, directive, file } of list) {
       const where = `${name}:${line}`;
-      assert.ok(languages.has(language), `${where}: name the fence's language: ${[...languages].join(', ')}`);
-      if (language === 'console') assert.ok(reason, `${where}: say before it why it does not run: <!-- not run: … -->`);
-      else if (language === 'js') assert.ok(directive.logs.length || file, `${where}: say what it logs in a page, or which file it is`);
-      else assert.equal(reason, undefined, `${where}: it runs, so there is no reason why not; a fence that cannot run is console`);
+      assert.ok(
+        languages.has(language),
+        `${where}: name the fence's language: ${[...languages].join(', ')}`,
+      );
+      if (language === 'console')
+        assert.ok(reason, `${where}: say before it why it does not run: <!-- not run: … -->`);
+      else if (language === 'js')
+        assert.ok(
+          directive.logs.length || file,
+          `${where}: say what it logs in a page, or which file it is`,
+        );
+      else
+        assert.equal(
+          reason,
+          undefined,
+          `${where}: it runs, so there is no reason why not; a fence that cannot run is console`,
+        );
     }
   }
   const count = (language) => all.reduce((sum, [, list]) => sum + of(list, language).length, 0);
   assert.ok(count('sh') > 0);
-  t.diagnostic(`sh: ${count('sh')} run; console: ${count('console')} do not; toml: ${count('toml')} checked; js: ${count('js')} run or are files`);
-  for (const [name, list] of all) for (const { line, reason } of of(list, 'console')) t.diagnostic(`${name}:${line} does not run: ${reason}`);
+  t.diagnostic(
+    `sh: ${count('sh')} run; console: ${count('console')} do not; toml: ${count('toml')} checked; js: ${count('js')} run or are files`,
+  );
+  for (const [name, list] of all)
+    for (const { line, reason } of of(list, 'console'))
+      t.diagnostic(`${name}:${line} does not run: ${reason}`);
 });
 
 for (const [name, list] of all) {
   for (const session of sessions(of(list, 'sh'))) {
-    test(`${name}:${session.map(({ line }) => line).join(', ')}`, { timeout: 600_000 }, () => runSession(session));
+    test(`${name}:${session.map(({ line }) => line).join(', ')}`, { timeout: 600_000 }, () =>
+      runSession(session),
+    );
   }
 }
 
@@ -82,11 +109,17 @@ test('code for a page logs what the documents say', { timeout: 120_000 }, async 
       await page.goto(gateway.url);
       // Not awaited: some of it reads for ever.
       page.evaluate(`(async () => {\n${text}\n})()`).catch((error) => logged.push(String(error)));
-      await until(async () => {
-        await gateway.publish('demo', 'hello');
-        await gateway.publish('demo', 'named', '?event=price');
-        return directive.logs.every((expected) => logged.some((each) => each.startsWith(expected)));
-      }, () => `${name}:${line} to log ${directive.logs}: ${logged.join('\n')}`, { every: 100 });
+      await until(
+        async () => {
+          await gateway.publish('demo', 'hello');
+          await gateway.publish('demo', 'named', '?event=price');
+          return directive.logs.every((expected) =>
+            logged.some((each) => each.startsWith(expected)),
+          );
+        },
+        () => `${name}:${line} to log ${directive.logs}: ${logged.join('\n')}`,
+        { every: 100 },
+      );
       await page.close();
     }
   }

@@ -14,11 +14,21 @@ export const ways = ['direct', 'nginx'];
 export async function startStage(way, settings = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'stage-'));
   const tls = way === 'TLS of its own' ? tlsOf(await makeCertificate(folder)) : {};
-  const gateway = await startGateway({ 'stream.retry': '300ms', 'shutdown.grace': '1s', ...tls, ...settings });
+  const gateway = await startGateway({
+    'stream.retry': '300ms',
+    'shutdown.grace': '1s',
+    ...tls,
+    ...settings,
+  });
   const relay = await startRelay(gateway.secure ?? gateway.url);
   const nginx = way.startsWith('nginx') ? await startNginx(relay.url) : null;
   const own = gateway.secure && relay.url.replace('http:', 'https:');
-  const front = { direct: relay.url, nginx: nginx?.url, 'nginx over TLS': nginx?.secure, 'TLS of its own': own }[way];
+  const front = {
+    direct: relay.url,
+    nginx: nginx?.url,
+    'nginx over TLS': nginx?.secure,
+    'TLS of its own': own,
+  }[way];
   return {
     gateway,
     relay,
@@ -39,4 +49,8 @@ export async function startStage(way, settings = {}) {
 }
 
 /** The gateway's settings for TLS with this certificate. */
-export const tlsOf = ({ cert, key }) => ({ 'tls.bind': '127.0.0.1:0', 'tls.certificate': cert, 'tls.key': key });
+export const tlsOf = ({ cert, key }) => ({
+  'tls.bind': '127.0.0.1:0',
+  'tls.certificate': cert,
+  'tls.key': key,
+});

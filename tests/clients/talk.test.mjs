@@ -7,9 +7,13 @@ import { startGateway } from './gateway.mjs';
 import { until } from './wait.mjs';
 
 let browser, gateway;
-before(async () => { browser = await startBrowser(); });
+before(async () => {
+  browser = await startBrowser();
+});
 after(() => browser?.close());
-beforeEach(async () => { gateway = await startGateway({ 'ws.compression': 'true' }); });
+beforeEach(async () => {
+  gateway = await startGateway({ 'ws.compression': 'true' });
+});
 afterEach(() => gateway?.stop());
 
 /** Runs here and in the page: opens, talks through every command, and gives what was heard. */
@@ -26,20 +30,28 @@ async function converse(Socket, url, history) {
     if (document.ref === undefined) documents.push(document);
     else answers.get(document.ref)(document);
   };
-  await new Promise((resolve) => { socket.onopen = resolve; });
-  let next = 1;
-  const ask = (command) => new Promise((resolve) => {
-    answers.set(next, resolve);
-    socket.send(JSON.stringify({ ...command, ref: next++ }));
+  await new Promise((resolve) => {
+    socket.onopen = resolve;
   });
+  let next = 1;
+  const ask = (command) =>
+    new Promise((resolve) => {
+      answers.set(next, resolve);
+      socket.send(JSON.stringify({ ...command, ref: next++ }));
+    });
   const told = async (wanted) => {
-    while (!documents.some(wanted)) await new Promise((resolve) => { setTimeout(resolve, 5); });
+    while (!documents.some(wanted))
+      await new Promise((resolve) => {
+        setTimeout(resolve, 5);
+      });
     return documents.find(wanted);
   };
   const heard = { protocol: socket.protocol, extensions: socket.extensions };
   heard.subscribed = await ask({ type: 'subscribe', channel: 'prices', last_event_id: history });
   heard.old = await told((d) => d.channel === 'prices');
-  const large = { rows: Array.from({ length: 500 }, (_, n) => ({ n, name: 'the same name again' })) };
+  const large = {
+    rows: Array.from({ length: 500 }, (_, n) => ({ n, name: 'the same name again' })),
+  };
   heard.published = await ask({ channel: 'prices', data: large });
   heard.same = JSON.stringify((await told((d) => d.data?.rows)).data) === JSON.stringify(large);
   heard.online = await ask({ type: 'online', channel: 'prices' });
@@ -72,7 +84,9 @@ for (const [name, run] of Object.entries({
   Chromium: async (url, history) => {
     const page = await browser.newPage();
     await page.goto(gateway.url);
-    const heard = await page.evaluate(`(${converse})(WebSocket, ${JSON.stringify(url)}, ${JSON.stringify(history)})`);
+    const heard = await page.evaluate(
+      `(${converse})(WebSocket, ${JSON.stringify(url)}, ${JSON.stringify(history)})`,
+    );
     await page.close();
     return heard;
   },
@@ -85,13 +99,18 @@ for (const [name, run] of Object.entries({
   });
 }
 
-test('bytes go both ways on a raw WebSocket, and a JSON reader sees base64', { timeout: 60_000 }, async () => {
+test('bytes go both ways on a raw WebSocket, and a JSON reader sees base64', {
+  timeout: 60_000,
+}, async () => {
   const open = async (path) => {
     const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}${path}`);
     const messages = [];
     // From the beginning: the first may come with the handshake.
     socket.on('message', (data, binary) => messages.push({ data, binary }));
-    await new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = reject; });
+    await new Promise((resolve, reject) => {
+      socket.onopen = resolve;
+      socket.onerror = reject;
+    });
     const next = async () => {
       await until(() => messages.length > 0, `a message on ${path}`);
       return messages.shift();

@@ -12,112 +12,166 @@ import { startStage, ways } from './stage.mjs';
 import { until } from './wait.mjs';
 
 let browser, stage;
-before(async () => { browser = await startBrowser(); });
+before(async () => {
+  browser = await startBrowser();
+});
 after(() => browser?.close());
 const page = (options, path = '') => open(browser, stage.page + path, options);
-const said = (tab) => tab.$$eval('#chat-log li', (rows) => rows.map((row) => row.querySelector('.text').textContent));
+const said = (tab) =>
+  tab.$$eval('#chat-log li', (rows) => rows.map((row) => row.querySelector('.text').textContent));
 const say = async (tab, text) => {
   await tab.fill('#chat-text', text);
   await tab.press('#chat-text', 'Enter');
 };
 
-for (const way of ways) describe(way, () => {
-  beforeEach(async () => { stage = await startStage(way); });
-  afterEach(() => stage?.close());
+for (const way of ways)
+  describe(way, () => {
+    beforeEach(async () => {
+      stage = await startStage(way);
+    });
+    afterEach(() => stage?.close());
 
-  test('two tabs chat: each line appears once with a light for each wire, and skip-self works', { timeout: 60_000 }, async () => {
-    const [mine, other] = [await page(), await page()];
-    await say(mine, 'hello <i>there</i>');
-    for (const tab of [mine, other]) {
-      await until(async () => (await tab.locator('#chat-log li .light.on').count()) === 3, 'a light for each wire');
-      assert.deepEqual(await said(tab), ['hello <i>there</i>']);
-    }
-    await mine.check('#chat-skip');
-    await say(mine, 'quietly');
-    await until(async () => (await said(other)).length === 2, 'the other tab to hear it');
-    await mine.uncheck('#chat-skip');
-    await say(mine, 'loud');
-    await until(async () => (await mine.locator('#chat-log li .light.on').count()) === 6, 'the third line over each wire');
-    assert.deepEqual(await said(mine), ['hello <i>there</i>', 'quietly', 'loud']);
-    assert.equal(await mine.locator('#chat-log li:nth-child(2) .light').count(), 0, 'it came back over no wire');
-    assert.deepEqual([...mine.errors, ...other.errors], []);
+    test('two tabs chat: each line appears once with a light for each wire, and skip-self works', {
+      timeout: 60_000,
+    }, async () => {
+      const [mine, other] = [await page(), await page()];
+      await say(mine, 'hello <i>there</i>');
+      for (const tab of [mine, other]) {
+        await until(
+          async () => (await tab.locator('#chat-log li .light.on').count()) === 3,
+          'a light for each wire',
+        );
+        assert.deepEqual(await said(tab), ['hello <i>there</i>']);
+      }
+      await mine.check('#chat-skip');
+      await say(mine, 'quietly');
+      await until(async () => (await said(other)).length === 2, 'the other tab to hear it');
+      await mine.uncheck('#chat-skip');
+      await say(mine, 'loud');
+      await until(
+        async () => (await mine.locator('#chat-log li .light.on').count()) === 6,
+        'the third line over each wire',
+      );
+      assert.deepEqual(await said(mine), ['hello <i>there</i>', 'quietly', 'loud']);
+      assert.equal(
+        await mine.locator('#chat-log li:nth-child(2) .light').count(),
+        0,
+        'it came back over no wire',
+      );
+      assert.deepEqual([...mine.errors, ...other.errors], []);
+    });
+
+    test('each snippet runs unchanged and receives what is published', {
+      timeout: 120_000,
+    }, async (t) => {
+      const tab = await page();
+      const folder = mkdtempSync(join(tmpdir(), 'snippets-'));
+      t.after(() => rmSync(folder, { recursive: true, force: true }));
+      const snippet = async (name) => {
+        await tab.click(`#languages [data-name="${name}"]`);
+        return tab.textContent('#snippet');
+      };
+      const file = async (name, suffix) => {
+        const path = join(folder, `snippet.${suffix}`);
+        writeFileSync(path, await snippet(name));
+        return path;
+      };
+      const programs = {
+        Python: ['python3', [await file('Python', 'py')]],
+        Go: ['go', ['run', await file('Go', 'go')]],
+        fetch: ['node', [await file('fetch', 'mjs')]],
+      };
+      for (const [name, [program, args]] of Object.entries(programs)) {
+        const child = start(program, args, { detached: true });
+        await until(
+          async () =>
+            (await stage.gateway.online('demo')).connections === 4 || child.exitCode !== null,
+          () => `${name} to listen: ${child.errors}`,
+          { timeout: 60_000 },
+        );
+        const { id } = await stage.gateway.publish('demo', `for ${name}`);
+        await until(
+          () => child.output.includes(id) && child.output.includes(`for ${name}`),
+          () => `${name} to hear it: ${child.output} ${child.errors}`,
+        );
+        signal(child, 'SIGKILL');
+        await child.exited;
+        await until(
+          async () => (await stage.gateway.online('demo')).connections === 3,
+          `${name} to be gone`,
+          { timeout: 20_000 },
+        );
+      }
+
+      const curl = (await snippet('curl')).split('\n').filter((line) => line.startsWith('curl'));
+      assert.equal(curl.length, 3);
+      const before = (await stage.gateway.history('demo')).length;
+      const published = await run('sh', ['-c', curl[2]]);
+      assert.equal(published.code, 0, published.errors);
+      assert.deepEqual((await stage.gateway.history('demo'))[before].data, { hello: 'world' });
+      for (const line of curl.slice(0, 2)) {
+        const listened = await run('sh', ['-c', `${line} -s --max-time 1`]);
+        assert.match(listened.output, /tricast\.hello/);
+      }
+    });
+
+    test('the snippets for pages receive what is published', { timeout: 60_000 }, async () => {
+      const tab = await page();
+      for (const name of ['EventSource', 'WebSocket']) {
+        await tab.click(`#languages [data-name="${name}"]`);
+        const text = await tab.textContent('#snippet');
+        const own = await (await browser.newContext({ bypassCSP: true })).newPage();
+        const logged = [];
+        own.on('console', (line) => logged.push(line.text()));
+        await own.goto(`${stage.page}#unused`);
+        await own.addScriptTag({ content: text });
+        await until(
+          async () => (await stage.gateway.online('demo')).connections === 4,
+          `${name} to listen`,
+        );
+        const { id } = await stage.gateway.publish('demo', { for: name });
+        await until(
+          () => logged.some((line) => line.includes(id)),
+          () => `${name} to hear ${id}: ${logged}`,
+        );
+        await own.context().close();
+        await until(
+          async () => (await stage.gateway.online('demo')).connections === 3,
+          `${name} to be gone`,
+          { timeout: 20_000 },
+        );
+      }
+      assert.ok(
+        (await stage.gateway.history('demo')).some(({ data }) => data.hello === 'world'),
+        'the WebSocket publishes too',
+      );
+    });
+
+    test('each row of the table leads to the part that shows the feature', {
+      timeout: 60_000,
+    }, async () => {
+      const tab = await page();
+      const buttons = await tab.$$('#features button');
+      assert.equal(buttons.length, await tab.locator('#features tr').count());
+      for (const button of buttons) {
+        await button.click();
+        const led = await tab.evaluate(() => document.activeElement.id);
+        assert.ok(
+          ['chatbox', 'codebox', 'faults', 'wireview', 'comparison', 'panels'].includes(led),
+          `it led to ${led}`,
+        );
+        await until(
+          () =>
+            tab.evaluate(() => {
+              const { top, bottom } = document.activeElement.getBoundingClientRect();
+              return bottom > 0 && top < innerHeight;
+            }),
+          `${led} to be in sight`,
+        );
+      }
+      assert.equal(new URL(tab.url()).hash, '', 'the channel is as it was');
+    });
   });
-
-  test('each snippet runs unchanged and receives what is published', { timeout: 120_000 }, async (t) => {
-    const tab = await page();
-    const folder = mkdtempSync(join(tmpdir(), 'snippets-'));
-    t.after(() => rmSync(folder, { recursive: true, force: true }));
-    const snippet = async (name) => {
-      await tab.click(`#languages [data-name="${name}"]`);
-      return tab.textContent('#snippet');
-    };
-    const file = async (name, suffix) => {
-      const path = join(folder, `snippet.${suffix}`);
-      writeFileSync(path, await snippet(name));
-      return path;
-    };
-    const programs = {
-      Python: ['python3', [await file('Python', 'py')]],
-      Go: ['go', ['run', await file('Go', 'go')]],
-      fetch: ['node', [await file('fetch', 'mjs')]],
-    };
-    for (const [name, [program, args]] of Object.entries(programs)) {
-      const child = start(program, args, { detached: true });
-      await until(async () => (await stage.gateway.online('demo')).connections === 4 || child.exitCode !== null, () => `${name} to listen: ${child.errors}`, { timeout: 60_000 });
-      const { id } = await stage.gateway.publish('demo', `for ${name}`);
-      await until(() => child.output.includes(id) && child.output.includes(`for ${name}`), () => `${name} to hear it: ${child.output} ${child.errors}`);
-      signal(child, 'SIGKILL');
-      await child.exited;
-      await until(async () => (await stage.gateway.online('demo')).connections === 3, `${name} to be gone`, { timeout: 20_000 });
-    }
-
-    const curl = (await snippet('curl')).split('\n').filter((line) => line.startsWith('curl'));
-    assert.equal(curl.length, 3);
-    const before = (await stage.gateway.history('demo')).length;
-    const published = await run('sh', ['-c', curl[2]]);
-    assert.equal(published.code, 0, published.errors);
-    assert.deepEqual((await stage.gateway.history('demo'))[before].data, { hello: 'world' });
-    for (const line of curl.slice(0, 2)) {
-      const listened = await run('sh', ['-c', `${line} -s --max-time 1`]);
-      assert.match(listened.output, /tricast\.hello/);
-    }
-  });
-
-  test('the snippets for pages receive what is published', { timeout: 60_000 }, async () => {
-    const tab = await page();
-    for (const name of ['EventSource', 'WebSocket']) {
-      await tab.click(`#languages [data-name="${name}"]`);
-      const text = await tab.textContent('#snippet');
-      const own = await (await browser.newContext({ bypassCSP: true })).newPage();
-      const logged = [];
-      own.on('console', (line) => logged.push(line.text()));
-      await own.goto(`${stage.page}#unused`);
-      await own.addScriptTag({ content: text });
-      await until(async () => (await stage.gateway.online('demo')).connections === 4, `${name} to listen`);
-      const { id } = await stage.gateway.publish('demo', { for: name });
-      await until(() => logged.some((line) => line.includes(id)), () => `${name} to hear ${id}: ${logged}`);
-      await own.context().close();
-      await until(async () => (await stage.gateway.online('demo')).connections === 3, `${name} to be gone`, { timeout: 20_000 });
-    }
-    assert.ok((await stage.gateway.history('demo')).some(({ data }) => data.hello === 'world'), 'the WebSocket publishes too');
-  });
-
-  test('each row of the table leads to the part that shows the feature', { timeout: 60_000 }, async () => {
-    const tab = await page();
-    const buttons = await tab.$$('#features button');
-    assert.equal(buttons.length, await tab.locator('#features tr').count());
-    for (const button of buttons) {
-      await button.click();
-      const led = await tab.evaluate(() => document.activeElement.id);
-      assert.ok(['chatbox', 'codebox', 'faults', 'wireview', 'comparison', 'panels'].includes(led), `it led to ${led}`);
-      await until(() => tab.evaluate(() => {
-        const { top, bottom } = document.activeElement.getBoundingClientRect();
-        return bottom > 0 && top < innerHeight;
-      }), `${led} to be in sight`);
-    }
-    assert.equal(new URL(tab.url()).hash, '', 'the channel is as it was');
-  });
-});
 
 describe('anywhere', () => {
   afterEach(() => stage?.close());
@@ -129,8 +183,11 @@ describe('anywhere', () => {
     await tab.goto(stage.page);
     await state(tab, 'refused');
     await notice(tab, 'token');
-    const token = await new SignJWT({ subscribe: ['demo'], publish: ['demo'] }).setProtectedHeader({ alg: 'HS256' })
-      .setSubject('somebody').setExpirationTime('5m').sign(new TextEncoder().encode(secret));
+    const token = await new SignJWT({ subscribe: ['demo'], publish: ['demo'] })
+      .setProtectedHeader({ alg: 'HS256' })
+      .setSubject('somebody')
+      .setExpirationTime('5m')
+      .sign(new TextEncoder().encode(secret));
     await tab.fill('#token', token);
     await tab.press('#token', 'Enter');
     await live(tab);
@@ -142,7 +199,9 @@ describe('anywhere', () => {
     assert.match(await tab.textContent('#snippet'), /token=TOKEN/);
   });
 
-  test('the wire view shows every part of a stream in both formats', { timeout: 60_000 }, async () => {
+  test('the wire view shows every part of a stream in both formats', {
+    timeout: 60_000,
+  }, async () => {
     stage = await startStage('direct');
     const tab = await page();
     await publish(tab, 'héllo');
@@ -158,7 +217,10 @@ describe('anywhere', () => {
     assert.match(heads[1], /application\/x-ndjson/);
     assert.match(heads[2], /101 Switching Protocols/);
     const ends = await texts('end');
-    assert.ok(ends[0].endsWith('0\\r\\n\n\\r\\n\n') && ends[1].endsWith('0\\r\\n\n\\r\\n\n'), 'the last chunk');
+    assert.ok(
+      ends[0].endsWith('0\\r\\n\n\\r\\n\n') && ends[1].endsWith('0\\r\\n\n\\r\\n\n'),
+      'the last chunk',
+    );
     assert.match(ends[2], /88 [0-9a-f]{2}/);
     const beats = await texts('heartbeat');
     assert.match(beats[0], /2\\r\\n\n:\\n\n\\r\\n\n$/, 'a comment, and no blank line');
@@ -184,15 +246,23 @@ describe('anywhere', () => {
     for (const wire of wires) await shows(tab, wire, 'order', '有序\uff0c无重复');
     const { english, attributes } = await tab.evaluate(() => {
       // Names, code and user content are the same in every language.
-      const same = 'pre, code, kbd, .data, .seq, time, [data-field], #languages, #online dt, h1, h2, h3, th, #chat-log, option[lang], .u-legend, #outcome';
+      const same =
+        'pre, code, kbd, .data, .seq, time, [data-field], #languages, #online dt, h1, h2, h3, th, #chat-log, option[lang], .u-legend, #outcome';
       const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
       const english = [];
       while (walker.nextNode()) {
         const { data, parentElement } = walker.currentNode;
-        if (!parentElement.closest(`${same}, template, script, noscript`) && /[a-z]{2} [a-z]{2}/i.test(data)) english.push(data.trim());
+        if (
+          !parentElement.closest(`${same}, template, script, noscript`) &&
+          /[a-z]{2} [a-z]{2}/i.test(data)
+        )
+          english.push(data.trim());
       }
-      const attributes = [...document.querySelectorAll('[title], [placeholder], [aria-label]')].flatMap((element) => ['title', 'placeholder', 'aria-label']
-        .map((name) => element.getAttribute(name) ?? '')).filter((text) => /[a-z]{2} [a-z]{2}/i.test(text));
+      const attributes = [...document.querySelectorAll('[title], [placeholder], [aria-label]')]
+        .flatMap((element) =>
+          ['title', 'placeholder', 'aria-label'].map((name) => element.getAttribute(name) ?? ''),
+        )
+        .filter((text) => /[a-z]{2} [a-z]{2}/i.test(text));
       return { english, attributes };
     });
     assert.deepEqual(english, []);
@@ -209,7 +279,12 @@ describe('anywhere', () => {
     const tab = await page();
     const mine = await tab.evaluate(() => sessionStorage.getItem('tricast.client'));
     // A page opened by another one starts with a copy of its session storage, as a duplicate does.
-    const [twin] = await Promise.all([tab.context().waitForEvent('page'), tab.evaluate(() => { window.open(location.href); })]);
+    const [twin] = await Promise.all([
+      tab.context().waitForEvent('page'),
+      tab.evaluate(() => {
+        window.open(location.href);
+      }),
+    ]);
     await live(twin);
     assert.equal(await tab.evaluate(() => sessionStorage.getItem('tricast.client')), mine);
     assert.notEqual(await twin.evaluate(() => sessionStorage.getItem('tricast.client')), mine);
@@ -230,7 +305,11 @@ describe('anywhere', () => {
     await tab.focus('.panel.ws .messages');
     await tab.keyboard.press('ArrowDown');
     await tab.keyboard.press('ArrowDown');
-    assert.notEqual(await tab.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), 'none', 'one sees at which message one is');
+    assert.notEqual(
+      await tab.evaluate(() => getComputedStyle(document.activeElement).outlineStyle),
+      'none',
+      'one sees at which message one is',
+    );
     await tab.keyboard.press('Enter');
     await tab.waitForSelector(`#bytes[data-id="${id}"]`);
     // In the bytes the arrow keys move between the parts, and an explanation is shown below.
@@ -248,13 +327,39 @@ describe('anywhere', () => {
         const element = document.activeElement;
         const { outlineStyle } = getComputedStyle(element);
         if (element === document.body) return null;
-        return { name: element.id || `${element.closest('[class*=panel], section, div[id]')?.className ?? ''} ${element.className} ${element.name ?? ''} ${element.textContent.slice(0, 12)}`, seen: outlineStyle !== 'none' };
+        return {
+          name:
+            element.id ||
+            `${element.closest('[class*=panel], section, div[id]')?.className ?? ''} ${element.className} ${element.name ?? ''} ${element.textContent.slice(0, 12)}`,
+          seen: outlineStyle !== 'none',
+        };
       });
       if (!at) break;
       assert.ok(at.seen, `one sees that ${at.name} has the focus`);
       reached.add(at.name);
     }
-    for (const id of ['channel', 'token', 'data', 'event', 'skip', 'rate', 'size', 'shape', 'run', 'burst', 'dropall', 'offline', 'overrun', 'reload', 'connection-limit', 'chat-text', 'copy', 'seconds', 'compare-start', 'language']) {
+    for (const id of [
+      'channel',
+      'token',
+      'data',
+      'event',
+      'skip',
+      'rate',
+      'size',
+      'shape',
+      'run',
+      'burst',
+      'dropall',
+      'offline',
+      'overrun',
+      'reload',
+      'connection-limit',
+      'chat-text',
+      'copy',
+      'seconds',
+      'compare-start',
+      'language',
+    ]) {
       assert.ok(reached.has(id), `${id} is not reached: ${[...reached]}`);
     }
     assert.ok([...reached].filter((name) => name.includes('toggle')).length >= 3);

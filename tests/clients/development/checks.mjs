@@ -11,23 +11,42 @@ export async function passes(stand, browser) {
     await page.evaluate(() => {
       window.got = { sse: [], ws: [], chunked: [] };
       new EventSource('/sse/demo').onmessage = (event) => got.sse.push(JSON.parse(event.data).data);
-      new WebSocket(`ws://${location.host}/ws/demo`).onmessage = (event) => got.ws.push(JSON.parse(event.data).data);
-      (async () => {
-        const lines = (await fetch('/chunked/demo')).body.pipeThrough(new TextDecoderStream()).getReader();
-        for (let part; !(part = await lines.read()).done;) {
-          for (const line of part.value.split('\n').filter(Boolean)) got.chunked.push(JSON.parse(line).data);
+      new WebSocket(`ws://${location.host}/ws/demo`).onmessage = (event) =>
+        got.ws.push(JSON.parse(event.data).data);
+      void (async () => {
+        const lines = (await fetch('/chunked/demo')).body
+          .pipeThrough(new TextDecoderStream())
+          .getReader();
+        for (;;) {
+          const { value, done } = await lines.read();
+          if (done) return;
+          for (const line of value.split('\n').filter(Boolean)) {
+            got.chunked.push(JSON.parse(line).data);
+          }
         }
       })();
     });
-    await until(async () => (await stand.gateway.online('demo')).connections === 3, 'three wires to be open');
+    await until(
+      async () => (await stand.gateway.online('demo')).connections === 3,
+      'three wires to be open',
+    );
     for (const data of ['one', 'two']) {
-      const status = await page.evaluate((body) => fetch('/publish/demo', { method: 'POST', body }).then((answer) => answer.status), data);
+      const status = await page.evaluate(
+        (body) => fetch('/publish/demo', { method: 'POST', body }).then((answer) => answer.status),
+        data,
+      );
       assert.equal(status, 200, 'a page may publish through the server');
       // Each message by itself: a server that holds back would let the first one out with the second.
-      await until(() => page.evaluate((value) => Object.values(got).every((list) => list.includes(value)), data), () => `${data} on all wires`);
+      await until(
+        () =>
+          page.evaluate((value) => Object.values(got).every((list) => list.includes(value)), data),
+        () => `${data} on all wires`,
+      );
     }
     const replay = await page.evaluate(async () => {
-      const lines = (await fetch('/chunked/demo?since=earliest')).body.pipeThrough(new TextDecoderStream()).getReader();
+      const lines = (await fetch('/chunked/demo?since=earliest')).body
+        .pipeThrough(new TextDecoderStream())
+        .getReader();
       let text = '';
       while (!text.includes('"two"')) text += (await lines.read()).value;
       await lines.cancel();
@@ -46,10 +65,17 @@ export async function leaves(stand) {
   for (const wire of ['sse', 'chunked', 'sse']) {
     streams.push(await fetch(`${stand.url}/${wire}/leaving`, { signal: leave.signal }));
   }
-  await until(async () => (await stand.gateway.online('leaving')).connections === 3, 'three streams to be open');
+  await until(
+    async () => (await stand.gateway.online('leaving')).connections === 3,
+    'three streams to be open',
+  );
   leave.abort();
   // Far below the first heartbeat, at which a server could notice by a failed write.
-  await until(async () => (await stand.gateway.online('leaving')).connections === 0, 'the streams to be closed', { timeout: 8000 });
+  await until(
+    async () => (await stand.gateway.online('leaving')).connections === 0,
+    'the streams to be closed',
+    { timeout: 8000 },
+  );
 }
 
 /** While the gateway is away an `EventSource` gives up, and the document's code opens another, which loses nothing. */
@@ -62,11 +88,22 @@ export async function reopens(stand, browser) {
       window.got = [];
       window.plain = new EventSource('/sse/away');
       subscribe('/sse/away', (event) => got.push(JSON.parse(event.data).data));`);
-    await until(async () => (await stand.gateway.online('away')).connections === 2, 'two streams to be open');
+    await until(
+      async () => (await stand.gateway.online('away')).connections === 2,
+      'two streams to be open',
+    );
     await stand.leave();
-    await until(() => page.evaluate(() => plain.readyState === EventSource.CLOSED), 'the EventSource to give up', { timeout: 30_000 });
+    await until(
+      () => page.evaluate(() => plain.readyState === EventSource.CLOSED),
+      'the EventSource to give up',
+      { timeout: 30_000 },
+    );
     await stand.back();
-    await until(async () => (await stand.gateway.online('away')).connections === 1, 'the document\'s code to come back', { timeout: 30_000 });
+    await until(
+      async () => (await stand.gateway.online('away')).connections === 1,
+      "the document's code to come back",
+      { timeout: 30_000 },
+    );
     await stand.gateway.publish('away', 'after');
     await until(() => page.evaluate(() => got.includes('after')), 'the message after the restart');
     assert.equal(await page.evaluate(() => plain.readyState), 2);

@@ -6,7 +6,15 @@ export const vite = {
   name: 'Vite',
   file: 'vite.config.js',
   files: { 'index.html': page },
-  command: (port) => [node, 'node_modules/vite/bin/vite.js', '--host', '127.0.0.1', '--port', String(port), '--strictPort'],
+  command: (port) => [
+    node,
+    'node_modules/vite/bin/vite.js',
+    '--host',
+    '127.0.0.1',
+    '--port',
+    String(port),
+    '--strictPort',
+  ],
 };
 
 export const middleware = {
@@ -35,7 +43,8 @@ await server.start();
 const next = {
   file: 'next.config.mjs',
   files: {
-    'app/layout.jsx': 'export default ({ children }) => <html lang="en"><body>{children}</body></html>;\n',
+    'app/layout.jsx':
+      'export default ({ children }) => <html lang="en"><body>{children}</body></html>;\n',
     'app/page.jsx': 'export default () => <p>page</p>;\n',
   },
   env: { NEXT_TELEMETRY_DISABLED: '1' },
@@ -45,12 +54,29 @@ const nextCommand = 'node_modules/next/dist/bin/next';
 export const nextDevelopment = {
   ...next,
   name: 'next dev',
-  command: (port) => [node, nextCommand, 'dev', '--webpack', '--hostname', '127.0.0.1', '--port', String(port)],
+  command: (port) => [
+    node,
+    nextCommand,
+    'dev',
+    '--webpack',
+    '--hostname',
+    '127.0.0.1',
+    '--port',
+    String(port),
+  ],
 };
 
 export const nextProduction = {
   ...next,
   name: 'next start',
   before: [[node, nextCommand, 'build', '--webpack']],
-  command: (port) => [node, nextCommand, 'start', '--hostname', '127.0.0.1', '--port', String(port)],
+  command: (port) => [
+    node,
+    nextCommand,
+    'start',
+    '--hostname',
+    '127.0.0.1',
+    '--port',
+    String(port),
+  ],
 };

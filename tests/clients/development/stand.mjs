@@ -8,8 +8,11 @@ import { freePort } from '../port.mjs';
 import { fences } from '../snippets/fences.mjs';
 import { until } from '../wait.mjs';
 
-const files = new Map(fences(join(repository, 'docs/development-servers.md'))
-  .filter(({ file }) => file).map(({ file, text }) => [file, text]));
+const files = new Map(
+  fences(join(repository, 'docs/development-servers.md'))
+    .filter(({ file }) => file)
+    .map(({ file, text }) => [file, text]),
+);
 
 /** The file of that name in the document. */
 export function documented(name) {
@@ -40,9 +43,12 @@ export async function startDevelopment(server, packages) {
     const port = await freePort();
     symlinkSync(join(packages, 'node_modules'), join(folder, 'node_modules'));
     const text = documented(server.file);
-    if (!text.includes("'http://127.0.0.1:8080")) throw new Error(`${server.file} does not name the gateway`);
+    if (!text.includes("'http://127.0.0.1:8080"))
+      throw new Error(`${server.file} does not name the gateway`);
     write(folder, { 'package.json': '{"private":true}', ...server.files });
-    write(folder, { [server.file]: text.replaceAll('127.0.0.1:8080', host).replaceAll('3000', String(port)) });
+    write(folder, {
+      [server.file]: text.replaceAll('127.0.0.1:8080', host).replaceAll('3000', String(port)),
+    });
     for (const [program, ...args] of server.before ?? []) {
       const { code, output, errors } = await run(program, args, { cwd: folder, env: server.env });
       if (code !== 0) throw new Error(`${program} ${args.join(' ')}: ${output}${errors}`);
@@ -51,18 +57,28 @@ export async function startDevelopment(server, packages) {
     // A group of its own: some of these start others.
     child = start(program, args, { cwd: folder, env: server.env, detached: true });
     let over = false;
-    child.exited.then(() => { over = true; });
+    child.exited.then(() => {
+      over = true;
+    });
     const url = `http://127.0.0.1:${port}`;
     const said = () => `${server.name} to answer; it says: ${child.output}${child.errors}`;
-    const ready = () => fetch(`${url}/channels`).then((response) => response.ok, () => false);
+    const ready = () =>
+      fetch(`${url}/channels`).then(
+        (response) => response.ok,
+        () => false,
+      );
     await until(async () => over || ready(), said, { timeout: 60_000 });
     if (over) throw new Error(`${server.name} ended at its start: ${child.output}${child.errors}`);
     return {
       url,
       close,
-      get gateway() { return gateway; },
+      get gateway() {
+        return gateway;
+      },
       leave: () => gateway.stop(),
-      async back() { gateway = await startGateway({ bind: host }); },
+      async back() {
+        gateway = await startGateway({ bind: host });
+      },
     };
   } catch (error) {
     await close();

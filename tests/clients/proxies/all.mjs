@@ -14,7 +14,10 @@ export const proxies = [nginx, haproxy, caddy, apache, varnish, lighttpd, traefi
 /** What this machine has of each. */
 export async function versionsOf() {
   const versions = {};
-  for (const { name, version: [program, args] } of proxies) {
+  for (const {
+    name,
+    version: [program, args],
+  } of proxies) {
     const { output, errors } = await run(program, args, { hint: 'run make setup' });
     versions[name] = `${output}${errors}`.match(/\d+\.\d+\.\d+/)?.[0] ?? 'unknown';
   }

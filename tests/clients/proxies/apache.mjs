@@ -2,8 +2,24 @@
 import { repository } from '../gateway.mjs';
 import { copyOf } from './copy.mjs';
 
-const debian = ['mpm_event', 'access_compat', 'alias', 'auth_basic', 'authn_core', 'authz_core', 'authz_host', 'authz_user', 'deflate', 'dir', 'env', 'filter',
-  'mime', 'negotiation', 'reqtimeout', 'setenvif'];
+const debian = [
+  'mpm_event',
+  'access_compat',
+  'alias',
+  'auth_basic',
+  'authn_core',
+  'authz_core',
+  'authz_host',
+  'authz_user',
+  'deflate',
+  'dir',
+  'env',
+  'filter',
+  'mime',
+  'negotiation',
+  'reqtimeout',
+  'setenvif',
+];
 const bare = ['proxy', 'proxy_http'];
 const asked = [...bare, 'headers', 'macro', 'asis', 'ssl', 'http2'];
 
@@ -24,22 +40,42 @@ ${site}
 `;
 
 /** In the foreground, but with all of its processes; its children end with it on SIGTERM. */
-const started = ({ folder }, text) => ({ program: 'apache2', args: ['-DFOREGROUND', '-f', `${folder}/apache2.conf`], files: { 'apache2.conf': text } });
+const started = ({ folder }, text) => ({
+  program: 'apache2',
+  args: ['-DFOREGROUND', '-f', `${folder}/apache2.conf`],
+  files: { 'apache2.conf': text },
+});
 
 export const apache = {
   name: 'Apache httpd',
   version: ['apache2', ['-v']],
-  ours: (place) => started(place, around(place, asked, copyOf('apache.conf', [
-    ['<VirtualHost *:80>', `<VirtualHost *:${place.plain}>`],
-    ['<VirtualHost *:443>', `<VirtualHost *:${place.tls}>`],
-    ['ServerName example.com', 'ServerName localhost'],
-    ['/etc/apache2/tricast-away.asis', `${repository}ops/proxy/tricast-away.asis`],
-    ['/etc/ssl/tricast/cert.pem', place.cert],
-    ['/etc/ssl/tricast/key.pem', place.key],
-    ['127.0.0.1:8080', place.gateway],
-  ]))),
-  bare: (place) => started(place, around(place, bare, `
+  ours: (place) =>
+    started(
+      place,
+      around(
+        place,
+        asked,
+        copyOf('apache.conf', [
+          ['<VirtualHost *:80>', `<VirtualHost *:${place.plain}>`],
+          ['<VirtualHost *:443>', `<VirtualHost *:${place.tls}>`],
+          ['ServerName example.com', 'ServerName localhost'],
+          ['/etc/apache2/tricast-away.asis', `${repository}ops/proxy/tricast-away.asis`],
+          ['/etc/ssl/tricast/cert.pem', place.cert],
+          ['/etc/ssl/tricast/key.pem', place.key],
+          ['127.0.0.1:8080', place.gateway],
+        ]),
+      ),
+    ),
+  bare: (place) =>
+    started(
+      place,
+      around(
+        place,
+        bare,
+        `
 ProxyPass / http://${place.gateway}/
 ProxyPassReverse / http://${place.gateway}/
-`)),
+`,
+      ),
+    ),
 };

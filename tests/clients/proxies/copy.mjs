@@ -6,7 +6,10 @@ import { repository } from '../gateway.mjs';
 export function copyOf(name, changes) {
   let text = readFileSync(`${repository}ops/proxy/${name}`, 'utf8');
   for (const [from, to] of changes) {
-    if (!text.includes(from)) throw new Error(`ops/proxy/${name} has no "${from}" any more: the test cannot put it on a port of its own`);
+    if (!text.includes(from))
+      throw new Error(
+        `ops/proxy/${name} has no "${from}" any more: the test cannot put it on a port of its own`,
+      );
     text = text.replaceAll(from, to);
   }
   return text;

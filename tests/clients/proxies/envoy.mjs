@@ -6,7 +6,15 @@ const program = fileURLToPath(new URL('../.venv/bin/envoy', import.meta.url));
 const made = ({ folder }, text) => ({
   program,
   // Two on one machine share memory unless they have a name each; --concurrency is a thread for each processor else.
-  args: ['-c', `${folder}/envoy.yaml`, '--use-dynamic-base-id', '--concurrency', '1', '--log-level', 'warning'],
+  args: [
+    '-c',
+    `${folder}/envoy.yaml`,
+    '--use-dynamic-base-id',
+    '--concurrency',
+    '1',
+    '--log-level',
+    'warning',
+  ],
   files: { 'envoy.yaml': text },
 });
 const compressor = `- name: envoy.filters.http.compressor
@@ -22,15 +30,22 @@ const router = '- name: envoy.filters.http.router';
 export const envoy = {
   name: 'Envoy',
   version: [program, ['--version']],
-  ours: (place) => made(place, copyOf('envoy.yaml', [
-    ['address: 0.0.0.0, port_value: 80 ', `address: 127.0.0.1, port_value: ${place.plain} `],
-    ['address: 0.0.0.0, port_value: 443 ', `address: 127.0.0.1, port_value: ${place.tls} `],
-    [router, `${compressor}\n                  ${router}`],
-    ['/etc/ssl/tricast/cert.pem', place.cert],
-    ['/etc/ssl/tricast/key.pem', place.key],
-    ['port_value: 8080', `port_value: ${place.gateway.split(':')[1]}`],
-  ])),
-  bare: (place) => made(place, `
+  ours: (place) =>
+    made(
+      place,
+      copyOf('envoy.yaml', [
+        ['address: 0.0.0.0, port_value: 80 ', `address: 127.0.0.1, port_value: ${place.plain} `],
+        ['address: 0.0.0.0, port_value: 443 ', `address: 127.0.0.1, port_value: ${place.tls} `],
+        [router, `${compressor}\n                  ${router}`],
+        ['/etc/ssl/tricast/cert.pem', place.cert],
+        ['/etc/ssl/tricast/key.pem', place.key],
+        ['port_value: 8080', `port_value: ${place.gateway.split(':')[1]}`],
+      ]),
+    ),
+  bare: (place) =>
+    made(
+      place,
+      `
 static_resources:
   listeners:
     - address: { socket_address: { address: 127.0.0.1, port_value: ${place.plain} } }
@@ -51,5 +66,6 @@ static_resources:
       load_assignment:
         cluster_name: tricast
         endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: ${place.gateway.split(':')[1]} } } } }] }]
-`),
+`,
+    ),
 };

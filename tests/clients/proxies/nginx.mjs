@@ -2,7 +2,8 @@
 import { copyOf } from './copy.mjs';
 
 /** What our file says to write outside of it. */
-const asked = (text) => text.match(/^# {3}worker_rlimit_nofile .*;\n# {3}events .*}$/m)[0].replaceAll('#', '');
+const asked = (text) =>
+  text.match(/^# {3}worker_rlimit_nofile .*;\n# {3}events .*}$/m)[0].replaceAll('#', '');
 const debian = 'events { worker_connections 768; }';
 
 const around = ({ folder }, site, gzip, limits) => `
@@ -42,9 +43,18 @@ export const nginx = {
     ]);
     return made(place, around(place, site, everything, asked(site)));
   },
-  bare: (place) => made(place, around(place, `
+  bare: (place) =>
+    made(
+      place,
+      around(
+        place,
+        `
   server {
     listen 127.0.0.1:${place.plain};
     location / { proxy_pass http://${place.gateway}; }
-  }`, 'gzip on; gzip_types *;', debian)),
+  }`,
+        'gzip on; gzip_types *;',
+        debian,
+      ),
+    ),
 };

@@ -3,7 +3,11 @@ import { fileURLToPath } from 'node:url';
 import { Ledger } from '../ledger.mjs';
 
 const inPage = fileURLToPath(new URL('../readers/in-page.js', import.meta.url));
-export const kinds = { EventSource: ['eventsource', 'sse'], fetch: ['fetch', 'chunked'], WebSocket: ['websocket', 'ws'] };
+export const kinds = {
+  EventSource: ['eventsource', 'sse'],
+  fetch: ['fetch', 'chunked'],
+  WebSocket: ['websocket', 'ws'],
+};
 
 /** A reader as those of readers.mjs; `protocol` says what its stream came over. */
 export async function openPage(browser, stand, kind, channel) {
@@ -21,9 +25,13 @@ export async function openPage(browser, stand, kind, channel) {
   };
   devtools.on('Network.requestWillBeSent', ({ request }) => ask(request.url));
   devtools.on('Network.webSocketCreated', (socket) => ask(socket.url));
-  devtools.on('Network.responseReceived', ({ response }) => { if (response.url.includes(`/${path}/`)) reader.protocol ??= response.protocol; });
+  devtools.on('Network.responseReceived', ({ response }) => {
+    if (response.url.includes(`/${path}/`)) reader.protocol ??= response.protocol;
+  });
   // A WebSocket over HTTP/2 is a CONNECT, which is answered with 200 (RFC 8441).
-  devtools.on('Network.webSocketHandshakeResponseReceived', ({ response }) => { reader.protocol ??= response.status === 200 ? 'h2' : 'http/1.1'; });
+  devtools.on('Network.webSocketHandshakeResponseReceived', ({ response }) => {
+    reader.protocol ??= response.status === 200 ? 'h2' : 'http/1.1';
+  });
 
   await page.exposeFunction('take', (text) => reader.ledger.take(JSON.parse(text)));
   await page.exposeFunction('fault', (problem) => {
@@ -33,7 +41,12 @@ export async function openPage(browser, stand, kind, channel) {
   page.on('pageerror', (error) => reader.ledger.fault(error));
   await page.goto(`${stand.secure}/channels`);
   await page.addScriptTag({ path: inPage });
-  await page.evaluate(([which, address]) => { globalThis.readers[which](address); }, [name, url]);
+  await page.evaluate(
+    ([which, address]) => {
+      globalThis.readers[which](address);
+    },
+    [name, url],
+  );
   reader.end = () => context.close();
   return reader;
 }

@@ -3,7 +3,9 @@ import { Ledger } from '../ledger.mjs';
 import { overHttp2 } from './http2.mjs';
 import { baseOf } from './ways.mjs';
 
-const missing = () => { throw new Error('npm packages are missing: run make setup'); };
+const missing = () => {
+  throw new Error('npm packages are missing: run make setup');
+};
 const { EventSource } = await import('eventsource').catch(missing);
 const { WebSocket } = await import('ws').catch(missing);
 
@@ -16,7 +18,14 @@ const json = (text) => JSON.parse(text);
  * that was no stream (`refused`), and whether it will not come back (`gaveUp`). `close` ends its stream, `end` all that it has.
  */
 export function openReader(stand, way, channel, { last, base = baseOf(stand, way.over) } = {}) {
-  const reader = { ledger: new Ledger(way.name), attempts: 0, asked: 0, refused: null, gaveUp: false, last: last ?? null };
+  const reader = {
+    ledger: new Ledger(way.name),
+    attempts: 0,
+    asked: 0,
+    refused: null,
+    gaveUp: false,
+    last: last ?? null,
+  };
   open[way.wire](reader, `${base}/${way.path}/${channel}`, way, stand.ca);
   return reader;
 }
@@ -28,7 +37,10 @@ const open = {
     const source = new EventSource(url, {
       async fetch(address, init) {
         ask(reader);
-        const headers = first && reader.attempts === 1 ? { ...init.headers, 'Last-Event-ID': first } : init.headers;
+        const headers =
+          first && reader.attempts === 1
+            ? { ...init.headers, 'Last-Event-ID': first }
+            : init.headers;
         const response = await (http2 ? http2.fetch : fetch)(address, { ...init, headers });
         if (response.status !== 200) reader.refused = response.status;
         return response;
@@ -37,13 +49,19 @@ const open = {
     for (const name of ['message', ...control]) {
       source.addEventListener(name, ({ data, lastEventId }) => {
         const document = json(data);
-        if (document.id && document.id !== lastEventId) reader.ledger.fault(`lastEventId ${lastEventId} on ${document.id}`);
+        if (document.id && document.id !== lastEventId)
+          reader.ledger.fault(`lastEventId ${lastEventId} on ${document.id}`);
         reader.ledger.take(document);
       });
     }
-    source.onerror = () => { reader.gaveUp = source.readyState === EventSource.CLOSED; };
+    source.onerror = () => {
+      reader.gaveUp = source.readyState === EventSource.CLOSED;
+    };
     reader.close = () => source.close();
-    reader.end = () => { source.close(); http2?.close?.(); };
+    reader.end = () => {
+      source.close();
+      http2?.close?.();
+    };
   },
 
   chunked(reader, url, { over }, ca) {
@@ -53,15 +71,25 @@ const open = {
       ask(reader);
       abort = new AbortController();
       try {
-        const response = await (http2 ? http2.fetch : fetch)(from(url, reader.last), { signal: abort.signal });
+        const response = await (http2 ? http2.fetch : fetch)(from(url, reader.last), {
+          signal: abort.signal,
+        });
         if (response.status !== 200) reader.refused = response.status;
         else await read(response.body, (line) => take(reader, line));
-      } catch { /* cut: come back from the last whole line */ }
+      } catch {
+        /* cut: come back from the last whole line */
+      }
       if (!abort.signal.aborted) timer = setTimeout(connect, pause);
     };
-    connect();
-    reader.close = () => { clearTimeout(timer); abort.abort(); };
-    reader.end = () => { reader.close(); http2?.close?.(); };
+    void connect();
+    reader.close = () => {
+      clearTimeout(timer);
+      abort.abort();
+    };
+    reader.end = () => {
+      reader.close();
+      http2?.close?.();
+    };
   },
 
   ws(reader, url, _way, ca) {
@@ -69,15 +97,21 @@ const open = {
     const connect = () => {
       ask(reader);
       socket = new WebSocket(from(url.replace('http', 'ws'), reader.last), { ca });
-      socket.on('message', (data, binary) => (binary ? reader.ledger.fault('a binary frame') : take(reader, data)));
+      socket.on('message', (data, binary) =>
+        binary ? reader.ledger.fault('a binary frame') : take(reader, data),
+      );
       socket.on('unexpected-response', (_request, response) => {
         reader.refused = response.statusCode;
         socket.terminate();
       });
-      socket.on('error', () => { /* close follows */ });
-      socket.on('close', () => { timer = setTimeout(connect, pause); });
+      socket.on('error', () => {
+        /* close follows */
+      });
+      socket.on('close', () => {
+        timer = setTimeout(connect, pause);
+      });
     };
-    connect();
+    void connect();
     reader.close = () => {
       socket.removeAllListeners('close');
       clearTimeout(timer);

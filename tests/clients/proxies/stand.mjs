@@ -24,7 +24,13 @@ export async function startStand(proxy, which, settings = {}) {
     const { host } = new URL(gateway.url);
     const certificate = await makeCertificate(folder);
     const [plain, tls] = [await freePort(), await freePort()];
-    const { program, args, env, files } = proxy[which]({ folder, plain, tls, gateway: host, ...certificate });
+    const { program, args, env, files } = proxy[which]({
+      folder,
+      plain,
+      tls,
+      gateway: host,
+      ...certificate,
+    });
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
     const child = start(program, args, { env, cwd: folder, hint: 'run make setup' });
     const stand = {
@@ -35,10 +41,14 @@ export async function startStand(proxy, which, settings = {}) {
       secure: which === 'ours' && !proxy.plain ? `https://127.0.0.1:${tls}` : null,
       ca: certificate.ca,
       cert: certificate.cert,
-      get gateway() { return gateway; },
+      get gateway() {
+        return gateway;
+      },
       /** Takes the gateway away as an update does; `back` brings another to its place. */
       leave: () => gateway.stop(),
-      async back() { gateway = await startGateway({ ...settings, bind: host }); },
+      async back() {
+        gateway = await startGateway({ ...settings, bind: host });
+      },
       /** The gateway first: some proxies wait for their streams to end. */
       async close() {
         try {
@@ -60,11 +70,21 @@ export async function startStand(proxy, which, settings = {}) {
 
   async function answering({ name, plain }, child) {
     let over = false;
-    child.exited.then(() => { over = true; });
+    child.exited.then(() => {
+      over = true;
+    });
     const log = join(folder, 'error.log');
     const said = () => `${child.errors}${child.output}${existsSync(log) ? readFileSync(log) : ''}`;
-    const answers = () => fetch(`${plain}/channels`).then((response) => response.ok, () => false);
-    await until(async () => over || answers(), () => `${name} to answer; it says: ${said()}`, { timeout: 20_000 });
+    const answers = () =>
+      fetch(`${plain}/channels`).then(
+        (response) => response.ok,
+        () => false,
+      );
+    await until(
+      async () => over || answers(),
+      () => `${name} to answer; it says: ${said()}`,
+      { timeout: 20_000 },
+    );
     if (over) throw new Error(`${name} ended at its start: ${said()}`);
   }
 }

@@ -6,7 +6,24 @@ const asked = (text) => text.match(/^# {3}(-p .*)$/m)[1].split(' ');
 
 const made = ({ folder, plain }, text, settings) => ({
   program: 'varnishd',
-  args: ['-F', '-j', 'none', '-n', folder, '-a', `127.0.0.1:${plain}`, '-T', 'none', '-S', 'none', '-s', 'malloc,32m', '-f', `${folder}/default.vcl`, ...settings],
+  args: [
+    '-F',
+    '-j',
+    'none',
+    '-n',
+    folder,
+    '-a',
+    `127.0.0.1:${plain}`,
+    '-T',
+    'none',
+    '-S',
+    'none',
+    '-s',
+    'malloc,32m',
+    '-f',
+    `${folder}/default.vcl`,
+    ...settings,
+  ],
   files: { 'default.vcl': text },
 });
 
@@ -16,11 +33,18 @@ export const varnish = {
   plain: true,
   version: ['varnishd', ['-V']],
   ours(place) {
-    const text = copyOf('varnish.vcl', [['.port = "8080"', `.port = "${place.gateway.split(':')[1]}"`]]);
+    const text = copyOf('varnish.vcl', [
+      ['.port = "8080"', `.port = "${place.gateway.split(':')[1]}"`],
+    ]);
     return made(place, text, asked(text));
   },
-  bare: (place) => made(place, `
+  bare: (place) =>
+    made(
+      place,
+      `
 vcl 4.1;
 backend default { .host = "127.0.0.1"; .port = "${place.gateway.split(':')[1]}"; }
-`, []),
+`,
+      [],
+    ),
 };

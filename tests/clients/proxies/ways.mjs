@@ -7,12 +7,18 @@ const overs = {
   ws: ['HTTP/1.1', 'TLS'],
 };
 
-const all = ['own', 'stream'].flatMap((path) => wires.flatMap((wire) => overs[wire].map((over) => ({
-  wire,
-  over,
-  path: path === 'own' ? wire : 'stream',
-  name: `${path === 'own' ? '' : '/stream as '}${wire} over ${over}`,
-})))).map((way, rank) => ({ ...way, rank }));
+const all = ['own', 'stream']
+  .flatMap((path) =>
+    wires.flatMap((wire) =>
+      overs[wire].map((over) => ({
+        wire,
+        over,
+        path: path === 'own' ? wire : 'stream',
+        name: `${path === 'own' ? '' : '/stream as '}${wire} over ${over}`,
+      })),
+    ),
+  )
+  .map((way, rank) => ({ ...way, rank }));
 
 /** Those that `stand` has: without TLS there is no HTTP/2. */
 export const waysOf = (stand) => all.filter(({ over }) => over === 'HTTP/1.1' || stand.secure);

@@ -1,6 +1,7 @@
 // curl in a loop, as a shell user would write it: the last whole message says where to go on.
-import { start } from '../child.mjs';
+
 import { setTimeout as pause } from 'node:timers/promises';
+import { start } from '../child.mjs';
 
 /** `resume` is how the id goes back: the `header` Last-Event-ID or the `query` parameter last_event_id. */
 export function curlReader(url, ledger, { wire, resume }) {
@@ -32,7 +33,13 @@ export function curlReader(url, ledger, { wire, resume }) {
     }
   })();
 
-  return { close() { open = false; child?.kill(); return loop; } };
+  return {
+    close() {
+      open = false;
+      child?.kill();
+      return loop;
+    },
+  };
 }
 
 const jsonLines = { end: '\n', document: (line) => line && JSON.parse(line) };
@@ -41,7 +48,10 @@ const sse = {
   end: '\n\n',
   document(block, ledger) {
     const fields = block.split('\n').map((line) => line.split(/: ?(.*)/s));
-    const data = fields.filter(([name]) => name === 'data').map(([, value]) => value).join('\n');
+    const data = fields
+      .filter(([name]) => name === 'data')
+      .map(([, value]) => value)
+      .join('\n');
     if (!data) return null;
     const document = JSON.parse(data);
     const id = fields.find(([name]) => name === 'id')?.[1];

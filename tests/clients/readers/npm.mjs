@@ -1,5 +1,7 @@
 // The npm clients: `eventsource`, which comes back by itself, and `ws`, which needs the loop that every user writes.
-const missing = () => { throw new Error('npm packages are missing: run make setup'); };
+const missing = () => {
+  throw new Error('npm packages are missing: run make setup');
+};
 const { EventSource } = await import('eventsource').catch(missing);
 const { WebSocket } = await import('ws').catch(missing);
 
@@ -10,7 +12,8 @@ export function eventSourceReader(url, ledger) {
   for (const name of ['message', ...control]) {
     source.addEventListener(name, (event) => {
       const document = JSON.parse(event.data);
-      if (document.id && event.lastEventId !== document.id) ledger.fault(`lastEventId ${event.lastEventId} on ${document.id}`);
+      if (document.id && event.lastEventId !== document.id)
+        ledger.fault(`lastEventId ${event.lastEventId} on ${document.id}`);
       ledger.take(document);
     });
   }
@@ -29,8 +32,12 @@ export function wsReader(url, ledger) {
       last = document.id ?? last;
       ledger.take(document);
     });
-    socket.on('error', () => { /* close follows */ });
-    socket.on('close', () => { timer = setTimeout(connect, 100); });
+    socket.on('error', () => {
+      /* close follows */
+    });
+    socket.on('close', () => {
+      timer = setTimeout(connect, 100);
+    });
   };
   connect();
   return {

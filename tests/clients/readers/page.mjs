@@ -1,6 +1,7 @@
 // Opens the clients that need a browser, each in a page of its own whose origin is that client's relay.
-import { createRequire } from 'node:module';
+
 import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -15,9 +16,15 @@ export async function pageReader(browser, url, ledger, kind) {
   page.on('pageerror', (error) => ledger.fault(error));
   // Any document of the gateway gives the page its origin; this one opens no streams of its own.
   await page.goto(new URL('/channels', url).href);
-  if (kind === 'fetchEventSource') await page.addScriptTag({ content: await fetchEventSourceBundle() });
+  if (kind === 'fetchEventSource')
+    await page.addScriptTag({ content: await fetchEventSourceBundle() });
   await page.addScriptTag({ path: inPage });
-  await page.evaluate(([name, address]) => { globalThis.readers[name](address); }, [kind, url]);
+  await page.evaluate(
+    ([name, address]) => {
+      globalThis.readers[name](address);
+    },
+    [kind, url],
+  );
   return { close: () => context.close() };
 }
 
@@ -29,9 +36,11 @@ async function fetchEventSourceBundle() {
   } catch {
     throw new Error('@microsoft/fetch-event-source is missing: run make setup');
   }
-  const modules = await Promise.all(['parse', 'fetch'].map(async (name) => {
-    const source = await readFile(join(folder, `${name}.js`), 'utf8');
-    return `modules['./${name}'] = {}; ((exports, require) => {\n${source}\n})(modules['./${name}'], (name) => modules[name]);`;
-  }));
+  const modules = await Promise.all(
+    ['parse', 'fetch'].map(async (name) => {
+      const source = await readFile(join(folder, `${name}.js`), 'utf8');
+      return `modules['./${name}'] = {}; ((exports, require) => {\n${source}\n})(modules['./${name}'], (name) => modules[name]);`;
+    }),
+  );
   return `{ const modules = {};\n${modules.join('\n')}\nglobalThis.fetchEventSource = modules['./fetch'].fetchEventSource; }`;
 }

@@ -9,30 +9,32 @@ export function fences(file) {
   const found = [];
   let comment = '';
   let open = null;
-  readFileSync(file, 'utf8').split('\n').forEach((line, index) => {
-    const fence = line.match(/^(\s*)(`{3,})(\S*)\s*$/);
-    if (open && fence?.[2] === open.ticks && !fence[3]) {
-      found.push({ ...open, text: open.lines.map((each) => each.slice(open.indent)).join('\n') });
-      open = null;
-      comment = '';
-    } else if (open) {
-      open.lines.push(line);
-    } else if (fence) {
-      const value = (name) => comment.match(new RegExp(`^<!-- ${name}: (.*) -->$`))?.[1];
-      open = {
-        ticks: fence[2],
-        indent: fence[1].length,
-        language: fence[3],
-        line: index + 1,
-        lines: [],
-        directive: parse(value('snippet') ?? ''),
-        reason: value('not run'),
-        file: value('file'),
-      };
-    } else if (line.trim()) {
-      comment = line.trim();
-    }
-  });
+  readFileSync(file, 'utf8')
+    .split('\n')
+    .forEach((line, index) => {
+      const fence = line.match(/^(\s*)(`{3,})(\S*)\s*$/);
+      if (open && fence?.[2] === open.ticks && !fence[3]) {
+        found.push({ ...open, text: open.lines.map((each) => each.slice(open.indent)).join('\n') });
+        open = null;
+        comment = '';
+      } else if (open) {
+        open.lines.push(line);
+      } else if (fence) {
+        const value = (name) => comment.match(new RegExp(`^<!-- ${name}: (.*) -->$`))?.[1];
+        open = {
+          ticks: fence[2],
+          indent: fence[1].length,
+          language: fence[3],
+          line: index + 1,
+          lines: [],
+          directive: parse(value('snippet') ?? ''),
+          reason: value('not run'),
+          file: value('file'),
+        };
+      } else if (line.trim()) {
+        comment = line.trim();
+      }
+    });
   if (open) throw new Error(`${file}:${open.line}: this fence has no end`);
   return found;
 }
@@ -49,14 +51,21 @@ export function fences(file) {
 function parse(text) {
   const directive = { ready: null, until: null, expect: [], logs: [] };
   for (const [word] of text.matchAll(/(?:[^;"]|"(?:[^"\\]|\\.)*")+/g)) {
-    const [, name, quoted] = word.trim().match(/^([a-z ]+?)\s*("(?:[^"\\]|\\.)*"(?: "(?:[^"\\]|\\.)*")*)?$/) ?? [];
-    const values = [...(quoted ?? '').matchAll(/"(?:[^"\\]|\\.)*"/g)].map(([text]) => JSON.parse(text));
+    const [, name, quoted] =
+      word.trim().match(/^([a-z ]+?)\s*("(?:[^"\\]|\\.)*"(?: "(?:[^"\\]|\\.)*")*)?$/) ?? [];
+    const values = [...(quoted ?? '').matchAll(/"(?:[^"\\]|\\.)*"/g)].map(([text]) =>
+      JSON.parse(text),
+    );
     const [value] = values;
     if (name === 'expect' || name === 'logs') directive[name].push(...values);
     else if ((name === 'ready' || name === 'until') && value) directive[name] = value;
     else if (name === 'keeps running') directive.ready = '';
-    else if (name === 'same shell' || name === 'new shell' || name === 'gateway') directive.where = name;
-    else throw new Error(`unknown snippet directive ${JSON.stringify(word.trim())}: fences.mjs lists them`);
+    else if (name === 'same shell' || name === 'new shell' || name === 'gateway')
+      directive.where = name;
+    else
+      throw new Error(
+        `unknown snippet directive ${JSON.stringify(word.trim())}: fences.mjs lists them`,
+      );
   }
   return directive;
 }

@@ -1,7 +1,7 @@
 // Runs the shell snippets of one document in order, as its reader would type them.
 import assert from 'node:assert/strict';
-import { startMachine } from './machine.mjs';
 import { until } from '../wait.mjs';
+import { startMachine } from './machine.mjs';
 
 const patience = { timeout: 60_000 };
 
@@ -11,7 +11,10 @@ export function sessions(fences) {
   for (const fence of fences) {
     const { where } = fence.directive;
     if (where === 'same shell' || where === 'new shell') {
-      assert.ok(list.length, `line ${fence.line}: there is no fence before it, whose machine it could use`);
+      assert.ok(
+        list.length,
+        `line ${fence.line}: there is no fence before it, whose machine it could use`,
+      );
       list.at(-1).push(fence);
     } else {
       list.push([fence]);
@@ -53,17 +56,26 @@ async function runFence(shell, { text, line, directive }) {
     await wait(shell, directive.until, what);
     await shell.interrupt();
   } else {
-    await until(() => shell.ended(), () => `${what} to end: ${shell.text()}`, { timeout: 300_000 });
+    await until(
+      () => shell.ended(),
+      () => `${what} to end: ${shell.text()}`,
+      { timeout: 300_000 },
+    );
     assert.equal(shell.failed(), undefined, `${what}:\n${shell.text()}`);
   }
-  for (const expected of directive.expect) assert.ok(shell.has(expected), `${what}: no ${expected} in\n${shell.text()}`);
+  for (const expected of directive.expect)
+    assert.ok(shell.has(expected), `${what}: no ${expected} in\n${shell.text()}`);
 }
 
 async function wait(shell, text, what) {
-  await until(() => {
-    if (shell.has(text)) return true;
-    const failed = shell.failed();
-    if (failed) throw new Error(`${what}: ${failed}\n${shell.text()}`);
-    return false;
-  }, () => `${what} to print ${text}: ${shell.text()}`, patience);
+  await until(
+    () => {
+      if (shell.has(text)) return true;
+      const failed = shell.failed();
+      if (failed) throw new Error(`${what}: ${failed}\n${shell.text()}`);
+      return false;
+    },
+    () => `${what} to print ${text}: ${shell.text()}`,
+    patience,
+  );
 }

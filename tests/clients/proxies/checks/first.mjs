@@ -10,16 +10,23 @@ export async function first(stand, way, limit = 50) {
   const straight = { ...way, over: 'HTTP/1.1' };
   const times = { through: [], straight: [] };
   for (let round = 0; round < rounds; round += 1) {
-    for (const [name, path, base] of [['straight', straight, stand.gateway.url], ['through', way, undefined]]) {
+    for (const [name, path, base] of [
+      ['straight', straight, stand.gateway.url],
+      ['through', way, undefined],
+    ]) {
       const began = performance.now();
       const reader = openReader(stand, path, channel, { base });
       const { ledger } = reader;
       const take = ledger.take.bind(ledger);
       let ms;
-      ledger.take = (document) => { ms ??= performance.now() - began; take(document); };
+      ledger.take = (document) => {
+        ms ??= performance.now() - began;
+        take(document);
+      };
       const heard = await comes(() => ms, 3000);
       reader.end();
-      if (!heard) return { verdict: reader.refused ? `answered with ${reader.refused}` : 'nothing' };
+      if (!heard)
+        return { verdict: reader.refused ? `answered with ${reader.refused}` : 'nothing' };
       times[name].push(ms);
     }
   }

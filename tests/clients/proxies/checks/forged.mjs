@@ -7,7 +7,11 @@ const seen = `GET /dashboard/seen?client=whoever-it-may-be HTTP/1.1\r\nHost: a\r
 
 export async function forged(stand) {
   const plain = await answerTo(stand, `${seen}Connection: close\r\n\r\n`);
-  const behind = await answerTo(stand, 'GET /ws/x HTTP/1.1\r\nHost: a\r\nUpgrade: other\r\nConnection: upgrade\r\n\r\n', `${seen}Connection: close\r\n\r\n`);
+  const behind = await answerTo(
+    stand,
+    'GET /ws/x HTTP/1.1\r\nHost: a\r\nUpgrade: other\r\nConnection: upgrade\r\n\r\n',
+    `${seen}Connection: close\r\n\r\n`,
+  );
   // The last address is the one that counts.
   const believed = new RegExp(`"x-forwarded-for":"([^"]*, *)?${claimed}"`);
   return { verdict: believed.test(plain) || believed.test(behind) ? 'believes the client' : 'ok' };
@@ -18,7 +22,17 @@ async function answerTo(stand, first, second) {
   const socket = connect(new URL(stand.plain).port, '127.0.0.1');
   let text = '';
   let over = false;
-  socket.setEncoding('utf8').on('data', (part) => { text += part; }).on('close', () => { over = true; }).on('error', () => { over = true; });
+  socket
+    .setEncoding('utf8')
+    .on('data', (part) => {
+      text += part;
+    })
+    .on('close', () => {
+      over = true;
+    })
+    .on('error', () => {
+      over = true;
+    });
   socket.write(first);
   if (second) {
     await comes(() => over || text.includes('\r\n\r\n'), 3000);

@@ -6,7 +6,9 @@ export async function forwarded(stand, over) {
   const base = new URL(baseOf(stand, over));
   const http2 = over === 'HTTP/2' && overHttp2(stand.ca);
   try {
-    const response = await (http2 ? http2.fetch : fetch)(`${base.origin}/dashboard/seen?client=whoever-it-may-be`);
+    const response = await (http2 ? http2.fetch : fetch)(
+      `${base.origin}/dashboard/seen?client=whoever-it-may-be`,
+    );
     const { fields } = JSON.parse(await response.text());
     const lacks = [
       fields.host === base.host || fields['x-forwarded-host'] === base.host ? null : 'host',

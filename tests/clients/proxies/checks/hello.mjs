@@ -7,10 +7,15 @@ export async function hello(stand, way) {
   const reader = openReader(stand, way, channel);
   try {
     const heard = () => reader.ledger.hellos.length > 0;
-    if (await comes(() => heard() || reader.refused, 3000)) return heard() ? { verdict: 'ok' } : { verdict: `answered with ${reader.refused}` };
+    if (await comes(() => heard() || reader.refused, 3000))
+      return heard() ? { verdict: 'ok' } : { verdict: `answered with ${reader.refused}` };
     await stand.gateway.publish(channel, 'the last', '?end=true');
     // To a WebSocket such an end is a refusal.
-    return { verdict: await comes(() => heard() || reader.refused, 3000) ? 'nothing until the end' : 'nothing' };
+    return {
+      verdict: (await comes(() => heard() || reader.refused, 3000))
+        ? 'nothing until the end'
+        : 'nothing',
+    };
   } finally {
     reader.end();
   }

@@ -8,7 +8,9 @@ export async function page(stand, over) {
   const http2 = over === 'HTTP/2' && overHttp2(stand.ca);
   try {
     const response = await (http2 ? http2.fetch : fetch)(`${base}/publish/${fresh('page')}`, {
-      method: 'POST', headers: { Origin: base, 'Content-Length': '11' }, body: 'from a page',
+      method: 'POST',
+      headers: { Origin: base, 'Content-Length': '11' },
+      body: 'from a page',
     });
     return { verdict: response.status === 200 ? 'ok' : `answered with ${response.status}` };
   } finally {

@@ -15,23 +15,34 @@ export async function restart(stand, ways) {
     await whileAway(stand, every);
     const began = performance.now();
     await stand.gateway.publish(channel, 'missed');
-    await Promise.all([...readers].map(async ([way, reader]) => {
-      const { ledger } = reader;
-      const heard = await comes(() => ledger.data.includes('missed') || reader.gaveUp, 8000) && !reader.gaveUp;
-      const ms = performance.now() - began;
-      const told = ledger.hellos.at(-1)?.reason === 'epoch' && ledger.control.some(({ event, last }) => event === 'tricast.gap' && last === null);
-      if (reader.gaveUp) verdicts.set(way, { verdict: `gives up on ${reader.refused}` });
-      else if (!heard) verdicts.set(way, { verdict: 'does not come back', detail: reader.refused });
-      else if (!told) verdicts.set(way, { verdict: 'loss not told' });
-      else verdicts.set(way, { verdict: 'ok', ms });
-    }));
+    await Promise.all(
+      [...readers].map(async ([way, reader]) => {
+        const { ledger } = reader;
+        const heard =
+          (await comes(() => ledger.data.includes('missed') || reader.gaveUp, 8000)) &&
+          !reader.gaveUp;
+        const ms = performance.now() - began;
+        const told =
+          ledger.hellos.at(-1)?.reason === 'epoch' &&
+          ledger.control.some(({ event, last }) => event === 'tricast.gap' && last === null);
+        if (reader.gaveUp) verdicts.set(way, { verdict: `gives up on ${reader.refused}` });
+        else if (!heard)
+          verdicts.set(way, { verdict: 'does not come back', detail: reader.refused });
+        else if (!told) verdicts.set(way, { verdict: 'loss not told' });
+        else verdicts.set(way, { verdict: 'ok', ms });
+      }),
+    );
     await stand.gateway.publish(channel, 'after');
     for (const [way, reader] of readers) {
-      if (verdicts.get(way).verdict === 'ok' && !await comes(() => reader.ledger.data.includes('after'), 5000)) verdicts.set(way, { verdict: 'hears nothing new' });
+      if (
+        verdicts.get(way).verdict === 'ok' &&
+        !(await comes(() => reader.ledger.data.includes('after'), 5000))
+      )
+        verdicts.set(way, { verdict: 'hears nothing new' });
     }
     return verdicts;
   } finally {
-    every.forEach((reader) => reader.end());
+    for (const reader of every) reader.end();
   }
 }
 
@@ -44,8 +55,10 @@ export async function whileAway(stand, readers) {
   await stand.leave();
   const left = performance.now();
   const attempts = new Map(readers.map((reader) => [reader, reader.attempts]));
-  const asked = (reader) => reader.gaveUp || reader.attempts >= attempts.get(reader) + 2
-    || (reader.asked > leaving && performance.now() - Math.max(reader.asked, left) > 1500);
+  const asked = (reader) =>
+    reader.gaveUp ||
+    reader.attempts >= attempts.get(reader) + 2 ||
+    (reader.asked > leaving && performance.now() - Math.max(reader.asked, left) > 1500);
   await comes(() => readers.every(asked), 10_000);
   await stand.back();
 }

@@ -5,10 +5,17 @@ import { straight } from '../ways.mjs';
 
 let made = 0;
 /** A channel that no other check has. */
-export const fresh = (name) => `${name}-${made += 1}`;
+export function fresh(name) {
+  made += 1;
+  return `${name}-${made}`;
+}
 
 /** Whether `condition` comes true in `timeout` ms. */
-export const comes = (condition, timeout) => until(condition, 'it', { timeout, every: 5 }).then(() => true, () => false);
+export const comes = (condition, timeout) =>
+  until(condition, 'it', { timeout, every: 5 }).then(
+    () => true,
+    () => false,
+  );
 
 export const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
@@ -23,13 +30,16 @@ export async function oneByOne(stand, channel, received, count) {
   const beside = openReader(stand, straight, channel, { base: stand.gateway.url });
   const { ledger } = beside;
   try {
-    if (!await comes(() => ledger.hellos.length, 5000)) return null;
+    if (!(await comes(() => ledger.hellos.length, 5000))) return null;
     const delays = [];
     for (let i = 0; i < count; i += 1) {
       const before = received();
       await stand.gateway.publish(channel, `message ${i}`);
-      const arrival = async (condition) => await comes(condition, 2000) && performance.now();
-      const [through, direct] = await Promise.all([arrival(() => received() > before), arrival(() => ledger.messages.length > i)]);
+      const arrival = async (condition) => (await comes(condition, 2000)) && performance.now();
+      const [through, direct] = await Promise.all([
+        arrival(() => received() > before),
+        arrival(() => ledger.messages.length > i),
+      ]);
       if (!through || !direct) return null;
       delays.push(Math.max(0, through - direct));
     }
