@@ -67,7 +67,8 @@ def programs():
 
 
 def files():
-    """The files of the client tests."""
+    """The unit tests of the page, and the files of the client tests."""
+    yield Job("dashboard", ["./test.sh"], ROOT / "dashboard")
     for file in sorted(CLIENTS.glob("*.test.mjs")):
         yield Job(file.name, ["./run.sh", file.name], CLIENTS)
 
