@@ -24,7 +24,7 @@ use crate::{
         state::SharedApp,
         stream::{chunk_framed_format, handshake_response, response_headers},
     },
-    net::{ConnHandle, encode_head},
+    net::{ConnHandle, TrustedPeers as _, encode_head},
     settings::ForwardedFields,
 };
 
@@ -105,7 +105,7 @@ pub(super) async fn request_info(
 fn url(app: &SharedApp, request: &Request) -> String {
     let (headers, proxy) = (request.headers(), &app.settings().proxy);
     let conn = request.extensions().get::<ConnHandle>();
-    let trusted = conn.is_some_and(|conn| conn.peer().is_trusted(proxy));
+    let trusted = conn.is_some_and(|conn| proxy.trusts_peer(conn.peer()));
     let from_proxy = |read: fn(&HeaderMap, ForwardedFields) -> Option<&str>| {
         if trusted { read(headers, proxy.fields) } else { None }
     };

@@ -44,7 +44,9 @@ impl Components {
         let connections = max_connections(settings);
         let (meters, exporter) = MetricsExporter::new(settings, connections)?;
         let hub = hub(settings, meters.hub, connections);
-        let certificate = Certificate::from_settings(&settings.tls)?;
+        let tls = &settings.tls;
+        let load = || Certificate::load(tls.certificate.clone(), tls.key.clone());
+        let certificate = (!tls.bind.is_empty()).then(load).transpose()?;
         let (gatekeeper, jwks) = admission::gatekeeper(settings, meters.hook)?;
         let webhook = webhook(settings, &hub, meters.events)?;
         let send_mode = send_mode(settings.delivery)?;

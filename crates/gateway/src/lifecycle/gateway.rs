@@ -26,9 +26,10 @@ use crate::{
         handover::{Program, Successor},
         inherited::{BoundListener, Inherited},
         load,
+        net_config::{self, DirectClients},
         sockets::Listeners,
     },
-    net::{Acceptor, Certificate, ConnConfig, ConnServer},
+    net::{Acceptor, AddressLimiter, Certificate, ConnServer, ProxyHeaders},
     settings::{Address, Reload, Settings},
     webhook::{WebhookSender, WebhookTask},
 };
@@ -97,8 +98,8 @@ impl Gateway {
         actual.check_bound()?;
         let serves_dashboard = actual.serves_dashboard();
         let tasks = TaskTracker::new();
-        let conn_config = ConnConfig::new(&settings, max_sockets(&settings));
-        let admin_conn_config = ConnConfig::new(&settings, ADMIN_SOCKETS);
+        let conn_config = net_config::conn_config(&settings, max_sockets(&settings));
+        let admin_conn_config = net_config::conn_config(&settings, ADMIN_SOCKETS);
         let (not_ready, draining) = (CancellationToken::new(), CancellationToken::new());
         let refresh = settings.tokens.jwks_refresh;
         let (event_queue, webhook_sender) = webhook.unzip();
@@ -121,12 +122,16 @@ impl Gateway {
             send_mode.map(|send_mode| start_shards(&app, send_mode, &socket_meters)).transpose()?;
         let (shards, shard_owner) = started.unzip();
         let admin_routes = admin::routes::routes(app.clone(), exporter.clone());
-        let takes_proxy_headers = app.settings().proxy.protocol;
+        let proxy = Arc::new(app.settings().proxy.clone());
         let conn_server = |router, config, shards, connection_limits: Option<_>, tls| {
             let (meters, tasks, stop) = (socket_meters.clone(), tasks.clone(), stop.clone());
             let draining = app.draining.clone();
             // Whose addresses are counted are clients; the operator's do not come by a proxy.
-            let takes_proxy_headers = takes_proxy_headers && connection_limits.is_some();
+            let expects_proxy_headers = proxy.protocol && connection_limits.is_some();
+            let address_limiter = connection_limits.map(|limits| {
+                let proxy = proxy.clone();
+                Arc::new(DirectClients { limits, proxy }) as Arc<dyn AddressLimiter>
+            });
             let runtime = tokio::runtime::Handle::current();
             ConnServer {
                 router,
@@ -136,10 +141,9 @@ impl Gateway {
                 runtime,
                 stop,
                 draining,
-                expects_proxy_header: takes_proxy_headers,
-                last_proxy_warning: Default::default(),
+                proxy_headers: expects_proxy_headers.then(|| ProxyHeaders::new(proxy.clone())),
                 shards,
-                connection_limits,
+                address_limiter,
                 tls,
             }
         };

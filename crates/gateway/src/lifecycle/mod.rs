@@ -5,6 +5,7 @@ pub(crate) mod gateway;
 pub(crate) mod handover;
 pub(crate) mod inherited;
 pub(crate) mod load;
+pub(crate) mod net_config;
 pub(crate) mod service;
 pub(crate) mod shutdown;
 pub(crate) mod sockets;

@@ -8,7 +8,7 @@ use tricast_admission::Secret;
 use tricast_core::SlowReader;
 
 mod access;
-mod address;
+mod address_list;
 mod backend;
 mod check;
 mod check_access;
@@ -21,7 +21,6 @@ mod reload;
 mod tls;
 
 pub use access::{Access, AccessRule, Key, Namespace, NamespaceHistory, TokenKeyFile, Tokens};
-pub use address::Address;
 pub use backend::{EventKind, Events, Hook};
 pub use environment::SECURITY_KEYS;
 pub(crate) use key_addition::{KeyAddition, key_block};
@@ -29,6 +28,8 @@ pub use layers::Loaded;
 pub use proxy::{ForwardedFields, Proxy, TrustedProxy};
 pub(crate) use reload::Reload;
 pub use tls::Tls;
+
+pub use crate::net::Address;
 
 /// The built-in gateway.toml.
 pub const REFERENCE: &str = include_str!("../../../../gateway.toml");
@@ -38,7 +39,7 @@ pub const REFERENCE: &str = include_str!("../../../../gateway.toml");
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Settings {
-    #[serde(deserialize_with = "address::one_or_many")]
+    #[serde(deserialize_with = "address_list::one_or_many")]
     pub bind: Vec<Address>,
     pub base_path: String,
     pub insecure: bool,

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::settings::address::{Address, one_or_many};
+use crate::settings::{Address, address_list::one_or_many};
 
 /// `[tls]`
 #[derive(Clone, Debug, Deserialize, Serialize)]

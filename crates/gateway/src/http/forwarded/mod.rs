@@ -4,23 +4,16 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderValue};
 
-use crate::settings::{ForwardedFields, Proxy};
+use crate::{
+    net::{Peer, TrustedPeers},
+    settings::{ForwardedFields, Proxy},
+};
 
-/// Who is at the other end of a connection, by its own account or a PROXY header's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Peer {
-    Ip(SocketAddr),
-    /// Whoever may open the unix socket.
-    Unix,
-    /// Whom a proxy's header does not name. What it says of itself is its own word.
-    Unknown,
-}
-
-impl Peer {
-    pub(crate) fn is_trusted(&self, proxy: &Proxy) -> bool {
-        match self {
-            Peer::Ip(address) => proxy.trusts(&address.ip().to_canonical()),
-            Peer::Unix => proxy.trusts_unix(),
+impl TrustedPeers for Proxy {
+    fn trusts_peer(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Ip(address) => self.trusts(&address.ip().to_canonical()),
+            Peer::Unix => self.trusts_unix(),
             Peer::Unknown => false,
         }
     }
@@ -35,7 +28,7 @@ pub(crate) fn client_address(peer: Peer, headers: &HeaderMap, proxy: &Proxy) -> 
         Peer::Ip(address) => Some(address.ip().to_canonical()),
         Peer::Unix | Peer::Unknown => None,
     };
-    if peer.is_trusted(proxy) {
+    if proxy.trusts_peer(peer) {
         for hop in hops(headers, proxy.fields) {
             // What cannot be read is no address, and who stands before it is not known: that was written by a proxy that is trusted, and
             // counted as nobody.

@@ -13,17 +13,10 @@ use std::{
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpStream};
 use slab::Slab;
 
-use crate::{
-    http::forwarded::Peer,
-    net::{
-        accept::{
-            acceptor::AcceptorControl, listen_socket::ListenSocket, permits::HandshakePermits,
-        },
-        conn::{
-            server::{ConnPermit, ConnServer},
-            serving::AcceptedConn,
-        },
-    },
+use crate::net::{
+    accept::{acceptor::AcceptorControl, listen_socket::ListenSocket, permits::HandshakePermits},
+    conn::{limits::ConnPermit, server::ConnServer, serving::AcceptedConn},
+    peer::Peer,
 };
 
 /// Connections accepted, or let in, before the others have their turn.

@@ -21,7 +21,7 @@ use mio::{
 use socket2::{Domain, SockAddr, SockFilter, SockRef, Socket, Type};
 use tokio::net::TcpSocket;
 
-use crate::{http::forwarded::Peer, settings::Address};
+use crate::net::{address::Address, peer::Peer};
 
 /// Connections that wait to be accepted; a reconnect storm must not meet refusals.
 const BACKLOG: u32 = 4096;

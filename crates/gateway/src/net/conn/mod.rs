@@ -1,6 +1,7 @@
 //! One connection: its preamble, TLS, how it is served, and how a stream detaches from it.
 
 pub(crate) mod detach;
+pub(crate) mod limits;
 pub(crate) mod preamble;
 pub(crate) mod response_budget;
 pub(crate) mod server;

@@ -6,24 +6,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, http::HeaderMap};
+use axum::Router;
 use mio::net::TcpStream;
 use parking_lot::Mutex;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tricast_admission::{AddressPermit, ConnectionLimits};
-use tricast_core::Denied;
 use tricast_delivery::Shards;
 
-use crate::{
-    http::{forwarded, forwarded::Peer},
-    net::{
-        conn::serving::{AcceptedConn, serve},
-        metrics::{OpenGauge, SocketMeters},
+use crate::net::{
+    conn::{
+        limits::{AddressLimitReached, AddressLimiter, AddressPermit, ConnPermit, SocketLimit},
+        serving::{AcceptedConn, serve},
     },
-    settings::{Proxy, Settings},
+    metrics::{OpenGauge, SocketMeters},
+    peer::{Peer, TrustedPeers},
 };
 
 /// The kernel tells that a socket can be written when less than this is unsent. Without it a
@@ -52,16 +49,27 @@ pub(crate) struct ConnServer {
     pub(crate) stop: CancellationToken,
     /// The gateway goes down: nobody should come back on a connection that is open.
     pub(crate) draining: CancellationToken,
-    /// Connections begin with a PROXY header, if they come from trusted proxies.
-    pub(crate) expects_proxy_header: bool,
-    /// When somebody was last told that one has none.
-    pub(crate) last_proxy_warning: Mutex<Option<Instant>>,
+    /// PROXY headers, which every connection of a trusted proxy begins with.
+    pub(crate) proxy_headers: Option<ProxyHeaders>,
     /// Where streams go; without shards they stay with the HTTP library.
     pub(crate) shards: Option<Shards>,
-    /// Who counts the connections of each address.
-    pub(crate) connection_limits: Option<Arc<ConnectionLimits>>,
+    /// Counts the connections of each address.
+    pub(crate) address_limiter: Option<Arc<dyn AddressLimiter>>,
     /// Connections are encrypted.
     pub(crate) tls: Option<TlsAcceptor>,
+}
+
+/// The PROXY headers that trusted proxies have to send.
+pub(crate) struct ProxyHeaders {
+    trusted: Arc<dyn TrustedPeers>,
+    last_warning: Mutex<Option<Instant>>,
+}
+
+impl ProxyHeaders {
+    /// Demands a header from each peer that `trusted` trusts.
+    pub(crate) fn new(trusted: Arc<dyn TrustedPeers>) -> Self {
+        Self { trusted, last_warning: Mutex::default() }
+    }
 }
 
 /// What holds for every connection of a listener.
@@ -70,20 +78,7 @@ pub(crate) struct ConnConfig {
     pub(crate) head_bytes: usize,
     pub(crate) head_timeout: Duration,
     pub(crate) stall_timeout: Duration,
-    pub(crate) proxy: Arc<Proxy>,
-    socket_permits: Arc<Semaphore>,
-}
-
-impl ConnConfig {
-    pub(crate) fn new(settings: &Settings, sockets: usize) -> Self {
-        Self {
-            head_bytes: settings.limits.head_bytes.as_u64() as usize,
-            head_timeout: settings.limits.head_timeout,
-            stall_timeout: settings.stream.stall_timeout,
-            proxy: Arc::new(settings.proxy.clone()),
-            socket_permits: Arc::new(Semaphore::new(sockets.min(Semaphore::MAX_PERMITS))),
-        }
-    }
+    pub(crate) sockets: SocketLimit,
 }
 
 impl std::fmt::Debug for ConnServer {
@@ -102,7 +97,7 @@ impl ConnServer {
 
     /// Whether there is room for one more connection.
     pub(crate) fn has_capacity(&self) -> bool {
-        self.config.socket_permits.available_permits() > 0
+        self.config.sockets.has_capacity()
     }
 
     /// Prepares a connection; `None` when there is no room for it, or it has gone.
@@ -112,7 +107,7 @@ impl ConnServer {
             self.refuse(stream, ADDRESS_LIMIT_RESPONSE);
             return None;
         };
-        let Ok(permit) = self.config.socket_permits.clone().try_acquire_owned() else {
+        let Some(permit) = self.config.sockets.try_acquire() else {
             self.meters.at_socket_limit.increment(1);
             self.refuse(stream, SOCKET_LIMIT_RESPONSE);
             return None;
@@ -141,20 +136,24 @@ impl ConnServer {
     pub(crate) fn warn_missing_proxy_header(&self, peer: Peer, error: &io::Error) {
         const WARN_INTERVAL: Duration = Duration::from_secs(60);
         self.meters.missing_proxy_header.increment(1);
-        let mut last_warning = self.last_proxy_warning.lock();
+        let Some(headers) = &self.proxy_headers else { return };
+        let mut last_warning = headers.last_warning.lock();
         if last_warning.is_none_or(|at| at.elapsed() >= WARN_INTERVAL) {
             *last_warning = Some(Instant::now());
             tracing::warn!(%error, ?peer, "a connection is refused: have this proxy send the header, or set proxy.protocol = false");
         }
     }
 
-    /// A place among the connections of a client's address. Those of proxies are everybody's.
-    fn address_permit(&self, peer: Peer) -> Result<Option<Box<AddressPermit>>, Denied> {
-        let Some(limits) = &self.connection_limits else { return Ok(None) };
-        match forwarded::client_address(peer, &HeaderMap::new(), &self.config.proxy) {
-            Some(address) => Ok(limits.accept_from(address)?.map(Box::new)),
+    fn address_permit(&self, peer: Peer) -> Result<Option<AddressPermit>, AddressLimitReached> {
+        match &self.address_limiter {
+            Some(limiter) => limiter.acquire(peer),
             None => Ok(None),
         }
+    }
+
+    /// Whether a connection of `peer` has to begin with a PROXY header.
+    pub(crate) fn expects_proxy_header(&self, peer: Peer) -> bool {
+        self.proxy_headers.as_ref().is_some_and(|headers| headers.trusted.trusts_peer(peer))
     }
 
     /// Serves a connection on the runtime.
@@ -171,13 +170,4 @@ fn set_socket_options(stream: &TcpStream, config: &ConnConfig) -> io::Result<()>
     // nothing is sent the kernel asks, and gives up by the same time.
     socket.set_tcp_user_timeout(Some(config.stall_timeout))?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
-}
-
-/// What a socket holds for as long as it is open.
-#[derive(Debug)]
-pub(crate) struct ConnPermit {
-    _socket_permit: OwnedSemaphorePermit,
-    _open: OpenGauge,
-    /// Boxed, because most have none.
-    _address_permit: Option<Box<AddressPermit>>,
 }

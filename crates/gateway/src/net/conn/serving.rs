@@ -26,19 +26,18 @@ use tokio::{
 use tower::ServiceExt as _;
 use tricast_delivery::Handoff;
 
-use crate::{
-    http::forwarded::Peer,
-    net::{
-        accept::permits::HandshakePermit,
-        conn::{
-            detach::{Detach, encode_head},
-            preamble::Preamble,
-            server::{ConnPermit, ConnServer},
-            socket::{ConnHandle, ConnInfo, Socket},
-            tls,
-        },
-        http2,
+use crate::net::{
+    accept::permits::HandshakePermit,
+    conn::{
+        detach::{Detach, encode_head},
+        limits::ConnPermit,
+        preamble::Preamble,
+        server::ConnServer,
+        socket::{ConnHandle, ConnInfo, Socket},
+        tls,
     },
+    http2,
+    peer::Peer,
 };
 
 /// A connection that has said something.
@@ -68,7 +67,7 @@ pub(crate) async fn serve(server: Arc<ConnServer>, accepted: AcceptedConn) {
     let config = &server.config;
     // Who has asked for nothing is not waited for when the gateway goes down, nor longer than for a head.
     let deadline = Instant::now() + config.head_timeout;
-    let proxied = server.expects_proxy_header && peer.is_trusted(&config.proxy);
+    let proxied = server.expects_proxy_header(peer);
     let preamble =
         match before_deadline(&server, deadline, Preamble::read(&mut stream, proxied)).await {
             Some(Ok(preamble)) => preamble,

@@ -24,12 +24,10 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::{
-    http::forwarded::Peer,
-    net::{
-        accept::permits::HandshakePermit,
-        conn::{detach::Detach, response_budget::ResponseBudget},
-    },
+use crate::net::{
+    accept::permits::HandshakePermit,
+    conn::{detach::Detach, response_budget::ResponseBudget},
+    peer::Peer,
 };
 
 /// The most that is read and thrown away when a streaming client sends on.

@@ -21,8 +21,6 @@ use tokio_rustls::{
     },
 };
 
-use crate::settings::Tls;
-
 /// HTTP/2, as a client names it.
 pub(crate) const H2: &[u8] = b"h2";
 
@@ -42,25 +40,21 @@ struct Current {
 }
 
 impl Certificate {
-    /// Reads what the settings name, if they want TLS.
+    /// Loads the certificate chain and the private key from files of PEM.
     ///
     /// # Errors
     /// When a file cannot be read, holds something else, or the key is another certificate's.
-    pub(crate) fn from_settings(tls: &Tls) -> anyhow::Result<Option<Arc<Self>>> {
-        if tls.bind.is_empty() {
-            return Ok(None);
-        }
-        let (chain, key) = (tls.certificate.clone(), tls.key.clone());
+    pub(crate) fn load(chain: PathBuf, key: PathBuf) -> anyhow::Result<Arc<Self>> {
         let modified = modification_times(&chain, &key)?;
         let pair = load_pair(&chain, &key)?;
         let current = Mutex::new(Current { pair, modified });
-        Ok(Some(Arc::new(Self { chain, key, current })))
+        Ok(Arc::new(Self { chain, key, current }))
     }
 
     /// Looks whether the files have changed, or with `anyway` takes them as they are; whether there is a new certificate.
     ///
     /// # Errors
-    /// As [`of`](Self::of); the old one is then kept.
+    /// As for [`load`](Self::load); the old one is then kept.
     fn reload_if_changed(&self, force: bool) -> anyhow::Result<bool> {
         let modified = modification_times(&self.chain, &self.key)?;
         if !force && self.current.lock().modified == modified {

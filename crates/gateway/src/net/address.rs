@@ -2,10 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{SeqAccess, Visitor},
-};
+use serde::{Deserialize, Serialize};
 use socket2::SockAddr;
 
 /// What stands before the path of a unix socket.
@@ -23,7 +20,7 @@ pub enum Address {
 
 impl Address {
     /// Whether a socket that is at `actual` is what this asks for. Port 0 is any.
-    pub(crate) fn matches(&self, actual: &Self) -> bool {
+    pub fn matches(&self, actual: &Self) -> bool {
         match (self, actual) {
             (Address::Tcp(own), Address::Tcp(actual)) if own.port() == 0 => own.ip() == actual.ip(),
             _ => self == actual,
@@ -32,7 +29,7 @@ impl Address {
 
     /// Whether only one of the two can be listened at. Port 0 excludes none; `0.0.0.0` is every address of IPv4, and `[::]` every
     /// address of both families.
-    pub(crate) fn conflicts_with(&self, other: &Self) -> bool {
+    pub fn conflicts_with(&self, other: &Self) -> bool {
         let (Address::Tcp(one), Address::Tcp(other)) = (self, other) else { return self == other };
         // `[::ffff:127.0.0.1]` is 127.0.0.1.
         let ip = |address: &SocketAddr| address.ip().to_canonical();
@@ -98,37 +95,4 @@ impl fmt::Display for Address {
             Address::Unix(path) => write!(f, "{UNIX}{}", path.display()),
         }
     }
-}
-
-/// One, or a list.
-pub(super) fn one_or_many<'de, D>(deserializer: D) -> Result<Vec<Address>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    struct OneOrMany;
-
-    impl<'de> Visitor<'de> for OneOrMany {
-        type Value = Vec<String>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an address, or a list of them")
-        }
-
-        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-            Ok(vec![text.to_owned()])
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-            let mut texts = Vec::new();
-            while let Some(text) = list.next_element()? {
-                texts.push(text);
-            }
-            Ok(texts)
-        }
-    }
-
-    let texts = deserializer.deserialize_any(OneOrMany)?;
-    // "" is no address.
-    let addresses = texts.iter().filter(|text| !text.is_empty()).map(|text| text.parse());
-    addresses.collect::<Result<_, String>>().map_err(serde::de::Error::custom)
 }
