@@ -6,7 +6,6 @@ mod cli;
 mod dashboard;
 mod http;
 mod lifecycle;
-mod net;
 pub mod settings;
 mod webhook;
 

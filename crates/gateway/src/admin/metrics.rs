@@ -8,10 +8,10 @@ use metrics_process::Collector;
 use parking_lot::Mutex;
 use tricast_admission::HookMeters;
 use tricast_core::{Hub, LATENCY, Meters, Wire};
+use tricast_net::SocketMeters;
 
 use crate::{
     lifecycle::load::{DELIVERY_LAG, LoadMeters, RUNTIME_LAG},
-    net::SocketMeters,
     settings::Settings,
     webhook::EventMeters,
 };

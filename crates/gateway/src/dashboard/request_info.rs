@@ -12,6 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tricast_core::{ClientId, Format, Kind, MessageId, Wire};
+use tricast_net::{ConnHandle, TrustedPeers as _, encode_head};
 use tricast_ws::{Handshake, HandshakeRequest};
 
 use crate::{
@@ -24,7 +25,6 @@ use crate::{
         state::SharedApp,
         stream::{chunk_framed_format, handshake_response, response_headers},
     },
-    net::{ConnHandle, TrustedPeers as _, encode_head},
     settings::ForwardedFields,
 };
 

@@ -14,10 +14,10 @@ use tricast_admission::{
 use tricast_core::{
     Access as _, Action, ChannelName, Denied, Kind, UserId, Wire, authorize, authorize_publish,
 };
+use tricast_net::ConnHandle;
 
 use crate::{
     http::{forwarded, origin, problem::Problem, query::Query, state::App},
-    net::ConnHandle,
     settings::Settings,
 };
 

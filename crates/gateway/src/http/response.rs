@@ -20,11 +20,9 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use serde::Serialize;
 use tricast_core::{AnswerMemory, Kind};
+use tricast_net::{ConnHandle, ReadProgress, ResponsePermit};
 
-use crate::{
-    http::{forwarded, problem::Problem, state::App},
-    net::{ConnHandle, ReadProgress, ResponsePermit},
-};
+use crate::http::{forwarded, problem::Problem, state::App};
 
 /// An answer of no more than so many bytes needs no room on its connection, and does not wait for those that do.
 const SMALL_RESPONSE: usize = 16 * 1024;

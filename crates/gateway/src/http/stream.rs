@@ -13,16 +13,14 @@ use tricast_core::{
     ClientId, CloseReason, Control, Format, Goodbye, Inbound, Kind, MessageId, Session, Wire,
     jittered_retry,
 };
+use tricast_net::{ConnHandle, Detach, Tunnel};
 use tricast_ws::Handshake;
 
-use crate::{
-    http::{
-        chunks,
-        problem::Problem,
-        state::{App, SharedApp},
-        stream_body::StreamBody,
-    },
-    net::{ConnHandle, Detach, Tunnel},
+use crate::http::{
+    chunks,
+    problem::Problem,
+    state::{App, SharedApp},
+    stream_body::StreamBody,
 };
 
 /// How a stream is spelled that `line` carries in `version`. Whoever takes the connection along frames its

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use tricast_core::{CloseReason, Flow, Session, Step};
 
-use crate::net::ConnHandle;
+use tricast_net::ConnHandle;
 
 /// Small frames that wait are joined into chunks of this size; larger ones are passed on as they
 /// are, shared by everyone, so that a reader that stalls holds no copy of its own.

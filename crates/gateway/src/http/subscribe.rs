@@ -7,24 +7,22 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use h2::ext::Protocol;
+
 use tricast_admission::Pass;
 use tricast_core::{Action, ChannelName, Data, Join, Kind, Publisher, Session, Start, Trust, Wire};
+use tricast_net::{ConnHandle, Protocol};
 use tricast_ws::{Handshake, HandshakeError, HandshakeRequest};
 
-use crate::{
-    http::{
-        admission,
-        body::{self, Media},
-        presence::with_presence,
-        problem::Problem,
-        publish::{MESSAGE_PARAMETERS, Metadata, path_text},
-        query::Query,
-        resume,
-        state::{App, SharedApp},
-        stream::{self, format_for_conn, plain_format, respond, retry_later, upgrade},
-    },
-    net::ConnHandle,
+use crate::http::{
+    admission,
+    body::{self, Media},
+    presence::with_presence,
+    problem::Problem,
+    publish::{MESSAGE_PARAMETERS, Metadata, path_text},
+    query::Query,
+    resume,
+    state::{App, SharedApp},
+    stream::{self, format_for_conn, plain_format, respond, retry_later, upgrade},
 };
 
 /// The names that every listening request takes.

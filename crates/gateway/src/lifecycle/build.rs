@@ -6,12 +6,12 @@ use anyhow::Context as _;
 use tricast_admission::{BackendClient, Gatekeeper, Jwks};
 use tricast_core::{Epoch, Hub, Limits, Log, MemoryEngine, Meters, unix_millis};
 use tricast_delivery::{SendMode, Shards};
+use tricast_net::{Certificate, SocketMeters};
 
 use crate::{
     admin::metrics::MetricsExporter,
     http::{admission, state::App},
     lifecycle::load::LoadMeters,
-    net::{Certificate, SocketMeters},
     settings::{Delivery, EventKind, Settings},
     webhook::{EventMeters, EventQueue, WebhookSender},
 };

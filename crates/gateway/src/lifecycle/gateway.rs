@@ -12,6 +12,8 @@ use tokio_util::{
 use tricast_admission::Jwks;
 
 pub use crate::lifecycle::sockets::BoundAddress;
+use tricast_net::{Acceptor, AddressLimiter, Certificate, ConnServer, ProxyHeaders};
+
 use crate::{
     admin,
     admin::metrics::MetricsExporter,
@@ -29,7 +31,6 @@ use crate::{
         net_config::{self, DirectClients},
         sockets::Listeners,
     },
-    net::{Acceptor, AddressLimiter, Certificate, ConnServer, ProxyHeaders},
     settings::{Address, Reload, Settings},
     webhook::{WebhookSender, WebhookTask},
 };

@@ -10,7 +10,9 @@ use std::{
 use anyhow::Context as _;
 use listenfd::ListenFd;
 
-use crate::{lifecycle::handover::Predecessor, net::ListenSocket, settings::Address};
+use tricast_net::ListenSocket;
+
+use crate::{lifecycle::handover::Predecessor, settings::Address};
 
 /// What stands behind the name of a socket that the old gateway has bound itself, as its settings said: the new one looks whether
 /// its own still do.
@@ -170,10 +172,10 @@ fn take_listen_socket(passed: &mut ListenFd, index: usize) -> io::Result<ListenS
     // An attempt that fails leaves the socket where it is.
     if let Ok(Some(socket)) = passed.take_tcp_listener(index) {
         socket.set_nonblocking(true)?;
-        return Ok(ListenSocket::Tcp(mio::net::TcpListener::from_std(socket)));
+        return Ok(socket.into());
     }
     let socket: Option<UnixListener> = passed.take_unix_listener(index)?;
     let socket = socket.ok_or(io::ErrorKind::NotFound)?;
     socket.set_nonblocking(true)?;
-    Ok(ListenSocket::Unix(mio::net::UnixListener::from_std(socket)))
+    Ok(socket.into())
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use tricast_admission::ConnectionLimits;
+use tricast_net::{
+    AddressLimitReached, AddressLimiter, AddressPermit, ConnConfig, Peer, SocketLimit,
+};
 
 use crate::{
     http::forwarded,
-    net::{AddressLimitReached, AddressLimiter, AddressPermit, ConnConfig, Peer, SocketLimit},
     settings::{Proxy, Settings},
 };
 

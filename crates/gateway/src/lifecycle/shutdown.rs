@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 use tricast_core::{CloseHandle, CloseReason, jittered_retry};
+use tricast_net::Acceptor;
 
-use crate::{
-    lifecycle::{gateway::Gateway, handover::Successor},
-    net::Acceptor,
-};
+use crate::lifecycle::{gateway::Gateway, handover::Successor};
 
 /// How often goodbyes leave while draining.
 const GOODBYE_INTERVAL: Duration = Duration::from_millis(20);

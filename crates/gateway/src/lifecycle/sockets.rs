@@ -2,11 +2,10 @@
 
 use std::{fmt, net::SocketAddr, os::fd::OwnedFd, sync::Arc};
 
-use tokio_rustls::TlsAcceptor;
+use tricast_net::{Certificate, TlsAcceptor};
 
 use crate::{
     lifecycle::inherited::{BoundListener, Inherited, Purpose},
-    net::Certificate,
     settings::{Address, Settings},
 };
 

@@ -7,7 +7,7 @@ use serde::{
     de::{SeqAccess, Visitor},
 };
 
-use crate::net::Address;
+use tricast_net::Address;
 
 /// Reads one address, or a list of them; an empty text counts as none.
 pub(super) fn one_or_many<'de, D>(deserializer: D) -> Result<Vec<Address>, D::Error>

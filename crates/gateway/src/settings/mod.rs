@@ -29,7 +29,7 @@ pub use proxy::{ForwardedFields, Proxy, TrustedProxy};
 pub(crate) use reload::Reload;
 pub use tls::Tls;
 
-pub use crate::net::Address;
+pub use tricast_net::Address;
 
 /// The built-in gateway.toml.
 pub const REFERENCE: &str = include_str!("../../../../gateway.toml");

@@ -3,11 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderValue};
+use tricast_net::{Peer, TrustedPeers};
 
-use crate::{
-    net::{Peer, TrustedPeers},
-    settings::{ForwardedFields, Proxy},
-};
+use crate::settings::{ForwardedFields, Proxy};
 
 impl TrustedPeers for Proxy {
     fn trusts_peer(&self, peer: Peer) -> bool {

@@ -15,11 +15,11 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::net::http2::{SEND_BUFFER, response_sender::SendWindow};
+use crate::http2::{SEND_BUFFER, response_sender::SendWindow};
 
 /// What a request that wants a tunnel brings: the tunnel, once the answer has opened it.
 #[derive(Clone, Debug)]
-pub(crate) struct Tunnel(Arc<Mutex<Option<oneshot::Receiver<TunnelIo>>>>);
+pub struct Tunnel(Arc<Mutex<Option<oneshot::Receiver<TunnelIo>>>>);
 
 /// The other side of it.
 pub(crate) struct TunnelOpener {
@@ -28,7 +28,7 @@ pub(crate) struct TunnelOpener {
 }
 
 /// The bytes of a tunnel.
-pub(crate) struct TunnelIo {
+pub struct TunnelIo {
     received: RecvStream,
     unread: Bytes,
     window: SendWindow,
@@ -49,7 +49,7 @@ impl TunnelOpener {
 
 impl Tunnel {
     /// The tunnel, when the answer has left; `None` if it never does.
-    pub(crate) async fn opened(self) -> Option<TunnelIo> {
+    pub async fn opened(self) -> Option<TunnelIo> {
         let opens = self.0.lock().take()?;
         opens.await.ok()
     }

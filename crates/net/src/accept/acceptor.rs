@@ -13,7 +13,7 @@ use std::{
 use mio::Waker;
 use tricast_delivery::spawn_critical;
 
-use crate::net::{
+use crate::{
     accept::{accept_loop::AcceptLoop, listen_socket::ListenSocket},
     conn::server::ConnServer,
 };
@@ -23,7 +23,7 @@ const CLOSE_GRACE: Duration = Duration::from_millis(100);
 
 /// Shuts the door when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Acceptor {
+pub struct Acceptor {
     waker: Waker,
     shared: bool,
     control: Arc<AcceptorControl>,
@@ -44,7 +44,7 @@ impl Acceptor {
     ///
     /// # Errors
     /// When the system gives no thread or no epoll.
-    pub(crate) fn open(socket: ListenSocket, shared: bool, server: ConnServer) -> io::Result<Self> {
+    pub fn open(socket: ListenSocket, shared: bool, server: ConnServer) -> io::Result<Self> {
         let control = Arc::<AcceptorControl>::default();
         let (accept_loop, waker) = AcceptLoop::new(socket, shared, server, control.clone())?;
         let thread = spawn_critical("door".to_owned(), move || accept_loop.run())?;
@@ -52,18 +52,18 @@ impl Acceptor {
     }
 
     /// Whether somebody else keeps its socket open.
-    pub(crate) fn is_shared(&self) -> bool {
+    pub fn is_shared(&self) -> bool {
         self.shared
     }
 
     /// From here on somebody else accepts connections. Who is in already may still speak.
-    pub(crate) fn stop_accepting(&self) {
+    pub fn stop_accepting(&self) {
         self.wake();
     }
 
     /// Closes doors, at `latest` then: nobody begins to connect any more, and who has done so already comes in and speaks. To be cut
     /// there, behind a request perhaps, is what proxies answer with 502.
-    pub(crate) async fn close(mut acceptors: Vec<Self>, latest: Instant) {
+    pub async fn close(mut acceptors: Vec<Self>, latest: Instant) {
         let deadline = latest.min(Instant::now() + CLOSE_GRACE);
         for acceptor in &acceptors {
             // Nobody else sets it.

@@ -26,7 +26,7 @@ pub(crate) const H2: &[u8] = b"h2";
 
 /// The certificate and the key that new connections get.
 #[derive(Debug)]
-pub(crate) struct Certificate {
+pub struct Certificate {
     chain: PathBuf,
     key: PathBuf,
     current: Mutex<Current>,
@@ -44,7 +44,7 @@ impl Certificate {
     ///
     /// # Errors
     /// When a file cannot be read, holds something else, or the key is another certificate's.
-    pub(crate) fn load(chain: PathBuf, key: PathBuf) -> anyhow::Result<Arc<Self>> {
+    pub fn load(chain: PathBuf, key: PathBuf) -> anyhow::Result<Arc<Self>> {
         let modified = modification_times(&chain, &key)?;
         let pair = load_pair(&chain, &key)?;
         let current = Mutex::new(Current { pair, modified });
@@ -68,7 +68,7 @@ impl Certificate {
     }
 
     /// Looks every now and then.
-    pub(crate) async fn keep_fresh(self: Arc<Self>, every: Duration) {
+    pub async fn keep_fresh(self: Arc<Self>, every: Duration) {
         loop {
             sleep(every).await;
             self.clone().refresh(false).await;
@@ -76,7 +76,7 @@ impl Certificate {
     }
 
     /// Looks now, and tells what it finds.
-    pub(crate) async fn refresh(self: Arc<Self>, force: bool) {
+    pub async fn refresh(self: Arc<Self>, force: bool) {
         let reloaded = tokio::task::spawn_blocking(move || self.reload_if_changed(force)).await;
         match reloaded {
             Ok(Ok(true)) => tracing::info!("new connections get the new certificate"),
@@ -92,7 +92,7 @@ impl Certificate {
     ///
     /// # Errors
     /// When the cryptography that is built in does not do.
-    pub(crate) fn tls_acceptor(self: &Arc<Self>) -> anyhow::Result<TlsAcceptor> {
+    pub fn tls_acceptor(self: &Arc<Self>) -> anyhow::Result<TlsAcceptor> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?

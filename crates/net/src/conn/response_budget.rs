@@ -26,7 +26,7 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The room of one connection.
 #[derive(Debug)]
-pub(crate) struct ResponseBudget {
+pub struct ResponseBudget {
     render_lock: Mutex<()>,
     units: Arc<Semaphore>,
     read_progress: ReadProgress,
@@ -34,14 +34,15 @@ pub(crate) struct ResponseBudget {
 
 /// What one answer has of it, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct ResponsePermit(OwnedSemaphorePermit);
+pub struct ResponsePermit(OwnedSemaphorePermit);
 
 /// Notes that something of an answer is taken.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ReadProgress(Arc<AtomicU64>);
+pub struct ReadProgress(Arc<AtomicU64>);
 
 impl ReadProgress {
-    pub(crate) fn record(&self) {
+    /// Records that the client has taken some of a response.
+    pub fn record(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -52,7 +53,7 @@ impl ReadProgress {
 
 impl ResponsePermit {
     /// Whether an answer of so many bytes has all the room that it needs.
-    pub(crate) fn covers(&self, bytes: usize) -> bool {
+    pub fn covers(&self, bytes: usize) -> bool {
         to_units(bytes) as usize <= self.0.num_permits()
     }
 }
@@ -64,18 +65,18 @@ impl ResponseBudget {
     }
 
     /// Waits until no other answer of this connection is being made. Nobody waits for the client meanwhile.
-    pub(crate) async fn exclusive(&self) -> MutexGuard<'_, ()> {
+    pub async fn exclusive(&self) -> MutexGuard<'_, ()> {
         self.render_lock.lock().await
     }
 
     /// Room for an answer of so many bytes, if there is any now.
-    pub(crate) fn try_acquire(&self, bytes: usize) -> Option<ResponsePermit> {
+    pub fn try_acquire(&self, bytes: usize) -> Option<ResponsePermit> {
         self.units.clone().try_acquire_many_owned(to_units(bytes)).ok().map(ResponsePermit)
     }
 
     /// Waits until there is room for an answer of so many bytes, for as long as the client goes on to take others. One that is larger
     /// than all of the room waits until it has all of it.
-    pub(crate) async fn acquire(&self, bytes: usize) -> Option<ResponsePermit> {
+    pub async fn acquire(&self, bytes: usize) -> Option<ResponsePermit> {
         let mut acquiring = pin!(self.units.clone().acquire_many_owned(to_units(bytes)));
         loop {
             let before = self.read_progress.count();
@@ -89,7 +90,7 @@ impl ResponseBudget {
     }
 
     /// Where its answers note that they are taken.
-    pub(crate) fn progress(&self) -> ReadProgress {
+    pub fn progress(&self) -> ReadProgress {
         self.read_progress.clone()
     }
 }

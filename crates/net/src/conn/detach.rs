@@ -1,6 +1,6 @@
 //! A stream's way out of the HTTP library: its head is written by us, and its socket belongs to a shard.
 //!
-//! The handler leaves a stream with the connection ([`Line::depart`](crate::net::Line::depart)) and returns the answer's head.
+//! The handler leaves a stream with the connection ([`ConnHandle::detach`](crate::ConnHandle::detach)) and returns the answer's head.
 //! The service keeps that head and never answers, so that the library has nothing to write; then
 //! the connection is taken apart. No byte of the answer ever stands in the library's buffers.
 
@@ -14,11 +14,13 @@ use bytes::Bytes;
 use tricast_core::{Inbound, Session};
 
 /// A stream that is to leave.
-pub(crate) struct Detach {
-    pub(crate) session: Session,
-    pub(crate) inbound: Option<Box<dyn Inbound>>,
+pub struct Detach {
+    /// The session whose output the stream is.
+    pub session: Session,
+    /// Reads what the client sends, if the stream takes that.
+    pub inbound: Option<Box<dyn Inbound>>,
     /// The answer's head, once the last layer has seen it.
-    pub(crate) head: Bytes,
+    pub head: Bytes,
 }
 
 impl std::fmt::Debug for Detach {
@@ -29,7 +31,7 @@ impl std::fmt::Debug for Detach {
 
 /// The head of an answer as it goes out (RFC 9112 §4): to a client of HTTP/1.1 in chunks, to an older one up to
 /// the end of the connection.
-pub(crate) fn encode_head(response: Response, version: Version) -> Bytes {
+pub fn encode_head(response: Response, version: Version) -> Bytes {
     let (Parts { status, mut headers, .. }, _) = response.into_parts();
     // The layers took it for an answer without a body.
     headers.remove(header::CONTENT_LENGTH);

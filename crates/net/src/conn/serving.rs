@@ -26,7 +26,7 @@ use tokio::{
 use tower::ServiceExt as _;
 use tricast_delivery::Handoff;
 
-use crate::net::{
+use crate::{
     accept::permits::HandshakePermit,
     conn::{
         detach::{Detach, encode_head},

@@ -21,7 +21,7 @@ use mio::{
 use socket2::{Domain, SockAddr, SockFilter, SockRef, Socket, Type};
 use tokio::net::TcpSocket;
 
-use crate::net::{address::Address, peer::Peer};
+use crate::{address::Address, peer::Peer};
 
 /// Connections that wait to be accepted; a reconnect storm must not meet refusals.
 const BACKLOG: u32 = 4096;
@@ -44,14 +44,16 @@ const DROP_SYN_FILTER: [SockFilter; 4] = [
 
 /// A socket that is listened at.
 #[derive(Debug)]
-pub(crate) enum ListenSocket {
+pub enum ListenSocket {
+    /// A socket of TCP.
     Tcp(TcpListener),
+    /// A unix socket.
     Unix(mio::net::UnixListener),
 }
 
 impl ListenSocket {
     /// Binds `address`.
-    pub(crate) fn bind(address: &Address) -> io::Result<Self> {
+    pub fn bind(address: &Address) -> io::Result<Self> {
         match address {
             Address::Tcp(address) => bind_tcp(*address).map(ListenSocket::Tcp),
             Address::Unix(path) => bind_unix(path).map(ListenSocket::Unix),
@@ -59,7 +61,7 @@ impl ListenSocket {
     }
 
     /// Where it is.
-    pub(crate) fn address(&self) -> io::Result<Address> {
+    pub fn address(&self) -> io::Result<Address> {
         match self {
             ListenSocket::Tcp(socket) => socket.local_addr().map(Address::Tcp),
             ListenSocket::Unix(socket) => {
@@ -97,7 +99,7 @@ impl ListenSocket {
     }
 
     /// The same socket once more, for somebody else.
-    pub(crate) fn try_clone(&self) -> io::Result<OwnedFd> {
+    pub fn try_clone(&self) -> io::Result<OwnedFd> {
         match self {
             ListenSocket::Tcp(socket) => socket.as_fd().try_clone_to_owned(),
             ListenSocket::Unix(socket) => socket.as_fd().try_clone_to_owned(),
@@ -109,6 +111,20 @@ impl ListenSocket {
             ListenSocket::Tcp(socket) => socket,
             ListenSocket::Unix(socket) => socket,
         }
+    }
+}
+
+/// The socket has to be non-blocking.
+impl From<std::net::TcpListener> for ListenSocket {
+    fn from(socket: std::net::TcpListener) -> Self {
+        ListenSocket::Tcp(TcpListener::from_std(socket))
+    }
+}
+
+/// The socket has to be non-blocking.
+impl From<UnixListener> for ListenSocket {
+    fn from(socket: UnixListener) -> Self {
+        ListenSocket::Unix(mio::net::UnixListener::from_std(socket))
     }
 }
 

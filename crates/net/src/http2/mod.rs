@@ -14,7 +14,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header},
 };
 use bytes::Bytes;
-use h2::{Ping, PingPong, RecvStream, ext::Protocol, server::SendResponse};
+use h2::{Ping, PingPong, RecvStream, server::SendResponse};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::JoinSet,
@@ -26,7 +26,7 @@ use self::{
     flow_control::FlowControl, frame_sniffer::FrameSniffer, request_body::RequestBody,
     response_sender::ResponseSender, tunnel::TunnelOpener,
 };
-use crate::net::conn::{server::ConnServer, serving::before_deadline, socket::ConnHandle};
+use crate::conn::{server::ConnServer, serving::before_deadline, socket::ConnHandle};
 
 mod flow_control;
 mod frame_sniffer;
@@ -34,7 +34,8 @@ mod request_body;
 mod response_sender;
 mod tunnel;
 
-pub(crate) use tunnel::Tunnel;
+pub use h2::ext::Protocol;
+pub use tunnel::{Tunnel, TunnelIo};
 
 /// Requests at once on one connection: streams, above all.
 const STREAMS: u32 = 1000;

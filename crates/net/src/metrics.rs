@@ -6,17 +6,20 @@ use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
 /// What is counted of sockets.
 #[derive(Clone)]
-pub(crate) struct SocketMeters {
+pub struct SocketMeters {
     pub(crate) open: Gauge,
     pub(crate) at_socket_limit: Counter,
     pub(crate) at_address_limit: Counter,
     pub(crate) silent: Counter,
     pub(crate) missing_proxy_header: Counter,
-    pub(crate) stalled: Counter,
+    /// Counts streams cut because their peer took nothing for `stream.stall_timeout`.
+    pub stalled: Counter,
 }
 
 impl SocketMeters {
-    pub(crate) fn new() -> Self {
+    /// Registers the metrics of sockets.
+    #[expect(clippy::new_without_default, reason = "it registers with the global recorder")]
+    pub fn new() -> Self {
         describe_gauge!("tricast_sockets", "Connections open now, of any kind.");
         describe_counter!(
             "tricast_sockets_refused_total",

@@ -4,7 +4,7 @@ use std::{any::Any, sync::Arc};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::net::{metrics::OpenGauge, peer::Peer};
+use crate::{metrics::OpenGauge, peer::Peer};
 
 /// The most sockets that may be open at once. Clones share it.
 #[derive(Clone, Debug)]

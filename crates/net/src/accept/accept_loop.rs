@@ -13,7 +13,7 @@ use std::{
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpStream};
 use slab::Slab;
 
-use crate::net::{
+use crate::{
     accept::{acceptor::AcceptorControl, listen_socket::ListenSocket, permits::HandshakePermits},
     conn::{limits::ConnPermit, server::ConnServer, serving::AcceptedConn},
     peer::Peer,

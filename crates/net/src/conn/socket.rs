@@ -24,7 +24,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::net::{
+use crate::{
     accept::permits::HandshakePermit,
     conn::{detach::Detach, response_budget::ResponseBudget},
     peer::Peer,
@@ -35,7 +35,7 @@ const DISCARD_MAX: usize = 64 * 1024;
 
 /// What a request's handler may know of the connection under it, and leave with it.
 #[derive(Clone, Debug)]
-pub(crate) struct ConnHandle(Arc<Shared>);
+pub struct ConnHandle(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -85,27 +85,27 @@ impl ConnHandle {
     }
 
     /// Whom it connects to.
-    pub(crate) fn peer(&self) -> Peer {
+    pub fn peer(&self) -> Peer {
         self.0.info.peer
     }
 
     /// Whether the client speaks TLS, as far as connections tell.
-    pub(crate) fn is_encrypted(&self) -> bool {
+    pub fn is_encrypted(&self) -> bool {
         self.0.info.encrypted
     }
 
     /// Room for answers that are made whole.
-    pub(crate) fn response_budget(&self) -> &ResponseBudget {
+    pub fn response_budget(&self) -> &ResponseBudget {
         &self.0.response_budget
     }
 
     /// Whether a stream may leave with this connection.
-    pub(crate) fn can_detach(&self) -> bool {
+    pub fn can_detach(&self) -> bool {
         self.0.can_detach
     }
 
     /// From here on the connection belongs to this stream.
-    pub(crate) fn detach(&self, detach: Detach) {
+    pub fn detach(&self, detach: Detach) {
         *self.0.detach.lock() = Some(detach);
     }
 
@@ -130,7 +130,7 @@ impl ConnHandle {
     }
 
     /// Gives up the connection's place.
-    pub(crate) fn release_handshake_permit(&self) {
+    pub fn release_handshake_permit(&self) {
         *self.0.handshake_permit.lock() = None;
     }
 
@@ -154,7 +154,7 @@ impl ConnHandle {
 
     /// Whether the peer has ended the connection. hyper stops reading once a client has sent anything
     /// behind its request, and would not see the end; a stream has no use for such bytes.
-    pub(crate) fn peer_has_closed(&self) -> bool {
+    pub fn peer_has_closed(&self) -> bool {
         if self.0.info.wrapped {
             return self.peer_has_hung_up();
         }
@@ -177,7 +177,7 @@ impl ConnHandle {
 
     /// After the end of a stream: if bytes were thrown away, what follows them cannot be read as a request,
     /// and the connection ends.
-    pub(crate) fn close_if_bytes_discarded(&self) {
+    pub fn close_if_bytes_discarded(&self) {
         if self.0.bytes_discarded.load(Ordering::Relaxed) {
             // The HTTP library sees the end behind what it holds.
             let _ = SockRef::from(&self.0.stream).shutdown(std::net::Shutdown::Read);
@@ -185,12 +185,12 @@ impl ConnHandle {
     }
 
     /// Whether the peer can take more.
-    pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.stream.poll_write_ready(cx).map(|_| ())
     }
 
     /// Makes the end of this connection a reset, so that nobody takes it for the end of the data.
-    pub(crate) fn reset_on_close(&self) {
+    pub fn reset_on_close(&self) {
         // A socket that is gone already needs no reset.
         let _ = SockRef::from(&self.0.stream).set_linger(Some(Duration::ZERO));
     }

@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tricast_delivery::Shards;
 
-use crate::net::{
+use crate::{
     conn::{
         limits::{AddressLimitReached, AddressLimiter, AddressPermit, ConnPermit, SocketLimit},
         serving::{AcceptedConn, serve},
@@ -40,45 +40,55 @@ const SOCKET_LIMIT_RESPONSE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry
 const ADDRESS_LIMIT_RESPONSE: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// How the connections of one listening socket are served.
-pub(crate) struct ConnServer {
-    pub(crate) router: Router,
-    pub(crate) config: ConnConfig,
-    pub(crate) meters: SocketMeters,
-    pub(crate) tasks: TaskTracker,
-    pub(crate) runtime: tokio::runtime::Handle,
-    pub(crate) stop: CancellationToken,
+pub struct ConnServer {
+    /// Answers the requests.
+    pub router: Router,
+    /// Limits and timeouts.
+    pub config: ConnConfig,
+    /// Metrics of sockets.
+    pub meters: SocketMeters,
+    /// Counts the connections, so that a shutdown can wait for them.
+    pub tasks: TaskTracker,
+    /// Where connections are served.
+    pub runtime: tokio::runtime::Handle,
+    /// Cancelled when the gateway stops accepting requests.
+    pub stop: CancellationToken,
     /// The gateway goes down: nobody should come back on a connection that is open.
-    pub(crate) draining: CancellationToken,
+    pub draining: CancellationToken,
     /// PROXY headers, which every connection of a trusted proxy begins with.
-    pub(crate) proxy_headers: Option<ProxyHeaders>,
+    pub proxy_headers: Option<ProxyHeaders>,
     /// Where streams go; without shards they stay with the HTTP library.
-    pub(crate) shards: Option<Shards>,
+    pub shards: Option<Shards>,
     /// Counts the connections of each address.
-    pub(crate) address_limiter: Option<Arc<dyn AddressLimiter>>,
+    pub address_limiter: Option<Arc<dyn AddressLimiter>>,
     /// Connections are encrypted.
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub tls: Option<TlsAcceptor>,
 }
 
 /// The PROXY headers that trusted proxies have to send.
-pub(crate) struct ProxyHeaders {
+pub struct ProxyHeaders {
     trusted: Arc<dyn TrustedPeers>,
     last_warning: Mutex<Option<Instant>>,
 }
 
 impl ProxyHeaders {
     /// Demands a header from each peer that `trusted` trusts.
-    pub(crate) fn new(trusted: Arc<dyn TrustedPeers>) -> Self {
+    pub fn new(trusted: Arc<dyn TrustedPeers>) -> Self {
         Self { trusted, last_warning: Mutex::default() }
     }
 }
 
 /// What holds for every connection of a listener.
 #[derive(Clone, Debug)]
-pub(crate) struct ConnConfig {
-    pub(crate) head_bytes: usize,
-    pub(crate) head_timeout: Duration,
-    pub(crate) stall_timeout: Duration,
-    pub(crate) sockets: SocketLimit,
+pub struct ConnConfig {
+    /// Largest request head.
+    pub head_bytes: usize,
+    /// Time for a handshake or a request head.
+    pub head_timeout: Duration,
+    /// Time without progress after which a write fails.
+    pub stall_timeout: Duration,
+    /// Sockets that may be open at once.
+    pub sockets: SocketLimit,
 }
 
 impl std::fmt::Debug for ConnServer {

@@ -16,7 +16,7 @@ use http_body::Body as _;
 use metrics::Counter;
 use tokio::time::{Sleep, sleep};
 
-use crate::net::http2::{
+use crate::http2::{
     SEND_BUFFER,
     flow_control::{CHECK_INTERVAL, FlowControl},
 };
