@@ -1,13 +1,39 @@
 //! The arrows between the crates are those in ARCHITECTURE.md, and no others.
 
 mod cycles;
+mod document;
 mod imports;
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 type Arrow = (String, String);
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// All Rust sources of these folders of the workspace, joined.
+fn rust_sources(folders: &[&Path]) -> String {
+    let mut folders: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut sources = String::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let is = |name: &str| path.file_name().is_some_and(|last| last == name);
+            if path.is_dir() && !is("target") && !is("node_modules") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources.push_str(&std::fs::read_to_string(&path).expect("reads"));
+            }
+        }
+    }
+    sources
+}
 
 /// `a → b, c` lines of the block that begins with ```arrows.
 fn documented() -> BTreeSet<Arrow> {
@@ -52,21 +78,8 @@ fn core_knows_no_protocol_library() {
 /// SECURITY.md promises a test for each threat: each that it names is there.
 #[test]
 fn every_test_that_security_md_names_exists() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let text = std::fs::read_to_string(format!("{root}/SECURITY.md")).expect("reads");
-    let mut sources = String::new();
-    let mut folders = vec![format!("{root}/crates"), format!("{root}/tests")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            let name = path.display().to_string();
-            if path.is_dir() && !name.ends_with("target") && !name.ends_with("node_modules") {
-                folders.push(name);
-            } else if name.ends_with(".rs") {
-                sources.push_str(&std::fs::read_to_string(&path).expect("reads"));
-            }
-        }
-    }
+    let text = std::fs::read_to_string(root().join("SECURITY.md")).expect("reads");
+    let sources = rust_sources(&[Path::new("crates"), Path::new("tests")]);
     let threats = text.split("## Threats").nth(1).expect("a table of threats");
     let rows =
         threats.lines().filter(|line| line.starts_with("| ") && line.matches('|').count() == 4);
@@ -75,10 +88,12 @@ fn every_test_that_security_md_names_exists() {
         let cell = row.split('|').nth(3).expect("three cells");
         for name in cell.split('`').skip(1).step_by(2) {
             let fine = match name.strip_suffix("::") {
-                _ if name.contains(['/', '.']) || ["hostile", "unread", "writers"].contains(&name) => true,
-                Some(module) => {
-                    std::path::Path::new(&format!("{root}/tests/behaviour/{module}.rs")).exists()
+                _ if name.contains(['/', '.'])
+                    || ["hostile", "unread", "writers"].contains(&name) =>
+                {
+                    true
                 }
+                Some(module) => root().join(format!("tests/behaviour/{module}.rs")).exists(),
                 None => sources.contains(&format!("fn {name}(")),
             };
             assert!(fine, "SECURITY.md names {name}, and there is no such test: {row}");
