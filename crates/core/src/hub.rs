@@ -7,8 +7,9 @@ use std::sync::{
 
 use crate::{
     AnswerMemory, ChannelName, CloseHandle, ConnectionFilter, ConnectionSummary, Draft, Engine,
-    EngineError, Join, JoinError, JoinInfo, Log, Meters, Receipt, Start, Subscription, clock,
-    notify::waker::ReaderWaker, subscription::connections::Connections, sync::Mutex,
+    EngineError, Join, JoinError, JoinInfo, Kind, Log, Meters, Problem, Receipt, Start,
+    Subscription, clock, notify::waker::ReaderWaker, subscription::connections::Connections,
+    sync::Mutex,
 };
 
 /// The log with its engine, its meters, and everybody who listens.
@@ -29,6 +30,12 @@ pub struct Hub {
 #[error("the gateway has more to deliver than it can in time; come back in a moment")]
 pub struct Overloaded;
 
+impl Problem for Overloaded {
+    fn kind(&self) -> Kind {
+        Kind::Overloaded
+    }
+}
+
 /// A publish was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
@@ -41,6 +48,16 @@ pub enum PublishError {
     /// The engine could not.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl Problem for PublishError {
+    fn kind(&self) -> Kind {
+        match self {
+            PublishError::Draining => Kind::Draining,
+            PublishError::Overloaded(error) => error.kind(),
+            PublishError::Engine(error) => error.kind(),
+        }
+    }
 }
 
 impl Hub {

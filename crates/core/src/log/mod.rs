@@ -17,8 +17,8 @@ use std::{ops::Range, sync::Arc};
 use arc_swap::ArcSwap;
 
 use crate::{
-    ChannelName, ChannelRules, Count, Epoch, Gap, Message, MessageId, Namespaces,
-    OccupancyObserver, OnlineCounts, Seq, Stored, TooManyChannels,
+    ChannelName, ChannelRules, Count, Epoch, Gap, Kind, Message, MessageId, Namespaces,
+    OccupancyObserver, OnlineCounts, Problem, Seq, Stored, TooManyChannels,
     limits::Limits,
     log::{
         channel::Channel,
@@ -54,6 +54,15 @@ pub enum NotAccepted {
     /// Fewer listen than the publisher requires.
     #[error("nobody listens on this channel; nothing was published")]
     NobodyOnline,
+}
+
+impl Problem for NotAccepted {
+    fn kind(&self) -> Kind {
+        match self {
+            NotAccepted::TooManyChannels(error) => error.kind(),
+            NotAccepted::NobodyOnline => Kind::NobodyOnline,
+        }
+    }
 }
 
 /// A message has become visible; its readers do not know yet.

@@ -10,7 +10,7 @@ use std::{
 use slab::Slab;
 
 use crate::{
-    ChannelName, ChannelRules, Message, Namespaces, OccupancyObserver, Seq,
+    ChannelName, ChannelRules, Kind, Message, Namespaces, OccupancyObserver, Problem, Seq,
     limits::Limits,
     log::{channel::Channel, tombstones::Tombstones},
     message::draft::MemoryBudget,
@@ -26,10 +26,22 @@ const SECOND_CHANCES: usize = 64;
 #[error("the gateway holds as many channels as limits.channels allows")]
 pub struct TooManyChannels;
 
+impl Problem for TooManyChannels {
+    fn kind(&self) -> Kind {
+        Kind::TooManyChannels
+    }
+}
+
 /// As many listen to a channel as its namespace allows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("as many listen to {0} as may; come back later")]
 pub struct ChannelFull(ChannelName);
+
+impl Problem for ChannelFull {
+    fn kind(&self) -> Kind {
+        Kind::TooManySubscribers
+    }
+}
 
 /// A channel that nobody listened to when this was noted.
 #[derive(Clone, Copy, Debug)]

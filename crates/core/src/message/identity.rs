@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
 use compact_str::CompactString;
 
-use crate::ChannelName;
+use crate::{ChannelName, Kind, Problem};
 
 /// One page, tab or process; stable across its reconnects and wires. An issued one stands in place, because most
 /// connections have one.
@@ -46,10 +46,22 @@ impl UserId {
 #[error("a client id is 16 to 64 of A-Z a-z 0-9 _ -")]
 pub struct BadClientId;
 
+impl Problem for BadClientId {
+    fn kind(&self) -> Kind {
+        Kind::BadClient
+    }
+}
+
 /// The text is not a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a user is 1 to 127 of A-Z a-z 0-9 _ . @ | : + = -")]
 pub struct BadUserId;
+
+impl Problem for BadUserId {
+    fn kind(&self) -> Kind {
+        Kind::BadUser
+    }
+}
 
 impl FromStr for ClientId {
     type Err = BadClientId;
@@ -122,6 +134,12 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0} belongs to that user alone; come as that user")]
 pub struct Forbidden(ChannelName);
+
+impl Problem for Forbidden {
+    fn kind(&self) -> Kind {
+        Kind::Forbidden
+    }
+}
 
 impl Identity {
     /// One that nobody vouches for.
