@@ -254,7 +254,8 @@ impl<'a> Registration<'a> {
         if hub.is_draining() {
             return Err(JoinError::Draining);
         }
-        let (index, waker) = connections.register(join).ok_or(JoinError::TooManyConnections)?;
+        let registered = connections.register(join.identity.clone(), join.wire);
+        let (index, waker) = registered.ok_or(JoinError::TooManyConnections)?;
         Ok((Self { hub, index, disarmed: false }, waker))
     }
 

@@ -28,7 +28,7 @@ use crate::{
         table::Table,
     },
     message::draft::MemoryBudget,
-    notify::{shard::ShardWaker, waker::WakerSet},
+    notify::waker::{ShardWaker, WakerSet},
     presence::PresenceUpdate,
     sync::Mutex,
 };

@@ -20,8 +20,8 @@ use crate::{
         table::{ChannelFull, Table},
     },
     notify::{
-        shard::{ShardId, ShardWaker},
-        waker::{ReaderWaker, WakeOn, WakerSet},
+        shard::ShardId,
+        waker::{ReaderWaker, ShardWaker, WakeOn, WakerSet},
     },
     subscription::member::Member,
 };
