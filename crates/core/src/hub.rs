@@ -7,7 +7,7 @@ use std::sync::{
 
 use crate::{
     AnswerMemory, ChannelName, CloseHandle, ConnectionFilter, ConnectionSummary, Draft, Engine,
-    EngineError, Join, JoinError, JoinInfo, Kind, Log, Meters, Problem, Receipt, Start,
+    EngineError, Join, JoinError, JoinInfo, Kind, Log, Meters, Overloaded, Problem, Receipt, Start,
     Subscription, clock, notify::waker::ReaderWaker, subscription::connections::Connections,
     sync::Mutex,
 };
@@ -23,17 +23,6 @@ pub struct Hub {
     draining: AtomicBool,
     /// There is more to do than can be done in time: nothing new is begun.
     overloaded: AtomicBool,
-}
-
-/// More is under way than can be delivered in time (`limits.overload`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the gateway has more to deliver than it can in time; come back in a moment")]
-pub struct Overloaded;
-
-impl Problem for Overloaded {
-    fn kind(&self) -> Kind {
-        Kind::Overloaded
-    }
 }
 
 /// A publish was refused.

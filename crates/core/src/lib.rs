@@ -27,7 +27,7 @@ pub use access::{Access, AccessFuture, Action, AllowAll, Denied, authorize, auth
 pub use answer_memory::{AnswerMemory, AnswerMemoryFull, AnswerReservation, json_length};
 pub use channel::name::{BadChannelName, CHANNEL_MAX, ChannelName};
 pub use channel::pattern::{BadChannelPattern, ChannelPattern};
-pub use channel::rules::{ChannelRules, Namespaces};
+pub use channel::rules::{Bounds, ChannelRules, Namespaces, SlowReader};
 pub use clock::unix_millis;
 pub use engine::idempotency::{BadIdempotencyId, idempotency_id};
 pub use engine::memory::MemoryEngine;
@@ -40,16 +40,15 @@ pub use format::control::{
 pub use format::problem::{Kind, Problem};
 pub use format::variant::{Framing, Variant, Wire};
 pub use format::{Ending, Format};
-pub use hub::{Hub, Overloaded, PublishError};
-pub use limits::Limits;
+pub use hub::{Hub, PublishError};
+pub use limits::{ChannelFull, Limits, Overloaded, TooManyChannels};
 pub use log::cursor::ReadLimit;
+pub use log::error::NotAccepted;
 pub use log::query::{
     HistoryPage, OnlineHidden, OnlineReport, PRESENCE_PAGE, PresenceOff, PresencePage,
 };
-pub use log::ring::Bounds;
 pub use log::start::{AheadOfLog, BadSince, Start};
-pub use log::table::{ChannelFull, TooManyChannels};
-pub use log::{Accepted, ChannelSummary, History, Log, LogStats, NotAccepted};
+pub use log::{Accepted, ChannelSummary, History, Log, LogStats};
 pub use message::client::{BadClientId, ClientId};
 pub use message::data::{BadData, Data};
 pub use message::document::{text_of, write_document};
@@ -64,7 +63,7 @@ pub use notify::occupancy::OccupancyObserver;
 pub use notify::shard::{Alignment, Batch, ShardId};
 pub use notify::waker::ShardWaker;
 pub use presence::PresenceConfig;
-pub use session::config::{SessionConfig, SlowReader};
+pub use session::config::SessionConfig;
 pub use session::flow::Flow;
 pub use session::inbound::{CommandFuture, CommandResult, Inbound, InboundEvent, Reply};
 pub use session::{Session, Step, jittered_retry};

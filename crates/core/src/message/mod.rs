@@ -7,4 +7,5 @@ pub(crate) mod draft;
 pub(crate) mod event;
 pub(crate) mod id;
 pub(crate) mod identity;
+pub(crate) mod memory;
 pub(crate) mod user;

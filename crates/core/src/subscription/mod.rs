@@ -10,14 +10,14 @@ pub(crate) mod online_watch;
 use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
 use crate::{
-    ChannelName, CloseReason, Gap, Identity, Kind, MessageId, NotRecovered, OnlineChange,
-    Overloaded, Problem, Seq, Start, TooManyChannels, Wire,
+    ChannelFull, ChannelName, CloseReason, Gap, Identity, Kind, MessageId, NotRecovered,
+    OnlineChange, Overloaded, Problem, Seq, Start, TooManyChannels, Wire,
     hub::Hub,
     log::{
         Log,
         cursor::{ChannelCursor, Cursor, Item, ReadLimit},
         start::AheadOfLog,
-        table::{ChannelFull, Table},
+        table::Table,
     },
     notify::{
         shard::ShardId,
