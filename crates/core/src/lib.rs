@@ -34,8 +34,7 @@ pub use engine::memory::MemoryEngine;
 pub use engine::{Engine, EngineError, EngineFuture, OlderMessages, Receipt};
 pub use format::close::{CloseReason, Reconnect};
 pub use format::control::{
-    Ack, AckBody, Alive, CommandError, Control, Expiring, Gap, Goodbye, Hello, NotRecovered,
-    OnlineChange, Subscribed,
+    Alive, Control, Expiring, Gap, Goodbye, Hello, NotRecovered, OnlineChange, control_document,
 };
 pub use format::problem::{Kind, Problem};
 pub use format::variant::{Framing, Variant, Wire};
@@ -65,9 +64,11 @@ pub use notify::waker::ShardWaker;
 pub use presence::PresenceConfig;
 pub use session::config::SessionConfig;
 pub use session::flow::Flow;
-pub use session::inbound::{CommandFuture, CommandResult, Inbound, InboundEvent, Reply};
+pub use session::inbound::{
+    CommandFuture, CommandResult, EncodeChange, Inbound, InboundEvent, Reply,
+};
 pub use session::{Session, Step, jittered_retry};
-pub use subscription::change::{Change, ChangeError};
+pub use subscription::change::{Change, ChangeError, Changed, Subscribed};
 pub use subscription::connections::CloseHandle;
 pub use subscription::counts::{Count, OnlineCounts};
 pub use subscription::{Join, JoinError, JoinInfo, Subscription};
