@@ -7,8 +7,9 @@ use std::sync::{
 
 use crate::{
     AnswerMemory, ChannelName, CloseHandle, ConnectionFilter, ConnectionSummary, Draft, Engine,
-    EngineError, Join, JoinError, JoinInfo, Log, Meters, Receipt, Start, Subscription, clock,
-    notify::waker::ReaderWaker, subscription::connections::Connections, sync::Mutex,
+    EngineError, Join, JoinError, JoinInfo, Kind, Log, Meters, Overloaded, Problem, Receipt, Start,
+    Subscription, clock, notify::waker::ReaderWaker, subscription::connections::Connections,
+    sync::Mutex,
 };
 
 /// The log with its engine, its meters, and everybody who listens.
@@ -24,11 +25,6 @@ pub struct Hub {
     overloaded: AtomicBool,
 }
 
-/// More is under way than can be delivered in time (`limits.overload`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the gateway has more to deliver than it can in time; come back in a moment")]
-pub struct Overloaded;
-
 /// A publish was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
@@ -41,6 +37,16 @@ pub enum PublishError {
     /// The engine could not.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl Problem for PublishError {
+    fn kind(&self) -> Kind {
+        match self {
+            PublishError::Draining => Kind::Draining,
+            PublishError::Overloaded(error) => error.kind(),
+            PublishError::Engine(error) => error.kind(),
+        }
+    }
 }
 
 impl Hub {
@@ -237,7 +243,8 @@ impl<'a> Registration<'a> {
         if hub.is_draining() {
             return Err(JoinError::Draining);
         }
-        let (index, waker) = connections.register(join).ok_or(JoinError::TooManyConnections)?;
+        let registered = connections.register(join.identity.clone(), join.wire);
+        let (index, waker) = registered.ok_or(JoinError::TooManyConnections)?;
         Ok((Self { hub, index, disarmed: false }, waker))
     }
 

@@ -27,46 +27,48 @@ pub use access::{Access, AccessFuture, Action, AllowAll, Denied, authorize, auth
 pub use answer_memory::{AnswerMemory, AnswerMemoryFull, AnswerReservation, json_length};
 pub use channel::name::{BadChannelName, CHANNEL_MAX, ChannelName};
 pub use channel::pattern::{BadChannelPattern, ChannelPattern};
-pub use channel::rules::{ChannelRules, Namespaces};
+pub use channel::rules::{Bounds, ChannelRules, Namespaces, SlowReader};
 pub use clock::unix_millis;
 pub use engine::idempotency::{BadIdempotencyId, idempotency_id};
 pub use engine::memory::MemoryEngine;
 pub use engine::{Engine, EngineError, EngineFuture, OlderMessages, Receipt};
 pub use format::close::{CloseReason, Reconnect};
 pub use format::control::{
-    Ack, AckBody, Alive, CommandError, Control, Expiring, Gap, Goodbye, Hello, NotRecovered,
-    OnlineChange, Subscribed,
+    Alive, Control, Expiring, Gap, Goodbye, Hello, NotRecovered, OnlineChange, control_document,
 };
 pub use format::problem::{Kind, Problem};
 pub use format::variant::{Framing, Variant, Wire};
 pub use format::{Ending, Format};
-pub use hub::{Hub, Overloaded, PublishError};
-pub use limits::Limits;
+pub use hub::{Hub, PublishError};
+pub use limits::{ChannelFull, Limits, Overloaded, TooManyChannels};
 pub use log::cursor::ReadLimit;
+pub use log::error::NotAccepted;
 pub use log::query::{
     HistoryPage, OnlineHidden, OnlineReport, PRESENCE_PAGE, PresenceOff, PresencePage,
 };
-pub use log::ring::Bounds;
 pub use log::start::{AheadOfLog, BadSince, Start};
-pub use log::table::{ChannelFull, TooManyChannels};
-pub use log::{Accepted, ChannelSummary, History, Log, LogStats, NotAccepted};
+pub use log::{Accepted, ChannelSummary, History, Log, LogStats};
+pub use message::client::{BadClientId, ClientId};
 pub use message::data::{BadData, Data};
 pub use message::document::{text_of, write_document};
 pub use message::draft::{Draft, Message, Stored};
 pub use message::event::{BadEventName, EventName};
 pub use message::id::{BadMessageId, Epoch, MessageId, Seq};
-pub use message::identity::{
-    BadClientId, BadUserId, ClientId, Forbidden, Identity, OnlineKey, Publisher, Trust, UserId,
-};
+pub use message::identity::{Forbidden, Identity, OnlineKey, Publisher, Trust};
+pub use message::user::{BadUserId, UserId};
 pub use network::network_of;
+pub use notify::connection::{ConnectionFilter, ConnectionSummary};
 pub use notify::occupancy::OccupancyObserver;
-pub use notify::shard::{Alignment, Batch, ShardId, ShardWaker};
+pub use notify::shard::{Alignment, Batch, ShardId};
+pub use notify::waker::ShardWaker;
 pub use presence::PresenceConfig;
-pub use session::config::{SessionConfig, SlowReader};
+pub use session::config::SessionConfig;
 pub use session::flow::Flow;
-pub use session::inbound::{CommandFuture, CommandResult, Inbound, InboundEvent, Reply};
+pub use session::inbound::{
+    CommandFuture, CommandResult, EncodeChange, Inbound, InboundEvent, Reply,
+};
 pub use session::{Session, Step, jittered_retry};
-pub use subscription::change::{Change, ChangeError};
-pub use subscription::connections::{CloseHandle, ConnectionFilter, ConnectionSummary};
+pub use subscription::change::{Change, ChangeError, Changed, Subscribed};
+pub use subscription::connections::CloseHandle;
 pub use subscription::counts::{Count, OnlineCounts};
 pub use subscription::{Join, JoinError, JoinInfo, Subscription};

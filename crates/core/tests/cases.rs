@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use probe::{Frame, Reader};
 use tricast_core::{
     Alignment, Bounds, Change, CloseReason, Data, Draft, JoinError, Kind, Limits, Problem as _,
-    ReadLimit, Reply, ShardWaker, Start,
+    ReadLimit, ShardWaker, Start,
 };
 
 #[test]
@@ -309,9 +309,9 @@ fn no_id_above_the_cursor_is_sent() {
     let read = reader.session.position().seq;
     assert!(read < 50, "it is behind");
     let foreign = Start::After("other-7".parse().expect("an id"));
-    let change = Change::subscribe(&hub, probe::channel("b"), foreign, None);
+    let change = Change::subscribe(&hub, probe::channel("b"), foreign);
     let change = change.now_or_never().expect("at once").expect("listens");
-    let replies = reader.session.apply_reply(Reply::Change(Box::new(change)));
+    let replies = reader.session.apply_reply(probe::reply_to(change));
     let text: Vec<_> = replies.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
     assert!(text[0].starts_with(&format!("s {read} ")), "{text:?}");
     assert!(text[1].starts_with(&format!("g {read} b ")), "{text:?}");

@@ -3,16 +3,10 @@
 use serde_json::value::RawValue;
 use tricast_core::{ChannelName, Data, Draft, EventName, Kind, Publisher, Start, UserId};
 
-use crate::fields::{FieldError, Fields, field_error};
-
-/// A command was refused.
-#[derive(Debug)]
-pub(crate) struct CommandRefusal {
-    pub(crate) kind: Kind,
-    pub(crate) detail: String,
-    /// The command's `ref`, when it could be read.
-    pub(crate) reference: Option<Box<RawValue>>,
-}
+use crate::{
+    answer::CommandRefusal,
+    fields::{FieldError, Fields, field_error},
+};
 
 /// What to do, and the `ref` that the answer repeats.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! WebSocket (RFC 6455): how messages are spelled on this wire, its handshake, and what clients say.
 
+mod answer;
 mod close;
 mod command;
 mod command_handler;

@@ -1,8 +1,8 @@
 //! Namespaces: what holds for the channels of a pattern. The first that matches a channel is its own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use crate::{ChannelName, ChannelPattern, SlowReader, log::ring::Bounds};
+use crate::{ChannelName, ChannelPattern};
 
 /// Something for each namespace, and for the channels of none.
 #[derive(Clone, Debug)]
@@ -27,6 +27,27 @@ impl<T> Namespaces<T> {
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.list.iter().map(|(_, of)| of).chain([&self.default])
     }
+}
+
+/// How much of a channel is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes of data.
+    pub bytes: usize,
+    /// Time since publishing.
+    pub age: Duration,
+}
+
+/// What happens to a reader that falls behind the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SlowReader {
+    /// It is told what it missed, and goes on.
+    Gap,
+    /// It is disconnected.
+    Disconnect,
 }
 
 /// How the log treats a channel.

@@ -6,12 +6,18 @@ use std::{
     time::Duration,
 };
 
-use crate::{ChannelName, ClientId, Draft, Receipt, Trust, UserId};
+use crate::{ChannelName, ClientId, Draft, Kind, Problem, Receipt, Trust, UserId};
 
 /// The text is not an idempotency id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an idempotency id is 1 to 128 printable ASCII characters without spaces")]
 pub struct BadIdempotencyId;
+
+impl Problem for BadIdempotencyId {
+    fn kind(&self) -> Kind {
+        Kind::BadIdempotencyId
+    }
+}
 
 /// Checks an idempotency id.
 ///

@@ -2,13 +2,6 @@
 
 use std::time::Duration;
 
-use crate::{
-    AheadOfLog, AnswerMemoryFull, BadChannelName, BadChannelPattern, BadClientId, BadData,
-    BadEventName, BadIdempotencyId, BadMessageId, BadSince, BadUserId, ChannelFull, EngineError,
-    Forbidden, JoinError, NotAccepted, OnlineHidden, Overloaded, PresenceOff, PublishError,
-    TooManyChannels,
-};
-
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal),* $(,)?) => {
         /// The stable kind of a problem; `urn:tricast:` and its name is its type (PROTOCOL.md §8).
@@ -134,92 +127,5 @@ pub trait Problem: std::error::Error {
     /// When it may be tried again, if that is known.
     fn retry_after(&self) -> Option<Duration> {
         None
-    }
-}
-
-macro_rules! always {
-    ($($error:ty => $kind:ident),* $(,)?) => {
-        $(impl Problem for $error {
-            fn kind(&self) -> Kind { Kind::$kind }
-        })*
-    };
-}
-
-always! {
-    BadChannelName => BadChannel,
-    BadClientId => BadClient,
-    BadUserId => BadUser,
-    BadMessageId => BadResume,
-    BadSince => BadResume,
-    BadIdempotencyId => BadIdempotencyId,
-    AheadOfLog => AheadOfLog,
-    AnswerMemoryFull => Overloaded,
-    BadChannelPattern => BadChannel,
-    ChannelFull => TooManySubscribers,
-    Forbidden => Forbidden,
-    OnlineHidden => OnlineHidden,
-    Overloaded => Overloaded,
-    PresenceOff => PresenceOff,
-    TooManyChannels => TooManyChannels,
-}
-
-impl Problem for BadEventName {
-    fn kind(&self) -> Kind {
-        match self {
-            BadEventName::Grammar => Kind::BadEvent,
-            BadEventName::Reserved => Kind::ReservedEvent,
-        }
-    }
-}
-
-impl Problem for BadData {
-    fn kind(&self) -> Kind {
-        match self {
-            BadData::Json(_) => Kind::BadJson,
-            BadData::Utf8(_) => Kind::BadUtf8,
-        }
-    }
-}
-
-impl Problem for NotAccepted {
-    fn kind(&self) -> Kind {
-        match self {
-            NotAccepted::TooManyChannels(error) => error.kind(),
-            NotAccepted::NobodyOnline => Kind::NobodyOnline,
-        }
-    }
-}
-
-impl Problem for EngineError {
-    fn kind(&self) -> Kind {
-        match self {
-            EngineError::TooManyChannels(error) => error.kind(),
-            EngineError::NotAccepted(error) => error.kind(),
-            EngineError::Unavailable(_) => Kind::Unavailable,
-        }
-    }
-}
-
-impl Problem for PublishError {
-    fn kind(&self) -> Kind {
-        match self {
-            PublishError::Draining => Kind::Draining,
-            PublishError::Overloaded(error) => error.kind(),
-            PublishError::Engine(error) => error.kind(),
-        }
-    }
-}
-
-impl Problem for JoinError {
-    fn kind(&self) -> Kind {
-        match self {
-            JoinError::Draining => Kind::Draining,
-            JoinError::Overloaded(error) => error.kind(),
-            JoinError::TooManyConnections => Kind::TooManyConnections,
-            JoinError::TooManyChannels(_) => Kind::TooManyChannels,
-            JoinError::ChannelFull(error) => error.kind(),
-            JoinError::AheadOfLog(_) => Kind::AheadOfLog,
-            JoinError::Engine(error) => error.kind(),
-        }
     }
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod channel;
 pub(crate) mod cursor;
+pub(crate) mod error;
 pub(crate) mod query;
 pub(crate) mod ring;
 pub(crate) mod start;
@@ -23,12 +24,13 @@ use crate::{
     log::{
         channel::Channel,
         cursor::{ChannelCursor, Cursor, ItemKind, ReadLimit},
+        error::NotAccepted,
         ring::Floor,
         start::{AheadOfLog, Start},
         table::Table,
     },
-    message::draft::MemoryBudget,
-    notify::{shard::ShardWaker, waker::WakerSet},
+    message::memory::MemoryBudget,
+    notify::waker::{ShardWaker, WakerSet},
     presence::PresenceUpdate,
     sync::Mutex,
 };
@@ -43,17 +45,6 @@ pub struct Log {
     /// As they were at the start: who has a presence channel does not change.
     first_rules: Namespaces<Arc<ChannelRules>>,
     pub(crate) table: Mutex<Table>,
-}
-
-/// The log did not take a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotAccepted {
-    /// Its channel is new and cannot be kept.
-    #[error(transparent)]
-    TooManyChannels(#[from] TooManyChannels),
-    /// Fewer listen than the publisher requires.
-    #[error("nobody listens on this channel; nothing was published")]
-    NobodyOnline,
 }
 
 /// A message has become visible; its readers do not know yet.

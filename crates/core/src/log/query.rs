@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    AheadOfLog, ChannelName, Count, Gap, Log, Message, MessageId, ReadLimit, Seq, Start, UserId,
-    Wire, presence::PresentUser, write_document,
+    AheadOfLog, ChannelName, Count, Gap, Kind, Log, Message, MessageId, Problem, ReadLimit, Seq,
+    Start, UserId, Wire, presence::PresentUser, write_document,
 };
 
 /// The most history in one answer, as it is spelled: it is held until the client has read it.
@@ -72,10 +72,22 @@ pub struct PresencePage {
 )]
 pub struct PresenceOff(pub ChannelName);
 
+impl Problem for PresenceOff {
+    fn kind(&self) -> Kind {
+        Kind::PresenceOff
+    }
+}
+
 /// A channel whose namespace tells nobody who is there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the namespace of {0} tells nobody how many listen (online = false)")]
 pub struct OnlineHidden(ChannelName);
+
+impl Problem for OnlineHidden {
+    fn kind(&self) -> Kind {
+        Kind::OnlineHidden
+    }
+}
 
 impl Log {
     /// Who is online in `channel`, as a document.

@@ -2,18 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use crate::{Message, Seq};
-
-/// How much of a channel is kept.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Messages.
-    pub messages: usize,
-    /// Bytes of data.
-    pub bytes: usize,
-    /// Time since publishing.
-    pub age: Duration,
-}
+use crate::{Bounds, Message, Seq};
 
 /// Where a channel's history begins: what lies at or below `seq` is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,10 +148,8 @@ fn size(message: &Message) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::{Data, Draft, Publisher, Stored, message::draft::MemoryBudget};
+    use crate::{Data, Draft, Publisher, Stored, message::memory::MemoryBudget};
 
     #[test]
     fn the_first_message_above_a_seq_is_found_from_wherever_it_is_sought() {

@@ -1,7 +1,7 @@
 //! Where a reader begins: at the head, at the beginning, with the newest n, or where it left off.
 
 use crate::{
-    ChannelName, Epoch, Gap, MessageId, NotRecovered, Seq,
+    ChannelName, Epoch, Gap, Kind, MessageId, NotRecovered, Problem, Seq,
     log::{
         cursor::ChannelCursor,
         ring::{Floor, Ring},
@@ -30,6 +30,12 @@ const NEWEST_MAX: usize = 1_000_000_000;
 #[error("since is earliest, latest, or how many of the newest messages")]
 pub struct BadSince;
 
+impl Problem for BadSince {
+    fn kind(&self) -> Kind {
+        Kind::BadResume
+    }
+}
+
 /// The value of `since`, in a query or a command.
 impl std::str::FromStr for Start {
     type Err = BadSince;
@@ -50,6 +56,12 @@ impl std::str::FromStr for Start {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the resume point is ahead of the log, whose head is {0}; start without it")]
 pub struct AheadOfLog(pub MessageId);
+
+impl Problem for AheadOfLog {
+    fn kind(&self) -> Kind {
+        Kind::AheadOfLog
+    }
+}
 
 /// A start, resolved for some channels of a table.
 pub(crate) struct ResolvedStart {

@@ -10,26 +10,17 @@ use std::{
 use slab::Slab;
 
 use crate::{
-    ChannelName, ChannelRules, Message, Namespaces, OccupancyObserver, Seq,
+    ChannelFull, ChannelName, ChannelRules, Message, Namespaces, OccupancyObserver, Seq,
+    TooManyChannels,
     limits::Limits,
     log::{channel::Channel, tombstones::Tombstones},
-    message::draft::MemoryBudget,
+    message::memory::MemoryBudget,
     notify::shard::ShardEntry,
     presence::DirtyUsers,
 };
 
 /// How many idle channels are passed over for one that has been silent longer.
 const SECOND_CHANCES: usize = 64;
-
-/// No further channel can be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the gateway holds as many channels as limits.channels allows")]
-pub struct TooManyChannels;
-
-/// As many listen to a channel as its namespace allows.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("as many listen to {0} as may; come back later")]
-pub struct ChannelFull(ChannelName);
 
 /// A channel that nobody listened to when this was noted.
 #[derive(Clone, Copy, Debug)]

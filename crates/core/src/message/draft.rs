@@ -1,18 +1,14 @@
 //! A message: made once, numbered once, encoded once per wire variant, shared by everyone.
 
-use std::{
-    mem::size_of,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{mem::size_of, sync::Arc};
 
 use bytes::Bytes;
 
 use crate::{
     ChannelName, Data, Epoch, EventName, Format, Identity, MessageId, Publisher, Seq, Variant,
-    clock, sync::Mutex,
+    clock,
+    message::memory::{MemoryBudget, MemoryShare},
+    sync::Mutex,
 };
 
 /// For so long after publishing a message counts as fresh: live readers are about to ask for it.
@@ -101,7 +97,7 @@ impl Message {
             return bytes.clone();
         }
         let fresh = clock::unix_millis() < self.time + FRESH_MILLIS;
-        let kept = fresh || self.memory_share.memory.has_headroom();
+        let kept = fresh || self.memory_share.has_headroom();
         let bytes = format.message(self, kept);
         if kept {
             self.memory_share.grow(bytes.len());
@@ -112,58 +108,6 @@ impl Message {
 
     /// Bytes this message occupies now, encodings included.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.memory_share.bytes.load(Ordering::Relaxed)
-    }
-}
-
-/// Bytes that all messages of a log occupy, encodings included, and how many they may.
-#[derive(Debug)]
-pub(crate) struct MemoryBudget {
-    bytes: AtomicUsize,
-    limit: usize,
-}
-
-impl MemoryBudget {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { bytes: AtomicUsize::new(0), limit }
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Bytes above the limit.
-    pub(crate) fn excess(&self) -> usize {
-        self.bytes().saturating_sub(self.limit)
-    }
-
-    fn has_headroom(&self) -> bool {
-        self.bytes() < self.limit / 2
-    }
-}
-
-/// One message's share of the memory, given back when it goes.
-#[derive(Debug)]
-struct MemoryShare {
-    memory: Arc<MemoryBudget>,
-    bytes: AtomicUsize,
-}
-
-impl MemoryShare {
-    fn new(memory: &Arc<MemoryBudget>, bytes: usize) -> Self {
-        let share = Self { memory: Arc::clone(memory), bytes: AtomicUsize::new(0) };
-        share.grow(bytes);
-        share
-    }
-
-    fn grow(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.memory.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-}
-
-impl Drop for MemoryShare {
-    fn drop(&mut self) {
-        self.memory.bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+        self.memory_share.bytes()
     }
 }

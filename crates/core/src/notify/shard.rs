@@ -6,18 +6,9 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    Format, Identity, Message, ReadLimit, Seq,
+    Format, Identity, Message, ReadLimit, Seq, ShardWaker,
     log::{Log, table::Table},
 };
-
-/// How a shard is woken. Called with no lock held.
-pub trait ShardWaker: Send + Sync {
-    /// There is news at some desk.
-    fn wake(&self);
-
-    /// One of its readers should look at the log: a goodbye, a change of the online count.
-    fn wake_reader(&self, key: u32);
-}
 
 /// Names a shard of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

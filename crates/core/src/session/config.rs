@@ -34,13 +34,3 @@ impl Default for SessionConfig {
         }
     }
 }
-
-/// What happens to a reader that falls behind the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SlowReader {
-    /// It is told what it missed, and goes on.
-    Gap,
-    /// It is disconnected.
-    Disconnect,
-}

@@ -17,12 +17,15 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Access, Alive, ChannelName, CloseReason, Control, Format, Goodbye, Hello, Hub, Identity,
-    JoinInfo, MessageId, Reply, Seq, SessionConfig, ShardId, ShardWaker, SlowReader, Subscription,
-    access,
+    Access, Alive, Change, Changed, ChannelName, CloseReason, Control, Format, Goodbye, Hello, Hub,
+    Identity, JoinInfo, MessageId, Problem as _, Reply, Seq, SessionConfig, ShardId, ShardWaker,
+    SlowReader, Subscription, access,
     log::cursor::{Item, ItemKind},
     metrics::WireMeters,
-    session::expiry::{Due, Expiry},
+    session::{
+        expiry::{Due, Expiry},
+        inbound::EncodeChange,
+    },
     subscription::{change::ChangeLimits, online_watch::OnlineWatch},
 };
 
@@ -159,7 +162,7 @@ impl Session {
         self.subscription.attach_to_shard(shard, self.online_watch.is_some());
     }
 
-    /// The slots of its channels, as in [`Run::slot`](crate::Run::slot).
+    /// The slots of its channels, as in [`Batch::slot`](crate::Batch::slot).
     pub fn slots(&self) -> impl ExactSizeIterator<Item = usize> {
         self.subscription.slots()
     }
@@ -214,37 +217,39 @@ impl Session {
         Some(bytes)
     }
 
-    /// Spells the answer to what the peer has asked for, and makes the change that it may be. What follows from a
-    /// change comes with the next [`collect`](Self::collect).
+    /// Gives the frames that answer what the peer has asked for, and makes the change that it may
+    /// be. What follows from a change comes with the next [`collect`](Self::collect).
     pub fn apply_reply(&mut self, reply: Reply) -> Vec<Bytes> {
-        let mut reservation = None;
-        let (control, gaps) = match reply {
+        let frames = match reply {
             Reply::Empty => return Vec::new(),
-            Reply::Frame(control) => (*control, Vec::new()),
-            Reply::LargeFrame(control, reserved) => {
-                reservation = Some(reserved);
-                (*control, Vec::new())
+            Reply::Frame(bytes) => vec![bytes],
+            Reply::Refusal(kind, bytes) => {
+                self.hub().meters().count_refusal(kind);
+                vec![bytes]
             }
-            Reply::Change(change) => {
-                change.new_access().cloned().into_iter().for_each(|access| self.set_access(access));
-                let limits = ChangeLimits {
-                    max_channels: self.config.max_channels,
-                    online_updates: self.online_watch.is_some(),
-                };
-                change.apply(&mut self.subscription, limits)
-            }
+            Reply::Change(change, encode) => self.apply_change(*change, encode),
         };
-        if let Control::Error(error) = &control {
-            self.hub().meters().count_refusal(error.kind);
-        }
-        self.meters().gaps.increment(gaps.len() as u64);
-        let controls = std::iter::once(control).chain(gaps.into_iter().map(Control::Gap));
-        let mut frames = Vec::new();
-        controls.for_each(|control| self.push_control(&control, &mut frames));
-        if let (Some(reservation), Some(bytes)) = (reservation, frames.first_mut()) {
-            *bytes = reservation.attach_to(std::mem::take(bytes));
-        }
         self.meters().sent_bytes.increment(frames.iter().map(Bytes::len).sum::<usize>() as u64);
+        frames
+    }
+
+    fn apply_change(&mut self, change: Change, encode: EncodeChange) -> Vec<Bytes> {
+        change.new_access().cloned().into_iter().for_each(|access| self.set_access(access));
+        let limits = ChangeLimits {
+            max_channels: self.config.max_channels,
+            online_updates: self.online_watch.is_some(),
+        };
+        let (result, gap) = change.apply(&mut self.subscription, limits);
+        match &result {
+            Ok(Changed::Subscribed(subscribed)) => self.sent_seq = subscribed.id.seq,
+            Ok(Changed::Unsubscribed(_) | Changed::Renewed { .. }) => {}
+            Err(error) => self.hub().meters().count_refusal(error.kind()),
+        }
+        let mut frames = vec![encode(result)];
+        if let Some(gap) = gap {
+            self.meters().gaps.increment(1);
+            self.push_control(&Control::Gap(gap), &mut frames);
+        }
         frames
     }
 

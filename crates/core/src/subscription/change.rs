@@ -1,12 +1,10 @@
 //! A reader that changes what it listens to while its stream is open.
 
-use std::sync::Arc;
-
-use serde_json::value::RawValue;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    Access, Ack, AckBody, Action, ChannelFull, ChannelName, CommandError, Control, EngineError,
-    Gap, Hub, Kind, Problem, Start, Subscribed, Subscription, TooManyChannels,
+    Access, Action, ChannelFull, ChannelName, EngineError, Gap, Hub, Kind, MessageId, NotRecovered,
+    Problem, Start, Subscription, TooManyChannels,
     hub::FeedGuard,
     log::{Log, start::AheadOfLog},
 };
@@ -15,7 +13,6 @@ use crate::{
 #[derive(Debug)]
 pub struct Change {
     kind: ChangeKind,
-    reference: Option<Box<RawValue>>,
 }
 
 #[derive(Debug)]
@@ -23,6 +20,39 @@ enum ChangeKind {
     Subscribe { channel: ChannelName, start: Start, feed: FeedGuard },
     Unsubscribe(ChannelName),
     Renew(Arc<dyn Access>),
+}
+
+/// The result of a change.
+#[derive(Debug)]
+pub enum Changed {
+    /// The connection listens to one more channel.
+    Subscribed(Subscribed),
+    /// The connection listens to this channel no more.
+    Unsubscribed(ChannelName),
+    /// The connection has other access rights.
+    Renewed {
+        /// When they end: milliseconds since 1970-01-01 UTC.
+        expires: Option<u64>,
+        /// Channels that they do not allow and that the connection has left.
+        left: Vec<ChannelName>,
+    },
+}
+
+/// A further channel of a connection.
+#[derive(Debug)]
+pub struct Subscribed {
+    /// The connection's cursor after this, which goes back to `from` if it was ahead of that.
+    pub id: MessageId,
+    /// The channel.
+    pub channel: ChannelName,
+    /// The position after which its messages begin.
+    pub from: MessageId,
+    /// The last position whose messages were published before.
+    pub to: MessageId,
+    /// Why they do not begin where the client left off; `None` if they do.
+    pub not_recovered: Option<NotRecovered>,
+    /// Online users of the channel.
+    pub online: BTreeMap<ChannelName, u32>,
 }
 
 /// A change was refused.
@@ -70,20 +100,19 @@ impl Change {
         hub: &Arc<Hub>,
         channel: ChannelName,
         start: Start,
-        reference: Option<Box<RawValue>>,
     ) -> Result<Self, EngineError> {
         let feed = FeedGuard::open(hub, [channel.clone()], start).await?;
-        Ok(Self { kind: ChangeKind::Subscribe { channel, start, feed }, reference })
+        Ok(Self { kind: ChangeKind::Subscribe { channel, start, feed } })
     }
 
     /// Listens to `channel` no more.
-    pub fn unsubscribe(channel: ChannelName, reference: Option<Box<RawValue>>) -> Self {
-        Self { kind: ChangeKind::Unsubscribe(channel), reference }
+    pub fn unsubscribe(channel: ChannelName) -> Self {
+        Self { kind: ChangeKind::Unsubscribe(channel) }
     }
 
     /// Has `access` instead of what it came with, and leaves what that does not allow.
-    pub fn renew(access: Arc<dyn Access>, reference: Option<Box<RawValue>>) -> Self {
-        Self { kind: ChangeKind::Renew(access), reference }
+    pub fn renew(access: Arc<dyn Access>) -> Self {
+        Self { kind: ChangeKind::Renew(access) }
     }
 
     /// What the reader may do from now on, if that changes.
@@ -94,39 +123,33 @@ impl Change {
         }
     }
 
-    /// Makes it; gives the answer, and the losses to tell behind it.
+    /// Applies the change. Gives its result, and the gap that the reader has to be told after it.
     pub(crate) fn apply(
         self,
         reader: &mut Subscription,
         limits: ChangeLimits,
-    ) -> (Control, Vec<Gap>) {
-        let (done, gaps) = match self.kind {
+    ) -> (Result<Changed, ChangeError>, Option<Gap>) {
+        match self.kind {
             ChangeKind::Subscribe { channel, start, feed } => {
                 match reader.add_channel(channel, start, limits) {
-                    Ok((done, gaps)) => {
+                    Ok((subscribed, gap)) => {
                         feed.disarm();
-                        (Ok(AckBody::Subscribed(Box::new(done))), gaps)
+                        (Ok(Changed::Subscribed(subscribed)), gap)
                     }
-                    Err(error) => (Err(error), Vec::new()),
+                    Err(error) => (Err(error), None),
                 }
             }
             ChangeKind::Unsubscribe(channel) => {
                 let left = reader.remove_channel(&channel);
-                (left.map(|()| AckBody::Unsubscribed { unsubscribed: channel }), Vec::new())
+                (left.map(|()| Changed::Unsubscribed(channel)), None)
             }
             ChangeKind::Renew(access) => {
                 let mut left = reader.channels();
                 left.retain(|channel| access.check_rules(Action::Subscribe, channel).is_err());
                 let done = left.iter().try_for_each(|channel| reader.remove_channel(channel));
-                (done.map(|()| AckBody::Renewed { expires: access.expires(), left }), Vec::new())
+                (done.map(|()| Changed::Renewed { expires: access.expires(), left }), None)
             }
-        };
-        let reference = self.reference;
-        let control = match done {
-            Ok(done) => Control::Ack(Ack { reference, body: done }),
-            Err(error) => Control::Error(CommandError::new(reference, &error)),
-        };
-        (control, gaps)
+        }
     }
 }
 
@@ -145,7 +168,7 @@ impl Subscription {
         channel: ChannelName,
         start: Start,
         limits: ChangeLimits,
-    ) -> Result<(Subscribed, Vec<Gap>), ChangeError> {
+    ) -> Result<(Subscribed, Option<Gap>), ChangeError> {
         let hub = self.hub().clone();
         let added = hub.log().add_channel(self, channel, start, limits)?;
         self.update_connection_info();
@@ -169,7 +192,7 @@ impl Log {
         channel: ChannelName,
         start: Start,
         limits: ChangeLimits,
-    ) -> Result<(Subscribed, Vec<Gap>), ChangeError> {
+    ) -> Result<(Subscribed, Option<Gap>), ChangeError> {
         let mut table = self.table.lock();
         start.check(self.epoch(), table.watermark)?;
         if reader.index_of(&table, &channel).is_some() {
@@ -190,11 +213,10 @@ impl Log {
         let wakers = table.add_subscriber(&mut cursor, &reader.member(limits.online_updates));
         let done = Subscribed {
             id: self.id(reader.seq().min(resolved.position)),
-            subscribed: channel.clone(),
+            channel: channel.clone(),
             from: self.id(resolved.position),
             to: self.id(table.watermark),
-            recovered: resolved.not_recovered.is_none(),
-            reason: resolved.not_recovered,
+            not_recovered: resolved.not_recovered,
             online: table.slots[cursor.slot]
                 .visible_users()
                 .map(|users| (channel.clone(), users))
@@ -206,7 +228,7 @@ impl Log {
         wakers.wake_count_watchers();
         // Not an id above the cursor: whoever is cut behind this gap resumes from it.
         let gap = resolved.foreign.then(|| Gap::unknown(done.id, channel));
-        Ok((done, gap.into_iter().collect()))
+        Ok((done, gap))
     }
 
     /// Takes a reader out of one of the channels that it has asked for.

@@ -10,18 +10,18 @@ pub(crate) mod online_watch;
 use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
 use crate::{
-    ChannelName, CloseReason, Gap, Identity, MessageId, NotRecovered, OnlineChange, Overloaded,
-    Seq, Start, TooManyChannels, Wire,
+    ChannelFull, ChannelName, CloseReason, Gap, Identity, Kind, MessageId, NotRecovered,
+    OnlineChange, Overloaded, Problem, Seq, Start, TooManyChannels, Wire,
     hub::Hub,
     log::{
         Log,
         cursor::{ChannelCursor, Cursor, Item, ReadLimit},
         start::AheadOfLog,
-        table::{ChannelFull, Table},
+        table::Table,
     },
     notify::{
-        shard::{ShardId, ShardWaker},
-        waker::{ReaderWaker, WakeOn, WakerSet},
+        shard::ShardId,
+        waker::{ReaderWaker, ShardWaker, WakeOn, WakerSet},
     },
     subscription::member::Member,
 };
@@ -67,6 +67,20 @@ pub enum JoinError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] crate::EngineError),
+}
+
+impl Problem for JoinError {
+    fn kind(&self) -> Kind {
+        match self {
+            JoinError::Draining => Kind::Draining,
+            JoinError::Overloaded(error) => error.kind(),
+            JoinError::TooManyConnections => Kind::TooManyConnections,
+            JoinError::TooManyChannels(_) => Kind::TooManyChannels,
+            JoinError::ChannelFull(error) => error.kind(),
+            JoinError::AheadOfLog(_) => Kind::AheadOfLog,
+            JoinError::Engine(error) => error.kind(),
+        }
+    }
 }
 
 /// What a reader finds when it joins.

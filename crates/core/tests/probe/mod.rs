@@ -9,10 +9,10 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tricast_core::{
-    Ack, AckBody, Alive, Bounds, Change, ChannelName, ClientId, CloseReason, Control, Data, Draft,
-    Engine, Epoch, Format, Framing, Gap, Hub, Identity, Join, JoinError, Limits, Log, MemoryEngine,
-    Message, MessageId, Meters, Publisher, ReadLimit, Receipt, Reply, Seq, Session, SessionConfig,
-    Start, Step, Variant, Wire,
+    Alive, Bounds, Change, ChangeError, Changed, ChannelName, ClientId, CloseReason, Control, Data,
+    Draft, Engine, Epoch, Format, Framing, Gap, Hub, Identity, Join, JoinError, Limits, Log,
+    MemoryEngine, Message, MessageId, Meters, Publisher, ReadLimit, Receipt, Reply, Seq, Session,
+    SessionConfig, Start, Step, Variant, Wire,
 };
 
 /// One frame, as a test sees it.
@@ -78,11 +78,6 @@ impl Format for Probe {
             }
             Control::Goodbye(_) => "bye".into(),
             Control::Alive(Alive { id }) => format!("a {}", id.seq).into(),
-            Control::Ack(Ack { body: AckBody::Subscribed(done), .. }) => {
-                format!("s {} {} {}", done.id.seq, done.from.seq, done.to.seq).into()
-            }
-            Control::Ack(Ack { body: AckBody::Unsubscribed { .. }, .. }) => "u".into(),
-            Control::Error(_) => "e".into(),
             _ => "?".into(),
         })
     }
@@ -94,6 +89,19 @@ impl Format for Probe {
     fn reports_gaps(&self) -> bool {
         true
     }
+}
+
+/// Applies `change` and answers with its result.
+pub fn reply_to(change: Change) -> Reply {
+    let encode = |result: Result<Changed, ChangeError>| match result {
+        Ok(Changed::Subscribed(done)) => {
+            format!("s {} {} {}", done.id.seq, done.from.seq, done.to.seq).into()
+        }
+        Ok(Changed::Unsubscribed(_)) => "u".into(),
+        Ok(Changed::Renewed { .. }) => "?".into(),
+        Err(_) => "e".into(),
+    };
+    Reply::Change(Box::new(change), Box::new(encode))
 }
 
 fn read_frame(bytes: &Bytes) -> Frame {
@@ -217,7 +225,7 @@ impl Reader {
 
     /// Listens to one more channel; gives the answer.
     pub fn subscribe(&mut self, hub: &Arc<Hub>, name: &str, start: Start) -> Frame {
-        let change = Change::subscribe(hub, channel(name), start, None);
+        let change = Change::subscribe(hub, channel(name), start);
         match change.now_or_never().expect("at once") {
             Ok(change) => self.change(change),
             Err(_) => Frame::Refused,
@@ -226,11 +234,11 @@ impl Reader {
 
     /// Listens to a channel no more; gives the answer.
     pub fn unsubscribe(&mut self, name: &str) -> Frame {
-        self.change(Change::unsubscribe(channel(name), None))
+        self.change(Change::unsubscribe(channel(name)))
     }
 
     fn change(&mut self, change: Change) -> Frame {
-        let replies = self.session.apply_reply(Reply::Change(Box::new(change)));
+        let replies = self.session.apply_reply(reply_to(change));
         read_frame(&replies[0])
     }
 
