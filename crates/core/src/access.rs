@@ -1,12 +1,6 @@
 //! What a connection may do. Every wire asks before it does anything; whoever admits gives the answers.
 
-use std::{
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{ChannelName, Kind, Problem};
 
@@ -125,14 +119,8 @@ pub async fn authorize_publish(
     }
 }
 
-/// [`Open`], shared by all.
-pub(crate) fn allow_all() -> Arc<dyn Access> {
-    static OPEN: LazyLock<Arc<AllowAll>> = LazyLock::new(|| Arc::new(AllowAll));
-    OPEN.clone()
-}
-
-/// Lets everything, for ever: where nobody admits.
-#[derive(Debug)]
+/// Allows everything, without an end: for programs that decide elsewhere who may do what.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct AllowAll;
 
 impl Access for AllowAll {

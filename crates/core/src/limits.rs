@@ -1,20 +1,65 @@
-//! Limits: what a log may hold, and the errors of whoever reaches one.
+//! The limits of a log, and the errors of those who reach one.
 
 use std::sync::Arc;
 
-use crate::{ChannelName, ChannelRules, Kind, Namespaces, Problem};
+use crate::{Bounds, ChannelName, ChannelRules, Kind, Namespaces, Problem};
 
-/// What a log may hold.
+/// The limits of a [`Log`](crate::Log). The default is that of the gateway's settings.
+///
+/// ```
+/// use tricast_core::{Bounds, Limits};
+///
+/// let limits = Limits::default().with_rules(Bounds::default().with_messages(50));
+/// assert_eq!(limits.channels, 200_000);
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Limits {
-    /// Of each channel.
+    /// The rules of each channel.
     pub rules: Namespaces<Arc<ChannelRules>>,
     /// Bytes that all messages together may occupy, encodings included.
     pub memory_bytes: usize,
-    /// Channels.
+    /// The most channels.
     pub channels: usize,
-    /// Forgotten channels that are remembered.
+    /// How many forgotten channels are remembered, so that a loss is reported with certainty.
     pub tombstones: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rules: Bounds::default().into(),
+            memory_bytes: 256 << 20,
+            channels: 200_000,
+            tombstones: 100_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Sets the rules of each channel; [`Bounds`] alone are the same history for all.
+    pub fn with_rules(mut self, rules: impl Into<Namespaces<Arc<ChannelRules>>>) -> Self {
+        self.rules = rules.into();
+        self
+    }
+
+    /// Sets how many bytes all messages together may occupy.
+    pub fn with_memory_bytes(mut self, memory_bytes: usize) -> Self {
+        self.memory_bytes = memory_bytes;
+        self
+    }
+
+    /// Sets the most channels.
+    pub fn with_channels(mut self, channels: usize) -> Self {
+        self.channels = channels;
+        self
+    }
+
+    /// Sets how many forgotten channels are remembered.
+    pub fn with_tombstones(mut self, tombstones: usize) -> Self {
+        self.tombstones = tombstones;
+        self
+    }
 }
 
 /// No further channel can be kept.

@@ -385,7 +385,7 @@ proptest! {
         channels in 1..8usize,
     ) {
         let read_limit = ReadLimit { messages: at_once, ..ReadLimit::default() };
-        let mut model = Model::new(Limits { channels, ..probe::tight(messages, memory, tombstones) }, read_limit);
+        let mut model = Model::new(probe::tight(messages, memory, tombstones).with_channels(channels), read_limit);
         for op in ops {
             model.run(op);
         }

@@ -110,16 +110,14 @@ fn parse_publish(
         fields.get("data").ok_or((Kind::BadCommand, "a command needs \"data\"".to_owned()))?;
     let id = fields.string("id")?;
     let id = id.map(|id| tricast_core::idempotency_id(&id)).transpose();
-    Ok(Draft {
-        channel: channel_or_default(fields, channels)?,
-        event: fields.parsed::<EventName>("event")?,
-        data: Data::json(data.get().as_bytes()).map_err(|error| field_error("data", &error))?,
-        publisher: publisher.clone(),
-        skip_self: fields.flag("skip_self")?,
-        end: false,
-        min_subscribers: 0,
-        idempotency: id.map_err(|error| field_error("id", &error))?,
-    })
+    let channel = channel_or_default(fields, channels)?;
+    let event = fields.parsed::<EventName>("event")?;
+    let data = Data::json(data.get().as_bytes()).map_err(|error| field_error("data", &error))?;
+    Ok(Draft::new(channel, data)
+        .with_event(event)
+        .with_publisher(publisher.clone())
+        .with_skip_self(fields.flag("skip_self")?)
+        .with_idempotency(id.map_err(|error| field_error("id", &error))?))
 }
 
 /// The channel that a command names, or the only one that there is.

@@ -234,16 +234,7 @@ impl CommandHandler {
             // It was unpacked when it was heard.
             ClientMessage::Compressed(_) => return Err(CloseReason::Protocol),
         };
-        let draft = Draft {
-            channel: self.channels[0].clone(),
-            event: None,
-            data,
-            publisher: Publisher::from(&*self.identity),
-            skip_self: false,
-            end: false,
-            idempotency: None,
-            min_subscribers: 0,
-        };
+        let draft = Draft::new(self.channels[0].clone(), data).with_publisher(&*self.identity);
         if let Err((kind, _)) = self.authorize_publish(&draft).await {
             self.hub.meters().count_refusal(kind);
             return Err(match kind {

@@ -95,16 +95,9 @@ mod tests {
     fn key(id: &str, client: Option<&str>) -> IdempotencyKey {
         let publisher =
             Publisher { client: client.and_then(|c| c.parse().ok()), ..Publisher::default() };
-        let draft = Draft {
-            channel: "a".parse().expect("fits"),
-            event: None,
-            data: Data::Text(String::new()),
-            publisher,
-            skip_self: false,
-            end: false,
-            idempotency: Some(id.into()),
-            min_subscribers: 0,
-        };
+        let draft = Draft::new("a".parse().expect("fits"), Data::Text(String::new()))
+            .with_publisher(publisher)
+            .with_idempotency(Arc::from(id));
         Idempotency::key(&draft).expect("has an id")
     }
 

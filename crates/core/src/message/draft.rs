@@ -14,25 +14,89 @@ use crate::{
 /// For so long after publishing a message counts as fresh: live readers are about to ask for it.
 const FRESH_MILLIS: u64 = 5000;
 
-/// What somebody wants to say, before the log has numbered it.
+/// A message that has not been published: the log gives it an id.
+///
+/// ```
+/// use tricast_core::{Data, Draft};
+///
+/// let draft = Draft::new("news".parse()?, Data::Text("hello".into()))
+///     .with_event("greeting".parse::<tricast_core::EventName>()?)
+///     .with_end(true);
+/// assert!(!draft.skip_self);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
+#[must_use = "a draft is not published before it is given to `Hub::publish`"]
+#[non_exhaustive]
 pub struct Draft {
-    /// Where.
+    /// The channel to publish to.
     pub channel: ChannelName,
-    /// `None` is `message`.
+    /// The event's name; `None` is [`EventName::DEFAULT`].
     pub event: Option<EventName>,
-    /// What.
+    /// The data.
     pub data: Data,
-    /// Who; for skip-self and idempotency.
+    /// The publisher, for skip-self and idempotency.
     pub publisher: Publisher,
-    /// Not for the client that published it.
+    /// Hides the message from the client that published it.
     pub skip_self: bool,
-    /// The channel ends with this message.
+    /// Ends the channel with this message.
     pub end: bool,
-    /// Makes a repeat of the same publish harmless.
+    /// The idempotency id: publishing the same id again publishes nothing.
     pub idempotency: Option<Arc<str>>,
-    /// How many connections must listen, or it is not published.
+    /// The least number of subscribers; with fewer the message is not published.
     pub min_subscribers: u32,
+}
+
+impl Draft {
+    /// A message of `data` for `channel`, from an unknown publisher.
+    pub fn new(channel: ChannelName, data: Data) -> Self {
+        Self {
+            channel,
+            event: None,
+            data,
+            publisher: Publisher::default(),
+            skip_self: false,
+            end: false,
+            idempotency: None,
+            min_subscribers: 0,
+        }
+    }
+
+    /// Sets the event's name.
+    pub fn with_event(mut self, event: impl Into<Option<EventName>>) -> Self {
+        self.event = event.into();
+        self
+    }
+
+    /// Sets the publisher; a subscriber's [`Identity`] will do.
+    pub fn with_publisher(mut self, publisher: impl Into<Publisher>) -> Self {
+        self.publisher = publisher.into();
+        self
+    }
+
+    /// Sets whether the message is hidden from the client that published it.
+    pub fn with_skip_self(mut self, skip_self: bool) -> Self {
+        self.skip_self = skip_self;
+        self
+    }
+
+    /// Sets whether the channel ends with this message.
+    pub fn with_end(mut self, end: bool) -> Self {
+        self.end = end;
+        self
+    }
+
+    /// Sets the idempotency id, as [`idempotency_id`](crate::idempotency_id) has checked it.
+    pub fn with_idempotency(mut self, id: impl Into<Option<Arc<str>>>) -> Self {
+        self.idempotency = id.into();
+        self
+    }
+
+    /// Sets how many subscribers the channel needs for the message to be published.
+    pub fn with_min_subscribers(mut self, min_subscribers: u32) -> Self {
+        self.min_subscribers = min_subscribers;
+        self
+    }
 }
 
 /// A draft that an engine has given its place in the log.

@@ -11,8 +11,8 @@ use futures_util::FutureExt as _;
 
 use super::{tracker::PresenceTracker, *};
 use crate::{
-    Bounds, ChannelRules, Draft, Hub, Join, JoinError, Limits, MemoryEngine, Meters, Namespaces,
-    ReadLimit, SlowReader, Start, Subscription, Wire,
+    ChannelRules, Draft, Hub, Join, JoinError, Limits, MemoryEngine, Meters, ReadLimit, Start,
+    Subscription, Wire,
 };
 
 fn channel(name: &str) -> ChannelName {
@@ -159,14 +159,7 @@ fn join(
     user: Option<&str>,
     info: Option<&str>,
 ) -> Result<Subscription, JoinError> {
-    let join = Join {
-        channels: vec![channel(name)],
-        identity: identity(user, info).into(),
-        wire: Wire::Sse,
-        start: Start::Latest,
-        online_updates: false,
-        include_user_channel: true,
-    };
+    let join = Join::new([channel(name)], identity(user, info), Wire::Sse).with_user_channel(true);
     hub.join(join).now_or_never().expect("at once").map(|(subscription, _)| subscription)
 }
 
@@ -185,16 +178,8 @@ const RULES: PresenceConfig = PresenceConfig {
 
 impl Fixture {
     fn new(channels: usize) -> Self {
-        let rules = ChannelRules {
-            namespace_index: 0,
-            history: Bounds { messages: 1000, bytes: 1 << 20, age: Duration::from_secs(3600) },
-            slow_reader: SlowReader::Gap,
-            online: true,
-            subscribers: u32::MAX,
-            presence: true,
-        };
-        let rules = Namespaces::new(Vec::new(), Arc::new(rules));
-        let limits = Limits { rules, memory_bytes: 1 << 24, channels, tombstones: 100 };
+        let rules = ChannelRules::default().with_presence(true);
+        let limits = Limits::default().with_rules(rules).with_channels(channels);
         let log = Arc::new(Log::new("test".parse().expect("an epoch"), limits));
         let engine = MemoryEngine::new(log.clone(), Duration::from_secs(60), 100);
         let hub = Hub::new(log, Arc::new(engine), Meters::new(), 10_000);

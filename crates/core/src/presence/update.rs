@@ -6,9 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::DirtyUser;
-use crate::{
-    ChannelName, Data, Draft, EventName, Publisher, TooManyChannels, UserId, log::table::Table,
-};
+use crate::{ChannelName, Data, Draft, EventName, TooManyChannels, UserId, log::table::Table};
 
 /// A user, and what others are told of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,17 +51,9 @@ pub(crate) struct PresenceChange {
 impl PresenceChange {
     /// As a message of `presence`, a presence channel.
     pub(crate) fn draft(&self, presence: ChannelName) -> Draft {
-        Draft {
-            channel: presence,
-            event: Some(EventName::presence()),
-            // Names, JSON and numbers always serialize.
-            data: Data::Json(serde_json::to_string(self).unwrap_or_default()),
-            publisher: Publisher::default(),
-            skip_self: false,
-            end: false,
-            idempotency: None,
-            min_subscribers: 0,
-        }
+        // Names, JSON and numbers always serialize.
+        let data = Data::Json(serde_json::to_string(self).unwrap_or_default());
+        Draft::new(presence, data).with_event(EventName::presence())
     }
 
     /// Whom it is about, and whether they are gone.

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use crate::{
     Access, Alive, Change, Changed, ChannelName, CloseReason, Control, Format, Goodbye, Hello, Hub,
     Identity, JoinInfo, MessageId, Problem as _, Reply, Seq, SessionConfig, ShardId, ShardWaker,
-    SlowReader, Subscription, access,
+    SlowReader, Subscription,
     log::cursor::{Item, ItemKind},
     metrics::WireMeters,
     session::{
@@ -79,45 +79,39 @@ impl std::fmt::Debug for FormatRef {
 }
 
 impl Session {
-    /// A stream of `subscription` in `format`; with `online` it tells changes of the counts.
+    /// The stream of what [`Hub::join`] has returned, in `format`. `access` decides what the reader
+    /// may do on this stream, and for how long; [`AllowAll`](crate::AllowAll) allows everything.
     pub fn new(
         (subscription, join_info): (Subscription, JoinInfo),
         format: &'static dyn Format,
+        access: Arc<dyn Access>,
         config: Arc<SessionConfig>,
-        online: bool,
     ) -> Self {
         Self {
             subscription,
             format: FormatRef(format),
-            config,
-            join_info: Some(Box::new(join_info)),
             next_heartbeat: None,
             unanswered: 0,
             heartbeat_events: false,
             sent_seq: 0,
-            online_watch: online.then(Box::default),
-            access: access::allow_all(),
-            expiry: None,
+            online_watch: join_info.online_updates.then(Box::default),
+            join_info: Some(Box::new(join_info)),
+            expiry: Expiry::of(&*access, &config),
+            access,
+            config,
             deferred_close: None,
             closed: None,
         }
     }
 
-    /// The same for somebody who may do what `access` lets it, as long as that lasts.
-    pub fn with_access(mut self, access: Arc<dyn Access>) -> Self {
-        self.set_access(access);
-        self
-    }
-
-    /// The same for somebody who wants to hear of each heartbeat.
+    /// Sets whether the reader is sent each heartbeat as an event.
     pub fn with_heartbeat_events(mut self, wanted: bool) -> Self {
         self.heartbeat_events = wanted;
         self
     }
 
     fn set_access(&mut self, access: Arc<dyn Access>) {
-        let expiry = |at| Box::new(Expiry::new(at, self.config.expiry_warning));
-        self.expiry = access.expires().map(expiry);
+        self.expiry = Expiry::of(&*access, &self.config);
         self.access = access;
     }
 

@@ -26,20 +26,33 @@ use crate::{
     subscription::member::Member,
 };
 
-/// What a reader asks for.
+/// A request to subscribe, for [`Hub::join`].
+///
+/// ```
+/// use tricast_core::{Identity, Join, Start, Wire};
+///
+/// let channels = ["news".parse()?, "weather".parse()?];
+/// let join = Join::new(channels, Identity::unverified(None, None), Wire::Sse)
+///     .with_start(Start::Newest(10));
+/// assert_eq!(join.channels.len(), 2);
+/// # Ok::<(), tricast_core::BadChannelName>(())
+/// ```
 #[derive(Clone, Debug)]
+#[must_use = "nobody has joined before this is given to `Hub::join`"]
+#[non_exhaustive]
 pub struct Join {
-    /// At least one; each once.
+    /// The channels: at least one, each once.
     pub channels: Vec<ChannelName>,
-    /// Who reads.
+    /// The reader.
     pub identity: Arc<Identity>,
-    /// How.
+    /// The wire, for the metrics and the online counts; the same as the format's.
     pub wire: Wire,
-    /// Where to begin.
+    /// The place in the log to begin at.
     pub start: Start,
-    /// Whether to tell changes of the online count.
+    /// Whether the reader is sent changes of the online counts.
     pub online_updates: bool,
-    /// Whether the user's own channel comes along.
+    /// Whether the user's own channel, `@user`, is added. Only for a user who is known to be that
+    /// user.
     pub include_user_channel: bool,
 }
 
@@ -83,8 +96,9 @@ impl Problem for JoinError {
     }
 }
 
-/// What a reader finds when it joins.
+/// The state of the log for a reader at the moment that it joined; the session's hello reports it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct JoinInfo {
     /// The channels that were asked for.
     pub channels: Vec<ChannelName>,
@@ -94,6 +108,8 @@ pub struct JoinInfo {
     pub gaps: Vec<Gap>,
     /// Online users of each channel, this reader included.
     pub online: BTreeMap<ChannelName, u32>,
+    /// Whether the reader asked for changes of the online counts.
+    pub(crate) online_updates: bool,
 }
 
 /// A cursor into the log.
@@ -270,6 +286,41 @@ impl Drop for Subscription {
 }
 
 impl Join {
+    /// A request for new messages of `channels` alone.
+    pub fn new(
+        channels: impl IntoIterator<Item = ChannelName>,
+        identity: impl Into<Arc<Identity>>,
+        wire: Wire,
+    ) -> Self {
+        Self {
+            channels: channels.into_iter().collect(),
+            identity: identity.into(),
+            wire,
+            start: Start::Latest,
+            online_updates: false,
+            include_user_channel: false,
+        }
+    }
+
+    /// Sets the place in the log to begin at.
+    pub fn with_start(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// Sets whether the reader is sent changes of the online counts.
+    pub fn with_online_updates(mut self, online_updates: bool) -> Self {
+        self.online_updates = online_updates;
+        self
+    }
+
+    /// Sets whether the user's own channel is added. The caller has checked that the user may read
+    /// it.
+    pub fn with_user_channel(mut self, include_user_channel: bool) -> Self {
+        self.include_user_channel = include_user_channel;
+        self
+    }
+
     /// The channels that were asked for, and after them the user's own.
     pub(crate) fn all_channels(&self) -> impl Iterator<Item = ChannelName> {
         let own = self
@@ -321,6 +372,7 @@ impl Log {
             not_recovered: resolved.not_recovered,
             gaps,
             online: cursors.iter().filter(|cursor| cursor.explicit).filter_map(users_of).collect(),
+            online_updates: join.online_updates,
         };
         // The log's own names: each connection keeps one, and need not keep a copy.
         let explicit = cursors.iter().filter(|cursor| cursor.explicit);

@@ -9,10 +9,10 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tricast_core::{
-    Alive, Bounds, Change, ChangeError, Changed, ChannelName, ClientId, CloseReason, Control, Data,
-    Draft, Engine, Epoch, Format, Framing, Gap, Hub, Identity, Join, JoinError, Limits, Log,
-    MemoryEngine, Message, MessageId, Meters, Publisher, ReadLimit, Receipt, Reply, Seq, Session,
-    SessionConfig, Start, Step, Variant, Wire,
+    Alive, AllowAll, Bounds, Change, ChangeError, Changed, ChannelName, ClientId, CloseReason,
+    Control, Data, Draft, Engine, Epoch, Format, Framing, Gap, Hub, Identity, Join, JoinError,
+    Limits, Log, MemoryEngine, Message, MessageId, Meters, Publisher, ReadLimit, Receipt, Reply,
+    Seq, Session, SessionConfig, Start, Step, Variant, Wire,
 };
 
 /// One frame, as a test sees it.
@@ -152,8 +152,11 @@ pub fn client(n: usize) -> ClientId {
 }
 
 pub fn limits() -> Limits {
-    let history = Bounds { messages: 1000, bytes: 1 << 20, age: Duration::from_secs(3600) };
-    Limits { rules: history.into(), memory_bytes: 1 << 24, channels: 1000, tombstones: 1000 }
+    Limits::default()
+        .with_rules(Bounds::default().with_bytes(1 << 20))
+        .with_memory_bytes(1 << 24)
+        .with_channels(1000)
+        .with_tombstones(1000)
 }
 
 pub fn memory_hub(limits: Limits) -> Arc<Hub> {
@@ -167,16 +170,10 @@ pub fn hub(log: Arc<Log>, engine: Arc<dyn Engine>) -> Arc<Hub> {
 }
 
 pub fn draft(name: &str, publisher: Option<usize>, skip_self: bool, end: bool) -> Draft {
-    Draft {
-        channel: channel(name),
-        event: None,
-        data: Data::Text("x".repeat(20)),
-        publisher: Publisher { client: publisher.map(client), ..Publisher::default() },
-        skip_self,
-        end,
-        idempotency: None,
-        min_subscribers: 0,
-    }
+    Draft::new(channel(name), Data::Text("x".repeat(20)))
+        .with_publisher(Publisher { client: publisher.map(client), ..Publisher::default() })
+        .with_skip_self(skip_self)
+        .with_end(end)
 }
 
 pub fn publish(hub: &Hub, draft: Draft) -> Receipt {
@@ -209,17 +206,13 @@ impl Reader {
         start: Start,
         read_limit: ReadLimit,
     ) -> Result<Self, JoinError> {
-        let join = Join {
-            channels: channels.iter().map(|name| channel(name)).collect(),
-            identity: Identity::unverified(Some(client(number)), None).into(),
-            wire: Wire::Chunked,
-            start,
-            online_updates: false,
-            include_user_channel: true,
-        };
-        let config = SessionConfig { heartbeat: HEARTBEAT, read_limit, ..SessionConfig::default() };
+        let channels = channels.iter().map(|name| channel(name));
+        let identity = Identity::unverified(Some(client(number)), None);
+        let join =
+            Join::new(channels, identity, Wire::Chunked).with_start(start).with_user_channel(true);
+        let config = SessionConfig::default().with_heartbeat(HEARTBEAT).with_read_limit(read_limit);
         let joined = hub.join(join).now_or_never().expect("at once")?;
-        let session = Session::new(joined, &PROBE, Arc::new(config), false);
+        let session = Session::new(joined, &PROBE, Arc::new(AllowAll), Arc::new(config));
         Ok(Self { session, ended: None, silence: Duration::ZERO })
     }
 
@@ -280,8 +273,12 @@ impl Reader {
 
 /// Limits so low that everything is reached.
 pub fn tight(messages: usize, memory_bytes: usize, tombstones: usize) -> Limits {
-    let history = Bounds { messages, bytes: 1 << 20, age: Duration::from_secs(3600) };
-    Limits { rules: history.into(), memory_bytes, channels: 100, tombstones }
+    let history = Bounds::default().with_messages(messages).with_bytes(1 << 20);
+    Limits::default()
+        .with_rules(history)
+        .with_memory_bytes(memory_bytes)
+        .with_channels(100)
+        .with_tombstones(tombstones)
 }
 
 /// The seqs of the messages among `frames`.

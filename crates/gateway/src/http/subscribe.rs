@@ -159,37 +159,31 @@ async fn try_subscribe(
         pass.set_read_only();
     }
     let identity = pass.identity().clone();
-    let requested_channels = channels.clone();
-    let join = Join {
-        channels: requested_channels,
-        identity: identity.clone(),
-        wire,
-        start,
-        online_updates: online,
-        include_user_channel: own_channel,
-    };
+    let join = Join::new(channels.clone(), identity.clone(), wire)
+        .with_start(start)
+        .with_online_updates(online)
+        .with_user_channel(own_channel);
     let joined = app.hub.join(join).await?;
     let conn = request.extensions().get::<ConnHandle>();
     let format = match &handshake {
         Some(handshake) => tricast_ws::format(raw, handshake.window()),
         None => format_for_conn(conn, request.version(), wire, raw),
     };
-    let session = Session::new(joined, format, app.live().session_config.clone(), online)
-        .with_heartbeat_events(heartbeat_as_event);
     if let Some((metadata, data)) = message {
         let mut draft = metadata.draft(channels[0].clone(), data);
         // Somebody else has to be there.
         draft.min_subscribers *= 2;
         app.hub.publish(draft).await?;
     }
-    if wire == Wire::Sse && session.has_ended() {
+    if wire == Wire::Sse && joined.0.has_ended() {
         // WHATWG HTML §9.2.3: 204 tells an EventSource to stop reconnecting.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let guard =
         app.event_queue.as_ref().and_then(|events| events.track((wire, channels), identity));
     guard.into_iter().for_each(|guard| pass.hold(guard));
-    let session = session.with_access(Arc::new(pass));
+    let session = Session::new(joined, format, Arc::new(pass), app.live().session_config.clone())
+        .with_heartbeat_events(heartbeat_as_event);
     Ok(match handshake {
         Some(handshake) => upgrade(app, &handshake, session, &mut request),
         None => respond(session, request.extensions_mut().remove(), request.version()),
