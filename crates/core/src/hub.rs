@@ -1,16 +1,27 @@
 //! The hub: publish, join, look. What everything outside core talks to.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::Duration,
 };
+
+use tokio::time::interval;
 
 use crate::{
     AnswerMemory, ChannelName, CloseHandle, ConnectionFilter, ConnectionSummary, Draft, Engine,
-    EngineError, Join, JoinError, JoinInfo, Kind, Log, Meters, Overloaded, Problem, Receipt, Start,
-    Subscription, clock, notify::waker::ReaderWaker, subscription::connections::Connections,
-    sync::Mutex,
+    EngineError, Join, JoinError, JoinInfo, Kind, Log, Meters, Overloaded, PresenceConfig, Problem,
+    Receipt, Start, Subscription, clock, notify::waker::ReaderWaker,
+    subscription::connections::Connections, sync::Mutex,
 };
+
+/// Each sweep looks at a part of the channels.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The log with its engine, its meters, and everybody who listens.
 pub struct Hub {
@@ -148,7 +159,28 @@ impl Hub {
         self.connections.lock().len()
     }
 
-    /// Lets go what has grown too old, some of it each time; call it about once a second.
+    /// Does the periodic work, until the future is dropped: removes messages that have grown too old,
+    /// and writes presence changes. Call it once for each hub, in a task of its own.
+    pub async fn run(self: Arc<Self>, presence: PresenceConfig) {
+        let mut sweep = pin!(self.run_sweep());
+        let mut presence = pin!(self.run_presence(presence));
+        // Neither of them ends by itself.
+        poll_fn(|cx| match sweep.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => presence.as_mut().poll(cx),
+        })
+        .await
+    }
+
+    async fn run_sweep(&self) {
+        let mut ticks = interval(SWEEP_INTERVAL);
+        loop {
+            ticks.tick().await;
+            self.sweep();
+        }
+    }
+
+    /// Removes some of what has grown too old; [`run`](Self::run) does this each second.
     pub fn sweep(&self) {
         self.log.sweep_next(clock::unix_millis());
     }

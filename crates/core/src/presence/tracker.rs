@@ -60,8 +60,8 @@ impl PresenceConfig {
 }
 
 impl Hub {
-    /// Tells who comes and goes, for as long as this is polled. For one caller.
-    pub async fn run_presence(&self, config: PresenceConfig) {
+    /// Writes presence changes, for as long as this is polled. For one caller.
+    pub(crate) async fn run_presence(&self, config: PresenceConfig) {
         let mut tracker = PresenceTracker::new(config);
         loop {
             let dirty_users = poll_fn(|cx| self.log().poll_dirty_users(cx));
