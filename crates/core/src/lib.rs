@@ -63,7 +63,7 @@ pub use notify::shard::{Alignment, Batch, ShardId};
 pub use notify::waker::ShardWaker;
 pub use presence::PresenceConfig;
 pub use session::config::SessionConfig;
-pub use session::flow::Flow;
+pub use session::flow::{Flow, FlowStep, StreamAborted};
 pub use session::inbound::{
     CommandFuture, CommandResult, EncodeChange, Inbound, InboundEvent, Reply,
 };

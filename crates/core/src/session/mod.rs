@@ -6,6 +6,7 @@
 pub(crate) mod config;
 pub(crate) mod expiry;
 pub(crate) mod flow;
+pub(crate) mod frames;
 pub(crate) mod inbound;
 
 use std::{
