@@ -1,4 +1,4 @@
-//! What is measured on the way of a message; handles kept, so that counting costs an atomic add.
+//! The metrics of a hub. Their handles are kept, so that counting costs an atomic add.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -15,7 +15,7 @@ use crate::{Kind, Wire, clock};
 /// The name of the publish-to-socket latency histogram, in seconds.
 pub const LATENCY: &str = "tricast_delivery_latency_seconds";
 
-/// All meters of a hub. Made under the recorder that is to have them.
+/// The metrics of a hub, reported through the `metrics` crate.
 pub struct Meters {
     /// Messages accepted.
     pub published: Counter,
@@ -27,7 +27,7 @@ pub struct Meters {
     refusals: Vec<Counter>,
 }
 
-/// The meters of one wire.
+/// The metrics of one wire.
 pub struct WireMeters {
     /// Streams open now.
     pub connections: Gauge,
@@ -39,22 +39,24 @@ pub struct WireMeters {
     pub delivered: Counter,
     /// Bytes handed to a socket, framing and control frames included.
     pub sent_bytes: Counter,
-    /// Gaps told.
+    /// Gaps reported to readers.
     pub gaps: Counter,
-    /// Resumes that went on without a hole.
+    /// Resumes without a gap.
     pub resumed: Counter,
-    /// Resumes that could not.
+    /// Resumes with a gap.
     pub not_resumed: Counter,
-    /// Readers disconnected because they fell behind the log.
+    /// Slow consumers that were disconnected: the history overtook them.
     pub slow_disconnected: Counter,
-    /// Readers told that they fell behind the log.
+    /// Slow consumers that were sent a gap: the history overtook them.
     pub slow_gaps: Counter,
     latency: Histogram,
     last_sample: AtomicU64,
 }
 
 impl Meters {
-    /// Registers the meters.
+    /// Registers the metrics with the recorder that is installed at this moment: the global one, or
+    /// that of an enclosing `metrics::with_local_recorder`. Install the recorder first. Metrics that
+    /// are registered without a recorder count nothing, then and later, and that is no error.
     pub fn new() -> Self {
         describe();
         Self {
@@ -71,7 +73,7 @@ impl Meters {
         self.refusals[kind as usize].increment(1);
     }
 
-    /// The meters of `wire`.
+    /// The metrics of `wire`.
     pub fn for_wire(&self, wire: Wire) -> &WireMeters {
         &self.by_wire[wire.index()]
     }
@@ -142,9 +144,9 @@ impl WireMeters {
         }
     }
 
-    /// Records how long ago `published` (milliseconds since 1970) was. At most one sample a
-    /// millisecond and wire is kept: a fan-out to thousands would otherwise cost more to
-    /// measure than to send.
+    /// Records the time since `published` (milliseconds since 1970). At most one sample for each
+    /// millisecond and wire is kept: a fan-out to thousands would otherwise cost more to measure
+    /// than to send.
     pub fn record_latency(&self, published: u64) {
         let now = clock::unix_millis();
         if self.last_sample.swap(now, Ordering::Relaxed) != now {
