@@ -62,9 +62,9 @@ impl Limits {
     }
 }
 
-/// No further channel can be kept.
+/// The log has reached its channel limit, and no idle channel can make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the gateway holds as many channels as limits.channels allows")]
+#[error("the gateway has reached its channel limit, limits.channels; retry later")]
 pub struct TooManyChannels;
 
 impl Problem for TooManyChannels {
@@ -73,9 +73,9 @@ impl Problem for TooManyChannels {
     }
 }
 
-/// As many listen to a channel as its namespace allows.
+/// The channel has reached its subscriber limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("as many listen to {0} as may; come back later")]
+#[error("channel {0} has reached its subscriber limit; retry later")]
 pub struct ChannelFull(pub(crate) ChannelName);
 
 impl Problem for ChannelFull {
@@ -84,9 +84,9 @@ impl Problem for ChannelFull {
     }
 }
 
-/// More is under way than can be delivered in time (`limits.overload`).
+/// The hub sheds load: it has more to deliver than it can in time (`limits.overload`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the gateway has more to deliver than it can in time; come back in a moment")]
+#[error("the gateway is overloaded; retry in a moment")]
 pub struct Overloaded;
 
 impl Problem for Overloaded {

@@ -54,9 +54,9 @@ pub struct WireMeters {
 }
 
 impl Meters {
-    /// Registers the metrics with the recorder that is installed at this moment: the global one, or
-    /// that of an enclosing `metrics::with_local_recorder`. Install the recorder first. Metrics that
-    /// are registered without a recorder count nothing, then and later, and that is no error.
+    /// Registers the metrics with the recorder that is installed at this moment: the global one,
+    /// or that of an enclosing `metrics::with_local_recorder`. Install the recorder first: metrics
+    /// that are registered without one count nothing, then and later, and that is no error.
     pub fn new() -> Self {
         describe();
         Self {
@@ -83,6 +83,10 @@ fn refusal_counter(kind: &Kind) -> Counter {
     counter!("tricast_refusals_total", "reason" => kind.name())
 }
 
+fn slow_reader_counter(wire: &'static str, action: &'static str) -> Counter {
+    counter!("tricast_slow_readers_total", "wire" => wire, "action" => action)
+}
+
 fn describe() {
     describe_counter!(
         "tricast_refusals_total",
@@ -103,19 +107,20 @@ fn describe() {
         Unit::Bytes,
         "Bytes of frames handed to a socket, control frames and heartbeats included."
     );
-    describe_counter!("tricast_gaps_total", "Losses told to a reader.");
+    describe_counter!("tricast_gaps_total", "Gaps reported to readers.");
     describe_counter!(
         "tricast_resumes_total",
         "Streams begun with a resume point: complete, or with a gap."
     );
     describe_counter!(
         "tricast_slow_readers_total",
-        "Times that a reader fell behind the log: told what it missed, or cut."
+        "Slow consumers, overtaken by the history: told what they missed, or cut off."
     );
     describe_histogram!(
         LATENCY,
         Unit::Seconds,
-        "From publishing to handing a live message to a socket; at most one sample a millisecond and wire."
+        "From publishing to handing a live message to a socket; at most one sample for each \
+         millisecond and wire."
     );
 }
 
@@ -137,8 +142,8 @@ impl WireMeters {
             gaps: counter!("tricast_gaps_total", "wire" => wire),
             resumed: counter!("tricast_resumes_total", "wire" => wire, "result" => "complete"),
             not_resumed: counter!("tricast_resumes_total", "wire" => wire, "result" => "gap"),
-            slow_disconnected: counter!("tricast_slow_readers_total", "wire" => wire, "action" => "cut"),
-            slow_gaps: counter!("tricast_slow_readers_total", "wire" => wire, "action" => "told"),
+            slow_disconnected: slow_reader_counter(wire, "cut"),
+            slow_gaps: slow_reader_counter(wire, "told"),
             latency: histogram!(LATENCY, "wire" => wire),
             last_sample: AtomicU64::new(0),
         }

@@ -1,4 +1,4 @@
-//! A message: made once, numbered once, encoded once per wire variant, shared by everyone.
+//! A message: built once, numbered once, encoded once for each wire variant, shared by all readers.
 
 use std::{mem::size_of, sync::Arc};
 
@@ -11,7 +11,7 @@ use crate::{
     sync::Mutex,
 };
 
-/// For so long after publishing a message counts as fresh: live readers are about to ask for it.
+/// A message is fresh for this long after publishing: live readers are about to ask for it.
 const FRESH_MILLIS: u64 = 5000;
 
 /// A message that has not been published: the log gives it an id.
@@ -99,29 +99,29 @@ impl Draft {
     }
 }
 
-/// A draft that an engine has given its place in the log.
+/// A draft to which an engine has given its place in the log.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// Its place.
+    /// The place in the log.
     pub seq: Seq,
     /// Milliseconds since 1970-01-01 UTC.
     pub time: u64,
     /// Online users at that moment; `None` lets the log stamp its own count.
     pub online: Option<u32>,
-    /// What was said.
+    /// The message as it was published.
     pub draft: Draft,
 }
 
 /// A message in the log.
 #[derive(Debug)]
 pub struct Message {
-    /// Its id.
+    /// The id.
     pub id: MessageId,
     /// Milliseconds since 1970-01-01 UTC.
     pub time: u64,
-    /// Online users of the channel when it was published, where that may be told.
+    /// Online users of the channel when it was published, where the counts are public.
     pub online: Option<u32>,
-    /// What was said.
+    /// The message as it was published.
     pub draft: Draft,
     encoded: Mutex<Vec<(Variant, Bytes)>>,
     memory_share: MemoryShare,
@@ -146,14 +146,14 @@ impl Message {
         self.draft.event.as_ref().map_or(EventName::DEFAULT, EventName::as_str)
     }
 
-    /// Skip-self, the whole rule: live, on replay and on every node.
+    /// Whether skip-self hides it from `reader`: the one rule, for live messages and replays.
     pub fn is_hidden_from(&self, reader: &Identity) -> bool {
         self.draft.skip_self && self.draft.publisher.is_self(reader)
     }
 
-    /// The bytes of this message in `format`, made by the first who asks and shared by all others.
-    /// When memory is scarce that holds for fresh messages only: a replay of old ones must
-    /// not push out what is held.
+    /// The bytes of this message in `format`. The first reader encodes them, and all others share
+    /// them. When memory is scarce, only fresh messages keep their bytes: a replay of old messages
+    /// must not evict others.
     pub fn encoded(&self, format: &dyn Format) -> Bytes {
         let variant = format.variant();
         let mut encoded = self.encoded.lock();

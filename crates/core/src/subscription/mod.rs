@@ -59,22 +59,22 @@ pub struct Join {
 /// A reader cannot join.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    /// The gateway is going down.
-    #[error("the gateway is going down; come back in a moment")]
+    /// The hub is draining its connections.
+    #[error("the gateway is shutting down; reconnect in a moment")]
     Draining,
-    /// More is under way than can be delivered in time.
+    /// The hub sheds load.
     #[error(transparent)]
     Overloaded(#[from] Overloaded),
-    /// As many connections as limits.connections allows.
-    #[error("the gateway has as many subscribers as limits.connections allows; come back later")]
+    /// The hub has reached its connection limit.
+    #[error("the gateway has reached its connection limit, limits.connections; retry later")]
     TooManyConnections,
-    /// As many channels as limits.channels allows.
+    /// The log has reached its channel limit.
     #[error(transparent)]
     TooManyChannels(#[from] TooManyChannels),
-    /// As many subscribers as the channel may have.
+    /// A channel has reached its subscriber limit.
     #[error(transparent)]
     ChannelFull(#[from] ChannelFull),
-    /// The resume point cannot have come from here.
+    /// The resume point is ahead of the log.
     #[error(transparent)]
     AheadOfLog(#[from] AheadOfLog),
     /// The engine failed.
