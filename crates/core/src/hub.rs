@@ -16,7 +16,7 @@ use tokio::time::interval;
 use crate::{
     AnswerMemory, ChannelName, CloseHandle, ConnectionFilter, ConnectionSummary, Draft, Engine,
     EngineError, Join, JoinError, JoinInfo, Kind, Log, Meters, Overloaded, PresenceConfig, Problem,
-    Receipt, Start, Subscription, clock, notify::waker::ReaderWaker,
+    Receipt, Start, Subscription, clock, engine::feed::FeedGuard, notify::waker::ReaderWaker,
     subscription::connections::Connections, sync::Mutex,
 };
 
@@ -128,13 +128,21 @@ impl Hub {
     /// log, or the engine fails.
     pub async fn join(self: &Arc<Self>, join: Join) -> Result<(Subscription, JoinInfo), JoinError> {
         self.check_load()?;
-        let feed = FeedGuard::open(self, join.all_channels(), join.start).await?;
+        let feed = self.open_feed(join.all_channels(), join.start).await?;
         let (registration, waker) = Registration::register(self, &join)?;
         let joined = Subscription::new(self.clone(), join, waker, registration.index)?;
         // From here on the drop of the subscription undoes both.
         registration.disarm();
         feed.disarm();
         Ok(joined)
+    }
+
+    pub(crate) async fn open_feed(
+        &self,
+        channels: impl IntoIterator<Item = ChannelName>,
+        start: Start,
+    ) -> Result<FeedGuard, EngineError> {
+        FeedGuard::open(&self.log, &self.engine, channels, start).await
     }
 
     /// Turns load shedding on or off: while it is on, new work is refused.
@@ -231,51 +239,6 @@ impl Hub {
     /// The handles that close the connections that match the filter.
     pub fn close_handles(&self, filter: &ConnectionFilter) -> Vec<CloseHandle> {
         self.connections.lock().close_handles(filter)
-    }
-}
-
-/// The feed of some channels, closed again if their subscription fails.
-#[derive(Debug)]
-pub(crate) struct FeedGuard {
-    hub: Arc<Hub>,
-    channels: Vec<ChannelName>,
-}
-
-impl FeedGuard {
-    pub(crate) async fn open(
-        hub: &Arc<Hub>,
-        channels: impl IntoIterator<Item = ChannelName>,
-        start: Start,
-    ) -> Result<Self, EngineError> {
-        let mut feed = Self { hub: hub.clone(), channels: Vec::new() };
-        for channel in channels {
-            hub.engine.open_feed(&channel).await?;
-            feed.channels.push(channel.clone());
-            let after = match start {
-                Start::Latest => continue,
-                Start::After(id) if id.epoch == hub.log.epoch() => id.seq,
-                Start::After(_) | Start::Earliest | Start::Newest(_) => 0,
-            };
-            let floor = hub.log.floor(&channel);
-            if floor > after
-                && let Some(older) = hub.engine.history(&channel, after, floor).await?
-            {
-                let filled = hub.log.backfill(&channel, older.messages, older.floor);
-                filled.map_err(EngineError::from)?;
-            }
-        }
-        Ok(feed)
-    }
-
-    /// Leaves the feed open: from here on the subscription closes it.
-    pub(crate) fn disarm(mut self) {
-        self.channels.clear();
-    }
-}
-
-impl Drop for FeedGuard {
-    fn drop(&mut self) {
-        self.channels.iter().for_each(|channel| self.hub.engine.close_feed(channel));
     }
 }
 

@@ -100,8 +100,11 @@ pub use engine::memory::MemoryEngine;
 pub use engine::{Engine, EngineError, EngineFuture, OlderMessages, Receipt};
 pub use hub::{Hub, PublishError};
 pub use limits::{ChannelFull, Limits, Overloaded, TooManyChannels};
+pub use log::Log;
+pub use log::accept::Accepted;
 pub use log::error::NotAccepted;
-pub use log::{Accepted, ChannelSummary, History, Log, LogStats};
+pub use log::history::History;
+pub use log::stats::{ChannelSummary, LogStats};
 
 // Channels, and the rules of each.
 pub use channel::name::{BadChannelName, CHANNEL_MAX, ChannelName};
@@ -120,13 +123,16 @@ pub use message::identity::{Forbidden, Identity, OnlineKey, Publisher, Trust};
 pub use message::user::{BadUserId, UserId};
 
 // Subscriptions.
-pub use log::cursor::ReadLimit;
-pub use log::start::{AheadOfLog, BadSince, Start};
+pub use log::change::{ChangeError, Subscribed};
+pub use log::counts::{Count, OnlineCounts};
+pub use log::error::{AheadOfLog, SubscribeError};
+pub use log::join::{Join, JoinInfo};
+pub use log::read::ReadLimit;
+pub use log::start::{BadSince, Start};
 pub use notify::connection::{ConnectionFilter, ConnectionSummary};
-pub use subscription::change::{Change, ChangeError, Changed, Subscribed};
+pub use subscription::change::{Change, Changed};
 pub use subscription::connections::CloseHandle;
-pub use subscription::counts::{Count, OnlineCounts};
-pub use subscription::{Join, JoinError, JoinInfo, Subscription};
+pub use subscription::{JoinError, Subscription};
 
 // Sessions: the stream of one reader.
 pub use session::config::SessionConfig;
@@ -156,7 +162,8 @@ pub use notify::occupancy::OccupancyObserver;
 pub use presence::PresenceConfig;
 
 // For servers with an event loop of their own: one read of the log for all readers of a thread.
-pub use notify::shard::{Alignment, Batch, ShardId};
+pub use log::batch::{Alignment, Batch};
+pub use notify::shard::ShardId;
 pub use notify::waker::ShardWaker;
 
 // Metrics, memory and small helpers.

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use probe::{Frame, Reader};
 use tricast_core::{
     Alignment, Bounds, Change, CloseReason, Data, Draft, JoinError, Kind, Problem as _, ReadLimit,
-    ShardWaker, Start,
+    ShardWaker, Start, SubscribeError,
 };
 
 #[test]
@@ -26,7 +26,7 @@ fn the_newest_n_of_each_channel_come_merged() {
 fn a_resume_point_ahead_of_the_log_is_refused_and_leaves_no_trace() {
     let hub = probe::memory_hub(probe::limits());
     let refused = Reader::join(&hub, &["a"], 0, Start::After(probe::id(1)));
-    assert!(matches!(refused, Err(JoinError::AheadOfLog(_))));
+    assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::AheadOfLog(_)))));
     assert_eq!((hub.connection_count(), hub.log().stats().channels), (0, 0));
 }
 
@@ -128,7 +128,7 @@ fn a_join_at_the_limit_of_channels_never_loses_one_of_its_own() {
     let hub = probe::memory_hub(probe::limits().with_channels(1));
     probe::publish(&hub, probe::draft("a", None, false, false));
     let refused = Reader::join(&hub, &["a", "b"], 0, Start::Latest);
-    assert!(matches!(refused, Err(JoinError::TooManyChannels(_))));
+    assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::TooManyChannels(_)))));
     let mut reader = Reader::join(&hub, &["a"], 0, Start::Earliest).expect("joins");
     assert_eq!(probe::seqs_of(&reader.drain()), [1], "and the refused left it as it was");
 }
@@ -140,9 +140,9 @@ fn a_refused_join_takes_nothing_from_others() {
         probe::publish(&hub, probe::draft(name, None, false, false));
     }
     let refused = Reader::join(&hub, &["a", "b", "c", "d"], 0, Start::Latest);
-    assert!(matches!(refused, Err(JoinError::TooManyChannels(_))));
+    assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::TooManyChannels(_)))));
     let refused = Reader::join(&hub, &["a"], 0, Start::After(probe::id(9)));
-    assert!(matches!(refused, Err(JoinError::AheadOfLog(_))));
+    assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::AheadOfLog(_)))));
     assert_eq!(hub.log().stats().messages, 3);
     let fits = Reader::join(&hub, &["a", "b", "x"], 0, Start::Earliest).expect("joins");
     assert_eq!(hub.log().stats().messages, 1, "what nobody listens to makes room");
@@ -188,7 +188,7 @@ fn as_many_channels_as_allowed_and_the_oldest_idle_one_makes_room() {
     // "a" is forgotten for "c", and that is told.
     let second = Reader::join(&hub, &["c"], 1, Start::Latest).expect("joins");
     let refused = Reader::join(&hub, &["a"], 2, Start::After(probe::id(0)));
-    assert!(matches!(refused, Err(JoinError::TooManyChannels(_))));
+    assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::TooManyChannels(_)))));
     drop((listens, second));
     let mut back = Reader::join(&hub, &["a"], 2, Start::After(probe::id(0))).expect("joins");
     let gap =

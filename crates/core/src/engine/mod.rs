@@ -1,5 +1,6 @@
 //! The engine behind the log: where messages get their place and, with some engines, last longer.
 
+pub(crate) mod feed;
 pub(crate) mod idempotency;
 pub(crate) mod memory;
 

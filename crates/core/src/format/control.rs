@@ -124,6 +124,13 @@ fn reason_name<S: serde::Serializer>(reason: &CloseReason, to: S) -> Result<S::O
     to.serialize_str(reason.name())
 }
 
+impl Gap {
+    /// A loss of unknown extent, after a change of epoch.
+    pub(crate) fn unknown(id: MessageId, channel: ChannelName) -> Self {
+        Self { id, channel, first: None, last: None, certain: false }
+    }
+}
+
 /// "Now", in milliseconds, for a browser that does it by itself: if nobody is there, it tries that often.
 const RETRY_NOW_MILLIS: u64 = 200;
 

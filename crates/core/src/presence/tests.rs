@@ -11,8 +11,8 @@ use futures_util::FutureExt as _;
 
 use super::{tracker::PresenceTracker, *};
 use crate::{
-    ChannelRules, Draft, Hub, Join, JoinError, Limits, MemoryEngine, Meters, ReadLimit, Start,
-    Subscription, Wire,
+    ChannelName, ChannelRules, Draft, Hub, Join, JoinError, Limits, Log, MemoryEngine, Meters,
+    ReadLimit, Start, Subscription, Wire,
 };
 
 fn channel(name: &str) -> ChannelName {
@@ -74,7 +74,9 @@ impl Simulation {
         if self.random.bool() {
             *count += 1;
             // Each stranger is a persona of its own.
-            let key = self.presence.connect(&identity, *count == 1 || !named);
+            let is_first = *count == 1 || !named;
+            let joined = if is_first { Joined::First } else { Joined::Further };
+            let key = self.presence.connect(&identity, joined);
             key.into_iter().for_each(|key| self.mark_dirty(key, false));
         } else if *count > 0 {
             *count -= 1;
@@ -139,7 +141,7 @@ fn a_large_diff_is_split_into_several_updates() {
     let mut dirty = Vec::new();
     for n in 0..1000 {
         let info = (n < 200).then_some(info.as_str());
-        let key = presence.connect(&identity(Some(&format!("u{n}")), info), true);
+        let key = presence.connect(&identity(Some(&format!("u{n}")), info), Joined::First);
         dirty.push((key.expect("is new"), false));
     }
     let mut parts = 0;

@@ -21,13 +21,16 @@ use crate::{
     Access, Alive, Change, Changed, ChannelName, CloseReason, Control, Format, Goodbye, Hello, Hub,
     Identity, JoinInfo, MessageId, Problem as _, Reply, Seq, SessionConfig, ShardId, ShardWaker,
     SlowReader, Subscription,
-    log::cursor::{Item, ItemKind},
+    log::{
+        change::ChangeLimits,
+        read::{Item, ItemKind, Progress},
+    },
     metrics::WireMeters,
     session::{
         expiry::{Due, Expiry},
         inbound::EncodeChange,
     },
-    subscription::{change::ChangeLimits, online_watch::OnlineWatch},
+    subscription::online_watch::OnlineWatch,
 };
 
 /// What to do after [`Session::collect`].
@@ -284,20 +287,20 @@ impl Session {
             }
             Some(Due::CheckAt(at)) => Some(at),
         };
-        let complete = match self.read(out) {
-            Ok(complete) => complete,
+        let caught_up = match self.read(out) {
+            Ok(progress) => progress == Progress::CaughtUp,
             Err(reason) => return self.push_goodbye(reason, 0, out),
         };
         // Nothing is published any more when the gateway goes down: what was is still delivered.
         if let Some((reason, retry)) = self.subscription.close_request()
-            && (complete || reason != CloseReason::Draining)
+            && (caught_up || reason != CloseReason::Draining)
         {
             return self.push_goodbye(reason, retry, out);
         }
         if self.subscription.has_ended() {
             return self.push_goodbye(CloseReason::Ended, 0, out);
         }
-        if let Some(reason) = self.deferred_close.filter(|_| complete) {
+        if let Some(reason) = self.deferred_close.filter(|_| caught_up) {
             return self.push_goodbye(reason, 0, out);
         }
         let next_online = self.push_online(now, out);
@@ -374,19 +377,19 @@ impl Session {
         Ok(())
     }
 
-    /// Reads the log from the cursor on; whether up to its head.
-    fn read(&mut self, out: &mut Vec<Bytes>) -> Result<bool, CloseReason> {
+    /// Reads the log from the cursor on.
+    fn read(&mut self, out: &mut Vec<Bytes>) -> Result<Progress, CloseReason> {
         let mut items: Vec<Item> = Vec::new();
         // A portion may be all hidden from this reader; nobody would wake it for what is behind.
-        let complete = loop {
-            let complete = self.subscription.read(self.config.read_limit, &mut items);
-            if complete || !items.is_empty() {
-                break complete;
+        let progress = loop {
+            let progress = self.subscription.read(self.config.read_limit, &mut items);
+            if progress == Progress::CaughtUp || !items.is_empty() {
+                break progress;
             }
         };
         let mut delivered = 0;
         let mut oldest_live = None;
-        let mut result = Ok(complete);
+        let mut result = Ok(progress);
         for Item { kind, live } in items {
             match kind {
                 ItemKind::Message(message) => {

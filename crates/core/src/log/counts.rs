@@ -31,6 +31,21 @@ pub(crate) struct Roster {
     version: u64,
 }
 
+/// Which connection of its user, or client without one, has joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Joined {
+    First,
+    Further,
+}
+
+/// Which connection of its user, or client without one, has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    Last,
+    /// There are others.
+    Others,
+}
+
 impl Roster {
     pub(crate) fn online(&self) -> OnlineCounts {
         self.online
@@ -40,20 +55,20 @@ impl Roster {
         self.version
     }
 
-    /// Whether it is the persona's first connection.
-    pub(crate) fn join(&mut self, key: OnlineKey, wire: Wire) -> bool {
+    /// Counts a connection of `key`.
+    pub(crate) fn join(&mut self, key: OnlineKey, wire: Wire) -> Joined {
         let counts = self.connections.entry(key).or_default();
         let first = *counts == [0; 3];
         let first_on_wire = counts[wire.index()] == 0;
         counts[wire.index()] += 1;
         self.count(wire, 1, first_on_wire);
-        first
+        if first { Joined::First } else { Joined::Further }
     }
 
-    /// Whether it was the persona's last connection.
-    pub(crate) fn leave(&mut self, key: &OnlineKey, wire: Wire) -> bool {
+    /// Counts a connection of `key` no more.
+    pub(crate) fn leave(&mut self, key: &OnlineKey, wire: Wire) -> Left {
         let Some(counts) = self.connections.get_mut(key) else {
-            return false;
+            return Left::Others;
         };
         counts[wire.index()] -= 1;
         let last_on_wire = counts[wire.index()] == 0;
@@ -65,7 +80,7 @@ impl Roster {
             self.connections.shrink_to_fit();
         }
         self.count(wire, -1, last_on_wire);
-        last
+        if last { Left::Last } else { Left::Others }
     }
 
     fn count(&mut self, wire: Wire, by: i32, user_changed: bool) {
