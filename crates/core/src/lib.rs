@@ -147,7 +147,8 @@ pub use format::close::{CloseReason, Reconnect};
 pub use format::control::{
     Alive, Control, Expiring, Gap, Goodbye, Hello, NotRecovered, OnlineChange, control_document,
 };
-pub use format::variant::{Framing, Variant, Wire};
+pub use format::variant::{Framing, Variant};
+pub use format::wire::{PerWire, Wire};
 pub use format::{Ending, Format};
 
 // Access rules and problems.

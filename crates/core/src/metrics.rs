@@ -10,7 +10,7 @@ use metrics::{
     gauge, histogram,
 };
 
-use crate::{Kind, Wire, clock};
+use crate::{Kind, PerWire, Wire, clock};
 
 /// The name of the publish-to-socket latency histogram, in seconds.
 pub const LATENCY: &str = "tricast_delivery_latency_seconds";
@@ -23,7 +23,7 @@ pub struct Meters {
     pub published_bytes: Counter,
     /// Publishes that repeated an idempotency id.
     pub duplicates: Counter,
-    by_wire: [WireMeters; 3],
+    by_wire: PerWire<WireMeters>,
     refusals: Vec<Counter>,
 }
 
@@ -63,7 +63,7 @@ impl Meters {
             published: counter!("tricast_published_messages_total"),
             published_bytes: counter!("tricast_published_bytes_total"),
             duplicates: counter!("tricast_published_duplicates_total"),
-            by_wire: Wire::ALL.map(WireMeters::new),
+            by_wire: PerWire::from_fn(WireMeters::new),
             refusals: Kind::ALL.iter().map(refusal_counter).collect(),
         }
     }
@@ -75,7 +75,7 @@ impl Meters {
 
     /// The metrics of `wire`.
     pub fn for_wire(&self, wire: Wire) -> &WireMeters {
-        &self.by_wire[wire.index()]
+        &self.by_wire[wire]
     }
 }
 

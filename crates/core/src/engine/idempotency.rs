@@ -59,7 +59,7 @@ impl Idempotency {
         let client = if user.is_none() { draft.publisher.client.clone() } else { None };
         let api_key = match &draft.publisher.trust {
             Trust::ApiKey(name) => Some(name.clone()),
-            Trust::Unverified | Trust::Verified => None,
+            Trust::Unverified | Trust::Anonymous | Trust::Verified => None,
         };
         Some(IdempotencyKey { channel: draft.channel.clone(), user, client, api_key, id })
     }

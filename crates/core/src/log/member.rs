@@ -40,7 +40,7 @@ impl Member {
             table.observer.iter().for_each(|observer| observer.occupied(&channel.name));
         }
         let joined = channel.roster.join(self.identity.online_key(), self.wire);
-        table.subscriptions[channel.rules.namespace_index][self.wire.index()] += 1;
+        table.subscriptions[channel.rules.namespace_index][self.wire] += 1;
         if let Some(presence) = &mut channel.presence {
             let key = presence.connect(&self.identity, joined);
             table.dirty_users.extend(key.map(|key| DirtyUser::connected(&channel.name, key)));
@@ -63,7 +63,7 @@ impl Member {
         let channel = &mut table.slots[cursor.slot];
         channel.wakers.remove(cursor.waker_id);
         let left = channel.roster.leave(&self.identity.online_key(), self.wire);
-        table.subscriptions[channel.rules.namespace_index][self.wire.index()] -= 1;
+        table.subscriptions[channel.rules.namespace_index][self.wire] -= 1;
         if let Some(presence) = &mut channel.presence
             && left == Left::Last
         {

@@ -20,14 +20,7 @@ pub struct OnlineReport {
     channel: ChannelName,
     #[serde(flatten)]
     total: Count,
-    wires: WireCounts,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct WireCounts {
-    sse: Count,
-    chunked: Count,
-    ws: Count,
+    wires: PerWire<Count>,
 }
 
 /// Some of what is held of a channel.
@@ -89,13 +82,7 @@ impl Problem for OnlineHidden {
 
 impl OnlineReport {
     pub(super) fn new(channel: ChannelName, online: OnlineCounts) -> Self {
-        let counts_of = |wire: Wire| online.wires[wire.index()];
-        let wires = WireCounts {
-            sse: counts_of(Wire::Sse),
-            chunked: counts_of(Wire::Chunked),
-            ws: counts_of(Wire::Ws),
-        };
-        Self { channel, total: online.total, wires }
+        Self { channel, total: online.total, wires: online.wires }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an operator is shown of the log.
 
 use crate::{
-    ChannelName, Count,
+    ChannelName, Count, PerWire,
     log::{channel::Channel, table::Table},
 };
 
@@ -31,9 +31,9 @@ pub struct LogStats {
     pub bytes: usize,
     /// Messages that have left their ring by count, bytes, age or memory, ever.
     pub evicted: u64,
-    /// Subscriptions of each namespace, of channels without one last, on each wire by
-    /// [`Wire::index`](crate::Wire::index). A reader of several channels has several.
-    pub subscriptions: Vec<[u32; 3]>,
+    /// Subscriptions of each namespace, of channels without one last, on each wire. A reader of
+    /// several channels has several.
+    pub subscriptions: Vec<PerWire<u32>>,
 }
 
 /// Lists the `wanted` channels in the slots from `from` on, and where to go on.

@@ -6,7 +6,7 @@ use slab::Slab;
 
 use crate::{
     ChannelFull, ChannelName, ChannelRules, Epoch, LogStats, Message, MessageId, Namespaces,
-    OccupancyObserver, OnlineCounts, Seq, TooManyChannels,
+    OccupancyObserver, OnlineCounts, PerWire, Seq, TooManyChannels,
     limits::Limits,
     log::{
         channel::Channel, idle::IdleQueue, retention::Retention, ring::Floor,
@@ -37,8 +37,8 @@ pub(crate) struct Table {
     pub(crate) observer: Option<Arc<dyn OccupancyObserver>>,
     /// Channels created, ever.
     created: u64,
-    /// Readers' seats: for each namespace, on each wire.
-    pub(crate) subscriptions: Vec<[u32; 3]>,
+    /// Subscriptions of each namespace, on each wire.
+    pub(crate) subscriptions: Vec<PerWire<u32>>,
     limits: Limits,
     /// As they were at the start.
     first_rules: Namespaces<Arc<ChannelRules>>,
@@ -59,7 +59,7 @@ impl Table {
             occupied: 0,
             observer: None,
             created: 0,
-            subscriptions: vec![[0; 3]; limits.rules.iter().count()],
+            subscriptions: vec![PerWire::default(); limits.rules.iter().count()],
             first_rules: limits.rules.clone(),
             limits,
         }
@@ -88,18 +88,16 @@ impl Table {
     /// Other rules from now on. Namespaces may have other places in the list, so seats are counted anew. What no longer fits
     /// its channel's bounds goes with the next message there, or sweep.
     pub(crate) fn set_rules(&mut self, rules: Namespaces<Arc<ChannelRules>>) {
-        self.subscriptions = vec![[0; 3]; rules.iter().count()];
+        self.subscriptions = vec![PerWire::default(); rules.iter().count()];
         self.retention.set_rules(&rules);
         self.limits.rules = rules;
         let (limits, first) = (&self.limits.rules, &self.first_rules);
         for (_, channel) in &mut self.slots {
             channel.rules = limits.rules_with_presence_from(first, &channel.name);
             let subscriptions = &mut self.subscriptions[channel.rules.namespace_index];
-            let wires = channel.roster.online().wires;
-            subscriptions
-                .iter_mut()
-                .zip(wires)
-                .for_each(|(subscriptions, count)| *subscriptions += count.connections);
+            for (wire, count) in channel.roster.online().wires.iter() {
+                subscriptions[wire] += count.connections;
+            }
         }
     }
 

@@ -10,7 +10,9 @@ pub enum Trust {
     /// Nobody: whoever comes says who it is.
     #[default]
     Unverified,
-    /// A token, or there is no user.
+    /// Nobody, where users are verified: so there is no user.
+    Anonymous,
+    /// A token, or the service behind the gateway.
     Verified,
     /// An API key of this name, which speaks for anybody.
     ApiKey(Arc<str>),
@@ -69,7 +71,7 @@ impl Identity {
     pub fn api_key(&self) -> Option<&Arc<str>> {
         match &self.trust {
             Trust::ApiKey(name) => Some(name),
-            Trust::Unverified | Trust::Verified => None,
+            Trust::Unverified | Trust::Anonymous | Trust::Verified => None,
         }
     }
 
@@ -107,7 +109,11 @@ impl Publisher {
     /// must be of the reader's user, and where users are proven so must everybody else: a client id alone
     /// is not enough to pass for somebody.
     pub fn is_self(&self, reader: &Identity) -> bool {
-        let any_user = self.user.is_none() && self.trust != Trust::Verified;
+        let any_user = self.user.is_none()
+            && match self.trust {
+                Trust::Unverified | Trust::ApiKey(_) => true,
+                Trust::Anonymous | Trust::Verified => false,
+            };
         self.client.as_ref() == Some(&reader.client) && (any_user || self.user == reader.user)
     }
 }
@@ -140,6 +146,8 @@ mod tests {
         let proven = |user| Publisher { trust: Trust::Verified, ..by(user) };
         assert!(proven(Some("alice")).is_self(&reader));
         assert!(!proven(None).is_self(&reader), "an unknown with alice's client id");
+        let anonymous = Publisher { trust: Trust::Anonymous, ..by(None) };
+        assert!(!anonymous.is_self(&reader), "no user where users are verified");
         let backend = Trust::ApiKey("shop".into());
         assert!(Publisher { trust: backend, ..by(None) }.is_self(&reader));
     }

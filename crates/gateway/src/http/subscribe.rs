@@ -196,7 +196,7 @@ async fn may_join_own_channel(pass: &Pass) -> bool {
     let own = ChannelName::of_user(user);
     match pass.identity().trust {
         Trust::Verified => true,
-        Trust::Unverified | Trust::ApiKey(_) => {
+        Trust::Unverified | Trust::Anonymous | Trust::ApiKey(_) => {
             tricast_core::authorize(pass, Action::Subscribe, &own).await.is_ok()
         }
     }
