@@ -1,6 +1,7 @@
 //! The metrics of a hub. Their handles are kept, so that counting costs an atomic add.
 
 use std::{
+    collections::HashMap,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -24,7 +25,7 @@ pub struct Meters {
     /// Publishes that repeated an idempotency id.
     pub duplicates: Counter,
     by_wire: PerWire<WireMeters>,
-    refusals: Vec<Counter>,
+    refusals: HashMap<Kind, Counter>,
 }
 
 /// The metrics of one wire.
@@ -68,9 +69,19 @@ impl Meters {
         }
     }
 
+    /// Registers the kinds of problems that only one transport has, so that they are shown before
+    /// the first of them occurs.
+    pub fn with_kinds(mut self, kinds: &[Kind]) -> Self {
+        self.refusals.extend(kinds.iter().map(refusal_counter));
+        self
+    }
+
     /// Counts a refusal.
     pub fn count_refusal(&self, kind: Kind) {
-        self.refusals[kind as usize].increment(1);
+        match self.refusals.get(&kind) {
+            Some(counter) => counter.increment(1),
+            None => refusal_counter(&kind).1.increment(1),
+        }
     }
 
     /// The metrics of `wire`.
@@ -79,8 +90,8 @@ impl Meters {
     }
 }
 
-fn refusal_counter(kind: &Kind) -> Counter {
-    counter!("tricast_refusals_total", "reason" => kind.name())
+fn refusal_counter(kind: &Kind) -> (Kind, Counter) {
+    (*kind, counter!("tricast_refusals_total", "reason" => kind.name()))
 }
 
 fn slow_reader_counter(wire: &'static str, action: &'static str) -> Counter {

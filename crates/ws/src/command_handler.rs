@@ -14,6 +14,7 @@ use crate::{
     answer::{Ack, AckBody, CommandRefusal, reply_to_change},
     command::{self, Command, ParsedCommand},
     compressed::CompressedMessage,
+    kinds,
     limits::InboundLimits,
 };
 
@@ -113,7 +114,7 @@ impl CommandHandler {
                 Err(refusal) => refusal,
             },
             ClientMessage::Binary(_) | ClientMessage::Compressed(_) => CommandRefusal {
-                kind: Kind::BadCommand,
+                kind: kinds::BAD_COMMAND,
                 detail: "binary frames need ?format=raw; here commands are text frames".to_owned(),
                 reference: None,
             },

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    ChannelName, Count, Gap, History, Kind, MessageId, OnlineCounts, Problem, ReadLimit, Seq,
-    UserId, Wire, log::table::Table, presence::PresentUser, write_document,
+    ChannelName, Count, Gap, History, Kind, MessageId, OnlineCounts, PerWire, Problem, ReadLimit,
+    Seq, UserId, log::table::Table, presence::PresentUser, write_document,
 };
 
 /// The most history in one answer, as it is encoded: it is held until the client has read it.

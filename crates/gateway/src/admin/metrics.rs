@@ -11,6 +11,7 @@ use tricast_core::{Hub, LATENCY, Meters, PerWire, Wire};
 use tricast_net::SocketMeters;
 
 use crate::{
+    http::kinds,
     lifecycle::load::{DELIVERY_LAG, LoadMeters, RUNTIME_LAG},
     settings::Settings,
     webhook::EventMeters,
@@ -58,7 +59,7 @@ impl MetricsExporter {
             process.describe();
             set_build_info();
             let meters = AllMeters {
-                hub: Meters::new(),
+                hub: Meters::new().with_kinds(kinds::ALL).with_kinds(tricast_ws::KINDS),
                 sockets: SocketMeters::new(),
                 hook: HookMeters::new(),
                 events: EventMeters::new(),

@@ -16,6 +16,7 @@ use tricast_ws::{Handshake, HandshakeError, HandshakeRequest};
 use crate::http::{
     admission,
     body::{self, Media},
+    kinds,
     presence::with_presence,
     problem::Problem,
     publish::{MESSAGE_PARAMETERS, Metadata, path_text},
@@ -217,7 +218,7 @@ fn read_handshake(app: &App, request: &Request, raw: Option<bool>) -> Result<Han
             Problem::new(Kind::BadParameter, error.to_string())
                 .for_parameter("Sec-WebSocket-Protocol")
         }
-        _ => Problem::new(Kind::UpgradeRequired, error.to_string()),
+        _ => Problem::new(kinds::UPGRADE_REQUIRED, error.to_string()),
     })
 }
 
@@ -257,7 +258,7 @@ async fn posted_message(
     let media = Media::of(request.headers());
     if media == Media::Ndjson {
         let detail = "a POST here takes one message; JSON lines go to /publish/{channel}";
-        return Err(Problem::new(Kind::BadMediaType, detail));
+        return Err(Problem::new(kinds::BAD_MEDIA_TYPE, detail));
     }
     // An issued client id counts too: the message is for everybody but this very stream.
     let metadata = Metadata::of(query, Publisher::from(&**pass.identity()))?;
