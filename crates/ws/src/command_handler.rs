@@ -5,14 +5,16 @@ use std::{future::ready, sync::Arc};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tricast_core::{
-    Access, Ack, AckBody, Action, Change, ChannelName, CloseReason, CommandError, CommandFuture,
-    CommandResult, Control, Data, Denied, Draft, Hub, Identity, Kind, PRESENCE_PAGE, Problem,
-    PublishError, Publisher, Reply, Session, authorize, authorize_publish, json_length,
+    Access, Action, Change, ChannelName, CloseReason, CommandFuture, CommandResult, Data, Denied,
+    Draft, Hub, Identity, Kind, PRESENCE_PAGE, Problem, PublishError, Publisher, Reply, Session,
+    authorize, authorize_publish, json_length,
 };
 
 use crate::{
-    command::{self, Command, CommandRefusal, ParsedCommand},
+    answer::{Ack, AckBody, CommandRefusal, reply_to_change},
+    command::{self, Command, ParsedCommand},
     compressed::CompressedMessage,
+    kinds,
     limits::InboundLimits,
 };
 
@@ -52,7 +54,7 @@ fn rate_limited(message: &ClientMessage, limits: &InboundLimits) -> Reply {
     };
     let rate = limits.rate.map_or(0, u32::from);
     let detail = format!("this connection may send {rate} messages a second; wait a moment");
-    Reply::Frame(Box::new(Control::Error(CommandError { reference, kind: Kind::TooFast, detail })))
+    CommandRefusal { reference, kind: Kind::TooFast, detail }.into()
 }
 
 /// Carries out what one connection says.
@@ -112,13 +114,12 @@ impl CommandHandler {
                 Err(refusal) => refusal,
             },
             ClientMessage::Binary(_) | ClientMessage::Compressed(_) => CommandRefusal {
-                kind: Kind::BadCommand,
+                kind: kinds::BAD_COMMAND,
                 detail: "binary frames need ?format=raw; here commands are text frames".to_owned(),
                 reference: None,
             },
         };
-        let CommandRefusal { kind, detail, reference } = refusal;
-        Ok(Reply::Frame(Box::new(Control::Error(CommandError { reference, kind, detail }))))
+        Ok(refusal.into())
     }
 
     async fn parse_and_run(
@@ -162,11 +163,12 @@ impl CommandHandler {
             }
             Command::Subscribe { channel, start } => {
                 self.authorize(Action::Subscribe, &channel).await?;
-                let change = Change::subscribe(&self.hub, channel, start, reference).await;
-                return change.map(Box::new).map(Reply::Change).map_err(|error| refusal_of(&error));
+                let change = Change::subscribe(&self.hub, channel, start).await;
+                let change = change.map_err(|error| refusal_of(&error))?;
+                return Ok(reply_to_change(change, reference));
             }
             Command::Unsubscribe(channel) => {
-                return Ok(Reply::Change(Box::new(Change::unsubscribe(channel, reference))));
+                return Ok(reply_to_change(Change::unsubscribe(channel), reference));
             }
             Command::Online(channel) => {
                 self.authorize(Action::Read, &channel).await?;
@@ -190,23 +192,24 @@ impl CommandHandler {
             Command::Renew(token) => {
                 let renewed = self.access.clone().renew(token).await;
                 let access = renewed.map_err(|error| refusal_of(&error))?;
-                return Ok(Reply::Change(Box::new(Change::renew(access, reference))));
+                return Ok(reply_to_change(Change::renew(access), reference));
             }
             Command::Ping => AckBody::Pong {},
         };
-        Ok(Reply::Frame(Box::new(Control::Ack(Ack { reference, body: done }))))
+        Ok(Reply::Frame(Ack { reference, body: done }.encoded(None)))
     }
 
     /// Says what may be large, if there is memory for it.
     fn reply_large(
         &self,
-        done: AckBody,
+        body: AckBody,
         reference: Option<Box<RawValue>>,
     ) -> Result<Reply, (Kind, String)> {
-        let control = Box::new(Control::Ack(Ack { reference, body: done }));
-        let bytes = json_length(&*control) + REPLY_ENVELOPE_BYTES;
-        let share = self.hub.answer_memory().reserve(self.identity.address, bytes);
-        Ok(Reply::LargeFrame(control, share.map_err(|error| refusal_of(&error))?))
+        let ack = Ack { reference, body };
+        let bytes = json_length(&ack) + REPLY_ENVELOPE_BYTES;
+        let reservation = self.hub.answer_memory().reserve(self.identity.address, bytes);
+        let reservation = reservation.map_err(|error| refusal_of(&error))?;
+        Ok(Reply::Frame(reservation.attach_to(ack.encoded(None))))
     }
 
     async fn authorize(&self, act: Action, channel: &ChannelName) -> Result<(), (Kind, String)> {
@@ -232,16 +235,7 @@ impl CommandHandler {
             // It was unpacked when it was heard.
             ClientMessage::Compressed(_) => return Err(CloseReason::Protocol),
         };
-        let draft = Draft {
-            channel: self.channels[0].clone(),
-            event: None,
-            data,
-            publisher: Publisher::from(&*self.identity),
-            skip_self: false,
-            end: false,
-            idempotency: None,
-            min_subscribers: 0,
-        };
+        let draft = Draft::new(self.channels[0].clone(), data).with_publisher(&*self.identity);
         if let Err((kind, _)) = self.authorize_publish(&draft).await {
             self.hub.meters().count_refusal(kind);
             return Err(match kind {

@@ -1,17 +1,15 @@
 //! Looking without subscribing: what a channel holds, how many are there and who, as documents.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    AheadOfLog, ChannelName, Count, Gap, Log, Message, MessageId, ReadLimit, Seq, Start, UserId,
-    Wire, presence::PresentUser, write_document,
+    ChannelName, Count, Gap, History, Kind, MessageId, OnlineCounts, PerWire, Problem, ReadLimit,
+    Seq, UserId, log::table::Table, presence::PresentUser, write_document,
 };
 
-/// The most history in one answer, as it is spelled: it is held until the client has read it.
-const HISTORY_PAGE: ReadLimit = ReadLimit { messages: 1000, bytes: 1024 * 1024 };
+/// The most history in one answer, as it is encoded: it is held until the client has read it.
+pub(super) const HISTORY_PAGE: ReadLimit = ReadLimit { messages: 1000, bytes: 1024 * 1024 };
 
 /// The most users in one answer.
 pub const PRESENCE_PAGE: usize = 1000;
@@ -22,14 +20,7 @@ pub struct OnlineReport {
     channel: ChannelName,
     #[serde(flatten)]
     total: Count,
-    wires: WireCounts,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct WireCounts {
-    sse: Count,
-    chunked: Count,
-    ws: Count,
+    wires: PerWire<Count>,
 }
 
 /// Some of what is held of a channel.
@@ -72,77 +63,55 @@ pub struct PresencePage {
 )]
 pub struct PresenceOff(pub ChannelName);
 
+impl Problem for PresenceOff {
+    fn kind(&self) -> Kind {
+        Kind::PresenceOff
+    }
+}
+
 /// A channel whose namespace tells nobody who is there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the namespace of {0} tells nobody how many listen (online = false)")]
-pub struct OnlineHidden(ChannelName);
+pub struct OnlineHidden(pub(crate) ChannelName);
 
-impl Log {
-    /// Who is online in `channel`, as a document.
-    ///
-    /// # Errors
-    /// When nobody is told.
-    pub fn online_report(&self, channel: ChannelName) -> Result<OnlineReport, OnlineHidden> {
-        if !self.rules_for(&channel).online {
-            return Err(OnlineHidden(channel));
-        }
-        let online = self.online(&channel);
-        let counts_of = |wire: Wire| online.wires[wire.index()];
-        let wires = WireCounts {
-            sse: counts_of(Wire::Sse),
-            chunked: counts_of(Wire::Chunked),
-            ws: counts_of(Wire::Ws),
-        };
-        Ok(OnlineReport { channel, total: online.total, wires })
+impl Problem for OnlineHidden {
+    fn kind(&self) -> Kind {
+        Kind::OnlineHidden
     }
+}
 
-    /// Who is in `channel`, as a document: up to `limit` users behind `after`, and where to go on listening to the
-    /// presence channel, so that nothing is missed.
-    ///
-    /// # Errors
-    /// When that is not told.
-    pub fn presence_page(
-        &self,
+impl OnlineReport {
+    pub(super) fn new(channel: ChannelName, online: OnlineCounts) -> Self {
+        Self { channel, total: online.total, wires: online.wires }
+    }
+}
+
+impl PresencePage {
+    /// Up to `limit` users of `channel` after `after`.
+    pub(super) fn read(
+        table: &Table,
         channel: ChannelName,
         after: Option<&UserId>,
         limit: usize,
-    ) -> Result<PresencePage, PresenceOff> {
-        if !self.has_presence_channel(&channel) {
-            return Err(PresenceOff(channel));
-        }
-        let table = self.table.lock();
-        let id = self.id(table.watermark);
+    ) -> Self {
+        let id = table.head();
         let slot = table.find(&channel);
         let presence = slot.and_then(|slot| table.slots[slot].presence.as_ref());
         let Some(presence) = presence else {
-            return Ok(PresencePage { channel, id, users: Vec::new(), anonymous: 0, more: false });
+            return Self { channel, id, users: Vec::new(), anonymous: 0, more: false };
         };
         let mut rest = presence.announced_after(after);
         let users = rest.by_ref().take(limit).collect();
         let more = rest.next().is_some();
         let anonymous = presence.anonymous_announced();
-        Ok(PresencePage { channel, id, users, anonymous, more })
+        Self { channel, id, users, anonymous, more }
     }
+}
 
-    /// One message of `channel`, if it is held.
-    pub fn find_message(&self, channel: &ChannelName, id: MessageId) -> Option<Arc<Message>> {
-        let before = MessageId { seq: id.seq.checked_sub(1)?, ..id };
-        let one = ReadLimit { messages: 1, ..HISTORY_PAGE };
-        let history = self.history(channel, Start::After(before), one).ok()?;
-        history.messages.into_iter().find(|message| message.id == id)
-    }
-
-    /// What is held of `channel` from `start` on, as a document: at most 1,000 messages, and no more than 1 MiB of
-    /// documents, but for a first one that is larger. A byte of data may take six of them.
-    ///
-    /// # Errors
-    /// When `start` is a place that the log has not reached.
-    pub fn history_page(
-        &self,
-        channel: ChannelName,
-        start: Start,
-    ) -> Result<HistoryPage, AheadOfLog> {
-        let mut history = self.history(&channel, start, HISTORY_PAGE)?;
+impl HistoryPage {
+    /// The documents of what was read of `channel`: no more than 1 MiB of them, but for a first one
+    /// that is larger. A byte of data may take six of them.
+    pub(super) fn new(channel: ChannelName, mut history: History) -> Self {
         let lost =
             |gap: Gap| GapDocument { first: gap.first, last: gap.last, certain: gap.certain };
         let mut documents = vec![b'['];
@@ -169,12 +138,12 @@ impl Log {
         // Documents are JSON, and so is a list of them.
         let messages =
             String::from_utf8(documents).ok().and_then(|text| RawValue::from_string(text).ok());
-        Ok(HistoryPage {
+        Self {
             channel,
             id: history.id,
             gap: history.gap.map(lost),
             messages: messages.unwrap_or_default(),
             more: history.more,
-        })
+        }
     }
 }

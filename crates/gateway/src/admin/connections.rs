@@ -9,7 +9,9 @@ use axum::{
 use serde::Serialize;
 use tricast_core::{CloseReason, ConnectionFilter, ConnectionSummary, Kind, Wire};
 
-use crate::http::{problem::Problem, query::Query, response::json_response, state::SharedApp};
+use crate::http::{
+    kinds, problem::Problem, query::Query, response::json_response, state::SharedApp,
+};
 
 /// The most connections in one answer.
 const MAX_PAGE: usize = 1000;
@@ -54,7 +56,7 @@ pub(crate) async fn close_one(
     request: Request,
 ) -> Result<Response, Problem> {
     let not_found =
-        || Problem::new(Kind::NotFound, "no connection has this number; see /connections");
+        || Problem::new(kinds::NOT_FOUND, "no connection has this number; see /connections");
     let Ok(Path(id)) = path else { return Err(not_found()) };
     let filter = ConnectionFilter { id: Some(id), ..ConnectionFilter::default() };
     match app.hub.list_connections(&filter, 0, 1).0.is_empty() {

@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 use tricast_core::{Data, Kind};
 
-use crate::http::{budget::BodyReservation, problem::Problem};
+use crate::http::{budget::BodyReservation, kinds, problem::Problem};
 
 /// How much of a body that is too large is read to its end, and how long.
 const MAX_DISCARDED: usize = 8 * 1024 * 1024;
@@ -69,7 +69,7 @@ pub(crate) async fn read(
         Ok(read) => read,
         Err(_) => {
             let detail = format!("the body did not arrive within {} s", time.as_secs_f32());
-            Err(Problem::new(Kind::BodyTimeout, detail))
+            Err(Problem::new(kinds::BODY_TIMEOUT, detail))
         }
     }
 }

@@ -5,9 +5,9 @@ use axum::{
     extract::Request,
     http::{HeaderMap, Method, Uri, Version, header},
 };
-use tricast_core::{Denied, Kind};
+use tricast_core::Denied;
 
-use crate::http::{forwarded, problem::Problem};
+use crate::http::{forwarded, kinds, problem::Problem};
 
 /// Refuses a page that may not speak, and a request that does not say whom it speaks to.
 pub(crate) fn check(request: &Request, allowed_origins: &[String]) -> Result<(), Denied> {
@@ -15,7 +15,7 @@ pub(crate) fn check(request: &Request, allowed_origins: &[String]) -> Result<(),
     let host_count = headers.get_all(header::HOST).iter().count();
     if host_count > 1 || (request.version() == Version::HTTP_11 && host_count == 0) {
         let detail = "HTTP/1.1 requires one Host field, and no more (RFC 9112 section 3.2)";
-        return Err(Denied::new(Kind::NoHost, detail));
+        return Err(Denied::new(kinds::NO_HOST, detail));
     }
     // CONNECT opens a WebSocket over HTTP/2.
     let publishes = [Method::POST, Method::CONNECT].contains(request.method())
@@ -32,7 +32,7 @@ pub(crate) fn check(request: &Request, allowed_origins: &[String]) -> Result<(),
             header_text("origin"),
             header_text("host")
         );
-        return Err(Denied::new(Kind::ForbiddenOrigin, detail));
+        return Err(Denied::new(kinds::FORBIDDEN_ORIGIN, detail));
     }
     Ok(())
 }
@@ -43,7 +43,7 @@ pub(crate) fn check_cookie(headers: &HeaderMap, allowed_origins: &[String]) -> R
         return Ok(());
     }
     let detail = "pages of this origin may not come with the cookie of tokens.cookie; add it to cors.origins";
-    Err(Problem::new(Kind::ForbiddenOrigin, detail))
+    Err(Problem::new(kinds::FORBIDDEN_ORIGIN, detail))
 }
 
 /// Whether the page that asks, if it is one, may use what a browser adds to its requests.

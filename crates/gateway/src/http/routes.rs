@@ -3,7 +3,7 @@
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header, kinds},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -98,14 +98,14 @@ pub(crate) fn cors(app: &SharedApp) -> CorsLayer {
 async fn not_found() -> Problem {
     let detail = "no such path; there are /stream, /sse, /chunked and /ws/{channels}, \
                   /publish, /history, /online and /presence/{channel}, and /channels";
-    Problem::new(Kind::NotFound, detail)
+    Problem::new(kinds::NOT_FOUND, detail)
 }
 
 async fn method_not_allowed() -> Problem {
-    Problem::new(Kind::MethodNotAllowed, "this path has another method; see Allow")
+    Problem::new(kinds::METHOD_NOT_ALLOWED, "this path has another method; see Allow")
 }
 
 async fn reject_head() -> Response {
-    let problem = Problem::new(Kind::MethodNotAllowed, "a WebSocket opens with GET");
+    let problem = Problem::new(kinds::METHOD_NOT_ALLOWED, "a WebSocket opens with GET");
     ([(header::ALLOW, "GET")], problem).into_response()
 }

@@ -16,6 +16,7 @@ use tricast_ws::{Handshake, HandshakeError, HandshakeRequest};
 use crate::http::{
     admission,
     body::{self, Media},
+    kinds,
     presence::with_presence,
     problem::Problem,
     publish::{MESSAGE_PARAMETERS, Metadata, path_text},
@@ -159,37 +160,31 @@ async fn try_subscribe(
         pass.set_read_only();
     }
     let identity = pass.identity().clone();
-    let requested_channels = channels.clone();
-    let join = Join {
-        channels: requested_channels,
-        identity: identity.clone(),
-        wire,
-        start,
-        online_updates: online,
-        include_user_channel: own_channel,
-    };
+    let join = Join::new(channels.clone(), identity.clone(), wire)
+        .with_start(start)
+        .with_online_updates(online)
+        .with_user_channel(own_channel);
     let joined = app.hub.join(join).await?;
     let conn = request.extensions().get::<ConnHandle>();
     let format = match &handshake {
         Some(handshake) => tricast_ws::format(raw, handshake.window()),
         None => format_for_conn(conn, request.version(), wire, raw),
     };
-    let session = Session::new(joined, format, app.live().session_config.clone(), online)
-        .with_heartbeat_events(heartbeat_as_event);
     if let Some((metadata, data)) = message {
         let mut draft = metadata.draft(channels[0].clone(), data);
         // Somebody else has to be there.
         draft.min_subscribers *= 2;
         app.hub.publish(draft).await?;
     }
-    if wire == Wire::Sse && session.has_ended() {
+    if wire == Wire::Sse && joined.0.has_ended() {
         // WHATWG HTML §9.2.3: 204 tells an EventSource to stop reconnecting.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let guard =
         app.event_queue.as_ref().and_then(|events| events.track((wire, channels), identity));
     guard.into_iter().for_each(|guard| pass.hold(guard));
-    let session = session.with_access(Arc::new(pass));
+    let session = Session::new(joined, format, Arc::new(pass), app.live().session_config.clone())
+        .with_heartbeat_events(heartbeat_as_event);
     Ok(match handshake {
         Some(handshake) => upgrade(app, &handshake, session, &mut request),
         None => respond(session, request.extensions_mut().remove(), request.version()),
@@ -202,7 +197,7 @@ async fn may_join_own_channel(pass: &Pass) -> bool {
     let own = ChannelName::of_user(user);
     match pass.identity().trust {
         Trust::Verified => true,
-        Trust::Unverified | Trust::ApiKey(_) => {
+        Trust::Unverified | Trust::Anonymous | Trust::ApiKey(_) => {
             tricast_core::authorize(pass, Action::Subscribe, &own).await.is_ok()
         }
     }
@@ -223,7 +218,7 @@ fn read_handshake(app: &App, request: &Request, raw: Option<bool>) -> Result<Han
             Problem::new(Kind::BadParameter, error.to_string())
                 .for_parameter("Sec-WebSocket-Protocol")
         }
-        _ => Problem::new(Kind::UpgradeRequired, error.to_string()),
+        _ => Problem::new(kinds::UPGRADE_REQUIRED, error.to_string()),
     })
 }
 
@@ -263,7 +258,7 @@ async fn posted_message(
     let media = Media::of(request.headers());
     if media == Media::Ndjson {
         let detail = "a POST here takes one message; JSON lines go to /publish/{channel}";
-        return Err(Problem::new(Kind::BadMediaType, detail));
+        return Err(Problem::new(kinds::BAD_MEDIA_TYPE, detail));
     }
     // An issued client id counts too: the message is for everybody but this very stream.
     let metadata = Metadata::of(query, Publisher::from(&**pass.identity()))?;

@@ -171,10 +171,8 @@ impl Gateway {
             max_lag,
             load_meters,
         )));
-        let presence_app = app.clone();
         let presence = App::presence_rules_of(&app.settings());
-        background_tasks
-            .push(abort_on_drop(async move { presence_app.hub.run_presence(presence).await }));
+        background_tasks.push(abort_on_drop(app.hub.clone().run(presence)));
         let jwks_task = jwks.clone().map(|jwks| jwks.keep_fresh(refresh));
         background_tasks.extend(jwks_task.map(abort_on_drop));
         let check_interval = app.settings().tls.look;
@@ -305,7 +303,6 @@ async fn run_housekeeping(app: Arc<App>, exporter: Arc<MetricsExporter>) {
     let mut every = interval(Duration::from_secs(1));
     loop {
         every.tick().await;
-        app.hub.sweep();
         app.gatekeeper().rates.sweep();
         exporter.run_upkeep();
     }
