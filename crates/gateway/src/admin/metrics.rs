@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder
 use metrics_process::Collector;
 use parking_lot::Mutex;
 use tricast_admission::HookMeters;
-use tricast_core::{Hub, LATENCY, Meters, PerWire, Wire};
+use tricast_core::{Hub, LATENCY, Meters, PerWire};
 use tricast_net::SocketMeters;
 
 use crate::{

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header, kinds, uri::Authority},
+    http::{HeaderMap, Method, StatusCode, header, uri::Authority},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get},
@@ -15,7 +15,7 @@ use tricast_core::{Denied, Kind};
 
 use crate::{
     admin::{connections, metrics::MetricsExporter},
-    http::{admission::bearer, problem::Problem, response::whole_body, state::SharedApp},
+    http::{admission::bearer, kinds, problem::Problem, response::whole_body, state::SharedApp},
 };
 
 #[derive(Clone, Debug)]

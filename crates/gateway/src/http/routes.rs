@@ -3,7 +3,7 @@
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header, kinds},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -13,7 +13,9 @@ use tricast_core::Kind;
 
 use crate::{
     dashboard,
-    http::{history, origin, presence, problem::Problem, publish, state::SharedApp, subscribe},
+    http::{
+        history, kinds, origin, presence, problem::Problem, publish, state::SharedApp, subscribe,
+    },
 };
 
 /// What somebody has published is never to be taken for a page or a script of the gateway's.
