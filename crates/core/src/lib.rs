@@ -135,12 +135,14 @@ pub use subscription::connections::CloseHandle;
 pub use subscription::{JoinError, Subscription};
 
 // Sessions: the stream of one reader.
+pub use session::Session;
 pub use session::config::SessionConfig;
 pub use session::flow::{Flow, FlowStep, StreamAborted};
 pub use session::inbound::{
     CommandFuture, CommandResult, EncodeChange, Inbound, InboundEvent, Reply,
 };
-pub use session::{Session, Step, jittered_retry};
+pub use session::jitter::jittered_retry;
+pub use session::step::Step;
 
 // Wire formats.
 pub use format::close::{CloseReason, Reconnect};

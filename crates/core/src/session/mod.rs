@@ -4,66 +4,45 @@
 //! when the reader can take more, and sleeps when there is nothing: so a slow reader costs no memory.
 
 pub(crate) mod config;
+mod encoder;
 pub(crate) mod expiry;
 pub(crate) mod flow;
 pub(crate) mod frames;
+mod heartbeat;
 pub(crate) mod inbound;
+pub(crate) mod jitter;
+mod read;
+pub(crate) mod step;
 
-use std::{
-    sync::Arc,
-    task::Waker,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, task::Waker, time::Instant};
 
 use bytes::Bytes;
 
 use crate::{
-    Access, Alive, Change, Changed, ChannelName, CloseReason, Control, Format, Goodbye, Hello, Hub,
+    Access, Alive, Change, Changed, ChannelName, CloseReason, Control, Format, Hello, Hub,
     Identity, JoinInfo, MessageId, Problem as _, Reply, Seq, SessionConfig, ShardId, ShardWaker,
-    SlowReader, Subscription,
-    log::{
-        change::ChangeLimits,
-        read::{Item, ItemKind, Progress},
-    },
+    Step, Subscription,
+    log::{change::ChangeLimits, read::Progress},
     metrics::WireMeters,
     session::{
+        encoder::Encoder,
         expiry::{Due, Expiry},
+        heartbeat::{Heartbeat, HeartbeatDue},
         inbound::EncodeChange,
+        jitter::jittered_retry,
+        read::read,
     },
     subscription::online_watch::OnlineWatch,
 };
-
-/// What to do after [`Session::collect`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Write what was collected, then call again.
-    More,
-    /// The same, and nothing had been said for a whole period: a good time to look whether the
-    /// reader is still there. There may be nothing to write.
-    Heartbeat,
-    /// Nothing to write; call again when woken, or at this time.
-    Wait(Instant),
-    /// Write what was collected, then end the stream.
-    End(CloseReason),
-}
-
-/// A peer that answers nothing for so many heartbeats is gone.
-const UNANSWERED_MAX: u8 = 2;
 
 /// One reader's stream.
 #[derive(Debug)]
 pub struct Session {
     subscription: Subscription,
-    format: FormatRef,
+    encoder: Encoder,
     config: Arc<SessionConfig>,
     join_info: Option<Box<JoinInfo>>,
-    next_heartbeat: Option<Instant>,
-    /// Heartbeats since the peer was last heard, on a wire whose heartbeats are answered.
-    unanswered: u8,
-    /// Each heartbeat is an event, and not only one that moves the cursor.
-    heartbeat_events: bool,
-    /// The last id that this stream was sent, by a message or a control frame: where its client would resume.
-    sent_seq: Seq,
+    heartbeat: Heartbeat,
     online_watch: Option<Box<OnlineWatch>>,
     access: Arc<dyn Access>,
     expiry: Option<Box<Expiry>>,
@@ -71,15 +50,6 @@ pub struct Session {
     deferred_close: Option<CloseReason>,
     /// The stream is over; nothing follows.
     closed: Option<CloseReason>,
-}
-
-#[derive(Clone, Copy)]
-struct FormatRef(&'static dyn Format);
-
-impl std::fmt::Debug for FormatRef {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}", self.0.variant())
-    }
 }
 
 impl Session {
@@ -93,11 +63,8 @@ impl Session {
     ) -> Self {
         Self {
             subscription,
-            format: FormatRef(format),
-            next_heartbeat: None,
-            unanswered: 0,
-            heartbeat_events: false,
-            sent_seq: 0,
+            encoder: Encoder::new(format),
+            heartbeat: Heartbeat::default(),
             online_watch: join_info.online_updates.then(Box::default),
             join_info: Some(Box::new(join_info)),
             expiry: Expiry::of(&*access, &config),
@@ -110,7 +77,7 @@ impl Session {
 
     /// Sets whether the reader is sent each heartbeat as an event.
     pub fn with_heartbeat_events(mut self, wanted: bool) -> Self {
-        self.heartbeat_events = wanted;
+        self.heartbeat.as_events = wanted;
         self
     }
 
@@ -141,7 +108,7 @@ impl Session {
 
     /// How this stream is spelled.
     pub fn format(&self) -> &'static dyn Format {
-        self.format.0
+        self.encoder.format
     }
 
     /// Where the reader can resume from.
@@ -179,7 +146,7 @@ impl Session {
     /// Its shard has passed on everything up to the message at `seq`, last at `now`.
     pub fn mark_delivered(&mut self, seq: Seq, now: Instant) {
         self.subscription.skip_to(seq);
-        self.sent_seq = seq;
+        self.encoder.sent_seq = seq;
         self.postpone_heartbeat(now);
     }
 
@@ -190,7 +157,7 @@ impl Session {
 
     /// The peer has said something whole.
     pub fn record_peer_activity(&mut self) {
-        self.unanswered = 0;
+        self.heartbeat.record_peer_activity();
     }
 
     /// The meters of its wire.
@@ -210,7 +177,7 @@ impl Session {
 
     /// Spells a control frame that is not part of the stream's own course, such as an answer.
     pub fn encode_control(&self, control: &Control) -> Option<Bytes> {
-        let bytes = self.format.0.control(control)?;
+        let bytes = self.encoder.format.control(control)?;
         self.meters().sent_bytes.increment(bytes.len() as u64);
         Some(bytes)
     }
@@ -239,27 +206,29 @@ impl Session {
         };
         let (result, gap) = change.apply(&mut self.subscription, limits);
         match &result {
-            Ok(Changed::Subscribed(subscribed)) => self.sent_seq = subscribed.id.seq,
+            Ok(Changed::Subscribed(subscribed)) => self.encoder.sent_seq = subscribed.id.seq,
             Ok(Changed::Unsubscribed(_) | Changed::Renewed { .. }) => {}
             Err(error) => self.hub().meters().count_refusal(error.kind()),
         }
         let mut frames = vec![encode(result)];
         if let Some(gap) = gap {
             self.meters().gaps.increment(1);
-            self.push_control(&Control::Gap(gap), &mut frames);
+            self.encoder.push_control(&Control::Gap(gap), &mut frames);
         }
         frames
     }
 
     /// Appends to `out` the next frames of this stream that are due at `now`.
     pub fn collect(&mut self, now: Instant, out: &mut Vec<Bytes>) -> Step {
-        let (before, id) = (out.len(), self.sent_seq);
+        let (before, sent_seq) = (out.len(), self.encoder.sent_seq);
         let step = self.collect_frames(now, out);
         let sent: usize = out[before..].iter().map(Bytes::len).sum();
         if sent > 0 {
             self.meters().sent_bytes.increment(sent as u64);
-            // What brings no id, such as online counts, must not put off the heartbeat that tells a moved cursor.
-            if self.sent_seq != id || self.sent_seq == self.subscription.seq() {
+            // Frames without an id, such as online counts, must not postpone the heartbeat that
+            // reports a moved cursor.
+            let now_sent = self.encoder.sent_seq;
+            if now_sent != sent_seq || now_sent == self.subscription.seq() {
                 self.postpone_heartbeat(now);
             }
         }
@@ -282,12 +251,13 @@ impl Session {
             None => None,
             Some(Due::Expired) => return self.push_goodbye(CloseReason::Expired, 0, out),
             Some(Due::Warn(expiring, at)) => {
-                self.push_control(&Control::Expiring(expiring), out);
+                self.encoder.push_control(&Control::Expiring(expiring), out);
                 Some(at)
             }
             Some(Due::CheckAt(at)) => Some(at),
         };
-        let caught_up = match self.read(out) {
+        let limit = self.config.read_limit;
+        let caught_up = match read(&mut self.subscription, &mut self.encoder, limit, out) {
             Ok(progress) => progress == Progress::CaughtUp,
             Err(reason) => return self.push_goodbye(reason, 0, out),
         };
@@ -307,49 +277,38 @@ impl Session {
         if !out.is_empty() {
             return Step::More;
         }
-        let next_heartbeat =
-            *self.next_heartbeat.get_or_insert_with(|| now + jittered(self.config.heartbeat));
-        if now < next_heartbeat {
-            return Step::Wait(
-                [next_online, expiry].into_iter().flatten().fold(next_heartbeat, Instant::min),
-            );
-        }
-        self.next_heartbeat = Some(now + jittered(self.config.heartbeat));
-        if self.format.0.expects_heartbeat_replies() {
-            if self.unanswered >= UNANSWERED_MAX {
-                return self.push_goodbye(CloseReason::Unresponsive, 0, out);
+        let needs_replies = self.encoder.format.expects_heartbeat_replies();
+        match self.heartbeat.check(now, self.config.heartbeat, needs_replies) {
+            HeartbeatDue::At(next) => {
+                Step::Wait([next_online, expiry].into_iter().flatten().fold(next, Instant::min))
             }
-            self.unanswered += 1;
+            HeartbeatDue::Now => {
+                self.push_heartbeat(out);
+                Step::Heartbeat
+            }
+            HeartbeatDue::Unresponsive => self.push_goodbye(CloseReason::Unresponsive, 0, out),
         }
-        self.push_heartbeat(out);
-        Step::Heartbeat
     }
 
-    /// Says that the stream lives. After it the client has the cursor: a reader that hears nothing for long while
-    /// others are busy would else resume from where the log has forgotten, and be told a false gap.
+    /// Sends a sign of life, after which the client has the cursor. Otherwise a reader without
+    /// messages, while other channels are busy, would resume from a point that the log has
+    /// forgotten, and be told of a gap that it has not suffered.
     fn push_heartbeat(&mut self, out: &mut Vec<Bytes>) {
-        let silent = out.len();
-        if self.heartbeat_events || self.sent_seq != self.subscription.seq() {
-            self.push_control(&Control::Alive(Alive { id: self.position() }), out);
+        let before = out.len();
+        let position = self.position();
+        if self.heartbeat.as_events || self.encoder.sent_seq != position.seq {
+            self.encoder.push_control(&Control::Alive(Alive { id: position }), out);
         }
-        // A peer is asked whether it lives whatever else it is told.
-        if out.len() == silent || self.format.0.expects_heartbeat_replies() {
-            out.extend(self.format.0.heartbeat(self.position()));
+        // A peer is asked whether it is alive whatever else it is sent.
+        let format = self.encoder.format;
+        if out.len() == before || format.expects_heartbeat_replies() {
+            out.extend(format.heartbeat(position));
         }
     }
 
-    /// Says a control frame, where the format has them.
-    fn push_control(&mut self, control: &Control, out: &mut Vec<Bytes>) {
-        let Some(bytes) = self.format.0.control(control) else { return };
-        out.push(bytes);
-        self.sent_seq = control.id().map_or(self.sent_seq, |id| id.seq);
-    }
-
-    /// A stream that carries messages needs no other sign of life, unless it is the peer's that is wanted.
     fn postpone_heartbeat(&mut self, now: Instant) {
-        if self.next_heartbeat.is_none() || !self.format.0.expects_heartbeat_replies() {
-            self.next_heartbeat = Some(now + jittered(self.config.heartbeat));
-        }
+        let needs_replies = self.encoder.format.expects_heartbeat_replies();
+        self.heartbeat.postpone(now, self.config.heartbeat, needs_replies);
     }
 
     fn push_hello(&mut self, join_info: JoinInfo, out: &mut Vec<Bytes>) -> Result<(), CloseReason> {
@@ -366,67 +325,15 @@ impl Session {
             heartbeat: self.config.heartbeat.as_millis() as u64,
             retry: jittered_retry(self.config.retry).into(),
         };
-        self.push_control(&Control::Hello(Box::new(hello)), out);
+        self.encoder.push_control(&Control::Hello(Box::new(hello)), out);
         for gap in join_info.gaps {
             self.meters().gaps.increment(1);
-            if !self.format.0.reports_gaps() {
+            if !self.encoder.format.reports_gaps() {
                 return Err(CloseReason::Gap);
             }
-            self.push_control(&Control::Gap(gap), out);
+            self.encoder.push_control(&Control::Gap(gap), out);
         }
         Ok(())
-    }
-
-    /// Reads the log from the cursor on.
-    fn read(&mut self, out: &mut Vec<Bytes>) -> Result<Progress, CloseReason> {
-        let mut items: Vec<Item> = Vec::new();
-        // A portion may be all hidden from this reader; nobody would wake it for what is behind.
-        let progress = loop {
-            let progress = self.subscription.read(self.config.read_limit, &mut items);
-            if progress == Progress::CaughtUp || !items.is_empty() {
-                break progress;
-            }
-        };
-        let mut delivered = 0;
-        let mut oldest_live = None;
-        let mut result = Ok(progress);
-        for Item { kind, live } in items {
-            match kind {
-                ItemKind::Message(message) => {
-                    if live {
-                        oldest_live.get_or_insert(message.time);
-                    }
-                    delivered += 1;
-                    self.sent_seq = message.id.seq;
-                    out.push(message.encoded(self.format.0));
-                }
-                ItemKind::Gap(gap, policy) => {
-                    // A gap that was there when the reader came is none of its doing.
-                    let meters = self.meters();
-                    meters.gaps.increment(1);
-                    let disconnect =
-                        !self.format.0.reports_gaps() || live && policy == SlowReader::Disconnect;
-                    if disconnect {
-                        if live {
-                            meters.slow_disconnected.increment(1);
-                        }
-                        result = Err(CloseReason::Gap);
-                        break;
-                    }
-                    if live {
-                        meters.slow_gaps.increment(1);
-                    }
-                    self.push_control(&Control::Gap(gap), out);
-                }
-            }
-        }
-        if delivered > 0 {
-            self.meters().delivered.increment(delivered);
-        }
-        if let Some(published) = oldest_live {
-            self.meters().record_latency(published);
-        }
-        result
     }
 
     /// Tells the online counts if they changed; returns when to look again if it is too early.
@@ -438,7 +345,7 @@ impl Session {
             now,
         ) {
             Ok(changes) => {
-                let encode = |change| self.format.0.control(&Control::Online(change));
+                let encode = |change| self.encoder.format.control(&Control::Online(change));
                 out.extend(changes.into_iter().filter_map(encode));
                 None
             }
@@ -447,17 +354,7 @@ impl Session {
     }
 
     fn push_goodbye(&self, reason: CloseReason, retry: u32, out: &mut Vec<Bytes>) -> Step {
-        out.extend(self.format.0.control(&Control::Goodbye(Goodbye::new(reason, retry))));
+        self.encoder.push_goodbye(reason, retry, out);
         Step::End(reason)
     }
-}
-
-/// Between 80 and 100 % of `period`, so that readers that came together do not beat together.
-fn jittered(period: Duration) -> Duration {
-    period.mul_f64(0.8 + 0.2 * fastrand::f64())
-}
-
-/// Between 50 and 150 % of `retry` in milliseconds, so that readers cut together do not come back together.
-pub fn jittered_retry(retry: Duration) -> u32 {
-    retry.mul_f64(0.5 + fastrand::f64()).as_millis() as u32
 }
