@@ -70,7 +70,7 @@ pub struct Log {
     table: Mutex<Table>,
 }
 
-/// Its rules.
+/// Rules of channels.
 impl Log {
     /// An empty log.
     pub fn new(epoch: Epoch, limits: Limits) -> Self {
@@ -104,7 +104,7 @@ impl Log {
     }
 }
 
-/// What an engine calls.
+/// Publishing, for engines.
 impl Log {
     /// The epoch: which life of the log this is.
     pub fn epoch(&self) -> Epoch {
@@ -178,7 +178,7 @@ impl Log {
     }
 }
 
-/// What a subscription does.
+/// Joining, reading and leaving, for subscriptions.
 impl Log {
     pub(crate) fn id(&self, seq: Seq) -> MessageId {
         MessageId { epoch: self.epoch, seq }
@@ -252,7 +252,7 @@ impl Log {
     }
 }
 
-/// What can be read without subscribing.
+/// Queries: reading without subscribing.
 impl Log {
     /// What is held of `channel` from `start` on, at most `limit` of it.
     ///
@@ -339,7 +339,7 @@ impl Log {
     }
 }
 
-/// What shards do.
+/// Batches, for shards.
 impl Log {
     /// Adds a shard that reads this log from now on.
     pub fn open_shard(&self, waker: Arc<dyn ShardWaker>) -> ShardId {
@@ -372,7 +372,7 @@ impl Log {
     }
 }
 
-/// What presence is told.
+/// Changes of presence, for its tracker.
 impl Log {
     /// Takes who has come and gone since the last time.
     pub(crate) fn poll_dirty_users(&self, cx: &Context<'_>) -> Poll<Vec<DirtyUser>> {
@@ -403,7 +403,7 @@ impl Log {
     }
 }
 
-/// What is done once a second.
+/// Periodic work.
 impl Log {
     /// Lets go what has grown too old at `now` (milliseconds since 1970) and forgets idle
     /// channels. Also lets go what encodings have made too much since the last message.
