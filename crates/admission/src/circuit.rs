@@ -1,15 +1,16 @@
-//! A circuit that opens: who has failed again and again is left alone for a while, then tried once.
+//! A circuit breaker: after too many failures in a row it lets no call through for a while, and then
+//! one that finds out whether calls succeed again.
 
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// Lets calls through, until too many in a row have failed.
+/// Lets calls through until too many in a row have failed.
 #[derive(Debug)]
 pub(crate) struct Circuit {
     state: Mutex<State>,
-    /// So many failures open it; 0 never.
+    /// Failures in a row after which it opens; 0 keeps it closed for good.
     open_after: u32,
     open_for: Duration,
 }
@@ -22,15 +23,24 @@ enum State {
     Open {
         until: Instant,
     },
-    /// One call finds out whether it may close again.
+    /// One call is under way as a probe.
     HalfOpen,
 }
 
-/// One call that was let through. Dropped without a word it proves nothing.
+/// A call that was let through. One that is dropped without an outcome proves nothing.
 #[derive(Debug)]
 pub(crate) struct CircuitCall<'a> {
     circuit: &'a Circuit,
     is_probe: bool,
+}
+
+/// The effect of a failed call on its circuit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AfterFailure {
+    /// This failure has opened the circuit.
+    Opened,
+    /// The circuit is as it was.
+    Unchanged,
 }
 
 impl Circuit {
@@ -38,7 +48,7 @@ impl Circuit {
         Self { state: Mutex::new(State::Closed { failures: 0 }), open_after, open_for }
     }
 
-    /// Lets a call through, or tells how long to wait.
+    /// Lets a call through, or returns the time until the next one may go through.
     pub(crate) fn begin_call(&self) -> Result<CircuitCall<'_>, Duration> {
         let mut state = self.state.lock();
         let is_probe = match *state {
@@ -60,15 +70,14 @@ impl Circuit {
 impl CircuitCall<'_> {
     pub(crate) fn succeeded(mut self) {
         let mut state = self.circuit.state.lock();
-        // What was asked before it opened tells nothing about now.
+        // A call that began before the circuit opened says nothing about the present.
         if self.is_probe || matches!(*state, State::Closed { .. }) {
             *state = State::Closed { failures: 0 };
         }
         self.is_probe = false;
     }
 
-    /// Whether that has opened it.
-    pub(crate) fn failed(mut self) -> bool {
+    pub(crate) fn failed(mut self) -> AfterFailure {
         let circuit = self.circuit;
         let mut state = circuit.state.lock();
         let has_opened = match &mut *state {
@@ -78,18 +87,19 @@ impl CircuitCall<'_> {
             }
             State::Open { .. } | State::HalfOpen => self.is_probe,
         };
-        if has_opened {
-            *state = State::Open { until: Instant::now() + circuit.open_for };
-        }
         self.is_probe = false;
-        has_opened
+        if !has_opened {
+            return AfterFailure::Unchanged;
+        }
+        *state = State::Open { until: Instant::now() + circuit.open_for };
+        AfterFailure::Opened
     }
 }
 
 impl Drop for CircuitCall<'_> {
     fn drop(&mut self) {
         if self.is_probe {
-            // Whoever asked has left: the next one probes.
+            // The caller has gone; the next call is the probe.
             *self.circuit.state.lock() = State::Open { until: Instant::now() };
         }
     }
@@ -114,7 +124,8 @@ mod tests {
         circuit.begin_call().expect("closed").succeeded();
         fail(&circuit, 2);
         let late = circuit.begin_call().expect("closed");
-        assert!(circuit.begin_call().expect("closed").failed(), "the third in a row");
+        let third = circuit.begin_call().expect("closed").failed();
+        assert_eq!(third, AfterFailure::Opened, "the third in a row");
         assert_eq!(circuit.begin_call().expect_err("open"), OPEN_FOR);
         late.succeeded();
         tokio::time::advance(OPEN_FOR / 2).await;
@@ -122,17 +133,17 @@ mod tests {
         tokio::time::advance(OPEN_FOR / 2).await;
         let probe = circuit.begin_call().expect("one probes");
         circuit.begin_call().expect_err("and one only");
-        assert!(probe.failed());
+        assert_eq!(probe.failed(), AfterFailure::Opened);
         circuit.begin_call().expect_err("open again");
         tokio::time::advance(OPEN_FOR).await;
-        drop(circuit.begin_call().expect("a probe that is given up"));
+        drop(circuit.begin_call().expect("a probe that is dropped"));
         circuit.begin_call().expect("the next one probes").succeeded();
         fail(&circuit, 2);
-        circuit.begin_call().expect("closed, and counts from the beginning");
+        circuit.begin_call().expect("closed, and counts from zero");
     }
 
     #[tokio::test]
-    async fn one_that_may_not_open_never_does() {
+    async fn a_circuit_without_a_threshold_never_opens() {
         let circuit = Circuit::new(0, OPEN_FOR);
         fail(&circuit, 1000);
         circuit.begin_call().expect("closed");

@@ -1,4 +1,5 @@
-//! The hook: asks the user's own service whether somebody may. Whatever is no clear yes is a no.
+//! The hook: asks the operator's own service whether a request is allowed. Anything but a clear yes
+//! denies it.
 
 use std::{
     num::NonZeroU32,
@@ -11,21 +12,27 @@ use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use metrics::{Counter, counter, describe_counter};
 use moka::{Expiry, future::Cache};
-use tokio::{sync::Semaphore, task::yield_now, time::timeout};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    task::yield_now,
+    time::timeout,
+};
 use tricast_core::{Denied, Kind, unix_millis};
 
 use crate::{
-    BackendClient, HookEvent, circuit::Circuit, hook_request::HookRequest,
+    BackendClient, HookEvent,
+    circuit::{AfterFailure, Circuit, CircuitCall},
+    hook_request::HookRequest,
     hook_response::HookResponse,
 };
 
-/// The most bytes that kept answers may occupy.
+/// Memory for cached responses, in bytes.
 const CACHE_BYTES: u64 = 16 << 20;
 
-/// The pause before a second try, and the longest. Each is lengthened by chance, up to twice as long.
+/// Delay before the first retry, and the longest delay. Jitter lengthens each up to twofold.
 const RETRY_DELAYS: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(500));
 
-/// What is counted of the hook.
+/// Metrics of the hook.
 pub struct HookMeters {
     allowed: Counter,
     refused: Counter,
@@ -34,28 +41,28 @@ pub struct HookMeters {
     circuit_open: Counter,
 }
 
-/// How the hook is asked.
+/// The configuration of the hook.
 #[derive(Clone, Debug)]
 pub struct HookConfig {
-    /// When.
+    /// Events that the hook is asked about.
     pub on: Vec<HookEvent>,
-    /// The headers of requests that are passed on, in lower case.
+    /// Names of the request headers that are forwarded, in lower case.
     pub headers: Vec<String>,
-    /// How long an answer may take, with all tries.
+    /// Timeout of a call, retries included.
     pub timeout: Duration,
-    /// How often it is tried again.
+    /// Retries of a call.
     pub retries: usize,
-    /// Questions under way at once.
+    /// Calls under way at once.
     pub max_concurrent: usize,
-    /// How long an answer holds for the same question; zero is not at all.
+    /// Time for which a response answers equal requests; zero switches the cache off.
     pub cache_ttl: Duration,
-    /// So many failures in a row, and nobody is asked for a while; 0 is any number.
+    /// Failures in a row that open the circuit breaker; 0 means never.
     pub open_after: u32,
-    /// That while.
+    /// Time for which the circuit breaker stays open.
     pub open_for: Duration,
 }
 
-/// Asks.
+/// A client of the hook, with retries, a cache and a circuit breaker.
 pub struct Hook {
     backend: BackendClient,
     config: HookConfig,
@@ -63,33 +70,33 @@ pub struct Hook {
     circuit: Circuit,
     cache: Option<Cache<[u8; 32], Arc<HookResponse>>>,
     meters: HookMeters,
-    /// Warnings a second: whoever asks may ask often.
+    /// Limits warnings, because clients decide how often the hook is asked.
     warnings: DefaultDirectRateLimiter,
 }
 
-/// Warnings a second.
+/// Rate limit of warnings.
 const WARNINGS_PER_SECOND: NonZeroU32 = NonZeroU32::new(2).expect("above zero");
 
-/// What became of a call.
+/// The failure of a call.
 #[derive(Debug)]
 enum CallFailure {
-    /// Nobody has answered.
+    /// The service has not responded, or a proxy says that it is down.
     Unreachable(String),
-    /// Somebody has, and it is no answer.
+    /// The service has responded with something that is not a valid response.
     InvalidResponse(String),
 }
 
-/// There is no answer.
+/// The hook has given no response.
 #[derive(Clone, Copy, Debug)]
 enum HookUnavailable {
-    /// It failed.
+    /// The call failed.
     Failed,
-    /// Nobody was asked, and nobody will be for so long.
+    /// No call was made: the circuit breaker is open for this long.
     CircuitOpen(Duration),
 }
 
 impl Hook {
-    /// Asks `backend`.
+    /// Creates a hook that calls `backend`.
     pub fn new(backend: BackendClient, config: HookConfig, meters: HookMeters) -> Self {
         let cache = || {
             let size = |_: &[u8; 32], response: &Arc<HookResponse>| response.memory_size() as u32;
@@ -113,31 +120,32 @@ impl Hook {
         }
     }
 
-    /// Whether it is asked then.
+    /// Whether the hook is asked about `event`.
     pub fn handles(&self, event: HookEvent) -> bool {
         self.config.on.contains(&event)
     }
 
-    /// The headers of requests that it is told.
+    /// Names of the request headers that are forwarded to the hook.
     pub fn headers(&self) -> &[String] {
         &self.config.headers
     }
 
-    /// What it says to `question`.
+    /// Returns the response to `request`, from the cache if it is there.
     pub(crate) async fn query(
         &self,
         request: &HookRequest<'_>,
     ) -> Result<Arc<HookResponse>, Denied> {
         let response = match &self.cache {
             None => {
-                // To make and sign a call takes time that a thread that serves others does not have.
+                // Encoding and signing take time; let other tasks of this thread run first.
                 yield_now().await;
                 self.call_with_retries(request.body()).await
             }
             Some(cache) => self.query_cached(cache, request).await,
         };
         response.map_err(|unavailable| {
-            let detail = "the gateway has to ask whether you may, and gets no answer now; try again in a moment";
+            let detail =
+                "the gateway cannot reach the service that decides about access; retry later";
             let denied = Denied::new(Kind::Unavailable, detail);
             match unavailable {
                 HookUnavailable::Failed => denied,
@@ -146,7 +154,7 @@ impl Hook {
         })
     }
 
-    /// The answer that is kept, or is on its way for somebody else; else asks.
+    /// Returns a cached response, or the one that an equal call under way will get; calls otherwise.
     async fn query_cached(
         &self,
         cache: &Cache<[u8; 32], Arc<HookResponse>>,
@@ -154,7 +162,7 @@ impl Hook {
     ) -> Result<Arc<HookResponse>, HookUnavailable> {
         let key = request.cache_key();
         if let Some(cached) = cache.get(&key).await {
-            // The cache has a clock of its own, and may let go a moment late.
+            // The cache has its own clock, and may evict a moment late.
             if cached.expires().is_none_or(|end| end > unix_millis()) {
                 self.meters.cached.increment(1);
                 return Ok(cached);
@@ -170,41 +178,21 @@ impl Hook {
         Ok(entry.into_value())
     }
 
-    /// Asks, with all tries, unless the circuit is open.
+    /// Calls the hook, with retries, unless the circuit breaker is open.
     async fn call_with_retries(&self, body: Bytes) -> Result<Arc<HookResponse>, HookUnavailable> {
-        let permit = timeout(self.config.timeout, self.call_permits.acquire()).await;
-        let Ok(Ok(_permit)) = permit else {
-            self.warn(|| {
-                tracing::warn!(
-                    at_once = self.config.max_concurrent,
-                    "a question to the hook found no place"
-                );
-            });
-            self.meters.failed.increment(1);
-            return Err(HookUnavailable::Failed);
-        };
+        let _permit = self.call_permit().await?;
         let attempt = self.circuit.begin_call().map_err(|left| {
             self.meters.circuit_open.increment(1);
             HookUnavailable::CircuitOpen(left)
         })?;
-        let pauses = ExponentialBuilder::default()
+        let delays = ExponentialBuilder::default()
             .with_min_delay(RETRY_DELAYS.0)
             .with_max_delay(RETRY_DELAYS.1)
             .with_max_times(self.config.retries)
             .with_jitter();
-        let call = || async {
-            let reply = self.backend.post(body.clone()).await.map_err(CallFailure::Unreachable)?;
-            // What a proxy in front of a service says that is not there.
-            let away = matches!(reply.status, 502..=504);
-            let parsed = HookResponse::read(reply);
-            parsed.map_err(if away {
-                CallFailure::Unreachable
-            } else {
-                CallFailure::InvalidResponse
-            })
-        };
-        let called = timeout(self.config.timeout, call.retry(pauses)).await;
-        let late = || CallFailure::Unreachable(format!("no answer in {:?}", self.config.timeout));
+        let call = || self.call_once(body.clone());
+        let called = timeout(self.config.timeout, call.retry(delays)).await;
+        let late = || CallFailure::Unreachable(format!("no response in {:?}", self.config.timeout));
         match called.unwrap_or_else(|_| Err(late())) {
             Ok(response) => {
                 attempt.succeeded();
@@ -214,37 +202,61 @@ impl Hook {
                 }
                 Ok(response.into())
             }
-            // It is there, and cannot make sense of this one: that says nothing of other questions, and
-            // whoever asks must not be able to close the door for all.
-            Err(CallFailure::InvalidResponse(error)) => {
-                attempt.succeeded();
+            Err(failure) => {
                 self.meters.failed.increment(1);
-                self.warn(|| tracing::warn!(error, "the hook's answer is none, and so a no"));
+                self.record_failure(attempt, failure);
                 Err(HookUnavailable::Failed)
             }
-            Err(CallFailure::Unreachable(error)) => {
-                let opened = attempt.failed();
+        }
+    }
+
+    /// Waits for one of the `hook.max_concurrent` permits.
+    async fn call_permit(&self) -> Result<SemaphorePermit<'_>, HookUnavailable> {
+        match timeout(self.config.timeout, self.call_permits.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => {
+                let max_concurrent = self.config.max_concurrent;
+                self.warn(|| tracing::warn!(max_concurrent, "hook overloaded; request denied"));
                 self.meters.failed.increment(1);
-                self.warn(|| {
+                Err(HookUnavailable::Failed)
+            }
+        }
+    }
+
+    async fn call_once(&self, body: Bytes) -> Result<HookResponse, CallFailure> {
+        let reply = self.backend.post(body).await.map_err(CallFailure::Unreachable)?;
+        // A proxy answers so for a service that is down.
+        let is_down = matches!(reply.status, 502..=504);
+        HookResponse::read(reply).map_err(match is_down {
+            true => CallFailure::Unreachable,
+            false => CallFailure::InvalidResponse,
+        })
+    }
+
+    fn record_failure(&self, attempt: CircuitCall<'_>, failure: CallFailure) {
+        match failure {
+            // The service is up, and cannot handle this one request. A client that sends such requests
+            // must not be able to open the circuit breaker for all.
+            CallFailure::InvalidResponse(error) => {
+                attempt.succeeded();
+                self.warn(|| tracing::warn!(error, "invalid hook response; request denied"));
+            }
+            CallFailure::Unreachable(error) => {
+                let after = attempt.failed();
+                self.warn(|| tracing::warn!(error, "no hook response; request denied"));
+                if after == AfterFailure::Opened {
+                    let open_for = self.config.open_for;
                     tracing::warn!(
-                        error,
-                        "the hook does not answer, so the question is answered with no"
-                    );
-                });
-                if opened {
-                    let pause = self.config.open_for;
-                    tracing::warn!(
-                        ?pause,
-                        "the hook has failed too often; it is not asked for a while"
+                        ?open_for,
+                        "hook circuit breaker opened; requests are denied until it closes"
                     );
                 }
-                Err(HookUnavailable::Failed)
             }
         }
     }
 }
 
-/// How long an answer is kept: never beyond its own end.
+/// Expires cached responses: after `max_age`, or when the response says, whichever is first.
 struct CacheExpiry {
     max_age: Duration,
 }
@@ -262,12 +274,12 @@ impl Expiry<[u8; 32], Arc<HookResponse>> for CacheExpiry {
 }
 
 impl HookMeters {
-    /// Made under the recorder that is to have them.
+    /// Registers the metrics with the current recorder.
     pub fn new() -> Self {
         describe_counter!(
             "tricast_hook_calls_total",
-            "Questions for the hook: allowed, refused, failed, cached (an answer that was there, or on its way), \
-             open (nobody was asked, because it had failed too often)."
+            "Requests to the hook: allowed, refused, failed, cached (the response was cached, or on its \
+             way), open (not sent, because the circuit breaker was open)."
         );
         let counter =
             |result: &'static str| counter!("tricast_hook_calls_total", "result" => result);
@@ -295,6 +307,6 @@ impl std::fmt::Debug for HookMeters {
 
 impl std::fmt::Debug for Hook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hook").field("rules", &self.config).finish_non_exhaustive()
+        f.debug_struct("Hook").field("config", &self.config).finish_non_exhaustive()
     }
 }

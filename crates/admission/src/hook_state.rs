@@ -1,4 +1,4 @@
-//! What a pass keeps because of the hook; nothing where there is none.
+//! The part of a pass that the hook needs: the requester, and what the hook has granted.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use tricast_core::{AccessFuture, Action, ChannelName, Denied, Kind, UserId, unix
 
 use crate::{Hook, HookEvent, hook_request::Requester, hook_response::Grant};
 
-/// Who asks to be let in, and how that was answered.
+/// A requester, and the answer to its `connect` request.
 #[derive(Clone, Debug)]
 pub(crate) struct HookState {
-    /// Kept for as long as there may be more to ask.
+    /// Kept for as long as the hook may have to be asked again.
     requester: Option<Arc<Requester>>,
-    /// What the answer says beside yes.
+    /// The terms of the answer, if it has any.
     pub(crate) grant: Option<Arc<Grant>>,
 }
 
@@ -20,7 +20,7 @@ impl HookState {
         Self { requester: Some(requester.into()), grant: None }
     }
 
-    /// Asks whether a stream may open, if that is to be asked.
+    /// Asks the hook whether a stream may open, if the hook handles `connect`.
     pub(crate) async fn authorize_connect(
         &mut self,
         hook: &Hook,
@@ -32,19 +32,19 @@ impl HookState {
             return Ok(());
         };
         let request = requester.connect_request(channels, user.map(UserId::as_str));
-        // An answer that was kept is good later than this: it cannot be over here and not have been there.
+        // A cached answer is checked against its end later than this, so it cannot seem expired here.
         let requested_at = unix_millis();
         let response = hook.query(&request).await?;
         let grant = response.grant()?;
         if grant.expires.is_some_and(|end| end <= requested_at) {
-            let detail = "the service behind this gateway lets you in until a time that is over; log in again";
+            let detail = "the access that this application granted has expired; log in again";
             return Err(Denied::new(Kind::TokenExpired, detail));
         }
-        self.grant = Some(grant.clone()).filter(|terms| !terms.is_default());
+        self.grant = Some(grant.clone()).filter(|grant| !grant.is_default());
         Ok(())
     }
 
-    /// Asks whether it may do that, if that is to be asked.
+    /// Asks the hook whether `act` is allowed on `channel`, if the hook handles such requests.
     pub(crate) fn authorize<'a>(
         &'a self,
         hook: &'a Hook,
@@ -53,7 +53,7 @@ impl HookState {
         bytes: Option<usize>,
         user: Option<&'a UserId>,
     ) -> Option<AccessFuture<'a, ()>> {
-        // Whoever may not listen may not read the history either.
+        // A client that may not subscribe may not read the history either.
         let event = match act {
             Action::Subscribe | Action::Read => HookEvent::Subscribe,
             Action::Publish => HookEvent::Publish,
@@ -63,9 +63,13 @@ impl HookState {
         Some(Box::pin(async move { hook.query(&request).await?.grant().map(|_| ()) }))
     }
 
-    /// Nothing more will be asked; whether there is something left to keep.
-    pub(crate) fn drop_requester(&mut self) -> bool {
+    /// Drops what is only needed to ask the hook again.
+    pub(crate) fn drop_requester(&mut self) {
         self.requester = None;
-        self.grant.is_some()
+    }
+
+    /// Whether there is nothing left to keep.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.requester.is_none() && self.grant.is_none()
     }
 }

@@ -1,5 +1,5 @@
-//! Keys from a URL (RFC 7517): fetched, kept, fetched again in time, and at once when a token names one that
-//! is not there. A fetch that fails changes nothing: the keys that are known stay good.
+//! Token keys from a URL (JWK set, RFC 7517). They are fetched at intervals, and at once when a
+//! token names an unknown key. After a failed fetch the known keys stay valid.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,22 +14,22 @@ use tokio::{
 
 use crate::TokenKey;
 
-/// How long a fetch may take.
+/// Timeout of one fetch.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Unknown keys make us fetch at most this often: anybody can send a token that names one.
+/// Shortest time between fetches for unknown keys: anyone can send a token that names one.
 const COOLDOWN: Duration = Duration::from_secs(10);
 
-/// After a fetch that failed: the first pause, which doubles up to the second.
+/// Delays after a failed fetch: the first, and the longest, up to which it doubles.
 const RETRY_DELAYS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// Where a set of keys comes from.
+/// A source of a JWK set.
 pub trait RemoteKeys: std::fmt::Debug + Send + Sync {
-    /// The document, or why it cannot be had.
+    /// Fetches the document, or says why it cannot be fetched.
     fn fetch(&self) -> BoxFuture<'_, Result<Vec<u8>, String>>;
 }
 
-/// The keys of one URL.
+/// The token keys of one URL. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Jwks(Arc<Inner>);
 
@@ -37,7 +37,7 @@ pub struct Jwks(Arc<Inner>);
 struct Inner {
     source: Box<dyn RemoteKeys>,
     keys: RwLock<Arc<[TokenKey]>>,
-    /// Held by whoever fetches.
+    /// Locked during a fetch.
     state: Mutex<FetchState>,
     cooldown: Duration,
 }
@@ -49,23 +49,23 @@ struct FetchState {
     last_failed: bool,
 }
 
-/// What came of an attempt to have the newest keys.
+/// The result of an attempt to get the newest keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Freshness {
-    /// They are there, or were a moment ago.
+    /// The keys are as new as [`COOLDOWN`] allows.
     Fresh,
-    /// They cannot be had.
+    /// The last fetch has failed.
     Unavailable,
 }
 
-/// A set of keys, of which we may not understand all.
+/// A JWK set. Keys of unknown kinds are skipped.
 #[derive(Deserialize)]
 struct KeySet {
     keys: Vec<serde_json::Value>,
 }
 
 impl Jwks {
-    /// Nothing is fetched yet.
+    /// Creates an empty set; nothing is fetched yet.
     pub fn new(source: Box<dyn RemoteKeys>) -> Self {
         Self::with_cooldown(source, COOLDOWN)
     }
@@ -75,19 +75,22 @@ impl Jwks {
         Self(Arc::new(Inner { source, keys, state: Mutex::default(), cooldown }))
     }
 
-    /// Fetches now, and every `period` from then on, sooner after a failure.
+    /// Fetches now, and then every `period`; sooner after a failure.
     pub async fn keep_fresh(self, period: Duration) {
         let mut pause = RETRY_DELAYS.0;
         loop {
             let mut state = self.0.state.lock().await;
             let fetched = self.fetch(&mut state).await;
             drop(state);
-            if fetched {
-                pause = RETRY_DELAYS.0;
-                sleep(period).await;
-            } else {
-                sleep(pause.mul_f64(0.5 + jitter())).await;
-                pause = (2 * pause).min(RETRY_DELAYS.1);
+            match fetched {
+                Freshness::Fresh => {
+                    pause = RETRY_DELAYS.0;
+                    sleep(period).await;
+                }
+                Freshness::Unavailable => {
+                    sleep(pause.mul_f64(0.5 + jitter())).await;
+                    pause = (2 * pause).min(RETRY_DELAYS.1);
+                }
             }
         }
     }
@@ -96,11 +99,11 @@ impl Jwks {
         self.0.keys.read().clone()
     }
 
-    /// Fetches, unless that was tried a moment ago; who comes while somebody fetches waits for that.
+    /// Fetches, unless there was an attempt within the cooldown. Callers share a fetch that is under way.
     pub(crate) async fn refresh(&self) -> Freshness {
         let requested_at = Instant::now();
         let mut state = self.0.state.lock().await;
-        // Somebody has tried since, or just before.
+        // Another caller may have fetched while this one waited for the lock.
         let recent = state.last_attempt.is_some_and(|at| at + self.0.cooldown > requested_at);
         if !recent {
             self.fetch(&mut state).await;
@@ -111,7 +114,7 @@ impl Jwks {
         }
     }
 
-    async fn fetch(&self, state: &mut FetchState) -> bool {
+    async fn fetch(&self, state: &mut FetchState) -> Freshness {
         let fetched = timeout(FETCH_TIMEOUT, self.0.source.fetch()).await;
         let fetched = fetched.unwrap_or_else(|_| Err(format!("no answer in {FETCH_TIMEOUT:?}")));
         let keys = fetched.and_then(|document| parse_keys(&document));
@@ -122,36 +125,40 @@ impl Jwks {
                 tracing::info!(keys = keys.len(), "fetched the keys of tokens.jwks_url");
                 *self.0.keys.write() = keys.into();
                 state.ever_succeeded = true;
-                true
+                Freshness::Fresh
             }
             Err(error) => {
                 let kept = self.0.keys.read().len();
-                tracing::warn!(error, kept, "cannot fetch the keys of tokens.jwks_url");
-                false
+                tracing::warn!(
+                    error,
+                    kept,
+                    "cannot fetch the keys of tokens.jwks_url; known keys stay valid"
+                );
+                Freshness::Unavailable
             }
         }
     }
 }
 
-/// The keys of a document that we understand. One with none is an error: it would lock everybody out.
+/// Parses the keys of a document. One without a usable key is an error: it would lock everyone out.
 fn parse_keys(document: &[u8]) -> Result<Vec<TokenKey>, String> {
-    let document: KeySet =
-        serde_json::from_slice(document).map_err(|error| format!("no set of keys: {error}"))?;
-    let understood = |key: serde_json::Value| {
+    let document: KeySet = serde_json::from_slice(document)
+        .map_err(|error| format!("the document is not a JWK set: {error}"))?;
+    let usable = |key: serde_json::Value| {
         let jwk: Jwk = serde_json::from_value(key).ok()?;
         TokenKey::from_jwk(&jwk)
     };
-    let keys: Vec<TokenKey> = document.keys.into_iter().filter_map(understood).collect();
+    let keys: Vec<TokenKey> = document.keys.into_iter().filter_map(usable).collect();
     if keys.is_empty() {
-        return Err("no key in it is one for RS256, ES256 or EdDSA".to_owned());
+        return Err("the JWK set has no key for RS256, ES256 or EdDSA".to_owned());
     }
     Ok(keys)
 }
 
-/// From 0 to 1, so that nodes that fail together do not try together.
+/// A random number from 0 to 1, so that nodes that fail together do not retry together.
 fn jitter() -> f64 {
     let mut byte = [0];
-    // Without chance it is the middle.
+    // Without a source of randomness it is the middle.
     if getrandom::fill(&mut byte).is_err() {
         return 0.5;
     }

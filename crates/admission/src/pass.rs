@@ -91,7 +91,10 @@ impl Pass {
 
     /// It will say nothing, so the hook will be asked nothing more.
     pub fn set_read_only(&mut self) {
-        self.hook_state.take_if(|hook_state| !hook_state.drop_requester());
+        self.hook_state.take_if(|hook_state| {
+            hook_state.drop_requester();
+            hook_state.is_empty()
+        });
     }
 
     /// Who has it.
