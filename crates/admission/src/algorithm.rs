@@ -1,10 +1,10 @@
-//! The signature algorithms of tokens (RFC 7518 §3.1, RFC 8037 §3.1). A key has exactly one, so a
-//! token cannot choose how it is checked.
+//! Signature algorithms of tokens (RFC 7518 §3.1, RFC 8037 §3.1). A key has exactly one, so a token
+//! cannot choose how it is verified.
 
-/// How tokens are signed.
+/// A signature algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub enum Algorithm {
-    /// HMAC with SHA-256: one secret signs and checks.
+    /// HMAC with SHA-256: one secret signs and verifies.
     HS256,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RS256,

@@ -1,4 +1,4 @@
-//! API keys: what a backend comes with. The settings hold only their hash.
+//! API keys, the credentials of backends. The settings contain only their hashes.
 
 use std::sync::Arc;
 
@@ -7,48 +7,48 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tricast_core::ChannelPattern;
 
-/// What every key begins with, so that scanners of repositories find one that has leaked.
+/// The prefix of every key, by which secret scanners find one that has leaked.
 const PREFIX: &str = "tricast_key_";
 
-/// Bytes of chance. So much cannot be guessed, and needs no slow hash.
+/// Random bytes of a key. So many cannot be guessed, so a fast hash suffices.
 const SECRET_BYTES: usize = 32;
 
-/// The hash of a key: `sha256:` and 64 hex digits.
+/// The SHA-256 of a key, written as `sha256:` and 64 hex digits.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyHash([u8; 32]);
 
-/// The text is not the hash of a key.
+/// The text is not a hash of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the hash of a key is sha256: and 64 hex digits, as `tricast key` prints it")]
+#[error("not a hash of a key; write sha256: and 64 hex digits, as `tricast key` prints them")]
 pub struct BadKeyHash;
 
-/// A key, and what it opens.
+/// An API key of the settings, and its rights.
 #[derive(Clone, Debug)]
 pub struct ApiKey {
-    /// What it is called in the audit log.
+    /// The name of the key in the audit log.
     pub name: Arc<str>,
-    /// What it is known by.
+    /// The hash by which a key is recognised.
     pub hash: KeyHash,
-    /// What it lets a backend listen to.
+    /// Channels that the backend may subscribe to and read.
     pub subscribe: Arc<[ChannelPattern]>,
-    /// Where it lets a backend speak.
+    /// Channels that the backend may publish to.
     pub publish: Arc<[ChannelPattern]>,
 }
 
-/// A key that was just made: the only time that it is seen.
+/// A new key, in clear. Afterwards only its hash is kept.
 #[derive(Clone)]
 pub struct NewKey {
-    /// For the backend.
+    /// The key, for the backend.
     pub key: String,
-    /// For the settings.
+    /// The hash, for the settings.
     pub hash: KeyHash,
 }
 
 impl NewKey {
-    /// Makes one.
+    /// Generates a key.
     ///
     /// # Errors
-    /// When the system gives no random numbers.
+    /// When the system has no random numbers.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut secret = [0; SECRET_BYTES];
         getrandom::fill(&mut secret)?;
@@ -58,23 +58,23 @@ impl NewKey {
 }
 
 impl KeyHash {
-    /// The hash of a key.
+    /// Hashes a key.
     pub fn of(key: &str) -> Self {
         Self(Sha256::digest(key.as_bytes()).into())
     }
 
-    /// Whether it is the hash of `key`. Takes the same time whichever it is.
+    /// Whether this is the hash of `key`, compared in constant time.
     pub fn matches(&self, key: &str) -> bool {
         self.0.ct_eq(&Self::of(key).0).into()
     }
 }
 
-/// Whether a bearer's text is a key rather than a token.
+/// Whether a credential is an API key rather than a token.
 pub(crate) fn is_key(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
-/// The one of `keys` that is `presented`. Takes the same time whichever it is, or none.
+/// Finds the one of `keys` that is `presented`, in a time that does not depend on which it is.
 pub(crate) fn find<'a>(keys: &'a [ApiKey], presented: &str) -> Option<&'a ApiKey> {
     let hash = KeyHash::of(presented);
     let mut found = None;
@@ -141,13 +141,16 @@ mod tests {
             subscribe: Arc::from([]),
             publish: Arc::from([]),
         };
-        let (old, new) = (NewKey::generate().expect("chance"), NewKey::generate().expect("chance"));
+        let (old, new) = (
+            NewKey::generate().expect("random numbers"),
+            NewKey::generate().expect("random numbers"),
+        );
         let text = new.hash.to_string();
         let keys = [key("old", old.hash.clone()), key("new", text.parse().expect("a hash"))];
         assert_eq!(find(&keys, &new.key).map(|key| &*key.name), Some("new"));
         assert_eq!(find(&keys, &old.key).map(|key| &*key.name), Some("old"));
         assert!(find(&keys, &format!("{}x", new.key)).is_none());
-        assert!(find(&keys, &text).is_none(), "the hash is no key");
+        assert!(find(&keys, &text).is_none(), "the hash is not a key");
         assert!(is_key(&new.key) && new.key.len() == PREFIX.len() + 43);
     }
 

@@ -1,5 +1,5 @@
-//! The audit log: who was refused what, and why. So many lines a second at most: whoever is refused could
-//! otherwise fill a disk.
+//! The audit log: denied requests, with the reason. Its rate is limited, because clients could fill
+//! a disk otherwise.
 
 use std::{
     net::IpAddr,
@@ -10,13 +10,13 @@ use std::{
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tricast_core::{Denied, Identity};
 
-/// Lines a second.
+/// Rate limit, in lines a second.
 const RATE: NonZeroU32 = NonZeroU32::new(10).expect("above zero");
 
-/// The target of its lines: `logging.level = "info,tricast::audit=off"` silences it.
+/// The target of the lines: `logging.level = "info,tricast::audit=off"` silences it.
 const TARGET: &str = "tricast::audit";
 
-/// Writes refusals to the log.
+/// Writes denied requests to the log.
 pub struct Audit {
     limiter: DefaultDirectRateLimiter,
     suppressed: AtomicU64,
@@ -32,7 +32,7 @@ impl Default for Audit {
 }
 
 impl Audit {
-    /// Notes that `who` was refused. `what` is what was asked for.
+    /// Records that `what` was denied to `identity`.
     pub fn refused(&self, denied: &Denied, what: &str, identity: &Identity) {
         if self.may_write() {
             let user = identity.user.as_ref().map(|user| user.as_str());
@@ -40,7 +40,7 @@ impl Audit {
         }
     }
 
-    /// Notes that somebody was refused of whom nothing is known but an address. `what` is a path without its query.
+    /// Records a denial of a client without an identity. `what` is a path without its query.
     pub fn refused_before_pass(&self, denied: &Denied, what: &str, address: Option<IpAddr>) {
         if self.may_write() {
             write(denied, what, None, None, address);
@@ -54,7 +54,7 @@ impl Audit {
         }
         let suppressed = self.suppressed.swap(0, Ordering::Relaxed);
         if suppressed > 0 {
-            tracing::info!(target: TARGET, refusals = suppressed, "left out, because there were too many");
+            tracing::info!(target: TARGET, suppressed, "audit lines suppressed by the rate limit");
         }
         true
     }
@@ -119,7 +119,7 @@ mod tests {
             for _ in 0..10_000 {
                 audit.refused_before_pass(&denied, "/sse/a", None);
             }
-            while !lines.text().contains("left out") {
+            while !lines.text().contains("suppressed by the rate limit") {
                 audit.refused_before_pass(&denied, "/sse/b", None);
             }
         });
@@ -127,7 +127,9 @@ mod tests {
         let count = text.lines().count();
         assert!((11..100).contains(&count), "{count} lines");
         assert!(
-            text.contains("/sse/b") && text.contains("left out") && text.contains("bad-token"),
+            text.contains("/sse/b")
+                && text.contains("suppressed by the rate limit")
+                && text.contains("bad-token"),
             "{text}"
         );
     }

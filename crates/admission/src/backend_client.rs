@@ -1,4 +1,4 @@
-//! The user's own service: what is posted to it, signed, and what it answers.
+//! An HTTP client for the operator's own service: signed POST requests, and their responses.
 
 use std::{
     error::Error as _,
@@ -12,61 +12,61 @@ use sha2::Sha256;
 
 use crate::Secret;
 
-/// What proves that a call is ours, and when it was made.
+/// The header with the signature and the time of a request.
 const SIGNATURE: &str = "tricast-signature";
 
-/// The longest answer that is read.
+/// Largest response body, in bytes.
 const RESPONSE_MAX: usize = 64 * 1024;
 
-/// Where calls go, and how they are signed.
+/// Posts signed requests to one URL.
 pub struct BackendClient {
     client: Client,
     url: Url,
-    /// Has taken in the secret, if there is one.
+    /// Keyed with the secret, if there is one.
     signer: Option<Hmac<Sha256>>,
 }
 
-/// The backend cannot be called.
+/// The client cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendClientError {
-    /// The URL is none of HTTP.
-    #[error("an https:// or http:// URL of your own service")]
+    /// The URL is not an HTTP URL.
+    #[error("not an https:// or http:// URL; set it to the URL of your own service")]
     Url,
-    /// The secret is no key.
-    #[error("a secret that HMAC takes as its key")]
+    /// The secret cannot be an HMAC key.
+    #[error("the secret cannot be an HMAC key; set another one")]
     Secret,
-    /// The system lacks what TLS needs.
+    /// The system cannot provide what TLS needs.
     #[error("cannot prepare to call your service: {0}")]
     Tls(reqwest::Error),
 }
 
-/// What it answered.
+/// A response of the service.
 #[derive(Debug)]
 pub struct BackendResponse {
-    /// The status.
+    /// The HTTP status code.
     pub status: u16,
-    /// The body; an error when it is too long or broke off.
+    /// The body; an error if it is too long or incomplete.
     pub body: Result<Vec<u8>, String>,
 }
 
 impl BackendClient {
-    /// Calls `url`, and waits `patience` for an answer. Without a secret calls are not signed.
+    /// Creates a client of `url`. With an empty secret requests are not signed.
     ///
     /// # Errors
-    /// When it cannot be called.
+    /// When the URL or the secret is invalid, or TLS is not available.
     pub fn new(url: &str, secret: &Secret, timeout: Duration) -> Result<Self, BackendClientError> {
         let url = parse(url)?;
         let signer = match secret.is_empty() {
             true => None,
             false => Some(new_signer(secret)?),
         };
-        // Who could redirect us could answer in its place; a proxy of the environment was meant for others.
+        // A redirect, or a proxy of the environment, would let another service decide.
         let client = Client::builder().redirect(Policy::none()).no_proxy().timeout(timeout);
         let client = client.user_agent(concat!("tricast/", env!("CARGO_PKG_VERSION"))).build();
         Ok(Self { client: client.map_err(BackendClientError::Tls)?, url, signer })
     }
 
-    /// Whether `url` is one that can be called.
+    /// Whether `url` is an HTTP URL with a host.
     pub fn is_url(url: &str) -> bool {
         parse(url).is_ok()
     }
@@ -74,7 +74,7 @@ impl BackendClient {
     /// Posts JSON.
     ///
     /// # Errors
-    /// When there is no answer. The error is for the log: it may tell where the service is.
+    /// When there is no response. The error is for the log alone: it may name the service.
     pub async fn post(&self, body: Bytes) -> Result<BackendResponse, String> {
         let mut request = self.client.post(self.url.clone());
         request = request.header(header::CONTENT_TYPE, "application/json");
@@ -88,7 +88,7 @@ impl BackendClient {
         let body = loop {
             match response.chunk().await {
                 Ok(Some(piece)) if document.len() + piece.len() > RESPONSE_MAX => {
-                    break Err(format!("the answer is longer than {RESPONSE_MAX} bytes"));
+                    break Err(format!("the response is longer than {RESPONSE_MAX} bytes"));
                 }
                 Ok(Some(piece)) => document.extend_from_slice(&piece),
                 Ok(None) => break Ok(document),
@@ -111,7 +111,7 @@ fn new_signer(secret: &Secret) -> Result<Hmac<Sha256>, BackendClientError> {
     Hmac::new_from_slice(secret.expose().as_bytes()).map_err(|_| BackendClientError::Secret)
 }
 
-/// `t=<seconds>,v1=<hex>`: the time is signed too, so that nobody can send an old call again.
+/// Makes the header field `t=<seconds>,v1=<hex>`. The time is signed too, against replays.
 fn sign(mut mac: Hmac<Sha256>, seconds: u64, body: &[u8]) -> String {
     mac.update(format!("{seconds}.").as_bytes());
     mac.update(body);
@@ -122,7 +122,7 @@ fn sign(mut mac: Hmac<Sha256>, seconds: u64, body: &[u8]) -> String {
     field
 }
 
-/// An error with its causes: the library tells them apart from itself.
+/// Formats an error with its causes, which its own `Display` leaves out.
 fn error_chain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
@@ -134,10 +134,10 @@ fn error_chain(error: reqwest::Error) -> String {
     text
 }
 
-/// Without its URL, which may hold a password.
+/// Leaves out the URL, which may contain a password.
 impl std::fmt::Debug for BackendClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Backend")
+        f.write_str("BackendClient")
     }
 }
 
@@ -145,9 +145,9 @@ impl std::fmt::Debug for BackendClient {
 mod tests {
     use super::*;
 
-    /// Made with `printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac secret`.
+    /// Computed by `printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac secret`.
     #[test]
-    fn a_signature_is_what_other_tools_make_of_it() {
+    fn a_signature_equals_that_of_openssl() {
         let signer = new_signer(&Secret::from("secret".to_owned())).expect("a key");
         let field = sign(signer, 1_700_000_000, b"{\"a\":1}");
         let expected = "49f24e537407743fa4a0242bb63b94b9a47ee99cbbe071ccd8a22550ae411686";

@@ -1,5 +1,5 @@
-//! A circuit breaker: after too many failures in a row it lets no call through for a while, and then
-//! one that finds out whether calls succeed again.
+//! A circuit breaker: after too many failures in a row it lets no call through for a while, and
+//! then one that finds out whether calls succeed again.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a token says (RFC 7519 §4.1, and our own claims: PROTOCOL.md §9).
+//! Claims of a token (RFC 7519 §4.1, and our own: PROTOCOL.md §9).
 
 use std::sync::Arc;
 
@@ -6,39 +6,39 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tricast_core::{ChannelPattern, Denied, Kind, UserId, unix_millis};
 
-/// The most bytes that `info` may have: it is told to everybody who asks who is there.
+/// Largest `info`, in bytes: every reader of the presence list receives it.
 const INFO_MAX: usize = 1024;
 
-/// The most patterns in one claim: each is tried on each request.
+/// Most patterns in one claim: each is tried on each request.
 const PATTERNS_MAX: usize = 100;
 
-/// What a token allows, checked.
+/// The claims of a verified token.
 #[derive(Clone, Debug)]
 pub struct Claims {
-    /// Whose it is; without one it lets somebody in who is nobody in particular.
+    /// The user; without one the bearer is anonymous.
     pub user: Option<UserId>,
-    /// What it lets its bearer listen to.
+    /// Channels that the bearer may subscribe to and read.
     pub subscribe: Arc<[ChannelPattern]>,
-    /// Where it lets its bearer speak.
+    /// Channels that the bearer may publish to.
     pub publish: Arc<[ChannelPattern]>,
-    /// When it ends: milliseconds since 1970.
+    /// End of the token, in milliseconds since 1970.
     pub expires: u64,
-    /// What others are told of the user: JSON.
+    /// What others see of the user, as JSON.
     pub info: Option<Arc<str>>,
 }
 
-/// What a token must say beside its rights.
+/// The values that a token must have beside its rights.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expectations {
-    /// `aud` must name this; empty: it must name nobody.
+    /// The `aud` that a token must name; if empty, a token must have none.
     pub audience: String,
-    /// `iss` must be this; empty: anybody.
+    /// The `iss` that a token must have; if empty, any.
     pub issuer: String,
-    /// How far the clocks of whoever signs may be off, in milliseconds.
+    /// Tolerance for the issuer's clock, in milliseconds.
     pub leeway: u64,
 }
 
-/// The claims as they stand.
+/// The claims as the token has them, not yet checked.
 #[derive(Deserialize)]
 pub(crate) struct RawClaims {
     sub: Option<String>,
@@ -65,17 +65,17 @@ impl RawClaims {
     pub(crate) fn check(self, expected: &Expectations) -> Result<Claims, Denied> {
         let now = unix_millis();
         let expires = self.exp.and_then(to_millis).ok_or_else(|| {
-            bad("it has no exp: say when it ends, in seconds since 1970 (RFC 7519 section 4.1.4)")
+            bad("it has no exp; add one, in seconds since 1970 (RFC 7519 section 4.1.4)")
         })?;
         if expires.saturating_add(expected.leeway) <= now {
             let ago = (now - expires) / 1000;
-            let detail = format!("the token ended {ago} s ago; get a new one");
+            let detail = format!("the token expired {ago} s ago; get a new one");
             return Err(Denied::new(Kind::TokenExpired, detail));
         }
         match self.nbf.map(to_millis) {
-            Some(None) => return Err(bad("its nbf is no time")),
+            Some(None) => return Err(bad("its nbf is not a time")),
             Some(Some(begins)) if begins > now.saturating_add(expected.leeway) => {
-                let detail = "it does not hold yet (nbf); look at the clocks of both machines";
+                let detail = "it is not valid yet (nbf); compare the clocks of both machines";
                 return Err(bad(detail));
             }
             _ => {}
@@ -86,9 +86,11 @@ impl RawClaims {
             None => false,
         };
         match expected.audience.as_str() {
-            // RFC 7519 §4.1.3: whoever is not named must refuse.
+            // RFC 7519 §4.1.3: a recipient that is not named must refuse.
             "" if self.aud.is_some() => {
-                return Err(bad("it is for somebody else (aud); set tokens.audience to its aud"));
+                return Err(bad(
+                    "it has an aud, and tokens.audience is not set; set it to the aud",
+                ));
             }
             "" => {}
             name if audience(name) => {}
@@ -111,15 +113,15 @@ impl RawClaims {
 }
 
 fn bad(what: &str) -> Denied {
-    Denied::new(Kind::BadToken, format!("the token does not hold: {what}"))
+    Denied::new(Kind::BadToken, format!("the token is invalid: {what}"))
 }
 
-/// A NumericDate in milliseconds.
+/// Converts a NumericDate to milliseconds.
 pub(crate) fn to_millis(seconds: f64) -> Option<u64> {
     (seconds.is_finite() && seconds >= 0.0).then_some((seconds * 1000.0) as u64)
 }
 
-/// The patterns of a list; or what is wrong with it.
+/// Parses the patterns of a list, or says what is wrong with it.
 pub(crate) fn parse_patterns(
     list: &str,
     texts: &[String],
@@ -131,12 +133,12 @@ pub(crate) fn parse_patterns(
     parsed.map(Arc::from).map_err(|error| format!("{list}: {error}"))
 }
 
-/// What others are told of a user; or what is wrong with it. Without the line breaks that JSON may have between its
-/// parts; in strings they are escaped.
+/// Checks the `info` of a user, or says what is wrong with it. Line breaks between parts of the
+/// JSON are removed; in strings they are escaped anyway.
 pub(crate) fn parse_info(info: Option<Box<RawValue>>) -> Result<Option<Arc<str>>, String> {
     let Some(info) = info.filter(|info| info.get() != "null") else { return Ok(None) };
     if info.get().len() > INFO_MAX {
-        return Err(format!("its info is longer than {INFO_MAX} bytes"));
+        return Err(format!("info is longer than {INFO_MAX} bytes"));
     }
     Ok(Some(info.get().replace(['\n', '\r'], " ").into()))
 }

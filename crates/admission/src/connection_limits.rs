@@ -1,4 +1,4 @@
-//! How many connections one address, and one user, may have.
+//! Connection limits of addresses and users.
 
 use std::{
     any::Any,
@@ -14,10 +14,10 @@ use std::{
 use parking_lot::Mutex;
 use tricast_core::{Denied, Kind, UserId, network_of};
 
-/// After so long somebody may have left.
+/// Retry delay for clients: by then a connection may have ended.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// The connections of each address and of each user.
+/// Counts the connections of each address and of each user.
 #[derive(Debug)]
 pub struct ConnectionLimits {
     sockets: KeyedLimit<IpAddr>,
@@ -25,7 +25,7 @@ pub struct ConnectionLimits {
     users: KeyedLimit<UserId>,
 }
 
-/// The places of one connection, and what else ends with it, until it is dropped.
+/// The permits of one connection, and whatever else lives as long as it does.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionPermits {
     _address: Option<ConnectionPermit<IpAddr>>,
@@ -40,7 +40,7 @@ impl ConnectionPermits {
 }
 
 impl ConnectionLimits {
-    /// At most so many connections for each address, and each user; 0 is any number.
+    /// Sets the most connections of each address and of each user; 0 means no limit.
     pub fn new(per_address: usize, per_user: usize) -> Self {
         Self {
             sockets: KeyedLimit::new(per_address),
@@ -49,17 +49,18 @@ impl ConnectionLimits {
         }
     }
 
-    /// Other limits for those who come. Who came while there was none is not counted.
+    /// Changes the limits for new connections. Those opened while there was no limit are not
+    /// counted.
     pub fn set_limits(&self, per_address: usize, per_user: usize) {
         self.sockets.limit.store(per_address, Ordering::Relaxed);
         self.addresses.limit.store(per_address, Ordering::Relaxed);
         self.users.limit.store(per_user, Ordering::Relaxed);
     }
 
-    /// A place for a connection that comes straight from `address`, before it has said anything.
+    /// Takes a permit for a connection that comes directly from `address`, before its first byte.
     ///
     /// # Errors
-    /// When it has as many as it may.
+    /// When the address has reached its limit.
     pub fn accept_from(&self, address: IpAddr) -> Result<Option<AddressPermit>, Denied> {
         let permit = self.sockets.acquire(network_of(address));
         Ok(permit
@@ -76,12 +77,12 @@ impl ConnectionLimits {
         let address = address.transpose().map_err(|LimitReached| address_limit_reached())?;
         let user = user.map(|user| self.users.acquire(user.clone())).transpose().map_err(
             |LimitReached| {
-                let detail = "this user has as many connections as it may; close one";
+                let detail = "this user has reached its connection limit; close a connection";
                 Denied::new(Kind::TooManyOfUser, detail).with_retry_after(RETRY_AFTER)
             },
         )?;
         Ok(match (address.flatten(), user.flatten()) {
-            // Nothing is kept where nothing is counted.
+            // Without a limit there is nothing to give back.
             (None, None) => None,
             (_address, _user) => Some(ConnectionPermits { _address, _user, _held: None }),
         })
@@ -89,11 +90,11 @@ impl ConnectionLimits {
 }
 
 fn address_limit_reached() -> Denied {
-    let detail = "this address has as many connections as it may; close one";
+    let detail = "this address has reached its connection limit; close a connection";
     Denied::new(Kind::TooManyFromAddress, detail).with_retry_after(RETRY_AFTER)
 }
 
-/// A place among the connections of an address, until it is dropped.
+/// A permit for one connection of an address; dropping it gives it back.
 #[derive(Debug)]
 pub struct AddressPermit {
     _permit: ConnectionPermit<IpAddr>,
@@ -112,7 +113,7 @@ impl<K: Hash + Eq + Clone> KeyedLimit<K> {
         Self { counts: Arc::default(), limit: limit.into() }
     }
 
-    /// A seat; none is needed where there is no limit.
+    /// Takes a permit; `None` where there is no limit.
     fn acquire(&self, key: K) -> Result<Option<ConnectionPermit<K>>, LimitReached> {
         let limit = self.limit.load(Ordering::Relaxed);
         if limit == 0 {

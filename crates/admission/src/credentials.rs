@@ -1,4 +1,4 @@
-//! What a request brings to say who it is from.
+//! Credentials of a request.
 
 use std::net::IpAddr;
 
@@ -6,30 +6,30 @@ use tricast_core::{ClientId, Denied, Identity, Kind, UserId, Wire};
 
 use crate::api_key;
 
-/// What a request brings. Read from it by whoever speaks its protocol.
+/// The credentials and claims of a request, as the HTTP layer has read them.
 #[derive(Clone, Default)]
 pub struct Credentials {
-    /// `Authorization: Bearer`.
+    /// The token or API key of `Authorization: Bearer`.
     pub bearer: Option<String>,
-    /// Where nothing but the URL can be set.
+    /// The token in the query, for clients that can set nothing but the URL.
     pub query: Option<String>,
-    /// Among the subprotocols of a WebSocket.
+    /// The token among the subprotocols of a WebSocket.
     pub subprotocol: Option<String>,
-    /// A cookie, which a browser adds by itself.
+    /// The token in a cookie, which a browser adds by itself.
     pub cookie: Option<String>,
-    /// The client that it says it is.
+    /// The client id that the request claims.
     pub client: Option<ClientId>,
-    /// The user that it says it is of.
+    /// The user that the request claims.
     pub user: Option<UserId>,
-    /// Where it comes from; `None` where that says nothing (loopback, a proxy).
+    /// The client's address; `None` where it stands for no client (loopback, a proxy).
     pub address: Option<IpAddr>,
-    /// The wire that it wants to listen on, if any.
+    /// The wire that the request opens a stream on, if any.
     pub wire: Option<Wire>,
-    /// Those of its headers that the hook is told.
+    /// The headers that are forwarded to the hook.
     pub headers: Vec<(String, String)>,
 }
 
-/// What of it counts.
+/// The credential that counts.
 pub(crate) enum Presented<'a> {
     Nothing,
     Token(&'a str),
@@ -37,19 +37,20 @@ pub(crate) enum Presented<'a> {
 }
 
 impl Credentials {
-    /// Who it says it is.
+    /// The identity that the request claims.
     pub(crate) fn claimed_identity(&self) -> Identity {
         let identity = Identity::unverified(self.client.clone(), self.user.clone());
         Identity { address: self.address, ..identity }
     }
 
-    /// The token or key that counts: what was put there on purpose, before what a browser adds.
+    /// Picks the token or key that counts: one that was sent on purpose takes precedence over a
+    /// cookie.
     pub(crate) fn presented(&self) -> Result<Presented<'_>, Denied> {
         let on_purpose = [&self.bearer, &self.subprotocol, &self.query];
         let mut given = on_purpose.into_iter().flatten();
         let first = given.next();
         if given.any(|other| Some(other) != first) {
-            let detail = "two tokens that differ; send one, in one place";
+            let detail = "the request has two different tokens; send one";
             return Err(Denied::new(Kind::BadParameter, detail));
         }
         match first.or(self.cookie.as_ref()) {
@@ -57,15 +58,15 @@ impl Credentials {
             Some(text) if !api_key::is_key(text) => Ok(Presented::Token(text)),
             Some(text) if self.bearer.is_some() => Ok(Presented::Key(text)),
             Some(_) => {
-                let detail = "an API key is sent as Authorization: Bearer, and never to a browser; \
-                              pages have tokens";
+                let detail = "send an API key as Authorization: Bearer, and never from a browser; \
+                              pages use tokens";
                 Err(Denied::new(Kind::BadKey, detail))
             }
         }
     }
 }
 
-/// Without what is secret.
+/// Leaves out secrets.
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Credentials")

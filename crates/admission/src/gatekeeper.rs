@@ -1,4 +1,4 @@
-//! The gatekeeper: makes a pass of what a request brings.
+//! The gatekeeper: turns the credentials of a request into a pass.
 
 use std::sync::Arc;
 
@@ -10,34 +10,34 @@ use crate::{
     hook_state::HookState, pass::Credential, rates::Rates, rules::Rights,
 };
 
-/// Everything that admission is decided by.
+/// The keys, rules and limits that admission is decided by.
 #[derive(Debug)]
 pub struct Gatekeeper {
-    /// The keys of tokens.
+    /// The keys that verify tokens.
     pub keyring: Keyring,
-    /// The keys of backends.
+    /// The API keys of backends.
     pub api_keys: Vec<ApiKey>,
-    /// Who may do what where.
+    /// The access rules.
     pub namespaces: Namespaces<NamespaceRules>,
-    /// How much anybody may say.
+    /// Rate limits of publishing.
     pub rates: Arc<Rates>,
-    /// How many connections anybody may have.
+    /// Connection limits of addresses and users.
     pub connection_limits: Arc<ConnectionLimits>,
-    /// Who was refused what.
+    /// The log of denied requests.
     pub audit: Arc<Audit>,
-    /// Whoever else has a say.
+    /// The operator's own service, if it decides as well.
     pub hook: Option<Arc<Hook>>,
 }
 
 impl Gatekeeper {
-    /// Reads who it is. What that lets it do the pass says.
+    /// Authenticates a request.
     ///
     /// # Errors
-    /// When what it brings does not hold.
+    /// When its credentials are invalid.
     pub async fn pass(self: &Arc<Self>, credentials: Credentials) -> Result<Pass, Denied> {
         let pass = match credentials.presented()? {
             Presented::Nothing => self.anonymous_pass(&credentials)?,
-            // The hook is a backend's own voice: nobody asks it about itself.
+            // The hook speaks for the backend, so it is not asked about the backend itself.
             Presented::Key(text) => return self.api_key_pass(text, &credentials),
             Presented::Token(text) => {
                 let claims = self.claims(text).await?;
@@ -50,20 +50,20 @@ impl Gatekeeper {
         })
     }
 
-    /// What a token says.
+    /// Verifies a token and returns its claims.
     ///
     /// # Errors
-    /// When it does not hold.
+    /// When the token is invalid.
     pub async fn claims(&self, token: &str) -> Result<Claims, Denied> {
         if self.keyring.is_empty() {
-            let detail = "this gateway has no token keys and cannot check a token; leave it out, or \
+            let detail = "this gateway has no token keys and cannot verify a token; send none, or \
                           set [tokens]";
             return Err(Denied::new(Kind::TokenUnsupported, detail));
         }
         self.keyring.check(token).await
     }
 
-    /// The rules that hold for a channel.
+    /// Returns the rules of a channel's namespace.
     pub(crate) fn rules(&self, channel: &ChannelName) -> &NamespaceRules {
         self.namespaces.for_channel(channel)
     }
@@ -73,7 +73,7 @@ impl Gatekeeper {
         HookState::new(Requester::new(*wire, *address, headers))
     }
 
-    /// Whether somebody else than whoever comes says who it is.
+    /// Whether users are verified, rather than claimed by the client.
     fn verifies_users(&self) -> bool {
         let hook = self.hook.as_ref();
         let keys = !self.keyring.is_empty() || !self.api_keys.is_empty();
@@ -98,7 +98,10 @@ impl Gatekeeper {
         credentials: &Credentials,
     ) -> Result<Pass, Denied> {
         let key = api_key::find(&self.api_keys, presented).ok_or_else(|| {
-            Denied::new(Kind::BadKey, "no [[key]] has the hash of this API key; it may be gone")
+            Denied::new(
+                Kind::BadKey,
+                "no [[key]] has the hash of this API key; it may have been removed",
+            )
         })?;
         let mut identity = credentials.claimed_identity();
         identity.trust = Trust::ApiKey(key.name.clone());
@@ -124,6 +127,7 @@ impl Gatekeeper {
 }
 
 fn user_parameter_denied() -> Denied {
-    let detail = "user: this gateway knows users by their token (its sub), or by the hook; leave user= out, or set [tokens]";
+    let detail = "user: this gateway takes the user from the token (its sub) or from the hook; \
+                  leave user= out";
     Denied::new(Kind::BadParameter, detail)
 }

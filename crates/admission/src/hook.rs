@@ -154,7 +154,8 @@ impl Hook {
         })
     }
 
-    /// Returns a cached response, or the one that an equal call under way will get; calls otherwise.
+    /// Returns a cached response, or the one that an equal call under way will get; calls
+    /// otherwise.
     async fn query_cached(
         &self,
         cache: &Cache<[u8; 32], Arc<HookResponse>>,
@@ -235,8 +236,8 @@ impl Hook {
 
     fn record_failure(&self, attempt: CircuitCall<'_>, failure: CallFailure) {
         match failure {
-            // The service is up, and cannot handle this one request. A client that sends such requests
-            // must not be able to open the circuit breaker for all.
+            // The service is up, and cannot handle this one request. A client that sends such
+            // requests must not be able to open the circuit breaker for all.
             CallFailure::InvalidResponse(error) => {
                 attempt.succeeded();
                 self.warn(|| tracing::warn!(error, "invalid hook response; request denied"));
@@ -278,8 +279,8 @@ impl HookMeters {
     pub fn new() -> Self {
         describe_counter!(
             "tricast_hook_calls_total",
-            "Requests to the hook: allowed, refused, failed, cached (the response was cached, or on its \
-             way), open (not sent, because the circuit breaker was open)."
+            "Requests to the hook: allowed, refused, failed, cached (the response was cached, or \
+             on its way), open (not sent, because the circuit breaker was open)."
         );
         let counter =
             |result: &'static str| counter!("tricast_hook_calls_total", "result" => result);

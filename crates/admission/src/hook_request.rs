@@ -1,4 +1,4 @@
-//! What the hook is asked: who comes, how, and what for.
+//! Requests to the hook: who asks, over which wire, and for what.
 
 use std::net::IpAddr;
 
@@ -8,27 +8,27 @@ use serde_json::value::{RawValue, to_raw_value};
 use sha2::{Digest as _, Sha256};
 use tricast_core::{ChannelName, Wire};
 
-/// When the hook is asked.
+/// The event about which the hook is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HookEvent {
     /// A stream is about to open.
     Connect,
-    /// Somebody wants to listen to a channel, or to look at it.
+    /// A client wants to subscribe to a channel, or to read its history or presence.
     Subscribe,
-    /// Somebody wants to say something.
+    /// A client wants to publish a message.
     Publish,
 }
 
-/// What a request tells about who sends it, for as long as that may be asked about.
+/// The sender of a request, kept for as long as the hook may be asked about it.
 pub(crate) struct Requester {
     wire: &'static str,
     address: Option<IpAddr>,
-    /// Those of its headers that are passed on: an object of texts.
+    /// The headers that are forwarded, as a JSON object of strings.
     headers: Box<RawValue>,
 }
 
-/// One question, as it is sent.
+/// A request to the hook, as it is sent.
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct HookRequest<'a> {
     event: HookEvent,
@@ -71,7 +71,7 @@ impl Requester {
         }
     }
 
-    /// May it open a stream of these channels?
+    /// Asks whether the requester may open a stream of `channels`.
     pub(crate) fn connect_request<'a>(
         &'a self,
         channels: &'a [ChannelName],
@@ -80,7 +80,7 @@ impl Requester {
         HookRequest { channels: Some(channels), user, ..self.request(HookEvent::Connect) }
     }
 
-    /// May it do that with a channel?
+    /// Asks about `event` in one channel.
     pub(crate) fn channel_request<'a>(
         &'a self,
         event: HookEvent,
@@ -93,20 +93,21 @@ impl Requester {
 }
 
 impl HookRequest<'_> {
-    /// The JSON that is sent.
+    /// Encodes the request as JSON.
     pub(crate) fn body(&self) -> Bytes {
         serde_json::to_vec(self).unwrap_or_default().into()
     }
 
-    /// The same for the same question. How long a message is makes no other one, or none would ever be the same.
+    /// Hashes the request without the length of its message: with it hardly any two requests would
+    /// be equal.
     pub(crate) fn cache_key(&self) -> [u8; 32] {
         Sha256::digest(Self { bytes: None, ..*self }.body()).into()
     }
 }
 
-/// Without the headers, which may hold what is secret.
+/// Leaves out the headers, which may contain secrets.
 impl std::fmt::Debug for Requester {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Caller").field("wire", &self.wire).finish_non_exhaustive()
+        f.debug_struct("Requester").field("wire", &self.wire).finish_non_exhaustive()
     }
 }

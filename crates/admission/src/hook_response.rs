@@ -1,4 +1,4 @@
-//! What the hook answers.
+//! Responses of the hook.
 
 use std::sync::Arc;
 
@@ -11,30 +11,31 @@ use crate::{
     claims::{parse_info, parse_patterns, to_millis},
 };
 
-/// The longest reason that is passed on.
+/// Longest reason that is sent to a client, in characters.
 const REASON_MAX: usize = 200;
 
-/// What the hook says to a question.
+/// A valid response of the hook.
 #[derive(Debug)]
 pub(crate) enum HookResponse {
     Allowed(Arc<Grant>),
-    /// With the reason that its service gives, if any.
+    /// The request is refused, with a reason for the client if the service gives one.
     Refused(Option<String>),
 }
 
-/// What an answer says of whoever connects.
+/// The terms on which the hook lets a client connect.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Grant {
     pub(crate) user: Option<UserId>,
     subscribe: Option<Arc<[ChannelPattern]>>,
     publish: Option<Arc<[ChannelPattern]>>,
-    /// Milliseconds since 1970.
+    /// End of the access, in milliseconds since 1970.
     pub(crate) expires: Option<u64>,
-    /// JSON.
+    /// The user's `info`, as JSON.
     pub(crate) info: Option<Arc<str>>,
 }
 
-/// An answer as it stands. What we do not know may be a misspelt limit: better to refuse than to pass over it.
+/// The body of a response. An unknown field may be a misspelt limit, so it makes the response
+/// invalid.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ResponseBody {
@@ -48,29 +49,29 @@ struct ResponseBody {
 }
 
 impl HookResponse {
-    /// Reads an answer; an error, for the log, when it is none.
+    /// Parses a response. The error is for the log.
     pub(crate) fn read(reply: BackendResponse) -> Result<Self, String> {
         if matches!(reply.status, 401 | 403) {
-            // That is plain enough, whatever its body is.
+            // These refuse, whatever the body is.
             let body =
                 reply.body.ok().and_then(|body| serde_json::from_slice::<ResponseBody>(&body).ok());
             return Ok(Self::Refused(body.and_then(ResponseBody::into_reason)));
         }
         if reply.status != 200 {
-            return Err(format!("the answer is {}, not 200, 401 or 403", reply.status));
+            return Err(format!("the status is {}, not 200, 401 or 403", reply.status));
         }
         let body: ResponseBody = serde_json::from_slice(&reply.body?)
-            .map_err(|error| format!("the answer is not as it should be: {error}"))?;
+            .map_err(|error| format!("the body is not a valid response: {error}"))?;
         match body.allow {
             true => body.into_grant().map(|grant| Self::Allowed(grant.into())),
             false => Ok(Self::Refused(body.into_reason())),
         }
     }
 
-    /// The terms on which it lets somebody in.
+    /// Returns the terms of an allowed request.
     ///
     /// # Errors
-    /// When it does not.
+    /// When the request is refused.
     pub(crate) fn grant(&self) -> Result<&Arc<Grant>, Denied> {
         match self {
             Self::Allowed(grant) => Ok(grant),
@@ -82,7 +83,7 @@ impl HookResponse {
         }
     }
 
-    /// When it ends by its own word: milliseconds since 1970.
+    /// Returns the end that the response sets, in milliseconds since 1970.
     pub(crate) fn expires(&self) -> Option<u64> {
         match self {
             Self::Allowed(grant) => grant.expires,
@@ -90,7 +91,7 @@ impl HookResponse {
         }
     }
 
-    /// About as many bytes of memory.
+    /// Estimates the memory that the response occupies, in bytes.
     pub(crate) fn memory_size(&self) -> usize {
         let lists = |grant: &Grant| {
             let patterns = [&grant.subscribe, &grant.publish].into_iter().flatten();
@@ -118,9 +119,9 @@ impl ResponseBody {
         let list = |name: &str, texts: Option<Vec<String>>| {
             texts.map(|texts| parse_patterns(name, &texts)).transpose()
         };
-        let expires = self.expires.map(|end| to_millis(end).ok_or("its expires is no time"));
+        let expires = self.expires.map(|end| to_millis(end).ok_or("expires is not a time"));
         Ok(Grant {
-            user: user.map_err(|error| format!("its user: {error}"))?,
+            user: user.map_err(|error| format!("user: {error}"))?,
             subscribe: list("subscribe", self.subscribe)?,
             publish: list("publish", self.publish)?,
             expires: expires.transpose()?,
@@ -130,7 +131,7 @@ impl ResponseBody {
 }
 
 impl Grant {
-    /// Whether its list names the channel; `None` when it has no such list.
+    /// Whether the list for `act` names the channel; `None` without such a list.
     pub(crate) fn lists(&self, act: Action, channel: &ChannelName) -> Option<bool> {
         let list = match act {
             Action::Subscribe | Action::Read => &self.subscribe,
@@ -139,7 +140,7 @@ impl Grant {
         list.as_ref().map(|list| list.iter().any(|pattern| pattern.matches(channel)))
     }
 
-    /// Whether it says nothing but yes.
+    /// Whether the response allows the request without any terms.
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -187,7 +188,7 @@ mod tests {
             read(status, body).expect_err(body);
         }
         let broken = BackendResponse { status: 200, body: Err("broke off".to_owned()) };
-        HookResponse::read(broken).expect_err("half an answer");
+        HookResponse::read(broken).expect_err("half a response");
     }
 
     #[test]
@@ -204,7 +205,7 @@ mod tests {
     fn grants_are_read() {
         let body =
             r#"{"allow":true,"user":"alice","subscribe":["a.*"],"expires":2,"info":{ "a":1 }}"#;
-        let response = read(200, body).expect("an answer");
+        let response = read(200, body).expect("a response");
         let grant = response.grant().expect("a yes");
         let lists = |act, channel: &str| grant.lists(act, &channel.parse().expect("fits"));
         assert_eq!(lists(Action::Subscribe, "a.b"), Some(true));
@@ -212,7 +213,7 @@ mod tests {
         assert_eq!(lists(Action::Publish, "a.b"), None);
         assert_eq!((grant.expires, grant.info.as_deref()), (Some(2000), Some("{ \"a\":1 }")));
         assert!(!grant.is_default());
-        let plain = read(200, r#"{"allow":true,"user":null}"#).expect("an answer");
+        let plain = read(200, r#"{"allow":true,"user":null}"#).expect("a response");
         assert!(plain.grant().expect("a yes").is_default());
     }
 }

@@ -32,12 +32,14 @@ impl HookState {
             return Ok(());
         };
         let request = requester.connect_request(channels, user.map(UserId::as_str));
-        // A cached answer is checked against its end later than this, so it cannot seem expired here.
+        // A cached answer is checked against its end later than this, so it cannot seem expired
+        // here.
         let requested_at = unix_millis();
         let response = hook.query(&request).await?;
         let grant = response.grant()?;
         if grant.expires.is_some_and(|end| end <= requested_at) {
-            let detail = "the access that this application granted has expired; log in again";
+            let detail = "the access that the service behind this gateway granted has expired; \
+                          log in again";
             return Err(Denied::new(Kind::TokenExpired, detail));
         }
         self.grant = Some(grant.clone()).filter(|grant| !grant.is_default());

@@ -99,7 +99,8 @@ impl Jwks {
         self.0.keys.read().clone()
     }
 
-    /// Fetches, unless there was an attempt within the cooldown. Callers share a fetch that is under way.
+    /// Fetches, unless there was an attempt within the cooldown. Callers share a fetch that is
+    /// under way.
     pub(crate) async fn refresh(&self) -> Freshness {
         let requested_at = Instant::now();
         let mut state = self.0.state.lock().await;

@@ -1,4 +1,4 @@
-//! All keys that tokens are checked with, and the check itself.
+//! The keys that verify tokens, and the verification.
 
 use jsonwebtoken::{Header, Validation, decode, decode_header, errors::ErrorKind};
 use tricast_core::{Denied, Kind};
@@ -9,10 +9,10 @@ use crate::{
     jwks::{Freshness, Jwks},
 };
 
-/// The longest token that is looked at: a head of more would not fit anyway.
+/// Longest token, in bytes: a longer one would not fit into a request head anyway.
 const TOKEN_MAX: usize = 8192;
 
-/// Keys from the settings, keys from a URL, and what tokens must say.
+/// The keys of the settings, the keys of a URL, and the claims that tokens must have.
 #[derive(Debug)]
 pub struct Keyring {
     configured: Vec<TokenKey>,
@@ -21,7 +21,7 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// With keys of `own`, and those that `remote` fetches.
+    /// Creates a keyring of `configured` keys and those that `remote` fetches.
     pub fn new(
         configured: Vec<TokenKey>,
         remote: Option<Jwks>,
@@ -30,15 +30,15 @@ impl Keyring {
         Self { configured, remote, expectations }
     }
 
-    /// Whether there is any way to check a token.
+    /// Whether there are no keys, so that no token can be verified.
     pub fn is_empty(&self) -> bool {
         self.configured.is_empty() && self.remote.is_none()
     }
 
-    /// Checks a token. Waits only where a key has to be fetched for it.
+    /// Verifies a token. Waits only if a key has to be fetched for it.
     ///
     /// # Errors
-    /// When it does not hold, or its key cannot be had. The error never repeats the token.
+    /// When the token is invalid, or its key cannot be fetched. The error never repeats the token.
     pub async fn check(&self, token: &str) -> Result<Claims, Denied> {
         let header = parse_header(token)?;
         let mut signature_mismatch = match self.try_keys(token, &header, &self.configured) {
@@ -52,7 +52,8 @@ impl Keyring {
             }
             // Its key may be newer than ours.
             if remote.refresh().await == Freshness::Unavailable {
-                let detail = "the gateway cannot fetch the keys of tokens.jwks_url now; try again";
+                let detail =
+                    "the gateway cannot fetch the keys of tokens.jwks_url now; retry later";
                 return Err(Denied::new(Kind::KeysUnavailable, detail));
             }
             match self.try_keys(token, &header, &remote.keys()) {
@@ -84,15 +85,15 @@ impl Keyring {
     }
 
     fn check_with(&self, token: &str, key: &TokenKey) -> Result<Claims, TokenFault> {
-        // The key says how; what the token says must be the same.
+        // The key determines the algorithm, and the header of the token must name the same one.
         let mut validation = Validation::new(key.algorithm.into());
         validation.required_spec_claims.clear();
         (validation.validate_exp, validation.validate_aud) = (false, false);
         let decoded = decode::<RawClaims>(token, &key.key, &validation);
         let claims = decoded.map_err(|error| match error.kind() {
-            // The error would repeat what stands there.
+            // The library's error would repeat parts of the token.
             ErrorKind::Json(_) => {
-                let detail = "the token does not hold: sub and iss are strings, exp and nbf numbers, \
+                let detail = "the token is invalid: sub and iss are strings, exp and nbf numbers, \
                               subscribe and publish lists of patterns, each given once";
                 TokenFault::Claims(Denied::new(Kind::BadToken, detail))
             }
@@ -102,13 +103,13 @@ impl Keyring {
     }
 }
 
-/// What some keys say of a token.
+/// The result of trying some keys on a token.
 enum KeyMatch {
-    /// One of them has signed it, or should have by its name.
+    /// One of the keys has signed the token, or its `kid` says that it should have.
     Decided(Result<Claims, Denied>),
-    /// None of those that may have signed it has.
+    /// Keys match the header of the token, and none of them has signed it.
     BadSignature,
-    /// None of them may have signed it.
+    /// No key matches the header of the token.
     NoMatchingKey,
 }
 
@@ -117,17 +118,16 @@ enum TokenFault {
     Claims(Denied),
 }
 
-/// The header, without anything that we would have to understand and do not.
+/// Parses the header, and refuses critical extensions, which would have to be understood.
 fn parse_header(token: &str) -> Result<Header, Denied> {
-    let bad = |what: &str| Denied::new(Kind::BadToken, format!("the token does not hold: {what}"));
+    let bad = |what: &str| Denied::new(Kind::BadToken, format!("the token is invalid: {what}"));
     if token.len() > TOKEN_MAX {
         return Err(bad(&format!("it is longer than {TOKEN_MAX} bytes")));
     }
-    let header = decode_header(token).map_err(|_| {
-        bad("it is no JWT of an algorithm that is known here: HS256, RS256, ES256 or EdDSA")
-    })?;
+    let header = decode_header(token)
+        .map_err(|_| bad("it is not a JWT with algorithm HS256, RS256, ES256 or EdDSA"))?;
     if header.crit.is_some() || header.enc.is_some() || header.zip.is_some() {
-        return Err(bad("its header has crit, enc or zip, which are not understood here"));
+        return Err(bad("its header has crit, enc or zip, which are not supported"));
     }
     Ok(header)
 }
@@ -135,10 +135,10 @@ fn parse_header(token: &str) -> Result<Header, Denied> {
 fn no_matching_key(header: &Header) -> Denied {
     let with = if header.kid.is_some() { " and its kid" } else { "" };
     let detail =
-        format!("the token does not hold: there is no key for its algorithm{with}; see [tokens]");
+        format!("the token is invalid: there is no key for its algorithm{with}; see [tokens]");
     Denied::new(Kind::BadToken, detail)
 }
 
 fn bad_signature_denied() -> Denied {
-    Denied::new(Kind::BadToken, "the token does not hold: its signature is of another key")
+    Denied::new(Kind::BadToken, "the token is invalid: its signature is of another key")
 }

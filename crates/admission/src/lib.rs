@@ -1,9 +1,9 @@
-//! Admission: who may listen, who may speak, and how much. Knows tokens, API keys and the rules of
-//! namespaces; speaks no protocol to clients.
+//! Admission: authentication, authorization, rate limits and connection limits. It knows tokens,
+//! API keys and the rules of namespaces, and speaks no protocol to clients.
 //!
-//! The way of a request through this crate: [`Gatekeeper::pass`] reads its [`Credentials`] into a
-//! [`Pass`], and the pass answers whatever a wire asks about a channel ([`tricast_core::Access`]). Where the user's own
-//! service has a say, the pass asks the [`Hook`].
+//! The path of a request through this crate: [`Gatekeeper::pass`] turns its [`Credentials`] into a
+//! [`Pass`], and the pass decides what the client may do in a channel ([`tricast_core::Access`]).
+//! Where the operator's own service decides as well, the pass asks the [`Hook`].
 
 mod algorithm;
 mod api_key;

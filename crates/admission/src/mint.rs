@@ -1,4 +1,4 @@
-//! Making tokens, for trying things out and for scripts; and reading them.
+//! Signing tokens, for experiments and scripts, and reading them.
 
 use jsonwebtoken::{EncodingKey, Header, encode, errors::Error};
 use serde::Serialize;
@@ -6,28 +6,28 @@ use tricast_core::{ChannelPattern, UserId, unix_millis};
 
 use crate::Algorithm;
 
-/// What a token is to say.
+/// The claims of a token to be signed.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct TokenSpec {
-    /// Whose it is.
+    /// The user.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
     pub sub: Option<UserId>,
-    /// What it lets its bearer listen to.
+    /// Channels that the bearer may subscribe to and read.
     pub subscribe: Vec<ChannelPattern>,
-    /// Where it lets its bearer speak.
+    /// Channels that the bearer may publish to.
     pub publish: Vec<ChannelPattern>,
-    /// For whom it is.
+    /// The audience.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aud: Option<String>,
-    /// Whose word it is.
+    /// The issuer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
-    /// What others are told of the user.
+    /// What others see of the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub info: Option<serde_json::Value>,
-    /// When it was made: seconds since 1970.
+    /// The time of issue, in seconds since 1970.
     pub iat: u64,
-    /// When it ends: seconds since 1970.
+    /// The time of expiry, in seconds since 1970.
     pub exp: u64,
 }
 
@@ -36,7 +36,7 @@ fn as_text<S: serde::Serializer>(user: &Option<UserId>, to: S) -> Result<S::Ok, 
 }
 
 impl TokenSpec {
-    /// From now on for so many seconds.
+    /// Sets the time of issue to now, and the time of expiry to `seconds` later.
     pub fn valid_for(mut self, seconds: u64) -> Self {
         self.iat = unix_millis() / 1000;
         self.exp = self.iat.saturating_add(seconds);
@@ -52,10 +52,10 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// With a secret (HS256), or a private key in PEM.
+    /// Creates a signer from a secret (HS256) or a private key in PEM.
     ///
     /// # Errors
-    /// When it is none of that algorithm.
+    /// When it is not a key of that algorithm.
     pub fn new(algorithm: Algorithm, key: &[u8], id: Option<String>) -> Result<Self, Error> {
         let encoding = match algorithm {
             Algorithm::HS256 => EncodingKey::from_secret(key),
@@ -68,10 +68,10 @@ impl Signer {
         Ok(Self { header, key: encoding })
     }
 
-    /// A token.
+    /// Signs a token.
     ///
     /// # Errors
-    /// When the key does not sign.
+    /// When the key cannot sign.
     pub fn sign(&self, spec: &TokenSpec) -> Result<String, Error> {
         encode(&self.header, spec, &self.key)
     }
@@ -83,19 +83,19 @@ impl std::fmt::Debug for Signer {
     }
 }
 
-/// What stands in a token, believed or not.
+/// The content of a token that nobody has verified.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
-    /// How it says that it is signed.
+    /// The header.
     pub header: serde_json::Value,
-    /// What it says.
+    /// The claims.
     pub claims: serde_json::Value,
 }
 
-/// Reads a token without checking anything.
+/// Reads a token without verifying it.
 ///
 /// # Errors
-/// When it is no token.
+/// When the text is not a token.
 pub fn inspect(token: &str) -> Result<Inspection, Error> {
     let data = jsonwebtoken::dangerous::insecure_decode::<serde_json::Value>(token)?;
     let header = serde_json::to_value(&data.header)?;

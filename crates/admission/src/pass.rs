@@ -11,18 +11,19 @@ use crate::{
     hook_response::Grant, hook_state::HookState, rates::RateKey, rules::Rights,
 };
 
-/// Who has it. Rights are boxed, because each connection keeps one, and most have none.
+/// The credential of a pass. Rights are boxed, because every connection keeps a pass, and most have
+/// none.
 #[derive(Debug)]
 pub(crate) enum Credential {
-    /// Somebody who has shown nothing.
+    /// No credential.
     Anonymous,
-    /// Somebody with a token.
+    /// A token.
     Token(Box<Rights>),
-    /// Somebody with an API key.
+    /// An API key.
     ApiKey(Box<Rights>),
 }
 
-/// Why it may not. Made into words only when somebody is told.
+/// The reason of a denial. It becomes a text only when a client receives it.
 #[derive(Clone, Copy, Debug)]
 enum DenyReason {
     OtherUsersChannel,
@@ -36,14 +37,14 @@ enum DenyReason {
     NotListed,
 }
 
-/// What one connection or request may do.
+/// The rights of one connection or request.
 #[derive(Debug)]
 pub struct Pass {
     gatekeeper: Arc<Gatekeeper>,
     identity: Arc<Identity>,
     credential: Credential,
     hook_state: Option<Box<HookState>>,
-    /// What is given back when the stream ends, where there is such; shared with the pass that renews this.
+    /// Given back when the stream ends; shared with the pass that renews this one.
     connection_permits: Option<Arc<ConnectionPermits>>,
 }
 
@@ -57,16 +58,17 @@ impl Pass {
         Self { gatekeeper, identity, credential, hook_state: None, connection_permits: None }
     }
 
-    /// The same for somebody whom the hook is asked about.
+    /// Has the hook asked about this pass.
     pub(crate) fn with_hook_state(mut self, hook_state: HookState) -> Self {
         self.hook_state = Some(hook_state.into());
         self
     }
 
-    /// Asks the hook, if there is one, whether a stream of these channels may open, and on which terms.
+    /// Asks the hook, if there is one, whether a stream of these channels may open, and on which
+    /// terms.
     ///
     /// # Errors
-    /// When it may not, or the hook gives no answer.
+    /// When the hook refuses, or does not respond.
     pub async fn authorize_connect(&mut self, channels: &[ChannelName]) -> Result<(), Denied> {
         let (Some(hook), Some(hook_state)) = (&self.gatekeeper.hook, &mut self.hook_state) else {
             return Ok(());
@@ -75,8 +77,8 @@ impl Pass {
         let Some(grant) = &hook_state.grant else { return Ok(()) };
         let has_token = matches!(self.credential, Credential::Token(_));
         if has_token && grant.user.is_some() && grant.user != self.identity.user {
-            let detail = "the service behind this gateway knows you as another user than your token does; \
-                          come with a token of the same user";
+            let detail = "the service behind this gateway knows you as another user than your \
+                          token does; send a token of the same user";
             return Err(Denied::new(Kind::Forbidden, detail));
         }
         let mut identity = Identity::clone(&self.identity);
@@ -89,7 +91,7 @@ impl Pass {
         Ok(())
     }
 
-    /// It will say nothing, so the hook will be asked nothing more.
+    /// Drops what only publishing needs, so that the hook is not asked again.
     pub fn set_read_only(&mut self) {
         self.hook_state.take_if(|hook_state| {
             hook_state.drop_requester();
@@ -97,15 +99,16 @@ impl Pass {
         });
     }
 
-    /// Who has it.
+    /// Returns the identity that the credentials prove or claim.
     pub fn identity(&self) -> &Arc<Identity> {
         &self.identity
     }
 
-    /// Takes its places among the connections of its address and its user. They are given up when it is dropped.
+    /// Takes a permit from the connection limits of its address and its user. The permits are given
+    /// back when the pass is dropped.
     ///
     /// # Errors
-    /// When there are as many as may be.
+    /// When a limit is reached.
     pub fn acquire_permits(&mut self) -> Result<(), Denied> {
         if matches!(self.credential, Credential::ApiKey(_)) {
             return Ok(());
@@ -116,10 +119,10 @@ impl Pass {
         Ok(())
     }
 
-    /// Drops `thing` when the stream has ended that this is the pass of, whatever tokens it has by then.
+    /// Keeps `thing` until the stream of this pass ends, however often its token is renewed.
     pub fn hold(&mut self, thing: impl Any + Send + Sync) {
         let mut permits = ConnectionPermits::default();
-        // It is not shared before the stream begins.
+        // The permits are not shared before the stream begins.
         if let Some(own) = self.connection_permits.take().and_then(Arc::into_inner) {
             permits = own;
         }
@@ -127,7 +130,8 @@ impl Pass {
         self.connection_permits = Some(Arc::new(permits));
     }
 
-    /// The user, if somebody vouches for it: nobody uses up what is another's by saying its name.
+    /// The user, if it is verified: a client must not use up the limits of a user that it only
+    /// claims to be.
     fn verified_user(&self) -> Option<&UserId> {
         self.identity.user.as_ref().filter(|_| self.identity.trust == Trust::Verified)
     }
@@ -136,12 +140,12 @@ impl Pass {
         self.hook_state.as_ref()?.grant.as_deref()
     }
 
-    /// Whether the rules let it: as [`Access::permits`], for many channels at a time.
+    /// Whether the rules allow `act`, without a text for the denial; for many channels at a time.
     pub fn allows(&self, act: Action, channel: &ChannelName) -> bool {
         self.check(act, channel).is_ok()
     }
 
-    /// Whether there is no channel that it could look at: nobody need look for one.
+    /// Whether there can be no channel that it may read, so that none need be searched for.
     pub fn has_no_readable_channels(&self) -> bool {
         let open = |rules: &NamespaceRules| rules.level_for(Action::Read) == AccessLevel::Anyone;
         matches!(self.credential, Credential::Anonymous)
@@ -149,20 +153,21 @@ impl Pass {
             && !self.gatekeeper.namespaces.iter().any(open)
     }
 
-    /// Whether somebody else than the rules has a say in who listens.
+    /// Whether the hook decides about subscriptions as well.
     pub fn hook_checks_subscribe(&self) -> bool {
         let hook = self.gatekeeper.hook.as_ref().filter(|_| self.hook_state.is_some());
         hook.is_some_and(|hook| hook.handles(HookEvent::Subscribe))
     }
 
-    /// Whether it comes with an API key.
+    /// Whether its credential is an API key.
     pub fn is_backend(&self) -> bool {
         matches!(self.credential, Credential::ApiKey(_))
     }
 
     fn check(&self, act: Action, channel: &ChannelName) -> Result<(), DenyReason> {
         if let Some(of) = channel.observed_channel() {
-            // A presence channel is open to whoever may listen to the channel that it is about; nobody speaks there.
+            // Who may subscribe to a channel may subscribe to its presence channel. The gateway
+            // alone publishes there.
             if act == Action::Publish {
                 return Err(DenyReason::PresenceIsReadOnly);
             }
@@ -172,8 +177,8 @@ impl Pass {
         }
         if act != Action::Publish && channel.owner().is_some() {
             self.identity.may_read(channel).map_err(|_| DenyReason::OtherUsersChannel)?;
-            // A user's own channel is the user's, where that is proven. A backend that speaks for users needs the
-            // right to, and of whoever only says who it is the rules decide.
+            // A verified user may read its own channel. A backend that acts for a user needs the
+            // right to, and for an unverified user the rules decide.
             if self.identity.trust == Trust::Verified {
                 return Ok(());
             }
@@ -181,7 +186,7 @@ impl Pass {
                 return Err(DenyReason::NotListed);
             }
         }
-        // What the hook has narrowed is narrow wherever it is.
+        // The hook's list restricts access in every namespace.
         if self.grant().is_some_and(|grant| grant.lists(act, channel) == Some(false)) {
             return Err(DenyReason::ExcludedByHook);
         }
@@ -207,7 +212,7 @@ impl Pass {
                 (Kind::Forbidden, own.err().unwrap_or_default())
             }
             DenyReason::PresenceIsReadOnly => {
-                (Kind::Forbidden, format!("only the gateway says anything in {channel}"))
+                (Kind::Forbidden, format!("only the gateway publishes to {channel}"))
             }
             DenyReason::PresenceOff => {
                 let of = channel.observed_channel().unwrap_or_else(|| channel.clone());
@@ -218,13 +223,13 @@ impl Pass {
                 (Kind::Forbidden, format!("{text} {action} {channel}"))
             }
             DenyReason::NotListedByHook => {
-                let text = "the service behind this gateway does not name";
-                (Kind::Forbidden, format!("{text} {channel} for you"))
+                let text = "the service behind this gateway has not granted you";
+                (Kind::Forbidden, format!("{text} {channel}"))
             }
             DenyReason::ClosedToAll => (Kind::Forbidden, format!("nobody may {action} {channel}")),
             DenyReason::CredentialRequired(level) => {
                 let what = if level == AccessLevel::Backend { "an API key" } else { "a token" };
-                (Kind::TokenMissing, format!("to {action} {channel} takes {what}"))
+                (Kind::TokenMissing, format!("you need {what} to {action} {channel}"))
             }
             DenyReason::ApiKeyRequired => {
                 (Kind::Forbidden, format!("only a backend with an API key may {action} {channel}"))
@@ -238,7 +243,8 @@ impl Pass {
         Denied::new(kind, detail)
     }
 
-    /// Whether its token or key names the channel, or the hook does. Where both have a list both must.
+    /// Whether the credential's list or the hook's names the channel. If both have a list, both
+    /// must.
     fn is_listed(&self, act: Action, channel: &ChannelName) -> bool {
         let own = match &self.credential {
             Credential::Anonymous => None,
@@ -278,7 +284,7 @@ impl Access for Pass {
         let Some(of) = channel.observed_channel() else {
             return hook_state.authorize(hook, act, channel, bytes, user);
         };
-        // Who is in a channel may see whoever may listen to it.
+        // Presence is readable by those who may subscribe to the channel itself.
         Some(Box::pin(async move {
             match hook_state.authorize(hook, act, &of, bytes, user) {
                 Some(asked) => asked.await,
@@ -290,17 +296,18 @@ impl Access for Pass {
     fn renew(self: Arc<Self>, token: String) -> AccessFuture<'static, Arc<dyn Access>> {
         Box::pin(async move {
             if !matches!(self.credential, Credential::Token(_)) {
-                let detail = "this connection came without a token; open another with one";
+                let detail =
+                    "this connection was opened without a token; open another one with a token";
                 return Err(Denied::new(Kind::Forbidden, detail));
             }
             let claims = self.gatekeeper.claims(&token).await?;
             if claims.user != self.identity.user {
-                let detail = "the new token is of another user; open another connection";
+                let detail = "the new token belongs to another user; open another connection";
                 return Err(Denied::new(Kind::Forbidden, detail));
             }
             let credential = Credential::Token(Box::new(claims.into()));
             let mut renewed = Self::new(self.gatekeeper.clone(), self.identity.clone(), credential);
-            // A new token does not lift what the hook has said.
+            // A new token does not lift the hook's restrictions.
             renewed.hook_state = self.hook_state.clone();
             renewed.connection_permits = self.connection_permits.clone();
             Ok(Arc::new(renewed) as Arc<dyn Access>)
@@ -324,8 +331,8 @@ impl Access for Pass {
 
 fn verb(act: Action) -> &'static str {
     match act {
-        Action::Subscribe => "listen to",
-        Action::Read => "look at",
+        Action::Subscribe => "subscribe to",
+        Action::Read => "read",
         Action::Publish => "publish to",
     }
 }
@@ -335,8 +342,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_each_connection_keeps_is_counted() {
-        // Beside this: rights, seats and what the hook has said, where there are such.
+    fn the_pass_of_a_connection_stays_small() {
+        // Rights, connection permits and the state of the hook are boxed, and most passes have
+        // none.
         assert!(size_of::<Pass>() <= 48, "{}", size_of::<Pass>());
         assert!(size_of::<Identity>() <= 104, "{}", size_of::<Identity>());
     }

@@ -1,4 +1,4 @@
-//! How much anybody may say in a second: messages and bytes of each user, key, address and channel.
+//! Rate limits: messages and bytes a second of each user, API key, address and channel.
 
 use std::{hash::Hash, net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -8,33 +8,33 @@ use governor::{
 };
 use tricast_core::{ChannelName, Denied, Kind, UserId, network_of};
 
-/// So much a second, and at once; 0 is any.
+/// A rate limit: the amount a second, which is also the largest burst. 0 means no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rate {
-    /// Messages.
+    /// Messages a second.
     pub messages: u32,
-    /// Bytes of their data.
+    /// Bytes of message data a second.
     pub bytes: u32,
 }
 
-/// What is left of everybody's rate.
+/// The rate limiters of all publishers and channels.
 #[derive(Debug)]
 pub struct Rates {
     users: KeyedLimiter<UserId>,
     keys: KeyedLimiter<Arc<str>>,
     addresses: KeyedLimiter<IpAddr>,
-    /// By the rate, which is their namespace's.
+    /// A limiter for each rate that a namespace sets.
     channels: Vec<(u32, KeyedLimiter<ChannelName>)>,
 }
 
-/// Whose rate is used.
+/// The publisher whose rate limit applies.
 pub(crate) enum RateKey<'a> {
     Key(&'a Arc<str>),
     Client { address: Option<IpAddr>, user: Option<&'a UserId> },
 }
 
 impl Rates {
-    /// With a rate for each user, key and address, and the rates that channels may have.
+    /// Creates limiters for each user, key and address, and for the rates that namespaces set.
     pub fn new(user: Rate, key: Rate, address: Rate, channels: impl Iterator<Item = u32>) -> Self {
         let mut by_rate: Vec<(u32, KeyedLimiter<ChannelName>)> = Vec::new();
         for messages in channels.filter(|rate| *rate > 0) {
@@ -50,7 +50,7 @@ impl Rates {
         }
     }
 
-    /// Takes one message of `bytes` from what its sender, and a channel of `rate`, have left.
+    /// Counts one message of `bytes` against its publisher and its channel, whose limit is `rate`.
     pub(crate) fn spend(
         &self,
         rate_key: RateKey<'_>,
@@ -61,7 +61,7 @@ impl Rates {
         match rate_key {
             RateKey::Key(name) => self.keys.spend(name, bytes, "this key")?,
             RateKey::Client { address, user } => {
-                // The address first: who has none left uses up nobody else's.
+                // The address comes first: a flood from one address must not use up a user's rate.
                 if let Some(address) = address {
                     self.addresses.spend(&network_of(address), bytes, "this address")?;
                 }
@@ -71,21 +71,21 @@ impl Rates {
             }
         }
         match self.channels.iter().find(|(known, _)| *known == rate) {
-            Some((_, meter)) => meter.spend(channel, bytes, "this channel"),
+            Some((_, limiter)) => limiter.spend(channel, bytes, "this channel"),
             None => Ok(()),
         }
     }
 
-    /// Forgets those who have been quiet; call it now and then.
+    /// Drops the state of keys without recent messages. Call it at intervals.
     pub fn sweep(&self) {
         self.users.sweep();
         self.keys.sweep();
         self.addresses.sweep();
-        self.channels.iter().for_each(|(_, meter)| meter.sweep());
+        self.channels.iter().for_each(|(_, limiter)| limiter.sweep());
     }
 }
 
-/// The rates of everybody of one kind.
+/// A rate limiter for each key.
 struct KeyedLimiter<K: Hash + Eq + Clone> {
     messages: Option<DefaultKeyedRateLimiter<K>>,
     bytes: Option<DefaultKeyedRateLimiter<K>>,
@@ -106,7 +106,9 @@ impl<K: Hash + Eq + Clone> KeyedLimiter<K> {
         let bytes = u32::try_from(bytes).ok().and_then(NonZeroU32::new);
         if let (Some(limiter), Some(bytes)) = (&self.bytes, bytes) {
             let more = |_| {
-                let detail = format!("the message has more bytes than {subject} may send at once");
+                let detail = format!(
+                    "the message is larger than the rate limit of {subject}; send a smaller one"
+                );
                 Denied::new(Kind::TooLarge, detail)
             };
             let spent = limiter.check_key_n(key, bytes).map_err(more)?;
@@ -125,7 +127,7 @@ impl<K: Hash + Eq + Clone> KeyedLimiter<K> {
 
 impl<K: Hash + Eq + Clone> std::fmt::Debug for KeyedLimiter<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Meter")
+        f.write_str("KeyedLimiter")
     }
 }
 
@@ -136,7 +138,7 @@ fn rate_limited(
 ) -> Denied {
     let wait = until.wait_time_from(DefaultClock::default().now());
     let wait = wait.max(Duration::from_millis(1));
-    let detail = format!("{subject} has sent as many {what} as it may; wait a moment");
+    let detail = format!("{subject} has reached its rate limit for {what}; retry later");
     Denied::new(Kind::TooFast, detail).with_retry_after(wait)
 }
 

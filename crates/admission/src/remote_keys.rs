@@ -1,4 +1,4 @@
-//! A set of keys behind a URL.
+//! A JWK set at a URL.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use reqwest::{Client, Url, redirect::Policy};
 
 use crate::RemoteKeys;
 
-/// The most bytes of a set of keys.
+/// Largest JWK set, in bytes.
 const DOCUMENT_MAX: usize = 1024 * 1024;
 
-/// How long one fetch may take.
+/// Timeout of one request.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Keys that are fetched by HTTP.
+/// Fetches a JWK set by HTTP.
 #[derive(Debug)]
 pub struct HttpKeys {
     client: Client,
@@ -21,10 +21,11 @@ pub struct HttpKeys {
 }
 
 impl HttpKeys {
-    /// From `url`. Neither redirects nor a proxy of the environment are followed: either could choose the keys.
+    /// Creates a client for `url`. Redirects and proxies of the environment are not followed:
+    /// either could choose the keys.
     ///
     /// # Errors
-    /// When the system lacks what TLS needs.
+    /// When the system cannot provide what TLS needs.
     pub fn new(url: Url) -> Result<Self, reqwest::Error> {
         let client =
             Client::builder().redirect(Policy::none()).no_proxy().timeout(FETCH_TIMEOUT).build()?;
@@ -35,13 +36,13 @@ impl HttpKeys {
         let describe = |error: reqwest::Error| error.without_url().to_string();
         let mut response = self.client.get(self.url.clone()).send().await.map_err(describe)?;
         if !response.status().is_success() {
-            return Err(format!("the answer is {}", response.status()));
+            return Err(format!("the response is {}", response.status()));
         }
         let mut document = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(describe)? {
             document.extend_from_slice(&piece);
             if document.len() > DOCUMENT_MAX {
-                return Err(format!("it is longer than {DOCUMENT_MAX} bytes"));
+                return Err(format!("the document is longer than {DOCUMENT_MAX} bytes"));
             }
         }
         Ok(document)

@@ -1,4 +1,4 @@
-//! Who may do what in a namespace.
+//! Access rules of namespaces.
 
 use std::sync::Arc;
 
@@ -6,37 +6,37 @@ use tricast_core::{Action, ChannelPattern};
 
 use crate::Claims;
 
-/// Who may.
+/// The credential that an action requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AccessLevel {
-    /// Whoever comes.
+    /// No credential.
     Anyone,
-    /// Whoever has a token, or an API key, that names the channel.
+    /// A token or an API key that names the channel.
     Token,
-    /// Whoever has an API key that names the channel.
+    /// An API key that names the channel.
     Backend,
-    /// Nobody.
+    /// No credential suffices.
     Nobody,
 }
 
 /// The rules of one namespace.
 #[derive(Clone, Debug)]
 pub struct NamespaceRules {
-    /// What it is called: its pattern, or "the rest".
+    /// The namespace's name: its pattern, or "the rest".
     pub name: Arc<str>,
-    /// Who may listen.
+    /// Who may subscribe, and read the history.
     pub subscribe: AccessLevel,
-    /// Who may speak.
+    /// Who may publish.
     pub publish: AccessLevel,
-    /// Messages a second for each channel; 0 is any number.
+    /// Rate limit of each channel, in messages a second; 0 means no limit.
     pub publish_rate: u32,
-    /// Whether whoever may listen may also know who is there.
+    /// Whether subscribers may see who is present.
     pub presence: bool,
 }
 
 impl NamespaceRules {
-    /// Who may.
+    /// Returns the credential that `act` requires.
     pub fn level_for(&self, act: Action) -> AccessLevel {
         match act {
             Action::Subscribe | Action::Read => self.subscribe,
@@ -45,12 +45,12 @@ impl NamespaceRules {
     }
 }
 
-/// What a token or a key names.
+/// The channels that a token or an API key names.
 #[derive(Clone, Debug)]
 pub(crate) struct Rights {
     pub(crate) subscribe: Arc<[ChannelPattern]>,
     pub(crate) publish: Arc<[ChannelPattern]>,
-    /// When they end, in milliseconds since 1970.
+    /// End of the rights, in milliseconds since 1970.
     pub(crate) expires: Option<u64>,
 }
 

@@ -1,15 +1,15 @@
-//! Text that is shown to nobody: not in a log, an error, or a dump of the settings.
+//! Secrets, which never appear in a log, an error or a dump of the settings.
 
 use std::fmt;
 
-/// A secret in the settings.
+/// A secret of the settings.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// An error shows nothing of the value, whatever type it is of.
+/// An error shows nothing of the value, of whatever type it is.
 impl<'de> serde::Deserialize<'de> for Secret {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        /// Text, or something else that is not looked at.
+        /// Text, or another type, whose value is ignored.
         #[derive(serde::Deserialize)]
         #[serde(untagged)]
         enum Value {
@@ -20,19 +20,19 @@ impl<'de> serde::Deserialize<'de> for Secret {
         match Value::deserialize(from)? {
             Value::Text(text) => Ok(Self(text)),
             Value::Other(_) => {
-                Err(serde::de::Error::custom("a secret is text; write it in quotes"))
+                Err(serde::de::Error::custom("a secret is a string; write it in quotes"))
             }
         }
     }
 }
 
 impl Secret {
-    /// What it is.
+    /// Returns the text of the secret.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is none.
+    /// Whether there is no secret.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -50,7 +50,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// An empty one as it is, so that the reference settings can be compared; never another.
+/// Shows whether the secret is empty, so that the settings can be compared with the reference.
 impl serde::Serialize for Secret {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(if self.is_empty() { "" } else { "(secret)" })

@@ -1,4 +1,4 @@
-//! A key that tokens are checked with: its algorithm, its name, and the key itself.
+//! Keys that verify the signatures of tokens.
 
 use jsonwebtoken::{
     DecodingKey,
@@ -10,13 +10,13 @@ use jsonwebtoken::{
 
 use crate::Algorithm;
 
-/// RFC 7518 §3.2: an HMAC key is at least as long as the hash.
+/// Shortest HMAC secret, in bytes: as long as the hash (RFC 7518 §3.2).
 const SECRET_MIN: usize = 32;
 
-/// RFC 7518 §3.3: 2,048 bits.
+/// Shortest RSA modulus, in bytes: 2,048 bits (RFC 7518 §3.3).
 const RSA_MODULUS_MIN: usize = 256;
 
-/// A key, and the only algorithm that it is used with.
+/// A key with the only algorithm that it is used with.
 #[derive(Clone)]
 pub struct TokenKey {
     pub(crate) algorithm: Algorithm,
@@ -25,27 +25,28 @@ pub struct TokenKey {
     pub(crate) key: DecodingKey,
 }
 
-/// What is given is no key.
+/// The key cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadTokenKey {
-    /// A secret that can be guessed.
+    /// The secret is too short.
     #[error(
-        "a secret for HS256 has at least {SECRET_MIN} bytes (RFC 7518 section 3.2); this has {0}"
+        "the secret has {0} bytes, and HS256 needs at least {SECRET_MIN} (RFC 7518 section 3.2); \
+         use a longer one"
     )]
     ShortSecret(usize),
-    /// RSA keys below 2,048 bits.
-    #[error("an RSA key has at least 2048 bits (RFC 7518 section 3.3); this has fewer")]
+    /// The RSA key is too short.
+    #[error("the RSA key has fewer than 2048 bits (RFC 7518 section 3.3); use a longer one")]
     ShortRsa,
-    /// Something else.
+    /// The text is not a PEM public key of the algorithm.
     #[error("not a public key for {0:?} in PEM (-----BEGIN PUBLIC KEY-----)")]
     NotPem(Algorithm),
 }
 
 impl TokenKey {
-    /// A secret for HS256, shared with whoever makes the tokens.
+    /// Uses a secret for HS256, which is shared with the issuer of the tokens.
     ///
     /// # Errors
-    /// When it is too short.
+    /// When the secret is too short.
     pub fn from_secret(secret: &[u8], id: Option<String>) -> Result<Self, BadTokenKey> {
         if secret.len() < SECRET_MIN {
             return Err(BadTokenKey::ShortSecret(secret.len()));
@@ -53,10 +54,10 @@ impl TokenKey {
         Ok(Self { algorithm: Algorithm::HS256, id, key: DecodingKey::from_secret(secret) })
     }
 
-    /// A public key in PEM.
+    /// Reads a public key in PEM.
     ///
     /// # Errors
-    /// When it is none of that algorithm.
+    /// When it is not a key of that algorithm.
     pub fn from_pem(
         algorithm: Algorithm,
         pem: &[u8],
@@ -69,7 +70,7 @@ impl TokenKey {
             Algorithm::EdDSA => DecodingKey::from_ed_pem,
         };
         let key = read(pem).map_err(|_| BadTokenKey::NotPem(algorithm))?;
-        // The key's DER is its modulus and a little more.
+        // The DER of the key is its modulus and a few bytes more.
         let length = key.try_get_as_bytes().map_or(0, <[u8]>::len);
         if algorithm == Algorithm::RS256 && length < RSA_MODULUS_MIN {
             return Err(BadTokenKey::ShortRsa);
@@ -77,15 +78,15 @@ impl TokenKey {
         Ok(Self { algorithm, id, key })
     }
 
-    /// A key of a set (RFC 7517), if it is one that checks signatures with an algorithm that we know. A secret in a
-    /// public document is none.
+    /// Reads a key of a JWK set (RFC 7517), if it verifies signatures with a supported algorithm. A
+    /// secret in a public document does not count.
     pub(crate) fn from_jwk(jwk: &Jwk) -> Option<Self> {
         if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
             return None;
         }
         let algorithm = match &jwk.algorithm {
             AlgorithmParameters::RSA(RSAKeyParameters { n, .. }) => {
-                // Base64 without padding: 3 bytes in 4 letters.
+                // Base64 without padding has 4 characters for 3 bytes.
                 (n.len() * 3 / 4 >= RSA_MODULUS_MIN).then_some(Algorithm::RS256)?
             }
             AlgorithmParameters::EllipticCurve(EllipticCurveKeyParameters {

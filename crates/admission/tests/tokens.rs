@@ -1,4 +1,4 @@
-//! Tokens that hold, and every known trick to pass one that does not.
+//! Valid tokens, and every known trick to pass an invalid one.
 
 mod forge;
 
@@ -70,7 +70,7 @@ async fn what_each_algorithm_signs_holds_with_its_own_key_alone() {
     }
 }
 
-/// The public key is known to everybody: it must never count as a secret.
+/// A public key is public: it must never serve as an HMAC secret.
 #[tokio::test]
 async fn a_public_key_is_no_secret() {
     let keys = keys();
@@ -145,7 +145,7 @@ async fn tricks_with_the_header_and_the_signature() {
     for trick in tricks {
         assert_eq!(refusal(&ring, &trick).await, Kind::BadToken, "{trick}");
     }
-    // What points to a key of the attacker's is looked at by nobody.
+    // Headers that point to a key of the attacker's are ignored.
     let keys = keys();
     for header in [
         json!({"alg": "HS256", "jku": "http://evil.example/keys"}),
@@ -160,7 +160,7 @@ async fn tricks_with_the_header_and_the_signature() {
     }
 }
 
-/// Another letter at the end of base64 that decodes to the same bytes, if decoding is lax.
+/// Another last character of base64 that decodes to the same bytes, if decoding is lax.
 fn neighbour(signature: &str) -> char {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let last = signature.as_bytes()[42];
@@ -168,7 +168,7 @@ fn neighbour(signature: &str) -> char {
     char::from(ALPHABET[at ^ 1])
 }
 
-/// CVE-2022-21449: a signature of zeros, which some libraries took for any message's.
+/// CVE-2022-21449: some libraries accepted a signature of zeros for any message.
 #[tokio::test]
 async fn a_signature_of_zeros_is_refused() {
     let keys = keys();
@@ -212,7 +212,7 @@ async fn claims_are_read_strictly() {
     for (claims, kind) in cases {
         assert_eq!(refusal(&ring, &sign(&claims)).await, kind, "{claims}");
     }
-    // Of two claims of one name nobody knows which was checked by whom.
+    // Two claims of one name: one library may check the first, and another use the second.
     let twice = format!("{{\"exp\":{soon},\"sub\":\"alice\",\"sub\":\"root\"}}");
     let token = forge::sign_hs256_text(&json!({"alg": "HS256"}).to_string(), &twice, SECRET);
     assert_eq!(refusal(&ring, &token).await, Kind::BadToken);
@@ -263,7 +263,7 @@ fn an_invalid_key_is_refused_when_it_is_read() {
     }
 }
 
-/// A URL that answers what a test wants.
+/// A source of keys that returns what a test sets.
 #[derive(Clone, Debug, Default)]
 struct Remote {
     answer: Arc<Mutex<Option<Value>>>,
@@ -289,7 +289,7 @@ impl RemoteKeys for Remote {
     }
 }
 
-/// Paused, so that the time between two fetches passes at once.
+/// The clock is paused, so that the cooldown between two fetches passes at once.
 #[tokio::test(start_paused = true)]
 async fn keys_of_a_url_come_go_and_are_kept_while_it_is_down() {
     let (remote, keys) = (Remote::default(), keys());
@@ -303,13 +303,13 @@ async fn keys_of_a_url_come_go_and_are_kept_while_it_is_down() {
     let new = sign(&keys.ed, Algorithm::EdDSA, "new");
     let fetches = || remote.fetches.load(Ordering::Relaxed);
     let a_while = async || tokio::time::advance(std::time::Duration::from_secs(11)).await;
-    // Never seen: nobody can say.
+    // Nothing was ever fetched, so the token cannot be verified.
     assert_eq!(refusal(&ring, &old).await, Kind::KeysUnavailable);
     a_while().await;
     remote.set(&[keys.rsa.jwk("old")]);
     check(&ring, &old).await.expect("fetched for it");
     assert_eq!(fetches(), 2);
-    // Anybody can name a key that there is not: that is asked once in a while.
+    // Anyone can name an unknown key, so fetches for one have a cooldown.
     for _ in 0..100 {
         assert_eq!(refusal(&ring, &new).await, Kind::BadToken);
     }
@@ -318,7 +318,7 @@ async fn keys_of_a_url_come_go_and_are_kept_while_it_is_down() {
     remote.set(&[keys.ed.jwk("new")]);
     check(&ring, &new).await.expect("rotated");
     assert_eq!(refusal(&ring, &old).await, Kind::BadToken, "the old key is gone");
-    // The URL breaks down: what is known stays good, and what is not cannot be judged.
+    // The URL fails: known keys stay valid, and a token of an unknown key cannot be verified.
     remote.break_down();
     a_while().await;
     assert_eq!(refusal(&ring, &old).await, Kind::KeysUnavailable);
@@ -332,7 +332,8 @@ async fn a_set_of_keys_holds_nothing_but_public_keys_for_signatures() {
         jwk[field] = value;
         jwk
     };
-    let secret = json!({"kty": "oct", "kid": "x", "alg": "HS256", "k": "YSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcywgb3IgbW9yZQ"});
+    let bytes = "YSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcywgb3IgbW9yZQ";
+    let secret = json!({"kty": "oct", "kid": "x", "alg": "HS256", "k": bytes});
     let hs = sign_hs256(&json!({"alg": "HS256", "kid": "x"}), &future("alice"), SECRET);
     let signer = Signer::new(Algorithm::RS256, keys.rsa.private.as_bytes(), Some("x".into()));
     let rs = signer.expect("a key").sign(&TokenSpec::default().valid_for(60)).expect("signs");
@@ -344,7 +345,7 @@ async fn a_set_of_keys_holds_nothing_but_public_keys_for_signatures() {
         (with(keys.rsa.jwk("x"), "n", json!("AQAB")), &rs),
     ] {
         let remote = Remote::default();
-        // Beside one that is good, or the whole set would be refused.
+        // Beside a usable key, because a set without one would be refused as a whole.
         remote.set(&[jwk.clone(), keys.ec.jwk("y")]);
         let jwks = Jwks::new(Box::new(remote));
         let ring = Keyring::new(Vec::new(), Some(jwks), Expectations::default());

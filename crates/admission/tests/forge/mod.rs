@@ -1,4 +1,4 @@
-//! Makes keys and tokens by hand, so that what is wrong with one is wrong on purpose.
+//! Makes keys and tokens by hand, so that each fault of one is intended.
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ use base64::{
 };
 use serde_json::{Value, json};
 
-/// A pair of each kind; to make an RSA key takes a while.
+/// A key pair of each kind. Generating the RSA key takes a while.
 pub(crate) struct Keys {
     pub(crate) rsa: Pair,
     pub(crate) ec: Pair,
@@ -29,7 +29,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// The public key as a member of a set (RFC 7517).
+    /// Returns the public key as a member of a JWK set (RFC 7517).
     pub(crate) fn jwk(&self, id: &str) -> Value {
         let mut jwk = self.jwk.clone();
         jwk["kid"] = id.into();
@@ -92,22 +92,22 @@ pub(crate) fn now() -> u64 {
     tricast_core::unix_millis() / 1000
 }
 
-/// Claims that hold for a minute.
+/// Claims that are valid for a minute.
 pub(crate) fn future(user: &str) -> Value {
     json!({"sub": user, "exp": now() + 60, "subscribe": ["**"], "publish": ["**"]})
 }
 
-/// A token with this signature, right or wrong.
+/// Makes a token with this signature, right or wrong.
 pub(crate) fn jwt(header: &Value, claims: &Value, signature: &[u8]) -> String {
     format!("{}.{}.{}", base64(header.to_string()), base64(claims.to_string()), base64(signature))
 }
 
-/// A token whose signature is HMAC, whatever its header says.
+/// Makes a token whose signature is an HMAC, whatever its header says.
 pub(crate) fn sign_hs256(header: &Value, claims: &Value, secret: &[u8]) -> String {
     sign_hs256_text(&header.to_string(), &claims.to_string(), secret)
 }
 
-/// The same of JSON that serde_json would not write.
+/// Makes a token of JSON that serde_json would not write.
 pub(crate) fn sign_hs256_text(header: &str, claims: &str, secret: &[u8]) -> String {
     let message = format!("{}.{}", base64(header), base64(claims));
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
