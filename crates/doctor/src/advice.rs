@@ -1,4 +1,4 @@
-//! What to change: one sentence for each symptom, and a better one where it is known which proxy it is.
+//! Advice: a sentence for each symptom, and a more specific one for each known proxy.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -7,7 +7,8 @@ use std::{
 
 use crate::proxy::Proxy;
 
-/// By symptom, then by proxy; `any` is for all others. Tests hold it against what real proxies do.
+/// Sentences by symptom, then by proxy; `any` is for all others. Tests compare them with real
+/// proxies.
 const SENTENCES: &str = include_str!("advice.json");
 
 type Table = HashMap<String, HashMap<String, String>>;
@@ -15,7 +16,7 @@ type Table = HashMap<String, HashMap<String, String>>;
 static TABLE: LazyLock<Table> =
     LazyLock::new(|| serde_json::from_str(SENTENCES).unwrap_or_default());
 
-/// What to do about `symptom`.
+/// Returns what to change about `symptom`.
 pub(crate) fn advice(symptom: &str, proxy: Option<Proxy>) -> String {
     let Some(sentences) = TABLE.get(symptom) else { return String::new() };
     let own = proxy.and_then(|proxy| {
@@ -25,8 +26,9 @@ pub(crate) fn advice(symptom: &str, proxy: Option<Proxy>) -> String {
     own.or_else(|| sentences.get("any").cloned()).unwrap_or_default()
 }
 
-/// The sentences for whoever stands in between, as far as it shows itself: by what arrived at the gateway, and by what the client
-/// was told of the server.
+/// Returns the sentences of all symptoms, for the proxy that the headers reveal: `arrived` looks up
+/// request headers as the gateway received them, and `server` is the response header that the
+/// client received.
 pub fn sentences(
     arrived: impl Fn(&str) -> Option<String>,
     server: Option<&str>,
@@ -65,16 +67,16 @@ mod tests {
         let of = |server| sentences(|_| None, server)["no-upgrade"].clone();
         assert!(of(Some("nginx/1.22.1")).starts_with("nginx: "));
         assert!(of(None).starts_with("something in between"));
-        // With that on every request nginx would ask for an upgrade where nobody has.
+        // nginx would send that with every request, upgrade or not.
         assert!(!of(Some("nginx")).contains("\"upgrade\""));
-        // HAProxy adds nothing to answers or requests: its sentence is never asked for by name.
+        // HAProxy adds nothing to requests or responses, so its sentence cannot be chosen by name.
         assert!(
             advice("held-back", None)
-                .contains("HAProxy shows itself by nothing: option http-no-delay")
+                .contains("for HAProxy, which cannot be detected, set option http-no-delay")
         );
         assert!(
             advice("unnoticed", None)
-                .contains("HAProxy shows itself by nothing: option abortonclose")
+                .contains("for HAProxy, which cannot be detected, set option abortonclose")
         );
         assert!(advice("no-resume", Some(Proxy::Haproxy)).starts_with("something in between"));
     }

@@ -1,4 +1,4 @@
-//! Everything that is looked at, in order.
+//! All checks, in order.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -29,23 +29,24 @@ mod tests;
 pub(crate) struct Examination {
     client: Client,
     proxy: Option<Proxy>,
-    /// What the gateway's page tells of how a request arrived, where the page is on.
+    /// The headers of a request as the gateway received them, if its dashboard is on.
     request_info: Option<Value>,
-    /// Where the answers come from.
+    /// The address of the server.
     server_address: Option<SocketAddr>,
-    /// How long a request takes, at best.
+    /// Shortest time of a request.
     round_trip: Duration,
-    /// Wires that have opened.
+    /// Wires on which a stream has opened.
     open_wires: Vec<Wire>,
-    /// Streams that are done with. They end together, so that one that leaves is the only one.
+    /// Streams that have been checked. They stay open until the end, so that only one at a time
+    /// closes.
     finished: Vec<ProbeStream>,
     findings: Vec<Finding>,
-    /// What is being looked at, and on which wire.
+    /// The check under way, and its wire.
     stage: (&'static str, Option<Wire>),
 }
 
 impl Examination {
-    /// Finds out who answers.
+    /// Publishes test messages, and detects the proxy.
     pub(crate) async fn start(client: Client) -> Result<Self, ProbeError> {
         let mut round_trip = Duration::MAX;
         for _ in 0..3 {
@@ -64,7 +65,7 @@ impl Examination {
         };
         proxy = proxy.or_else(|| Proxy::from_request_info(request_info.as_ref()?));
         let (open_wires, finished, findings) = (Vec::new(), Vec::new(), Vec::new());
-        let stage = ("the way", None);
+        let stage = ("the path", None);
         Ok(Self {
             client,
             proxy,
@@ -78,7 +79,7 @@ impl Examination {
         })
     }
 
-    /// Looks at everything, as far as it goes.
+    /// Runs all checks, until one cannot go on.
     pub(crate) async fn run(mut self, watching: &dyn Fn(Duration)) -> Diagnosis {
         if let Err(error) = self.run_checks(watching).await {
             let (what, wire) = self.stage;
@@ -113,7 +114,7 @@ impl Examination {
         self.check_idle(watching).await
     }
 
-    /// Whether the gateway is still there: where it has gone, no proxy is to blame for what fails.
+    /// Checks that the gateway still responds. If it does not, no proxy is to blame for a failure.
     async fn probe(&self) -> Result<(), ProbeError> {
         self.client.publish(&serde_json::json!({ "doctor": "probes" })).await.map(|_| ())
     }
@@ -127,7 +128,7 @@ impl Examination {
     }
 }
 
-/// A time as people say it.
+/// Formats a duration for people.
 fn format_duration(time: Duration) -> String {
     match time.as_millis() {
         ..10_000 => format!("{} ms", time.as_millis()),
@@ -135,7 +136,7 @@ fn format_duration(time: Duration) -> String {
     }
 }
 
-/// The verdict on a time that should be short.
+/// The verdict on a duration that must not exceed `max`.
 fn verdict_within(time: Duration, max: Duration) -> Verdict {
     if time <= max { Verdict::Good } else { Verdict::Bad }
 }

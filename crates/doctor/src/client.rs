@@ -1,4 +1,4 @@
-//! Asks, as a plain client does: requests, streams on any wire, messages.
+//! A plain client of a gateway: requests, streams on any wire, messages.
 
 use std::{
     error::Error,
@@ -26,20 +26,20 @@ mod opening;
 
 pub(crate) use opening::{OpenError, Opened, Socket};
 
-/// How long an answer, or the head of one, may take.
+/// Timeout of a response, or of the head of a stream.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Whoever asks.
+/// A client with the options of an examination.
 pub(crate) struct Client {
     pub(crate) options: Options,
     pub(crate) channel: String,
     http: reqwest::Client,
     tls: TlsConnector,
-    /// What is amiss with a certificate that `--ca` names.
+    /// Faults of a certificate that `--ca` pins.
     pub(crate) certificate_warnings: CertificateWarnings,
-    /// Whether there has been an answer, of whatever kind.
+    /// Whether there has been a response of any kind.
     answered: AtomicBool,
-    /// The compressions that it claims to know.
+    /// Accept-Encoding of its requests.
     pub(crate) encodings: &'static str,
 }
 
@@ -87,7 +87,7 @@ impl Client {
         headers
     }
 
-    /// What a connection's error means.
+    /// Explains the error of a connection.
     pub(crate) fn explain(&self, error: &(dyn Error + 'static)) -> ProbeError {
         let context = RequestContext {
             encrypted: self.gateway().is_encrypted(),
@@ -110,13 +110,13 @@ impl Client {
         Ok(response)
     }
 
-    /// `GET`, whatever the answer is.
+    /// Sends a GET request, and returns the response, whatever its status is.
     pub(crate) async fn get(&self, path: &str) -> Result<reqwest::Response, ProbeError> {
         let url = self.gateway().url(path);
         self.send(&url, self.http.get(&url).headers(self.headers(&[]))).await
     }
 
-    /// A document of the gateway, or what was said instead.
+    /// Fetches a JSON document of the gateway.
     pub(crate) async fn document(&self, path: &str) -> Result<Value, ProbeError> {
         let response = self.get(path).await?;
         let shown = path.split('?').next().unwrap_or(path);
@@ -126,11 +126,11 @@ impl Client {
         }
         let text = response.text().await.map_err(|error| self.explain(&error))?;
         serde_json::from_str(&text).map_err(|_| {
-            ProbeError::new(format!("{shown} was answered with no JSON"), NOT_A_GATEWAY)
+            ProbeError::new(format!("the response to {shown} is not JSON"), NOT_A_GATEWAY)
         })
     }
 
-    /// The number of connections that listen to the channel.
+    /// Returns the number of subscribers of the channel.
     pub(crate) async fn online(&self) -> Result<u64, ProbeError> {
         let path = format!("/online/{}", self.channel);
         let document = self.document(&path).await?;
@@ -139,7 +139,8 @@ impl Client {
             .ok_or_else(|| ProbeError::new(format!("{path} has no count"), NOT_A_GATEWAY))
     }
 
-    /// Publishes; gives the message's id, when that was asked for, and how long the answer took.
+    /// Publishes a message, and returns its id, the time of the request, and how long the response
+    /// took.
     pub(crate) async fn publish(
         &self,
         data: &Value,
@@ -157,14 +158,14 @@ impl Client {
         let text = response.text().await.map_err(|error| self.explain(&error))?;
         let took = requested_at.elapsed();
         let document: Value = serde_json::from_str(&text).unwrap_or_default();
-        let another = || {
-            ProbeError::new("publishing was answered with 200, and not by Tricast", NOT_A_GATEWAY)
+        let foreign = || {
+            ProbeError::new("publishing was answered with 200, but not by Tricast", NOT_A_GATEWAY)
         };
-        let id = document["id"].as_str().ok_or_else(another)?;
+        let id = document["id"].as_str().ok_or_else(foreign)?;
         Ok((id.to_owned(), requested_at, took))
     }
 
-    /// A body of JSON lines that goes out as `lines` has them.
+    /// Publishes a body of JSON lines, each as soon as `lines` yields it.
     pub(crate) fn publish_lines(
         &self,
         lines: tokio::sync::mpsc::Receiver<String>,

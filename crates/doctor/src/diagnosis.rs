@@ -1,4 +1,4 @@
-//! What was found, for people and for programs.
+//! The result of an examination, for people and for programs.
 
 use std::fmt;
 
@@ -6,45 +6,45 @@ use serde::Serialize;
 
 use crate::wire::Wire;
 
-/// What an examination has found.
+/// The result of an examination.
 #[derive(Clone, Debug, Serialize)]
 pub struct Diagnosis {
-    /// What was examined.
+    /// The URL that was examined.
     pub url: String,
-    /// The proxy that it seems to be, if one shows itself.
+    /// The proxy on the path, if one reveals itself.
     pub proxy: Option<String>,
-    /// Everything that was looked at.
+    /// The findings, in the order of the checks.
     pub findings: Vec<Finding>,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// What, in a word.
+    /// The name of the check.
     pub check: &'static str,
-    /// On which wire, if on one.
+    /// The wire, if the check is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wire: Option<&'static str>,
-    /// How it is.
+    /// The verdict.
     pub verdict: Verdict,
-    /// In plain words.
+    /// The finding in plain words.
     pub said: String,
-    /// What to change.
+    /// The advice: which setting to change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
 
-/// How something is.
+/// The verdict of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// As it should be.
+    /// Everything is as it should be.
     Good,
     /// It works, and could be better.
     Fair,
     /// It does not work.
     Bad,
-    /// It could not be looked at.
+    /// The check could not be made.
     Unknown,
 }
 
@@ -87,7 +87,7 @@ impl fmt::Display for Diagnosis {
         }
         let bad = self.findings.iter().filter(|one| one.verdict == Verdict::Bad).count();
         match bad {
-            0 => write!(f, "Streams get through."),
+            0 => write!(f, "Streams work."),
             1 => write!(f, "One thing does not work."),
             _ => write!(f, "{bad} things do not work."),
         }

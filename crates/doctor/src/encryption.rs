@@ -1,4 +1,4 @@
-//! TLS as a client: the same for plain requests and for WebSockets.
+//! The TLS configuration of the client, for requests and for WebSockets.
 
 use std::{
     path::Path,
@@ -21,10 +21,11 @@ use tokio_rustls::rustls::{
 
 use crate::{certificate, probe_error::ProbeError};
 
-/// What others would refuse in a certificate that is believed in here, once it was seen.
+/// Faults of a pinned certificate that other clients would refuse, once it was seen.
 pub(crate) type CertificateWarnings = Arc<OnceLock<Vec<ProbeError>>>;
 
-/// What believes in the certificates of `authority` and no other if there is one, else in whom the system believes in.
+/// Creates a configuration that trusts the certificates of `ca_file` alone, or those of the system
+/// if there is none.
 pub(crate) fn config(
     ca_file: Option<&Path>,
 ) -> anyhow::Result<(ClientConfig, CertificateWarnings)> {
@@ -40,8 +41,8 @@ pub(crate) fn config(
     Ok((builder.with_no_client_auth(), warnings))
 }
 
-/// Believes in certificates that it knows, whatever they say of themselves, and in those that they have signed: one that
-/// `openssl req -x509` makes calls itself an authority, and as such is no server's.
+/// Trusts pinned certificates, whatever they contain, and those that they have signed. `openssl req
+/// -x509` makes certificates of authorities, which no standard verifier accepts from a server.
 #[derive(Debug)]
 struct PinnedVerifier {
     pinned: Vec<CertificateDer<'static>>,
@@ -63,13 +64,18 @@ impl PinnedVerifier {
             roots.add(certificate.clone()).with_context(context)?;
             pinned.push(certificate);
         }
-        anyhow::ensure!(!pinned.is_empty(), "{}: there is no certificate in it (PEM)", context());
+        anyhow::ensure!(
+            !pinned.is_empty(),
+            "{}: the file has no certificate; pass a PEM file",
+            context()
+        );
         let chain_verifier =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
         Ok(Self { pinned, chain_verifier, warnings })
     }
 
-    /// What a browser would say of one that is known: whether it is for this name, and for this time.
+    /// Checks whether a browser would accept the name and the validity period of a pinned
+    /// certificate.
     fn warnings_for(
         &self,
         own: &CertificateDer<'_>,
@@ -79,7 +85,7 @@ impl PinnedVerifier {
         use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
         let named = ParsedCertificate::try_from(own).and_then(|own| verify_server_name(&own, name));
         let timely = self.chain_verifier.verify_server_cert(own, &[], name, &[], now).map(|_| ());
-        // That nobody has signed it is why it was named.
+        // An unknown issuer is the reason for pinning it, and not a fault.
         let timely = timely.or_else(|error| match error {
             Error::InvalidCertificate(
                 Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. },
@@ -136,11 +142,11 @@ mod tests {
 
     use super::*;
 
-    /// For other.example, from 2026 to 2126; it has signed itself and calls itself an authority.
+    /// A self-signed certificate of an authority, for other.example, from 2026 to 2126.
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/encryption/other.pem");
     const YEAR: u64 = 31_557_600;
 
-    /// What is said of it as one that is named, in this year since 1970.
+    /// The warnings for the pinned certificate, in this year since 1970.
     fn warnings(host: &'static str, year: u64) -> Vec<String> {
         let warnings = CertificateWarnings::default();
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -148,11 +154,9 @@ mod tests {
             .expect("reads it");
         let name = ServerName::try_from(host).expect("a name");
         let now = UnixTime::since_unix_epoch(Duration::from_secs(year * YEAR));
-        verifier
-            .verify_server_cert(&verifier.pinned[0], &[], &name, &[], now)
-            .expect("is believed in");
+        verifier.verify_server_cert(&verifier.pinned[0], &[], &name, &[], now).expect("is trusted");
         let messages = warnings.get().expect("was seen").iter();
-        messages.map(|obstacle| obstacle.message.clone()).collect()
+        messages.map(|warning| warning.message.clone()).collect()
     }
 
     #[test]
@@ -164,7 +168,7 @@ mod tests {
         assert!(past.starts_with("its certificate has expired, "), "{past}");
         assert!(past.ends_with(" days ago"), "{past}");
         let [early] = &warnings("other.example", 50)[..] else { panic!("one") };
-        assert!(early.starts_with("its certificate will be good only in "), "{early}");
+        assert!(early.starts_with("its certificate is not valid for another "), "{early}");
         assert_eq!(warnings("example.com", 200).len(), 2);
     }
 }

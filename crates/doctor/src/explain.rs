@@ -1,4 +1,4 @@
-//! Why there was no answer at all, in plain words: what a connection's error means for whoever asked.
+//! Explains why there was no response: the error of a connection in plain words, with advice.
 
 use std::{error::Error, io::ErrorKind};
 
@@ -6,19 +6,20 @@ use tokio_rustls::rustls;
 
 use crate::{certificate, probe_error::ProbeError};
 
-/// What to do where there had been answers before.
-const GATEWAY_GONE: &str = "see whether the gateway has stopped, and what it logs";
+/// Advice if there were responses before.
+const GATEWAY_GONE: &str = "check whether the gateway has stopped, and look at its log";
 
-/// Who asked, and whether there had been an answer before.
+/// The circumstances of a request that failed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestContext {
     pub(crate) encrypted: bool,
-    /// Whether only the certificates of a file are believed in.
+    /// Whether only the certificates of a file are trusted.
     pub(crate) pinned: bool,
+    /// Whether an earlier request has had a response.
     pub(crate) answered: bool,
 }
 
-/// What is known of a connection that failed.
+/// Explains the error of a connection.
 pub(crate) fn explain(error: &(dyn Error + 'static), context: RequestContext) -> ProbeError {
     if let Some(error) = find(error, &|one| one.downcast_ref::<rustls::Error>().cloned()) {
         return certificate::explain(&error, context.pinned);
@@ -29,19 +30,19 @@ pub(crate) fn explain(error: &(dyn Error + 'static), context: RequestContext) ->
         find(error, &|one| one.downcast_ref::<reqwest::Error>().map(reqwest::Error::is_timeout));
     match kind {
         _ if timeout == Some(true) => ProbeError::new(
-            "there is no answer in time",
-            "see whether a firewall drops what comes in, and whether the proxy reaches the gateway",
+            "there is no response in time",
+            "check whether a firewall drops connections, and whether the proxy reaches the gateway",
         ),
         Some(ErrorKind::ConnectionRefused) if context.answered => {
             ProbeError::new("nothing listens there any more (connection refused)", GATEWAY_GONE)
         }
         Some(ErrorKind::ConnectionRefused) => ProbeError::new(
             "nothing listens there (connection refused)",
-            "see whether it runs, and whether host and port are right",
+            "check whether the gateway runs, and whether host and port are right",
         ),
         _ if raw.contains("dns error") || raw.contains("lookup address") => ProbeError::new(
-            format!("nobody knows its name ({raw})"),
-            "see whether the host is spelled right",
+            format!("its host name cannot be resolved ({raw})"),
+            "check whether the host is spelled right",
         ),
         Some(
             ErrorKind::ConnectionReset
@@ -49,21 +50,22 @@ pub(crate) fn explain(error: &(dyn Error + 'static), context: RequestContext) ->
             | ErrorKind::BrokenPipe
             | ErrorKind::UnexpectedEof,
         ) => closed_without_response(context),
-        // Of hyper, which is no dependency.
+        // An error of hyper, which is not a direct dependency.
         _ if raw.contains("connection closed before message completed") => {
             closed_without_response(context)
         }
-        _ if raw.contains("invalid HTTP version") && !context.encrypted => {
-            ProbeError::new("what answers speaks no HTTP", "this port may speak TLS; try https://")
-        }
+        _ if raw.contains("invalid HTTP version") && !context.encrypted => ProbeError::new(
+            "the server does not speak HTTP",
+            "this port may speak TLS; try https://",
+        ),
         _ if context.answered => ProbeError::new(raw, GATEWAY_GONE),
-        _ => ProbeError::new(raw, "see whether scheme, host and port are right"),
+        _ => ProbeError::new(raw, "check whether scheme, host and port are right"),
     }
 }
 
-/// The connection was ended before there was an answer.
+/// Explains a connection that was closed before a response.
 fn closed_without_response(context: RequestContext) -> ProbeError {
-    let message = "the connection is closed without an answer";
+    let message = "the connection was closed without a response";
     if context.answered {
         return ProbeError::new(message, GATEWAY_GONE);
     }
@@ -71,12 +73,14 @@ fn closed_without_response(context: RequestContext) -> ProbeError {
     ProbeError::new(
         message,
         format!(
-            "the gateway may wait for a PROXY header (proxy.protocol = true) and close whatever has none: examine the address of the proxy that sends it{tls}"
+            "the gateway may require a PROXY header (proxy.protocol = true): examine the address \
+             of the proxy that sends it{tls}"
         ),
     )
 }
 
-/// The first in an error's chain that `known` knows. What an I/O error wraps is no source of it, and has to be asked for.
+/// Finds the first error of a chain that `known` accepts. An I/O error does not report the error
+/// that it wraps as its source, so that one is searched too.
 fn find<T>(
     error: &(dyn Error + 'static),
     known: &dyn Fn(&(dyn Error + 'static)) -> Option<T>,
@@ -93,7 +97,7 @@ fn find<T>(
     None
 }
 
-/// An error, with what lies under it.
+/// Formats an error with its causes.
 fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -111,11 +115,11 @@ mod tests {
     use crate::{examine, fake};
 
     async fn connect_error(url: &str) -> String {
-        format!("{:#}", examine(fake::options(url), |_| {}).await.expect_err("is no answer"))
+        format!("{:#}", examine(fake::options(url), |_| {}).await.expect_err("no response"))
     }
 
     #[tokio::test]
-    async fn a_server_that_closes_at_once_may_wait_for_a_proxy_header() {
+    async fn a_server_that_closes_at_once_may_require_a_proxy_header() {
         let unread = fake::connections(async |client| drop(client)).await;
         let read = fake::connections(async |mut client| {
             let _ = client.read(&mut [0; 65_536]).await;
@@ -135,9 +139,9 @@ mod tests {
         })
         .await;
         let error = connect_error(&plain.replace("http:", "https:")).await;
-        assert!(error.contains("this port speaks no TLS; try http://"), "{error}");
-        let nobody = connect_error("http://127.0.0.1:1").await;
-        assert!(nobody.contains("cannot be reached: nothing listens there"), "{nobody}");
+        assert!(error.contains("this port does not speak TLS; try http://"), "{error}");
+        let refused = connect_error("http://127.0.0.1:1").await;
+        assert!(refused.contains("cannot be reached: nothing listens there"), "{refused}");
         // Longer than a part of a name can be, so that no resolver is asked.
         let nameless = connect_error(&format!("http://{}.example", "a".repeat(64))).await;
         assert!(nameless.contains("spelled right"), "{nameless}");

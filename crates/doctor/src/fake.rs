@@ -1,4 +1,4 @@
-//! Small servers for tests, which seem to be a gateway or a proxy as far as a test needs it.
+//! Fake gateways and proxies for tests.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use tokio::{
 
 use crate::options::Options;
 
-/// A plan of whoever only wants to see `url`.
+/// Options to examine `url` and nothing more.
 pub(crate) fn options(url: &str) -> Options {
     let gateway = url.parse().expect("a URL");
     Options { gateway, token: None, channel: None, ca_file: None, idle: Duration::ZERO }
 }
 
-/// An answer with a length, after which the connection ends.
+/// A response with a length, after which the connection closes.
 pub(crate) fn answer(status: &str, fields: &str, body: &str) -> String {
     let length = body.len();
     format!(
@@ -23,24 +23,25 @@ pub(crate) fn answer(status: &str, fields: &str, body: &str) -> String {
     )
 }
 
-/// An answer as the gateway refuses.
+/// A problem document of the gateway.
 pub(crate) fn problem(status: &str, kind: &str) -> String {
     let body = format!(r#"{{"type":"urn:tricast:{kind}","detail":"it says why"}}"#);
     answer(status, "content-type: application/problem+json\r\n", &body)
 }
 
-/// What a gateway answers that has only one message to tell of.
+/// The response of a gateway to a publish request.
 pub(crate) fn published() -> String {
     answer("200 OK", "", r#"{"id":"log-1"}"#)
 }
 
-/// A stream that begins, and then is silent.
+/// A stream that sends its hello, and then nothing.
 pub(crate) fn silent_stream() -> String {
-    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {\"event\":\"tricast.hello\"}\n\n"
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n\
+     data: {\"event\":\"tricast.hello\"}\n\n"
         .to_owned()
 }
 
-/// Answers each request by its head and its body; an answer without a length keeps its connection.
+/// Serves each request with `answers`; a response without a length keeps its connection open.
 pub(crate) async fn server(answers: impl Fn(&str) -> String + Clone + Send + 'static) -> String {
     connections(move |mut client| {
         let answers = answers.clone();
@@ -56,7 +57,7 @@ pub(crate) async fn server(answers: impl Fn(&str) -> String + Clone + Send + 'st
     .await
 }
 
-/// Does as `serve` says with each connection.
+/// Serves each connection with `serve`.
 pub(crate) async fn connections<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> String
 where
     F: Future<Output = ()> + Send + 'static,
@@ -72,11 +73,11 @@ where
 }
 
 pub(crate) async fn send(client: &mut TcpStream, response: &str) {
-    // Whoever has gone does not want it any more.
+    // The client may have closed the connection.
     let _ = client.write_all(response.as_bytes()).await;
 }
 
-/// A request, when all of it has come.
+/// Reads a whole request.
 pub(crate) async fn request(client: &mut TcpStream) -> Option<String> {
     let mut received = String::new();
     let mut bytes = vec![0; 65_536];

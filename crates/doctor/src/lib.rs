@@ -1,5 +1,6 @@
-//! What stands between a client and the gateway, and what it does to streams. It asks as a plain client would, from
-//! where it runs, and says in plain words what it has found and which setting to change.
+//! Examines the path between a client and the gateway: which proxies are on it, and what they do to
+//! streams. It sends requests as a plain client does, and says what it has found and which setting
+//! to change.
 
 mod advice;
 mod certificate;
@@ -25,12 +26,14 @@ use std::time::Duration;
 
 use crate::{checks::Examination, client::Client};
 
-/// Examines what `visit` names. `watching` is told when silent streams begin to be watched, and for how long: that takes its time.
+/// Examines the gateway of `options`. Calls `watching` with the duration before it watches silent
+/// streams, which takes that long.
 ///
-/// An examination that cannot go on ends with what it has found, and with a bad finding that says where and why.
+/// An examination that cannot go on returns its findings so far, and a bad one that says why.
 ///
 /// # Errors
-/// When nothing answers there, or may not be asked, or what answers is no Tricast: then nothing was found.
+/// When there is no response, the response is not from Tricast, or access is denied: then there are
+/// no findings.
 pub async fn examine(options: Options, watching: impl Fn(Duration)) -> anyhow::Result<Diagnosis> {
     let client = Client::new(options)?;
     Ok(Examination::start(client).await?.run(&watching).await)

@@ -1,32 +1,32 @@
-//! Where the gateway is to be found, and as whom.
+//! Options of an examination.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use http::Uri;
 
-/// What to examine, and how.
+/// The gateway to examine, and how to examine it.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where clients reach the gateway.
+    /// The URL by which clients reach the gateway.
     pub gateway: GatewayUrl,
-    /// A token or API key, if the gateway wants one.
+    /// A token or API key, if the gateway requires one.
     pub token: Option<String>,
-    /// A channel to publish test messages to; a new one if there is none.
+    /// The channel of test messages; `None` creates a new one.
     pub channel: Option<String>,
-    /// A file of certificates to believe in, in PEM, instead of those that the system believes in.
+    /// A PEM file of certificates to trust, instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// For how long to watch idle streams; not at all, if zero.
+    /// Time for which silent streams are watched; zero skips that.
     pub idle: Duration,
 }
 
-/// The address of a gateway, with its `base_path`.
+/// The URL of a gateway, with its `base_path`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayUrl {
     encrypted: bool,
     host: String,
     port: u16,
-    /// Host and port as the URL has them.
+    /// Host and port, as the URL has them.
     authority: String,
     base_path: String,
 }
@@ -35,21 +35,21 @@ impl std::str::FromStr for GatewayUrl {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        let example = "write it as https://example.com, with the gateway's base_path behind it if there is one";
-        let uri: Uri = text.parse().with_context(|| format!("{text:?} is no URL; {example}"))?;
+        let example = "write it as https://example.com, followed by the gateway's base_path";
+        let uri: Uri = text.parse().with_context(|| format!("{text:?} is not a URL; {example}"))?;
         let encrypted = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
             _ => anyhow::bail!("{text:?} begins with neither https:// nor http://; {example}"),
         };
         let authority =
-            uri.authority().with_context(|| format!("{text:?} names no host; {example}"))?;
-        anyhow::ensure!(uri.query().is_none(), "{text:?} has a query; give a token by --token");
+            uri.authority().with_context(|| format!("{text:?} has no host; {example}"))?;
+        anyhow::ensure!(uri.query().is_none(), "{text:?} has a query; pass a token with --token");
         anyhow::ensure!(
             !authority.as_str().contains('@'),
-            "{text:?} has a name or password; give a token by --token"
+            "{text:?} has a user name or password; pass a token with --token"
         );
-        // As browsers write an origin: in small letters, without the scheme's own port.
+        // Browsers write an origin in lower case, without the default port.
         let named = authority.host().to_ascii_lowercase();
         let own = if encrypted { 443 } else { 80 };
         let port = authority.port_u16().unwrap_or(own);
@@ -79,7 +79,7 @@ impl GatewayUrl {
         self.port
     }
 
-    /// As a browser names the pages of this place (RFC 6454).
+    /// Returns the origin of the URL (RFC 6454).
     pub(crate) fn origin(&self) -> String {
         format!("{}://{}", if self.encrypted { "https" } else { "http" }, self.authority)
     }

@@ -1,13 +1,13 @@
-//! What keeps an examination from going on: what has happened, and what to do about it.
+//! Errors of an examination, with advice.
 
 use std::fmt;
 
-/// Why a request was of no use.
+/// An error that ends an examination or a check.
 #[derive(Clone, Debug)]
 pub(crate) struct ProbeError {
-    /// What has happened.
+    /// The error, for people.
     pub(crate) message: String,
-    /// What to do next.
+    /// The next step for the user.
     pub(crate) advice: String,
 }
 
@@ -16,11 +16,13 @@ impl ProbeError {
         Self { message: message.into(), advice: advice.into() }
     }
 
-    /// Something that is not known here by name.
+    /// Converts an error of any kind.
     pub(crate) fn from_error(error: &anyhow::Error) -> Self {
         match error.downcast_ref::<Self>() {
             Some(known) => known.clone(),
-            None => Self::new(format!("{error:#}"), "try again, and see what the gateway logs"),
+            None => {
+                Self::new(format!("{error:#}"), "try again, and look at the log of the gateway")
+            }
         }
     }
 }

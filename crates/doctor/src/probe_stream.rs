@@ -1,4 +1,4 @@
-//! A stream on any wire, as a plain client has it: documents, and when they came.
+//! A stream on any wire, as a plain client reads it: JSON documents with their time of arrival.
 
 use std::{pin::Pin, time::Duration};
 
@@ -10,10 +10,10 @@ use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 
 use crate::{client::Socket, wire::Wire};
 
-/// A stream that is open.
+/// An open stream.
 pub(crate) struct ProbeStream {
     inner: Inner,
-    /// What has come of the body, and is no whole document yet.
+    /// Bytes of a document that is not complete yet.
     bytes: Vec<u8>,
 }
 
@@ -22,13 +22,19 @@ enum Inner {
     Ws(Box<WebSocketStream<Socket>>),
 }
 
-/// What a stream has brought, in the time that it had.
+/// The result of waiting for a document.
 #[derive(Debug)]
 pub(crate) enum Received {
     Document(Value, Instant),
-    /// It is over, or has broken off.
+    /// The stream has ended, or has broken off.
     End,
     Timeout,
+}
+
+/// The result of reading from the connection.
+enum ReadMore {
+    Bytes,
+    End,
 }
 
 impl ProbeStream {
@@ -40,23 +46,22 @@ impl ProbeStream {
         Self { inner: Inner::Ws(Box::new(socket)), bytes: Vec::new() }
     }
 
-    /// The next document within `patience`; signs of life are passed over.
+    /// Waits for the next document; heartbeats are skipped.
     pub(crate) async fn next(&mut self, timeout: Duration) -> Received {
         let end = Instant::now() + timeout;
         loop {
             if let Some(document) = self.take_document() {
                 return Received::Document(document, Instant::now());
             }
-            let Ok(more) = timeout_at(end, self.read_more()).await else {
-                return Received::Timeout;
-            };
-            if !more {
-                return Received::End;
+            match timeout_at(end, self.read_more()).await {
+                Ok(ReadMore::Bytes) => {}
+                Ok(ReadMore::End) => return Received::End,
+                Err(_) => return Received::Timeout,
             }
         }
     }
 
-    /// The next document with this event.
+    /// Waits for the next document with this event.
     pub(crate) async fn next_event(&mut self, event: &str, timeout: Duration) -> Received {
         let end = Instant::now() + timeout;
         loop {
@@ -67,24 +72,23 @@ impl ProbeStream {
         }
     }
 
-    /// Whether more has come.
-    async fn read_more(&mut self) -> bool {
+    async fn read_more(&mut self) -> ReadMore {
         match &mut self.inner {
             Inner::Body(_, body) => match body.next().await {
                 Some(Ok(data)) => {
                     self.bytes.extend_from_slice(&data);
-                    true
+                    ReadMore::Bytes
                 }
-                Some(Err(_)) | None => false,
+                Some(Err(_)) | None => ReadMore::End,
             },
             Inner::Ws(socket) => match socket.next().await {
                 Some(Ok(Message::Text(text))) => {
                     self.bytes.extend_from_slice(text.as_bytes());
                     self.bytes.push(b'\n');
-                    true
+                    ReadMore::Bytes
                 }
-                Some(Ok(Message::Close(_)) | Err(_)) | None => false,
-                Some(Ok(_)) => true,
+                Some(Ok(Message::Close(_)) | Err(_)) | None => ReadMore::End,
+                Some(Ok(_)) => ReadMore::Bytes,
             },
         }
     }
@@ -94,7 +98,7 @@ impl ProbeStream {
             let end = self.bytes.iter().position(|byte| *byte == b'\n')?;
             let line: Vec<u8> = self.bytes.drain(..=end).collect();
             let line = match self.inner {
-                // Of an event's fields only the document is wanted (WHATWG HTML §9.2.6).
+                // Only the data field of an event holds the document (WHATWG HTML §9.2.6).
                 Inner::Body(Wire::Sse, _) => match line.strip_prefix(b"data:") {
                     Some(data) => data,
                     None => continue,

@@ -1,10 +1,10 @@
-//! Which proxy it seems to be, from what each of them adds to answers and requests.
+//! Detects proxies by the headers that they add to requests and responses.
 
 use http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
 
-/// A proxy that there is advice for.
+/// A proxy with advice of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Proxy {
@@ -36,7 +36,7 @@ impl Proxy {
         }
     }
 
-    /// From an answer's head: the nearest to the client, as far as it shows itself.
+    /// Detects the proxy nearest to the client, by the headers of a response.
     pub(crate) fn from_response(headers: &HeaderMap) -> Option<Self> {
         let field = |name: &str| {
             let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
@@ -54,12 +54,12 @@ impl Proxy {
         Self::named_in(&field("server")).or_else(|| Self::named_in(&field("via")))
     }
 
-    /// From what the gateway's page tells of a request.
+    /// Detects a proxy by the headers of a request, as the gateway received them.
     pub(crate) fn from_request_info(request_info: &Value) -> Option<Self> {
         Self::detect(|name| request_info["fields"][name].as_str().map(str::to_owned), None)
     }
 
-    /// From what arrived at the gateway, and what answers say of their server.
+    /// Detects a proxy by request headers at the gateway, and by the `Server` header of a response.
     pub(crate) fn detect(
         arrived: impl Fn(&str) -> Option<String>,
         server: Option<&str>,

@@ -1,4 +1,4 @@
-//! An answer other than the one that was asked for: who gave it, and what to do about it.
+//! Unexpected responses: where they come from, and what to do about them.
 
 use http::{StatusCode, header};
 use serde_json::Value;
@@ -8,26 +8,27 @@ use crate::probe_error::ProbeError;
 #[cfg(test)]
 mod tests;
 
-/// What to do where somebody has to say who he is.
-const NAME_A_TOKEN: &str = "name a token or API key that may (--token), and a channel (--channel)";
+/// Advice if a credential is required.
+const NAME_A_TOKEN: &str =
+    "pass a token or API key that allows it (--token), and a channel (--channel)";
 
-/// That which every Tricast would have answered is not there.
+/// Advice if a response cannot be from Tricast.
 pub(crate) const NOT_A_GATEWAY: &str =
-    "whatever answers there is no Tricast gateway; see whether host, port and path are right";
+    "the server is not a Tricast gateway; check whether host, port and path are right";
 
-/// How servers say that their port speaks TLS, in small letters: nginx, Apache, and what is written in Go.
+/// Phrases by which servers report a plain request on a TLS port, in lower case: nginx, Apache, Go.
 const SPEAKS_TLS: [&str; 3] = [
     "plain http request was sent to https port",
     "speaking plain http to an ssl-enabled",
     "http request to an https server",
 ];
 
-/// An answer that is of no use.
+/// An unexpected response.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) text: String,
-    /// Where it redirects to.
+    /// The target, if it is a redirect.
     pub(crate) location: Option<String>,
 }
 
@@ -36,7 +37,7 @@ impl Refusal {
         let location = response.headers().get(header::LOCATION);
         let location = location.and_then(|value| value.to_str().ok()).map(str::to_owned);
         let status = response.status();
-        // A body that breaks off changes nothing about the status.
+        // If the body breaks off, the status still counts.
         let text = response.text().await.unwrap_or_default();
         Self { status, text, location }
     }
@@ -48,13 +49,14 @@ impl Refusal {
         }
     }
 
-    /// Whether somebody has answered who has not reached the gateway.
+    /// Whether a proxy has answered that could not reach the gateway.
     pub(crate) fn is_gateway_unreachable(&self) -> bool {
-        // The latter are Cloudflare's own.
+        // 520 to 530 are Cloudflare's.
         problem(&self.text).is_none() && matches!(self.status.as_u16(), 502..=504 | 520..=530)
     }
 
-    /// As the answer to a request for `path`, with or without a token.
+    /// Converts the response to a request for `path` to an error. `authorized` tells whether the
+    /// request had a token.
     pub(crate) fn to_error(&self, what: &str, path: &str, authorized: bool) -> ProbeError {
         let advice = match problem(&self.text) {
             _ if self.status.is_redirection() => self.redirect_advice(path),
@@ -66,14 +68,15 @@ impl Refusal {
 
     fn redirect_advice(&self, path: &str) -> String {
         match self.location.as_deref() {
-            // The address that is examined is the one before the path.
+            // The URL to examine is the target without the path.
             Some(there) => {
                 let there =
                     there.strip_suffix(path).filter(|base| !base.is_empty()).unwrap_or(there);
                 format!("it redirects to {there}; examine that address")
             }
             None => {
-                "it redirects, and does not say where; examine the address behind it".to_owned()
+                "it redirects without a location; examine the address that it should redirect to"
+                    .to_owned()
             }
         }
     }
@@ -81,20 +84,21 @@ impl Refusal {
     fn gateway_advice(&self, kind: &str, authorized: bool) -> String {
         let advice = match self.status.as_u16() {
             401 if authorized && kind == "token-missing" => {
-                "the token did not arrive: something in between drops Authorization"
+                "the token did not arrive: something in between drops the header Authorization"
             }
             401 if authorized => {
-                "the token was not taken, or something in between drops Authorization"
+                "the token was refused, or something in between drops the header Authorization"
             }
             401 | 403 => NAME_A_TOKEN,
             404 if kind == "not-found" => {
-                "is a base path missing (base_path)? It belongs behind the host"
+                "is a base path missing (base_path)? Add it after the host"
             }
             429 => {
-                "that is a rate, and an examination publishes about a hundred messages: raise it ([rates]), or name a token or channel with a higher one"
+                "that is a rate limit, and an examination publishes about a hundred messages: \
+                 raise it ([rates]), or use a token or channel with a higher one"
             }
-            503 => "the gateway says so itself: examine it again when that is over",
-            _ => "the gateway says so itself: examine it again when that is mended",
+            503 => "this is the gateway's own response: examine it again later",
+            _ => "this is the gateway's own response: correct that, and examine it again",
         };
         advice.to_owned()
     }
@@ -106,18 +110,22 @@ impl Refusal {
                 "this port speaks TLS; try https://"
             }
             401 if authorized => {
-                "the token was not taken, or something in between drops Authorization, or wants a login of its own"
+                "the token was refused, or something in between drops the header Authorization, or \
+                 requires a login of its own"
             }
             401 | 403 => {
                 return format!(
-                    "{NAME_A_TOKEN}; or it is something in between that says so, and has to let these paths through"
+                    "{NAME_A_TOKEN}; or something in between denies access: have it let these \
+                     paths through"
                 );
             }
             429 => {
-                "that is a rate of something in between: raise it for this address, or ask again later"
+                "that is a rate limit of something in between: raise it for this address, or try \
+                 again later"
             }
             _ if self.is_gateway_unreachable() => {
-                "the proxy does not reach the gateway; see whether it runs, and whether the proxy asks the right host and port"
+                "the proxy does not reach the gateway: check whether the gateway runs, and whether \
+                 the proxy has the right host and port"
             }
             _ => NOT_A_GATEWAY,
         };
@@ -125,7 +133,7 @@ impl Refusal {
     }
 }
 
-/// What a problem document says, or the beginning of something else.
+/// Returns the detail of a problem document, or the beginning of another text.
 pub(crate) fn detail(text: &str) -> String {
     let document: Value = serde_json::from_str(text).unwrap_or_default();
     match document["detail"].as_str() {
@@ -134,7 +142,7 @@ pub(crate) fn detail(text: &str) -> String {
     }
 }
 
-/// The name in a problem document's type.
+/// Returns the problem kind of a problem document.
 pub(crate) fn problem(text: &str) -> Option<String> {
     let document: Value = serde_json::from_str(text).ok()?;
     Some(document["type"].as_str()?.strip_prefix("urn:tricast:")?.to_owned())

@@ -1,8 +1,8 @@
-//! The wires, by name.
+//! The wires of a gateway.
 
 use serde::Serialize;
 
-/// How a stream is asked for.
+/// A wire on which a stream can be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Wire {

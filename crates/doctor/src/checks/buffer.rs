@@ -1,4 +1,4 @@
-//! A stream of which nothing comes: whether something in between keeps it, and until when.
+//! Checks whether a silent stream is buffered by something in between, and up to which size.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use crate::{
     wire::Wire,
 };
 
-/// How much is published to see whether a buffer runs over, and in which parts.
+/// Bytes that are published to see whether a buffer runs over, and the size of each message.
 const FILL_BYTES: usize = 256 * 1024;
 const FILL_STEP: usize = 16 * 1024;
 
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Examination {
-    /// Nothing has come of a stream that should have begun.
+    /// Reports a stream that has opened, but brings nothing.
     pub(super) async fn check_buffering(&mut self, wire: Wire) -> anyhow::Result<()> {
         let message = match self.fill_buffer(wire).await? {
             Some(filled) => {
-                format!("nothing comes before {} KiB more were published", filled / 1024)
+                format!("nothing arrives until {} KiB more are published", filled / 1024)
             }
             None => {
-                format!("nothing comes, not even after {} KiB were published", FILL_BYTES / 1024)
+                format!("nothing arrives, not even after {} KiB were published", FILL_BYTES / 1024)
             }
         };
         let advice = self.advice(if wire == Wire::Ws { "no-upgrade" } else { "buffered" });
@@ -34,7 +34,7 @@ impl Examination {
         Ok(())
     }
 
-    /// How much it takes until something comes.
+    /// Publishes until something arrives, and returns how many bytes that took.
     async fn fill_buffer(&self, wire: Wire) -> anyhow::Result<Option<usize>> {
         let opening = self.client.open(wire, "", &[]);
         tokio::pin!(opening);

@@ -1,4 +1,4 @@
-//! Whether silent streams live on.
+//! Checks whether silent streams stay open (idle timeouts).
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use crate::{
 
 const WAKE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How a stream is silent.
+/// The two kinds of silent streams.
 const WITH_HEARTBEATS: &str = "with heartbeats";
 const RAW: &str = "raw, without heartbeats";
 
-/// A stream that did not live on.
+/// A stream that was cut while it was silent.
 struct Cut {
     after: Duration,
-    /// Why the gateway itself has ended it.
+    /// The reason, if the gateway itself has closed it.
     goodbye: Option<String>,
 }
 
@@ -32,7 +32,7 @@ impl Examination {
     pub(super) async fn check_idle(&mut self, watching: &dyn Fn(Duration)) -> anyhow::Result<()> {
         let idle = self.client.options.idle;
         if idle.is_zero() {
-            let message = "silent streams were not watched (--idle 3m does)";
+            let message = "silent streams were not watched (pass --idle 3m)";
             self.add_finding(Finding::new("silence", Verdict::Unknown, message));
             return Ok(());
         }
@@ -62,7 +62,7 @@ impl Examination {
         Ok(())
     }
 
-    /// A stream that is watched from now on, if it has opened.
+    /// Starts to watch a stream, if it has opened.
     fn start_watch(
         &mut self,
         wire: Wire,
@@ -73,7 +73,7 @@ impl Examination {
         match opened {
             Ok((stream, _)) => Some((wire, how, tokio::spawn(watch(stream, idle)))),
             Err(refused) => {
-                let message = format!("{how}, it was not watched: {}", refused.message());
+                let message = format!("{how}: not watched, {}", refused.message());
                 self.add_finding(Finding::new("silence", Verdict::Unknown, message).on(wire));
                 None
             }
@@ -84,16 +84,15 @@ impl Examination {
         let after = format_duration(cut.after);
         let finding = match cut.goodbye {
             Some(reason) => {
-                let message =
-                    format!("{how}, the gateway itself has ended it after {after} ({reason})");
+                let message = format!("{how}: closed by the gateway after {after} ({reason})");
                 Finding::new("silence", Verdict::Unknown, message)
             }
             None if gone => {
-                let message = format!("{how}, it was cut after {after}; the gateway is gone too");
+                let message = format!("{how}: cut after {after}, but the gateway is gone too");
                 Finding::new("silence", Verdict::Unknown, message)
             }
             None => {
-                let message = format!("{how}, it was cut after {after}");
+                let message = format!("{how}: cut after {after}");
                 let verdict = if how == RAW { Verdict::Fair } else { Verdict::Bad };
                 Finding::new("silence", verdict, message).advise(self.advice("cut-idle"))
             }
@@ -112,11 +111,11 @@ impl Examination {
         let idle = format_duration(idle);
         self.add_finding(match is_alive {
             true => {
-                let message = format!("{how}, it is alive after {idle}");
+                let message = format!("{how}: still open after {idle}");
                 Finding::new("silence", Verdict::Good, message).on(wire)
             }
             false => {
-                let message = format!("{how}, it is silent for ever after {idle}");
+                let message = format!("{how}: nothing arrives any more after {idle}");
                 let advice = self.advice("cut-idle");
                 Finding::new("silence", Verdict::Bad, message).on(wire).advise(advice)
             }
@@ -124,8 +123,8 @@ impl Examination {
     }
 }
 
-/// Whether the stream brings what was published after its silence, or anything else that was. A `tricast.alive` on the
-/// way does not tell: the gateway may have sent it before.
+/// Whether the stream brings the message that was published after the silence, or another one. A
+/// `tricast.alive` proves nothing: the gateway may have sent it before the stream was cut.
 async fn is_alive(stream: &mut ProbeStream) -> bool {
     let end = Instant::now() + WAKE_TIMEOUT;
     loop {
@@ -137,7 +136,7 @@ async fn is_alive(stream: &mut ProbeStream) -> bool {
     }
 }
 
-/// The stream, after a silence; or when it was cut.
+/// Watches a stream while it is silent, and returns it unless it was cut.
 async fn watch(mut stream: ProbeStream, idle: Duration) -> Result<ProbeStream, Cut> {
     let begin = Instant::now();
     let mut goodbye = None;

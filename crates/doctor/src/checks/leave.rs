@@ -1,4 +1,4 @@
-//! How soon the gateway learns that a client has left.
+//! Checks how soon the gateway notices that a client has left.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use crate::{
     wire::Wire,
 };
 
-/// What is soon.
+/// Longest delay that counts as good.
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How it went.
+/// The result of the measurement.
 enum LeaveResult {
     Noticed(Duration),
-    /// Not within so long.
+    /// Not noticed within this time.
     Unnoticed(Duration),
-    /// It cannot be seen, and why.
+    /// Cannot be measured, with the reason.
     Unobservable(String),
 }
 
@@ -29,10 +29,8 @@ impl Examination {
     pub(super) async fn check_leave(&mut self, wire: Wire) -> anyhow::Result<()> {
         let finding = match self.measure_leave(wire).await {
             LeaveResult::Noticed(after) => {
-                let message = format!(
-                    "the gateway learns within {} that it has left",
-                    format_duration(after)
-                );
+                let message =
+                    format!("the gateway notices a closed stream after {}", format_duration(after));
                 let finding = Finding::new("leaves", Verdict::Good, message);
                 match after <= NOTICE_TIMEOUT {
                     true => finding,
@@ -42,14 +40,14 @@ impl Examination {
             }
             LeaveResult::Unnoticed(max) => {
                 let message = format!(
-                    "the gateway has not learned within {} that it has left",
+                    "the gateway has not noticed a closed stream within {}",
                     format_duration(max)
                 );
                 Finding::new("leaves", Verdict::Bad, message).advise(self.advice("unnoticed"))
             }
             LeaveResult::Unobservable(why) => {
                 let message =
-                    format!("how soon the gateway learns that it has left cannot be seen: {why}");
+                    format!("when the gateway notices a closed stream cannot be measured: {why}");
                 Finding::new("leaves", Verdict::Unknown, message)
             }
         };
@@ -72,14 +70,14 @@ impl Examination {
         let heartbeat = Duration::from_millis(hello["heartbeat"].as_u64().unwrap_or(15_000));
         let count_before = match self.client.online().await {
             Ok(count) => count,
-            // Where online counts are off, say (access.online).
+            // Online counts may be off (access.online).
             Err(error) => return LeaveResult::Unobservable(error.message),
         };
-        // Some proxies hear of it only when they have tried to send twice.
+        // Some proxies notice only at the second attempt to send.
         let max = 3 * heartbeat + NOTICE_TIMEOUT;
         drop(stream);
         let left = Instant::now();
-        // On a channel of others, they may come and go; then this says nothing.
+        // If the channel has other subscribers, they may come and go, and the result is unreliable.
         loop {
             match self.client.online().await {
                 Ok(now) if now < count_before => return LeaveResult::Noticed(left.elapsed()),

@@ -1,4 +1,5 @@
-//! Whether a body of JSON lines is published as it is written, or only when it has ended.
+//! Checks whether each line of a JSON lines body is published when it is written, or only at the
+//! end (request buffering).
 
 use std::time::Duration;
 
@@ -19,14 +20,14 @@ use crate::{
 
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Lines that are written one by one.
+/// Lines that are written, one by one.
 const LINES: usize = 3;
 
 /// Whether a line was published when it was written.
 pub(super) enum LineResult {
     Published,
     NotYet,
-    /// It cannot be seen, and why.
+    /// Cannot be observed, with the reason.
     Unobservable(String),
 }
 
@@ -38,7 +39,7 @@ impl Examination {
         let mut each = LineResult::Published;
         for number in 1..=LINES {
             let line = format!("line {number}");
-            // A request that has failed already takes no more.
+            // If the request has failed already, its response says so below.
             let _ = line_sender.send(format!("{{\"doctor\":\"{line}\"}}\n")).await;
             each = self.was_published(&before, &line).await?;
             if !matches!(each, LineResult::Published) {
@@ -48,7 +49,7 @@ impl Examination {
         drop(line_sender);
         let finding = match timeout(RESPONSE_TIMEOUT, response).await {
             Err(_) => {
-                let message = "the answer to a body of JSON lines does not come";
+                let message = "there is no response to a body of JSON lines";
                 Finding::new("lines", Verdict::Bad, message).advise(self.advice("lines"))
             }
             Ok(answered) => match answered? {
@@ -66,7 +67,7 @@ impl Examination {
         Ok(())
     }
 
-    /// All of them were published in the end.
+    /// Reports a body whose lines were all published.
     fn report_accepted(&self, each: LineResult) -> Finding {
         match each {
             LineResult::Published => {
@@ -74,23 +75,24 @@ impl Examination {
                 Finding::new("lines", Verdict::Good, message)
             }
             LineResult::NotYet => {
-                let message = "lines of a body are published only when it has ended";
+                let message = "lines of a body are published only at its end";
                 Finding::new("lines", Verdict::Bad, message).advise(self.advice("lines"))
             }
             LineResult::Unobservable(why) => {
                 let message = format!(
-                    "lines of a body are published; whether each when it is written cannot be seen: {why}"
+                    "lines of a body are published; whether each is when it is written cannot be \
+                     observed: {why}"
                 );
                 Finding::new("lines", Verdict::Unknown, message)
             }
         }
     }
 
-    /// They were refused.
+    /// Reports a body that was refused.
     pub(super) async fn report_refused(&self, response: reqwest::Response) -> Finding {
         let (status, version) = (response.status(), response.version());
         let refusal = Refusal::read(response).await;
-        // Over HTTP/2 a body without a length is nothing unusual, and no setting makes lighttpd take one.
+        // A body without a length is common over HTTP/2, and no setting makes lighttpd accept one.
         if status == StatusCode::LENGTH_REQUIRED && version == Version::HTTP_2 {
             let subject = match self.proxy {
                 None | Some(Proxy::Lighttpd) => "lighttpd",
@@ -103,7 +105,7 @@ impl Examination {
         Finding::new("lines", Verdict::Bad, refusal.message()).advise(self.advice("lines"))
     }
 
-    /// Whether this line stands behind `before`.
+    /// Whether this line was published after `before`.
     pub(super) async fn was_published(
         &self,
         before: &str,
@@ -123,7 +125,7 @@ impl Examination {
                 let Some(held) = history["messages"].as_array() else {
                     return Ok(LineResult::Unobservable("/history has no messages".to_owned()));
                 };
-                // The newest is held however little is: others before it may have been let go.
+                // The newest message is always held, even if those before it were evicted.
                 if held.iter().any(|message| message["data"]["doctor"] == line) {
                     return Ok(LineResult::Published);
                 }

@@ -1,4 +1,4 @@
-//! How requests come to the gateway: by which version, under which address, from whom.
+//! Checks how requests reach the gateway: HTTP version, URL, client address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
@@ -14,13 +14,13 @@ impl Examination {
     pub(super) async fn check_path(&mut self) -> anyhow::Result<()> {
         let response = self.client.get(&format!("/online/{}", self.client.channel)).await?;
         let version = response.version();
-        let proxy = self.proxy.map_or("no proxy shows itself", |proxy| proxy.name());
+        let proxy = self.proxy.map_or("no proxy detected", |proxy| proxy.name());
         let message = format!("{version:?} to here; {proxy}");
         self.add_finding(match version {
             Version::HTTP_2 | Version::HTTP_3 => Finding::new("version", Verdict::Good, message),
             _ => {
                 let message = format!(
-                    "{message}. A browser opens six connections at most to one host over HTTP/1.1"
+                    "{message}. A browser opens at most six connections to one host over HTTP/1.1"
                 );
                 Finding::new("version", Verdict::Fair, message).advise(
                     "offer HTTP/2 (TLS with ALPN) to browsers that open several streams".to_owned(),
@@ -32,19 +32,20 @@ impl Examination {
         Ok(())
     }
 
-    /// What `--ca` makes good here, and nobody else's clients overlook.
+    /// Reports faults of the certificate that only `--ca` overlooks.
     fn report_certificate(&mut self) {
         for ProbeError { message, advice } in
             self.client.certificate_warnings.get().cloned().unwrap_or_default()
         {
-            let message = format!("{message}; others than --ca will refuse it");
+            let message = format!("{message}; clients without --ca will refuse it");
             self.add_finding(Finding::new("certificate", Verdict::Fair, message).advise(advice));
         }
     }
 
     fn check_request_info(&mut self) {
         let Some(request_info) = self.request_info.clone() else {
-            let message = "the gateway's page is off, so what proxies add to requests cannot be seen (dashboard = \"on\")";
+            let message = "the dashboard is off, so headers that proxies add cannot be checked \
+                           (dashboard = \"on\")";
             self.add_finding(Finding::new("arrives", Verdict::Unknown, message));
             return;
         };
@@ -59,8 +60,11 @@ impl Examination {
         });
         let (url, own) =
             (request_info["url"].as_str().unwrap_or_default(), self.client.gateway().url(""));
-        let finding =
-            Finding::new("url", Verdict::Good, format!("the gateway takes itself to be at {url}"));
+        let finding = Finding::new(
+            "url",
+            Verdict::Good,
+            format!("the gateway assumes that its URL is {url}"),
+        );
         self.add_finding(match url == own {
             true => finding,
             false => Finding { verdict: Verdict::Fair, ..finding }.advise(self.advice("url")),
@@ -68,13 +72,13 @@ impl Examination {
         let proxied = self.proxy.is_some() || request_info["fields"]["x-forwarded-for"].is_string();
         match request_info["address"].as_str() {
             Some(address) => {
-                let message = format!("the gateway takes this client to be at {address}");
+                let message = format!("the gateway sees this client at {address}");
                 self.add_finding(Finding::new("address", Verdict::Good, message));
             }
-            // On loopback, or from a trusted machine, there is no address to know.
+            // On loopback, and from a trusted machine, there is no client address.
             None if self.server_address.is_some_and(is_this_machine) => {
-                let message = "asked from its own machine, the gateway cannot show whether it knows its clients' addresses";
-                let advice = "ask from another machine".to_owned();
+                let message = "client addresses cannot be checked from the gateway's own machine";
+                let advice = "examine it from another machine".to_owned();
                 self.add_finding(Finding::new("address", Verdict::Unknown, message).advise(advice));
             }
             None if proxied => {
@@ -83,14 +87,15 @@ impl Examination {
                 self.add_finding(Finding::new("address", Verdict::Fair, message).advise(advice));
             }
             None => {
-                let message = "the gateway takes this client for nobody, or for one of its proxies";
+                let message =
+                    "the gateway sees no client address, or takes this client for a trusted proxy";
                 self.add_finding(Finding::new("address", Verdict::Unknown, message));
             }
         }
     }
 }
 
-/// Whether it is this machine that answers there. No packet is sent for that.
+/// Whether `address` is one of this machine. No packet is sent.
 fn is_this_machine(address: SocketAddr) -> bool {
     let any: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -113,7 +118,7 @@ mod tests {
         assert!(is_this_machine(([127, 0, 0, 1], 80).into()));
         assert!(is_this_machine(([127, 9, 9, 9], 80).into()));
         assert!(is_this_machine("[::ffff:127.0.0.1]:80".parse().expect("an address")));
-        // Of documentation (RFC 5737).
+        // An address for documentation (RFC 5737).
         assert!(!is_this_machine(([192, 0, 2, 1], 80).into()));
     }
 }

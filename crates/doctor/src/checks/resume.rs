@@ -1,4 +1,4 @@
-//! Whether a client that comes back gets what it has missed.
+//! Checks whether a client that reconnects gets the messages it has missed.
 
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ impl Examination {
     pub(super) async fn check_resume(&mut self, wire: Wire) -> anyhow::Result<()> {
         let (before, _, _) = self.client.publish(&json!({ "doctor": "before" })).await?;
         let (missed, _, _) = self.client.publish(&json!({ "doctor": "missed" })).await?;
-        // A browser can set no field of a WebSocket's handshake; an EventSource sets this one by itself.
+        // A browser cannot set headers of a WebSocket handshake; an EventSource sends this one
+        // itself.
         let query = format!("?last_event_id={before}");
         let field = [("last-event-id", before.as_str())];
         let opened = match wire {
@@ -28,28 +29,31 @@ impl Examination {
             Ok((stream, _)) => stream,
             Err(refused) => {
                 self.probe().await?;
-                let message = format!("did not open a second time: {}", refused.message());
+                let message = format!("the second stream did not open: {}", refused.message());
                 self.add_finding(Finding::new("resume", Verdict::Bad, message).on(wire));
                 return Ok(());
             }
         };
         let hello = stream.next_event("tricast.hello", REPLAY_TIMEOUT).await;
-        let recovered =
-            matches!(&hello, Received::Document(hello, _) if hello["recovered"] == true);
+        let (mut recovered, mut evicted) = (false, false);
+        if let Received::Document(hello, _) = &hello {
+            (recovered, evicted) = (hello["recovered"] == true, hello["reason"] == "evicted");
+        }
         let next = stream.next_event("message", REPLAY_TIMEOUT).await;
         let received =
             matches!(&next, Received::Document(message, _) if message["id"] == missed.as_str());
         self.add_finding(match recovered && received {
-            true => Finding::new("resume", Verdict::Good, "what was missed comes first").on(wire),
-            // It was asked for, so nothing in between is to blame.
-            false if matches!(&hello, Received::Document(hello, _) if hello["reason"] == "evicted") => {
+            true => Finding::new("resume", Verdict::Good, "missed messages arrive first").on(wire),
+            // The gateway received the id, so nothing in between is to blame.
+            false if evicted => {
                 let message =
-                    "the channel's history is too short to see what comes (history.messages)";
+                    "the channel's history is too short for this check (history.messages)";
                 Finding::new("resume", Verdict::Unknown, message).on(wire)
             }
             false => {
-                let message = "what was missed does not come";
-                Finding::new("resume", Verdict::Bad, message).on(wire).advise(self.advice("no-resume"))
+                let message = "missed messages do not arrive";
+                let advice = self.advice("no-resume");
+                Finding::new("resume", Verdict::Bad, message).on(wire).advise(advice)
             }
         });
         self.finished.push(stream);

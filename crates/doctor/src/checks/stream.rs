@@ -1,4 +1,4 @@
-//! A stream on each wire: whether it opens, as what, and whether messages come when they are published.
+//! Checks a stream on each wire: whether it opens, and whether messages arrive without delay.
 
 use std::time::Duration;
 
@@ -15,18 +15,19 @@ use crate::{
     wire::Wire,
 };
 
-/// Messages that are timed, and the pause between them.
+/// Messages that are measured, and the pause between them.
 const MESSAGES: u64 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a proxy may take for itself, beside the way.
+/// Delay that a proxy may add to the round trip.
 const PROXY_DELAY_MAX: Duration = Duration::from_millis(50);
 
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Examination {
     pub(super) async fn check_stream(&mut self, wire: Wire) -> anyhow::Result<()> {
-        // As a page of this host would: what the gateway takes for another host it refuses.
+        // A page of this host sends this origin. If a proxy changes the host, the gateway refuses
+        // it.
         let origin = self.client.gateway().origin();
         match self.client.open(wire, "", &[("origin", &origin)]).await {
             Ok((stream, opened)) => self.check_open_stream(wire, stream, opened).await,
@@ -52,18 +53,19 @@ impl Examination {
     fn report_refusal(&mut self, wire: Wire, refusal: &Refusal) {
         let symptom = match problem(&refusal.text).as_deref() {
             Some("forbidden-origin") => Some("host"),
-            // The gateway has seen a request, and no upgrade in it.
+            // The request has reached the gateway without its upgrade.
             Some("upgrade-required") => Some("no-upgrade"),
-            // Its own refusals have said what to do.
+            // The gateway's own problem document says what to do.
             Some(_) => None,
             None => (wire == Wire::Ws).then_some("no-upgrade"),
         };
         let finding = Finding::new("opens", Verdict::Bad, refusal.message()).on(wire);
-        let another = "something in between answers instead of the gateway: let this path through";
+        let foreign =
+            "something in between responds instead of the gateway: have it let this path through";
         let advice = match (symptom, problem(&refusal.text)) {
             (Some(symptom), _) => Some(self.advice(symptom)),
             (None, Some(_)) => None,
-            (None, None) => Some(another.to_owned()),
+            (None, None) => Some(foreign.to_owned()),
         };
         self.add_finding(Finding { advice, ..finding });
     }
@@ -82,12 +84,15 @@ impl Examination {
             Received::Timeout => return self.check_buffering(wire).await,
             Received::Document(other, _) => {
                 self.add_finding(
-                    Finding::new("opens", Verdict::Bad, format!("begins with {other}")).on(wire),
+                    Finding::new("opens", Verdict::Bad, format!("the stream begins with {other}"))
+                        .on(wire),
                 );
                 return Ok(());
             }
             Received::End => {
-                self.add_finding(Finding::new("opens", Verdict::Bad, "ends at once").on(wire));
+                self.add_finding(
+                    Finding::new("opens", Verdict::Bad, "the stream ends at once").on(wire),
+                );
                 return Ok(());
             }
         }
@@ -100,7 +105,8 @@ impl Examination {
         Ok(())
     }
 
-    /// The stream, in plain: if it comes compressed, another, and from here on nothing else is asked for.
+    /// Returns a stream without compression: if this one is compressed, reports that, and opens
+    /// another that asks for no compression, as do all later ones.
     async fn uncompressed(
         &mut self,
         wire: Wire,
@@ -112,14 +118,14 @@ impl Examination {
         if encoding == "identity" {
             return Some(stream);
         }
-        let message = format!("comes compressed ({encoding})");
+        let message = format!("the stream is compressed ({encoding})");
         let advice = self.advice("compressed");
         self.add_finding(Finding::new("encoding", Verdict::Fair, message).on(wire).advise(advice));
         self.client.encodings = "identity";
         match self.client.open(wire, "", &[]).await {
             Ok((stream, _)) => Some(stream),
             Err(_) => {
-                let message = "does not open where no compression is asked for";
+                let message = "no stream opens without Accept-Encoding";
                 self.add_finding(Finding::new("opens", Verdict::Bad, message).on(wire));
                 None
             }
@@ -144,7 +150,7 @@ impl Examination {
                         self.probe().await?;
                         let advice = self.advice("buffered");
                         let message = format!(
-                            "message {number} did not come within {} s",
+                            "message {number} did not arrive within {} s",
                             MESSAGE_TIMEOUT.as_secs()
                         );
                         self.add_finding(
@@ -155,7 +161,7 @@ impl Examination {
                     Received::End => {
                         self.probe().await?;
                         let advice = self.advice("cut-busy");
-                        let message = format!("was cut after {number} messages");
+                        let message = format!("the stream was cut after {number} messages");
                         self.add_finding(
                             Finding::new("prompt", Verdict::Bad, message).on(wire).advise(advice),
                         );
@@ -168,7 +174,7 @@ impl Examination {
         let (median, max) = (delays[delays.len() / 2], delays[delays.len() - 1]);
         let verdict = verdict_within(median, self.round_trip + PROXY_DELAY_MAX);
         let message = format!(
-            "messages come {} after they were published, {} at most",
+            "messages arrive {} after they were published, {} at most",
             format_duration(median),
             format_duration(max)
         );

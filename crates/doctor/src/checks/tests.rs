@@ -1,4 +1,4 @@
-//! Single checks, against servers that only seem to be a gateway.
+//! Single checks, against fake gateways.
 
 use std::{
     sync::{
@@ -27,9 +27,9 @@ fn only(examination: &Examination) -> &Finding {
 
 #[tokio::test]
 async fn a_refused_check_blames_no_proxy() {
-    let url = fake::server(|asked| match asked {
-        asked if asked.starts_with("POST") => fake::published(),
-        asked if asked.starts_with("GET /sse") => fake::silent_stream(),
+    let url = fake::server(|request| match request {
+        request if request.starts_with("POST") => fake::published(),
+        request if request.starts_with("GET /sse") => fake::silent_stream(),
         _ => fake::problem("403 Forbidden", "forbidden"),
     })
     .await;
@@ -48,7 +48,7 @@ async fn a_refused_check_blames_no_proxy() {
 #[tokio::test]
 async fn a_line_counts_as_published_though_those_before_it_are_evicted() {
     let held = r#"{"messages":[{"data":{"doctor":"line 3"}}],"gap":{}}"#;
-    let url = fake::server(|asked| match asked.starts_with("GET /history") {
+    let url = fake::server(|request| match request.starts_with("GET /history") {
         true => fake::answer("200 OK", "", held),
         false => fake::published(),
     })
@@ -61,7 +61,7 @@ async fn a_line_counts_as_published_though_those_before_it_are_evicted() {
 }
 
 #[tokio::test]
-async fn a_body_without_a_length_is_no_fault_over_http_2() {
+async fn a_refused_body_without_a_length_is_fair_over_http_2() {
     let examination = start(&fake::server(|_| fake::published()).await).await;
     let refused = async |version| {
         let answer = http::Response::builder().status(411).version(version).body("");
@@ -75,14 +75,14 @@ async fn a_body_without_a_length_is_no_fault_over_http_2() {
 }
 
 #[tokio::test]
-async fn what_was_found_outlives_what_breaks_off() {
+async fn an_examination_that_breaks_off_keeps_its_findings() {
     let published = Arc::new(AtomicUsize::new(0));
-    let url = fake::server(move |asked| match asked {
-        asked if asked.starts_with("POST") => match published.fetch_add(1, Ordering::Relaxed) {
+    let url = fake::server(move |request| match request {
+        request if request.starts_with("POST") => match published.fetch_add(1, Ordering::Relaxed) {
             ..3 => fake::published(),
             _ => fake::problem("429 Too Many Requests", "too-fast"),
         },
-        asked if asked.starts_with("GET /sse") => fake::silent_stream(),
+        request if request.starts_with("GET /sse") => fake::silent_stream(),
         _ => fake::problem("404 Not Found", "not-found"),
     })
     .await;
@@ -102,14 +102,14 @@ async fn what_was_found_outlives_what_breaks_off() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_has_gone_is_no_proxy_that_cuts() {
-    // After the first request for a stream nobody answers any more.
+async fn no_proxy_is_blamed_for_a_gateway_that_has_gone() {
+    // After the first request for a stream there are no responses.
     let gone = Arc::new(AtomicUsize::new(0));
     let url = fake::connections(move |mut client| {
         let gone = gone.clone();
         async move {
-            let Some(asked) = fake::request(&mut client).await else { return };
-            let streams = asked.starts_with("GET /sse");
+            let Some(request) = fake::request(&mut client).await else { return };
+            let streams = request.starts_with("GET /sse");
             if gone.fetch_add(usize::from(streams), Ordering::Relaxed) == 0 && !streams {
                 fake::send(&mut client, &fake::published()).await;
             }
@@ -123,12 +123,12 @@ async fn a_gateway_that_has_gone_is_no_proxy_that_cuts() {
     assert!(only.advice.as_ref().is_some_and(|text| text.contains("stopped")), "{diagnosis}");
 }
 
-/// A sign of life is no message: what is published after the silence has to come.
+/// A heartbeat proves nothing: the message that is published after the silence has to arrive.
 #[tokio::test]
-async fn a_stream_that_only_says_that_it_is_alive_is_silent_for_ever() {
+async fn a_stream_of_nothing_but_heartbeats_counts_as_cut() {
     let url = fake::connections(|mut client| async move {
-        let Some(asked) = fake::request(&mut client).await else { return };
-        if !asked.starts_with("GET /sse") {
+        let Some(request) = fake::request(&mut client).await else { return };
+        if !request.starts_with("GET /sse") {
             return fake::send(&mut client, &fake::published()).await;
         }
         fake::send(&mut client, &fake::silent_stream()).await;
@@ -148,14 +148,14 @@ async fn a_stream_that_only_says_that_it_is_alive_is_silent_for_ever() {
     examination.check_idle(&|_| {}).await.expect("is done");
     let silence = only(&examination);
     assert_eq!((silence.check, silence.verdict), ("silence", Verdict::Bad), "{silence:?}");
-    assert!(silence.said.contains("silent for ever"), "{silence:?}");
+    assert!(silence.said.contains("nothing arrives any more"), "{silence:?}");
 }
 
 #[tokio::test]
-async fn on_its_own_machine_no_address_is_no_fault() {
+async fn a_missing_address_is_no_fault_on_the_same_machine() {
     let seen =
         r#"{"http":"HTTP/1.1","url":"","address":null,"fields":{"x-forwarded-for":"127.0.0.1"}}"#;
-    let url = fake::server(|asked| match asked.starts_with("POST") {
+    let url = fake::server(|request| match request.starts_with("POST") {
         true => fake::published(),
         false => fake::answer("200 OK", "", seen),
     })
@@ -164,8 +164,8 @@ async fn on_its_own_machine_no_address_is_no_fault() {
     examination.check_path().await.expect("is answered");
     let address = examination.findings.iter().find(|one| one.check == "address").expect("one");
     assert_eq!(address.verdict, Verdict::Unknown);
-    assert_eq!(address.advice.as_deref(), Some("ask from another machine"));
-    // From elsewhere it is one.
+    assert_eq!(address.advice.as_deref(), Some("examine it from another machine"));
+    // From another machine it is a fault.
     examination.server_address = Some(([192, 0, 2, 1], 80).into());
     examination.findings.clear();
     examination.check_path().await.expect("is answered");

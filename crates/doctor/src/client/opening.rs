@@ -1,4 +1,4 @@
-//! Opens streams, as a plain client does.
+//! Opening streams, as a plain client does.
 
 use std::time::Duration;
 
@@ -17,20 +17,20 @@ use tokio_tungstenite::{
 use super::{Client, RESPONSE_TIMEOUT};
 use crate::{probe_error::ProbeError, probe_stream::ProbeStream, refusal::Refusal, wire::Wire};
 
-/// A connection for a WebSocket.
+/// The connection of a WebSocket.
 pub(crate) type Socket = Box<dyn Duplex>;
 
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
-/// Why a stream did not open.
+/// The reason why a stream did not open.
 #[derive(Debug)]
 pub(crate) enum OpenError {
-    /// There was an answer, but another.
+    /// There was a response, but not a stream.
     Refused(Refusal),
-    /// There was none in time.
+    /// There was no response in time.
     Timeout,
-    /// There was none, and there will be none.
+    /// The connection failed.
     Failed(ProbeError),
 }
 
@@ -38,14 +38,14 @@ impl OpenError {
     pub(crate) fn message(&self) -> String {
         match self {
             OpenError::Refused(refusal) => refusal.message(),
-            OpenError::Timeout => format!("no answer within {} s", RESPONSE_TIMEOUT.as_secs()),
+            OpenError::Timeout => format!("no response within {} s", RESPONSE_TIMEOUT.as_secs()),
             OpenError::Failed(error) => error.message.clone(),
         }
     }
 }
 
 impl Client {
-    /// Opens a stream on `wire`; `fields` go along in its head.
+    /// Opens a stream on `wire`, with `fields` among the headers of its request.
     pub(crate) async fn open(
         &self,
         wire: Wire,
@@ -66,7 +66,7 @@ impl Client {
         fields: &[(&'static str, &str)],
     ) -> Result<(ProbeStream, Opened), OpenError> {
         let accept = if wire == Wire::Sse { "text/event-stream" } else { "application/x-ndjson" };
-        // What browsers send.
+        // Browsers send these headers.
         let mut headers = self.headers(&[("accept", accept), ("accept-encoding", self.encodings)]);
         headers.extend(self.headers(fields));
         let requested_at = Instant::now();
@@ -137,7 +137,7 @@ impl Client {
     }
 }
 
-/// How a stream opened.
+/// The head of a stream that has opened.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) head_after: Duration,

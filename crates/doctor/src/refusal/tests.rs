@@ -1,17 +1,17 @@
-//! First messages that are answered otherwise.
+//! Unexpected responses to the first message.
 
 use crate::{
     examine,
     fake::{self, answer, problem},
 };
 
-/// What is said of a first message that is answered so.
+/// Examines a server that answers the first message with `response`, and returns the error.
 async fn refusal_of(response: String, token: Option<&str>) -> String {
     let url = fake::server(move |_| response.clone()).await;
     let mut options = fake::options(&url);
     options.channel = Some("a".to_owned());
     options.token = token.map(str::to_owned);
-    format!("{:#}", examine(options, |_| {}).await.expect_err("was refused"))
+    format!("{:#}", examine(options, |_| {}).await.expect_err("is refused"))
 }
 
 #[tokio::test]
@@ -29,24 +29,28 @@ async fn each_answer_gets_the_advice_that_it_needs() {
         (html("502 Bad Gateway"), None, "the proxy does not reach the gateway"),
         (html("503 Service Unavailable"), None, "the proxy does not reach the gateway"),
         (html("504 Gateway Timeout"), None, "the proxy does not reach the gateway"),
-        (problem("503 Service Unavailable", "draining"), None, "the gateway says so itself"),
+        (
+            problem("503 Service Unavailable", "draining"),
+            None,
+            "this is the gateway's own response",
+        ),
         (problem("404 Not Found", "not-found"), None, "is a base path missing (base_path)?"),
-        (html("404 Not Found"), None, "whatever answers there is no Tricast gateway"),
-        (html("405 Method Not Allowed"), None, "whatever answers there is no Tricast gateway"),
-        (html("200 OK"), None, "whatever answers there is no Tricast gateway"),
+        (html("404 Not Found"), None, "the server is not a Tricast gateway"),
+        (html("405 Method Not Allowed"), None, "the server is not a Tricast gateway"),
+        (html("200 OK"), None, "the server is not a Tricast gateway"),
         (answer("400 Bad Request", "", tls), None, "try https://"),
         (
             problem("401 Unauthorized", "bad-token"),
             Some("t"),
-            "the token was not taken, or something in between drops Authorization",
+            "the token was refused, or something in between drops the header Authorization",
         ),
         (
             problem("401 Unauthorized", "token-missing"),
             Some("t"),
-            "something in between drops Authorization",
+            "something in between drops the header Authorization",
         ),
-        (problem("429 Too Many Requests", "too-fast"), None, "that is a rate"),
-        (html("429 Too Many Requests"), None, "that is a rate of something in between"),
+        (problem("429 Too Many Requests", "too-fast"), None, "that is a rate limit"),
+        (html("429 Too Many Requests"), None, "that is a rate limit of something in between"),
     ];
     for (response, token, expected) in cases {
         let error = refusal_of(response, token).await;
@@ -57,6 +61,6 @@ async fn each_answer_gets_the_advice_that_it_needs() {
         [problem("401 Unauthorized", "token-missing"), problem("403 Forbidden", "forbidden")]
     {
         let error = refusal_of(response, None).await;
-        assert!(error.contains("name a token or API key that may (--token)"), "{error}");
+        assert!(error.contains("pass a token or API key that allows it (--token)"), "{error}");
     }
 }
