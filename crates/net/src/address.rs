@@ -1,25 +1,25 @@
-//! Where to listen: an address of TCP, or a path of a unix socket.
+//! Addresses to listen on: an address of TCP, or the path of a unix socket.
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use socket2::SockAddr;
 
-/// What stands before the path of a unix socket.
+/// Prefix of the path of a unix socket.
 const UNIX: &str = "unix:";
 
-/// An address to listen at.
+/// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Address {
-    /// As in `127.0.0.1:8080`.
+    /// An address of TCP, such as `127.0.0.1:8080`.
     Tcp(SocketAddr),
-    /// As in `unix:/run/tricast/http.sock`.
+    /// The path of a unix socket, such as `unix:/run/tricast/http.sock`.
     Unix(PathBuf),
 }
 
 impl Address {
-    /// Whether a socket that is at `actual` is what this asks for. Port 0 is any.
+    /// Whether a socket bound to `actual` serves this address. Port 0 matches every port.
     pub fn matches(&self, actual: &Self) -> bool {
         match (self, actual) {
             (Address::Tcp(own), Address::Tcp(actual)) if own.port() == 0 => own.ip() == actual.ip(),
@@ -27,8 +27,8 @@ impl Address {
         }
     }
 
-    /// Whether only one of the two can be listened at. Port 0 excludes none; `0.0.0.0` is every address of IPv4, and `[::]` every
-    /// address of both families.
+    /// Whether only one of the two can be bound. Port 0 conflicts with none; `0.0.0.0` covers every
+    /// address of IPv4, and `[::]` every address of both families.
     pub fn conflicts_with(&self, other: &Self) -> bool {
         let (Address::Tcp(one), Address::Tcp(other)) = (self, other) else { return self == other };
         // `[::ffff:127.0.0.1]` is 127.0.0.1.
@@ -46,7 +46,7 @@ impl Address {
             && (same || covers(one, other) || covers(other, one))
     }
 
-    /// Whether only this machine can reach it.
+    /// Whether only this machine can connect to it.
     pub fn is_local(&self) -> bool {
         match self {
             Address::Tcp(address) => address.ip().is_loopback(),
@@ -62,12 +62,15 @@ impl FromStr for Address {
         match text.strip_prefix(UNIX) {
             Some(path) if path.starts_with('/') => match SockAddr::unix(path) {
                 Ok(_) => Ok(Address::Unix(path.into())),
-                Err(error) => Err(format!("{text:?}: no path for a unix socket ({error}); choose a shorter one")),
+                Err(error) => Err(format!(
+                    "{text:?} cannot be the path of a unix socket ({error}); choose a shorter one"
+                )),
             },
-            Some(_) => Err(format!("{text:?}: the path of a unix socket begins with /")),
+            Some(_) => Err(format!("{text:?}: write the path of a unix socket from /")),
             None => text.parse().map(Address::Tcp).map_err(|_| {
                 format!(
-                    "{text:?} is no address to listen at; write \"127.0.0.1:8080\", \"[::1]:8080\" or \"unix:/run/tricast/http.sock\""
+                    "{text:?} is not an address to listen on; write \"127.0.0.1:8080\", \
+                     \"[::1]:8080\" or \"unix:/run/tricast/http.sock\""
                 )
             }),
         }

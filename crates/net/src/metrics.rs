@@ -1,10 +1,10 @@
-//! What is counted of sockets, at the door and behind it.
+//! Metrics of sockets.
 
 use std::fmt;
 
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
-/// What is counted of sockets.
+/// Metrics of sockets, from accept to close.
 #[derive(Clone)]
 pub struct SocketMeters {
     pub(crate) open: Gauge,
@@ -23,13 +23,14 @@ impl SocketMeters {
         describe_gauge!("tricast_sockets", "Connections open now, of any kind.");
         describe_counter!(
             "tricast_sockets_refused_total",
-            "Connections refused: as many as the limit of open files allows are open, or as many of their address as \
-             may be, or they had said nothing yet when many others came, or they began without the PROXY header that they \
-             have to have."
+            "Connections refused: the limit of open files or the connection limit of their \
+             address was reached, or they had sent nothing when others needed the room, or they \
+             lacked the PROXY header that is required."
         );
         describe_counter!(
             "tricast_stalled_connections_total",
-            "Connections cut, or HTTP/2 streams reset, because their peer took no byte for stream.stall_timeout."
+            "Connections cut, or HTTP/2 streams reset, because their peer read nothing for \
+             stream.stall_timeout (slow consumers)."
         );
         Self {
             open: gauge!("tricast_sockets"),
@@ -53,7 +54,7 @@ pub(crate) struct OpenGauge(Gauge);
 
 impl fmt::Debug for OpenGauge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Open")
+        f.write_str("OpenGauge")
     }
 }
 

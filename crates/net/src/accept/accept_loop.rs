@@ -1,6 +1,6 @@
-//! The thread behind a door: it accepts connections and keeps them until their peer has said
-//! something. There they cost some bytes each: no task, no timer and no buffer, which in a storm of
-//! connections would be most of what the process ever needs.
+//! The accept loop: the event loop of one listening socket. It accepts connections and keeps them
+//! until their peer has sent its first bytes. Until then they cost some bytes each: no task, no
+//! timer and no buffer, which in a storm of connections would be most of the memory of the process.
 
 use std::{
     collections::VecDeque,
@@ -19,39 +19,40 @@ use crate::{
     peer::Peer,
 };
 
-/// Connections accepted, or let in, before the others have their turn.
+/// Connections accepted in a row, before those that are ready are served.
 const ACCEPT_BATCH: usize = 64;
 
-/// Handshakes under way at a time.
+/// Handshakes under way at once.
 const MAX_HANDSHAKES: usize = 32;
 
-/// How long a crowd waits for a place. Then it comes in all the same: others may hold theirs for long.
+/// Longest wait for a handshake permit. Afterwards a connection is served without one, because
+/// others may keep theirs for long.
 const PERMIT_TIMEOUT: Duration = Duration::from_millis(5);
 
-/// Nobody has to make room for others before it has been silent for so long.
+/// A connection is evicted only after it has been silent for this long.
 const MIN_SILENCE: Duration = Duration::from_secs(1);
 
 const LISTENER: Token = Token(usize::MAX);
 const CONTROL: Token = Token(usize::MAX - 1);
 
-/// A door as its thread sees it.
+/// The state of the accept thread of one listening socket.
 pub(crate) struct AcceptLoop {
     poll: Poll,
-    /// `None` when somebody else accepts.
+    /// `None` once another process accepts.
     socket: Option<ListenSocket>,
-    /// Others hold the socket too, and will accept whom this door does not.
+    /// Whether other processes have the socket too, and accept what this loop leaves.
     shared: bool,
     control: Arc<AcceptorControl>,
     server: Arc<ConnServer>,
     pending: Slab<PendingConn>,
-    /// Those of `waiting`, longest first. Some may have gone since.
+    /// Keys of `pending`, oldest first. Some may have gone since.
     oldest: VecDeque<(usize, Instant)>,
     handshake_permits: Arc<HandshakePermits>,
-    /// There may be more to accept.
+    /// Whether there may be more to accept.
     may_have_more: bool,
 }
 
-/// A connection whose peer has said nothing yet.
+/// A connection whose peer has sent nothing yet.
 struct PendingConn {
     stream: TcpStream,
     peer: Peer,
@@ -59,11 +60,18 @@ struct PendingConn {
     since: Instant,
 }
 
+/// The state of the socket's backlog after a batch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Backlog {
+    Empty,
+    MayHaveMore,
+}
+
 impl AcceptLoop {
-    /// With what wakes it to its orders.
+    /// Creates the loop, and the waker that makes it look at `control`.
     ///
     /// # Errors
-    /// When the system gives no epoll.
+    /// When the system cannot provide an epoll instance.
     pub(crate) fn new(
         mut socket: ListenSocket,
         shared: bool,
@@ -87,14 +95,14 @@ impl AcceptLoop {
         Ok((accept_loop, waker))
     }
 
-    /// Until its orders are to close.
+    /// Runs until `control` says to close.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let head_timeout = self.server.config.head_timeout;
         let sweep_interval = head_timeout / 8;
         let mut events = Events::with_capacity(ACCEPT_BATCH);
         let mut last_sweep = Instant::now();
         loop {
-            // Late as this thread may be: what has come by then is still let in.
+            // This thread may be late: whatever arrived before the deadline is still served.
             let draining = self
                 .control
                 .close_deadline
@@ -123,7 +131,7 @@ impl AcceptLoop {
             self.serve_ready(ready)?;
             let before = self.pending.len();
             if self.may_have_more {
-                self.may_have_more = self.accept();
+                self.may_have_more = self.accept() == Backlog::MayHaveMore;
             }
             if draining && !any_ready && self.pending.len() == before {
                 return Ok(());
@@ -148,7 +156,7 @@ impl AcceptLoop {
         sweep_interval.into_iter().chain(left).min()
     }
 
-    /// Whether a door that closes `by` then has nobody to wait for.
+    /// Whether a loop that closes at `deadline` has no connection to wait for.
     fn is_drained(&self, deadline: Instant) -> bool {
         let idle = self.socket.is_none() && self.pending.is_empty();
         idle || Instant::now() >= deadline
@@ -158,11 +166,12 @@ impl AcceptLoop {
         self.may_have_more = true;
         let Some(socket) = &self.socket else { return };
         if let Err(error) = socket.drop_new_connections() {
-            tracing::debug!(%error, "who comes at the last moment may be cut");
+            tracing::debug!(%error, "cannot drop new connections; the last ones may be cut");
         }
     }
 
-    /// Whoever takes over holds the same socket: unless it is taken out here, this thread wakes for each who comes.
+    /// Removes the socket from the event loop. Its new owner has the same socket, so this thread
+    /// would wake for every connection.
     fn deregister_socket(&mut self) -> io::Result<()> {
         self.may_have_more = false;
         match self.socket.take() {
@@ -171,29 +180,29 @@ impl AcceptLoop {
         }
     }
 
-    /// Accepts what there is; whether there may be more.
-    fn accept(&mut self) -> bool {
+    /// Accepts a batch of connections.
+    fn accept(&mut self) -> Backlog {
         use io::ErrorKind::{
             ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, WouldBlock,
         };
         for _ in 0..ACCEPT_BATCH {
-            let Some(socket) = &self.socket else { return false };
+            let Some(socket) = &self.socket else { return Backlog::Empty };
             match socket.accept() {
                 Ok((stream, peer)) => self.register(stream, peer),
                 Err(error) => match error.kind() {
-                    WouldBlock => return false,
-                    // Of one connection, which has gone.
+                    WouldBlock => return Backlog::Empty,
+                    // The error of one connection, which has gone.
                     ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted => {}
                     _ => {
-                        // Out of descriptors or memory: it passes when connections end.
+                        // Out of descriptors or memory; connections that end free some.
                         tracing::warn!(%error, "cannot accept connections");
                         thread::sleep(Duration::from_millis(50));
-                        return true;
+                        return Backlog::MayHaveMore;
                     }
                 },
             }
         }
-        true
+        Backlog::MayHaveMore
     }
 
     fn register(&mut self, mut stream: TcpStream, peer: Peer) {
@@ -207,12 +216,12 @@ impl AcceptLoop {
                 self.oldest.push_back((entry.key(), since));
                 entry.insert(PendingConn { stream, peer, permit, since });
             }
-            Err(error) => tracing::warn!(%error, "cannot watch a connection, which is dropped"),
+            Err(error) => tracing::warn!(%error, "cannot watch a connection; it is dropped"),
         }
     }
 
-    /// When there is no room for one more, whoever has said nothing for longest makes it: who comes in earnest
-    /// speaks soon.
+    /// Evicts the longest silent connections while there is no room for another one: real clients
+    /// send soon.
     fn evict_silent(&mut self) {
         while !self.server.has_capacity() {
             let Some(&(key, since)) = self.oldest.front() else { return };
@@ -234,7 +243,7 @@ impl AcceptLoop {
         }
     }
 
-    /// Has those served that have spoken, or gone: their bytes are where they were.
+    /// Serves connections that have sent something, or have closed. Their bytes are still unread.
     fn serve_ready(&mut self, ready: Vec<PendingConn>) -> io::Result<()> {
         let deadline = Instant::now() + PERMIT_TIMEOUT;
         for PendingConn { mut stream, peer, permit, .. } in ready {

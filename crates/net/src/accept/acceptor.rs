@@ -1,4 +1,4 @@
-//! The door of one listening socket, as whoever opens and closes it sees it. A thread stands behind it: `doorman.rs`.
+//! The acceptor of one listening socket: it owns the thread that runs the accept loop.
 
 use std::{
     io,
@@ -18,10 +18,10 @@ use crate::{
     conn::server::ConnServer,
 };
 
-/// How long whoever is on their way in when a door closes has, for the rest of a handshake and the first bytes of a request.
+/// Time left for in-flight handshakes and first bytes once the acceptor is closing.
 const CLOSE_GRACE: Duration = Duration::from_millis(100);
 
-/// Shuts the door when it is dropped.
+/// Accepts the connections of one socket until it is closed or dropped.
 #[derive(Debug)]
 pub struct Acceptor {
     waker: Waker,
@@ -30,63 +30,75 @@ pub struct Acceptor {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What its thread is to do when it is woken; nothing else than to leave the socket to others, if neither is set.
+/// Instructions to the accept loop, which reads them when it is woken. If none is set, it leaves
+/// the socket to its other owners.
 #[derive(Debug, Default)]
 pub(crate) struct AcceptorControl {
-    /// Not before those who are on their way are in, but by then.
+    /// Close when connections under way are served, at the latest at this time.
     pub(crate) close_deadline: OnceLock<Instant>,
-    /// At once.
+    /// Close at once.
     pub(crate) close_now: AtomicBool,
 }
 
+/// The result of waking the thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wake {
+    Done,
+    Failed,
+}
+
 impl Acceptor {
-    /// Lets those who connect to `socket` in to `listener`, until it is closed. It is `shared` if somebody else keeps it open.
+    /// Starts to accept connections of `socket`, which `server` serves. The socket is `shared` if
+    /// another process keeps it open.
     ///
     /// # Errors
-    /// When the system gives no thread or no epoll.
+    /// When the system cannot provide a thread or an epoll instance.
     pub fn open(socket: ListenSocket, shared: bool, server: ConnServer) -> io::Result<Self> {
         let control = Arc::<AcceptorControl>::default();
         let (accept_loop, waker) = AcceptLoop::new(socket, shared, server, control.clone())?;
-        let thread = spawn_critical("door".to_owned(), move || accept_loop.run())?;
+        let thread = spawn_critical("acceptor".to_owned(), move || accept_loop.run())?;
         Ok(Self { waker, shared, control, thread: Some(thread) })
     }
 
-    /// Whether somebody else keeps its socket open.
+    /// Whether another process keeps the socket open.
     pub fn is_shared(&self) -> bool {
         self.shared
     }
 
-    /// From here on somebody else accepts connections. Who is in already may still speak.
+    /// Leaves new connections to the other owner of the socket. Those accepted before are still
+    /// served.
     pub fn stop_accepting(&self) {
         self.wake();
     }
 
-    /// Closes doors, at `latest` then: nobody begins to connect any more, and who has done so already comes in and speaks. To be cut
-    /// there, behind a request perhaps, is what proxies answer with 502.
+    /// Closes acceptors, at `latest` then. They take no new connections, but serve those under way:
+    /// a proxy would answer with 502 if one were cut after its request.
     pub async fn close(mut acceptors: Vec<Self>, latest: Instant) {
         let deadline = latest.min(Instant::now() + CLOSE_GRACE);
         for acceptor in &acceptors {
-            // Nobody else sets it.
+            // Only this function sets it.
             let _ = acceptor.control.close_deadline.set(deadline);
             acceptor.wake();
         }
         let ended = tokio::task::spawn_blocking(move || acceptors.iter_mut().for_each(Self::join));
-        // A thread that panics takes the program with it.
+        // A critical thread that panics ends the program.
         let _ = ended.await;
     }
 
-    /// Has the thread look at its orders; whether it will.
-    fn wake(&self) -> bool {
-        let woken = self.waker.wake();
-        if let Err(error) = &woken {
-            tracing::error!(%error, "a door cannot be told what to do");
+    /// Makes the thread look at its instructions.
+    fn wake(&self) -> Wake {
+        match self.waker.wake() {
+            Ok(()) => Wake::Done,
+            Err(error) => {
+                tracing::error!(%error, "cannot wake the accept loop");
+                Wake::Failed
+            }
         }
-        woken.is_ok()
     }
 
     fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
-            // One that panics takes the program with it.
+            // A critical thread that panics ends the program.
             let _ = thread.join();
         }
     }
@@ -95,7 +107,8 @@ impl Acceptor {
 impl Drop for Acceptor {
     fn drop(&mut self) {
         self.control.close_now.store(true, Ordering::Release);
-        if self.wake() {
+        // A thread that does not wake would never end.
+        if self.wake() == Wake::Done {
             self.join();
         }
     }

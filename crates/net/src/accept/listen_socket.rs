@@ -1,4 +1,4 @@
-//! Sockets that are listened at, of whichever family.
+//! Listening sockets of TCP and of unix.
 
 use std::{
     fs, io,
@@ -23,26 +23,26 @@ use tokio::net::TcpSocket;
 
 use crate::{address::Address, peer::Peer};
 
-/// Connections that wait to be accepted; a reconnect storm must not meet refusals.
+/// Length of the accept queue: a storm of reconnects must not be refused.
 const BACKLOG: u32 = 4096;
 
-/// Who may connect to a unix socket: its owner, and its group.
+/// Mode of a unix socket: its owner and its group may connect.
 const MODE: u32 = 0o660;
 
-/// A filter (`SO_ATTACH_FILTER`, in the classic instructions of BPF) that drops the first segment of a connection and passes all others:
-/// it sees them from their TCP header on (RFC 9293 §3.1).
+/// A socket filter (`SO_ATTACH_FILTER`, classic BPF) that drops the first segment of a connection
+/// and passes all others. It sees segments from their TCP header on (RFC 9293 §3.1).
 const DROP_SYN_FILTER: [SockFilter; 4] = [
-    // BPF_LD | BPF_B | BPF_ABS: the byte of flags;
+    // BPF_LD | BPF_B | BPF_ABS: load the flags;
     SockFilter::new(0x30, 0, 0, 13),
-    // BPF_JMP | BPF_JSET | BPF_K: if SYN is among them, pass over the next instruction;
+    // BPF_JMP | BPF_JSET | BPF_K: if SYN is set, skip the next instruction;
     SockFilter::new(0x45, 1, 0, 0x02),
-    // BPF_RET | BPF_K: keep all of it;
+    // BPF_RET | BPF_K: pass the segment;
     SockFilter::new(0x06, 0, 0, u32::MAX),
-    // or nothing.
+    // BPF_RET | BPF_K: drop it.
     SockFilter::new(0x06, 0, 0, 0),
 ];
 
-/// A socket that is listened at.
+/// A listening socket.
 #[derive(Debug)]
 pub enum ListenSocket {
     /// A socket of TCP.
@@ -52,7 +52,10 @@ pub enum ListenSocket {
 }
 
 impl ListenSocket {
-    /// Binds `address`.
+    /// Binds `address` and listens on it.
+    ///
+    /// # Errors
+    /// When the address is in use, or the system refuses it.
     pub fn bind(address: &Address) -> io::Result<Self> {
         match address {
             Address::Tcp(address) => bind_tcp(*address).map(ListenSocket::Tcp),
@@ -60,19 +63,23 @@ impl ListenSocket {
         }
     }
 
-    /// Where it is.
+    /// Returns the address that the socket is bound to.
+    ///
+    /// # Errors
+    /// When the system does not report one.
     pub fn address(&self) -> io::Result<Address> {
         match self {
             ListenSocket::Tcp(socket) => socket.local_addr().map(Address::Tcp),
             ListenSocket::Unix(socket) => {
                 let address = socket.local_addr()?;
-                // One without a name, which only somebody else can have bound, is not to be found by anybody.
+                // Only an inherited socket can be without a name, and nothing can connect to it by
+                // path.
                 Ok(Address::Unix(address.as_pathname().unwrap_or(Path::new("/")).to_owned()))
             }
         }
     }
 
-    /// Accepts a connection, if there is one.
+    /// Accepts a connection.
     pub(crate) fn accept(&self) -> io::Result<(TcpStream, Peer)> {
         match self {
             ListenSocket::Tcp(socket) => {
@@ -81,16 +88,17 @@ impl ListenSocket {
             }
             ListenSocket::Unix(socket) => {
                 let (stream, _) = socket.accept()?;
-                // Whoever reads, writes and waits does so by the descriptor, which is a stream in either family;
-                // what only TCP has is not asked for behind `Peer::Unix`.
+                // Reading, writing and polling use the descriptor alone, which works for both
+                // families. Options of TCP are not set for `Peer::Unix`.
                 let stream = std::net::TcpStream::from(OwnedFd::from(stream));
                 Ok((TcpStream::from_std(stream), Peer::Unix))
             }
         }
     }
 
-    /// From here on nobody begins to connect; who has begun can still be accepted. Whoever knocks now is not refused but not heard: their
-    /// TCP tries again within a second or so, and finds the next gateway, or a closed port. For a unix socket there is no such thing.
+    /// Drops the first segment of new connections; those in the accept queue can still be accepted.
+    /// A dropped client is not refused: its TCP retries within about a second, and finds the next
+    /// gateway or a closed port. Unix sockets have nothing of the kind.
     pub(crate) fn drop_new_connections(&self) -> io::Result<()> {
         match self {
             ListenSocket::Tcp(socket) => SockRef::from(socket).attach_filter(&DROP_SYN_FILTER),
@@ -98,7 +106,10 @@ impl ListenSocket {
         }
     }
 
-    /// The same socket once more, for somebody else.
+    /// Duplicates the descriptor, for another owner.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
     pub fn try_clone(&self) -> io::Result<OwnedFd> {
         match self {
             ListenSocket::Tcp(socket) => socket.as_fd().try_clone_to_owned(),
@@ -159,12 +170,12 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.listen(BACKLOG)?.into_std()?))
 }
 
-/// A file that a gateway has left behind, where nobody listens any more, is replaced.
+/// Binds a unix socket. A stale socket file, on which nothing listens, is replaced.
 fn bind_unix(path: &Path) -> io::Result<mio::net::UnixListener> {
     let is_stale_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     if is_stale_socket {
         let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        // Whoever listens may have more to do than to answer.
+        // A listener with a full accept queue must not block this.
         probe.set_nonblocking(true)?;
         match probe.connect(&SockAddr::unix(path)?) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -175,7 +186,7 @@ fn bind_unix(path: &Path) -> io::Result<mio::net::UnixListener> {
     }
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    // Before anybody can connect.
+    // Before listening, so that nothing can connect before the mode is set.
     fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
     socket.listen(BACKLOG.cast_signed())?;
     socket.set_nonblocking(true)?;
@@ -194,22 +205,22 @@ mod tests {
         let first = ListenSocket::bind(&address).expect("binds");
         assert_eq!(first.address().expect("has one"), address);
         assert_eq!(fs::metadata(&path).expect("is there").permissions().mode() & 0o777, MODE);
-        let second = ListenSocket::bind(&address).expect_err("somebody listens");
+        let second = ListenSocket::bind(&address).expect_err("is in use");
         assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
         drop(first);
-        assert!(path.exists(), "left behind");
-        // Somebody who has no room left in the queue, and does not accept.
+        assert!(path.exists(), "is stale");
+        // A listener whose accept queue is full.
         let busy_path = folder.path().join("busy.sock");
         let busy = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
         busy.bind(&SockAddr::unix(&busy_path).expect("a path")).expect("binds");
         busy.listen(0).expect("listens");
         let _queued = std::os::unix::net::UnixStream::connect(&busy_path).expect("is queued");
-        let refused = ListenSocket::bind(&Address::Unix(busy_path)).expect_err("somebody listens");
+        let refused = ListenSocket::bind(&Address::Unix(busy_path)).expect_err("is in use");
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         ListenSocket::bind(&address).expect("replaces it");
         fs::remove_file(&path).expect("is there");
-        fs::write(&path, "somebody's file").expect("writes");
+        fs::write(&path, "another file").expect("writes");
         assert!(ListenSocket::bind(&address).is_err());
-        assert_eq!(fs::read_to_string(&path).expect("untouched"), "somebody's file");
+        assert_eq!(fs::read_to_string(&path).expect("untouched"), "another file");
     }
 }

@@ -1,18 +1,18 @@
-//! Places for connections that have spoken and have no answer yet. A crowd comes in so many at a time, which
-//! bounds the memory that handshakes take.
+//! Handshake permits: they limit the connections that have sent something and have no response yet,
+//! and so the memory that handshakes take.
 
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::{Condvar, Mutex};
 
-/// Some places.
+/// A pool of permits.
 #[derive(Debug)]
 pub(crate) struct HandshakePermits {
     free: Mutex<usize>,
     released: Condvar,
 }
 
-/// A place; dropping it gives it up.
+/// A permit; dropping it gives it back.
 #[derive(Debug)]
 pub(crate) struct HandshakePermit(Arc<HandshakePermits>);
 
@@ -21,7 +21,7 @@ impl HandshakePermits {
         Arc::new(Self { free: Mutex::new(count), released: Condvar::new() })
     }
 
-    /// Takes a place, if need be waiting for one for as long as `patience`.
+    /// Takes a permit, and waits for one until `timeout` if need be.
     pub(crate) fn acquire(self: &Arc<Self>, timeout: Duration) -> Option<HandshakePermit> {
         let mut free = self.free.lock();
         self.released.wait_while_for(&mut free, |free| *free == 0, timeout);
@@ -44,13 +44,13 @@ mod tests {
     #[test]
     fn a_waiter_gets_the_permit_that_is_released() {
         let permits = HandshakePermits::new(1);
-        let permit = permits.acquire(Duration::ZERO).expect("a free place");
+        let permit = permits.acquire(Duration::ZERO).expect("a free permit");
         assert!(permits.acquire(Duration::from_millis(1)).is_none());
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| permits.acquire(Duration::from_secs(60)).is_some());
             drop(permit);
             assert!(waiting.join().expect("no panic"));
         });
-        assert!(permits.acquire(Duration::ZERO).is_some(), "given up by the other thread");
+        assert!(permits.acquire(Duration::ZERO).is_some(), "given back by the other thread");
     }
 }

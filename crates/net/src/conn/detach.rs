@@ -1,8 +1,10 @@
-//! A stream's way out of the HTTP library: its head is written by us, and its socket belongs to a shard.
+//! Detaching a stream from the HTTP library: the head of its response is written here, and its
+//! socket goes to a shard.
 //!
-//! The handler leaves a stream with the connection ([`ConnHandle::detach`](crate::ConnHandle::detach)) and returns the answer's head.
-//! The service keeps that head and never answers, so that the library has nothing to write; then
-//! the connection is taken apart. No byte of the answer ever stands in the library's buffers.
+//! The handler leaves a stream with the connection
+//! ([`ConnHandle::detach`](crate::ConnHandle::detach)) and returns the head of the response. The
+//! service keeps that head and never responds, so that the library has nothing to write; then the
+//! connection is taken apart. No byte of the response is ever in the buffers of the library.
 
 use std::{io::Write as _, time::SystemTime};
 
@@ -13,27 +15,27 @@ use axum::{
 use bytes::Bytes;
 use tricast_core::{Inbound, Session};
 
-/// A stream that is to leave.
+/// A stream that is to leave the HTTP library, with its socket.
 pub struct Detach {
     /// The session whose output the stream is.
     pub session: Session,
     /// Reads what the client sends, if the stream takes that.
     pub inbound: Option<Box<dyn Inbound>>,
-    /// The answer's head, once the last layer has seen it.
+    /// The head of the response, once it has passed all layers; empty before.
     pub head: Bytes,
 }
 
 impl std::fmt::Debug for Detach {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Departure").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("Detach").field("session", &self.session).finish_non_exhaustive()
     }
 }
 
-/// The head of an answer as it goes out (RFC 9112 §4): to a client of HTTP/1.1 in chunks, to an older one up to
-/// the end of the connection.
+/// Encodes the head of a streamed response (RFC 9112 §4): chunked for HTTP/1.1, and delimited by
+/// the end of the connection for older versions.
 pub fn encode_head(response: Response, version: Version) -> Bytes {
     let (Parts { status, mut headers, .. }, _) = response.into_parts();
-    // The layers took it for an answer without a body.
+    // The layers took it for a response without a body.
     headers.remove(header::CONTENT_LENGTH);
     let chunks = version >= Version::HTTP_11 && status != StatusCode::SWITCHING_PROTOCOLS;
     if chunks {

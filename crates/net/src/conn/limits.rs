@@ -10,7 +10,7 @@ use crate::{metrics::OpenGauge, peer::Peer};
 #[derive(Clone, Debug)]
 pub struct SocketLimit(Arc<Semaphore>);
 
-/// Counts the connections of each address.
+/// Limits the connections of each address.
 pub trait AddressLimiter: Send + Sync {
     /// Takes a permit for one more connection of `peer`; `None` if `peer` is not counted.
     ///

@@ -1,4 +1,4 @@
-//! One connection: its preamble, TLS, how it is served, and how a stream detaches from it.
+//! One connection: its limits, its preamble, TLS, HTTP/1.1, and how a stream detaches from it.
 
 pub(crate) mod detach;
 pub(crate) mod limits;

@@ -1,4 +1,5 @@
-//! What a connection begins with, before HTTP/1.1 or TLS: a PROXY header, if its peer is a proxy that sends one, and the preface of HTTP/2.
+//! The first bytes of a connection, before HTTP/1.1 or TLS: a PROXY header, if its peer is a proxy
+//! that sends one, and the preface of HTTP/2.
 
 use std::{io, net::SocketAddr};
 
@@ -6,33 +7,33 @@ use bytes::{Bytes, BytesMut};
 use proxy_header::{Error, ParseConfig, ProxyHeader};
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
 
-/// What a client of HTTP/2 says first (RFC 9113 §3.4). No method of HTTP/1.1 is called PRI.
+/// The preface of HTTP/2 (RFC 9113 §3.4). No method of HTTP/1.1 is called PRI.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
-/// A header of version 2 may be as long as 65,551 bytes; what proxies send is far below this.
+/// Longest PROXY header, in bytes. The format allows 65,551, but proxies send far less.
 const HEADER_MAX: usize = 4096;
 
-/// What was said first.
+/// The preamble of a connection.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Preamble {
-    /// Of whom the proxy speaks; `None` if it speaks for itself, or there is none.
+    /// The client that the proxy speaks for; `None` if it speaks for itself, or there is no header.
     pub(crate) client: Option<SocketAddr>,
-    /// The client spoke TLS with the proxy.
+    /// Whether the client used TLS towards the proxy.
     pub(crate) encrypted: bool,
-    /// It goes on in HTTP/2, or so it seems.
+    /// Whether the preface of HTTP/2 follows.
     pub(crate) http2: bool,
-    /// What was read behind the header, to be read again.
+    /// Bytes that were read after the header, to be read again.
     pub(crate) read_ahead: Bytes,
 }
 
 impl Preamble {
-    /// Reads as much as it takes; `proxied` says that a header has to come, and may not else.
+    /// Reads the preamble. A PROXY header is required if `proxied`, and not accepted otherwise.
     ///
     /// # Errors
-    /// When the connection ends, or begins with anything but the header that it has to begin with.
+    /// When the connection ends, or lacks a required header.
     pub(crate) async fn read(stream: &mut TcpStream, proxied: bool) -> io::Result<Self> {
         if !proxied {
-            // Most connections say at once what they are. The bytes stay where they are.
+            // The first bytes of most connections suffice. They stay unread.
             let mut first = [0; PREFACE.len()];
             let count = stream.peek(&mut first).await?;
             if let Some(http2) = is_preface(&first[..count]) {
@@ -75,7 +76,7 @@ async fn read_more(stream: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<
     }
 }
 
-/// Whether these are the first bytes of HTTP/2; `None` while they may be.
+/// Whether `bytes` begin with the preface of HTTP/2; `None` while they are too short to tell.
 fn is_preface(bytes: &[u8]) -> Option<bool> {
     let both = bytes.len().min(PREFACE.len());
     if bytes[..both] != PREFACE[..both] {
@@ -86,7 +87,7 @@ fn is_preface(bytes: &[u8]) -> Option<bool> {
 
 fn missing_header(error: &str) -> io::Error {
     let message =
-        format!("no PROXY header from a trusted proxy, as proxy.protocol demands ({error})");
+        format!("no PROXY header, which proxy.protocol requires of trusted proxies ({error})");
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
@@ -97,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads a greeting that comes in the pieces that `cuts` make of `bytes`.
+    /// Reads the preamble of a connection that sends `bytes` in pieces of this length.
     async fn read_preamble(bytes: &[u8], piece: usize, proxied: bool) -> io::Result<Preamble> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let mut client = TcpStream::connect(listener.local_addr()?).await?;
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_header_is_taken_off_however_it_is_cut() {
+    async fn a_header_is_removed_however_it_is_cut() {
         let request = b"GET / HTTP/1.1\r\n\r\n";
         let old = b"PROXY TCP4 192.0.2.7 192.0.2.1 5678 80\r\n".to_vec();
         for header in [old, version_2(&[]), version_2(&[Tlv::Noop(3000)])] {
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_to_send_a_header_and_does_not_is_refused() {
+    async fn a_missing_header_is_refused() {
         let long = [&b"PROXY TCP4 "[..], &[b'1'; 5000]].concat();
         for bytes in
             [&b"GET / HTTP/1.1\r\n\r\n"[..], &long, b"PROXY TCP4 nowhere\r\n", b"\r\nX", b"PR"]
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn http_2_shows_by_its_preface_however_it_is_cut() {
+    async fn http_2_is_detected_however_its_preface_is_cut() {
         let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore";
         for piece in [1, 3, 14, 100] {
             let preamble = read_preamble(preface, piece, false).await.expect("good");

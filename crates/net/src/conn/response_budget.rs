@@ -1,5 +1,6 @@
-//! Room for answers that are made whole: what those of one connection may occupy until its client has taken them. Over HTTP/2 a client
-//! may ask for a thousand at once, and read none of them.
+//! A memory budget for whole responses (pages of history, lists) of one connection, until its
+//! client has read them. Over HTTP/2 a client may request a thousand at once, and read none of
+//! them.
 
 use std::{
     pin::pin,
@@ -15,16 +16,17 @@ use tokio::{
     time::timeout,
 };
 
-/// What is counted by.
+/// Bytes of one permit.
 const UNIT: usize = 1024;
 
-/// For two pages of history.
+/// Permits of a connection: enough for two pages of history.
 const MAX_UNITS: usize = 2048;
 
-/// How long an answer waits for those of its connection while nothing of them is taken.
+/// Time for which a response waits for others of its connection while the client reads none of
+/// them.
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The room of one connection.
+/// The memory budget of one connection.
 #[derive(Debug)]
 pub struct ResponseBudget {
     render_lock: Mutex<()>,
@@ -32,11 +34,11 @@ pub struct ResponseBudget {
     read_progress: ReadProgress,
 }
 
-/// What one answer has of it, until it is dropped.
+/// The part of the budget that one response occupies, until it is dropped.
 #[derive(Debug)]
 pub struct ResponsePermit(OwnedSemaphorePermit);
 
-/// Notes that something of an answer is taken.
+/// Records that the client reads responses.
 #[derive(Clone, Debug, Default)]
 pub struct ReadProgress(Arc<AtomicU64>);
 
@@ -52,7 +54,7 @@ impl ReadProgress {
 }
 
 impl ResponsePermit {
-    /// Whether an answer of so many bytes has all the room that it needs.
+    /// Whether the permit suffices for a response of `bytes`.
     pub fn covers(&self, bytes: usize) -> bool {
         to_units(bytes) as usize <= self.0.num_permits()
     }
@@ -64,24 +66,25 @@ impl ResponseBudget {
         Self { render_lock: Mutex::default(), units, read_progress: ReadProgress::default() }
     }
 
-    /// Waits until no other answer of this connection is being made. Nobody waits for the client meanwhile.
+    /// Waits until no other response of this connection is being made. That never depends on the
+    /// client.
     pub async fn exclusive(&self) -> MutexGuard<'_, ()> {
         self.render_lock.lock().await
     }
 
-    /// Room for an answer of so many bytes, if there is any now.
+    /// Reserves memory for a response of `bytes`, if there is enough now.
     pub fn try_acquire(&self, bytes: usize) -> Option<ResponsePermit> {
         self.units.clone().try_acquire_many_owned(to_units(bytes)).ok().map(ResponsePermit)
     }
 
-    /// Waits until there is room for an answer of so many bytes, for as long as the client goes on to take others. One that is larger
-    /// than all of the room waits until it has all of it.
+    /// Waits for memory for a response of `bytes`, for as long as the client goes on to read
+    /// others. One that is larger than the budget waits for all of it.
     pub async fn acquire(&self, bytes: usize) -> Option<ResponsePermit> {
         let mut acquiring = pin!(self.units.clone().acquire_many_owned(to_units(bytes)));
         loop {
             let before = self.read_progress.count();
             match timeout(STALL_TIMEOUT, acquiring.as_mut()).await {
-                // Nobody closes it.
+                // The semaphore is never closed.
                 Ok(permit) => return permit.ok().map(ResponsePermit),
                 Err(_) if self.read_progress.count() == before => return None,
                 Err(_) => {}
@@ -89,7 +92,7 @@ impl ResponseBudget {
         }
     }
 
-    /// Where its answers note that they are taken.
+    /// Returns the recorder of progress that responses of this connection share.
     pub fn progress(&self) -> ReadProgress {
         self.read_progress.clone()
     }
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_takes_leaves_no_room_for_more() {
+    fn unread_responses_use_up_the_budget() {
         let budget = ResponseBudget::new();
         let large = budget.try_acquire(2000 * UNIT).expect("room");
         let small = budget.try_acquire(1).expect("room");
@@ -129,10 +132,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_does_so_while_others_are_taken() {
+    async fn a_response_waits_while_others_are_read() {
         let budget = ResponseBudget::new();
         let large = budget.try_acquire(2000 * UNIT).expect("room");
-        assert!(budget.acquire(49 * UNIT).await.is_none(), "nothing of it is taken");
+        assert!(budget.acquire(49 * UNIT).await.is_none(), "nothing of it is read");
         let mut waits = pin!(budget.acquire(49 * UNIT));
         for _ in 0..5 {
             budget.progress().record();
@@ -145,9 +148,9 @@ mod tests {
     }
 
     #[test]
-    fn one_is_made_at_a_time() {
+    fn one_response_is_made_at_a_time() {
         let budget = ResponseBudget::new();
-        let guard = poll_once(budget.exclusive()).expect("nobody else");
+        let guard = poll_once(budget.exclusive()).expect("no other");
         assert!(poll_once(budget.exclusive()).is_none());
         drop(guard);
         assert!(poll_once(budget.exclusive()).is_some());

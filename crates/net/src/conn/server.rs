@@ -1,4 +1,5 @@
-//! What becomes of a connection: it gets a place among the sockets, is prepared, and is served.
+//! The server of connections: it applies limits to new ones, sets their socket options, and serves
+//! them.
 
 use std::{
     io::{self, Write as _},
@@ -23,23 +24,25 @@ use crate::{
     peer::{Peer, TrustedPeers},
 };
 
-/// The kernel tells that a socket can be written when less than this is unsent. Without it a
-/// reader that stalls takes megabytes of kernel memory before anything is felt.
+/// Bytes in the send buffer below which the kernel reports a socket as writable. Without it a
+/// stalled reader takes megabytes of kernel memory before backpressure is felt.
 const UNSENT_LOW_WATER: u32 = 16 * 1024;
 
-/// How long a connection may be silent before the kernel asks whether the peer is still there.
+/// Silence after which the kernel probes whether the peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// How long a connection that has said something, but asked for nothing whole, has left when the gateway goes down.
+/// Time left for incomplete requests when the gateway shuts down.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(250);
 
-/// What a connection gets that the process has no descriptor to spare for.
-const SOCKET_LIMIT_RESPONSE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+/// The response to a connection above the limit of open sockets.
+const SOCKET_LIMIT_RESPONSE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\n\
+    Connection: close\r\nContent-Length: 0\r\n\r\n";
 
-/// What a connection gets whose address has as many as it may.
-const ADDRESS_LIMIT_RESPONSE: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+/// The response to a connection above the limit of its address.
+const ADDRESS_LIMIT_RESPONSE: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\n\
+    Connection: close\r\nContent-Length: 0\r\n\r\n";
 
-/// How the connections of one listening socket are served.
+/// Serves the connections of one listening socket.
 pub struct ConnServer {
     /// Answers the requests.
     pub router: Router,
@@ -53,15 +56,15 @@ pub struct ConnServer {
     pub runtime: tokio::runtime::Handle,
     /// Cancelled when the gateway stops accepting requests.
     pub stop: CancellationToken,
-    /// The gateway goes down: nobody should come back on a connection that is open.
+    /// Cancelled when connection draining begins: no open connection should take another request.
     pub draining: CancellationToken,
     /// PROXY headers, which every connection of a trusted proxy begins with.
     pub proxy_headers: Option<ProxyHeaders>,
-    /// Where streams go; without shards they stay with the HTTP library.
+    /// Shards that detached streams go to; without shards streams stay with the HTTP library.
     pub shards: Option<Shards>,
     /// Counts the connections of each address.
     pub address_limiter: Option<Arc<dyn AddressLimiter>>,
-    /// Connections are encrypted.
+    /// Speaks TLS, if connections are encrypted.
     pub tls: Option<TlsAcceptor>,
 }
 
@@ -78,7 +81,7 @@ impl ProxyHeaders {
     }
 }
 
-/// What holds for every connection of a listener.
+/// Limits and timeouts of every connection of a listener.
 #[derive(Clone, Debug)]
 pub struct ConnConfig {
     /// Largest request head.
@@ -93,24 +96,25 @@ pub struct ConnConfig {
 
 impl std::fmt::Debug for ConnServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Listener")
+        f.write_str("ConnServer")
     }
 }
 
 impl ConnServer {
-    /// Waits until the gateway goes down and those who have begun to speak have had their time to ask. A request that has arrived
-    /// may still be on its way through the runtime when the gateway stops, so `stop` alone would cut it.
+    /// Waits until the gateway stops and incomplete requests have had their grace time. A request
+    /// that has arrived may still be on its way through the runtime, so `stop` alone would cut it.
     pub(crate) async fn shutdown_grace_elapsed(&self) {
         self.stop.cancelled().await;
         tokio::time::sleep(SHUTDOWN_GRACE).await;
     }
 
-    /// Whether there is room for one more connection.
+    /// Whether one more socket may be open.
     pub(crate) fn has_capacity(&self) -> bool {
         self.config.sockets.has_capacity()
     }
 
-    /// Prepares a connection; `None` when there is no room for it, or it has gone.
+    /// Applies the limits and sets the options of a new connection; `None` if it is refused or
+    /// gone.
     pub(crate) fn accept(&self, stream: &TcpStream, peer: &Peer) -> Option<ConnPermit> {
         let Ok(address_permit) = self.address_permit(*peer) else {
             self.meters.at_address_limit.increment(1);
@@ -127,7 +131,7 @@ impl ConnServer {
             Peer::Unix | Peer::Unknown => Ok(()),
         };
         if let Err(error) = prepared {
-            tracing::debug!(%error, "a connection went at once");
+            tracing::debug!(%error, "a connection closed before its options were set");
             return None;
         }
         let open = OpenGauge::new(self.meters.open.clone());
@@ -135,14 +139,14 @@ impl ConnServer {
     }
 
     fn refuse(&self, mut stream: &TcpStream, response: &[u8]) {
-        // A client that expects TLS could not read it.
+        // A client that expects TLS cannot read a plain response.
         if self.tls.is_none() {
-            // A new socket takes as much; if this one does not, its peer has gone.
+            // The buffer of a new socket is large enough; if this fails, the peer has gone.
             let _ = stream.write(response);
         }
     }
 
-    /// Tells the operator that a proxy does not send the header that the settings demand of it: now and then, not for each connection.
+    /// Warns that a trusted proxy sends no PROXY header; at intervals, not for every connection.
     pub(crate) fn warn_missing_proxy_header(&self, peer: Peer, error: &io::Error) {
         const WARN_INTERVAL: Duration = Duration::from_secs(60);
         self.meters.missing_proxy_header.increment(1);
@@ -150,7 +154,12 @@ impl ConnServer {
         let mut last_warning = headers.last_warning.lock();
         if last_warning.is_none_or(|at| at.elapsed() >= WARN_INTERVAL) {
             *last_warning = Some(Instant::now());
-            tracing::warn!(%error, ?peer, "a connection is refused: have this proxy send the header, or set proxy.protocol = false");
+            tracing::warn!(
+                %error,
+                ?peer,
+                "connection refused; have this proxy send a PROXY header, or set \
+                 proxy.protocol = false"
+            );
         }
     }
 
@@ -176,8 +185,8 @@ fn set_socket_options(stream: &TcpStream, config: &ConnConfig) -> io::Result<()>
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(UNSENT_LOW_WATER)?;
-    // A peer that is gone without a word: unacknowledged data ends the connection, and where
-    // nothing is sent the kernel asks, and gives up by the same time.
+    // For a peer that is gone without a FIN: unacknowledged data ends the connection, and while
+    // nothing is sent the kernel probes the peer, and gives up after the same time.
     socket.set_tcp_user_timeout(Some(config.stall_timeout))?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
 }

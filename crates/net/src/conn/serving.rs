@@ -1,4 +1,5 @@
-//! One connection, from its first request to its end, or until a stream leaves with it.
+//! Serving one connection, from its preamble to its end, or until a stream detaches with its
+//! socket.
 
 use std::{
     convert::Infallible,
@@ -29,18 +30,18 @@ use tricast_delivery::Handoff;
 use crate::{
     accept::permits::HandshakePermit,
     conn::{
-        detach::{Detach, encode_head},
+        detach::Detach,
         limits::ConnPermit,
         preamble::Preamble,
         server::ConnServer,
-        socket::{ConnHandle, ConnInfo, Socket},
+        socket::{ConnHandle, ConnInfo, ResponseRoute, Socket},
         tls,
     },
     http2,
     peer::Peer,
 };
 
-/// A connection that has said something.
+/// A connection that has sent its first bytes.
 pub(crate) struct AcceptedConn {
     pub(crate) stream: std::net::TcpStream,
     pub(crate) peer: Peer,
@@ -48,24 +49,25 @@ pub(crate) struct AcceptedConn {
     pub(crate) handshake_permit: Option<HandshakePermit>,
 }
 
-/// A connection of HTTP/1.1 that is served.
+/// A connection that speaks HTTP/1.1.
 struct Http1Conn {
     conn: ConnHandle,
     server: Arc<ConnServer>,
 }
 
-/// Serves a connection to its end, or until it leaves with a stream.
+/// Serves a connection to its end, or until a stream detaches with its socket.
 pub(crate) async fn serve(server: Arc<ConnServer>, accepted: AcceptedConn) {
     let AcceptedConn { stream, peer, permit, handshake_permit } = accepted;
     let mut stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
-            tracing::warn!(%error, "the runtime cannot watch a connection, and drops it");
+            tracing::warn!(%error, "the runtime cannot watch a connection; it is dropped");
             return;
         }
     };
     let config = &server.config;
-    // Who has asked for nothing is not waited for when the gateway goes down, nor longer than for a head.
+    // A connection without a request does not delay a shutdown, nor does it last longer than the
+    // time for a head.
     let deadline = Instant::now() + config.head_timeout;
     let proxied = server.expects_proxy_header(peer);
     let preamble =
@@ -75,7 +77,7 @@ pub(crate) async fn serve(server: Arc<ConnServer>, accepted: AcceptedConn) {
                 return server.warn_missing_proxy_header(peer, &error);
             }
             Some(Err(error)) => {
-                tracing::debug!(%error, ?peer, "a connection went before its first request");
+                tracing::debug!(%error, ?peer, "a connection closed before its first request");
                 return;
             }
             None => return,
@@ -98,7 +100,7 @@ pub(crate) async fn serve(server: Arc<ConnServer>, accepted: AcceptedConn) {
     let stream = match before_deadline(&server, deadline, tls_acceptor.accept(socket)).await {
         Some(Ok(stream)) => Box::new(stream),
         Some(Err(error)) => {
-            tracing::debug!(%error, ?peer, "a TLS handshake failed");
+            tracing::debug!(%error, ?peer, "TLS handshake failed");
             return;
         }
         None => return,
@@ -109,7 +111,7 @@ pub(crate) async fn serve(server: Arc<ConnServer>, accepted: AcceptedConn) {
     Http1Conn { conn, server }.serve_to_end(stream).await;
 }
 
-/// What comes of it, unless it takes too long, or the gateway goes down meanwhile. What has arrived by then counts.
+/// Awaits `future` until `deadline`, or until the gateway has stopped and the grace time is over.
 pub(crate) async fn before_deadline<T>(
     server: &ConnServer,
     deadline: Instant,
@@ -122,7 +124,7 @@ pub(crate) async fn before_deadline<T>(
     }
 }
 
-/// A stream that has left, with its connection.
+/// A stream that has detached, with its socket.
 pub(crate) struct Detached {
     detach: Detach,
     socket: std::net::TcpStream,
@@ -147,7 +149,7 @@ impl Http1Conn {
         }
     }
 
-    /// Serves to the end.
+    /// Serves the connection to its end.
     async fn serve_to_end<IO>(self, io: IO)
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -157,27 +159,27 @@ impl Http1Conn {
         self.drive(connection.as_mut(), http1::UpgradeableConnection::graceful_shutdown).await;
     }
 
-    /// Serves to the end, or until a stream leaves.
+    /// Serves the connection to its end, or until a stream detaches.
     async fn serve_until_detach(self, socket: Socket<ConnPermit>) -> Option<Detached> {
         let mut connection = Box::new(self.http1_connection(socket));
         let pinned = Pin::new(&mut *connection);
         let detach = self.drive(pinned, http1::Connection::graceful_shutdown).await?;
         let http1::Parts { io, read_buf, service, .. } = connection.into_parts();
-        // The service and this struct know the connection too.
+        // The service and this struct have references to the connection too.
         drop((service, self));
         let (conn, read_ahead, permit) = io.into_inner().into_parts();
-        // A copy: what was read pins the whole buffer.
+        // Copied, because the slice would keep the whole buffer alive.
         let read_ahead = Bytes::from([&read_buf[..], &read_ahead].concat());
         match conn.into_socket() {
             Some((Ok(socket), handshake_permit)) => {
                 Some(Detached { detach, socket, read_ahead, permit, handshake_permit })
             }
             Some((Err(error), _)) => {
-                tracing::warn!(%error, "a connection cannot leave the runtime, and is dropped");
+                tracing::warn!(%error, "cannot detach a connection; it is dropped");
                 None
             }
             None => {
-                tracing::error!("somebody still holds a connection that leaves; it is dropped");
+                tracing::error!("a detaching connection is still referenced; it is dropped");
                 None
             }
         }
@@ -210,7 +212,7 @@ impl Http1Conn {
             .serve_connection(TokioIo::new(io), service)
     }
 
-    /// Drives a connection to its end; or gives the stream that is to leave with it.
+    /// Drives a connection to its end, or until it returns the stream that detaches.
     async fn drive<C: Future<Output = hyper::Result<()>>>(
         &self,
         mut connection: Pin<&mut C>,
@@ -219,21 +221,24 @@ impl Http1Conn {
         let mut draining = pin!(self.server.draining.cancelled());
         let mut stop = pin!(self.server.stop.cancelled());
         let mut grace_elapsed = pin!(self.server.shutdown_grace_elapsed());
-        let (mut turning, mut stopping, mut ending) = (false, false, false);
+        let (mut is_draining, mut is_stopping, mut is_ending) = (false, false, false);
         poll_fn(|cx| {
-            let turns = !turning && draining.as_mut().poll(cx).is_ready();
-            let stops = !stopping && stop.as_mut().poll(cx).is_ready();
-            let ends = !ending && grace_elapsed.as_mut().poll(cx).is_ready();
-            (turning, stopping, ending) = (turning | turns, stopping | stops, ending | ends);
-            // What is kept open for a next request is not needed any more. Who has asked for nothing yet may still do so.
-            if (turns || stops || ends) && self.conn.has_received_request() {
+            let drain_begins = !is_draining && draining.as_mut().poll(cx).is_ready();
+            let stop_begins = !is_stopping && stop.as_mut().poll(cx).is_ready();
+            let grace_ends = !is_ending && grace_elapsed.as_mut().poll(cx).is_ready();
+            (is_draining, is_stopping, is_ending) =
+                (is_draining | drain_begins, is_stopping | stop_begins, is_ending | grace_ends);
+            // Ends a connection that is kept alive for a next request. One without a request may
+            // still send its first.
+            let changes = drain_begins || stop_begins || grace_ends;
+            if changes && self.conn.has_received_request() {
                 graceful_shutdown(connection.as_mut());
             }
             match connection.as_mut().poll(cx) {
                 Poll::Pending => match self.conn.take_detach() {
                     Some(detach) => Poll::Ready(Some(detach)),
-                    // Half a head is no work under way.
-                    None if ending && !self.conn.has_received_request() => Poll::Ready(None),
+                    // Half a head is no work in progress.
+                    None if is_ending && !self.conn.has_received_request() => Poll::Ready(None),
                     None => Poll::Pending,
                 },
                 Poll::Ready(served) => {
@@ -255,28 +260,26 @@ fn handle_request(
 ) -> ResponseFuture {
     conn.set_request_received();
     if request.method() != Method::GET {
-        // It has a body, and may take long.
+        // The request has a body, and may take long.
         conn.release_handshake_permit();
     }
     let version = request.version();
     request.extensions_mut().insert(conn.clone());
     Box::pin(async move {
         let response = router.oneshot(request).await?;
-        let mut response = Some(response);
-        let detaches =
-            conn.set_head(|| response.take().map_or(Bytes::new(), |one| encode_head(one, version)));
-        match response {
-            Some(response) if !detaches => {
+        match conn.route_response(response, version) {
+            ResponseRoute::Http(response) => {
                 conn.release_handshake_permit();
                 Ok(response)
             }
-            _ => pending().await,
+            ResponseRoute::Detached => pending().await,
         }
     })
 }
 
 impl Detached {
-    /// With what is to be dropped when its socket is closed.
+    /// Converts to what a shard takes. The shard drops the wrapped permit when it closes the
+    /// socket.
     pub(crate) fn into_handoff(
         self,
         wrap: impl FnOnce(ConnPermit) -> Box<dyn std::any::Any + Send>,

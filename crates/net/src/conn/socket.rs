@@ -1,5 +1,5 @@
-//! A client's socket: gives up when its peer takes nothing for too long, and can be asked whether the
-//! peer is still there while the HTTP library looks elsewhere.
+//! A client's socket: writes fail when the peer reads nothing for too long (slow consumer), and its
+//! state can be checked while the HTTP library does not read.
 
 use std::{
     future::Future,
@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use axum::{http::Version, response::Response};
 use bytes::Bytes;
 use metrics::Counter;
 use parking_lot::Mutex;
@@ -26,14 +27,18 @@ use tokio::{
 
 use crate::{
     accept::permits::HandshakePermit,
-    conn::{detach::Detach, response_budget::ResponseBudget},
+    conn::{
+        detach::{Detach, encode_head},
+        response_budget::ResponseBudget,
+    },
     peer::Peer,
 };
 
-/// The most that is read and thrown away when a streaming client sends on.
+/// Most bytes that are read and discarded at once when the client of a stream sends more.
 const DISCARD_MAX: usize = 64 * 1024;
 
-/// What a request's handler may know of the connection under it, and leave with it.
+/// A handle of the connection, for the handlers of its requests. A handler may leave a stream with
+/// it.
 #[derive(Clone, Debug)]
 pub struct ConnHandle(Arc<Shared>);
 
@@ -43,28 +48,37 @@ struct Shared {
     info: ConnInfo,
     request_received: AtomicBool,
     bytes_discarded: AtomicBool,
-    /// Something was written, and the end of the write not seen.
+    /// Whether the library has written something and not flushed it.
     write_pending: AtomicBool,
-    /// Its place among those without an answer.
+    /// Held until the first response is under way.
     handshake_permit: Mutex<Option<HandshakePermit>>,
     can_detach: bool,
     detach: Mutex<Option<Detach>>,
     response_budget: ResponseBudget,
 }
 
-/// What is known of a connection before its first request.
+/// Properties of a connection, known before its first request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnInfo {
-    /// Whom it connects to, as far as connections tell.
+    /// The peer as seen by the transport (socket or PROXY header).
     pub(crate) peer: Peer,
-    /// The client's end of it is encrypted, here or at a proxy that says so.
+    /// Whether the client uses TLS, here or towards a proxy that reports it.
     pub(crate) encrypted: bool,
-    /// The bytes on the socket are not those that the HTTP library reads.
+    /// Whether the bytes on the socket differ from those that the HTTP library reads (TLS, HTTP/2).
     pub(crate) wrapped: bool,
 }
 
+/// The destination of a response.
+pub(crate) enum ResponseRoute {
+    /// The HTTP library writes it.
+    Http(Response),
+    /// Its stream detaches, and writes its head.
+    Detached,
+}
+
 impl ConnHandle {
-    /// `place` is kept until the first answer is under way, or by a stream that leaves.
+    /// Creates the handle. `handshake_permit` is held until the first response is under way, or by
+    /// a stream that detaches.
     pub(crate) fn new(
         stream: TcpStream,
         info: ConnInfo,
@@ -84,43 +98,44 @@ impl ConnHandle {
         }))
     }
 
-    /// Whom it connects to.
+    /// Returns the peer as seen by the transport.
     pub fn peer(&self) -> Peer {
         self.0.info.peer
     }
 
-    /// Whether the client speaks TLS, as far as connections tell.
+    /// Whether the client uses TLS, here or towards a proxy.
     pub fn is_encrypted(&self) -> bool {
         self.0.info.encrypted
     }
 
-    /// Room for answers that are made whole.
+    /// Returns the memory budget for whole responses of this connection.
     pub fn response_budget(&self) -> &ResponseBudget {
         &self.0.response_budget
     }
 
-    /// Whether a stream may leave with this connection.
+    /// Whether a stream may detach with the socket of this connection.
     pub fn can_detach(&self) -> bool {
         self.0.can_detach
     }
 
-    /// From here on the connection belongs to this stream.
+    /// Leaves the socket of this connection to a stream, once the response has its head.
     pub fn detach(&self, detach: Detach) {
         *self.0.detach.lock() = Some(detach);
     }
 
-    /// Adds the head to a stream that is to leave; whether there is one.
-    pub(crate) fn set_head(&self, head: impl FnOnce() -> Bytes) -> bool {
+    /// Decides where a response goes: if a stream detaches, the stream takes its head.
+    pub(crate) fn route_response(&self, response: Response, version: Version) -> ResponseRoute {
         match &mut *self.0.detach.lock() {
             Some(detach) => {
-                detach.head = head();
-                true
+                detach.head = encode_head(response, version);
+                ResponseRoute::Detached
             }
-            None => false,
+            None => ResponseRoute::Http(response),
         }
     }
 
-    /// The stream that is to leave, once it has its head and nothing older is on its way out.
+    /// Takes the stream that detaches, once it has its head and the library has nothing left to
+    /// write.
     pub(crate) fn take_detach(&self) -> Option<Detach> {
         if !self.0.can_detach || self.0.write_pending.load(Ordering::Relaxed) {
             return None;
@@ -129,12 +144,12 @@ impl ConnHandle {
         detach.take_if(|detach| !detach.head.is_empty())
     }
 
-    /// Gives up the connection's place.
+    /// Gives the handshake permit back.
     pub fn release_handshake_permit(&self) {
         *self.0.handshake_permit.lock() = None;
     }
 
-    /// The socket and its place, from the last who knows them.
+    /// Takes the socket and its handshake permit if this is the last reference.
     pub(crate) fn into_socket(
         self,
     ) -> Option<(io::Result<std::net::TcpStream>, Option<HandshakePermit>)> {
@@ -142,18 +157,18 @@ impl ConnHandle {
         Some((shared.stream.into_std(), shared.handshake_permit.into_inner()))
     }
 
-    /// A whole request has come.
+    /// Records that a whole request has arrived.
     pub(crate) fn set_request_received(&self) {
         self.0.request_received.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a whole request has ever come.
+    /// Whether a whole request has ever arrived.
     pub(crate) fn has_received_request(&self) -> bool {
         self.0.request_received.load(Ordering::Relaxed)
     }
 
-    /// Whether the peer has ended the connection. hyper stops reading once a client has sent anything
-    /// behind its request, and would not see the end; a stream has no use for such bytes.
+    /// Whether the peer has closed the connection. hyper stops reading once a client has sent
+    /// anything after its request, and would not see the end; a stream has no use for such bytes.
     pub fn peer_has_closed(&self) -> bool {
         if self.0.info.wrapped {
             return self.peer_has_hung_up();
@@ -169,43 +184,44 @@ impl ConnHandle {
         false
     }
 
-    /// The same where what is read is not ours to throw away.
+    /// Whether the peer has closed a connection whose bytes must not be discarded.
     fn peer_has_hung_up(&self) -> bool {
         let mut polled = [PollFd::new(&self.0.stream, PollFlags::RDHUP)];
         poll(&mut polled, Some(&Timespec::default())).is_ok_and(|count| count > 0)
     }
 
-    /// After the end of a stream: if bytes were thrown away, what follows them cannot be read as a request,
-    /// and the connection ends.
+    /// Ends the connection after a stream if bytes were discarded: those that follow cannot be
+    /// parsed as a request.
     pub fn close_if_bytes_discarded(&self) {
         if self.0.bytes_discarded.load(Ordering::Relaxed) {
-            // The HTTP library sees the end behind what it holds.
+            // The HTTP library sees the end after the bytes that it has buffered.
             let _ = SockRef::from(&self.0.stream).shutdown(std::net::Shutdown::Read);
         }
     }
 
-    /// Whether the peer can take more.
+    /// Ready when the socket accepts more bytes.
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.stream.poll_write_ready(cx).map(|_| ())
     }
 
-    /// Makes the end of this connection a reset, so that nobody takes it for the end of the data.
+    /// Closes the connection with a reset, so that its end cannot be taken for the end of the data.
     pub fn reset_on_close(&self) {
-        // A socket that is gone already needs no reset.
+        // A socket that is closed already needs no reset.
         let _ = SockRef::from(&self.0.stream).set_linger(Some(Duration::ZERO));
     }
 }
 
-/// The socket as the HTTP library sees it. Fails a write that makes no progress for `patience`;
-/// keeps `lease` for as long as the socket is open, whatever protocol it is upgraded to.
+/// The socket as the HTTP library sees it. A write that makes no progress for `stall_timeout`
+/// fails.
+/// `permit` is held for as long as the socket is open, whatever protocol it is upgraded to.
 #[derive(Debug)]
 pub(crate) struct Socket<Permit> {
     conn: ConnHandle,
-    /// What was read before, to be read again.
+    /// Bytes that were read before, to be read again.
     read_ahead: Bytes,
     stall_timeout: Duration,
     stalled: Counter,
-    /// Runs only while a write waits, so that an idle connection pays nothing for it.
+    /// Runs only while a write waits, so that an idle connection has no timer.
     stall_timer: Option<Pin<Box<Sleep>>>,
     permit: Permit,
 }
@@ -220,7 +236,7 @@ impl<Permit> Socket<Permit> {
         Self { conn, read_ahead, stall_timeout, stalled, stall_timer: None, permit }
     }
 
-    /// What it was made from.
+    /// Takes the socket apart.
     pub(crate) fn into_parts(self) -> (ConnHandle, Bytes, Permit) {
         (self.conn, self.read_ahead, self.permit)
     }
@@ -246,7 +262,7 @@ impl<Permit> Socket<Permit> {
         let timer = self.stall_timer.get_or_insert_with(|| Box::pin(sleep(stall_timeout)));
         ready!(timer.as_mut().poll(cx));
         self.stalled.increment(1);
-        let message = "the peer took next to nothing for stream.stall_timeout";
+        let message = "the peer read next to nothing for stream.stall_timeout";
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)))
     }
 }
@@ -265,7 +281,7 @@ impl<Permit: Unpin> AsyncRead for Socket<Permit> {
         let stream = &self.conn.0.stream;
         loop {
             ready!(stream.poll_read_ready(cx))?;
-            // Into memory that was never touched: to clear it first would make it resident.
+            // Reads into uninitialised memory: clearing it first would make it resident.
             match stream.try_read_buf(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done.map(|_| ())),
@@ -295,7 +311,7 @@ impl<Permit: Unpin> AsyncWrite for Socket<Permit> {
         true
     }
 
-    /// The HTTP library comes here only when it has nothing more to write.
+    /// The HTTP library flushes only when it has nothing more to write.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.conn.0.write_pending.store(false, Ordering::Relaxed);
         Poll::Ready(Ok(()))

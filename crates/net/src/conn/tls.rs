@@ -1,4 +1,5 @@
-//! TLS of the gateway's own: its certificate, which may change while connections last, and the choice of protocol (ALPN, RFC 7301).
+//! TLS: a certificate that is reloaded while connections last (hot reload), and the choice of
+//! protocol (ALPN, RFC 7301).
 
 use std::{
     fs,
@@ -21,10 +22,10 @@ use tokio_rustls::{
     },
 };
 
-/// HTTP/2, as a client names it.
+/// The ALPN name of HTTP/2.
 pub(crate) const H2: &[u8] = b"h2";
 
-/// The certificate and the key that new connections get.
+/// The certificate and key of new connections.
 #[derive(Debug)]
 pub struct Certificate {
     chain: PathBuf,
@@ -35,8 +36,15 @@ pub struct Certificate {
 #[derive(Debug)]
 struct Current {
     pair: Arc<CertifiedKey>,
-    /// Of both files.
+    /// Modification times of both files.
     modified: [SystemTime; 2],
+}
+
+/// The result of loading the files again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reloaded {
+    NewCertificate,
+    Unchanged,
 }
 
 impl Certificate {
@@ -51,23 +59,23 @@ impl Certificate {
         Ok(Arc::new(Self { chain, key, current }))
     }
 
-    /// Looks whether the files have changed, or with `anyway` takes them as they are; whether there is a new certificate.
+    /// Loads the files again if they have changed, or in any case if `force`.
     ///
     /// # Errors
     /// As for [`load`](Self::load); the old one is then kept.
-    fn reload_if_changed(&self, force: bool) -> anyhow::Result<bool> {
+    fn reload_if_changed(&self, force: bool) -> anyhow::Result<Reloaded> {
         let modified = modification_times(&self.chain, &self.key)?;
         if !force && self.current.lock().modified == modified {
-            return Ok(false);
+            return Ok(Reloaded::Unchanged);
         }
         let pair = load_pair(&self.chain, &self.key)?;
         let mut current = self.current.lock();
-        let new = current.pair.cert != pair.cert;
+        let is_new = current.pair.cert != pair.cert;
         *current = Current { pair, modified };
-        Ok(new)
+        Ok(if is_new { Reloaded::NewCertificate } else { Reloaded::Unchanged })
     }
 
-    /// Looks every now and then.
+    /// Loads changed files, at intervals of `every`.
     pub async fn keep_fresh(self: Arc<Self>, every: Duration) {
         loop {
             sleep(every).await;
@@ -75,23 +83,25 @@ impl Certificate {
         }
     }
 
-    /// Looks now, and tells what it finds.
+    /// Loads changed files now, or the files in any case if `force`, and logs the result.
     pub async fn refresh(self: Arc<Self>, force: bool) {
         let reloaded = tokio::task::spawn_blocking(move || self.reload_if_changed(force)).await;
         match reloaded {
-            Ok(Ok(true)) => tracing::info!("new connections get the new certificate"),
-            Ok(Ok(false)) | Err(_) => {}
+            Ok(Ok(Reloaded::NewCertificate)) => {
+                tracing::info!("certificate reloaded; new connections use it");
+            }
+            Ok(Ok(Reloaded::Unchanged)) | Err(_) => {}
             Ok(Err(error)) => {
                 let error = format!("{error:#}");
-                tracing::error!(error, "the new certificate is of no use; the old one is kept");
+                tracing::error!(error, "cannot reload the certificate; the old one stays in use");
             }
         }
     }
 
-    /// What speaks TLS with it.
+    /// Creates an acceptor that uses the current certificate.
     ///
     /// # Errors
-    /// When the cryptography that is built in does not do.
+    /// When the cryptography library supports no protocol version.
     pub fn tls_acceptor(self: &Arc<Self>) -> anyhow::Result<TlsAcceptor> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -116,14 +126,14 @@ fn load_pair(chain_file: &Path, key_file: &Path) -> anyhow::Result<Arc<Certified
         .with_context(|| named("tls.certificate", chain_file))?;
     anyhow::ensure!(
         !certificates.is_empty(),
-        "{}: there is no certificate in it; it has to hold the chain, in PEM",
+        "{}: the file has no certificate; it has to contain the chain, in PEM",
         named("tls.certificate", chain_file)
     );
     let key = PrivateKeyDer::from_pem_file(key_file).with_context(|| named("tls.key", key_file))?;
     let pair = CertifiedKey::from_der(certificates, key, &aws_lc_rs::default_provider());
     let pair = pair.with_context(|| {
         format!(
-            "{} does not go with {}",
+            "{} does not belong to {}",
             named("tls.key", key_file),
             named("tls.certificate", chain_file)
         )

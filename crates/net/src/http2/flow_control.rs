@@ -1,8 +1,9 @@
-//! Who holds how much of a connection's window (RFC 9113 §5.2). All answers on a connection share what its client lets be
-//! under way at once. One that nobody reads would take all of it, and its siblings would stand still: so none gets more than half.
+//! Fair use of a connection's flow-control window (RFC 9113 §5.2). All responses of a connection
+//! share its window. A response that the client does not read would take all of it and starve the
+//! others (head-of-line blocking), so none gets more than half.
 //!
-//! Half is what clients give back at: most send a window update when half of a window was taken, so more could not be kept
-//! from one without keeping it from all.
+//! Most clients send a window update only when half of a window is used, so a stream with a smaller
+//! share would never get one.
 
 use std::{
     collections::HashMap,
@@ -14,17 +15,17 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// The window of a connection whose client has said nothing about it (RFC 9113 §6.9.2).
+/// The initial window of a connection (RFC 9113 §6.9.2).
 const INITIAL: u64 = 65_535;
 
-/// How long siblings stand still for those that are not read, and have taken all the same what there is: two, say. Then the client is
-/// asked for a sign of life: where the network is away for a while, nobody is to blame.
+/// How long other streams may starve before the stream that holds most of the window is reset. A
+/// ping must be answered first: while the network is down, no stream is to blame.
 const STARVATION_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often whoever waits looks at the ledger.
+/// Interval at which a waiting stream checks whether it has to be reset.
 pub(crate) const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What each answer has under way, as the window updates of the client tell.
+/// Bytes in flight of each response, as the window updates of the client report them.
 #[derive(Debug)]
 pub(crate) struct FlowControl {
     stall_timeout: Duration,
@@ -35,30 +36,31 @@ pub(crate) struct FlowControl {
 #[derive(Debug)]
 struct State {
     accounts: HashMap<u32, StreamAccount>,
-    /// What has left for all of them, ever, and what may.
+    /// Bytes sent and bytes granted on the connection, in total.
     sent: u64,
     granted: u64,
-    /// The most that the client has ever had room for.
+    /// Largest window that the client has ever granted.
     max_window: u64,
     liveness: Liveness,
 }
 
-/// Whether the client is there (PING, RFC 9113 §6.7). Its answer also tells that what was sent before has reached it.
+/// Whether the client is alive (PING, RFC 9113 §6.7). A pong also proves that what was sent before
+/// the ping has arrived.
 #[derive(Clone, Copy, Debug)]
 enum Liveness {
     Unknown,
     PingSent(Instant),
-    /// And when it was asked.
+    /// The client has answered the ping of this time.
     Alive(Instant),
 }
 
 #[derive(Debug, Default)]
 struct StreamAccount {
-    /// In the library's queue.
+    /// Bytes in the queue of the library.
     queued: u64,
-    /// Sent, and not given back.
+    /// Bytes sent, and not returned by a window update.
     in_flight: u64,
-    /// Since when it has waited for room, and nothing was given back.
+    /// Since when it has waited for the window without an update.
     waiting_since: Option<Instant>,
     waker: Option<Waker>,
 }
@@ -71,12 +73,12 @@ impl FlowControl {
         Arc::new(Self { stall_timeout, state: Mutex::new(state), ping_wanted: Notify::new() })
     }
 
-    /// Returns when the client is to be asked for a sign of life.
+    /// Waits until a ping has to be sent.
     pub(crate) async fn ping_requested(&self) {
         self.ping_wanted.notified().await;
     }
 
-    /// It has given one.
+    /// Records the answer to a ping.
     pub(crate) fn pong_received(&self) {
         let mut state = self.state.lock();
         if let Liveness::PingSent(when) = state.liveness {
@@ -92,13 +94,15 @@ impl FlowControl {
         self.state.lock().accounts.remove(&stream);
     }
 
-    /// How many bytes it may send before others have to fear for their room. When that is none, `waker` is told of more.
+    /// Returns the send allowance of this stream, capped at half the connection window. If it is
+    /// zero,
+    /// `waker` is woken once it grows.
     pub(crate) fn allowance(&self, stream: u32, waker: &Waker) -> usize {
         let mut state = self.state.lock();
         let most = state.max_window / 2 + 1;
         let under_way = (state.max_window + state.sent).saturating_sub(state.granted);
         let Some(account) = state.accounts.get_mut(&stream) else { return 0 };
-        // Where the client gives back to the connection, but not to this stream, it has taken what it gives back.
+        // A client may return window to the connection alone; it has read those bytes all the same.
         let allowed = most.saturating_sub(account.in_flight.min(under_way) + account.queued);
         if allowed == 0 {
             account.waker = Some(waker.clone());
@@ -106,14 +110,14 @@ impl FlowControl {
         usize::try_from(allowed).unwrap_or(usize::MAX)
     }
 
-    /// So many bytes wait to be sent. Those of a stream that is reset never are.
+    /// Counts bytes that wait to be sent. Those of a stream that is reset never are.
     pub(crate) fn add_queued(&self, stream: u32, bytes: usize) {
         if let Some(account) = self.state.lock().accounts.get_mut(&stream) {
             account.queued += bytes as u64;
         }
     }
 
-    /// So many bytes are on their way.
+    /// Counts bytes that have been sent.
     pub(crate) fn add_sent(&self, stream: u32, bytes: u32) {
         let mut state = self.state.lock();
         state.sent += u64::from(bytes);
@@ -123,14 +127,14 @@ impl FlowControl {
         }
     }
 
-    /// It has room again.
+    /// Records that the stream no longer waits.
     pub(crate) fn clear_wait(&self, stream: u32) {
         if let Some(account) = self.state.lock().accounts.get_mut(&stream) {
             account.waiting_since = None;
         }
     }
 
-    /// The client has taken so many bytes: of one stream, or (0) of whichever.
+    /// Records a window update: of one stream, or of the connection (stream 0).
     pub(crate) fn window_updated(&self, stream: u32, bytes: u32, now: Instant) {
         let mut state = self.state.lock();
         if stream == 0 {
@@ -144,11 +148,11 @@ impl FlowControl {
         }
     }
 
-    /// Whether this answer, which has waited for room, has to go: nobody has read it for as long as the settings allow, or it
-    /// keeps others from getting any.
+    /// Whether a waiting stream has to be reset: the client has read none of it for
+    /// `stall_timeout`, or it starves others.
     pub(crate) fn should_reset(&self, stream: u32, now: Instant) -> bool {
         let mut state = self.state.lock();
-        // A byte may be set aside for each that has nothing to send.
+        // The library may reserve a byte for each stream that has nothing to send.
         let left = state.granted.saturating_sub(state.sent);
         let nothing_left = left <= state.accounts.len() as u64;
         let accounts = &mut state.accounts;
@@ -160,7 +164,7 @@ impl FlowControl {
             return true;
         }
         let mut waiting = others().filter(|other| other.waiting_since.is_some()).peekable();
-        // Whoever holds less waits for whoever holds more.
+        // Only the stream with the most bytes in flight is reset.
         let is_largest =
             waiting.peek().is_some() && waiting.all(|other| other.in_flight <= in_flight);
         if !(nothing_left && is_largest && waited >= STARVATION_TIMEOUT) {
@@ -197,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn who_holds_most_of_a_window_that_others_wait_for_goes_after_a_second() {
+    fn the_stream_that_starves_others_is_reset_after_a_second() {
         let flow_control = flow_control(&[1, 3, 5]);
         flow_control.add_sent(1, 60_000);
         flow_control.add_sent(3, 5535);
@@ -209,7 +213,7 @@ mod tests {
         assert!(flow_control.should_reset(1, after(1.1)));
         flow_control.close(1);
         assert!(!flow_control.should_reset(5, after(30.0)), "3 holds more");
-        assert!(flow_control.should_reset(5, after(30.2)), "for ever it does not wait either");
+        assert!(flow_control.should_reset(5, after(30.2)), "it does not wait for ever either");
     }
 
     #[test]
@@ -222,17 +226,17 @@ mod tests {
         );
         assert!(!flow_control.should_reset(1, after(1.0)));
         flow_control.pong_received();
-        // It was read after all, and then no more.
+        // The stream was read after all, and then no more.
         flow_control.window_updated(1, 10, after(2.0));
         flow_control.add_sent(1, 10);
-        assert!(!flow_control.should_reset(1, after(3.0)), "is asked once more");
-        assert!(!flow_control.should_reset(1, after(20.0)), "and does not answer");
+        assert!(!flow_control.should_reset(1, after(3.0)), "a ping is sent again");
+        assert!(!flow_control.should_reset(1, after(20.0)), "and is not answered");
         flow_control.pong_received();
         assert!(flow_control.should_reset(1, after(20.1)));
     }
 
     #[test]
-    fn who_waits_alone_has_the_time_that_the_settings_give() {
+    fn a_stream_that_waits_alone_has_the_stall_timeout() {
         let flow_control = flow_control(&[1, 3]);
         flow_control.add_sent(1, 60_000);
         flow_control.add_sent(3, 1000);
@@ -243,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_read_stays_however_slowly() {
+    fn a_stream_that_is_read_stays_however_slowly() {
         let flow_control = flow_control(&[1, 3]);
         flow_control.add_sent(1, 60_000);
         assert!(!flow_control.should_reset(3, after(0.0)));
@@ -254,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gets_more_than_half_of_the_window() {
+    fn no_stream_gets_more_than_half_of_the_window() {
         let flow_control = flow_control(&[1, 3]);
         let allowance = |stream| flow_control.allowance(stream, Waker::noop());
         assert_eq!(allowance(1), 32_768);
@@ -264,13 +268,13 @@ mod tests {
         assert_eq!((allowance(1), allowance(3)), (0, 32_768));
         flow_control.window_updated(1, 20_000, after(0.0));
         assert_eq!(allowance(1), 20_000);
-        // A client with room for more.
+        // A client with a larger window.
         flow_control.window_updated(0, 1_000_000, after(0.0));
         assert!(allowance(1) > 400_000, "{}", allowance(1));
     }
 
     #[test]
-    fn what_is_thrown_away_with_a_reset_was_never_sent() {
+    fn bytes_queued_at_a_reset_were_never_sent() {
         let flow_control = flow_control(&[1]);
         flow_control.add_queued(1, 16_384);
         assert_eq!(flow_control.allowance(1, Waker::noop()), 16_384);
@@ -285,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_gives_back_to_the_connection_alone_has_taken_it() {
+    fn an_update_of_the_connection_alone_counts_for_the_stream() {
         let flow_control = flow_control(&[1]);
         for _ in 0..10 {
             flow_control.add_sent(1, 32_768);
@@ -296,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_room_again_does_not_wait() {
+    fn a_cleared_wait_begins_again_at_zero() {
         let flow_control = flow_control(&[1]);
         assert!(!flow_control.should_reset(1, after(0.0)));
         flow_control.clear_wait(1);

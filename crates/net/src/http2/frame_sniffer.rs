@@ -1,5 +1,5 @@
-//! Reads along what goes over a connection of HTTP/2, for what the library keeps to itself: when data has left, and when the client has
-//! given room back (WINDOW_UPDATE, RFC 9113 §6.9).
+//! Observes the frames of an HTTP/2 connection for what the library does not report: when data was
+//! sent, and when the client has updated its window (WINDOW_UPDATE, RFC 9113 §6.9).
 
 use std::{
     io,
@@ -13,24 +13,25 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http2::flow_control::FlowControl;
 
-/// The client's preface, before its first frame.
+/// Length of the client's preface, before its first frame.
 const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
 
-/// Length, type, flags and stream.
+/// Length of a frame head: length, type, flags and stream.
 const HEAD: usize = 9;
 
 const DATA: u8 = 0;
 const WINDOW_UPDATE: u8 = 8;
 
-/// What a frame says of a stream's window.
+/// The effect of a frame on a flow-control window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FlowEvent {
-    /// So many bytes are on their way.
+    /// Bytes of data were sent.
     Sent(u32),
+    /// The window has grown by these bytes.
     WindowUpdate(u32),
 }
 
-/// A connection that tells the ledger what comes and goes.
+/// A connection that reports its frames to flow control.
 pub(crate) struct FrameSniffer<IO> {
     io: IO,
     incoming: FrameParser,
@@ -38,11 +39,11 @@ pub(crate) struct FrameSniffer<IO> {
     flow_control: Arc<FlowControl>,
 }
 
-/// Where one frame ends and the next begins.
+/// Finds frame heads in a stream of bytes.
 struct FrameParser {
-    /// Bytes that are passed over.
+    /// Bytes to skip.
     skip: usize,
-    /// A frame's head, and the four bytes of a window update.
+    /// The head of a frame, and the four bytes of a window update.
     head: [u8; HEAD + 4],
     filled: usize,
 }
@@ -57,7 +58,7 @@ impl<IO> FrameSniffer<IO> {
         }
     }
 
-    /// These bytes have gone out.
+    /// Observes bytes that were written.
     fn observe_written(&mut self, bytes: &[u8]) {
         let flow_control = &self.flow_control;
         self.outgoing.feed(bytes, |stream, event| {
@@ -69,12 +70,12 @@ impl<IO> FrameSniffer<IO> {
 }
 
 impl FrameParser {
-    /// They begin behind so many bytes.
+    /// Creates a parser of frames that begin after `skip` bytes.
     fn after_prefix(skip: usize) -> Self {
         Self { skip, head: [0; HEAD + 4], filled: 0 }
     }
 
-    /// Reads on, and tells what is said of which stream; stream 0 is the connection.
+    /// Parses more bytes, and reports events with their stream; stream 0 is the connection.
     fn feed(&mut self, mut bytes: &[u8], mut on_event: impl FnMut(u32, FlowEvent)) {
         while !bytes.is_empty() {
             if self.skip > 0 {
@@ -108,7 +109,8 @@ impl FrameParser {
         }
     }
 
-    /// Whether a whole head is read, and is a window update's. One of another length is an error, which the library finds.
+    /// Whether a whole head of a window update was read. One of another length is an error, which
+    /// the library finds.
     fn is_update(&self) -> bool {
         self.filled >= HEAD && self.head[..4] == [0, 0, 4, WINDOW_UPDATE]
     }

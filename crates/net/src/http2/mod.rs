@@ -1,4 +1,5 @@
-//! A connection that speaks HTTP/2 (RFC 9113): each request goes to the routes that HTTP/1.1 has too, and each answer is a task.
+//! A connection that speaks HTTP/2 (RFC 9113): requests go to the same routes as those of HTTP/1.1,
+//! and each response is a task.
 
 use std::{
     convert::Infallible,
@@ -37,25 +38,26 @@ mod tunnel;
 pub use h2::ext::Protocol;
 pub use tunnel::{Tunnel, TunnelIo};
 
-/// Requests at once on one connection: streams, above all.
+/// Concurrent requests of one connection, most of them streams.
 const STREAMS: u32 = 1000;
 
-/// What a client may send ahead, of each request's body and of all.
+/// Receive windows: of each request body, and of a connection.
 const WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
-/// What may wait for the socket, of each answer. It is what has left the log and cannot be told as a gap any more.
+/// Bytes of each response that may wait for the socket. They have left the log, so they can no
+/// longer be replaced by a gap.
 const SEND_BUFFER: usize = 16 * 1024;
 
-/// What data in small frames may take up beside its bytes, on one connection: the library counts 256 bytes for each frame that nobody has read
-/// yet, and ends a connection that has more. Lines of a body that is slowed down come in frames of their own, and tens of thousands of them
-/// fit in a window.
+/// Overhead of small frames that one connection may have. The library counts 256 bytes for each
+/// unread frame, and ends a connection that exceeds the budget. The lines of a slow body come in
+/// frames of their own, and tens of thousands of them fit into a window.
 const SMALL_FRAMES: usize = 8 * 1024 * 1024;
 
-/// How long a client may take to see that it is to go.
+/// Time for a client to close its connection after a GOAWAY.
 const GOAWAY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Fields that are about a connection of HTTP/1.1 (RFC 9113 §8.2.2).
+/// Connection-specific headers of HTTP/1.1, which HTTP/2 forbids (RFC 9113 §8.2.2).
 const CONNECTION_HEADERS: [HeaderName; 5] = [
     header::CONNECTION,
     header::TRANSFER_ENCODING,
@@ -64,83 +66,128 @@ const CONNECTION_HEADERS: [HeaderName; 5] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// Serves to the end, if the client has said who it is `by` then.
+/// Serves a connection to its end, if its client completes the handshake by `deadline`.
 pub(crate) async fn serve<IO>(io: IO, conn: ConnHandle, server: Arc<ConnServer>, deadline: Instant)
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let config = &server.config;
-    let flow_control = FlowControl::new(config.stall_timeout);
+    let flow_control = FlowControl::new(server.config.stall_timeout);
+    let io = FrameSniffer::new(io, flow_control.clone());
+    let builder = h2_builder(server.config.head_bytes);
+    let handshake = builder.handshake::<_, Bytes>(io);
+    let Some(Ok(connection)) = before_deadline(&server, deadline, handshake).await else {
+        return;
+    };
+    conn.release_handshake_permit();
+    let responses = JoinSet::new();
+    let (draining, quiet_since) = (false, Instant::now());
+    let http2 =
+        Http2Conn { connection, conn, server, flow_control, responses, draining, quiet_since };
+    http2.run().await;
+}
+
+fn h2_builder(head_bytes: usize) -> h2::server::Builder {
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(u32::try_from(config.head_bytes).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER)
         .initial_window_size(WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .data_frame_budget(SMALL_FRAMES)
         .enable_connect_protocol();
-    let handshake = builder.handshake::<_, Bytes>(FrameSniffer::new(io, flow_control.clone()));
-    let Some(Ok(mut connection)) = before_deadline(&server, deadline, handshake).await else {
-        return;
-    };
-    conn.release_handshake_permit();
-    let mut responses = JoinSet::new();
-    let mut pings = pin!(send_pings(connection.ping_pong(), flow_control.clone()));
-    let mut stopping = false;
-    let mut quiet_since = Instant::now();
-    loop {
-        let quiet_timeout = if stopping { GOAWAY_TIMEOUT } else { config.head_timeout };
-        let quiet = sleep_until(quiet_since + quiet_timeout);
-        tokio::select! {
-            request = connection.accept() => {
-                quiet_since = Instant::now();
-                match request {
-                    Some(Ok((request, respond))) => {
-                        conn.set_request_received();
-                        let (router, conn) = (server.router.clone(), conn.clone());
-                        let sender = ResponseSender { flow_control: flow_control.clone(), stalled: server.meters.stalled.clone() };
-                        responses.spawn(handle_request(router, conn, sender, request, respond));
-                    }
+    builder
+}
+
+/// A connection after its handshake.
+struct Http2Conn<IO> {
+    connection: h2::server::Connection<FrameSniffer<IO>, Bytes>,
+    conn: ConnHandle,
+    server: Arc<ConnServer>,
+    flow_control: Arc<FlowControl>,
+    /// One task for each response.
+    responses: JoinSet<()>,
+    /// Whether the client was sent a GOAWAY.
+    draining: bool,
+    /// When a request last began or a response ended.
+    quiet_since: Instant,
+}
+
+/// The next step after a quiet period.
+#[derive(PartialEq, Eq)]
+enum AfterQuiet {
+    Continue,
+    Close,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Http2Conn<IO> {
+    async fn run(mut self) {
+        let pings = send_pings(self.connection.ping_pong(), self.flow_control.clone());
+        let mut pings = pin!(pings);
+        let drain = self.server.draining.clone();
+        loop {
+            let quiet = sleep_until(self.quiet_since + self.quiet_timeout());
+            tokio::select! {
+                request = self.connection.accept() => match request {
+                    Some(Ok((request, respond))) => self.spawn_response(request, respond),
                     Some(Err(error)) => {
                         tracing::trace!(%error, "a connection broke");
                         return;
                     }
                     None => return,
-                }
+                },
+                never = &mut pings => match never {},
+                Some(_) = self.responses.join_next() => self.quiet_since = Instant::now(),
+                () = drain.cancelled(), if !self.draining => self.begin_drain(),
+                () = quiet => if self.after_quiet() == AfterQuiet::Close {
+                    return;
+                },
             }
-            never = &mut pings => match never {},
-            Some(_) = responses.join_next() => quiet_since = Instant::now(),
-            // What is open goes on; whatever comes next has to come to somebody else.
-            () = server.draining.cancelled(), if !stopping => {
-                stopping = true;
-                quiet_since = Instant::now();
-                connection.graceful_shutdown();
-            }
-            () = quiet => {
-                quiet_since = Instant::now();
-                match (connection.has_streams(), stopping) {
-                    (true, _) => {}
-                    // The library waits for a word of the client's, which may never come.
-                    (false, true) => return,
-                    (false, false) => {
-                        stopping = true;
-                        connection.graceful_shutdown();
-                    }
-                }
+        }
+    }
+
+    fn quiet_timeout(&self) -> Duration {
+        if self.draining { GOAWAY_TIMEOUT } else { self.server.config.head_timeout }
+    }
+
+    fn spawn_response(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+        self.quiet_since = Instant::now();
+        self.conn.set_request_received();
+        let (router, conn) = (self.server.router.clone(), self.conn.clone());
+        let stalled = self.server.meters.stalled.clone();
+        let sender = ResponseSender { flow_control: self.flow_control.clone(), stalled };
+        self.responses.spawn(handle_request(router, conn, sender, request, respond));
+    }
+
+    /// Tells the client to open no more streams. Those that are open go on.
+    fn begin_drain(&mut self) {
+        self.draining = true;
+        self.quiet_since = Instant::now();
+        self.connection.graceful_shutdown();
+    }
+
+    fn after_quiet(&mut self) -> AfterQuiet {
+        self.quiet_since = Instant::now();
+        match (self.connection.has_streams(), self.draining) {
+            (true, _) => AfterQuiet::Continue,
+            // The library waits for the client to close, which it may never do.
+            (false, true) => AfterQuiet::Close,
+            (false, false) => {
+                self.begin_drain();
+                AfterQuiet::Continue
             }
         }
     }
 }
 
-/// Asks the client for a sign of life whenever the ledger wants one.
+/// Sends a PING whenever flow control has to know whether the client is alive.
 async fn send_pings(pings: Option<PingPong>, flow_control: Arc<FlowControl>) -> Infallible {
     let Some(mut pings) = pings else { return pending().await };
     loop {
         flow_control.ping_requested().await;
         match pings.ping(Ping::opaque()).await {
             Ok(_) => flow_control.pong_received(),
-            // The connection ends, which whoever accepts from it is told.
+            // The connection ends, which its next accept reports.
             Err(_) => return pending().await,
         }
     }
@@ -157,7 +204,7 @@ async fn handle_request(
     let (request, opener) = translate(request, conn);
     let response = tokio::select! {
         response = router.oneshot(request) => response,
-        // Whoever asked has gone.
+        // The client has reset the stream.
         _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
     };
     let Ok(response) = response;
@@ -174,7 +221,7 @@ async fn handle_request(
     }
 }
 
-/// The request as the routes know it, and what is to become of its stream if it opens a tunnel.
+/// Converts a request for the routes. A request for a tunnel also yields what opens it.
 fn translate(
     request: Request<RecvStream>,
     conn: ConnHandle,
@@ -183,7 +230,7 @@ fn translate(
     if let Some(authority) = parts.uri.authority()
         && let Ok(host) = HeaderValue::from_str(authority.as_str())
     {
-        // RFC 9113 §8.3.1: it takes the place of Host.
+        // RFC 9113 §8.3.1: the authority replaces Host.
         parts.headers.insert(header::HOST, host);
     }
     parts.extensions.insert(conn);

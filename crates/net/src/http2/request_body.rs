@@ -1,4 +1,4 @@
-//! The body of a request over HTTP/2, for handlers that read bodies.
+//! Request bodies of HTTP/2.
 
 use std::{
     pin::Pin,
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use h2::{Reason, RecvStream};
 use http_body::{Body, Frame};
 
-/// A body; what is read makes room for more.
+/// A body whose window is returned as it is read.
 pub(crate) struct RequestBody {
     received: RecvStream,
 }
@@ -31,11 +31,11 @@ impl Body for RequestBody {
         let received = &mut self.received;
         match ready!(received.poll_data(cx)) {
             Some(Ok(data)) => {
-                // The handler bounds what it keeps; what it has read, it has taken.
+                // The handler limits what it keeps, so bytes count as consumed once they are read.
                 received.flow_control().release_capacity(data.len())?;
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
-            // RFC 9113 §8.1: whoever has its answer may stop a body like that.
+            // RFC 9113 §8.1: a client may stop its body so once it has the response.
             Some(Err(error)) if error.reason() == Some(Reason::NO_ERROR) => Poll::Ready(None),
             Some(Err(error)) => Poll::Ready(Some(Err(error))),
             None => Poll::Ready(None),

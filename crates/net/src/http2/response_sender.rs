@@ -1,4 +1,4 @@
-//! An answer's way out over HTTP/2: as much as its client lets be under way, and no longer than somebody reads it.
+//! Sends responses over HTTP/2, within the flow-control window and for as long as the client reads.
 
 use std::{
     future::{Future, poll_fn},
@@ -21,19 +21,19 @@ use crate::http2::{
     flow_control::{CHECK_INTERVAL, FlowControl},
 };
 
-/// What answers of one connection have in common.
+/// The shared state of the responses of one connection.
 pub(crate) struct ResponseSender {
     pub(crate) flow_control: Arc<FlowControl>,
     pub(crate) stalled: Counter,
 }
 
-/// What one answer may send.
+/// The send side of one stream.
 pub(crate) struct SendWindow {
     send: SendStream<Bytes>,
     stream: u32,
     flow_control: Arc<FlowControl>,
     stalled: Counter,
-    /// Runs only while there is no room.
+    /// Runs only while the stream waits for the window.
     stall_timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -50,11 +50,11 @@ impl ResponseSender {
         }
     }
 
-    /// Sends a body to its end, or for as long as somebody wants it.
+    /// Sends a body to its end, or until the client resets the stream.
     pub(crate) async fn send(self, body: Body, send: SendStream<Bytes>) {
         let mut window = self.open_window(send);
         let mut body = pin!(body);
-        // A gone client is no error: it may do that at any time.
+        // A client may leave at any time, which is no error.
         let _ = window.send_all(body.as_mut()).await;
     }
 }
@@ -62,7 +62,8 @@ impl ResponseSender {
 impl SendWindow {
     async fn send_all(&mut self, mut body: Pin<&mut Body>) -> io::Result<()> {
         loop {
-            // A stream is asked for more only when there is room: what it has not said, it can still tell as a gap.
+            // A body is polled only when there is window (backpressure): until then it can still
+            // replace messages by a gap.
             poll_fn(|cx| self.poll_allowance(cx, 1)).await?;
             let frame = poll_fn(|cx| {
                 if self.poll_reset(cx).is_ready() {
@@ -87,7 +88,7 @@ impl SendWindow {
         }
     }
 
-    /// Sends what there is room for.
+    /// Sends data that fits into the window.
     pub(crate) fn send(&mut self, data: Bytes) -> io::Result<usize> {
         let bytes = data.len();
         self.flow_control.add_queued(self.stream, bytes);
@@ -95,7 +96,7 @@ impl SendWindow {
         Ok(bytes)
     }
 
-    /// How much room there is for up to `wanted` bytes, once there is any.
+    /// Waits until the stream may send, and returns how many of `wanted` bytes.
     pub(crate) fn poll_allowance(
         &mut self,
         cx: &mut Context<'_>,
@@ -116,14 +117,14 @@ impl SendWindow {
             if self.flow_control.should_reset(self.stream, Instant::now()) {
                 self.stalled.increment(1);
                 self.send.send_reset(Reason::CANCEL);
-                let message = "nobody reads this answer, which takes room on its connection";
+                let message = "the client does not read this response, which fills its window";
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)));
             }
             self.stall_timer = Some(Box::pin(sleep(CHECK_INTERVAL)));
         }
     }
 
-    /// The same, for as long as it may take.
+    /// Does the same without a timeout.
     fn poll_capacity(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
         let allowed = self.flow_control.allowance(self.stream, cx.waker());
         self.send.reserve_capacity(wanted.min(allowed).min(SEND_BUFFER));
@@ -142,12 +143,12 @@ impl SendWindow {
         }
     }
 
-    /// Ready when nobody waits for the answer any more.
+    /// Ready when the client has reset the stream.
     fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.send.poll_reset(cx).map(|_| ())
     }
 
-    /// Says that this is all.
+    /// Ends the stream.
     pub(crate) fn end(&mut self) -> io::Result<()> {
         self.send.send_data(Bytes::new(), true).map_err(|_| broken_pipe())
     }

@@ -1,4 +1,4 @@
-//! A stream of HTTP/2 that goes on as something else: a WebSocket by extended CONNECT (RFC 8441).
+//! Tunnels over HTTP/2 streams, for WebSockets by extended CONNECT (RFC 8441).
 
 use std::{
     io,
@@ -17,11 +17,11 @@ use tokio::{
 
 use crate::http2::{SEND_BUFFER, response_sender::SendWindow};
 
-/// What a request that wants a tunnel brings: the tunnel, once the answer has opened it.
+/// The tunnel of a request, among the extensions of that request. The response opens it.
 #[derive(Clone, Debug)]
 pub struct Tunnel(Arc<Mutex<Option<oneshot::Receiver<TunnelIo>>>>);
 
-/// The other side of it.
+/// Opens a tunnel once the response is sent.
 pub(crate) struct TunnelOpener {
     received: RecvStream,
     opened: oneshot::Sender<TunnelIo>,
@@ -42,13 +42,13 @@ pub(crate) fn pair(received: RecvStream) -> (TunnelOpener, Tunnel) {
 impl TunnelOpener {
     pub(crate) fn open(self, window: SendWindow) {
         let io = TunnelIo { received: self.received, unread: Bytes::new(), window };
-        // A handler that did not want one has answered with something else.
+        // A handler that needs no tunnel has dropped it.
         let _ = self.opened.send(io);
     }
 }
 
 impl Tunnel {
-    /// The tunnel, when the answer has left; `None` if it never does.
+    /// Waits until the response has opened the tunnel; `None` if it never does.
     pub async fn opened(self) -> Option<TunnelIo> {
         let opens = self.0.lock().take()?;
         opens.await.ok()
@@ -76,7 +76,7 @@ impl AsyncRead for TunnelIo {
         let count = self.unread.len().min(buf.remaining());
         buf.put_slice(&self.unread[..count]);
         self.unread.advance(count);
-        // Whoever is not read does not send on.
+        // The window is returned as bytes are read (backpressure).
         self.received.flow_control().release_capacity(count).map_err(broken)?;
         Poll::Ready(Ok(()))
     }
@@ -98,7 +98,7 @@ impl AsyncWrite for TunnelIo {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The connection's own task writes.
+        // The task of the connection writes.
         Poll::Ready(Ok(()))
     }
 
@@ -107,11 +107,11 @@ impl AsyncWrite for TunnelIo {
     }
 }
 
-/// A stream that is dropped is reset, and what stands in the library's queue is lost with it, the last words too. With its end
-/// behind them they are sent.
+/// Ends the stream instead of resetting it: a reset would lose the bytes in the queue of the
+/// library, such as a close frame.
 impl Drop for TunnelIo {
     fn drop(&mut self) {
-        // One that is reset already has no end.
+        // A stream that is reset already cannot be ended.
         let _ = self.window.end();
     }
 }
