@@ -43,15 +43,14 @@ pub use format::{Ending, Format};
 pub use hub::{Hub, Overloaded, PublishError};
 pub use limits::Limits;
 pub use log::cursor::ReadLimit;
-pub use log::query::{
-    HistoryPage, OnlineHidden, OnlineReport, PRESENCE_PAGE, PresenceOff, PresencePage,
-};
+pub use log::history_page::{HistoryPage, HistorySelection};
+pub use log::query::{OnlineHidden, OnlineReport, PRESENCE_PAGE, PresenceOff, PresencePage};
 pub use log::ring::Bounds;
 pub use log::start::{AheadOfLog, BadSince, Start};
 pub use log::table::{ChannelFull, TooManyChannels};
 pub use log::{Accepted, ChannelSummary, History, Log, LogStats, NotAccepted};
 pub use message::data::{BadData, Data};
-pub use message::document::{text_of, write_document};
+pub use message::document::{document_length, text_of, write_document};
 pub use message::draft::{Draft, Message, Stored};
 pub use message::event::{BadEventName, EventName};
 pub use message::id::{BadMessageId, Epoch, MessageId, Seq};

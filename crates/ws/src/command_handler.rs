@@ -5,9 +5,10 @@ use std::{future::ready, sync::Arc};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tricast_core::{
-    Access, Ack, AckBody, Action, Change, ChannelName, CloseReason, CommandError, CommandFuture,
-    CommandResult, Control, Data, Denied, Draft, Hub, Identity, Kind, PRESENCE_PAGE, Problem,
-    PublishError, Publisher, Reply, Session, authorize, authorize_publish, json_length,
+    Access, Ack, AckBody, Action, AnswerReservation, Change, ChannelName, CloseReason,
+    CommandError, CommandFuture, CommandResult, Control, Data, Denied, Draft, Hub, Identity, Kind,
+    PRESENCE_PAGE, Problem, PublishError, Publisher, Reply, Session, authorize, authorize_publish,
+    json_length,
 };
 
 use crate::{
@@ -178,14 +179,22 @@ impl CommandHandler {
                 self.authorize(Action::Read, &channel).await?;
                 let page = log.presence_page(channel, after.as_ref(), PRESENCE_PAGE);
                 let presence = Box::new(page.map_err(|error| refusal_of(&error))?);
-                return self.reply_large(AckBody::Presence { presence }, reference);
+                let reserved = self.reserve(json_length(&presence), reference.as_deref())?;
+                let body = AckBody::Presence { presence };
+                let ack = Control::Ack(Ack { reference, body });
+                return Ok(Reply::LargeFrame(Box::new(ack), reserved));
             }
             Command::History { channel, start } => {
                 // A page may take milliseconds: not on a thread that serves others.
                 tokio::task::yield_now().await;
                 self.authorize(Action::Read, &channel).await?;
-                let page = log.history_page(channel, start).map_err(|error| refusal_of(&error))?;
-                return self.reply_large(AckBody::History { history: Box::new(page) }, reference);
+                let selection = log.select_history(channel, start);
+                let selection = selection.map_err(|error| refusal_of(&error))?;
+                // Refusing must stay cheap under load: memory first, then the page.
+                let reserved = self.reserve(selection.json_length(), reference.as_deref())?;
+                let body = AckBody::History { history: Box::new(selection.into_page()) };
+                let ack = Control::Ack(Ack { reference, body });
+                return Ok(Reply::LargeFrame(Box::new(ack), reserved));
             }
             Command::Renew(token) => {
                 let renewed = self.access.clone().renew(token).await;
@@ -197,16 +206,18 @@ impl CommandHandler {
         Ok(Reply::Frame(Box::new(Control::Ack(Ack { reference, body: done }))))
     }
 
-    /// Says what may be large, if there is memory for it.
-    fn reply_large(
+    /// Reserves memory for a reply with a document of `length` bytes.
+    fn reserve(
         &self,
-        done: AckBody,
-        reference: Option<Box<RawValue>>,
-    ) -> Result<Reply, (Kind, String)> {
-        let control = Box::new(Control::Ack(Ack { reference, body: done }));
-        let bytes = json_length(&*control) + REPLY_ENVELOPE_BYTES;
-        let share = self.hub.answer_memory().reserve(self.identity.address, bytes);
-        Ok(Reply::LargeFrame(control, share.map_err(|error| refusal_of(&error))?))
+        length: usize,
+        reference: Option<&RawValue>,
+    ) -> Result<AnswerReservation, (Kind, String)> {
+        let reference = reference.map_or(0, |reference| reference.get().len());
+        let reserved = self
+            .hub
+            .answer_memory()
+            .reserve(self.identity.address, length + reference + REPLY_ENVELOPE_BYTES);
+        reserved.map_err(|error| refusal_of(&error))
     }
 
     async fn authorize(&self, act: Action, channel: &ChannelName) -> Result<(), (Kind, String)> {

@@ -6,6 +6,7 @@
 
 pub(crate) mod channel;
 pub(crate) mod cursor;
+pub(crate) mod history_page;
 pub(crate) mod query;
 pub(crate) mod ring;
 pub(crate) mod start;

@@ -3,15 +3,11 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::{
-    AheadOfLog, ChannelName, Count, Gap, Log, Message, MessageId, ReadLimit, Seq, Start, UserId,
-    Wire, presence::PresentUser, write_document,
+    AheadOfLog, ChannelName, Count, HistorySelection, Log, Message, MessageId, ReadLimit, Start,
+    UserId, Wire, log::history_page::HISTORY_PAGE, presence::PresentUser,
 };
-
-/// The most history in one answer, as it is spelled: it is held until the client has read it.
-const HISTORY_PAGE: ReadLimit = ReadLimit { messages: 1000, bytes: 1024 * 1024 };
 
 /// The most users in one answer.
 pub const PRESENCE_PAGE: usize = 1000;
@@ -30,26 +26,6 @@ struct WireCounts {
     sse: Count,
     chunked: Count,
     ws: Count,
-}
-
-/// Some of what is held of a channel.
-#[derive(Clone, Debug, Serialize)]
-pub struct HistoryPage {
-    channel: ChannelName,
-    /// Where to go on.
-    id: MessageId,
-    gap: Option<GapDocument>,
-    /// The documents, oldest first.
-    messages: Box<RawValue>,
-    /// There is more behind `id`.
-    more: bool,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct GapDocument {
-    first: Option<Seq>,
-    last: Option<Seq>,
-    certain: bool,
 }
 
 /// Some of the users in a channel, by name.
@@ -132,49 +108,18 @@ impl Log {
         history.messages.into_iter().find(|message| message.id == id)
     }
 
-    /// What is held of `channel` from `start` on, as a document: at most 1,000 messages, and no more than 1 MiB of
-    /// documents, but for a first one that is larger. A byte of data may take six of them.
+    /// Selects the messages of one page of `channel`'s history, from `start` on: at most 1,000, and
+    /// at most 1 MiB of documents unless the first one is larger. A byte of data may take six bytes
+    /// of its document. The page itself is written by [`HistorySelection::into_page`], once there
+    /// is memory for it.
     ///
     /// # Errors
-    /// When `start` is a place that the log has not reached.
-    pub fn history_page(
+    /// When the log has not reached `start`.
+    pub fn select_history(
         &self,
         channel: ChannelName,
         start: Start,
-    ) -> Result<HistoryPage, AheadOfLog> {
-        let mut history = self.history(&channel, start, HISTORY_PAGE)?;
-        let lost =
-            |gap: Gap| GapDocument { first: gap.first, last: gap.last, certain: gap.certain };
-        let mut documents = vec![b'['];
-        let mut last = None;
-        for message in &history.messages {
-            let begin = documents.len();
-            // No document is shorter than its data: what cannot fit need not be spelled.
-            let mut fits = begin + message.draft.data.as_bytes().len() <= HISTORY_PAGE.bytes;
-            if fits || last.is_none() {
-                if last.is_some() {
-                    documents.push(b',');
-                }
-                write_document(message, &mut documents);
-                fits = documents.len() < HISTORY_PAGE.bytes || last.is_none();
-            }
-            if !fits {
-                documents.truncate(begin);
-                (history.id, history.more) = (last.unwrap_or(history.id), true);
-                break;
-            }
-            last = Some(message.id);
-        }
-        documents.push(b']');
-        // Documents are JSON, and so is a list of them.
-        let messages =
-            String::from_utf8(documents).ok().and_then(|text| RawValue::from_string(text).ok());
-        Ok(HistoryPage {
-            channel,
-            id: history.id,
-            gap: history.gap.map(lost),
-            messages: messages.unwrap_or_default(),
-            more: history.more,
-        })
+    ) -> Result<HistorySelection, AheadOfLog> {
+        Ok(HistorySelection::new(self.history(&channel, start, HISTORY_PAGE)?, channel))
     }
 }

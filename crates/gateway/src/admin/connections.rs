@@ -9,7 +9,12 @@ use axum::{
 use serde::Serialize;
 use tricast_core::{CloseReason, ConnectionFilter, ConnectionSummary, Kind, Wire};
 
-use crate::http::{problem::Problem, query::Query, response::json_response, state::SharedApp};
+use crate::http::{
+    problem::Problem,
+    query::Query,
+    response::{AsJson, json_response},
+    state::SharedApp,
+};
 
 /// The most connections in one answer.
 const MAX_PAGE: usize = 1000;
@@ -42,7 +47,7 @@ pub(crate) async fn list_or_close(
     let limit = query.number("limit", 1, MAX_PAGE)?.unwrap_or(100);
     let listed = || async {
         let (connections, more) = app.hub.list_connections(&filter, after as u64, limit);
-        Ok(ConnectionsResponse { connections, more })
+        Ok(AsJson(ConnectionsResponse { connections, more }))
     };
     json_response(None, request, listed).await
 }

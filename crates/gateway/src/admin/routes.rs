@@ -101,7 +101,7 @@ async fn not_found() -> Problem {
 }
 
 async fn metrics(State(admin): State<AdminState>, request: Request) -> Result<Response, Problem> {
-    let text = || async { Ok(admin.exporter.render(&admin.app.hub).into_bytes()) };
+    let text = || async { Ok(admin.exporter.render(&admin.app.hub)) };
     let body = whole_body(None, request, text).await?;
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())

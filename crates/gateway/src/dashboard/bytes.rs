@@ -15,7 +15,7 @@ use crate::http::{
     problem::Problem,
     publish::path_text,
     query::Query,
-    response::{ResponseAccount, json_response},
+    response::{AsJson, ResponseAccount, json_response},
     state::SharedApp,
     stream::chunk_framed_format,
 };
@@ -62,9 +62,10 @@ pub(super) async fn bytes(
     let raw = query.raw()?.unwrap_or(false);
     let encode = |wire| WireBytes::of(&message, wire, chunk_framed_format(wire, raw));
     let account = Some(ResponseAccount::of(&app, &request));
-    let response =
-        || async { Ok(MessageBytes { id: id.to_string(), wires: Wire::ALL.map(encode).into() }) };
-    json_response(account, request, response).await
+    let bytes = || async {
+        Ok(AsJson(MessageBytes { id: id.to_string(), wires: Wire::ALL.map(encode).into() }))
+    };
+    json_response(account, request, bytes).await
 }
 
 impl WireBytes {

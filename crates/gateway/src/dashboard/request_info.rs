@@ -20,7 +20,7 @@ use crate::{
         forwarded,
         problem::Problem,
         query::Query,
-        response::{ResponseAccount, json_response},
+        response::{AsJson, ResponseAccount, json_response},
         routes::{cors, set_nosniff},
         state::SharedApp,
         stream::{chunk_framed_format, handshake_response, response_headers},
@@ -98,7 +98,7 @@ pub(super) async fn request_info(
         heads,
     };
     let account = Some(ResponseAccount::of(&app, &request));
-    json_response(account, request, || async { Ok(&info) }).await
+    json_response(account, request, || async { Ok(AsJson(&info)) }).await
 }
 
 /// From what connections tell, and trusted proxies say.

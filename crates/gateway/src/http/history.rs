@@ -14,7 +14,7 @@ use crate::http::{
     problem::Problem,
     publish::path_text,
     query::Query,
-    response::{ResponseAccount, json_response},
+    response::{AsJson, ResponseAccount, json_response},
     resume,
     state::SharedApp,
 };
@@ -40,7 +40,7 @@ pub(crate) async fn history(
     };
     let log = app.hub.log();
     let account = Some(ResponseAccount::of(&app, &request));
-    json_response(account, request, || async { Ok(log.history_page(channel.clone(), start)?) })
+    json_response(account, request, || async { Ok(log.select_history(channel.clone(), start)?) })
         .await
 }
 
@@ -108,7 +108,7 @@ pub(crate) async fn channels(
         }
         let more = channels.len() > limit;
         channels.truncate(limit);
-        Ok(ChannelsResponse { channels, more })
+        Ok(AsJson(ChannelsResponse { channels, more }))
     };
     json_response(account, request, page).await
 }

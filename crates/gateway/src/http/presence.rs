@@ -11,7 +11,7 @@ use crate::http::{
     problem::Problem,
     publish::path_text,
     query::Query,
-    response::{ResponseAccount, json_response},
+    response::{AsJson, ResponseAccount, json_response},
     state::{App, SharedApp},
     subscribe::check_channel_count,
 };
@@ -32,8 +32,8 @@ pub(crate) async fn presence(
     admission::check(&pass, Action::Read, std::slice::from_ref(&channel)).await?;
     let log = app.hub.log();
     let account = Some(ResponseAccount::of(&app, &request));
-    let present = || async { Ok(log.presence_page(channel.clone(), after.as_ref(), limit)?) };
-    json_response(account, request, present).await
+    let page = || async { Ok(AsJson(log.presence_page(channel.clone(), after.as_ref(), limit)?)) };
+    json_response(account, request, page).await
 }
 
 /// `channels` and, behind them, their presence channels.

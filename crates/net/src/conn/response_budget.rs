@@ -58,12 +58,14 @@ impl ResponsePermit {
     }
 }
 
-impl ResponseBudget {
-    pub(crate) fn new() -> Self {
+impl Default for ResponseBudget {
+    fn default() -> Self {
         let units = Arc::new(Semaphore::new(MAX_UNITS));
         Self { render_lock: Mutex::default(), units, read_progress: ReadProgress::default() }
     }
+}
 
+impl ResponseBudget {
     /// Waits until no other answer of this connection is being made. Nobody waits for the client meanwhile.
     pub async fn exclusive(&self) -> MutexGuard<'_, ()> {
         self.render_lock.lock().await
@@ -115,7 +117,7 @@ mod tests {
 
     #[test]
     fn what_nobody_takes_leaves_no_room_for_more() {
-        let budget = ResponseBudget::new();
+        let budget = ResponseBudget::default();
         let large = budget.try_acquire(2000 * UNIT).expect("room");
         let small = budget.try_acquire(1).expect("room");
         assert!(budget.try_acquire(48 * UNIT).is_none());
@@ -130,7 +132,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_does_so_while_others_are_taken() {
-        let budget = ResponseBudget::new();
+        let budget = ResponseBudget::default();
         let large = budget.try_acquire(2000 * UNIT).expect("room");
         assert!(budget.acquire(49 * UNIT).await.is_none(), "nothing of it is taken");
         let mut waits = pin!(budget.acquire(49 * UNIT));
@@ -146,7 +148,7 @@ mod tests {
 
     #[test]
     fn one_is_made_at_a_time() {
-        let budget = ResponseBudget::new();
+        let budget = ResponseBudget::default();
         let guard = poll_once(budget.exclusive()).expect("nobody else");
         assert!(poll_once(budget.exclusive()).is_none());
         drop(guard);
