@@ -19,3 +19,4 @@ pub(crate) mod state;
 pub(crate) mod stream;
 pub(crate) mod stream_body;
 pub(crate) mod subscribe;
+pub(crate) mod subscribe_request;

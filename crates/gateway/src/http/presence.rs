@@ -13,7 +13,7 @@ use crate::http::{
     query::Query,
     response::{AsJson, ResponseAccount, json_response},
     state::{App, SharedApp},
-    subscribe::check_channel_count,
+    subscribe_request::check_channel_count,
 };
 
 /// `GET /presence/{channel}`
