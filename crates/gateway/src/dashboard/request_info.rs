@@ -18,10 +18,10 @@ use tricast_ws::{Handshake, HandshakeRequest};
 use crate::{
     http::{
         forwarded,
+        layers::{cors, set_nosniff},
         problem::Problem,
         query::Query,
         response::{AsJson, ResponseAccount, json_response},
-        routes::{cors, set_nosniff},
         state::SharedApp,
         stream::{chunk_framed_format, handshake_response, response_headers},
     },

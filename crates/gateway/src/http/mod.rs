@@ -6,6 +6,7 @@ pub(crate) mod budget;
 pub(crate) mod chunks;
 pub(crate) mod forwarded;
 pub(crate) mod history;
+pub(crate) mod layers;
 pub(crate) mod ndjson;
 pub(crate) mod origin;
 pub(crate) mod presence;
