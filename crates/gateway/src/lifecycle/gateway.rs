@@ -10,10 +10,9 @@ use tokio_util::{
     task::{AbortOnDropHandle, TaskTracker},
 };
 use tricast_admission::Jwks;
-
-pub use crate::lifecycle::sockets::BoundAddress;
 use tricast_net::{Acceptor, AddressLimiter, Certificate, ConnServer, ProxyHeaders};
 
+pub use crate::lifecycle::sockets::listeners::BoundAddress;
 use crate::{
     admin,
     admin::metrics::MetricsExporter,
@@ -26,10 +25,12 @@ use crate::{
     lifecycle::{
         build::{Components, max_connections, max_sockets, start_shards},
         handover::{Program, Successor},
-        inherited::{BoundListener, Inherited},
         load,
         net_config::{self, DirectClients},
-        sockets::Listeners,
+        sockets::{
+            inherited::{BoundListener, Inherited},
+            listeners::Listeners,
+        },
     },
     settings::{Address, Reload, Settings},
     webhook::{WebhookSender, WebhookTask},

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use command_fds::{CommandFdExt as _, FdMapping};
 use tokio::{process::Child, time::timeout};
 
-use crate::lifecycle::inherited::HANDOVER_SOCKET;
+use crate::lifecycle::sockets::inherited::HANDOVER_SOCKET;
 
 /// The first descriptor that a process is handed (`sd_listen_fds(3)`).
 const FIRST_FD: i32 = 3;

@@ -3,7 +3,6 @@
 pub(crate) mod build;
 pub(crate) mod gateway;
 pub(crate) mod handover;
-pub(crate) mod inherited;
 pub(crate) mod load;
 pub(crate) mod net_config;
 pub(crate) mod service;

@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, os::fd::OwnedFd, sync::Arc};
 use tricast_net::{Certificate, TlsAcceptor};
 
 use crate::{
-    lifecycle::inherited::{BoundListener, Inherited, Purpose},
+    lifecycle::sockets::inherited::{BoundListener, Inherited, Purpose},
     settings::{Address, Settings},
 };
 
