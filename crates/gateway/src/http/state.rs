@@ -66,7 +66,27 @@ impl LiveConfig {
 }
 
 impl App {
-    /// What holds now.
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        live: LiveConfig,
+        event_queue: Option<Arc<EventQueue>>,
+        serves_dashboard: bool,
+    ) -> Self {
+        let body_memory = live.settings.limits.body_memory.as_u64() as usize;
+        Self {
+            hub,
+            event_queue,
+            live: ArcSwap::from_pointee(live),
+            body_budget: BodyBudget::new(body_memory),
+            serves_dashboard,
+            channel_listing: Semaphore::new(1),
+            not_ready: CancellationToken::new(),
+            draining: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Returns the settings in effect now.
     pub(crate) fn live(&self) -> Arc<LiveConfig> {
         self.live.load_full()
     }
