@@ -10,8 +10,8 @@ use tricast_net::{Certificate, SocketMeters};
 
 use crate::{
     admin::metrics::MetricsExporter,
-    http::{admission, state::App},
-    lifecycle::load::LoadMeters,
+    http::state::App,
+    lifecycle::{gatekeeper, load::LoadMeters},
     settings::{Delivery, EventKind, Settings},
     webhook::{EventMeters, EventQueue, WebhookSender},
 };
@@ -50,7 +50,7 @@ impl Components {
         let tls = &settings.tls;
         let load = || Certificate::load(tls.certificate.clone(), tls.key.clone());
         let certificate = (!tls.bind.is_empty()).then(load).transpose()?;
-        let (gatekeeper, jwks) = admission::gatekeeper(settings, meters.hook)?;
+        let (gatekeeper, jwks) = gatekeeper::build(settings, meters.hook)?;
         let webhook = webhook(settings, &hub, meters.events)?;
         let send_mode = send_mode(settings.delivery)?;
         let (socket_meters, load_meters) = (meters.sockets, meters.load);

@@ -3,6 +3,7 @@
 pub(crate) mod background;
 pub(crate) mod build;
 pub(crate) mod conn_servers;
+pub(crate) mod gatekeeper;
 pub(crate) mod gateway;
 pub(crate) mod handover;
 pub(crate) mod load;

@@ -3,9 +3,10 @@
 use anyhow::Context as _;
 
 use crate::{
-    http::{admission, state::LiveConfig},
+    http::state::LiveConfig,
     lifecycle::{
         build::max_connections,
+        gatekeeper,
         gateway::{Gateway, settings_at},
     },
     settings::{Reload, Settings},
@@ -35,7 +36,7 @@ impl Gateway {
         mixed.check_bound().with_context(|| {
             format!("{} cannot change before {} do", applied.join(", "), needs_restart.join(", "))
         })?;
-        let gatekeeper = admission::reloaded_gatekeeper(
+        let gatekeeper = gatekeeper::rebuild(
             (&before.gatekeeper, &before.settings),
             &settings,
             self.jwks.clone(),
