@@ -2,9 +2,9 @@
 //!
 //! The old process starts the new one with copies of the listening sockets, and the new one reports
 //! when it is ready. The old one then stops accepting connections and messages, and reports that it
-//! has released the sockets. Only now the new one accepts, so that no message goes to a log that its
-//! readers have left. Connections that arrive in between wait in the sockets' queues. Last, the old
-//! process sends its clients a goodbye, and they reconnect to the new one.
+//! has released the sockets. Only now the new one accepts, so that no message goes to a log that
+//! its readers have left. Connections that arrive in between wait in the sockets' queues. Last, the
+//! old process sends its clients a goodbye, and they reconnect to the new one.
 
 use std::{
     ffi::OsString,

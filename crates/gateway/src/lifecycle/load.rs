@@ -1,5 +1,5 @@
-//! Load shedding: measures the lag of the runtime and of the shards. A gateway that lags rejects new
-//! work, so that the streams that are open keep up.
+//! Load shedding: measures the lag of the runtime and of the shards. A gateway that lags rejects
+//! new work, so that the streams that are open keep up.
 
 use std::{sync::Arc, time::Duration};
 

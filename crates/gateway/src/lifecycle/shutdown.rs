@@ -25,8 +25,8 @@ impl Gateway {
         self.drain_and_stop(Some(successor)).await
     }
 
-    /// Shuts down gracefully: accepts nobody new, sends every stream a goodbye, and finishes the
-    /// requests in progress. Returns `false` if some were left after `shutdown.grace`.
+    /// Shuts down gracefully: accepts no new streams, sends every stream a goodbye, and finishes
+    /// the requests in progress. Returns `false` if some were left after `shutdown.grace`.
     pub async fn shutdown(self) -> bool {
         self.app.not_ready.cancel();
         sleep(self.app.settings().shutdown.delay).await;

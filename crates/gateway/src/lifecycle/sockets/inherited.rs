@@ -78,8 +78,8 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// Takes the sockets that the environment names (`LISTEN_FDS`, `LISTEN_FDNAMES`). Call this once,
-    /// before there are threads.
+    /// Takes the sockets that the environment names (`LISTEN_FDS`, `LISTEN_FDNAMES`). Call this
+    /// once, before there are threads.
     ///
     /// # Errors
     /// When one of them is not a listening socket, or its name is unknown.
@@ -147,8 +147,8 @@ impl Inherited {
         wanted.iter().map(socket_for).collect()
     }
 
-    /// Checks that every socket of systemd is in use. Sockets of an old gateway that the settings no
-    /// longer name are closed.
+    /// Checks that every socket of systemd is in use. Sockets of an old gateway that the settings
+    /// no longer name are closed.
     ///
     /// # Errors
     /// When one is not in use.
