@@ -1,4 +1,4 @@
-//! The HTTP surface: routes, requests, and the bodies of streams.
+//! The HTTP API: routes, layers, handlers, and the bodies of responses and streams.
 
 pub(crate) mod admission;
 pub(crate) mod body;

@@ -36,7 +36,7 @@ pub(crate) async fn presence(
     json_response(account, request, page).await
 }
 
-/// `channels` and, behind them, their presence channels.
+/// Returns `channels`, followed by their presence channels.
 pub(crate) fn with_presence(
     app: &App,
     mut channels: Vec<ChannelName>,

@@ -1,4 +1,4 @@
-//! `POST /publish/{channel}`: one message, or a stream of them as JSON lines.
+//! `POST /publish/{channel}`: one message, or a stream of messages as JSON lines.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,20 +26,20 @@ use crate::http::{
     state::{App, SharedApp},
 };
 
-/// The names that describe a message.
+/// Query parameters that describe a message.
 pub(crate) const MESSAGE_PARAMETERS: [&str; 5] =
     ["event", "skip_self", "id", "require_online", "end"];
 
-/// The names that say who publishes.
+/// Query parameters that identify the publisher.
 const PUBLISHER_PARAMETERS: [&str; 3] = ["client", "user", "token"];
 
-/// What a query says about the message in the body.
+/// The query's description of the message in the body.
 #[derive(Clone, Debug)]
 pub(crate) struct Metadata {
     pub(crate) event: Option<EventName>,
     pub(crate) skip_self: bool,
     pub(crate) idempotency: Option<Arc<str>>,
-    /// How many connections must listen.
+    /// Subscribers without which the message is refused.
     pub(crate) min_subscribers: u32,
     pub(crate) end: bool,
     pub(crate) publisher: Publisher,
@@ -50,7 +50,7 @@ impl Metadata {
         let skip_self = query.flag("skip_self")?;
         if skip_self && publisher.client.is_none() {
             let detail =
-                "skip_self needs to know who you are: pass client=, as the listening page does";
+                "skip_self needs your client id: pass the same client= as in the subscribe request";
             return Err(Problem::new(Kind::NoIdentity, detail).for_parameter("skip_self"));
         }
         Ok(Self {
@@ -91,12 +91,12 @@ pub(crate) async fn publish(
     admission::check_rules(&pass, Action::Publish, &channel)?;
     let identity = pass.identity();
     let mut publisher = Publisher::from(&**identity);
-    // Nobody knows an id that was issued for one request.
+    // The client does not know an id that was issued for one request.
     publisher.client.take_if(|_| identity.issued);
     let metadata = Metadata::of(&query, publisher)?;
     let media = Media::of(request.headers());
     if media == Media::Ndjson {
-        // Once for all lines: to ask for each would hold them up.
+        // Checked once for all lines: asking the hook for each would delay them.
         admission::check(&pass, Action::Publish, std::slice::from_ref(&channel)).await?;
         return publish_lines(&app, channel, metadata, &pass, request.into_body()).await;
     }
@@ -122,7 +122,7 @@ pub(crate) fn path_text(path: Result<Path<String>, PathRejection>) -> Result<Str
 #[derive(Debug, Serialize)]
 struct PublishResponse {
     id: MessageId,
-    /// Where that may be told.
+    /// Present if the publisher may see the count.
     #[serde(skip_serializing_if = "Option::is_none")]
     subscribers: Option<u32>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -137,7 +137,7 @@ async fn publish_lines(
     mut body: Body,
 ) -> Result<Response, Problem> {
     if metadata.idempotency.is_some() {
-        let detail = "id names one message, but a body of JSON lines is many; leave it out";
+        let detail = "id identifies one message, but JSON lines are many; leave it out";
         return Err(Problem::new(Kind::BadIdempotencyId, detail).for_parameter("id"));
     }
     let end = std::mem::take(&mut metadata.end);
@@ -158,7 +158,7 @@ struct LinesResponse {
     last: Option<MessageId>,
 }
 
-/// A stream of messages on its way in.
+/// Publishes the lines of one body.
 struct LinePublisher<'a> {
     app: &'a App,
     channel: ChannelName,
@@ -178,7 +178,7 @@ impl LinePublisher<'_> {
             while let Some(line) = lines.next_line() {
                 self.progress.line += 1;
                 self.publish_line(&line.map_err(|LineTooLong| body::too_large(limit))?).await?;
-                // A fast publisher must not keep its worker from everybody else.
+                // A fast publisher must yield its worker to other tasks.
                 tokio::task::consume_budget().await;
             }
         }
@@ -192,8 +192,8 @@ impl LinePublisher<'_> {
         Ok(())
     }
 
-    /// What arrives next. A publisher that is silent is told too when the gateway goes down, so that it
-    /// knows where to go on elsewhere.
+    /// Waits for the next chunk. A publisher that sends nothing also gets a response when the
+    /// gateway drains, so that it knows where to continue on another one.
     async fn next_chunk(&self, body: &mut Body) -> Result<Option<Bytes>, Problem> {
         loop {
             let frame = tokio::select! {
@@ -207,7 +207,8 @@ impl LinePublisher<'_> {
         }
     }
 
-    /// Waits while the gateway is overloaded: a stream is only slowed down by it.
+    /// Waits while the gateway is overloaded: load shedding slows a stream down and does not end
+    /// it.
     async fn wait_for_load(&self) -> Result<(), Problem> {
         const PAUSE: Duration = Duration::from_millis(50);
         while self.app.hub.is_overloaded() {
@@ -216,7 +217,7 @@ impl LinePublisher<'_> {
         Ok(())
     }
 
-    /// A stream that waits is told too when the gateway goes down.
+    /// Waits for `time`, unless the gateway drains.
     async fn pause(&self, time: Duration) -> Result<(), Problem> {
         tokio::select! {
             () = tokio::time::sleep(time) => Ok(()),
@@ -224,11 +225,11 @@ impl LinePublisher<'_> {
         }
     }
 
-    /// A stream that is faster than its publisher may be is slowed down, and ends with its token.
+    /// Waits until the rate limits permit a message of `bytes`. The stream ends with its token.
     async fn wait_for_rate(&self, bytes: usize) -> Result<(), Problem> {
         loop {
             if self.pass.expires().is_some_and(|end| end <= unix_millis()) {
-                let detail = "the token has ended; go on with a new one behind the last line";
+                let detail = "the token has expired; continue after the last line with a new one";
                 return Err(Problem::new(Kind::TokenExpired, detail));
             }
             let denied = match self.pass.consume_rate(&self.channel, bytes) {

@@ -1,5 +1,6 @@
-//! Answers that are made whole: pages of history, lists, metrics. They are held until the client has taken them. So each connection has
-//! room for a few, and all of them together have so much memory.
+//! Responses that are built as a whole: pages of history, lists, metrics. The gateway holds them
+//! until the client has read them. So each connection has a budget for a few of them, and all
+//! connections share `limits.answer_memory`.
 
 use std::{
     convert::Infallible,
@@ -24,32 +25,32 @@ use tricast_net::{ConnHandle, ReadProgress, ResponseBudget, ResponsePermit};
 
 use crate::http::{forwarded, problem::Problem, state::App};
 
-/// An answer of no more than so many bytes needs no room on its connection, and does not wait for those that do.
+/// Largest response that needs no permit of its connection, and does not wait for those that do.
 const SMALL_RESPONSE: usize = 16 * 1024;
 
-/// What is handed on at once.
+/// Largest part that is passed to the HTTP library at once.
 const SLICE: usize = 32 * 1024;
 
-/// Where answers count beside their connection, and for whom.
+/// The memory for responses, and the client whose share of it a response uses.
 pub(crate) struct ResponseAccount {
     answers: Arc<AnswerMemory>,
     address: Option<IpAddr>,
 }
 
-/// What is left of an answer.
+/// The rest of a response.
 struct SlicedBody {
     bytes: Bytes,
     progress: ReadProgress,
 }
 
-/// An answer's bytes with its share of the connection's room.
+/// The bytes of a response with its permit of the connection's budget.
 struct ReservedBytes {
     bytes: Box<[u8]>,
     _permit: Option<ResponsePermit>,
 }
 
 impl ResponseAccount {
-    /// That of the client that `request` comes from.
+    /// Returns the account of the client of `request`.
     pub(crate) fn of(app: &App, request: &Request) -> Self {
         let conn = request.extensions().get::<ConnHandle>();
         let proxy = &app.settings().proxy;
@@ -198,7 +199,7 @@ impl AsRef<[u8]> for ReservedBytes {
     }
 }
 
-/// In slices, so that what waits for room sees that the client reads.
+/// Yields slices, so that responses that wait for the budget see that the client reads.
 impl http_body::Body for SlicedBody {
     type Data = Bytes;
     type Error = Infallible;

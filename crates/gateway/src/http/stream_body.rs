@@ -1,4 +1,4 @@
-//! The generic delivery of the HTTP wires: a session as a streaming response body.
+//! The generic delivery over HTTP: a session as a streaming response body.
 
 use std::{
     pin::Pin,
@@ -12,54 +12,54 @@ use tricast_core::{CloseReason, Flow, Session, Step};
 
 use tricast_net::ConnHandle;
 
-/// Small frames that wait are joined into chunks of this size; larger ones are passed on as they
-/// are, shared by everyone, so that a reader that stalls holds no copy of its own.
+/// Largest chunk that is joined from small frames. Larger frames are passed on as they are, shared
+/// by all readers, so that a reader that stalls holds no copy of its own.
 const CHUNK: usize = 16 * 1024;
 
-/// A body that asks its session for more only when the connection can take more.
+/// A body that reads from its session only when the connection can take more (backpressure).
 #[derive(Debug)]
 pub(crate) struct StreamBody {
     flow: Flow,
     conn: Option<ConnHandle>,
-    /// HTTP/1.0: the body ends with the connection.
+    /// The protocol is HTTP/1.0: the body ends with the connection.
     end_delimited: bool,
     buffer: ChunkBuffer,
     end: Option<BodyEnd>,
 }
 
-/// Frames that have been collected and not yet passed on.
+/// Frames that were read from the session and wait to be passed on.
 #[derive(Debug, Default)]
 struct ChunkBuffer {
     frames: Vec<Bytes>,
-    /// How many of them have been passed on.
+    /// Number of frames that were passed on already.
     sent: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum BodyEnd {
-    /// With the last chunk.
+    /// Ends with the last chunk.
     Clean,
-    /// Without it, so that the reader cannot take it for the end of the stream. What was
-    /// written before, perhaps no more than the head, has to leave first.
+    /// Ends without the last chunk, so that the reader cannot take it for the end of the stream.
+    /// Bytes that were written before, perhaps only the head, have to be flushed first.
     FlushThenAbort,
-    /// The same, after the HTTP library has had a chance to flush.
+    /// The same, after the HTTP library had a chance to flush.
     Flushed,
 }
 
-/// The stream breaks off: at a gap that its format cannot tell, or because nobody is there.
+/// The stream is aborted: at a gap that its format cannot report, or because the peer has gone.
 #[derive(Debug)]
 pub(crate) struct StreamAborted;
 
 impl std::fmt::Display for StreamAborted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the stream breaks off")
+        f.write_str("the stream was aborted")
     }
 }
 
 impl std::error::Error for StreamAborted {}
 
 impl StreamBody {
-    /// `line` is the connection under it, which speaks `version`.
+    /// Creates the body of a response in `version` over `conn`.
     pub(crate) fn new(session: Session, conn: Option<ConnHandle>, version: Version) -> Self {
         let end_delimited = version < Version::HTTP_11;
         let buffer = ChunkBuffer::default();
@@ -73,7 +73,7 @@ impl StreamBody {
 }
 
 impl ChunkBuffer {
-    /// The next chunk out of them.
+    /// Joins and returns the next chunk.
     fn next_chunk(&mut self) -> Option<Bytes> {
         let unsent = &self.frames[self.sent..];
         let mut size = 0;
@@ -95,7 +95,7 @@ impl ChunkBuffer {
         if self.sent == self.frames.len() {
             self.sent = 0;
             self.frames.clear();
-            // An idle reader keeps no room for a backlog it once had.
+            // An idle reader does not keep the memory of an earlier backlog.
             self.frames.shrink_to(4);
         }
         chunk
@@ -121,8 +121,8 @@ impl Body for StreamBody {
                     return Poll::Ready(None);
                 }
                 Some(abort) => {
-                    // hyper flushes when a body has nothing for it, and aborts at once on an error.
-                    // A flush that did not get through has left the socket not writable.
+                    // hyper flushes when a body is pending, and aborts at once on an error. A flush
+                    // that is incomplete leaves the socket not writable.
                     let writable = body.conn.as_ref().map(|conn| conn.poll_writable(cx));
                     if writable.is_some_and(|writable| writable.is_pending()) {
                         body.end = Some(BodyEnd::FlushThenAbort);
@@ -133,7 +133,8 @@ impl Body for StreamBody {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
-                    // Where the end of the connection is the end of the data only a reset tells.
+                    // If the body ends with the connection, only a reset shows that it is
+                    // incomplete.
                     if body.end_delimited {
                         body.conn.iter().for_each(ConnHandle::reset_on_close);
                     }
