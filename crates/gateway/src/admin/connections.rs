@@ -10,10 +10,7 @@ use serde::Serialize;
 use tricast_core::{CloseReason, ConnectionFilter, ConnectionSummary, Kind, Wire};
 
 use crate::http::{
-    problem::Problem,
-    query::Query,
-    response::{AsJson, json_response},
-    state::SharedApp,
+    document::AsJson, problem::Problem, query::Query, response::json_response, state::SharedApp,
 };
 
 /// Most connections in one response.

@@ -12,10 +12,11 @@ use tricast_core::{
 
 use crate::http::{
     admission,
+    document::AsJson,
     problem::Problem,
     publish::path_text,
     query::Query,
-    response::{AsJson, ResponseAccount, json_response},
+    response::{ResponseAccount, json_response},
     state::SharedApp,
     stream::chunk_framed_format,
 };

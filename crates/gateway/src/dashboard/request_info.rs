@@ -18,11 +18,12 @@ use tricast_ws::{Handshake, HandshakeRequest};
 
 use crate::{
     http::{
+        document::AsJson,
         forwarded,
         layers::{cors, set_nosniff},
         problem::Problem,
         query::Query,
-        response::{AsJson, ResponseAccount, json_response},
+        response::{ResponseAccount, json_response},
         state::SharedApp,
         stream::{chunk_framed_format, handshake_response, response_headers},
     },

@@ -11,10 +11,11 @@ use tricast_core::{Action, ChannelName, ChannelSummary, Kind, Start};
 
 use crate::http::{
     admission,
+    document::AsJson,
     problem::Problem,
     publish::path_text,
     query::Query,
-    response::{AsJson, ResponseAccount, json_response},
+    response::{ResponseAccount, json_response},
     resume,
     state::SharedApp,
 };

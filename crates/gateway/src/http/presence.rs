@@ -8,10 +8,11 @@ use tricast_core::{Action, ChannelName, PresenceOff, UserId};
 
 use crate::http::{
     admission,
+    document::AsJson,
     problem::Problem,
     publish::path_text,
     query::Query,
-    response::{AsJson, ResponseAccount, json_response},
+    response::{ResponseAccount, json_response},
     state::{App, SharedApp},
     subscribe_request::check_channel_count,
 };

@@ -19,11 +19,10 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use serde::Serialize;
-use tricast_core::{AnswerMemory, HistorySelection, Kind, json_length};
+use tricast_core::{AnswerMemory, Kind};
 use tricast_net::{ConnHandle, ReadProgress, ResponseBudget, ResponsePermit};
 
-use crate::http::{forwarded, problem::Problem, state::App};
+use crate::http::{document::Document, forwarded, problem::Problem, state::App};
 
 /// Largest response that needs no permit of its connection, and does not wait for those that do.
 const SMALL_RESPONSE: usize = 16 * 1024;
@@ -57,50 +56,6 @@ impl ResponseAccount {
         let client =
             |conn: &ConnHandle| forwarded::client_address(conn.peer(), request.headers(), proxy);
         Self { answers: app.hub.answer_memory().clone(), address: conn.and_then(client) }
-    }
-}
-
-/// A response body that can be measured before it is written, so that nothing is written for which
-/// there is no memory.
-pub(crate) trait Document {
-    /// Returns the exact length of what [`write`](Self::write) adds.
-    fn length(&self) -> usize;
-
-    /// Appends the body to `out`.
-    fn write(self, out: &mut Vec<u8>);
-}
-
-/// A value that is sent as JSON.
-pub(crate) struct AsJson<T>(pub(crate) T);
-
-impl<T: Serialize> Document for AsJson<T> {
-    fn length(&self) -> usize {
-        json_length(&self.0)
-    }
-
-    fn write(self, out: &mut Vec<u8>) {
-        // Response types have string keys and finite numbers: they always serialize.
-        let _ = serde_json::to_writer(out, &self.0);
-    }
-}
-
-impl Document for HistorySelection {
-    fn length(&self) -> usize {
-        self.json_length()
-    }
-
-    fn write(self, out: &mut Vec<u8>) {
-        AsJson(self.into_page()).write(out);
-    }
-}
-
-impl Document for String {
-    fn length(&self) -> usize {
-        self.len()
-    }
-
-    fn write(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.as_bytes());
     }
 }
 
