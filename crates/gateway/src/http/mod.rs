@@ -13,6 +13,7 @@ pub(crate) mod origin;
 pub(crate) mod presence;
 pub(crate) mod problem;
 pub(crate) mod publish;
+pub(crate) mod publish_lines;
 pub(crate) mod query;
 pub(crate) mod response;
 pub(crate) mod resume;
