@@ -87,7 +87,7 @@ impl Gatekeeper {
         }
         let mut identity = credentials.claimed_identity();
         if verifies {
-            identity.trust = Trust::Verified;
+            identity.trust = Trust::Anonymous;
         }
         Ok(Pass::new(self.clone(), identity, Credential::Anonymous))
     }

@@ -82,6 +82,9 @@ impl Pass {
         let mut identity = Identity::clone(&self.identity);
         identity.user = grant.user.clone().or(identity.user);
         identity.info = grant.info.clone().or(identity.info);
+        if identity.trust == Trust::Anonymous && identity.user.is_some() {
+            identity.trust = Trust::Verified;
+        }
         self.identity = identity.into();
         Ok(())
     }
@@ -253,7 +256,7 @@ impl Access for Pass {
     fn consume_rate(&self, channel: &ChannelName, bytes: usize) -> Result<(), Denied> {
         let rate_key = match &self.identity.trust {
             Trust::ApiKey(name) => RateKey::Key(name),
-            Trust::Unverified | Trust::Verified => {
+            Trust::Unverified | Trust::Anonymous | Trust::Verified => {
                 RateKey::Client { address: self.identity.address, user: self.verified_user() }
             }
         };

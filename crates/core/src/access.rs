@@ -1,45 +1,39 @@
-//! What a connection may do. Every wire asks before it does anything; whoever admits gives the answers.
+//! The access rules of a connection. Each wire asks before it acts; the application answers.
 
-use std::{
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{ChannelName, Kind, Problem};
 
-/// What somebody wants to do with a channel.
+/// An action on a channel that needs permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Listen to it.
+    /// Subscribe to it.
     Subscribe,
-    /// Look at what it holds, or who is there, without listening.
+    /// Read its history or its users, without subscribing.
     Read,
-    /// Say something.
+    /// Publish to it.
     Publish,
 }
 
-/// Why not.
+/// An action was denied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Denied {
-    /// The stable kind.
+    /// The stable kind of the problem.
     pub kind: Kind,
-    /// What is wrong and what to do; never a token or a key.
+    /// The text for the client: what is wrong and what to do. It never holds a token or a key.
     pub detail: String,
-    /// When it may be tried again.
+    /// The time after which the client may try again.
     pub retry_after: Option<Duration>,
 }
 
 impl Denied {
-    /// For good, as far as the gateway knows.
+    /// A denial without a time after which the client may try again.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), retry_after: None }
     }
 
-    /// For so long.
+    /// Sets the time after which the client may try again.
     pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
         self.retry_after = Some(retry_after);
         self
@@ -56,24 +50,25 @@ impl Problem for Denied {
     }
 }
 
-/// An answer that is still to come.
+/// A decision that is still to come.
 pub type AccessFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Denied>> + Send + 'a>>;
 
-/// What one connection may do. Dropped with its stream.
+/// The access rules of one connection. They are dropped with its stream.
 pub trait Access: fmt::Debug + Send + Sync {
-    /// Whether the rules let it. Takes nothing from any rate and asks nobody.
+    /// Checks the rules that are known here, at once. It takes nothing from a rate limit.
     ///
     /// # Errors
-    /// When they do not.
+    /// When the rules deny the action.
     fn check_rules(&self, action: Action, channel: &ChannelName) -> Result<(), Denied>;
 
-    /// Takes one message of so many bytes from what it may say now.
+    /// Takes one message of `bytes` bytes from the rate limits.
     ///
     /// # Errors
-    /// When that is used up.
+    /// When a rate limit is exceeded.
     fn consume_rate(&self, channel: &ChannelName, bytes: usize) -> Result<(), Denied>;
 
-    /// Asks whoever else has a say; `None` when nobody has. `bytes` is what it wants to say.
+    /// Asks an external service, such as a hook; `None` if there is none. `bytes` is the size of a
+    /// message to publish.
     fn ask_external<'a>(
         &'a self,
         action: Action,
@@ -81,20 +76,20 @@ pub trait Access: fmt::Debug + Send + Sync {
         bytes: Option<usize>,
     ) -> Option<AccessFuture<'a, ()>>;
 
-    /// Takes a new token in place of what it came with.
+    /// The access rules of a new token, which replaces the present one.
     fn renew(self: Arc<Self>, token: String) -> AccessFuture<'static, Arc<dyn Access>>;
 
-    /// Notes that it was refused, for whoever keeps watch.
+    /// Records that an action was denied, such as for an audit log.
     fn record_denial(&self, action: Action, channel: &ChannelName, denied: &Denied);
 
-    /// When it ends, in milliseconds since 1970.
+    /// The time at which the stream ends, in milliseconds since 1970.
     fn expires(&self) -> Option<u64>;
 }
 
-/// Whether `access` lets it: by the rules, and by whoever else has a say.
+/// Checks an action by the rules, then by the external service if there is one.
 ///
 /// # Errors
-/// When it does not.
+/// When either denies it.
 pub async fn authorize(
     access: &dyn Access,
     action: Action,
@@ -107,11 +102,11 @@ pub async fn authorize(
     }
 }
 
-/// Whether `access` lets it say something of so many bytes. What is known here comes first: who may not, or has said
-/// enough, has nobody asked.
+/// Checks a message of `bytes` bytes. The rules and the rate limits come first, so that a message
+/// that they deny does not reach the external service.
 ///
 /// # Errors
-/// When it does not.
+/// When one of them denies it.
 pub async fn authorize_publish(
     access: &dyn Access,
     channel: &ChannelName,
@@ -125,14 +120,8 @@ pub async fn authorize_publish(
     }
 }
 
-/// [`Open`], shared by all.
-pub(crate) fn allow_all() -> Arc<dyn Access> {
-    static OPEN: LazyLock<Arc<AllowAll>> = LazyLock::new(|| Arc::new(AllowAll));
-    OPEN.clone()
-}
-
-/// Lets everything, for ever: where nobody admits.
-#[derive(Debug)]
+/// Allows everything, without an end: for programs that decide elsewhere who may do what.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct AllowAll;
 
 impl Access for AllowAll {

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::{network_of, sync::Mutex};
+use crate::{Kind, Problem, network_of, sync::Mutex};
 
 /// The part of all that one client's address may have.
 const NETWORK_SHARE: usize = 8;
@@ -47,6 +47,12 @@ pub struct AnswerReservation {
      read what was asked for, and ask again in a moment"
 )]
 pub struct AnswerMemoryFull;
+
+impl Problem for AnswerMemoryFull {
+    fn kind(&self) -> Kind {
+        Kind::Overloaded
+    }
+}
 
 impl Default for AnswerMemory {
     fn default() -> Self {

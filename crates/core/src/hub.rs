@@ -1,50 +1,70 @@
-//! The hub: publish, join, look. What everything outside core talks to.
+//! The hub: publishing, subscribing, and the connections that are open.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::Duration,
 };
+
+use tokio::time::interval;
 
 use crate::{
     AnswerMemory, ChannelName, CloseHandle, ConnectionFilter, ConnectionSummary, Draft, Engine,
-    EngineError, Join, JoinError, JoinInfo, Log, Meters, Receipt, Start, Subscription, clock,
-    notify::waker::ReaderWaker, subscription::connections::Connections, sync::Mutex,
+    EngineError, Join, JoinError, JoinInfo, Kind, Log, Meters, Overloaded, PresenceConfig, Problem,
+    Receipt, Start, Subscription, clock, engine::feed::FeedGuard, notify::waker::ReaderWaker,
+    subscription::connections::Connections, sync::Mutex,
 };
 
-/// The log with its engine, its meters, and everybody who listens.
+/// Each sweep looks at a part of the channels.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The front door of this crate: publishes messages, and subscribes readers to channels.
+///
+/// A hub holds the log, the engine that feeds it, the metrics, and the list of open connections.
+/// One task runs [`run`](Self::run); before the program ends it calls [`drain`](Self::drain).
 pub struct Hub {
     log: Arc<Log>,
     engine: Arc<dyn Engine>,
     meters: Meters,
     connections: Mutex<Connections>,
     answer_memory: Arc<AnswerMemory>,
-    /// Set under the listeners' lock: whoever is in by then will be told goodbye.
+    /// Set under the lock of `connections`: each connection in the list by then gets a goodbye.
     draining: AtomicBool,
-    /// There is more to do than can be done in time: nothing new is begun.
+    /// Load shedding: new work is refused, and work under way goes on.
     overloaded: AtomicBool,
 }
 
-/// More is under way than can be delivered in time (`limits.overload`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the gateway has more to deliver than it can in time; come back in a moment")]
-pub struct Overloaded;
-
-/// A publish was refused.
+/// A message was not published.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// The gateway is going down.
-    #[error("the gateway is going down; publish again in a moment")]
+    /// The hub is draining its connections.
+    #[error("the gateway is shutting down; publish again in a moment")]
     Draining,
-    /// More is under way than can be delivered in time.
+    /// The hub sheds load.
     #[error(transparent)]
     Overloaded(#[from] Overloaded),
-    /// The engine could not.
+    /// The engine could not append the message.
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
 
+impl Problem for PublishError {
+    fn kind(&self) -> Kind {
+        match self {
+            PublishError::Draining => Kind::Draining,
+            PublishError::Overloaded(error) => error.kind(),
+            PublishError::Engine(error) => error.kind(),
+        }
+    }
+}
+
 impl Hub {
-    /// A hub over `log`, which `engine` feeds. At most `connections` may listen at once.
+    /// A hub over `log`, which `engine` feeds. At most `limit` connections may be open at once.
     pub fn new(log: Arc<Log>, engine: Arc<dyn Engine>, meters: Meters, limit: usize) -> Arc<Self> {
         let connections = Connections::new(limit);
         let (draining, overloaded) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -57,12 +77,12 @@ impl Hub {
         &self.log
     }
 
-    /// The meters.
+    /// The metrics.
     pub fn meters(&self) -> &Meters {
         &self.meters
     }
 
-    /// The memory for answers that are made whole.
+    /// The memory budget of answers that are built as a whole, such as pages of history.
     pub fn answer_memory(&self) -> &Arc<AnswerMemory> {
         &self.answer_memory
     }
@@ -71,20 +91,21 @@ impl Hub {
         &*self.engine
     }
 
-    /// Publishes.
+    /// Publishes a message. Readers receive it after this returns, or while it does.
     ///
     /// # Errors
-    /// When too few listen, the gateway is going down, or the engine could not.
+    /// When the channel has too few subscribers, the hub is draining or sheds load, or the engine
+    /// fails.
     pub async fn publish(&self, draft: Draft) -> Result<Receipt, PublishError> {
         self.check_load()?;
         self.publish_despite_load(draft).await
     }
 
-    /// Publishes the next of a stream of messages, which goes on whatever the load is: its publisher looks at
-    /// [`is_overloaded`](Self::is_overloaded) and waits.
+    /// Publishes the next message of a stream of messages, whatever the load is. Its publisher
+    /// waits while [`is_overloaded`](Self::is_overloaded).
     ///
     /// # Errors
-    /// As [`publish`](Self::publish), but for the load.
+    /// Those of [`publish`](Self::publish), except for load shedding.
     pub async fn publish_despite_load(&self, draft: Draft) -> Result<Receipt, PublishError> {
         if self.is_draining() {
             return Err(PublishError::Draining);
@@ -100,27 +121,36 @@ impl Hub {
         Ok(receipt)
     }
 
-    /// Lets a reader in. Dropping the subscription lets it out.
+    /// Subscribes a reader. To drop the subscription is to leave.
     ///
     /// # Errors
-    /// When a limit is reached, the gateway is going down, or the resume point is not of this log.
+    /// When a limit is reached, the hub is draining or sheds load, the resume point is ahead of the
+    /// log, or the engine fails.
     pub async fn join(self: &Arc<Self>, join: Join) -> Result<(Subscription, JoinInfo), JoinError> {
         self.check_load()?;
-        let feed = FeedGuard::open(self, join.all_channels(), join.start).await?;
+        let feed = self.open_feed(join.all_channels(), join.start).await?;
         let (registration, waker) = Registration::register(self, &join)?;
         let joined = Subscription::new(self.clone(), join, waker, registration.index)?;
-        // From here on the subscription gives back what it holds.
+        // From here on the drop of the subscription undoes both.
         registration.disarm();
         feed.disarm();
         Ok(joined)
     }
 
-    /// Whether to begin anything new; what is under way goes on.
+    pub(crate) async fn open_feed(
+        &self,
+        channels: impl IntoIterator<Item = ChannelName>,
+        start: Start,
+    ) -> Result<FeedGuard, EngineError> {
+        FeedGuard::open(&self.log, &self.engine, channels, start).await
+    }
+
+    /// Turns load shedding on or off: while it is on, new work is refused.
     pub fn set_overloaded(&self, overloaded: bool) {
         self.overloaded.store(overloaded, Ordering::Relaxed);
     }
 
-    /// Whether anything new is begun.
+    /// Whether new work is refused.
     pub fn is_overloaded(&self) -> bool {
         self.overloaded.load(Ordering::Relaxed)
     }
@@ -132,29 +162,61 @@ impl Hub {
         }
     }
 
-    /// How many may listen at once, from now on.
+    /// Sets how many connections may be open at once. Those that are open stay.
     pub fn set_connection_limit(&self, limit: usize) {
         self.connections.lock().set_limit(limit);
     }
 
-    /// How many listen.
+    /// The number of open connections.
     pub fn connection_count(&self) -> usize {
         self.connections.lock().len()
     }
 
-    /// Lets go what has grown too old, some of it each time; call it about once a second.
+    /// Does the periodic work, until the future is dropped: removes messages that are too old, and
+    /// writes presence changes. Call it once for each hub, in a task of its own.
+    pub async fn run(self: Arc<Self>, presence: PresenceConfig) {
+        let mut sweep = pin!(self.run_sweep());
+        let mut presence = pin!(self.run_presence(presence));
+        // Neither of them ends by itself.
+        poll_fn(|cx| match sweep.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => presence.as_mut().poll(cx),
+        })
+        .await
+    }
+
+    async fn run_sweep(&self) {
+        let mut ticks = interval(SWEEP_INTERVAL);
+        loop {
+            ticks.tick().await;
+            self.sweep();
+        }
+    }
+
+    /// Removes some of the messages that are too old; [`run`](Self::run) does this each second.
     pub fn sweep(&self) {
         self.log.sweep_next(clock::unix_millis());
     }
 
-    /// From now on nobody joins or publishes; returns how to say goodbye to everybody who is here.
+    /// Begins connection draining: from now on the hub refuses to publish and to subscribe. Returns
+    /// the handles that close the open connections. A server that shuts down gracefully waits for
+    /// its streams, so they have to be closed first.
+    ///
+    /// ```
+    /// # use tricast_core::{CloseReason, Hub};
+    /// # fn shut_down(hub: &Hub) {
+    /// for connection in hub.drain() {
+    ///     connection.close(CloseReason::Draining, 0);
+    /// }
+    /// # }
+    /// ```
     pub fn drain(&self) -> Vec<CloseHandle> {
         let connections = self.connections.lock();
         self.draining.store(true, Ordering::Release);
         connections.all_close_handles()
     }
 
-    /// Whether the hub lets nobody in any more.
+    /// Whether connection draining has begun.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
@@ -163,7 +225,8 @@ impl Hub {
         self.connections.lock().unregister(index);
     }
 
-    /// The first `limit` connections behind number `after` of those that are meant; and whether there are more.
+    /// Lists at most `limit` connections that match the filter and whose number is above `after`;
+    /// and whether there are more.
     pub fn list_connections(
         &self,
         filter: &ConnectionFilter,
@@ -173,58 +236,13 @@ impl Hub {
         self.connections.lock().list(filter, after, limit)
     }
 
-    /// How to send those away that are meant.
+    /// The handles that close the connections that match the filter.
     pub fn close_handles(&self, filter: &ConnectionFilter) -> Vec<CloseHandle> {
         self.connections.lock().close_handles(filter)
     }
 }
 
-/// The engine's interest in channels that somebody is about to listen to, and may still fail to.
-#[derive(Debug)]
-pub(crate) struct FeedGuard {
-    hub: Arc<Hub>,
-    channels: Vec<ChannelName>,
-}
-
-impl FeedGuard {
-    pub(crate) async fn open(
-        hub: &Arc<Hub>,
-        channels: impl IntoIterator<Item = ChannelName>,
-        start: Start,
-    ) -> Result<Self, EngineError> {
-        let mut feed = Self { hub: hub.clone(), channels: Vec::new() };
-        for channel in channels {
-            hub.engine.open_feed(&channel).await?;
-            feed.channels.push(channel.clone());
-            let after = match start {
-                Start::Latest => continue,
-                Start::After(id) if id.epoch == hub.log.epoch() => id.seq,
-                Start::After(_) | Start::Earliest | Start::Newest(_) => 0,
-            };
-            let floor = hub.log.floor(&channel);
-            if floor > after
-                && let Some(older) = hub.engine.history(&channel, after, floor).await?
-            {
-                let filled = hub.log.backfill(&channel, older.messages, older.floor);
-                filled.map_err(EngineError::from)?;
-            }
-        }
-        Ok(feed)
-    }
-
-    /// From here on a subscription gives it back.
-    pub(crate) fn disarm(mut self) {
-        self.channels.clear();
-    }
-}
-
-impl Drop for FeedGuard {
-    fn drop(&mut self) {
-        self.channels.iter().for_each(|channel| self.hub.engine.close_feed(channel));
-    }
-}
-
-/// A place among the listeners, for a join that may still fail.
+/// The entry of a connection in the list, removed again if its subscription fails.
 struct Registration<'a> {
     hub: &'a Hub,
     index: usize,
@@ -237,7 +255,8 @@ impl<'a> Registration<'a> {
         if hub.is_draining() {
             return Err(JoinError::Draining);
         }
-        let (index, waker) = connections.register(join).ok_or(JoinError::TooManyConnections)?;
+        let registered = connections.register(join.identity.clone(), join.wire);
+        let (index, waker) = registered.ok_or(JoinError::TooManyConnections)?;
         Ok((Self { hub, index, disarmed: false }, waker))
     }
 

@@ -1,6 +1,7 @@
-//! What is measured on the way of a message; handles kept, so that counting costs an atomic add.
+//! The metrics of a hub. Their handles are kept, so that counting costs an atomic add.
 
 use std::{
+    collections::HashMap,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -10,12 +11,12 @@ use metrics::{
     gauge, histogram,
 };
 
-use crate::{Kind, Wire, clock};
+use crate::{Kind, PerWire, Wire, clock};
 
 /// The name of the publish-to-socket latency histogram, in seconds.
 pub const LATENCY: &str = "tricast_delivery_latency_seconds";
 
-/// All meters of a hub. Made under the recorder that is to have them.
+/// The metrics of a hub, reported through the `metrics` crate.
 pub struct Meters {
     /// Messages accepted.
     pub published: Counter,
@@ -23,11 +24,11 @@ pub struct Meters {
     pub published_bytes: Counter,
     /// Publishes that repeated an idempotency id.
     pub duplicates: Counter,
-    by_wire: [WireMeters; 3],
-    refusals: Vec<Counter>,
+    by_wire: PerWire<WireMeters>,
+    refusals: HashMap<Kind, Counter>,
 }
 
-/// The meters of one wire.
+/// The metrics of one wire.
 pub struct WireMeters {
     /// Streams open now.
     pub connections: Gauge,
@@ -39,46 +40,62 @@ pub struct WireMeters {
     pub delivered: Counter,
     /// Bytes handed to a socket, framing and control frames included.
     pub sent_bytes: Counter,
-    /// Gaps told.
+    /// Gaps reported to readers.
     pub gaps: Counter,
-    /// Resumes that went on without a hole.
+    /// Resumes without a gap.
     pub resumed: Counter,
-    /// Resumes that could not.
+    /// Resumes with a gap.
     pub not_resumed: Counter,
-    /// Readers disconnected because they fell behind the log.
+    /// Slow consumers that were disconnected: the history overtook them.
     pub slow_disconnected: Counter,
-    /// Readers told that they fell behind the log.
+    /// Slow consumers that were sent a gap: the history overtook them.
     pub slow_gaps: Counter,
     latency: Histogram,
     last_sample: AtomicU64,
 }
 
 impl Meters {
-    /// Registers the meters.
+    /// Registers the metrics with the recorder that is installed at this moment: the global one,
+    /// or that of an enclosing `metrics::with_local_recorder`. Install the recorder first: metrics
+    /// that are registered without one count nothing, then and later, and that is no error.
     pub fn new() -> Self {
         describe();
         Self {
             published: counter!("tricast_published_messages_total"),
             published_bytes: counter!("tricast_published_bytes_total"),
             duplicates: counter!("tricast_published_duplicates_total"),
-            by_wire: Wire::ALL.map(WireMeters::new),
+            by_wire: PerWire::from_fn(WireMeters::new),
             refusals: Kind::ALL.iter().map(refusal_counter).collect(),
         }
     }
 
-    /// Counts a refusal.
-    pub fn count_refusal(&self, kind: Kind) {
-        self.refusals[kind as usize].increment(1);
+    /// Registers the kinds of problems that only one transport has, so that they are shown before
+    /// the first of them occurs.
+    pub fn with_kinds(mut self, kinds: &[Kind]) -> Self {
+        self.refusals.extend(kinds.iter().map(refusal_counter));
+        self
     }
 
-    /// The meters of `wire`.
+    /// Counts a refusal.
+    pub fn count_refusal(&self, kind: Kind) {
+        match self.refusals.get(&kind) {
+            Some(counter) => counter.increment(1),
+            None => refusal_counter(&kind).1.increment(1),
+        }
+    }
+
+    /// The metrics of `wire`.
     pub fn for_wire(&self, wire: Wire) -> &WireMeters {
-        &self.by_wire[wire.index()]
+        &self.by_wire[wire]
     }
 }
 
-fn refusal_counter(kind: &Kind) -> Counter {
-    counter!("tricast_refusals_total", "reason" => kind.name())
+fn refusal_counter(kind: &Kind) -> (Kind, Counter) {
+    (*kind, counter!("tricast_refusals_total", "reason" => kind.name()))
+}
+
+fn slow_reader_counter(wire: &'static str, action: &'static str) -> Counter {
+    counter!("tricast_slow_readers_total", "wire" => wire, "action" => action)
 }
 
 fn describe() {
@@ -101,19 +118,20 @@ fn describe() {
         Unit::Bytes,
         "Bytes of frames handed to a socket, control frames and heartbeats included."
     );
-    describe_counter!("tricast_gaps_total", "Losses told to a reader.");
+    describe_counter!("tricast_gaps_total", "Gaps reported to readers.");
     describe_counter!(
         "tricast_resumes_total",
         "Streams begun with a resume point: complete, or with a gap."
     );
     describe_counter!(
         "tricast_slow_readers_total",
-        "Times that a reader fell behind the log: told what it missed, or cut."
+        "Slow consumers, overtaken by the history: told what they missed, or cut off."
     );
     describe_histogram!(
         LATENCY,
         Unit::Seconds,
-        "From publishing to handing a live message to a socket; at most one sample a millisecond and wire."
+        "From publishing to handing a live message to a socket; at most one sample for each \
+         millisecond and wire."
     );
 }
 
@@ -135,16 +153,16 @@ impl WireMeters {
             gaps: counter!("tricast_gaps_total", "wire" => wire),
             resumed: counter!("tricast_resumes_total", "wire" => wire, "result" => "complete"),
             not_resumed: counter!("tricast_resumes_total", "wire" => wire, "result" => "gap"),
-            slow_disconnected: counter!("tricast_slow_readers_total", "wire" => wire, "action" => "cut"),
-            slow_gaps: counter!("tricast_slow_readers_total", "wire" => wire, "action" => "told"),
+            slow_disconnected: slow_reader_counter(wire, "cut"),
+            slow_gaps: slow_reader_counter(wire, "told"),
             latency: histogram!(LATENCY, "wire" => wire),
             last_sample: AtomicU64::new(0),
         }
     }
 
-    /// Records how long ago `published` (milliseconds since 1970) was. At most one sample a
-    /// millisecond and wire is kept: a fan-out to thousands would otherwise cost more to
-    /// measure than to send.
+    /// Records the time since `published` (milliseconds since 1970). At most one sample for each
+    /// millisecond and wire is kept: a fan-out to thousands would otherwise cost more to measure
+    /// than to send.
     pub fn record_latency(&self, published: u64) {
         let now = clock::unix_millis();
         if self.last_sample.swap(now, Ordering::Relaxed) != now {

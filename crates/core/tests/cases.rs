@@ -7,8 +7,8 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use probe::{Frame, Reader};
 use tricast_core::{
-    Alignment, Bounds, Change, CloseReason, Data, Draft, JoinError, Kind, Limits, Problem as _,
-    ReadLimit, Reply, ShardWaker, Start,
+    Alignment, Bounds, Change, CloseReason, Data, Draft, JoinError, Kind, Problem as _, ReadLimit,
+    ShardWaker, Start, SubscribeError,
 };
 
 #[test]
@@ -26,7 +26,7 @@ fn the_newest_n_of_each_channel_come_merged() {
 fn a_resume_point_ahead_of_the_log_is_refused_and_leaves_no_trace() {
     let hub = probe::memory_hub(probe::limits());
     let refused = Reader::join(&hub, &["a"], 0, Start::After(probe::id(1)));
-    assert!(matches!(refused, Err(JoinError::AheadOfLog(_))));
+    assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::AheadOfLog(_)))));
     assert_eq!((hub.connection_count(), hub.log().stats().channels), (0, 0));
 }
 
@@ -83,10 +83,7 @@ fn the_memory_budget_holds_whatever_else_leaves_the_rings() {
         probe::publish(&hub, probe::draft(name, None, false, false));
         // Long after the quiet channel's only message memory becomes scarce.
         if round > 15_000 && round % 7 == 0 {
-            let big = Draft {
-                data: Data::Text("x".repeat(3000)),
-                ..probe::draft("f", None, false, false)
-            };
+            let big = Draft::new(probe::channel("f"), Data::Text("x".repeat(3000)));
             probe::publish(&hub, big);
         }
         assert!(hub.log().stats().bytes <= budget, "{:?}", hub.log().stats());
@@ -128,24 +125,24 @@ fn a_draining_reader_has_read_everything() {
 
 #[test]
 fn a_join_at_the_limit_of_channels_never_loses_one_of_its_own() {
-    let hub = probe::memory_hub(Limits { channels: 1, ..probe::limits() });
+    let hub = probe::memory_hub(probe::limits().with_channels(1));
     probe::publish(&hub, probe::draft("a", None, false, false));
     let refused = Reader::join(&hub, &["a", "b"], 0, Start::Latest);
-    assert!(matches!(refused, Err(JoinError::TooManyChannels(_))));
+    assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::TooManyChannels(_)))));
     let mut reader = Reader::join(&hub, &["a"], 0, Start::Earliest).expect("joins");
     assert_eq!(probe::seqs_of(&reader.drain()), [1], "and the refused left it as it was");
 }
 
 #[test]
 fn a_refused_join_takes_nothing_from_others() {
-    let hub = probe::memory_hub(Limits { channels: 3, ..probe::limits() });
+    let hub = probe::memory_hub(probe::limits().with_channels(3));
     for name in ["x", "y", "z"] {
         probe::publish(&hub, probe::draft(name, None, false, false));
     }
     let refused = Reader::join(&hub, &["a", "b", "c", "d"], 0, Start::Latest);
-    assert!(matches!(refused, Err(JoinError::TooManyChannels(_))));
+    assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::TooManyChannels(_)))));
     let refused = Reader::join(&hub, &["a"], 0, Start::After(probe::id(9)));
-    assert!(matches!(refused, Err(JoinError::AheadOfLog(_))));
+    assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::AheadOfLog(_)))));
     assert_eq!(hub.log().stats().messages, 3);
     let fits = Reader::join(&hub, &["a", "b", "x"], 0, Start::Earliest).expect("joins");
     assert_eq!(hub.log().stats().messages, 1, "what nobody listens to makes room");
@@ -156,7 +153,7 @@ fn a_refused_join_takes_nothing_from_others() {
 #[test]
 fn an_idle_channel_makes_room_however_busy_the_others_are() {
     let busy = probe::tight(1, 1 << 20, 100);
-    let hub = probe::memory_hub(Limits { channels: 10, ..busy });
+    let hub = probe::memory_hub(busy.with_channels(10));
     let _listens = Reader::join(&hub, &["busy"], 0, Start::Latest).expect("joins");
     for _ in 0..500 {
         probe::publish(&hub, probe::draft("busy", None, false, false));
@@ -185,13 +182,13 @@ fn replays_do_not_push_the_memory_over_its_budget_for_long() {
 
 #[test]
 fn as_many_channels_as_allowed_and_the_oldest_idle_one_makes_room() {
-    let hub = probe::memory_hub(Limits { channels: 2, ..probe::limits() });
+    let hub = probe::memory_hub(probe::limits().with_channels(2));
     probe::publish(&hub, probe::draft("a", None, false, false));
     let listens = Reader::join(&hub, &["b"], 0, Start::Latest).expect("joins");
     // "a" is forgotten for "c", and that is told.
     let second = Reader::join(&hub, &["c"], 1, Start::Latest).expect("joins");
     let refused = Reader::join(&hub, &["a"], 2, Start::After(probe::id(0)));
-    assert!(matches!(refused, Err(JoinError::TooManyChannels(_))));
+    assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::TooManyChannels(_)))));
     drop((listens, second));
     let mut back = Reader::join(&hub, &["a"], 2, Start::After(probe::id(0))).expect("joins");
     let gap =
@@ -279,8 +276,8 @@ fn every_channel_is_swept_in_its_turn() {
     let later = tricast_core::unix_millis() + 100_000_000;
     for (age, sweeps) in [(1, 1), (160, 10), (3600, 60), (86_400, 60)] {
         let age = std::time::Duration::from_secs(age);
-        let history = Bounds { messages: 1000, bytes: 1 << 20, age };
-        let hub = probe::memory_hub(Limits { rules: history.into(), ..probe::limits() });
+        let history = Bounds::default().with_bytes(1 << 20).with_age(age);
+        let hub = probe::memory_hub(probe::limits().with_rules(history));
         for n in 0..300 {
             probe::publish(&hub, probe::draft(&format!("c{n}"), None, false, false));
         }
@@ -309,9 +306,9 @@ fn no_id_above_the_cursor_is_sent() {
     let read = reader.session.position().seq;
     assert!(read < 50, "it is behind");
     let foreign = Start::After("other-7".parse().expect("an id"));
-    let change = Change::subscribe(&hub, probe::channel("b"), foreign, None);
+    let change = Change::subscribe(&hub, probe::channel("b"), foreign);
     let change = change.now_or_never().expect("at once").expect("listens");
-    let replies = reader.session.apply_reply(Reply::Change(Box::new(change)));
+    let replies = reader.session.apply_reply(probe::reply_to(change));
     let text: Vec<_> = replies.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
     assert!(text[0].starts_with(&format!("s {read} ")), "{text:?}");
     assert!(text[1].starts_with(&format!("g {read} b ")), "{text:?}");

@@ -11,7 +11,7 @@ use std::{
 use futures_util::FutureExt as _;
 use probe::{Frame, Reader};
 use proptest::prelude::*;
-use tricast_core::{Hub, JoinError, Limits, ReadLimit, Seq, Start, unix_millis};
+use tricast_core::{Hub, JoinError, Limits, ReadLimit, Seq, Start, SubscribeError, unix_millis};
 
 const CHANNELS: [&str; 5] = ["a", "b", "c.d", "e", "f"];
 const READERS: usize = 4;
@@ -227,7 +227,7 @@ impl Model {
         let reader = Reader::join_with_limit(hub, &names, client_index, start, read_limit);
         match reader {
             Ok(reader) => client.reader = Some(reader),
-            Err(JoinError::TooManyChannels(_)) => {}
+            Err(JoinError::Subscribe(SubscribeError::TooManyChannels(_))) => {}
             Err(refused) => panic!("{refused}"),
         }
     }
@@ -385,7 +385,7 @@ proptest! {
         channels in 1..8usize,
     ) {
         let read_limit = ReadLimit { messages: at_once, ..ReadLimit::default() };
-        let mut model = Model::new(Limits { channels, ..probe::tight(messages, memory, tombstones) }, read_limit);
+        let mut model = Model::new(probe::tight(messages, memory, tombstones).with_channels(channels), read_limit);
         for op in ops {
             model.run(op);
         }

@@ -3,16 +3,11 @@
 use serde_json::value::RawValue;
 use tricast_core::{ChannelName, Data, Draft, EventName, Kind, Publisher, Start, UserId};
 
-use crate::fields::{FieldError, Fields, field_error};
-
-/// A command was refused.
-#[derive(Debug)]
-pub(crate) struct CommandRefusal {
-    pub(crate) kind: Kind,
-    pub(crate) detail: String,
-    /// The command's `ref`, when it could be read.
-    pub(crate) reference: Option<Box<RawValue>>,
-}
+use crate::{
+    answer::CommandRefusal,
+    fields::{FieldError, Fields, field_error},
+    kinds,
+};
 
 /// What to do, and the `ref` that the answer repeats.
 #[derive(Debug)]
@@ -92,7 +87,7 @@ fn parse_command(
         }
         Some("renew") => {
             fields.allow_only(&["type", "ref", "token"])?;
-            let missing = || (Kind::BadCommand, "put the new token in \"token\"".to_owned());
+            let missing = || (kinds::BAD_COMMAND, "put the new token in \"token\"".to_owned());
             fields.string("token")?.map(Command::Renew).ok_or_else(missing)
         }
         Some("ping") => {
@@ -102,7 +97,7 @@ fn parse_command(
         Some(other) => {
             let types =
                 "publish, subscribe, unsubscribe, online, presence, history, renew and ping";
-            Err((Kind::BadCommand, format!("there is no type {other:?}; there are {types}")))
+            Err((kinds::BAD_COMMAND, format!("there is no type {other:?}; there are {types}")))
         }
     }
 }
@@ -113,19 +108,17 @@ fn parse_publish(
     publisher: &Publisher,
 ) -> Result<Draft, FieldError> {
     let data =
-        fields.get("data").ok_or((Kind::BadCommand, "a command needs \"data\"".to_owned()))?;
+        fields.get("data").ok_or((kinds::BAD_COMMAND, "a command needs \"data\"".to_owned()))?;
     let id = fields.string("id")?;
     let id = id.map(|id| tricast_core::idempotency_id(&id)).transpose();
-    Ok(Draft {
-        channel: channel_or_default(fields, channels)?,
-        event: fields.parsed::<EventName>("event")?,
-        data: Data::json(data.get().as_bytes()).map_err(|error| field_error("data", &error))?,
-        publisher: publisher.clone(),
-        skip_self: fields.flag("skip_self")?,
-        end: false,
-        min_subscribers: 0,
-        idempotency: id.map_err(|error| field_error("id", &error))?,
-    })
+    let channel = channel_or_default(fields, channels)?;
+    let event = fields.parsed::<EventName>("event")?;
+    let data = Data::json(data.get().as_bytes()).map_err(|error| field_error("data", &error))?;
+    Ok(Draft::new(channel, data)
+        .with_event(event)
+        .with_publisher(publisher.clone())
+        .with_skip_self(fields.flag("skip_self")?)
+        .with_idempotency(id.map_err(|error| field_error("id", &error))?))
 }
 
 /// The channel that a command names, or the only one that there is.
@@ -211,21 +204,21 @@ mod tests {
     fn what_is_wrong_is_named() {
         let cases = [
             ("{", Kind::BadJson, ""),
-            ("[]", Kind::BadCommand, "object"),
-            ("7", Kind::BadCommand, "object"),
-            (r#"{"ref":1}"#, Kind::BadCommand, "data"),
-            (r#"{"data":1,"data":2}"#, Kind::BadCommand, "data"),
-            (r#"{"data":1,"chanel":"a"}"#, Kind::UnknownField, "chanel"),
+            ("[]", kinds::BAD_COMMAND, "object"),
+            ("7", kinds::BAD_COMMAND, "object"),
+            (r#"{"ref":1}"#, kinds::BAD_COMMAND, "data"),
+            (r#"{"data":1,"data":2}"#, kinds::BAD_COMMAND, "data"),
+            (r#"{"data":1,"chanel":"a"}"#, kinds::UNKNOWN_FIELD, "chanel"),
             (r#"{"data":1,"channel":"a b"}"#, Kind::BadChannel, "channel"),
-            (r#"{"data":1,"channel":7}"#, Kind::BadCommand, "channel"),
+            (r#"{"data":1,"channel":7}"#, kinds::BAD_COMMAND, "channel"),
             (r#"{"data":1,"event":"tricast.x"}"#, Kind::ReservedEvent, "event"),
             (r#"{"data":1,"event":"a\nb"}"#, Kind::BadEvent, "event"),
-            (r#"{"data":1,"skip_self":1}"#, Kind::BadCommand, "skip_self"),
+            (r#"{"data":1,"skip_self":1}"#, kinds::BAD_COMMAND, "skip_self"),
             (r#"{"data":1,"id":""}"#, Kind::BadIdempotencyId, "id"),
-            (r#"{"data":1,"ref":{}}"#, Kind::BadCommand, "ref"),
-            (r#"{"type":"dance"}"#, Kind::BadCommand, "dance"),
-            (r#"{"type":7}"#, Kind::BadCommand, "type"),
-            (r#"{"type":"ping","data":1}"#, Kind::UnknownField, "data"),
+            (r#"{"data":1,"ref":{}}"#, kinds::BAD_COMMAND, "ref"),
+            (r#"{"type":"dance"}"#, kinds::BAD_COMMAND, "dance"),
+            (r#"{"type":7}"#, kinds::BAD_COMMAND, "type"),
+            (r#"{"type":"ping","data":1}"#, kinds::UNKNOWN_FIELD, "data"),
             (r#"{"type":"subscribe"}"#, Kind::BadChannel, "channel"),
             (r#"{"type":"unsubscribe"}"#, Kind::BadChannel, "channel"),
             (r#"{"type":"subscribe","channel":"b","since":"never"}"#, Kind::BadResume, "since"),

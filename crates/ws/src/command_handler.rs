@@ -5,15 +5,16 @@ use std::{future::ready, sync::Arc};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tricast_core::{
-    Access, Ack, AckBody, Action, AnswerReservation, Change, ChannelName, CloseReason,
-    CommandError, CommandFuture, CommandResult, Control, Data, Denied, Draft, Hub, Identity, Kind,
-    PRESENCE_PAGE, Problem, PublishError, Publisher, Reply, Session, authorize, authorize_publish,
-    json_length,
+    Access, Action, AnswerReservation, Change, ChannelName, CloseReason, CommandFuture,
+    CommandResult, Data, Denied, Draft, Hub, Identity, Kind, PRESENCE_PAGE, Problem, PublishError,
+    Publisher, Reply, Session, authorize, authorize_publish, json_length,
 };
 
 use crate::{
-    command::{self, Command, CommandRefusal, ParsedCommand},
+    answer::{Ack, AckBody, CommandRefusal, reply_to_change},
+    command::{self, Command, ParsedCommand},
     compressed::CompressedMessage,
+    kinds,
     limits::InboundLimits,
 };
 
@@ -53,7 +54,7 @@ fn rate_limited(message: &ClientMessage, limits: &InboundLimits) -> Reply {
     };
     let rate = limits.rate.map_or(0, u32::from);
     let detail = format!("this connection may send {rate} messages a second; wait a moment");
-    Reply::Frame(Box::new(Control::Error(CommandError { reference, kind: Kind::TooFast, detail })))
+    CommandRefusal { reference, kind: Kind::TooFast, detail }.into()
 }
 
 /// Carries out what one connection says.
@@ -113,13 +114,12 @@ impl CommandHandler {
                 Err(refusal) => refusal,
             },
             ClientMessage::Binary(_) | ClientMessage::Compressed(_) => CommandRefusal {
-                kind: Kind::BadCommand,
+                kind: kinds::BAD_COMMAND,
                 detail: "binary frames need ?format=raw; here commands are text frames".to_owned(),
                 reference: None,
             },
         };
-        let CommandRefusal { kind, detail, reference } = refusal;
-        Ok(Reply::Frame(Box::new(Control::Error(CommandError { reference, kind, detail }))))
+        Ok(refusal.into())
     }
 
     async fn parse_and_run(
@@ -163,11 +163,12 @@ impl CommandHandler {
             }
             Command::Subscribe { channel, start } => {
                 self.authorize(Action::Subscribe, &channel).await?;
-                let change = Change::subscribe(&self.hub, channel, start, reference).await;
-                return change.map(Box::new).map(Reply::Change).map_err(|error| refusal_of(&error));
+                let change = Change::subscribe(&self.hub, channel, start).await;
+                let change = change.map_err(|error| refusal_of(&error))?;
+                return Ok(reply_to_change(change, reference));
             }
             Command::Unsubscribe(channel) => {
-                return Ok(Reply::Change(Box::new(Change::unsubscribe(channel, reference))));
+                return Ok(reply_to_change(Change::unsubscribe(channel), reference));
             }
             Command::Online(channel) => {
                 self.authorize(Action::Read, &channel).await?;
@@ -181,8 +182,8 @@ impl CommandHandler {
                 let presence = Box::new(page.map_err(|error| refusal_of(&error))?);
                 let reserved = self.reserve(json_length(&presence), reference.as_deref())?;
                 let body = AckBody::Presence { presence };
-                let ack = Control::Ack(Ack { reference, body });
-                return Ok(Reply::LargeFrame(Box::new(ack), reserved));
+                let frame = Ack { reference, body }.encoded(None);
+                return Ok(Reply::Frame(reserved.attach_to(frame)));
             }
             Command::History { channel, start } => {
                 // A page may take milliseconds: not on a thread that serves others.
@@ -193,17 +194,17 @@ impl CommandHandler {
                 // Refusing must stay cheap under load: memory first, then the page.
                 let reserved = self.reserve(selection.json_length(), reference.as_deref())?;
                 let body = AckBody::History { history: Box::new(selection.into_page()) };
-                let ack = Control::Ack(Ack { reference, body });
-                return Ok(Reply::LargeFrame(Box::new(ack), reserved));
+                let frame = Ack { reference, body }.encoded(None);
+                return Ok(Reply::Frame(reserved.attach_to(frame)));
             }
             Command::Renew(token) => {
                 let renewed = self.access.clone().renew(token).await;
                 let access = renewed.map_err(|error| refusal_of(&error))?;
-                return Ok(Reply::Change(Box::new(Change::renew(access, reference))));
+                return Ok(reply_to_change(Change::renew(access), reference));
             }
             Command::Ping => AckBody::Pong {},
         };
-        Ok(Reply::Frame(Box::new(Control::Ack(Ack { reference, body: done }))))
+        Ok(Reply::Frame(Ack { reference, body: done }.encoded(None)))
     }
 
     /// Reserves memory for a reply with a document of `length` bytes.
@@ -213,11 +214,9 @@ impl CommandHandler {
         reference: Option<&RawValue>,
     ) -> Result<AnswerReservation, (Kind, String)> {
         let reference = reference.map_or(0, |reference| reference.get().len());
-        let reserved = self
-            .hub
-            .answer_memory()
-            .reserve(self.identity.address, length + reference + REPLY_ENVELOPE_BYTES);
-        reserved.map_err(|error| refusal_of(&error))
+        let bytes = length + reference + REPLY_ENVELOPE_BYTES;
+        let reservation = self.hub.answer_memory().reserve(self.identity.address, bytes);
+        reservation.map_err(|error| refusal_of(&error))
     }
 
     async fn authorize(&self, act: Action, channel: &ChannelName) -> Result<(), (Kind, String)> {
@@ -243,16 +242,7 @@ impl CommandHandler {
             // It was unpacked when it was heard.
             ClientMessage::Compressed(_) => return Err(CloseReason::Protocol),
         };
-        let draft = Draft {
-            channel: self.channels[0].clone(),
-            event: None,
-            data,
-            publisher: Publisher::from(&*self.identity),
-            skip_self: false,
-            end: false,
-            idempotency: None,
-            min_subscribers: 0,
-        };
+        let draft = Draft::new(self.channels[0].clone(), data).with_publisher(&*self.identity);
         if let Err((kind, _)) = self.authorize_publish(&draft).await {
             self.hub.meters().count_refusal(kind);
             return Err(match kind {

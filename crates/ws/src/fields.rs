@@ -6,6 +6,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use tricast_core::{BadSince, Kind, MessageId, Problem, Start};
 
+use crate::kinds;
+
 /// What is wrong with a command.
 pub(crate) type FieldError = (Kind, String);
 
@@ -16,7 +18,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn read(text: &'a str) -> Result<Self, FieldError> {
         serde_json::from_str(text).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => {
-                (Kind::BadCommand, "a command is a JSON object".to_owned())
+                (kinds::BAD_COMMAND, "a command is a JSON object".to_owned())
             }
             _ => (Kind::BadJson, format!("the command is not JSON: {error}")),
         })
@@ -28,10 +30,10 @@ impl<'a> Fields<'a> {
         if let Some(unknown) = names().find(|name| !known.contains(name)) {
             let detail =
                 format!("unknown field {unknown:?}; this command takes {}", known.join(", "));
-            return Err((Kind::UnknownField, detail));
+            return Err((kinds::UNKNOWN_FIELD, detail));
         }
         match known.iter().find(|known| names().filter(|name| name == *known).count() > 1) {
-            Some(twice) => Err((Kind::BadCommand, format!("field {twice:?} is given twice"))),
+            Some(twice) => Err((kinds::BAD_COMMAND, format!("field {twice:?} is given twice"))),
             None => Ok(()),
         }
     }
@@ -46,7 +48,7 @@ impl<'a> Fields<'a> {
         };
         serde_json::from_str(value.get())
             .map(Some)
-            .map_err(|_| (Kind::BadCommand, format!("\"{name}\" is a string")))
+            .map_err(|_| (kinds::BAD_COMMAND, format!("\"{name}\" is a string")))
     }
 
     pub(crate) fn parsed<T: FromStr<Err: Problem>>(
@@ -61,7 +63,7 @@ impl<'a> Fields<'a> {
         match self.get(name).map(RawValue::get) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err((Kind::BadCommand, format!("\"{name}\" is true or false"))),
+            Some(_) => Err((kinds::BAD_COMMAND, format!("\"{name}\" is true or false"))),
         }
     }
 
@@ -73,7 +75,7 @@ impl<'a> Fields<'a> {
             Some(value) if value.get().starts_with(|c: char| c.is_ascii_digit()) => {
                 Ok(Some(value.to_owned()))
             }
-            Some(_) => Err((Kind::BadCommand, "\"ref\" is a string or a number".to_owned())),
+            Some(_) => Err((kinds::BAD_COMMAND, "\"ref\" is a string or a number".to_owned())),
         }
     }
 

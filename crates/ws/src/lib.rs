@@ -1,5 +1,6 @@
 //! WebSocket (RFC 6455): how messages are spelled on this wire, its handshake, and what clients say.
 
+mod answer;
 mod close;
 mod command;
 mod command_handler;
@@ -13,6 +14,7 @@ mod frame;
 pub mod fuzzing;
 mod handshake;
 mod inbound;
+mod kinds;
 mod limits;
 mod socket;
 
@@ -21,5 +23,6 @@ pub use deflate::Window;
 pub use format::{Ws, format};
 pub use handshake::{Handshake, HandshakeError, HandshakeRequest, has_token};
 pub use inbound::WsInbound;
+pub use kinds::KINDS;
 pub use limits::InboundLimits;
 pub use socket::serve;

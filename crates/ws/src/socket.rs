@@ -16,7 +16,7 @@ use tokio_tungstenite::{
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
 };
-use tricast_core::{CloseReason, CommandFuture, Control, Flow, Goodbye, Session, Step};
+use tricast_core::{CloseReason, CommandFuture, Control, Flow, FlowStep, Goodbye, Session};
 
 use crate::{
     close::close_code,
@@ -32,9 +32,6 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The read buffer: the default of 128 KiB would be most of what an idle connection costs.
 const READ_BUFFER: usize = 1024;
-
-/// The most bytes of small frames that are joined into one write.
-const MAX_JOINED_BYTES: usize = 16 * 1024;
 
 /// Serves one connection until either side ends it. `io` is just behind the handshake.
 pub async fn serve<IO>(io: IO, session: Session, limits: Arc<InboundLimits>)
@@ -72,7 +69,7 @@ async fn close_handshake<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    send(socket, goodbye.as_slice()).await?;
+    write(socket, goodbye).await?;
     let close = CloseFrame { code: close_code(reason).into(), reason: reason.name().into() };
     socket.close(Some(close)).await.map_err(|_| PeerGone)?;
     loop {
@@ -123,18 +120,15 @@ impl ConnDriver {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut frames = Vec::new();
         let mut pending_command: Option<CommandFuture> = None;
         let mut reads = 0;
         loop {
             tokio::select! {
                 biased;
-                step = poll_fn(|cx| self.flow.poll_next(cx, &mut frames)), if reads < READS_PER_TURN => {
+                step = poll_fn(|cx| self.flow.poll_step(cx)), if reads < READS_PER_TURN => {
                     reads += 1;
-                    send(socket, &frames).await?;
-                    frames.clear();
-                    frames.shrink_to(4);
-                    if let Step::End(reason) = step {
+                    self.write_output(socket).await?;
+                    if let FlowStep::End(reason) = step {
                         return Ok(EndCause::GoodbyeSent(reason));
                     }
                 }
@@ -142,8 +136,8 @@ impl ConnDriver {
                     pending_command = None;
                     match result {
                         Ok(reply) => {
-                            let encoded = self.flow.session_mut().apply_reply(reply);
-                            send(socket, &encoded).await?;
+                            self.flow.apply_reply(reply);
+                            self.write_output(socket).await?;
                         }
                         Err(reason) => return Ok(EndCause::GoodbyeDue(reason)),
                     }
@@ -172,6 +166,13 @@ impl ConnDriver {
             }
         }
     }
+
+    async fn write_output<IO>(&mut self, socket: &mut WebSocketStream<IO>) -> Result<(), PeerGone>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        write(socket, std::iter::from_fn(|| self.flow.next_chunk())).await
+    }
 }
 
 /// Hears the next thing, once everything that was said before has left. The library answers each ping when it reads it,
@@ -186,28 +187,19 @@ where
     socket.next().await
 }
 
-/// Writes whole frames, after what the library has to say. They do not go through its buffer, which would copy each, and keep
-/// the room of the largest for as long as the connection lasts.
-async fn send<IO>(socket: &mut WebSocketStream<IO>, frames: &[Bytes]) -> Result<(), PeerGone>
+/// Writes whole frames, after what the library has to send. They do not go through its buffer,
+/// which would copy each, and keep the room of the largest for as long as the connection lasts.
+async fn write<IO>(
+    socket: &mut WebSocketStream<IO>,
+    chunks: impl IntoIterator<Item = Bytes>,
+) -> Result<(), PeerGone>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     socket.flush().await.map_err(|_| PeerGone)?;
     let io = socket.get_mut();
-    let mut rest = frames;
-    while let [first, ..] = rest {
-        let mut size = 0;
-        let fits = |frame: &&Bytes| {
-            size += frame.len();
-            size <= MAX_JOINED_BYTES
-        };
-        let count = rest.iter().take_while(fits).count().max(1);
-        match count {
-            1 => io.write_all(first).await,
-            _ => io.write_all(&rest[..count].concat()).await,
-        }
-        .map_err(|_| PeerGone)?;
-        rest = &rest[count..];
+    for chunk in chunks {
+        io.write_all(&chunk).await.map_err(|_| PeerGone)?;
     }
     io.flush().await.map_err(|_| PeerGone)
 }

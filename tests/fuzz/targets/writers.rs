@@ -14,8 +14,8 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tricast_core::{
-    Bounds, Data, Draft, Format, Hub, Identity, Join, Limits, Log, MemoryEngine, Meters, Pace,
-    Portion, Publisher, Session, Start, Wire,
+    AllowAll, Bounds, Data, Draft, Format, Hub, Identity, Join, Limits, Log, MemoryEngine, Meters,
+    Session, SessionConfig, Wire,
 };
 use tungstenite::{Message, WebSocket, protocol::Role};
 
@@ -35,9 +35,7 @@ enum Kind<'a> {
 fn hub() -> &'static Arc<Hub> {
     static HUB: OnceLock<Arc<Hub>> = OnceLock::new();
     HUB.get_or_init(|| {
-        let history = Bounds { messages: 1, bytes: 1 << 20, age: Duration::from_secs(3600) };
-        let limits =
-            Limits { rules: history.into(), memory_bytes: 1 << 24, channels: 10, tombstones: 10 };
+        let limits = Limits::default().with_rules(Bounds::default().with_messages(1));
         let log = Arc::new(Log::new("fuzz".parse().expect("an epoch"), limits));
         let engine = MemoryEngine::new(log.clone(), Duration::from_secs(1), 1);
         Hub::new(log, Arc::new(engine), Meters::new(), 100)
@@ -45,21 +43,11 @@ fn hub() -> &'static Arc<Hub> {
 }
 
 fn join(wire: Wire, format: &'static dyn Format) -> Session {
-    let join = Join {
-        channels: vec!["c".parse().expect("a channel")],
-        identity: Identity::claimed(None, None).into(),
-        wire,
-        start: Start::Latest,
-        online: false,
-        own: true,
-    };
-    let pace = Pace {
-        heartbeat: Duration::from_secs(3600),
-        portion: Portion::default(),
-        ..Pace::default()
-    };
+    let channel = "c".parse().expect("a channel");
+    let join = Join::new([channel], Identity::unverified(None, None), wire);
+    let config = SessionConfig::default().with_heartbeat(Duration::from_secs(3600));
     let joined = hub().join(join).now_or_never().expect("at once").expect("joins");
-    let mut session = Session::new(joined, format, Arc::new(pace), false);
+    let mut session = Session::new(joined, format, Arc::new(AllowAll), Arc::new(config));
     collect(&mut session);
     session
 }
@@ -135,16 +123,8 @@ fuzz_target!(|published: Published<'_>| {
         (Wire::Ws, tricast_ws::format(true, None)),
     ];
     let mut sessions = formats.map(|(wire, format)| join(wire, format));
-    let draft = Draft {
-        channel: "c".parse().expect("a channel"),
-        event,
-        data: data.clone(),
-        publisher: Publisher::default(),
-        skip_self: false,
-        end: false,
-        idempotency: None,
-        at_least: 0,
-    };
+    let channel = "c".parse().expect("a channel");
+    let draft = Draft::new(channel, data.clone()).with_event(event);
     hub().publish(draft).now_or_never().expect("at once").expect("published");
     let [sse, raw_sse, chunked, raw_chunked, ws, raw_ws] = sessions.each_mut().map(collect);
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
-use crate::UserId;
+use crate::{Kind, Problem, UserId};
 
 /// The longest channel name in bytes, without the `~` of a presence channel.
 pub const CHANNEL_MAX: usize = 128;
@@ -52,6 +52,12 @@ impl ChannelName {
      ~ and such words is who is there"
 )]
 pub struct BadChannelName;
+
+impl Problem for BadChannelName {
+    fn kind(&self) -> Kind {
+        Kind::BadChannel
+    }
+}
 
 impl FromStr for ChannelName {
     type Err = BadChannelName;

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::ChannelName;
+use crate::{ChannelName, Kind, Problem};
 
 /// Names of channels: words joined by dots. `*` stands for exactly one word, `**` at the end for one or
 /// more; `@*` is every user's own channel. Nothing else is special, no pattern without `@` is ever
@@ -16,6 +16,12 @@ pub struct ChannelPattern(Box<str>);
     "a pattern is a channel's name in which * stands for one word, and ** at the end for one or more; or @*"
 )]
 pub struct BadChannelPattern;
+
+impl Problem for BadChannelPattern {
+    fn kind(&self) -> Kind {
+        Kind::BadChannel
+    }
+}
 
 impl ChannelPattern {
     /// Whether `channel` is one of these.

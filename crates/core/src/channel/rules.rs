@@ -1,8 +1,8 @@
 //! Namespaces: what holds for the channels of a pattern. The first that matches a channel is its own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use crate::{ChannelName, ChannelPattern, SlowReader, log::ring::Bounds};
+use crate::{ChannelName, ChannelPattern};
 
 /// Something for each namespace, and for the channels of none.
 #[derive(Clone, Debug)]
@@ -29,21 +29,121 @@ impl<T> Namespaces<T> {
     }
 }
 
-/// How the log treats a channel.
+/// The bounds of a channel's history. The default is that of the gateway's settings.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Bounds {
+    /// The most messages.
+    pub messages: usize,
+    /// The most bytes of data.
+    pub bytes: usize,
+    /// The longest time since publishing.
+    pub age: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { messages: 1000, bytes: 16 << 20, age: Duration::from_secs(3600) }
+    }
+}
+
+impl Bounds {
+    /// Sets the most messages.
+    pub fn with_messages(mut self, messages: usize) -> Self {
+        self.messages = messages;
+        self
+    }
+
+    /// Sets the most bytes of data.
+    pub fn with_bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// Sets the longest time since publishing.
+    pub fn with_age(mut self, age: Duration) -> Self {
+        self.age = age;
+        self
+    }
+}
+
+/// The policy for a slow consumer: a reader that the history has overtaken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SlowReader {
+    /// The stream reports a gap and goes on.
+    Gap,
+    /// The stream ends.
+    Disconnect,
+}
+
+/// The rules of a channel, as the log keeps them. The default is that of the gateway's settings.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ChannelRules {
-    /// Whose rules these are: the place of the namespace in its list. Those of channels of none are one place behind.
+    /// Index of the namespace; the number of namespaces for channels that match none.
     pub namespace_index: usize,
-    /// What is kept of it.
+    /// The bounds of the history.
     pub history: Bounds,
-    /// What happens to a reader that falls behind it.
+    /// The policy for a slow consumer: a reader that the history overtakes.
     pub slow_reader: SlowReader,
-    /// Whether anybody is told how many listen.
+    /// Whether the online counts are public.
     pub online: bool,
-    /// The most connections that may listen.
+    /// The most subscribers.
     pub subscribers: u32,
-    /// Whether its presence channel tells who is there.
+    /// Whether its presence channel lists its users.
     pub presence: bool,
+}
+
+impl Default for ChannelRules {
+    fn default() -> Self {
+        Self {
+            namespace_index: 0,
+            history: Bounds::default(),
+            slow_reader: SlowReader::Gap,
+            online: true,
+            subscribers: u32::MAX,
+            presence: false,
+        }
+    }
+}
+
+impl ChannelRules {
+    /// Sets the index of the namespace, by which subscriptions are counted.
+    pub fn with_namespace_index(mut self, namespace_index: usize) -> Self {
+        self.namespace_index = namespace_index;
+        self
+    }
+
+    /// Sets the bounds of the history.
+    pub fn with_history(mut self, history: Bounds) -> Self {
+        self.history = history;
+        self
+    }
+
+    /// Sets the policy for a slow consumer.
+    pub fn with_slow_reader(mut self, slow_reader: SlowReader) -> Self {
+        self.slow_reader = slow_reader;
+        self
+    }
+
+    /// Sets whether the online counts are public.
+    pub fn with_online(mut self, online: bool) -> Self {
+        self.online = online;
+        self
+    }
+
+    /// Sets the most subscribers.
+    pub fn with_subscribers(mut self, subscribers: u32) -> Self {
+        self.subscribers = subscribers;
+        self
+    }
+
+    /// Sets whether the presence channel lists the users.
+    pub fn with_presence(mut self, presence: bool) -> Self {
+        self.presence = presence;
+        self
+    }
 }
 
 impl Namespaces<Arc<ChannelRules>> {
@@ -77,17 +177,16 @@ impl Namespaces<Arc<ChannelRules>> {
     }
 }
 
-/// The same history for all channels, and nothing else that is special.
+/// The same history for all channels, and the default of all other rules.
 impl From<Bounds> for Namespaces<Arc<ChannelRules>> {
     fn from(history: Bounds) -> Self {
-        let rules = ChannelRules {
-            namespace_index: 0,
-            history,
-            slow_reader: SlowReader::Gap,
-            online: true,
-            subscribers: u32::MAX,
-            presence: false,
-        };
+        ChannelRules::default().with_history(history).into()
+    }
+}
+
+/// The same rules for all channels.
+impl From<ChannelRules> for Namespaces<Arc<ChannelRules>> {
+    fn from(rules: ChannelRules) -> Self {
         Self::new(Vec::new(), Arc::new(rules))
     }
 }

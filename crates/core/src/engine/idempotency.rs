@@ -6,12 +6,18 @@ use std::{
     time::Duration,
 };
 
-use crate::{ChannelName, ClientId, Draft, Receipt, Trust, UserId};
+use crate::{ChannelName, ClientId, Draft, Kind, Problem, Receipt, Trust, UserId};
 
 /// The text is not an idempotency id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an idempotency id is 1 to 128 printable ASCII characters without spaces")]
 pub struct BadIdempotencyId;
+
+impl Problem for BadIdempotencyId {
+    fn kind(&self) -> Kind {
+        Kind::BadIdempotencyId
+    }
+}
 
 /// Checks an idempotency id.
 ///
@@ -53,7 +59,7 @@ impl Idempotency {
         let client = if user.is_none() { draft.publisher.client.clone() } else { None };
         let api_key = match &draft.publisher.trust {
             Trust::ApiKey(name) => Some(name.clone()),
-            Trust::Unverified | Trust::Verified => None,
+            Trust::Unverified | Trust::Anonymous | Trust::Verified => None,
         };
         Some(IdempotencyKey { channel: draft.channel.clone(), user, client, api_key, id })
     }
@@ -89,16 +95,9 @@ mod tests {
     fn key(id: &str, client: Option<&str>) -> IdempotencyKey {
         let publisher =
             Publisher { client: client.and_then(|c| c.parse().ok()), ..Publisher::default() };
-        let draft = Draft {
-            channel: "a".parse().expect("fits"),
-            event: None,
-            data: Data::Text(String::new()),
-            publisher,
-            skip_self: false,
-            end: false,
-            idempotency: Some(id.into()),
-            min_subscribers: 0,
-        };
+        let draft = Draft::new("a".parse().expect("fits"), Data::Text(String::new()))
+            .with_publisher(publisher)
+            .with_idempotency(Arc::from(id));
         Idempotency::key(&draft).expect("has an id")
     }
 

@@ -1,11 +1,14 @@
 //! The engine behind the log: where messages get their place and, with some engines, last longer.
 
+pub(crate) mod feed;
 pub(crate) mod idempotency;
 pub(crate) mod memory;
 
 use std::{future::Future, pin::Pin};
 
-use crate::{ChannelName, Draft, MessageId, NotAccepted, Seq, Stored, TooManyChannels};
+use crate::{
+    ChannelName, Draft, Kind, MessageId, NotAccepted, Problem, Seq, Stored, TooManyChannels,
+};
 
 /// What an engine promises to do.
 pub type EngineFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>>;
@@ -42,6 +45,16 @@ pub enum EngineError {
     /// What it rests on is away.
     #[error("the engine is unavailable: {0}")]
     Unavailable(String),
+}
+
+impl Problem for EngineError {
+    fn kind(&self) -> Kind {
+        match self {
+            EngineError::TooManyChannels(error) => error.kind(),
+            EngineError::NotAccepted(error) => error.kind(),
+            EngineError::Unavailable(_) => Kind::Unavailable,
+        }
+    }
 }
 
 /// Numbers messages, keeps them, and feeds them to a [`Log`](crate::Log) that it was made with.

@@ -3,12 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
-use crate::{
-    ChannelName, CloseReason, HistoryPage, Kind, MessageId, OnlineReport, PresencePage, Problem,
-    Reconnect, Seq, clock,
-};
+use crate::{ChannelName, CloseReason, MessageId, Reconnect, Seq, clock};
 
 /// One control frame.
 #[derive(Clone, Debug, Serialize)]
@@ -26,10 +22,6 @@ pub enum Control {
     Expiring(Expiring),
     /// The last frame of a stream.
     Goodbye(Goodbye),
-    /// A command was carried out.
-    Ack(Ack),
-    /// A command was refused.
-    Error(CommandError),
 }
 
 /// The first frame of a stream.
@@ -132,107 +124,10 @@ fn reason_name<S: serde::Serializer>(reason: &CloseReason, to: S) -> Result<S::O
     to.serialize_str(reason.name())
 }
 
-fn urn<S: serde::Serializer>(kind: &Kind, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&kind.urn())
-}
-
-/// A command was carried out.
-#[derive(Clone, Debug, Serialize)]
-pub struct Ack {
-    /// The command's own `ref`, as it came.
-    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
-    pub reference: Option<Box<RawValue>>,
-    /// What was done.
-    #[serde(flatten)]
-    pub body: AckBody,
-}
-
-/// What was done.
-#[derive(Clone, Debug, Serialize)]
-#[serde(untagged)]
-pub enum AckBody {
-    /// A message was published.
-    Published {
-        /// Its id.
-        published: MessageId,
-        /// Connections that listened, where that may be told.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        subscribers: Option<u32>,
-        /// It had been published before.
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        duplicate: bool,
-    },
-    /// The connection listens to one more channel.
-    Subscribed(Box<Subscribed>),
-    /// The connection listens to a channel no more.
-    Unsubscribed {
-        /// The channel.
-        unsubscribed: ChannelName,
-    },
-    /// Who is there.
-    Online {
-        /// The counts.
-        count: Box<OnlineReport>,
-    },
-    /// Who is there by name.
-    Presence {
-        /// A page of them.
-        presence: Box<PresencePage>,
-    },
-    /// What is held.
-    History {
-        /// A page of it.
-        history: Box<HistoryPage>,
-    },
-    /// The connection has a new token.
-    Renewed {
-        /// When that ends: milliseconds since 1970-01-01 UTC.
-        expires: Option<u64>,
-        /// Channels that it does not allow any more, and that the connection has left.
-        left: Vec<ChannelName>,
-    },
-    /// Nothing but the answer.
-    Pong {},
-}
-
-/// The connection listens to one more channel.
-#[derive(Clone, Debug, Serialize)]
-pub struct Subscribed {
-    /// The connection's cursor after this, which goes back to `from` if it stood behind that.
-    #[serde(skip)]
-    pub id: MessageId,
-    /// The channel.
-    pub subscribed: ChannelName,
-    /// Behind this its messages begin.
-    pub from: MessageId,
-    /// Up to this they were published before.
-    pub to: MessageId,
-    /// They begin where the client left them.
-    pub recovered: bool,
-    /// Why they do not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<NotRecovered>,
-    /// Online users of the channel.
-    pub online: BTreeMap<ChannelName, u32>,
-}
-
-/// A command was refused.
-#[derive(Clone, Debug, Serialize)]
-pub struct CommandError {
-    /// The command's own `ref`, as it came.
-    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
-    pub reference: Option<Box<RawValue>>,
-    /// The stable kind of the problem.
-    #[serde(rename = "type", serialize_with = "urn")]
-    pub kind: Kind,
-    /// What is wrong and what to do.
-    pub detail: String,
-}
-
-impl CommandError {
-    /// `problem`, told to whoever has sent the command.
-    pub fn new(reference: Option<Box<RawValue>>, problem: &dyn Problem) -> Self {
-        Self { reference, kind: problem.kind(), detail: problem.to_string() }
+impl Gap {
+    /// A loss of unknown extent, after a change of epoch.
+    pub(crate) fn unknown(id: MessageId, channel: ChannelName) -> Self {
+        Self { id, channel, first: None, last: None, certain: false }
     }
 }
 
@@ -258,15 +153,12 @@ impl Control {
             Control::Online(_) => "tricast.online",
             Control::Expiring(_) => "tricast.expiring",
             Control::Goodbye(_) => "tricast.goodbye",
-            Control::Ack(_) => "tricast.ack",
-            Control::Error(_) => "tricast.error",
         }
     }
 
-    /// The cursor after this frame; only hello, gap, alive and a further channel move it.
+    /// The cursor after this frame; only hello, gap and alive move it.
     pub fn id(&self) -> Option<MessageId> {
         match self {
-            Control::Ack(Ack { body: AckBody::Subscribed(done), .. }) => Some(done.id),
             Control::Hello(hello) => Some(hello.id),
             Control::Gap(gap) => Some(gap.id),
             Control::Alive(alive) => Some(alive.id),
@@ -287,24 +179,29 @@ impl Control {
         }
     }
 
-    /// The JSON document: `id` first where there is one, then `event`, then the rest, `time` last.
+    /// The JSON document of this frame.
     pub fn document(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Envelope<'a> {
-            #[serde(skip_serializing_if = "Option::is_none")]
-            id: Option<MessageId>,
-            event: &'static str,
-            #[serde(flatten)]
-            control: &'a Control,
-            time: u64,
-        }
-        let envelope = Envelope {
-            id: self.id(),
-            event: self.event(),
-            control: self,
-            time: clock::unix_millis(),
-        };
-        // Documents have string keys and finite numbers: they always serialize.
-        serde_json::to_vec(&envelope).unwrap_or_default()
+        control_document(self.id(), self.event(), self)
     }
+}
+
+/// Writes a control frame's JSON document: `id` first where there is one, then `event`, then the
+/// fields of `body`, `time` last.
+pub fn control_document(
+    id: Option<MessageId>,
+    event: &'static str,
+    body: &impl Serialize,
+) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Envelope<'a, T> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<MessageId>,
+        event: &'static str,
+        #[serde(flatten)]
+        body: &'a T,
+        time: u64,
+    }
+    let envelope = Envelope { id, event, body, time: clock::unix_millis() };
+    // Documents have string keys and finite numbers: they always serialize.
+    serde_json::to_vec(&envelope).unwrap_or_default()
 }

@@ -1,28 +1,27 @@
-//! What can go wrong for a client: one closed list of stable kinds, the same on all wires.
+//! What can go wrong for a client: stable kinds, the same on all wires. A transport adds its own.
 
 use std::time::Duration;
-
-use crate::{
-    AheadOfLog, AnswerMemoryFull, BadChannelName, BadChannelPattern, BadClientId, BadData,
-    BadEventName, BadIdempotencyId, BadMessageId, BadSince, BadUserId, ChannelFull, EngineError,
-    Forbidden, JoinError, NotAccepted, OnlineHidden, Overloaded, PresenceOff, PublishError,
-    TooManyChannels,
-};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal),* $(,)?) => {
         /// The stable kind of a problem; `urn:tricast:` and its name is its type (PROTOCOL.md §8).
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[repr(u8)]
-        pub enum Kind { $($(#[$doc])* $kind),* }
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Kind {
+            $($(#[$doc])* $kind,)*
+            /// A kind that only one transport raises, by the name that the transport gives it.
+            Transport(&'static str),
+        }
 
         impl Kind {
-            /// All of them, in the order of their number.
+            /// All of them but those of transports.
             pub const ALL: &[Kind] = &[$(Kind::$kind),*];
 
             /// The name, without the `urn:tricast:` before it.
             pub fn name(self) -> &'static str {
-                match self { $(Kind::$kind => $name),* }
+                match self {
+                    $(Kind::$kind => $name,)*
+                    Kind::Transport(name) => name,
+                }
             }
         }
     };
@@ -43,16 +42,10 @@ kinds! {
     BadResume = "bad-resume",
     /// A parameter's value does not fit.
     BadParameter = "bad-parameter",
-    /// A parameter that this request does not take.
-    UnknownParameter = "unknown-parameter",
     /// Data that is not JSON.
     BadJson = "bad-json",
     /// Data or a parameter that is not UTF-8.
     BadUtf8 = "bad-utf8",
-    /// A field that this command does not take.
-    UnknownField = "unknown-field",
-    /// Not a command.
-    BadCommand = "bad-command",
     /// A channel that this connection listens to already.
     AlreadySubscribed = "already-subscribed",
     /// A channel that this connection does not listen to.
@@ -63,8 +56,6 @@ kinds! {
     ReservedEvent = "reserved-event",
     /// `skip_self` without a client.
     NoIdentity = "no-identity",
-    /// A page of an origin that is not allowed.
-    ForbiddenOrigin = "forbidden-origin",
     /// A resume point that the log has not reached.
     AheadOfLog = "ahead-of-log",
     /// A token that nobody can check.
@@ -87,20 +78,8 @@ kinds! {
     PresenceOff = "presence-off",
     /// Nobody listens, and somebody should.
     NobodyOnline = "nobody-online",
-    /// HTTP/1.1 without a host.
-    NoHost = "no-host",
-    /// No such path.
-    NotFound = "not-found",
-    /// The path has other methods.
-    MethodNotAllowed = "method-not-allowed",
-    /// The body took too long.
-    BodyTimeout = "body-timeout",
     /// Too much data.
     TooLarge = "too-large",
-    /// A kind of body that this request does not take.
-    BadMediaType = "bad-media-type",
-    /// A WebSocket handshake is needed.
-    UpgradeRequired = "upgrade-required",
     /// The limit of connections.
     TooManyConnections = "too-many-connections",
     /// The limit of connections from one address.
@@ -134,92 +113,5 @@ pub trait Problem: std::error::Error {
     /// When it may be tried again, if that is known.
     fn retry_after(&self) -> Option<Duration> {
         None
-    }
-}
-
-macro_rules! always {
-    ($($error:ty => $kind:ident),* $(,)?) => {
-        $(impl Problem for $error {
-            fn kind(&self) -> Kind { Kind::$kind }
-        })*
-    };
-}
-
-always! {
-    BadChannelName => BadChannel,
-    BadClientId => BadClient,
-    BadUserId => BadUser,
-    BadMessageId => BadResume,
-    BadSince => BadResume,
-    BadIdempotencyId => BadIdempotencyId,
-    AheadOfLog => AheadOfLog,
-    AnswerMemoryFull => Overloaded,
-    BadChannelPattern => BadChannel,
-    ChannelFull => TooManySubscribers,
-    Forbidden => Forbidden,
-    OnlineHidden => OnlineHidden,
-    Overloaded => Overloaded,
-    PresenceOff => PresenceOff,
-    TooManyChannels => TooManyChannels,
-}
-
-impl Problem for BadEventName {
-    fn kind(&self) -> Kind {
-        match self {
-            BadEventName::Grammar => Kind::BadEvent,
-            BadEventName::Reserved => Kind::ReservedEvent,
-        }
-    }
-}
-
-impl Problem for BadData {
-    fn kind(&self) -> Kind {
-        match self {
-            BadData::Json(_) => Kind::BadJson,
-            BadData::Utf8(_) => Kind::BadUtf8,
-        }
-    }
-}
-
-impl Problem for NotAccepted {
-    fn kind(&self) -> Kind {
-        match self {
-            NotAccepted::TooManyChannels(error) => error.kind(),
-            NotAccepted::NobodyOnline => Kind::NobodyOnline,
-        }
-    }
-}
-
-impl Problem for EngineError {
-    fn kind(&self) -> Kind {
-        match self {
-            EngineError::TooManyChannels(error) => error.kind(),
-            EngineError::NotAccepted(error) => error.kind(),
-            EngineError::Unavailable(_) => Kind::Unavailable,
-        }
-    }
-}
-
-impl Problem for PublishError {
-    fn kind(&self) -> Kind {
-        match self {
-            PublishError::Draining => Kind::Draining,
-            PublishError::Overloaded(error) => error.kind(),
-            PublishError::Engine(error) => error.kind(),
-        }
-    }
-}
-
-impl Problem for JoinError {
-    fn kind(&self) -> Kind {
-        match self {
-            JoinError::Draining => Kind::Draining,
-            JoinError::Overloaded(error) => error.kind(),
-            JoinError::TooManyConnections => Kind::TooManyConnections,
-            JoinError::TooManyChannels(_) => Kind::TooManyChannels,
-            JoinError::ChannelFull(error) => error.kind(),
-            JoinError::AheadOfLog(_) => Kind::AheadOfLog,
-            JoinError::Engine(error) => error.kind(),
-        }
     }
 }

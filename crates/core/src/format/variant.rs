@@ -1,35 +1,6 @@
-//! The three wires as labels: for counting, and for keys of what was encoded once.
+//! The key under which the bytes of a message are shared.
 
-/// How a subscriber listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Wire {
-    /// Server-Sent Events.
-    Sse,
-    /// HTTP body of JSON lines.
-    Chunked,
-    /// WebSocket.
-    Ws,
-}
-
-impl Wire {
-    /// All of them, in the order of their index.
-    pub const ALL: [Wire; 3] = [Wire::Sse, Wire::Chunked, Wire::Ws];
-
-    /// The name in paths, metrics and documents.
-    pub fn name(self) -> &'static str {
-        match self {
-            Wire::Sse => "sse",
-            Wire::Chunked => "chunked",
-            Wire::Ws => "ws",
-        }
-    }
-
-    /// The place in arrays by wire.
-    pub fn index(self) -> usize {
-        self as usize
-    }
-}
+use crate::Wire;
 
 /// Everything that decides a message's bytes: the key under which they are shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use crate::{
     ChannelName, ChannelRules, Seq,
-    log::{ring::Ring, tombstones::Tombstone},
-    notify::{shard::ShardCursor, waker::WakerSet},
+    log::{counts::Roster, ring::Ring, tombstones::Tombstone},
+    notify::{shard::ShardCursors, waker::WakerSet},
     presence::Presence,
-    subscription::counts::Roster,
 };
 
 #[derive(Debug)]
@@ -20,7 +19,7 @@ pub(crate) struct Channel {
     pub(crate) presence: Option<Box<Presence>>,
     pub(crate) wakers: Arc<WakerSet>,
     /// Where the readers of shards stand.
-    pub(crate) shard_cursors: Vec<ShardCursor>,
+    pub(crate) shard_cursors: ShardCursors,
     /// The seq of the channel's last message, if that message ended it.
     pub(crate) ended: Option<Seq>,
     /// Readers that are about to join.
@@ -46,7 +45,7 @@ impl Channel {
             ring: Ring::new(before.floor),
             roster: Roster::default(),
             wakers: Arc::default(),
-            shard_cursors: Vec::new(),
+            shard_cursors: ShardCursors::default(),
             ended: before.ended,
             pins: 0,
             serial,

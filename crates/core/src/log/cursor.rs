@@ -2,75 +2,15 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
-use crate::{Epoch, Gap, Identity, Message, MessageId, Seq, SlowReader, log::table::Table};
-
-/// What a reader finds next.
-#[derive(Clone, Debug)]
-pub(crate) struct Item {
-    pub(crate) kind: ItemKind,
-    /// It came while the reader was there.
-    pub(crate) live: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum ItemKind {
-    Message(Arc<Message>),
-    /// And what the channel's namespace has for readers that fall behind.
-    Gap(Gap, SlowReader),
-}
-
-/// One channel of a cursor.
-#[derive(Debug)]
-pub(crate) struct ChannelCursor {
-    /// The channel's slot in the table.
-    pub(crate) slot: usize,
-    /// Where its bell hangs in the channel's belfry; nothing hangs at the highest place.
-    pub(crate) waker_id: u64,
-    /// Everything of this channel up to here has been read, or told as a gap.
-    pub(crate) position: Seq,
-    /// What was read last has ended the channel.
-    pub(crate) ended: bool,
-    /// Asked for by name; the user's own channel comes along unasked.
-    pub(crate) explicit: bool,
-    /// It only tells of another channel, and keeps no stream open that all others have ended for.
-    pub(crate) is_presence: bool,
-    /// What lies above it was published while the reader was there.
-    joined_at: Seq,
-    /// Scratch of one read: index of the next message in the ring.
-    next_index: usize,
-}
-
-impl ChannelCursor {
-    pub(crate) fn new(slot: usize, position: Seq, explicit: bool, joined_at: Seq) -> Self {
-        let waker_id = u64::MAX;
-        Self {
-            slot,
-            waker_id,
-            position,
-            ended: false,
-            explicit,
-            is_presence: false,
-            joined_at,
-            next_index: 0,
-        }
-    }
-}
-
-/// How much one read may take, so that the log is never locked for long: a message of any size,
-/// then as many more as fit.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadLimit {
-    /// Messages.
-    pub messages: usize,
-    /// Bytes of data.
-    pub bytes: usize,
-}
-
-impl Default for ReadLimit {
-    fn default() -> Self {
-        Self { messages: 256, bytes: 64 * 1024 }
-    }
-}
+use crate::{
+    ChannelName, Count, Gap, Identity, OnlineChange, ReadLimit, Seq,
+    log::{
+        channel::Channel,
+        channel_cursor::ChannelCursor,
+        read::{Item, ItemKind, Progress},
+        table::Table,
+    },
+};
 
 #[derive(Debug)]
 pub(crate) struct Cursor {
@@ -109,11 +49,10 @@ impl Cursor {
     pub(crate) fn read(
         &mut self,
         table: &Table,
-        epoch: Epoch,
         reader: Option<&Identity>,
         limit: ReadLimit,
         items: &mut Vec<Item>,
-    ) -> bool {
+    ) -> Progress {
         let mut heap: BinaryHeap<HeapEntry> = BinaryHeap::with_capacity(self.channels.len());
         for (index, cursor) in self.channels.iter_mut().enumerate() {
             cursor.next_index = table.slots[cursor.slot].ring.index_after(cursor.position);
@@ -134,7 +73,7 @@ impl Cursor {
                     let shared = heap.peek().is_some_and(|Reverse((next, _))| *next == seq);
                     let live = seq > cursor.joined_at;
                     let policy = table.slots[cursor.slot].rules.slow_reader;
-                    let kind = ItemKind::Gap(self.read_gap(table, epoch, index, shared), policy);
+                    let kind = ItemKind::Gap(self.read_gap(table, index, shared), policy);
                     items.push(Item { kind, live });
                 }
                 Some(message) => {
@@ -166,7 +105,38 @@ impl Cursor {
                 cursor.position = cursor.position.max(self.position);
             }
         }
-        complete || ended
+        match complete || ended {
+            true => Progress::CaughtUp,
+            false => Progress::More,
+        }
+    }
+
+    /// Which of its channels is the one of this name.
+    pub(crate) fn index_of(&self, table: &Table, channel: &ChannelName) -> Option<usize> {
+        let slot = table.find(channel)?;
+        self.channels.iter().position(|cursor| cursor.slot == slot)
+    }
+
+    /// The channels that were asked for.
+    pub(crate) fn explicit(&self) -> impl Iterator<Item = &ChannelCursor> {
+        self.channels.iter().filter(|cursor| cursor.explicit)
+    }
+
+    /// The names of the channels that were asked for.
+    pub(crate) fn channel_names(&self, table: &Table) -> Vec<ChannelName> {
+        self.explicit().map(|cursor| table.slots[cursor.slot].name.clone()).collect()
+    }
+
+    /// The online counts of the channels that were asked for, with versions that grow with each
+    /// change.
+    pub(crate) fn online_counts(&self, table: &Table) -> Vec<(u64, OnlineChange)> {
+        let channels = self.explicit().map(|cursor| &table.slots[cursor.slot]);
+        let count = |channel: &Channel| {
+            let Count { users, connections } = channel.roster.online().total;
+            let change = OnlineChange { channel: channel.name.clone(), users, connections };
+            (channel.roster.version(), change)
+        };
+        channels.filter(|channel| channel.rules.online).map(count).collect()
     }
 
     /// Everything up to `seq` has been read, on all channels.
@@ -180,7 +150,7 @@ impl Cursor {
     /// Moves the tap at `index` over what its channel has lost. Forgotten channels may share a
     /// floor: only the last of them moves the cursor, so that whoever resumes in between is told
     /// the others again.
-    fn read_gap(&mut self, table: &Table, epoch: Epoch, index: usize, shared: bool) -> Gap {
+    fn read_gap(&mut self, table: &Table, index: usize, shared: bool) -> Gap {
         let cursor = &mut self.channels[index];
         let channel = &table.slots[cursor.slot];
         let floor = channel.ring.floor();
@@ -191,7 +161,7 @@ impl Cursor {
             self.position = self.position.max(floor.seq);
         }
         Gap {
-            id: MessageId { epoch, seq: self.position },
+            id: table.id(self.position),
             channel: channel.name.clone(),
             first: Some(first),
             last: Some(floor.seq),
@@ -207,25 +177,7 @@ impl Cursor {
     /// Whether every channel that was asked for has ended for this reader. Who has left all of them waits
     /// for what it will ask for; a presence channel has no end of its own.
     pub(crate) fn has_ended(&self) -> bool {
-        let mut explicit =
-            self.channels.iter().filter(|cursor| cursor.explicit && !cursor.is_presence).peekable();
+        let mut explicit = self.explicit().filter(|cursor| !cursor.is_presence).peekable();
         explicit.peek().is_some() && explicit.all(|cursor| cursor.ended)
-    }
-}
-
-impl ChannelCursor {
-    /// The next message; `None` when a gap has to be told first, or there is nothing.
-    fn next_message<'a>(&self, table: &'a Table) -> Option<&'a Arc<Message>> {
-        let ring = &table.slots[self.slot].ring;
-        if ring.floor().seq > self.position { None } else { ring.get(self.next_index) }
-    }
-
-    /// The seq at which this channel has something to tell next: a gap or a message.
-    fn next_seq(&self, table: &Table) -> Option<Seq> {
-        let lost = table.slots[self.slot].ring.floor().seq;
-        if lost > self.position {
-            return Some(lost);
-        }
-        self.next_message(table).map(|message| message.id.seq)
     }
 }

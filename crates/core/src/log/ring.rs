@@ -2,18 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use crate::{Message, Seq};
-
-/// How much of a channel is kept.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Messages.
-    pub messages: usize,
-    /// Bytes of data.
-    pub bytes: usize,
-    /// Time since publishing.
-    pub age: Duration,
-}
+use crate::{Bounds, Message, Seq};
 
 /// Where a channel's history begins: what lies at or below `seq` is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,25 +148,15 @@ fn size(message: &Message) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::{Data, Draft, Publisher, Stored, message::draft::MemoryBudget};
+    use crate::{Data, Draft, Stored, message::memory::MemoryBudget};
 
     #[test]
     fn the_first_message_above_a_seq_is_found_from_wherever_it_is_sought() {
         let memory = Arc::new(MemoryBudget::new(1 << 20));
         let message = |seq| {
-            let draft = Draft {
-                channel: "a".parse().expect("a channel"),
-                event: None,
-                data: Data::Text(String::new()),
-                publisher: Publisher::default(),
-                skip_self: false,
-                end: false,
-                idempotency: None,
-                min_subscribers: 0,
-            };
+            let channel = "a".parse().expect("a channel");
+            let draft = Draft::new(channel, Data::Text(String::new()));
             let stored = Stored { seq, time: 0, online: None, draft };
             Arc::new(Message::new("test".parse().expect("an epoch"), stored, None, &memory))
         };

@@ -1,9 +1,9 @@
 //! Where a reader begins: at the head, at the beginning, with the newest n, or where it left off.
 
 use crate::{
-    ChannelName, Epoch, Gap, MessageId, NotRecovered, Seq,
+    AheadOfLog, ChannelName, Epoch, Gap, Kind, MessageId, NotRecovered, Problem, Seq,
     log::{
-        cursor::ChannelCursor,
+        channel_cursor::ChannelCursor,
         ring::{Floor, Ring},
         table::Table,
     },
@@ -30,6 +30,12 @@ const NEWEST_MAX: usize = 1_000_000_000;
 #[error("since is earliest, latest, or how many of the newest messages")]
 pub struct BadSince;
 
+impl Problem for BadSince {
+    fn kind(&self) -> Kind {
+        Kind::BadResume
+    }
+}
+
 /// The value of `since`, in a query or a command.
 impl std::str::FromStr for Start {
     type Err = BadSince;
@@ -45,11 +51,6 @@ impl std::str::FromStr for Start {
         }
     }
 }
-
-/// The resume point lies ahead of the log: it cannot have come from here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the resume point is ahead of the log, whose head is {0}; start without it")]
-pub struct AheadOfLog(pub MessageId);
 
 /// A start, resolved for some channels of a table.
 pub(crate) struct ResolvedStart {
@@ -93,13 +94,13 @@ impl Start {
     }
 
     /// Resolves against the channels in `slots`; [`check`](Self::check) it first.
-    pub(crate) fn resolve(self, epoch: Epoch, table: &Table, slots: &[usize]) -> ResolvedStart {
+    pub(crate) fn resolve(self, table: &Table, slots: &[usize]) -> ResolvedStart {
         let rings = || slots.iter().map(|slot| &table.slots[*slot].ring);
         let head = table.watermark;
         let same = |seq: Seq| vec![seq; slots.len()];
         let (position, positions, not_recovered) = match self {
             Start::Latest => (head, same(head), Some(NotRecovered::Fresh)),
-            Start::After(id) if id.epoch == epoch => {
+            Start::After(id) if id.epoch == table.epoch => {
                 let evicted = rings().any(|ring| ring.floor().seq > id.seq);
                 (id.seq, same(id.seq), evicted.then_some(NotRecovered::Evicted))
             }
@@ -127,29 +128,21 @@ impl Start {
     /// What a reader of a channel that is not in the table has lost.
     pub(crate) fn gap_below(
         self,
-        epoch: Epoch,
-        head: Seq,
+        head: MessageId,
         channel: &ChannelName,
         floor: Floor,
     ) -> Option<Gap> {
         let Start::After(id) = self else { return None };
-        if id.epoch != epoch {
-            return Some(Gap::unknown(MessageId { epoch, seq: head }, channel.clone()));
+        if id.epoch != head.epoch {
+            return Some(Gap::unknown(head, channel.clone()));
         }
         (floor.seq > id.seq).then(|| Gap {
-            id: MessageId { epoch, seq: floor.seq },
+            id: MessageId { seq: floor.seq, ..id },
             channel: channel.clone(),
             first: Some(id.seq + 1),
             last: Some(floor.seq),
             certain: floor.certain,
         })
-    }
-}
-
-impl Gap {
-    /// A loss of unknown extent, after a change of epoch.
-    pub(crate) fn unknown(id: MessageId, channel: ChannelName) -> Self {
-        Self { id, channel, first: None, last: None, certain: false }
     }
 }
 

@@ -1,109 +1,83 @@
 //! All channels of a log under one lock, and the bounds that hold for them together.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    ops::Range,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use slab::Slab;
 
 use crate::{
-    ChannelName, ChannelRules, Message, Namespaces, OccupancyObserver, Seq,
+    ChannelFull, ChannelName, ChannelRules, Epoch, LogStats, Message, MessageId, Namespaces,
+    OccupancyObserver, OnlineCounts, PerWire, Seq, TooManyChannels,
     limits::Limits,
-    log::{channel::Channel, tombstones::Tombstones},
-    message::draft::MemoryBudget,
-    notify::shard::ShardEntry,
-    presence::DirtyUsers,
+    log::{
+        channel::Channel, idle::IdleQueue, retention::Retention, ring::Floor,
+        tombstones::Tombstones,
+    },
+    message::memory::MemoryBudget,
+    notify::shard::Shards,
+    presence::{DirtyUsers, Presence},
 };
-
-/// How many idle channels are passed over for one that has been silent longer.
-const SECOND_CHANCES: usize = 64;
-
-/// No further channel can be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the gateway holds as many channels as limits.channels allows")]
-pub struct TooManyChannels;
-
-/// As many listen to a channel as its namespace allows.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("as many listen to {0} as may; come back later")]
-pub struct ChannelFull(ChannelName);
-
-/// A channel that nobody listened to when this was noted.
-#[derive(Clone, Copy, Debug)]
-struct IdleChannel {
-    slot: usize,
-    serial: u64,
-    /// The seq of its newest message at that time.
-    newest: Seq,
-}
 
 #[derive(Debug)]
 pub(crate) struct Table {
+    /// The life of the log that this is.
+    pub(crate) epoch: Epoch,
     by_name: HashMap<ChannelName, usize>,
     pub(crate) slots: Slab<Channel>,
-    pub(crate) shards: Vec<ShardEntry>,
+    pub(crate) shards: Shards,
     /// Who has come and gone, for whoever tells presence.
     pub(crate) dirty_users: DirtyUsers,
     /// Everything up to here is in the rings, or is no message of theirs.
     pub(crate) watermark: Seq,
-    pub(crate) tombstones: Tombstones,
-    /// Every message in every ring, oldest first, with its channel's slot. Entries whose message
-    /// has left its ring by count or age are stale; they are dropped when met.
-    oldest_first: VecDeque<(Seq, usize)>,
-    /// Channels that nobody listens to, longest first, to make room when there are too many.
-    idle_queue: VecDeque<IdleChannel>,
+    tombstones: Tombstones,
+    pub(super) retention: Retention,
+    idle_queue: IdleQueue,
     /// Channels that somebody listens to.
     pub(crate) occupied: usize,
     /// Is told of their coming and going.
     pub(crate) observer: Option<Arc<dyn OccupancyObserver>>,
     /// Channels created, ever.
     created: u64,
-    /// The last sweep has looked at the slots below this one.
-    sweep_position: usize,
-    /// Messages in all rings.
-    message_count: usize,
-    /// Messages that have left their ring, ever.
-    evicted: u64,
-    /// Readers' seats: for each namespace, on each wire.
-    pub(crate) subscriptions: Vec<[u32; 3]>,
+    /// Subscriptions of each namespace, on each wire.
+    pub(crate) subscriptions: Vec<PerWire<u32>>,
     limits: Limits,
     /// As they were at the start.
     first_rules: Namespaces<Arc<ChannelRules>>,
-    /// Of all namespaces.
-    shortest_age: Duration,
-    memory: Arc<MemoryBudget>,
-}
-
-fn shortest_age(rules: &Namespaces<Arc<ChannelRules>>) -> Duration {
-    rules.iter().map(|rules| rules.history.age).min().unwrap_or_default()
 }
 
 impl Table {
-    pub(crate) fn new(limits: Limits, memory: Arc<MemoryBudget>) -> Self {
+    pub(crate) fn new(epoch: Epoch, limits: Limits, memory: Arc<MemoryBudget>) -> Self {
         Self {
+            epoch,
             by_name: HashMap::new(),
             slots: Slab::new(),
-            shards: Vec::new(),
+            shards: Shards::default(),
             dirty_users: DirtyUsers::default(),
             watermark: 0,
             tombstones: Tombstones::new(limits.tombstones),
-            oldest_first: VecDeque::new(),
-            idle_queue: VecDeque::new(),
+            retention: Retention::new(&limits.rules, memory),
+            idle_queue: IdleQueue::default(),
             occupied: 0,
             observer: None,
             created: 0,
-            sweep_position: 0,
-            message_count: 0,
-            evicted: 0,
-            subscriptions: vec![[0; 3]; limits.rules.iter().count()],
-            shortest_age: shortest_age(&limits.rules),
+            subscriptions: vec![PerWire::default(); limits.rules.iter().count()],
             first_rules: limits.rules.clone(),
             limits,
-            memory,
         }
+    }
+
+    pub(crate) fn id(&self, seq: Seq) -> MessageId {
+        MessageId { epoch: self.epoch, seq }
+    }
+
+    /// The newest place that readers have been shown.
+    pub(crate) fn head(&self) -> MessageId {
+        self.id(self.watermark)
+    }
+
+    /// Where the history of a channel begins, held or not.
+    pub(crate) fn floor(&self, name: &ChannelName) -> Floor {
+        let ring = self.find(name).map(|slot| self.slots[slot].ring.floor());
+        ring.unwrap_or_else(|| self.tombstones.peek(name))
     }
 
     /// What holds for a channel, held or not.
@@ -114,18 +88,16 @@ impl Table {
     /// Other rules from now on. Namespaces may have other places in the list, so seats are counted anew. What no longer fits
     /// its channel's bounds goes with the next message there, or sweep.
     pub(crate) fn set_rules(&mut self, rules: Namespaces<Arc<ChannelRules>>) {
-        self.subscriptions = vec![[0; 3]; rules.iter().count()];
-        self.shortest_age = shortest_age(&rules);
+        self.subscriptions = vec![PerWire::default(); rules.iter().count()];
+        self.retention.set_rules(&rules);
         self.limits.rules = rules;
         let (limits, first) = (&self.limits.rules, &self.first_rules);
         for (_, channel) in &mut self.slots {
             channel.rules = limits.rules_with_presence_from(first, &channel.name);
             let subscriptions = &mut self.subscriptions[channel.rules.namespace_index];
-            let wires = channel.roster.online().wires;
-            subscriptions
-                .iter_mut()
-                .zip(wires)
-                .for_each(|(subscriptions, count)| *subscriptions += count.connections);
+            for (wire, count) in channel.roster.online().wires.iter() {
+                subscriptions[wire] += count.connections;
+            }
         }
     }
 
@@ -135,20 +107,27 @@ impl Table {
 
     /// How many connections listen to a channel.
     pub(crate) fn subscriber_count(&self, name: &ChannelName) -> u32 {
-        let slot = self.find(name);
-        slot.map_or(0, |slot| self.slots[slot].roster.online().total.connections)
+        self.online(name).total.connections
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+    /// How many are online in a channel, held or not.
+    pub(crate) fn online(&self, name: &ChannelName) -> OnlineCounts {
+        self.find(name).map(|slot| self.slots[slot].roster.online()).unwrap_or_default()
     }
 
-    pub(crate) fn message_count(&self) -> usize {
-        self.message_count
+    /// The presence of a channel that has one.
+    pub(crate) fn presence(&self, name: &ChannelName) -> Option<&Presence> {
+        self.slots[self.find(name)?].presence.as_deref()
     }
 
-    pub(crate) fn evicted(&self) -> u64 {
-        self.evicted
+    pub(crate) fn stats(&self) -> LogStats {
+        LogStats {
+            channels: self.slots.len(),
+            messages: self.retention.messages(),
+            bytes: self.retention.memory().bytes(),
+            evicted: self.retention.evicted(),
+            subscriptions: self.subscriptions.clone(),
+        }
     }
 
     pub(crate) fn find_or_create(&mut self, name: &ChannelName) -> Result<usize, TooManyChannels> {
@@ -228,14 +207,11 @@ impl Table {
         channel.ended = message.draft.end.then_some(seq);
         let idle = !channel.has_subscribers();
         let evicted = channel.ring.push(message, &channel.rules.history);
-        self.message_count += 1;
-        self.count_evicted(evicted);
-        self.oldest_first.push_back((seq, slot));
-        if self.oldest_first.len() > 2 * self.message_count + 1024 {
-            self.drop_stale();
-        }
+        self.retention.push(seq, slot);
+        self.retention.count_evicted(evicted);
+        self.retention.compact(&self.slots);
         if idle {
-            self.queue_idle(slot);
+            self.idle_queue.push(&mut self.slots, slot);
         }
         self.evict_to_fit();
     }
@@ -245,37 +221,24 @@ impl Table {
         let ring = &mut self.slots[slot].ring;
         let before = ring.len();
         ring.evict_up_to(floor);
-        let evicted = before - ring.len();
-        self.count_evicted(evicted);
+        self.retention.count_evicted(before - ring.len());
     }
 
     /// Puts older messages in front of a ring that an engine has filled from its store.
-    pub(crate) fn backfill(
-        &mut self,
-        slot: usize,
-        older: Vec<Arc<Message>>,
-        floor: crate::log::ring::Floor,
-    ) {
+    pub(crate) fn backfill(&mut self, slot: usize, older: Vec<Arc<Message>>, floor: Floor) {
         let channel = &mut self.slots[slot];
         let ring = &mut channel.ring;
-        let (before, front) = (ring.len(), ring.floor().seq);
+        let front = ring.floor().seq;
         ring.backfill(older, floor, &channel.rules.history);
-        self.message_count += ring.len() - before;
-        let restored: Vec<_> =
-            ring.iter_after(0).map(|m| m.id.seq).take_while(|seq| *seq <= front).collect();
-        for seq in restored.into_iter().rev() {
-            self.oldest_first.push_front((seq, slot));
-        }
+        let restored = ring.iter_after(0).map(|message| message.id.seq);
+        let restored = restored.take_while(|seq| *seq <= front).collect();
+        self.retention.push_older(restored, slot);
         self.evict_to_fit();
     }
 
-    /// The slots that the next sweep is to look at.
+    /// The slots that the next sweep looks at.
     pub(crate) fn next_to_sweep(&mut self) -> Range<usize> {
-        let sweeps = (self.shortest_age.as_secs() / 16).clamp(1, 60) as usize;
-        let all = self.slots.capacity();
-        let from = if self.sweep_position < all { self.sweep_position } else { 0 };
-        self.sweep_position = (from + all.div_ceil(sweeps)).min(all);
-        from..self.sweep_position
+        self.retention.next_to_sweep(self.slots.capacity())
     }
 
     /// Lets go what is older than the limit in one channel, and the channel itself when idle.
@@ -284,13 +247,8 @@ impl Table {
             return;
         };
         let evicted = channel.ring.expire(now, channel.rules.history.age);
-        self.count_evicted(evicted);
+        self.retention.count_evicted(evicted);
         self.forget_if_empty(slot);
-    }
-
-    fn count_evicted(&mut self, messages: usize) {
-        self.message_count -= messages;
-        self.evicted += messages as u64;
     }
 
     /// After somebody has left or something was let go: forgets the channel when nothing is
@@ -301,78 +259,27 @@ impl Table {
             self.by_name.remove(&channel.name);
             self.tombstones.insert(&channel.name, channel.tombstone());
         } else if !self.slots[slot].has_subscribers() {
-            self.queue_idle(slot);
-        }
-    }
-
-    fn queue_idle(&mut self, slot: usize) {
-        let channel = &mut self.slots[slot];
-        if std::mem::replace(&mut channel.in_idle_queue, true) {
-            return;
-        }
-        let (serial, newest) = (channel.serial, channel.ring.newest());
-        self.idle_queue.push_back(IdleChannel { slot, serial, newest });
-        if self.idle_queue.len() > 2 * self.slots.len() + 1024 {
-            let slots = &self.slots;
-            self.idle_queue
-                .retain(|one| slots.get(one.slot).is_some_and(|c| c.serial == one.serial));
+            self.idle_queue.push(&mut self.slots, slot);
         }
     }
 
     /// Evicts the oldest messages of all until the memory fits its budget. Stops after as many
     /// bytes as were over: what a reader still holds is freed a moment later.
     pub(crate) fn evict_to_fit(&mut self) {
-        let mut over = self.memory.excess();
-        let mut evicted = 0;
-        while over > 0 {
-            let Some((seq, slot)) = self.oldest_first.pop_front() else {
-                break;
-            };
-            if self.is_oldest(seq, slot) {
-                over = over.saturating_sub(self.slots[slot].ring.evict());
-                evicted += 1;
-                self.forget_if_empty(slot);
-            }
+        let mut excess = self.retention.memory().excess();
+        while excess > 0 {
+            let Some((slot, bytes)) = self.retention.evict_oldest(&mut self.slots) else { break };
+            excess = excess.saturating_sub(bytes);
+            self.forget_if_empty(slot);
         }
-        self.count_evicted(evicted);
     }
 
-    fn is_oldest(&self, seq: Seq, slot: usize) -> bool {
-        let first = self.slots.get(slot).and_then(|channel| channel.ring.oldest());
-        first.is_some_and(|message| message.id.seq == seq)
-    }
-
-    fn drop_stale(&mut self) {
-        let slots = &self.slots;
-        self.oldest_first.retain(|(seq, slot)| {
-            let first = slots.get(*slot).and_then(|channel| channel.ring.oldest());
-            first.is_some_and(|first| first.id.seq <= *seq)
-        });
-    }
-
-    /// Forgets a channel that nobody listens to: the one that has been so, and silent, longest.
+    /// Forgets the channel that has been without subscribers, and silent, longest.
     fn evict_idle_channel(&mut self) -> Result<(), TooManyChannels> {
-        let mut chances = SECOND_CHANCES;
-        while let Some(one) = self.idle_queue.pop_front() {
-            let Some(channel) = self.slots.get_mut(one.slot) else { continue };
-            if channel.serial != one.serial {
-                continue;
-            }
-            channel.in_idle_queue = false;
-            // One with members is noted again when the last of them has gone.
-            if channel.has_subscribers() || channel.has_announced_users() {
-                continue;
-            }
-            if channel.ring.newest() > one.newest && chances > 0 {
-                chances -= 1;
-                self.queue_idle(one.slot);
-                continue;
-            }
-            let newest = channel.ring.newest();
-            self.evict_up_to(one.slot, newest);
-            self.forget_if_empty(one.slot);
-            return Ok(());
-        }
-        Err(TooManyChannels)
+        let slot = self.idle_queue.pop(&mut self.slots).ok_or(TooManyChannels)?;
+        let newest = self.slots[slot].ring.newest();
+        self.evict_up_to(slot, newest);
+        self.forget_if_empty(slot);
+        Ok(())
     }
 }

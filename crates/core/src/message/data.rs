@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use crate::{Kind, Problem};
+
 /// A message's data, checked when it is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {
@@ -23,6 +25,15 @@ pub enum BadData {
     /// JSON is UTF-8 (RFC 8259 §8.1).
     #[error("the data is not UTF-8: {0}")]
     Utf8(#[from] std::str::Utf8Error),
+}
+
+impl Problem for BadData {
+    fn kind(&self) -> Kind {
+        match self {
+            BadData::Json(_) => Kind::BadJson,
+            BadData::Utf8(_) => Kind::BadUtf8,
+        }
+    }
 }
 
 impl Data {

@@ -90,7 +90,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{Draft, Epoch, Publisher, Stored, message::draft::MemoryBudget};
+    use crate::{Draft, Epoch, Publisher, Stored, message::memory::MemoryBudget};
 
     fn message(data: Data, event: Option<&str>, end: bool, online: Option<u32>) -> Message {
         let draft = Draft {

@@ -1,67 +1,127 @@
-//! A message: made once, numbered once, encoded once per wire variant, shared by everyone.
+//! A message: built once, numbered once, encoded once for each wire variant, shared by all readers.
 
-use std::{
-    mem::size_of,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{mem::size_of, sync::Arc};
 
 use bytes::Bytes;
 
 use crate::{
     ChannelName, Data, Epoch, EventName, Format, Identity, MessageId, Publisher, Seq, Variant,
-    clock, sync::Mutex,
+    clock,
+    message::memory::{MemoryBudget, MemoryShare},
+    sync::Mutex,
 };
 
-/// For so long after publishing a message counts as fresh: live readers are about to ask for it.
+/// A message is fresh for this long after publishing: live readers are about to ask for it.
 const FRESH_MILLIS: u64 = 5000;
 
-/// What somebody wants to say, before the log has numbered it.
+/// A message that has not been published: the log gives it an id.
+///
+/// ```
+/// use tricast_core::{Data, Draft};
+///
+/// let draft = Draft::new("news".parse()?, Data::Text("hello".into()))
+///     .with_event("greeting".parse::<tricast_core::EventName>()?)
+///     .with_end(true);
+/// assert!(!draft.skip_self);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
+#[must_use = "a draft is not published before it is given to `Hub::publish`"]
+#[non_exhaustive]
 pub struct Draft {
-    /// Where.
+    /// The channel to publish to.
     pub channel: ChannelName,
-    /// `None` is `message`.
+    /// The event's name; `None` is [`EventName::DEFAULT`].
     pub event: Option<EventName>,
-    /// What.
+    /// The data.
     pub data: Data,
-    /// Who; for skip-self and idempotency.
+    /// The publisher, for skip-self and idempotency.
     pub publisher: Publisher,
-    /// Not for the client that published it.
+    /// Hides the message from the client that published it.
     pub skip_self: bool,
-    /// The channel ends with this message.
+    /// Ends the channel with this message.
     pub end: bool,
-    /// Makes a repeat of the same publish harmless.
+    /// The idempotency id: publishing the same id again publishes nothing.
     pub idempotency: Option<Arc<str>>,
-    /// How many connections must listen, or it is not published.
+    /// The least number of subscribers; with fewer the message is not published.
     pub min_subscribers: u32,
 }
 
-/// A draft that an engine has given its place in the log.
+impl Draft {
+    /// A message of `data` for `channel`, from an unknown publisher.
+    pub fn new(channel: ChannelName, data: Data) -> Self {
+        Self {
+            channel,
+            event: None,
+            data,
+            publisher: Publisher::default(),
+            skip_self: false,
+            end: false,
+            idempotency: None,
+            min_subscribers: 0,
+        }
+    }
+
+    /// Sets the event's name.
+    pub fn with_event(mut self, event: impl Into<Option<EventName>>) -> Self {
+        self.event = event.into();
+        self
+    }
+
+    /// Sets the publisher; a subscriber's [`Identity`] will do.
+    pub fn with_publisher(mut self, publisher: impl Into<Publisher>) -> Self {
+        self.publisher = publisher.into();
+        self
+    }
+
+    /// Sets whether the message is hidden from the client that published it.
+    pub fn with_skip_self(mut self, skip_self: bool) -> Self {
+        self.skip_self = skip_self;
+        self
+    }
+
+    /// Sets whether the channel ends with this message.
+    pub fn with_end(mut self, end: bool) -> Self {
+        self.end = end;
+        self
+    }
+
+    /// Sets the idempotency id, as [`idempotency_id`](crate::idempotency_id) has checked it.
+    pub fn with_idempotency(mut self, id: impl Into<Option<Arc<str>>>) -> Self {
+        self.idempotency = id.into();
+        self
+    }
+
+    /// Sets how many subscribers the channel needs for the message to be published.
+    pub fn with_min_subscribers(mut self, min_subscribers: u32) -> Self {
+        self.min_subscribers = min_subscribers;
+        self
+    }
+}
+
+/// A draft to which an engine has given its place in the log.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// Its place.
+    /// The place in the log.
     pub seq: Seq,
     /// Milliseconds since 1970-01-01 UTC.
     pub time: u64,
     /// Online users at that moment; `None` lets the log stamp its own count.
     pub online: Option<u32>,
-    /// What was said.
+    /// The message as it was published.
     pub draft: Draft,
 }
 
 /// A message in the log.
 #[derive(Debug)]
 pub struct Message {
-    /// Its id.
+    /// The id.
     pub id: MessageId,
     /// Milliseconds since 1970-01-01 UTC.
     pub time: u64,
-    /// Online users of the channel when it was published, where that may be told.
+    /// Online users of the channel when it was published, where the counts are public.
     pub online: Option<u32>,
-    /// What was said.
+    /// The message as it was published.
     pub draft: Draft,
     encoded: Mutex<Vec<(Variant, Bytes)>>,
     memory_share: MemoryShare,
@@ -86,14 +146,14 @@ impl Message {
         self.draft.event.as_ref().map_or(EventName::DEFAULT, EventName::as_str)
     }
 
-    /// Skip-self, the whole rule: live, on replay and on every node.
+    /// Whether skip-self hides it from `reader`: the one rule, for live messages and replays.
     pub fn is_hidden_from(&self, reader: &Identity) -> bool {
         self.draft.skip_self && self.draft.publisher.is_self(reader)
     }
 
-    /// The bytes of this message in `format`, made by the first who asks and shared by all others.
-    /// When memory is scarce that holds for fresh messages only: a replay of old ones must
-    /// not push out what is held.
+    /// The bytes of this message in `format`. The first reader encodes them, and all others share
+    /// them. When memory is scarce, only fresh messages keep their bytes: a replay of old messages
+    /// must not evict others.
     pub fn encoded(&self, format: &dyn Format) -> Bytes {
         let variant = format.variant();
         let mut encoded = self.encoded.lock();
@@ -101,7 +161,7 @@ impl Message {
             return bytes.clone();
         }
         let fresh = clock::unix_millis() < self.time + FRESH_MILLIS;
-        let kept = fresh || self.memory_share.memory.has_headroom();
+        let kept = fresh || self.memory_share.has_headroom();
         let bytes = format.message(self, kept);
         if kept {
             self.memory_share.grow(bytes.len());
@@ -112,58 +172,6 @@ impl Message {
 
     /// Bytes this message occupies now, encodings included.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.memory_share.bytes.load(Ordering::Relaxed)
-    }
-}
-
-/// Bytes that all messages of a log occupy, encodings included, and how many they may.
-#[derive(Debug)]
-pub(crate) struct MemoryBudget {
-    bytes: AtomicUsize,
-    limit: usize,
-}
-
-impl MemoryBudget {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { bytes: AtomicUsize::new(0), limit }
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Bytes above the limit.
-    pub(crate) fn excess(&self) -> usize {
-        self.bytes().saturating_sub(self.limit)
-    }
-
-    fn has_headroom(&self) -> bool {
-        self.bytes() < self.limit / 2
-    }
-}
-
-/// One message's share of the memory, given back when it goes.
-#[derive(Debug)]
-struct MemoryShare {
-    memory: Arc<MemoryBudget>,
-    bytes: AtomicUsize,
-}
-
-impl MemoryShare {
-    fn new(memory: &Arc<MemoryBudget>, bytes: usize) -> Self {
-        let share = Self { memory: Arc::clone(memory), bytes: AtomicUsize::new(0) };
-        share.grow(bytes);
-        share
-    }
-
-    fn grow(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.memory.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-}
-
-impl Drop for MemoryShare {
-    fn drop(&mut self) {
-        self.memory.bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+        self.memory_share.bytes()
     }
 }

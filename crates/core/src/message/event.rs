@@ -2,6 +2,8 @@
 
 use std::{str::FromStr, sync::Arc};
 
+use crate::{Kind, Problem};
+
 /// The prefix of our own control frames; nobody may publish under it.
 const RESERVED: &str = "tricast.";
 
@@ -36,6 +38,15 @@ pub enum BadEventName {
     /// The name is one of ours.
     #[error("events under \"{RESERVED}\" are the gateway's own; choose another name")]
     Reserved,
+}
+
+impl Problem for BadEventName {
+    fn kind(&self) -> Kind {
+        match self {
+            BadEventName::Grammar => Kind::BadEvent,
+            BadEventName::Reserved => Kind::ReservedEvent,
+        }
+    }
 }
 
 impl FromStr for EventName {

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::{Kind, Problem};
+
 /// A message's place in the log; grows across all channels. The first message has 1.
 pub type Seq = u64;
 
@@ -46,6 +48,12 @@ fn base36(mut n: u64) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an id is <epoch>-<seq>, as a message's \"id\" shows it")]
 pub struct BadMessageId;
+
+impl Problem for BadMessageId {
+    fn kind(&self) -> Kind {
+        Kind::BadResume
+    }
+}
 
 impl FromStr for Epoch {
     type Err = BadMessageId;

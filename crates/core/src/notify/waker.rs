@@ -6,10 +6,19 @@
 use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
 use crate::{
-    CloseReason, ShardWaker,
-    subscription::connections::ConnectionInfo,
+    CloseReason,
+    notify::connection::ConnectionInfo,
     sync::{AtomicU64, Mutex, Ordering},
 };
+
+/// How a shard is woken. Called with no lock held.
+pub trait ShardWaker: Send + Sync {
+    /// There is news at some desk.
+    fn wake(&self);
+
+    /// One of its readers should look at the log: a goodbye, a change of the online count.
+    fn wake_reader(&self, key: u32);
+}
 
 /// One reader's bell.
 #[derive(Debug)]
@@ -30,7 +39,7 @@ enum WakeTarget {
 
 impl std::fmt::Debug for WakeTarget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Sleeper")
+        f.write_str("WakeTarget")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, Waker};
 
 use super::PresenceKey;
-use crate::{ChannelName, log::Log};
+use crate::ChannelName;
 
 /// That somebody came, or is gone from its last seat.
 #[derive(Debug)]
@@ -42,18 +42,12 @@ impl DirtyUsers {
         }
     }
 
-    fn poll_take(&mut self, cx: &Context<'_>) -> Poll<Vec<DirtyUser>> {
+    /// Takes all entries; waits for one if there is none.
+    pub(crate) fn poll_take(&mut self, cx: &Context<'_>) -> Poll<Vec<DirtyUser>> {
         if self.entries.is_empty() {
             self.waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
         Poll::Ready(std::mem::take(&mut self.entries))
-    }
-}
-
-impl Log {
-    /// Who has come and gone since the last time.
-    pub(crate) fn poll_dirty_users(&self, cx: &Context<'_>) -> Poll<Vec<DirtyUser>> {
-        self.table.lock().dirty_users.poll_take(cx)
     }
 }

@@ -14,7 +14,7 @@ pub(crate) use dirty::{DirtyUser, DirtyUsers};
 pub use tracker::PresenceConfig;
 pub(crate) use update::{PresenceChange, PresenceUpdate, PresentUser};
 
-use crate::{ChannelName, Identity, UserId, log::Log};
+use crate::{Identity, UserId, log::counts::Joined};
 
 /// What is said of a user: JSON.
 type UserInfo = Option<Arc<str>>;
@@ -45,10 +45,11 @@ pub(crate) struct Presence {
 impl Presence {
     /// Somebody has taken a seat, its persona's first or not; gives who is to be looked at. Each change of who is
     /// here gives that, and none is spared because it was told so: something else may be on its way.
-    pub(crate) fn connect(&mut self, identity: &Identity, first: bool) -> Option<PresenceKey> {
+    pub(crate) fn connect(&mut self, identity: &Identity, joined: Joined) -> Option<PresenceKey> {
         let Some(user) = &identity.user else {
-            self.anonymous_connected += u32::from(first);
-            return first.then_some(None);
+            let is_first = joined == Joined::First;
+            self.anonymous_connected += u32::from(is_first);
+            return is_first.then_some(None);
         };
         let before = self.connected.insert(user.clone(), identity.info.clone());
         (before.as_ref() != Some(&identity.info)).then(|| Some(user.clone()))
@@ -118,13 +119,13 @@ impl Presence {
     }
 
     /// How many are there, or were told to be.
-    fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let here = self.connected.len() + self.anonymous_connected as usize;
         here.max(self.announced.len() + self.anonymous_announced as usize)
     }
 
     /// Nobody listens.
-    fn has_no_subscribers(&self) -> bool {
+    pub(crate) fn has_no_subscribers(&self) -> bool {
         self.connected.is_empty() && self.anonymous_connected == 0
     }
 
@@ -146,42 +147,6 @@ impl Presence {
         let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
         let members = self.announced.range::<UserId, _>((begin, Bound::Unbounded));
         members.map(|(user, info)| PresentUser { user: user.clone(), info: info.clone() })
-    }
-}
-
-impl Log {
-    /// Looks at who is in `channel`, if that is told and the channel is here.
-    fn with_presence<T>(
-        &self,
-        channel: &ChannelName,
-        read: impl FnOnce(&Presence) -> T,
-    ) -> Option<T> {
-        let table = self.table.lock();
-        let slot = table.find(channel)?;
-        table.slots[slot].presence.as_deref().map(read)
-    }
-
-    /// What is to be told of those in `looked`, as [`Presence::difference`] has it.
-    pub(crate) fn presence_diff(
-        &self,
-        channel: &ChannelName,
-        dirty: &mut Vec<(PresenceKey, bool)>,
-    ) -> Option<PresenceChange> {
-        let difference = self.with_presence(channel, |presence| presence.diff(dirty));
-        difference.unwrap_or_else(|| {
-            dirty.clear();
-            None
-        })
-    }
-
-    /// How many are in `channel`, or were told to be.
-    pub(crate) fn presence_size(&self, channel: &ChannelName) -> usize {
-        self.with_presence(channel, Presence::size).unwrap_or_default()
-    }
-
-    /// Whether nobody is in `channel`, told or not.
-    pub(crate) fn has_no_subscribers(&self, channel: &ChannelName) -> bool {
-        self.with_presence(channel, |presence| presence.has_no_subscribers()).unwrap_or(true)
     }
 }
 

@@ -11,8 +11,8 @@ use futures_util::FutureExt as _;
 
 use super::{tracker::PresenceTracker, *};
 use crate::{
-    Bounds, ChannelRules, Draft, Hub, Join, JoinError, Limits, MemoryEngine, Meters, Namespaces,
-    ReadLimit, SlowReader, Start, Subscription, Wire,
+    ChannelName, ChannelRules, Draft, Hub, Join, JoinError, Limits, Log, MemoryEngine, Meters,
+    ReadLimit, Start, Subscription, Wire,
 };
 
 fn channel(name: &str) -> ChannelName {
@@ -74,7 +74,9 @@ impl Simulation {
         if self.random.bool() {
             *count += 1;
             // Each stranger is a persona of its own.
-            let key = self.presence.connect(&identity, *count == 1 || !named);
+            let is_first = *count == 1 || !named;
+            let joined = if is_first { Joined::First } else { Joined::Further };
+            let key = self.presence.connect(&identity, joined);
             key.into_iter().for_each(|key| self.mark_dirty(key, false));
         } else if *count > 0 {
             *count -= 1;
@@ -139,7 +141,7 @@ fn a_large_diff_is_split_into_several_updates() {
     let mut dirty = Vec::new();
     for n in 0..1000 {
         let info = (n < 200).then_some(info.as_str());
-        let key = presence.connect(&identity(Some(&format!("u{n}")), info), true);
+        let key = presence.connect(&identity(Some(&format!("u{n}")), info), Joined::First);
         dirty.push((key.expect("is new"), false));
     }
     let mut parts = 0;
@@ -159,14 +161,7 @@ fn join(
     user: Option<&str>,
     info: Option<&str>,
 ) -> Result<Subscription, JoinError> {
-    let join = Join {
-        channels: vec![channel(name)],
-        identity: identity(user, info).into(),
-        wire: Wire::Sse,
-        start: Start::Latest,
-        online_updates: false,
-        include_user_channel: true,
-    };
+    let join = Join::new([channel(name)], identity(user, info), Wire::Sse).with_user_channel(true);
     hub.join(join).now_or_never().expect("at once").map(|(subscription, _)| subscription)
 }
 
@@ -185,16 +180,8 @@ const RULES: PresenceConfig = PresenceConfig {
 
 impl Fixture {
     fn new(channels: usize) -> Self {
-        let rules = ChannelRules {
-            namespace_index: 0,
-            history: Bounds { messages: 1000, bytes: 1 << 20, age: Duration::from_secs(3600) },
-            slow_reader: SlowReader::Gap,
-            online: true,
-            subscribers: u32::MAX,
-            presence: true,
-        };
-        let rules = Namespaces::new(Vec::new(), Arc::new(rules));
-        let limits = Limits { rules, memory_bytes: 1 << 24, channels, tombstones: 100 };
+        let rules = ChannelRules::default().with_presence(true);
+        let limits = Limits::default().with_rules(rules).with_channels(channels);
         let log = Arc::new(Log::new("test".parse().expect("an epoch"), limits));
         let engine = MemoryEngine::new(log.clone(), Duration::from_secs(60), 100);
         let hub = Hub::new(log, Arc::new(engine), Meters::new(), 10_000);

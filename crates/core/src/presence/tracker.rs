@@ -20,20 +20,48 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Between two rounds. What comes in one burst is told together, and a storm does not keep its thread.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// When presence is told.
+/// The timing of presence. The default is that of the gateway's settings.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct PresenceConfig {
-    /// Who comes back so soon was never away.
+    /// A user who reconnects within this time has not left.
     pub grace: Duration,
-    /// How often at most a crowd's changes are told.
+    /// The least time between two presence changes of a larger channel.
     pub interval: Duration,
-    /// The most that are no crowd: each change is told at once.
+    /// Largest channel whose presence changes are sent immediately; larger channels are throttled
+    /// to `interval`.
     pub immediate: usize,
 }
 
+impl Default for PresenceConfig {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(5), interval: Duration::from_secs(1), immediate: 20 }
+    }
+}
+
+impl PresenceConfig {
+    /// Sets the time within which a user who reconnects has not left.
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Sets the least time between two presence changes of a larger channel.
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Sets the size of the largest channel whose presence changes are sent immediately.
+    pub fn with_immediate(mut self, immediate: usize) -> Self {
+        self.immediate = immediate;
+        self
+    }
+}
+
 impl Hub {
-    /// Tells who comes and goes, for as long as this is polled. For one caller.
-    pub async fn run_presence(&self, config: PresenceConfig) {
+    /// Writes presence changes, for as long as this is polled. For one caller.
+    pub(crate) async fn run_presence(&self, config: PresenceConfig) {
         let mut tracker = PresenceTracker::new(config);
         loop {
             let dirty_users = poll_fn(|cx| self.log().poll_dirty_users(cx));

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::DirtyUser;
-use crate::{
-    ChannelName, Data, Draft, EventName, Publisher, TooManyChannels, UserId, log::table::Table,
-};
+use crate::{ChannelName, Data, Draft, EventName, UserId};
 
 /// A user, and what others are told of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,17 +50,9 @@ pub(crate) struct PresenceChange {
 impl PresenceChange {
     /// As a message of `presence`, a presence channel.
     pub(crate) fn draft(&self, presence: ChannelName) -> Draft {
-        Draft {
-            channel: presence,
-            event: Some(EventName::presence()),
-            // Names, JSON and numbers always serialize.
-            data: Data::Json(serde_json::to_string(self).unwrap_or_default()),
-            publisher: Publisher::default(),
-            skip_self: false,
-            end: false,
-            idempotency: None,
-            min_subscribers: 0,
-        }
+        // Names, JSON and numbers always serialize.
+        let data = Data::Json(serde_json::to_string(self).unwrap_or_default());
+        Draft::new(presence, data).with_event(EventName::presence())
     }
 
     /// Whom it is about, and whether they are gone.
@@ -77,14 +66,7 @@ impl PresenceChange {
 #[derive(Debug)]
 pub(crate) struct PresenceUpdate {
     pub(crate) channel: ChannelName,
-    pub(super) change: PresenceChange,
-}
-
-/// The same, with the channel kept for it.
-#[derive(Debug)]
-pub(crate) struct PinnedUpdate {
-    slot: usize,
-    change: PresenceChange,
+    pub(crate) change: PresenceChange,
 }
 
 impl PresenceUpdate {
@@ -93,25 +75,5 @@ impl PresenceUpdate {
         let channel = draft.channel.observed_channel()?;
         let change = serde_json::from_slice(draft.data.as_bytes()).ok()?;
         Some(Self { channel, change })
-    }
-
-    /// Finds the channel, or makes it: somebody may have come and gone while this was on its way.
-    pub(crate) fn pin(self, table: &mut Table) -> Result<PinnedUpdate, TooManyChannels> {
-        let slots = table.pin_all(std::iter::once(self.channel))?;
-        Ok(PinnedUpdate { slot: slots[0], change: self.change })
-    }
-}
-
-impl PinnedUpdate {
-    /// Makes it so.
-    pub(crate) fn apply(self, table: &mut Table) {
-        let channel = &mut table.slots[self.slot];
-        if let Some(presence) = &mut channel.presence {
-            let still_connected = presence.apply(self.change);
-            table.dirty_users.extend(
-                still_connected.into_iter().map(|key| DirtyUser::connected(&channel.name, key)),
-            );
-        }
-        table.unpin(self.slot);
     }
 }

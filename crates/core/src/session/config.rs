@@ -1,27 +1,27 @@
-//! The rhythm and the policies that hold for every session.
+//! The timing and the limits that hold for every session.
 
 use std::time::Duration;
 
 use crate::ReadLimit;
 
-/// The rhythm and the policies of all sessions.
+/// The timing and the limits of sessions. The default is that of the gateway's settings.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct SessionConfig {
-    /// The longest silence.
+    /// The longest silence on a stream.
     pub heartbeat: Duration,
-    /// How long a client should wait before it comes back, on average.
+    /// How long a client should wait before it reconnects, on average.
     pub retry: Duration,
-    /// Changes of the online count are told at most this often.
+    /// The least time between two changes of the online counts.
     pub online_interval: Duration,
-    /// How long before its end a stream that has one is warned.
+    /// How long before a stream expires its reader is warned.
     pub expiry_warning: Duration,
-    /// How much of a backlog is taken at once.
+    /// The most of a backlog that is read at once.
     pub read_limit: ReadLimit,
     /// The most channels that a reader may ask for.
     pub max_channels: usize,
 }
 
-/// As gateway.toml has it.
 impl Default for SessionConfig {
     fn default() -> Self {
         Self {
@@ -35,12 +35,40 @@ impl Default for SessionConfig {
     }
 }
 
-/// What happens to a reader that falls behind the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SlowReader {
-    /// It is told what it missed, and goes on.
-    Gap,
-    /// It is disconnected.
-    Disconnect,
+impl SessionConfig {
+    /// Sets the longest silence on a stream.
+    pub fn with_heartbeat(mut self, heartbeat: Duration) -> Self {
+        self.heartbeat = heartbeat;
+        self
+    }
+
+    /// Sets how long a client should wait before it reconnects, on average.
+    pub fn with_retry(mut self, retry: Duration) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Sets the least time between two changes of the online counts.
+    pub fn with_online_interval(mut self, online_interval: Duration) -> Self {
+        self.online_interval = online_interval;
+        self
+    }
+
+    /// Sets how long before a stream expires its reader is warned.
+    pub fn with_expiry_warning(mut self, expiry_warning: Duration) -> Self {
+        self.expiry_warning = expiry_warning;
+        self
+    }
+
+    /// Sets the most of a backlog that is read at once.
+    pub fn with_read_limit(mut self, read_limit: ReadLimit) -> Self {
+        self.read_limit = read_limit;
+        self
+    }
+
+    /// Sets the most channels that a reader may ask for.
+    pub fn with_max_channels(mut self, max_channels: usize) -> Self {
+        self.max_channels = max_channels;
+        self
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Expiring, clock};
+use crate::{Access, Expiring, SessionConfig, clock};
 
 /// Longer than any stream lasts, and near enough for the clock.
 const MAX_LIFETIME: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -26,6 +26,11 @@ pub(crate) enum Due {
 }
 
 impl Expiry {
+    /// The end that `access` sets to its stream, if it sets one.
+    pub(crate) fn of(access: &dyn Access, config: &SessionConfig) -> Option<Box<Self>> {
+        access.expires().map(|at| Box::new(Self::new(at, config.expiry_warning)))
+    }
+
     /// Ends at `at` (milliseconds since 1970) and warns so long before.
     pub(crate) fn new(at: u64, warning: Duration) -> Self {
         let left = Duration::from_millis(at.saturating_sub(clock::unix_millis()));

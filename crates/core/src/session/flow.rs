@@ -1,27 +1,54 @@
-//! The generic outbound path: a session on tokio's clock, for whoever owns the socket to poll.
+//! The output of a session on tokio's clock: a [`Stream`] of bytes, or a step at a time.
 
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
+use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::{Session, Step};
+use crate::{CloseReason, Ending, Reply, Session, Step, session::frames::FrameBuffer};
 
-/// A session that wakes its task when there is something to write.
+/// The output of a [`Session`] as a [`Stream`] of bytes, which wakes its task when there is
+/// something to write.
+///
+/// An HTTP server can send it as a body, and polls it only when the connection can take more. That
+/// is all the backpressure there is: a slow reader has no queue, its messages stay in the log.
+/// A server that does more than write, such as for WebSocket, calls [`poll_step`](Self::poll_step)
+/// and [`next_chunk`](Self::next_chunk) instead.
 #[derive(Debug)]
 pub struct Flow {
     session: Session,
     timer: Pin<Box<Sleep>>,
+    output: FrameBuffer,
 }
+
+/// The reason that [`Flow::poll_step`] returned for. In each case there may be chunks to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowStep {
+    /// There is something to write.
+    More,
+    /// Nothing was written for a whole heartbeat period: a good time to check whether the reader is
+    /// still connected.
+    Heartbeat,
+    /// The stream ends after the chunks that are left.
+    End(CloseReason),
+}
+
+/// A stream broke off at a gap that its format cannot report. The connection has to be reset, so
+/// that the reader cannot take this for the end of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the stream broke off at a gap; reconnect to go on after it")]
+pub struct StreamAborted;
 
 impl Flow {
     /// Must be called on a tokio runtime with a clock.
     pub fn new(session: Session) -> Self {
-        Self { session, timer: Box::pin(sleep_until(Instant::now())) }
+        let timer = Box::pin(sleep_until(Instant::now()));
+        Self { session, timer, output: FrameBuffer::default() }
     }
 
     /// The session.
@@ -29,27 +56,65 @@ impl Flow {
         &self.session
     }
 
-    /// The session, to answer its peer; poll again after that.
+    /// The session, to note what its peer does; poll again after that.
     pub fn session_mut(&mut self) -> &mut Session {
         &mut self.session
     }
 
-    /// Appends what is due to `out` and says what to do with it; [`Step::Wait`] is `Pending`. Poll it
-    /// only when the socket can take more.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>, out: &mut Vec<Bytes>) -> Poll<Step> {
+    /// Adds a reply to the peer to the chunks to write; poll again after that.
+    pub fn apply_reply(&mut self, reply: Reply) {
+        let frames = self.session.apply_reply(reply);
+        self.output.frames_mut().extend(frames);
+    }
+
+    /// Collects what is due. Call it only when the socket can take more, and
+    /// [`next_chunk`](Self::next_chunk) for what was collected.
+    pub fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<FlowStep> {
         self.session.register(cx.waker());
         loop {
-            match self.session.collect(Instant::now().into_std(), out) {
-                step @ (Step::More | Step::Heartbeat | Step::End(_)) => return Poll::Ready(step),
+            match self.session.collect(Instant::now().into_std(), self.output.frames_mut()) {
+                Step::More => return Poll::Ready(FlowStep::More),
+                Step::Heartbeat => return Poll::Ready(FlowStep::Heartbeat),
+                Step::End(reason) => return Poll::Ready(FlowStep::End(reason)),
                 Step::Wait(until) => {
                     let until = Instant::from_std(until);
-                    // Each message moves the heartbeat on. A timer that rings too early costs one look;
-                    // to set it anew for each message would cost as much as the message.
+                    // Each message postpones the heartbeat. A timer that fires too early costs one
+                    // look; to reset it for each message would cost as much as the message.
                     if until < self.timer.deadline() || self.timer.is_elapsed() {
                         self.timer.as_mut().reset(until);
                     }
-                    std::task::ready!(self.timer.as_mut().poll(cx));
+                    ready!(self.timer.as_mut().poll(cx));
                 }
+            }
+        }
+    }
+
+    /// Takes the next bytes to write: one frame, or several small ones joined.
+    pub fn next_chunk(&mut self) -> Option<Bytes> {
+        self.output.next_chunk()
+    }
+
+    /// Whether a stream that ends for `reason` has to be reset instead of ended.
+    pub fn breaks_off(&self, reason: CloseReason) -> bool {
+        self.session.format().ending(reason) == Ending::Reset
+    }
+}
+
+impl Stream for Flow {
+    type Item = Result<Bytes, StreamAborted>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let flow = self.get_mut();
+        loop {
+            if let Some(chunk) = flow.next_chunk() {
+                return Poll::Ready(Some(Ok(chunk)));
+            }
+            match ready!(flow.poll_step(cx)) {
+                // A session that has ended says so again, once its last frames are written.
+                FlowStep::End(reason) if flow.output.is_empty() => {
+                    return Poll::Ready(flow.breaks_off(reason).then_some(Err(StreamAborted)));
+                }
+                FlowStep::More | FlowStep::Heartbeat | FlowStep::End(_) => {}
             }
         }
     }

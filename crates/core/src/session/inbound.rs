@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin};
 
 use bytes::Bytes;
 
-use crate::{AnswerReservation, Change, CloseReason, Control, Session};
+use crate::{Change, ChangeError, Changed, CloseReason, Kind, Session};
 
 /// Makes sense of what a peer sends, for whoever owns its socket.
 pub trait Inbound: Send {
@@ -13,7 +13,7 @@ pub trait Inbound: Send {
 
     /// What they mean to a stream, one thing after the other. Once the stream is over (`None`) nobody is
     /// there to work for, and only the peer's own end still counts. Tells the session of each whole thing
-    /// ([`Session::heard`]).
+    /// ([`Session::record_peer_activity`]).
     fn next_event(&mut self, session: Option<&mut Session>) -> InboundEvent;
 }
 
@@ -37,27 +37,40 @@ pub type CommandFuture = Pin<Box<dyn Future<Output = CommandResult> + Send>>;
 /// What comes of work: something to say to the peer, or the reason to end its connection.
 pub type CommandResult = Result<Reply, CloseReason>;
 
-/// What is said to a peer.
-#[derive(Debug)]
+/// The answer to a peer. Each wire encodes its own.
 pub enum Reply {
     /// Nothing.
     Empty,
-    /// This.
-    Frame(Box<Control>),
-    /// This, which may be large, with its share of the memory for answers.
-    LargeFrame(Box<Control>, AnswerReservation),
-    /// The stream itself changes, and says what came of it.
-    Change(Box<Change>),
+    /// A frame.
+    Frame(Bytes),
+    /// A frame that refuses what the peer asked for; counted by its kind.
+    Refusal(Kind, Bytes),
+    /// A change of the stream itself, and what encodes its result.
+    Change(Box<Change>, EncodeChange),
+}
+
+/// Encodes the result of a change as the frame that tells the peer.
+pub type EncodeChange = Box<dyn FnOnce(Result<Changed, ChangeError>) -> Bytes + Send>;
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Reply::Empty => f.write_str("Empty"),
+            Reply::Frame(bytes) => f.debug_tuple("Frame").field(bytes).finish(),
+            Reply::Refusal(kind, _) => f.debug_tuple("Refusal").field(kind).finish(),
+            Reply::Change(change, _) => f.debug_tuple("Change").field(change).finish(),
+        }
+    }
 }
 
 impl std::fmt::Debug for InboundEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            InboundEvent::Incomplete => f.write_str("Nothing"),
-            InboundEvent::Respond(bytes) => f.debug_tuple("Reply").field(bytes).finish(),
-            InboundEvent::Command(_) => f.write_str("Work"),
-            InboundEvent::Close(bytes) => f.debug_tuple("Left").field(bytes).finish(),
-            InboundEvent::Violation(reason) => f.debug_tuple("Broken").field(reason).finish(),
+            InboundEvent::Incomplete => f.write_str("Incomplete"),
+            InboundEvent::Respond(bytes) => f.debug_tuple("Respond").field(bytes).finish(),
+            InboundEvent::Command(_) => f.write_str("Command"),
+            InboundEvent::Close(bytes) => f.debug_tuple("Close").field(bytes).finish(),
+            InboundEvent::Violation(reason) => f.debug_tuple("Violation").field(reason).finish(),
         }
     }
 }

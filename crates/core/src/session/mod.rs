@@ -6,6 +6,7 @@
 pub(crate) mod config;
 pub(crate) mod expiry;
 pub(crate) mod flow;
+pub(crate) mod frames;
 pub(crate) mod inbound;
 
 use std::{
@@ -17,13 +18,19 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Access, Alive, ChannelName, CloseReason, Control, Format, Goodbye, Hello, Hub, Identity,
-    JoinInfo, MessageId, Reply, Seq, SessionConfig, ShardId, ShardWaker, SlowReader, Subscription,
-    access,
-    log::cursor::{Item, ItemKind},
+    Access, Alive, Change, Changed, ChannelName, CloseReason, Control, Format, Goodbye, Hello, Hub,
+    Identity, JoinInfo, MessageId, Problem as _, Reply, Seq, SessionConfig, ShardId, ShardWaker,
+    SlowReader, Subscription,
+    log::{
+        change::ChangeLimits,
+        read::{Item, ItemKind, Progress},
+    },
     metrics::WireMeters,
-    session::expiry::{Due, Expiry},
-    subscription::{change::ChangeLimits, online_watch::OnlineWatch},
+    session::{
+        expiry::{Due, Expiry},
+        inbound::EncodeChange,
+    },
+    subscription::online_watch::OnlineWatch,
 };
 
 /// What to do after [`Session::collect`].
@@ -76,45 +83,39 @@ impl std::fmt::Debug for FormatRef {
 }
 
 impl Session {
-    /// A stream of `subscription` in `format`; with `online` it tells changes of the counts.
+    /// The stream of what [`Hub::join`] has returned, in `format`. `access` decides what the reader
+    /// may do on this stream, and for how long; [`AllowAll`](crate::AllowAll) allows everything.
     pub fn new(
         (subscription, join_info): (Subscription, JoinInfo),
         format: &'static dyn Format,
+        access: Arc<dyn Access>,
         config: Arc<SessionConfig>,
-        online: bool,
     ) -> Self {
         Self {
             subscription,
             format: FormatRef(format),
-            config,
-            join_info: Some(Box::new(join_info)),
             next_heartbeat: None,
             unanswered: 0,
             heartbeat_events: false,
             sent_seq: 0,
-            online_watch: online.then(Box::default),
-            access: access::allow_all(),
-            expiry: None,
+            online_watch: join_info.online_updates.then(Box::default),
+            join_info: Some(Box::new(join_info)),
+            expiry: Expiry::of(&*access, &config),
+            access,
+            config,
             deferred_close: None,
             closed: None,
         }
     }
 
-    /// The same for somebody who may do what `access` lets it, as long as that lasts.
-    pub fn with_access(mut self, access: Arc<dyn Access>) -> Self {
-        self.set_access(access);
-        self
-    }
-
-    /// The same for somebody who wants to hear of each heartbeat.
+    /// Sets whether the reader is sent each heartbeat as an event.
     pub fn with_heartbeat_events(mut self, wanted: bool) -> Self {
         self.heartbeat_events = wanted;
         self
     }
 
     fn set_access(&mut self, access: Arc<dyn Access>) {
-        let expiry = |at| Box::new(Expiry::new(at, self.config.expiry_warning));
-        self.expiry = access.expires().map(expiry);
+        self.expiry = Expiry::of(&*access, &self.config);
         self.access = access;
     }
 
@@ -159,7 +160,7 @@ impl Session {
         self.subscription.attach_to_shard(shard, self.online_watch.is_some());
     }
 
-    /// The slots of its channels, as in [`Run::slot`](crate::Run::slot).
+    /// The slots of its channels, as in [`Batch::slot`](crate::Batch::slot).
     pub fn slots(&self) -> impl ExactSizeIterator<Item = usize> {
         self.subscription.slots()
     }
@@ -214,37 +215,39 @@ impl Session {
         Some(bytes)
     }
 
-    /// Spells the answer to what the peer has asked for, and makes the change that it may be. What follows from a
-    /// change comes with the next [`collect`](Self::collect).
+    /// Gives the frames that answer what the peer has asked for, and makes the change that it may
+    /// be. What follows from a change comes with the next [`collect`](Self::collect).
     pub fn apply_reply(&mut self, reply: Reply) -> Vec<Bytes> {
-        let mut reservation = None;
-        let (control, gaps) = match reply {
+        let frames = match reply {
             Reply::Empty => return Vec::new(),
-            Reply::Frame(control) => (*control, Vec::new()),
-            Reply::LargeFrame(control, reserved) => {
-                reservation = Some(reserved);
-                (*control, Vec::new())
+            Reply::Frame(bytes) => vec![bytes],
+            Reply::Refusal(kind, bytes) => {
+                self.hub().meters().count_refusal(kind);
+                vec![bytes]
             }
-            Reply::Change(change) => {
-                change.new_access().cloned().into_iter().for_each(|access| self.set_access(access));
-                let limits = ChangeLimits {
-                    max_channels: self.config.max_channels,
-                    online_updates: self.online_watch.is_some(),
-                };
-                change.apply(&mut self.subscription, limits)
-            }
+            Reply::Change(change, encode) => self.apply_change(*change, encode),
         };
-        if let Control::Error(error) = &control {
-            self.hub().meters().count_refusal(error.kind);
-        }
-        self.meters().gaps.increment(gaps.len() as u64);
-        let controls = std::iter::once(control).chain(gaps.into_iter().map(Control::Gap));
-        let mut frames = Vec::new();
-        controls.for_each(|control| self.push_control(&control, &mut frames));
-        if let (Some(reservation), Some(bytes)) = (reservation, frames.first_mut()) {
-            *bytes = reservation.attach_to(std::mem::take(bytes));
-        }
         self.meters().sent_bytes.increment(frames.iter().map(Bytes::len).sum::<usize>() as u64);
+        frames
+    }
+
+    fn apply_change(&mut self, change: Change, encode: EncodeChange) -> Vec<Bytes> {
+        change.new_access().cloned().into_iter().for_each(|access| self.set_access(access));
+        let limits = ChangeLimits {
+            max_channels: self.config.max_channels,
+            online_updates: self.online_watch.is_some(),
+        };
+        let (result, gap) = change.apply(&mut self.subscription, limits);
+        match &result {
+            Ok(Changed::Subscribed(subscribed)) => self.sent_seq = subscribed.id.seq,
+            Ok(Changed::Unsubscribed(_) | Changed::Renewed { .. }) => {}
+            Err(error) => self.hub().meters().count_refusal(error.kind()),
+        }
+        let mut frames = vec![encode(result)];
+        if let Some(gap) = gap {
+            self.meters().gaps.increment(1);
+            self.push_control(&Control::Gap(gap), &mut frames);
+        }
         frames
     }
 
@@ -284,20 +287,20 @@ impl Session {
             }
             Some(Due::CheckAt(at)) => Some(at),
         };
-        let complete = match self.read(out) {
-            Ok(complete) => complete,
+        let caught_up = match self.read(out) {
+            Ok(progress) => progress == Progress::CaughtUp,
             Err(reason) => return self.push_goodbye(reason, 0, out),
         };
         // Nothing is published any more when the gateway goes down: what was is still delivered.
         if let Some((reason, retry)) = self.subscription.close_request()
-            && (complete || reason != CloseReason::Draining)
+            && (caught_up || reason != CloseReason::Draining)
         {
             return self.push_goodbye(reason, retry, out);
         }
         if self.subscription.has_ended() {
             return self.push_goodbye(CloseReason::Ended, 0, out);
         }
-        if let Some(reason) = self.deferred_close.filter(|_| complete) {
+        if let Some(reason) = self.deferred_close.filter(|_| caught_up) {
             return self.push_goodbye(reason, 0, out);
         }
         let next_online = self.push_online(now, out);
@@ -374,19 +377,19 @@ impl Session {
         Ok(())
     }
 
-    /// Reads the log from the cursor on; whether up to its head.
-    fn read(&mut self, out: &mut Vec<Bytes>) -> Result<bool, CloseReason> {
+    /// Reads the log from the cursor on.
+    fn read(&mut self, out: &mut Vec<Bytes>) -> Result<Progress, CloseReason> {
         let mut items: Vec<Item> = Vec::new();
         // A portion may be all hidden from this reader; nobody would wake it for what is behind.
-        let complete = loop {
-            let complete = self.subscription.read(self.config.read_limit, &mut items);
-            if complete || !items.is_empty() {
-                break complete;
+        let progress = loop {
+            let progress = self.subscription.read(self.config.read_limit, &mut items);
+            if progress == Progress::CaughtUp || !items.is_empty() {
+                break progress;
             }
         };
         let mut delivered = 0;
         let mut oldest_live = None;
-        let mut result = Ok(complete);
+        let mut result = Ok(progress);
         for Item { kind, live } in items {
             match kind {
                 ItemKind::Message(message) => {

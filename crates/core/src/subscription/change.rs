@@ -2,20 +2,15 @@
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
 use crate::{
-    Access, Ack, AckBody, Action, ChannelFull, ChannelName, CommandError, Control, EngineError,
-    Gap, Hub, Kind, Problem, Start, Subscribed, Subscription, TooManyChannels,
-    hub::FeedGuard,
-    log::{Log, start::AheadOfLog},
+    Access, Action, ChangeError, ChannelName, EngineError, Gap, Hub, Start, Subscribed,
+    Subscription, engine::feed::FeedGuard, log::change::ChangeLimits,
 };
 
 /// A change that waits for whoever drives the stream.
 #[derive(Debug)]
 pub struct Change {
     kind: ChangeKind,
-    reference: Option<Box<RawValue>>,
 }
 
 #[derive(Debug)]
@@ -25,40 +20,20 @@ enum ChangeKind {
     Renew(Arc<dyn Access>),
 }
 
-/// A change was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ChangeError {
-    /// It listens there.
-    #[error("this connection listens to {0} already")]
-    AlreadySubscribed(ChannelName),
-    /// It does not listen there.
-    #[error("this connection does not listen to {0}")]
-    NotSubscribed(ChannelName),
-    /// As many channels as one connection may have.
-    #[error("one connection takes at most {0} channels; leave one, or open another connection")]
-    ConnectionFull(usize),
-    /// As many channels as the gateway may have.
-    #[error(transparent)]
-    TooManyChannels(#[from] TooManyChannels),
-    /// As many subscribers as the channel may have.
-    #[error(transparent)]
-    ChannelFull(#[from] ChannelFull),
-    /// The resume point cannot have come from here.
-    #[error(transparent)]
-    AheadOfLog(#[from] AheadOfLog),
-}
-
-impl Problem for ChangeError {
-    fn kind(&self) -> Kind {
-        match self {
-            ChangeError::AlreadySubscribed(_) => Kind::AlreadySubscribed,
-            ChangeError::NotSubscribed(_) => Kind::NotSubscribed,
-            ChangeError::ConnectionFull(_) => Kind::BadChannel,
-            ChangeError::TooManyChannels(error) => error.kind(),
-            ChangeError::ChannelFull(error) => error.kind(),
-            ChangeError::AheadOfLog(error) => error.kind(),
-        }
-    }
+/// The result of a change.
+#[derive(Debug)]
+pub enum Changed {
+    /// The connection listens to one more channel.
+    Subscribed(Subscribed),
+    /// The connection listens to this channel no more.
+    Unsubscribed(ChannelName),
+    /// The connection has other access rights.
+    Renewed {
+        /// When they end: milliseconds since 1970-01-01 UTC.
+        expires: Option<u64>,
+        /// Channels that they do not allow and that the connection has left.
+        left: Vec<ChannelName>,
+    },
 }
 
 impl Change {
@@ -67,23 +42,22 @@ impl Change {
     /// # Errors
     /// When the engine cannot.
     pub async fn subscribe(
-        hub: &Arc<Hub>,
+        hub: &Hub,
         channel: ChannelName,
         start: Start,
-        reference: Option<Box<RawValue>>,
     ) -> Result<Self, EngineError> {
-        let feed = FeedGuard::open(hub, [channel.clone()], start).await?;
-        Ok(Self { kind: ChangeKind::Subscribe { channel, start, feed }, reference })
+        let feed = hub.open_feed([channel.clone()], start).await?;
+        Ok(Self { kind: ChangeKind::Subscribe { channel, start, feed } })
     }
 
     /// Listens to `channel` no more.
-    pub fn unsubscribe(channel: ChannelName, reference: Option<Box<RawValue>>) -> Self {
-        Self { kind: ChangeKind::Unsubscribe(channel), reference }
+    pub fn unsubscribe(channel: ChannelName) -> Self {
+        Self { kind: ChangeKind::Unsubscribe(channel) }
     }
 
     /// Has `access` instead of what it came with, and leaves what that does not allow.
-    pub fn renew(access: Arc<dyn Access>, reference: Option<Box<RawValue>>) -> Self {
-        Self { kind: ChangeKind::Renew(access), reference }
+    pub fn renew(access: Arc<dyn Access>) -> Self {
+        Self { kind: ChangeKind::Renew(access) }
     }
 
     /// What the reader may do from now on, if that changes.
@@ -94,135 +68,32 @@ impl Change {
         }
     }
 
-    /// Makes it; gives the answer, and the losses to tell behind it.
+    /// Applies the change. Gives its result, and the gap that the reader has to be told after it.
     pub(crate) fn apply(
         self,
         reader: &mut Subscription,
         limits: ChangeLimits,
-    ) -> (Control, Vec<Gap>) {
-        let (done, gaps) = match self.kind {
+    ) -> (Result<Changed, ChangeError>, Option<Gap>) {
+        match self.kind {
             ChangeKind::Subscribe { channel, start, feed } => {
                 match reader.add_channel(channel, start, limits) {
-                    Ok((done, gaps)) => {
+                    Ok((subscribed, gap)) => {
                         feed.disarm();
-                        (Ok(AckBody::Subscribed(Box::new(done))), gaps)
+                        (Ok(Changed::Subscribed(subscribed)), gap)
                     }
-                    Err(error) => (Err(error), Vec::new()),
+                    Err(error) => (Err(error), None),
                 }
             }
             ChangeKind::Unsubscribe(channel) => {
                 let left = reader.remove_channel(&channel);
-                (left.map(|()| AckBody::Unsubscribed { unsubscribed: channel }), Vec::new())
+                (left.map(|()| Changed::Unsubscribed(channel)), None)
             }
             ChangeKind::Renew(access) => {
                 let mut left = reader.channels();
                 left.retain(|channel| access.check_rules(Action::Subscribe, channel).is_err());
                 let done = left.iter().try_for_each(|channel| reader.remove_channel(channel));
-                (done.map(|()| AckBody::Renewed { expires: access.expires(), left }), Vec::new())
+                (done.map(|()| Changed::Renewed { expires: access.expires(), left }), None)
             }
-        };
-        let reference = self.reference;
-        let control = match done {
-            Ok(done) => Control::Ack(Ack { reference, body: done }),
-            Err(error) => Control::Error(CommandError::new(reference, &error)),
-        };
-        (control, gaps)
-    }
-}
-
-/// What holds for a reader that changes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ChangeLimits {
-    /// The most channels that it may ask for.
-    pub(crate) max_channels: usize,
-    /// It is told changes of the online counts.
-    pub(crate) online_updates: bool,
-}
-
-impl Subscription {
-    fn add_channel(
-        &mut self,
-        channel: ChannelName,
-        start: Start,
-        limits: ChangeLimits,
-    ) -> Result<(Subscribed, Vec<Gap>), ChangeError> {
-        let hub = self.hub().clone();
-        let added = hub.log().add_channel(self, channel, start, limits)?;
-        self.update_connection_info();
-        Ok(added)
-    }
-
-    fn remove_channel(&mut self, channel: &ChannelName) -> Result<(), ChangeError> {
-        let hub = self.hub().clone();
-        hub.log().remove_channel(self, channel)?;
-        hub.engine().close_feed(channel);
-        self.update_connection_info();
-        Ok(())
-    }
-}
-
-impl Log {
-    /// Puts a reader into one more channel: from here on it is counted and misses nothing.
-    fn add_channel(
-        &self,
-        reader: &mut Subscription,
-        channel: ChannelName,
-        start: Start,
-        limits: ChangeLimits,
-    ) -> Result<(Subscribed, Vec<Gap>), ChangeError> {
-        let mut table = self.table.lock();
-        start.check(self.epoch(), table.watermark)?;
-        if reader.index_of(&table, &channel).is_some() {
-            return Err(ChangeError::AlreadySubscribed(channel));
         }
-        if reader.cursor.channels.iter().filter(|cursor| cursor.explicit).count()
-            >= limits.max_channels
-        {
-            return Err(ChangeError::ConnectionFull(limits.max_channels));
-        }
-        if !table.has_room_for(std::iter::once(channel.clone())) {
-            return Err(TooManyChannels.into());
-        }
-        table.check_subscriber_limit(&channel)?;
-        let slots = table.pin_all(std::iter::once(channel.clone()))?;
-        let resolved = start.resolve(self.epoch(), &table, &slots);
-        let mut cursor = resolved.channel_cursor(0, slots[0], &table, true);
-        let wakers = table.add_subscriber(&mut cursor, &reader.member(limits.online_updates));
-        let done = Subscribed {
-            id: self.id(reader.seq().min(resolved.position)),
-            subscribed: channel.clone(),
-            from: self.id(resolved.position),
-            to: self.id(table.watermark),
-            recovered: resolved.not_recovered.is_none(),
-            reason: resolved.not_recovered,
-            online: table.slots[cursor.slot]
-                .visible_users()
-                .map(|users| (channel.clone(), users))
-                .into_iter()
-                .collect(),
-        };
-        drop(table);
-        reader.cursor.add_channel(cursor, resolved.position);
-        wakers.wake_count_watchers();
-        // Not an id above the cursor: whoever is cut behind this gap resumes from it.
-        let gap = resolved.foreign.then(|| Gap::unknown(done.id, channel));
-        Ok((done, gap.into_iter().collect()))
-    }
-
-    /// Takes a reader out of one of the channels that it has asked for.
-    fn remove_channel(
-        &self,
-        reader: &mut Subscription,
-        channel: &ChannelName,
-    ) -> Result<(), ChangeError> {
-        let mut table = self.table.lock();
-        let index =
-            reader.index_of(&table, channel).filter(|at| reader.cursor.channels[*at].explicit);
-        let index = index.ok_or_else(|| ChangeError::NotSubscribed(channel.clone()))?;
-        let cursor = reader.cursor.remove_channel(index);
-        let wakers = table.remove_subscriber(&cursor, &reader.member(false));
-        drop(table);
-        wakers.iter().for_each(|wakers| wakers.wake_count_watchers());
-        Ok(())
     }
 }

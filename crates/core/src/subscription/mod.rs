@@ -3,96 +3,63 @@
 
 pub(crate) mod change;
 pub(crate) mod connections;
-pub(crate) mod counts;
-pub(crate) mod member;
 pub(crate) mod online_watch;
 
-use std::{collections::BTreeMap, sync::Arc, task::Waker};
+use std::{sync::Arc, task::Waker};
 
 use crate::{
-    ChannelName, CloseReason, Gap, Identity, MessageId, NotRecovered, OnlineChange, Overloaded,
-    Seq, Start, TooManyChannels, Wire,
+    ChangeError, ChannelName, CloseReason, EngineError, Gap, Identity, Join, JoinInfo, Kind,
+    MessageId, NotRecovered, OnlineChange, Overloaded, Problem, ReadLimit, Seq, ShardId,
+    ShardWaker, Start, SubscribeError, Subscribed, Wire,
     hub::Hub,
     log::{
-        Log,
-        cursor::{ChannelCursor, Cursor, Item, ReadLimit},
-        start::AheadOfLog,
-        table::{ChannelFull, Table},
+        change::ChangeLimits,
+        cursor::Cursor,
+        member::Member,
+        read::{Item, Progress},
     },
-    notify::{
-        shard::{ShardId, ShardWaker},
-        waker::{ReaderWaker, WakeOn, WakerSet},
-    },
-    subscription::member::Member,
+    notify::waker::ReaderWaker,
 };
-
-/// What a reader asks for.
-#[derive(Clone, Debug)]
-pub struct Join {
-    /// At least one; each once.
-    pub channels: Vec<ChannelName>,
-    /// Who reads.
-    pub identity: Arc<Identity>,
-    /// How.
-    pub wire: Wire,
-    /// Where to begin.
-    pub start: Start,
-    /// Whether to tell changes of the online count.
-    pub online_updates: bool,
-    /// Whether the user's own channel comes along.
-    pub include_user_channel: bool,
-}
 
 /// A reader cannot join.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    /// The gateway is going down.
-    #[error("the gateway is going down; come back in a moment")]
+    /// The hub is draining its connections.
+    #[error("the gateway is shutting down; reconnect in a moment")]
     Draining,
-    /// More is under way than can be delivered in time.
+    /// The hub sheds load.
     #[error(transparent)]
     Overloaded(#[from] Overloaded),
-    /// As many connections as limits.connections allows.
-    #[error("the gateway has as many subscribers as limits.connections allows; come back later")]
+    /// The hub has reached its connection limit.
+    #[error("the gateway has reached its connection limit, limits.connections; retry later")]
     TooManyConnections,
-    /// As many channels as limits.channels allows.
+    /// The log cannot take the reader.
     #[error(transparent)]
-    TooManyChannels(#[from] TooManyChannels),
-    /// As many subscribers as the channel may have.
-    #[error(transparent)]
-    ChannelFull(#[from] ChannelFull),
-    /// The resume point cannot have come from here.
-    #[error(transparent)]
-    AheadOfLog(#[from] AheadOfLog),
+    Subscribe(#[from] SubscribeError),
     /// The engine failed.
     #[error(transparent)]
-    Engine(#[from] crate::EngineError),
+    Engine(#[from] EngineError),
 }
 
-/// What a reader finds when it joins.
-#[derive(Debug)]
-pub struct JoinInfo {
-    /// The channels that were asked for.
-    pub channels: Vec<ChannelName>,
-    /// Why the reader does not go on where it left off; `None` when it does.
-    pub not_recovered: Option<NotRecovered>,
-    /// Losses of unknown extent, after a change of epoch.
-    pub gaps: Vec<Gap>,
-    /// Online users of each channel, this reader included.
-    pub online: BTreeMap<ChannelName, u32>,
+impl Problem for JoinError {
+    fn kind(&self) -> Kind {
+        match self {
+            JoinError::Draining => Kind::Draining,
+            JoinError::Overloaded(error) => error.kind(),
+            JoinError::TooManyConnections => Kind::TooManyConnections,
+            JoinError::Subscribe(error) => error.kind(),
+            JoinError::Engine(error) => error.kind(),
+        }
+    }
 }
 
 /// A cursor into the log.
 #[derive(Debug)]
 pub struct Subscription {
     hub: Arc<Hub>,
-    identity: Arc<Identity>,
-    wire: Wire,
-    pub(crate) cursor: Cursor,
-    waker: Arc<ReaderWaker>,
+    member: Member,
+    cursor: Cursor,
     connection_index: usize,
-    /// The shard that brings the news; without one the bell does.
-    shard: Option<ShardId>,
 }
 
 impl Subscription {
@@ -102,9 +69,9 @@ impl Subscription {
         waker: Arc<ReaderWaker>,
         connection_index: usize,
     ) -> Result<(Self, JoinInfo), JoinError> {
-        let (cursor, join_info) = hub.log().join(&join, &waker)?;
-        let Join { identity, wire, .. } = join;
-        let meters = hub.meters().for_wire(wire);
+        let member = Member::new(join.identity.clone(), join.wire, waker);
+        let (cursor, join_info) = hub.log().join(&join, &member)?;
+        let meters = hub.meters().for_wire(join.wire);
         meters.connections.increment(1.0);
         meters.opened.increment(1);
         match join_info.not_recovered {
@@ -112,13 +79,12 @@ impl Subscription {
             Some(NotRecovered::Fresh) => {}
             Some(_) => meters.not_resumed.increment(1),
         }
-        let shard = None;
-        Ok((Self { hub, identity, wire, cursor, waker, connection_index, shard }, join_info))
+        Ok((Self { hub, member, cursor, connection_index }, join_info))
     }
 
-    /// Who reads.
+    /// The reader.
     pub fn identity(&self) -> &Arc<Identity> {
-        &self.identity
+        &self.member.identity
     }
 
     /// The hub it reads from.
@@ -126,9 +92,9 @@ impl Subscription {
         &self.hub
     }
 
-    /// How it reads.
+    /// The wire it reads on.
     pub fn wire(&self) -> Wire {
-        self.wire
+        self.member.wire
     }
 
     /// The cursor: everything up to it has been read.
@@ -136,40 +102,14 @@ impl Subscription {
         self.hub.log().id(self.cursor.position)
     }
 
+    /// The seq of the cursor.
+    pub(crate) fn seq(&self) -> Seq {
+        self.cursor.position
+    }
+
     /// Whether every channel that was asked for has ended.
     pub fn has_ended(&self) -> bool {
         self.cursor.has_ended()
-    }
-
-    /// Sets who is woken when there is more to read; call it before reading.
-    pub fn register(&self, waker: &Waker) {
-        self.waker.register(waker);
-    }
-
-    /// Sets which shard's reader is called by the bell; call it before reading.
-    pub(crate) fn register_shard(&self, waker: &Arc<dyn ShardWaker>, key: u32) {
-        self.waker.register_shard(waker, key);
-    }
-
-    /// From here on `shard` is told of news, once for all its readers; the bell rings only for
-    /// goodbyes and, if asked for, online counts. What came until now is still to be read.
-    pub(crate) fn attach_to_shard(&mut self, shard: ShardId, online: bool) {
-        let mut table = self.hub.log().table.lock();
-        for cursor in &mut self.cursor.channels {
-            let wakers = &table.slots[cursor.slot].wakers;
-            wakers.remove(std::mem::replace(&mut cursor.waker_id, u64::MAX));
-            if online && cursor.explicit {
-                cursor.waker_id = wakers.insert(&self.waker, WakeOn { messages: false, online });
-            }
-            table.attach_shard(cursor.slot, shard);
-        }
-        drop(table);
-        self.shard = Some(shard);
-    }
-
-    /// The slots of its channels.
-    pub(crate) fn slots(&self) -> impl ExactSizeIterator<Item = usize> {
-        self.cursor.channels.iter().map(|cursor| cursor.slot)
     }
 
     /// Whether some of its channels have ended.
@@ -177,21 +117,28 @@ impl Subscription {
         self.cursor.has_ended_channel()
     }
 
-    /// How it sits in its channels.
-    pub(crate) fn member(&self, online: bool) -> Member<'_> {
-        let (identity, wire) = (&*self.identity, self.wire);
-        Member { identity, wire, waker: &self.waker, shard: self.shard, online_updates: online }
+    /// Sets the task that is woken when there is more to read; call it before reading.
+    pub fn register(&self, waker: &Waker) {
+        self.member.waker.register(waker);
     }
 
-    /// Which of its taps is `channel`'s.
-    pub(crate) fn index_of(&self, table: &Table, channel: &ChannelName) -> Option<usize> {
-        let slot = table.find(channel)?;
-        self.cursor.channels.iter().position(|cursor| cursor.slot == slot)
+    /// Sets the shard that is woken for this reader, and the reader's key there; call it before
+    /// reading.
+    pub(crate) fn register_shard(&self, waker: &Arc<dyn ShardWaker>, key: u32) {
+        self.member.waker.register_shard(waker, key);
     }
 
-    /// Where it stands.
-    pub(crate) fn seq(&self) -> Seq {
-        self.cursor.position
+    /// From here on `shard` is woken for new messages, once for all its readers; this reader only
+    /// for the end of its stream and, if asked for, online counts. What came until now is still to
+    /// be read.
+    pub(crate) fn attach_to_shard(&mut self, shard: ShardId, online_updates: bool) {
+        let Self { hub, cursor, member, .. } = self;
+        hub.log().attach_to_shard(cursor, member, shard, online_updates);
+    }
+
+    /// The slots of its channels.
+    pub(crate) fn slots(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.cursor.channels.iter().map(|cursor| cursor.slot)
     }
 
     /// Everything up to `seq` has been read, on all channels.
@@ -199,133 +146,61 @@ impl Subscription {
         self.cursor.skip_to(seq);
     }
 
-    /// The goodbye that the hub asks for: reason, and milliseconds to stay away.
+    /// The end that the hub asks for: reason, and milliseconds to stay away.
     pub(crate) fn close_request(&self) -> Option<(CloseReason, u32)> {
-        self.waker.close_request()
+        self.member.waker.close_request()
     }
 
-    /// Reads up to `portion` into `items`; whether that was everything.
-    pub(crate) fn read(&mut self, limit: ReadLimit, items: &mut Vec<Item>) -> bool {
-        let log = self.hub.log();
-        let table = log.table.lock();
-        self.cursor.read(&table, log.epoch(), Some(&self.identity), limit, items)
+    /// Reads up to `limit` into `items`.
+    pub(crate) fn read(&mut self, limit: ReadLimit, items: &mut Vec<Item>) -> Progress {
+        self.hub.log().read(&mut self.cursor, &self.member.identity, limit, items)
     }
 
     /// The channels that were asked for.
     pub(crate) fn channels(&self) -> Vec<ChannelName> {
-        let table = self.hub.log().table.lock();
-        let explicit = self.cursor.channels.iter().filter(|cursor| cursor.explicit);
-        explicit.map(|cursor| table.slots[cursor.slot].name.clone()).collect()
+        self.hub.log().channel_names(&self.cursor)
     }
 
-    /// Writes on its card which channels these are now.
-    pub(crate) fn update_connection_info(&self) {
-        self.waker.info.set_channels(self.channels());
-    }
-
-    /// The online counts of the channels that were asked for, with versions that grow with each change.
+    /// The online counts of the channels that were asked for, with versions that grow with each
+    /// change.
     pub(crate) fn online_counts(&self) -> Vec<(u64, OnlineChange)> {
-        let table = self.hub.log().table.lock();
-        let explicit = self.cursor.channels.iter().filter(|cursor| cursor.explicit);
-        let count = |cursor: &ChannelCursor| {
-            let channel = &table.slots[cursor.slot];
-            let total = channel.roster.online().total;
-            let change = OnlineChange {
-                channel: channel.name.clone(),
-                users: total.users,
-                connections: total.connections,
-            };
-            (channel.roster.version(), change)
-        };
-        let shown = |cursor: &&ChannelCursor| table.slots[cursor.slot].rules.online;
-        explicit.filter(shown).map(count).collect()
+        self.hub.log().online_counts(&self.cursor)
+    }
+
+    pub(crate) fn add_channel(
+        &mut self,
+        channel: ChannelName,
+        start: Start,
+        limits: ChangeLimits,
+    ) -> Result<(Subscribed, Option<Gap>), ChangeError> {
+        let log = self.hub.log();
+        let added = log.add_channel(&mut self.cursor, &self.member, (channel, start), limits)?;
+        self.update_connection_info();
+        Ok(added)
+    }
+
+    pub(crate) fn remove_channel(&mut self, channel: &ChannelName) -> Result<(), ChangeError> {
+        self.hub.log().remove_channel(&mut self.cursor, &self.member, channel)?;
+        self.hub.engine().close_feed(channel);
+        self.update_connection_info();
+        Ok(())
+    }
+
+    /// Notes in the list of connections which channels these are now.
+    fn update_connection_info(&self) {
+        self.member.waker.info.set_channels(self.channels());
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let left = self.hub.log().leave(self);
+        let left = self.hub.log().leave(&self.cursor, &self.member);
         self.hub.unregister(self.connection_index);
         for channel in &left {
             self.hub.engine().close_feed(channel);
         }
-        let meters = self.hub.meters().for_wire(self.wire);
+        let meters = self.hub.meters().for_wire(self.wire());
         meters.connections.decrement(1.0);
         meters.closed.increment(1);
-    }
-}
-
-impl Join {
-    /// The channels that were asked for, and after them the user's own.
-    pub(crate) fn all_channels(&self) -> impl Iterator<Item = ChannelName> {
-        let own = self
-            .identity
-            .user
-            .as_ref()
-            .filter(|_| self.include_user_channel)
-            .map(ChannelName::of_user);
-        let own = own.filter(|own| !self.channels.contains(own));
-        self.channels.iter().cloned().chain(own)
-    }
-}
-
-impl Log {
-    /// Puts a reader into the log: from here on it is counted, woken, and misses nothing.
-    fn join(&self, join: &Join, waker: &Arc<ReaderWaker>) -> Result<(Cursor, JoinInfo), JoinError> {
-        let mut table = self.table.lock();
-        join.start.check(self.epoch(), table.watermark)?;
-        if !table.has_room_for(join.all_channels()) {
-            return Err(TooManyChannels.into());
-        }
-        join.channels.iter().try_for_each(|channel| table.check_subscriber_limit(channel))?;
-        let slots = table.pin_all(join.all_channels())?;
-        let resolved = join.start.resolve(self.epoch(), &table, &slots);
-
-        let (identity, wire) = (&*join.identity, join.wire);
-        let member =
-            Member { identity, wire, waker, shard: None, online_updates: join.online_updates };
-        let mut cursors = Vec::with_capacity(slots.len());
-        let mut waker_sets: Vec<Arc<WakerSet>> = Vec::new();
-        for (index, slot) in slots.into_iter().enumerate() {
-            let mut cursor =
-                resolved.channel_cursor(index, slot, &table, index < join.channels.len());
-            waker_sets.push(table.add_subscriber(&mut cursor, &member));
-            cursors.push(cursor);
-        }
-        let id = self.id(resolved.position);
-        let unknown = |name: ChannelName| Gap::unknown(id, name);
-        let gaps = match resolved.foreign {
-            true => join.all_channels().map(unknown).collect(),
-            false => Vec::new(),
-        };
-        let users_of = |cursor: &ChannelCursor| {
-            let channel = &table.slots[cursor.slot];
-            Some((channel.name.clone(), channel.visible_users()?))
-        };
-        let join_info = JoinInfo {
-            channels: join.channels.clone(),
-            not_recovered: resolved.not_recovered,
-            gaps,
-            online: cursors.iter().filter(|cursor| cursor.explicit).filter_map(users_of).collect(),
-        };
-        // The log's own names: each connection keeps one, and need not keep a copy.
-        let explicit = cursors.iter().filter(|cursor| cursor.explicit);
-        waker.info.set_channels(explicit.map(|cursor| table.slots[cursor.slot].name.clone()));
-        drop(table);
-        waker_sets.iter().for_each(|wakers| wakers.wake_count_watchers());
-        Ok((Cursor::new(resolved.position, cursors), join_info))
-    }
-
-    /// Takes a reader out; returns its channels.
-    fn leave(&self, reader: &Subscription) -> Vec<ChannelName> {
-        let member = reader.member(false);
-        let cursors = &reader.cursor.channels;
-        let mut table = self.table.lock();
-        let left = cursors.iter().map(|cursor| table.slots[cursor.slot].name.clone()).collect();
-        let waker_sets: Vec<_> =
-            cursors.iter().filter_map(|cursor| table.remove_subscriber(cursor, &member)).collect();
-        drop(table);
-        waker_sets.iter().for_each(|wakers| wakers.wake_count_watchers());
-        left
     }
 }

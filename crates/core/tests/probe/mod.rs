@@ -9,10 +9,10 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tricast_core::{
-    Ack, AckBody, Alive, Bounds, Change, ChannelName, ClientId, CloseReason, Control, Data, Draft,
-    Engine, Epoch, Format, Framing, Gap, Hub, Identity, Join, JoinError, Limits, Log, MemoryEngine,
-    Message, MessageId, Meters, Publisher, ReadLimit, Receipt, Reply, Seq, Session, SessionConfig,
-    Start, Step, Variant, Wire,
+    Alive, AllowAll, Bounds, Change, ChangeError, Changed, ChannelName, ClientId, CloseReason,
+    Control, Data, Draft, Engine, Epoch, Format, Framing, Gap, Hub, Identity, Join, JoinError,
+    Limits, Log, MemoryEngine, Message, MessageId, Meters, Publisher, ReadLimit, Receipt, Reply,
+    Seq, Session, SessionConfig, Start, Step, Variant, Wire,
 };
 
 /// One frame, as a test sees it.
@@ -78,11 +78,6 @@ impl Format for Probe {
             }
             Control::Goodbye(_) => "bye".into(),
             Control::Alive(Alive { id }) => format!("a {}", id.seq).into(),
-            Control::Ack(Ack { body: AckBody::Subscribed(done), .. }) => {
-                format!("s {} {} {}", done.id.seq, done.from.seq, done.to.seq).into()
-            }
-            Control::Ack(Ack { body: AckBody::Unsubscribed { .. }, .. }) => "u".into(),
-            Control::Error(_) => "e".into(),
             _ => "?".into(),
         })
     }
@@ -94,6 +89,19 @@ impl Format for Probe {
     fn reports_gaps(&self) -> bool {
         true
     }
+}
+
+/// Applies `change` and answers with its result.
+pub fn reply_to(change: Change) -> Reply {
+    let encode = |result: Result<Changed, ChangeError>| match result {
+        Ok(Changed::Subscribed(done)) => {
+            format!("s {} {} {}", done.id.seq, done.from.seq, done.to.seq).into()
+        }
+        Ok(Changed::Unsubscribed(_)) => "u".into(),
+        Ok(Changed::Renewed { .. }) => "?".into(),
+        Err(_) => "e".into(),
+    };
+    Reply::Change(Box::new(change), Box::new(encode))
 }
 
 fn read_frame(bytes: &Bytes) -> Frame {
@@ -144,8 +152,11 @@ pub fn client(n: usize) -> ClientId {
 }
 
 pub fn limits() -> Limits {
-    let history = Bounds { messages: 1000, bytes: 1 << 20, age: Duration::from_secs(3600) };
-    Limits { rules: history.into(), memory_bytes: 1 << 24, channels: 1000, tombstones: 1000 }
+    Limits::default()
+        .with_rules(Bounds::default().with_bytes(1 << 20))
+        .with_memory_bytes(1 << 24)
+        .with_channels(1000)
+        .with_tombstones(1000)
 }
 
 pub fn memory_hub(limits: Limits) -> Arc<Hub> {
@@ -159,16 +170,10 @@ pub fn hub(log: Arc<Log>, engine: Arc<dyn Engine>) -> Arc<Hub> {
 }
 
 pub fn draft(name: &str, publisher: Option<usize>, skip_self: bool, end: bool) -> Draft {
-    Draft {
-        channel: channel(name),
-        event: None,
-        data: Data::Text("x".repeat(20)),
-        publisher: Publisher { client: publisher.map(client), ..Publisher::default() },
-        skip_self,
-        end,
-        idempotency: None,
-        min_subscribers: 0,
-    }
+    Draft::new(channel(name), Data::Text("x".repeat(20)))
+        .with_publisher(Publisher { client: publisher.map(client), ..Publisher::default() })
+        .with_skip_self(skip_self)
+        .with_end(end)
 }
 
 pub fn publish(hub: &Hub, draft: Draft) -> Receipt {
@@ -201,23 +206,19 @@ impl Reader {
         start: Start,
         read_limit: ReadLimit,
     ) -> Result<Self, JoinError> {
-        let join = Join {
-            channels: channels.iter().map(|name| channel(name)).collect(),
-            identity: Identity::unverified(Some(client(number)), None).into(),
-            wire: Wire::Chunked,
-            start,
-            online_updates: false,
-            include_user_channel: true,
-        };
-        let config = SessionConfig { heartbeat: HEARTBEAT, read_limit, ..SessionConfig::default() };
+        let channels = channels.iter().map(|name| channel(name));
+        let identity = Identity::unverified(Some(client(number)), None);
+        let join =
+            Join::new(channels, identity, Wire::Chunked).with_start(start).with_user_channel(true);
+        let config = SessionConfig::default().with_heartbeat(HEARTBEAT).with_read_limit(read_limit);
         let joined = hub.join(join).now_or_never().expect("at once")?;
-        let session = Session::new(joined, &PROBE, Arc::new(config), false);
+        let session = Session::new(joined, &PROBE, Arc::new(AllowAll), Arc::new(config));
         Ok(Self { session, ended: None, silence: Duration::ZERO })
     }
 
     /// Listens to one more channel; gives the answer.
     pub fn subscribe(&mut self, hub: &Arc<Hub>, name: &str, start: Start) -> Frame {
-        let change = Change::subscribe(hub, channel(name), start, None);
+        let change = Change::subscribe(hub, channel(name), start);
         match change.now_or_never().expect("at once") {
             Ok(change) => self.change(change),
             Err(_) => Frame::Refused,
@@ -226,11 +227,11 @@ impl Reader {
 
     /// Listens to a channel no more; gives the answer.
     pub fn unsubscribe(&mut self, name: &str) -> Frame {
-        self.change(Change::unsubscribe(channel(name), None))
+        self.change(Change::unsubscribe(channel(name)))
     }
 
     fn change(&mut self, change: Change) -> Frame {
-        let replies = self.session.apply_reply(Reply::Change(Box::new(change)));
+        let replies = self.session.apply_reply(reply_to(change));
         read_frame(&replies[0])
     }
 
@@ -272,8 +273,12 @@ impl Reader {
 
 /// Limits so low that everything is reached.
 pub fn tight(messages: usize, memory_bytes: usize, tombstones: usize) -> Limits {
-    let history = Bounds { messages, bytes: 1 << 20, age: Duration::from_secs(3600) };
-    Limits { rules: history.into(), memory_bytes, channels: 100, tombstones }
+    let history = Bounds::default().with_messages(messages).with_bytes(1 << 20);
+    Limits::default()
+        .with_rules(history)
+        .with_memory_bytes(memory_bytes)
+        .with_channels(100)
+        .with_tombstones(tombstones)
 }
 
 /// The seqs of the messages among `frames`.

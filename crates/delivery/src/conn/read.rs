@@ -187,7 +187,7 @@ impl Shard {
                 return self.queue_turn(key);
             }
         };
-        let changes = matches!(reply, Reply::Change(_));
+        let changes = matches!(reply, Reply::Change(..));
         if changes && conn.seq > session.seq() {
             session.mark_delivered(conn.seq, self.timers.instant(conn.sent_at));
         }

@@ -15,9 +15,9 @@ use futures_util::FutureExt as _;
 use metrics::Counter;
 use socket2::SockRef;
 use tricast_core::{
-    Bounds, ChannelName, ClientId, Control, Data, Draft, Epoch, Format, Framing, Hub, Identity,
-    Join, Limits, Log, MemoryEngine, Message, MessageId, Meters, Publisher, ReadLimit, Seq,
-    Session, SessionConfig, Start, Variant, Wire,
+    AllowAll, Bounds, ChannelName, ClientId, Control, Data, Draft, Epoch, Format, Framing, Hub,
+    Identity, Join, Limits, Log, MemoryEngine, Message, MessageId, Meters, Publisher, ReadLimit,
+    Seq, Session, SessionConfig, Variant, Wire,
 };
 
 use crate::{Handoff, Sender, ShardConfig, inbox::ShardEvent, shard::Shard};
@@ -79,9 +79,8 @@ struct Peer {
 
 impl TestBench {
     fn new() -> Self {
-        let history = Bounds { messages: 1 << 20, bytes: 1 << 28, age: Duration::from_secs(3600) };
-        let limits =
-            Limits { rules: history.into(), memory_bytes: 1 << 28, channels: 100, tombstones: 100 };
+        let history = Bounds::default().with_messages(1 << 20).with_bytes(1 << 28);
+        let limits = Limits::default().with_rules(history).with_memory_bytes(1 << 28);
         let epoch: Epoch = "test".parse().expect("fits");
         let log = Arc::new(Log::new(epoch, limits));
         let engine = MemoryEngine::new(log.clone(), Duration::from_secs(60), 100);
@@ -90,11 +89,9 @@ impl TestBench {
         let config =
             ShardConfig { stall_timeout: Duration::from_secs(60), stalled: Counter::noop() };
         let shard = Shard::new(hub.clone(), config, runtime.handle().clone()).expect("a shard");
-        let session_config = SessionConfig {
-            heartbeat: Duration::from_secs(3600),
-            read_limit: ReadLimit { messages: 5, bytes: 1 << 20 },
-            ..SessionConfig::default()
-        };
+        let session_config = SessionConfig::default()
+            .with_heartbeat(Duration::from_secs(3600))
+            .with_read_limit(ReadLimit { messages: 5, bytes: 1 << 20 });
         let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
         let (session_config, open_conns) = (Arc::new(session_config), Arc::new(()));
         Self { hub, shard, listener, session_config, open_conns, _runtime: runtime }
@@ -110,22 +107,14 @@ impl TestBench {
         SockRef::from(&there).set_recv_buffer_size(1 << 16).expect("a socket");
         here.set_nonblocking(true).expect("a socket");
         there.set_nonblocking(true).expect("a socket");
-        let identity = Identity::unverified(Some(client_id(client)), None).into();
-        let channels = channels.iter().map(|n| channel(*n)).collect();
-        let (wire, start) = (Wire::Chunked, Start::Latest);
-        let join = Join {
-            channels,
-            identity,
-            wire,
-            start,
-            online_updates: false,
-            include_user_channel: true,
-        };
+        let identity = Identity::unverified(Some(client_id(client)), None);
+        let channels = channels.iter().map(|n| channel(*n));
+        let join = Join::new(channels, identity, Wire::Chunked);
         let joined = self.hub.join(join).now_or_never().expect("at once").expect("let in");
         let posted = self.shard.inbox().post(ShardEvent::Handoff(Box::new(Handoff {
             socket: here,
             head: HEAD.into(),
-            session: Session::new(joined, &Plain, self.session_config.clone(), false),
+            session: Session::new(joined, &Plain, Arc::new(AllowAll), self.session_config.clone()),
             inbound: None,
             read_ahead: Bytes::new(),
             permit: Box::new(self.open_conns.clone()),
@@ -137,17 +126,12 @@ impl TestBench {
 
     /// Publishes; gives the message as it is spelled.
     fn publish(&self, to: usize, data: &str, hidden_from: Option<usize>, end: bool) -> String {
-        let receipt = self.hub.publish(Draft {
-            channel: channel(to),
-            event: None,
-            data: Data::Text(data.to_owned()),
-            publisher: Publisher { client: hidden_from.map(client_id), ..Publisher::default() },
-            skip_self: hidden_from.is_some(),
-            end,
-            idempotency: None,
-            min_subscribers: 0,
-        });
-        let receipt = receipt.now_or_never().expect("at once").expect("accepted");
+        let publisher = Publisher { client: hidden_from.map(client_id), ..Publisher::default() };
+        let draft = Draft::new(channel(to), Data::Text(data.to_owned()))
+            .with_publisher(publisher)
+            .with_skip_self(hidden_from.is_some())
+            .with_end(end);
+        let receipt = self.hub.publish(draft).now_or_never().expect("at once").expect("accepted");
         encode(receipt.id.seq, data)
     }
 

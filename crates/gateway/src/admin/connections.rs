@@ -10,7 +10,8 @@ use serde::Serialize;
 use tricast_core::{CloseReason, ConnectionFilter, ConnectionSummary, Kind, Wire};
 
 use crate::http::{
-    document::AsJson, problem::Problem, query::Query, response::json_response, state::SharedApp,
+    document::AsJson, kinds, problem::Problem, query::Query, response::json_response,
+    state::SharedApp,
 };
 
 /// Most connections in one response.
@@ -56,7 +57,7 @@ pub(crate) async fn close_one(
     request: Request,
 ) -> Result<Response, Problem> {
     let not_found = || {
-        Problem::new(Kind::NotFound, "there is no connection with this number; see /connections")
+        Problem::new(kinds::NOT_FOUND, "there is no connection with this number; see /connections")
     };
     let Ok(Path(id)) = path else { return Err(not_found()) };
     let filter = ConnectionFilter { id: Some(id), ..ConnectionFilter::default() };

@@ -8,10 +8,11 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder
 use metrics_process::Collector;
 use parking_lot::Mutex;
 use tricast_admission::HookMeters;
-use tricast_core::{Hub, LATENCY, Meters, Wire};
+use tricast_core::{Hub, LATENCY, Meters, PerWire, Wire};
 use tricast_net::SocketMeters;
 
 use crate::{
+    http::kinds,
     lifecycle::load::{DELIVERY_LAG, LoadMeters, RUNTIME_LAG},
     settings::Settings,
     webhook::EventMeters,
@@ -60,7 +61,7 @@ impl MetricsExporter {
             process.describe();
             set_build_info();
             let meters = AllMeters {
-                hub: Meters::new(),
+                hub: Meters::new().with_kinds(kinds::ALL).with_kinds(tricast_ws::KINDS),
                 sockets: SocketMeters::new(),
                 hook: HookMeters::new(),
                 events: EventMeters::new(),
@@ -113,7 +114,7 @@ struct LogMeters {
     evicted: Counter,
     draining: Gauge,
     /// Gauges by namespace and wire, as in [`tricast_core::LogStats::subscriptions`].
-    subscriptions: Mutex<Vec<[Gauge; 3]>>,
+    subscriptions: Mutex<Vec<PerWire<Gauge>>>,
     limit: Gauge,
 }
 
@@ -174,14 +175,15 @@ impl LogMeters {
         self.limit.set(connections as f64);
         let patterns = settings.namespace.iter().map(|namespace| namespace.pattern.to_string());
         let of_namespace = |name: String| {
-            Wire::ALL.map(|wire| {
+            PerWire::from_fn(|wire| {
                 let labels = [("wire", wire.name().to_owned()), ("namespace", name.clone())];
                 gauge!("tricast_subscriptions", &labels)
             })
         };
         let mut subscriptions = self.subscriptions.lock();
         // A namespace that was removed has no subscriptions.
-        subscriptions.iter().flatten().for_each(|gauge| gauge.set(0.0));
+        let gauges = subscriptions.iter().flat_map(PerWire::iter);
+        gauges.for_each(|(_, gauge)| gauge.set(0.0));
         *subscriptions =
             patterns.chain([NO_NAMESPACE_LABEL.to_owned()]).map(of_namespace).collect();
     }
@@ -195,7 +197,7 @@ impl LogMeters {
         self.evicted.absolute(stats.evicted);
         self.draining.set(f64::from(u8::from(hub.is_draining())));
         for (gauges, counts) in self.subscriptions.lock().iter().zip(stats.subscriptions) {
-            gauges.iter().zip(counts).for_each(|(gauge, count)| gauge.set(f64::from(count)));
+            gauges.iter().for_each(|(wire, gauge)| gauge.set(f64::from(counts[wire])));
         }
     }
 }

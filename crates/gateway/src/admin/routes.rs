@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header, uri::Authority},
+    http::{HeaderMap, Method, StatusCode, header, kinds, uri::Authority},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get},
@@ -51,14 +51,14 @@ async fn reject_pages(State(app): State<SharedApp>, request: Request, next: Next
     let headers = request.headers();
     if !is_own_host(headers, &app.settings().admin.hosts) {
         let detail = "the Host must be an IP address, localhost, or one of admin.hosts";
-        return Problem::new(Kind::ForbiddenOrigin, detail).into_response();
+        return Problem::new(kinds::FORBIDDEN_ORIGIN, detail).into_response();
     }
     let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
     let by_page = headers.contains_key(header::ORIGIN)
         || headers.contains_key("sec-fetch-site") && !navigates;
     if by_page || navigates && request.method() != Method::GET {
         let detail = "the admin listener refuses requests of pages; use curl, or a server";
-        return Problem::new(Kind::ForbiddenOrigin, detail).into_response();
+        return Problem::new(kinds::FORBIDDEN_ORIGIN, detail).into_response();
     }
     next.run(request).await
 }
@@ -96,7 +96,7 @@ fn is_own_host(headers: &HeaderMap, hosts: &[String]) -> bool {
 
 async fn not_found() -> Problem {
     let detail = "no such path; there are /metrics, /healthz, /readyz and /connections";
-    Problem::new(Kind::NotFound, detail)
+    Problem::new(kinds::NOT_FOUND, detail)
 }
 
 async fn metrics(State(admin): State<AdminState>, request: Request) -> Result<Response, Problem> {

@@ -13,6 +13,7 @@ use tricast_core::{
 use crate::http::{
     admission,
     document::AsJson,
+    kinds,
     problem::Problem,
     publish::path_text,
     query::Query,
@@ -55,7 +56,7 @@ pub(super) async fn bytes(
     };
     let Some(message) = app.hub.log().find_message(&channel, id) else {
         let detail = format!("{channel} does not hold {id}; see /history/{channel}");
-        return Err(Problem::new(Kind::NotFound, detail));
+        return Err(Problem::new(kinds::NOT_FOUND, detail));
     };
     let raw = query.raw()?.unwrap_or(false);
     let encode = |wire| WireBytes::of(&message, wire, chunk_framed_format(wire, raw));

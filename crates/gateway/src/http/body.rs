@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 use tricast_core::{Data, Kind};
 
-use crate::http::{budget::BodyReservation, problem::Problem};
+use crate::http::{budget::BodyReservation, kinds, problem::Problem};
 
 /// Limits for reading on from a body that is too large.
 const MAX_DISCARDED: usize = 8 * 1024 * 1024;
@@ -72,7 +72,7 @@ pub(crate) async fn read(
                 "the body did not arrive within {} s (limits.body_timeout)",
                 time.as_secs_f32()
             );
-            Err(Problem::new(Kind::BodyTimeout, detail))
+            Err(Problem::new(kinds::BODY_TIMEOUT, detail))
         }
     }
 }

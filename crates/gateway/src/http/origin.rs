@@ -6,9 +6,9 @@ use axum::{
     extract::Request,
     http::{HeaderMap, Method, Uri, Version, header},
 };
-use tricast_core::{Denied, Kind};
+use tricast_core::Denied;
 
-use crate::http::{forwarded, problem::Problem};
+use crate::http::{forwarded, kinds, problem::Problem};
 
 /// Refuses publishing requests of foreign pages, and requests without a valid `Host`.
 pub(crate) fn check(request: &Request, allowed_origins: &[String]) -> Result<(), Denied> {
@@ -16,7 +16,7 @@ pub(crate) fn check(request: &Request, allowed_origins: &[String]) -> Result<(),
     let host_count = headers.get_all(header::HOST).iter().count();
     if host_count > 1 || (request.version() == Version::HTTP_11 && host_count == 0) {
         let detail = "HTTP/1.1 requires one Host field, and no more (RFC 9112 section 3.2)";
-        return Err(Denied::new(Kind::NoHost, detail));
+        return Err(Denied::new(kinds::NO_HOST, detail));
     }
     // CONNECT opens a WebSocket over HTTP/2.
     let publishes = [Method::POST, Method::CONNECT].contains(request.method())
@@ -34,7 +34,7 @@ pub(crate) fn check(request: &Request, allowed_origins: &[String]) -> Result<(),
             header_text("origin"),
             header_text("host")
         );
-        return Err(Denied::new(Kind::ForbiddenOrigin, detail));
+        return Err(Denied::new(kinds::FORBIDDEN_ORIGIN, detail));
     }
     Ok(())
 }
@@ -46,7 +46,7 @@ pub(crate) fn check_cookie(headers: &HeaderMap, allowed_origins: &[String]) -> R
     }
     let detail = "pages of this origin may not use the cookie of tokens.cookie; add the origin to \
                   cors.origins";
-    Err(Problem::new(Kind::ForbiddenOrigin, detail))
+    Err(Problem::new(kinds::FORBIDDEN_ORIGIN, detail))
 }
 
 /// Returns whether cookies count: the request comes from no page, or from one that may publish.

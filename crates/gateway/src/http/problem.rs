@@ -10,6 +10,8 @@ use axum::{
 use serde::Serialize;
 use tricast_core::{Kind, MessageId};
 
+use crate::http::kinds;
+
 /// `Retry-After` of a temporary refusal that does not say another, in seconds.
 const DEFAULT_RETRY_AFTER: u64 = 2;
 
@@ -82,15 +84,15 @@ fn status(kind: Kind) -> StatusCode {
         Kind::TokenMissing | Kind::BadToken | Kind::TokenExpired | Kind::BadKey => {
             StatusCode::UNAUTHORIZED
         }
-        Kind::Forbidden | Kind::ForbiddenOrigin | Kind::OnlineHidden | Kind::PresenceOff => {
+        Kind::Forbidden | kinds::FORBIDDEN_ORIGIN | Kind::OnlineHidden | Kind::PresenceOff => {
             StatusCode::FORBIDDEN
         }
-        Kind::NobodyOnline | Kind::NotFound => StatusCode::NOT_FOUND,
-        Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Kind::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+        Kind::NobodyOnline | kinds::NOT_FOUND => StatusCode::NOT_FOUND,
+        kinds::METHOD_NOT_ALLOWED => StatusCode::METHOD_NOT_ALLOWED,
+        kinds::BODY_TIMEOUT => StatusCode::REQUEST_TIMEOUT,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Kind::BadMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Kind::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
+        kinds::BAD_MEDIA_TYPE => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        kinds::UPGRADE_REQUIRED => StatusCode::UPGRADE_REQUIRED,
         Kind::TooFast
         | Kind::TooManyFromAddress
         | Kind::TooManyOfUser

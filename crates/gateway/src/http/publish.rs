@@ -60,16 +60,13 @@ impl Metadata {
     }
 
     pub(crate) fn draft(&self, channel: ChannelName, data: Data) -> Draft {
-        Draft {
-            channel,
-            event: self.event.clone(),
-            data,
-            publisher: self.publisher.clone(),
-            skip_self: self.skip_self,
-            end: self.end,
-            idempotency: self.idempotency.clone(),
-            min_subscribers: self.min_subscribers,
-        }
+        Draft::new(channel, data)
+            .with_event(self.event.clone())
+            .with_publisher(self.publisher.clone())
+            .with_skip_self(self.skip_self)
+            .with_end(self.end)
+            .with_idempotency(self.idempotency.clone())
+            .with_min_subscribers(self.min_subscribers)
     }
 }
 

@@ -4,7 +4,7 @@
 use percent_encoding::percent_decode_str;
 use tricast_core::Kind;
 
-use crate::http::problem::Problem;
+use crate::http::{kinds, problem::Problem};
 
 /// The parameters of one request.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Query {
             if !names.contains(&name.as_str()) {
                 let detail =
                     format!("unknown query name {name:?}; this request takes {}", names.join(", "));
-                return Err(Problem::new(Kind::UnknownParameter, detail).for_parameter(name));
+                return Err(Problem::new(kinds::UNKNOWN_PARAMETER, detail).for_parameter(name));
             }
             if given.iter().any(|(earlier, _)| *earlier == name) {
                 let detail = format!("{name:?} is given twice; give it once");
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_rest_is_refused() {
-        assert_eq!(kind_of("c=1"), Kind::UnknownParameter);
+        assert_eq!(kind_of("c=1"), kinds::UNKNOWN_PARAMETER);
         assert_eq!(kind_of("a=1&a=1"), Kind::BadParameter);
         assert_eq!(kind_of("a=%f"), Kind::BadParameter);
         assert_eq!(kind_of("a=%ff"), Kind::BadUtf8);

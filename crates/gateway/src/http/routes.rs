@@ -6,11 +6,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use tricast_core::Kind;
 
 use crate::{
     dashboard,
-    http::{history, layers, presence, problem::Problem, publish, state::SharedApp, subscribe},
+    http::{
+        history, kinds, layers, presence, problem::Problem, publish, state::SharedApp, subscribe,
+    },
 };
 
 /// Returns the routes of the public listeners.
@@ -41,17 +42,17 @@ pub(crate) fn public(app: SharedApp) -> Router {
 async fn not_found() -> Problem {
     let detail = "no such path; there are /stream, /sse, /chunked and /ws/{channels}, \
                   /publish, /history, /online and /presence/{channel}, and /channels";
-    Problem::new(Kind::NotFound, detail)
+    Problem::new(kinds::NOT_FOUND, detail)
 }
 
 async fn method_not_allowed() -> Problem {
     Problem::new(
-        Kind::MethodNotAllowed,
+        kinds::METHOD_NOT_ALLOWED,
         "this path does not take this method; Allow lists those that it takes",
     )
 }
 
 async fn reject_head() -> Response {
-    let problem = Problem::new(Kind::MethodNotAllowed, "a WebSocket opens with GET, not HEAD");
+    let problem = Problem::new(kinds::METHOD_NOT_ALLOWED, "a WebSocket opens with GET, not HEAD");
     ([(header::ALLOW, "GET")], problem).into_response()
 }

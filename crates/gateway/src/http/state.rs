@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tricast_admission::Gatekeeper;
-use tricast_core::{Hub, PresenceConfig, ReadLimit, SessionConfig};
+use tricast_core::{Hub, PresenceConfig, SessionConfig};
 use tricast_ws::InboundLimits;
 
 use crate::{
@@ -50,14 +50,12 @@ pub(crate) type SharedApp = Arc<App>;
 
 impl LiveConfig {
     pub(crate) fn new(settings: Settings, gatekeeper: Arc<Gatekeeper>) -> Self {
-        let session_config = SessionConfig {
-            heartbeat: settings.stream.heartbeat,
-            retry: settings.stream.retry,
-            online_interval: settings.stream.online_interval,
-            expiry_warning: settings.tokens.warning,
-            read_limit: ReadLimit::default(),
-            max_channels: settings.limits.channels_per_connection,
-        };
+        let session_config = SessionConfig::default()
+            .with_heartbeat(settings.stream.heartbeat)
+            .with_retry(settings.stream.retry)
+            .with_online_interval(settings.stream.online_interval)
+            .with_expiry_warning(settings.tokens.warning)
+            .with_max_channels(settings.limits.channels_per_connection);
         let rate = NonZeroU32::new(settings.ws.rate);
         let ws_limits = InboundLimits { message_bytes: settings.limits.message_bytes(), rate };
         let (session_config, ws_limits) = (Arc::new(session_config), Arc::new(ws_limits));
@@ -105,7 +103,10 @@ impl App {
 
     pub(crate) fn presence_rules_of(settings: &Settings) -> PresenceConfig {
         let Presence { grace, interval, immediate } = settings.presence;
-        PresenceConfig { grace, interval, immediate }
+        PresenceConfig::default()
+            .with_grace(grace)
+            .with_interval(interval)
+            .with_immediate(immediate)
     }
 
     /// Returns the limit of one message's data.

@@ -17,7 +17,7 @@ use tricast_net::{ConnHandle, Detach, Tunnel};
 use tricast_ws::Handshake;
 
 use crate::http::{
-    chunks,
+    chunks, kinds,
     problem::Problem,
     state::{App, SharedApp},
     stream_body::StreamBody,
@@ -161,7 +161,7 @@ pub(crate) fn upgrade(
     }
     let Some(on_upgrade) = extensions.remove::<OnUpgrade>() else {
         let detail = "this connection cannot be upgraded; use HTTP/1.1";
-        return Problem::new(Kind::UpgradeRequired, detail).into_response();
+        return Problem::new(kinds::UPGRADE_REQUIRED, detail).into_response();
     };
     app.tasks.spawn(async move {
         match on_upgrade.await {

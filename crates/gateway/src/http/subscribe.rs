@@ -18,6 +18,7 @@ use tricast_net::ConnHandle;
 use crate::http::{
     admission,
     body::{self, Media},
+    kinds,
     problem::Problem,
     publish::Metadata,
     resume,
@@ -145,7 +146,7 @@ async fn read_own_message(
     let media = Media::of(request.headers());
     if media == Media::Ndjson {
         let detail = "a POST here takes one message; send JSON lines to /publish/{channel} instead";
-        return Err(Problem::new(Kind::BadMediaType, detail));
+        return Err(Problem::new(kinds::BAD_MEDIA_TYPE, detail));
     }
     // An issued client id counts too: skip_self hides the message from this very stream.
     let metadata = Metadata::of(&wanted.query, Publisher::from(&**pass.identity()))?;
@@ -174,14 +175,11 @@ async fn join(
     if wanted.wire != Wire::Ws {
         pass.set_read_only();
     }
-    let join = Join {
-        channels: wanted.channels.clone(),
-        identity: pass.identity().clone(),
-        wire: wanted.wire,
-        start,
-        online_updates: wanted.online_updates,
-        include_user_channel,
-    };
+    let identity = pass.identity().clone();
+    let join = Join::new(wanted.channels.clone(), identity, wanted.wire)
+        .with_start(start)
+        .with_online_updates(wanted.online_updates)
+        .with_user_channel(include_user_channel);
     Ok(app.hub.join(join).await?)
 }
 
@@ -192,7 +190,7 @@ async fn may_join_user_channel(pass: &Pass) -> bool {
     let channel = ChannelName::of_user(user);
     match pass.identity().trust {
         Trust::Verified => true,
-        Trust::Unverified | Trust::ApiKey(_) => {
+        Trust::Unverified | Trust::Anonymous | Trust::ApiKey(_) => {
             tricast_core::authorize(pass, Action::Subscribe, &channel).await.is_ok()
         }
     }
@@ -219,9 +217,8 @@ fn hand_over(
         events.track((wire, channels), identity).into_iter().for_each(|guard| pass.hold(guard));
     }
     let config = app.live().session_config.clone();
-    let session = Session::new(joined, format, config, wanted.online_updates)
-        .with_heartbeat_events(wanted.heartbeat_as_event)
-        .with_access(Arc::new(pass));
+    let session = Session::new(joined, format, Arc::new(pass), config)
+        .with_heartbeat_events(wanted.heartbeat_as_event);
     match handshake {
         Some(handshake) => upgrade(app, &handshake, session, &mut request),
         None => respond(session, request.extensions_mut().remove(), request.version()),

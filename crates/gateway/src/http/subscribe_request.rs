@@ -9,6 +9,7 @@ use tricast_net::{ConnHandle, Protocol};
 use tricast_ws::{Handshake, HandshakeError, HandshakeRequest};
 
 use crate::http::{
+    kinds,
     presence::with_presence,
     problem::Problem,
     publish::{MESSAGE_PARAMETERS, path_text},
@@ -107,7 +108,7 @@ fn read_handshake(app: &App, request: &Request, raw: Option<bool>) -> Result<Han
             Problem::new(Kind::BadParameter, error.to_string())
                 .for_parameter("Sec-WebSocket-Protocol")
         }
-        _ => Problem::new(Kind::UpgradeRequired, error.to_string()),
+        _ => Problem::new(kinds::UPGRADE_REQUIRED, error.to_string()),
     })
 }
 

@@ -19,14 +19,15 @@ use crate::{
 pub(super) struct BackgroundTasks(Vec<AbortOnDropHandle<()>>);
 
 impl BackgroundTasks {
-    /// Removes what is too old, every second.
+    /// Starts the periodic work of the hub, the rate limits and the metrics.
     pub(super) fn start_housekeeping(&mut self, app: &SharedApp, exporter: &Arc<MetricsExporter>) {
+        let hub_work = app.hub.clone().run(App::presence_rules_of(&app.settings()));
+        self.spawn(hub_work);
         let (app, exporter) = (app.clone(), exporter.clone());
         self.spawn(async move {
             let mut ticks = interval(Duration::from_secs(1));
             loop {
                 ticks.tick().await;
-                app.hub.sweep();
                 app.gatekeeper().rates.sweep();
                 exporter.run_upkeep();
             }
@@ -37,13 +38,6 @@ impl BackgroundTasks {
     pub(super) fn start_monitor(&mut self, app: &SharedApp, meters: LoadMeters) {
         let max_lag = app.settings().limits.overload;
         self.spawn(load::monitor_lag(app.hub.clone(), max_lag, meters));
-    }
-
-    /// Publishes presence changes.
-    pub(super) fn start_presence(&mut self, app: &SharedApp) {
-        let config = App::presence_rules_of(&app.settings());
-        let hub = app.hub.clone();
-        self.spawn(async move { hub.run_presence(config).await });
     }
 
     /// Fetches token keys and looks for a new certificate, as often as the settings say.

@@ -146,12 +146,11 @@ fn webhook(
 
 fn hub(settings: &Settings, meters: Meters, connections: usize) -> Arc<Hub> {
     let history = &settings.history;
-    let limits = Limits {
-        rules: settings.channel_rules(),
-        memory_bytes: history.memory.as_u64() as usize,
-        channels: settings.limits.channels,
-        tombstones: history.tombstones,
-    };
+    let limits = Limits::default()
+        .with_rules(settings.channel_rules())
+        .with_memory_bytes(history.memory.as_u64() as usize)
+        .with_channels(settings.limits.channels)
+        .with_tombstones(history.tombstones);
     let log = Arc::new(Log::new(Epoch::begin(unix_millis() / 1000), limits));
     let publish = &settings.publish;
     let engine =

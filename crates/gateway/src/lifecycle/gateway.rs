@@ -90,7 +90,6 @@ impl Gateway {
         let mut background_tasks = BackgroundTasks::default();
         background_tasks.start_housekeeping(&app, &exporter);
         background_tasks.start_monitor(&app, components.load_meters);
-        background_tasks.start_presence(&app);
         background_tasks.start_refreshing(&app.settings(), jwks.as_ref(), certificate.as_ref());
         Ok(Self {
             addresses,

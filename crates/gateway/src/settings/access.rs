@@ -178,32 +178,29 @@ impl Settings {
     /// How the log treats which channel.
     pub fn channel_rules(&self) -> Namespaces<Arc<ChannelRules>> {
         let unlimited_if_zero = |max: u32| if max == 0 { u32::MAX } else { max };
-        let defaults = ChannelRules {
-            namespace_index: self.namespace.len(),
-            history: Bounds {
-                messages: self.history.messages,
-                bytes: self.history.bytes.as_u64() as usize,
-                age: self.history.age,
-            },
-            slow_reader: self.stream.slow_reader,
-            online: self.access.online,
-            subscribers: unlimited_if_zero(self.limits.subscribers_per_channel),
-            presence: self.access.presence,
-        };
+        let history = Bounds::default()
+            .with_messages(self.history.messages)
+            .with_bytes(self.history.bytes.as_u64() as usize)
+            .with_age(self.history.age);
+        let defaults = ChannelRules::default()
+            .with_namespace_index(self.namespace.len())
+            .with_history(history)
+            .with_slow_reader(self.stream.slow_reader)
+            .with_online(self.access.online)
+            .with_subscribers(unlimited_if_zero(self.limits.subscribers_per_channel))
+            .with_presence(self.access.presence);
         let rules = |(index, namespace): (usize, &Namespace)| {
-            let history = &namespace.history;
-            let rules = ChannelRules {
-                namespace_index: index,
-                history: Bounds {
-                    messages: history.messages.unwrap_or(defaults.history.messages),
-                    bytes: history.bytes.map_or(defaults.history.bytes, |b| b.as_u64() as usize),
-                    age: history.age.unwrap_or(defaults.history.age),
-                },
-                slow_reader: namespace.slow_reader.unwrap_or(defaults.slow_reader),
-                online: namespace.online.unwrap_or(defaults.online),
-                subscribers: namespace.subscribers.map_or(defaults.subscribers, unlimited_if_zero),
-                presence: namespace.presence.unwrap_or(defaults.presence),
-            };
+            let (own, mut rules) = (&namespace.history, defaults.clone());
+            rules.namespace_index = index;
+            rules.history = Bounds::default()
+                .with_messages(own.messages.unwrap_or(defaults.history.messages))
+                .with_bytes(own.bytes.map_or(defaults.history.bytes, |b| b.as_u64() as usize))
+                .with_age(own.age.unwrap_or(defaults.history.age));
+            rules.slow_reader = namespace.slow_reader.unwrap_or(defaults.slow_reader);
+            rules.online = namespace.online.unwrap_or(defaults.online);
+            rules.subscribers =
+                namespace.subscribers.map_or(defaults.subscribers, unlimited_if_zero);
+            rules.presence = namespace.presence.unwrap_or(defaults.presence);
             (namespace.pattern.clone(), Arc::new(rules))
         };
         let list = self.namespace.iter().enumerate().map(rules).collect();

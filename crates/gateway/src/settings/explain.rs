@@ -32,7 +32,7 @@ impl Settings {
         let limit_text = |max: u32| {
             if max == 0 || max == u32::MAX { "any number".to_owned() } else { max.to_string() }
         };
-        let Bounds { messages, bytes, age } = log.history;
+        let Bounds { messages, bytes, age, .. } = log.history;
         format!(
             "{channel}: {}\n\
              subscribe            {may_subscribe}\n\

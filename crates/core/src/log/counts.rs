@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::{OnlineKey, Wire};
+use crate::{OnlineKey, PerWire, Wire};
 
 /// Connections and users, as `/online` shows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -18,17 +18,32 @@ pub struct Count {
 pub struct OnlineCounts {
     /// In all; a user on two wires is one.
     pub total: Count,
-    /// On each wire, by [`Wire::index`].
-    pub wires: [Count; 3],
+    /// On each wire.
+    pub wires: PerWire<Count>,
 }
 
 /// The connections of one channel by whose they are.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
-    connections: HashMap<OnlineKey, [u32; 3]>,
+    connections: HashMap<OnlineKey, PerWire<u32>>,
     online: OnlineCounts,
     /// Grows with each change.
     version: u64,
+}
+
+/// Which connection of its user, or client without one, has joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Joined {
+    First,
+    Further,
+}
+
+/// Which connection of its user, or client without one, has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    Last,
+    /// There are others.
+    Others,
 }
 
 impl Roster {
@@ -40,24 +55,24 @@ impl Roster {
         self.version
     }
 
-    /// Whether it is the persona's first connection.
-    pub(crate) fn join(&mut self, key: OnlineKey, wire: Wire) -> bool {
+    /// Counts a connection of `key`.
+    pub(crate) fn join(&mut self, key: OnlineKey, wire: Wire) -> Joined {
         let counts = self.connections.entry(key).or_default();
-        let first = *counts == [0; 3];
-        let first_on_wire = counts[wire.index()] == 0;
-        counts[wire.index()] += 1;
+        let first = *counts == PerWire::default();
+        let first_on_wire = counts[wire] == 0;
+        counts[wire] += 1;
         self.count(wire, 1, first_on_wire);
-        first
+        if first { Joined::First } else { Joined::Further }
     }
 
-    /// Whether it was the persona's last connection.
-    pub(crate) fn leave(&mut self, key: &OnlineKey, wire: Wire) -> bool {
+    /// Counts a connection of `key` no more.
+    pub(crate) fn leave(&mut self, key: &OnlineKey, wire: Wire) -> Left {
         let Some(counts) = self.connections.get_mut(key) else {
-            return false;
+            return Left::Others;
         };
-        counts[wire.index()] -= 1;
-        let last_on_wire = counts[wire.index()] == 0;
-        let last = *counts == [0; 3];
+        counts[wire] -= 1;
+        let last_on_wire = counts[wire] == 0;
+        let last = *counts == PerWire::default();
         if last {
             self.connections.remove(key);
         }
@@ -65,11 +80,11 @@ impl Roster {
             self.connections.shrink_to_fit();
         }
         self.count(wire, -1, last_on_wire);
-        last
+        if last { Left::Last } else { Left::Others }
     }
 
     fn count(&mut self, wire: Wire, by: i32, user_changed: bool) {
-        let of_wire = &mut self.online.wires[wire.index()];
+        let of_wire = &mut self.online.wires[wire];
         of_wire.connections = of_wire.connections.saturating_add_signed(by);
         if user_changed {
             of_wire.users = of_wire.users.saturating_add_signed(by);
@@ -95,7 +110,7 @@ mod tests {
         roster.join(alice.clone(), Wire::Ws);
         roster.join(anonymous.clone(), Wire::Ws);
         assert_eq!(roster.online().total, Count { users: 2, connections: 4 });
-        assert_eq!(roster.online().wires[Wire::Ws.index()], Count { users: 2, connections: 3 });
+        assert_eq!(roster.online().wires[Wire::Ws], Count { users: 2, connections: 3 });
         for (key, wire) in
             [(&alice, Wire::Sse), (&alice, Wire::Ws), (&anonymous, Wire::Ws), (&alice, Wire::Ws)]
         {

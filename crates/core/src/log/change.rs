@@ -1,0 +1,128 @@
+//! How a reader that is in the log enters a further channel, and how it leaves one.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    ChannelName, Gap, Kind, MessageId, NotRecovered, Problem, Start, SubscribeError,
+    TooManyChannels,
+    log::{cursor::Cursor, member::Member, table::Table},
+    sync::Mutex,
+};
+
+/// A further channel of a connection.
+#[derive(Debug)]
+pub struct Subscribed {
+    /// The connection's cursor after this, which goes back to `from` if it was ahead of that.
+    pub id: MessageId,
+    /// The channel.
+    pub channel: ChannelName,
+    /// The position after which its messages begin.
+    pub from: MessageId,
+    /// The last position whose messages were published before.
+    pub to: MessageId,
+    /// Why they do not begin where the client left off; `None` if they do.
+    pub not_recovered: Option<NotRecovered>,
+    /// Online users of the channel.
+    pub online: BTreeMap<ChannelName, u32>,
+}
+
+/// A change was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// It listens there.
+    #[error("this connection listens to {0} already")]
+    AlreadySubscribed(ChannelName),
+    /// It does not listen there.
+    #[error("this connection does not listen to {0}")]
+    NotSubscribed(ChannelName),
+    /// As many channels as one connection may have.
+    #[error("one connection takes at most {0} channels; leave one, or open another connection")]
+    ConnectionFull(usize),
+    /// The log cannot take it.
+    #[error(transparent)]
+    Subscribe(#[from] SubscribeError),
+}
+
+impl Problem for ChangeError {
+    fn kind(&self) -> Kind {
+        match self {
+            ChangeError::AlreadySubscribed(_) => Kind::AlreadySubscribed,
+            ChangeError::NotSubscribed(_) => Kind::NotSubscribed,
+            ChangeError::ConnectionFull(_) => Kind::BadChannel,
+            ChangeError::Subscribe(error) => error.kind(),
+        }
+    }
+}
+
+/// What holds for a reader that changes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChangeLimits {
+    /// The most channels that it may ask for.
+    pub(crate) max_channels: usize,
+    /// It is sent changes of the online counts.
+    pub(crate) online_updates: bool,
+}
+
+/// Puts a reader into one more channel. From here on it is counted there and misses nothing. Gives
+/// the gap that it has to be told after the answer.
+pub(super) fn add_channel(
+    table: &Mutex<Table>,
+    cursor: &mut Cursor,
+    member: &Member,
+    (channel, start): (ChannelName, Start),
+    limits: ChangeLimits,
+) -> Result<(Subscribed, Option<Gap>), ChangeError> {
+    let mut table = table.lock();
+    start.check(table.epoch, table.watermark).map_err(SubscribeError::from)?;
+    if cursor.index_of(&table, &channel).is_some() {
+        return Err(ChangeError::AlreadySubscribed(channel));
+    }
+    if cursor.explicit().count() >= limits.max_channels {
+        return Err(ChangeError::ConnectionFull(limits.max_channels));
+    }
+    let slots = pin(&mut table, &channel)?;
+    let resolved = start.resolve(&table, &slots);
+    let mut added = resolved.channel_cursor(0, slots[0], &table, true);
+    let wakers = member.enter(&mut table, &mut added, limits.online_updates);
+    let users = table.slots[added.slot].visible_users();
+    let subscribed = Subscribed {
+        id: table.id(cursor.position.min(resolved.position)),
+        channel: channel.clone(),
+        from: table.id(resolved.position),
+        to: table.head(),
+        not_recovered: resolved.not_recovered,
+        online: users.map(|users| (channel.clone(), users)).into_iter().collect(),
+    };
+    drop(table);
+    cursor.add_channel(added, resolved.position);
+    wakers.wake_count_watchers();
+    // Not an id above the cursor: a client that is cut after this gap resumes from it.
+    let gap = resolved.foreign.then(|| Gap::unknown(subscribed.id, channel));
+    Ok((subscribed, gap))
+}
+
+fn pin(table: &mut Table, channel: &ChannelName) -> Result<Vec<usize>, SubscribeError> {
+    let names = || std::iter::once(channel.clone());
+    if !table.has_room_for(names()) {
+        return Err(TooManyChannels.into());
+    }
+    table.check_subscriber_limit(channel)?;
+    Ok(table.pin_all(names())?)
+}
+
+/// Takes a reader out of one of the channels that it has asked for.
+pub(super) fn remove_channel(
+    table: &Mutex<Table>,
+    cursor: &mut Cursor,
+    member: &Member,
+    channel: &ChannelName,
+) -> Result<(), ChangeError> {
+    let mut table = table.lock();
+    let index = cursor.index_of(&table, channel).filter(|at| cursor.channels[*at].explicit);
+    let index = index.ok_or_else(|| ChangeError::NotSubscribed(channel.clone()))?;
+    let removed = cursor.remove_channel(index);
+    let wakers = member.leave(&mut table, &removed);
+    drop(table);
+    wakers.iter().for_each(|wakers| wakers.wake_count_watchers());
+    Ok(())
+}

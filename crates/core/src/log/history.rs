@@ -1,0 +1,58 @@
+//! Reading a channel without subscribing to it.
+
+use std::sync::Arc;
+
+use crate::{
+    AheadOfLog, ChannelName, Gap, Message, MessageId, ReadLimit, Start,
+    log::{
+        channel_cursor::ChannelCursor,
+        cursor::Cursor,
+        read::{ItemKind, Progress},
+        table::Table,
+    },
+};
+
+/// What the log holds of one channel.
+#[derive(Debug)]
+pub struct History {
+    /// Where to go on.
+    pub id: MessageId,
+    /// What is lost.
+    pub gap: Option<Gap>,
+    /// What is held, oldest first.
+    pub messages: Vec<Arc<Message>>,
+    /// There is more after `id`.
+    pub more: bool,
+}
+
+impl History {
+    /// Reads at most `limit` of `channel` from `start` on.
+    pub(super) fn read(
+        table: &Table,
+        channel: &ChannelName,
+        start: Start,
+        limit: ReadLimit,
+    ) -> Result<Self, AheadOfLog> {
+        start.check(table.epoch, table.watermark)?;
+        let Some(slot) = table.find(channel) else {
+            let gap = start.gap_below(table.head(), channel, table.floor(channel));
+            return Ok(Self { id: table.head(), gap, messages: Vec::new(), more: false });
+        };
+        let resolved = start.resolve(table, &[slot]);
+        let channel_cursor = ChannelCursor::new(slot, resolved.positions[0], true, table.watermark);
+        let mut cursor = Cursor::new(resolved.position, vec![channel_cursor]);
+        let mut items = Vec::new();
+        let more = cursor.read(table, None, limit, &mut items) == Progress::More;
+        let id = table.id(cursor.position);
+        let unknown = || Gap::unknown(table.id(resolved.position), channel.clone());
+        let gap = resolved.foreign.then(unknown);
+        let mut history = Self { id, gap, messages: Vec::new(), more };
+        for item in items {
+            match item.kind {
+                ItemKind::Message(message) => history.messages.push(message),
+                ItemKind::Gap(gap, _) => history.gap = Some(gap),
+            }
+        }
+        Ok(history)
+    }
+}

@@ -1,0 +1,60 @@
+//! Channels without subscribers, longest first: they make room when there are too many.
+
+use std::collections::VecDeque;
+
+use slab::Slab;
+
+use crate::{Seq, log::channel::Channel};
+
+/// How many idle channels are passed over for one that has been silent longer.
+const SECOND_CHANCES: usize = 64;
+
+/// A channel that had no subscribers when it was queued.
+#[derive(Clone, Copy, Debug)]
+struct IdleChannel {
+    slot: usize,
+    serial: u64,
+    /// The seq of its newest message at that time.
+    newest: Seq,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct IdleQueue(VecDeque<IdleChannel>);
+
+impl IdleQueue {
+    /// Queues the channel in `slot`, unless it is queued already.
+    pub(super) fn push(&mut self, slots: &mut Slab<Channel>, slot: usize) {
+        let channel = &mut slots[slot];
+        if std::mem::replace(&mut channel.in_idle_queue, true) {
+            return;
+        }
+        let (serial, newest) = (channel.serial, channel.ring.newest());
+        self.0.push_back(IdleChannel { slot, serial, newest });
+        if self.0.len() > 2 * slots.len() + 1024 {
+            self.0.retain(|one| slots.get(one.slot).is_some_and(|c| c.serial == one.serial));
+        }
+    }
+
+    /// Takes the slot of the channel that has been without subscribers, and silent, longest.
+    pub(super) fn pop(&mut self, slots: &mut Slab<Channel>) -> Option<usize> {
+        let mut chances = SECOND_CHANCES;
+        while let Some(one) = self.0.pop_front() {
+            let Some(channel) = slots.get_mut(one.slot) else { continue };
+            if channel.serial != one.serial {
+                continue;
+            }
+            channel.in_idle_queue = false;
+            // One with announced users is queued again when the last of them has gone.
+            if channel.has_subscribers() || channel.has_announced_users() {
+                continue;
+            }
+            if channel.ring.newest() > one.newest && chances > 0 {
+                chances -= 1;
+                self.push(slots, one.slot);
+                continue;
+            }
+            return Some(one.slot);
+        }
+        None
+    }
+}

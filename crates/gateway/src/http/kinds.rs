@@ -1,0 +1,39 @@
+//! The kinds of problems that only HTTP has (PROTOCOL.md §8).
+
+use tricast_core::Kind;
+
+/// HTTP/1.1 without a host.
+pub(crate) const NO_HOST: Kind = Kind::Transport("no-host");
+
+/// No such path.
+pub(crate) const NOT_FOUND: Kind = Kind::Transport("not-found");
+
+/// The path has other methods.
+pub(crate) const METHOD_NOT_ALLOWED: Kind = Kind::Transport("method-not-allowed");
+
+/// A query parameter that this request does not take.
+pub(crate) const UNKNOWN_PARAMETER: Kind = Kind::Transport("unknown-parameter");
+
+/// A page of an origin that is not allowed.
+pub(crate) const FORBIDDEN_ORIGIN: Kind = Kind::Transport("forbidden-origin");
+
+/// The body took too long.
+pub(crate) const BODY_TIMEOUT: Kind = Kind::Transport("body-timeout");
+
+/// A body of a type that this request does not take.
+pub(crate) const BAD_MEDIA_TYPE: Kind = Kind::Transport("bad-media-type");
+
+/// A WebSocket handshake is needed.
+pub(crate) const UPGRADE_REQUIRED: Kind = Kind::Transport("upgrade-required");
+
+/// All of them.
+pub(crate) const ALL: &[Kind] = &[
+    NO_HOST,
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    UNKNOWN_PARAMETER,
+    FORBIDDEN_ORIGIN,
+    BODY_TIMEOUT,
+    BAD_MEDIA_TYPE,
+    UPGRADE_REQUIRED,
+];
