@@ -7,7 +7,7 @@
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-page: ## build the page at / with Node, for whoever compiles the gateway next
+page: ## build the page at / with Node; the next build of the gateway embeds it
 	dashboard/build.sh
 
 run: page ## serve on http://127.0.0.1:8080, the page at /, metrics on http://127.0.0.1:9464/metrics

@@ -173,7 +173,7 @@ def main():
     for name in asked.only:
         program, _, words = name.partition(":")
         if program not in jobs:
-            parser.error(f"{name} is none of: {' '.join(jobs)}")
+            parser.error(f"{name} is not one of: {' '.join(jobs)}")
         if words:
             jobs[name] = Job(name, [*jobs[program].command, words], jobs[program].folder)
     jobs = [jobs[name] for name in asked.only or jobs]

@@ -1,4 +1,5 @@
-//! What permessage-deflate costs and saves: not at all, once for all readers, once for each connection.
+//! The cost and the savings of permessage-deflate: off, once for all readers, once for each
+//! connection.
 
 use std::time::{Duration, Instant};
 
@@ -47,7 +48,9 @@ pub(crate) fn run(bar: &ProgressBar) -> anyhow::Result<String> {
         }
     }
     let mut text = format!(
-        "| {READERS} WebSockets, JSON of 1 KiB | bytes for each delivery | server's CPU for each, µs | its memory for each connection then, KiB |\n|---|---|---|---|\n"
+        "| {READERS} WebSockets, JSON of 1 KiB | bytes for each delivery | \
+         server's CPU for each, µs | its memory for each connection then, KiB |\n\
+         |---|---|---|---|\n"
     );
     for (case, outcomes) in cases.iter().zip(outcomes) {
         let of = |figure: fn(&Outcome) -> f64| median(outcomes.iter().map(figure).collect());

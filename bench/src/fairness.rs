@@ -1,5 +1,5 @@
-//! Whether a small channel feels what goes on beside it: a slow reader, a huge channel, a flood of messages,
-//! a crowd that connects. Each in turn with the small channel alone, in one run.
+//! The effect on a small channel of its neighbours: a slow reader, a huge channel, a flood of
+//! messages, many new connections. Each in turn with the small channel alone, in one run.
 
 use std::{
     io::Write as _,
@@ -118,7 +118,8 @@ impl NdjsonPublisher {
         socket.set_nodelay(true)?;
         write!(
             socket,
-            "POST /publish/{channel} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "POST /publish/{channel} HTTP/1.1\r\nHost: localhost\r\n\
+             Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
         )?;
         Ok(Self(socket))
     }
@@ -158,7 +159,8 @@ pub(crate) fn run(bar: &ProgressBar) -> anyhow::Result<String> {
         }
     }
     let mut table = format!(
-        "| beside a channel with {SMALL_CHANNEL_READERS} readers, 20 messages a second | latency p50 / p99 / max, ms |\n|---|---|\n"
+        "| beside a channel with {SMALL_CHANNEL_READERS} readers, 20 messages a second | \
+         latency p50 / p99 / max, ms |\n|---|---|\n"
     );
     for (background, latencies) in BackgroundLoad::ALL.into_iter().zip(all) {
         let of = |figure: fn(&Latency) -> f64| median(latencies.iter().map(figure).collect());

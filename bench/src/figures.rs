@@ -28,7 +28,7 @@ pub(crate) struct Figures {
     pub(crate) out_of_order: u64,
 }
 
-/// All rounds of one target, or why there are none.
+/// All rounds of one target, or the reason why it was not measured.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
     pub(crate) server: String,
@@ -40,7 +40,11 @@ pub(crate) struct Row {
 /// Medians, with ratios taken round by round to `floor`: the machine's own speed drifts.
 pub(crate) fn table(rows: &[Row], floor: &[Figures]) -> String {
     let mut table = String::from(
-        "| server | wire | CPU for each delivery, µs | to the floor | in a burst, to the floor | idle connection, KiB | after a storm, KiB | connects a second | latency p50 / p99 / p99.9 / max, ms | p99 to the floor | undelivered / twice / out of order |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| server | wire | CPU for each delivery, µs | to the floor | in a burst, to the floor | \
+         idle connection, KiB | after a storm, KiB | connects a second | \
+         latency p50 / p99 / p99.9 / max, ms | p99 to the floor | \
+         undelivered / twice / out of order |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for Row { server, wire, rounds, failed } in rows {
         let _ = write!(table, "| {server} | {wire} | ");
@@ -63,7 +67,8 @@ pub(crate) fn table(rows: &[Row], floor: &[Figures]) -> String {
         };
         let _ = writeln!(
             table,
-            "{:.2} | {:.2} | {} | {:.2} | {} | {:.0} | {:.1} / {:.1} / {:.1} / {:.1} | {:.2} | {} / {} / {} |",
+            "{:.2} | {:.2} | {} | {:.2} | {} | {:.0} | \
+             {:.1} / {:.1} / {:.1} / {:.1} | {:.2} | {} / {} / {} |",
             of(&|f| f.cpu_us),
             to_floor(&|f| f.cpu_us, &|f| f.cpu_us),
             maybe(|f| f.burst_cpu_us, Some(|f| f.cpu_us)),

@@ -1,5 +1,5 @@
-//! The floor: one thread, epoll, bytes encoded before, one send for each subscriber and message; through
-//! a system call each, or through io_uring. What a server pays that does nothing else.
+//! The floor: one thread, epoll, bytes encoded before, one send for each subscriber and message, by
+//! a system call each or through io_uring. It is the cost of a server that does nothing else.
 
 use std::{
     io::{Read as _, Write as _},
@@ -18,8 +18,8 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\n
 /// Answers the publisher first, as the others do: the readers read while it sends.
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// Serves until it is ended. `GET` subscribes; the body of a `POST` is sent to everybody, in the document
-/// that Tricast would make of it.
+/// Serves until the process ends. `GET` subscribes; the body of a `POST` is sent to all
+/// subscribers, in the document that Tricast would make of it.
 pub(crate) fn serve(address: SocketAddr, mode: SendMode) -> anyhow::Result<()> {
     mode.probe()?;
     let mut sender = mode.sender();
@@ -57,7 +57,9 @@ pub(crate) fn serve(address: SocketAddr, mode: SendMode) -> anyhow::Result<()> {
                 socket.write_all(ANSWER.as_bytes())?;
                 sockets[index] = None;
                 let document = format!(
-                    "data: {{\"id\":\"toumjkglclq-1234\",\"channel\":\"bench\",\"event\":\"message\",\"data\":\"{data}\",\"online\":5000,\"time\":1795230000000}}\nid: toumjkglclq-1234\n\n"
+                    "data: {{\"id\":\"toumjkglclq-1234\",\"channel\":\"bench\",\
+                     \"event\":\"message\",\"data\":\"{data}\",\"online\":5000,\
+                     \"time\":1795230000000}}\nid: toumjkglclq-1234\n\n"
                 );
                 let framed = format!("{:X}\r\n{document}\r\n", document.len());
                 let socket_of = |index: &usize| sockets[*index].as_ref();
@@ -71,7 +73,7 @@ pub(crate) fn serve(address: SocketAddr, mode: SendMode) -> anyhow::Result<()> {
                     sender.send(batch, &mut sent);
                 }
             } else {
-                // Whoever has left.
+                // A subscriber that has left.
                 sockets[index] = None;
             }
         }

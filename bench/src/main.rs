@@ -1,5 +1,6 @@
-//! What a subscriber costs: memory while idle, CPU for each delivered message, latency; Tricast beside a
-//! bare loop of sends and beside its peers, in turn and in one run, on loopback. `make bench` runs it.
+//! The cost of a subscriber: memory while idle, CPU for each delivered message, latency. Measures
+//! Tricast beside a bare loop of sends and beside its peers, in turn and in one run, on loopback.
+//! `make bench` runs it.
 
 mod compression;
 mod fairness;

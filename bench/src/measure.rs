@@ -34,7 +34,7 @@ pub(crate) struct Workload {
     /// Bytes of data in a message.
     #[arg(long, default_value_t = marker::DEFAULT_SIZE)]
     pub(crate) size: usize,
-    /// Messages of a burst, where a server takes several in one request; 0 is none.
+    /// Messages of a burst, where a server takes several in one request; 0 means no burst.
     #[arg(long, default_value_t = 50)]
     pub(crate) burst: u64,
     /// Ends a round with a storm: twice as many subscribers at once, of which half leave.

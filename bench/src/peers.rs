@@ -63,7 +63,7 @@ fn sockudo() -> Vec<Target> {
     peer("sockudo", PublishRequest { sign: Some(sign), ..publish }, &[("ws", ws)])
 }
 
-/// The path of a publication, signed as the Pusher protocol wants it for each body anew.
+/// The path of a publication, signed for each body, as the Pusher protocol wants it.
 fn sign(body: &str) -> String {
     const PATH: &str = "/apps/bench/events";
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -81,7 +81,8 @@ fn centrifugo() -> Vec<Target> {
     let sse = "/connection/uni_sse?cf_connect=%7B%22subs%22%3A%7B%22bench%22%3A%7B%7D%7D%7D";
     let chunked = SubscribeRequest {
         head: format!(
-            "POST /connection/uni_http_stream HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{subscribe}",
+            "POST /connection/uni_http_stream HTTP/1.1\r\nHost: localhost\r\n\
+             Content-Length: {}\r\n\r\n{subscribe}",
             subscribe.len()
         ),
         frames: Vec::new(),
@@ -98,7 +99,8 @@ fn centrifugo() -> Vec<Target> {
 
 fn mercure() -> Vec<Target> {
     // Signed with the key in `bench/peers/mercure.sh`; it opens nothing else.
-    let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJtZXJjdXJlIjp7InB1Ymxpc2giOlsiKiJdfX0.f9zcA6Y4dLK5l3PLcOclJvIplPqdX_wLMq4CT5uOrIU";
+    let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJtZXJjdXJlIjp7InB1Ymxpc2giOlsiKiJdfX0.\
+                 f9zcA6Y4dLK5l3PLcOclJvIplPqdX_wLMq4CT5uOrIU";
     let fields = format!(
         "Content-Type: application/x-www-form-urlencoded\r\nAuthorization: Bearer {token}\r\n"
     );

@@ -92,7 +92,7 @@ impl Usage {
         self.processes.iter().filter_map(of_one).sum()
     }
 
-    /// CPU time of all threads, user and kernel, from the scheduler's own accounting in nanoseconds.
+    /// CPU time of all threads, user and kernel, from the scheduler's accounting in nanoseconds.
     pub(crate) fn cpu(&self) -> Duration {
         let of_task = |task: fs::DirEntry| -> Option<u64> {
             let text = fs::read_to_string(task.path().join("schedstat")).ok()?;

@@ -1,5 +1,5 @@
-//! What a message costs when there is more of something: subscribers, idle channels, history; and when there
-//! is nobody to hear it.
+//! The cost of a message when there is more of something: subscribers, idle channels, history; and
+//! when there is nobody to hear it.
 
 use std::{
     io::{Read as _, Write as _},
@@ -81,7 +81,8 @@ fn publish_lines(
     let length = line.len() as u64 * count;
     write!(
         socket,
-        "POST /publish/bench HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-ndjson\r\nContent-Length: {length}\r\n\r\n"
+        "POST /publish/bench HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Type: application/x-ndjson\r\nContent-Length: {length}\r\n\r\n"
     )?;
     const BLOCK: u64 = 1000;
     let block = line.repeat(BLOCK as usize);
@@ -135,7 +136,8 @@ fn many_connections(bar: &ProgressBar) -> anyhow::Result<String> {
     round.messages(&tricast("sse", "auto", "bench").publish, &|| running.process.usage())?;
     let figures = round.figures;
     Ok(format!(
-        "15,000 connections, 5,000 on each wire, {} messages: {} deliveries, {} undelivered, {} twice, {} out of order; latency p50 / p99 / max {:.0} / {:.0} / {:.0} ms.\n",
+        "15,000 connections, 5,000 on each wire, {} messages: {} deliveries, {} undelivered, \
+         {} twice, {} out of order; latency p50 / p99 / max {:.0} / {:.0} / {:.0} ms.\n",
         load.messages,
         figures.delivered,
         figures.undelivered,
@@ -216,7 +218,10 @@ impl Case {
         let mut reading = socket.try_clone()?;
         let all = (0..self.channels).map(|n| {
             let close = if n + 1 == self.channels { "Connection: close\r\n" } else { "" };
-            format!("POST /publish/idle-{n} HTTP/1.1\r\nHost: localhost\r\n{close}Content-Length: 1\r\n\r\nx")
+            format!(
+                "POST /publish/idle-{n} HTTP/1.1\r\nHost: localhost\r\n{close}\
+                 Content-Length: 1\r\n\r\nx"
+            )
         });
         let requests: Vec<String> = all.collect();
         let answers = std::thread::spawn(move || {

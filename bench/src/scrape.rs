@@ -52,7 +52,8 @@ pub(crate) fn run(bar: &ProgressBar) -> anyhow::Result<String> {
     let (p99, middle) = (times[SCRAPES * 99 / 100], median(times));
     anyhow::ensure!(middle < GOAL.as_secs_f64() * 1e3, "/metrics takes {middle:.1} ms");
     Ok(format!(
-        "/metrics with {STREAMS} streams on {STREAMS} channels: p50 / p99 {middle:.2} / {p99:.2} ms, {bytes} bytes.\n"
+        "/metrics with {STREAMS} streams on {STREAMS} channels: \
+         p50 / p99 {middle:.2} / {p99:.2} ms, {bytes} bytes.\n"
     ))
 }
 

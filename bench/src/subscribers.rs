@@ -85,8 +85,8 @@ impl Subscribers {
         })
     }
 
-    /// Opens so many more, at most `at_once` under way at a time; returns when each has its head. Gives
-    /// how long that took.
+    /// Opens so many more connections, at most `at_once` at a time; returns the time until each has
+    /// its head.
     pub(crate) fn connect(
         &mut self,
         subscribe: &SubscribeRequest,
@@ -151,7 +151,7 @@ impl Subscribers {
         Ok(())
     }
 
-    /// Begins to count anew; connections that were lost stay lost.
+    /// Starts the counts from zero; connections that were lost stay lost.
     pub(crate) fn reset_tally(&mut self) {
         let Tally { lost, first_error, .. } = std::mem::replace(&mut self.tally, Tally::new());
         self.tally = Tally { lost, first_error, ..Tally::new() };

@@ -1,5 +1,5 @@
-//! What it costs to be spoken to: WebSockets that each publish on a channel of their own and wait for their
-//! acknowledgements, beside an echo in Node.
+//! The cost of publishing on WebSockets: WebSockets that each publish on a channel of their own and
+//! wait for their acknowledgements, beside an echo in Node.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -58,7 +58,8 @@ pub(crate) fn run(bar: &ProgressBar) -> anyhow::Result<String> {
         }
     }
     let mut text = format!(
-        "| {SOCKETS} WebSockets, {RATE} messages a second in all, each acknowledged in order | server's CPU for each, µs | until acknowledged p50 / p99, ms |\n|---|---|---|\n"
+        "| {SOCKETS} WebSockets, {RATE} messages a second in all, each acknowledged in order | \
+         server's CPU for each, µs | until acknowledged p50 / p99, ms |\n|---|---|---|\n"
     );
     for (server, rounds) in servers.iter().zip(rounds) {
         let of = |figure: fn(&Outcome) -> f64| median(rounds.iter().map(figure).collect());

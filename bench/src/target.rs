@@ -1,4 +1,5 @@
-//! What can be measured: how a server is started, what its subscribers send, how one publishes to it.
+//! The servers to measure: how a server is started, what its subscribers send, how one publishes to
+//! it.
 
 use std::{
     io::{Read as _, Write as _},
@@ -45,7 +46,8 @@ pub(crate) struct PublishRequest {
 }
 
 /// A handshake's fields.
-const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 impl SubscribeRequest {
     /// `fields` are whole lines. A WebSocket sends `frames` once it is open.
@@ -60,7 +62,8 @@ impl PublishRequest {
     /// `fields` are whole lines.
     pub(crate) fn new(path: &str, fields: &str, body: &str) -> Self {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}Content-Length: {{length}}\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             {fields}Content-Length: {{length}}\r\n\r\n"
         );
         Self { head, body: body.to_owned(), sign: None }
     }
@@ -79,7 +82,7 @@ impl PublishRequest {
         socket.read_exact(&mut answer).context("no answer to a publish")?;
         let answer = String::from_utf8_lossy(&answer);
         anyhow::ensure!(answer.starts_with("HTTP/1.1 2"), "a publish was answered {answer:?}");
-        // Whoever closes first keeps the port for a minute: let that be the server.
+        // The side that closes first keeps the port for a minute: let that be the server.
         let mut rest = [0; 512];
         while socket.read(&mut rest).is_ok_and(|count| count > 0) {}
         Ok(())

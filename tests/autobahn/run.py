@@ -110,7 +110,7 @@ async def tamper(port):
 
 
 async def control(port):
-    """The suite over a relay that breaks echoes: whoever reads its report has to see that."""
+    """The suite over a relay that breaks echoes: a reader of its report has to see that."""
     relay = await tamper(port)
     relay_port = relay.sockets[0].getsockname()[1]
     verdicts = await asyncio.to_thread(fuzz, "broken", relay_port, ["1.1.*"])

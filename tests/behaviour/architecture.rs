@@ -1,8 +1,11 @@
 //! The arrows between the crates are those in ARCHITECTURE.md, and no others.
 
+mod columns;
 mod cycles;
 mod document;
 mod imports;
+mod text;
+mod words;
 
 use std::{
     collections::BTreeSet,

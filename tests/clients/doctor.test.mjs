@@ -60,7 +60,7 @@ test('lighttpd, ours, over HTTP/2', { timeout: 90_000 }, async () => {
   }
 });
 
-// It shows itself by nothing, so its setting is named to whoever has an unnamed proxy.
+// It shows itself by nothing, so its setting is named to everyone with an unnamed proxy.
 test('HAProxy, bare', { timeout: 90_000 }, async () => {
   const stand = await startStand(
     proxies.find((proxy) => proxy.name === 'HAProxy'),

@@ -33,8 +33,8 @@ if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing="$missing pyt
 
 if [ -n "$missing" ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    # Debian starts a service as soon as it is installed, and five of these want port 80; the tests start their own. Whoever installs
-    # something later wants it started.
+    # Debian starts a service as soon as it is installed, and five of these want port 80; the tests start their own. A service
+    # that is installed later should start.
     policy=/usr/sbin/policy-rc.d
     if [ ! -e $policy ]; then
       trap 'rm -f /usr/sbin/policy-rc.d' EXIT

@@ -35,7 +35,7 @@ export function overHttp2(ca) {
       );
     });
     answer.catch(() => {
-      /* whoever waits for it hears of it */
+      /* the caller that awaits it gets the error */
     });
     return { stream, answer };
   }

@@ -20,7 +20,7 @@ http {
 ${site}
 }
 `;
-// Whoever compresses everything must not compress streams.
+// A site that compresses everything must not compress streams.
 const everything = 'gzip on; gzip_types *; gzip_proxied any; gzip_min_length 0;';
 
 const made = (place, text) => ({

@@ -134,7 +134,7 @@ function take(reader, text) {
   reader.ledger.take(document);
 }
 
-/** Calls `each` with each whole line; what a cut left of one is none. */
+/** Calls `each` with each whole line; the rest of a line that was cut does not count. */
 async function read(body, each) {
   const decoder = new TextDecoder();
   let rest = '';

@@ -9,7 +9,7 @@ export async function abort(stand, way) {
   try {
     if (!(await comes(() => reader.ledger.hellos.length, 5000))) return { verdict: 'no hello' };
     const { heartbeat } = reader.ledger.hellos[0];
-    // What has just been written puts the next heartbeat off: whoever leaves now and is missed within a second was told of by the proxy.
+    // What has just been written puts the next heartbeat off: a client that leaves now and is missed within a second was reported by the proxy.
     await stand.gateway.publish(channel, 'the last');
     if (!(await comes(() => reader.ledger.messages.length, 5000)))
       return { verdict: 'messages do not come' };
