@@ -251,7 +251,7 @@ async fn with_inherited_sockets() {
         site.answers().await;
         let mut errors = program::errors(&mut child);
         signal(&child, Signal::HUP);
-        errors.until("were read again").await;
+        errors.until("settings reloaded").await;
         site.answers().await;
     }
 }
@@ -285,7 +285,7 @@ async fn sockets_of_both_families_are_inherited_at_one_port() {
     }
     let mut errors = program::errors(&mut child);
     signal(&child, Signal::HUP);
-    errors.until("were read again").await;
+    errors.until("settings reloaded").await;
 }
 
 /// Addresses that conflict are refused before the gateway listens anywhere.

@@ -5,7 +5,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::Path};
 
 use serde_json::Value;
 use tricast::{
-    Gateway,
+    Gateway, ReloadReport,
     settings::{SECURITY_KEYS, Settings},
 };
 use tricast_tests::Certificate;
@@ -209,13 +209,13 @@ async fn on_reload(guards: &[Guard]) -> Vec<&'static str> {
     let mut words = Vec::new();
     for Guard { key, other, .. } in guards {
         let changed = load(&all(guards, key, &format!("{key} = {other}")));
-        let (now, later) = gateway.reload(changed).expect("is good");
+        let ReloadReport { applied, needs_restart } = gateway.reload(changed).expect("is good");
         gateway.reload(before.clone()).expect("is good");
         let is = |keys: &[String]| keys.iter().any(|own| own == key);
-        words.push(match (is(&now), is(&later)) {
+        words.push(match (is(&applied), is(&needs_restart)) {
             (true, false) => "at once",
             (false, true) => "new start",
-            _ => panic!("{key}: {now:?}, {later:?}"),
+            _ => panic!("{key}: {applied:?}, {needs_restart:?}"),
         });
     }
     words

@@ -1,11 +1,11 @@
 //! A reload of settings while streams are open: what changes, for which clients, and what does not.
 
-use tricast::settings::Settings;
+use tricast::{ReloadReport, settings::Settings};
 use tricast_tests::{Reader, Server, Wire, token, token_signed_with};
 
 const OTHER: &str = "another-secret-of-at-least-32-bytes!";
 
-fn reload(server: &Server, text: &str) -> (Vec<String>, Vec<String>) {
+fn reload(server: &Server, text: &str) -> ReloadReport {
     let settings = Settings::from_toml(text).expect("good settings");
     server.gateway.reload(settings).expect("takes effect")
 }
@@ -15,12 +15,13 @@ async fn a_new_secret_counts_for_new_clients_and_open_streams_go_on(wire: Wire) 
     let old = token("alice", &["a"], &["a"]);
     let mut reader = Reader::open(&server, wire, &format!("a?token={old}")).await;
     reader.control("hello").await;
-    let (now, later) = reload(&server, &format!("[tokens]\nsecret = \"{OTHER}\""));
-    assert!(now.contains(&"tokens.secret".to_owned()), "{now:?}");
+    let ReloadReport { applied, needs_restart } =
+        reload(&server, &format!("[tokens]\nsecret = \"{OTHER}\""));
+    assert!(applied.contains(&"tokens.secret".to_owned()), "{applied:?}");
     // The settings of the test server differ in addresses and delivery.
     assert!(
-        later.iter().all(|key| ["admin.bind", "bind", "delivery"].contains(&key.as_str())),
-        "{later:?}"
+        needs_restart.iter().all(|key| ["admin.bind", "bind", "delivery"].contains(&key.as_str())),
+        "{needs_restart:?}"
     );
     let refused = server.post(&format!("/publish/a?token={old}"), "", b"x").await;
     assert_eq!(refused.status, 401);
@@ -75,8 +76,8 @@ async fn a_channel_has_presence_from_the_start_or_not_at_all() {
     let server = Server::with("[access]\npresence = true").await;
     let mut reader = Reader::open(&server, Wire::Sse, "a?user=alice").await;
     reader.control("hello").await;
-    let (_, later) = reload(&server, "[access]\npresence = false");
-    assert!(later.contains(&"access.presence".to_owned()), "{later:?}");
+    let ReloadReport { needs_restart, .. } = reload(&server, "[access]\npresence = false");
+    assert!(needs_restart.contains(&"access.presence".to_owned()), "{needs_restart:?}");
     assert_eq!(server.get("/presence/a").await.status, 200);
 }
 

@@ -249,7 +249,7 @@ async fn a_gateway_goes_on_if_the_new_one_does_not_start() {
     let mut errors = program::errors(&mut old);
     std::fs::write(&config, "nonsense = 1").expect("writes");
     signal(old.id().expect("runs"), rustix::process::Signal::USR2);
-    errors.until("this one goes on").await;
+    errors.until("handover failed").await;
     let mut reader = Reader::open(&address, Wire::Sse, "a").await;
     reader.control("hello").await;
     signal(old.id().expect("runs"), rustix::process::Signal::TERM);
@@ -320,7 +320,7 @@ async fn an_inherited_socket_needs_a_name() {
         "{said}"
     );
     let said = refused(&[("admin", socket()), ("admin", socket())]).await;
-    assert!(said.contains("several sockets named admin"), "{said}");
+    assert!(said.contains("several inherited sockets are named admin"), "{said}");
     let said = refused(&[("https", socket())]).await;
     assert!(said.contains("set [tls]"), "{said}");
 }
@@ -377,23 +377,23 @@ async fn a_sighup_reloads_the_settings_and_reports_what_needs_a_restart() {
     let process = child.id().expect("runs");
     std::fs::write(&config, "shards = 3\n[logging]\nlevel = \"info\"").expect("writes");
     signal(process, rustix::process::Signal::HUP);
-    let line = errors.until("were read again").await;
+    let line = errors.until("settings reloaded").await;
     assert!(line.contains("logging.level"), "{line}");
-    let line = errors.until("started anew").await;
+    let line = errors.until("after a restart").await;
     assert!(line.contains("shards"), "{line}");
     std::fs::write(&config, "shards = \"many\"").expect("writes");
     signal(process, rustix::process::Signal::HUP);
-    let line = errors.until("those from before hold on").await;
+    let line = errors.until("reload failed").await;
     assert!(line.contains("shards"), "{line}");
     let tls = "[tls]\nbind = \"127.0.0.1:0\"\ncertificate = \"/nowhere/chain.pem\"\n\
         key = \"/nowhere/key.pem\"";
     std::fs::write(&config, tls).expect("writes");
     signal(process, rustix::process::Signal::HUP);
-    let line = errors.until("a new start would fail").await;
+    let line = errors.until("a restart would fail").await;
     assert!(line.contains("/nowhere/chain.pem"), "{line}");
     std::fs::write(&config, b"[tokens]\nsecret = \"\xff\"").expect("writes");
     signal(process, rustix::process::Signal::HUP);
-    let line = errors.until("those from before hold on").await;
+    let line = errors.until("reload failed").await;
     assert!(line.contains("line 2, column 11"), "{line}");
 }
 

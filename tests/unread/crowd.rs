@@ -9,7 +9,7 @@ use http::Request;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
-    time::{Duration, timeout},
+    time::{Duration, Instant, timeout},
 };
 use tricast_tests::{Certificate, Wire, eventually, stream_head};
 
@@ -74,8 +74,10 @@ impl Way {
         let history = format!("GET /history/{SPELLED_LONG} HTTP/1.1\r\nHost: t");
         assert_eq!(gateway.ask(&history, b"").await.status, 200);
         let (idle, sockets) = (gateway.memory(), gateway.sockets().await);
+        let asked = Instant::now();
         let crowd = join_all((0..CONNECTIONS).map(|_| self.ask(gateway.clear)));
         let crowd = timeout(PATIENCE, crowd).await.expect("each is answered or refused");
+        let took = asked.elapsed().as_secs_f32();
         let answered = crowd.iter().filter(|asker| asker.answered).count();
         gateway.serves_others().await;
         let growth = gateway.peak().saturating_sub(idle);
@@ -88,7 +90,8 @@ impl Way {
         .await;
         assert_eq!(gateway.ask(&history, b"").await.status, 200);
         let said = format!(
-            "{self:?}, {delivery}: {} KiB more than idle; {answered} of {CONNECTIONS} answered",
+            "{self:?}, {delivery}: {} KiB more than idle; \
+             {answered} of {CONNECTIONS} answered, all within {took:.1} s",
             growth >> 10
         );
         println!("{said}");

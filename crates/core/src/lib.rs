@@ -115,7 +115,7 @@ pub use channel::rules::{Bounds, ChannelRules, Namespaces, SlowReader};
 pub use engine::idempotency::{BadIdempotencyId, idempotency_id};
 pub use message::client::{BadClientId, ClientId};
 pub use message::data::{BadData, Data};
-pub use message::document::{text_of, write_document};
+pub use message::document::{document_length, text_of, write_document};
 pub use message::draft::{Draft, Message, Stored};
 pub use message::event::{BadEventName, EventName};
 pub use message::id::{BadMessageId, Epoch, MessageId, Seq};
@@ -158,9 +158,8 @@ pub use access::{Access, AccessFuture, Action, AllowAll, Denied, authorize, auth
 pub use format::problem::{Kind, Problem};
 
 // Queries: history, online counts, presence.
-pub use log::query::{
-    HistoryPage, OnlineHidden, OnlineReport, PRESENCE_PAGE, PresenceOff, PresencePage,
-};
+pub use log::history_page::{HistoryPage, HistorySelection};
+pub use log::query::{OnlineHidden, OnlineReport, PRESENCE_PAGE, PresenceOff, PresencePage};
 pub use notify::occupancy::OccupancyObserver;
 pub use presence::PresenceConfig;
 

@@ -5,9 +5,9 @@ use std::{future::ready, sync::Arc};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tricast_core::{
-    Access, Action, Change, ChannelName, CloseReason, CommandFuture, CommandResult, Data, Denied,
-    Draft, Hub, Identity, Kind, PRESENCE_PAGE, Problem, PublishError, Publisher, Reply, Session,
-    authorize, authorize_publish, json_length,
+    Access, Action, AnswerReservation, Change, ChannelName, CloseReason, CommandFuture,
+    CommandResult, Data, Denied, Draft, Hub, Identity, Kind, PRESENCE_PAGE, Problem, PublishError,
+    Publisher, Reply, Session, authorize, authorize_publish, json_length,
 };
 
 use crate::{
@@ -180,14 +180,22 @@ impl CommandHandler {
                 self.authorize(Action::Read, &channel).await?;
                 let page = log.presence_page(channel, after.as_ref(), PRESENCE_PAGE);
                 let presence = Box::new(page.map_err(|error| refusal_of(&error))?);
-                return self.reply_large(AckBody::Presence { presence }, reference);
+                let reserved = self.reserve(json_length(&presence), reference.as_deref())?;
+                let body = AckBody::Presence { presence };
+                let frame = Ack { reference, body }.encoded(None);
+                return Ok(Reply::Frame(reserved.attach_to(frame)));
             }
             Command::History { channel, start } => {
                 // A page may take milliseconds: not on a thread that serves others.
                 tokio::task::yield_now().await;
                 self.authorize(Action::Read, &channel).await?;
-                let page = log.history_page(channel, start).map_err(|error| refusal_of(&error))?;
-                return self.reply_large(AckBody::History { history: Box::new(page) }, reference);
+                let selection = log.select_history(channel, start);
+                let selection = selection.map_err(|error| refusal_of(&error))?;
+                // Refusing must stay cheap under load: memory first, then the page.
+                let reserved = self.reserve(selection.json_length(), reference.as_deref())?;
+                let body = AckBody::History { history: Box::new(selection.into_page()) };
+                let frame = Ack { reference, body }.encoded(None);
+                return Ok(Reply::Frame(reserved.attach_to(frame)));
             }
             Command::Renew(token) => {
                 let renewed = self.access.clone().renew(token).await;
@@ -199,17 +207,16 @@ impl CommandHandler {
         Ok(Reply::Frame(Ack { reference, body: done }.encoded(None)))
     }
 
-    /// Says what may be large, if there is memory for it.
-    fn reply_large(
+    /// Reserves memory for a reply with a document of `length` bytes.
+    fn reserve(
         &self,
-        body: AckBody,
-        reference: Option<Box<RawValue>>,
-    ) -> Result<Reply, (Kind, String)> {
-        let ack = Ack { reference, body };
-        let bytes = json_length(&ack) + REPLY_ENVELOPE_BYTES;
+        length: usize,
+        reference: Option<&RawValue>,
+    ) -> Result<AnswerReservation, (Kind, String)> {
+        let reference = reference.map_or(0, |reference| reference.get().len());
+        let bytes = length + reference + REPLY_ENVELOPE_BYTES;
         let reservation = self.hub.answer_memory().reserve(self.identity.address, bytes);
-        let reservation = reservation.map_err(|error| refusal_of(&error))?;
-        Ok(Reply::Frame(reservation.attach_to(ack.encoded(None))))
+        reservation.map_err(|error| refusal_of(&error))
     }
 
     async fn authorize(&self, act: Action, channel: &ChannelName) -> Result<(), (Kind, String)> {

@@ -17,6 +17,7 @@ pub(crate) mod cursor;
 pub(crate) mod delivery;
 pub(crate) mod error;
 pub(crate) mod history;
+pub(crate) mod history_page;
 pub(crate) mod idle;
 pub(crate) mod join;
 pub(crate) mod member;
@@ -39,16 +40,16 @@ use arc_swap::ArcSwap;
 
 use crate::{
     Accepted, AheadOfLog, Batch, ChangeError, ChannelName, ChannelRules, ChannelSummary, Epoch,
-    Gap, History, HistoryPage, Identity, Join, JoinInfo, LogStats, Message, MessageId, Namespaces,
-    NotAccepted, OccupancyObserver, OnlineChange, OnlineCounts, OnlineHidden, OnlineReport,
-    PresenceOff, PresencePage, ReadLimit, Seq, ShardId, ShardWaker, Start, Stored, SubscribeError,
-    Subscribed, TooManyChannels, UserId,
+    Gap, History, HistorySelection, Identity, Join, JoinInfo, LogStats, Message, MessageId,
+    Namespaces, NotAccepted, OccupancyObserver, OnlineChange, OnlineCounts, OnlineHidden,
+    OnlineReport, PresenceOff, PresencePage, ReadLimit, Seq, ShardId, ShardWaker, Start, Stored,
+    SubscribeError, Subscribed, TooManyChannels, UserId,
     limits::Limits,
     log::{
         change::ChangeLimits,
         cursor::Cursor,
+        history_page::HISTORY_PAGE,
         member::Member,
-        query::HISTORY_PAGE,
         read::{Item, Progress},
         ring::Floor,
         table::Table,
@@ -267,17 +268,19 @@ impl Log {
         History::read(&self.table.lock(), channel, start, limit)
     }
 
-    /// What is held of `channel` from `start` on, as a document of at most 1,000 messages.
+    /// Selects the messages of one page of `channel`'s history, from `start` on: at most 1,000, and
+    /// at most 1 MiB of documents unless the first one is larger. A byte of data may take six bytes
+    /// of its document. The page itself is written by [`HistorySelection::into_page`], once there
+    /// is memory for it.
     ///
     /// # Errors
-    /// When `start` is a position that the log has not reached.
-    pub fn history_page(
+    /// When the log has not reached `start`.
+    pub fn select_history(
         &self,
         channel: ChannelName,
         start: Start,
-    ) -> Result<HistoryPage, AheadOfLog> {
-        let history = self.history(&channel, start, HISTORY_PAGE)?;
-        Ok(HistoryPage::new(channel, history))
+    ) -> Result<HistorySelection, AheadOfLog> {
+        Ok(HistorySelection::new(self.history(&channel, start, HISTORY_PAGE)?, channel))
     }
 
     /// One message of `channel`, if it is held.

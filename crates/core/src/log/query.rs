@@ -1,15 +1,11 @@
 //! Looking without subscribing: what a channel holds, how many are there and who, as documents.
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::{
-    ChannelName, Count, Gap, History, Kind, MessageId, OnlineCounts, PerWire, Problem, ReadLimit,
-    Seq, UserId, log::table::Table, presence::PresentUser, write_document,
+    ChannelName, Count, Kind, MessageId, OnlineCounts, PerWire, Problem, UserId, log::table::Table,
+    presence::PresentUser,
 };
-
-/// The most history in one answer, as it is encoded: it is held until the client has read it.
-pub(super) const HISTORY_PAGE: ReadLimit = ReadLimit { messages: 1000, bytes: 1024 * 1024 };
 
 /// The most users in one answer.
 pub const PRESENCE_PAGE: usize = 1000;
@@ -21,26 +17,6 @@ pub struct OnlineReport {
     #[serde(flatten)]
     total: Count,
     wires: PerWire<Count>,
-}
-
-/// Some of what is held of a channel.
-#[derive(Clone, Debug, Serialize)]
-pub struct HistoryPage {
-    channel: ChannelName,
-    /// Where to go on.
-    id: MessageId,
-    gap: Option<GapDocument>,
-    /// The documents, oldest first.
-    messages: Box<RawValue>,
-    /// There is more behind `id`.
-    more: bool,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct GapDocument {
-    first: Option<Seq>,
-    last: Option<Seq>,
-    certain: bool,
 }
 
 /// Some of the users in a channel, by name.
@@ -105,45 +81,5 @@ impl PresencePage {
         let more = rest.next().is_some();
         let anonymous = presence.anonymous_announced();
         Self { channel, id, users, anonymous, more }
-    }
-}
-
-impl HistoryPage {
-    /// The documents of what was read of `channel`: no more than 1 MiB of them, but for a first one
-    /// that is larger. A byte of data may take six of them.
-    pub(super) fn new(channel: ChannelName, mut history: History) -> Self {
-        let lost =
-            |gap: Gap| GapDocument { first: gap.first, last: gap.last, certain: gap.certain };
-        let mut documents = vec![b'['];
-        let mut last = None;
-        for message in &history.messages {
-            let begin = documents.len();
-            // No document is shorter than its data: what cannot fit need not be spelled.
-            let mut fits = begin + message.draft.data.as_bytes().len() <= HISTORY_PAGE.bytes;
-            if fits || last.is_none() {
-                if last.is_some() {
-                    documents.push(b',');
-                }
-                write_document(message, &mut documents);
-                fits = documents.len() < HISTORY_PAGE.bytes || last.is_none();
-            }
-            if !fits {
-                documents.truncate(begin);
-                (history.id, history.more) = (last.unwrap_or(history.id), true);
-                break;
-            }
-            last = Some(message.id);
-        }
-        documents.push(b']');
-        // Documents are JSON, and so is a list of them.
-        let messages =
-            String::from_utf8(documents).ok().and_then(|text| RawValue::from_string(text).ok());
-        Self {
-            channel,
-            id: history.id,
-            gap: history.gap.map(lost),
-            messages: messages.unwrap_or_default(),
-            more: history.more,
-        }
     }
 }

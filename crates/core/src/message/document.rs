@@ -9,6 +9,33 @@ pub fn write_document(message: &Message, out: &mut Vec<u8>) {
     use std::io::Write as _;
 
     out.reserve(message.draft.data.as_bytes().len() + 160);
+    write_before_data(message, out);
+    match &message.draft.data {
+        Data::Json(json) => out.extend_from_slice(json.as_bytes()),
+        Data::Text(text) => write_string(text, out),
+        Data::Bytes(bytes) => {
+            let _ = write!(out, "\"{}\"", Base64Display::new(bytes, &STANDARD));
+        }
+    }
+    write_after_data(message, out);
+}
+
+/// Returns the length of the document of `message` without writing its data.
+pub fn document_length(message: &Message) -> usize {
+    let mut around_data = Vec::with_capacity(256);
+    write_before_data(message, &mut around_data);
+    write_after_data(message, &mut around_data);
+    around_data.len()
+        + match &message.draft.data {
+            Data::Json(json) => json.len(),
+            Data::Text(text) => string_length(text),
+            Data::Bytes(bytes) => bytes.len().div_ceil(3) * 4 + 2,
+        }
+}
+
+fn write_before_data(message: &Message, out: &mut Vec<u8>) {
+    use std::io::Write as _;
+
     let _ = write!(
         out,
         "{{\"id\":\"{}\",\"channel\":\"{}\",\"event\":",
@@ -16,13 +43,13 @@ pub fn write_document(message: &Message, out: &mut Vec<u8>) {
     );
     write_string(message.event(), out);
     out.extend_from_slice(b",\"data\":");
-    match &message.draft.data {
-        Data::Json(json) => out.extend_from_slice(json.as_bytes()),
-        Data::Text(text) => write_string(text, out),
-        Data::Bytes(bytes) => {
-            let _ =
-                write!(out, "\"{}\",\"encoding\":\"base64\"", Base64Display::new(bytes, &STANDARD));
-        }
+}
+
+fn write_after_data(message: &Message, out: &mut Vec<u8>) {
+    use std::io::Write as _;
+
+    if matches!(message.draft.data, Data::Bytes(_)) {
+        out.extend_from_slice(b",\"encoding\":\"base64\"");
     }
     if message.draft.end {
         out.extend_from_slice(b",\"end\":true");
@@ -31,6 +58,16 @@ pub fn write_document(message: &Message, out: &mut Vec<u8>) {
         let _ = write!(out, ",\"online\":{online}");
     }
     let _ = write!(out, ",\"time\":{}}}", message.time);
+}
+
+/// Returns the length of `text` as a JSON string, with its quotes.
+fn string_length(text: &str) -> usize {
+    let added_by_escaping = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
+        0..0x20 => 5,
+        _ => 0,
+    };
+    text.len() + text.bytes().map(added_by_escaping).sum::<usize>() + 2
 }
 
 /// The data as text, as `format=raw` shows it on a wire that knows only text.
@@ -44,4 +81,45 @@ pub fn text_of(data: &Data) -> std::borrow::Cow<'_, str> {
 fn write_string(text: &str, out: &mut Vec<u8>) {
     // Writing a string to memory cannot fail.
     let _ = serde_json::to_writer(out, text);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{Draft, Epoch, Publisher, Stored, message::memory::MemoryBudget};
+
+    fn message(data: Data, event: Option<&str>, end: bool, online: Option<u32>) -> Message {
+        let draft = Draft {
+            channel: "a".parse().expect("a name"),
+            event: event.map(|name| name.parse().expect("an event")),
+            data,
+            publisher: Publisher::default(),
+            skip_self: false,
+            end,
+            idempotency: None,
+            min_subscribers: 0,
+        };
+        let stored = Stored { seq: 12, time: 1_700_000_000_000, online, draft };
+        let budget = Arc::new(MemoryBudget::new(usize::MAX));
+        Message::new(Epoch::begin(0), stored, online, &budget)
+    }
+
+    #[test]
+    fn the_length_is_that_of_the_document() {
+        let every_character: String = (0..0x100).filter_map(char::from_u32).collect();
+        let mut all = vec![Data::Text(every_character), Data::Json("{\"a\": [1]}".to_owned())];
+        all.extend((0..5).map(|length| Data::Bytes(Bytes::from(vec![0xff; length]))));
+        for data in all {
+            for (event, end, online) in [(None, false, None), (Some("ä\"\\"), true, Some(1234))] {
+                let message = message(data.clone(), event, end, online);
+                let mut document = Vec::new();
+                write_document(&message, &mut document);
+                assert_eq!(document_length(&message), document.len(), "{message:?}");
+            }
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! `/connections` on the admin listener: lists who listens, and sends away.
+//! `/connections` on the admin listener: lists and closes connections.
 
 use axum::{
     Json,
@@ -10,16 +10,17 @@ use serde::Serialize;
 use tricast_core::{CloseReason, ConnectionFilter, ConnectionSummary, Kind, Wire};
 
 use crate::http::{
-    kinds, problem::Problem, query::Query, response::json_response, state::SharedApp,
+    document::AsJson, kinds, problem::Problem, query::Query, response::json_response,
+    state::SharedApp,
 };
 
-/// The most connections in one answer.
+/// Most connections in one response.
 const MAX_PAGE: usize = 1000;
 
-/// The names that say which connections are meant.
+/// Query parameters that select connections.
 const FILTER_PARAMETERS: [&str; 5] = ["user", "key", "address", "channel", "wire"];
 
-/// `GET /connections`, and `DELETE` of all that are meant.
+/// `GET /connections`, and `DELETE` of those that the query selects.
 pub(crate) async fn list_or_close(
     State(app): State<SharedApp>,
     request: Request,
@@ -30,7 +31,7 @@ pub(crate) async fn list_or_close(
     let filter = read_filter(&query)?;
     if is_delete {
         if FILTER_PARAMETERS.iter().all(|name| query.get(name).is_none()) {
-            let detail = "say which: user=, key=, address=, channel= or wire=";
+            let detail = "select connections with user=, key=, address=, channel= or wire=";
             return Err(Problem::new(Kind::BadParameter, detail));
         }
         return Ok(close_matching(&app, &request, &filter));
@@ -44,7 +45,7 @@ pub(crate) async fn list_or_close(
     let limit = query.number("limit", 1, MAX_PAGE)?.unwrap_or(100);
     let listed = || async {
         let (connections, more) = app.hub.list_connections(&filter, after as u64, limit);
-        Ok(ConnectionsResponse { connections, more })
+        Ok(AsJson(ConnectionsResponse { connections, more }))
     };
     json_response(None, request, listed).await
 }
@@ -55,8 +56,9 @@ pub(crate) async fn close_one(
     path: Result<Path<u64>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let not_found =
-        || Problem::new(kinds::NOT_FOUND, "no connection has this number; see /connections");
+    let not_found = || {
+        Problem::new(kinds::NOT_FOUND, "there is no connection with this number; see /connections")
+    };
     let Ok(Path(id)) = path else { return Err(not_found()) };
     let filter = ConnectionFilter { id: Some(id), ..ConnectionFilter::default() };
     match app.hub.list_connections(&filter, 0, 1).0.is_empty() {
@@ -75,14 +77,20 @@ fn close_matching(app: &SharedApp, request: &Request, filter: &ConnectionFilter)
     for close_handle in close_handles {
         close_handle.close(CloseReason::Removed, 0);
     }
-    tracing::info!(target: "tricast::audit", target = %request.uri(), removed, "connections removed");
+    tracing::info!(
+        target: "tricast::audit",
+        target = %request.uri(),
+        removed,
+        "connections closed by the operator"
+    );
     Json(RemovedResponse { removed }).into_response()
 }
 
 fn read_filter(query: &Query) -> Result<ConnectionFilter, Problem> {
     let address = query.get("address").map(str::parse).transpose();
-    let bad =
-        || Problem::new(Kind::BadParameter, "address is an IP address").for_parameter("address");
+    let bad = || {
+        Problem::new(Kind::BadParameter, "address must be an IP address").for_parameter("address")
+    };
     Ok(ConnectionFilter {
         id: None,
         client: None,
@@ -94,11 +102,12 @@ fn read_filter(query: &Query) -> Result<ConnectionFilter, Problem> {
     })
 }
 
-/// Which wire is meant.
+/// Returns the wire that the query selects.
 pub(crate) fn wire_of(query: &Query) -> Result<Option<Wire>, Problem> {
     let Some(name) = query.get("wire") else { return Ok(None) };
     let found = Wire::ALL.into_iter().find(|wire| wire.name() == name);
-    let bad =
-        || Problem::new(Kind::BadParameter, "wire is sse, chunked or ws").for_parameter("wire");
+    let bad = || {
+        Problem::new(Kind::BadParameter, "wire must be sse, chunked or ws").for_parameter("wire")
+    };
     found.map(Some).ok_or_else(bad)
 }

@@ -1,4 +1,5 @@
-//! What Prometheus reads: the meters of this gateway, and what is only looked at when somebody asks.
+//! Metrics for Prometheus: those that are counted as things happen, and those that are read at a
+//! scrape.
 
 use std::sync::Arc;
 
@@ -20,10 +21,10 @@ use crate::{
 /// Upper bounds of the buckets of all histograms, in seconds.
 const BUCKETS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0];
 
-/// The label of channels that no namespace matches. No pattern is spelled like this.
+/// Label of channels that match no namespace. No pattern can look like this.
 const NO_NAMESPACE_LABEL: &str = "(none)";
 
-/// The meters that others count with.
+/// The metrics that other parts of the gateway update.
 #[derive(Debug)]
 pub(crate) struct AllMeters {
     pub(crate) hub: Meters,
@@ -33,7 +34,8 @@ pub(crate) struct AllMeters {
     pub(crate) load: LoadMeters,
 }
 
-/// A recorder of this gateway's own, so that several can live in one process, and what it is told at each scrape.
+/// The metrics of one gateway. The recorder is its own, so that one process can run several
+/// gateways.
 pub(crate) struct MetricsExporter {
     recorder: PrometheusRecorder,
     log: LogMeters,
@@ -41,10 +43,10 @@ pub(crate) struct MetricsExporter {
 }
 
 impl MetricsExporter {
-    /// Makes all meters of a gateway with these `settings` that takes up to `connections` streams.
+    /// Creates all metrics of a gateway with these `settings` and a limit of `connections` streams.
     ///
     /// # Errors
-    /// Never, as long as the buckets are some.
+    /// When a histogram has no buckets.
     pub(crate) fn new(
         settings: &Settings,
         connections: usize,
@@ -72,21 +74,21 @@ impl MetricsExporter {
         Ok((meters, Arc::new(exporter)))
     }
 
-    /// Counts by these namespaces from now on.
+    /// Counts by the namespaces of `settings` from now on.
     pub(crate) fn set_namespaces(&self, settings: &Settings, connections: usize) {
         metrics::with_local_recorder(&self.recorder, || {
             self.log.set_namespaces(settings, connections);
         });
     }
 
-    /// Everything, in the text format that Prometheus reads.
+    /// Returns all metrics in the Prometheus text format.
     pub(crate) fn render(&self, hub: &Hub) -> String {
         self.log.update(hub);
         metrics::with_local_recorder(&self.recorder, || self.process.collect());
         self.recorder.handle().render()
     }
 
-    /// Empties the histograms' buffers when nobody scrapes.
+    /// Moves samples out of the histograms' buffers, which grow while nobody scrapes.
     pub(crate) fn run_upkeep(&self) {
         self.recorder.handle().run_upkeep();
     }
@@ -94,16 +96,16 @@ impl MetricsExporter {
 
 impl std::fmt::Debug for MetricsExporter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Exposition")
+        f.write_str("MetricsExporter")
     }
 }
 
 fn set_build_info() {
-    describe_gauge!("tricast_build_info", "1, for the version that runs.");
+    describe_gauge!("tricast_build_info", "1, labelled with the version that runs.");
     gauge!("tricast_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
 }
 
-/// How full the log is, and who reads from it.
+/// Metrics of the log and its subscriptions, read at a scrape.
 struct LogMeters {
     channels: Gauge,
     messages: Gauge,
@@ -111,7 +113,7 @@ struct LogMeters {
     answers: Gauge,
     evicted: Counter,
     draining: Gauge,
-    /// As in [`tricast_core::LogStats::subscriptions`].
+    /// Gauges by namespace and wire, as in [`tricast_core::LogStats::subscriptions`].
     subscriptions: Mutex<Vec<PerWire<Gauge>>>,
     limit: Gauge,
 }
@@ -123,36 +125,36 @@ impl LogMeters {
         describe_gauge!(
             "tricast_log_bytes",
             Unit::Bytes,
-            "Bytes that the messages held occupy, encodings included."
+            "Bytes of the messages held, encodings included."
         );
         describe_gauge!(
             "tricast_answer_bytes",
             Unit::Bytes,
-            "Bytes of whole answers, such as pages of history, that their clients have not taken yet."
+            "Bytes of whole responses, such as pages of history, that clients have not read yet."
         );
         describe_gauge!(
             "tricast_answer_limit_bytes",
             Unit::Bytes,
-            "Bytes that they may have together: limits.answer_memory."
+            "Limit of tricast_answer_bytes: limits.answer_memory."
         );
         describe_counter!(
             "tricast_log_evicted_messages_total",
-            "Messages that left their channel's history by count, bytes, age or memory."
+            "Messages that were evicted from history by count, bytes, age or memory."
         );
-        describe_gauge!("tricast_draining", "1 while the gateway goes down.");
+        describe_gauge!("tricast_draining", "1 while the gateway drains its connections.");
         describe_gauge!(
             "tricast_subscriptions",
-            "Channels that are listened to, once for each stream: by the namespace of the channel."
+            "Subscriptions: the channels of all streams, by namespace of the channel."
         );
-        describe_gauge!("tricast_connections_limit", "Streams that may be open at once.");
+        describe_gauge!("tricast_connections_limit", "Limit of open streams.");
         describe_gauge!(
             "tricast_log_channels_limit",
-            "Channels that may be held: limits.channels."
+            "Limit of tricast_log_channels: limits.channels."
         );
         describe_gauge!(
             "tricast_log_limit_bytes",
             Unit::Bytes,
-            "Bytes that the messages held may occupy: history.memory."
+            "Limit of tricast_log_bytes: history.memory."
         );
         gauge!("tricast_log_channels_limit").set(settings.limits.channels as f64);
         gauge!("tricast_answer_limit_bytes").set(settings.limits.answer_memory.as_u64() as f64);
@@ -179,7 +181,7 @@ impl LogMeters {
             })
         };
         let mut subscriptions = self.subscriptions.lock();
-        // One that is no more has nobody.
+        // A namespace that was removed has no subscriptions.
         let gauges = subscriptions.iter().flat_map(PerWire::iter);
         gauges.for_each(|(_, gauge)| gauge.set(0.0));
         *subscriptions =

@@ -1,4 +1,4 @@
-//! The admin listener: metrics for Prometheus, and health for whoever sends traffic here.
+//! The routes of the admin listener: metrics, health checks, and connections.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -24,6 +24,7 @@ struct AdminState {
     exporter: Arc<MetricsExporter>,
 }
 
+/// Returns the routes of the admin listener.
 pub(crate) fn routes(app: SharedApp, exporter: Arc<MetricsExporter>) -> Router {
     let layered = app.clone();
     let connections = Router::new()
@@ -44,27 +45,26 @@ pub(crate) fn routes(app: SharedApp, exporter: Arc<MetricsExporter>) -> Router {
         .layer(middleware::from_fn_with_state(layered, reject_pages))
 }
 
-/// A browser sends what any page asks for, to loopback too; and a page can have its own name resolve to loopback.
-/// Nothing here is for pages.
+/// Refuses requests of pages. A browser sends requests for any page, to loopback too, and a page
+/// can make its own name resolve to loopback (DNS rebinding).
 async fn reject_pages(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     if !is_own_host(headers, &app.settings().admin.hosts) {
-        let detail =
-            "the admin listener answers to an IP address, localhost, and the names in admin.hosts";
+        let detail = "the Host must be an IP address, localhost, or one of admin.hosts";
         return Problem::new(kinds::FORBIDDEN_ORIGIN, detail).into_response();
     }
     let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
     let by_page = headers.contains_key(header::ORIGIN)
         || headers.contains_key("sec-fetch-site") && !navigates;
     if by_page || navigates && request.method() != Method::GET {
-        let detail = "the admin listener does not answer pages; ask with curl, or from a server";
+        let detail = "the admin listener refuses requests of pages; use curl, or a server";
         return Problem::new(kinds::FORBIDDEN_ORIGIN, detail).into_response();
     }
     next.run(request).await
 }
 
-/// Lets only those in who have `admin.token`, if there is one. Health is for whoever asks: those who send traffic
-/// here need not know more.
+/// Refuses requests without `admin.token`, if the settings have one. Health checks need no token:
+/// a load balancer need not know it.
 async fn require_token(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
     let token = &app.settings().admin.token;
     if token.is_empty() {
@@ -77,15 +77,14 @@ async fn require_token(State(app): State<SharedApp>, request: Request, next: Nex
         Ok(None) => Kind::TokenMissing,
         Ok(Some(_)) | Err(_) => Kind::BadToken,
     };
-    let detail =
-        "this takes the token that admin.token in the settings says, as Authorization: Bearer";
+    let detail = "send the token of admin.token as Authorization: Bearer";
     let denied = Denied::new(kind, detail);
     app.gatekeeper().audit.refused_before_pass(&denied, request.uri().path(), None);
     Problem::from(denied).into_response()
 }
 
-/// Whether the `Host` is one that no page can have: any name may resolve to this address, but no page is at a bare
-/// address of ours, or at localhost.
+/// Returns whether the `Host` is one that no foreign page can use. Any DNS name may resolve to this
+/// address, but a bare address and localhost cannot belong to a foreign page.
 fn is_own_host(headers: &HeaderMap, hosts: &[String]) -> bool {
     let Some(host) = headers.get(header::HOST) else { return true };
     let Ok(Ok(authority)) = host.to_str().map(str::parse::<Authority>) else { return false };
@@ -101,7 +100,7 @@ async fn not_found() -> Problem {
 }
 
 async fn metrics(State(admin): State<AdminState>, request: Request) -> Result<Response, Problem> {
-    let text = || async { Ok(admin.exporter.render(&admin.app.hub).into_bytes()) };
+    let text = || async { Ok(admin.exporter.render(&admin.app.hub)) };
     let body = whole_body(None, request, text).await?;
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())

@@ -7,7 +7,7 @@ use clap::Args;
 use tricast_admission::{Algorithm, HookMeters, Inspection, Signer, TokenSpec, inspect};
 use tricast_core::{ChannelPattern, UserId, unix_millis};
 
-use crate::{http::admission, settings::Settings};
+use crate::{lifecycle::gatekeeper, settings::Settings};
 
 /// The flags of `tricast token`.
 #[derive(Debug, Args)]
@@ -113,7 +113,7 @@ fn inspect_token(settings: &Settings, text: &str) -> anyhow::Result<()> {
         let when = if left > 0.0 { "ends in" } else { "ended before" };
         println!("{when} {:.0} s", left.abs());
     }
-    let gatekeeper = admission::gatekeeper(settings, HookMeters::new())?.0;
+    let gatekeeper = gatekeeper::build(settings, HookMeters::new())?.0;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(gatekeeper.claims(token)) {
         Ok(_) => println!("holds, by these settings"),

@@ -1,4 +1,4 @@
-//! How one message goes out on each wire, byte for byte: what a packet capture would show.
+//! The bytes of one message on each wire, as a packet capture would show them.
 
 use axum::{
     extract::{Path, Request, State, rejection::PathRejection},
@@ -11,7 +11,9 @@ use tricast_core::{
 };
 
 use crate::http::{
-    admission, kinds,
+    admission,
+    document::AsJson,
+    kinds,
     problem::Problem,
     publish::path_text,
     query::Query,
@@ -20,26 +22,25 @@ use crate::http::{
     stream::chunk_framed_format,
 };
 
-/// A message, as over HTTP/1.1.
+/// One message on all wires, over HTTP/1.1.
 #[derive(Serialize)]
 struct MessageBytes {
     id: String,
     wires: Vec<WireBytes>,
 }
 
-/// What one wire sends, in base64. Each leaves as a segment of its own.
+/// The bytes that one wire sends, in base64.
 #[derive(Serialize)]
 struct WireBytes {
     wire: &'static str,
-    /// The message.
     message: String,
-    /// A sign of life behind it.
+    /// The heartbeat after it.
     heartbeat: Option<String>,
-    /// What ends the stream.
+    /// The bytes that end the stream.
     end: Option<String>,
 }
 
-/// `GET /dashboard/bytes/{channel}?id=`, for whoever may read the channel.
+/// `GET /dashboard/bytes/{channel}?id=`, with the right to read the channel.
 pub(super) async fn bytes(
     State(app): State<SharedApp>,
     path: Result<Path<String>, PathRejection>,
@@ -51,9 +52,7 @@ pub(super) async fn bytes(
     let pass = admission::pass_for_lookup(&app, &request, &query, channels).await?;
     admission::check(&pass, Action::Read, channels).await?;
     let Some(id) = query.read("id", str::parse::<MessageId>)? else {
-        return Err(
-            Problem::new(Kind::BadParameter, "say of which message: id=").for_parameter("id")
-        );
+        return Err(Problem::new(Kind::BadParameter, "name the message: id=").for_parameter("id"));
     };
     let Some(message) = app.hub.log().find_message(&channel, id) else {
         let detail = format!("{channel} does not hold {id}; see /history/{channel}");
@@ -62,9 +61,10 @@ pub(super) async fn bytes(
     let raw = query.raw()?.unwrap_or(false);
     let encode = |wire| WireBytes::of(&message, wire, chunk_framed_format(wire, raw));
     let account = Some(ResponseAccount::of(&app, &request));
-    let response =
-        || async { Ok(MessageBytes { id: id.to_string(), wires: Wire::ALL.map(encode).into() }) };
-    json_response(account, request, response).await
+    let bytes = || async {
+        Ok(AsJson(MessageBytes { id: id.to_string(), wires: Wire::ALL.map(encode).into() }))
+    };
+    json_response(account, request, bytes).await
 }
 
 impl WireBytes {

@@ -1,4 +1,4 @@
-//! Ends the caller's own streams, so that it can watch them come back.
+//! Closes the caller's own streams, so that the dashboard can show how they reconnect.
 
 use axum::{
     Json,
@@ -13,7 +13,8 @@ use crate::{
     http::{problem::Problem, query::Query, state::SharedApp},
 };
 
-/// `POST /dashboard/cut?client=&wire=`. Who knows a client's id can pass for it anyway, and nobody else's are reached.
+/// `POST /dashboard/cut?client=&wire=`. It needs no further credential: a caller who knows the id
+/// can act as that client anyway, and no other streams are closed.
 pub(super) async fn cut(
     State(app): State<SharedApp>,
     request: Request,
@@ -24,7 +25,7 @@ pub(super) async fn cut(
     }
     let query = Query::parse(request.uri().query(), &["client", "wire"])?;
     let Some(client) = query.read("client", str::parse)? else {
-        let detail = "say whose streams: client=, as tricast.hello tells it";
+        let detail = "name the client whose streams to close: client=, from tricast.hello";
         return Err(Problem::new(Kind::BadParameter, detail).for_parameter("client"));
     };
     let filter = ConnectionFilter {

@@ -1,4 +1,5 @@
-//! The page at `/`: static files, built in, under a strict content security policy; and what it alone asks for.
+//! The dashboard at `/`: built-in static files under a strict content security policy, and the
+//! endpoints that only the dashboard uses.
 
 mod bytes;
 mod cut;
@@ -20,25 +21,25 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
                       connect-src 'self'; img-src 'self' data:; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
-/// What `dashboard/build.sh` has made; nothing, where it has not run.
+/// The output of `dashboard/build.sh`, or nothing if it has not run.
 #[derive(Embed)]
 #[folder = "../../dashboard/dist"]
 #[allow_missing = true]
 struct Assets;
 
-/// Says how to get the page.
+/// The page of a gateway that was built without the dashboard: it says how to build it.
 const UNBUILT: &[u8] = include_bytes!("unbuilt.html");
 
-/// One file of the page.
+/// One file of the dashboard.
 #[derive(Clone)]
 struct Asset {
     content_type: &'static str,
     content: Cow<'static, [u8]>,
-    /// RFC 9110 §8.8.3; a browser that has the file need not get it again.
+    /// RFC 9110 §8.8.3: a browser that has the file does not download it again.
     etag: HeaderValue,
 }
 
-/// Adds the page under `base`.
+/// Adds the dashboard under `base`.
 pub(crate) fn add_routes(routes: Router<SharedApp>, base: &str) -> Router<SharedApp> {
     let mut routes = routes
         .route(&format!("{base}/dashboard/bytes/{{channel}}"), get(bytes::bytes))
@@ -57,7 +58,7 @@ pub(crate) fn add_routes(routes: Router<SharedApp>, base: &str) -> Router<Shared
     if base.is_empty() {
         return routes;
     }
-    // The page's own links are relative, and need the slash.
+    // The links of the page are relative, and need the trailing slash.
     let slashed = format!("{base}/");
     routes.route(base, get(|| async move { Redirect::permanent(&slashed) }))
 }

@@ -1,4 +1,5 @@
-//! What arrives here of a request that the page sends, and with what head each wire answers it: what stands in between shows.
+//! Shows a request of the dashboard as it arrives here, and the heads of the responses to it, so
+//! that the dashboard can tell what proxies in between change.
 
 use std::{collections::BTreeMap, convert::Infallible, net::IpAddr};
 
@@ -17,18 +18,19 @@ use tricast_ws::{Handshake, HandshakeRequest};
 
 use crate::{
     http::{
+        document::AsJson,
         forwarded,
+        layers::{cors, set_nosniff},
         problem::Problem,
         query::Query,
         response::{ResponseAccount, json_response},
-        routes::{cors, set_nosniff},
         state::SharedApp,
         stream::{chunk_framed_format, handshake_response, response_headers},
     },
     settings::ForwardedFields,
 };
 
-/// What proxies add or change. Nothing here is a secret of whoever asks, as a cookie is.
+/// Header fields that proxies add or change. None of them carries a credential, as a cookie does.
 const SHOWN_HEADERS: [&str; 13] = [
     "via",
     "forwarded",
@@ -47,31 +49,32 @@ const SHOWN_HEADERS: [&str; 13] = [
 
 #[derive(Serialize)]
 struct RequestInfo {
-    /// The gateway's own version.
+    /// Version of the gateway.
     version: &'static str,
-    /// Of the request, as it came here.
+    /// HTTP version of the request as it arrives here.
     http: String,
-    /// Under which the gateway believes that it was asked.
+    /// URL of the request as the gateway understands it.
     url: String,
-    /// The client's, if one is known.
+    /// Address of the client, if one is known.
     address: Option<IpAddr>,
-    /// The connection itself is encrypted, or was until a proxy that says so by a PROXY header.
+    /// The connection is encrypted, or was up to a proxy that says so in a PROXY header.
     encrypted: bool,
-    /// What to change about whatever stands in between, by symptom: the doctor's sentences.
+    /// The doctor's advice about proxies in between, by symptom.
     advice: BTreeMap<&'static str, String>,
     fields: BTreeMap<&'static str, String>,
-    /// The head of each wire's answer over HTTP/1.1, in base64.
+    /// Response head of each wire over HTTP/1.1, in base64.
     heads: BTreeMap<&'static str, String>,
 }
 
-/// `GET /dashboard/seen?client=`, with `format=raw` for the heads of raw streams, and `server=` for what answers call their server.
+/// `GET /dashboard/seen?client=`. `format=raw` selects the heads of raw streams; `server=` is the
+/// `Server` field that the page received.
 pub(super) async fn request_info(
     State(app): State<SharedApp>,
     request: Request,
 ) -> Result<Response, Problem> {
     let query = Query::parse(request.uri().query(), &["client", "format", "server"])?;
     let Some(client) = query.read("client", str::parse::<ClientId>)? else {
-        let detail = "say for whom: client=, as tricast.hello tells it";
+        let detail = "name the client: client=, from tricast.hello";
         return Err(Problem::new(Kind::BadParameter, detail).for_parameter("client"));
     };
     let raw = query.raw()?.unwrap_or(false);
@@ -98,10 +101,10 @@ pub(super) async fn request_info(
         heads,
     };
     let account = Some(ResponseAccount::of(&app, &request));
-    json_response(account, request, || async { Ok(&info) }).await
+    json_response(account, request, || async { Ok(AsJson(&info)) }).await
 }
 
-/// From what connections tell, and trusted proxies say.
+/// Returns the URL of the request, from the connection and from trusted proxies.
 fn url(app: &SharedApp, request: &Request) -> String {
     let (headers, proxy) = (request.headers(), &app.settings().proxy);
     let conn = request.extensions().get::<ConnHandle>();
@@ -125,14 +128,14 @@ fn shown_headers(headers: &HeaderMap) -> BTreeMap<&'static str, String> {
     SHOWN_HEADERS.into_iter().filter_map(|name| Some((name, field(headers, name)?))).collect()
 }
 
-/// What a field says, in one line.
+/// Returns the values of a field in one line.
 fn field(headers: &HeaderMap, name: &str) -> Option<String> {
     let values = headers.get_all(name).into_iter();
     let joined = values.filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(", ");
     (!joined.is_empty()).then_some(joined)
 }
 
-/// What an answer goes through on its way out is put on here too.
+/// Returns the response head of a wire, as the layers and the HTTP/1.1 encoder would send it.
 async fn encoded_head(
     app: &SharedApp,
     (wire, raw): (Wire, bool),
@@ -157,7 +160,7 @@ async fn encoded_head(
     encode_head(response, Version::HTTP_11)
 }
 
-/// The handshake of RFC 6455 §1.3, as the page would send it: the answer to any other is as long.
+/// Returns the handshake of RFC 6455 §1.3. The response to any other handshake is as long.
 fn example_handshake(raw: bool) -> Handshake {
     let protocol = if raw { "tricast.v1.raw" } else { "tricast.v1.json" };
     let fields = [

@@ -1,115 +1,31 @@
-//! Who a request is from: reads what it brings, and has the gatekeeper make a pass of it.
+//! The admission of requests: reads their credentials, which the gatekeeper turns into a pass.
 
-use std::sync::Arc;
-
-use anyhow::Context as _;
 use axum::{
     extract::Request,
     http::{HeaderMap, Uri, header},
 };
-use tricast_admission::{
-    BackendClient, ConnectionLimits, Credentials, Gatekeeper, Hook, HookMeters, HttpKeys, Jwks,
-    Keyring, Pass, Rates,
-};
+use tricast_admission::{Credentials, Hook, Pass};
 use tricast_core::{
     Access as _, Action, ChannelName, Denied, Kind, UserId, Wire, authorize, authorize_publish,
 };
 use tricast_net::ConnHandle;
 
-use crate::{
-    http::{forwarded, origin, problem::Problem, query::Query, state::App},
-    settings::Settings,
-};
+use crate::http::{forwarded, origin, problem::Problem, query::Query, state::App};
 
-/// The gatekeeper of `settings`, and the keys that are to be kept fresh.
-///
-/// # Errors
-/// When a key cannot be read.
-pub(crate) fn gatekeeper(
-    settings: &Settings,
-    meters: HookMeters,
-) -> anyhow::Result<(Arc<Gatekeeper>, Option<Jwks>)> {
-    let jwks = match settings.tokens.jwks_url.as_str() {
-        "" => None,
-        url => Some(Jwks::new(Box::new(HttpKeys::new(url.parse()?)?))),
-    };
-    let limits = &settings.limits;
-    let connection_limits =
-        ConnectionLimits::new(limits.connections_per_address, limits.connections_per_user);
-    let (keyring, rates) = (keyring(settings, jwks.clone())?, Arc::new(rates(settings)));
-    let gatekeeper = Gatekeeper {
-        keyring,
-        rates,
-        api_keys: settings.api_keys(),
-        namespaces: settings.namespace_rules(),
-        audit: Arc::default(),
-        connection_limits: Arc::new(connection_limits),
-        hook: hook(settings, meters)?.map(Arc::new),
-    };
-    Ok((Arc::new(gatekeeper), jwks))
-}
-
-/// Another gatekeeper in place of `before`, who goes on with what must not be forgotten: who is there, how much was said, and what the
-/// hook has answered.
-///
-/// # Errors
-/// When a key cannot be read.
-pub(crate) fn reloaded_gatekeeper(
-    (before, old): (&Gatekeeper, &Settings),
-    settings: &Settings,
-    jwks: Option<Jwks>,
-) -> anyhow::Result<Arc<Gatekeeper>> {
-    // What was said counts on, unless other rates hold from now on.
-    let same = old.publish_rates() == settings.publish_rates();
-    let gatekeeper = Gatekeeper {
-        keyring: keyring(settings, jwks)?,
-        rates: if same { before.rates.clone() } else { Arc::new(rates(settings)) },
-        api_keys: settings.api_keys(),
-        namespaces: settings.namespace_rules(),
-        audit: before.audit.clone(),
-        connection_limits: before.connection_limits.clone(),
-        hook: before.hook.clone(),
-    };
-    let limits = &settings.limits;
-    gatekeeper
-        .connection_limits
-        .set_limits(limits.connections_per_address, limits.connections_per_user);
-    Ok(Arc::new(gatekeeper))
-}
-
-fn keyring(settings: &Settings, jwks: Option<Jwks>) -> anyhow::Result<Keyring> {
-    Ok(Keyring::new(settings.token_keys()?, jwks, settings.token_expectations()))
-}
-
-fn rates(settings: &Settings) -> Rates {
-    let [user, key, address] = settings.publisher_rates();
-    let namespaces = settings.namespace_rules();
-    let channels = namespaces.iter().map(|rules| rules.publish_rate).collect::<Vec<_>>();
-    Rates::new(user, key, address, channels.into_iter())
-}
-
-fn hook(settings: &Settings, meters: HookMeters) -> anyhow::Result<Option<Hook>> {
-    let hook = &settings.hook;
-    if hook.url.is_empty() {
-        return Ok(None);
-    }
-    let backend = BackendClient::new(&hook.url, &hook.secret, hook.timeout).context("hook.url")?;
-    Ok(Some(Hook::new(backend, hook.rules(), meters)))
-}
-
-/// The pass of whoever sends a request that opens no stream.
+/// Returns the pass of a publisher.
 pub(crate) fn pass_for_publish<'a>(
     app: &'a App,
     request: &Request,
     query: &Query,
 ) -> impl Future<Output = Result<Pass, Problem>> + use<'a> {
-    // Nothing of the request is held while its token is checked.
+    // The returned future does not hold the request while the token is checked.
     let credentials = credentials(app, request, query);
     let uri = request.uri().clone();
     async move { open_pass(app, credentials?, None, &uri).await }
 }
 
-/// The pass of whoever wants to look at `channels` without listening: for who may come in that is the same.
+/// Returns the pass of a request that reads `channels` without a subscription. The hook decides
+/// about it as about a stream.
 pub(crate) fn pass_for_lookup<'a>(
     app: &'a App,
     request: &Request,
@@ -121,8 +37,8 @@ pub(crate) fn pass_for_lookup<'a>(
     async move { open_pass(app, credentials?, Some(channels), &uri).await }
 }
 
-/// The pass of whoever wants to listen to `channels` on `wire`. `subprotocol` is the token that a WebSocket's handshake
-/// has.
+/// Returns the pass of a request that subscribes to `channels` on `wire`. `subprotocol` is the
+/// token of a WebSocket handshake.
 pub(crate) fn pass_for_stream<'a>(
     app: &'a App,
     request: &Request,
@@ -139,7 +55,7 @@ pub(crate) fn pass_for_stream<'a>(
     }
 }
 
-/// Makes the pass, and for a stream asks whoever else has a say.
+/// Opens a pass. If it is for channels, the hook decides, too.
 async fn open_pass(
     app: &App,
     credentials: Credentials,
@@ -168,7 +84,7 @@ fn credentials(app: &App, request: &Request, query: &Query) -> Result<Credential
     let gatekeeper = app.gatekeeper();
     let hook = gatekeeper.hook.as_ref();
     if hook.is_some() {
-        // An answer that may take long must not keep others from the door.
+        // The hook may take long to respond: meanwhile others may use the handshake permit.
         conn.into_iter().for_each(ConnHandle::release_handshake_permit);
     }
     Ok(Credentials {
@@ -184,8 +100,8 @@ fn credentials(app: &App, request: &Request, query: &Query) -> Result<Credential
     })
 }
 
-/// The fields of a request that the hook is told. A cookie that a browser has added for a foreign page is not the
-/// user's word.
+/// Returns the header fields that are sent to the hook. A cookie that a browser adds for a foreign
+/// page does not express the user's intent, and is left out.
 fn hook_headers(app: &App, hook: &Hook, headers: &HeaderMap) -> Vec<(String, String)> {
     let is_own_page = origin::may_use_cookie(headers, &app.settings().cors.origins);
     let names = hook.headers().iter().filter(|name| is_own_page || *name != "cookie");
@@ -193,20 +109,20 @@ fn hook_headers(app: &App, hook: &Hook, headers: &HeaderMap) -> Vec<(String, Str
         let values = headers.get_all(name.as_str()).into_iter();
         let values: Vec<_> =
             values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-        // RFC 9110 §5.2, and RFC 6265 §5.4 for what is no list.
+        // RFC 9110 §5.2 joins lists by commas; RFC 6265 §5.4 joins cookies by semicolons.
         let joined = values.join(if name == "cookie" { "; " } else { ", " });
         (!values.is_empty()).then(|| (name.clone(), joined))
     };
     names.filter_map(field).collect()
 }
 
-/// Whether the pass lets its holder do that with all of `channels`.
+/// Checks that the pass permits `act` on all of `channels`.
 pub(crate) async fn check(
     pass: &Pass,
     act: Action,
     channels: &[ChannelName],
 ) -> Result<(), Problem> {
-    // First what is known here, so that nobody is asked in vain.
+    // Local rules first, so that the hook is not asked in vain.
     let refuse = |channel: &ChannelName, denied: Denied| {
         pass.record_denial(act, channel, &denied);
         Problem::from(denied)
@@ -220,7 +136,7 @@ pub(crate) async fn check(
     Ok(())
 }
 
-/// Whether the rules let the pass's holder do that.
+/// Checks that the local rules permit `act`.
 pub(crate) fn check_rules(pass: &Pass, act: Action, channel: &ChannelName) -> Result<(), Problem> {
     pass.check_rules(act, channel).map_err(|denied| {
         pass.record_denial(act, channel, &denied);
@@ -228,7 +144,7 @@ pub(crate) fn check_rules(pass: &Pass, act: Action, channel: &ChannelName) -> Re
     })
 }
 
-/// Whether the pass lets its holder say something of so many bytes.
+/// Checks that the pass permits a message of `bytes`.
 pub(crate) async fn check_message(
     pass: &Pass,
     channel: &ChannelName,
@@ -240,7 +156,7 @@ pub(crate) async fn check_message(
     })
 }
 
-/// Takes the pass's places among the connections, for a stream of `channel`.
+/// Acquires the connection permits of the pass, for a stream of `channel`.
 pub(crate) fn acquire_connection_permits(
     pass: &mut Pass,
     channel: &ChannelName,
@@ -250,7 +166,8 @@ pub(crate) fn acquire_connection_permits(
     Err(denied.into())
 }
 
-/// The token or key of `Authorization: Bearer` (RFC 6750 §2.1). Other schemes are a proxy's.
+/// Returns the token or key of `Authorization: Bearer` (RFC 6750 §2.1). Other schemes are ignored:
+/// they are meant for a proxy.
 pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut found = None;
     for value in headers.get_all(header::AUTHORIZATION) {
@@ -267,7 +184,8 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     Ok(found)
 }
 
-/// The token of the cookie, if there is one and the page may use it: a browser adds it to whatever any page asks for.
+/// Returns the token of the cookie, if there is one. A browser adds the cookie to requests of any
+/// page, so the page's origin is checked.
 fn cookie(app: &App, request: &Request) -> Result<Option<String>, Problem> {
     let settings = app.settings();
     let name = settings.tokens.cookie.as_str();

@@ -14,12 +14,12 @@ use tricast_core::{Data, Kind};
 
 use crate::http::{budget::BodyReservation, kinds, problem::Problem};
 
-/// How much of a body that is too large is read to its end, and how long.
+/// Limits for reading on from a body that is too large.
 const MAX_DISCARDED: usize = 8 * 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 const DISCARD_IDLE_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// What a `Content-Type` says about a body (PROTOCOL.md §6).
+/// The kind of a body, by its `Content-Type` (PROTOCOL.md §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Media {
     Json,
@@ -46,7 +46,7 @@ impl Media {
         }
     }
 
-    /// The data of a whole body.
+    /// Converts a whole body to message data.
     pub(crate) fn data(self, body: Bytes) -> Result<Data, Problem> {
         match self {
             Media::Json | Media::Ndjson => Ok(Data::json(&body)?),
@@ -56,7 +56,7 @@ impl Media {
     }
 }
 
-/// Reads a whole body of at most `limit` bytes within `time`, into memory of `share`.
+/// Reads a whole body of at most `limit` bytes within `time`. Its memory counts in `reservation`.
 pub(crate) async fn read(
     request: &mut Request,
     limit: usize,
@@ -68,7 +68,10 @@ pub(crate) async fn read(
     match timeout(time, read_bounded(body, limit, expects_continue, reservation)).await {
         Ok(read) => read,
         Err(_) => {
-            let detail = format!("the body did not arrive within {} s", time.as_secs_f32());
+            let detail = format!(
+                "the body did not arrive within {} s (limits.body_timeout)",
+                time.as_secs_f32()
+            );
             Err(Problem::new(kinds::BODY_TIMEOUT, detail))
         }
     }
@@ -84,7 +87,7 @@ async fn read_bounded(
 
     let size_hint = body.size_hint();
     if size_hint.lower() > limit as u64 {
-        // Who asks first (Expect: 100-continue) has sent nothing yet.
+        // A client that sends Expect: 100-continue has not sent the body yet.
         if !expects_continue {
             discard(&mut body).await;
         }
@@ -109,12 +112,12 @@ async fn read_bounded(
         }
         whole.extend_from_slice(&data);
     }
-    // A body of unknown length has grown by doubling, and the message keeps it.
+    // A body of unknown length has grown by doubling, and the message keeps its buffer.
     let oversized = whole.capacity() > whole.len() + whole.len() / 4;
     Ok(if oversized { Bytes::copy_from_slice(&whole) } else { whole.freeze() })
 }
 
-/// Reads on for a moment: a client that is still sending would be reset, and never see the answer.
+/// Reads on for a moment: a client that still sends would get a reset instead of the response.
 pub(crate) async fn discard(body: &mut Body) {
     let reading = async {
         let mut discarded = 0;
@@ -129,14 +132,15 @@ pub(crate) async fn discard(body: &mut Body) {
 }
 
 pub(crate) fn incomplete(error: axum::Error) -> Problem {
-    Problem::new(Kind::BadParameter, format!("the body broke off: {error}"))
+    Problem::new(Kind::BadParameter, format!("the body is incomplete: {error}"))
 }
 
 pub(crate) fn too_large(limit: usize) -> Problem {
     Problem::new(
         Kind::TooLarge,
         format!(
-            "a message's data is at most {limit} bytes (limits.message_bytes); send less, or in parts"
+            "a message's data is at most {limit} bytes (limits.message_bytes); \
+             send less, or several messages"
         ),
     )
 }

@@ -1,4 +1,5 @@
-//! Memory for bodies under way: so much in all, or many slow clients could each make us keep a message's worth.
+//! A memory budget for request bodies in progress. Without it, many slow clients could each make
+//! the gateway hold as much as the largest message.
 
 use std::sync::Arc;
 
@@ -7,14 +8,14 @@ use tricast_core::Kind;
 
 use crate::http::problem::Problem;
 
-/// What is counted by.
+/// Bytes of one permit.
 const UNIT: usize = 1024;
 
-/// The memory of all bodies.
+/// The memory for all bodies.
 #[derive(Clone, Debug)]
 pub(crate) struct BodyBudget(Arc<Semaphore>);
 
-/// What one body has of it, until it is dropped.
+/// The memory of one body, returned on drop.
 #[derive(Debug)]
 pub(crate) struct BodyReservation {
     budget: BodyBudget,
@@ -26,17 +27,17 @@ impl BodyBudget {
         Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
     }
 
-    /// Of nothing yet.
+    /// Returns an empty reservation.
     pub(crate) fn reserve(&self) -> BodyReservation {
         BodyReservation { budget: self.clone(), held: None }
     }
 }
 
 impl BodyReservation {
-    /// Has `bytes` from now on, if it has less.
+    /// Grows the reservation to at least `bytes`.
     ///
     /// # Errors
-    /// When there is no room for so much.
+    /// When the budget has no room for that.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), Problem> {
         let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let more = bytes.div_ceil(UNIT).saturating_sub(held);
@@ -46,7 +47,7 @@ impl BodyReservation {
         let units = u32::try_from(more).unwrap_or(u32::MAX);
         let Ok(permit) = self.budget.0.clone().try_acquire_many_owned(units) else {
             let detail =
-                "bodies under way take as much memory as limits.body_memory allows; try again";
+                "request bodies in progress use all of limits.body_memory; try again later";
             return Err(Problem::new(Kind::Overloaded, detail));
         };
         match &mut self.held {

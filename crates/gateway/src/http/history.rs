@@ -1,4 +1,4 @@
-//! Looking without subscribing: `/history`, `/online`, `/channels`.
+//! Reading without a subscription: `/history`, `/online`, `/channels`.
 
 use axum::{
     Json,
@@ -11,6 +11,7 @@ use tricast_core::{Action, ChannelName, ChannelSummary, Kind, Start};
 
 use crate::http::{
     admission,
+    document::AsJson,
     problem::Problem,
     publish::path_text,
     query::Query,
@@ -19,7 +20,7 @@ use crate::http::{
     state::SharedApp,
 };
 
-/// The most channels in one answer.
+/// Most channels in one response.
 const MAX_PAGE: usize = 1000;
 
 /// `GET /history/{channel}`
@@ -40,7 +41,7 @@ pub(crate) async fn history(
     };
     let log = app.hub.log();
     let account = Some(ResponseAccount::of(&app, &request));
-    json_response(account, request, || async { Ok(log.history_page(channel.clone(), start)?) })
+    json_response(account, request, || async { Ok(log.select_history(channel.clone(), start)?) })
         .await
 }
 
@@ -54,7 +55,7 @@ pub(crate) async fn online(
     let query = Query::parse(request.uri().query(), &["user", "token"])?;
     let channels = std::slice::from_ref(&channel);
     let pass = admission::pass_for_lookup(&app, &request, &query, channels).await?;
-    // Who may publish to somebody may ask whether anybody is there.
+    // A publisher may ask whether anybody is online.
     if let Err(problem) = admission::check(&pass, Action::Read, channels).await {
         admission::check(&pass, Action::Publish, channels).await.map_err(|_| problem)?;
     }
@@ -78,8 +79,8 @@ pub(crate) async fn channels(
     let prefix = query.get("prefix").unwrap_or_default();
     let after = query.get("after").unwrap_or_default();
     if pass.hook_checks_subscribe() {
-        let detail = "which channels there are only a backend with an API key is told: for all others \
-                      the service behind this gateway is asked about each";
+        let detail = "only API keys may list channels while [hook] decides who may subscribe; \
+                      send an API key";
         return Err(Problem::new(Kind::Forbidden, detail));
     }
     let wanted = |name: &ChannelName| {
@@ -92,7 +93,7 @@ pub(crate) async fn channels(
     let page = || async {
         let mut channels: Vec<ChannelSummary> = Vec::new();
         let mut next = Some(0).filter(|_| !pass.has_no_readable_channels());
-        // One looks through all of them at a time, in steps, and keeps no more than it may show.
+        // One request at a time scans all channels, in steps, and keeps about one page of them.
         let _permit = app.channel_listing.acquire().await;
         while let Some(from) = next {
             let (some, rest) = app.hub.log().scan_channels(from, wanted);
@@ -108,7 +109,7 @@ pub(crate) async fn channels(
         }
         let more = channels.len() > limit;
         channels.truncate(limit);
-        Ok(ChannelsResponse { channels, more })
+        Ok(AsJson(ChannelsResponse { channels, more }))
     };
     json_response(account, request, page).await
 }

@@ -1,17 +1,17 @@
-//! Lines out of a body that arrives in pieces of any size.
+//! Splits a body that arrives in pieces of any size into lines.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-/// Splits at LF; keeps what has no end yet.
+/// Splits at LF and keeps the incomplete last line.
 #[derive(Debug)]
 pub(crate) struct LineSplitter {
     pending: BytesMut,
-    /// Up to here `pending` is known to have no LF.
+    /// `pending` has no LF before this index.
     searched: usize,
     limit: usize,
 }
 
-/// A line is longer than the limit.
+/// A line exceeds the limit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct LineTooLong;
 
@@ -20,17 +20,17 @@ impl LineSplitter {
         Self { pending: BytesMut::new(), searched: 0, limit }
     }
 
-    /// Adds what has arrived.
+    /// Adds a piece that has arrived.
     pub(crate) fn push(&mut self, piece: &Bytes) {
         self.pending.extend_from_slice(piece);
     }
 
-    /// Bytes that are kept.
+    /// Returns the number of bytes that are kept.
     pub(crate) fn pending_bytes(&self) -> usize {
         self.pending.len()
     }
 
-    /// The next whole line, without its LF.
+    /// Returns the next complete line, without its LF.
     pub(crate) fn next_line(&mut self) -> Option<Result<Bytes, LineTooLong>> {
         let Some(at) = self.pending[self.searched..].iter().position(|byte| *byte == b'\n') else {
             self.searched = self.pending.len();
@@ -42,13 +42,13 @@ impl LineSplitter {
         Some(if line.len() > self.limit { Err(LineTooLong) } else { Ok(line) })
     }
 
-    /// What stands behind the last LF.
+    /// Returns the bytes after the last LF.
     pub(crate) fn rest(self) -> Bytes {
         self.pending.freeze()
     }
 }
 
-/// Whether a line holds nothing but white space.
+/// Returns whether a line consists of white space only.
 pub(crate) fn is_blank(line: &[u8]) -> bool {
     line.iter().all(u8::is_ascii_whitespace)
 }

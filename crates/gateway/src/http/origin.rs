@@ -1,5 +1,6 @@
-//! Which pages may speak: a browser sends requests for any page that asks, and only the server can
-//! tell whose page it was. CORS keeps answers from foreign pages, but neither WebSockets nor plain POSTs.
+//! The origin check. A browser sends requests on behalf of any page, and only the server can check
+//! which page that is. CORS keeps responses from foreign pages, but stops neither WebSockets nor
+//! simple POSTs.
 
 use axum::{
     extract::Request,
@@ -9,7 +10,7 @@ use tricast_core::Denied;
 
 use crate::http::{forwarded, kinds, problem::Problem};
 
-/// Refuses a page that may not speak, and a request that does not say whom it speaks to.
+/// Refuses publishing requests of foreign pages, and requests without a valid `Host`.
 pub(crate) fn check(request: &Request, allowed_origins: &[String]) -> Result<(), Denied> {
     let headers = request.headers();
     let host_count = headers.get_all(header::HOST).iter().count();
@@ -21,14 +22,15 @@ pub(crate) fn check(request: &Request, allowed_origins: &[String]) -> Result<(),
     let publishes = [Method::POST, Method::CONNECT].contains(request.method())
         || tricast_ws::has_token(headers, header::UPGRADE, "websocket");
     if publishes && !is_allowed(headers, allowed_origins) {
-        // A browser hides the answer to a refused WebSocket from its page; the operator finds it in the log.
+        // A browser hides the response to a refused WebSocket from its page. The operator finds the
+        // reason in the log.
         let header_text = |name: &str| -> String {
             let value = headers.get(name).and_then(|value| value.to_str().ok());
             value.unwrap_or_default().chars().take(100).collect()
         };
         let detail = format!(
-            "pages of origin {:?} may not speak here, at host {:?}; add it to cors.origins, \
-             or let the proxy pass the Host that the browser sent",
+            "pages of origin {:?} may not publish or open a WebSocket at host {:?}; add the origin \
+             to cors.origins, or make the proxy pass the Host that the browser sent",
             header_text("origin"),
             header_text("host")
         );
@@ -37,16 +39,17 @@ pub(crate) fn check(request: &Request, allowed_origins: &[String]) -> Result<(),
     Ok(())
 }
 
-/// Refuses a request that a browser has added a cookie to for a page that may not use it.
+/// Refuses a request with the token cookie if the browser sent it for a foreign page.
 pub(crate) fn check_cookie(headers: &HeaderMap, allowed_origins: &[String]) -> Result<(), Problem> {
     if may_use_cookie(headers, allowed_origins) {
         return Ok(());
     }
-    let detail = "pages of this origin may not come with the cookie of tokens.cookie; add it to cors.origins";
+    let detail = "pages of this origin may not use the cookie of tokens.cookie; add the origin to \
+                  cors.origins";
     Err(Problem::new(kinds::FORBIDDEN_ORIGIN, detail))
 }
 
-/// Whether the page that asks, if it is one, may use what a browser adds to its requests.
+/// Returns whether cookies count: the request comes from no page, or from one that may publish.
 pub(crate) fn may_use_cookie(headers: &HeaderMap, allowed_origins: &[String]) -> bool {
     let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
     // Some requests of foreign pages carry no Origin: navigations, images, scripts.
@@ -55,9 +58,10 @@ pub(crate) fn may_use_cookie(headers: &HeaderMap, allowed_origins: &[String]) ->
     !hidden && is_allowed(headers, allowed_origins)
 }
 
-/// No origin is no page. A page of the gateway's own host is at home. Behind a proxy that changes the
-/// host the proxy can tell (`X-Forwarded-Host`, `Forwarded`), and browsers do for POSTs on trustworthy origins, but not
-/// for WebSockets. A page can set none of these fields.
+/// Returns whether the page of a request may publish. A request without `Origin` does not come from
+/// a page. Pages of the gateway's own host may publish. If a proxy changes the host, the proxy can
+/// report it (`X-Forwarded-Host`, `Forwarded`). Browsers report it too (`Sec-Fetch-Site`), for
+/// POSTs on trustworthy origins, but not for WebSockets. A page can set none of these fields.
 fn is_allowed(headers: &HeaderMap, allowed_origins: &[String]) -> bool {
     let field = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
@@ -68,8 +72,8 @@ fn is_allowed(headers: &HeaderMap, allowed_origins: &[String]) -> bool {
         || hosts.any(|host| is_same_host(origin, host.trim()))
 }
 
-/// Whether a page of `origin` came from `host`. Proxies often pass the name without its port, so
-/// a host without one is compared by name.
+/// Returns whether a page of `origin` came from `host`. Proxies often pass the name without its
+/// port, so a host without a port is compared by name.
 fn is_same_host(origin: &str, host: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let default_port = if scheme == "https" { ":443" } else { ":80" };
@@ -83,7 +87,8 @@ fn is_same_host(origin: &str, host: &str) -> bool {
     name(authority) == name(host) && (!host_has_port || authority.eq_ignore_ascii_case(host))
 }
 
-/// Whether a browser could send this origin: scheme, host, and a port that is not the scheme's own.
+/// Returns whether a browser could send this origin: a scheme, a host, and a port only if it is not
+/// the scheme's default.
 pub(crate) fn is_origin(text: &str) -> bool {
     let Ok(uri) = text.parse::<Uri>() else { return false };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };

@@ -8,12 +8,13 @@ use tricast_core::{Action, ChannelName, PresenceOff, UserId};
 
 use crate::http::{
     admission,
+    document::AsJson,
     problem::Problem,
     publish::path_text,
     query::Query,
     response::{ResponseAccount, json_response},
     state::{App, SharedApp},
-    subscribe::check_channel_count,
+    subscribe_request::check_channel_count,
 };
 
 /// `GET /presence/{channel}`
@@ -32,11 +33,11 @@ pub(crate) async fn presence(
     admission::check(&pass, Action::Read, std::slice::from_ref(&channel)).await?;
     let log = app.hub.log();
     let account = Some(ResponseAccount::of(&app, &request));
-    let present = || async { Ok(log.presence_page(channel.clone(), after.as_ref(), limit)?) };
-    json_response(account, request, present).await
+    let page = || async { Ok(AsJson(log.presence_page(channel.clone(), after.as_ref(), limit)?)) };
+    json_response(account, request, page).await
 }
 
-/// `channels` and, behind them, their presence channels.
+/// Returns `channels`, followed by their presence channels.
 pub(crate) fn with_presence(
     app: &App,
     mut channels: Vec<ChannelName>,

@@ -1,4 +1,4 @@
-//! Refusals as `application/problem+json` (RFC 9457), and who counts them.
+//! Refusals as `application/problem+json` (RFC 9457).
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use tricast_core::{Kind, MessageId};
 
 use crate::http::kinds;
 
-/// Seconds after which a refusal that will pass may be tried again.
+/// `Retry-After` of a temporary refusal that does not say another, in seconds.
 const DEFAULT_RETRY_AFTER: u64 = 2;
 
-/// A refusal.
+/// A refusal of an HTTP request.
 #[derive(Debug)]
 pub(crate) struct Problem {
     kind: Kind,
@@ -25,21 +25,21 @@ pub(crate) struct Problem {
     progress: Option<Box<PublishProgress>>,
 }
 
-/// How far a stream of messages had come when it was refused.
+/// The progress of a body of JSON lines when it was refused.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct PublishProgress {
-    /// The line that was refused, from 1.
+    /// Number of the refused line, from 1.
     pub(crate) line: u64,
-    /// How many had been published.
+    /// Number of messages that were published.
     pub(crate) published: u64,
-    /// The first of them.
+    /// Id of the first of them.
     pub(crate) first: Option<MessageId>,
-    /// The last of them.
+    /// Id of the last of them.
     pub(crate) last: Option<MessageId>,
 }
 
 impl Problem {
-    /// A refusal; `detail` tells the user what to do next.
+    /// Creates a refusal. `detail` says what is wrong and what to do next.
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), parameter: None, retry_after: None, progress: None }
     }
@@ -50,24 +50,24 @@ impl Problem {
         self
     }
 
-    /// Tells how far a stream of messages had come.
+    /// Adds the progress of a body of JSON lines.
     pub(crate) fn with_progress(mut self, progress: PublishProgress) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
 
-    /// The stable kind.
+    /// Returns the stable kind.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Whether trying again later may help.
+    /// Returns whether a later attempt may succeed.
     pub(crate) fn is_temporary(&self) -> bool {
         let status = status(self.kind);
         status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS
     }
 
-    /// When that may be.
+    /// Returns the time until such an attempt, if it is known.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
@@ -138,13 +138,13 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, content_type);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if is_temporary {
-            // Whole seconds (RFC 9110 §10.2.3): rounded up, or who comes then comes too early.
+            // Whole seconds (RFC 9110 §10.2.3), rounded up so that no client returns too early.
             let exact = self.retry_after.map(|wait| wait.as_millis().div_ceil(1000) as u64);
             let seconds = exact.unwrap_or(DEFAULT_RETRY_AFTER);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
-            // RFC 6750 §3: who has shown nothing is told no error.
+            // RFC 6750 §3: no error code for a request without a credential.
             let challenge = match self.kind {
                 Kind::TokenMissing => "Bearer realm=\"tricast\"",
                 _ => "Bearer realm=\"tricast\", error=\"invalid_token\"",

@@ -1,45 +1,41 @@
-//! `POST /publish/{channel}`: one message, or a stream of them as JSON lines.
+//! `POST /publish/{channel}`: one message, or a stream of messages as JSON lines.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Body,
     extract::{Path, Request, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
-use http_body_util::BodyExt as _;
 use serde::Serialize;
-use tricast_admission::Pass;
 use tricast_core::{
-    Access as _, Action, ChannelName, Data, Draft, EventName, Kind, MessageId, PublishError,
-    Publisher, Receipt, idempotency_id, unix_millis,
+    Action, ChannelName, Data, Draft, EventName, Kind, MessageId, Publisher, Receipt,
+    idempotency_id,
 };
 
 use crate::http::{
     admission,
     body::{self, Media},
-    ndjson::{LineSplitter, LineTooLong, is_blank},
-    problem::{Problem, PublishProgress},
+    problem::Problem,
+    publish_lines::publish_lines,
     query::Query,
-    state::{App, SharedApp},
+    state::SharedApp,
 };
 
-/// The names that describe a message.
+/// Query parameters that describe a message.
 pub(crate) const MESSAGE_PARAMETERS: [&str; 5] =
     ["event", "skip_self", "id", "require_online", "end"];
 
-/// The names that say who publishes.
+/// Query parameters that identify the publisher.
 const PUBLISHER_PARAMETERS: [&str; 3] = ["client", "user", "token"];
 
-/// What a query says about the message in the body.
+/// The query's description of the message in the body.
 #[derive(Clone, Debug)]
 pub(crate) struct Metadata {
     pub(crate) event: Option<EventName>,
     pub(crate) skip_self: bool,
     pub(crate) idempotency: Option<Arc<str>>,
-    /// How many connections must listen.
+    /// Subscribers without which the message is refused.
     pub(crate) min_subscribers: u32,
     pub(crate) end: bool,
     pub(crate) publisher: Publisher,
@@ -50,7 +46,7 @@ impl Metadata {
         let skip_self = query.flag("skip_self")?;
         if skip_self && publisher.client.is_none() {
             let detail =
-                "skip_self needs to know who you are: pass client=, as the listening page does";
+                "skip_self needs your client id: pass the same client= as in the subscribe request";
             return Err(Problem::new(Kind::NoIdentity, detail).for_parameter("skip_self"));
         }
         Ok(Self {
@@ -88,12 +84,12 @@ pub(crate) async fn publish(
     admission::check_rules(&pass, Action::Publish, &channel)?;
     let identity = pass.identity();
     let mut publisher = Publisher::from(&**identity);
-    // Nobody knows an id that was issued for one request.
+    // The client does not know an id that was issued for one request.
     publisher.client.take_if(|_| identity.issued);
     let metadata = Metadata::of(&query, publisher)?;
     let media = Media::of(request.headers());
     if media == Media::Ndjson {
-        // Once for all lines: to ask for each would hold them up.
+        // Checked once for all lines: asking the hook for each would delay them.
         admission::check(&pass, Action::Publish, std::slice::from_ref(&channel)).await?;
         return publish_lines(&app, channel, metadata, &pass, request.into_body()).await;
     }
@@ -119,139 +115,9 @@ pub(crate) fn path_text(path: Result<Path<String>, PathRejection>) -> Result<Str
 #[derive(Debug, Serialize)]
 struct PublishResponse {
     id: MessageId,
-    /// Where that may be told.
+    /// Present if the publisher may see the count.
     #[serde(skip_serializing_if = "Option::is_none")]
     subscribers: Option<u32>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     duplicate: bool,
-}
-
-async fn publish_lines(
-    app: &App,
-    channel: ChannelName,
-    mut metadata: Metadata,
-    pass: &Pass,
-    mut body: Body,
-) -> Result<Response, Problem> {
-    if metadata.idempotency.is_some() {
-        let detail = "id names one message, but a body of JSON lines is many; leave it out";
-        return Err(Problem::new(Kind::BadIdempotencyId, detail).for_parameter("id"));
-    }
-    let end = std::mem::take(&mut metadata.end);
-    let mut stream =
-        LinePublisher { app, channel, metadata, pass, progress: PublishProgress::default() };
-    if let Err(problem) = stream.run(&mut body, end).await {
-        body::discard(&mut body).await;
-        return Err(problem.with_progress(stream.progress));
-    }
-    let PublishProgress { published, first, last, .. } = stream.progress;
-    Ok(Json(LinesResponse { published, first, last }).into_response())
-}
-
-#[derive(Debug, Serialize)]
-struct LinesResponse {
-    published: u64,
-    first: Option<MessageId>,
-    last: Option<MessageId>,
-}
-
-/// A stream of messages on its way in.
-struct LinePublisher<'a> {
-    app: &'a App,
-    channel: ChannelName,
-    metadata: Metadata,
-    pass: &'a Pass,
-    progress: PublishProgress,
-}
-
-impl LinePublisher<'_> {
-    async fn run(&mut self, body: &mut Body, end: bool) -> Result<(), Problem> {
-        let limit = self.app.message_bytes();
-        let (mut lines, mut reservation) =
-            (LineSplitter::new(limit), self.app.body_budget.reserve());
-        while let Some(piece) = self.next_chunk(body).await? {
-            reservation.grow_to(lines.pending_bytes() + piece.len())?;
-            lines.push(&piece);
-            while let Some(line) = lines.next_line() {
-                self.progress.line += 1;
-                self.publish_line(&line.map_err(|LineTooLong| body::too_large(limit))?).await?;
-                // A fast publisher must not keep its worker from everybody else.
-                tokio::task::consume_budget().await;
-            }
-        }
-        self.progress.line += 1;
-        self.publish_line(&lines.rest()).await?;
-        if end {
-            self.metadata.end = true;
-            self.metadata.event = Some("end".parse()?);
-            self.publish_data(Data::Json("null".to_owned())).await?;
-        }
-        Ok(())
-    }
-
-    /// What arrives next. A publisher that is silent is told too when the gateway goes down, so that it
-    /// knows where to go on elsewhere.
-    async fn next_chunk(&self, body: &mut Body) -> Result<Option<Bytes>, Problem> {
-        loop {
-            let frame = tokio::select! {
-                frame = body.frame() => frame,
-                () = self.app.draining.cancelled() => return Err(PublishError::Draining.into()),
-            };
-            let Some(frame) = frame else { return Ok(None) };
-            if let Ok(piece) = frame.map_err(body::incomplete)?.into_data() {
-                return Ok(Some(piece));
-            }
-        }
-    }
-
-    /// Waits while the gateway is overloaded: a stream is only slowed down by it.
-    async fn wait_for_load(&self) -> Result<(), Problem> {
-        const PAUSE: Duration = Duration::from_millis(50);
-        while self.app.hub.is_overloaded() {
-            self.pause(PAUSE).await?;
-        }
-        Ok(())
-    }
-
-    /// A stream that waits is told too when the gateway goes down.
-    async fn pause(&self, time: Duration) -> Result<(), Problem> {
-        tokio::select! {
-            () = tokio::time::sleep(time) => Ok(()),
-            () = self.app.draining.cancelled() => Err(PublishError::Draining.into()),
-        }
-    }
-
-    /// A stream that is faster than its publisher may be is slowed down, and ends with its token.
-    async fn wait_for_rate(&self, bytes: usize) -> Result<(), Problem> {
-        loop {
-            if self.pass.expires().is_some_and(|end| end <= unix_millis()) {
-                let detail = "the token has ended; go on with a new one behind the last line";
-                return Err(Problem::new(Kind::TokenExpired, detail));
-            }
-            let denied = match self.pass.consume_rate(&self.channel, bytes) {
-                Ok(()) => return Ok(()),
-                Err(denied) => denied,
-            };
-            let Some(wait) = denied.retry_after else { return Err(denied.into()) };
-            self.pause(wait).await?;
-        }
-    }
-
-    async fn publish_line(&mut self, line: &Bytes) -> Result<(), Problem> {
-        if is_blank(line) {
-            return Ok(());
-        }
-        self.publish_data(Data::json(line)?).await
-    }
-
-    async fn publish_data(&mut self, data: Data) -> Result<(), Problem> {
-        let draft = self.metadata.draft(self.channel.clone(), data);
-        self.wait_for_rate(draft.data.as_bytes().len()).await?;
-        self.wait_for_load().await?;
-        let receipt = self.app.hub.publish_despite_load(draft).await?;
-        self.progress.published += 1;
-        self.progress.first.get_or_insert(receipt.id);
-        self.progress.last = Some(receipt.id);
-        Ok(())
-    }
 }

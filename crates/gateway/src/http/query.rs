@@ -1,5 +1,5 @@
-//! Queries, read strictly: a name that a request does not take, a name given twice, and a value
-//! that does not fit are refused by name, so that a typing error never changes what happens in silence.
+//! Strict query parsing: an unknown name, a duplicate name and an invalid value are refused by
+//! name, so that no typing error goes unnoticed.
 
 use percent_encoding::percent_decode_str;
 use tricast_core::Kind;
@@ -11,7 +11,7 @@ use crate::http::{kinds, problem::Problem};
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Reads a raw query of a request that takes `names`. Names that begin with `_` pass.
+    /// Parses the raw query of a request that takes `names`. Names that begin with `_` are ignored.
     pub(crate) fn parse(raw: Option<&str>, names: &[&str]) -> Result<Self, Problem> {
         let mut given: Vec<(String, String)> = Vec::new();
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
@@ -35,12 +35,12 @@ impl Query {
         Ok(Self(given))
     }
 
-    /// The value of `name`, if given.
+    /// Returns the value of `name`, if it is given.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
-    /// The value of `name`, if given, read by `parse`.
+    /// Returns the value of `name` after `parse`, if it is given.
     pub(crate) fn read<T, E: tricast_core::Problem>(
         &self,
         name: &str,
@@ -51,7 +51,7 @@ impl Query {
         self.get(name).map(parse).transpose().map_err(problem)
     }
 
-    /// One of two words, the first of which is the default; `true` for the second.
+    /// Reads one of two words, of which the first is the default. Returns `true` for the second.
     fn choice(&self, name: &str, [default, other]: [&str; 2]) -> Result<bool, Problem> {
         match self.get(name) {
             None => Ok(false),
@@ -64,30 +64,31 @@ impl Query {
         }
     }
 
-    /// A boolean; `false` unless given.
+    /// Reads a boolean, `false` by default.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
         self.choice(name, ["false", "true"])
     }
 
-    /// Whether `format=raw`, if it says which.
+    /// Returns whether the format is raw, if the query says `format`.
     pub(crate) fn raw(&self) -> Result<Option<bool>, Problem> {
         let raw = self.choice("format", ["json", "raw"])?;
         Ok(self.get("format").map(|_| raw))
     }
 
-    /// Whether `heartbeat=event`.
+    /// Returns whether the query says `heartbeat=event`.
     pub(crate) fn heartbeat_as_event(&self) -> Result<bool, Problem> {
         match self.get("heartbeat") {
             None => Ok(false),
             Some("event") => Ok(true),
             Some(value) => {
-                let detail = format!("heartbeat is event, or is left out; not {value:?}");
+                let detail =
+                    format!("heartbeat takes the value event, not {value:?}; or leave it out");
                 Err(Problem::new(Kind::BadParameter, detail).for_parameter("heartbeat"))
             }
         }
     }
 
-    /// A number from `from` to `to`.
+    /// Reads a number from `from` to `to`.
     pub(crate) fn number(
         &self,
         name: &str,
@@ -114,12 +115,15 @@ fn decode(text: &str) -> Result<String, Problem> {
         *byte == b'%' && !digits.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit))
     });
     if bad_escape {
-        return Err(Problem::new(Kind::BadParameter, "a % in a query begins two hex digits"));
+        return Err(Problem::new(
+            Kind::BadParameter,
+            "in a query, two hex digits must follow each %; write % itself as %25",
+        ));
     }
     let spaced = text.replace('+', " ");
     match percent_decode_str(&spaced).decode_utf8() {
         Ok(decoded) => Ok(decoded.into_owned()),
-        Err(_) => Err(Problem::new(Kind::BadUtf8, "a query is percent-encoded UTF-8")),
+        Err(_) => Err(Problem::new(Kind::BadUtf8, "the query is not percent-encoded UTF-8")),
     }
 }
 

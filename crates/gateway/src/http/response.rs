@@ -1,5 +1,6 @@
-//! Answers that are made whole: pages of history, lists, metrics. They are held until the client has taken them. So each connection has
-//! room for a few, and all of them together have so much memory.
+//! Responses that are built as a whole: pages of history, lists, metrics. The gateway holds them
+//! until the client has read them. So each connection has a budget for a few of them, and all
+//! connections share `limits.answer_memory`.
 
 use std::{
     convert::Infallible,
@@ -18,38 +19,37 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use serde::Serialize;
 use tricast_core::{AnswerMemory, Kind};
-use tricast_net::{ConnHandle, ReadProgress, ResponsePermit};
+use tricast_net::{ConnHandle, ReadProgress, ResponseBudget, ResponsePermit};
 
-use crate::http::{forwarded, problem::Problem, state::App};
+use crate::http::{document::Document, forwarded, problem::Problem, state::App};
 
-/// An answer of no more than so many bytes needs no room on its connection, and does not wait for those that do.
+/// Largest response that needs no permit of its connection, and does not wait for those that do.
 const SMALL_RESPONSE: usize = 16 * 1024;
 
-/// What is handed on at once.
+/// Largest part that is passed to the HTTP library at once.
 const SLICE: usize = 32 * 1024;
 
-/// Where answers count beside their connection, and for whom.
+/// The memory for responses, and the client whose share of it a response uses.
 pub(crate) struct ResponseAccount {
     answers: Arc<AnswerMemory>,
     address: Option<IpAddr>,
 }
 
-/// What is left of an answer.
+/// The rest of a response.
 struct SlicedBody {
     bytes: Bytes,
     progress: ReadProgress,
 }
 
-/// An answer's bytes with its share of the connection's room.
+/// The bytes of a response with its permit of the connection's budget.
 struct ReservedBytes {
     bytes: Box<[u8]>,
     _permit: Option<ResponsePermit>,
 }
 
 impl ResponseAccount {
-    /// That of the client that `request` comes from.
+    /// Returns the account of the client of `request`.
     pub(crate) fn of(app: &App, request: &Request) -> Self {
         let conn = request.extensions().get::<ConnHandle>();
         let proxy = &app.settings().proxy;
@@ -59,74 +59,92 @@ impl ResponseAccount {
     }
 }
 
-/// Answers `request` with what `made` gives, in JSON. `account` is `None` for the operator, who wants to be answered above all when the
-/// memory of all others is used up.
+/// Responds to `request` with the JSON document that `make` returns. `account` is `None` for the
+/// operator, whose requests must succeed above all when clients have used up the memory.
 ///
 /// # Errors
-/// As `made`; when there is no memory for it; and when the client does not take what it has asked for before.
-pub(crate) async fn json_response<T: Serialize, F>(
+/// Those of [`whole_body`].
+pub(crate) async fn json_response<D: Document, F>(
     account: Option<ResponseAccount>,
     request: Request,
     make: impl Fn() -> F,
 ) -> Result<Response, Problem>
 where
-    F: Future<Output = Result<T, Problem>>,
+    F: Future<Output = Result<D, Problem>>,
 {
-    let text =
-        || async { make().await.map(|value| serde_json::to_vec(&value).unwrap_or_default()) };
-    let body = whole_body(account, request, text).await?;
+    let body = whole_body(account, request, make).await?;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, body).into_response())
 }
 
-/// The body of the answer to `request`, which `made` gives when its turn has come. What finds no room on its connection is dropped, and
-/// made again when there is room: what waits takes no memory, and keeps nothing small from going out.
+/// Returns the body of the response to `request`: the document that `make` returns, written once
+/// there is memory for it.
 ///
 /// # Errors
-/// As for [`document`].
-pub(crate) async fn whole_body<F>(
+/// Those of `make`; no memory is left for responses; or the client does not read the responses
+/// that it requested earlier on the same connection.
+pub(crate) async fn whole_body<D: Document, F>(
     account: Option<ResponseAccount>,
     request: Request,
     make: impl Fn() -> F,
 ) -> Result<Body, Problem>
 where
-    F: Future<Output = Result<Vec<u8>, Problem>>,
+    F: Future<Output = Result<D, Problem>>,
 {
     let conn = request.extensions().get::<ConnHandle>().cloned();
-    // A thousand may wait, and their heads would be more than the answers.
+    // A thousand requests may wait, and their heads would take more memory than the responses.
     drop(request);
-    let Some(conn) = conn else { return make().await.map(Body::from) };
-    let budget = conn.response_budget();
+    let Some(conn) = conn else {
+        let mut bytes = Vec::new();
+        make().await?.write(&mut bytes);
+        return Ok(Body::from(bytes));
+    };
+    budgeted_body(account, conn.response_budget(), make).await.map(Body::new)
+}
+
+/// Measures the document, reserves memory for it, and writes it. A document that has to wait for
+/// its connection's budget is dropped and selected again later: waiting takes no memory, and does
+/// not delay small responses.
+async fn budgeted_body<D: Document, F>(
+    account: Option<ResponseAccount>,
+    budget: &ResponseBudget,
+    make: impl Fn() -> F,
+) -> Result<SlicedBody, Problem>
+where
+    F: Future<Output = Result<D, Problem>>,
+{
     let mut permit: Option<ResponsePermit> = None;
     loop {
         let guard = budget.exclusive().await;
-        let bytes = make().await?.into_boxed_slice();
-        drop(guard);
-        let length = bytes.len();
-        let counted = match &account {
+        let document = make().await?;
+        let length = document.length();
+        let reservation = match &account {
             Some(account) => Some(account.answers.reserve(account.address, length)?),
             None => None,
         };
         if length > SMALL_RESPONSE && !permit.as_ref().is_some_and(|permit| permit.covers(length)) {
             permit = budget.try_acquire(length);
             if permit.is_none() {
-                drop((bytes, counted));
+                drop((document, reservation, guard));
                 permit = Some(budget.acquire(length).await.ok_or_else(responses_unread)?);
                 continue;
             }
         }
-        let reserved = ReservedBytes { bytes, _permit: permit };
-        let bytes = match counted {
-            Some(counted) => counted.attach_to(reserved),
+        let mut bytes = Vec::with_capacity(length);
+        document.write(&mut bytes);
+        drop(guard);
+        let reserved = ReservedBytes { bytes: bytes.into_boxed_slice(), _permit: permit };
+        let bytes = match reservation {
+            Some(reservation) => reservation.attach_to(reserved),
             None => Bytes::from_owner(reserved),
         };
-        return Ok(Body::new(SlicedBody { bytes, progress: budget.progress() }));
+        return Ok(SlicedBody { bytes, progress: budget.progress() });
     }
 }
 
 fn responses_unread() -> Problem {
-    let detail = "other answers on this connection are not read, and no more are made for it until they are; \
-                  read them, or ask on another connection";
+    let detail = "earlier responses on this connection have not been read, and no more are built \
+                  for it until they are; read them, or use another connection";
     Problem::new(Kind::Overloaded, detail)
 }
 
@@ -136,7 +154,7 @@ impl AsRef<[u8]> for ReservedBytes {
     }
 }
 
-/// In slices, so that what waits for room sees that the client reads.
+/// Yields slices, so that responses that wait for the budget see that the client reads.
 impl http_body::Body for SlicedBody {
     type Data = Bytes;
     type Error = Infallible;
@@ -159,5 +177,71 @@ impl http_body::Body for SlicedBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::ready,
+        sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    };
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    const ASKERS: usize = 100;
+    const PAGE: usize = 3 << 19;
+
+    /// A page that counts how often pages are written.
+    struct Page<'a>(&'a AtomicUsize);
+
+    impl Document for Page<'_> {
+        fn length(&self) -> usize {
+            PAGE
+        }
+
+        fn write(self, out: &mut Vec<u8>) {
+            self.0.fetch_add(1, Relaxed);
+            out.resize(PAGE, b' ');
+        }
+    }
+
+    async fn ask(
+        answers: &Arc<AnswerMemory>,
+        budget: &ResponseBudget,
+        written: &AtomicUsize,
+    ) -> Result<SlicedBody, Problem> {
+        let account = ResponseAccount { answers: answers.clone(), address: None };
+        budgeted_body(Some(account), budget, || ready(Ok(Page(written)))).await
+    }
+
+    #[tokio::test]
+    async fn only_pages_with_memory_are_written() {
+        let (answers, written) = (Arc::<AnswerMemory>::default(), AtomicUsize::new(0));
+        answers.set_limit(8 << 20);
+        let budgets: Vec<_> = (0..ASKERS).map(|_| ResponseBudget::default()).collect();
+        let asked = budgets.iter().map(|budget| ask(&answers, budget, &written));
+        let responses = join_all(asked).await;
+        let bodies: Vec<_> = responses.into_iter().filter_map(Result::ok).collect();
+        assert_eq!((bodies.len(), written.load(Relaxed)), (5, 5));
+        assert_eq!(answers.used(), 5 * PAGE);
+        drop(bodies);
+        assert_eq!(answers.used(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pages_that_wait_for_their_connection_are_not_written_first() {
+        let (answers, written) = (Arc::<AnswerMemory>::default(), AtomicUsize::new(0));
+        let budget = ResponseBudget::default();
+        let unread = join_all((0..ASKERS).map(|_| ask(&answers, &budget, &written))).await;
+        let bodies: Vec<_> = unread.into_iter().filter_map(Result::ok).collect();
+        assert_eq!((bodies.len(), written.load(Relaxed)), (1, 1));
+        drop(bodies);
+        let read_at_once = || async { ask(&answers, &budget, &written).await.map(drop) };
+        let read = join_all((0..ASKERS).map(|_| read_at_once())).await;
+        assert!(read.iter().all(Result::is_ok));
+        assert_eq!(written.load(Relaxed), 1 + ASKERS);
     }
 }

@@ -1,14 +1,15 @@
-//! Where a request wants to begin: first found wins, a header before the query (PROTOCOL.md §5).
+//! The resume point of a request: the header wins over the query (PROTOCOL.md §5).
 
 use axum::http::HeaderMap;
 use tricast_core::{BadSince, Kind, MessageId, Problem as _, Start};
 
 use crate::http::{problem::Problem, query::Query};
 
+/// Returns the position from which a request reads. The first source that has a value wins.
 pub(crate) fn start_of(headers: &HeaderMap, query: &Query) -> Result<Start, Problem> {
     if let Some(value) = headers.get("last-event-id") {
         let text = value.to_str().map_err(|_| not_ascii("Last-Event-ID"))?;
-        // An EventSource that has seen no id yet may send an empty one.
+        // An EventSource that has received no id yet may send an empty one.
         if !text.is_empty() {
             return start_after(text, "Last-Event-ID");
         }

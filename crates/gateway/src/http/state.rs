@@ -1,4 +1,4 @@
-//! What every handler needs: the hub, the settings, and the sign that the gateway goes down.
+//! The state that all handlers share: the hub, the settings, and the signals of a shutdown.
 
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -15,8 +15,8 @@ use crate::{
     webhook::EventQueue,
 };
 
-/// What the settings say, and what is made of them. Whoever has taken it keeps it: a stream that is open goes on under the
-/// settings under which it was let in.
+/// The settings and the objects that are built from them. A hot reload replaces all of it at once;
+/// an open stream keeps the one under which it was admitted.
 #[derive(Debug)]
 pub(crate) struct LiveConfig {
     pub(crate) settings: Arc<Settings>,
@@ -29,20 +29,20 @@ pub(crate) struct LiveConfig {
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) hub: Arc<Hub>,
-    /// What is told to the user's own service.
+    /// Events for the webhook, if the settings name one.
     pub(crate) event_queue: Option<Arc<EventQueue>>,
-    /// What may change while the gateway runs.
+    /// Replaced by a hot reload.
     pub(crate) live: ArcSwap<LiveConfig>,
     pub(crate) body_budget: BodyBudget,
-    /// The page is there.
+    /// The dashboard is served.
     pub(crate) serves_dashboard: bool,
-    /// Held by whoever looks through all channels.
+    /// Permit to scan all channels; there is one.
     pub(crate) channel_listing: Semaphore,
-    /// The gateway is about to go down: who sends traffic here should stop.
+    /// The gateway is about to shut down: load balancers should send no more traffic.
     pub(crate) not_ready: CancellationToken,
-    /// The gateway goes down: whoever waits for a client should stop waiting.
+    /// The gateway drains: nothing should wait for a client any more.
     pub(crate) draining: CancellationToken,
-    /// Connections and WebSockets under way.
+    /// Open connections and WebSockets.
     pub(crate) tasks: TaskTracker,
 }
 
@@ -64,7 +64,27 @@ impl LiveConfig {
 }
 
 impl App {
-    /// What holds now.
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        live: LiveConfig,
+        event_queue: Option<Arc<EventQueue>>,
+        serves_dashboard: bool,
+    ) -> Self {
+        let body_memory = live.settings.limits.body_memory.as_u64() as usize;
+        Self {
+            hub,
+            event_queue,
+            live: ArcSwap::from_pointee(live),
+            body_budget: BodyBudget::new(body_memory),
+            serves_dashboard,
+            channel_listing: Semaphore::new(1),
+            not_ready: CancellationToken::new(),
+            draining: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Returns the settings in effect now.
     pub(crate) fn live(&self) -> Arc<LiveConfig> {
         self.live.load_full()
     }
@@ -89,7 +109,7 @@ impl App {
             .with_immediate(immediate)
     }
 
-    /// The most that one message's data may be.
+    /// Returns the limit of one message's data.
     pub(crate) fn message_bytes(&self) -> usize {
         self.live.load().settings.limits.message_bytes()
     }

@@ -1,4 +1,4 @@
-//! A stream's head and how its body is delivered: what stands between a joined session and its wire.
+//! The head of a stream, and the delivery of its body: from a joined session to its wire.
 
 use axum::{
     body::Body,
@@ -23,8 +23,8 @@ use crate::http::{
     stream_body::StreamBody,
 };
 
-/// How a stream is spelled that `line` carries in `version`. Whoever takes the connection along frames its
-/// chunks itself.
+/// Returns the format of a stream over `conn` in `version`. A connection that can detach leaves the
+/// HTTP library, so its format frames the chunks itself.
 pub(crate) fn format_for_conn(
     conn: Option<&ConnHandle>,
     version: Version,
@@ -37,7 +37,7 @@ pub(crate) fn format_for_conn(
     }
 }
 
-/// How a stream is spelled on a connection of HTTP/1.1.
+/// Returns the format of a stream that is written to an HTTP/1.1 connection directly.
 pub(crate) fn chunk_framed_format(wire: Wire, raw: bool) -> &'static dyn Format {
     match (wire, raw) {
         (Wire::Sse, false) => &chunks::SSE,
@@ -48,7 +48,7 @@ pub(crate) fn chunk_framed_format(wire: Wire, raw: bool) -> &'static dyn Format 
     }
 }
 
-/// How a stream is spelled, whatever is around it.
+/// Returns the format of a stream without transfer coding.
 pub(crate) fn plain_format(wire: Wire, raw: bool) -> &'static dyn Format {
     match (wire, raw) {
         (Wire::Sse, false) => &tricast_sse::JSON,
@@ -59,7 +59,8 @@ pub(crate) fn plain_format(wire: Wire, raw: bool) -> &'static dyn Format {
     }
 }
 
-/// The fields that every stream's head has. Proxies buffer, compress and cache unless told not to.
+/// Returns the header fields of every stream. They keep proxies from buffering, compressing and
+/// caching.
 fn stream_head(format: &dyn Format) -> HeaderMap {
     let variant = format.variant();
     let content_type = match (variant.wire, variant.raw) {
@@ -79,7 +80,7 @@ fn stream_head(format: &dyn Format) -> HeaderMap {
     fields.into_iter().map(field).collect()
 }
 
-/// The cursor and the client id, for those who have no hello to read them from.
+/// Adds the position and the client id, for formats without a hello.
 fn add_stream_headers(headers: &mut HeaderMap, position: MessageId, client: &ClientId) {
     let fields = [("tricast-id", position.to_string()), ("tricast-client", client.to_string())];
     for (name, value) in fields {
@@ -90,7 +91,7 @@ fn add_stream_headers(headers: &mut HeaderMap, position: MessageId, client: &Cli
     }
 }
 
-/// The head of a stream that opens here for `client`. A connection that departs will not come back to the HTTP
+/// Returns the head of a stream of `client`. A connection that detaches does not return to the HTTP
 /// library for a next request.
 pub(crate) fn response_headers(
     format: &dyn Format,
@@ -105,7 +106,7 @@ pub(crate) fn response_headers(
     headers
 }
 
-/// The head of a WebSocket that opens here for `client`.
+/// Returns the head of a WebSocket of `client`.
 pub(crate) fn handshake_response(
     handshake: &Handshake,
     (position, client): (MessageId, &ClientId),
@@ -115,6 +116,7 @@ pub(crate) fn handshake_response(
     (handshake.status(), headers)
 }
 
+/// Starts the stream of `session`: detaches the connection if it can, else returns a body.
 pub(crate) fn respond(session: Session, conn: Option<ConnHandle>, version: Version) -> Response {
     let detaches = conn.as_ref().is_some_and(ConnHandle::can_detach);
     let position_and_client = (session.position(), &session.identity().client);
@@ -124,12 +126,14 @@ pub(crate) fn respond(session: Session, conn: Option<ConnHandle>, version: Versi
             conn.detach(Detach { session, inbound: None, head: Bytes::new() });
             return headers.into_response();
         }
-        // What happens to a connection of many streams is not for one of them to see.
+        // On HTTP/2, one stream must not act on the state of the whole connection.
         conn => conn.filter(|_| version <= Version::HTTP_11),
     };
     (headers, Body::new(StreamBody::new(session, conn, version))).into_response()
 }
 
+/// Starts the WebSocket of `session`, over whatever carries it: a detached connection, a tunnel of
+/// HTTP/2, or an upgraded connection.
 pub(crate) fn upgrade(
     app: &SharedApp,
     handshake: &Handshake,
@@ -156,20 +160,20 @@ pub(crate) fn upgrade(
         return head;
     }
     let Some(on_upgrade) = extensions.remove::<OnUpgrade>() else {
-        let detail = "this connection cannot be upgraded; connect with HTTP/1.1";
+        let detail = "this connection cannot be upgraded; use HTTP/1.1";
         return Problem::new(kinds::UPGRADE_REQUIRED, detail).into_response();
     };
     app.tasks.spawn(async move {
         match on_upgrade.await {
             Ok(upgraded) => tricast_ws::serve(TokioIo::new(upgraded), session, limits).await,
-            Err(error) => tracing::debug!(%error, "a WebSocket went before its handshake was done"),
+            Err(error) => tracing::debug!(%error, "WebSocket closed during its handshake"),
         }
     });
     head
 }
 
-/// A browser's EventSource gives up for good on any answer but 200, so a refusal that will pass is
-/// told in the stream.
+/// Returns a stream of one goodbye that refuses temporarily. An EventSource never reconnects after
+/// any status but 200.
 pub(crate) fn retry_later(app: &App, problem: &Problem) -> Response {
     let reason = match problem.kind() {
         Kind::Draining => CloseReason::Draining,
@@ -183,12 +187,12 @@ pub(crate) fn retry_later(app: &App, problem: &Problem) -> Response {
     response
 }
 
-/// A stream's head for HEAD: the fields of GET, and nothing attached.
+/// Returns the response to HEAD: the header fields of GET, without a stream.
 pub(crate) fn head_response(format: &dyn Format) -> Response {
     (stream_head(format), endless_body()).into_response()
 }
 
-/// A body without a length, so that HEAD shows the fields of GET; nobody reads it.
+/// Returns a body of unknown length, so that HEAD has the fields of GET. It is never read.
 fn endless_body() -> Body {
     Body::from_stream(
         futures_util::stream::pending::<Result<bytes::Bytes, std::convert::Infallible>>(),

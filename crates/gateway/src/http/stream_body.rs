@@ -1,4 +1,4 @@
-//! The generic delivery of the HTTP wires: a session as a streaming response body.
+//! The generic delivery over HTTP: a session as a streaming response body.
 
 use std::{
     pin::Pin,
@@ -12,29 +12,29 @@ use tricast_core::{CloseReason, Flow, FlowStep, Session, StreamAborted};
 
 use tricast_net::ConnHandle;
 
-/// A body that asks its session for more only when the connection can take more.
+/// A body that reads from its session only when the connection can take more (backpressure).
 #[derive(Debug)]
 pub(crate) struct StreamBody {
     flow: Flow,
     conn: Option<ConnHandle>,
-    /// HTTP/1.0: the body ends with the connection.
+    /// The protocol is HTTP/1.0: the body ends with the connection.
     end_delimited: bool,
     end: Option<BodyEnd>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum BodyEnd {
-    /// With the last chunk.
+    /// Ends with the last chunk.
     Clean,
-    /// Without it, so that the reader cannot take it for the end of the stream. What was
-    /// written before, perhaps no more than the head, has to leave first.
+    /// Ends without the last chunk, so that the reader cannot take it for the end of the stream.
+    /// Bytes that were written before, perhaps only the head, have to be flushed first.
     FlushThenAbort,
-    /// The same, after the HTTP library has had a chance to flush.
+    /// The same, after the HTTP library had a chance to flush.
     Flushed,
 }
 
 impl StreamBody {
-    /// `line` is the connection under it, which speaks `version`.
+    /// Creates the body of a response in `version` over `conn`.
     pub(crate) fn new(session: Session, conn: Option<ConnHandle>, version: Version) -> Self {
         let end_delimited = version < Version::HTTP_11;
         Self { flow: Flow::new(session), conn, end_delimited, end: None }
@@ -64,8 +64,8 @@ impl Body for StreamBody {
                     return Poll::Ready(None);
                 }
                 Some(abort) => {
-                    // hyper flushes when a body has nothing for it, and aborts at once on an error.
-                    // A flush that did not get through has left the socket not writable.
+                    // hyper flushes when a body is pending, and aborts at once on an error. A flush
+                    // that is incomplete leaves the socket not writable.
                     let writable = body.conn.as_ref().map(|conn| conn.poll_writable(cx));
                     if writable.is_some_and(|writable| writable.is_pending()) {
                         body.end = Some(BodyEnd::FlushThenAbort);
@@ -76,7 +76,8 @@ impl Body for StreamBody {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
-                    // Where the end of the connection is the end of the data only a reset tells.
+                    // If the body ends with the connection, only a reset shows that it is
+                    // incomplete.
                     if body.end_delimited {
                         body.conn.iter().for_each(ConnHandle::reset_on_close);
                     }

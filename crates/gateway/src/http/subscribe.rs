@@ -1,4 +1,5 @@
-//! The listening paths: checks who asks for what, joins the log, and hands the stream to its wire.
+//! The subscribe endpoints: a request is parsed and admitted, joins the log, and its stream goes to
+//! its wire.
 
 use std::sync::Arc;
 
@@ -7,38 +8,24 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-
 use tricast_admission::Pass;
-use tricast_core::{Action, ChannelName, Data, Join, Kind, Publisher, Session, Start, Trust, Wire};
-use tricast_net::{ConnHandle, Protocol};
-use tricast_ws::{Handshake, HandshakeError, HandshakeRequest};
+use tricast_core::{
+    Action, ChannelName, Draft, Join, JoinInfo, Publisher, Session, Start, Subscription,
+    Trust, Wire,
+};
+use tricast_net::ConnHandle;
 
 use crate::http::{
     admission,
     body::{self, Media},
     kinds,
-    presence::with_presence,
     problem::Problem,
-    publish::{MESSAGE_PARAMETERS, Metadata, path_text},
-    query::Query,
+    publish::Metadata,
     resume,
     state::{App, SharedApp},
     stream::{self, format_for_conn, plain_format, respond, retry_later, upgrade},
+    subscribe_request::SubscribeRequest,
 };
-
-/// The names that every listening request takes.
-const PARAMETERS: [&str; 10] = [
-    "client",
-    "user",
-    "since",
-    "last_event_id",
-    "lastEventId",
-    "format",
-    "heartbeat",
-    "online",
-    "presence",
-    "token",
-];
 
 type ChannelsPath = Result<Path<String>, PathRejection>;
 
@@ -58,7 +45,7 @@ pub(crate) async fn ws(state: State<SharedApp>, path: ChannelsPath, request: Req
     subscribe(state, Wire::Ws, path, request).await
 }
 
-/// One URL for all wires: what the request says about itself picks one.
+/// Serves `/stream`, one URL for all wires: the headers of the request select the wire.
 pub(crate) async fn stream(
     state: State<SharedApp>,
     path: ChannelsPath,
@@ -101,169 +88,139 @@ async fn subscribe(
     }
 }
 
+/// Takes the steps of every subscribe request in order. Each of them may refuse the request.
 async fn try_subscribe(
     app: &SharedApp,
     wire: Wire,
     path: ChannelsPath,
     mut request: Request,
 ) -> Result<Response, Problem> {
-    let is_head = request.method() == Method::HEAD;
-    let is_post = request.method() == Method::POST;
-    let names =
-        if is_post { [&PARAMETERS[..], &MESSAGE_PARAMETERS].concat() } else { PARAMETERS.to_vec() };
-    let query = Query::parse(request.uri().query(), &names)?;
-    let (raw, online) = (query.raw()?, query.flag("online")?);
-    let handshake = match wire {
-        Wire::Ws => Some(read_handshake(app, &request, raw)?),
-        Wire::Sse | Wire::Chunked => None,
-    };
-    let raw = raw.unwrap_or_else(|| handshake.as_ref().is_some_and(Handshake::is_raw));
-    let heartbeat_as_event = query.heartbeat_as_event()?;
-    if heartbeat_as_event && raw && wire != Wire::Sse {
-        let detail = "a raw stream has no events on this wire; leave heartbeat out, or read format=json or raw SSE";
-        return Err(Problem::new(Kind::BadParameter, detail).for_parameter("heartbeat"));
+    let wanted = SubscribeRequest::parse(app, wire, path, &request)?;
+    let mut pass = admit(app, &wanted, &request).await?;
+    let start = resume::start_of(request.headers(), &wanted.query)?;
+    if request.method() == Method::HEAD {
+        return Ok(stream::head_response(plain_format(wire, wanted.raw)));
     }
-    let requested = parse_channels(app, &path_text(path)?)?;
-    let publishes = is_post || raw && wire == Wire::Ws;
-    if publishes && requested.len() > 1 {
-        let detail = "a POST, and a raw WebSocket, publish too: name one channel";
-        return Err(Problem::new(Kind::BadChannel, detail));
-    }
-    let channels = match query.flag("presence")? {
-        true => with_presence(app, requested)?,
-        false => requested,
+    let draft = match request.method() == Method::POST {
+        true => read_own_message(app, &wanted, &pass, start, &mut request).await?,
+        false => None,
     };
-    let subprotocol = handshake.as_ref().and_then(Handshake::token);
-    let requested_stream = (wire, channels.as_slice());
-    let mut pass =
-        admission::pass_for_stream(app, &request, &query, requested_stream, subprotocol).await?;
-    admission::check(&pass, Action::Subscribe, &channels).await?;
-    let start = resume::start_of(request.headers(), &query)?;
-    if is_head {
-        return Ok(stream::head_response(plain_format(wire, raw)));
-    }
-    let message = if is_post {
-        // A client that repeats its POST to reconnect has said it before.
-        let publishes_now = !matches!(start, Start::After(_));
-        let (metadata, data) =
-            posted_message(app, &query, &pass, &channels[0], &mut request).await?;
-        if publishes_now {
-            admission::check_message(&pass, &channels[0], data.as_bytes().len()).await?;
-        }
-        publishes_now.then_some((metadata, data))
-    } else {
-        None
-    };
-    admission::acquire_connection_permits(&mut pass, &channels[0])?;
-    let own_channel = may_join_own_channel(&pass).await;
-    if wire != Wire::Ws {
-        pass.set_read_only();
-    }
-    let identity = pass.identity().clone();
-    let join = Join::new(channels.clone(), identity.clone(), wire)
-        .with_start(start)
-        .with_online_updates(online)
-        .with_user_channel(own_channel);
-    let joined = app.hub.join(join).await?;
-    let conn = request.extensions().get::<ConnHandle>();
-    let format = match &handshake {
-        Some(handshake) => tricast_ws::format(raw, handshake.window()),
-        None => format_for_conn(conn, request.version(), wire, raw),
-    };
-    if let Some((metadata, data)) = message {
-        let mut draft = metadata.draft(channels[0].clone(), data);
-        // Somebody else has to be there.
-        draft.min_subscribers *= 2;
+    let (subscription, join_info) = join(app, &wanted, &mut pass, start).await?;
+    if let Some(draft) = draft {
         app.hub.publish(draft).await?;
     }
-    if wire == Wire::Sse && joined.0.has_ended() {
+    if wire == Wire::Sse && subscription.has_ended() {
         // WHATWG HTML §9.2.3: 204 tells an EventSource to stop reconnecting.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let guard =
-        app.event_queue.as_ref().and_then(|events| events.track((wire, channels), identity));
-    guard.into_iter().for_each(|guard| pass.hold(guard));
-    let session = Session::new(joined, format, Arc::new(pass), app.live().session_config.clone())
-        .with_heartbeat_events(heartbeat_as_event);
-    Ok(match handshake {
-        Some(handshake) => upgrade(app, &handshake, session, &mut request),
-        None => respond(session, request.extensions_mut().remove(), request.version()),
-    })
+    Ok(hand_over(app, wanted, (subscription, join_info), pass, request))
 }
 
-/// Whether the user's own channel comes along. Who only says who it is has to be let in there too.
-async fn may_join_own_channel(pass: &Pass) -> bool {
-    let Some(user) = &pass.identity().user else { return false };
-    let own = ChannelName::of_user(user);
-    match pass.identity().trust {
-        Trust::Verified => true,
-        Trust::Unverified | Trust::Anonymous | Trust::ApiKey(_) => {
-            tricast_core::authorize(pass, Action::Subscribe, &own).await.is_ok()
-        }
+/// Checks the credentials of the request and what they permit.
+fn admit<'a>(
+    app: &'a App,
+    wanted: &'a SubscribeRequest,
+    request: &Request,
+) -> impl Future<Output = Result<Pass, Problem>> + use<'a> {
+    let stream = (wanted.wire, wanted.channels.as_slice());
+    let subprotocol = wanted.subprotocol_token();
+    let opening = admission::pass_for_stream(app, request, &wanted.query, stream, subprotocol);
+    async move {
+        let pass = opening.await?;
+        admission::check(&pass, Action::Subscribe, &wanted.channels).await?;
+        Ok(pass)
     }
 }
 
-fn read_handshake(app: &App, request: &Request, raw: Option<bool>) -> Result<Handshake, Problem> {
-    let conn = request.extensions().get::<ConnHandle>();
-    // The library of the other way of delivery knows no compression.
-    let may_deflate = app.settings().ws.compression && conn.is_some_and(ConnHandle::can_detach);
-    let protocol = request.extensions().get::<Protocol>();
-    let handshake_request = match protocol {
-        Some(protocol) => HandshakeRequest::Connect(protocol.as_str()),
-        None => HandshakeRequest::Upgrade(request.method(), request.version()),
-    };
-    let handshake = Handshake::read(handshake_request, request.headers(), raw, may_deflate);
-    handshake.map_err(|error| match error {
-        HandshakeError::TokenWithoutSubprotocol | HandshakeError::FormatMismatch => {
-            Problem::new(Kind::BadParameter, error.to_string())
-                .for_parameter("Sec-WebSocket-Protocol")
-        }
-        _ => Problem::new(kinds::UPGRADE_REQUIRED, error.to_string()),
-    })
-}
-
-fn parse_channels(app: &App, path: &str) -> Result<Vec<ChannelName>, Problem> {
-    check_channel_count(app, path.split(',').count())?;
-    let mut channels: Vec<ChannelName> = Vec::new();
-    for name in path.split(',') {
-        let channel = name.parse()?;
-        if channels.contains(&channel) {
-            let detail = format!("channel {name:?} is named twice; name it once");
-            return Err(Problem::new(Kind::BadChannel, detail));
-        }
-        channels.push(channel);
-    }
-    Ok(channels)
-}
-
-/// Whether one connection may have so many channels.
-pub(crate) fn check_channel_count(app: &App, channels: usize) -> Result<(), Problem> {
-    let max = app.settings().limits.channels_per_connection;
-    if channels > max {
-        let detail = format!("one connection takes at most {max} channels; open several");
-        return Err(Problem::new(Kind::BadChannel, detail));
-    }
-    Ok(())
-}
-
-/// What a POST says before it listens.
-async fn posted_message(
+/// Reads the message that a POST publishes before its stream begins. Returns `None` if the request
+/// resumes: a client that repeats its POST to reconnect has published the message already.
+async fn read_own_message(
     app: &App,
-    query: &Query,
+    wanted: &SubscribeRequest,
     pass: &Pass,
-    channel: &ChannelName,
+    start: Start,
     request: &mut Request,
-) -> Result<(Metadata, Data), Problem> {
+) -> Result<Option<Draft>, Problem> {
+    let channel = &wanted.channels[0];
     admission::check_rules(pass, Action::Publish, channel)?;
     let media = Media::of(request.headers());
     if media == Media::Ndjson {
-        let detail = "a POST here takes one message; JSON lines go to /publish/{channel}";
+        let detail = "a POST here takes one message; send JSON lines to /publish/{channel} instead";
         return Err(Problem::new(kinds::BAD_MEDIA_TYPE, detail));
     }
-    // An issued client id counts too: the message is for everybody but this very stream.
-    let metadata = Metadata::of(query, Publisher::from(&**pass.identity()))?;
+    // An issued client id counts too: skip_self hides the message from this very stream.
+    let metadata = Metadata::of(&wanted.query, Publisher::from(&**pass.identity()))?;
     let time = app.settings().limits.body_timeout;
     let mut reservation = app.body_budget.reserve();
     let body = body::read(request, app.message_bytes(), time, &mut reservation).await?;
-    Ok((metadata, media.data(body)?))
+    let mut draft = metadata.draft(channel.clone(), media.data(body)?);
+    if matches!(start, Start::After(_)) {
+        return Ok(None);
+    }
+    admission::check_message(pass, channel, draft.data.as_bytes().len()).await?;
+    // With require_online, one subscriber must be there beside the publisher's own stream.
+    draft.min_subscribers *= 2;
+    Ok(Some(draft))
+}
+
+/// Takes the connection's permits and joins the log.
+async fn join(
+    app: &SharedApp,
+    wanted: &SubscribeRequest,
+    pass: &mut Pass,
+    start: Start,
+) -> Result<(Subscription, JoinInfo), Problem> {
+    admission::acquire_connection_permits(pass, &wanted.channels[0])?;
+    let include_user_channel = may_join_user_channel(pass).await;
+    if wanted.wire != Wire::Ws {
+        pass.set_read_only();
+    }
+    let identity = pass.identity().clone();
+    let join = Join::new(wanted.channels.clone(), identity, wanted.wire)
+        .with_start(start)
+        .with_online_updates(wanted.online_updates)
+        .with_user_channel(include_user_channel);
+    Ok(app.hub.join(join).await?)
+}
+
+/// Returns whether the user's own channel is added to the stream. Hook and rules decide about users
+/// that are not verified, as they do for any other channel.
+async fn may_join_user_channel(pass: &Pass) -> bool {
+    let Some(user) = &pass.identity().user else { return false };
+    let channel = ChannelName::of_user(user);
+    match pass.identity().trust {
+        Trust::Verified => true,
+        Trust::Unverified | Trust::Anonymous | Trust::ApiKey(_) => {
+            tricast_core::authorize(pass, Action::Subscribe, &channel).await.is_ok()
+        }
+    }
+}
+
+/// Builds the session and hands it to its wire. From here on the webhook knows the connection.
+fn hand_over(
+    app: &SharedApp,
+    wanted: SubscribeRequest,
+    joined: (Subscription, JoinInfo),
+    mut pass: Pass,
+    mut request: Request,
+) -> Response {
+    let SubscribeRequest { wire, raw, channels, handshake, .. } = wanted;
+    let format = match &handshake {
+        Some(handshake) => tricast_ws::format(raw, handshake.window()),
+        None => {
+            let conn = request.extensions().get::<ConnHandle>();
+            format_for_conn(conn, request.version(), wire, raw)
+        }
+    };
+    let identity = pass.identity().clone();
+    if let Some(events) = &app.event_queue {
+        events.track((wire, channels), identity).into_iter().for_each(|guard| pass.hold(guard));
+    }
+    let config = app.live().session_config.clone();
+    let session = Session::new(joined, format, Arc::new(pass), config)
+        .with_heartbeat_events(wanted.heartbeat_as_event);
+    match handshake {
+        Some(handshake) => upgrade(app, &handshake, session, &mut request),
+        None => respond(session, request.extensions_mut().remove(), request.version()),
+    }
 }

@@ -1,4 +1,4 @@
-//! What a gateway is made of, each part from the settings.
+//! Builds the components of a gateway from the settings.
 
 use std::sync::Arc;
 
@@ -10,20 +10,20 @@ use tricast_net::{Certificate, SocketMeters};
 
 use crate::{
     admin::metrics::MetricsExporter,
-    http::{admission, state::App},
-    lifecycle::load::LoadMeters,
+    http::state::App,
+    lifecycle::{gatekeeper, load::LoadMeters},
     settings::{Delivery, EventKind, Settings},
     webhook::{EventMeters, EventQueue, WebhookSender},
 };
 
-/// Descriptors that are not for clients: listeners, the log, whatever libraries open.
+/// File descriptors that are not for clients: listening sockets, the log, and those of libraries.
 const RESERVED_FILES: usize = 200;
 
-/// Descriptors kept for requests when as many subscribers listen as may.
+/// File descriptors that remain for requests when the connection limit is reached.
 const FILES_FOR_REQUESTS: usize = 100;
 
-/// Everything of a gateway that can be made before it has a socket. `tricast check` makes it too, so that what would keep a gateway
-/// from starting is found there.
+/// Everything of a gateway that can be built before it has a socket. `tricast check` builds it too,
+/// and so finds what would keep a gateway from starting.
 pub(crate) struct Components {
     pub(crate) hub: Arc<Hub>,
     pub(crate) exporter: Arc<MetricsExporter>,
@@ -31,15 +31,18 @@ pub(crate) struct Components {
     pub(crate) gatekeeper: Arc<Gatekeeper>,
     pub(crate) jwks: Option<Jwks>,
     pub(crate) webhook: Option<(Arc<EventQueue>, WebhookSender)>,
-    /// How shards send; without them the delivery is the generic one.
+    /// How the shards send. `None` means the generic delivery, without shards.
     pub(crate) send_mode: Option<SendMode>,
     pub(crate) socket_meters: SocketMeters,
     pub(crate) load_meters: LoadMeters,
 }
 
 impl Components {
+    /// Builds all components.
+    ///
     /// # Errors
-    /// When a file that the settings name cannot be read or holds something else, or this machine lacks what they ask for.
+    /// When a file that the settings name cannot be read or has the wrong content, or the machine
+    /// lacks what they ask for.
     pub(crate) fn build(settings: &Settings) -> anyhow::Result<Self> {
         let connections = max_connections(settings);
         let (meters, exporter) = MetricsExporter::new(settings, connections)?;
@@ -47,7 +50,7 @@ impl Components {
         let tls = &settings.tls;
         let load = || Certificate::load(tls.certificate.clone(), tls.key.clone());
         let certificate = (!tls.bind.is_empty()).then(load).transpose()?;
-        let (gatekeeper, jwks) = admission::gatekeeper(settings, meters.hook)?;
+        let (gatekeeper, jwks) = gatekeeper::build(settings, meters.hook)?;
         let webhook = webhook(settings, &hub, meters.events)?;
         let send_mode = send_mode(settings.delivery)?;
         let (socket_meters, load_meters) = (meters.sockets, meters.load);
@@ -65,14 +68,14 @@ impl Components {
     }
 }
 
-/// How many sockets clients may open: what the limit of open files leaves.
+/// Returns the number of sockets that clients may open: what the limit of open files leaves.
 pub(crate) fn max_sockets(settings: &Settings) -> usize {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let files = files.map_or(usize::MAX, |files| files as usize);
     files.saturating_sub(RESERVED_FILES + settings.hook.connections()).max(1)
 }
 
-/// How many streams may be open at once.
+/// Returns the connection limit: how many streams may be open at once.
 pub(crate) fn max_connections(settings: &Settings) -> usize {
     match settings.limits.connections {
         0 => max_sockets(settings).saturating_sub(FILES_FOR_REQUESTS).max(1),
@@ -80,20 +83,20 @@ pub(crate) fn max_connections(settings: &Settings) -> usize {
     }
 }
 
-/// How shards are to send, if the settings want any.
+/// Selects how the shards send. Returns `None` for the generic delivery.
 fn send_mode(delivery: Delivery) -> anyhow::Result<Option<SendMode>> {
     let mode = match delivery {
         Delivery::Generic => return Ok(None),
         Delivery::Epoll => SendMode::Epoll,
         Delivery::IoUring => {
-            let advice = "the kernel does not let us use io_uring; set delivery = \"auto\"";
+            let advice = "the kernel does not permit io_uring; set delivery = \"auto\"";
             SendMode::IoUring.probe().context(advice)?;
             SendMode::IoUring
         }
         Delivery::Auto => match SendMode::IoUring.probe() {
             Ok(()) => SendMode::IoUring,
             Err(error) => {
-                tracing::info!(%error, "no io_uring here; delivering with epoll");
+                tracing::info!(%error, "io_uring is not available; delivering with epoll");
                 SendMode::Epoll
             }
         },
@@ -101,7 +104,7 @@ fn send_mode(delivery: Delivery) -> anyhow::Result<Option<SendMode>> {
     Ok(Some(mode))
 }
 
-/// Starts the shards.
+/// Starts the threads of the shards.
 pub(crate) fn start_shards(
     app: &App,
     send_mode: SendMode,
@@ -117,10 +120,10 @@ pub(crate) fn start_shards(
         tricast_delivery::ShardConfig { stall_timeout, stalled: meters.stalled.clone() };
     let runtime = tokio::runtime::Handle::current();
     let started = Shards::start(count, &app.hub, &shard_config, send_mode, &runtime);
-    started.context("cannot start the threads that deliver")
+    started.context("cannot start the threads of the shards")
 }
 
-/// What is told to the user's own service, if anything is, and what will deliver it.
+/// Builds the queue of webhook events and its sender, if `events.url` is set.
 fn webhook(
     settings: &Settings,
     hub: &Hub,

@@ -1,6 +1,10 @@
-//! A new gateway in place of this one, while clients come: it is started with the listening sockets, and says when it is ready. Then
-//! the old one accepts nobody any more, takes nothing new into its log, and says so; only then the new one accepts, so that no message
-//! goes to a log that its readers have left. Who comes in between waits in the sockets' queues. Last, the old one sends its clients over.
+//! Handover: a new gateway replaces a running one.
+//!
+//! The old process starts the new one with copies of the listening sockets, and the new one reports
+//! when it is ready. The old one then stops accepting connections and messages, and reports that it
+//! has released the sockets. Only now the new one accepts, so that no message goes to a log that
+//! its readers have left. Connections that arrive in between wait in the sockets' queues. Last, the
+//! old process sends its clients a goodbye, and they reconnect to the new one.
 
 use std::{
     ffi::OsString,
@@ -15,24 +19,25 @@ use anyhow::Context as _;
 use command_fds::{CommandFdExt as _, FdMapping};
 use tokio::{process::Child, time::timeout};
 
-use crate::lifecycle::inherited::HANDOVER_SOCKET;
+use crate::lifecycle::sockets::inherited::HANDOVER_SOCKET;
 
-/// The first descriptor that a process is handed (`sd_listen_fds(3)`).
+/// First inherited descriptor (`sd_listen_fds(3)`).
 const FIRST_FD: i32 = 3;
 
-/// How long a new gateway may take until it is ready.
+/// Time for a new gateway to become ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What it says then.
+/// Message of a new gateway that is ready.
 const READY: &[u8] = b"READY=1";
 
-/// What the old one says when it accepts nobody any more.
+/// Message of the old gateway when it has released the sockets.
 const RELEASED: &[u8] = b"YOURS=1";
 
-/// How long a new gateway waits for that. It comes within a moment, or the old one hangs.
+/// Time that a new gateway waits for [`RELEASED`]. It arrives within milliseconds unless the old
+/// gateway hangs.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How to start this program again.
+/// The command line that starts this program again.
 #[derive(Clone, Debug)]
 pub struct Program {
     path: PathBuf,
@@ -40,12 +45,13 @@ pub struct Program {
 }
 
 impl Program {
-    /// As it was started. Call it at the start: later another file may have taken its place, and that is the one to start.
+    /// Returns the command line of this process. Call this first thing: an update may replace the
+    /// file later, and it is the new file that a handover has to start.
     pub fn current() -> Self {
         let mut args = std::env::args_os();
         let argv0 = PathBuf::from(args.next().unwrap_or_default());
-        // A path that it was called by may be a link, which then leads to another version. One that was found in PATH the
-        // system knows, if it tells (/proc).
+        // A path on the command line may be a symbolic link, which an update points at the new
+        // version. A name that was found in PATH has to be resolved by the system (/proc).
         let path = match argv0.components().count() {
             2.. => std::path::absolute(&argv0).unwrap_or(argv0),
             _ => std::env::current_exe().unwrap_or(argv0),
@@ -53,10 +59,10 @@ impl Program {
         Self { path, args: args.collect() }
     }
 
-    /// Starts it with listening sockets, by name; returns when it is ready to serve.
+    /// Starts the program with these named listening sockets, and returns when it is ready.
     ///
     /// # Errors
-    /// When it cannot start, or does not become ready. It is not left behind then.
+    /// When it does not start or does not become ready. The new process is killed then.
     pub(crate) async fn start_with(
         &self,
         sockets: Vec<(String, OwnedFd)>,
@@ -68,7 +74,7 @@ impl Program {
             [(HANDOVER_SOCKET.to_owned(), OwnedFd::from(child_end))].into_iter().chain(sockets);
         let (names, sockets): (Vec<_>, Vec<_>) = passed.unzip();
         let mut command = Command::new(&self.path);
-        // Both name the process that they were meant for.
+        // These hold the process id of this process.
         command.args(&self.args).env_remove("LISTEN_PID").env_remove("WATCHDOG_PID");
         command.env("LISTEN_FDS", names.len().to_string());
         command.env("LISTEN_FDNAMES", names.join(":"));
@@ -80,20 +86,23 @@ impl Program {
         let mut attempt = PendingSuccessor(Some(child));
         let mut message = [0; READY.len()];
         let ready = tokio::select! {
-            said = timeout(READY_TIMEOUT, own_end.recv(&mut message)) => match said {
-                Ok(received) => received.context("the new gateway cannot be heard"),
-                Err(_) => Err(anyhow::anyhow!("the new gateway was not ready within {} s", READY_TIMEOUT.as_secs())),
+            received = timeout(READY_TIMEOUT, own_end.recv(&mut message)) => match received {
+                Ok(received) => received.context("cannot receive from the new gateway"),
+                Err(_) => {
+                    let seconds = READY_TIMEOUT.as_secs();
+                    Err(anyhow::anyhow!("the new gateway was not ready within {seconds} s"))
+                }
             },
-            ended = attempt.ended() => Err(anyhow::anyhow!("the new gateway has ended: {}", ended?)),
+            ended = attempt.ended() => Err(anyhow::anyhow!("the new gateway exited: {}", ended?)),
         };
         let length = ready?;
-        anyhow::ensure!(message[..length] == *READY, "the new gateway has ended");
+        anyhow::ensure!(message[..length] == *READY, "the new gateway exited");
         let child = attempt.0.take().and_then(|child| child.id());
-        Ok(Successor { pid: child.context("the new gateway has ended")?, socket: own_end })
+        Ok(Successor { pid: child.context("the new gateway exited")?, socket: own_end })
     }
 }
 
-/// A new gateway that is not ready yet. It is not left behind if nobody waits for it any more.
+/// A new gateway that is not ready yet. Dropping this kills the process.
 struct PendingSuccessor(Option<Child>);
 
 impl PendingSuccessor {
@@ -108,13 +117,13 @@ impl PendingSuccessor {
 impl Drop for PendingSuccessor {
     fn drop(&mut self) {
         if let Some(child) = &mut self.0 {
-            // It may have ended by itself.
+            // The process may have exited already.
             let _ = child.start_kill();
         }
     }
 }
 
-/// A new gateway that is ready, and waits for its turn.
+/// A new gateway that is ready and waits for the sockets to be released.
 #[derive(Debug)]
 pub struct Successor {
     pid: u32,
@@ -122,30 +131,30 @@ pub struct Successor {
 }
 
 impl Successor {
-    /// Its process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Has it read its settings again: they may have changed since it did.
+    /// Makes the new gateway reload its settings: they may have changed since it read them.
     pub(crate) fn send_sighup(&self) {
         let process = rustix::process::Pid::from_raw(self.pid.cast_signed());
         let result =
             process.map(|it| rustix::process::kill_process(it, rustix::process::Signal::HUP));
         if let Some(Err(error)) = result {
-            tracing::warn!(%error, "the new gateway cannot be told to read its settings again");
+            tracing::warn!(%error, "cannot send SIGHUP to the new gateway");
         }
     }
 
-    /// From here on it accepts connections.
+    /// Releases the sockets: from here on the new gateway accepts connections.
     pub(crate) fn start_accepting(self) {
         if let Err(error) = self.socket.try_send(RELEASED) {
-            tracing::error!(%error, "the new gateway cannot be told that it is its turn");
+            tracing::error!(%error, "cannot release the sockets to the new gateway");
         }
     }
 }
 
-/// The old gateway, that waits for this one to be ready.
+/// The old gateway, which waits for this one to become ready.
 #[derive(Debug)]
 pub(crate) struct Predecessor(UnixDatagram);
 
@@ -154,10 +163,10 @@ impl Predecessor {
         Self(socket)
     }
 
-    /// Says that this gateway is ready, and waits until the old one accepts nobody any more.
+    /// Reports that this gateway is ready, and waits until the old one has released the sockets.
     ///
     /// # Errors
-    /// When nobody waits any more: whoever does not goes on itself.
+    /// When the old gateway no longer waits. It goes on serving then.
     pub(crate) async fn take_over(self) -> io::Result<()> {
         self.0.set_nonblocking(true)?;
         let socket = tokio::net::UnixDatagram::from_std(self.0)?;
@@ -166,7 +175,7 @@ impl Predecessor {
         match timeout(RELEASE_TIMEOUT, socket.recv(&mut message)).await {
             Ok(received) => received.map(drop),
             Err(_) => {
-                tracing::warn!("the old gateway does not let go; this one begins all the same");
+                tracing::warn!("the old gateway did not release the sockets; accepting anyway");
                 Ok(())
             }
         }

@@ -1,5 +1,5 @@
-//! Whether the gateway keeps up: how late the runtime and the shards are. Who is late begins nothing new, so that
-//! those who are here get what they are owed.
+//! Load shedding: measures the lag of the runtime and of the shards. A gateway that lags rejects
+//! new work, so that the streams that are open keep up.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,29 +7,29 @@ use metrics::{Gauge, Histogram, Unit, describe_gauge, describe_histogram, gauge,
 use tokio::time::{Instant, sleep};
 use tricast_core::{Hub, unix_millis};
 
-/// How often it is looked at.
+/// Time between two samples.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The name of the histogram of how late the runtime is, in seconds.
+/// Name of the histogram of the runtime's lag, in seconds.
 pub(crate) const RUNTIME_LAG: &str = "tricast_runtime_lag_seconds";
 
-/// The name of the histogram of how late the shards are, in seconds.
+/// Name of the histogram of the shards' lag, in seconds.
 pub(crate) const DELIVERY_LAG: &str = "tricast_delivery_lag_seconds";
 
-/// What is seen at each look.
+/// The metrics of lag and load shedding.
 pub(crate) struct LoadMeters {
     runtime: Histogram,
     delivery: Histogram,
     overloaded: Gauge,
 }
 
-/// Looks for as long as the gateway lives. `most` is how late it may be.
+/// Samples the lag for as long as the gateway runs. Above `max_lag` the hub sheds load.
 pub(crate) async fn monitor_lag(hub: Arc<Hub>, max_lag: Duration, meters: LoadMeters) {
     let mut load = LagState { max_lag, overloaded: false };
     loop {
         let slept = Instant::now();
         sleep(SAMPLE_INTERVAL).await;
-        // A runtime that is busy comes back late.
+        // A busy runtime wakes its tasks late.
         let runtime_lag = slept.elapsed().saturating_sub(SAMPLE_INTERVAL);
         let oldest = hub.log().oldest_pending();
         let delivery_lag = oldest.map_or(0, |oldest| unix_millis().saturating_sub(oldest));
@@ -41,8 +41,8 @@ pub(crate) async fn monitor_lag(hub: Arc<Hub>, max_lag: Duration, meters: LoadMe
             hub.set_overloaded(load.overloaded);
             meters.overloaded.set(f64::from(u8::from(load.overloaded)));
             match load.overloaded {
-                true => tracing::warn!(?lag, "overloaded: nothing new is begun (limits.overload)"),
-                false => tracing::info!("no longer overloaded"),
+                true => tracing::warn!(?lag, "overloaded; load shedding begins (limits.overload)"),
+                false => tracing::info!("load shedding ends"),
             }
         }
     }
@@ -53,16 +53,16 @@ impl LoadMeters {
         describe_histogram!(
             RUNTIME_LAG,
             Unit::Seconds,
-            "How late the threads are that open streams and take publishes, looked at ten times a second."
+            "Lag of the threads that open streams and accept publishes, sampled ten times a second."
         );
         describe_histogram!(
             DELIVERY_LAG,
             Unit::Seconds,
-            "Age of the oldest message that a delivering thread has yet to look at, ten times a second."
+            "Age of the oldest message that a shard has not taken, sampled ten times a second."
         );
         describe_gauge!(
             "tricast_overloaded",
-            "1 while the gateway is late by more than limits.overload, and begins nothing new."
+            "1 while the gateway lags by more than limits.overload and rejects new work."
         );
         Self {
             runtime: histogram!(RUNTIME_LAG),
@@ -85,7 +85,8 @@ struct LagState {
 }
 
 impl LagState {
-    /// Whether that is a change. It is over only at half of what began it, so that it does not flicker.
+    /// Records a lag and returns whether load shedding begins or ends. It ends only at half of the
+    /// lag at which it begins, so that it does not flap.
     fn update(&mut self, lag: Duration) -> bool {
         let limit = if self.overloaded { self.max_lag / 2 } else { self.max_lag };
         let was_overloaded = std::mem::replace(&mut self.overloaded, lag > limit);

@@ -1,11 +1,14 @@
 //! The life of the process: how it is built, starts, is replaced, and stops.
 
+pub(crate) mod background;
 pub(crate) mod build;
+pub(crate) mod conn_servers;
+pub(crate) mod gatekeeper;
 pub(crate) mod gateway;
 pub(crate) mod handover;
-pub(crate) mod inherited;
 pub(crate) mod load;
 pub(crate) mod net_config;
+pub(crate) mod reload;
 pub(crate) mod service;
 pub(crate) mod shutdown;
 pub(crate) mod sockets;

@@ -1,4 +1,4 @@
-//! What `tricast-net` needs from the settings and from admission.
+//! The configuration of `tricast-net`, from the settings and from admission.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     settings::{Proxy, Settings},
 };
 
-/// The rules of all connections, of which `sockets` may be open at once.
+/// Returns the limits of connections, of which `sockets` may be open at once.
 pub(crate) fn conn_config(settings: &Settings, sockets: usize) -> ConnConfig {
     ConnConfig {
         head_bytes: settings.limits.head_bytes.as_u64() as usize,

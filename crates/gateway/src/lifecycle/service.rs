@@ -1,4 +1,4 @@
-//! The gateway as a service: what signals do, and what systemd is told.
+//! The gateway as a service: its reactions to signals, and its notifications to systemd.
 
 use std::{io::Write as _, path::PathBuf, pin::pin, time::Duration};
 
@@ -11,29 +11,31 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Gateway, Inherited, Program,
-    lifecycle::{build::Components, handover::Successor, telemetry::LogLevel},
+    lifecycle::{
+        build::Components, handover::Successor, reload::ReloadReport, telemetry::LogLevel,
+    },
     settings::{Loaded, Settings},
 };
 
-/// What a running program is made of.
+/// A gateway that runs until a signal stops it.
 #[derive(Debug)]
 pub struct Service {
-    /// How it was started.
+    /// The program itself, for a start of its successor.
     pub program: Program,
-    /// The file that its settings come from.
+    /// Settings file, read again on SIGHUP.
     pub config: Option<PathBuf>,
-    /// As they were at the start.
+    /// Settings at the start.
     pub settings: Settings,
-    /// Sockets that were handed in.
+    /// Sockets that the process was started with.
     pub inherited: Inherited,
-    /// What is logged.
+    /// Log level, changed by a hot reload.
     pub log_level: LogLevel,
 }
 
-/// Why a gateway goes down.
+/// Why the gateway stops serving.
 enum Exit {
     Stopped,
-    /// Another takes its place.
+    /// A successor takes over.
     Replaced(Successor),
 }
 
@@ -45,18 +47,19 @@ struct Signals {
 }
 
 impl Service {
-    /// Serves until a signal says otherwise: SIGTERM or SIGINT goes down in order, a second SIGINT at once, SIGHUP reads the settings
-    /// again, SIGUSR2 starts the program anew and hands everything over.
+    /// Serves until a signal stops it. SIGTERM and SIGINT shut down gracefully, and a second SIGINT
+    /// at once. SIGHUP reloads the settings. SIGUSR2 starts the program again and hands the
+    /// listening sockets and the clients over to it.
     ///
     /// # Errors
-    /// When it cannot start.
+    /// When the gateway cannot start.
     pub async fn run(mut self) -> anyhow::Result<()> {
         let mut signals = Signals::new()?;
         let predecessor = self.inherited.predecessor();
         let inherited = std::mem::take(&mut self.inherited);
         let mut gateway = Gateway::prepare(self.settings.clone(), inherited)?;
         if let Some(predecessor) = predecessor {
-            // Whoever does not wait any more goes on itself.
+            // If the predecessor no longer waits, it goes on serving, and this process must end.
             predecessor.take_over().await?;
         }
         gateway.open()?;
@@ -67,14 +70,14 @@ impl Service {
             addresses.join(", "),
             gateway.admin_address
         );
-        // Whoever has started it may not listen any more.
+        // The reader of standard output may have gone already.
         drop(printed);
         notify_systemd(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
         let watchdog = AbortOnDropHandle::new(tokio::spawn(feed_watchdog()));
         let exit = self.serve(&gateway, &mut signals).await;
         let shutdown = async {
             match exit {
-                // Whoever takes over is the service now, and speaks for it.
+                // The successor is the service now, and notifies systemd itself.
                 Exit::Replaced(successor) => {
                     watchdog.abort();
                     gateway.hand_over_and_stop(successor).await
@@ -87,7 +90,7 @@ impl Service {
         };
         tokio::select! {
             _ = shutdown => {}
-            // Who asks twice does not want to wait.
+            // A second SIGINT skips the graceful shutdown.
             _ = signals.interrupt.recv() => {}
         }
         Ok(())
@@ -108,7 +111,7 @@ impl Service {
         }
     }
 
-    /// Starts another in place of this one; `None` if that does not work.
+    /// Starts a successor. Returns `None` if this gateway goes on serving.
     async fn hand_over(&self, gateway: &Gateway, signals: &mut Signals) -> Option<Exit> {
         let mut handing_over = pin!(gateway.hand_over(&self.program));
         let mut reload_requested = false;
@@ -125,7 +128,7 @@ impl Service {
         };
         match replaced {
             Ok(successor) => {
-                tracing::info!(process = successor.pid(), "another gateway takes over");
+                tracing::info!(process = successor.pid(), "handover: the new gateway is ready");
                 if reload_requested {
                     successor.send_sighup();
                 }
@@ -133,7 +136,7 @@ impl Service {
             }
             Err(error) => {
                 let error = format!("{error:#}");
-                tracing::error!(error, "no other gateway takes over; this one goes on");
+                tracing::error!(error, "handover failed; this gateway goes on");
                 None
             }
         }
@@ -153,29 +156,23 @@ impl Service {
             self.log_level.set(&logging)?;
             if let Some(error) = restart_error {
                 let error = format!("{error:#}");
-                tracing::error!(error, "with these settings and files a new start would fail");
+                tracing::error!(error, "a restart would fail with these settings and files");
             }
             Ok(changed)
         });
         match reloaded {
-            Ok((applied, needs_restart)) => {
+            Ok(ReloadReport { applied, needs_restart }) => {
                 let changed =
                     if applied.is_empty() { "nothing".to_owned() } else { applied.join(", ") };
-                tracing::info!(
-                    changed,
-                    "the settings, and the files that they name, were read again"
-                );
+                tracing::info!(changed, "settings reloaded, and the files that they name");
                 if !needs_restart.is_empty() {
                     let keys = needs_restart.join(", ");
-                    tracing::warn!(
-                        keys,
-                        "these take effect when the gateway is started anew (SIGUSR2)"
-                    );
+                    tracing::warn!(keys, "these settings take effect after a restart (SIGUSR2)");
                 }
             }
             Err(error) => {
                 let error = format!("{error:#}");
-                tracing::error!(error, "the settings are of no use; those from before hold on");
+                tracing::error!(error, "reload failed; the previous settings stay in effect");
             }
         }
         notify_systemd(&[NotifyState::Ready]);
@@ -193,14 +190,14 @@ impl Signals {
     }
 }
 
-/// Tells systemd, if it is there (`sd_notify(3)`).
+/// Notifies systemd, if it started this process (`sd_notify(3)`).
 fn notify_systemd(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "systemd cannot be told");
+        tracing::warn!(%error, "cannot notify systemd");
     }
 }
 
-/// Shows systemd that this program still comes to do things, if it wants to know (`WatchdogSec=`).
+/// Feeds systemd's watchdog, if the unit sets `WatchdogSec=`.
 async fn feed_watchdog() {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     let mut every = interval((limit / 3).max(Duration::from_millis(10)));

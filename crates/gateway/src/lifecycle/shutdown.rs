@@ -1,4 +1,4 @@
-//! How a gateway goes down without a loss.
+//! Connection draining: how a gateway shuts down without losing a message.
 
 use std::time::Duration;
 
@@ -8,15 +8,16 @@ use tricast_net::Acceptor;
 
 use crate::lifecycle::{gateway::Gateway, handover::Successor};
 
-/// How often goodbyes leave while draining.
+/// Pause between two batches of goodbyes while draining.
 const GOODBYE_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long connections that are kept open have to be told, with an answer, that the next request belongs on another one.
+/// Time for keep-alive connections to receive `Connection: close` with a response before the
+/// listening sockets close.
 const KEEP_ALIVE_DRAIN: Duration = Duration::from_millis(100);
 
 impl Gateway {
-    /// Goes down for `successor`, which accepts connections as soon as nothing new gets into the log of this one. As
-    /// [`shut_down`](Self::shut_down) for the rest.
+    /// Shuts down in favour of `successor`, which accepts connections as soon as this gateway's log
+    /// takes no more messages. Otherwise the same as [`shutdown`](Self::shutdown).
     pub async fn hand_over_and_stop(self, successor: Successor) -> bool {
         self.app.not_ready.cancel();
         self.acceptors.iter().for_each(Acceptor::stop_accepting);
@@ -24,13 +25,13 @@ impl Gateway {
         self.drain_and_stop(Some(successor)).await
     }
 
-    /// Goes down in order: nobody new joins, everybody is told goodbye, work under way is
-    /// finished. Returns `false` when something was left after the grace time.
+    /// Shuts down gracefully: accepts no new streams, sends every stream a goodbye, and finishes
+    /// the requests in progress. Returns `false` if some were left after `shutdown.grace`.
     pub async fn shutdown(self) -> bool {
         self.app.not_ready.cancel();
         sleep(self.app.settings().shutdown.delay).await;
         if self.acceptors.iter().any(Acceptor::is_shared) {
-            // Who comes waits for whoever is given the socket next.
+            // New connections wait in the socket's queue for the next process that accepts from it.
             self.acceptors
                 .iter()
                 .filter(|acceptor| acceptor.is_shared())
@@ -43,7 +44,7 @@ impl Gateway {
     async fn drain_and_stop(mut self, successor: Option<Successor>) -> bool {
         let grace = self.app.settings().shutdown.grace;
         let end = Instant::now() + grace;
-        // The last words take some of the time too.
+        // The webhook needs some of the time for the last events.
         let webhook_grace = if self.webhook_task.is_some() { grace / 10 } else { Duration::ZERO };
         let deadline = end - webhook_grace;
         let close_handles = self.app.hub.drain();
@@ -55,7 +56,7 @@ impl Gateway {
         while self.app.hub.connection_count() > 0 && Instant::now() < deadline {
             sleep(GOODBYE_INTERVAL).await;
         }
-        // They would keep open what the doors close.
+        // These duplicates would keep the sockets open that the acceptors close.
         self.handover_sockets.clear();
         Acceptor::close(std::mem::take(&mut self.acceptors), deadline.into_std()).await;
         self.stop.cancel();
@@ -63,17 +64,18 @@ impl Gateway {
         let done = timeout_at(deadline, self.app.tasks.wait()).await.is_ok();
         if !done {
             let left = self.app.tasks.len();
-            tracing::warn!(left, "the grace time is over; cutting what is left");
+            tracing::warn!(left, "shutdown grace elapsed; closing the remaining connections");
         }
         if let Some(webhook_task) = self.webhook_task.take() {
-            // Whoever is cut has gone, too.
+            // Streams that the shards close now are events, too.
             self.shards = None;
             webhook_task.finish(end.saturating_duration_since(Instant::now())).await;
         }
         done
     }
 
-    /// In a random order, spread over `spread`, so that the clients do not come back all at once.
+    /// Sends goodbyes in a random order and spread over `spread`, so that the clients do not all
+    /// reconnect at the same time.
     async fn send_goodbyes(&self, mut close_handles: Vec<CloseHandle>, spread: Duration) {
         tracing::info!(connections = close_handles.len(), "draining");
         fastrand::shuffle(&mut close_handles);

@@ -13,24 +13,24 @@ use tracing_subscriber::{
 
 use crate::settings::{LogFormat, Logging};
 
-/// What is logged, for whoever wants to change it.
+/// A handle that changes the log level.
 #[derive(Debug)]
 pub struct LogLevel(Handle<EnvFilter, Registry>);
 
 impl LogLevel {
-    /// Logs what `logging.level` says, from now on.
+    /// Applies `logging.level` from now on.
     ///
     /// # Errors
-    /// When that is no filter.
+    /// When it is not a valid filter.
     pub fn set(&self, logging: &Logging) -> anyhow::Result<()> {
         Ok(self.0.reload(filter(logging)?)?)
     }
 }
 
-/// Begins to log.
+/// Starts to log.
 ///
 /// # Errors
-/// When `logging.level` is no filter.
+/// When `logging.level` is not a valid filter.
 pub fn start(logging: &Logging) -> anyhow::Result<LogLevel> {
     let (filter, handle) = reload::Layer::new(filter(logging)?);
     let lines = tracing_subscriber::fmt::layer()
@@ -44,21 +44,22 @@ pub fn start(logging: &Logging) -> anyhow::Result<LogLevel> {
     Ok(LogLevel(handle))
 }
 
-/// Checks `logging.level`.
+/// Parses `logging.level`.
 ///
 /// # Errors
-/// When it is no filter.
+/// When it is not a valid filter.
 pub fn filter(logging: &Logging) -> anyhow::Result<EnvFilter> {
-    // A word alone would count as the name of a module, and silence everything else, the audit log too.
+    // An unknown word alone would count as the name of a module, and silence everything else, the
+    // audit log included.
     for word in logging.level.split(',').filter(|part| !part.contains(['=', '['])) {
         let level = word.trim().parse::<LevelFilter>().ok().filter(|_| !word.trim().is_empty());
         level.with_context(|| {
             format!(
-                "logging.level: {word:?} is no level; write error, warn, info, debug or trace, or a filter such as \
-                 \"info,tricast=debug\""
+                "logging.level: {word:?} is not a level; write error, warn, info, debug or trace, \
+                 or a filter such as \"info,tricast=debug\""
             )
         })?;
     }
     EnvFilter::try_new(&logging.level)
-        .with_context(|| format!("logging.level: {:?} is no level or filter", logging.level))
+        .with_context(|| format!("logging.level: {:?} is not a level or filter", logging.level))
 }

@@ -1,4 +1,4 @@
-//! One event, and how it is written.
+//! One event and its JSON document.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -7,31 +7,31 @@ use tricast_core::{ChannelName, Identity, UserId, Wire};
 
 use crate::settings::EventKind;
 
-/// One event, with its place.
+/// One event that has its place in the order.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub(crate) detail: EventDetail,
-    /// Grows by one from event to event, so that a repeat can be told.
+    /// Grows by one from event to event, so that the service can recognize repeats.
     pub(crate) seq: u64,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970-01-01 UTC.
     pub(crate) time: u64,
 }
 
-/// What has happened.
+/// The kind of an event and its fields.
 #[derive(Clone, Debug)]
 pub(crate) enum EventDetail {
     Connected(Arc<ConnectionMeta>),
     Disconnected(Arc<ConnectionMeta>),
     Online(ChannelName),
     Gone(ChannelName),
-    /// So many events did not fit.
+    /// Number of events that did not fit.
     Lost(u64),
 }
 
-/// Whose stream it is.
+/// The stream of a connection event.
 #[derive(Debug)]
 pub(crate) struct ConnectionMeta {
-    /// The same when it comes and when it goes.
+    /// Number of the connection, the same in `connected` and `disconnected`.
     pub(crate) connection: u64,
     pub(crate) wire: Wire,
     pub(crate) channels: Vec<ChannelName>,
@@ -39,12 +39,13 @@ pub(crate) struct ConnectionMeta {
 }
 
 impl EventDetail {
-    /// Whether it has happened; else it stands for some that are counted as lost already.
+    /// Returns whether the event happened. Otherwise it reports events that are counted as lost.
     pub(crate) fn is_real(&self) -> bool {
         self.kind().is_some()
     }
 
-    /// `None`: it is told whoever asked for what.
+    /// Returns the kind that the settings select by, or `None` for an event that is always
+    /// reported.
     pub(crate) fn kind(&self) -> Option<EventKind> {
         Some(match self {
             EventDetail::Connected(_) => EventKind::Connected,
@@ -55,7 +56,7 @@ impl EventDetail {
         })
     }
 
-    /// About how long it is when it is written.
+    /// Returns the approximate length of the document.
     pub(crate) fn bytes(&self) -> usize {
         const REST: usize = 300;
         let names = |channels: &[ChannelName]| -> usize {
@@ -70,7 +71,7 @@ impl EventDetail {
         }
     }
 
-    /// How many places it takes in the queue: by the memory that it holds.
+    /// Returns the places that it takes in the queue, by the memory that it holds.
     pub(crate) fn weight(&self) -> usize {
         match self {
             EventDetail::Connected(meta) | EventDetail::Disconnected(meta) => {

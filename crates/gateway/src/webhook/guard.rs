@@ -1,4 +1,4 @@
-//! A stream that is told of: when it opens, and when whoever keeps its visit drops that.
+//! Reports the beginning and the end of a stream.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// Tells that a stream has ended.
+/// Reports that a stream has ended when it is dropped.
 #[derive(Debug)]
 pub(crate) struct ConnectionGuard {
     queue: Arc<EventQueue>,
@@ -20,7 +20,7 @@ pub(crate) struct ConnectionGuard {
 }
 
 impl EventQueue {
-    /// Tells that a stream has opened, and that it has ended when what this gives is dropped.
+    /// Reports that a stream has opened. The guard reports its end when it is dropped.
     pub(crate) fn track(
         self: &Arc<Self>,
         (wire, channels): (Wire, Vec<ChannelName>),

@@ -1,5 +1,6 @@
-//! Events for the user's own service: who comes and goes, and which channels are listened to. Noted where they happen,
-//! delivered in order, in batches, and again until they have arrived; what does not fit is told as lost.
+//! The webhook (`[events]`): reports connections and occupied channels to the user's own service.
+//! Events are queued where they happen, and delivered in order, in batches, with retries until the
+//! service has taken them. The number of events that do not fit in the queue is reported, too.
 
 pub(crate) mod event;
 pub(crate) mod guard;

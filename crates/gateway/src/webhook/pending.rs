@@ -1,4 +1,5 @@
-//! The events that have not been taken for delivery: in order, and none that another has made void.
+//! The events that wait to be taken for delivery: in order, without those that a later event
+//! has made void.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -6,46 +7,47 @@ use tricast_core::{ChannelName, unix_millis};
 
 use crate::webhook::event::{Event, EventDetail};
 
-/// About the most bytes of one batch, unless a single event has more.
+/// Approximate limit of a batch in bytes, unless a single event exceeds it.
 const BATCH_BYTES: usize = 64 * 1024;
 
-/// Room that is kept when nothing waits.
+/// Capacity that an empty queue keeps.
 const KEPT_CAPACITY: usize = 64;
 
-/// Events that wait.
+/// A queue of events.
 #[derive(Debug, Default)]
 pub(crate) struct PendingEvents {
-    /// Those that have become void leave a hole, until they would have had their turn.
+    /// An event that has become void leaves a hole until its turn.
     events: VecDeque<Option<PendingEvent>>,
-    /// How many have been before the first of `events`.
+    /// Number of the first of `events`, counted from the first event ever.
     first_number: u64,
-    /// Which of them, counted from the first there ever was, is the last that says whether anybody listens to a channel.
+    /// Number of the last `online` or `gone` event of each channel.
     last_by_channel: HashMap<ChannelName, u64>,
     holes: usize,
     weight: usize,
-    /// The number of the newest that was taken.
+    /// `seq` of the newest event that was taken.
     seq: u64,
 }
 
 #[derive(Debug)]
 struct PendingEvent {
     detail: EventDetail,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970-01-01 UTC.
     time: u64,
 }
 
 impl PendingEvents {
-    /// How many events wait.
+    /// Returns the number of events.
     pub(crate) fn len(&self) -> usize {
         self.events.len() - self.holes
     }
 
-    /// How many of them have happened, and do not only stand for lost ones.
+    /// Returns the number of events without those that report lost ones.
     pub(crate) fn real_len(&self) -> usize {
         self.events.iter().flatten().filter(|event| event.detail.is_real()).count()
     }
 
-    /// Adds one, unless there would be more than `most` places taken; whether it did.
+    /// Adds an event, unless the queue would be heavier than `capacity`: then counts it as lost and
+    /// returns `false`.
     pub(crate) fn push(&mut self, detail: EventDetail, capacity: usize) -> bool {
         if self.is_duplicate(&detail) || self.cancels_gone(&detail) {
             return true;
@@ -70,7 +72,7 @@ impl PendingEvents {
         self.events.push_back(Some(PendingEvent { detail, time: unix_millis() }));
     }
 
-    /// What waits last about the channel of `what`.
+    /// Returns the last event of the channel that `detail` is about.
     fn last_of_channel(&mut self, detail: &EventDetail) -> Option<&mut Option<PendingEvent>> {
         let (EventDetail::Online(channel) | EventDetail::Gone(channel)) = detail else {
             return None;
@@ -79,7 +81,8 @@ impl PendingEvents {
         self.events.get_mut((number - self.first_number) as usize)
     }
 
-    /// It waits already. So it is where somebody asks for one kind of events alone.
+    /// Returns whether the same event waits already, as happens where the settings ask for only one
+    /// of `online` and `gone`.
     fn is_duplicate(&mut self, detail: &EventDetail) -> bool {
         let kind = detail.kind();
         self.last_of_channel(detail)
@@ -87,8 +90,8 @@ impl PendingEvents {
             .is_some_and(|event| event.detail.kind() == kind)
     }
 
-    /// Somebody is back before it was told that the last has left: neither need be told. So whoever comes and goes
-    /// all the time takes one place of the queue, and not all of them.
+    /// Removes a `gone` that waits if its channel is `online` again, and returns whether it did:
+    /// then neither needs to be reported. So a channel that flaps takes one place of the queue.
     fn cancels_gone(&mut self, detail: &EventDetail) -> bool {
         let EventDetail::Online(channel) = detail else { return false };
         let Some(gone) = self.last_of_channel(detail).and_then(Option::take) else { return false };
@@ -102,11 +105,11 @@ impl PendingEvents {
         true
     }
 
-    /// Takes the next `most`, or as many as make a batch. They have their numbers from here on.
+    /// Takes the next batch of at most `max` events, and numbers them.
     pub(crate) fn take(&mut self, max: usize) -> Vec<Event> {
         let (mut taken, mut bytes) = (Vec::new(), 0);
         while taken.len() < max {
-            // By the bytes too: many a service takes no more than a megabyte, or a tenth of that.
+            // Many services limit request bodies to 1 MB, or to 100 KB.
             if let Some(Some(next)) = self.events.front() {
                 bytes += next.detail.bytes();
                 if bytes > BATCH_BYTES && !taken.is_empty() {
@@ -130,14 +133,14 @@ impl PendingEvents {
             taken.push(Event { detail, seq: self.seq, time });
         }
         if self.events.is_empty() {
-            // A quiet gateway keeps no room for a storm it once had.
+            // An idle gateway does not keep the memory of an earlier burst.
             self.events.shrink_to(KEPT_CAPACITY);
             self.last_by_channel.shrink_to(KEPT_CAPACITY);
         }
         taken
     }
 
-    /// Forgets them all.
+    /// Removes all events.
     pub(crate) fn clear(&mut self) {
         let seq = self.seq;
         *self = Self { seq, ..Self::default() };
@@ -183,7 +186,7 @@ mod tests {
         assert_eq!((pending.last_by_channel.len(), pending.weight, pending.holes), (0, 0, 0));
     }
 
-    /// Somebody may ask for one kind alone.
+    /// Settings may ask for one kind alone.
     #[test]
     fn a_pending_event_is_not_queued_twice() {
         for (text, once) in [("+a +a +a +b", "1 +a, 2 +b"), ("-a -a -b -a", "1 -a, 2 -b")] {
@@ -191,7 +194,7 @@ mod tests {
             push_all(&mut pending, text);
             assert_eq!(describe(&pending.take(9)), once);
             push_all(&mut pending, &text[..2]);
-            assert_eq!(pending.len(), 1, "it was taken, so it is news again");
+            assert_eq!(pending.len(), 1, "a taken event no longer counts as a duplicate");
         }
     }
 

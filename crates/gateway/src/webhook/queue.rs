@@ -1,4 +1,4 @@
-//! The events that wait: bounded, in order, numbered. What does not fit is counted where it is missing.
+//! The event queue: bounded, ordered, numbered. Events that do not fit are counted in their place.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use crate::{
     },
 };
 
-/// What waits to be delivered.
+/// The events that wait for delivery.
 #[derive(Debug)]
 pub(crate) struct EventQueue {
     state: Mutex<State>,
-    /// Rung for the first that comes, and for a whole batch.
+    /// Notified of the first event and of a full batch.
     wake: Notify,
     kinds: Vec<EventKind>,
     batch: usize,
@@ -32,11 +32,11 @@ pub(crate) struct EventQueue {
 struct State {
     pending: PendingEvents,
     last_connection: u64,
-    /// How many are with the courier, and may not have arrived.
+    /// Events that the sender has taken and the service has not confirmed.
     in_flight: usize,
 }
 
-/// What is counted of events.
+/// The metrics of events.
 pub(crate) struct EventMeters {
     delivered: Counter,
     failed: Counter,
@@ -44,7 +44,8 @@ pub(crate) struct EventMeters {
 }
 
 impl EventQueue {
-    /// For events of the kinds `wanted`; `most` of them, delivered by at most `batch`.
+    /// Creates a queue of `capacity` for events of `kinds`, delivered in batches of at most
+    /// `batch`.
     pub(crate) fn new(
         kinds: Vec<EventKind>,
         batch: usize,
@@ -55,19 +56,19 @@ impl EventQueue {
         Self { state, wake: Notify::new(), kinds, batch, capacity, meters }
     }
 
-    /// Whether events of that kind are wanted.
+    /// Returns whether the settings ask for events of `kind`.
     pub(crate) fn wants(&self, kind: EventKind) -> bool {
         self.kinds.contains(&kind)
     }
 
-    /// A number for a stream, which no other has.
+    /// Returns a number that no other stream has.
     pub(crate) fn next_connection(&self) -> u64 {
         let mut state = self.state.lock();
         state.last_connection += 1;
         state.last_connection
     }
 
-    /// Notes what happens now. Takes next to no time: others may hold a lock.
+    /// Queues an event that happens now. Returns quickly, because the caller may hold a lock.
     pub(crate) fn record(&self, detail: EventDetail) {
         if detail.kind().is_some_and(|kind| !self.wants(kind)) {
             return;
@@ -83,8 +84,8 @@ impl EventQueue {
         }
     }
 
-    /// Takes the next batch: a whole one, or what has come `interval` after its first. When it is `over`
-    /// what there is; empty when there is nothing.
+    /// Waits for the next batch and takes it: a full one, or what is there `interval` after its
+    /// first event. Once `stopping` is cancelled, takes what is there, which may be nothing.
     pub(crate) async fn take_batch(
         &self,
         interval: Duration,
@@ -96,13 +97,13 @@ impl EventQueue {
                 () = stopping.cancelled() => {}
             }
         }
-        let whole = async {
+        let full_batch = async {
             while self.len() < self.batch {
                 self.wake.notified().await;
             }
         };
         tokio::select! {
-            _ = timeout(interval, whole) => {}
+            _ = timeout(interval, full_batch) => {}
             () = stopping.cancelled() => {}
         }
         let mut state = self.state.lock();
@@ -115,14 +116,15 @@ impl EventQueue {
         self.state.lock().pending.len()
     }
 
-    /// These have arrived.
+    /// Records that the service has taken `events`.
     pub(crate) fn mark_delivered(&self, events: &[Event]) {
         let real = events.iter().filter(|event| event.detail.is_real()).count();
         self.state.lock().in_flight -= real;
         self.meters.delivered.increment(events.len() as u64);
     }
 
-    /// The one event of `part` cannot be delivered; gives what stands in its place, unless it is that already.
+    /// Records that the only event of `part` cannot be delivered. Returns the event that reports
+    /// the loss in its place, unless it is one already.
     pub(crate) fn mark_lost(&self, mut part: Vec<Event>) -> Option<Event> {
         let event = part.pop().filter(|event| event.detail.is_real())?;
         self.state.lock().in_flight -= 1;
@@ -130,12 +132,12 @@ impl EventQueue {
         Some(Event { detail: EventDetail::Lost(1), ..event })
     }
 
-    /// A try to deliver it has failed.
+    /// Counts a failed attempt to deliver a batch.
     pub(crate) fn count_failure(&self) {
         self.meters.failed.increment(1);
     }
 
-    /// Gives up what is left; how many events that are.
+    /// Discards all events that are left, and returns their number.
     pub(crate) fn discard_rest(&self) -> u64 {
         let mut state = self.state.lock();
         let left = state.in_flight + state.pending.real_len();
@@ -147,7 +149,7 @@ impl EventQueue {
 
 impl OccupancyObserver for EventQueue {
     fn occupied(&self, channel: &ChannelName) {
-        // Who watches who is there is nobody's business.
+        // Readers of a presence channel are not reported.
         if !channel.is_presence() {
             self.record(EventDetail::Online(channel.clone()));
         }
@@ -162,14 +164,17 @@ impl OccupancyObserver for EventQueue {
 
 impl EventMeters {
     pub(crate) fn new() -> Self {
-        describe_counter!("tricast_events_delivered_total", "Events that your service has taken.");
+        describe_counter!(
+            "tricast_events_delivered_total",
+            "Events that your service has confirmed."
+        );
         describe_counter!(
             "tricast_events_failed_batches_total",
-            "Tries to deliver a batch of events that failed."
+            "Failed attempts to deliver a batch of events."
         );
         describe_counter!(
             "tricast_events_lost_total",
-            "Events that did not fit into events.queue, or were left when the gateway went down."
+            "Events that did not fit in events.queue, or were left at shutdown."
         );
         Self {
             delivered: counter!("tricast_events_delivered_total"),

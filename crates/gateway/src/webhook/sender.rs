@@ -1,4 +1,4 @@
-//! Brings events to the user's own service: one batch at a time, again and again until it has arrived.
+//! Delivers events to the user's own service: one batch at a time, with retries until it is taken.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,10 +14,10 @@ use tricast_core::Epoch;
 
 use crate::webhook::{event::Event, queue::EventQueue};
 
-/// The pause after a first failure, and the longest. Each is lengthened by chance, up to twice as long.
+/// Pause after a first failure, and the longest pause. Jitter lengthens each up to twice.
 const RETRY_DELAYS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
-/// Delivers.
+/// The sender of the webhook.
 pub(crate) struct WebhookSender {
     pub(crate) queue: Arc<EventQueue>,
     pub(crate) backend: BackendClient,
@@ -25,12 +25,12 @@ pub(crate) struct WebhookSender {
     pub(crate) interval: Duration,
 }
 
-/// The delivery under way. Dropped, it stops.
+/// The running sender. Dropping this stops it.
 #[derive(Debug)]
 pub(crate) struct WebhookTask {
     queue: Arc<EventQueue>,
     work: AbortOnDropHandle<()>,
-    /// Nothing more will happen: what is left is tried once.
+    /// The gateway stops: the events that are left are sent once more, without retries.
     stopping: CancellationToken,
 }
 
@@ -41,7 +41,7 @@ struct WebhookPayload<'a> {
 }
 
 impl WebhookSender {
-    /// Begins.
+    /// Starts the task that delivers.
     pub(crate) fn start(self) -> WebhookTask {
         let (queue, stopping) = (self.queue.clone(), CancellationToken::new());
         let work: JoinHandle<()> = tokio::spawn(self.run(stopping.clone()));
@@ -60,8 +60,9 @@ impl WebhookSender {
         }
     }
 
-    /// Whether all of it has arrived. What is too large for the service goes in halves, and a single event that is
-    /// is told as lost: it would keep all others from coming.
+    /// Sends a batch and returns whether all of it was taken. A batch that the service refuses as
+    /// too large is sent in halves. A single event that is too large is reported as lost, because
+    /// it would block all later ones.
     async fn send_in_parts(&self, batch: Vec<Event>, stopping: &CancellationToken) -> bool {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
@@ -73,7 +74,9 @@ impl WebhookSender {
                 }
                 PostResult::TooLarge => match self.queue.mark_lost(part) {
                     Some(lost) => parts.push(vec![lost]),
-                    None => tracing::error!("your service takes not even a single event: 413"),
+                    None => {
+                        tracing::error!("the webhook refuses a single event as too large (413)")
+                    }
                 },
                 PostResult::Stopped => return false,
             }
@@ -94,11 +97,15 @@ impl WebhookSender {
             let error = match self.backend.post(body.clone()).await {
                 Ok(reply) if (200..300).contains(&reply.status) => return PostResult::Delivered,
                 Ok(reply) if reply.status == 413 => return PostResult::TooLarge,
-                Ok(reply) => format!("the answer is {}", reply.status),
+                Ok(reply) => format!("the response status is {}", reply.status),
                 Err(error) => error,
             };
             self.queue.count_failure();
-            tracing::warn!(error, events = events.len(), "cannot deliver events; they are kept");
+            tracing::warn!(
+                error,
+                events = events.len(),
+                "cannot deliver events; they stay in the queue"
+            );
             if last {
                 return PostResult::Stopped;
             }
@@ -111,24 +118,24 @@ impl WebhookSender {
     }
 }
 
-/// What became of a call.
+/// The result of sending one batch.
 enum PostResult {
     Delivered,
-    /// It has more bytes than the service takes.
+    /// The service refuses a body of this size.
     TooLarge,
-    /// Nothing is tried any more.
+    /// The sender stops; nothing is sent any more.
     Stopped,
 }
 
 impl WebhookTask {
-    /// Tries what is left once more, for at most `patience`.
+    /// Sends the events that are left once more, for at most `max_wait`.
     pub(crate) async fn finish(mut self, max_wait: Duration) {
         self.stopping.cancel();
-        // What is not done by then is dropped with it.
+        // After a timeout the task is dropped, and the rest counts as lost.
         let _ = timeout(max_wait, &mut self.work).await;
         let left = self.queue.discard_rest();
         if left > 0 {
-            tracing::warn!(left, "events were left that nobody has taken");
+            tracing::warn!(left, "undelivered events are lost at shutdown");
         }
     }
 }

@@ -60,12 +60,14 @@ impl ResponsePermit {
     }
 }
 
-impl ResponseBudget {
-    pub(crate) fn new() -> Self {
+impl Default for ResponseBudget {
+    fn default() -> Self {
         let units = Arc::new(Semaphore::new(MAX_UNITS));
         Self { render_lock: Mutex::default(), units, read_progress: ReadProgress::default() }
     }
+}
 
+impl ResponseBudget {
     /// Waits until no other response of this connection is being made. That never depends on the
     /// client.
     pub async fn exclusive(&self) -> MutexGuard<'_, ()> {
@@ -118,7 +120,7 @@ mod tests {
 
     #[test]
     fn unread_responses_use_up_the_budget() {
-        let budget = ResponseBudget::new();
+        let budget = ResponseBudget::default();
         let large = budget.try_acquire(2000 * UNIT).expect("room");
         let small = budget.try_acquire(1).expect("room");
         assert!(budget.try_acquire(48 * UNIT).is_none());
@@ -133,7 +135,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_response_waits_while_others_are_read() {
-        let budget = ResponseBudget::new();
+        let budget = ResponseBudget::default();
         let large = budget.try_acquire(2000 * UNIT).expect("room");
         assert!(budget.acquire(49 * UNIT).await.is_none(), "nothing of it is read");
         let mut waits = pin!(budget.acquire(49 * UNIT));
@@ -149,7 +151,7 @@ mod tests {
 
     #[test]
     fn one_response_is_made_at_a_time() {
-        let budget = ResponseBudget::new();
+        let budget = ResponseBudget::default();
         let guard = poll_once(budget.exclusive()).expect("no other");
         assert!(poll_once(budget.exclusive()).is_none());
         drop(guard);

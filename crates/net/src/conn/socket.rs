@@ -94,7 +94,7 @@ impl ConnHandle {
             handshake_permit: Mutex::new(handshake_permit),
             can_detach,
             detach: Mutex::default(),
-            response_budget: ResponseBudget::new(),
+            response_budget: ResponseBudget::default(),
         }))
     }
 

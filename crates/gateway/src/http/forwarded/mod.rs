@@ -1,4 +1,4 @@
-//! Who a request comes from, by which scheme and host, with proxies in between: `X-Forwarded-*`, or `Forwarded` (RFC 7239).
+//! The client's address, scheme and host behind proxies: `X-Forwarded-*` or `Forwarded` (RFC 7239).
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,10 +17,12 @@ impl TrustedPeers for Proxy {
     }
 }
 
-/// The client's address; `None` where none is known that stands for a client: on loopback, and where proxies say nothing.
+/// Returns the client's address, or `None` if none is known that identifies a client: on loopback,
+/// and where a proxy does not report one.
 ///
-/// Each proxy adds the address that it was reached from behind those that it was told. So the list is read from
-/// its end, for as long as who has written is trusted: what stands before that anybody could have put there.
+/// Each proxy appends the address of its peer to the list that it received. So the list is read
+/// from its end, for as long as the proxy that wrote an entry is trusted. Anybody could have
+/// written the entries before that.
 pub(crate) fn client_address(peer: Peer, headers: &HeaderMap, proxy: &Proxy) -> Option<IpAddr> {
     let mut address = match peer {
         Peer::Ip(address) => Some(address.ip().to_canonical()),
@@ -28,8 +30,8 @@ pub(crate) fn client_address(peer: Peer, headers: &HeaderMap, proxy: &Proxy) -> 
     };
     if proxy.trusts_peer(peer) {
         for hop in hops(headers, proxy.fields) {
-            // What cannot be read is no address, and who stands before it is not known: that was written by a proxy that is trusted, and
-            // counted as nobody.
+            // After an entry that is not an address, the hops before it are unknown. The address
+            // stays that of the trusted proxy, which does not count as a client.
             let Some(hop) = hop.as_deref().and_then(parse) else { break };
             address = Some(hop);
             if !proxy.trusts(&hop) {
@@ -40,7 +42,7 @@ pub(crate) fn client_address(peer: Peer, headers: &HeaderMap, proxy: &Proxy) -> 
     address.filter(|address| !address.is_loopback() && !proxy.trusts(address))
 }
 
-/// What the nearest proxy says of how it was reached.
+/// Returns the scheme that the nearest proxy reports.
 pub(crate) fn scheme(headers: &HeaderMap, fields: ForwardedFields) -> Option<&str> {
     let given = match fields {
         ForwardedFields::XForwarded => last(headers, "x-forwarded-proto"),
@@ -53,7 +55,7 @@ pub(crate) fn scheme(headers: &HeaderMap, fields: ForwardedFields) -> Option<&st
         .find(|known| given.is_some_and(|given| given.eq_ignore_ascii_case(known)))
 }
 
-/// By which host the nearest proxy says that it was asked.
+/// Returns the host that the nearest proxy reports.
 pub(crate) fn host(headers: &HeaderMap, fields: ForwardedFields) -> Option<&str> {
     match fields {
         ForwardedFields::XForwarded => last(headers, "x-forwarded-host"),
@@ -63,15 +65,16 @@ pub(crate) fn host(headers: &HeaderMap, fields: ForwardedFields) -> Option<&str>
     }
 }
 
-/// All hosts that anybody names in either family. For whether a page is at home it does not matter who has written them: a page
-/// cannot.
+/// Returns all hosts in either family of fields. The origin check may trust all of them, because no
+/// page can set these fields.
 pub(crate) fn hosts(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let fields = headers.get_all("x-forwarded-host").into_iter().flat_map(|field| field.to_str());
     let named = elements(headers).filter_map(|element| value(element, "host"));
     fields.flat_map(|field| field.split(',')).map(str::trim).chain(named)
 }
 
-/// The addresses that proxies have written down, the nearest first; `None` for what is none.
+/// Returns the addresses that proxies have added, the nearest first; `None` for one that is not
+/// readable.
 fn hops(headers: &HeaderMap, fields: ForwardedFields) -> Vec<Option<String>> {
     let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(|text| text.trim().to_owned());
     match fields {
@@ -87,23 +90,23 @@ fn hops(headers: &HeaderMap, fields: ForwardedFields) -> Vec<Option<String>> {
     }
 }
 
-/// The last member of a field that is a list.
+/// Returns the last member of a list field.
 fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let field = headers.get_all(name).into_iter().next_back()?.to_str().ok()?;
     field.rsplit(',').next().map(str::trim)
 }
 
-/// The elements of `Forwarded`, the nearest proxy's first (RFC 7239 §4).
+/// Returns the elements of `Forwarded`, the nearest proxy's first (RFC 7239 §4).
 fn elements(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let fields = headers.get_all("forwarded").into_iter().map(HeaderValue::to_str);
     let fields: Vec<_> = fields.collect();
-    // What is not ASCII is an element that says nothing.
+    // A field that is not ASCII counts as one element without parameters.
     let elements = fields.into_iter().rev().flat_map(|field| rsplit(field.unwrap_or("?"), b','));
     // A list may have empty members (RFC 9110 §5.6.1).
     elements.filter(|element| !element.trim().is_empty())
 }
 
-/// What an element says under this name.
+/// Returns the parameter `name` of an element.
 fn value<'a>(element: &'a str, name: &str) -> Option<&'a str> {
     let pairs = rsplit(element, b';').into_iter().filter_map(|pair| pair.split_once('='));
     let mut named = pairs.filter(|(key, _)| key.trim().eq_ignore_ascii_case(name));
@@ -111,8 +114,9 @@ fn value<'a>(element: &'a str, name: &str) -> Option<&'a str> {
     Some(value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
 }
 
-/// Parts between separators that stand in no quoted string, the last first. It reads from the end, where the proxy has
-/// written: a quote that a client leaves open in front cannot swallow that.
+/// Splits at separators outside quoted strings, and returns the last part first. It scans from the
+/// end, where the proxy has written: a quote that a client leaves open at the front cannot swallow
+/// the proxy's part.
 fn rsplit(text: &str, separator: u8) -> Vec<&str> {
     let bytes = text.as_bytes();
     let (mut parts, mut end, mut quoted) = (Vec::new(), bytes.len(), false);
@@ -131,7 +135,7 @@ fn rsplit(text: &str, separator: u8) -> Vec<&str> {
     parts
 }
 
-/// An address as proxies write it: with a port or without.
+/// Parses an address as proxies write it: with or without a port.
 fn parse(hop: &str) -> Option<IpAddr> {
     let bare = hop.trim_matches(['[', ']']).parse::<IpAddr>();
     let address = bare.or_else(|_| hop.parse::<SocketAddr>().map(|socket| socket.ip()));

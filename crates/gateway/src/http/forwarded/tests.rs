@@ -1,4 +1,4 @@
-//! Whom requests come from, by either family of fields, and who cannot make an address up.
+//! The client's address by either family of fields, which no client can forge.
 
 use super::*;
 
@@ -62,7 +62,7 @@ fn the_same_with_the_field_of_rfc_7239() {
     is("10.1.1.1", &["for=\"[2001:db8::1]:4711\";host=\"a,b;c\""], "2001:db8::1");
     is("10.1.1.1", &["for=\"192.0.2.7:5678\""], "192.0.2.7");
     is("unix", &["for=192.0.2.7"], "192.0.2.7");
-    // A quote left open in front does not hide what the proxy has written behind it.
+    // A quote left open in front does not hide what the proxy has written after it.
     is("10.1.1.1", &["for=\"198.51.100.1, for=192.0.2.7"], "192.0.2.7");
     is("10.1.1.1", &["for=198.51.100.1, for=192.0.2.7, , "], "192.0.2.7");
     assert_eq!(of_forwarded("10.1.1.1", &[]), None);

@@ -1,5 +1,6 @@
-//! Listening sockets that are there already: systemd's (socket activation), or those of a gateway that this one takes over from. Either
-//! way connections that come meanwhile wait, and none is refused.
+//! Inherited listening sockets: systemd's (socket activation), or those of a gateway that this one
+//! replaces. Connections that arrive before this gateway accepts wait in the sockets' queues, and
+//! none is refused.
 
 use std::{
     env::VarError,
@@ -14,14 +15,14 @@ use tricast_net::ListenSocket;
 
 use crate::{lifecycle::handover::Predecessor, settings::Address};
 
-/// What stands behind the name of a socket that the old gateway has bound itself, as its settings said: the new one looks whether
-/// its own still do.
+/// Suffix of the name of a socket that the old gateway bound itself because its settings said so.
+/// The new gateway uses such a socket only if its own settings still name the address.
 const SELF_BOUND_SUFFIX: &str = "-bound";
 
-/// The name of the socket that the old gateway waits at.
+/// Name of the socket over which the old and the new gateway coordinate a handover.
 pub(crate) const HANDOVER_SOCKET: &str = "handover";
 
-/// What a socket is for.
+/// The role of a listening socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// In place of `bind`.
@@ -33,7 +34,7 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    /// By which name it is handed in (`FileDescriptorName=` of a socket unit).
+    /// Returns its name in `LISTEN_FDNAMES` (`FileDescriptorName=` of a socket unit).
     fn name(self) -> &'static str {
         match self {
             Purpose::Http => "http",
@@ -42,7 +43,8 @@ impl Purpose {
         }
     }
 
-    /// Names that say nothing mean the main socket: none at all, and what systemd calls that of our own unit if nobody names it.
+    /// Parses a name. The main socket may also have no name, or the one that systemd gives to a
+    /// socket of our own unit that names none.
     fn from_name(name: &str) -> Option<Self> {
         match name {
             "http" | "" | "unknown" | "tricast.socket" => Some(Purpose::Http),
@@ -53,22 +55,22 @@ impl Purpose {
     }
 }
 
-/// A socket to listen at.
+/// A listening socket that is bound.
 #[derive(Debug)]
 pub(crate) struct BoundListener {
     pub(crate) socket: ListenSocket,
-    /// It is where the settings want it, and not where somebody else has put it, who keeps it open.
+    /// A gateway bound it, as its settings said. Otherwise systemd did, and keeps it open.
     pub(crate) self_bound: bool,
 }
 
 impl BoundListener {
-    /// By which name whoever takes over gets it.
+    /// Returns the name under which a successor inherits it.
     pub(crate) fn handover_name(&self, purpose: Purpose) -> String {
         format!("{}{}", purpose.name(), if self.self_bound { SELF_BOUND_SUFFIX } else { "" })
     }
 }
 
-/// What the process was started with.
+/// The sockets that this process was started with.
 #[derive(Debug, Default)]
 pub struct Inherited {
     sockets: Vec<(Purpose, BoundListener)>,
@@ -76,17 +78,19 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// Takes what the environment names (`LISTEN_FDS`, `LISTEN_FDNAMES`). Call it once, before there are threads.
+    /// Takes the sockets that the environment names (`LISTEN_FDS`, `LISTEN_FDNAMES`). Call this
+    /// once, before there are threads.
     ///
     /// # Errors
-    /// When something else than listening sockets of known names was handed in.
+    /// When one of them is not a listening socket, or its name is unknown.
     pub fn take() -> anyhow::Result<Self> {
         let names = match std::env::var("LISTEN_FDNAMES") {
             Ok(names) => names,
             Err(VarError::NotPresent) => String::new(),
-            // Without its name the admin socket would be taken for the public one.
+            // Without its name, the admin socket would be taken for the public one.
             Err(VarError::NotUnicode(_)) => anyhow::bail!(
-                "LISTEN_FDNAMES is not UTF-8; name each socket http, https or admin (FileDescriptorName=)"
+                "LISTEN_FDNAMES is not UTF-8; name each socket http, https or admin \
+                 (FileDescriptorName=)"
             ),
         };
         let mut names = names.split(':');
@@ -94,7 +98,7 @@ impl Inherited {
         let mut inherited = Self::default();
         for index in 0..passed.len() {
             let name = names.next().unwrap_or_default();
-            let context = || format!("the socket {name:?} that was handed in (LISTEN_FDS)");
+            let context = || format!("the inherited socket {name:?} (LISTEN_FDS)");
             if name == HANDOVER_SOCKET {
                 let socket: Option<UnixDatagram> =
                     passed.take_unix_datagram(index).with_context(context)?;
@@ -114,7 +118,8 @@ impl Inherited {
         Ok(inherited)
     }
 
-    /// The sockets for this: what was handed in for it; or those of `wanted` that are there already, and the others anew.
+    /// Returns the sockets for `purpose`: those of systemd if there are any. Otherwise those of the
+    /// addresses in `wanted`: a gateway's inherited socket if there is one, else a new socket.
     ///
     /// # Errors
     /// When one cannot be bound.
@@ -142,14 +147,16 @@ impl Inherited {
         wanted.iter().map(socket_for).collect()
     }
 
+    /// Checks that every socket of systemd is in use. Sockets of an old gateway that the settings
+    /// no longer name are closed.
+    ///
     /// # Errors
-    /// When somebody has handed in a socket that nobody has asked for. What the old gateway had, and the settings want no more, is
-    /// closed.
+    /// When one is not in use.
     pub(crate) fn check_all_used(&self) -> anyhow::Result<()> {
         match self.sockets.iter().find(|(_, listener)| !listener.self_bound) {
             None => Ok(()),
             Some((purpose, _)) => anyhow::bail!(
-                "a socket named {} was handed in, but there is no certificate; set [tls]",
+                "a socket named {} was inherited, but there is no certificate; set [tls]",
                 purpose.name()
             ),
         }
@@ -162,14 +169,14 @@ impl Inherited {
         self.sockets.extract_if(.., wanted).map(|(_, listener)| listener).collect()
     }
 
-    /// Whoever waits for this gateway to take over.
+    /// Takes the gateway that waits for this one to take over, if there is one.
     pub(crate) fn predecessor(&mut self) -> Option<Predecessor> {
         self.predecessor.take()
     }
 }
 
 fn take_listen_socket(passed: &mut ListenFd, index: usize) -> io::Result<ListenSocket> {
-    // An attempt that fails leaves the socket where it is.
+    // A failed attempt does not take the socket.
     if let Ok(Some(socket)) = passed.take_tcp_listener(index) {
         socket.set_nonblocking(true)?;
         return Ok(socket.into());

@@ -1,20 +1,20 @@
-//! Where a gateway listens: at sockets of its own, or at those that were handed in.
+//! The listening sockets of a gateway: those that it inherited and those that it binds itself.
 
 use std::{fmt, net::SocketAddr, os::fd::OwnedFd, sync::Arc};
 
 use tricast_net::{Certificate, TlsAcceptor};
 
 use crate::{
-    lifecycle::inherited::{BoundListener, Inherited, Purpose},
+    lifecycle::sockets::inherited::{BoundListener, Inherited, Purpose},
     settings::{Address, Settings},
 };
 
-/// Where clients connect, as in `http://127.0.0.1:8080`.
+/// An address where clients connect, as in `http://127.0.0.1:8080`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoundAddress {
-    /// Whether they have to speak TLS.
+    /// Connections use TLS.
     pub encrypted: bool,
-    /// With the port that was free, if none was asked for.
+    /// The address, with the port that the system chose if the settings say port 0.
     pub address: Address,
 }
 
@@ -28,7 +28,7 @@ impl fmt::Display for BoundAddress {
     }
 }
 
-/// The sockets of a gateway, by what they are for.
+/// The listening sockets of a gateway, by purpose.
 pub(crate) struct Listeners {
     pub(crate) admin: BoundListener,
     pub(crate) plain: Vec<BoundListener>,
@@ -36,9 +36,11 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
+    /// Takes inherited sockets, and binds the other addresses that the settings name.
+    ///
     /// # Errors
-    /// When one cannot be bound, or what was handed in does not fit.
-    pub(crate) fn of(
+    /// When an address cannot be bound, or the inherited sockets do not fit the settings.
+    pub(crate) fn bind(
         settings: &Settings,
         mut inherited: Inherited,
         certificate: Option<&Arc<Certificate>>,
@@ -54,16 +56,16 @@ impl Listeners {
         let admin = [Address::Tcp(settings.admin.bind)];
         let admin = inherited.sockets_for(Purpose::Admin, ("admin.bind", &admin))?;
         let Ok([admin]) = <[BoundListener; 1]>::try_from(admin) else {
-            anyhow::bail!("several sockets named admin were handed in; one is enough");
+            anyhow::bail!("several inherited sockets are named admin; pass one");
         };
         inherited.check_all_used()?;
         Ok(Self { admin, plain, encrypted })
     }
 
-    /// Where clients connect.
+    /// Returns the addresses where clients connect.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system cannot name one.
     pub(crate) fn addresses(&self) -> std::io::Result<Vec<BoundAddress>> {
         let bound = |listener: &BoundListener, encrypted| {
             Ok(BoundAddress { encrypted, address: listener.socket.address()? })
@@ -72,21 +74,23 @@ impl Listeners {
         plain.chain(self.encrypted.iter().map(|(listener, _)| bound(listener, true))).collect()
     }
 
+    /// Returns the address of the admin listener.
+    ///
     /// # Errors
-    /// When it is none of TCP.
+    /// When it is not a TCP address.
     pub(crate) fn admin_address(&self) -> anyhow::Result<SocketAddr> {
         match self.admin.socket.address()? {
             Address::Tcp(address) => Ok(address),
             Address::Unix(_) => {
-                anyhow::bail!("the socket named admin that was handed in is none of TCP")
+                anyhow::bail!("the inherited socket named admin is not a TCP socket")
             }
         }
     }
 
-    /// All of them once more, by name, for whoever takes over.
+    /// Returns a duplicate of each socket with its name, for a successor.
     ///
     /// # Errors
-    /// When there is no descriptor left.
+    /// When the process has no free descriptor.
     pub(crate) fn handover_sockets(&self) -> std::io::Result<Vec<(String, OwnedFd)>> {
         let plain = self.plain.iter().map(|listener| (Purpose::Http, listener));
         let encrypted = self.encrypted.iter().map(|(listener, _)| (Purpose::Https, listener));

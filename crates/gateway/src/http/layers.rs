@@ -1,0 +1,94 @@
+//! The layers around every public route. Each has one purpose.
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use tower::util::MapResponseLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tricast_core::Kind;
+
+use crate::http::{
+    origin,
+    problem::Problem,
+    state::{App, SharedApp},
+};
+
+/// Puts the layers around `routes`, the outermost first. They go in as one layer, because each
+/// layer of a router costs every request an allocation.
+pub(crate) fn around(routes: Router<SharedApp>, app: &SharedApp) -> Router<SharedApp> {
+    let (counting, draining) = (app.clone(), app.clone());
+    routes.layer((
+        cors(app),
+        MapResponseLayer::new(move |response| close_unless_ready(&draining, response)),
+        MapResponseLayer::new(|mut response: Response| {
+            set_nosniff(response.headers_mut());
+            response
+        }),
+        MapResponseLayer::new(move |response| count_refusal(&counting, response)),
+        middleware::from_fn_with_state(app.clone(), check_origin),
+    ))
+}
+
+/// Refuses requests that a browser sends for a page of a foreign origin.
+async fn check_origin(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    match origin::check(&request, &app.settings().cors.origins) {
+        Ok(()) => next.run(request).await,
+        Err(denied) => {
+            app.gatekeeper().audit.refused_before_pass(&denied, request.uri().path(), None);
+            Problem::from(denied).into_response()
+        }
+    }
+}
+
+/// Counts a response that carries a problem, by its kind.
+fn count_refusal(app: &App, response: Response) -> Response {
+    if let Some(kind) = response.extensions().get::<Kind>() {
+        app.hub.meters().count_refusal(*kind);
+        tracing::debug!(reason = kind.name(), "request refused");
+    }
+    response
+}
+
+/// Keeps browsers from taking published data for a page or a script of the gateway's origin.
+pub(crate) fn set_nosniff(headers: &mut HeaderMap) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+/// Drains keep-alive connections while the gateway shuts down: the next request of their client
+/// opens a new connection, elsewhere.
+fn close_unless_ready(app: &App, mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    if app.not_ready.is_cancelled() && !headers.contains_key(header::CONNECTION) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Returns the CORS headers of `cors.origins`.
+pub(crate) fn cors(app: &SharedApp) -> CorsLayer {
+    let origins = &app.settings().cors.origins;
+    let allowed = match origins.iter().any(|origin| origin == "*") {
+        true => AllowOrigin::any(),
+        false => AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok())),
+    };
+    let request_headers = [
+        header::ACCEPT,
+        header::AUTHORIZATION,
+        header::CACHE_CONTROL,
+        header::CONTENT_TYPE,
+        HeaderName::from_static("last-event-id"),
+    ];
+    let exposed_headers =
+        ["tricast-id", "tricast-client", "retry-after"].map(HeaderName::from_static);
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers(request_headers)
+        .expose_headers(exposed_headers)
+        .max_age(std::time::Duration::from_secs(7200))
+        .allow_credentials(!app.settings().tokens.cookie.is_empty())
+}
