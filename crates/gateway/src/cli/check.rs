@@ -24,7 +24,7 @@ pub fn check(settings: &Settings, args: &CheckArgs) -> anyhow::Result<()> {
         return Ok(());
     };
     print!("{}", settings.explain(channel));
-    if !settings.has_token_keys() {
+    if !settings.tokens.has_keys() {
         eprintln!(
             "note: there are no keys for tokens in these settings; if the service gets them by environment, \
              check with the same environment"

@@ -78,7 +78,7 @@ fn sign_token(settings: &Settings, args: &TokenArgs) -> anyhow::Result<String> {
              or give --key FILE --algorithm RS256|ES256|EdDSA"
         ),
         _ => {
-            settings.token_keys()?;
+            settings.tokens.read_keys()?;
             let secret = settings.tokens.secret.expose().as_bytes();
             Signer::new(Algorithm::HS256, secret, args.id.clone())?
         }

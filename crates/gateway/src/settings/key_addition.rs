@@ -53,7 +53,7 @@ impl KeyAddition {
             }
         };
         let after = without_environment(text.as_bytes())?.settings;
-        after.check_key_names()?;
+        Key::check_names(&after.key)?;
         let names = |settings: &Settings| settings.key.len();
         anyhow::ensure!(names(&after) == names(&before) + 1, "{}: it takes no key", named());
         let load_error = |bytes: &[u8]| {

@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 /// `[proxy]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Proxy {
@@ -34,6 +34,11 @@ pub enum ForwardedFields {
     Forwarded,
 }
 
+classify!(Proxy {
+    // Sockets and routes are made with these.
+    restart: trusted, fields, protocol;
+});
+
 impl Proxy {
     /// Whether a peer at this address is believed.
     pub fn trusts(&self, address: &IpAddr) -> bool {
@@ -48,9 +53,7 @@ impl Proxy {
     pub fn trusts_unix(&self) -> bool {
         self.trusted.contains(&TrustedProxy::Unix)
     }
-}
 
-impl Proxy {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         for trusted in &self.trusted {
             anyhow::ensure!(

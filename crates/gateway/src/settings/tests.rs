@@ -1,5 +1,7 @@
 //! Which settings are good, what the reference says, and what they come to.
 
+use std::time::Duration;
+
 use super::*;
 
 fn with(text: &str) -> Result<Settings, String> {
@@ -160,7 +162,7 @@ fn bad_admission_is_named() {
         let error = with(&text).expect_err(&text);
         assert!(error.contains(word), "{text}: {error}");
     }
-    let short = with("[tokens]\nsecret = \"short\"").expect("a text").token_keys();
+    let short = with("[tokens]\nsecret = \"short\"").expect("a text").tokens.read_keys();
     let error = format!("{:#}", short.expect_err("too short"));
     assert!(error.contains("tokens.secret") && error.contains("32 bytes"), "{error}");
     let shown = format!("{:?}", with("[tokens]\nsecret = \"shown to nobody\""));
