@@ -1,4 +1,4 @@
-//! The listener for operators: metrics, health, connections.
+//! The listener for operators: metrics, health checks and the list of connections.
 
 use std::net::SocketAddr;
 
@@ -25,12 +25,12 @@ impl Admin {
         let token = self.token.expose();
         anyhow::ensure!(
             token.is_empty() || token.len() >= 16,
-            "admin.token: at least 16 characters; make one with `openssl rand -hex 16`"
+            "admin.token: at least 16 characters; create one with `openssl rand -hex 16`"
         );
         anyhow::ensure!(
             !token.chars().any(char::is_control),
-            "admin.token: a line feed or another control character is in it, which no header can \
-             bring; take it out"
+            "admin.token: it contains a line feed or another control character, which no header \
+             can carry; remove it"
         );
         Ok(())
     }

@@ -1,16 +1,15 @@
-//! Whether settings make sense. Each error names its key and says what to do.
+//! Checks of the settings. Each error names its key and says what to do.
 
 use crate::settings::{Address, Key, Settings};
 
 impl Settings {
-    /// Checks that they make sense, and that no two of their addresses exclude each other.
+    /// Checks that the settings make sense, and that no two of their addresses conflict.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.check_addresses()?;
         self.check_bound()
     }
 
-    /// Checks that they make sense; their addresses are bound already, so the system has accepted
-    /// them beside each other.
+    /// Checks settings whose addresses are bound already, so that the system has accepted them.
     pub(crate) fn check_bound(&self) -> anyhow::Result<()> {
         self.check_top_level()?;
         self.check_sections()?;
@@ -24,16 +23,16 @@ impl Settings {
         anyhow::ensure!(
             path.is_empty()
                 || path.starts_with('/') && !path.ends_with('/') && path.bytes().all(is_plain),
-            "base_path: begin it with / and end it without, of A-Z a-z 0-9 / - _ . ~, \
-             as in \"/realtime\"; it is {path:?}"
+            "base_path: it has to begin with / and not end with /, and may contain A-Z a-z 0-9 / \
+             - _ . ~, as in \"/realtime\"; it is {path:?}"
         );
         anyhow::ensure!(
             self.addresses().next().is_some(),
-            "bind: name an address to listen at, here or in tls.bind"
+            "bind: name an address to listen on, here or in tls.bind"
         );
         anyhow::ensure!(
             self.shards <= 256,
-            "shards: from 0 to 256; 0 is half the processors. It is {}",
+            "shards: from 0 to 256 (0 is one for every two processors); it is {}",
             self.shards
         );
         Ok(())
@@ -63,7 +62,7 @@ impl Settings {
         self.namespace.iter().try_for_each(|namespace| namespace.check(self.limits.message_bytes))
     }
 
-    /// Checks that the system can give each address.
+    /// Checks that the system can bind each address beside the others.
     fn check_addresses(&self) -> anyhow::Result<()> {
         let admin = Address::Tcp(self.admin.bind);
         let mut seen: Vec<&Address> = Vec::new();
@@ -71,11 +70,12 @@ impl Settings {
             if let Some(other) = seen.iter().find(|other| other.conflicts_with(address)) {
                 anyhow::ensure!(
                     *other != address,
-                    "bind, tls.bind and admin.bind: {address} is there twice; give each its own"
+                    "bind, tls.bind and admin.bind: {address} is there twice; give each its own \
+                     address"
                 );
                 anyhow::bail!(
-                    "bind, tls.bind and admin.bind: {other} and {address} exclude each other, \
-                     because one of them is every address of this machine; give one another port"
+                    "bind, tls.bind and admin.bind: {other} and {address} conflict, because one \
+                     of them is every address of this machine; give one of them another port"
                 );
             }
             seen.push(address);

@@ -1,4 +1,4 @@
-//! Pages of other origins.
+//! Pages of other origins (CORS).
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ pub struct Cors {
 }
 
 classify!(Cors {
-    // The routes are built with it.
+    // The routes are built with them.
     restart: origins;
 });
 
@@ -22,8 +22,8 @@ impl Cors {
         for origin in &self.origins {
             anyhow::ensure!(
                 origin == "*" || is_origin(origin),
-                "cors.origins: {origin:?} is no origin as browsers send it: \
-                 \"https://app.example\", without a path or the scheme's own port"
+                "cors.origins: {origin:?} is not an origin as browsers send it; write it like \
+                 \"https://app.example\", without a path and without the scheme's default port"
             );
         }
         Ok(())

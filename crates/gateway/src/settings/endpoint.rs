@@ -12,15 +12,17 @@ pub(super) fn check_endpoint(
 ) -> anyhow::Result<()> {
     anyhow::ensure!(
         url.is_empty() || BackendClient::is_url(url),
-        "{section}.url: an https:// URL of your own service (http:// where nobody else can listen)"
+        "{section}.url: write an https:// URL of your own service (http:// only on a network \
+         where nobody else can listen)"
     );
     anyhow::ensure!(
         url.is_empty() == is_unused,
-        "{section}.url and {section}.on belong together: where to, and when; set both, or neither"
+        "{section}.url and {section}.on belong together: which service to call, and when; set \
+         both, or neither"
     );
     anyhow::ensure!(
         secret.is_empty() || secret.expose().len() >= 32,
-        "{section}.secret: at least 32 bytes; make one with `openssl rand -hex 32`"
+        "{section}.secret: at least 32 bytes; create one with `openssl rand -hex 32`"
     );
     Ok(())
 }

@@ -23,20 +23,20 @@ pub struct History {
 
 classify!(History {
     live: messages, bytes, age;
-    // Allotted once.
+    // Allocated once.
     restart: memory, tombstones;
 });
 
 impl History {
     pub(super) fn check(&self, message_bytes: ByteSize) -> anyhow::Result<()> {
         let message = message_bytes.as_u64();
-        let why = " (limits.message_bytes, or a large message would be lost at once)";
+        let why = " (limits.message_bytes, because a larger message would be evicted at once)";
         check_size("history.bytes", self.bytes, message..=u64::MAX, why)?;
-        let why = " (four times limits.message_bytes: a message and its encodings)";
+        let why = " (four times limits.message_bytes, for a message and its encodings)";
         check_size("history.memory", self.memory, 4 * message..=u64::MAX, why)?;
         anyhow::ensure!(
             self.messages >= 1,
-            "history.messages: at least 1; live readers read from it too"
+            "history.messages: at least 1, because live readers read from the history too"
         );
         check_time("history.age", self.age, SECOND..=3650 * DAY)
     }

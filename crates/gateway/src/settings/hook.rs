@@ -44,12 +44,12 @@ impl Hook {
         for name in &self.headers {
             anyhow::ensure!(
                 is_field_name(name),
-                "hook.headers: each is the name of a field (RFC 9110 section 5.1); not {name:?}"
+                "hook.headers: {name:?} is not the name of a header field (RFC 9110 section 5.1)"
             );
         }
         anyhow::ensure!(
             self.retries <= 10,
-            "hook.retries: from 0 to 10, all within hook.timeout; it is {}",
+            "hook.retries: from 0 to 10 (all within hook.timeout); it is {}",
             self.retries
         );
         anyhow::ensure!(

@@ -25,7 +25,7 @@ impl Key {
     pub(crate) fn check_name(&self) -> anyhow::Result<()> {
         anyhow::ensure!(
             !self.name.is_empty() && self.name.chars().all(|c| c.is_ascii_graphic()),
-            "key.name: printable ASCII without spaces; not {:?}",
+            "key.name: write printable ASCII characters without spaces; it is {:?}",
             self.name
         );
         Ok(())
@@ -41,14 +41,14 @@ impl Key {
             key.check_name()?;
             anyhow::ensure!(
                 same == 1,
-                "key.name: {same} keys are called {:?}; give each its own name",
+                "key.name: {same} keys have the name {:?}; give each key a name of its own",
                 key.name
             );
         }
         Ok(())
     }
 
-    /// Returns the key as admission knows it.
+    /// Returns the key in the form that admission uses.
     pub(super) fn to_api_key(&self) -> ApiKey {
         ApiKey {
             name: self.name.as_str().into(),

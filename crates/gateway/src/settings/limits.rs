@@ -33,8 +33,8 @@ pub struct Limits {
 classify!(Limits {
     live: connections, channels_per_connection, connections_per_address, connections_per_user,
         subscribers_per_channel, message_bytes, body_timeout;
-    // Memory is allotted once; sockets and the task that measures the lag get the others when they
-    // are made.
+    // Memory is allocated once. Sockets, and the task that measures the lag, get the others when
+    // they are created.
     restart: channels, body_memory, answer_memory, head_bytes, head_timeout, overload;
 });
 
@@ -43,9 +43,9 @@ impl Limits {
         check_size("limits.head_bytes", self.head_bytes, 8 << 10..=16 << 20, "")?;
         check_size("limits.message_bytes", self.message_bytes, 1..=1 << 30, "")?;
         let message = self.message_bytes.as_u64();
-        let why = " (limits.message_bytes, or the largest message could never come in)";
+        let why = " (limits.message_bytes, because the largest message has to fit)";
         check_size("limits.body_memory", self.body_memory, message..=u64::MAX, why)?;
-        let why = " (a page of history is 1MiB)";
+        let why = " (a page of history takes 1MiB)";
         check_size("limits.answer_memory", self.answer_memory, 2 << 20..=u64::MAX, why)?;
         check_time("limits.head_timeout", self.head_timeout, 100 * MILLISECOND..=DAY)?;
         check_time("limits.body_timeout", self.body_timeout, 100 * MILLISECOND..=DAY)?;

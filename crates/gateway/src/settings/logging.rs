@@ -1,4 +1,4 @@
-//! The log of the gateway itself.
+//! The gateway's own log lines.
 
 use serde::{Deserialize, Serialize};
 

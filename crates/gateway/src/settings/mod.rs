@@ -1,7 +1,8 @@
 //! The settings: gateway.toml is the reference and the default; a file and the environment
 //! override it.
 //!
-//! Each section has a file of its own: its keys, their checks, and which of them wait for a restart.
+//! Each section has a file of its own: its keys, their checks, and which of them wait for a
+//! restart.
 
 use serde::{Deserialize, Serialize};
 
@@ -69,7 +70,7 @@ pub use tricast_net::Address;
 /// The built-in gateway.toml.
 pub const REFERENCE: &str = include_str!("../../../../gateway.toml");
 
-/// Everything that can be set. What each means stands in gateway.toml.
+/// All settings. gateway.toml describes each of them.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
@@ -104,13 +105,13 @@ pub struct Settings {
 
 classify!(Settings {
     live: key, namespace;
-    // Sockets, threads and routes are made with these.
+    // Sockets, threads and routes are created with these.
     restart: bind, base_path, insecure, dashboard, delivery, shards;
     sections: admin, tls, tokens, access, hook, events, rates, history, stream, presence, ws,
         publish, limits, shutdown, cors, proxy, logging;
 });
 
-/// On, off, or as the address suggests.
+/// Whether something is on: always, never, or on loopback addresses only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
@@ -121,8 +122,8 @@ pub enum Switch {
 }
 
 impl Settings {
-    /// The same settings with the addresses that a gateway has bound in fact: sockets that were handed in may be elsewhere, and port 0
-    /// has become a port. What holds for an address is checked with these.
+    /// Returns the settings with the addresses that a gateway has really bound: inherited sockets
+    /// may be elsewhere, and port 0 has become a port. Checks that depend on addresses use these.
     pub(crate) fn bound_at(&self, plain: Vec<Address>, encrypted: Vec<Address>) -> Self {
         let mut settings = self.clone();
         settings.bind = plain;
@@ -130,12 +131,12 @@ impl Settings {
         settings
     }
 
-    /// Where clients connect, in clear or encrypted.
+    /// Returns the addresses that clients connect to, plain and encrypted.
     fn addresses(&self) -> impl Iterator<Item = &Address> {
         self.bind.iter().chain(&self.tls.bind)
     }
 
-    /// Whether nobody but this machine can reach it, and who serves others from here.
+    /// Whether only this machine, which includes a proxy on it, can reach the gateway.
     fn is_local(&self) -> bool {
         self.addresses().all(Address::is_local)
     }

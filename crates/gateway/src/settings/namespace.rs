@@ -42,15 +42,15 @@ impl Namespace {
         let Self { pattern, presence, history, .. } = self;
         anyhow::ensure!(
             *presence != Some(true) || !pattern.as_str().starts_with('@'),
-            "namespace \"{pattern}\": presence: a user's own channel has only one user; \
-             leave it out"
+            "namespace \"{pattern}\": presence: a user's own channel has only one user; remove \
+             presence"
         );
         anyhow::ensure!(
             history.messages.is_none_or(|messages| messages >= 1)
                 && history.bytes.is_none_or(|bytes| bytes >= message_bytes)
                 && history.age.is_none_or(|age| age >= SECOND),
-            "namespace \"{pattern}\": history.messages is at least 1, bytes at least {} \
-             (limits.message_bytes), age at least 1s",
+            "namespace \"{pattern}\": history: messages is at least 1, bytes is at least {} \
+             (limits.message_bytes), and age is at least 1s",
             message_bytes.as_u64()
         );
         Ok(())

@@ -19,6 +19,7 @@ pub struct Presence {
 }
 
 classify!(Presence {
+    // The task that keeps presence runs with these.
     restart: grace, interval, immediate;
 });
 

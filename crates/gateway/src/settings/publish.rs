@@ -17,7 +17,7 @@ pub struct Publish {
 }
 
 classify!(Publish {
-    // The engine's table is allotted once.
+    // The engine's table is allocated once.
     restart: idempotency_window, idempotency_entries;
 });
 

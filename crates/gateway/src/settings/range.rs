@@ -1,4 +1,4 @@
-//! Ranges that times and sizes have to lie in.
+//! Ranges of times and sizes.
 
 use std::{ops::RangeInclusive, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Rate limits of publishing.
+//! Rate limits for publishing.
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};

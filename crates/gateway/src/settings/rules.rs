@@ -1,4 +1,4 @@
-//! The rules of each namespace, its own and those that it inherits.
+//! The rules of each namespace: its own, and those that it inherits.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use tricast_core::{ChannelRules, Namespaces};
 
 use crate::settings::{Key, Namespace, Settings};
 
-/// The name of the rules for all other channels.
+/// The name of the rules for channels that match no namespace.
 const DEFAULT_RULES_NAME: &str = "[access], because no [[namespace]] matches";
 
 impl Settings {
-    /// Whether a credential, and not the client's word alone, says who a user is.
+    /// Whether users are verified, rather than known by a name that they choose themselves.
     pub(super) fn verifies_users(&self) -> bool {
         self.tokens.has_keys() || !self.key.is_empty() || self.hook.is_called_on(HookEvent::Connect)
     }
@@ -32,7 +32,7 @@ impl Settings {
         self.access.publish.or(auto)
     }
 
-    /// Returns who may do what in which channel.
+    /// Returns the access rules of each namespace.
     pub fn namespace_rules(&self) -> Namespaces<NamespaceRules> {
         let defaults = NamespaceRules {
             name: DEFAULT_RULES_NAME.into(),
@@ -56,7 +56,7 @@ impl Settings {
         Namespaces::new(list, defaults)
     }
 
-    /// Returns how the log treats which channel.
+    /// Returns the rules of each namespace that the log applies to its channels.
     pub fn channel_rules(&self) -> Namespaces<Arc<ChannelRules>> {
         let unlimited_if_zero = |max: u32| if max == 0 { u32::MAX } else { max };
         let defaults = ChannelRules::default()

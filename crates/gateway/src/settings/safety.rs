@@ -1,4 +1,4 @@
-//! Safe by default: settings that together would let in the wrong clients, or none at all.
+//! Checks across sections: settings that together would admit the wrong clients, or none at all.
 
 use tricast_admission::{AccessLevel, HookEvent, NamespaceRules};
 use tricast_core::Namespaces;
@@ -6,6 +6,7 @@ use tricast_core::Namespaces;
 use crate::settings::{Address, Settings};
 
 impl Settings {
+    /// Checks that the settings are safe together.
     pub(super) fn check_safety(&self) -> anyhow::Result<()> {
         self.check_cookies()?;
         let rules = self.namespace_rules();
@@ -13,20 +14,20 @@ impl Settings {
         self.check_public(&rules)
     }
 
-    /// Checks that no page can use the cookies of the users who visit it.
+    /// Checks that a foreign page cannot use the cookies of the users who visit it.
     fn check_cookies(&self) -> anyhow::Result<()> {
         if !self.cors.allows_any_origin() {
             return Ok(());
         }
         anyhow::ensure!(
             !self.hook.forwards_header("cookie"),
-            "cors.origins = [\"*\"] with \"cookie\" in hook.headers: any page could use the cookies \
-             of those who visit it; list the origins, or leave cookie out"
+            "cors.origins = [\"*\"] with \"cookie\" in hook.headers: any page could use the \
+             cookies of its visitors; list the origins, or remove \"cookie\""
         );
         anyhow::ensure!(
             self.tokens.cookie.is_empty(),
-            "cors.origins = [\"*\"] with tokens.cookie: any page could use the cookies of those who \
-             visit it; list the origins"
+            "cors.origins = [\"*\"] with tokens.cookie: any page could use the cookies of its \
+             visitors; list the origins"
         );
         Ok(())
     }
@@ -38,23 +39,23 @@ impl Settings {
         };
         let missing_credential = |credential: &str, rule: &NamespaceRules| {
             format!(
-                "{} wants {credential}, and there is none: nobody could ever come in",
+                "{} requires {credential}, and none is set, so that nobody could use it",
                 rule.name
             )
         };
         if let Some(rule) = rule_for(AccessLevel::Backend).filter(|_| self.key.is_empty()) {
             let missing = missing_credential("an API key", rule);
-            anyhow::bail!("{missing}; make an API key with `tricast key`");
+            anyhow::bail!("{missing}; create one with `tricast key`");
         }
-        // The hook can verify a user as a token would.
+        // The hook can verify a user as a token does.
         if let Some(rule) = rule_for(AccessLevel::Token).filter(|_| !self.verifies_users()) {
             let missing = missing_credential("a token", rule);
-            anyhow::bail!("{missing}; set [tokens], or a [hook] on connect");
+            anyhow::bail!("{missing}; set [tokens], or a [hook] on \"connect\"");
         }
         Ok(())
     }
 
-    /// Checks that a public address does not let everybody in.
+    /// Checks that a public address does not admit everybody.
     fn check_public(&self, rules: &Namespaces<NamespaceRules>) -> anyhow::Result<()> {
         if self.insecure || self.is_local() {
             return Ok(());
@@ -75,7 +76,8 @@ impl Settings {
         let public = public.unwrap_or_default();
         anyhow::bail!(
             "{public} is not a loopback address, and {why}. Set [tokens] or a [[key]], bind to \
-             127.0.0.1 behind a proxy that checks who comes, or set insecure = true if you mean it"
+             127.0.0.1 behind a proxy that checks its clients, or set insecure = true if you want \
+             this"
         )
     }
 }

@@ -1,4 +1,4 @@
-//! Connection draining at the end.
+//! Shutdown: connection draining.
 
 use std::time::Duration;
 

@@ -25,7 +25,7 @@ pub struct Stream {
 
 classify!(Stream {
     live: heartbeat, retry, online_interval, slow_reader;
-    // Shards and sockets get it when they are made.
+    // Shards and sockets get it when they are created.
     restart: stall_timeout;
 });
 

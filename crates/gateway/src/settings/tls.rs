@@ -24,7 +24,7 @@ pub struct Tls {
 }
 
 classify!(Tls {
-    // The contents of the two files are live: they are read again on their own.
+    // Their contents are reloaded without the settings.
     restart: bind, certificate, key, look;
 });
 

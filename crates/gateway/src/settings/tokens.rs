@@ -1,4 +1,4 @@
-//! Tokens of users: the keys that verify them, and what they have to claim.
+//! Tokens of users: the keys that verify them, and the claims that they have to have.
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
@@ -55,11 +55,11 @@ impl Tokens {
         check_time("tokens.jwks_refresh", self.jwks_refresh, SECOND..=DAY)?;
         anyhow::ensure!(
             self.jwks_url.is_empty() || is_tamper_proof(&self.jwks_url),
-            "tokens.jwks_url: an https:// URL (http:// only to a loopback address)"
+            "tokens.jwks_url: write an https:// URL (http:// only for a loopback address)"
         );
         anyhow::ensure!(
             self.cookie.is_empty() || is_field_name(&self.cookie),
-            "tokens.cookie: a cookie's name (RFC 6265 section 4.1.1); it is {:?}",
+            "tokens.cookie: {:?} is not a cookie's name (RFC 6265 section 4.1.1)",
             self.cookie
         );
         Ok(())
@@ -70,15 +70,15 @@ impl Tokens {
         !(self.secret.is_empty() && self.keys.is_empty() && self.jwks_url.is_empty())
     }
 
-    /// Reads the keys that the settings name, but for those of `jwks_url`.
+    /// Reads the keys that the settings name, except those of `jwks_url`.
     ///
     /// # Errors
-    /// When a file cannot be read, or holds no key.
+    /// When a file cannot be read, or does not contain a key.
     pub fn read_keys(&self) -> anyhow::Result<Vec<TokenKey>> {
         let mut keys = Vec::new();
         if !self.secret.is_empty() {
             let secret = self.secret.expose().as_bytes();
-            let advice = "tokens.secret: make one with `openssl rand -hex 32`";
+            let advice = "tokens.secret: create one with `openssl rand -hex 32`";
             keys.push(TokenKey::from_secret(secret, None).context(advice)?);
         }
         for TokenKeyFile { algorithm, file, id } in &self.keys {
@@ -100,8 +100,8 @@ impl Tokens {
     }
 }
 
-/// Whether nobody on the way can change what comes from `url`: keys that somebody could replace
-/// would verify nothing.
+/// Whether nobody between here and `url` can change what it returns: keys that somebody could
+/// replace would verify nothing.
 fn is_tamper_proof(url: &str) -> bool {
     let Ok(url) = url.parse::<Uri>() else { return false };
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
