@@ -102,7 +102,7 @@ async fn checks(mut command: Command) {
     let output = command.arg("check").output().await.expect("runs");
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8(said).expect("text");
-    assert!(output.status.success() && said == "the settings are good\n", "{said}");
+    assert!(output.status.success() && said == "the settings are valid\n", "{said}");
 }
 
 async fn get(address: SocketAddr, path: &str) -> u16 {

@@ -37,14 +37,14 @@ async fn only_the_token_is_printed_and_it_grants_what_it_claims() {
     assert_eq!((get("/history/orders.42").await, get("/history/chat").await), (200, 403));
     // From standard input, so that it appears in no list of processes.
     let (fine, read, _) = run(&["token", "--inspect"], &WITH_SECRET, &token).await;
-    assert!(fine && read.contains("holds, by these settings"), "{read}");
+    assert!(fine && read.contains("valid with these settings"), "{read}");
     let claims = read.lines().find_map(|line| line.strip_prefix("claims ")).expect("claims");
     let claims: Value = serde_json::from_str(claims).expect("JSON");
     assert_eq!((&claims["sub"], &claims["subscribe"][0]), (&"alice".into(), &"orders.*".into()));
     let (fine, read, said) = run(&["token", "--inspect", token.trim()], &[], "").await;
-    assert!(!fine && read.contains("ends in") && said.contains("no token keys"), "{read}{said}");
+    assert!(!fine && read.contains("expires in") && said.contains("no token keys"), "{read}{said}");
     let (fine, _, said) = run(&["token", "--inspect"], &WITH_SECRET, "nonsense").await;
-    assert!(!fine && said.contains("no JSON Web Token") && !said.contains("nonsense"), "{said}");
+    assert!(!fine && said.contains("not a JSON Web Token") && !said.contains("nonsense"), "{said}");
 }
 
 async fn a_token_that_cannot_be_made_is_refused_with_the_reason() {
@@ -103,14 +103,17 @@ async fn which_namespace_a_channel_has_and_why() {
         "{text}"
     );
     let (_, text, _) = check("orders.vip").await;
-    assert!(text.contains("[[namespace]] 1") && text.contains("told to nobody"), "{text}");
+    assert!(text.contains("[[namespace]] 1") && text.contains("hidden"), "{text}");
     let (_, text, _) = check("chat").await;
     assert!(text.contains("[access], because no [[namespace]] matches"), "{text}");
     let (_, text, _) = check("@alice").await;
-    assert!(text.contains("subscribe            whoever says that it is alice: anyone"), "{text}");
+    assert!(
+        text.contains("subscribe            any client that says it is alice: anyone"),
+        "{text}"
+    );
     let args = ["check", "--config", file, "--channel", "@alice"];
     let (_, text, _) = run(&args, &WITH_SECRET, "").await;
-    assert!(text.contains("subscribe            alice by its token"), "{text}");
+    assert!(text.contains("subscribe            alice with a token"), "{text}");
     let (fine, _, said) = check("a/b").await;
     assert!(!fine && said.contains("a channel is words"), "{said}");
 }

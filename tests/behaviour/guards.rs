@@ -214,7 +214,7 @@ async fn on_reload(guards: &[Guard]) -> Vec<&'static str> {
         let is = |keys: &[String]| keys.iter().any(|own| own == key);
         words.push(match (is(&applied), is(&needs_restart)) {
             (true, false) => "at once",
-            (false, true) => "new start",
+            (false, true) => "restart",
             _ => panic!("{key}: {applied:?}, {needs_restart:?}"),
         });
     }

@@ -25,7 +25,7 @@ async fn check_accepts_good_settings_and_refuses_bad_ones() {
         concat!(env!("CARGO_MANIFEST_DIR"), "/../gateway.toml"),
     ]))
     .await;
-    assert_eq!(good, (true, "the settings are good\n".to_owned()));
+    assert_eq!(good, (true, "the settings are valid\n".to_owned()));
     let folder = std::env::temp_dir().join(format!("tricast-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let file = folder.join("bad.toml");

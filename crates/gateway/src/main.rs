@@ -1,4 +1,4 @@
-//! The program: reads settings, serves until it is told to stop, and leaves in order.
+//! The program: reads the settings, serves until a signal stops it, and shuts down in order.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -14,7 +14,7 @@ use tricast::{
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Cli {
-    /// Settings; gateway.toml in the repository shows all of them.
+    /// The settings file; gateway.toml in the repository lists all settings
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -23,15 +23,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve; what the program does without a command.
+    /// Run the gateway (the default)
     Serve,
-    /// Say whether the settings are good, and stop.
+    /// Check the settings, or show the rules of a channel
     Check(tricast::CheckArgs),
-    /// Make a token, or read one.
+    /// Create or inspect a token
     Token(tricast::TokenArgs),
-    /// Make an API key for a backend; the settings get its hash.
+    /// Create an API key for a backend
     Key(tricast::KeyArgs),
-    /// Try the wires through whatever stands in between, and say what it does to them.
+    /// Test each wire through the proxies and networks in front of a gateway
     Doctor(tricast::DoctorArgs),
 }
 
@@ -61,14 +61,16 @@ fn failed(error: anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// What was asked for, such as `--help`, or what is wrong with the arguments. The latter fails like anything else: 2 is a word of the doctor's.
+/// Prints what was asked for, such as `--help`, or the error in the arguments. Usage errors exit
+/// with 1, because exit code 2 is reserved for `tricast doctor`.
 fn print_usage(error: &clap::Error) -> ExitCode {
-    // Whoever has closed the output does not want to know.
+    // The output may be closed; there is nowhere else to report that.
     let _ = error.print();
     if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// 0 when everything works, 2 when something does not; an error, so 1, when nothing could be asked.
+/// Returns 0 when everything works, and 2 when something does not. An error exits with 1: the
+/// gateway could not be examined.
 fn doctor(args: tricast::DoctorArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let good = runtime.block_on(tricast::doctor(args))?;
@@ -85,12 +87,12 @@ fn serve(loaded: Loaded, config: Option<PathBuf>) -> anyhow::Result<()> {
     let program = Program::current();
     let service = Service { program, config, settings, inherited, log_level };
     let served = runtime.block_on(service.run());
-    // What is left after the grace time is cut.
+    // Streams that are left after the grace time are cut.
     runtime.shutdown_background();
     served
 }
 
-/// Every connection is a file; the soft limit is often a small part of what is allowed.
+/// Raises the soft limit of open files to the hard limit: every connection takes a file descriptor.
 fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, ..limit };

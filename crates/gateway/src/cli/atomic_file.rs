@@ -1,4 +1,4 @@
-//! A file that is replaced whole or not at all.
+//! A file that is replaced as a whole or not at all.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -15,31 +15,33 @@ use rustix::{
 };
 use tempfile::NamedTempFile;
 
-/// The mode of a file that was not there, before the umask.
+/// The mode of a new file, before the umask.
 const NEW_FILE_MODE: u32 = 0o666;
 
-/// The mode of a file that is to take the place of another, until it has that one's: nobody else may look in between.
+/// The mode of the new contents until they have the mode of the file: nobody else may read them in
+/// between.
 const STAGING_MODE: u32 = 0o600;
 
-/// How long others that replace files in the same folder are waited for.
+/// How long to wait for other processes that replace files in the same folder.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The attribute that holds an access control list (`acl(5)`).
 const ACL: &str = "system.posix_acl_access";
 
-/// A file that nobody else replaces in this way meanwhile: it holds a lock on the folder that the file is in.
+/// A file to replace, with a lock on its folder: others that replace files in this way wait
+/// for it.
 ///
-/// Other programs that write to the file itself are not kept from it.
+/// The lock does not stop other programs from writing to the file itself.
 #[derive(Debug)]
 pub(crate) struct AtomicFile {
-    /// The file itself, where the path leads by links.
+    /// The path of the file itself, with links resolved.
     path: PathBuf,
     folder: File,
-    /// `None` while there is no file.
+    /// The file as it is; `None` if it does not exist.
     before: Option<File>,
 }
 
-/// New contents that are on the disk, beside the file, and wait to take its place.
+/// New contents on the disk, in a temporary file beside the one that they will replace.
 #[derive(Debug)]
 pub(crate) struct Staged {
     file: AtomicFile,
@@ -47,29 +49,31 @@ pub(crate) struct Staged {
 }
 
 impl AtomicFile {
-    /// Waits for others that replace files in the same folder.
+    /// Opens the file at `path`, after waiting for others that replace files in the same folder.
     ///
     /// # Errors
-    /// When the folder cannot be read or is locked for long, or there is something else than a file at `path`, or a file with
-    /// several names (hard links), the others of which would keep the old contents.
+    /// When the folder cannot be read or stays locked, when `path` is not a regular file, or when
+    /// the file has other names (hard links), which would keep the old contents.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let named = || path.display().to_string();
         let path = match path.canonicalize() {
             Ok(path) => path,
-            // A link that leads nowhere would be replaced by a file.
+            // A dangling link would be replaced by a file.
             Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
                 std::path::absolute(path).with_context(named)?
             }
             Err(error) => return Err(error).with_context(named),
         };
-        let folder = path.parent().context("this is a folder; name a file").with_context(named)?;
+        let folder =
+            path.parent().context("this is a folder; name a file in it").with_context(named)?;
         let folder = File::open(folder).with_context(|| folder.display().to_string())?;
         lock(&folder).with_context(named)?;
         let kind = fs::metadata(&path).map(|metadata| (metadata.is_file(), metadata.nlink()));
         let before = match kind {
             Ok((true, 1)) => Some(File::open(&path).with_context(named)?),
             Ok((true, _)) => anyhow::bail!(
-                "{}: this file has other names (hard links), which would keep the old contents; make it a file of its own first",
+                "{}: this file has other names (hard links), which would keep the old contents; \
+                 replace it with a copy first",
                 named()
             ),
             Ok((false, _)) => anyhow::bail!("{}: this is not a regular file", named()),
@@ -79,15 +83,15 @@ impl AtomicFile {
         Ok(Self { path, folder, before })
     }
 
-    /// Whether there is a file.
+    /// Whether the file exists.
     pub(crate) fn exists(&self) -> bool {
         self.before.is_some()
     }
 
-    /// Reads it; nothing if it is not there.
+    /// Reads the file; returns nothing if it does not exist.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read.
     pub(crate) fn read(&mut self) -> anyhow::Result<Vec<u8>> {
         let mut contents = Vec::new();
         if let Some(file) = &mut self.before {
@@ -96,10 +100,10 @@ impl AtomicFile {
         Ok(contents)
     }
 
-    /// Writes `contents` beside the file, with the owner, the mode and the access control list of before.
+    /// Writes `contents` beside the file, with the file's owner, mode and access control list.
     ///
     /// # Errors
-    /// When there is no room, or the folder or the owner cannot be changed. The file is as it was.
+    /// When the disk is full, or the folder or the owner cannot be changed. The file is unchanged.
     pub(crate) fn stage(self, contents: &[u8]) -> anyhow::Result<Staged> {
         let path = self.path.display();
         let folder = self.path.parent().context("it has no folder")?;
@@ -110,8 +114,12 @@ impl AtomicFile {
             .tempfile_in(folder)
             .with_context(|| format!("cannot write beside {path}"))?;
         if let Some(before) = &self.before {
-            copy_ownership(new.as_file(), before)
-                .with_context(|| format!("cannot keep owner, mode and access list of {path}; do this as its owner, or as root"))?;
+            copy_ownership(new.as_file(), before).with_context(|| {
+                format!(
+                    "cannot keep owner, mode and access control list of {path}; run this as \
+                         its owner, or as root"
+                )
+            })?;
         }
         new.write_all(contents).with_context(|| format!("cannot write {path}"))?;
         new.as_file().sync_all().with_context(|| format!("cannot write {path}"))?;
@@ -120,14 +128,15 @@ impl AtomicFile {
 }
 
 impl Staged {
-    /// Puts the new contents in the place of the old. Who reads meanwhile, or after a crash, finds the one or the other.
+    /// Replaces the old contents with the new ones. Another process, also after a crash, reads
+    /// either the old contents or the new ones.
     ///
     /// # Errors
-    /// When the folder cannot be changed. The file is then as it was.
+    /// When the folder cannot be changed. The file is then unchanged.
     pub(crate) fn commit(self) -> anyhow::Result<()> {
         let path = self.file.path.display();
         self.new.persist(&self.file.path).with_context(|| format!("cannot replace {path}"))?;
-        // The name is on the disk when the folder is.
+        // The new name is durable once the folder is.
         self.file.folder.sync_all().with_context(|| format!("cannot write the folder of {path}"))
     }
 }
@@ -142,21 +151,21 @@ fn lock(folder: &File) -> anyhow::Result<()> {
                 std::thread::sleep(Duration::from_millis(20));
             }
             Err(TryLockError::WouldBlock) => anyhow::bail!(
-                "another program holds a lock on its folder; try again when that is done"
+                "another program holds a lock on its folder; try again when it has finished"
             ),
         }
     }
 }
 
-/// Gives `new` what the system keeps of `before` beside the contents.
+/// Gives `new` the owner, the mode and the access control list of `before`.
 fn copy_ownership(new: &File, before: &File) -> io::Result<()> {
     let (own, wanted) = (new.metadata()?, before.metadata()?);
     if (own.uid(), own.gid()) != (wanted.uid(), wanted.gid()) {
         fchown(new, Some(wanted.uid()), Some(wanted.gid()))?;
     }
-    // After the owner, because a change of owner takes bits away.
+    // After the owner, because a change of owner clears some of the mode's bits.
     new.set_permissions(wanted.permissions())?;
-    // A list of 64 KiB at most, as the kernel has it.
+    // The kernel allows at most 64 KiB.
     let mut list = vec![0; 64 << 10];
     match fgetxattr(before, ACL, &mut list[..]) {
         Ok(length) => Ok(fsetxattr(new, ACL, &list[..length], XattrFlags::empty())?),
@@ -185,7 +194,7 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).expect("is there").count(), 2);
     }
 
-    /// What waits to take the place of a file that is nobody else's is nobody else's either.
+    /// New contents of a private file are private too, while they wait.
     #[test]
     fn a_staged_file_is_readable_by_its_owner_only() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -195,17 +204,19 @@ mod tests {
         let staged = AtomicFile::open(&file).expect("is a file").stage(b"another").expect("writes");
         let mode = staged.new.as_file().metadata().expect("is there").mode();
         assert_eq!(mode & 0o777, 0o600);
-        // One that is given up leaves everything as it was.
+        // Staged contents that are dropped leave everything unchanged.
         drop(staged);
         assert_eq!(fs::read(&file).expect("reads"), b"a secret");
         assert_eq!(fs::read_dir(folder.path()).expect("is there").count(), 1);
     }
 
-    /// The list of `setfacl -m u:65534:r` beside mode 600, as the kernel has it (`acl(5)`): version, then tag, rights and id of each entry.
+    /// The list of `setfacl -m u:65534:r` with mode 600, as the kernel stores it (`acl(5)`): the
+    /// version, then the tag, the rights and the id of each entry.
     #[test]
     fn an_access_list_stays() {
         const LIST: &[u8] = b"\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x02\0\x04\0\xfe\xff\0\0\
-                              \x04\0\0\0\xff\xff\xff\xff\x10\0\x04\0\xff\xff\xff\xff\x20\0\0\0\xff\xff\xff\xff";
+                              \x04\0\0\0\xff\xff\xff\xff\x10\0\x04\0\xff\xff\xff\xff\
+                              \x20\0\0\0\xff\xff\xff\xff";
         let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a folder");
         let file = folder.path().join("file");
         fs::write(&file, "old").expect("writes");

@@ -1,33 +1,34 @@
-//! `tricast check`: whether the settings are good, with the files that they name; and what they mean for a channel.
+//! `tricast check`: checks the settings and the files that they name, and shows the rules of a
+//! channel.
 
 use clap::Args;
 use tricast_core::ChannelName;
 
 use crate::{lifecycle::build::Components, settings::Settings};
 
-/// What `tricast check` takes.
+/// The flags of `tricast check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Tell also which rules hold for this channel, and why.
+    /// Show the rules that apply to this channel, and where they come from
     #[arg(long, value_name = "CHANNEL")]
     channel: Option<ChannelName>,
 }
 
-/// Prints what it finds.
+/// Checks the settings, and prints the result.
 ///
 /// # Errors
 /// When a gateway would not start with these settings.
 pub fn check(settings: &Settings, args: &CheckArgs) -> anyhow::Result<()> {
     Components::build(settings)?;
     let Some(channel) = &args.channel else {
-        println!("the settings are good");
+        println!("the settings are valid");
         return Ok(());
     };
     print!("{}", settings.explain(channel));
-    if !settings.has_token_keys() {
+    if !settings.tokens.has_keys() {
         eprintln!(
-            "note: there are no keys for tokens in these settings; if the service gets them by environment, \
-             check with the same environment"
+            "note: these settings have no token keys; if the service gets them from its \
+             environment, check with the same environment"
         );
     }
     Ok(())

@@ -1,55 +1,58 @@
-//! `tricast doctor`: what stands between here and a gateway, and what it does to streams.
+//! `tricast doctor`: examines what the network between here and a gateway does to streams.
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use tricast_doctor::{GatewayUrl, Options};
 
-/// What an examination needs and does, below its flags.
+/// The text below the flags in `tricast doctor --help`.
 const AFTER_HELP: &str = "\
-Test messages go to the channel doctor-NUMBER, which is one word: of patterns only * and ** fit it. Or they go to that of --channel, \
-whose real listeners hear them. A token has to be allowed to listen and to publish there:
+Test messages go to a channel of their own, doctor-NUMBER, which only the patterns * and ** match.
+With --channel they go to that channel, and its subscribers receive them. The token has to be
+allowed to subscribe and publish there:
   tricast token --sub doctor --subscribe 'orders.*' --publish 'orders.*'
   tricast doctor https://example.com --channel orders.doctor --token TOKEN
 
-It ends with
-  0  when everything works,
-  2  when something does not, or when the examination broke off,
-  1  when the gateway could not be asked at all; then --json prints {\"url\":…,\"error\":…}.";
+Exit codes:
+  0  when everything works
+  2  when something does not work, or the examination could not be completed
+  1  when the gateway cannot be reached or refuses the examination; --json then prints
+     {\"url\":…,\"error\":…}";
 
 /// The flags of `tricast doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct DoctorArgs {
-    /// Where clients reach the gateway, as in `https://example.com/realtime`.
+    /// The URL at which clients reach the gateway, as in https://example.com/realtime
     #[arg(value_name = "URL")]
     place: GatewayUrl,
-    /// A token or API key that may listen and publish.
+    /// A token or API key that may subscribe and publish
     #[arg(long, env = "TRICAST_DOCTOR_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// The channel to publish test messages to. Without it, a new one named doctor- and a number.
+    /// The channel for test messages [default: a new channel, doctor-NUMBER]
     #[arg(long)]
     channel: Option<String>,
-    /// A certificate to believe in, in PEM, and in no other: the gateway's own, or of whoever has signed it.
+    /// Trust only this certificate (PEM): the gateway's own, or that of its certificate authority
     #[arg(long = "ca", value_name = "FILE")]
     authority: Option<PathBuf>,
-    /// For how long to watch silent streams, as in 3m.
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
+    /// How long to watch silent streams, as in 3m
+    #[arg(long, value_name = "TIME", default_value = "0s",
+          value_parser = humantime::parse_duration)]
     idle: Duration,
-    /// Print JSON, for programs.
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Examines, and prints what it finds; whether everything works.
+/// Examines a gateway and prints the result; returns whether everything works.
 ///
 /// # Errors
-/// When nothing answers there, or may not be asked.
+/// When the gateway cannot be reached, or refuses the examination.
 pub async fn doctor(args: DoctorArgs) -> anyhow::Result<bool> {
     let DoctorArgs { place, token, channel, authority, idle, json } = args;
     let url = place.to_string();
     let options = Options { gateway: place, token, channel, ca_file: authority, idle };
-    // What is found goes to standard output, and is one document.
+    // Standard output is for the result alone, which may be a JSON document.
     let watching = |idle| {
         eprintln!("watching silent streams for {}", humantime::format_duration(idle));
     };

@@ -1,4 +1,4 @@
-//! `tricast key`: makes API keys.
+//! `tricast key`: creates API keys.
 
 use std::{io::Write as _, path::PathBuf};
 
@@ -15,28 +15,28 @@ use crate::{
 /// The flags of `tricast key`.
 #[derive(Debug, Args)]
 pub struct KeyArgs {
-    /// What the key is called in the audit log.
+    /// The name of the key in the audit log
     #[arg(long, default_value = "backend")]
     name: String,
-    /// A pattern of channels that it may publish to; may be repeated.
+    /// A pattern of channels that the key may publish to; repeatable
     #[arg(long, value_name = "PATTERN", default_value = "**")]
     publish: Vec<ChannelPattern>,
-    /// A pattern of channels that it may listen to; may be repeated.
+    /// A pattern of channels that the key may subscribe to; repeatable
     #[arg(long, value_name = "PATTERN")]
     subscribe: Vec<ChannelPattern>,
-    /// The settings file to add the key to; without it, what belongs into the settings is printed.
+    /// Add the key's hash to this settings file, instead of printing it
     #[arg(long, value_name = "FILE")]
     append: Option<PathBuf>,
 }
 
-/// Makes a key and prints it on standard output, alone, so that a script can keep it. Its hash is added to a settings file,
-/// or printed on standard error.
+/// Creates a key and prints it on standard output, alone, so that a script can store it. Its hash
+/// is added to a settings file, or printed on standard error.
 ///
 /// # Errors
-/// When the system gives no random numbers, or the settings file is not good, has a key of that name, or cannot be replaced. The
-/// file is then as it was.
+/// When the system has no random numbers, or the settings file is invalid, has a key of that name,
+/// or cannot be replaced. The file is then unchanged.
 pub fn key(args: &KeyArgs) -> anyhow::Result<()> {
-    let new_key = NewKey::generate().context("the system gives no random numbers")?;
+    let new_key = NewKey::generate().context("the system provides no random numbers")?;
     let key = Key {
         name: args.name.clone(),
         hash: new_key.hash,
@@ -50,11 +50,12 @@ pub fn key(args: &KeyArgs) -> anyhow::Result<()> {
             .and_then(|()| printed.flush())
             .context("the key cannot be printed")
     };
-    // What is said beside the key is not worth to fail for.
+    // A note that cannot be written is not a reason to fail.
     let print_note = |text: String| drop(std::io::stderr().write_all(text.as_bytes()));
     let Some(path) = &args.append else {
         print_note(format!(
-            "# The key itself is shown this once. What gateway.toml gets (--append FILE adds it):\n{}",
+            "# The key is shown only this once. Add this to the settings (--append FILE does \
+             it):\n{}",
             key_block(&key)
         ));
         return print();
@@ -63,21 +64,24 @@ pub fn key(args: &KeyArgs) -> anyhow::Result<()> {
     let (exists, before) = (file.exists(), file.read()?);
     let KeyAddition { text, remaining_error } = KeyAddition::of(path, &before, &key)?;
     let staged = file.stage(text.as_bytes())?;
-    // Before it counts: a key that counts and that nobody knows would be in the way.
+    // Print the key before it is valid: a valid key that nobody has would be useless.
     print()?;
     staged.commit()?;
     let (name, path) = (&key.name, path.display());
     print_note(match exists {
         true => format!(
-            "Added the key {name:?} to {path}; SIGHUP tells a gateway that runs. It is shown this once.\n"
+            "Added the key {name:?} to {path}; send SIGHUP to a running gateway. The key is shown \
+             only this once.\n"
         ),
         false => {
-            format!("Made the file {path} with the key {name:?} in it, which is shown this once.\n")
+            format!(
+                "Created the file {path} with the key {name:?}. The key is shown only this once.\n"
+            )
         }
     });
     if let Some(error) = remaining_error {
         print_note(format!(
-            "note: with the environment of this shell the settings are not good: {error}\n"
+            "note: with the environment of this shell the settings are invalid: {error}\n"
         ));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The commands of the program beside serving.
+//! The commands of the program other than `serve`.
 
 pub(crate) mod atomic_file;
 pub(crate) mod check;

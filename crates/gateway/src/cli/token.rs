@@ -1,4 +1,4 @@
-//! `tricast token`: makes tokens, and reads them.
+//! `tricast token`: creates and inspects tokens.
 
 use std::{io::Read as _, path::PathBuf};
 
@@ -12,31 +12,32 @@ use crate::{lifecycle::gatekeeper, settings::Settings};
 /// The flags of `tricast token`.
 #[derive(Debug, Args)]
 pub struct TokenArgs {
-    /// Whose it is.
+    /// The user of the token
     #[arg(long, value_name = "USER")]
     sub: Option<UserId>,
-    /// A pattern of channels that its bearer may listen to; may be repeated.
+    /// A pattern of channels that the user may subscribe to; repeatable
     #[arg(long, value_name = "PATTERN")]
     subscribe: Vec<ChannelPattern>,
-    /// A pattern of channels that its bearer may publish to; may be repeated.
+    /// A pattern of channels that the user may publish to; repeatable
     #[arg(long, value_name = "PATTERN")]
     publish: Vec<ChannelPattern>,
-    /// Seconds that it lasts.
+    /// The lifetime of the token in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     ttl: u64,
-    /// What others are told of the user who asks who is there: JSON.
+    /// Data about the user that presence shows to other subscribers
     #[arg(long, value_name = "JSON", value_parser = json)]
     info: Option<serde_json::Value>,
-    /// Sign with this private key in PEM; without it with tokens.secret.
+    /// Sign with this private key (PEM) instead of tokens.secret
     #[arg(long, value_name = "FILE", requires = "algorithm")]
     key: Option<PathBuf>,
-    /// RS256, ES256 or EdDSA, as the private key is.
+    /// The algorithm of the private key: RS256, ES256 or EdDSA
     #[arg(long, requires = "key", value_parser = algorithm)]
     algorithm: Option<Algorithm>,
-    /// The kid to put into its header.
+    /// The key id (kid) in the token's header
     #[arg(long, value_name = "KID")]
     id: Option<String>,
-    /// Read a token instead, from here or (-) from standard input: what it says, and whether it holds.
+    /// Inspect a token instead: show its claims, and whether these settings accept it. Without
+    /// TOKEN, or with -, it is read from standard input
     #[arg(long, value_name = "TOKEN", num_args = 0..=1, default_missing_value = "-",
           conflicts_with_all = ["sub", "subscribe", "publish", "info", "key", "id"])]
     inspect: Option<String>,
@@ -48,13 +49,13 @@ fn json(text: &str) -> Result<serde_json::Value, String> {
 
 fn algorithm(text: &str) -> Result<Algorithm, String> {
     let read = serde_json::from_value(text.into());
-    read.map_err(|_| "RS256, ES256 or EdDSA".to_owned())
+    read.map_err(|_| "write RS256, ES256 or EdDSA".to_owned())
 }
 
-/// Prints a token and nothing else; or what one says.
+/// Prints a new token and nothing else, or the contents of a given one.
 ///
 /// # Errors
-/// When there is nothing to sign with, or the token does not hold.
+/// When no key to sign with is set, or the given token is not valid.
 pub fn token(settings: &Settings, args: &TokenArgs) -> anyhow::Result<()> {
     match &args.inspect {
         Some(text) => inspect_token(settings, text),
@@ -71,14 +72,14 @@ fn sign_token(settings: &Settings, args: &TokenArgs) -> anyhow::Result<String> {
             let named = || format!("--key {}", file.display());
             let pem = std::fs::read(file).with_context(named)?;
             let signer = Signer::new(algorithm, &pem, args.id.clone());
-            signer.with_context(|| format!("{} is no private key for {algorithm:?}", named()))?
+            signer.with_context(|| format!("{} is not a private key for {algorithm:?}", named()))?
         }
         _ if settings.tokens.secret.is_empty() => bail!(
-            "there is nothing to sign with: set tokens.secret (openssl rand -hex 32), \
-             or give --key FILE --algorithm RS256|ES256|EdDSA"
+            "no key to sign with: set tokens.secret (openssl rand -hex 32), or give --key FILE \
+             --algorithm RS256|ES256|EdDSA"
         ),
         _ => {
-            settings.token_keys()?;
+            settings.tokens.read_keys()?;
             let secret = settings.tokens.secret.expose().as_bytes();
             Signer::new(Algorithm::HS256, secret, args.id.clone())?
         }
@@ -100,24 +101,24 @@ fn inspect_token(settings: &Settings, text: &str) -> anyhow::Result<()> {
     let mut token = text.to_owned();
     if text == "-" {
         token.clear();
-        std::io::stdin().read_to_string(&mut token).context("standard input")?;
+        std::io::stdin().read_to_string(&mut token).context("cannot read standard input")?;
     }
     let token = token.trim();
     let Ok(Inspection { header, claims }) = inspect(token) else {
-        bail!("this is no JSON Web Token: three parts of base64url with dots between them");
+        bail!("this is not a JSON Web Token, which is three parts of base64url joined by dots");
     };
     println!("header {header}");
     println!("claims {claims}");
     if let Some(exp) = claims["exp"].as_f64() {
         let left = exp - unix_millis() as f64 / 1000.0;
-        let when = if left > 0.0 { "ends in" } else { "ended before" };
-        println!("{when} {:.0} s", left.abs());
+        let (before, after) = if left > 0.0 { ("expires in", "") } else { ("expired", " ago") };
+        println!("{before} {:.0} s{after}", left.abs());
     }
     let gatekeeper = gatekeeper::build(settings, HookMeters::new())?.0;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(gatekeeper.claims(token)) {
-        Ok(_) => println!("holds, by these settings"),
-        Err(denied) => bail!("by these settings: {denied}"),
+        Ok(_) => println!("valid with these settings"),
+        Err(denied) => bail!("not valid with these settings: {denied}"),
     }
     Ok(())
 }

@@ -10,8 +10,8 @@ use axum::{
 };
 use tricast_admission::Pass;
 use tricast_core::{
-    Action, ChannelName, Draft, Join, JoinInfo, Publisher, Session, Start, Subscription,
-    Trust, Wire,
+    Action, ChannelName, Draft, Join, JoinInfo, Publisher, Session, Start, Subscription, Trust,
+    Wire,
 };
 use tricast_net::ConnHandle;
 

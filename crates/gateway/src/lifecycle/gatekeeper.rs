@@ -66,11 +66,11 @@ pub(crate) fn rebuild(
 }
 
 fn keyring(settings: &Settings, jwks: Option<Jwks>) -> anyhow::Result<Keyring> {
-    Ok(Keyring::new(settings.token_keys()?, jwks, settings.token_expectations()))
+    Ok(Keyring::new(settings.tokens.read_keys()?, jwks, settings.tokens.expectations()))
 }
 
 fn rates(settings: &Settings) -> Rates {
-    let [user, key, address] = settings.publisher_rates();
+    let [user, key, address] = settings.rates.publisher_rates();
     let namespaces = settings.namespace_rules();
     let channels = namespaces.iter().map(|rules| rules.publish_rate).collect::<Vec<_>>();
     Rates::new(user, key, address, channels.into_iter())

@@ -1,23 +1,25 @@
-//! Settings in the environment: `TRICAST__` and the path of a key, sections joined by two underscores.
+//! Settings in the environment: `TRICAST__` and the path of a key, with two underscores between
+//! section and key.
 //!
-//! What is text in gateway.toml is text here, to the last byte: nothing is taken for a number because it looks like one. A value that
-//! cannot be taken as it is is an error, never a setting that is silently not there.
+//! A value that is text in gateway.toml is text here, to the last byte, even if it looks like a
+//! number. A value that cannot be used as it is written is an error, never a setting that is
+//! silently absent.
 
 use std::{collections::BTreeMap, ffi::OsString};
 
 use toml::{Table, Value};
 
-/// What stands before the path of a key.
+/// The prefix of the path of a key.
 const PREFIX: &str = "TRICAST__";
 
-/// What a name has to begin with to be ours, maybe misspelt.
+/// The prefix of a name that may be meant for us, and misspelt.
 const NEAR_PREFIX: &str = "TRICAST_";
 
-/// Keys that take one or a list, and are one in the reference.
+/// Keys that take one value or a list, and have one value in the reference.
 const ONE_OR_MANY: &[&str] = &["bind"];
 
-/// Keys that hold a secret or a key, or say who may do what and whose word counts: a mistake in one of them must not leave it silently
-/// off. SECURITY.md has a row for each.
+/// Keys that hold a secret or a key, or that decide who may do what and who is believed. A mistake
+/// in one of them must not leave it silently off. SECURITY.md has a row for each.
 pub const SECURITY_KEYS: &[&str] = &[
     "access.online",
     "access.presence",
@@ -46,36 +48,38 @@ pub const SECURITY_KEYS: &[&str] = &[
     "tokens.secret",
 ];
 
-/// Where secrets and keys are, also those that were meant for another place there.
+/// The sections that hold secrets and keys, also those that were written to a wrong place there.
 const SECRET_SECTIONS: &[&str] = &["admin", "events", "hook", "key", "keys", "tls", "tokens"];
 
-/// Whether the value at this place, as in `key[0].hash`, may be a secret and is shown to nobody.
+/// Whether the value at `path`, as in `key[0].hash`, may be a secret and must not be shown.
 pub(super) fn may_hold_secret(path: &str) -> bool {
     SECRET_SECTIONS.contains(&path.split(['.', '[']).next().unwrap_or_default())
 }
 
-/// How much a name has to be like another to be proposed for it.
+/// The least similarity of a key that is proposed in place of an unknown one.
 const MIN_SIMILARITY: f64 = 0.9;
 
-/// What the environment sets.
+/// The settings in the environment.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
-    /// By key: the name of the variable, and the value.
+    /// The name of the variable and the value, by key.
     pub(super) values: BTreeMap<String, (String, Value)>,
     pub(super) warnings: Vec<String>,
 }
 
 impl Environment {
+    /// Reads the settings from `variables`; `reference` has all keys.
+    ///
     /// # Errors
-    /// When a variable of ours names no key, is set twice, or its value is not UTF-8 or is empty where that would leave a secret or an
-    /// access rule off; and when one that is a guard's is misspelt.
+    /// When a variable with our prefix names no key, is set twice, or has a value that is not
+    /// UTF-8; when one of [`SECURITY_KEYS`] is empty or misspelt.
     pub(super) fn read(
         reference: &Table,
         variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> anyhow::Result<Self> {
         let known = keys(reference);
         let mut environment = Self::default();
-        // In an order of their own, so that of several mistakes the same is told each time.
+        // Sorted, so that of several mistakes the same one is reported each time.
         let variables: BTreeMap<_, _> = variables.collect();
         for (name, value) in variables {
             let shown = name.to_string_lossy().into_owned();
@@ -88,7 +92,7 @@ impl Environment {
                 let value = Self::value(&key, kind, &shown, value)?;
                 if let Some((other, _)) = environment.values.insert(key, (shown.clone(), value)) {
                     anyhow::bail!(
-                        "{other} and {shown} in the environment are one key; unset one of them"
+                        "{other} and {shown} in the environment set the same key; unset one of them"
                     );
                 }
             } else if let Some(words) = upper.strip_prefix(NEAR_PREFIX) {
@@ -101,16 +105,17 @@ impl Environment {
     fn value(key: &str, kind: &Value, name: &str, value: OsString) -> anyhow::Result<Value> {
         let Ok(text) = value.into_string() else {
             anyhow::bail!(
-                "{name} in the environment: the value is not UTF-8; a secret of other bytes can be written in base64 or \
-                 hexadecimal digits, and counts as it is written"
+                "{name} in the environment: the value is not UTF-8; a secret of other bytes can be \
+                 written in base64 or hexadecimal digits; the digits are then the secret"
             );
         };
         let list = kind.is_array() || ONE_OR_MANY.contains(&key);
-        // The environment wins, so that an empty list would take away what a file says.
+        // The environment overrides the file, so an empty list would remove the file's list.
         let is_empty = text.chars().all(|c| c.is_whitespace() || c == ',');
         anyhow::ensure!(
             !is_empty || !SECURITY_KEYS.contains(&key),
-            "{name} in the environment is empty, which would leave {key} off; give it a value, or unset it{}",
+            "{name} in the environment is empty, which would leave {key} off; give it a value, or \
+             unset it{}",
             if list { " (a list that is meant to be empty is written [])" } else { "" }
         );
         Ok(match kind {
@@ -122,7 +127,7 @@ impl Environment {
     }
 }
 
-/// The keys of `table`, as in `stream.heartbeat`, with what they are in it.
+/// Returns the keys of `table`, as in `stream.heartbeat`, with their values.
 fn keys(table: &Table) -> BTreeMap<String, &Value> {
     let mut keys = BTreeMap::new();
     for (name, value) in table {
@@ -139,9 +144,9 @@ fn keys(table: &Table) -> BTreeMap<String, &Value> {
     keys
 }
 
-/// A list as in gateway.toml, or with a comma between its items.
+/// Reads a list as in gateway.toml, or with commas between its items.
 fn items(text: &str) -> Vec<Value> {
-    // `[::1]:8080` begins like a list.
+    // `[::1]:8080` begins like a list, but is not one.
     if text.trim_start().starts_with('[')
         && let Ok(mut table) = format!("list = {text}").parse::<Table>()
         && let Some(Value::Array(items)) = table.remove("list")
@@ -161,8 +166,12 @@ fn flag(text: &str) -> Option<bool> {
     }
 }
 
-/// A variable that spells a key, but not as variables do. A guard's is an error; another's a warning, because it may be somebody else's.
-/// What spells no key is somebody else's: Kubernetes injects `TRICAST_PORT_8080_TCP`.
+/// Returns a warning for a variable that spells a key without the two underscores. It is an error
+/// for one of [`SECURITY_KEYS`]. A variable that spells no key belongs to another program:
+/// Kubernetes injects `TRICAST_PORT_8080_TCP`.
+///
+/// # Errors
+/// When the key is one of [`SECURITY_KEYS`].
 fn misspelt(
     name: &str,
     words: &str,
@@ -176,20 +185,22 @@ fn misspelt(
     let Some(key) = known.keys().find(|key| fold(key) == words) else { return Ok(None) };
     let right = format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"));
     let hint = match key.as_str() {
-        "key" => " (with the hash of the key in it, as `tricast key` prints it, and not the key)",
+        "key" => " (with the hash of the key, as `tricast key` prints it, and not the key)",
         _ => "",
     };
     anyhow::ensure!(
         !SECURITY_KEYS.contains(&key.as_str()),
-        "{name} in the environment is not read; write {right}{hint}, with two underscores, or unset it"
+        "{name} in the environment is not read; write {right}{hint}, with two underscores, or \
+         unset it"
     );
     Ok(Some(format!(
-        "{name} in the environment is not read; if {key} is meant, write {right}, with two underscores"
+        "{name} in the environment is not read; if you mean {key}, write {right}, with two \
+         underscores"
     )))
 }
 
 fn no_such_key(key: &str, known: &BTreeMap<String, &Value>) -> String {
-    let all = "gateway.toml has all of them";
+    let all = "gateway.toml lists all settings";
     if known.keys().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'))) {
         return format!(
             "{key} is a section; name a key in it, as in TRICAST__STREAM__HEARTBEAT ({all})"
@@ -198,7 +209,7 @@ fn no_such_key(key: &str, known: &BTreeMap<String, &Value>) -> String {
     let alike = |known: &str| strsim::jaro_winkler(key, known);
     let closest = known.keys().max_by(|one, other| alike(one).total_cmp(&alike(other)));
     match closest.filter(|closest| alike(closest) > MIN_SIMILARITY) {
-        Some(closest) => format!("there is no setting {key}; is {closest} meant? {all}"),
+        Some(closest) => format!("there is no setting {key}; do you mean {closest}? {all}"),
         None => format!("there is no setting {key:?}; {all}"),
     }
 }

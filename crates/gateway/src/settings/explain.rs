@@ -1,4 +1,4 @@
-//! Which rules hold for a channel, in words: `tricast check --channel`.
+//! The rules of a channel in words, for `tricast check --channel`.
 
 use bytesize::ByteSize;
 use tricast_admission::AccessLevel;
@@ -7,30 +7,30 @@ use tricast_core::{Bounds, ChannelName, SlowReader};
 use crate::settings::Settings;
 
 impl Settings {
-    /// Which rules hold for a channel, and why, in words.
+    /// Describes the rules that apply to a channel, and where they come from.
     pub fn explain(&self, channel: &ChannelName) -> String {
         if let Some(of) = channel.observed_channel() {
-            return format!("{channel} tells who is in {of}\n{}", self.explain(&of));
+            return format!("{channel} carries the presence of {of}\n{}", self.explain(&of));
         }
         let (access, log) = (self.namespace_rules(), self.channel_rules());
         let (access, log) = (access.for_channel(channel), log.for_channel(channel));
         let describe_access = |allowed: AccessLevel| match allowed {
             AccessLevel::Anyone => "anyone",
-            AccessLevel::Token => "a token, or an API key, whose list names it",
-            AccessLevel::Backend => "an API key whose list names it",
+            AccessLevel::Token => "a token or an API key that lists it",
+            AccessLevel::Backend => "an API key that lists it",
             AccessLevel::Nobody => "nobody",
         };
         let may_subscribe = match channel.owner() {
             Some(user) if self.verifies_users() => {
-                format!("{user} by its token, or an API key whose list names it")
+                format!("{user} with a token, or an API key that lists it")
             }
             Some(user) => {
-                format!("whoever says that it is {user}: {}", describe_access(access.subscribe))
+                format!("any client that says it is {user}: {}", describe_access(access.subscribe))
             }
             None => describe_access(access.subscribe).to_owned(),
         };
         let limit_text = |max: u32| {
-            if max == 0 || max == u32::MAX { "any number".to_owned() } else { max.to_string() }
+            if max == 0 || max == u32::MAX { "unlimited".to_owned() } else { max.to_string() }
         };
         let Bounds { messages, bytes, age, .. } = log.history;
         format!(
@@ -47,14 +47,14 @@ impl Settings {
             describe_access(access.publish),
             ByteSize(bytes as u64),
             humantime_serde::re::humantime::format_duration(age),
-            if log.online { "told" } else { "told to nobody" },
+            if log.online { "visible" } else { "hidden" },
             match log.presence && channel.owner().is_none() {
-                true => format!("told to whoever may listen, in ~{channel}"),
-                false => "told to nobody".to_owned(),
+                true => format!("visible to subscribers, in ~{channel}"),
+                false => "hidden".to_owned(),
             },
             match log.slow_reader {
-                SlowReader::Gap => "told what they miss",
-                SlowReader::Disconnect => "disconnected",
+                SlowReader::Gap => "get a gap in place of what they missed",
+                SlowReader::Disconnect => "are disconnected",
             },
             limit_text(log.subscribers),
             limit_text(access.publish_rate),

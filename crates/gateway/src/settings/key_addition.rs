@@ -1,4 +1,4 @@
-//! A `[[key]]` that is added to a settings file.
+//! The text of a settings file with one `[[key]]` more.
 
 use std::path::Path;
 
@@ -7,42 +7,44 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Value};
 
 use crate::settings::{Key, Settings};
 
-/// What some editors put at the beginning of UTF-8.
+/// The mark that some editors write at the beginning of UTF-8.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// The text of a settings file with one key more.
+/// A settings file to which a key has been added.
 #[derive(Debug)]
 pub(crate) struct KeyAddition {
     pub(crate) text: String,
-    /// What is wrong with the settings all the same: they were not good before, maybe because the environment of a shell is not that
-    /// of a service.
+    /// An error in the settings that was there before, maybe because the environment of a shell is
+    /// not that of the service.
     pub(crate) remaining_error: Option<String>,
 }
 
 impl KeyAddition {
+    /// Adds `key` to the settings in `bytes`, the contents of `path`.
+    ///
     /// # Errors
-    /// When the file is not good as it is, has a key of that name, or would not be good with it.
+    /// When the settings are invalid, have a key of that name, or would be invalid with the key.
     pub(crate) fn of(path: &Path, bytes: &[u8], key: &Key) -> anyhow::Result<Self> {
         let named = || path.display().to_string();
         let without_environment =
             |bytes: &[u8]| Settings::assemble(Some((path, bytes)), std::iter::empty());
         let before = without_environment(bytes)
-            .context("mend the settings first; nothing was added")?
+            .context("correct the settings first; nothing was added")?
             .settings;
         anyhow::ensure!(
             before.key.iter().all(|other| other.name != key.name),
-            "{}: there is a key {:?} already; choose another --name, or take that [[key]] out first",
+            "{}: there is already a key {:?}; choose another --name, or remove that [[key]] first",
             named(),
             key.name
         );
         let text = std::str::from_utf8(bytes)?;
         let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
         let text = match text.parse::<DocumentMut>().with_context(named)? {
-            // `key = []`, as in gateway.toml: a list of that form takes no [[key]].
+            // `key = []`, as in gateway.toml: such a list cannot be extended by [[key]].
             mut document if document.get("key").is_some_and(Item::is_value) => {
                 let list = document["key"].as_array_mut().with_context(named)?;
                 list.push(Value::InlineTable(inline_table(key)));
-                // The library takes away a byte order mark, and all carriage returns.
+                // The library removes a byte order mark, and all carriage returns.
                 let byte_order_mark =
                     if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK } else { "" };
                 format!("{byte_order_mark}{}", document.to_string().replace('\n', line_end))
@@ -53,25 +55,29 @@ impl KeyAddition {
             }
         };
         let after = without_environment(text.as_bytes())?.settings;
-        after.check_key_names()?;
+        Key::check_names(&after.key)?;
         let names = |settings: &Settings| settings.key.len();
-        anyhow::ensure!(names(&after) == names(&before) + 1, "{}: it takes no key", named());
+        anyhow::ensure!(
+            names(&after) == names(&before) + 1,
+            "{}: a key cannot be added to this file",
+            named()
+        );
         let load_error = |bytes: &[u8]| {
             let loaded = Settings::from_layers(Some((path, bytes)), std::env::vars_os());
             loaded.err().map(|error| format!("{error:#}"))
         };
-        // What was wrong before is not the key's fault, nor what shows only once that is mended.
+        // An error that was there before is not caused by the key.
         let (before, remaining_error) = (load_error(bytes), load_error(text.as_bytes()));
         if let (None, Some(error)) = (before, &remaining_error) {
             anyhow::bail!(
-                "with this key the settings would not be good; nothing was added: {error}"
+                "with this key the settings would be invalid; nothing was added: {error}"
             );
         }
         Ok(Self { text, remaining_error })
     }
 }
 
-/// What `[[key]]` says, to be put at the end of a settings file.
+/// Returns the `[[key]]` to put at the end of a settings file.
 pub(crate) fn key_block(key: &Key) -> String {
     let fields: String =
         fields(key).into_iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
@@ -94,7 +100,7 @@ fn fields(key: &Key) -> [(&'static str, Value); 4] {
     ]
 }
 
-/// An empty line before what follows `text`.
+/// Returns the line ends that put an empty line after `text`.
 fn separator(text: &str) -> &'static str {
     match text {
         "" => "",
@@ -158,7 +164,7 @@ mod tests {
                 shop.publish.iter().map(|it| it.as_str()).collect::<Vec<_>>(),
                 ["orders.*", "@*"]
             );
-            // Everything else is as it was.
+            // Everything else is unchanged.
             let others = Settings { key: Vec::new(), ..after };
             let value = |settings: Settings| serde_json::to_value(settings).expect("JSON");
             assert_eq!(value(others), value(Settings { key: Vec::new(), ..before }));
@@ -176,7 +182,7 @@ mod tests {
             ("nonsense = 1", "shop", "nonsense"),
             ("[history\n", "shop", "line 1"),
             ("[history]\nage = 5", "shop", "history.age"),
-            // Good by itself, and not with a key beside it.
+            // Valid on its own, but not with a key.
             ("key = 5", "shop", "key"),
         ] {
             let error = add(text, name).expect_err(text);

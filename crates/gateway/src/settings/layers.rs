@@ -1,4 +1,4 @@
-//! The layers that the settings are made of: the reference, a file over it, the environment over both.
+//! The layers of the settings: the reference, overridden by a file, overridden by the environment.
 
 use std::{
     ffi::OsString,
@@ -14,12 +14,12 @@ use crate::settings::{
     environment::{Environment, may_hold_secret},
 };
 
-/// Settings that are good, and what their author should know all the same.
+/// Valid settings, with warnings for their author.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The settings.
+    /// The settings, which are valid.
     pub settings: Settings,
-    /// A sentence for each thing that looks like a mistake, but does not have to stop a gateway.
+    /// Sentences about what looks like a mistake, but does not keep a gateway from starting.
     pub warnings: Vec<String>,
 }
 
@@ -31,10 +31,12 @@ struct SettingsFile {
 }
 
 impl Settings {
-    /// Loads the settings: the reference, overridden by `file` if there is one, overridden by the environment.
+    /// Loads the settings: the reference, overridden by `file` if there is one, overridden by the
+    /// environment.
     ///
     /// # Errors
-    /// When the file cannot be read or is not UTF-8, a key is unknown, or a value does not fit; the error names it.
+    /// When the file cannot be read or is not UTF-8, a key is unknown, or a value is invalid; the
+    /// error names the file, the key or the variable.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Loaded> {
         let read = |path: &Path| {
             let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
@@ -46,7 +48,7 @@ impl Settings {
         }
     }
 
-    /// The same from the bytes of a file, and from variables.
+    /// Loads the settings from the bytes of a file, and from variables.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -59,7 +61,7 @@ impl Settings {
         Ok(loaded)
     }
 
-    /// The same, whether or not the settings make sense together.
+    /// Loads settings without checking that they make sense together.
     ///
     /// # Errors
     /// When a key is unknown, or a value is of another type.
@@ -80,7 +82,7 @@ impl Settings {
         let settings: Self = serde_path_to_error::deserialize(settings).map_err(|error| {
             let key = error.path().to_string();
             let message = plain_message(error.inner().message(), may_hold_secret(&key));
-            // The place in a list belongs to the list.
+            // A position in a list belongs to the key of the list.
             let set = values.get(key.split('[').next().unwrap_or_default());
             match (set, &file) {
                 (Some((name, _)), _) => {
@@ -94,7 +96,8 @@ impl Settings {
         Ok(Loaded { settings, warnings })
     }
 
-    /// What looks as if a secret had got something that does not belong to it. It counts as it is written all the same.
+    /// Returns a warning for each secret that seems to contain more than the secret. It is used as
+    /// it is written nevertheless.
     fn suspicious_secrets(&self) -> impl Iterator<Item = String> {
         let suspicious = |text: &str| {
             let quoted = |quote| text.starts_with(quote) && text.ends_with(quote);
@@ -104,13 +107,13 @@ impl Settings {
             self.secrets().into_iter().filter(move |(_, secret)| suspicious(secret.expose()));
         secrets.map(|(key, _)| {
             format!(
-                "{key} begins or ends with white space or quotes, which count as a part of it; an env file keeps its \
-                 quotes, and echo adds a line feed"
+                "{key} begins or ends with white space or quotes, which are used as part of it; an \
+                 env file keeps its quotes, and echo adds a line feed"
             )
         })
     }
 
-    /// Everything that is a secret, by its key.
+    /// Returns each secret with its key.
     pub(super) fn secrets(&self) -> [(&'static str, &Secret); 4] {
         let Self { tokens, hook, events, admin, .. } = self;
         [
@@ -121,7 +124,7 @@ impl Settings {
         ]
     }
 
-    /// The reference, overridden by `text` in TOML.
+    /// Loads the reference, overridden by `text` in TOML.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -137,17 +140,18 @@ impl SettingsFile {
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let Position { line, column } = Position::of(&bytes[..error.valid_up_to()]);
             anyhow::anyhow!(
-                "{named}, line {line}, column {column}: this is not UTF-8, and TOML has to be; save the file as UTF-8 \
-                 (a secret of other bytes can be written in base64 or hexadecimal digits, and counts as it is written)"
+                "{named}, line {line}, column {column}: this is not UTF-8, which TOML has to be; \
+                 save the file as UTF-8 (a secret of other bytes can be written in base64 or \
+                 hexadecimal digits; the digits are then the secret)"
             )
         })?;
-        // The line itself is not shown: a secret may be on it.
+        // The error leaves out the line itself, because it may contain a secret.
         let table = text.parse::<Table>().map_err(|error| {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
             let Position { line, column } = Position::of(&bytes[..start]);
             let message = match error.message() {
-                // Such a message shows the value.
-                message if message.starts_with("invalid type") => "this is not a value of TOML",
+                // The message of the library would show the value.
+                message if message.starts_with("invalid type") => "this is not a TOML value",
                 message => message,
             };
             anyhow::anyhow!("{named}, line {line}, column {column}: {message}")
@@ -156,15 +160,15 @@ impl SettingsFile {
     }
 }
 
-/// A place in a text, counted from one.
+/// A position in a text, counted from one.
 struct Position {
     line: usize,
-    /// In characters.
+    /// The column in characters.
     column: usize,
 }
 
 impl Position {
-    /// The place after `before`.
+    /// Returns the position after `before`.
     fn of(before: &[u8]) -> Self {
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
@@ -172,20 +176,21 @@ impl Position {
     }
 }
 
-/// An error of deserializing in words of settings rather than of types. One that is `hidden` shows nothing of the value.
+/// Rewrites an error of deserialization in terms of settings rather than of types. A `hidden` value
+/// is left out.
 fn plain_message(message: &str, hidden: bool) -> String {
     let named = ["invalid type: ", "invalid value: ", "unknown variant "];
     let found = named.iter().find_map(|name| message.strip_prefix(name));
     match found.and_then(|found| found.rsplit_once(", expected ")) {
         Some((_, expected)) if hidden => {
-            format!("the value does not belong here; write {expected}")
+            format!("the value is not valid here; write {expected}")
         }
-        Some((value, expected)) => format!("{value} does not belong here; write {expected}"),
+        Some((value, expected)) => format!("{value} is not valid here; write {expected}"),
         None => message.replacen("unknown field", "there is no setting", 1),
     }
 }
 
-/// Lets `over` win. Tables are merged; a list replaces a list.
+/// Overrides `base` with `overlay`. Tables are merged; a list replaces a list.
 fn merge(base: &mut Table, overlay: Table) {
     for (key, value) in overlay {
         match (base.get_mut(&key), value) {
@@ -197,7 +202,7 @@ fn merge(base: &mut Table, overlay: Table) {
     }
 }
 
-/// Sets a key such as `stream.heartbeat`.
+/// Sets the value of a key such as `stream.heartbeat`.
 fn set(table: &mut Table, key: &str, value: Value) -> anyhow::Result<()> {
     match key.split_once('.') {
         None => {

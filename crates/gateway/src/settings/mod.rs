@@ -1,40 +1,76 @@
-//! The settings: gateway.toml is the reference and the default, a file and the environment override it.
+//! The settings: gateway.toml is the reference and the default; a file and the environment
+//! override it.
+//!
+//! Each section has a file of its own: its keys, their checks, and which of them wait for a
+//! restart.
 
-use std::{net::SocketAddr, time::Duration};
-
-use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
-use tricast_admission::Secret;
-use tricast_core::SlowReader;
+
+#[macro_use]
+mod reload;
 
 mod access;
 mod address_list;
-mod backend;
+mod admin;
 mod check;
-mod check_access;
+mod cors;
+mod delivery;
+mod endpoint;
 mod environment;
+mod events;
 mod explain;
+mod history;
+mod hook;
+mod key;
 mod key_addition;
 mod layers;
+mod limits;
+mod logging;
+mod namespace;
+mod presence;
 mod proxy;
-mod reload;
+mod publish;
+mod range;
+mod rates;
+mod rules;
+mod safety;
+mod shutdown;
+mod stream;
 mod tls;
+mod tokens;
+mod ws;
 
-pub use access::{Access, AccessRule, Key, Namespace, NamespaceHistory, TokenKeyFile, Tokens};
-pub use backend::{EventKind, Events, Hook};
+pub use access::{Access, AccessRule};
+pub use admin::Admin;
+pub use cors::Cors;
+pub use delivery::Delivery;
 pub use environment::SECURITY_KEYS;
+pub use events::{EventKind, Events};
+pub use history::History;
+pub use hook::Hook;
+pub use key::Key;
 pub(crate) use key_addition::{KeyAddition, key_block};
 pub use layers::Loaded;
+pub use limits::Limits;
+pub use logging::{LogFormat, Logging};
+pub use namespace::{Namespace, NamespaceHistory};
+pub use presence::Presence;
 pub use proxy::{ForwardedFields, Proxy, TrustedProxy};
+pub use publish::Publish;
+pub use rates::Rates;
 pub(crate) use reload::Reload;
+pub use shutdown::Shutdown;
+pub use stream::Stream;
 pub use tls::Tls;
+pub use tokens::{TokenKeyFile, Tokens};
+pub use ws::WebSockets;
 
 pub use tricast_net::Address;
 
 /// The built-in gateway.toml.
 pub const REFERENCE: &str = include_str!("../../../../gateway.toml");
 
-/// Everything that can be set. What each means stands in gateway.toml.
+/// All settings. gateway.toml describes each of them.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
@@ -67,181 +103,15 @@ pub struct Settings {
     pub logging: Logging,
 }
 
-/// `[admin]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct Admin {
-    pub bind: SocketAddr,
-    pub hosts: Vec<String>,
-    pub token: Secret,
-}
+classify!(Settings {
+    live: key, namespace;
+    // Sockets, threads and routes are created with these.
+    restart: bind, base_path, insecure, dashboard, delivery, shards;
+    sections: admin, tls, tokens, access, hook, events, rates, history, stream, presence, ws,
+        publish, limits, shutdown, cors, proxy, logging;
+});
 
-/// `[history]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct History {
-    pub messages: usize,
-    pub bytes: ByteSize,
-    #[serde(with = "humantime_serde")]
-    pub age: Duration,
-    pub memory: ByteSize,
-    pub tombstones: usize,
-}
-
-/// `[stream]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct Stream {
-    #[serde(with = "humantime_serde")]
-    pub heartbeat: Duration,
-    #[serde(with = "humantime_serde")]
-    pub retry: Duration,
-    #[serde(with = "humantime_serde")]
-    pub online_interval: Duration,
-    pub slow_reader: SlowReader,
-    #[serde(with = "humantime_serde")]
-    pub stall_timeout: Duration,
-}
-
-/// `[presence]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct Presence {
-    #[serde(with = "humantime_serde")]
-    pub grace: Duration,
-    #[serde(with = "humantime_serde")]
-    pub interval: Duration,
-    pub immediate: usize,
-}
-
-/// `[ws]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct WebSockets {
-    pub compression: bool,
-    pub rate: u32,
-}
-
-/// `[publish]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct Publish {
-    #[serde(with = "humantime_serde")]
-    pub idempotency_window: Duration,
-    pub idempotency_entries: usize,
-}
-
-/// `[limits]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct Limits {
-    pub connections: usize,
-    pub channels: usize,
-    pub channels_per_connection: usize,
-    pub connections_per_address: usize,
-    pub connections_per_user: usize,
-    pub subscribers_per_channel: u32,
-    pub message_bytes: ByteSize,
-    pub body_memory: ByteSize,
-    pub answer_memory: ByteSize,
-    pub head_bytes: ByteSize,
-    #[serde(with = "humantime_serde")]
-    pub head_timeout: Duration,
-    #[serde(with = "humantime_serde")]
-    pub body_timeout: Duration,
-    #[serde(with = "humantime_serde")]
-    pub overload: Duration,
-}
-
-impl Limits {
-    /// The most bytes of one message's data.
-    pub fn message_bytes(&self) -> usize {
-        usize::try_from(self.message_bytes.as_u64()).unwrap_or(usize::MAX)
-    }
-}
-
-/// `[shutdown]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct Shutdown {
-    #[serde(with = "humantime_serde")]
-    pub delay: Duration,
-    #[serde(with = "humantime_serde")]
-    pub grace: Duration,
-}
-
-/// `[cors]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct Cors {
-    pub origins: Vec<String>,
-}
-
-/// `[rates]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct Rates {
-    pub messages_per_user: u32,
-    pub messages_per_key: u32,
-    pub messages_per_address: u32,
-    pub messages_per_channel: u32,
-    pub bytes_per_user: ByteSize,
-    pub bytes_per_key: ByteSize,
-    pub bytes_per_address: ByteSize,
-}
-
-/// `[logging]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct Logging {
-    pub level: String,
-    pub format: LogFormat,
-}
-
-/// How the log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
-/// Who writes streams to their sockets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum Delivery {
-    Auto,
-    IoUring,
-    Epoll,
-    Generic,
-}
-
-impl Delivery {
-    /// As it is written in gateway.toml.
-    pub fn name(self) -> &'static str {
-        match self {
-            Delivery::Auto => "auto",
-            Delivery::IoUring => "io_uring",
-            Delivery::Epoll => "epoll",
-            Delivery::Generic => "generic",
-        }
-    }
-}
-
-/// On, off, or as the address suggests.
+/// Whether something is on: always, never, or on loopback addresses only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
@@ -252,8 +122,8 @@ pub enum Switch {
 }
 
 impl Settings {
-    /// The same settings with the addresses that a gateway has bound in fact: sockets that were handed in may be elsewhere, and port 0
-    /// has become a port. What holds for an address is checked with these.
+    /// Returns the settings with the addresses that a gateway has really bound: inherited sockets
+    /// may be elsewhere, and port 0 has become a port. Checks that depend on addresses use these.
     pub(crate) fn bound_at(&self, plain: Vec<Address>, encrypted: Vec<Address>) -> Self {
         let mut settings = self.clone();
         settings.bind = plain;
@@ -261,12 +131,12 @@ impl Settings {
         settings
     }
 
-    /// Where clients connect, in clear or encrypted.
+    /// Returns the addresses that clients connect to, plain and encrypted.
     fn addresses(&self) -> impl Iterator<Item = &Address> {
         self.bind.iter().chain(&self.tls.bind)
     }
 
-    /// Whether nobody but this machine can reach it, and who serves others from here.
+    /// Whether only this machine, which includes a proxy on it, can reach the gateway.
     fn is_local(&self) -> bool {
         self.addresses().all(Address::is_local)
     }

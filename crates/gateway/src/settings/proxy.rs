@@ -1,4 +1,4 @@
-//! What stands in front of the gateway, and which of its words count.
+//! Proxies in front of the gateway, and which of their statements about clients are believed.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 /// `[proxy]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Proxy {
@@ -15,17 +15,18 @@ pub struct Proxy {
     pub protocol: bool,
 }
 
-/// Whose word counts.
+/// A trusted proxy: what it says about its clients is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum TrustedProxy {
-    /// Whoever connects from one of these addresses.
+    /// Every peer that connects from one of these addresses.
     Network(IpNet),
-    /// Whoever connects to a unix socket.
+    /// Every peer that connects to a unix socket.
     Unix,
 }
 
-/// In which fields proxies tell about their clients. Of two families one is always the client's own to fill.
+/// The header fields in which proxies describe their clients. Only one family counts: a proxy
+/// passes on the other one as the client sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
@@ -34,8 +35,13 @@ pub enum ForwardedFields {
     Forwarded,
 }
 
+classify!(Proxy {
+    // Sockets and routes are created with these.
+    restart: trusted, fields, protocol;
+});
+
 impl Proxy {
-    /// Whether a peer at this address is believed.
+    /// Whether a peer at this address is a trusted proxy.
     pub fn trusts(&self, address: &IpAddr) -> bool {
         let covers = |trusted: &TrustedProxy| match trusted {
             TrustedProxy::Network(network) => network.contains(address),
@@ -44,29 +50,30 @@ impl Proxy {
         self.trusted.iter().any(covers)
     }
 
-    /// Whether whoever comes by a unix socket is believed.
+    /// Whether peers on unix sockets are trusted proxies.
     pub fn trusts_unix(&self) -> bool {
         self.trusted.contains(&TrustedProxy::Unix)
     }
-}
 
-impl Proxy {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         for trusted in &self.trusted {
             anyhow::ensure!(
                 !matches!(trusted, TrustedProxy::Network(network) if network.prefix_len() == 0),
-                "proxy.trusted: {trusted} is everybody, and then anybody may say whose address they speak for; name the proxies"
+                "proxy.trusted: {trusted} is everybody, so that any client could claim any \
+                 address; name the addresses of the proxies"
             );
         }
         anyhow::ensure!(
             !self.protocol || !self.trusted.is_empty(),
-            "proxy.protocol: PROXY headers are taken from proxy.trusted alone, and nobody is there; name the proxies"
+            "proxy.protocol: PROXY headers are accepted only from proxy.trusted, which is empty; \
+             name the addresses of the proxies there"
         );
         Ok(())
     }
 }
 
-/// Addresses are compared as what they are: one of IPv4 that is written as IPv6 (RFC 4291 §2.5.5.2) is one of IPv4.
+/// Returns the IPv4 network for one that is written as IPv6 (RFC 4291 section 2.5.5.2), because
+/// peers are compared by their IPv4 address.
 fn canonical(network: IpNet) -> IpNet {
     const MAPPED: u8 = 96;
     if let IpNet::V6(mapped) = network
@@ -87,7 +94,9 @@ impl FromStr for TrustedProxy {
         match text {
             "unix" => Ok(TrustedProxy::Unix),
             _ => network().map(canonical).map(TrustedProxy::Network).map_err(|_| {
-                format!("{text:?} is no network; write \"10.0.0.0/8\", \"127.0.0.1\", or \"unix\"")
+                format!(
+                    "{text:?} is not a network; write \"10.0.0.0/8\", \"127.0.0.1\" or \"unix\""
+                )
             }),
         }
     }

@@ -1,0 +1,51 @@
+//! The ring buffers of channels.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+use tricast_core::Bounds;
+
+use crate::settings::range::{DAY, SECOND, check_size, check_time};
+
+/// `[history]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct History {
+    pub messages: usize,
+    pub bytes: ByteSize,
+    #[serde(with = "humantime_serde")]
+    pub age: Duration,
+    pub memory: ByteSize,
+    pub tombstones: usize,
+}
+
+classify!(History {
+    live: messages, bytes, age;
+    // Allocated once.
+    restart: memory, tombstones;
+});
+
+impl History {
+    pub(super) fn check(&self, message_bytes: ByteSize) -> anyhow::Result<()> {
+        let message = message_bytes.as_u64();
+        let why = " (limits.message_bytes, because a larger message would be evicted at once)";
+        check_size("history.bytes", self.bytes, message..=u64::MAX, why)?;
+        let why = " (four times limits.message_bytes, for a message and its encodings)";
+        check_size("history.memory", self.memory, 4 * message..=u64::MAX, why)?;
+        anyhow::ensure!(
+            self.messages >= 1,
+            "history.messages: at least 1, because live readers read from the history too"
+        );
+        check_time("history.age", self.age, SECOND..=3650 * DAY)
+    }
+
+    /// Returns the bounds of a channel whose namespace sets none.
+    pub(super) fn bounds(&self) -> Bounds {
+        Bounds::default()
+            .with_messages(self.messages)
+            .with_bytes(self.bytes.as_u64() as usize)
+            .with_age(self.age)
+    }
+}

@@ -1,0 +1,68 @@
+//! Namespaces: rules for the channels that match a pattern.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+use tricast_admission::AccessLevel;
+use tricast_core::{Bounds, ChannelPattern, SlowReader};
+
+use crate::settings::range::SECOND;
+
+/// `[[namespace]]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Namespace {
+    pub pattern: ChannelPattern,
+    pub subscribe: Option<AccessLevel>,
+    pub publish: Option<AccessLevel>,
+    pub online: Option<bool>,
+    pub presence: Option<bool>,
+    pub slow_reader: Option<SlowReader>,
+    pub subscribers: Option<u32>,
+    pub messages_per_second: Option<u32>,
+    #[serde(default)]
+    pub history: NamespaceHistory,
+}
+
+/// The `history` of a `[[namespace]]`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct NamespaceHistory {
+    pub messages: Option<usize>,
+    pub bytes: Option<ByteSize>,
+    #[serde(default, with = "humantime_serde")]
+    pub age: Option<Duration>,
+}
+
+impl Namespace {
+    pub(super) fn check(&self, message_bytes: ByteSize) -> anyhow::Result<()> {
+        let Self { pattern, presence, history, .. } = self;
+        anyhow::ensure!(
+            *presence != Some(true) || !pattern.as_str().starts_with('@'),
+            "namespace \"{pattern}\": presence: a user's own channel has only one user; remove \
+             presence"
+        );
+        anyhow::ensure!(
+            history.messages.is_none_or(|messages| messages >= 1)
+                && history.bytes.is_none_or(|bytes| bytes >= message_bytes)
+                && history.age.is_none_or(|age| age >= SECOND),
+            "namespace \"{pattern}\": history: messages is at least 1, bytes is at least {} \
+             (limits.message_bytes), and age is at least 1s",
+            message_bytes.as_u64()
+        );
+        Ok(())
+    }
+}
+
+impl NamespaceHistory {
+    /// Returns the bounds of the namespace's channels: its own, else those of `defaults`.
+    pub(super) fn bounds_or(&self, defaults: &Bounds) -> Bounds {
+        Bounds::default()
+            .with_messages(self.messages.unwrap_or(defaults.messages))
+            .with_bytes(self.bytes.map_or(defaults.bytes, |bytes| bytes.as_u64() as usize))
+            .with_age(self.age.unwrap_or(defaults.age))
+    }
+}
