@@ -52,7 +52,7 @@ mod tests {
         for (how, signal) in [("panic", Some(6)), ("error", Some(6)), ("well", None)] {
             let this = std::env::current_exe().expect("this program");
             let mut command = Command::new(this);
-            command.args(["--exact", "vital::tests::the_program_ends_with_its_thread"]);
+            command.args(["--exact", "critical::tests::the_program_ends_with_its_thread"]);
             let mut child = command.env(DIE, how).spawn().expect("starts");
             let begin = std::time::Instant::now();
             let status = loop {

@@ -13,7 +13,7 @@ use std::{
 use parking_lot::Mutex;
 use tricast_core::{CommandResult, ShardWaker};
 
-use crate::conn::Handoff;
+use crate::handoff::Handoff;
 
 /// The token under which a shard hears its inbox.
 pub(crate) const INBOX: mio::Token = mio::Token(usize::MAX);

@@ -8,6 +8,7 @@
 mod broadcast;
 mod conn;
 mod critical;
+mod handoff;
 mod inbox;
 mod send;
 mod shard;
@@ -18,7 +19,7 @@ mod tests;
 mod timers;
 mod uring;
 
-pub use conn::Handoff;
 pub use critical::spawn_critical;
+pub use handoff::Handoff;
 pub use send::{SendMode, SendOp, Sender};
 pub use shards::{ShardConfig, Shards, ShardsGuard};

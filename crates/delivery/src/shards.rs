@@ -14,8 +14,8 @@ use metrics::Counter;
 use tricast_core::Hub;
 
 use crate::{
-    conn::Handoff,
     critical::spawn_critical,
+    handoff::Handoff,
     inbox::{Inbox, ShardEvent},
     send::SendMode,
     shard::Shard,
@@ -32,7 +32,9 @@ pub struct ShardConfig {
 
 impl std::fmt::Debug for ShardConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rules").field("patience", &self.stall_timeout).finish_non_exhaustive()
+        f.debug_struct("ShardConfig")
+            .field("stall_timeout", &self.stall_timeout)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,35 +1,21 @@
 //! One connection of a shard: what every message needs at hand, and the rest apart.
 
+mod close;
+mod open;
 mod read;
 mod write;
+mod write_queue;
 
 use std::{
     any::Any,
-    io::{self, IoSlice, Write as _},
+    io::{self, Write as _},
 };
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use tricast_core::{Inbound, Seq, Session};
 
+use self::write_queue::WriteQueue;
 use crate::{subscribers::SubscriberIndices, timers::NEVER};
-
-/// A connection on its way to a shard.
-pub struct Handoff {
-    /// Its socket, not blocking.
-    pub socket: std::net::TcpStream,
-    /// What has to be written before the stream: the answer's head.
-    pub head: Bytes,
-    /// The stream.
-    pub session: Session,
-    /// What makes sense of the peer's bytes; without one they are thrown away.
-    pub inbound: Option<Box<dyn Inbound>>,
-    /// The peer's bytes that were read already.
-    pub read_ahead: Bytes,
-    /// Kept until the socket is closed.
-    pub permit: Box<dyn Any + Send>,
-    /// Kept until the shard has taken the connection in.
-    pub handshake_permit: Box<dyn Any + Send>,
-}
 
 /// A connection. Small, because a fan-out walks over thousands.
 #[derive(Debug)]
@@ -88,7 +74,7 @@ pub(crate) struct ColdState {
 
 impl std::fmt::Debug for ColdState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rest").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("ColdState").field("session", &self.session).finish_non_exhaustive()
     }
 }
 
@@ -124,89 +110,6 @@ impl ColdState {
             session.meters().sent_bytes.increment(bytes.len() as u64);
         }
         self.write_queue.push(bytes);
-    }
-}
-
-/// Bytes that a socket has yet to take.
-#[derive(Debug, Default)]
-pub(crate) struct WriteQueue(Vec<Bytes>);
-
-/// How much is handed to the kernel in one call.
-const MAX_IOVECS: usize = 64;
-
-impl WriteQueue {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// How many frames, the first of them maybe in part.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.iter().map(Bytes::len).sum()
-    }
-
-    pub(crate) fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.0.push(bytes);
-        }
-    }
-
-    pub(crate) fn append(&mut self, frames: &mut Vec<Bytes>) {
-        if frames.is_empty() {
-            return;
-        }
-        if self.0.is_empty() {
-            // The room goes back and forth, so that an idle connection keeps none.
-            std::mem::swap(&mut self.0, frames);
-        } else {
-            self.0.append(frames);
-        }
-    }
-
-    /// Gives back the room, once it is empty.
-    pub(crate) fn release_buffer(&mut self, frames: &mut Vec<Bytes>) {
-        if frames.capacity() < self.0.capacity() {
-            std::mem::swap(&mut self.0, frames);
-        }
-        self.0 = Vec::new();
-    }
-
-    /// Writes as much as `socket` takes; whether that was everything, and whether it was anything.
-    pub(crate) fn write_to(&mut self, mut socket: impl io::Write) -> io::Result<(bool, bool)> {
-        let mut progress = false;
-        while !self.0.is_empty() {
-            let slices: Vec<IoSlice<'_>> =
-                self.0.iter().take(MAX_IOVECS).map(|bytes| IoSlice::new(bytes)).collect();
-            match socket.write_vectored(&slices) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    progress = true;
-                    self.advance(count);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok((false, progress));
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok((true, progress))
-    }
-
-    fn advance(&mut self, mut count: usize) {
-        let whole = self.0.iter().take_while(|bytes| {
-            let fits = bytes.len() <= count;
-            count -= if fits { bytes.len() } else { 0 };
-            fits
-        });
-        let whole = whole.count();
-        self.0.drain(..whole);
-        if count > 0 {
-            self.0[0].advance(count);
-        }
     }
 }
 
