@@ -1,7 +1,4 @@
-//! Takes connections in.
-
-use mio::{Interest, Token};
-use tricast_core::Format;
+//! Takes connections over from the front of the gateway.
 
 use crate::{
     conn::{ColdState, Conn, ConnState},
@@ -10,62 +7,47 @@ use crate::{
 };
 
 impl Shard {
-    /// Takes a connection in.
+    /// Adds a connection, and sends the head of its answer and the begin of its stream.
     pub(crate) fn add_conn(&mut self, handoff: Handoff) {
-        let Handoff {
-            socket,
-            head,
-            mut session,
-            inbound,
-            read_ahead,
-            permit,
-            handshake_permit: _handshake_permit,
-        } = handoff;
+        let Handoff { socket, head, mut session, inbound, read_ahead, permit, handshake_permit } =
+            handoff;
         let mut socket = mio::net::TcpStream::from_std(socket);
-        let entry = self.conns.vacant_entry();
-        let key = entry.key() as u32;
-        let both = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.poll.registry().register(&mut socket, Token(entry.key()), both) {
-            tracing::warn!(%error, "a shard cannot watch a connection, and drops it");
-            return;
-        }
-        session.attach_to_shard(self.id);
-        session.register_shard(&self.waker, key);
-        let indices = self.subscribers.add(key, session.slots());
-        let (multi_channel, seq) = (indices.len() > 1, session.seq());
-        let format = format_index(&mut self.formats, session.format());
-        self.last_generation = self.last_generation.wrapping_add(1);
-        let mut cold = ColdState::new(session, inbound, indices, self.last_generation, permit);
-        cold.write_queue.push(head);
-        if let Some(inbound) = &mut cold.inbound {
-            inbound.push(&read_ahead);
-        }
-        let (state, sent_at, turn_queued) = (ConnState::CatchingUp, 0, false);
-        let rest = Box::new(cold);
-        entry.insert(Conn {
-            socket,
-            state,
-            format,
-            multi_channel,
-            turn_queued,
-            seq,
-            sent_at,
-            cold: rest,
+        let added = self.conns.insert_with(|key| {
+            self.io.watch(&mut socket, key)?;
+            session.attach_to_shard(self.id);
+            session.register_shard(&self.io.waker, key.index());
+            let indices = self.subscribers.add(key, session.slots());
+            let (multi_channel, seq) = (indices.len() > 1, session.seq());
+            let format = self.formats.index_of(session.format());
+            let mut cold = ColdState::new(session, inbound, indices, permit);
+            cold.write_queue.push(head);
+            if let Some(inbound) = &mut cold.inbound {
+                inbound.push(&read_ahead);
+            }
+            Ok(Conn {
+                socket,
+                generation: key.generation(),
+                state: ConnState::CatchingUp,
+                format,
+                multi_channel,
+                turn_queued: false,
+                sent_at: 0,
+                seq,
+                cold: Box::new(cold),
+            })
         });
-        // The head and hello leave together.
+        let key = match added {
+            Ok(key) => key,
+            Err(error) => {
+                tracing::warn!(%error, "cannot watch a connection; it is closed");
+                return;
+            }
+        };
+        // The head and the hello frame leave in one write.
         if self.collect_next(key).is_ok() {
             self.drive_writes(key);
         }
         self.drive_reads(key);
+        drop(handshake_permit);
     }
-}
-
-/// The place of `format` among those in use.
-fn format_index(formats: &mut Vec<&'static dyn Format>, format: &'static dyn Format) -> u8 {
-    let index = formats.iter().position(|known| known.variant() == format.variant());
-    let index = index.unwrap_or_else(|| {
-        formats.push(format);
-        formats.len() - 1
-    });
-    index as u8
 }

@@ -4,19 +4,26 @@ use std::io::{self, IoSlice};
 
 use bytes::{Buf as _, Bytes};
 
-/// Bytes that a socket has yet to take.
+/// The most frames that one call hands to the kernel.
+const MAX_IOVECS: usize = 64;
+
 #[derive(Debug, Default)]
 pub(crate) struct WriteQueue(Vec<Bytes>);
 
-/// How much is handed to the kernel in one call.
-const MAX_IOVECS: usize = 64;
+/// How much of a queue a socket has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    All,
+    Some,
+    Nothing,
+}
 
 impl WriteQueue {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many frames, the first of them maybe in part.
+    /// Returns the number of frames; of the first, a part may have been written.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -36,14 +43,14 @@ impl WriteQueue {
             return;
         }
         if self.0.is_empty() {
-            // The room goes back and forth, so that an idle connection keeps none.
+            // The capacity goes back and forth, so that an idle connection keeps none.
             std::mem::swap(&mut self.0, frames);
         } else {
             self.0.append(frames);
         }
     }
 
-    /// Gives back the room, once it is empty.
+    /// Gives back the capacity of an empty queue.
     pub(crate) fn release_buffer(&mut self, frames: &mut Vec<Bytes>) {
         if frames.capacity() < self.0.capacity() {
             std::mem::swap(&mut self.0, frames);
@@ -51,26 +58,24 @@ impl WriteQueue {
         self.0 = Vec::new();
     }
 
-    /// Writes as much as `socket` takes; whether that was everything, and whether it was anything.
-    pub(crate) fn write_to(&mut self, mut socket: impl io::Write) -> io::Result<(bool, bool)> {
-        let mut progress = false;
+    /// Writes as much as `socket` takes.
+    pub(crate) fn write_to(&mut self, mut socket: impl io::Write) -> io::Result<Written> {
+        let mut blocked = Written::Nothing;
         while !self.0.is_empty() {
             let slices: Vec<IoSlice<'_>> =
                 self.0.iter().take(MAX_IOVECS).map(|bytes| IoSlice::new(bytes)).collect();
             match socket.write_vectored(&slices) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
-                    progress = true;
+                    blocked = Written::Some;
                     self.advance(count);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok((false, progress));
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(blocked),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok((true, progress))
+        Ok(Written::All)
     }
 
     fn advance(&mut self, mut count: usize) {
