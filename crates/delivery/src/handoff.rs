@@ -1,4 +1,4 @@
-//! A connection on its way to a shard.
+//! Connections on their way to a shard.
 
 use std::any::Any;
 
@@ -7,18 +7,18 @@ use tricast_core::{Inbound, Session};
 
 /// A connection on its way to a shard.
 pub struct Handoff {
-    /// Its socket, not blocking.
+    /// The socket, in non-blocking mode.
     pub socket: std::net::TcpStream,
-    /// What has to be written before the stream: the answer's head.
+    /// The bytes to write before the stream: the head of the response.
     pub head: Bytes,
-    /// The stream.
+    /// The session that the stream is read from.
     pub session: Session,
-    /// What makes sense of the peer's bytes; without one they are thrown away.
+    /// The decoder of the peer's bytes; without one they are thrown away.
     pub inbound: Option<Box<dyn Inbound>>,
-    /// The peer's bytes that were read already.
+    /// Bytes of the peer's that were read with its request.
     pub read_ahead: Bytes,
     /// Kept until the socket is closed.
     pub permit: Box<dyn Any + Send>,
-    /// Kept until the shard has taken the connection in.
+    /// Kept until the shard has added the connection.
     pub handshake_permit: Box<dyn Any + Send>,
 }
