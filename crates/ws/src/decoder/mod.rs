@@ -1,79 +1,64 @@
-//! Frames as a client sends them (RFC 6455 §5): bytes of any cut in, whole messages out, and the
-//! first byte that breaks a rule is where it stops.
+//! Decodes the frames that a client sends (RFC 6455 §5): bytes that may be split anywhere go in,
+//! whole messages come out, and the first byte that breaks a rule ends the connection.
 
+mod header;
+mod message;
 #[cfg(test)]
 mod tests;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tricast_core::CloseReason;
 
-use crate::{
-    command_handler::ClientMessage,
-    compressed::{CompressedMessage, INLINE_INFLATE_BYTES, to_client_message},
+pub(crate) use self::header::Compression;
+use self::{
+    header::{FrameHeader, Opcode},
+    message::PartialMessage,
 };
+use crate::compressed::CompressedMessage;
 
-/// The bit that says of a message that it is compressed.
-const RSV1: u8 = 0x40;
-
-/// The longest payload of a control frame.
-const CONTROL_MAX: usize = 125;
-
-/// What has come in.
+/// A complete message or control frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Decoded {
-    /// A whole text message.
     Text(String),
-    /// A whole binary message.
     Binary(Bytes),
-    /// A whole message that may take long to unpack.
+    /// A message that may take long to decompress.
     Compressed(CompressedMessage),
-    /// To be answered with a pong of the same payload.
+    /// To be answered with a pong that has the same payload.
     Ping(Bytes),
-    /// A sign of life.
     Pong,
-    /// The peer wants to end; its code, if it gave one.
+    /// The peer closes the connection; with its code, if it gave one.
     Close(Option<u16>),
 }
 
-/// Takes frames apart. Keeps no memory while nothing is half done.
+/// The decoder of one connection. It holds no memory between messages.
 #[derive(Debug)]
 pub(crate) struct Decoder {
+    /// The longest message.
     limit: usize,
-    /// permessage-deflate is negotiated.
-    deflate_negotiated: bool,
+    compression: Compression,
     unread: BytesMut,
     frame: Option<PartialFrame>,
     message: Option<PartialMessage>,
+    /// The payload of a control frame.
     control: Vec<u8>,
 }
 
-/// A frame whose payload is still coming.
+/// A frame whose payload is not complete.
 #[derive(Clone, Copy, Debug)]
 struct PartialFrame {
-    opcode: u8,
+    opcode: Opcode,
     fin: bool,
     mask: [u8; 4],
-    /// Bytes of payload that have been taken.
     payload_read: usize,
     length: usize,
 }
 
-/// A message of one or more frames.
-#[derive(Debug)]
-struct PartialMessage {
-    text: bool,
-    compressed: bool,
-    data: Vec<u8>,
-    /// Up to here `data` is known to be UTF-8.
-    utf8_checked: usize,
-}
-
 impl Decoder {
-    /// For messages of at most `limit` bytes, which may come compressed if that was negotiated.
-    pub(crate) fn new(limit: usize, deflate_negotiated: bool) -> Self {
+    /// Makes a decoder for messages of at most `limit` bytes.
+    pub(crate) fn new(limit: usize, compression: Compression) -> Self {
         Self {
             limit,
-            deflate_negotiated,
+            compression,
             unread: BytesMut::new(),
             frame: None,
             message: None,
@@ -81,46 +66,44 @@ impl Decoder {
         }
     }
 
-    /// Whether nothing is half done, so that the decoder may be dropped and made anew.
+    /// Returns whether nothing is incomplete, so that a new decoder could take this one's place.
     pub(crate) fn is_idle(&self) -> bool {
         self.unread.is_empty() && self.frame.is_none() && self.message.is_none()
     }
 
-    /// Whether a message is half said.
+    /// Returns whether a message is incomplete.
     pub(crate) fn is_in_message(&self) -> bool {
         self.message.is_some()
     }
 
-    /// Keeps no room for what may come.
+    /// Gives back the capacity of the read buffer; call it on an idle decoder.
     pub(crate) fn release_buffer(&mut self) {
         self.unread = BytesMut::new();
     }
 
-    /// Bytes that it holds.
+    /// Returns how many bytes it holds.
     #[cfg(fuzzing)]
-    pub(crate) fn held(&self) -> usize {
-        let message = self.message.as_ref().map_or(0, |message| message.data.len());
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        let message = self.message.as_ref().map_or(0, PartialMessage::len);
         self.unread.len() + message + self.control.len()
     }
 
-    /// Adds what has arrived.
+    /// Adds bytes that have arrived.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.unread.extend_from_slice(bytes);
     }
 
-    /// The next whole message or control frame.
+    /// Decodes the next message or control frame, if it is complete.
     ///
     /// # Errors
     /// The reason with which the connection must end.
     pub(crate) fn decode_next(&mut self) -> Result<Option<Decoded>, CloseReason> {
         loop {
-            if self.frame.is_none() {
-                match self.parse_header()? {
-                    Some(frame) => self.frame = Some(frame),
-                    None => return Ok(None),
-                }
-            }
-            let Some(mut frame) = self.frame.take() else { return Ok(None) };
+            let begun = match self.frame.take() {
+                Some(frame) => Some(frame),
+                None => self.begin_frame()?,
+            };
+            let Some(mut frame) = begun else { return Ok(None) };
             self.unmask_payload(&mut frame)?;
             if frame.payload_read < frame.length {
                 self.frame = Some(frame);
@@ -132,73 +115,39 @@ impl Decoder {
         }
     }
 
-    /// RFC 6455 §5.2: the reserved bits belong to extensions. The one that we know says on a message's first
-    /// frame that all of it is compressed (RFC 7692 §6).
-    fn check_first_byte(&self, first: u8) -> Result<(), CloseReason> {
-        let known = matches!(first & 0x0f, 0..=2 | 8..=10);
-        let may_compress = self.deflate_negotiated && matches!(first & 0x0f, 1 | 2);
-        let reserved = if may_compress { 0x70 & !RSV1 } else { 0x70 };
-        if first & reserved == 0 && known { Ok(()) } else { Err(CloseReason::Protocol) }
-    }
-
-    /// Reads a frame's head, once it is there.
-    fn parse_header(&mut self) -> Result<Option<PartialFrame>, CloseReason> {
-        let bytes = &self.unread[..];
-        let &[first, second, ..] = bytes else {
-            // A first byte that breaks the rules need not wait for a second.
-            return bytes
-                .first()
-                .map_or(Ok(None), |first| self.check_first_byte(*first).map(|()| None));
+    /// Takes a frame's header, once it is complete.
+    fn begin_frame(&mut self) -> Result<Option<PartialFrame>, CloseReason> {
+        let Some(header) = FrameHeader::parse(&self.unread, self.compression)? else {
+            return Ok(None);
         };
-        self.check_first_byte(first)?;
-        let (opcode, fin) = (first & 0x0f, first & 0x80 != 0);
-        if second & 0x80 == 0 {
-            return Err(CloseReason::Protocol);
-        }
-        let (length, mask_at) = match second & 0x7f {
-            126 if bytes.len() >= 4 => (u64::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
-            127 if bytes.len() >= 10 => {
-                let mut length = [0; 8];
-                length.copy_from_slice(&bytes[2..10]);
-                (u64::from_be_bytes(length), 10)
-            }
-            126 | 127 => return Ok(None),
-            short => (u64::from(short), 2),
-        };
-        let control = opcode >= 8;
-        if control && (!fin || length > CONTROL_MAX as u64) {
-            return Err(CloseReason::Protocol);
-        }
-        // RFC 6455 §5.4: a continuation continues something, and nothing else comes in between.
-        if !control && (opcode == 0) != self.message.is_some() {
-            return Err(CloseReason::Protocol);
-        }
-        let before = self.message.as_ref().map_or(0, |message| message.data.len());
-        let compressed = match &self.message {
-            Some(message) => message.compressed,
-            None => first & RSV1 != 0,
-        };
-        // What does not shrink grows a little when it is packed.
-        let most = if compressed { self.limit + self.limit / 1000 + 64 } else { self.limit };
-        let fits = usize::try_from(length).ok().filter(|length| *length <= most - before);
-        let Some(length) = fits.or_else(|| control.then_some(length as usize)) else {
-            return Err(CloseReason::TooLarge);
-        };
-        let Some(mask) = bytes.get(mask_at..mask_at + 4) else { return Ok(None) };
-        let mask = [mask[0], mask[1], mask[2], mask[3]];
-        self.unread.advance(mask_at + 4);
-        if opcode == 1 || opcode == 2 {
-            self.message = Some(PartialMessage {
-                text: opcode == 1,
-                compressed,
-                data: Vec::new(),
-                utf8_checked: 0,
-            });
+        let length = self.check_length(&header)?;
+        let Some(mask) = header.mask(&self.unread) else { return Ok(None) };
+        self.unread.advance(header.size());
+        let FrameHeader { opcode, fin, compressed, .. } = header;
+        if opcode.begins_message() {
+            self.message = Some(PartialMessage::new(opcode == Opcode::Text, compressed));
         }
         Ok(Some(PartialFrame { opcode, fin, mask, payload_read: 0, length }))
     }
 
-    /// Unmasks what has come of a frame's payload.
+    /// Checks a frame against the message that it belongs to, and returns its payload's length.
+    fn check_length(&self, header: &FrameHeader) -> Result<usize, CloseReason> {
+        if header.opcode.is_control() {
+            return Ok(header.length as usize);
+        }
+        let (read, compressed) = match (&self.message, header.opcode) {
+            (Some(message), Opcode::Continuation) => (message.len(), message.compressed),
+            (None, Opcode::Text | Opcode::Binary) => (0, header.compressed),
+            // RFC 6455 §5.4: a continuation needs a message, and messages are not interleaved.
+            _ => return Err(CloseReason::Protocol),
+        };
+        // Data that cannot be compressed grows a little.
+        let most = if compressed { self.limit + self.limit / 1000 + 64 } else { self.limit };
+        let length = usize::try_from(header.length).ok();
+        length.filter(|length| *length <= most - read).ok_or(CloseReason::TooLarge)
+    }
+
+    /// Unmasks what has arrived of a frame's payload.
     fn unmask_payload(&mut self, frame: &mut PartialFrame) -> Result<(), CloseReason> {
         let count = self.unread.len().min(frame.length - frame.payload_read);
         let payload = self.unread.split_to(count);
@@ -206,70 +155,36 @@ impl Decoder {
         let unmasked =
             payload.iter().enumerate().map(|(at, byte)| byte ^ frame.mask[(offset + at) % 4]);
         frame.payload_read += count;
-        if frame.opcode >= 8 {
+        if frame.opcode.is_control() {
             self.control.extend(unmasked);
             return Ok(());
         }
-        match &mut self.message {
-            Some(message) => {
-                message.data.extend(unmasked);
-                message.check_utf8()
-            }
-            None => Ok(()),
-        }
+        self.message.as_mut().map_or(Ok(()), |message| message.extend(unmasked))
     }
 
-    /// What a complete frame means.
+    /// Handles a complete frame; gives what it completes.
     fn finish(&mut self, frame: PartialFrame) -> Result<Option<Decoded>, CloseReason> {
-        if frame.opcode < 8 {
-            return match (frame.fin, self.message.take()) {
-                (true, Some(message)) => message.finish(self.limit).map(Some),
-                (_, message) => {
-                    self.message = message;
-                    Ok(None)
-                }
-            };
-        }
-        let payload = std::mem::take(&mut self.control);
-        Ok(Some(match frame.opcode {
-            8 => Decoded::Close(parse_close_payload(&payload)?),
-            9 => Decoded::Ping(payload.into()),
-            _ => Decoded::Pong,
-        }))
-    }
-}
-
-impl PartialMessage {
-    /// RFC 6455 §8.1: text is checked as it comes; a character may still be cut at the end.
-    fn check_utf8(&mut self) -> Result<(), CloseReason> {
-        if !self.text || self.compressed {
-            return Ok(());
-        }
-        match std::str::from_utf8(&self.data[self.utf8_checked..]) {
-            Ok(_) => self.utf8_checked = self.data.len(),
-            Err(error) if error.error_len().is_none() => self.utf8_checked += error.valid_up_to(),
-            Err(_) => return Err(CloseReason::Malformed),
-        }
-        Ok(())
-    }
-
-    fn finish(self, limit: usize) -> Result<Decoded, CloseReason> {
-        let Self { text, compressed, data, .. } = self;
-        let long = data.len() > INLINE_INFLATE_BYTES;
-        let message = match compressed {
-            false => to_client_message(data, text)?,
-            true if long => ClientMessage::Compressed(CompressedMessage { text, data, limit }),
-            true => CompressedMessage { text, data, limit }.decompress()?,
-        };
-        Ok(match message {
-            ClientMessage::Text(text) => Decoded::Text(text),
-            ClientMessage::Binary(bytes) => Decoded::Binary(bytes),
-            ClientMessage::Compressed(compressed) => Decoded::Compressed(compressed),
+        Ok(match frame.opcode {
+            Opcode::Close => Some(Decoded::Close(parse_close_payload(&self.take_control())?)),
+            Opcode::Ping => Some(Decoded::Ping(self.take_control().into())),
+            Opcode::Pong => {
+                self.take_control();
+                Some(Decoded::Pong)
+            }
+            Opcode::Continuation | Opcode::Text | Opcode::Binary if frame.fin => {
+                self.message.take().map(|message| message.finish(self.limit)).transpose()?
+            }
+            Opcode::Continuation | Opcode::Text | Opcode::Binary => None,
         })
     }
+
+    fn take_control(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.control)
+    }
 }
 
-/// RFC 6455 §5.5.1 and §7.4: no payload, or a code that may be sent and a reason in UTF-8.
+/// Parses the payload of a close frame (RFC 6455 §5.5.1, §7.4): nothing, or a code that may be sent
+/// and a reason in UTF-8.
 fn parse_close_payload(payload: &[u8]) -> Result<Option<u16>, CloseReason> {
     match payload {
         [] => Ok(None),

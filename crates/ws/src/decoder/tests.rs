@@ -1,8 +1,9 @@
 //! Tests of the decoder.
 
 use super::*;
+use crate::{command_handler::ClientMessage, compressed::INLINE_INFLATE_BYTES};
 
-/// A frame as a client sends it.
+/// Makes a frame as a client sends it.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [0x37, 0xfa, 0x21, 0x3d];
     let length = match payload.len() {
@@ -15,9 +16,9 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     [&[first], &length[..], &mask, &masked].concat()
 }
 
-/// Everything that comes out when the bytes arrive in pieces of `size`.
+/// Decodes all of `bytes`, which arrive in pieces of `size`.
 fn read(bytes: &[u8], size: usize) -> Result<Vec<Decoded>, CloseReason> {
-    let mut decoder = Decoder::new(100_000, false);
+    let mut decoder = Decoder::new(100_000, Compression::Off);
     let mut all = Vec::new();
     for piece in bytes.chunks(size) {
         decoder.push(piece);
@@ -25,7 +26,7 @@ fn read(bytes: &[u8], size: usize) -> Result<Vec<Decoded>, CloseReason> {
             all.push(decoded);
         }
     }
-    assert!(decoder.is_idle(), "nothing is half done");
+    assert!(decoder.is_idle(), "nothing is incomplete");
     Ok(all)
 }
 
@@ -95,7 +96,7 @@ fn a_compressed_message_comes_in_pieces_too() {
     let compressed = compressed.expect("shrinks");
     let (one, two) = compressed.split_at(3);
     let bytes = [frame(0x41, one), frame(0x89, b""), frame(0x80, two), frame(0x81, b"x")];
-    let mut decoder = Decoder::new(1000, true);
+    let mut decoder = Decoder::new(1000, Compression::Negotiated);
     decoder.push(&bytes.concat());
     let mut all = Vec::new();
     while let Some(decoded) = decoder.decode_next().expect("fits") {
@@ -103,37 +104,37 @@ fn a_compressed_message_comes_in_pieces_too() {
     }
     let text = |text: &str| Decoded::Text(text.into());
     assert_eq!(all, [Decoded::Ping(Bytes::new()), text(&"hä? ".repeat(100)), text("x")]);
-    // Neither a further frame nor a control frame says so, and nobody who has not negotiated it.
-    for (bytes, negotiated) in [
-        ([frame(0x41, one), frame(0xc0, two)].concat(), true),
-        (frame(0xc9, b""), true),
-        (frame(0xa1, b""), true),
-        (frame(0xc1, &compressed), false),
+    // RSV1 is an error on a further frame, on a control frame, and if it was not negotiated.
+    for (bytes, compression) in [
+        ([frame(0x41, one), frame(0xc0, two)].concat(), Compression::Negotiated),
+        (frame(0xc9, b""), Compression::Negotiated),
+        (frame(0xa1, b""), Compression::Negotiated),
+        (frame(0xc1, &compressed), Compression::Off),
     ] {
-        let mut decoder = Decoder::new(1000, negotiated);
+        let mut decoder = Decoder::new(1000, compression);
         decoder.push(&bytes);
         assert_eq!(decoder.decode_next(), Err(CloseReason::Protocol));
     }
-    let mut decoder = Decoder::new(100, true);
+    let mut decoder = Decoder::new(100, Compression::Negotiated);
     decoder.push(&frame(0xc1, &compressed));
     assert_eq!(decoder.decode_next(), Err(CloseReason::TooLarge));
 }
 
 #[test]
 fn a_bad_byte_is_refused_before_its_frame_is_complete() {
-    let mut decoder = Decoder::new(1000, false);
+    let mut decoder = Decoder::new(1000, Compression::Off);
     let whole = frame(0x81, b"ok\xffand much more");
     decoder.push(&whole[..6 + 3]);
     assert_eq!(decoder.decode_next(), Err(CloseReason::Malformed));
 }
 
-/// A few bytes may become megabytes: that is for a thread that nobody waits for.
+/// A few bytes may become megabytes. That work belongs on a thread that serves no one else.
 #[test]
 fn a_long_compressed_message_is_not_unpacked_here() {
     let payload: Vec<u8> = (0..20_000_u32).flat_map(|n| (n * n % 251).to_le_bytes()).collect();
     let compressed = crate::deflate::deflate(&payload, crate::Window::Large).expect("shrinks");
     assert!(compressed.len() > INLINE_INFLATE_BYTES, "{}", compressed.len());
-    let mut decoder = Decoder::new(100_000, true);
+    let mut decoder = Decoder::new(100_000, Compression::Negotiated);
     decoder.push(&frame(0xc2, &compressed));
     let Ok(Some(Decoded::Compressed(compressed))) = decoder.decode_next() else {
         panic!("unpacked")
