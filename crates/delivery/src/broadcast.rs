@@ -38,7 +38,7 @@ impl Broadcasts {
 #[derive(Debug)]
 pub(crate) struct Broadcast {
     batch: Batch,
-    /// How many subscribers, from the first of the list, are still to be served.
+    /// The number of subscribers, from the first of the list, that are still to be served.
     remaining: usize,
     encoded: PerFormat<EncodedBatch>,
 }
@@ -51,7 +51,7 @@ struct EncodedBatch {
     sent: u64,
 }
 
-/// Whether a broadcast has reached every reader.
+/// The state of a broadcast after a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     Done,

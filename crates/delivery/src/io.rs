@@ -24,7 +24,7 @@ pub(crate) struct ShardIo {
     pub(crate) frames: Vec<Bytes>,
 }
 
-/// Whether a socket may have more bytes after a read.
+/// The state of the read buffer after a read. If it is full, the socket may have more bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadBuffer {
     Full,

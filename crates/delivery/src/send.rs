@@ -9,9 +9,9 @@ use crate::uring::Uring;
 /// A send: bytes for one socket.
 #[derive(Clone, Copy, Debug)]
 pub struct SendOp<'a> {
-    /// The socket.
+    /// The socket to send to.
     pub socket: BorrowedFd<'a>,
-    /// The bytes.
+    /// The bytes to send; the socket may take only a part.
     pub bytes: &'a [u8],
 }
 
@@ -34,7 +34,7 @@ impl SendMode {
     /// Checks that the kernel supports and allows this mode.
     ///
     /// # Errors
-    /// The kernel's reason.
+    /// The reason for which the kernel refuses.
     pub fn probe(self) -> io::Result<()> {
         match self {
             SendMode::Epoll => Ok(()),

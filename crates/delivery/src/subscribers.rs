@@ -27,14 +27,14 @@ struct ChannelSubscribers {
     busy: bool,
 }
 
-/// Where a connection stands among the subscribers of one channel.
+/// The place of a connection among the subscribers of one channel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SubscriberIndex {
     slot: Slot,
     index: u32,
 }
 
-/// Where a connection stands in each of its channels.
+/// The places of one connection, one for each of its channels.
 pub(crate) type SubscriberIndices = SmallVec<[SubscriberIndex; 2]>;
 
 impl Subscribers {

@@ -30,7 +30,7 @@ impl InboundLimits {
 #[derive(Debug, Default)]
 pub(crate) struct CommandRateLimiter(Option<Box<DefaultDirectRateLimiter>>);
 
-/// Whether a message is within the rate limit.
+/// The rate limiter's verdict on a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RateCheck {
     Allowed,

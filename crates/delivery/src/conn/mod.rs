@@ -40,7 +40,7 @@ pub(crate) struct Conn {
     pub(crate) cold: Box<ColdState>,
 }
 
-/// How a connection gets its messages.
+/// The way in which a connection gets its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConnState {
     /// It has read everything and its socket takes more: broadcasts may be sent to it.

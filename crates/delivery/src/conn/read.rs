@@ -24,7 +24,7 @@ const MESSAGES_PER_TURN: usize = 16;
 const TURN_BUDGET: Duration = Duration::from_micros(200);
 const REPLY_BYTES_PER_TURN: usize = 16 * 1024;
 
-/// Whether a socket may have more to read.
+/// The state of a socket during a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Readable {
     Maybe,

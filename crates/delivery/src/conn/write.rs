@@ -14,7 +14,7 @@ use crate::{
 /// A reader that was sent so few frames has probably caught up.
 const CAUGHT_UP_FRAMES: usize = 4;
 
-/// What a connection does next.
+/// The next move of a connection.
 pub(crate) enum Next {
     /// Go on: there may be more.
     Again,

@@ -10,7 +10,7 @@ const MAX_IOVECS: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct WriteQueue(Vec<Bytes>);
 
-/// How much of a queue a socket has taken.
+/// The share of a queue that a socket has taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     All,

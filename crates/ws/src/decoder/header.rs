@@ -46,7 +46,7 @@ impl Opcode {
     }
 }
 
-/// Whether a peer may send compressed messages.
+/// The compression of the messages that a peer may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compression {
     Negotiated,
