@@ -1,4 +1,4 @@
-//! Threads that the program cannot go on without.
+//! Threads that the process cannot go on without.
 
 use std::{
     io,
@@ -6,11 +6,11 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
-/// Starts a thread. Should its work fail or panic, the program ends, so that whoever runs it starts it anew: a
-/// gateway that has lost one of these would go on to look healthy and serve nobody.
+/// Starts a thread whose failure or panic aborts the process, so that the service manager restarts
+/// it. A gateway that had lost such a thread would look healthy and serve no one.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// If the system refuses a thread.
 pub fn spawn_critical(
     name: String,
     work: impl FnOnce() -> io::Result<()> + Send + 'static,
@@ -19,8 +19,8 @@ pub fn spawn_critical(
     Builder::new().name(name).spawn(move || {
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(())) => return,
-            Ok(Err(error)) => tracing::error!(thread, %error, "cannot go on; the gateway ends"),
-            Err(_) => tracing::error!(thread, "has panicked; the gateway ends"),
+            Ok(Err(error)) => tracing::error!(thread, %error, "critical thread failed; aborting"),
+            Err(_) => tracing::error!(thread, "critical thread panicked; aborting"),
         }
         std::process::abort();
     })
@@ -32,7 +32,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs itself once more in a process that may die.
+    /// Runs itself again in a child process, which may abort.
     #[test]
     fn the_program_ends_with_its_thread() {
         const DIE: &str = "TRICAST_TEST_DIES";
@@ -52,14 +52,14 @@ mod tests {
         for (how, signal) in [("panic", Some(6)), ("error", Some(6)), ("well", None)] {
             let this = std::env::current_exe().expect("this program");
             let mut command = Command::new(this);
-            command.args(["--exact", "vital::tests::the_program_ends_with_its_thread"]);
+            command.args(["--exact", "critical::tests::the_program_ends_with_its_thread"]);
             let mut child = command.env(DIE, how).spawn().expect("starts");
             let begin = std::time::Instant::now();
             let status = loop {
                 if let Some(status) = child.try_wait().expect("runs") {
                     break status;
                 }
-                assert!(begin.elapsed() < Duration::from_secs(20), "{how}: it lives on");
+                assert!(begin.elapsed() < Duration::from_secs(20), "{how}: still running");
                 std::thread::sleep(Duration::from_millis(10));
             };
             assert_eq!(status.signal(), signal, "{how}: {status}");

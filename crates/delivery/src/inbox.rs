@@ -1,4 +1,4 @@
-//! What other threads tell a shard.
+//! Events that other threads post to a shard.
 
 use std::{
     collections::VecDeque,
@@ -13,35 +13,36 @@ use std::{
 use parking_lot::Mutex;
 use tricast_core::{CommandResult, ShardWaker};
 
-use crate::conn::Handoff;
+use crate::{conns::ConnKey, handoff::Handoff};
 
-/// The token under which a shard hears its inbox.
+/// The token of the inbox among the sockets that a shard polls.
 pub(crate) const INBOX: mio::Token = mio::Token(usize::MAX);
 
 pub(crate) enum ShardEvent {
-    /// A connection that belongs to the shard from here on.
+    /// A connection that belongs to the shard from now on.
     Handoff(Box<Handoff>),
-    /// A connection should look at the log: a goodbye, a change of the online count.
+    /// The connection at this index should read the log: it has to say goodbye, or the online
+    /// count has changed.
     ReaderWoken(u32),
-    /// The work that a connection's peer asked for is done.
-    CommandDone { key: u32, generation: u32, result: CommandResult },
-    /// The shard ends, and its connections with it.
+    /// A command that a connection's peer sent is done.
+    CommandDone { key: ConnKey, result: CommandResult },
+    /// The shard ends and closes its connections.
     Close,
 }
 
 pub(crate) struct Inbox {
     queue: Mutex<InboxQueue>,
     waker: mio::Waker,
-    /// The shard's thread, once it runs.
+    /// The shard's thread, once it has started.
     owner: OnceLock<ThreadId>,
-    /// The shard has rung for itself, and will look before it sleeps: no system call is needed for that.
+    /// The shard's own thread has woken it. It reads this flag before it sleeps, so that needs no
+    /// system call.
     woken: AtomicBool,
 }
 
 #[derive(Default)]
 struct InboxQueue {
     events: VecDeque<ShardEvent>,
-    /// Nobody reads any more.
     closed: bool,
 }
 
@@ -52,22 +53,22 @@ impl Inbox {
         Ok(Arc::new(Self { queue: Mutex::default(), waker, owner, woken }))
     }
 
-    /// This is the shard's thread.
+    /// Makes the current thread the shard's.
     pub(crate) fn set_owner_thread(&self) {
         self.owner.get_or_init(|| thread::current().id());
     }
 
-    /// The shard looks now.
+    /// Forgets a wake-up by the shard's own thread, before the shard takes its batches.
     pub(crate) fn clear_woken(&self) {
         self.woken.store(false, Ordering::Relaxed);
     }
 
-    /// Whether the shard has rung for itself.
+    /// Returns whether the shard's own thread has woken it.
     pub(crate) fn is_woken(&self) -> bool {
         self.woken.load(Ordering::Relaxed)
     }
 
-    /// Posts a note; gives it back when the inbox is closed.
+    /// Posts an event, or returns it if the inbox is closed.
     pub(crate) fn post(&self, event: ShardEvent) -> Result<(), ShardEvent> {
         let mut queue = self.queue.lock();
         if queue.closed {
@@ -76,14 +77,14 @@ impl Inbox {
         let first = queue.events.is_empty();
         queue.events.push_back(event);
         drop(queue);
-        // A shard with older notes has been woken, and has not come yet.
+        // A shard with earlier events has been woken already.
         if first {
             self.wake_poll();
         }
         Ok(())
     }
 
-    /// Moves everything that was posted behind `notes`.
+    /// Appends everything that was posted to `events`.
     pub(crate) fn take(&self, events: &mut VecDeque<ShardEvent>) {
         let queued = &mut self.queue.lock().events;
         if events.is_empty() {
@@ -93,19 +94,19 @@ impl Inbox {
         }
     }
 
-    /// Takes nothing any more.
+    /// Closes the inbox and drops what it holds.
     pub(crate) fn close(&self) {
         let mut queue = self.queue.lock();
         queue.closed = true;
         let left = std::mem::take(&mut queue.events);
-        // A connection that goes may ring here.
+        // A connection that is dropped may wake a reader of this shard, which takes the lock.
         drop(queue);
         drop(left);
     }
 
     fn wake_poll(&self) {
         if let Err(error) = self.waker.wake() {
-            tracing::error!(%error, "a shard cannot be woken");
+            tracing::error!(%error, "cannot wake a shard");
         }
     }
 }
@@ -119,9 +120,10 @@ impl ShardWaker for Inbox {
         }
     }
 
-    /// A key may be another's by then: that one looks in vain.
+    /// The connection may have closed by the time the event is read, and its index may belong to
+    /// another, which then reads the log in vain.
     fn wake_reader(&self, key: u32) {
-        // When the shard has closed, so have its connections.
+        // If the shard has closed, so have its connections.
         let _ = self.post(ShardEvent::ReaderWoken(key));
     }
 }

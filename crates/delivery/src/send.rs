@@ -1,4 +1,4 @@
-//! One send for each of many sockets: how a fan-out reaches the kernel.
+//! One send to each of many sockets: how a broadcast reaches the kernel.
 
 use std::{io, os::fd::BorrowedFd};
 
@@ -6,35 +6,35 @@ use rustix::net::{SendFlags, send};
 
 use crate::uring::Uring;
 
-/// Bytes for one socket.
+/// A send: bytes for one socket.
 #[derive(Clone, Copy, Debug)]
 pub struct SendOp<'a> {
-    /// The socket.
+    /// The socket to send to.
     pub socket: BorrowedFd<'a>,
-    /// The bytes.
+    /// The bytes to send; the socket may take only a part.
     pub bytes: &'a [u8],
 }
 
-/// Sends parcels without waiting for any.
+/// Sends to many sockets without waiting for any of them.
 pub trait Sender {
-    /// Sends each parcel once; appends to `sent`, in their order, how many bytes were taken.
+    /// Tries each send once, and appends to `sent`, in order, how many bytes each socket took.
     fn send(&mut self, ops: &[SendOp<'_>], sent: &mut Vec<io::Result<usize>>);
 }
 
-/// How shards send.
+/// The system calls by which shards send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendMode {
-    /// A system call for each socket.
+    /// One `send` for each socket.
     Epoll,
-    /// One for hundreds, through io_uring.
+    /// One call for hundreds of sockets, through io_uring.
     IoUring,
 }
 
 impl SendMode {
-    /// Whether the kernel lets us.
+    /// Checks that the kernel supports and allows this mode.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason for which the kernel refuses.
     pub fn probe(self) -> io::Result<()> {
         match self {
             SendMode::Epoll => Ok(()),
@@ -42,19 +42,19 @@ impl SendMode {
         }
     }
 
-    /// A sender for the thread that this is called on.
+    /// Makes a sender for the current thread. Without io_uring it falls back to plain sends.
     pub fn sender(self) -> Box<dyn Sender> {
         if self == SendMode::IoUring {
             match Uring::new() {
                 Ok(uring) => return Box::new(uring),
-                Err(error) => tracing::warn!(%error, "a shard sends without io_uring"),
+                Err(error) => tracing::warn!(%error, "cannot use io_uring; using plain sends"),
             }
         }
         Box::new(SyscallSender)
     }
 }
 
-/// One system call for each.
+/// Sends with one system call for each socket.
 #[derive(Debug)]
 pub(crate) struct SyscallSender;
 

@@ -1,4 +1,4 @@
-//! All shards of a gateway: starts them, hands connections over, ends them.
+//! All shards of a gateway: starts them, hands connections over to them, ends them.
 
 use std::{
     io,
@@ -14,29 +14,31 @@ use metrics::Counter;
 use tricast_core::Hub;
 
 use crate::{
-    conn::Handoff,
     critical::spawn_critical,
+    handoff::Handoff,
     inbox::{Inbox, ShardEvent},
     send::SendMode,
     shard::Shard,
 };
 
-/// What holds for all connections of all shards.
+/// The settings of all shards.
 #[derive(Clone)]
 pub struct ShardConfig {
-    /// A socket that takes nothing for so long is cut.
+    /// A connection whose socket takes nothing for so long is closed: its peer is stalled.
     pub stall_timeout: Duration,
-    /// Counts those.
+    /// Counts the connections that were closed because of that.
     pub stalled: Counter,
 }
 
 impl std::fmt::Debug for ShardConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rules").field("patience", &self.stall_timeout).finish_non_exhaustive()
+        f.debug_struct("ShardConfig")
+            .field("stall_timeout", &self.stall_timeout)
+            .finish_non_exhaustive()
     }
 }
 
-/// The way to the shards.
+/// Hands connections over to the shards.
 #[derive(Clone)]
 pub struct Shards {
     inboxes: Arc<[Arc<Inbox>]>,
@@ -49,7 +51,7 @@ impl std::fmt::Debug for Shards {
     }
 }
 
-/// Ends the shards, and every connection that they still have, when it is dropped.
+/// Ends the shards, and every connection that they still have, when dropped.
 #[derive(Debug)]
 pub struct ShardsGuard {
     shards: Shards,
@@ -57,10 +59,11 @@ pub struct ShardsGuard {
 }
 
 impl Shards {
-    /// Starts so many threads. Work that peers ask for runs on `runtime`.
+    /// Starts `count` shards, each on a thread of its own. Commands of peers that have to wait run
+    /// on `runtime`.
     ///
     /// # Errors
-    /// When the system gives no thread or no epoll.
+    /// If the system refuses a thread or an epoll instance.
     pub fn start(
         count: usize,
         hub: &Arc<Hub>,
@@ -79,7 +82,8 @@ impl Shards {
         Ok((shards.clone(), ShardsGuard { shards, threads }))
     }
 
-    /// Gives a connection to one of the shards. Without any that still runs it is dropped.
+    /// Hands a connection over to one of the shards, which take turns. If none runs any more, the
+    /// connection is dropped.
     pub fn assign(&self, handoff: Handoff) {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let count = self.inboxes.len();
@@ -96,11 +100,11 @@ impl Shards {
 impl Drop for ShardsGuard {
     fn drop(&mut self) {
         for inbox in &*self.shards.inboxes {
-            // One that is closed already needs no telling.
+            // An inbox that refuses the event belongs to a shard that has ended already.
             let _ = inbox.post(ShardEvent::Close);
         }
         for thread in self.threads.drain(..) {
-            // A shard that panics takes the program with it.
+            // A shard that panics aborts the process, so there is no error to report here.
             let _ = thread.join();
         }
     }

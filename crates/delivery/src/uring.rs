@@ -1,9 +1,10 @@
 //! io_uring: one system call for hundreds of sends. The only module of the workspace with `unsafe`.
 //!
-//! Why it is sound: the kernel reads a parcel's bytes between submission and completion, and [`Uring::send`]
-//! does not return before every entry that the kernel has taken is complete. Sends that must not wait
-//! complete while they are submitted, so that this costs no time. When the ring fails, what the
-//! kernel has not taken is thrown away with the ring, and sent one by one.
+//! It is sound because the kernel reads the bytes of a send between its submission and its
+//! completion, and [`Uring::send`] does not return before every entry that the kernel has taken is
+//! complete. Sends that must not block complete while they are submitted, so this costs no time. If
+//! the ring fails, the entries that the kernel has not taken are dropped with the ring, and sent by
+//! plain system calls.
 #![allow(unsafe_code)]
 
 use std::{
@@ -19,13 +20,13 @@ use rustix::net::SendFlags;
 
 use crate::send::{SendOp, Sender, SyscallSender};
 
-/// Sends in one system call.
+/// The most sends in one system call.
 const ENTRIES: u32 = 512;
 
-/// Below this many a system call for each costs no more.
+/// For fewer sends, one system call each costs no more.
 const MIN_BATCH: usize = 4;
 
-/// Sends through a ring that belongs to the thread that made it.
+/// Sends through a ring that only the thread that made it may use.
 pub(crate) struct Uring {
     /// `None` once it has failed.
     ring: Option<IoUring>,
@@ -33,10 +34,10 @@ pub(crate) struct Uring {
 }
 
 impl Uring {
-    /// A ring that has been seen to work.
+    /// Sets up a ring and tries it with one send.
     ///
     /// # Errors
-    /// When the kernel has no io_uring for us, or one too old (Linux 6.1 has what we need).
+    /// If the kernel has no io_uring, does not allow it, or is older than Linux 6.1.
     pub(crate) fn new() -> io::Result<Self> {
         let ring = IoUring::builder()
             .setup_single_issuer()
@@ -53,12 +54,12 @@ impl Uring {
         if uring.is_working() { Ok(uring) } else { Err(io::ErrorKind::Unsupported.into()) }
     }
 
-    /// Whether the ring has not failed.
+    /// Returns whether the ring is in use: it has not failed.
     pub(crate) fn is_working(&self) -> bool {
         self.ring.is_some()
     }
 
-    /// Sends at most [`ENTRIES`]; `sent` has a place for each.
+    /// Sends at most [`ENTRIES`] at once; `sent` has one element for each.
     fn send_chunk(&mut self, ops: &[SendOp<'_>], sent: &mut [io::Result<usize>]) {
         let mut unsent: Vec<bool> = vec![true; ops.len()];
         if let Some(ring) = &mut self.ring
@@ -67,11 +68,10 @@ impl Uring {
                 unsent[index] = false;
             })
         {
-            tracing::warn!(%error, "io_uring has failed; sending without it from now on");
+            tracing::warn!(%error, "io_uring failed; using plain sends from now on");
             self.ring = None;
         }
-        let late = unsent.iter().enumerate().filter(|(_, unsent)| **unsent);
-        for (index, _) in late {
+        for (index, _) in unsent.iter().enumerate().filter(|(_, unsent)| **unsent) {
             sent[index] = self.fallback.send_one(&ops[index]);
         }
     }
@@ -90,8 +90,8 @@ impl Sender for Uring {
     }
 }
 
-/// Sends every parcel and reports each as it completes. After an error the ring holds entries whose
-/// bytes may be gone by the next time: drop it.
+/// Submits every send, and reports each as it completes. After an error the ring holds entries
+/// whose bytes may be freed before it is used again, so the caller must drop it.
 fn submit(
     ring: &mut IoUring,
     ops: &[SendOp<'_>],
@@ -99,14 +99,14 @@ fn submit(
 ) -> io::Result<()> {
     let flags = (SendFlags::NOSIGNAL | SendFlags::DONTWAIT).bits() as i32;
     for (index, SendOp { socket, bytes }) in ops.iter().enumerate() {
-        // The kernel counts in 32 bits; what is above that counts as not taken.
+        // The kernel counts in 32 bits. The bytes above that are reported as not taken.
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let fd = types::Fd(socket.as_raw_fd());
         let entry = opcode::Send::new(fd, bytes.as_ptr(), length).flags(flags).build();
-        // SAFETY: socket and bytes are borrowed until this function's caller has them back, and
-        // below every entry that the kernel takes is waited for.
+        // SAFETY: the caller borrows the socket and the bytes for the whole call, and the loop
+        // below waits for every entry that the kernel takes.
         let pushed = unsafe { ring.submission().push(&entry.user_data(index as u64)) };
-        pushed.map_err(|_| io::Error::other("the ring is fuller than it should be"))?;
+        pushed.map_err(|_| io::Error::other("the submission queue is full"))?;
     }
     let mut completed = 0;
     loop {
@@ -128,7 +128,7 @@ fn submit(
             {
                 return Err(error);
             }
-            // Something is under way: its bytes must stay until it is done.
+            // Some entries are not complete, and the kernel still reads their bytes.
             _ => {}
         }
     }

@@ -1,10 +1,10 @@
-//! One event block: fields, each on its line, and an empty line.
+//! Builds event blocks: fields, each on a line of its own, and an empty line.
 
 use std::io::Write as _;
 
 use bytes::Bytes;
 
-/// Builds a block. Values must not contain line breaks, except in [`Block::text`].
+/// A block in the making. Values must not contain line breaks, except in [`Block::text`].
 pub(crate) struct Block(Vec<u8>);
 
 impl Block {
@@ -18,7 +18,7 @@ impl Block {
         self
     }
 
-    /// A `data:` line that `write` fills with a single line.
+    /// Adds a `data:` line, of which `write` appends the value.
     pub(crate) fn data(mut self, write: impl FnOnce(&mut Vec<u8>)) -> Self {
         self.0.extend_from_slice(b"data: ");
         write(&mut self.0);
@@ -26,8 +26,8 @@ impl Block {
         self
     }
 
-    /// Any text as `data:` lines. A parser ends a line at LF, CR and CRLF alike, so each
-    /// of them must become a line of its own or it would begin a forged field.
+    /// Adds any text as `data:` lines. A parser ends a line at LF, CR and CRLF alike, so each of
+    /// them must begin a `data:` line, or the text could forge a field.
     pub(crate) fn text(mut self, text: &str) -> Self {
         let mut rest = text;
         loop {

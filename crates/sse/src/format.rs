@@ -1,4 +1,4 @@
-//! The two spellings of the SSE wire: the JSON document as data, or the data itself.
+//! The two formats of the SSE wire: the JSON document as data, or the data alone.
 
 use bytes::Bytes;
 use tricast_core::{
@@ -7,13 +7,13 @@ use tricast_core::{
 
 use crate::block::Block;
 
-/// The document as `data:`.
+/// The format with the JSON document as `data:`.
 pub static JSON: Sse = Sse { raw: false };
 
-/// The data itself as `data:`, with native `id:` and `event:`.
+/// The format with the data alone as `data:`, and native `id:` and `event:`.
 pub static RAW: Sse = Sse { raw: true };
 
-/// The SSE wire format.
+/// A format of the SSE wire.
 #[derive(Debug)]
 pub struct Sse {
     raw: bool,
@@ -34,8 +34,8 @@ impl Format for Sse {
         } else {
             block = block.data(|line| write_document(message, line));
         }
-        // The id comes last: some clients take it at once, and whoever is cut between an id and its
-        // data would resume behind a message that it never had.
+        // The id comes last. Some clients store it at once, and one whose connection breaks between
+        // an id and its data would resume after a message that it did not receive.
         block.field("id", message.id).finish()
     }
 
@@ -51,8 +51,8 @@ impl Format for Sse {
         Some(block.finish())
     }
 
-    /// A comment that no blank line follows. Many decoders make an event of each blank line, and an empty one of
-    /// a block that has no data.
+    /// Encodes a comment without a blank line after it. Many decoders make an event of each blank
+    /// line, and an empty event of a block without data.
     fn heartbeat(&self, _: MessageId) -> Option<Bytes> {
         Some(Bytes::from_static(b":\n"))
     }

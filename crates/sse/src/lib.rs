@@ -1,7 +1,7 @@
-//! Server-Sent Events (WHATWG HTML §9.2): the bytes of messages and control frames on this wire.
+//! The Server-Sent Events wire (WHATWG HTML §9.2): encodes messages and control frames as events.
 //!
-//! With `tricast-core` this is all that an axum application needs. The workspace has it as a program,
-//! `examples/embed`.
+//! With `tricast-core` this is all that an axum application needs. The workspace has it as a
+//! program, `examples/embed`.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};

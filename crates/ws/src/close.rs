@@ -1,9 +1,9 @@
-//! Close codes: each reason of the closed list has one (RFC 6455 §7.4). Our own say by their hundred what to do:
-//! 40xx come back now, 41xx after a pause, 42xx not at all.
+//! Close codes (RFC 6455 §7.4): every close reason has one. Private codes: 40xx reconnect now, 41xx
+//! after a delay, 42xx do not reconnect.
 
 use tricast_core::CloseReason;
 
-/// The code that a close frame carries for `reason`.
+/// Returns the code of a close frame for `reason`.
 pub fn close_code(reason: CloseReason) -> u16 {
     match reason {
         CloseReason::Ended => 1000,

@@ -1,4 +1,5 @@
-//! What a client says on a JSON connection: an object with a `type`, its fields, and a `ref` for the answer.
+//! Parses the commands of JSON connections: an object with a `type`, its fields, and a `ref` that
+//! the reply repeats.
 
 use serde_json::value::RawValue;
 use tricast_core::{ChannelName, Data, Draft, EventName, Kind, Publisher, Start, UserId};
@@ -9,14 +10,13 @@ use crate::{
     kinds,
 };
 
-/// What to do, and the `ref` that the answer repeats.
+/// A command, and the `ref` that the reply repeats.
 #[derive(Debug)]
 pub(crate) struct ParsedCommand {
     pub(crate) command: Command,
     pub(crate) reference: Option<Box<RawValue>>,
 }
 
-/// What to do.
 #[derive(Debug)]
 pub(crate) enum Command {
     Publish(Box<Draft>),
@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Ping,
 }
 
-/// Reads a command. `channels` are the connection's; the only one of them is the default.
+/// Parses a command. `channels` are the connection's; if it has only one, that is the default.
 pub(crate) fn parse(
     text: &str,
     channels: &[ChannelName],
@@ -41,7 +41,7 @@ pub(crate) fn parse(
         .map_err(|(kind, detail)| CommandRefusal { kind, detail, reference })
 }
 
-/// Only the `ref` of a command, if it can be read.
+/// Reads only the `ref` of a command, if that is possible.
 pub(crate) fn parse_reference(text: &str) -> Option<Box<RawValue>> {
     Fields::read(text).ok()?.reference().ok()?
 }
@@ -97,7 +97,7 @@ fn parse_command(
         Some(other) => {
             let types =
                 "publish, subscribe, unsubscribe, online, presence, history, renew and ping";
-            Err((kinds::BAD_COMMAND, format!("there is no type {other:?}; there are {types}")))
+            Err((kinds::BAD_COMMAND, format!("unknown type {other:?}; the types are {types}")))
         }
     }
 }
@@ -107,8 +107,9 @@ fn parse_publish(
     channels: &[ChannelName],
     publisher: &Publisher,
 ) -> Result<Draft, FieldError> {
-    let data =
-        fields.get("data").ok_or((kinds::BAD_COMMAND, "a command needs \"data\"".to_owned()))?;
+    let data = fields
+        .get("data")
+        .ok_or((kinds::BAD_COMMAND, "a publish command needs \"data\"".to_owned()))?;
     let id = fields.string("id")?;
     let id = id.map(|id| tricast_core::idempotency_id(&id)).transpose();
     let channel = channel_or_default(fields, channels)?;
@@ -121,7 +122,7 @@ fn parse_publish(
         .with_idempotency(id.map_err(|error| field_error("id", &error))?))
 }
 
-/// The channel that a command names, or the only one that there is.
+/// Returns the channel that a command names, or the only one of the connection.
 fn channel_or_default(
     fields: &Fields<'_>,
     channels: &[ChannelName],
@@ -130,11 +131,11 @@ fn channel_or_default(
         (Some(named), _) => Ok(named),
         (None, [only]) => Ok(only.clone()),
         (None, []) => {
-            let detail = "this connection has no channel: name one in \"channel\"";
+            let detail = "this connection has no channel; name one in \"channel\"";
             Err((Kind::BadChannel, detail.to_owned()))
         }
         (None, _) => {
-            let detail = "this connection has several channels: name one in \"channel\"";
+            let detail = "this connection has several channels; name one in \"channel\"";
             Err((Kind::BadChannel, detail.to_owned()))
         }
     }

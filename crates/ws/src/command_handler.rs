@@ -1,4 +1,4 @@
-//! The speaking half of a connection: what comes in is carried out and answered.
+//! Runs the commands of a connection and makes their replies.
 
 use std::{future::ready, sync::Arc};
 
@@ -15,25 +15,25 @@ use crate::{
     command::{self, Command, ParsedCommand},
     compressed::CompressedMessage,
     kinds,
-    limits::InboundLimits,
+    limits::{CommandRateLimiter, InboundLimits, RateCheck},
 };
 
-/// To read a longer command takes time that a thread that serves others does not have: whoever drives this moves what
-/// does not end at once to the runtime.
+/// The longest command that is parsed on a thread that serves other connections. A longer one
+/// yields first, so that the driver of the connection moves it to the runtime.
 const LARGE_COMMAND_BYTES: usize = 32 * 1024;
 
-/// What is around an answer on its way: the envelope, and a frame's head.
+/// Bytes of a reply beside its document: the envelope, and the frame's header.
 const REPLY_ENVELOPE_BYTES: usize = 256;
 
-/// What is to be done about what the reader of `session` says: carried out and answered, or, if it comes faster than
-/// is `allowed`, refused, at the least cost.
+/// Starts to handle a message of the client that reads `session`. A message above the rate limit is
+/// refused at the least cost.
 pub(crate) fn respond(
     session: &Session,
     message: ClientMessage,
     limits: &Arc<InboundLimits>,
-    allowed: bool,
+    rate_limiter: &mut CommandRateLimiter,
 ) -> CommandFuture {
-    if allowed {
+    if rate_limiter.check(limits) == RateCheck::Allowed {
         return Box::pin(CommandHandler::for_session(session).handle(message, limits.clone()));
     }
     let raw = session.format().variant().raw;
@@ -44,7 +44,8 @@ pub(crate) fn respond(
     }))
 }
 
-/// Refuses what nobody has looked at but for its `ref`, and not even for that if it is long or still packed.
+/// Refuses a message above the rate limit. Only its `ref` is read, and not even that if the message
+/// is long or compressed.
 fn rate_limited(message: &ClientMessage, limits: &InboundLimits) -> Reply {
     let reference = match message {
         ClientMessage::Text(text) if text.len() <= LARGE_COMMAND_BYTES => {
@@ -57,30 +58,30 @@ fn rate_limited(message: &ClientMessage, limits: &InboundLimits) -> Reply {
     CommandRefusal { reference, kind: Kind::TooFast, detail }.into()
 }
 
-/// Carries out what one connection says.
+/// Runs the commands of one connection.
 #[derive(Debug)]
 struct CommandHandler {
     hub: Arc<Hub>,
     identity: Arc<Identity>,
     access: Arc<dyn Access>,
-    /// The channels of the connection; exactly one when raw. Presence channels, where nobody speaks, only if there is
-    /// no other.
+    /// The channels of the connection; exactly one when raw. Presence channels, to which no client
+    /// publishes, only if there are no others.
     channels: Vec<ChannelName>,
-    /// Frames are data, not commands.
+    /// Messages are data, not commands.
     raw: bool,
 }
 
-/// One inbound message.
+/// A message of a client.
 #[derive(Debug)]
 pub(crate) enum ClientMessage {
     Text(String),
     Binary(Bytes),
-    /// To be unpacked first.
+    /// To be decompressed first.
     Compressed(CompressedMessage),
 }
 
 impl CommandHandler {
-    /// The reader of `session`, speaking.
+    /// Makes a handler for the client that reads `session`.
     fn for_session(session: &Session) -> Self {
         let mut channels = session.channels();
         if !channels.iter().all(ChannelName::is_presence) {
@@ -95,11 +96,11 @@ impl CommandHandler {
         }
     }
 
-    /// Carries out what was heard; gives the answer, or why the connection must end.
+    /// Handles a message; returns the reply, or the reason with which the connection must end.
     async fn handle(self, message: ClientMessage, limits: Arc<InboundLimits>) -> CommandResult {
         let message = match message {
             ClientMessage::Compressed(compressed) => {
-                // Not on a thread that serves others: a few bytes may become megabytes.
+                // Not on a thread that serves other connections: a few bytes may become megabytes.
                 tokio::task::yield_now().await;
                 compressed.decompress()?
             }
@@ -115,7 +116,7 @@ impl CommandHandler {
             },
             ClientMessage::Binary(_) | ClientMessage::Compressed(_) => CommandRefusal {
                 kind: kinds::BAD_COMMAND,
-                detail: "binary frames need ?format=raw; here commands are text frames".to_owned(),
+                detail: "binary frames need ?format=raw; send commands as text frames".to_owned(),
                 reference: None,
             },
         };
@@ -186,7 +187,7 @@ impl CommandHandler {
                 return Ok(Reply::Frame(reserved.attach_to(frame)));
             }
             Command::History { channel, start } => {
-                // A page may take milliseconds: not on a thread that serves others.
+                // A page may take milliseconds: not on a thread that serves other connections.
                 tokio::task::yield_now().await;
                 self.authorize(Action::Read, &channel).await?;
                 let selection = log.select_history(channel, start);
@@ -239,7 +240,7 @@ impl CommandHandler {
         let data = match message {
             ClientMessage::Text(text) => Data::Text(text),
             ClientMessage::Binary(bytes) => Data::Bytes(bytes),
-            // It was unpacked when it was heard.
+            // `handle` has decompressed it.
             ClientMessage::Compressed(_) => return Err(CloseReason::Protocol),
         };
         let draft = Draft::new(self.channels[0].clone(), data).with_publisher(&*self.identity);
@@ -252,7 +253,7 @@ impl CommandHandler {
             });
         }
         let published = self.hub.publish(draft).await;
-        // A raw connection has no other way to hear of a failure than its end.
+        // On a raw connection, only its end can report a failure.
         published.map(|_| ()).map_err(|error| match error {
             PublishError::Draining => CloseReason::Draining,
             _ => CloseReason::Overloaded,

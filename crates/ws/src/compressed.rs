@@ -1,10 +1,10 @@
-//! A message that has come in whole: as it is, or still compressed.
+//! Complete messages, plain or still compressed.
 
 use tricast_core::CloseReason;
 
 use crate::{command_handler::ClientMessage, deflate::inflate};
 
-/// A compressed message, of which little may become much.
+/// A compressed message. A few bytes may become many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CompressedMessage {
     pub(crate) text: bool,
@@ -12,25 +12,26 @@ pub(crate) struct CompressedMessage {
     pub(crate) limit: usize,
 }
 
-/// What has so many bytes at most is unpacked at once: a thousand times as many take a tenth of a millisecond.
+/// The most bytes that are decompressed at once. They become at most a thousand times as many, in a
+/// tenth of a millisecond.
 pub(crate) const INLINE_INFLATE_BYTES: usize = 256;
 
 impl CompressedMessage {
-    /// Unpacks it.
+    /// Decompresses the message.
     ///
     /// # Errors
-    /// When it is not well packed, too large, or text that is not UTF-8.
+    /// If it is no deflated data, too large, or text that is not UTF-8.
     pub(crate) fn decompress(self) -> Result<ClientMessage, CloseReason> {
         to_client_message(inflate(self.data, self.limit)?, self.text)
     }
 }
 
-/// A whole message, unpacked.
+/// Makes a message of its decompressed data.
 pub(crate) fn to_client_message(
     mut data: Vec<u8>,
     text: bool,
 ) -> Result<ClientMessage, CloseReason> {
-    // The log counts what a message holds, not the room that it grew in.
+    // The log counts the length of the data, not its capacity.
     data.shrink_to_fit();
     if !text {
         return Ok(ClientMessage::Binary(data.into()));

@@ -1,35 +1,38 @@
-//! permessage-deflate (RFC 7692) without context takeover on either side: each message is compressed by itself,
-//! so that its bytes are the same for everybody who has negotiated the same window, and nothing is kept for a connection.
+//! permessage-deflate (RFC 7692) without context takeover in either direction. Each message is
+//! compressed by itself, so its bytes are the same for all clients with the same window, and no
+//! state is kept for a connection.
 
 use std::cell::RefCell;
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use tricast_core::CloseReason;
 
-/// The effort: beyond this, time grows faster than bytes shrink.
+/// The compression level. Higher ones cost more time than they save bytes.
 const LEVEL: u32 = 2;
 
-/// Shorter payloads hardly shrink, and packets have headers of their own.
+/// The shortest payload that is compressed. Shorter ones hardly shrink.
 const MIN_DEFLATE_BYTES: usize = 256;
 
-/// How an empty block ends that a sender leaves away and a receiver puts back (RFC 7692 §7.2.1).
+/// The end of an empty block, which a sender removes and a receiver restores (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// How far back a message may refer in itself. Two are enough: what is packed for a small window fits every larger one, and
-/// a client must not make us pack each message seven times.
+/// The window of a compressed message: how far back it may refer to its own bytes.
+///
+/// Two are enough. A message that was compressed for a small window can be read with every larger
+/// one, and clients cannot make the gateway compress each message seven times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
-    /// 32 KiB, unless something else is asked for.
+    /// 32 KiB, the default.
     Large,
-    /// 512 bytes, for everybody who asks for less.
+    /// 512 bytes, for clients that ask for less than 32 KiB.
     Small,
 }
 
 impl Window {
-    /// Both.
+    /// Both windows.
     pub(crate) const ALL: [Window; 2] = [Window::Large, Window::Small];
 
-    /// As a power of two.
+    /// Returns the base-2 logarithm of the size.
     pub(crate) fn bits(self) -> u8 {
         match self {
             Window::Large => 15,
@@ -37,7 +40,7 @@ impl Window {
         }
     }
 
-    /// For somebody who keeps so much. zlib cannot keep to 8.
+    /// Returns the window for a client that asks for `2^bits` bytes. zlib does not support 8 bits.
     fn from_bits(bits: u8) -> Option<Self> {
         match bits {
             15 => Some(Window::Large),
@@ -47,8 +50,9 @@ impl Window {
     }
 }
 
-/// Chooses among the offers in `Sec-WebSocket-Extensions` (RFC 7692 §7.1) the first that can be kept; gives the
-/// window and the value to answer with. What we do not know declines an offer, not the handshake.
+/// Accepts the first acceptable offer in `Sec-WebSocket-Extensions` (RFC 7692 §7.1); returns the
+/// window and the value for the response. An unknown parameter declines the offer, but not the
+/// handshake.
 pub(crate) fn negotiate<'a>(offers: impl Iterator<Item = &'a str>) -> Option<(Window, String)> {
     offers.flat_map(|field| field.split(',')).find_map(accept_offer)
 }
@@ -72,7 +76,7 @@ fn accept_offer(offer: &str) -> Option<(Window, String)> {
             ("server_max_window_bits", Some(Some(bits))) => {
                 requested = Some((Window::from_bits(bits)?, bits))
             }
-            // What a client sends is read with the largest window, whatever it keeps to.
+            // A client's messages are decompressed with the largest window, which fits all.
             ("client_max_window_bits", None) => {}
             ("client_max_window_bits", Some(Some(8..=15))) => {}
             _ => return None,
@@ -90,7 +94,7 @@ fn accept_offer(offer: &str) -> Option<(Window, String)> {
     Some((requested.map_or(Window::Large, |(window, _)| window), response))
 }
 
-/// Compresses a payload, where that makes it shorter.
+/// Compresses a payload; returns `None` if that does not make it shorter.
 pub(crate) fn deflate(payload: &[u8], window: Window) -> Option<Vec<u8>> {
     thread_local! {
         static DEFLATERS: RefCell<[Option<Compress>; Window::ALL.len()]> =
@@ -104,7 +108,7 @@ pub(crate) fn deflate(payload: &[u8], window: Window) -> Option<Vec<u8>> {
             Compress::new_with_window_bits(Compression::new(LEVEL), false, window.bits())
         });
         deflater.reset();
-        // Room for what does not shrink: the library has panicked where it ran out of room.
+        // Room for data that does not shrink: the library has panicked when its output was full.
         let mut out = Vec::with_capacity(payload.len() + payload.len() / 8 + 256);
         let done = deflater.compress_vec(payload, &mut out, FlushCompress::Sync);
         let whole = matches!(done, Ok(Status::Ok)) && deflater.total_in() == payload.len() as u64;
@@ -114,10 +118,10 @@ pub(crate) fn deflate(payload: &[u8], window: Window) -> Option<Vec<u8>> {
     })
 }
 
-/// Unpacks a message that may have at most `limit` bytes then.
+/// Decompresses a message to at most `limit` bytes.
 ///
 /// # Errors
-/// When it is no deflated data, or has more.
+/// If it is no deflated data, or longer.
 pub(crate) fn inflate(mut compressed: Vec<u8>, limit: usize) -> Result<Vec<u8>, CloseReason> {
     thread_local! {
         static INFLATER: RefCell<Decompress> = RefCell::new(Decompress::new(false));
@@ -128,7 +132,8 @@ pub(crate) fn inflate(mut compressed: Vec<u8>, limit: usize) -> Result<Vec<u8>, 
         inflater.reset(false);
         let (mut out, mut begin) = (Vec::new(), 0);
         loop {
-            // Grows with what comes out, not with what is promised; one byte beyond the limit tells that there is more.
+            // The buffer grows with the output, not with the input's promise. One byte beyond the
+            // limit shows that there is more.
             out.reserve_exact(STEP.max(out.len()).min(limit + 1 - out.len()));
             let rest = &compressed[begin + inflater.total_in() as usize..];
             let status = inflater.decompress_vec(rest, &mut out, FlushDecompress::Sync);
@@ -138,7 +143,7 @@ pub(crate) fn inflate(mut compressed: Vec<u8>, limit: usize) -> Result<Vec<u8>, 
             let all_in = begin + inflater.total_in() as usize == compressed.len();
             match status {
                 Ok(Status::StreamEnd) if all_in => return Ok(out),
-                // A final block need not be the last (RFC 7692 §7.2.1): what follows begins anew.
+                // A final block need not be the last (RFC 7692 §7.2.1): another stream follows.
                 Ok(Status::StreamEnd) => {
                     begin += inflater.total_in() as usize;
                     inflater.reset(false);
@@ -192,7 +197,7 @@ mod tests {
         assert_eq!(deflate(&noise, Window::Large), None, "what does not shrink is sent as it is");
     }
 
-    /// Data of every kind, one after the other through the same state: what shrinks and what does not.
+    /// Compresses random data, some of which shrinks and some does not, with the same state.
     #[test]
     fn one_message_leaves_nothing_behind_for_the_next() {
         let mut random = fastrand::Rng::with_seed(7);

@@ -1,4 +1,4 @@
-//! The fields of a command, read strictly: unknown ones and ones given twice are refused by name.
+//! The fields of a command, read strictly: an unknown or repeated field is refused by its name.
 
 use std::str::FromStr;
 
@@ -8,23 +8,23 @@ use tricast_core::{BadSince, Kind, MessageId, Problem, Start};
 
 use crate::kinds;
 
-/// What is wrong with a command.
+/// The problem's kind and detail for a command that is refused.
 pub(crate) type FieldError = (Kind, String);
 
-/// The fields of a command as they stand; a map would let the last of two win in silence.
+/// The fields of a command in order. In a map, a repeated field would silently replace the first.
 pub(crate) struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Fields<'a> {
     pub(crate) fn read(text: &'a str) -> Result<Self, FieldError> {
         serde_json::from_str(text).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => {
-                (kinds::BAD_COMMAND, "a command is a JSON object".to_owned())
+                (kinds::BAD_COMMAND, "a command must be a JSON object".to_owned())
             }
             _ => (Kind::BadJson, format!("the command is not JSON: {error}")),
         })
     }
 
-    /// Refuses fields that a command with `known` ones does not take.
+    /// Refuses fields that are not `known`, and those that are repeated.
     pub(crate) fn allow_only(&self, known: &[&str]) -> Result<(), FieldError> {
         let names = || self.0.iter().map(|(name, _)| name.as_str());
         if let Some(unknown) = names().find(|name| !known.contains(name)) {
@@ -33,7 +33,9 @@ impl<'a> Fields<'a> {
             return Err((kinds::UNKNOWN_FIELD, detail));
         }
         match known.iter().find(|known| names().filter(|name| name == *known).count() > 1) {
-            Some(twice) => Err((kinds::BAD_COMMAND, format!("field {twice:?} is given twice"))),
+            Some(twice) => {
+                Err((kinds::BAD_COMMAND, format!("field {twice:?} is given twice; give it once")))
+            }
             None => Ok(()),
         }
     }
@@ -48,7 +50,7 @@ impl<'a> Fields<'a> {
         };
         serde_json::from_str(value.get())
             .map(Some)
-            .map_err(|_| (kinds::BAD_COMMAND, format!("\"{name}\" is a string")))
+            .map_err(|_| (kinds::BAD_COMMAND, format!("\"{name}\" must be a string")))
     }
 
     pub(crate) fn parsed<T: FromStr<Err: Problem>>(
@@ -63,11 +65,11 @@ impl<'a> Fields<'a> {
         match self.get(name).map(RawValue::get) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err((kinds::BAD_COMMAND, format!("\"{name}\" is true or false"))),
+            Some(_) => Err((kinds::BAD_COMMAND, format!("\"{name}\" must be true or false"))),
         }
     }
 
-    /// What the answer repeats.
+    /// Reads `ref`, which the reply repeats.
     pub(crate) fn reference(&self) -> Result<Option<Box<RawValue>>, FieldError> {
         match self.get("ref") {
             None => Ok(None),
@@ -75,17 +77,17 @@ impl<'a> Fields<'a> {
             Some(value) if value.get().starts_with(|c: char| c.is_ascii_digit()) => {
                 Ok(Some(value.to_owned()))
             }
-            Some(_) => Err((kinds::BAD_COMMAND, "\"ref\" is a string or a number".to_owned())),
+            Some(_) => Err((kinds::BAD_COMMAND, "\"ref\" must be a string or a number".to_owned())),
         }
     }
 
-    /// Where to begin, as in the query of a request: `last_event_id` before `since`.
+    /// Reads where to start; `last_event_id` overrides `since`, as in the query of a request.
     pub(crate) fn start(&self) -> Result<Option<Start>, FieldError> {
         if let Some(id) = self.parsed::<MessageId>("last_event_id")? {
             return Ok(Some(Start::After(id)));
         }
         let Some(since) = self.get("since") else { return Ok(None) };
-        // A number, or a word in quotes.
+        // The value is a number, or a word in quotes.
         let word = match since.get().starts_with('"') {
             true => self.string("since")?.unwrap_or_default(),
             false => since.get().to_owned(),

@@ -1,4 +1,4 @@
-//! The two spellings of the WebSocket wire: documents in text frames, or the data itself.
+//! The two formats of the WebSocket wire: JSON documents in text frames, or the data alone.
 
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::Data;
@@ -9,13 +9,13 @@ use tricast_core::{
 
 use crate::{close::close_code, deflate::Window, frame};
 
-/// One document a text frame.
+/// One JSON document in each text frame.
 static JSON: FormatVariants = FormatVariants::new(false);
 
-/// The data itself: text and JSON in text frames, bytes in binary frames.
+/// The data alone: text and JSON in text frames, bytes in binary frames.
 static RAW: FormatVariants = FormatVariants::new(true);
 
-/// One form, plain and compressed.
+/// A format, plain and compressed.
 struct FormatVariants {
     plain: Ws,
     large: Ws,
@@ -36,11 +36,12 @@ impl FormatVariants {
 #[derive(Debug)]
 pub struct Ws {
     raw: bool,
-    /// Messages are compressed (RFC 7692) for readers that keep so much of one.
+    /// The window of clients for which messages are compressed (RFC 7692).
     window: Option<Window>,
 }
 
-/// The format for documents, or for the data alone; compressed for readers that have negotiated it.
+/// Returns the format for documents, or for the data alone if `raw`; compressed for clients that
+/// have negotiated a window.
 pub fn format(raw: bool, window: Option<Window>) -> &'static Ws {
     let variants = if raw { &RAW } else { &JSON };
     match window {
@@ -76,7 +77,7 @@ impl Format for Ws {
         Variant { wire: Wire::Ws, raw: self.raw, framing }
     }
 
-    /// Only what many share is worth to be compressed, and RFC 7692 §6 leaves it to each message.
+    /// Compresses only messages that many readers share; RFC 7692 §6 leaves that to each message.
     fn message(&self, message: &Message, shared: bool) -> Bytes {
         let data = &message.draft.data;
         match self.raw {
@@ -92,12 +93,12 @@ impl Format for Ws {
         (!self.raw).then(|| frame::data(Data::Text, |payload| payload.extend(control.document())))
     }
 
-    /// A ping whose payload is the cursor (RFC 6455 §5.5.2).
+    /// Encodes a ping whose payload is the cursor (RFC 6455 §5.5.2).
     fn heartbeat(&self, cursor: MessageId) -> Option<Bytes> {
         Some(frame::ping(&cursor.to_string()))
     }
 
-    /// With a pong, as RFC 6455 §5.5.3 demands.
+    /// Returns true: a client must answer a ping with a pong (RFC 6455 §5.5.3).
     fn expects_heartbeat_replies(&self) -> bool {
         true
     }

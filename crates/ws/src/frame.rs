@@ -1,19 +1,19 @@
-//! Frames as a server sends them: whole, final, unmasked (RFC 6455 §5.2).
+//! Encodes frames as a server sends them: complete, final and unmasked (RFC 6455 §5.2).
 
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use crate::deflate::{Window, deflate};
 
-/// The bit that says of a data frame that it is compressed (RFC 7692 §6).
+/// The bit that marks a compressed message (RFC 7692 §6).
 const RSV1: u8 = 0x40;
 
-/// A data frame. `write` appends the payload.
+/// Encodes a data frame. `write` appends the payload.
 pub(crate) fn data(opcode: Data, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     frame(u8::from(OpCode::Data(opcode)), write)
 }
 
-/// A data frame, compressed where that makes it shorter.
+/// Encodes a data frame, compressed if that makes it shorter.
 pub(crate) fn deflated(opcode: Data, window: Window, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let mut payload = Vec::new();
     write(&mut payload);
@@ -30,9 +30,9 @@ fn control(opcode: Control, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     frame(u8::from(OpCode::Control(opcode)), write)
 }
 
-/// A frame, header and payload in one piece.
+/// Encodes header and payload into one buffer.
 fn frame(first: u8, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-    // The header's length depends on the payload's: leave room for the longest, then cut.
+    // The header's length depends on the payload's: leave room for the longest header, then cut.
     const MAX_HEADER_BYTES: usize = 10;
     let mut bytes = vec![0; MAX_HEADER_BYTES];
     write(&mut bytes);
@@ -61,7 +61,7 @@ pub(crate) fn pong(payload: &[u8]) -> Bytes {
     control(Control::Pong, |bytes| bytes.extend_from_slice(payload))
 }
 
-/// RFC 6455 §5.5.1: a code, and its reason in words.
+/// Encodes a close frame: a code, and its reason in words (RFC 6455 §5.5.1).
 pub(crate) fn close(code: u16, reason: &str) -> Bytes {
     control(Control::Close, |bytes| {
         bytes.extend_from_slice(&code.to_be_bytes());
@@ -69,7 +69,7 @@ pub(crate) fn close(code: u16, reason: &str) -> Bytes {
     })
 }
 
-/// The answer to a close frame that carries `code`.
+/// Encodes the reply to a close frame with this code.
 pub(crate) fn close_reply(code: Option<u16>) -> Bytes {
     control(Control::Close, |bytes| {
         bytes.extend(code.iter().flat_map(|code| code.to_be_bytes()));

@@ -1,17 +1,17 @@
-//! Doors for the fuzz targets in tests/fuzz; there only when those are built.
+//! The entry points of the fuzz targets in tests/fuzz. They exist only under `cfg(fuzzing)`.
 
 use tricast_core::{CloseReason, Draft, Publisher};
 
 use crate::{
     command::{self, Command},
-    decoder::{Decoded, Decoder},
+    decoder::{Compression, Decoded, Decoder},
     deflate,
 };
 
-/// What comes in, as a target compares it.
+/// A decoded message or control frame, as a target compares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Heard {
+pub enum Received {
     Text(String),
     Binary(Vec<u8>),
     Ping(Vec<u8>),
@@ -19,33 +19,37 @@ pub enum Heard {
     Close,
 }
 
-/// Everything that is heard up to the peer's close or to what breaks a rule, when the bytes come in pieces.
-pub fn hear(bytes: &[u8], piece: usize, limit: usize) -> (Vec<Heard>, Option<CloseReason>) {
-    let mut decoder = Decoder::new(limit, false);
-    let mut heard = Vec::new();
+/// Decodes `bytes` in pieces, up to the peer's close or the first broken rule.
+pub fn decode(bytes: &[u8], piece: usize, limit: usize) -> (Vec<Received>, Option<CloseReason>) {
+    let mut decoder = Decoder::new(limit, Compression::Off);
+    let mut received = Vec::new();
     for piece in bytes.chunks(piece) {
         decoder.push(piece);
         loop {
-            heard.push(match decoder.decode_next() {
-                Err(reason) => return (heard, Some(reason)),
+            received.push(match decoder.decode_next() {
+                Err(reason) => return (received, Some(reason)),
                 Ok(None) => break,
-                Ok(Some(Decoded::Text(text))) => Heard::Text(text),
-                Ok(Some(Decoded::Binary(bytes))) => Heard::Binary(bytes.to_vec()),
+                Ok(Some(Decoded::Text(text))) => Received::Text(text),
+                Ok(Some(Decoded::Binary(bytes))) => Received::Binary(bytes.to_vec()),
                 Ok(Some(Decoded::Compressed(_))) => unreachable!("compression was not negotiated"),
-                Ok(Some(Decoded::Ping(payload))) => Heard::Ping(payload.to_vec()),
-                Ok(Some(Decoded::Pong)) => Heard::Pong,
+                Ok(Some(Decoded::Ping(payload))) => Received::Ping(payload.to_vec()),
+                Ok(Some(Decoded::Pong)) => Received::Pong,
                 Ok(Some(Decoded::Close(_))) => {
-                    heard.push(Heard::Close);
-                    return (heard, None);
+                    received.push(Received::Close);
+                    return (received, None);
                 }
             });
         }
-        assert!(decoder.held() <= 2 * limit + 200, "the decoder keeps {}", decoder.held());
+        assert!(
+            decoder.buffered_bytes() <= 2 * limit + 200,
+            "the decoder holds {}",
+            decoder.buffered_bytes()
+        );
     }
-    (heard, None)
+    (received, None)
 }
 
-/// What a command publishes, if it is one that does.
+/// Parses a command, and returns what it publishes.
 pub fn command(text: &str) -> Option<Draft> {
     let channels = ["only".parse().ok()?];
     match command::parse(text, &channels, &Publisher::default()).ok()?.command {
@@ -54,16 +58,16 @@ pub fn command(text: &str) -> Option<Draft> {
     }
 }
 
-/// Compresses for one of the windows.
+/// Compresses a payload for one of the windows.
 pub fn deflate(payload: &[u8], window: u8) -> Option<Vec<u8>> {
     let all = deflate::Window::ALL;
     deflate::deflate(payload, all[usize::from(window) % all.len()])
 }
 
-/// Unpacks.
+/// Decompresses a payload.
 ///
 /// # Errors
-/// As a connection would end.
-pub fn inflate(packed: &[u8], limit: usize) -> Result<Vec<u8>, CloseReason> {
-    deflate::inflate(packed.to_vec(), limit)
+/// The reason with which a connection would end.
+pub fn inflate(compressed: &[u8], limit: usize) -> Result<Vec<u8>, CloseReason> {
+    deflate::inflate(compressed.to_vec(), limit)
 }

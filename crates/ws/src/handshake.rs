@@ -1,60 +1,61 @@
-//! The opening handshake (RFC 6455 §4.2): what a client asks for, and the fields to answer with.
+//! The opening handshake (RFC 6455 §4.2): reads a client's request, and makes the response headers.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::deflate::{Window, negotiate};
 
-/// The subprotocols that there are; the last word is the value of `format`.
+/// The subprotocols of the gateway; the last word is the value of `format`.
 const JSON: &str = "tricast.v1.json";
 const RAW: &str = "tricast.v1.raw";
 
-/// What stands before a token that rides among the subprotocols: a browser can set no other field.
+/// The prefix of a token among the subprotocols, the only header that a page can set.
 const TOKEN: &str = "tricast.token.";
 
 /// The request does not open a WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
-    /// It does not try to.
+    /// The request asks for no upgrade.
     #[error(
-        "this path speaks WebSocket: send Connection: Upgrade and Upgrade: websocket (behind a proxy, let both \
-         through), or over HTTP/2 CONNECT with :protocol websocket"
+        "this path is a WebSocket: send Connection: Upgrade and Upgrade: websocket (a proxy must \
+         pass both on), or CONNECT with :protocol websocket over HTTP/2"
     )]
     NotAnUpgrade,
-    /// RFC 6455 is version 13.
+    /// The version is missing, or not that of RFC 6455.
     #[error("send Sec-WebSocket-Version: 13")]
     Version,
-    /// The key is what the answer is derived from.
+    /// The key, from which the response is derived, is missing or malformed.
     #[error("send Sec-WebSocket-Key with 16 random bytes in base64")]
     Key,
-    /// A browser ends a connection whose answer names no subprotocol, and a token is none.
-    #[error("beside the token offer the subprotocol tricast.v1.json (or tricast.v1.raw) too")]
+    /// Only a token was offered. A browser closes a connection if subprotocols were offered and the
+    /// response selects none of them, and the response never repeats a token.
+    #[error("offer the subprotocol tricast.v1.json (or tricast.v1.raw) beside the token")]
     TokenWithoutSubprotocol,
-    /// Two places say two things.
-    #[error("the subprotocols offered say another format than format= does; let them agree")]
+    /// The query and the subprotocols name different formats.
+    #[error("format= and the subprotocols name different formats; offer the one of format=")]
     FormatMismatch,
 }
 
-/// How a request asks for a WebSocket.
+/// The way in which a request asks for a WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandshakeRequest<'a> {
-    /// By an upgrade of HTTP/1.1 (RFC 6455), if its fields say so.
+    /// By an upgrade of HTTP/1.1 (RFC 6455), if its headers say so.
     Upgrade(&'a Method, Version),
-    /// By extended CONNECT over HTTP/2, for this protocol (RFC 8441).
+    /// By extended CONNECT over HTTP/2 (RFC 8441), with this `:protocol`.
     Connect(&'a str),
 }
 
-/// A handshake that is one.
+/// A valid handshake.
 #[derive(Debug)]
 pub struct Handshake {
-    /// What proves to a client of HTTP/1.1 that it was understood.
+    /// `Sec-WebSocket-Accept`, for a client of HTTP/1.1.
     accept: Option<HeaderValue>,
     protocol: Option<&'static str>,
     token: Option<Token>,
     deflate: Option<(Window, String)>,
 }
 
-/// Shown to nobody.
+/// A token, which `Debug` does not show.
 struct Token(String);
 
 impl std::fmt::Debug for Token {
@@ -64,11 +65,11 @@ impl std::fmt::Debug for Token {
 }
 
 impl Handshake {
-    /// Reads a request's handshake. `raw` is what its query says of the format, if it does; compression is
-    /// negotiated if it `may_deflate`.
+    /// Reads the handshake of a request. `raw` is the format that its query names, if it does;
+    /// compression is negotiated if `may_deflate`.
     ///
     /// # Errors
-    /// What the request lacks.
+    /// The first fault of the request.
     pub fn read(
         request: HandshakeRequest<'_>,
         headers: &HeaderMap,
@@ -107,22 +108,22 @@ impl Handshake {
         })
     }
 
-    /// The token that rides among the subprotocols. It is never told to anybody.
+    /// Returns the token among the subprotocols. The response does not repeat it.
     pub fn token(&self) -> Option<&str> {
         self.token.as_ref().map(|token| token.0.as_str())
     }
 
-    /// Whether the subprotocol says `format=raw`, for a query that says nothing.
+    /// Returns whether the subprotocol selects the raw format, for a query without `format=`.
     pub fn is_raw(&self) -> bool {
         self.protocol == Some(RAW)
     }
 
-    /// The window of the compression that was negotiated.
+    /// Returns the window of the negotiated compression.
     pub fn window(&self) -> Option<Window> {
         self.deflate.as_ref().map(|(window, _)| *window)
     }
 
-    /// What the answer says: 101 to an upgrade, 200 to a CONNECT.
+    /// Returns the status of the response: 101 for an upgrade, 200 for a CONNECT.
     pub fn status(&self) -> StatusCode {
         match self.accept {
             Some(_) => StatusCode::SWITCHING_PROTOCOLS,
@@ -130,7 +131,7 @@ impl Handshake {
         }
     }
 
-    /// The fields of the answer.
+    /// Returns the headers of the response.
     pub fn response_headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         if let Some(accept) = &self.accept {
@@ -150,15 +151,15 @@ impl Handshake {
     }
 }
 
-/// What the key of the request is answered with.
+/// Derives `Sec-WebSocket-Accept` from the key of the request.
 fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, HandshakeError> {
     let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
     let key = key.ok_or(HandshakeError::Key)?;
     HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(|_| HandshakeError::Key)
 }
 
-/// The first subprotocol of ours that is offered, and fits. Others may be anybody's: a client that
-/// needs them sees from the answer that they are not spoken here.
+/// Selects the first of the gateway's subprotocols that is offered and has the right format. Others
+/// are ignored: a client that needs one of them sees that the response does not select it.
 fn select_subprotocol<'a>(
     offers: impl Iterator<Item = &'a str>,
     raw: Option<bool>,
@@ -182,12 +183,12 @@ fn field_values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &
     headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
 }
 
-/// The members of a field that is a list.
+/// Iterates over the members of a header that is a list.
 fn list_members(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     field_values(headers, name).flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// Whether a field that is a list of tokens has this one, in any case.
+/// Returns whether a header that is a list of tokens contains `token`, in any case.
 pub fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     list_members(headers, name).any(|member| member.eq_ignore_ascii_case(token))
 }

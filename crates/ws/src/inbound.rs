@@ -1,4 +1,4 @@
-//! What a client says on a socket that we read ourselves: frames in, answers and commands out.
+//! Decodes what clients send on sockets that the shards read: frames in, replies and commands out.
 
 use std::sync::Arc;
 
@@ -6,22 +6,23 @@ use tricast_core::{Inbound, InboundEvent, Session};
 
 use crate::{
     command_handler::{ClientMessage, respond},
-    decoder::{Decoded, Decoder},
+    decoder::{Compression, Decoded, Decoder},
     format::Ws,
     frame,
     limits::{CommandRateLimiter, InboundLimits},
 };
 
-/// The hearing half of a connection. Small, because each keeps one; who speaks, and where, its session knows.
+/// Decodes one connection. Small, because each connection keeps one: its client and its channels
+/// are known to its session.
 #[derive(Debug)]
 pub struct WsInbound {
     limits: Arc<InboundLimits>,
     format: &'static Ws,
-    /// Most connections never say a word.
+    /// `None` for most connections, which never send a message.
     state: Option<Box<InboundState>>,
 }
 
-/// What is kept of somebody who speaks.
+/// The state of a connection that sends messages.
 #[derive(Debug)]
 struct InboundState {
     decoder: Decoder,
@@ -29,9 +30,19 @@ struct InboundState {
 }
 
 impl WsInbound {
-    /// For a connection on which `rules` hold, and that is spelled in `format`.
+    /// Makes a decoder for a connection that is written in `format`.
     pub fn new(limits: Arc<InboundLimits>, format: &'static Ws) -> Self {
         Self { limits, format, state: None }
+    }
+
+    fn new_state(&self) -> Box<InboundState> {
+        let limit = self.limits.max_message_bytes(self.format.is_raw());
+        let compression = match self.format.is_deflated() {
+            true => Compression::Negotiated,
+            false => Compression::Off,
+        };
+        let decoder = Decoder::new(limit, compression);
+        Box::new(InboundState { decoder, rate_limiter: CommandRateLimiter::default() })
     }
 }
 
@@ -40,12 +51,9 @@ impl Inbound for WsInbound {
         if bytes.is_empty() {
             return;
         }
-        let state = self.state.get_or_insert_with(|| {
-            let limit = self.limits.max_message_bytes(self.format.is_raw());
-            let decoder = Decoder::new(limit, self.format.is_deflated());
-            Box::new(InboundState { decoder, rate_limiter: CommandRateLimiter::default() })
-        });
+        let mut state = self.state.take().unwrap_or_else(|| self.new_state());
         state.decoder.push(bytes);
+        self.state = Some(state);
     }
 
     fn next_event(&mut self, mut session: Option<&mut Session>) -> InboundEvent {
@@ -54,26 +62,27 @@ impl Inbound for WsInbound {
             let decoded = match state.decoder.decode_next() {
                 Err(reason) => return InboundEvent::Violation(reason),
                 Ok(None) => break,
-                Ok(Some(inbound)) => inbound,
+                Ok(Some(decoded)) => decoded,
             };
-            // To answer pings in the middle of a message does not make it whole.
-            let whole =
+            // A pong in the middle of a message proves no liveness: the message could stay
+            // incomplete for ever.
+            let message =
                 matches!(decoded, Decoded::Text(_) | Decoded::Binary(_) | Decoded::Compressed(_));
-            if whole || !state.decoder.is_in_message() {
+            if message || !state.decoder.is_in_message() {
                 session.iter_mut().for_each(|session| session.record_peer_activity());
             }
             let message = match decoded {
                 Decoded::Pong => continue,
                 Decoded::Ping(payload) => return InboundEvent::Respond(frame::pong(&payload)),
-                // RFC 6455 §5.5.1: the answer repeats the code.
+                // RFC 6455 §5.5.1: the reply repeats the code.
                 Decoded::Close(code) => return InboundEvent::Close(frame::close_reply(code)),
                 Decoded::Text(text) => ClientMessage::Text(text),
                 Decoded::Binary(bytes) => ClientMessage::Binary(bytes),
                 Decoded::Compressed(compressed) => ClientMessage::Compressed(compressed),
             };
             let Some(session) = &session else { continue };
-            let allowed = state.rate_limiter.try_acquire(&self.limits);
-            return InboundEvent::Command(respond(session, message, &self.limits, allowed));
+            let command = respond(session, message, &self.limits, &mut state.rate_limiter);
+            return InboundEvent::Command(command);
         }
         if state.decoder.is_idle() {
             match state.rate_limiter.is_unused() {

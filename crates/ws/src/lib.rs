@@ -1,4 +1,4 @@
-//! WebSocket (RFC 6455): how messages are spelled on this wire, its handshake, and what clients say.
+//! The WebSocket wire (RFC 6455): the encoding of messages, the handshake, and clients' commands.
 
 mod answer;
 mod close;

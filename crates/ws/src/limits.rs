@@ -1,43 +1,55 @@
-//! What holds for everybody who speaks: how much in one message, and how often.
+//! The limits of what clients send: the size of a message, and the rate.
 
 use std::num::NonZeroU32;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-/// What holds for everybody who speaks.
+/// Limits of what each client sends.
 #[derive(Clone, Copy, Debug)]
 pub struct InboundLimits {
-    /// The most bytes that one message's data may have.
+    /// The most bytes of data in one message.
     pub message_bytes: usize,
-    /// Messages that one connection may send in a second, and at once; `None` is any number.
+    /// The rate limit of one connection in messages per second, which is also the burst size;
+    /// `None` is unlimited.
     pub rate: Option<NonZeroU32>,
 }
 
-/// Room for what stands around a command's data.
+/// Bytes of a command beside its data.
 const COMMAND_ENVELOPE_BYTES: usize = 4096;
 
 impl InboundLimits {
-    /// The most that a WebSocket message may have. JSON may spell its data longer than it is, and is then
-    /// refused with a word rather than with the end of the connection.
+    /// Returns the most bytes of a WebSocket message. The JSON of a command may be longer than the
+    /// data that it encodes; data above the limit is then refused with an error, and does not end
+    /// the connection.
     pub(crate) fn max_message_bytes(&self, raw: bool) -> usize {
         if raw { self.message_bytes } else { 2 * self.message_bytes + COMMAND_ENVELOPE_BYTES }
     }
 }
 
-/// Counts what one connection says. Nothing is kept for those who say nothing.
+/// The rate limiter of one connection. It takes no memory until the first message.
 #[derive(Debug, Default)]
 pub(crate) struct CommandRateLimiter(Option<Box<DefaultDirectRateLimiter>>);
 
+/// The rate limiter's verdict on a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RateCheck {
+    Allowed,
+    TooFast,
+}
+
 impl CommandRateLimiter {
-    /// Whether nothing was counted.
+    /// Returns whether nothing was counted.
     pub(crate) fn is_unused(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Whether it may say one thing more now.
-    pub(crate) fn try_acquire(&mut self, limits: &InboundLimits) -> bool {
-        let Some(rate) = limits.rate else { return true };
+    /// Counts a message.
+    pub(crate) fn check(&mut self, limits: &InboundLimits) -> RateCheck {
+        let Some(rate) = limits.rate else { return RateCheck::Allowed };
         let limiter = || Box::new(RateLimiter::direct(Quota::per_second(rate)));
-        self.0.get_or_insert_with(limiter).check().is_ok()
+        match self.0.get_or_insert_with(limiter).check() {
+            Ok(()) => RateCheck::Allowed,
+            Err(_) => RateCheck::TooFast,
+        }
     }
 }

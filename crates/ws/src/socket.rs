@@ -1,4 +1,4 @@
-//! The generic delivery of this wire: a session and a speaker over one upgraded connection.
+//! The generic delivery of this wire: a session and its commands over any upgraded connection.
 
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
@@ -16,7 +16,9 @@ use tokio_tungstenite::{
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
 };
-use tricast_core::{CloseReason, CommandFuture, Control, Flow, FlowStep, Goodbye, Session};
+use tricast_core::{
+    CloseReason, CommandFuture, CommandResult, Control, Flow, FlowStep, Goodbye, Session,
+};
 
 use crate::{
     close::close_code,
@@ -24,23 +26,24 @@ use crate::{
     limits::{CommandRateLimiter, InboundLimits},
 };
 
-/// Portions of the stream that go out before the peer is heard.
-const READS_PER_TURN: u32 = 4;
+/// Portions of the stream that are written before the peer is read from.
+const PORTIONS_PER_TURN: u32 = 4;
 
-/// How long a peer may take to answer our close frame.
+/// Time that a peer has to reply to the close frame.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// The read buffer: the default of 128 KiB would be most of what an idle connection costs.
-const READ_BUFFER: usize = 1024;
+/// The size of the read buffer. The default, 128 KiB, would be most of the memory of an idle
+/// connection.
+const READ_BUFFER_BYTES: usize = 1024;
 
-/// Serves one connection until either side ends it. `io` is just behind the handshake.
+/// Serves one connection until either side ends it. The handshake on `io` is complete.
 pub async fn serve<IO>(io: IO, session: Session, limits: Arc<InboundLimits>)
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let max_message = limits.max_message_bytes(session.format().variant().raw);
     let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
+        .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(Some(max_message))
         .max_frame_size(Some(max_message));
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
@@ -54,13 +57,13 @@ where
             driver.flow.session().encode_control(&goodbye)
         }
     };
-    // From here on nothing is read from the log: the reader has left.
+    // The reader leaves its channels here; nothing more is read from the log.
     drop(driver);
     let _ = timeout(CLOSE_DEADLINE, close_handshake(&mut socket, goodbye, end.reason())).await;
 }
 
-/// Says goodbye, closes, and waits until the peer has heard it: closing a socket with unread
-/// bytes would reset the connection, and the close frame could be lost with it.
+/// Sends the goodbye and a close frame, and waits for the peer to close. To close a socket with
+/// unread bytes would reset the connection, and the close frame could be lost with it.
 async fn close_handshake<IO>(
     socket: &mut WebSocketStream<IO>,
     goodbye: Option<Bytes>,
@@ -76,7 +79,7 @@ where
         match socket.next().await {
             Some(Ok(_)) => {}
             None | Some(Err(Error::ConnectionClosed)) => return Ok(()),
-            // What follows a broken frame cannot be read as frames.
+            // After a broken frame, the bytes can no longer be decoded.
             Some(Err(_)) => break,
         }
     }
@@ -90,9 +93,9 @@ where
 /// Why the gateway ends a connection.
 #[derive(Clone, Copy)]
 enum EndCause {
-    /// The stream has said goodbye.
+    /// The stream has ended, with a goodbye if its format has one.
     GoodbyeSent(CloseReason),
-    /// Something outside the stream; its goodbye is still to be said.
+    /// A cause outside the stream; the goodbye is still to be sent.
     GoodbyeDue(CloseReason),
 }
 
@@ -104,8 +107,16 @@ impl EndCause {
     }
 }
 
-/// The peer has left; there is nobody to say goodbye to.
+/// The peer has left, so no goodbye is sent.
 struct PeerGone;
+
+/// A frame that was received.
+enum Received {
+    Message(ClientMessage),
+    /// A control frame, which the library handles.
+    Control,
+    End(EndCause),
+}
 
 struct ConnDriver {
     flow: Flow,
@@ -114,55 +125,44 @@ struct ConnDriver {
 }
 
 impl ConnDriver {
-    /// Speaks and hears, one command at a time: while an answer is due, or has not left, nothing more is read, so
-    /// that a peer can pile up neither work nor answers.
+    /// Writes the stream and reads commands until the connection ends.
+    ///
+    /// There is one command at a time: nothing is read while a command runs or its reply has not
+    /// been written, so that a peer can pile up neither work nor replies.
     async fn run<IO>(&mut self, socket: &mut WebSocketStream<IO>) -> Result<EndCause, PeerGone>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut pending_command: Option<CommandFuture> = None;
-        let mut reads = 0;
+        let mut command: Option<CommandFuture> = None;
+        let mut portions = 0;
         loop {
+            let writes = portions < PORTIONS_PER_TURN;
             tokio::select! {
                 biased;
-                step = poll_fn(|cx| self.flow.poll_step(cx)), if reads < READS_PER_TURN => {
-                    reads += 1;
+                step = poll_fn(|cx| self.flow.poll_step(cx)), if writes => {
+                    portions += 1;
                     self.write_output(socket).await?;
                     if let FlowStep::End(reason) = step {
                         return Ok(EndCause::GoodbyeSent(reason));
                     }
                 }
-                result = async { pending_command.as_mut().expect("guarded").await }, if pending_command.is_some() => {
-                    pending_command = None;
+                result = finished(&mut command), if command.is_some() => {
+                    command = None;
                     match result {
-                        Ok(reply) => {
-                            self.flow.apply_reply(reply);
-                            self.write_output(socket).await?;
-                        }
+                        Ok(reply) => self.flow.apply_reply(reply),
                         Err(reason) => return Ok(EndCause::GoodbyeDue(reason)),
                     }
+                    self.write_output(socket).await?;
                 }
-                received = receive(socket), if pending_command.is_none() => {
-                    if let Some(Ok(_)) = received {
-                        self.flow.session_mut().record_peer_activity();
+                received = receive(socket), if command.is_none() => {
+                    match self.handle_received(socket, received).await? {
+                        Received::Message(message) => command = Some(self.start(message)),
+                        Received::Control => {}
+                        Received::End(cause) => return Ok(cause),
                     }
-                    let message = match received {
-                        Some(Ok(Message::Text(text))) => ClientMessage::Text(text.as_str().to_owned()),
-                        Some(Ok(Message::Binary(bytes))) => ClientMessage::Binary(bytes),
-                        Some(Ok(Message::Close(_))) => {
-                            // The library answers it; this sends the answer on its way.
-                            let _ = socket.flush().await;
-                            return Err(PeerGone);
-                        }
-                        Some(Ok(_)) => continue,
-                        Some(Err(error)) => return close_reason(&error).map(EndCause::GoodbyeDue).ok_or(PeerGone),
-                        None => return Err(PeerGone),
-                    };
-                    let allowed = self.rate_limiter.try_acquire(&self.limits);
-                    pending_command = Some(respond(self.flow.session(), message, &self.limits, allowed));
                 }
-                // Whoever has much to catch up with is heard in between.
-                () = std::future::ready(()), if reads == READS_PER_TURN => reads = 0,
+                // A client that has much to catch up with is read from in between.
+                () = std::future::ready(()), if !writes => portions = 0,
             }
         }
     }
@@ -173,10 +173,50 @@ impl ConnDriver {
     {
         write(socket, std::iter::from_fn(|| self.flow.next_chunk())).await
     }
+
+    async fn handle_received<IO>(
+        &mut self,
+        socket: &mut WebSocketStream<IO>,
+        received: Option<Result<Message, Error>>,
+    ) -> Result<Received, PeerGone>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let message = match received.ok_or(PeerGone)? {
+            Ok(message) => message,
+            Err(error) => {
+                let reason = close_reason(&error).ok_or(PeerGone)?;
+                return Ok(Received::End(EndCause::GoodbyeDue(reason)));
+            }
+        };
+        self.flow.session_mut().record_peer_activity();
+        match message {
+            Message::Text(text) => {
+                Ok(Received::Message(ClientMessage::Text(text.as_str().to_owned())))
+            }
+            Message::Binary(bytes) => Ok(Received::Message(ClientMessage::Binary(bytes))),
+            Message::Close(_) => {
+                // The library has queued the reply.
+                let _ = socket.flush().await;
+                Err(PeerGone)
+            }
+            _ => Ok(Received::Control),
+        }
+    }
+
+    fn start(&mut self, message: ClientMessage) -> CommandFuture {
+        respond(self.flow.session(), message, &self.limits, &mut self.rate_limiter)
+    }
 }
 
-/// Hears the next thing, once everything that was said before has left. The library answers each ping when it reads it,
-/// and would read on while its answers wait: a peer that does not read them could make it keep any number.
+/// Waits for a command that is there.
+async fn finished(command: &mut Option<CommandFuture>) -> CommandResult {
+    command.as_mut().expect("a command is running").await
+}
+
+/// Receives a frame, after everything that is queued has been written. The library replies to each
+/// ping as it reads it, and would read on while its replies are queued: a peer that does not read
+/// them could make it hold any number.
 async fn receive<IO>(socket: &mut WebSocketStream<IO>) -> Option<Result<Message, Error>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
@@ -187,8 +227,8 @@ where
     socket.next().await
 }
 
-/// Writes whole frames, after what the library has to send. They do not go through its buffer,
-/// which would copy each, and keep the room of the largest for as long as the connection lasts.
+/// Writes whole frames, after those that the library has queued. They bypass the library's buffer,
+/// which would copy each, and keep the capacity of the largest while the connection lasts.
 async fn write<IO>(
     socket: &mut WebSocketStream<IO>,
     chunks: impl IntoIterator<Item = Bytes>,

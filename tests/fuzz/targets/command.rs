@@ -1,12 +1,12 @@
-//! Commands: any input is understood or refused, and what is published is exactly what was sent.
+//! Commands: any text is parsed or refused, and what is published is what the command contained.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tricast_ws::fuzzing;
 
-/// Valid JSON is passed on; this library cannot hold all of it: halves of surrogate pairs, numbers
-/// beyond a double, deep nesting.
+/// Checks that a text is JSON by its grammar and only beyond this library: half a surrogate pair,
+/// numbers beyond a double, deep nesting. The gateway passes such data on unchanged.
 fn check_is_only_unreadable(error: &serde_json::Error) {
     let known =
         ["surrogate", "unicode code point", "hex escape", "out of range", "recursion limit"];
@@ -16,20 +16,20 @@ fn check_is_only_unreadable(error: &serde_json::Error) {
 
 fuzz_target!(|text: &str| {
     let Some(draft) = fuzzing::command(text) else { return };
-    let said: Value = match serde_json::from_str(text) {
-        Ok(said) => said,
+    let sent: Value = match serde_json::from_str(text) {
+        Ok(sent) => sent,
         Err(error) => return check_is_only_unreadable(&error),
     };
     let published = std::str::from_utf8(draft.data.as_bytes()).expect("JSON is UTF-8");
     assert!(!published.contains(['\n', '\r']), "a document is one line");
     let data: Value = serde_json::from_str(published).expect("JSON");
-    assert_eq!(data, said["data"]);
-    assert_eq!(draft.skip_self, said["skip_self"] == true);
-    if let Some(channel) = said["channel"].as_str() {
+    assert_eq!(data, sent["data"]);
+    assert_eq!(draft.skip_self, sent["skip_self"] == true);
+    if let Some(channel) = sent["channel"].as_str() {
         assert_eq!(draft.channel.as_str(), channel);
     }
-    if let Some(event) = said["event"].as_str() {
+    if let Some(event) = sent["event"].as_str() {
         assert_eq!(draft.event.as_ref().map(|event| event.as_str()), Some(event));
-        assert!(!event.starts_with("tricast."), "that prefix is the gateway's own");
+        assert!(!event.starts_with("tricast."), "that prefix is reserved");
     }
 });

@@ -1,11 +1,12 @@
-//! Inbound frames: the result is the same for any fragmentation, and the same as another library's.
+//! Inbound frames: however the bytes are split, the same is decoded, and another library decodes
+//! the same.
 #![no_main]
 
 use std::io::{self, Read, Write};
 
 use libfuzzer_sys::fuzz_target;
 use tricast_core::CloseReason;
-use tricast_ws::fuzzing::{self, Heard};
+use tricast_ws::fuzzing::{self, Received};
 use tungstenite::{
     Error, Message, WebSocket,
     protocol::{Role, WebSocketConfig},
@@ -13,7 +14,7 @@ use tungstenite::{
 
 const LIMIT: usize = 300;
 
-/// The bytes of a client, and a sink for the answers.
+/// Bytes that a client sends; it ignores the replies.
 struct Wire<'a>(&'a [u8]);
 
 impl Read for Wire<'_> {
@@ -32,8 +33,8 @@ impl Write for Wire<'_> {
     }
 }
 
-/// The result of the other library, and whether it found an error.
-fn other(bytes: &[u8]) -> (Vec<Heard>, bool) {
+/// Decodes by the other library; returns also whether that found an error.
+fn other(bytes: &[u8]) -> (Vec<Received>, bool) {
     // Small buffers: to clear large ones would be most of the work.
     let config = WebSocketConfig::default()
         .read_buffer_size(512)
@@ -41,49 +42,49 @@ fn other(bytes: &[u8]) -> (Vec<Heard>, bool) {
         .max_message_size(Some(LIMIT))
         .max_frame_size(Some(LIMIT));
     let mut socket = WebSocket::from_raw_socket(Wire(bytes), Role::Server, Some(config));
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     loop {
-        heard.push(match socket.read() {
-            Ok(Message::Text(text)) => Heard::Text(text.as_str().to_owned()),
-            Ok(Message::Binary(bytes)) => Heard::Binary(bytes.to_vec()),
-            Ok(Message::Ping(payload)) => Heard::Ping(payload.to_vec()),
-            Ok(Message::Pong(_)) => Heard::Pong,
+        received.push(match socket.read() {
+            Ok(Message::Text(text)) => Received::Text(text.as_str().to_owned()),
+            Ok(Message::Binary(bytes)) => Received::Binary(bytes.to_vec()),
+            Ok(Message::Ping(payload)) => Received::Ping(payload.to_vec()),
+            Ok(Message::Pong(_)) => Received::Pong,
             Ok(Message::Close(_)) => {
-                heard.push(Heard::Close);
-                return (heard, false);
+                received.push(Received::Close);
+                return (received, false);
             }
             Ok(Message::Frame(_)) => continue,
             Err(Error::Protocol(
                 tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
             )) => {
-                return (heard, false);
+                return (received, false);
             }
-            Err(_) => return (heard, true),
+            Err(_) => return (received, true),
         });
     }
 }
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (cut, bytes) = input;
-    let whole = fuzzing::hear(bytes, bytes.len().max(1), LIMIT);
-    // In pieces, a bad byte may be noticed before the bytes after it, and never later.
-    let pieces = fuzzing::hear(bytes, usize::from(cut).max(1), LIMIT);
+    let whole = fuzzing::decode(bytes, bytes.len().max(1), LIMIT);
+    // In pieces, a bad byte may be found before the bytes after it have arrived, and never later.
+    let pieces = fuzzing::decode(bytes, usize::from(cut).max(1), LIMIT);
     assert_eq!(whole, pieces);
 
-    let (heard, reason) = whole;
+    let (received, reason) = whole;
     let (others, wrong) = other(bytes);
-    let same = heard.iter().zip(&others).all(|(ours, theirs)| ours == theirs);
-    assert!(same, "{heard:?}\n{others:?}");
+    let same = received.iter().zip(&others).all(|(ours, theirs)| ours == theirs);
+    assert!(same, "{received:?}\n{others:?}");
     match reason {
-        // A bad byte of text is refused at once here, and at the end of its frame there. Close
-        // codes that may not be sent are refused here, and answered there.
+        // We refuse a bad byte of text at once, and they at the end of its frame. We refuse close
+        // codes that may not be sent, and they reply to them.
         Some(CloseReason::Malformed | CloseReason::Protocol) => {
-            assert!(heard.len() <= others.len())
+            assert!(received.len() <= others.len())
         }
-        Some(_) => assert!(wrong || heard.len() == others.len(), "{reason:?} {others:?}"),
+        Some(_) => assert!(wrong || received.len() == others.len(), "{reason:?} {others:?}"),
         None => {
-            assert!(!wrong, "they refuse what we take: {heard:?}\n{others:?}");
-            assert_eq!(heard.len(), others.len(), "{heard:?}\n{others:?}");
+            assert!(!wrong, "they refuse what we accept: {received:?}\n{others:?}");
+            assert_eq!(received.len(), others.len(), "{received:?}\n{others:?}");
         }
     }
 });

@@ -1,4 +1,4 @@
-//! Writers: independent parsers read exactly what was published from each wire.
+//! Encoders: whatever is published, independent parsers read exactly that from each wire.
 #![no_main]
 
 use std::{
@@ -46,7 +46,7 @@ fn join(wire: Wire, format: &'static dyn Format) -> Session {
     let channel = "c".parse().expect("a channel");
     let join = Join::new([channel], Identity::unverified(None, None), wire);
     let config = SessionConfig::default().with_heartbeat(Duration::from_secs(3600));
-    let joined = hub().join(join).now_or_never().expect("at once").expect("joins");
+    let joined = hub().join(join).now_or_never().expect("does not wait").expect("joins");
     let mut session = Session::new(joined, format, Arc::new(AllowAll), Arc::new(config));
     collect(&mut session);
     session
@@ -58,26 +58,26 @@ fn collect(session: &mut Session) -> Vec<u8> {
     frames.concat()
 }
 
-/// The only event of a stream: name and data.
+/// Parses a stream that holds one event; returns its name and data.
 fn event_of(stream: Vec<u8>) -> (String, String) {
     let pieces = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from(stream))]);
-    let events: Vec<_> = pieces.eventsource().collect().now_or_never().expect("at once");
+    let events: Vec<_> = pieces.eventsource().collect().now_or_never().expect("does not wait");
     assert_eq!(events.len(), 1, "{events:?}");
     let event = events.into_iter().next().expect("one").expect("an event");
     (event.event, event.data)
 }
 
-/// The only message of a WebSocket.
+/// Decodes the only message of a WebSocket.
 fn message_of(frames: Vec<u8>) -> Message {
     let mut socket = WebSocket::from_raw_socket(std::io::Cursor::new(frames), Role::Client, None);
     socket.read().expect("a message")
 }
 
-/// The expected data of a document.
+/// Checks a document against the data that was published.
 fn check(document: &str, data: &Data, event: &str) {
     assert!(!document.contains(['\n', '\r']));
-    // JSON may be more than this library can hold (see the target for commands): then it must be
-    // there verbatim.
+    // Some JSON is beyond this library (see the target for commands). The document then has the
+    // same bytes.
     if let Data::Json(json) = data
         && serde_json::from_str::<Value>(json).is_err()
     {
@@ -125,7 +125,7 @@ fuzz_target!(|published: Published<'_>| {
     let mut sessions = formats.map(|(wire, format)| join(wire, format));
     let channel = "c".parse().expect("a channel");
     let draft = Draft::new(channel, data.clone()).with_event(event);
-    hub().publish(draft).now_or_never().expect("at once").expect("published");
+    hub().publish(draft).now_or_never().expect("does not wait").expect("published");
     let [sse, raw_sse, chunked, raw_chunked, ws, raw_ws] = sessions.each_mut().map(collect);
 
     let (event, document) = event_of(sse);
@@ -143,10 +143,10 @@ fuzz_target!(|published: Published<'_>| {
     assert_eq!(raw_chunked.strip_suffix(b"\n").expect("a line"), data.as_bytes());
     check(message_of(ws).to_text().expect("text"), &data, name);
     match (message_of(raw_ws), &data) {
-        (Message::Text(text), Data::Json(said) | Data::Text(said)) => {
-            assert_eq!(text.as_str(), said)
+        (Message::Text(text), Data::Json(sent) | Data::Text(sent)) => {
+            assert_eq!(text.as_str(), sent)
         }
-        (Message::Binary(bytes), Data::Bytes(said)) => assert_eq!(&bytes, said),
+        (Message::Binary(bytes), Data::Bytes(sent)) => assert_eq!(&bytes, sent),
         (other, _) => panic!("{other:?}"),
     }
 });

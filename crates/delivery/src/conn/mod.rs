@@ -1,94 +1,83 @@
-//! One connection of a shard: what every message needs at hand, and the rest apart.
+//! One connection of a shard: a small part that every broadcast reads, and the rest apart from it.
 
+mod close;
+mod open;
 mod read;
 mod write;
+mod write_queue;
 
 use std::{
     any::Any,
-    io::{self, IoSlice, Write as _},
+    io::{self, Write as _},
 };
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use tricast_core::{Inbound, Seq, Session};
 
-use crate::{subscribers::SubscriberIndices, timers::NEVER};
+use self::write_queue::{WriteQueue, Written};
+use crate::{
+    conns::Generation,
+    formats::FormatIndex,
+    subscribers::SubscriberIndices,
+    timers::{Millis, NEVER},
+};
 
-/// A connection on its way to a shard.
-pub struct Handoff {
-    /// Its socket, not blocking.
-    pub socket: std::net::TcpStream,
-    /// What has to be written before the stream: the answer's head.
-    pub head: Bytes,
-    /// The stream.
-    pub session: Session,
-    /// What makes sense of the peer's bytes; without one they are thrown away.
-    pub inbound: Option<Box<dyn Inbound>>,
-    /// The peer's bytes that were read already.
-    pub read_ahead: Bytes,
-    /// Kept until the socket is closed.
-    pub permit: Box<dyn Any + Send>,
-    /// Kept until the shard has taken the connection in.
-    pub handshake_permit: Box<dyn Any + Send>,
-}
-
-/// A connection. Small, because a fan-out walks over thousands.
+/// The part of a connection that a broadcast reads. Small, because it walks over thousands of them.
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) socket: mio::net::TcpStream,
+    pub(crate) generation: Generation,
     pub(crate) state: ConnState,
-    /// Which of the shard's formats.
-    pub(crate) format: u8,
+    pub(crate) format: FormatIndex,
     /// It reads more than one channel.
     pub(crate) multi_channel: bool,
-    /// It stands among those that have more to say or hear.
+    /// It is in the shard's queue of turns.
     pub(crate) turn_queued: bool,
-    /// Everything up to here has been read, or handed to the socket, or waits below.
+    /// The lower half of when a batch was last sent to it, in the shard's milliseconds.
+    pub(crate) sent_at: u32,
+    /// Every message up to here has been read, handed to the socket, or put into the write queue.
     pub(crate) seq: Seq,
-    /// When runs were last passed on to it, in the shard's milliseconds.
-    pub(crate) sent_at: u64,
     pub(crate) cold: Box<ColdState>,
 }
 
-/// Where a connection stands.
+/// The way in which a connection gets its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConnState {
-    /// It has everything, and its socket takes more: runs may be passed on to it.
+    /// It has read everything and its socket takes more: broadcasts may be sent to it.
     FastPath,
-    /// It has everything, and looks for itself at each run.
+    /// It has read everything, and reads the log itself at each batch.
     SlowPath,
-    /// Its socket takes no more, or it waits for its turn: it will look for itself.
+    /// Its socket takes no more, or its turn is queued: it will read the log itself.
     CatchingUp,
-    /// Its stream is over. What waits still leaves, then the peer has a moment to hear it.
+    /// Its stream is over. The write queue is still sent; then the peer has a moment to close.
     Closing,
 }
 
-/// What a connection needs now and then.
+/// The part of a connection that is needed now and then.
 pub(crate) struct ColdState {
-    /// `None` once the stream is over: the reader has left.
+    /// `None` once the stream is over and the reader has left.
     pub(crate) session: Option<Session>,
     pub(crate) inbound: Option<Box<dyn Inbound>>,
     pub(crate) indices: SubscriberIndices,
     pub(crate) write_queue: WriteQueue,
-    /// Tells this connection from another that has its key later.
-    pub(crate) generation: u32,
-    /// The one timer entry that counts; [`NEVER`] is none.
-    pub(crate) timer_due: u64,
-    /// Since when the socket has taken nothing, or the stream is over; [`NEVER`] is not at all.
-    pub(crate) stalled_since: u64,
-    /// Work is under way that its peer asked for; nothing more is heard until it is done.
+    /// When the one timer entry that counts is due, or [`NEVER`].
+    pub(crate) timer_due: Millis,
+    /// Since when the socket has taken nothing or the stream has been over, or [`NEVER`].
+    pub(crate) stalled_since: Millis,
+    /// A command of the peer's is running; nothing more is read until it is done.
     pub(crate) command_running: bool,
-    /// Its peer's end has come, maybe behind bytes that are still to be read.
+    /// The peer has closed its side; there may still be bytes to read before that.
     pub(crate) peer_closed: bool,
-    /// It has been sent its end.
+    /// The socket was shut down for writing.
     pub(crate) shutdown_sent: bool,
-    /// Its end is a reset.
+    /// The connection ends with a reset.
     pub(crate) reset_on_close: bool,
     _permit: Box<dyn Any + Send>,
 }
 
 impl std::fmt::Debug for ColdState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rest").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("ColdState").field("session", &self.session).finish_non_exhaustive()
     }
 }
 
@@ -97,7 +86,6 @@ impl ColdState {
         session: Session,
         inbound: Option<Box<dyn Inbound>>,
         indices: SubscriberIndices,
-        generation: u32,
         permit: Box<dyn Any + Send>,
     ) -> Self {
         Self {
@@ -105,7 +93,6 @@ impl ColdState {
             inbound,
             indices,
             write_queue: WriteQueue::default(),
-            generation,
             timer_due: NEVER,
             stalled_since: NEVER,
             command_running: false,
@@ -115,10 +102,8 @@ impl ColdState {
             _permit: permit,
         }
     }
-}
 
-impl ColdState {
-    /// Says something that is not part of the stream.
+    /// Queues bytes that are not part of the stream.
     pub(crate) fn queue_reply(&mut self, bytes: Bytes) {
         if let Some(session) = &self.session {
             session.meters().sent_bytes.increment(bytes.len() as u64);
@@ -127,105 +112,22 @@ impl ColdState {
     }
 }
 
-/// Bytes that a socket has yet to take.
-#[derive(Debug, Default)]
-pub(crate) struct WriteQueue(Vec<Bytes>);
-
-/// How much is handed to the kernel in one call.
-const MAX_IOVECS: usize = 64;
-
-impl WriteQueue {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// How many frames, the first of them maybe in part.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.iter().map(Bytes::len).sum()
-    }
-
-    pub(crate) fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.0.push(bytes);
-        }
-    }
-
-    pub(crate) fn append(&mut self, frames: &mut Vec<Bytes>) {
-        if frames.is_empty() {
-            return;
-        }
-        if self.0.is_empty() {
-            // The room goes back and forth, so that an idle connection keeps none.
-            std::mem::swap(&mut self.0, frames);
-        } else {
-            self.0.append(frames);
-        }
-    }
-
-    /// Gives back the room, once it is empty.
-    pub(crate) fn release_buffer(&mut self, frames: &mut Vec<Bytes>) {
-        if frames.capacity() < self.0.capacity() {
-            std::mem::swap(&mut self.0, frames);
-        }
-        self.0 = Vec::new();
-    }
-
-    /// Writes as much as `socket` takes; whether that was everything, and whether it was anything.
-    pub(crate) fn write_to(&mut self, mut socket: impl io::Write) -> io::Result<(bool, bool)> {
-        let mut progress = false;
-        while !self.0.is_empty() {
-            let slices: Vec<IoSlice<'_>> =
-                self.0.iter().take(MAX_IOVECS).map(|bytes| IoSlice::new(bytes)).collect();
-            match socket.write_vectored(&slices) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    progress = true;
-                    self.advance(count);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok((false, progress));
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok((true, progress))
-    }
-
-    fn advance(&mut self, mut count: usize) {
-        let whole = self.0.iter().take_while(|bytes| {
-            let fits = bytes.len() <= count;
-            count -= if fits { bytes.len() } else { 0 };
-            fits
-        });
-        let whole = whole.count();
-        self.0.drain(..whole);
-        if count > 0 {
-            self.0[0].advance(count);
-        }
-    }
-}
-
 impl Conn {
-    /// Writes what waits; whether that was everything.
-    pub(crate) fn flush(&mut self, now: u64) -> io::Result<bool> {
+    /// Writes the queue, and notes since when the socket has taken nothing.
+    pub(crate) fn flush(&mut self, now: Millis) -> io::Result<Written> {
         if self.cold.write_queue.is_empty() {
-            return Ok(true);
+            return Ok(Written::All);
         }
-        let (done, progress) = self.cold.write_queue.write_to(&self.socket)?;
-        if done {
-            self.cold.stalled_since = NEVER;
-        } else if progress || self.cold.stalled_since == NEVER {
-            self.cold.stalled_since = now;
+        let written = self.cold.write_queue.write_to(&self.socket)?;
+        match written {
+            Written::All => self.cold.stalled_since = NEVER,
+            Written::Nothing if self.cold.stalled_since != NEVER => {}
+            Written::Some | Written::Nothing => self.cold.stalled_since = now,
         }
-        Ok(done)
+        Ok(written)
     }
 
-    /// Sends the end of the connection, once.
+    /// Shuts the socket down for writing, once.
     pub(crate) fn shutdown_write(&mut self) -> io::Result<()> {
         if !std::mem::replace(&mut self.cold.shutdown_sent, true) {
             self.socket.shutdown(std::net::Shutdown::Write)?;
@@ -240,11 +142,11 @@ mod tests {
 
     #[test]
     fn memory_for_each_connection_is_bounded() {
-        // Beside this: the subscription's taps, its bell, the client's id, and the log's own count. A debug
-        // build adds checks to a socket.
+        // Not counted here: the subscription's cursors, its waker, the client's id, and the log's
+        // own count. A debug build adds checks to a socket.
         let hot = size_of::<Conn>() - if cfg!(debug_assertions) { 16 } else { 0 };
         let cold = size_of::<ColdState>();
-        assert!(hot <= 32, "a fan-out walks over {hot} bytes a connection");
+        assert!(hot <= 32, "a broadcast reads {hot} bytes of each connection");
         assert!(cold <= 288, "each connection keeps {cold} bytes apart");
     }
 }

@@ -1,7 +1,7 @@
-//! What a connection's peer says: heard in turns, carried out, answered.
+//! Reads what a connection's peer sends, in turns, and runs and answers its commands.
 
 use std::{
-    io::{self, Read as _},
+    io,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -11,40 +11,50 @@ use tricast_core::{
 };
 
 use crate::{
-    conn::{Conn, ConnState, write::Next},
+    conn::{ConnState, write::Next},
+    conns::ConnKey,
     inbox::ShardEvent,
+    io::ReadBuffer,
     shard::Shard,
 };
 
-/// What one connection may say before others have their turn: things, and the time and the answers that they take.
+/// The share of one connection before others have their turn: messages that are read, the time that
+/// they take, and the bytes of their replies.
 const MESSAGES_PER_TURN: usize = 16;
 const TURN_BUDGET: Duration = Duration::from_micros(200);
 const REPLY_BYTES_PER_TURN: usize = 16 * 1024;
 
+/// The state of a socket during a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Readable {
+    Maybe,
+    /// It was read to its end. Whatever arrives later makes another event.
+    Drained,
+}
+
 impl Shard {
-    /// Hears what the peer says, until it says no more, something has to be done first, or its turn is over. Nobody
-    /// is heard who does not take what is said. The answers leave together.
-    pub(crate) fn drive_reads(&mut self, key: u32) {
-        let Some(conn) = self.conns.get(key as usize) else { return };
+    /// Reads what the peer has sent, until there is no more, a command has to wait, or the turn is
+    /// over. Nothing is read from a peer that does not take its replies. Replies leave together.
+    pub(crate) fn drive_reads(&mut self, key: ConnKey) {
+        let Some(conn) = self.conns.get(key) else { return };
         let before = conn.cold.write_queue.len();
         if conn.cold.inbound.is_some() && before > 0 {
             return;
         }
         let begin = Instant::now();
-        let (mut next, mut drained) = (Next::Again, false);
+        let (mut next, mut readable) = (Next::Again, Readable::Maybe);
         for _ in 0..MESSAGES_PER_TURN {
-            next = match self.read_next(key, &mut drained) {
+            next = match self.read_next(key, &mut readable) {
                 Ok(next) => next,
                 Err(error) => return self.on_io_error(key, &error),
             };
-            let reply_bytes =
-                self.conns.get(key as usize).map_or(0, |conn| conn.cold.write_queue.bytes());
+            let reply_bytes = self.conns.get(key).map_or(0, |conn| conn.cold.write_queue.bytes());
             let full = reply_bytes > REPLY_BYTES_PER_TURN || begin.elapsed() > TURN_BUDGET;
             if full || matches!(next, Next::Wait) {
                 break;
             }
         }
-        if self.conns.get(key as usize).is_some_and(|conn| conn.cold.write_queue.len() > before) {
+        if self.conns.get(key).is_some_and(|conn| conn.cold.write_queue.len() > before) {
             self.drive_writes(key);
         }
         if let Next::Again = next {
@@ -52,34 +62,21 @@ impl Shard {
         }
     }
 
-    /// Hears one thing. `drained`: the socket has nothing more; whatever comes makes another event.
-    fn read_next(&mut self, key: u32, drained: &mut bool) -> io::Result<Next> {
-        let Some(conn) = self.conns.get_mut(key as usize) else { return Ok(Next::Wait) };
+    /// Handles one message of the peer's, or reads more bytes if none is complete.
+    fn read_next(&mut self, key: ConnKey, readable: &mut Readable) -> io::Result<Next> {
+        let Some(conn) = self.conns.get_mut(key) else { return Ok(Next::Wait) };
         let cold = &mut *conn.cold;
         if cold.command_running {
             return Ok(Next::Wait);
         }
-        let event = cold
-            .inbound
-            .as_mut()
-            .map_or(InboundEvent::Incomplete, |ear| ear.next_event(cold.session.as_mut()));
+        let event = match &mut cold.inbound {
+            Some(inbound) => inbound.next_event(cold.session.as_mut()),
+            None => InboundEvent::Incomplete,
+        };
         let open = conn.state != ConnState::Closing;
         match event {
-            InboundEvent::Incomplete if *drained => Ok(Next::Wait),
-            InboundEvent::Incomplete => match conn.socket.read(&mut self.buffer) {
-                Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => {
-                    // Less than there was room for; an end that came with it would not be told again.
-                    *drained = count < self.buffer.len() && !cold.peer_closed;
-                    if let Some(inbound) = &mut cold.inbound {
-                        inbound.push(&self.buffer[..count]);
-                    }
-                    Ok(Next::Again)
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Next::Wait),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Next::Again),
-                Err(error) => Err(error),
-            },
+            InboundEvent::Incomplete if *readable == Readable::Drained => Ok(Next::Wait),
+            InboundEvent::Incomplete => self.read_socket(key, readable),
             InboundEvent::Respond(bytes) if open => {
                 cold.queue_reply(bytes);
                 Ok(Next::Again)
@@ -105,11 +102,33 @@ impl Shard {
         }
     }
 
-    /// Does what a peer has asked for. Most is done at once; what has to wait does so on the runtime.
-    fn run_command(&mut self, key: u32, mut work: CommandFuture) -> Next {
-        let Some(conn) = self.conns.get_mut(key as usize) else { return Next::Wait };
+    /// Reads from the socket once. Without an [`Inbound`](tricast_core::Inbound) the bytes are
+    /// thrown away.
+    fn read_socket(&mut self, key: ConnKey, readable: &mut Readable) -> io::Result<Next> {
+        let Some(conn) = self.conns.get_mut(key) else { return Ok(Next::Wait) };
+        match self.io.read(&mut conn.socket) {
+            Ok(([], _)) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok((bytes, buffer)) => {
+                // The socket had less than fits. But a FIN that came with it is not reported again.
+                if buffer == ReadBuffer::Partial && !conn.cold.peer_closed {
+                    *readable = Readable::Drained;
+                }
+                if let Some(inbound) = &mut conn.cold.inbound {
+                    inbound.push(bytes);
+                }
+                Ok(Next::Again)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Next::Wait),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Next::Again),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Runs a command of the peer's. Most end at once; one that has to wait does so on the runtime.
+    fn run_command(&mut self, key: ConnKey, mut command: CommandFuture) -> Next {
+        let Some(conn) = self.conns.get_mut(key) else { return Next::Wait };
         let runtime = self.runtime.enter();
-        let done = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let done = command.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         drop(runtime);
         match done {
             Poll::Ready(result) => {
@@ -118,20 +137,68 @@ impl Shard {
             }
             Poll::Pending => {
                 conn.cold.command_running = true;
-                let (generation, inbox) = (conn.cold.generation, self.inbox.clone());
+                let inbox = self.io.inbox.clone();
                 self.runtime.spawn(async move {
-                    let result = work.await;
-                    // Without the shard there is nobody to answer.
-                    let _ = inbox.post(ShardEvent::CommandDone { key, generation, result });
+                    let result = command.await;
+                    // If the shard has closed, so has the connection.
+                    let _ = inbox.post(ShardEvent::CommandDone { key, result });
                 });
                 Next::Wait
             }
         }
     }
 
-    /// The peer has said goodbye itself, and has been answered.
-    fn on_peer_close(&mut self, key: u32) {
-        let Some(conn) = self.conns.get_mut(key as usize) else { return };
+    /// Handles the end of a command that was moved to the runtime.
+    pub(crate) fn on_command_done(&mut self, key: ConnKey, result: CommandResult) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        conn.cold.command_running = false;
+        self.apply_result(key, result);
+        self.drive_writes(key);
+        self.drive_reads(key);
+    }
+
+    /// Queues a command's reply, and applies the change of subscriptions that it may be.
+    fn apply_result(&mut self, key: ConnKey, result: CommandResult) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let Some(session) = &mut conn.cold.session else { return };
+        let reply = match result {
+            Ok(reply) => reply,
+            Err(reason) => {
+                // The connection has no way to answer but to end. No more is read from it, but it
+                // still gets what was published before.
+                session.close_after_delivery(reason);
+                conn.cold.inbound = None;
+                conn.state = ConnState::CatchingUp;
+                return self.turns.push(key, conn);
+            }
+        };
+        let changes = matches!(reply, Reply::Change(..));
+        if changes && conn.seq > session.seq() {
+            let sent_at = self.timers.instant_before(self.now, conn.sent_at);
+            session.mark_delivered(conn.seq, sent_at);
+        }
+        session.apply_reply(reply).into_iter().for_each(|bytes| conn.cold.write_queue.push(bytes));
+        if changes {
+            self.update_subscriptions(key);
+        }
+    }
+
+    /// Takes over the channels of a session that have changed. The connection catches up by itself.
+    fn update_subscriptions(&mut self, key: ConnKey) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let before = std::mem::take(&mut conn.cold.indices);
+        self.subscribers.remove(&before, &mut self.conns);
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let Some(session) = &conn.cold.session else { return };
+        conn.cold.indices = self.subscribers.add(key, session.slots());
+        conn.multi_channel = conn.cold.indices.len() > 1;
+        conn.seq = session.seq();
+        conn.state = ConnState::CatchingUp;
+    }
+
+    /// Handles a close by the peer that was answered.
+    fn on_peer_close(&mut self, key: ConnKey) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
         conn.state = ConnState::Closing;
         conn.cold.session = None;
         conn.cold.inbound = None;
@@ -140,73 +207,21 @@ impl Shard {
         self.drive_writes(key);
     }
 
-    /// Ends a stream for a reason of its peer's; its goodbye is still to be said. What the peer has said before
-    /// that may concern itself: so it hears first what there is.
-    fn end_with_goodbye(&mut self, key: u32, reason: CloseReason) {
-        let has_session = |conn: &Conn| conn.cold.session.is_some();
-        if !self.conns.get(key as usize).is_some_and(has_session) {
+    /// Ends a stream because of what its peer did, with a goodbye. What the peer published before
+    /// may be for itself too, so it is sent what is due first.
+    fn end_with_goodbye(&mut self, key: ConnKey, reason: CloseReason) {
+        if self.conns.get(key).is_none_or(|conn| conn.cold.session.is_none()) {
             return;
         }
         if let Err(error) = self.collect_next(key) {
             return self.on_io_error(key, &error);
         }
-        let Some(conn) = self.conns.get_mut(key as usize) else { return };
+        let Some(conn) = self.conns.get_mut(key) else { return };
         if let Some(session) = &conn.cold.session {
-            let goodbye = Control::Goodbye(Goodbye::new(reason, 0));
-            session
-                .encode_control(&goodbye)
-                .into_iter()
-                .for_each(|bytes| conn.cold.write_queue.push(bytes));
+            let goodbye = session.encode_control(&Control::Goodbye(Goodbye::new(reason, 0)));
+            goodbye.into_iter().for_each(|bytes| conn.cold.write_queue.push(bytes));
         }
         self.end_stream(key, reason);
         self.drive_writes(key);
-    }
-
-    /// The work is done that a peer has asked for.
-    pub(crate) fn on_command_done(&mut self, key: u32, generation: u32, answer: CommandResult) {
-        let conn =
-            self.conns.get_mut(key as usize).filter(|conn| conn.cold.generation == generation);
-        let Some(conn) = conn else { return };
-        conn.cold.command_running = false;
-        self.apply_result(key, answer);
-        self.drive_writes(key);
-        self.drive_reads(key);
-    }
-
-    /// Adds the answer to what waits; makes the change that it may be.
-    fn apply_result(&mut self, key: u32, result: CommandResult) {
-        let Some(conn) = self.conns.get_mut(key as usize) else { return };
-        let Some(session) = &mut conn.cold.session else { return };
-        let reply = match result {
-            Ok(reply) => reply,
-            Err(reason) => {
-                // Who cannot be answered in another way is not heard any more, but still gets what was published.
-                session.close_after_delivery(reason);
-                conn.cold.inbound = None;
-                conn.state = ConnState::CatchingUp;
-                return self.queue_turn(key);
-            }
-        };
-        let changes = matches!(reply, Reply::Change(..));
-        if changes && conn.seq > session.seq() {
-            session.mark_delivered(conn.seq, self.timers.instant(conn.sent_at));
-        }
-        session.apply_reply(reply).into_iter().for_each(|bytes| conn.cold.write_queue.push(bytes));
-        if changes {
-            self.update_subscriptions(key);
-        }
-    }
-
-    /// It listens to other channels than before, and looks for itself what that brings.
-    fn update_subscriptions(&mut self, key: u32) {
-        let Some(conn) = self.conns.get_mut(key as usize) else { return };
-        let before = std::mem::take(&mut conn.cold.indices);
-        self.subscribers.remove(&before, &mut self.conns);
-        let Some(conn) = self.conns.get_mut(key as usize) else { return };
-        let Some(session) = &conn.cold.session else { return };
-        conn.cold.indices = self.subscribers.add(key, session.slots());
-        conn.multi_channel = conn.cold.indices.len() > 1;
-        conn.seq = session.seq();
-        conn.state = ConnState::CatchingUp;
     }
 }

@@ -1,4 +1,4 @@
-//! No byte lost and none doubled, whatever sockets, senders and peers do.
+//! No byte is lost or sent twice, whatever sockets, senders and peers do.
 
 use std::io;
 
@@ -7,11 +7,11 @@ use fastrand::Rng;
 use super::{HEAD, Peer, TestBench};
 use crate::{SendMode, SendOp, Sender};
 
-/// Takes less than it is given, refuses, breaks; as a kernel may at any time.
+/// Sends less than it is given, refuses, or fails, as the kernel may at any time.
 struct FaultySender<'a> {
     sender: &'a mut dyn Sender,
     random: Rng,
-    /// Of a hundred sends, how many break their connection.
+    /// The share of sends that break their connection.
     break_percent: u8,
 }
 
@@ -36,13 +36,13 @@ impl Sender for FaultySender<'_> {
     }
 }
 
-/// A reader, and what it is to hear.
+/// A reader, and the bytes that it has to receive.
 struct Reader {
     peer: Peer,
     client: usize,
     channels: Vec<usize>,
     expected: String,
-    /// It has hung up itself.
+    /// It has closed its connection itself.
     gone: bool,
 }
 
@@ -105,7 +105,8 @@ impl World<'_> {
         }
     }
 
-    /// Everybody hears everything and the end, or breaks off in its midst.
+    /// Ends all channels, and checks that each reader got every byte and the end, or, if its
+    /// connection broke, a prefix.
     fn finish(mut self) {
         for channel in 0..CHANNELS {
             self.publish(channel, true);
@@ -116,7 +117,7 @@ impl World<'_> {
             open.for_each(|reader| {
                 reader.peer.receive(1 << 16);
                 if reader.peer.ended {
-                    // The shard waits for the peer's own end.
+                    // The shard waits until the peer closes its side.
                     let _ = reader.peer.socket.shutdown(std::net::Shutdown::Both);
                 }
             });

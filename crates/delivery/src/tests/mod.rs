@@ -1,4 +1,5 @@
-//! A shard that is turned by hand, with real sockets: what its senders and peers do to it is up to the test.
+//! A shard with real sockets that a test runs round by round, with senders and peers of the test's
+//! choice.
 
 mod faults;
 mod turns;
@@ -22,10 +23,10 @@ use tricast_core::{
 
 use crate::{Handoff, Sender, ShardConfig, inbox::ShardEvent, shard::Shard};
 
-/// What a connection says before its stream.
+/// The head of a connection's response.
 const HEAD: &str = "head\n";
 
-/// Frames that say what they are.
+/// A format that a test can read.
 #[derive(Debug)]
 struct Plain;
 
@@ -59,13 +60,13 @@ impl Format for Plain {
     }
 }
 
-/// A shard with its hub, turned by hand.
+/// A shard and its hub.
 struct TestBench {
     hub: Arc<Hub>,
     shard: Shard,
     listener: TcpListener,
     session_config: Arc<SessionConfig>,
-    /// One for each connection that is not closed.
+    /// Has one clone for each connection that is not closed.
     open_conns: Arc<()>,
     _runtime: tokio::runtime::Runtime,
 }
@@ -97,12 +98,12 @@ impl TestBench {
         Self { hub, shard, listener, session_config, open_conns, _runtime: runtime }
     }
 
-    /// A reader of `channels` on its way to the shard.
+    /// Connects a reader of `channels`, and hands its connection to the shard.
     fn connect(&mut self, client: usize, channels: &[usize]) -> Peer {
         let address = self.listener.local_addr().expect("bound");
         let there = TcpStream::connect(address).expect("connects");
         let (here, _) = self.listener.accept().expect("accepts");
-        // Little room, so that much has to wait.
+        // Small socket buffers, so that much has to wait.
         SockRef::from(&here).set_send_buffer_size(4096).expect("a socket");
         SockRef::from(&there).set_recv_buffer_size(1 << 16).expect("a socket");
         here.set_nonblocking(true).expect("a socket");
@@ -110,7 +111,7 @@ impl TestBench {
         let identity = Identity::unverified(Some(client_id(client)), None);
         let channels = channels.iter().map(|n| channel(*n));
         let join = Join::new(channels, identity, Wire::Chunked);
-        let joined = self.hub.join(join).now_or_never().expect("at once").expect("let in");
+        let joined = self.hub.join(join).now_or_never().expect("does not wait").expect("joins");
         let posted = self.shard.inbox().post(ShardEvent::Handoff(Box::new(Handoff {
             socket: here,
             head: HEAD.into(),
@@ -124,41 +125,42 @@ impl TestBench {
         Peer { socket: there, received: Vec::new(), ended: false }
     }
 
-    /// Publishes; gives the message as it is spelled.
+    /// Publishes, and returns the message as it is encoded.
     fn publish(&self, to: usize, data: &str, hidden_from: Option<usize>, end: bool) -> String {
         let publisher = Publisher { client: hidden_from.map(client_id), ..Publisher::default() };
         let draft = Draft::new(channel(to), Data::Text(data.to_owned()))
             .with_publisher(publisher)
             .with_skip_self(hidden_from.is_some())
             .with_end(end);
-        let receipt = self.hub.publish(draft).now_or_never().expect("at once").expect("accepted");
+        let receipt =
+            self.hub.publish(draft).now_or_never().expect("does not wait").expect("accepted");
         encode(receipt.id.seq, data)
     }
 
-    /// One round of the shard.
+    /// Runs one round of the shard.
     fn run_round(&mut self, sender: &mut dyn Sender) {
         let mut events = mio::Events::with_capacity(64);
-        self.shard.poll.poll(&mut events, Some(Duration::ZERO)).expect("polls");
+        self.shard.io.poll.poll(&mut events, Some(Duration::ZERO)).expect("polls");
         self.shard.round(&events, sender);
     }
 
-    /// Turns the shard until `done`.
+    /// Runs rounds of the shard until `done`.
     fn run_until(&mut self, sender: &mut dyn Sender, mut done: impl FnMut(&mut Self) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !done(self) {
-            assert!(Instant::now() < deadline, "waited in vain");
+            assert!(Instant::now() < deadline, "not done in 20 s");
             self.run_round(sender);
         }
     }
 
-    /// How many connections are open.
+    /// Returns the number of open connections.
     fn open(&self) -> usize {
         Arc::strong_count(&self.open_conns) - 1
     }
 }
 
 impl Peer {
-    /// Reads at most so many bytes of what has come.
+    /// Reads at most `most` bytes.
     fn receive(&mut self, most: usize) {
         let mut buffer = vec![0; most];
         match self.socket.read(&mut buffer) {
