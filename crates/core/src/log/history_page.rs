@@ -1,4 +1,4 @@
-//! A page of a channel's history. It is measured before it is written, so that nobody writes a page
+//! A page of a channel's history. It is measured before it is written, so that no page is written
 //! for which there is no memory.
 
 use std::sync::Arc;

@@ -9,7 +9,6 @@ use axum::http::Version;
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use tricast_core::{CloseReason, Flow, FlowStep, Session, StreamAborted};
-
 use tricast_net::ConnHandle;
 
 /// A body that reads from its session only when the connection can take more (backpressure).
