@@ -30,8 +30,8 @@ pub struct TokenKey {
 pub enum BadTokenKey {
     /// The secret is too short.
     #[error(
-        "the secret has {0} bytes, and HS256 needs at least {SECRET_MIN} (RFC 7518 section 3.2); \
-         use a longer one"
+        "HS256 needs a secret of at least {SECRET_MIN} bytes (RFC 7518 section 3.2), and this one \
+         has {0}; use a longer one"
     )]
     ShortSecret(usize),
     /// The RSA key is too short.
