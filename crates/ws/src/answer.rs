@@ -1,4 +1,4 @@
-//! Answers to commands: the frames that only this wire has (PROTOCOL.md §7).
+//! The replies to commands: the frames that only this wire has (PROTOCOL.md §7).
 
 use std::collections::BTreeMap;
 

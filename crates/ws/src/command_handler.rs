@@ -146,22 +146,7 @@ impl CommandHandler {
     ) -> Result<Reply, (Kind, String)> {
         let log = self.hub.log();
         let done = match command {
-            Command::Publish(draft) => {
-                let most = limits.message_bytes;
-                if draft.data.as_bytes().len() > most {
-                    let detail = format!("the data is above the limit of {most} bytes; send less");
-                    return Err((Kind::TooLarge, detail));
-                }
-                self.authorize_publish(&draft).await?;
-                let shown =
-                    self.identity.api_key().is_some() || log.rules_for(&draft.channel).online;
-                let receipt = self.hub.publish(*draft).await.map_err(|error| refusal_of(&error))?;
-                AckBody::Published {
-                    published: receipt.id,
-                    subscribers: shown.then_some(receipt.subscribers),
-                    duplicate: receipt.duplicate,
-                }
-            }
+            Command::Publish(draft) => self.publish(*draft, limits).await?,
             Command::Subscribe { channel, start } => {
                 self.authorize(Action::Subscribe, &channel).await?;
                 let change = Change::subscribe(&self.hub, channel, start).await;
@@ -206,6 +191,27 @@ impl CommandHandler {
             Command::Ping => AckBody::Pong {},
         };
         Ok(Reply::Frame(Ack { reference, body: done }.encoded(None)))
+    }
+
+    async fn publish(
+        &self,
+        draft: Draft,
+        limits: &InboundLimits,
+    ) -> Result<AckBody, (Kind, String)> {
+        let most = limits.message_bytes;
+        if draft.data.as_bytes().len() > most {
+            let detail = format!("the data is above the limit of {most} bytes; send less");
+            return Err((Kind::TooLarge, detail));
+        }
+        self.authorize_publish(&draft).await?;
+        let shows_subscribers =
+            self.identity.api_key().is_some() || self.hub.log().rules_for(&draft.channel).online;
+        let receipt = self.hub.publish(draft).await.map_err(|error| refusal_of(&error))?;
+        Ok(AckBody::Published {
+            published: receipt.id,
+            subscribers: shows_subscribers.then_some(receipt.subscribers),
+            duplicate: receipt.duplicate,
+        })
     }
 
     /// Reserves memory for a reply with a document of `length` bytes.
