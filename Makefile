@@ -18,7 +18,7 @@ setup: ## install the real components that tests need (as root on Debian; else s
 
 test: setup page ## all tests: units, model, schedules, behaviours on three wires, clients we did not write
 	cargo test --locked --workspace
-	cargo test --locked -p tricast-core --features shuttle --test interleavings
+	cargo test --locked --workspace --features tricast-core/shuttle --test interleavings
 	cargo build --locked
 	dashboard/test.sh
 	tests/clients/run.sh
@@ -32,7 +32,7 @@ steady: setup page ## all tests, twenty times, beside two processes that spin; g
 	tests/steady.py
 
 conformance: ## the wire formats as literal bytes; the Autobahn suite for WebSocket, over every way of delivery
-	cargo test --locked -p tricast-tests --test behaviour bytes::
+	cargo test --locked --workspace --test behaviour bytes::
 	tests/autobahn/setup.sh
 	cargo build --locked
 	python3 tests/autobahn/run.py
