@@ -1,11 +1,11 @@
-//! Notes of who has come and gone: written where seats are taken and given up, read by the registrar.
+//! Dirty users: entries that joins and leaves mark, and that the presence tracker has to check.
 
 use std::task::{Context, Poll, Waker};
 
 use super::PresenceKey;
 use crate::ChannelName;
 
-/// That somebody came, or is gone from its last seat.
+/// An entry of one channel that has connected, or has closed its last connection.
 #[derive(Debug)]
 pub(crate) struct DirtyUser {
     pub(crate) channel: ChannelName,
@@ -23,7 +23,7 @@ impl DirtyUser {
     }
 }
 
-/// Notes that nobody has taken yet, and who waits for them.
+/// Dirty users that the tracker has not taken yet, and its waker.
 #[derive(Debug, Default)]
 pub(crate) struct DirtyUsers {
     entries: Vec<DirtyUser>,
@@ -31,7 +31,7 @@ pub(crate) struct DirtyUsers {
 }
 
 impl DirtyUsers {
-    /// Adds notes, and wakes who waits: once, however many follow before it comes.
+    /// Adds `users`, and wakes the tracker: once, however many more are added before it runs.
     pub(crate) fn extend(&mut self, users: impl IntoIterator<Item = DirtyUser>) {
         let before = self.entries.len();
         self.entries.extend(users);

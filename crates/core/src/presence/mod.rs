@@ -1,4 +1,4 @@
-//! Who is in a channel: as its seats have it, and as its presence channel has told it so far.
+//! Presence: the users connected to a channel, and those that its presence channel has announced.
 
 pub(crate) mod dirty;
 pub(crate) mod tracker;
@@ -16,35 +16,36 @@ pub(crate) use update::{PresenceChange, PresenceUpdate, PresentUser};
 
 use crate::{Identity, UserId, log::counts::Joined};
 
-/// What is said of a user: JSON.
+/// A user's info for others to read, as JSON.
 type UserInfo = Option<Arc<str>>;
 
-/// Somebody in a channel: a user, or those without one taken together.
+/// An entry of a channel's presence: one user, or (`None`) all clients without a user together.
 pub(crate) type PresenceKey = Option<UserId>;
 
-/// Changes in one message, and bytes of them: no reader waits for a huge one to be spelled.
+/// Limits of one presence message: a larger diff is split, so that no reader waits long for one.
 const MAX_CHANGES: usize = 256;
 const MAX_BYTES: usize = 64 * 1024;
 
-/// Users that are looked at under one lock.
+/// Users that are compared while the lock is held once.
 const MAX_CHECKS: usize = 1024;
 
-/// Who is in one channel.
+/// Presence of one channel.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
-    /// Users that listen, and what the one who came last says of the user.
+    /// Connected users, each with the info of its newest connection.
     connected: HashMap<UserId, UserInfo>,
-    /// Clients that listen without a user. Their ids are nobody's business: they are only counted.
+    /// Connected clients without a user. Their ids are private: they are only counted.
     anonymous_connected: u32,
-    /// Users that are there by what the presence channel has told. Only its messages change this.
+    /// Users present according to the presence channel. Only its messages change this.
     announced: BTreeMap<UserId, UserInfo>,
-    /// How many are without a user, by the same.
+    /// Clients without a user, according to the presence channel.
     anonymous_announced: u32,
 }
 
 impl Presence {
-    /// Somebody has taken a seat, its persona's first or not; gives who is to be looked at. Each change of who is
-    /// here gives that, and none is spared because it was told so: something else may be on its way.
+    /// Adds a connection, which is the `first` of its online key or not, and returns the entry to
+    /// check. Every change returns one, even if it is announced already, because an update that
+    /// says otherwise may be on its way.
     pub(crate) fn connect(&mut self, identity: &Identity, joined: Joined) -> Option<PresenceKey> {
         let Some(user) = &identity.user else {
             let is_first = joined == Joined::First;
@@ -55,7 +56,7 @@ impl Presence {
         (before.as_ref() != Some(&identity.info)).then(|| Some(user.clone()))
     }
 
-    /// Somebody has given up its persona's last seat; gives who is to be looked at.
+    /// Removes the last connection of an online key, and returns the entry to check.
     pub(crate) fn disconnect(&mut self, identity: &Identity) -> PresenceKey {
         match &identity.user {
             Some(user) => {
@@ -69,11 +70,12 @@ impl Presence {
         identity.user.clone()
     }
 
-    /// Takes what was told; gives users that are here although another node has seen them go.
+    /// Applies an update of the presence channel. Returns the users that are connected here
+    /// although the update, from another node, says that they have left.
     pub(crate) fn apply(&mut self, change: PresenceChange) -> Vec<PresenceKey> {
         let PresenceChange { joined, left, anonymous, .. } = change;
         for PresentUser { user, info } in joined {
-            // What the connections hold is not held twice.
+            // Shares the memory of what the connections hold.
             let (user, info) = match self.connected.get_key_value(&user) {
                 Some((own, same)) if *same == info => (own.clone(), same.clone()),
                 _ => (user, info),
@@ -85,8 +87,9 @@ impl Presence {
         left.into_iter().filter(|user| self.connected.contains_key(user)).map(Some).collect()
     }
 
-    /// What is to be told of those in `looked`, which loses whom it has looked at. Whoever is not here has left only
-    /// if `looked` says so; else there is more to come about it.
+    /// Computes the presence diff for the entries in `dirty`, and removes the entries checked.
+    /// A user that is not connected counts as gone only if its entry is marked as gone; otherwise
+    /// its grace period still runs.
     pub(crate) fn diff(&self, dirty: &mut Vec<(PresenceKey, bool)>) -> Option<PresenceChange> {
         let mut change = PresenceChange {
             anonymous: self.anonymous_connected.max(self.anonymous_announced),
@@ -118,28 +121,28 @@ impl Presence {
         (!same || change.anonymous != self.anonymous_announced).then_some(change)
     }
 
-    /// How many are there, or were told to be.
+    /// Users and clients connected, or announced, whichever is more.
     pub(crate) fn size(&self) -> usize {
         let here = self.connected.len() + self.anonymous_connected as usize;
         here.max(self.announced.len() + self.anonymous_announced as usize)
     }
 
-    /// Nobody listens.
+    /// Whether there is no connection.
     pub(crate) fn has_no_subscribers(&self) -> bool {
         self.connected.is_empty() && self.anonymous_connected == 0
     }
 
-    /// Nobody is there by what was told.
+    /// Whether the presence channel has announced nobody.
     pub(crate) fn has_nobody_announced(&self) -> bool {
         self.announced.is_empty() && self.anonymous_announced == 0
     }
 
-    /// How many are without a user by what was told.
+    /// Clients without a user, according to the presence channel.
     pub(crate) fn anonymous_announced(&self) -> u32 {
         self.anonymous_announced
     }
 
-    /// The members behind `after`, by name.
+    /// Returns the announced users after `after`, in order of their names.
     pub(crate) fn announced_after(
         &self,
         after: Option<&UserId>,

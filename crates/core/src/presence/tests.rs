@@ -1,4 +1,5 @@
-//! What is told adds up to who is there, whatever happens while it is on its way; and it is told when it should.
+//! Presence updates add up to the users connected, whatever happens while they are on their way,
+//! and they are published at the right time.
 
 use std::{
     collections::HashMap,
@@ -16,7 +17,7 @@ use crate::{
 };
 
 fn channel(name: &str) -> ChannelName {
-    name.parse().expect("fits")
+    name.parse().expect("a channel")
 }
 
 fn identity(user: Option<&str>, info: Option<&str>) -> Identity {
@@ -38,22 +39,25 @@ fn a_change_is_read_as_it_was_written() {
         anonymous: 3,
     };
     let draft = change.draft(channel("~a"));
-    let text = r#"{"joined":[{"user":"alice","info":{"b":1.50,"a":"x\n"}},{"user":"bob"}],"left":["carol"],"users":2,"anonymous":3}"#;
+    let text = concat!(
+        r#"{"joined":[{"user":"alice","info":{"b":1.50,"a":"x\n"}},{"user":"bob"}],"#,
+        r#""left":["carol"],"users":2,"anonymous":3}"#
+    );
     assert_eq!(std::str::from_utf8(draft.data.as_bytes()), Ok(text));
-    let update = PresenceUpdate::from_draft(&draft).expect("reads");
+    let update = PresenceUpdate::from_draft(&draft).expect("parses");
     assert_eq!((update.channel, update.change), (channel("a"), change));
     let elsewhere = Draft { channel: channel("a"), ..draft };
     assert!(PresenceUpdate::from_draft(&elsewhere).is_none());
 }
 
-/// People who come and go at any moment: before a look, and while what it found is on its way.
+/// Users who connect and disconnect at any moment: before a diff, and while the diff is on its way.
 struct Simulation {
     random: fastrand::Rng,
     presence: Presence,
-    /// Open tabs of each user, and strangers.
+    /// Open tabs of each user, and of clients without a user.
     tabs: HashMap<PresenceKey, u32>,
     dirty: HashMap<PresenceKey, bool>,
-    /// Whom a reader of the messages believes to be there.
+    /// The users that a reader of the presence channel believes to be present.
     announced: BTreeMap<UserId, UserInfo>,
 }
 
@@ -65,7 +69,7 @@ impl Simulation {
         Self { random, presence, tabs, dirty, announced }
     }
 
-    /// Somebody comes or goes.
+    /// Opens or closes a random tab.
     fn step(&mut self) {
         let named = self.random.u8(..4) > 0;
         let user = self.random.choice(["alice", "bob", "carol"]).filter(|_| named);
@@ -73,7 +77,7 @@ impl Simulation {
         let count = self.tabs.entry(identity.user.clone()).or_default();
         if self.random.bool() {
             *count += 1;
-            // Each stranger is a persona of its own.
+            // Each client without a user has an online key of its own.
             let is_first = *count == 1 || !named;
             let joined = if is_first { Joined::First } else { Joined::Further };
             let key = self.presence.connect(&identity, joined);
@@ -92,7 +96,8 @@ impl Simulation {
         self.dirty.insert(key, gone || anonymous_gone);
     }
 
-    /// Looks at whom the notes name, and tells; so much happens while that is on its way.
+    /// Checks the dirty entries and publishes their diffs. While each diff is on its way,
+    /// `meanwhile` tabs open or close.
     fn publish_diffs(&mut self, meanwhile: usize) {
         let mut dirty: Vec<_> = self.dirty.drain().collect();
         while !dirty.is_empty() {
@@ -103,7 +108,7 @@ impl Simulation {
             left.iter().for_each(|user| drop(self.announced.remove(user)));
             let still_connected = self.presence.apply(change);
             still_connected.into_iter().for_each(|key| self.mark_dirty(key, false));
-            assert_eq!(self.presence.announced, self.announced, "by its messages alone");
+            assert_eq!(self.presence.announced, self.announced, "the messages alone say it");
             assert_eq!(users as usize, self.announced.len());
             assert_eq!(anonymous, self.presence.anonymous_announced());
         }
@@ -165,7 +170,7 @@ fn join(
     hub.join(join).now_or_never().expect("at once").map(|(subscription, _)| subscription)
 }
 
-/// A hub that tells presence, and its registrar in a time of its own.
+/// A hub with presence, and its tracker, which runs on the fixture's own clock.
 struct Fixture {
     hub: Arc<Hub>,
     tracker: PresenceTracker,
@@ -192,7 +197,7 @@ impl Fixture {
         join(&self.hub, "a", user, info).expect("joins")
     }
 
-    /// Lets time pass, and looks at what happens until then; gives what was told.
+    /// Advances the clock by `time`, runs the tracker until then, and returns its updates.
     fn advance(&mut self, time: Duration) -> Vec<String> {
         let before = self.hub.log().head().seq;
         let end = self.now + time;
@@ -213,7 +218,7 @@ impl Fixture {
         self.now = end;
         let start = Start::After(self.hub.log().id(before));
         let all = ReadLimit { messages: 1000, bytes: usize::MAX };
-        let history = self.hub.log().history(&channel("~a"), start, all).expect("was reached");
+        let history = self.hub.log().history(&channel("~a"), start, all).expect("known");
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
         history.messages.iter().map(|message| text(message.draft.data.as_bytes())).collect()
     }
@@ -235,7 +240,7 @@ fn a_user_who_returns_within_the_grace_never_left() {
     let mut fixture = Fixture::new(100);
     let alice = fixture.join(Some("alice"), None);
     let second = fixture.join(Some("alice"), None);
-    assert_eq!(fixture.settle(), [update_json(&["alice"], &[], 1, 0)], "two tabs are one");
+    assert_eq!(fixture.settle(), [update_json(&["alice"], &[], 1, 0)], "two tabs are one user");
     drop(second);
     assert!(fixture.advance(10 * RULES.grace).is_empty(), "one tab is left");
     drop(alice);
@@ -246,7 +251,7 @@ fn a_user_who_returns_within_the_grace_never_left() {
     assert!(fixture.advance(RULES.grace * 9 / 10).is_empty());
     assert_eq!(fixture.advance(RULES.grace / 5), [update_json(&[], &["alice"], 0, 0)]);
     assert_eq!(fixture.tracker.channel_count(), 0);
-    // The last time counts: each absence has all of the grace.
+    // Each absence starts the grace period again.
     let alice = fixture.join(Some("alice"), None);
     fixture.settle();
     drop(alice);
@@ -271,7 +276,7 @@ fn changed_info_is_announced_and_anonymous_clients_are_counted() {
     drop(anonymous);
     let anonymous = fixture.join(None, None);
     assert!(fixture.advance(2 * RULES.grace).is_empty(), "a reload");
-    // Whoever comes and goes in between does not keep the count from being true.
+    // Clients that connect and disconnect all the time do not keep the count from being correct.
     let more = [fixture.join(None, None), fixture.join(None, None)];
     assert_eq!(fixture.settle(), [update_json(&[], &[], 1, 3)]);
     drop(more);
@@ -283,7 +288,7 @@ fn changed_info_is_announced_and_anonymous_clients_are_counted() {
     assert_eq!(counts, [update_json(&[], &[], 1, 1)]);
     assert!(fixture.advance(RULES.grace).is_empty());
     drop((anonymous, first, second));
-    // All that has come is told together.
+    // All departures are in one update.
     assert_eq!(fixture.advance(2 * RULES.grace), [update_json(&[], &["alice"], 0, 0)]);
     assert_eq!((fixture.tracker.channel_count(), fixture.tracker.next_deadline()), (0, None));
 }
@@ -294,13 +299,13 @@ fn a_large_channel_is_updated_once_per_interval() {
     let mut subscriptions: Vec<_> = Vec::new();
     for n in 0..3 {
         subscriptions.push(fixture.join(Some(&format!("u{n}")), None));
-        assert_eq!(fixture.settle().len(), 1, "no crowd yet");
+        assert_eq!(fixture.settle().len(), 1, "not throttled yet");
     }
     for n in 3..50 {
         subscriptions.push(fixture.join(Some(&format!("u{n}")), None));
         assert!(fixture.advance(RULES.interval / 60).is_empty(), "{n}");
     }
-    // Somebody who is gone before that has not been there.
+    // A user who leaves before the update is not in it.
     subscriptions.pop();
     let all = fixture.advance(RULES.interval);
     assert_eq!(all.len(), 1);
@@ -311,19 +316,19 @@ fn a_large_channel_is_updated_once_per_interval() {
     assert!(all[0].ends_with(r#""users":0,"anonymous":0}"#), "{}", all[0]);
 }
 
-/// With as many channels as may be nobody stays listed for want of room, and at the end nothing is left.
+/// At the limit of channels no user stays listed for want of a slot, and all state is freed.
 #[test]
 fn at_the_channel_limit_every_departure_is_announced_and_state_freed() {
     let mut fixture = Fixture::new(2);
     let alice = fixture.join(Some("alice"), None);
     assert_eq!(fixture.settle().len(), 1, "@alice, a, and ~a beyond the limit");
-    assert!(join(&fixture.hub, "b", None, None).is_err(), "two channels are heard");
+    assert!(join(&fixture.hub, "b", None, None).is_err(), "two channels are occupied");
     drop(alice);
-    // Nobody listens to a, but it makes no room while alice is not told gone.
-    let other = join(&fixture.hub, "b", None, None).expect("@alice is forgotten");
+    // a has no subscriber, but it is not evicted until alice's departure is announced.
+    let other = join(&fixture.hub, "b", None, None).expect("@alice is evicted");
     assert!(join(&fixture.hub, "c", None, None).is_err());
     assert_eq!(fixture.advance(2 * RULES.grace), [update_json(&[], &["alice"], 0, 0)]);
-    drop((other, join(&fixture.hub, "c", None, None).expect("now there is room")));
+    drop((other, join(&fixture.hub, "c", None, None).expect("now a slot is free")));
     fixture.advance(3 * RULES.grace);
     fixture.hub.sweep();
     fixture.hub.log().sweep(u64::MAX / 2);
@@ -331,9 +336,9 @@ fn at_the_channel_limit_every_departure_is_announced_and_state_freed() {
     assert_eq!((fixture.tracker.channel_count(), fixture.tracker.next_deadline()), (0, None));
 }
 
-/// The registrar looks while others come and go on their own threads.
+/// The tracker runs while users connect and disconnect on other threads.
 #[test]
-fn coming_and_going_at_once_leaves_no_trace() {
+fn concurrent_joins_and_leaves_are_never_left_over() {
     let mut fixture = Fixture::new(100);
     fixture.tracker = PresenceTracker::new(PresenceConfig { grace: Duration::ZERO, ..RULES });
     let until = Instant::now() + Duration::from_millis(300);
@@ -353,7 +358,7 @@ fn coming_and_going_at_once_leaves_no_trace() {
         }
     });
     fixture.advance(Duration::from_secs(60));
-    let page = fixture.hub.log().presence_page(channel("a"), None, 10).expect("is told");
+    let page = fixture.hub.log().presence_page(channel("a"), None, 10).expect("has presence");
     let page = serde_json::to_value(page).expect("serializes");
     assert_eq!((&page["users"], &page["anonymous"]), (&serde_json::json!([]), &0.into()));
 }

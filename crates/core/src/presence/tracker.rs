@@ -1,7 +1,8 @@
-//! The registrar: writes into presence channels who has come and gone, once that is worth telling.
+//! The presence tracker: publishes to presence channels which users have joined and left.
 //!
-//! Its notes say only whom to look at. What is told is the difference between who is there and who was told to be
-//! there, at the moment of telling: so whoever comes back in time, or goes too soon, cancels out.
+//! A dirty entry only says which user to check. What is published is the difference between the
+//! users connected and the users announced, at the moment of publishing. So a user who returns
+//! within the grace period, or leaves before the next update, causes no message.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -14,10 +15,11 @@ use tokio::time::{sleep, timeout_at};
 use super::{DirtyUser, PresenceKey};
 use crate::{ChannelName, EngineError, Hub};
 
-/// How long after a failure of the engine it is tried again.
+/// Delay before a retry after the engine has failed.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Between two rounds. What comes in one burst is told together, and a storm does not keep its thread.
+/// Pause between two rounds: a burst of changes becomes one update, and a flood of them does not
+/// occupy the thread.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The timing of presence. The default is that of the gateway's settings.
@@ -79,22 +81,22 @@ impl Hub {
 pub(super) struct PresenceTracker {
     config: PresenceConfig,
     channels: HashMap<ChannelName, ChannelState>,
-    /// Who has gone and may still come back, first gone first.
+    /// Entries in their grace period, in order of its end.
     grace_queue: VecDeque<(Instant, ChannelName, PresenceKey)>,
-    /// Rooms that wait.
+    /// Channels whose next update waits for its time.
     deferred: BTreeSet<(Instant, ChannelName)>,
 }
 
-/// A channel with somebody in it, or something to tell.
+/// Tracker state of a channel that has connections, or changes to publish.
 #[derive(Debug, Default)]
 struct ChannelState {
-    /// Whom to look at, and whether they have gone for good.
+    /// Entries to check, and whether their grace period has ended.
     dirty: HashMap<PresenceKey, bool>,
-    /// When those who have gone are gone for good. Only the last time counts.
+    /// End of the grace period of each absent entry. An older entry in `grace_queue` is void.
     in_grace: HashMap<PresenceKey, Instant>,
     last_sent: Option<Instant>,
     deferred_until: Option<Instant>,
-    /// The engine feeds its presence channel.
+    /// Whether the engine feeds the presence channel.
     feed_open: bool,
 }
 
@@ -108,13 +110,13 @@ impl PresenceTracker {
         }
     }
 
-    /// How many channels it keeps an eye on.
+    /// Channels that are tracked.
     #[cfg(test)]
     pub(super) fn channel_count(&self) -> usize {
         self.channels.len()
     }
 
-    /// When it has something to do without a note.
+    /// Returns the next time at which there is work even without a dirty entry.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let gone = self.grace_queue.front().map(|(at, ..)| *at);
         gone.into_iter().chain(self.deferred.first().map(|(at, _)| *at)).min()
@@ -128,7 +130,8 @@ impl PresenceTracker {
                 if key.is_some() {
                     state.dirty.remove(&key);
                 } else if state.in_grace.contains_key(&key) {
-                    // Some stranger or other always goes: their number does not wait for the last.
+                    // In a busy channel some anonymous client always leaves: restarting the grace
+                    // period each time would postpone the count for ever.
                     continue;
                 }
                 let until = now + self.config.grace;
@@ -136,7 +139,7 @@ impl PresenceTracker {
                 self.grace_queue.push_back((until, channel, key));
             } else {
                 match key {
-                    // That a stranger came does not mean that none has gone.
+                    // A new anonymous client does not void the departure of another.
                     None => drop(state.dirty.entry(key).or_insert(false)),
                     Some(_) => {
                         state.in_grace.remove(&key);
@@ -148,7 +151,7 @@ impl PresenceTracker {
         }
         while let Some((_, channel, key)) = self.grace_queue.pop_front_if(|(at, ..)| *at <= now) {
             let Some(state) = self.channels.get_mut(&channel) else { continue };
-            // Otherwise it has come back, and perhaps gone again.
+            // Otherwise the user has returned, and has perhaps left again.
             if state.in_grace.get(&key).is_some_and(|at| *at <= now) {
                 state.in_grace.remove(&key);
                 state.dirty.insert(key, true);
@@ -167,7 +170,7 @@ impl PresenceTracker {
         }
     }
 
-    /// Tells what there is to tell of one channel, or notes when.
+    /// Publishes the changes of one channel, or schedules that for later.
     async fn flush_channel(&mut self, hub: &Hub, channel: ChannelName, now: Instant) {
         let Some(state) = self.channels.get_mut(&channel) else { return };
         if let Some(at) = state.deferred_until.take() {
@@ -201,7 +204,7 @@ impl PresenceTracker {
 }
 
 impl ChannelState {
-    /// Writes what has changed, in as many messages as that takes; whether it was anything.
+    /// Publishes the changes, in as many messages as they need. Returns whether there was any.
     async fn publish_changes(
         &mut self,
         hub: &Hub,
@@ -209,7 +212,7 @@ impl ChannelState {
     ) -> Result<bool, EngineError> {
         let Some(presence) = channel.presence_channel() else { return Ok(false) };
         if !self.feed_open {
-            // What is written here is to come back, and be applied here.
+            // The updates have to come back through the feed, to be applied on this node too.
             hub.engine().open_feed(&presence).await?;
             self.feed_open = true;
         }

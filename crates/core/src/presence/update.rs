@@ -1,4 +1,5 @@
-//! What a message of a presence channel says: who has come, who has gone, how many are there then.
+//! Presence updates: the messages of a presence channel, with the users who joined and left, and
+//! the counts after that.
 
 use std::sync::Arc;
 
@@ -7,11 +8,11 @@ use serde_json::value::RawValue;
 
 use crate::{ChannelName, Data, Draft, EventName, UserId};
 
-/// A user, and what others are told of it.
+/// A user, and the info about it that others may read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PresentUser {
     pub(crate) user: UserId,
-    /// JSON, digits and key order as its token has it.
+    /// JSON, with digits and key order as in the user's token.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -25,7 +26,7 @@ fn write_json<S: Serializer>(json: &Option<Arc<str>>, to: S) -> Result<S::Ok, S:
     let text = json.as_deref().unwrap_or("null");
     match serde_json::from_str::<&RawValue>(text) {
         Ok(raw) => raw.serialize(to),
-        // Whoever says who somebody is has said something else: shown as text, it harms nobody.
+        // The issuer of the info sent something other than JSON; it is harmless as a string.
         Err(_) => to.serialize_str(text),
     }
 }
@@ -35,34 +36,34 @@ fn read_json<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Arc<str>>, D::
     Ok(raw.map(|raw| raw.get().into()))
 }
 
-/// What has changed. To take it twice does no harm: users are set and removed, and counts are totals.
+/// A presence diff. Applying it twice is harmless: users are set and removed, counts are totals.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PresenceChange {
-    /// Came, or are there with other info than before.
+    /// Users who joined, or whose info changed.
     pub(crate) joined: Vec<PresentUser>,
     pub(crate) left: Vec<UserId>,
-    /// How many users are there after this.
+    /// Users present after this change.
     pub(crate) users: u32,
-    /// How many clients without a user.
+    /// Clients without a user that are present after this change.
     pub(crate) anonymous: u32,
 }
 
 impl PresenceChange {
-    /// As a message of `presence`, a presence channel.
+    /// Makes a message for `presence`, a presence channel.
     pub(crate) fn draft(&self, presence: ChannelName) -> Draft {
         // Names, JSON and numbers always serialize.
         let data = Data::Json(serde_json::to_string(self).unwrap_or_default());
         Draft::new(presence, data).with_event(EventName::presence())
     }
 
-    /// Whom it is about, and whether they are gone.
+    /// Returns the entries that this change is about, and whether they are gone.
     pub(crate) fn entries(self) -> impl Iterator<Item = (Option<UserId>, bool)> {
         let joined = self.joined.into_iter().map(|one| (Some(one.user), false));
         joined.chain(self.left.into_iter().map(|user| (Some(user), true))).chain([(None, true)])
     }
 }
 
-/// A change on its way to the channel that it is about.
+/// A presence change, and the channel that it describes.
 #[derive(Debug)]
 pub(crate) struct PresenceUpdate {
     pub(crate) channel: ChannelName,
@@ -70,7 +71,7 @@ pub(crate) struct PresenceUpdate {
 }
 
 impl PresenceUpdate {
-    /// Reads a message of a presence channel; `None` for one of any other.
+    /// Reads a message of a presence channel; returns `None` for a message of any other channel.
     pub(crate) fn from_draft(draft: &Draft) -> Option<Self> {
         let channel = draft.channel.observed_channel()?;
         let change = serde_json::from_slice(draft.data.as_bytes()).ok()?;
