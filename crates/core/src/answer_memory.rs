@@ -1,5 +1,5 @@
-//! Memory for answers that are made whole: what all of them together may take until their clients have taken them. A client that does
-//! not read costs as much as it has asked for, and there may be any number of such clients.
+//! A memory budget for response bodies that are built as a whole. A body stays in memory until its
+//! client has read it, and any number of clients may ask for a large one and not read it.
 
 use std::{
     collections::HashMap,
@@ -16,10 +16,10 @@ use serde::Serialize;
 
 use crate::{Kind, Problem, network_of, sync::Mutex};
 
-/// The part of all that one client's address may have.
+/// One network may use the limit divided by this.
 const NETWORK_SHARE: usize = 8;
 
-/// The memory of all answers. Without a limit until it is told one.
+/// The memory budget of all response bodies. It has no limit until one is set.
 #[derive(Debug)]
 pub struct AnswerMemory {
     limit: AtomicUsize,
@@ -32,7 +32,7 @@ struct Usage {
     by_network: HashMap<IpAddr, usize>,
 }
 
-/// What one answer has of it, until it is dropped.
+/// The share of one response body, returned to the budget when it is dropped.
 #[derive(Debug)]
 pub struct AnswerReservation {
     memory: Arc<AnswerMemory>,
@@ -40,11 +40,11 @@ pub struct AnswerReservation {
     bytes: usize,
 }
 
-/// Answers that nobody reads take all the memory that there is for answers.
+/// The error for a response body for which there is no memory left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "answers that their clients have not read yet take as much memory as limits.answer_memory allows, for all or for this address; \
-     read what was asked for, and ask again in a moment"
+    "responses that clients have not read yet use all memory that limits.answer_memory allows, \
+     in total or for this address; read the outstanding responses and retry"
 )]
 pub struct AnswerMemoryFull;
 
@@ -61,21 +61,21 @@ impl Default for AnswerMemory {
 }
 
 impl AnswerMemory {
-    /// So many bytes for all of them, from now on.
+    /// Sets the limit for all bodies together.
     pub fn set_limit(&self, bytes: usize) {
         self.limit.store(bytes, Relaxed);
     }
 
-    /// How many bytes they take.
+    /// Returns the bytes in use.
     pub fn used(&self) -> usize {
         self.usage.lock().total
     }
 
-    /// A share for an answer of so many bytes to the client at `address`, where that is known. Who has nothing may have one of any
-    /// size, or what is larger than a share could never be asked for.
+    /// Reserves `bytes` for a response to the client at `address`, where that is known. If nothing
+    /// else is in use, any size is granted: otherwise a body above the share could never be sent.
     ///
     /// # Errors
-    /// When there is no room for so much.
+    /// When the limit of all, or that of the client's network, would be exceeded.
     pub fn reserve(
         self: &Arc<Self>,
         address: Option<IpAddr>,
@@ -100,7 +100,7 @@ impl AnswerMemory {
 }
 
 impl AnswerReservation {
-    /// `bytes`, which keep this share until the last part of them is dropped.
+    /// Makes `bytes` hold this reservation until the last slice of them is dropped.
     pub fn attach_to(self, bytes: impl AsRef<[u8]> + Send + 'static) -> Bytes {
         Bytes::from_owner(Reserved { bytes, _reservation: self })
     }
@@ -123,7 +123,7 @@ impl Drop for AnswerReservation {
     }
 }
 
-/// Bytes with their share.
+/// Bytes and the reservation that they hold.
 struct Reserved<B> {
     bytes: B,
     _reservation: AnswerReservation,
@@ -135,7 +135,7 @@ impl<B: AsRef<[u8]>> AsRef<[u8]> for Reserved<B> {
     }
 }
 
-/// How many bytes `document` has in JSON, without making them.
+/// Returns the length of `document` in JSON, without building the text.
 pub fn json_length(document: &impl Serialize) -> usize {
     struct Length(usize);
     impl io::Write for Length {
@@ -149,7 +149,7 @@ pub fn json_length(document: &impl Serialize) -> usize {
         }
     }
     let mut length = Length(0);
-    // Documents have string keys and finite numbers: they always serialize.
+    // Documents have string keys and finite numbers, so serializing cannot fail.
     let _ = serde_json::to_writer(&mut length, document);
     length.0
 }
@@ -167,14 +167,14 @@ mod tests {
     #[test]
     fn released_memory_can_be_reserved_again() {
         let memory = with_limit(100);
-        let one = memory.reserve(None, 60).expect("room");
+        let one = memory.reserve(None, 60).expect("fits");
         assert_eq!(memory.reserve(None, 41).map(|_| ()), Err(AnswerMemoryFull));
         let two = memory.reserve(None, 40).expect("the rest");
         assert_eq!(memory.used(), 100);
         drop(one);
         assert_eq!(memory.used(), 40);
         drop(two);
-        let huge = memory.reserve(None, 1000).expect("nobody else has any");
+        let huge = memory.reserve(None, 1000).expect("nothing else is in use");
         assert!(memory.reserve(None, 1).is_err());
         drop(huge);
         assert_eq!(memory.used(), 0);
@@ -184,10 +184,10 @@ mod tests {
     fn one_network_gets_at_most_its_share() {
         let memory = with_limit(800);
         let address = |text: &str| Some(text.parse().expect("an address"));
-        let first = memory.reserve(address("2001:db8::1"), 60).expect("room");
+        let first = memory.reserve(address("2001:db8::1"), 60).expect("fits");
         assert!(memory.reserve(address("2001:db8::2"), 41).is_err(), "the same network");
-        let second = memory.reserve(address("2001:db8::2"), 40).expect("room");
-        let other = memory.reserve(address("192.0.2.1"), 300).expect("its first");
+        let second = memory.reserve(address("2001:db8::2"), 40).expect("fits");
+        let other = memory.reserve(address("192.0.2.1"), 300).expect("the first of its network");
         assert!(memory.reserve(address("192.0.2.1"), 1).is_err());
         drop((first, second, other));
         assert!(memory.usage.lock().by_network.is_empty());
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_reservation_lasts_as_long_as_the_last_part_of_its_bytes() {
         let memory = with_limit(100);
-        let mut bytes = memory.reserve(None, 60).expect("room").attach_to(vec![1; 60]);
+        let mut bytes = memory.reserve(None, 60).expect("fits").attach_to(vec![1; 60]);
         let part = bytes.split_to(10);
         drop(bytes);
         assert_eq!((memory.used(), &part[..]), (60, &[1; 10][..]));
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_is_that_of_the_text() {
+    fn json_length_is_that_of_the_text() {
         let document = serde_json::json!({"a": [1, "\u{1}ä\""], "b": null});
         assert_eq!(json_length(&document), document.to_string().len());
     }

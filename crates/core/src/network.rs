@@ -1,8 +1,9 @@
-//! Whom an address stands for.
+//! Networks: the unit of limits per address.
 
 use std::net::IpAddr;
 
-/// Whom an address stands for: an IPv6 host has a whole /64 to choose from.
+/// Returns the network that an address counts as. An IPv6 host can use any address of its /64, so
+/// the whole /64 counts as one.
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),

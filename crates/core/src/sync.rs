@@ -1,4 +1,4 @@
-//! The locks, in one place, so that shuttle can put its scheduler behind them in tests.
+//! The locks and atomics of core, in one place, so that tests can use those of shuttle's scheduler.
 
 #[cfg(not(feature = "shuttle"))]
 pub(crate) use parking_lot::Mutex;
@@ -8,7 +8,7 @@ pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(feature = "shuttle")]
 pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
 
-/// shuttle's mutex under parking_lot's signature.
+/// A mutex of shuttle with the signature of parking_lot's.
 #[cfg(feature = "shuttle")]
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);

@@ -7,34 +7,34 @@ use crate::{Kind, Problem, UserId};
 /// The longest channel name in bytes, without the `~` of a presence channel.
 pub const CHANNEL_MAX: usize = 128;
 
-/// A channel's name: dotted words, `@user` for that user's own channel, or `~` and dotted words for the
-/// channel in which the gateway tells who is in the one of that name.
+/// A channel's name: dotted words, `@user` for that user's own channel, or `~` and dotted words for
+/// the presence channel of the channel with that name.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelName(Arc<str>);
 
 impl ChannelName {
-    /// The channel that every connection of `user` reads.
+    /// Returns the user's own channel, which every connection of `user` reads.
     pub fn of_user(user: &UserId) -> Self {
         Self(format!("@{}", user.as_str()).into())
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The user whose own channel this is, without the `@`.
+    /// Returns the user whose own channel this is, without the `@`.
     pub fn owner(&self) -> Option<&str> {
         self.0.strip_prefix('@')
     }
 
-    /// The channel that tells who is in this one; a user's own channel has none.
+    /// Returns this channel's presence channel; a user's own channel has none.
     pub fn presence_channel(&self) -> Option<Self> {
         let plain = !self.0.starts_with(['@', '~']);
         plain.then(|| Self(format!("~{}", self.0).into()))
     }
 
-    /// The channel of which this one tells who is there.
+    /// Returns the channel whose presence channel this is.
     pub fn observed_channel(&self) -> Option<Self> {
         self.0.strip_prefix('~').map(|of| Self(of.into()))
     }
@@ -45,11 +45,11 @@ impl ChannelName {
     }
 }
 
-/// The text is not a channel name.
+/// The error for a text that is no valid channel name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a channel is words of A-Z a-z 0-9 _ - joined by single dots, or @ and a user; at most {CHANNEL_MAX} bytes; \
-     ~ and such words is who is there"
+    "a channel name is words of A-Z a-z 0-9 _ - joined by single dots, or @ and a user; \
+     at most {CHANNEL_MAX} bytes; ~ and such words name a presence channel"
 )]
 pub struct BadChannelName;
 
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_channel_and_its_presence_name_each_other() {
-        let name = |text: &str| text.parse::<ChannelName>().expect("fits");
+        let name = |text: &str| text.parse::<ChannelName>().expect("a channel");
         assert_eq!(name("a.b").presence_channel(), Some(name("~a.b")));
         assert_eq!(name("~a.b").observed_channel(), Some(name("a.b")));
         for none in ["@alice", "~a"] {

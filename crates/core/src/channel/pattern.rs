@@ -1,19 +1,21 @@
-//! Channel patterns: what tokens, keys and namespaces name channels by (PROTOCOL.md §9).
+//! Channel patterns, by which tokens, keys and namespaces name channels (PROTOCOL.md §9).
 
 use std::{fmt, str::FromStr};
 
 use crate::{ChannelName, Kind, Problem};
 
-/// Names of channels: words joined by dots. `*` stands for exactly one word, `**` at the end for one or
-/// more; `@*` is every user's own channel. Nothing else is special, no pattern without `@` is ever
-/// one of somebody's own channel, and none of a presence channel: what holds there follows from the channel itself.
+/// A pattern of channel names: words joined by dots. `*` stands for exactly one word, `**` at the
+/// end for one or more; `@*` matches every user's own channel. Nothing else is special. A pattern
+/// without `@` never matches a user's own channel, and no pattern matches a presence channel: its
+/// rules follow from the channel that it describes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ChannelPattern(Box<str>);
 
-/// The text is not a channel pattern.
+/// The error for a text that is no valid channel pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a pattern is a channel's name in which * stands for one word, and ** at the end for one or more; or @*"
+    "a pattern is a channel name in which * stands for one word, and ** at the end for one or \
+     more; or @*"
 )]
 pub struct BadChannelPattern;
 
@@ -24,7 +26,7 @@ impl Problem for BadChannelPattern {
 }
 
 impl ChannelPattern {
-    /// Whether `channel` is one of these.
+    /// Whether `channel` matches this pattern.
     pub fn matches(&self, channel: &ChannelName) -> bool {
         let name = channel.as_str();
         if &*self.0 == name {
@@ -50,7 +52,7 @@ impl ChannelPattern {
         words.next().is_none()
     }
 
-    /// The pattern as text.
+    /// Returns the pattern as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -60,7 +62,7 @@ impl FromStr for ChannelPattern {
     type Err = BadChannelPattern;
 
     fn from_str(text: &str) -> Result<Self, BadChannelPattern> {
-        // With every wildcard read as a word it has to be a channel's name.
+        // With each wildcard replaced by a word, the pattern has to be a channel name.
         let last = text.split('.').count() - 1;
         let plain = |(at, word)| match word {
             "*" => "x",
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_is_one_word_and_two_are_the_rest() {
+    fn a_star_matches_one_word_and_two_stars_match_the_rest() {
         for (pattern, name) in [
             ("orders", "orders"),
             ("orders.*", "orders.42"),
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_matches() {
+    fn other_names_do_not_match() {
         for (pattern, name) in [
             ("orders", "Orders"),
             ("orders", "orders.42"),
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_more_is_refused() {
+    fn any_other_wildcard_is_refused() {
         for bad in [
             "", ".", "a.", "a..b", "a*", "*a", "a.**.b", "**.a", "***", "a.>", "a/*", "@", "@a*",
             "@*.x", "@**", "a b", "[a]", "a?", ".*", "~*", "~a", "~**",

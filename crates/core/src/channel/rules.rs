@@ -1,10 +1,10 @@
-//! Namespaces: what holds for the channels of a pattern. The first that matches a channel is its own.
+//! Namespaces: the rules of the channels that match a pattern. The first match applies.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{ChannelName, ChannelPattern};
 
-/// Something for each namespace, and for the channels of none.
+/// A value for each namespace, and a default for the channels that match none.
 #[derive(Clone, Debug)]
 pub struct Namespaces<T> {
     list: Vec<(ChannelPattern, T)>,
@@ -12,18 +12,19 @@ pub struct Namespaces<T> {
 }
 
 impl<T> Namespaces<T> {
-    /// In the order in which they are tried; `rest` is for channels that none of them matches.
+    /// Makes namespaces from `list`, in order of precedence, and `default` for channels that match
+    /// none.
     pub fn new(list: Vec<(ChannelPattern, T)>, default: T) -> Self {
         Self { list, default }
     }
 
-    /// What holds for `channel`.
+    /// Returns the value for `channel`.
     pub fn for_channel(&self, channel: &ChannelName) -> &T {
         let found = self.list.iter().find(|(pattern, _)| pattern.matches(channel));
         found.map_or(&self.default, |(_, of)| of)
     }
 
-    /// All of them, the rest last.
+    /// Iterates over all values, the default last.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.list.iter().map(|(_, of)| of).chain([&self.default])
     }
@@ -147,8 +148,8 @@ impl ChannelRules {
 }
 
 impl Namespaces<Arc<ChannelRules>> {
-    /// What the log holds to for `channel`. A presence channel is like one of no namespace, but that nobody
-    /// asks who listens to it.
+    /// Returns the log's rules for `channel`. A presence channel has the default rules, but
+    /// without an online count, presence, or a limit of subscribers.
     pub(crate) fn rules_for(&self, channel: &ChannelName) -> Arc<ChannelRules> {
         if !channel.is_presence() {
             return self.for_channel(channel).clone();
@@ -157,8 +158,8 @@ impl Namespaces<Arc<ChannelRules>> {
         Arc::new(ChannelRules { online: false, presence: false, subscribers: u32::MAX, ..default })
     }
 
-    /// The same rules, but for presence: that stays as `before` has it, because who is in a channel that is already
-    /// listened to was not noted.
+    /// Returns the rules for `channel` with `presence` as it was `before`: presence cannot be
+    /// switched at run time, because the users of an occupied channel were not recorded.
     pub(crate) fn rules_with_presence_from(
         &self,
         before: &Self,

@@ -1,28 +1,28 @@
-//! What a message carries: JSON, text or bytes.
+//! Message data: JSON, text or bytes.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::{Kind, Problem};
 
-/// A message's data, checked when it is made.
+/// A message's data, validated when it is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {
-    /// One JSON value on one line, digits and key order as published.
+    /// One JSON value on one line, with digits and key order as published.
     Json(String),
-    /// Text.
+    /// UTF-8 text.
     Text(String),
-    /// Anything.
+    /// Any bytes.
     Bytes(Bytes),
 }
 
-/// The data is not what it claims to be.
+/// The error for data that is not of its declared type.
 #[derive(Debug, thiserror::Error)]
 pub enum BadData {
-    /// JSON that does not parse.
+    /// The data does not parse as JSON.
     #[error("the data is not JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// JSON is UTF-8 (RFC 8259 §8.1).
+    /// The data is not UTF-8, as JSON has to be (RFC 8259 §8.1).
     #[error("the data is not UTF-8: {0}")]
     Utf8(#[from] std::str::Utf8Error),
 }
@@ -37,7 +37,8 @@ impl Problem for BadData {
 }
 
 impl Data {
-    /// One JSON value. Raw line breaks can stand only between its tokens, where a space means the same.
+    /// Parses one JSON value. Raw line breaks become spaces: they can stand only between tokens,
+    /// where a space means the same.
     ///
     /// # Errors
     /// When `body` is not UTF-8 or not exactly one JSON value.
@@ -50,11 +51,11 @@ impl Data {
         Ok(Self::Json(value.to_owned()))
     }
 
-    /// Text when it is valid UTF-8, else bytes.
+    /// Makes text if `body` is valid UTF-8, and bytes otherwise.
     pub fn text_or_bytes(body: Bytes) -> Self {
         match String::from_utf8(body.into()) {
             Ok(mut text) => {
-                // A body that came in parts has grown by doubling.
+                // A body that was received in parts has spare capacity.
                 text.shrink_to_fit();
                 Self::Text(text)
             }
@@ -62,7 +63,7 @@ impl Data {
         }
     }
 
-    /// The data as its own bytes, as `format=raw` sends them.
+    /// Returns the data as it was published, as `format=raw` sends it.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Data::Json(text) | Data::Text(text) => text.as_bytes(),
@@ -70,7 +71,7 @@ impl Data {
         }
     }
 
-    /// Whether it is anything but text or JSON.
+    /// Whether the data is neither text nor JSON.
     pub fn is_binary(&self) -> bool {
         matches!(self, Data::Bytes(_))
     }

@@ -70,7 +70,7 @@ fn string_length(text: &str) -> usize {
     text.len() + text.bytes().map(added_by_escaping).sum::<usize>() + 2
 }
 
-/// The data as text, as `format=raw` shows it on a wire that knows only text.
+/// Returns the data as text, as `format=raw` sends it on a wire that can only carry text.
 pub fn text_of(data: &Data) -> std::borrow::Cow<'_, str> {
     match data {
         Data::Json(text) | Data::Text(text) => text.into(),

@@ -1,42 +1,42 @@
-//! Event names: what publishers may use, and the closed list of our own.
+//! Event names, and the prefix that is reserved for the gateway's own events.
 
 use std::{str::FromStr, sync::Arc};
 
 use crate::{Kind, Problem};
 
-/// The prefix of our own control frames; nobody may publish under it.
+/// The prefix of the gateway's control frames; publishers may not use it.
 const RESERVED: &str = "tricast.";
 
 /// The longest event name in bytes.
 const EVENT_MAX: usize = 128;
 
-/// A publisher's name for a kind of message.
+/// An event name: a publisher's name for a kind of message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventName(Arc<str>);
 
 impl EventName {
-    /// What a message is called when its publisher named nothing.
+    /// The event of a message whose publisher gave none.
     pub const DEFAULT: &'static str = "message";
 
-    /// What messages of presence channels are called.
+    /// The event of messages of presence channels.
     pub(crate) fn presence() -> Self {
         Self(format!("{RESERVED}presence").into())
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The text cannot name an event.
+/// The error for a text that is no valid event name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadEventName {
-    /// Line breaks would forge fields, and an empty name has no meaning.
-    #[error("an event is 1 to {EVENT_MAX} bytes without control characters")]
+    /// The name is empty, too long, or has control characters: a line break would forge SSE fields.
+    #[error("an event name is 1 to {EVENT_MAX} bytes without control characters")]
     Grammar,
-    /// The name is one of ours.
-    #[error("events under \"{RESERVED}\" are the gateway's own; choose another name")]
+    /// The name has the reserved prefix.
+    #[error("event names that begin with \"{RESERVED}\" are reserved; choose another name")]
     Reserved,
 }
 

@@ -1,16 +1,16 @@
-//! Message ids: `<epoch>-<seq>`, short and plain ASCII, the one thing a client keeps to resume.
+//! Message ids: `<epoch>-<seq>`, short plain ASCII; all that a client has to keep to resume.
 
 use std::{fmt, str::FromStr};
 
 use crate::{Kind, Problem};
 
-/// A message's place in the log; grows across all channels. The first message has 1.
+/// A message's offset in the log. It increases across all channels; the first message has 1.
 pub type Seq = u64;
 
 /// The longest epoch in bytes.
 const EPOCH_MAX: usize = 16;
 
-/// Names one life of a log: seqs of two epochs cannot be compared.
+/// The epoch of a log. Seqs of two epochs cannot be compared.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch {
     bytes: [u8; EPOCH_MAX],
@@ -18,15 +18,16 @@ pub struct Epoch {
 }
 
 impl Epoch {
-    /// An epoch that no earlier start of this program used: the second it began, and chance.
+    /// Makes an epoch that no earlier start of this program used, from the time and random digits.
     pub fn begin(unix_seconds: u64) -> Self {
-        // Two starts in one second, or a clock that was set back, meet by one chance in 60 million.
+        // Two starts in one second, or after the clock was set back, collide with a probability
+        // of 1 in 60 million.
         let chance = fastrand::u64(0..36_u64.pow(5));
         let text = format!("{}{:0>5}", base36(unix_seconds), base36(chance));
         text.parse().unwrap_or_else(|_| unreachable!("base 36 fits the grammar"))
     }
 
-    /// The epoch as text.
+    /// Returns the epoch as text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
     }
@@ -44,9 +45,9 @@ fn base36(mut n: u64) -> String {
     digits.iter().rev().map(|&d| char::from(d)).collect()
 }
 
-/// The text is not `<epoch>-<seq>`.
+/// The error for a text that is not `<epoch>-<seq>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an id is <epoch>-<seq>, as a message's \"id\" shows it")]
+#[error("an id is <epoch>-<seq>, as in the \"id\" of a message")]
 pub struct BadMessageId;
 
 impl Problem for BadMessageId {
@@ -81,12 +82,12 @@ impl fmt::Debug for Epoch {
     }
 }
 
-/// A message's id, and a reader's cursor: everything up to it has been dealt with.
+/// A message's id. As a reader's position it means that everything up to it was sent or skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MessageId {
-    /// Which life of the log.
+    /// The epoch of the log.
     pub epoch: Epoch,
-    /// Where in it.
+    /// The offset in the log.
     pub seq: Seq,
 }
 
