@@ -1,4 +1,4 @@
-//! Which publishes have been seen: a bounded table of receipts by idempotency id.
+//! Idempotency: a bounded table of the receipts of recent publishes, by idempotency id.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -8,7 +8,7 @@ use std::{
 
 use crate::{ChannelName, ClientId, Draft, Kind, Problem, Receipt, Trust, UserId};
 
-/// The text is not an idempotency id.
+/// The error for a text that is no valid idempotency id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an idempotency id is 1 to 128 printable ASCII characters without spaces")]
 pub struct BadIdempotencyId;
@@ -19,23 +19,24 @@ impl Problem for BadIdempotencyId {
     }
 }
 
-/// Checks an idempotency id.
+/// Validates an idempotency id.
 ///
 /// # Errors
-/// When it is empty, too long, or has other characters.
+/// When it is empty, too long, or has other characters than printable ASCII.
 pub fn idempotency_id(text: &str) -> Result<Arc<str>, BadIdempotencyId> {
     let fits = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
     if fits { Ok(text.into()) } else { Err(BadIdempotencyId) }
 }
 
-/// An idempotency id within its scope: the channel and who published.
+/// An idempotency id within its scope: the channel and the publisher.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct IdempotencyKey {
     channel: ChannelName,
-    /// A user is one publisher on all its devices; a client only without a user.
+    /// The publisher. A user is one publisher on all its devices; a client id counts only without a
+    /// user.
     user: Option<UserId>,
     client: Option<ClientId>,
-    /// A backend's ids are its own.
+    /// The name of the API key; each key has ids of its own.
     api_key: Option<Arc<str>>,
     id: Arc<str>,
 }

@@ -1,4 +1,4 @@
-//! The engine that keeps everything in the rings and nothing beyond the process.
+//! The memory engine: keeps messages in the ring buffers only, so they end with the process.
 
 use std::{future::ready, sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::{
     sync::Mutex,
 };
 
-/// Numbers messages one after the other.
+/// An engine that numbers messages one after the other and stores nothing itself.
 #[derive(Debug)]
 pub struct MemoryEngine {
     log: Arc<Log>,
@@ -22,7 +22,8 @@ struct Sequencer {
 }
 
 impl MemoryEngine {
-    /// Feeds `log`. A publish with an idempotency id is remembered for `window`, at most `entries` of them.
+    /// Makes an engine that feeds `log`. Idempotency ids are remembered for `window`, at most
+    /// `entries` of them.
     pub fn new(log: Arc<Log>, window: Duration, entries: usize) -> Self {
         let receipts = Idempotency::new(window, entries);
         Self { log, sequencer: Mutex::new(Sequencer { last: 0, receipts }) }
@@ -36,7 +37,7 @@ impl MemoryEngine {
             return Ok(Receipt { duplicate: true, ..first });
         }
         let seq = sequencer.last + 1;
-        // The lock is held over this call, or a later seq could become visible first.
+        // The lock is held during this call; otherwise a later seq could become visible first.
         let accepted = self.log.accept(Stored { seq, time, online: None, draft })?;
         sequencer.last = seq;
         let receipt =

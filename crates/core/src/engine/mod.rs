@@ -1,4 +1,4 @@
-//! The engine behind the log: where messages get their place and, with some engines, last longer.
+//! The engine of a log: gives messages their offsets and, depending on the engine, stores them.
 
 pub(crate) mod feed;
 pub(crate) mod idempotency;
@@ -10,39 +10,39 @@ use crate::{
     ChannelName, Draft, Kind, MessageId, NotAccepted, Problem, Seq, Stored, TooManyChannels,
 };
 
-/// What an engine promises to do.
+/// The future that an engine's methods return.
 pub type EngineFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>>;
 
-/// What became of a publish.
+/// The result of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The message's id.
     pub id: MessageId,
-    /// Connections that listened.
+    /// Connections that were subscribed.
     pub subscribers: u32,
-    /// It repeats an earlier publish, whose receipt this is.
+    /// Whether this repeats an earlier publish, whose receipt this is.
     pub duplicate: bool,
 }
 
 /// Messages from an engine's store.
 #[derive(Debug, Default)]
 pub struct OlderMessages {
-    /// In order, and complete above `floor`.
+    /// Messages in order of their seq, complete above `floor`.
     pub messages: Vec<Stored>,
-    /// The highest seq of the channel that the engine has let go, or was not asked for.
+    /// The highest seq of the channel that the engine no longer has, or was not asked for.
     pub floor: Seq,
 }
 
-/// The engine could not do it.
+/// The error of an engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// A limit.
+    /// The limit of channels is reached.
     #[error(transparent)]
     TooManyChannels(#[from] TooManyChannels),
-    /// The log did not take the message.
+    /// The log did not accept the message.
     #[error(transparent)]
     NotAccepted(#[from] NotAccepted),
-    /// What it rests on is away.
+    /// The engine's storage or broker cannot be reached.
     #[error("the engine is unavailable: {0}")]
     Unavailable(String),
 }
@@ -57,26 +57,35 @@ impl Problem for EngineError {
     }
 }
 
-/// Numbers messages, keeps them, and feeds them to a [`Log`](crate::Log) that it was made with.
+/// A source of messages: numbers them, stores them, and feeds them to the [`Log`](crate::Log) that
+/// it was made with.
 ///
-/// The feed is ordered: [`accept`](crate::Log::accept) in order of seq, and only when no lower
-/// seq can still appear for a channel that somebody listens to; [`advance`](crate::Log::advance) over the rest. What a node
-/// publishes itself comes back the same way, so that there is one path and one order.
+/// The feed is ordered: [`accept`](crate::Log::accept) in order of seq, and only when no lower seq
+/// can still appear for an occupied channel; [`advance`](crate::Log::advance) over the rest. A
+/// node's own publishes come back through the feed too, so that there is one path and one order.
+///
+/// The trait is made for engines that several nodes share. Such an engine feeds a node only the
+/// channels that are occupied there, and fills gaps from its store. [`MemoryEngine`] needs none of
+/// that: it implements only [`append`](Self::append).
+///
+/// [`MemoryEngine`]: crate::MemoryEngine
 pub trait Engine: Send + Sync + 'static {
-    /// Appends, and answers once the message has its seq and cannot be lost by this engine. A repeat
-    /// of an idempotency id gets its first receipt, whatever else has changed since.
+    /// Appends a message. Completes once the message has its seq and is as durable as this engine
+    /// makes it. A repeated idempotency id gets the receipt of its first publish, whatever else is
+    /// different.
     fn append(&self, draft: Draft) -> EngineFuture<'_, Receipt>;
 
-    /// Begins to feed `channel`; done when its ring hears everything from here on, and
-    /// [`cold`](crate::Log::cold) has been called if it has missed something before. Calls are counted: each is
-    /// undone by one [`unlisten`](Self::unlisten).
+    /// Begins to feed `channel`. Completes once its ring buffer gets every message from here on.
+    /// If the ring has missed messages before, the engine first calls
+    /// [`invalidate_up_to`](crate::Log::invalidate_up_to). Calls are counted: each is undone by one
+    /// [`close_feed`](Self::close_feed).
     fn open_feed<'a>(&'a self, channel: &'a ChannelName) -> EngineFuture<'a, ()>;
 
-    /// Undoes one [`listen`](Self::listen).
+    /// Undoes one [`open_feed`](Self::open_feed).
     fn close_feed(&self, channel: &ChannelName);
 
-    /// Reads back messages of `channel` above `after` and at or below `until`. `None`: this
-    /// engine keeps nothing that the rings do not hold.
+    /// Reads stored messages of `channel` above `after`, up to and including `until`. `None` means
+    /// that this engine stores nothing beyond the ring buffers.
     fn history<'a>(
         &'a self,
         channel: &'a ChannelName,
