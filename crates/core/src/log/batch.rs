@@ -8,30 +8,32 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{Format, Identity, Message, ReadLimit, Seq, log::ring::Ring};
 
-/// The news of one channel for one shard: what came since the run before it, in order.
+/// A batch: the messages of one channel that a shard has not taken yet, in order.
 #[derive(Debug)]
 pub struct Batch {
     /// The channel's slot, as in [`Session::slots`](crate::Session::slots).
     pub slot: usize,
     messages: Vec<Arc<Message>>,
-    /// Everything up to here was in earlier runs.
+    /// Everything up to here was in earlier batches.
     after: Seq,
-    /// The last of them: with it a reader has everything of this channel up to here. Without one, the watermark.
+    /// The seq of the last message, or the watermark if there is none. With this batch a reader has
+    /// everything of the channel up to here.
     last_seq: Seq,
-    /// Each reader has to look for itself: something is lost, or the channel ends.
+    /// Whether each reader has to read the log itself (the slow path), because messages are lost or
+    /// the channel ends.
     slow_path: bool,
-    /// Some message is not for everybody.
+    /// Whether some message skips its own publisher.
     has_skip_self: bool,
 }
 
-/// Where a reader stands to a run.
+/// The alignment of a reader with a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alignment {
-    /// It reads exactly these messages next.
+    /// The reader needs exactly these messages next: the fast path.
     Aligned,
-    /// It has read them.
+    /// The reader has read these messages already.
     Ahead,
-    /// It has to look for itself.
+    /// The reader has to read the log itself: the slow path.
     Diverged,
 }
 
@@ -72,7 +74,7 @@ impl Batch {
         batch
     }
 
-    /// How a reader stands that has read everything up to `position`.
+    /// Returns the alignment of a reader that has read everything up to `position`.
     pub fn alignment(&self, position: Seq) -> Alignment {
         let (Some(first), Some(last)) = (self.messages.first(), self.messages.last()) else {
             return Alignment::Diverged;
@@ -88,28 +90,28 @@ impl Batch {
         }
     }
 
-    /// Whether something in it may be hidden from somebody.
+    /// Whether some message may be hidden from a reader.
     pub fn has_skip_self(&self) -> bool {
         self.has_skip_self
     }
 
-    /// Whether something in it is hidden from `reader`.
+    /// Whether some message is hidden from `reader`.
     pub fn is_hidden_from(&self, reader: &Identity) -> bool {
         self.messages.iter().any(|message| message.is_hidden_from(reader))
     }
 
-    /// Where a reader stands that was in step and has read it: at the last message, whose id it was sent, and not at a
-    /// watermark that it was not.
+    /// Returns the position of an aligned reader after this batch: that of the last message, whose
+    /// id the reader was sent, and not the watermark, which it was not sent.
     pub fn last_seq(&self) -> Seq {
         self.last_seq
     }
 
-    /// The messages.
+    /// Returns the messages.
     pub fn messages(&self) -> &[Arc<Message>] {
         &self.messages
     }
 
-    /// All of it as it goes out in `format`, for all readers of that format.
+    /// Encodes the whole batch in `format`, once for all readers of that format.
     pub fn encoded(&self, format: &dyn Format) -> Bytes {
         if let [message] = &self.messages[..] {
             return message.encoded(format);

@@ -1,4 +1,4 @@
-//! One channel: its part of the log, and who listens.
+//! One channel: its ring buffer, its subscribers, and their wakers.
 
 use std::sync::Arc;
 
@@ -15,18 +15,18 @@ pub(crate) struct Channel {
     pub(crate) rules: Arc<ChannelRules>,
     pub(crate) ring: Ring,
     pub(crate) roster: Roster,
-    /// Who is there by name, where that is told.
+    /// The users present, where the channel has presence.
     pub(crate) presence: Option<Box<Presence>>,
     pub(crate) wakers: Arc<WakerSet>,
-    /// Where the readers of shards stand.
+    /// One cursor for each shard that has subscribers here.
     pub(crate) shard_cursors: ShardCursors,
     /// The seq of the channel's last message, if that message ended it.
     pub(crate) ended: Option<Seq>,
-    /// Readers that are about to join.
+    /// Readers that are about to join, and updates that are about to be applied.
     pub(crate) pins: u32,
-    /// Tells this channel from another that has its slot later.
+    /// Distinguishes this channel from a later one in the same slot.
     pub(crate) serial: u64,
-    /// It stands in the table's queue of channels that nobody listens to.
+    /// Whether the channel is in the table's queue of idle channels.
     pub(crate) in_idle_queue: bool,
 }
 
@@ -53,7 +53,7 @@ impl Channel {
         }
     }
 
-    /// How many users listen, where that may be told.
+    /// Returns the number of users online, where readers may see it.
     pub(crate) fn visible_users(&self) -> Option<u32> {
         self.rules.online.then(|| self.roster.online().total.users)
     }
@@ -62,18 +62,20 @@ impl Channel {
         self.pins > 0 || self.roster.online().total.connections > 0
     }
 
-    /// Somebody was told to be there. Until that is taken back the channel has to be remembered.
+    /// Whether the presence channel has announced users. Until it has announced their departure,
+    /// the channel must not be forgotten.
     pub(crate) fn has_announced_users(&self) -> bool {
         self.presence.as_ref().is_some_and(|presence| !presence.has_nobody_announced())
     }
 
-    /// Nobody listens and nothing is held: only a tombstone is worth keeping.
+    /// Whether the channel has no message, subscriber or announced user, so that only its tombstone
+    /// is worth keeping.
     pub(crate) fn is_empty(&self) -> bool {
         self.ring.is_empty() && !self.has_subscribers() && !self.has_announced_users()
     }
 
-    /// Whether a reader that has dealt with everything up to `position` has read the channel's end.
-    /// An end that somebody has published behind is none.
+    /// Whether a reader at `position` has read the channel's end. An end marker is void once a
+    /// later message has been published.
     pub(crate) fn has_ended_at(&self, position: Seq) -> bool {
         self.ended.is_some_and(|end| end <= position)
     }

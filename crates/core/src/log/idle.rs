@@ -1,4 +1,4 @@
-//! Channels without subscribers, longest first: they make room when there are too many.
+//! The queue of idle channels, which are evicted at the limit of channels.
 
 use std::collections::VecDeque;
 
@@ -6,10 +6,11 @@ use slab::Slab;
 
 use crate::{Seq, log::channel::Channel};
 
-/// How many idle channels are passed over for one that has been silent longer.
+/// Idle channels that may be spared in one eviction because they had messages since they were
+/// queued.
 const SECOND_CHANCES: usize = 64;
 
-/// A channel that had no subscribers when it was queued.
+/// An entry: a channel that had no subscriber when it was queued.
 #[derive(Clone, Copy, Debug)]
 struct IdleChannel {
     slot: usize,
@@ -44,7 +45,7 @@ impl IdleQueue {
                 continue;
             }
             channel.in_idle_queue = false;
-            // One with announced users is queued again when the last of them has gone.
+            // Such a channel is queued again once it has neither.
             if channel.has_subscribers() || channel.has_announced_users() {
                 continue;
             }

@@ -14,11 +14,11 @@ pub(crate) struct Retention {
     oldest_first: VecDeque<(Seq, usize)>,
     /// Messages in all rings.
     messages: usize,
-    /// Messages that have left their ring, ever.
+    /// Messages that have left their ring since the start.
     evicted: u64,
-    /// The last sweep has looked at the slots below this one.
+    /// The slot at which the next sweep continues.
     sweep_position: usize,
-    /// Of all namespaces.
+    /// The shortest age limit of all namespaces, which sets the pace of sweeps.
     shortest_age: Duration,
     memory: Arc<MemoryBudget>,
 }

@@ -1,14 +1,15 @@
-//! A channel's part of the log: its newest messages, and how far the older ones are gone.
+//! The ring buffer of a channel: its newest messages, and the floor below which they are gone.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{Bounds, Message, Seq};
 
-/// Where a channel's history begins: what lies at or below `seq` is gone.
+/// The floor of a channel's history: messages at or below `seq` are gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Floor {
     pub(crate) seq: Seq,
-    /// `false`: the channel was forgotten so thoroughly that there may have been nothing.
+    /// Whether there was such a message; `false` if the channel's tombstone is gone too, so that
+    /// there may have been none.
     pub(crate) certain: bool,
 }
 
@@ -37,7 +38,7 @@ impl Ring {
         self.messages.is_empty()
     }
 
-    /// The seq of the newest message that it ever had.
+    /// Returns the seq of the newest message that the ring ever had.
     pub(crate) fn newest(&self) -> Seq {
         self.messages.back().map_or(self.floor.seq, |message| message.id.seq)
     }
@@ -46,7 +47,7 @@ impl Ring {
         self.messages.front()
     }
 
-    /// Appends `message` and lets go what no longer fits; returns how many messages went.
+    /// Appends `message`, and evicts messages that no longer fit; returns how many.
     pub(crate) fn push(&mut self, message: Arc<Message>, bounds: &Bounds) -> usize {
         self.bytes += size(&message);
         let now = message.time;
@@ -59,8 +60,8 @@ impl Ring {
         evicted
     }
 
-    /// Puts older messages that an engine still has in front, newest first, while they fit.
-    /// `floor` is where they begin: below it the engine has nothing either.
+    /// Prepends older messages from the engine's store, newest first, while they fit. At or below
+    /// `floor` the engine has none either.
     pub(crate) fn backfill(&mut self, older: Vec<Arc<Message>>, floor: Floor, bounds: &Bounds) {
         let mut reached = floor;
         for message in older.into_iter().rev().filter(|m| m.id.seq <= self.floor.seq) {
@@ -78,7 +79,7 @@ impl Ring {
         }
     }
 
-    /// Lets go messages older than `age` at `now` (milliseconds); returns how many.
+    /// Evicts messages older than `age` at `now` (milliseconds); returns how many.
     pub(crate) fn expire(&mut self, now: u64, age: Duration) -> usize {
         let limit = now.saturating_sub(age.as_millis() as u64);
         let mut evicted = 0;
@@ -92,7 +93,7 @@ impl Ring {
         evicted
     }
 
-    /// Lets go the oldest message; returns the bytes it occupied in all.
+    /// Evicts the oldest message; returns the bytes of memory that it occupied.
     pub(crate) fn evict(&mut self) -> usize {
         let Some(oldest) = self.messages.pop_front() else {
             return 0;
@@ -102,7 +103,7 @@ impl Ring {
         oldest.memory_bytes()
     }
 
-    /// Lets go everything up to `seq`, whether it was held or not.
+    /// Evicts all messages up to `seq`, and raises the floor to `seq` even if none was held.
     pub(crate) fn evict_up_to(&mut self, seq: Seq) {
         while self.messages.front().is_some_and(|oldest| oldest.id.seq <= seq) {
             self.evict();
@@ -112,8 +113,9 @@ impl Ring {
         }
     }
 
-    /// Index of the first message above `seq`. Most readers are at the head or a little behind it, and each message
-    /// that is looked at may be a miss of the cache: so it is sought from the newest on, in growing steps.
+    /// Returns the index of the first message above `seq`. Most readers are at the head or close to
+    /// it, and each message that is compared may cost a cache miss, so the search gallops from the
+    /// newest message backwards.
     pub(crate) fn index_after(&self, seq: Seq) -> usize {
         let is_above = |index: usize| self.messages[index].id.seq > seq;
         let (mut low, mut high, mut step) = (self.messages.len(), self.messages.len(), 1);
@@ -152,7 +154,7 @@ mod tests {
     use crate::{Data, Draft, Stored, message::memory::MemoryBudget};
 
     #[test]
-    fn the_first_message_above_a_seq_is_found_from_wherever_it_is_sought() {
+    fn index_after_finds_the_first_message_above_any_seq() {
         let memory = Arc::new(MemoryBudget::new(1 << 20));
         let message = |seq| {
             let channel = "a".parse().expect("a channel");

@@ -1,4 +1,4 @@
-//! All channels of a log under one lock, and the bounds that hold for them together.
+//! The table of a log's channels, which are under one lock and share limits.
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
@@ -24,23 +24,23 @@ pub(crate) struct Table {
     by_name: HashMap<ChannelName, usize>,
     pub(crate) slots: Slab<Channel>,
     pub(crate) shards: Shards,
-    /// Who has come and gone, for whoever tells presence.
+    /// Dirty users, for the presence tracker.
     pub(crate) dirty_users: DirtyUsers,
-    /// Everything up to here is in the rings, or is no message of theirs.
+    /// Every message up to here is in its ring, or belongs to no channel of this table.
     pub(crate) watermark: Seq,
     tombstones: Tombstones,
     pub(super) retention: Retention,
     idle_queue: IdleQueue,
-    /// Channels that somebody listens to.
+    /// Channels that have a subscriber.
     pub(crate) occupied: usize,
-    /// Is told of their coming and going.
+    /// Is notified when a channel becomes occupied or vacated.
     pub(crate) observer: Option<Arc<dyn OccupancyObserver>>,
-    /// Channels created, ever.
+    /// Channels created since the start.
     created: u64,
     /// Subscriptions of each namespace, on each wire.
     pub(crate) subscriptions: Vec<PerWire<u32>>,
     limits: Limits,
-    /// As they were at the start.
+    /// The rules at the start, which decide on presence.
     first_rules: Namespaces<Arc<ChannelRules>>,
 }
 
@@ -80,13 +80,13 @@ impl Table {
         ring.unwrap_or_else(|| self.tombstones.peek(name))
     }
 
-    /// What holds for a channel, held or not.
+    /// Returns the rules for a channel, whether it exists or not.
     pub(crate) fn rules_for(&self, name: &ChannelName) -> Arc<ChannelRules> {
         self.limits.rules.rules_with_presence_from(&self.first_rules, name)
     }
 
-    /// Other rules from now on. Namespaces may have other places in the list, so seats are counted anew. What no longer fits
-    /// its channel's bounds goes with the next message there, or sweep.
+    /// Replaces the rules. Namespaces may have other indexes now, so subscriptions are recounted.
+    /// Messages that no longer fit their channel's bounds are evicted by the next push or sweep.
     pub(crate) fn set_rules(&mut self, rules: Namespaces<Arc<ChannelRules>>) {
         self.subscriptions = vec![PerWire::default(); rules.iter().count()];
         self.retention.set_rules(&rules);
@@ -105,7 +105,7 @@ impl Table {
         self.by_name.get(name).copied()
     }
 
-    /// How many connections listen to a channel.
+    /// Returns the number of connections subscribed to a channel.
     pub(crate) fn subscriber_count(&self, name: &ChannelName) -> u32 {
         self.online(name).total.connections
     }
@@ -136,8 +136,8 @@ impl Table {
         }
         if self.slots.len() >= self.limits.channels {
             let made = self.evict_idle_channel();
-            // There is always room to tell of a channel that is here, or whoever has left it could stay listed
-            // for want of a place to say so.
+            // A presence channel is created even at the limit if its channel exists; otherwise a
+            // user who has left could stay listed because the departure cannot be published.
             let here = |of: ChannelName| self.find(&of).is_some();
             if !name.observed_channel().is_some_and(here) {
                 made?;
@@ -151,14 +151,14 @@ impl Table {
         Ok(slot)
     }
 
-    /// Whether a reader of `names` can be let in: all channels that are listened to then must fit.
-    /// Asked before anything is done, so that a refused reader changes nothing.
+    /// Whether a reader of `names` can join: all channels that are occupied then have to fit.
+    /// Checked before anything is changed, so that a refused join has no effect.
     pub(crate) fn has_room_for(&self, names: impl Iterator<Item = ChannelName>) -> bool {
         let is_new = |name: &ChannelName| self.subscriber_count(name) == 0;
         self.occupied + names.filter(is_new).count() <= self.limits.channels
     }
 
-    /// Whether one more may listen to `name`.
+    /// Checks that `name` can have one more subscriber.
     pub(crate) fn check_subscriber_limit(&self, name: &ChannelName) -> Result<(), ChannelFull> {
         let Some(channel) = self.find(name).map(|slot| &self.slots[slot]) else { return Ok(()) };
         match channel.roster.online().total.connections < channel.rules.subscribers {
@@ -167,8 +167,9 @@ impl Table {
         }
     }
 
-    /// Finds or creates the channels and keeps them until [`unpin`](Self::unpin): a reader is about to
-    /// join. Those that exist are pinned first, or making room for one could forget another.
+    /// Finds or creates the channels that a reader is about to join, and keeps them until
+    /// [`unpin`](Self::unpin). Existing ones are pinned first; otherwise creating one could evict
+    /// another.
     pub(crate) fn pin_all(
         &mut self,
         names: impl Iterator<Item = ChannelName>,
@@ -193,13 +194,13 @@ impl Table {
         Ok(slots.into_iter().flatten().collect())
     }
 
-    /// Undoes one pin.
+    /// Removes one pin.
     pub(crate) fn unpin(&mut self, slot: usize) {
         self.slots[slot].pins -= 1;
         self.forget_if_empty(slot);
     }
 
-    /// Appends to the channel's ring.
+    /// Appends a message to the channel's ring, and evicts old messages to fit all limits.
     pub(crate) fn push(&mut self, slot: usize, message: Arc<Message>) {
         let seq = message.id.seq;
         self.watermark = seq;
@@ -216,7 +217,7 @@ impl Table {
         self.evict_to_fit();
     }
 
-    /// Lets go what a ring holds up to `floor`, and remembers that nothing below is held.
+    /// Evicts a ring's messages up to `floor`, and raises its floor.
     pub(crate) fn evict_up_to(&mut self, slot: usize, floor: Seq) {
         let ring = &mut self.slots[slot].ring;
         let before = ring.len();
@@ -224,7 +225,7 @@ impl Table {
         self.retention.count_evicted(before - ring.len());
     }
 
-    /// Puts older messages in front of a ring that an engine has filled from its store.
+    /// Prepends to a ring older messages from the engine's store.
     pub(crate) fn backfill(&mut self, slot: usize, older: Vec<Arc<Message>>, floor: Floor) {
         let channel = &mut self.slots[slot];
         let ring = &mut channel.ring;
@@ -241,7 +242,7 @@ impl Table {
         self.retention.next_to_sweep(self.slots.capacity())
     }
 
-    /// Lets go what is older than the limit in one channel, and the channel itself when idle.
+    /// Evicts expired messages of one channel, and forgets the channel if it is empty then.
     pub(crate) fn sweep(&mut self, slot: usize, now: u64) {
         let Some(channel) = self.slots.get_mut(slot) else {
             return;
@@ -251,8 +252,8 @@ impl Table {
         self.forget_if_empty(slot);
     }
 
-    /// After somebody has left or something was let go: forgets the channel when nothing is
-    /// left of it, else notes that nobody listens.
+    /// Forgets a channel that is empty, or queues it as idle if it has no subscriber. To be called
+    /// after a subscriber has left or messages were evicted.
     pub(crate) fn forget_if_empty(&mut self, slot: usize) {
         if self.slots[slot].is_empty() {
             let channel = self.slots.remove(slot);
@@ -263,8 +264,8 @@ impl Table {
         }
     }
 
-    /// Evicts the oldest messages of all until the memory fits its budget. Stops after as many
-    /// bytes as were over: what a reader still holds is freed a moment later.
+    /// Evicts the oldest messages of all channels until the memory fits its budget. Stops after as
+    /// many bytes as were in excess: those that a reader still holds are freed a moment later.
     pub(crate) fn evict_to_fit(&mut self) {
         let mut excess = self.retention.memory().excess();
         while excess > 0 {

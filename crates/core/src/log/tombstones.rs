@@ -1,4 +1,4 @@
-//! What is remembered of forgotten channels, so that a reader who comes back is told of its loss.
+//! Tombstones of forgotten channels, so that a reader that returns learns what it has missed.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::RandomState},
@@ -7,21 +7,21 @@ use std::{
 
 use crate::{ChannelName, Seq, log::ring::Floor};
 
-/// A forgotten channel.
+/// The remains of a forgotten channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tombstone {
-    /// The highest seq that it let go.
+    /// The floor of its history: the highest seq that it evicted.
     pub(crate) floor: Floor,
-    /// Its last message ended it.
+    /// The seq of its last message, if that message ended the channel.
     pub(crate) ended: Option<Seq>,
 }
 
-/// A bounded table of tombstones. When it overflows the oldest go, and one watermark
-/// rises to what they knew: below it nothing can be said for certain.
+/// A bounded table of tombstones. When it overflows, the oldest are evicted and one watermark rises
+/// to their floors: below it nothing is certain.
 #[derive(Debug)]
 pub(crate) struct Tombstones {
     by_hash: HashMap<u64, (Tombstone, u64)>,
-    /// Hash and number of each burial. A channel that came back has left its entry stale.
+    /// Hash and serial of each tombstone. The entry of a channel that returned is stale.
     oldest_first: VecDeque<(u64, u64)>,
     last_serial: u64,
     limit: usize,
@@ -41,10 +41,10 @@ impl Tombstones {
         }
     }
 
-    /// Remembers a channel that is being forgotten.
+    /// Inserts the tombstone of a channel that is being forgotten.
     pub(crate) fn insert(&mut self, channel: &ChannelName, tombstone: Tombstone) {
         if !tombstone.floor.certain {
-            // The watermark says as much already.
+            // The watermark covers it already.
             return;
         }
         let hash = self.hasher.hash_one(channel);
@@ -69,20 +69,20 @@ impl Tombstones {
         }
     }
 
-    /// Takes out what is known of a channel that comes back.
+    /// Removes and returns the tombstone of a channel that returns.
     pub(crate) fn take(&mut self, channel: &ChannelName) -> Tombstone {
         let hash = self.hasher.hash_one(channel);
         let unknown = Tombstone { floor: self.unknown(), ended: None };
         self.by_hash.remove(&hash).map_or(unknown, |(tombstone, _)| tombstone)
     }
 
-    /// What is known of a channel, which stays forgotten.
+    /// Returns the floor of a channel that stays forgotten.
     pub(crate) fn peek(&self, channel: &ChannelName) -> Floor {
         let hash = self.hasher.hash_one(channel);
         self.by_hash.get(&hash).map_or(self.unknown(), |(tombstone, _)| tombstone.floor)
     }
 
-    /// What can be said of a channel that nothing is known of.
+    /// Returns the floor of a channel that has no tombstone.
     fn unknown(&self) -> Floor {
         Floor { seq: self.uncertain_up_to, certain: false }
     }
@@ -101,7 +101,7 @@ mod tests {
     }
 
     fn name(n: usize) -> ChannelName {
-        format!("c{n}").parse().expect("fits")
+        format!("c{n}").parse().expect("a channel")
     }
 
     #[test]
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_that_comes_and_goes_pushes_out_no_other() {
+    fn a_channel_that_is_forgotten_repeatedly_evicts_no_other_tombstone() {
         let mut tombstones = Tombstones::new(3);
         tombstones.insert(&name(7), tombstone(7));
         for seq in 10..100 {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_that_come_and_go_do_not_grow_the_table() {
+    fn stale_entries_do_not_grow_the_table() {
         let mut tombstones = Tombstones::new(4);
         for seq in 1..1000 {
             tombstones.insert(&name(1), tombstone(seq));

@@ -1,12 +1,14 @@
-//! Whoever wants to know when a channel gets its first listener, and when its last has left.
+//! The observer of channel occupancy: the first subscriber of a channel, and the end of its last.
 
 use crate::ChannelName;
 
-/// Is told, in the order in which it happens. Called under the log's lock: it must be quick, and never ask the log.
+/// Receives occupancy changes in the order in which they happen.
+///
+/// It is called under the log's lock: it must return quickly, and must not call the log.
 pub trait OccupancyObserver: std::fmt::Debug + Send + Sync {
-    /// Somebody listens where nobody did.
+    /// Receives the name of a channel that has its first subscriber.
     fn occupied(&self, channel: &ChannelName);
 
-    /// Nobody listens any more.
+    /// Receives the name of a channel whose last subscriber has left.
     fn vacated(&self, channel: &ChannelName);
 }

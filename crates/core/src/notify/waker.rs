@@ -1,7 +1,7 @@
-//! How a sleeping reader learns that it should look at the log again.
+//! Wakers of readers that wait for messages.
 //!
-//! A ring is only a hint: the reader registers its waker first and reads the log then, so that
-//! whatever is appended after its read finds the waker there.
+//! A wake-up is only a hint to read the log again. A reader registers its waker first and then
+//! reads the log, so that anything appended after its read finds the waker registered.
 
 use std::{collections::BTreeMap, sync::Arc, task::Waker};
 
@@ -11,26 +11,26 @@ use crate::{
     sync::{AtomicU64, Mutex, Ordering},
 };
 
-/// How a shard is woken. Called with no lock held.
+/// Wakes a shard. It is called while no lock is held.
 pub trait ShardWaker: Send + Sync {
-    /// There is news at some desk.
+    /// Wakes the shard, because one of its channels is dirty.
     fn wake(&self);
 
-    /// One of its readers should look at the log: a goodbye, a change of the online count.
+    /// Wakes one reader of the shard, which has a close request or another online count to send.
     fn wake_reader(&self, key: u32);
 }
 
-/// One reader's bell.
+/// The waker of one reader, by which it can also be asked to close.
 #[derive(Debug)]
 pub(crate) struct ReaderWaker {
     target: Mutex<Option<WakeTarget>>,
-    /// The goodbye that was asked for: reason in the upper half, retry in the lower; 0 is none.
+    /// The requested close: reason in the upper half, retry in the lower; 0 if there is none.
     close: AtomicU64,
-    /// Whose it is. Kept here, and not beside it, because there is one of each for every connection.
+    /// The reader's connection. It is stored here because each connection has exactly one waker.
     pub(crate) info: ConnectionInfo,
 }
 
-/// Who is to be woken.
+/// The target of a wake-up.
 enum WakeTarget {
     Task(Waker),
     /// A reader of a shard, by its key there.
@@ -48,7 +48,7 @@ impl ReaderWaker {
         Arc::new(Self { target: Mutex::new(None), close: AtomicU64::new(0), info })
     }
 
-    /// Sets who is to be woken by the next ring; call it before reading the log.
+    /// Registers the task that the next wake-up is for. To be called before reading the log.
     pub(crate) fn register(&self, waker: &Waker) {
         let mut slot = self.target.lock();
         match &mut *slot {
@@ -57,7 +57,7 @@ impl ReaderWaker {
         }
     }
 
-    /// The same for a reader of a shard.
+    /// Registers a reader of a shard, by its key there, instead of a task.
     pub(crate) fn register_shard(&self, waker: &Arc<dyn ShardWaker>, key: u32) {
         let mut slot = self.target.lock();
         if !matches!(&*slot, Some(WakeTarget::Shard(..))) {
@@ -65,7 +65,7 @@ impl ReaderWaker {
         }
     }
 
-    /// Wakes the reader, if it sleeps.
+    /// Wakes the reader, if it waits.
     pub(crate) fn wake(&self) {
         let target = self.target.lock().take();
         match target {
@@ -75,14 +75,15 @@ impl ReaderWaker {
         }
     }
 
-    /// Asks the reader to say goodbye; the first reason given stays. `retry` in milliseconds.
+    /// Asks the reader to close; the first reason given stays. `retry` is in milliseconds.
     pub(crate) fn close(&self, reason: CloseReason, retry: u32) {
         let goodbye = u64::from(reason as u8) << 32 | u64::from(retry);
         let _ = self.close.compare_exchange(0, goodbye, Ordering::Relaxed, Ordering::Relaxed);
         self.wake();
     }
 
-    /// The goodbye that was asked for: reason, and milliseconds to stay away.
+    /// Returns the close that was requested: its reason, and the client's retry delay in
+    /// milliseconds.
     pub(crate) fn close_request(&self) -> Option<(CloseReason, u32)> {
         let goodbye = self.close.load(Ordering::Relaxed);
         let reason = CloseReason::from_code((goodbye >> 32) as u8)?;
@@ -90,8 +91,8 @@ impl ReaderWaker {
     }
 }
 
-/// The bells of one channel's readers. Its own lock, and held only to copy a few, so that ringing
-/// thousands of bells keeps nobody from the log or from leaving.
+/// The wakers of one channel's readers. They have a lock of their own, held only to copy a few, so
+/// that waking thousands of readers blocks neither the log nor a reader that leaves.
 #[derive(Debug, Default)]
 pub(crate) struct WakerSet {
     wakers: Mutex<WakerEntries>,
@@ -99,10 +100,10 @@ pub(crate) struct WakerSet {
 
 #[derive(Debug, Default)]
 struct WakerEntries {
-    /// By place, which only grows: whoever leaves leaves no hole to walk over.
+    /// Entries by id. Ids only increase, and the map keeps no holes of readers that have left.
     entries: BTreeMap<u64, WakerEntry>,
     next_id: u64,
-    /// Those that are pulled for messages; where shards bring the news there are none.
+    /// Entries that are woken by messages; none where all readers belong to shards.
     message_readers: usize,
 }
 
@@ -112,14 +113,14 @@ struct WakerEntry {
     wake_on: WakeOn,
 }
 
-/// What a rope is pulled for.
+/// The events for which an entry is woken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WakeOn {
     pub(crate) messages: bool,
     pub(crate) online: bool,
 }
 
-/// How many bells are copied at once.
+/// Entries that are copied while the lock is held once.
 const CHUNK: usize = 256;
 
 impl WakerSet {
@@ -139,19 +140,20 @@ impl WakerSet {
         }
     }
 
-    /// Wakes the readers that read by themselves.
+    /// Wakes the readers that wait for messages in a task of their own.
     pub(crate) fn wake_message_readers(&self) {
         if self.wakers.lock().message_readers > 0 {
             self.wake_matching(|wake_on| wake_on.messages);
         }
     }
 
-    /// Wakes the readers that want to know the online count.
+    /// Wakes the readers that watch the online count.
     pub(crate) fn wake_count_watchers(&self) {
         self.wake_matching(|wake_on| wake_on.online);
     }
 
-    /// Whoever is hung while this goes on has yet to read the log, and needs no ring.
+    /// Wakes the entries that `wanted` selects. A reader that is inserted meanwhile has yet to read
+    /// the log, and needs no wake-up.
     fn wake_matching(&self, wanted: impl Fn(&WakeOn) -> bool) {
         let mut from = 0;
         let mut chunk: Vec<(u64, WakerEntry)> = Vec::new();
