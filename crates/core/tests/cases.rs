@@ -1,4 +1,4 @@
-//! Single cases of the log: starts, ends, limits, memory.
+//! Single cases of the log: start points, ended channels, limits, memory.
 
 mod probe;
 
@@ -12,7 +12,7 @@ use tricast_core::{
 };
 
 #[test]
-fn the_newest_n_of_each_channel_come_merged() {
+fn the_newest_n_of_each_channel_are_merged() {
     let hub = probe::memory_hub(probe::limits());
     for name in ["a", "b", "a", "b", "b", "a"] {
         probe::publish(&hub, probe::draft(name, None, false, false));
@@ -23,7 +23,7 @@ fn the_newest_n_of_each_channel_come_merged() {
 }
 
 #[test]
-fn a_resume_point_ahead_of_the_log_is_refused_and_leaves_no_trace() {
+fn a_resume_point_ahead_of_the_log_is_refused_without_effect() {
     let hub = probe::memory_hub(probe::limits());
     let refused = Reader::join(&hub, &["a"], 0, Start::After(probe::id(1)));
     assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::AheadOfLog(_)))));
@@ -34,7 +34,7 @@ fn a_resume_point_ahead_of_the_log_is_refused_and_leaves_no_trace() {
 fn another_epoch_is_reported_and_everything_held_follows() {
     let hub = probe::memory_hub(probe::limits());
     probe::publish(&hub, probe::draft("a", None, false, false));
-    let foreign = "other-700".parse().expect("fits");
+    let foreign = "other-700".parse().expect("an id");
     let mut reader = Reader::join(&hub, &["a", "b"], 0, Start::After(foreign)).expect("joins");
     let frames = reader.drain();
     let unknown = |name: &str| Frame::Gap {
@@ -64,24 +64,24 @@ fn a_reader_that_resumes_past_the_end_is_done_and_a_fresh_one_waits() {
     assert!(!join(Start::Latest).session.has_ended());
     let mut reader = join(Start::Earliest);
     assert_eq!(reader.drain().last(), Some(&Frame::Goodbye));
-    // Somebody goes on after all: the channel is open again.
+    // A later message opens the channel again.
     probe::publish(&hub, probe::draft("a", None, false, false));
     let mut reader = join(Start::After(probe::id(2)));
     assert_eq!(probe::seqs_of(&reader.drain()), [3]);
     assert_eq!(reader.ended, None);
     let mut replay = join(Start::Earliest);
-    assert_eq!(probe::seqs_of(&replay.drain()), [1, 2, 3], "an old end is passed over");
+    assert_eq!(probe::seqs_of(&replay.drain()), [1, 2, 3], "an old end marker is void");
 }
 
 #[test]
-fn the_memory_budget_holds_whatever_else_leaves_the_rings() {
+fn the_memory_budget_holds_while_other_limits_evict_messages_too() {
     let budget = 20_000;
     let hub = probe::memory_hub(probe::tight(10, budget, 100));
     probe::publish(&hub, probe::draft("quiet", None, false, false));
     for round in 0..20_000 {
         let name = ["a", "b", "c.d", "e"][round % 4];
         probe::publish(&hub, probe::draft(name, None, false, false));
-        // Long after the quiet channel's only message memory becomes scarce.
+        // Memory becomes scarce long after the quiet channel's only message.
         if round > 15_000 && round % 7 == 0 {
             let big = Draft::new(probe::channel("f"), Data::Text("x".repeat(3000)));
             probe::publish(&hub, big);
@@ -92,11 +92,11 @@ fn the_memory_budget_holds_whatever_else_leaves_the_rings() {
         .log()
         .history(&probe::channel("quiet"), Start::Earliest, ReadLimit::default())
         .expect("reads");
-    assert!(quiet.messages.is_empty(), "the oldest of all goes first");
+    assert!(quiet.messages.is_empty(), "the oldest message of all is evicted first");
 }
 
 #[test]
-fn an_end_reaches_the_readers_that_are_there_whatever_follows() {
+fn an_end_reaches_connected_readers_even_if_messages_follow() {
     let hub = probe::memory_hub(probe::limits());
     let mut live = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
     probe::publish(&hub, probe::draft("a", None, false, true));
@@ -105,7 +105,7 @@ fn an_end_reaches_the_readers_that_are_there_whatever_follows() {
     assert_eq!(probe::seqs_of(&frames), [1]);
     assert_eq!(frames.last(), Some(&Frame::Goodbye));
     let mut late = Reader::join(&hub, &["a"], 0, Start::Earliest).expect("joins");
-    assert_eq!(probe::seqs_of(&late.drain()), [1, 2], "an old end is passed over");
+    assert_eq!(probe::seqs_of(&late.drain()), [1, 2], "an old end marker is void");
 }
 
 #[test]
@@ -124,17 +124,17 @@ fn a_draining_reader_has_read_everything() {
 }
 
 #[test]
-fn a_join_at_the_limit_of_channels_never_loses_one_of_its_own() {
+fn a_join_at_the_limit_of_channels_never_evicts_one_of_its_own() {
     let hub = probe::memory_hub(probe::limits().with_channels(1));
     probe::publish(&hub, probe::draft("a", None, false, false));
     let refused = Reader::join(&hub, &["a", "b"], 0, Start::Latest);
     assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::TooManyChannels(_)))));
     let mut reader = Reader::join(&hub, &["a"], 0, Start::Earliest).expect("joins");
-    assert_eq!(probe::seqs_of(&reader.drain()), [1], "and the refused left it as it was");
+    assert_eq!(probe::seqs_of(&reader.drain()), [1], "the refused join had no effect");
 }
 
 #[test]
-fn a_refused_join_takes_nothing_from_others() {
+fn a_refused_join_evicts_nothing() {
     let hub = probe::memory_hub(probe::limits().with_channels(3));
     for name in ["x", "y", "z"] {
         probe::publish(&hub, probe::draft(name, None, false, false));
@@ -145,16 +145,16 @@ fn a_refused_join_takes_nothing_from_others() {
     assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::AheadOfLog(_)))));
     assert_eq!(hub.log().stats().messages, 3);
     let fits = Reader::join(&hub, &["a", "b", "x"], 0, Start::Earliest).expect("joins");
-    assert_eq!(hub.log().stats().messages, 1, "what nobody listens to makes room");
+    assert_eq!(hub.log().stats().messages, 1, "idle channels are evicted");
     drop(fits);
-    Reader::join(&hub, &["p", "q", "r"], 0, Start::Latest).expect("joins: the count is exact");
+    Reader::join(&hub, &["p", "q", "r"], 0, Start::Latest).expect("the count is exact");
 }
 
 #[test]
-fn an_idle_channel_makes_room_however_busy_the_others_are() {
+fn an_idle_channel_is_evicted_however_busy_the_others_are() {
     let busy = probe::tight(1, 1 << 20, 100);
     let hub = probe::memory_hub(busy.with_channels(10));
-    let _listens = Reader::join(&hub, &["busy"], 0, Start::Latest).expect("joins");
+    let _subscriber = Reader::join(&hub, &["busy"], 0, Start::Latest).expect("joins");
     for _ in 0..500 {
         probe::publish(&hub, probe::draft("busy", None, false, false));
     }
@@ -162,13 +162,13 @@ fn an_idle_channel_makes_room_however_busy_the_others_are() {
         probe::publish(&hub, probe::draft(&format!("idle{n}"), None, false, false));
     }
     assert_eq!(hub.log().stats().channels, 10);
-    // The one that has been silent longest goes first.
+    // The channel that has been silent longest is evicted first.
     assert!(!hub.log().scan_channels(0, |name| name.as_str() == "idle49").0.is_empty());
     assert!(hub.log().scan_channels(0, |name| name.as_str() == "idle40").0.is_empty());
 }
 
 #[test]
-fn replays_do_not_push_the_memory_over_its_budget_for_long() {
+fn after_a_replay_the_memory_fits_its_budget_again() {
     let budget = 50_000;
     let hub = probe::memory_hub(probe::tight(1000, budget, 100));
     for _ in 0..1000 {
@@ -181,24 +181,24 @@ fn replays_do_not_push_the_memory_over_its_budget_for_long() {
 }
 
 #[test]
-fn as_many_channels_as_allowed_and_the_oldest_idle_one_makes_room() {
+fn at_the_limit_of_channels_the_oldest_idle_one_is_evicted() {
     let hub = probe::memory_hub(probe::limits().with_channels(2));
     probe::publish(&hub, probe::draft("a", None, false, false));
-    let listens = Reader::join(&hub, &["b"], 0, Start::Latest).expect("joins");
-    // "a" is forgotten for "c", and that is told.
+    let first = Reader::join(&hub, &["b"], 0, Start::Latest).expect("joins");
+    // "a" is evicted for "c", and its loss is reported later.
     let second = Reader::join(&hub, &["c"], 1, Start::Latest).expect("joins");
     let refused = Reader::join(&hub, &["a"], 2, Start::After(probe::id(0)));
     assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::TooManyChannels(_)))));
-    drop((listens, second));
+    drop((first, second));
     let mut back = Reader::join(&hub, &["a"], 2, Start::After(probe::id(0))).expect("joins");
     let gap =
         Frame::Gap { id: 1, channel: "a".to_owned(), first: Some(1), last: Some(1), certain: true };
     assert_eq!(back.drain(), [Frame::Hello { id: 0, recovered: false }, gap]);
 }
 
-/// What is under way goes on.
+/// Load shedding: streams that are open continue.
 #[test]
-fn an_overloaded_hub_begins_nothing_new() {
+fn an_overloaded_hub_refuses_new_work() {
     let hub = probe::memory_hub(probe::limits());
     let mut reader = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
     let first = probe::publish(&hub, probe::draft("a", None, false, false));
@@ -211,11 +211,11 @@ fn an_overloaded_hub_begins_nothing_new() {
     let on = hub.publish_despite_load(probe::draft("a", None, false, false)).now_or_never();
     assert!(
         hub.is_overloaded() && on.expect("at once").is_ok(),
-        "a stream that is under way goes on"
+        "an open publish stream continues"
     );
     hub.set_overloaded(false);
     Reader::join(&hub, &["a"], 1, Start::Latest).expect("joins again");
-    assert_eq!(hub.connection_count(), 1, "a refusal leaves nobody behind");
+    assert_eq!(hub.connection_count(), 1, "a refused join leaves no connection");
 }
 
 struct NoopWaker;
@@ -225,7 +225,7 @@ impl ShardWaker for NoopWaker {
     fn wake_reader(&self, _: u32) {}
 }
 
-/// How late a shard is shows from what it has not taken.
+/// The lag of a shard is the age of the oldest message that it has not taken.
 #[test]
 fn untaken_messages_report_their_age() {
     let hub = probe::memory_hub(probe::limits());
@@ -243,8 +243,8 @@ fn untaken_messages_report_their_age() {
     assert_eq!((batches.len(), hub.log().oldest_pending()), (1, None));
 }
 
-/// A run of one channel that another channel's message came after: its readers were sent the run's last id and no
-/// other, so that is where they stand.
+/// The watermark is above a batch if another channel has a later message. The readers of the batch
+/// were sent the id of its last message and no other, so that is their position.
 #[test]
 fn a_reader_of_a_batch_stays_at_its_last_message_until_the_cursor_is_sent() {
     let hub = probe::memory_hub(probe::limits());
@@ -258,7 +258,7 @@ fn a_reader_of_a_batch_stays_at_its_last_message_until_the_cursor_is_sent() {
         probe::publish(&hub, probe::draft("b", None, false, false));
         let message = 2 * round + 1;
         hub.log().take_batches(shard, |_| false, ReadLimit::default(), &mut batches);
-        let batch = batches.pop().expect("of the one channel");
+        let batch = batches.pop().expect("a batch");
         assert_eq!(
             (batch.alignment(reader.session.seq()), batch.last_seq()),
             (Alignment::Aligned, message)
@@ -272,7 +272,7 @@ fn a_reader_of_a_batch_stays_at_its_last_message_until_the_cursor_is_sent() {
 }
 
 #[test]
-fn every_channel_is_swept_in_its_turn() {
+fn sweeps_visit_every_channel() {
     let later = tricast_core::unix_millis() + 100_000_000;
     for (age, sweeps) in [(1, 1), (160, 10), (3600, 60), (86_400, 60)] {
         let age = std::time::Duration::from_secs(age);
@@ -282,17 +282,17 @@ fn every_channel_is_swept_in_its_turn() {
             probe::publish(&hub, probe::draft(&format!("c{n}"), None, false, false));
         }
         (0..sweeps / 2).for_each(|_| hub.log().sweep_next(later));
-        assert!(hub.log().stats().channels > 0, "a part each time");
+        assert!(hub.log().stats().channels > 0, "each sweep visits a part");
         (sweeps / 2..sweeps).for_each(|_| hub.log().sweep_next(later));
         assert_eq!(hub.log().stats().channels, 0, "{age:?}");
         probe::publish(&hub, probe::draft("again", None, false, false));
         (0..sweeps).for_each(|_| hub.log().sweep_next(later));
-        assert_eq!(hub.log().stats().channels, 0, "and once more");
+        assert_eq!(hub.log().stats().channels, 0, "the next round visits all again");
     }
 }
 
-/// A further channel from another life of the log, while the reader is far behind: whoever is cut behind that gap must not
-/// resume above what it has read.
+/// A reader that is far behind subscribes to another channel with an id of another epoch. If it is
+/// disconnected after the gap of that channel, it must not resume above what it has read.
 #[test]
 fn no_id_above_the_cursor_is_sent() {
     let hub = probe::memory_hub(probe::limits());
@@ -307,7 +307,7 @@ fn no_id_above_the_cursor_is_sent() {
     assert!(read < 50, "it is behind");
     let foreign = Start::After("other-7".parse().expect("an id"));
     let change = Change::subscribe(&hub, probe::channel("b"), foreign);
-    let change = change.now_or_never().expect("at once").expect("listens");
+    let change = change.now_or_never().expect("at once").expect("subscribes");
     let replies = reader.session.apply_reply(probe::reply_to(change));
     let text: Vec<_> = replies.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
     assert!(text[0].starts_with(&format!("s {read} ")), "{text:?}");

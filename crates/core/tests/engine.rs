@@ -1,5 +1,6 @@
-//! The engine trait carries what a durable, clustered engine needs: one store, several nodes that hear
-//! only what somebody listens to there, arrivals out of order, and rings filled from the store.
+//! The engine trait supports a durable, clustered engine: one store, several nodes that are fed
+//! only the channels occupied there, messages that arrive out of order, and rings filled from the
+//! store.
 
 mod probe;
 
@@ -14,7 +15,7 @@ use tricast_core::{
     ChannelName, Draft, Engine, EngineFuture, Hub, Log, OlderMessages, Receipt, Seq, Start, Stored,
 };
 
-/// What all nodes share: the order, and everything ever published.
+/// The store that all nodes share: every message ever published, in order.
 #[derive(Default)]
 struct Store {
     messages: Mutex<Vec<Stored>>,
@@ -31,7 +32,7 @@ struct Node {
 #[derive(Default)]
 struct NodeState {
     feeds: HashMap<ChannelName, usize>,
-    /// Arrived, but something below is still missing.
+    /// Messages that have arrived, but a lower seq is still missing.
     early: BTreeMap<Seq, Stored>,
     watermark: Seq,
 }
@@ -46,7 +47,7 @@ impl Store {
         (node, hub)
     }
 
-    /// Lets these messages arrive at every node, in this order.
+    /// Delivers these messages to every node, in this order.
     fn arrive(&self, seqs: &[Seq]) {
         let messages = self.messages.lock().expect("lock").clone();
         for node in self.nodes.lock().expect("lock").iter().filter_map(Weak::upgrade) {
@@ -70,7 +71,7 @@ impl Node {
             let Some(stored) = state.early.remove(&next) else { return };
             state.watermark = next;
             if state.feeds.contains_key(&stored.draft.channel) {
-                self.log.accept(stored).expect("room").announce();
+                self.log.accept(stored).expect("a slot").announce();
             } else {
                 self.log.advance(next);
             }
@@ -92,14 +93,14 @@ impl Engine for Node {
         *count += 1;
         if *count == 1 {
             let floor = self.store.last_of(channel, state.watermark);
-            self.log.invalidate_up_to(channel, floor).expect("room");
+            self.log.invalidate_up_to(channel, floor).expect("a slot");
         }
         Box::pin(ready(Ok(())))
     }
 
     fn close_feed(&self, channel: &ChannelName) {
         let mut state = self.state.lock().expect("lock");
-        let count = state.feeds.get_mut(channel).expect("was listened to");
+        let count = state.feeds.get_mut(channel).expect("a feed is open");
         *count -= 1;
         if *count == 0 {
             state.feeds.remove(channel);
@@ -135,7 +136,7 @@ fn seqs(frames: &[Frame]) -> Vec<Seq> {
 }
 
 #[test]
-fn what_arrives_out_of_order_is_shown_in_order_on_every_node() {
+fn messages_that_arrive_out_of_order_are_delivered_in_order_on_every_node() {
     let store = Arc::<Store>::default();
     let ((_a, hub_a), (_b, hub_b)) = (store.node(), store.node());
     let mut readers =
@@ -143,11 +144,11 @@ fn what_arrives_out_of_order_is_shown_in_order_on_every_node() {
     publish(&hub_a, &["a", "b", "a"]);
     publish(&hub_b, &["a"]);
     for reader in &mut readers {
-        assert_eq!(reader.drain().len(), 1, "hello: acknowledged is not yet shown");
+        assert_eq!(reader.drain().len(), 1, "only hello: acknowledged is not yet delivered");
     }
     store.arrive(&[3, 1]);
     for reader in &mut readers {
-        assert_eq!(seqs(&reader.drain()), [1], "3 waits for 2, which may be for this channel too");
+        assert_eq!(seqs(&reader.drain()), [1], "3 waits for 2, which may be of this channel");
     }
     store.arrive(&[4, 2]);
     for reader in &mut readers {
@@ -165,9 +166,9 @@ fn a_cold_ring_is_filled_from_the_store() {
     let start = Start::After(probe::id(0));
     let mut reader = Reader::join(&hub_b, &["a", "b"], 0, start).expect("joins");
     assert_eq!(seqs(&reader.drain()), [1, 2, 3]);
-    // It leaves, misses some, and comes back: the ring cannot vouch for what came meanwhile.
+    // The reader leaves, misses messages, and returns: the ring has missed them too.
     drop(reader);
-    assert!(b.state.lock().expect("lock").feeds.is_empty(), "nobody listens, nothing is fed");
+    assert!(b.state.lock().expect("lock").feeds.is_empty(), "no subscriber, no feed");
     publish(&hub_a, &["a", "b"]);
     store.arrive(&[4, 5]);
     let start = Start::After(probe::id(2));

@@ -1,5 +1,5 @@
-//! Publish, join, read and wake under every schedule that shuttle tries: nothing is lost at the
-//! seam between catch-up and live, and no reader sleeps through a message.
+//! Publish, join, read and wake under every schedule that shuttle tries: no message is lost between
+//! catch-up and live delivery, and no wake-up is lost.
 
 mod probe;
 
@@ -15,8 +15,8 @@ use tricast_core::{Alignment, CloseReason, Hub, ReadLimit, Seq, ShardWaker, Star
 
 const MESSAGES: Seq = 4;
 
-/// Reads until `last` has arrived, sleeping whenever there is nothing; fails by deadlock when
-/// a wake is lost.
+/// Reads until `last` has arrived, and waits whenever there is nothing to read; a lost wake-up
+/// becomes a deadlock, which shuttle reports.
 fn read_until(reader: &mut Reader, last: Seq) -> Vec<Frame> {
     let mut frames = Vec::new();
     block_on(std::future::poll_fn(|cx| {
@@ -67,7 +67,7 @@ fn a_reader_that_joins_during_a_publish_misses_nothing_after_its_hello() {
             })
         };
         publishing.join().expect("publishes");
-        // The last one comes when the reader may be anywhere, even not there yet.
+        // The last message is published while the reader may be at any point after its join.
         while hub.log().online(&probe::channel("a")).total.connections == 0 {
             thread::yield_now();
         }
@@ -84,7 +84,7 @@ fn a_reader_that_joins_during_a_publish_misses_nothing_after_its_hello() {
 }
 
 #[test]
-fn two_publishers_and_a_sleeping_reader_keep_one_order() {
+fn two_publishers_and_a_waiting_reader_keep_one_order() {
     check(|| {
         let hub = probe::memory_hub(probe::limits());
         let mut reader = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
@@ -96,7 +96,7 @@ fn two_publishers_and_a_sleeping_reader_keep_one_order() {
 }
 
 #[test]
-fn a_goodbye_reaches_a_reader_wherever_it_is() {
+fn a_close_request_reaches_a_reader_at_any_point() {
     check(|| {
         let hub = probe::memory_hub(probe::limits());
         let mut reader = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
@@ -113,7 +113,7 @@ fn a_goodbye_reaches_a_reader_wherever_it_is() {
 }
 
 #[test]
-fn leaving_while_somebody_publishes_leaves_no_trace() {
+fn a_reader_that_leaves_during_a_publish_is_no_longer_counted() {
     check(|| {
         let hub = probe::memory_hub(probe::limits());
         let publishing = publisher(&hub, 2);
@@ -128,7 +128,7 @@ fn leaving_while_somebody_publishes_leaves_no_trace() {
     });
 }
 
-/// Wakes a shard that is a thread of this test.
+/// The waker of a shard that is a thread of this test.
 #[derive(Default)]
 struct TestWaker {
     woken: Mutex<bool>,
@@ -137,16 +137,16 @@ struct TestWaker {
 
 impl TestWaker {
     fn wait(&self) {
-        let mut woken = self.woken.lock().expect("whole");
+        let mut woken = self.woken.lock().expect("lock");
         while !std::mem::take(&mut *woken) {
-            woken = self.condvar.wait(woken).expect("whole");
+            woken = self.condvar.wait(woken).expect("lock");
         }
     }
 }
 
 impl ShardWaker for TestWaker {
     fn wake(&self) {
-        *self.woken.lock().expect("whole") = true;
+        *self.woken.lock().expect("lock") = true;
         self.condvar.notify_one();
     }
 
@@ -155,7 +155,7 @@ impl ShardWaker for TestWaker {
     }
 }
 
-/// Reads as a shard does: what it is passed in runs, and by itself where that does not fit.
+/// Reads as a shard does: batches where the reader is aligned, otherwise by its session.
 fn read_on_shard(hub: &Arc<Hub>, last: Seq, limit: ReadLimit) -> Vec<Seq> {
     let waker = Arc::new(TestWaker::default());
     let shard_waker: Arc<dyn ShardWaker> = waker.clone();

@@ -1,5 +1,5 @@
-//! The log against a simple model: whatever publishes, joins, leaves, resumes, evicts and forgets,
-//! each reader gets exactly its messages in order, or a truthful gap.
+//! The log against a simple model: under any sequence of publishes, joins, leaves, resumes and
+//! evictions, each reader gets exactly its messages in order, or a correct gap.
 
 mod probe;
 
@@ -29,7 +29,7 @@ enum Op {
         channels: Vec<usize>,
         start: Begin,
     },
-    /// The reader's connection breaks; it had taken only so many of the frames under way.
+    /// The reader's connection breaks after it has received `taken` of the frames under way.
     Leave {
         reader: usize,
         taken: usize,
@@ -37,11 +37,11 @@ enum Op {
     Read {
         reader: usize,
     },
-    /// It reads everything, and nothing comes for as long as a heartbeat.
+    /// The reader reads everything, and nothing is published for the interval of a heartbeat.
     Heartbeat {
         reader: usize,
     },
-    /// On the open connection.
+    /// Adds a channel to the open connection.
     Subscribe {
         reader: usize,
         channel: usize,
@@ -51,25 +51,25 @@ enum Op {
         reader: usize,
         channel: usize,
     },
-    /// Everything held grows too old; idle channels are forgotten.
+    /// All messages expire; idle channels are forgotten.
     Forget,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Begin {
-    /// With the same channels: nothing of what came before may be lost in silence either.
+    /// Resumes with the same channels: a loss before the resume has to be reported too.
     Resume,
-    /// With other channels.
+    /// Resumes with other channels.
     ResumeOthers,
     Latest,
     Earliest,
     Newest(usize),
 }
 
-/// Where a further channel begins.
+/// The start of a channel that is added to an open connection.
 #[derive(Clone, Copy, Debug)]
 enum Addition {
-    /// Behind the message that stands so far, in hundredths, between the first and the head.
+    /// After the message at this offset, in hundredths of the log.
     After(u64),
     Latest,
     Earliest,
@@ -120,25 +120,26 @@ struct Published {
     hidden_from: Option<usize>,
 }
 
-/// What a client may expect of one of its channels.
+/// The messages that a client may expect of one of its channels.
 #[derive(Clone, Copy, Debug)]
 struct Since {
-    /// From here on each message must arrive or be told.
+    /// After this each message has to arrive or to be reported as lost.
     from: Seq,
-    /// Where the present connection began.
+    /// The position at which the present connection began.
     began: Seq,
 }
 
-/// What one client knows, over all its connections.
+/// The state of one client over all its connections.
 #[derive(Debug, Default)]
 struct Client {
     reader: Option<Reader>,
     channels: BTreeMap<&'static str, Since>,
-    /// The id of the last frame that had one; where it resumes.
+    /// The id of the last frame that had one, to resume from.
     last_id: Option<Seq>,
     received: BTreeSet<Seq>,
     gaps: BTreeMap<String, Seq>,
-    /// The highest id on the present connection, or since it began to catch up with a further channel.
+    /// The highest id on the present connection, or since it began to catch up with an added
+    /// channel.
     newest: Seq,
 }
 
@@ -166,12 +167,12 @@ impl Model {
                 let channel = CHANNELS[channel];
                 let draft = probe::draft(channel, by, skip_self, end);
                 let published = self.hub.publish(draft).now_or_never().expect("at once");
-                // As many channels as allowed, and somebody listens to each.
+                // Refused only if there are as many channels as allowed, all of them occupied.
                 let Ok(receipt) = published else { return };
                 assert_eq!(
                     receipt.subscribers as usize,
                     self.subscriber_count(channel),
-                    "who listens"
+                    "subscribers of {channel}"
                 );
                 let hidden_from = by.filter(|_| skip_self);
                 self.all.push(Published { seq: receipt.id.seq, channel, hidden_from });
@@ -212,7 +213,8 @@ impl Model {
         let resumes = matches!(start, Start::After(_));
         let began = client.last_id.filter(|_| resumes).unwrap_or(head);
         if matches!(begin, Begin::Resume) && resumes && !client.channels.is_empty() {
-            // Cut while it caught up with a further channel it resumes from before what it has of the others.
+            // A reader that was disconnected while it caught up with an added channel resumes
+            // from before what it has of the others.
             client.received.retain(|seq| *seq <= began);
             client.gaps.retain(|_, last| *last <= began);
             client.channels.values_mut().for_each(|since| since.began = began);
@@ -247,7 +249,7 @@ impl Model {
         };
         match reader.subscribe(&self.hub, channel, start) {
             Frame::Subscribed { id, from: reported, to } => {
-                assert_eq!(to, head, "everything until now is its past");
+                assert_eq!(to, head, "everything until now is history");
                 assert!(
                     reported <= to && (reported == from || !matches!(addition, Addition::After(_)))
                 );
@@ -256,7 +258,7 @@ impl Model {
                 client.received.retain(|seq| !of_channel(seq));
                 client.gaps.remove(channel);
                 client.channels.insert(channel, Since { from, began: from });
-                // Its past comes now, in its own order; nothing newer comes in between.
+                // Its history follows in its own order, with nothing newer in between.
                 client.newest = client.newest.min(reported);
                 client.last_id = Some(id);
             }
@@ -281,7 +283,7 @@ impl Model {
         }
         if reader.ended.is_none() {
             client.is_complete(&self.all, client_index);
-            // At rest the cursor is at the head: whatever was hidden is behind it.
+            // After everything is read the cursor is at the head, also after hidden messages.
             assert_eq!(reader.session.position(), self.hub.log().head());
             client.reader = Some(reader);
         }
@@ -307,55 +309,55 @@ impl Client {
                 assert!(seq > self.newest, "{seq} after {}", self.newest);
                 let published = &all[seq as usize - 1];
                 assert_eq!(published.channel, channel);
-                assert!(self.channels.contains_key(published.channel), "asked for {channel}");
+                assert!(self.channels.contains_key(published.channel), "{channel} is subscribed");
                 assert_ne!(published.hidden_from, Some(client_index), "skip-self");
                 let lost = self.gaps.get(&channel).copied().unwrap_or(0);
-                assert!(seq > lost, "{seq} was told lost up to {lost}");
-                assert!(self.received.insert(seq), "{seq} came twice");
+                assert!(seq > lost, "{seq}, but a gap reported all up to {lost}");
+                assert!(self.received.insert(seq), "{seq} arrived twice");
                 self.newest = seq;
                 self.last_id = Some(seq);
             }
             Frame::Gap { id, channel, first: Some(first), last: Some(last), certain } => {
-                assert!(id >= self.newest && id <= last, "a gap stands in the order");
+                assert!(id >= self.newest && id <= last, "a gap is in order");
                 let of_channel = |seq: &Seq| all[*seq as usize - 1].channel == channel;
                 let inside = self.received.range(first..=last).copied().filter(of_channel);
                 assert_eq!(inside.count(), 0, "what was received is not lost");
                 if certain {
-                    assert!(of_channel(&last), "{last} was there");
+                    assert!(of_channel(&last), "{last} is of {channel}");
                 }
                 let reported = self.gaps.get(&channel).copied().unwrap_or(0);
                 let began = self.channels[channel.as_str()].began;
                 let since = (began.max(reported) + 1..=last).filter(of_channel);
                 let mut lost = since.filter(|seq| !self.received.contains(seq));
                 let hidden = |seq: &Seq| all[*seq as usize - 1].hidden_from == Some(client_index);
-                assert!(lost.all(|seq| seq >= first || hidden(&seq)), "the gap is told whole");
+                assert!(lost.all(|seq| seq >= first || hidden(&seq)), "the gap is complete");
                 self.newest = id;
                 self.last_id = Some(id);
                 self.gaps.insert(channel, last);
             }
             Frame::Gap { .. } => panic!("the epoch never changes here"),
             Frame::Goodbye => {}
-            other => panic!("{other:?} was not asked for"),
+            other => panic!("unexpected {other:?}"),
         }
     }
 
-    /// After a sign of life it has the cursor, which it is told only when it has not.
+    /// Checks that a heartbeat carries the cursor if, and only if, the client does not have it yet.
     fn heartbeat(&mut self) {
         let Some(reader) = &mut self.reader else { return };
         let cursor = reader.session.position().seq;
         match reader.heartbeat() {
             Frame::Heartbeat => {}
             Frame::Alive { id } => {
-                assert_ne!(self.last_id, Some(id), "it had that already");
+                assert_ne!(self.last_id, Some(id), "the client had it already");
                 self.newest = id;
                 self.last_id = Some(id);
             }
-            other => panic!("{other:?} is no sign of life"),
+            other => panic!("{other:?} is no heartbeat"),
         }
         assert_eq!(self.last_id, Some(cursor));
     }
 
-    /// Every message since the beginning has arrived, was hidden, or was told lost.
+    /// Checks that every message since the start has arrived, was hidden, or was reported lost.
     fn is_complete(&self, all: &[Published], client_index: usize) {
         for message in all {
             let since = self.channels.get(message.channel);
@@ -363,7 +365,7 @@ impl Client {
             let reported = self.gaps.get(message.channel).is_some_and(|last| message.seq <= *last);
             let hidden = message.hidden_from == Some(client_index);
             let fine = !mine || hidden || reported || self.received.contains(&message.seq);
-            assert!(fine, "{message:?} was lost in silence");
+            assert!(fine, "{message:?} was lost without a gap");
         }
     }
 }
@@ -385,7 +387,8 @@ proptest! {
         channels in 1..8usize,
     ) {
         let read_limit = ReadLimit { messages: at_once, ..ReadLimit::default() };
-        let mut model = Model::new(probe::tight(messages, memory, tombstones).with_channels(channels), read_limit);
+        let limits = probe::tight(messages, memory, tombstones).with_channels(channels);
+        let mut model = Model::new(limits, read_limit);
         for op in ops {
             model.run(op);
         }
@@ -393,7 +396,7 @@ proptest! {
         model.clients.clear();
         prop_assert_eq!(model.hub.connection_count(), 0);
         model.hub.log().sweep(unix_millis() + 100_000_000);
-        let fill = model.hub.log().stats();
-        prop_assert_eq!((fill.channels, fill.messages, fill.bytes), (0, 0, 0), "nothing leaks");
+        let stats = model.hub.log().stats();
+        prop_assert_eq!((stats.channels, stats.messages, stats.bytes), (0, 0, 0), "nothing leaks");
     }
 }

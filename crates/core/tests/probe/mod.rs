@@ -1,4 +1,4 @@
-//! A wire format for tests, and a hub to read from: frames say what they are, nothing more.
+//! A wire format for tests, whose frames say only what they are, and a hub to read from.
 #![allow(dead_code, unreachable_pub)]
 
 use std::{
@@ -34,13 +34,13 @@ pub enum Frame {
         certain: bool,
     },
     Goodbye,
-    /// A sign of life that carries the cursor.
+    /// A heartbeat that carries the cursor.
     Alive {
         id: Seq,
     },
-    /// One that does not.
+    /// A heartbeat without the cursor.
     Heartbeat,
-    /// A further channel is heard from here on; up to `to` it was published before.
+    /// Another channel is subscribed, after `from`; messages up to `to` are history.
     Subscribed {
         id: Seq,
         from: Seq,
@@ -51,7 +51,7 @@ pub enum Frame {
     Other,
 }
 
-/// So long that no test is silent for it by itself.
+/// So long that no test reaches it in real time.
 const HEARTBEAT: Duration = Duration::from_secs(3600);
 
 #[derive(Debug)]
@@ -136,7 +136,7 @@ fn read_frame(bytes: &Bytes) -> Frame {
 }
 
 pub fn epoch() -> Epoch {
-    "test".parse().expect("fits")
+    "test".parse().expect("an epoch")
 }
 
 pub fn id(seq: Seq) -> MessageId {
@@ -144,11 +144,11 @@ pub fn id(seq: Seq) -> MessageId {
 }
 
 pub fn channel(name: &str) -> ChannelName {
-    name.parse().expect("fits")
+    name.parse().expect("a channel")
 }
 
 pub fn client(n: usize) -> ClientId {
-    format!("client-{n:0>12}").parse().expect("fits")
+    format!("client-{n:0>12}").parse().expect("a client id")
 }
 
 pub fn limits() -> Limits {
@@ -180,12 +180,12 @@ pub fn publish(hub: &Hub, draft: Draft) -> Receipt {
     hub.publish(draft).now_or_never().expect("at once").expect("accepted")
 }
 
-/// A reader that is asked frame by frame.
+/// A reader that a test polls frame by frame.
 #[derive(Debug)]
 pub struct Reader {
     pub session: Session,
     pub ended: Option<CloseReason>,
-    /// All the silences until now.
+    /// The time by which its clock is ahead.
     silence: Duration,
 }
 
@@ -216,7 +216,7 @@ impl Reader {
         Ok(Self { session, ended: None, silence: Duration::ZERO })
     }
 
-    /// Listens to one more channel; gives the answer.
+    /// Subscribes to one more channel; returns the reply.
     pub fn subscribe(&mut self, hub: &Arc<Hub>, name: &str, start: Start) -> Frame {
         let change = Change::subscribe(hub, channel(name), start);
         match change.now_or_never().expect("at once") {
@@ -225,7 +225,7 @@ impl Reader {
         }
     }
 
-    /// Listens to a channel no more; gives the answer.
+    /// Unsubscribes from a channel; returns the reply.
     pub fn unsubscribe(&mut self, name: &str) -> Frame {
         self.change(Change::unsubscribe(channel(name)))
     }
@@ -235,7 +235,7 @@ impl Reader {
         read_frame(&replies[0])
     }
 
-    /// What one write would carry; empty when there is nothing.
+    /// Returns the frames of one write; empty if there is nothing to send.
     pub fn collect(&mut self) -> Vec<Frame> {
         let mut out = Vec::new();
         if let Step::End(reason) = self.session.collect(self.now(), &mut out) {
@@ -244,12 +244,13 @@ impl Reader {
         out.iter().map(read_frame).collect()
     }
 
-    /// Its own time.
+    /// The time on its own clock.
     pub fn now(&self) -> Instant {
         Instant::now() + self.silence
     }
 
-    /// Its sign of life, when it has had everything and a whole silence has passed since.
+    /// Advances its clock by the heartbeat interval, and returns the heartbeat. The reader must
+    /// have read everything before.
     pub fn heartbeat(&mut self) -> Frame {
         self.silence += HEARTBEAT;
         let mut frames = self.collect();
@@ -257,7 +258,7 @@ impl Reader {
         frames.remove(0)
     }
 
-    /// Everything up to the head.
+    /// Reads everything up to the head.
     pub fn drain(&mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
         while self.ended.is_none() {
@@ -271,7 +272,7 @@ impl Reader {
     }
 }
 
-/// Limits so low that everything is reached.
+/// Limits so low that tests reach them.
 pub fn tight(messages: usize, memory_bytes: usize, tombstones: usize) -> Limits {
     let history = Bounds::default().with_messages(messages).with_bytes(1 << 20);
     Limits::default()
@@ -281,7 +282,7 @@ pub fn tight(messages: usize, memory_bytes: usize, tombstones: usize) -> Limits 
         .with_tombstones(tombstones)
 }
 
-/// The seqs of the messages among `frames`.
+/// Returns the seqs of the messages among `frames`.
 pub fn seqs_of(frames: &[Frame]) -> Vec<Seq> {
     let seq = |frame: &Frame| match frame {
         Frame::Message { seq, .. } => Some(*seq),
