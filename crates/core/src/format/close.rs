@@ -1,49 +1,50 @@
-//! Why a stream ends: one closed list with one meaning on all wires (PROTOCOL.md §4).
+//! Close reasons: one closed list, with one meaning on all wires (PROTOCOL.md §4).
 
-/// The reason in `tricast.goodbye` and in a WebSocket's close frame.
+/// The reason for the end of a stream, in `tricast.goodbye` and in a WebSocket's close frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum CloseReason {
     /// Every channel of the connection has ended.
     Ended = 1,
-    /// The gateway is going down.
+    /// The gateway is shutting down.
     Draining,
-    /// A limit that will pass was reached.
+    /// The gateway has reached a limit for now.
     Overloaded,
-    /// The reader fell behind the log and cannot be told in-band, or policy says so.
+    /// The reader is a slow consumer and has lost messages; its wire cannot report gaps, or its
+    /// channel's policy is to disconnect.
     Gap,
-    /// The peer answers nothing.
+    /// The peer does not answer heartbeats.
     Unresponsive,
-    /// Text that is not UTF-8.
+    /// The peer sent text that is not UTF-8.
     Malformed,
-    /// A frame above the limit.
+    /// The peer sent a frame above the size limit.
     TooLarge,
-    /// Frames that break the wire's standard.
+    /// The peer violated the wire's protocol.
     Protocol,
-    /// The token that the reader came with has ended.
+    /// The token of the reader has expired.
     Expired,
-    /// Who reads, or speaks, may not any more.
+    /// The reader, or the publisher, no longer has permission.
     Forbidden,
-    /// An operator has ended it.
+    /// An operator has closed the stream.
     Removed,
-    /// The client itself has asked for it, to see its stream come back.
+    /// The client itself has requested it, to see its stream reconnect.
     Requested,
 }
 
-/// What a client should do after a goodbye.
+/// The class of a goodbye, by which a client decides whether to reconnect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reconnect {
-    /// At once.
+    /// Reconnect at once.
     Now,
-    /// After the pause that `retry` names.
+    /// Reconnect after the delay in `retry`.
     Later,
-    /// Not at all.
+    /// Do not reconnect.
     Never,
 }
 
 impl CloseReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [CloseReason; 12] = [
         CloseReason::Ended,
         CloseReason::Draining,
@@ -59,7 +60,7 @@ impl CloseReason {
         CloseReason::Requested,
     ];
 
-    /// The name on the wire.
+    /// Returns the name on the wire.
     pub fn name(self) -> &'static str {
         match self {
             CloseReason::Ended => "ended",
@@ -77,7 +78,7 @@ impl CloseReason {
         }
     }
 
-    /// The class: what the client should do.
+    /// Returns the class, which says whether the client should reconnect.
     pub fn reconnect(self) -> Reconnect {
         match self {
             // With a new token.

@@ -1,4 +1,4 @@
-//! Control frames: what the gateway itself says in a stream (PROTOCOL.md §4).
+//! Control frames: the gateway's own frames in a stream (PROTOCOL.md §4).
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,19 @@ use serde::Serialize;
 
 use crate::{ChannelName, CloseReason, MessageId, Reconnect, Seq, clock};
 
-/// One control frame.
+/// A control frame.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Control {
     /// The first frame of a stream.
     Hello(Box<Hello>),
-    /// Messages are lost to this reader.
+    /// This reader has lost messages.
     Gap(Gap),
-    /// The stream lives, and its cursor has moved.
+    /// The stream is alive, and its cursor has moved.
     Alive(Alive),
     /// The online count of a channel.
     Online(OnlineChange),
-    /// The stream will end with its token.
+    /// The stream is about to end with its token.
     Expiring(Expiring),
     /// The last frame of a stream.
     Goodbye(Goodbye),
@@ -30,42 +30,42 @@ pub struct Hello {
     /// The cursor that this connection reads from.
     #[serde(skip)]
     pub id: MessageId,
-    /// The channels that were asked for.
+    /// The channels that the client asked for.
     pub channels: Vec<ChannelName>,
     /// The connection's client id.
     pub client: String,
-    /// The gateway made the client id up.
+    /// Whether the gateway made up the client id.
     pub issued: bool,
     /// The connection's user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// The stream goes on where the client left it.
+    /// Whether the stream continues where the client left off.
     pub recovered: bool,
-    /// Why it does not.
+    /// The reason if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<NotRecovered>,
     /// Online users of each channel.
     pub online: BTreeMap<ChannelName, u32>,
-    /// Milliseconds between signs of life.
+    /// Milliseconds between heartbeats.
     pub heartbeat: u64,
     /// Milliseconds before a reconnect; on SSE the browser's own timer.
     #[serde(skip)]
     pub retry: u64,
 }
 
-/// Why a stream does not go on where the client left it.
+/// The reason that a stream does not continue where the client left off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NotRecovered {
     /// No resume point was given.
     Fresh,
-    /// History is too short.
+    /// Messages after the resume point have been evicted.
     Evicted,
-    /// The resume point is of another life of the log.
+    /// The resume point is of another epoch.
     Epoch,
 }
 
-/// Messages of one channel that are lost to a reader.
+/// A gap: messages of one channel that a reader has lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Gap {
     /// The cursor after this gap.
@@ -77,11 +77,11 @@ pub struct Gap {
     pub first: Option<Seq>,
     /// The last seq missed; `None` after a change of epoch.
     pub last: Option<Seq>,
-    /// Whether a message was missed for certain.
+    /// Whether it is certain that a message was missed.
     pub certain: bool,
 }
 
-/// The stream lives, and its cursor has moved.
+/// A heartbeat with the cursor of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Alive {
     /// The cursor.
@@ -100,22 +100,22 @@ pub struct OnlineChange {
     pub connections: u32,
 }
 
-/// The stream will end with its token.
+/// The warning before a stream ends with its token.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Expiring {
-    /// Milliseconds until then.
+    /// Milliseconds until the end.
     pub left: u64,
 }
 
 /// The last frame of a stream.
 #[derive(Clone, Debug, Serialize)]
 pub struct Goodbye {
-    /// Why.
+    /// The reason.
     #[serde(serialize_with = "reason_name")]
     pub reason: CloseReason,
-    /// What to do.
+    /// Whether and when to reconnect.
     pub reconnect: Reconnect,
-    /// Milliseconds to wait first.
+    /// Milliseconds to wait before reconnecting.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<u32>,
 }
@@ -125,17 +125,18 @@ fn reason_name<S: serde::Serializer>(reason: &CloseReason, to: S) -> Result<S::O
 }
 
 impl Gap {
-    /// A loss of unknown extent, after a change of epoch.
+    /// Makes a gap of unknown extent, after a change of epoch.
     pub(crate) fn unknown(id: MessageId, channel: ChannelName) -> Self {
         Self { id, channel, first: None, last: None, certain: false }
     }
 }
 
-/// "Now", in milliseconds, for a browser that does it by itself: if nobody is there, it tries that often.
+/// The delay, in milliseconds, for a browser that should reconnect at once. It is not 0, because
+/// the browser also waits this long between attempts while the gateway cannot be reached.
 const RETRY_NOW_MILLIS: u64 = 200;
 
 impl Goodbye {
-    /// A goodbye whose `retry` (milliseconds) is kept only where the client should wait.
+    /// Makes a goodbye. `retry` (milliseconds) is kept only if the client should wait.
     pub fn new(reason: CloseReason, retry: u32) -> Self {
         let reconnect = reason.reconnect();
         let retry = (reconnect == Reconnect::Later).then_some(retry);
@@ -144,7 +145,7 @@ impl Goodbye {
 }
 
 impl Control {
-    /// The event's name.
+    /// Returns the event's name.
     pub fn event(&self) -> &'static str {
         match self {
             Control::Hello(_) => "tricast.hello",
@@ -156,7 +157,7 @@ impl Control {
         }
     }
 
-    /// The cursor after this frame; only hello, gap and alive move it.
+    /// Returns the cursor after this frame; only hello, gap and alive move it.
     pub fn id(&self) -> Option<MessageId> {
         match self {
             Control::Hello(hello) => Some(hello.id),
@@ -166,12 +167,12 @@ impl Control {
         }
     }
 
-    /// Milliseconds after which an SSE client should come back.
+    /// Returns the milliseconds after which an SSE client should reconnect.
     pub fn retry(&self) -> Option<u64> {
         match self {
             Control::Hello(hello) => Some(hello.retry),
             Control::Goodbye(goodbye) => match goodbye.reconnect {
-                // The browser would take its time from the hello.
+                // Without this the browser would wait for the `retry` of the hello.
                 Reconnect::Now => Some(RETRY_NOW_MILLIS),
                 _ => goodbye.retry.map(u64::from),
             },
@@ -179,7 +180,7 @@ impl Control {
         }
     }
 
-    /// The JSON document of this frame.
+    /// Returns the JSON document of this frame.
     pub fn document(&self) -> Vec<u8> {
         control_document(self.id(), self.event(), self)
     }
@@ -202,6 +203,6 @@ pub fn control_document(
         time: u64,
     }
     let envelope = Envelope { id, event, body, time: clock::unix_millis() };
-    // Documents have string keys and finite numbers: they always serialize.
+    // Documents have string keys and finite numbers, so serializing cannot fail.
     serde_json::to_vec(&envelope).unwrap_or_default()
 }

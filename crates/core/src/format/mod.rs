@@ -1,4 +1,5 @@
-//! A wire format: pure functions from what is said to bytes. All that a transport has to bring.
+//! A wire format: pure functions from messages and control frames to bytes. It is all that a
+//! transport has to implement.
 
 pub(crate) mod close;
 pub(crate) mod control;
@@ -10,46 +11,48 @@ use bytes::Bytes;
 
 use crate::{CloseReason, Control, Message, MessageId, Variant};
 
-/// How one wire variant spells messages and control frames, framing included.
+/// Encodes messages and control frames for one wire variant, framing included.
 pub trait Format: Send + Sync + 'static {
-    /// The key under which this format's bytes are shared.
+    /// Returns the key under which this format's encoded messages are shared.
     fn variant(&self) -> Variant;
 
-    /// A message. `kept`: for all readers, who share these bytes; else for one of them alone, and in the cheapest
-    /// way that the format has.
+    /// Encodes a message. If `kept`, all readers share these bytes; otherwise they are for one
+    /// reader alone, and the format encodes them in its cheapest way.
     fn message(&self, message: &Message, kept: bool) -> Bytes;
 
-    /// A control frame; `None` where this format has none.
+    /// Encodes a control frame; returns `None` if this format does not have it.
     fn control(&self, control: &Control) -> Option<Bytes>;
 
-    /// A sign of life that tells a program nothing; `None` where this format has none. The cursor is for a wire that
-    /// has a place for it there; a program learns it from [`Control::Alive`].
+    /// Encodes a heartbeat that programs do not see, such as a comment or a ping; returns `None` if
+    /// this format has none. The cursor is for a wire that can carry it there; a program gets it
+    /// from [`Control::Alive`].
     fn heartbeat(&self, cursor: MessageId) -> Option<Bytes>;
 
-    /// Whether peers answer heartbeats. They are sent then whatever else is, because they ask for a sign of
-    /// life too.
+    /// Whether peers answer heartbeats. If so, heartbeats are sent even among messages, because
+    /// they also check that the peer is alive.
     fn expects_heartbeat_replies(&self) -> bool {
         false
     }
 
-    /// Whether a gap can be told in the stream; otherwise it ends the stream.
+    /// Whether the stream can report a gap; otherwise a gap ends the stream.
     fn reports_gaps(&self) -> bool;
 
-    /// How a stream ends that has said its goodbye, for whoever writes this format's bytes to a socket
-    /// of its own. Where nothing marks the end of a stream, one that breaks off has to be reset.
+    /// Returns the end of a connection after the goodbye, for a transport that writes this format's
+    /// bytes to a socket of its own. If nothing in the format marks the end of a stream, a stream
+    /// that breaks off has to be reset.
     fn ending(&self, reason: CloseReason) -> Ending {
         let cut = reason == CloseReason::Gap && !self.reports_gaps();
         if cut { Ending::Reset } else { Ending::Close }
     }
 }
 
-/// The last thing on a connection.
+/// The end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// These bytes, then the end of the connection.
+    /// Send these bytes, then close the connection.
     Send(Bytes),
-    /// The end of the connection.
+    /// Close the connection.
     Close,
-    /// A reset.
+    /// Reset the connection.
     Reset,
 }

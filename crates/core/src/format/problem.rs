@@ -1,10 +1,11 @@
-//! What can go wrong for a client: stable kinds, the same on all wires. A transport adds its own.
+//! Problems that are reported to clients: stable kinds, the same on all wires. A transport adds its
+//! own.
 
 use std::time::Duration;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal),* $(,)?) => {
-        /// The stable kind of a problem; `urn:tricast:` and its name is its type (PROTOCOL.md §8).
+        /// The stable kind of a problem. Its type is `urn:tricast:` and its name (PROTOCOL.md §8).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Kind {
             $($(#[$doc])* $kind,)*
@@ -13,10 +14,10 @@ macro_rules! kinds {
         }
 
         impl Kind {
-            /// All of them but those of transports.
+            /// All kinds but those of transports.
             pub const ALL: &[Kind] = &[$(Kind::$kind),*];
 
-            /// The name, without the `urn:tricast:` before it.
+            /// Returns the name, without `urn:tricast:`.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Kind::$kind => $name,)*
@@ -28,89 +29,89 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Not a channel name.
+    /// The text is no valid channel name.
     BadChannel = "bad-channel",
-    /// Not a client id.
+    /// The text is no valid client id.
     BadClient = "bad-client",
-    /// Not a user.
+    /// The text is no valid user id.
     BadUser = "bad-user",
-    /// Not an event name.
+    /// The text is no valid event name.
     BadEvent = "bad-event",
-    /// Not an idempotency id.
+    /// The text is no valid idempotency id.
     BadIdempotencyId = "bad-id",
-    /// Not a resume point.
+    /// The text is no valid resume point.
     BadResume = "bad-resume",
-    /// A parameter's value does not fit.
+    /// A parameter has an invalid value.
     BadParameter = "bad-parameter",
-    /// Data that is not JSON.
+    /// The data is not JSON.
     BadJson = "bad-json",
-    /// Data or a parameter that is not UTF-8.
+    /// The data or a parameter is not UTF-8.
     BadUtf8 = "bad-utf8",
-    /// A channel that this connection listens to already.
+    /// The connection is subscribed to the channel already.
     AlreadySubscribed = "already-subscribed",
-    /// A channel that this connection does not listen to.
+    /// The connection is not subscribed to the channel.
     NotSubscribed = "not-subscribed",
-    /// More commands in a second than one connection may send.
+    /// The connection exceeds the rate limit of commands.
     TooFast = "too-fast",
-    /// An event under `tricast.`.
+    /// The event name begins with `tricast.`.
     ReservedEvent = "reserved-event",
-    /// `skip_self` without a client.
+    /// `skip_self` is set without a client id.
     NoIdentity = "no-identity",
-    /// A resume point that the log has not reached.
+    /// The resume point is ahead of the log.
     AheadOfLog = "ahead-of-log",
-    /// A token that nobody can check.
+    /// A token was sent, but the gateway has no key to verify tokens.
     TokenUnsupported = "token-unsupported",
-    /// A token is needed, or an API key.
+    /// A token or an API key is required.
     TokenMissing = "token-missing",
-    /// A token that does not hold.
+    /// The token is not valid.
     BadToken = "bad-token",
-    /// A token that has ended.
+    /// The token has expired.
     TokenExpired = "token-expired",
-    /// A token whose key the gateway has to fetch, and cannot.
+    /// The gateway cannot fetch the key that verifies the token.
     KeysUnavailable = "keys-unavailable",
-    /// An API key that is none.
+    /// The API key is unknown.
     BadKey = "bad-key",
-    /// Who this is may not do that.
+    /// The caller has no permission.
     Forbidden = "forbidden",
-    /// A namespace that tells nobody who is there.
+    /// The namespace hides its online counts.
     OnlineHidden = "online-hidden",
-    /// A channel that does not tell who is there.
+    /// The channel has no presence.
     PresenceOff = "presence-off",
-    /// Nobody listens, and somebody should.
+    /// The channel has fewer subscribers than the publisher requires.
     NobodyOnline = "nobody-online",
-    /// Too much data.
+    /// The data exceeds a size limit.
     TooLarge = "too-large",
-    /// The limit of connections.
+    /// The limit of connections is reached.
     TooManyConnections = "too-many-connections",
-    /// The limit of connections from one address.
+    /// The limit of connections from one address is reached.
     TooManyFromAddress = "too-many-from-address",
-    /// The limit of connections of one user.
+    /// The limit of connections of one user is reached.
     TooManyOfUser = "too-many-of-user",
-    /// The limit of subscribers of one channel.
+    /// The limit of subscribers of one channel is reached.
     TooManySubscribers = "too-many-subscribers",
-    /// More work than the gateway can do at once.
+    /// The gateway sheds load, or a rate limit or memory limit is reached.
     Overloaded = "overloaded",
-    /// The limit of channels.
+    /// The limit of channels is reached.
     TooManyChannels = "too-many-channels",
-    /// The gateway is going down.
+    /// The gateway is shutting down.
     Draining = "draining",
-    /// The engine is away.
+    /// The engine is unavailable.
     Unavailable = "unavailable",
 }
 
 impl Kind {
-    /// The problem's type: a stable URI.
+    /// Returns the problem's type: a stable URI.
     pub fn urn(self) -> String {
         format!("urn:tricast:{}", self.name())
     }
 }
 
-/// An error that a client caused or must cope with; its text says what to do.
+/// An error that is reported to a client; its text says what the client can do.
 pub trait Problem: std::error::Error {
-    /// Its stable kind.
+    /// Returns the stable kind.
     fn kind(&self) -> Kind;
 
-    /// When it may be tried again, if that is known.
+    /// Returns the time after which the client may retry, if that is known.
     fn retry_after(&self) -> Option<Duration> {
         None
     }

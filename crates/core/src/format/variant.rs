@@ -1,28 +1,29 @@
-//! The key under which the bytes of a message are shared.
+//! The key under which the encoded bytes of a message are shared.
 
 use crate::Wire;
 
-/// Everything that decides a message's bytes: the key under which they are shared.
+/// A variant of the encoding: everything that decides a message's bytes, and so the key under which
+/// they are shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Variant {
     /// The wire.
     pub wire: Wire,
-    /// `format=raw`: the data and nothing else.
+    /// Whether only the data is sent, without the document (`format=raw`).
     pub raw: bool,
-    /// What is around each frame.
+    /// The framing of each frame.
     pub framing: Framing,
 }
 
-/// What is around a format's frames.
+/// The framing around a format's frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Framing {
-    /// Nothing: they are whole as they are, or a library adds what is needed.
+    /// None: frames delimit themselves, or a library adds the framing.
     Plain,
-    /// Each is an HTTP chunk.
+    /// Each frame is an HTTP chunk.
     Chunks,
-    /// Each is compressed by itself, for readers that keep so much of it.
+    /// Each message is deflated without context takeover, for clients with this window size.
     Deflated {
-        /// How much, as a power of two.
+        /// The window size, as a power of two.
         window_bits: u8,
     },
 }

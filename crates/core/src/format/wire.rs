@@ -4,23 +4,23 @@ use std::ops::{Index, IndexMut};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-/// How a subscriber listens.
+/// The wire on which a subscriber is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Wire {
     /// Server-Sent Events.
     Sse,
-    /// HTTP body of JSON lines.
+    /// An HTTP body of JSON lines.
     Chunked,
     /// WebSocket.
     Ws,
 }
 
 impl Wire {
-    /// All of them, in the order of their index.
+    /// All wires, in the order of their index.
     pub const ALL: [Wire; 3] = [Wire::Sse, Wire::Chunked, Wire::Ws];
 
-    /// The name in paths, metrics and documents.
+    /// Returns the name in paths, metrics and documents.
     pub fn name(self) -> &'static str {
         match self {
             Wire::Sse => "sse",
@@ -40,7 +40,7 @@ impl<T> PerWire<T> {
         Self(Wire::ALL.map(make))
     }
 
-    /// Visits the value of each wire.
+    /// Iterates over the wires and their values.
     pub fn iter(&self) -> impl Iterator<Item = (Wire, &T)> {
         Wire::ALL.into_iter().zip(&self.0)
     }
@@ -60,7 +60,7 @@ impl<T> IndexMut<Wire> for PerWire<T> {
     }
 }
 
-/// An object with a key for each wire.
+/// Serializes as an object with a key for each wire.
 impl<T: Serialize> Serialize for PerWire<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(Wire::ALL.len()))?;
@@ -80,7 +80,7 @@ mod tests {
         let mut lengths = PerWire::from_fn(|wire| wire.name().len());
         lengths[Wire::Ws] += 10;
         assert_eq!(Wire::ALL.map(|wire| lengths[wire]), [3, 7, 12]);
-        let text = serde_json::to_string(&lengths).expect("writes");
+        let text = serde_json::to_string(&lengths).expect("serializes");
         assert_eq!(text, r#"{"sse":3,"chunked":7,"ws":12}"#);
     }
 }
