@@ -1,4 +1,4 @@
-//! The timing and the limits that hold for every session.
+//! The timing and the limits of sessions.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Encodes the frames of one stream, and keeps the last id that it was sent.
+//! The encoder of one stream, which also keeps the last id that was sent.
 
 use bytes::Bytes;
 
@@ -16,7 +16,7 @@ impl Encoder {
         Self { format, sent_seq: 0 }
     }
 
-    /// Appends a control frame, where the format has them.
+    /// Appends a control frame, if the format has it.
     pub(super) fn push_control(&mut self, control: &Control, out: &mut Vec<Bytes>) {
         let Some(bytes) = self.format.control(control) else { return };
         out.push(bytes);

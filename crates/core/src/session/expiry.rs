@@ -1,37 +1,37 @@
-//! The end of a stream that ends with its token, and the warning before it.
+//! The expiry of a stream with its token, and the warning before it.
 
 use std::time::{Duration, Instant};
 
 use crate::{Access, Expiring, SessionConfig, clock};
 
-/// Longer than any stream lasts, and near enough for the clock.
+/// Longer than any stream lasts, and short enough for the clock.
 const MAX_LIFETIME: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// When a stream ends.
+/// The time at which a stream expires.
 #[derive(Debug)]
 pub(crate) struct Expiry {
     at: Instant,
-    /// When to warn; `None` once that is done.
+    /// The time of the warning; `None` after it.
     warn_at: Option<Instant>,
 }
 
-/// What is due of it.
+/// The action that is due.
 pub(crate) enum Due {
-    /// The end.
+    /// The end of the stream.
     Expired,
-    /// The warning; look again at this time.
+    /// The warning; check again at this time.
     Warn(Expiring, Instant),
-    /// Nothing; look again at this time.
+    /// Nothing; check again at this time.
     CheckAt(Instant),
 }
 
 impl Expiry {
-    /// The end that `access` sets to its stream, if it sets one.
+    /// Returns the expiry that `access` sets for its stream, if it sets one.
     pub(crate) fn of(access: &dyn Access, config: &SessionConfig) -> Option<Box<Self>> {
         access.expires().map(|at| Box::new(Self::new(at, config.expiry_warning)))
     }
 
-    /// Ends at `at` (milliseconds since 1970) and warns so long before.
+    /// Makes an expiry at `at` (milliseconds since 1970), with a warning this long before.
     pub(crate) fn new(at: u64, warning: Duration) -> Self {
         let left = Duration::from_millis(at.saturating_sub(clock::unix_millis()));
         let left = left.min(MAX_LIFETIME);
@@ -39,7 +39,7 @@ impl Expiry {
         Self { at: now + left, warn_at: Some(now + left.saturating_sub(warning)) }
     }
 
-    /// What is due at `now`. The warning is due once.
+    /// Checks what is due at `now`. The warning is due once.
     pub(crate) fn check(&mut self, now: Instant) -> Due {
         if now >= self.at {
             return Due::Expired;
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn warns_once_and_ends() {
+    fn the_warning_is_due_once_and_then_the_end() {
         let second = Duration::from_secs(1);
         let mut expiry = Expiry::new(clock::unix_millis() + 10_000, 3 * second);
         let at = expiry.at;

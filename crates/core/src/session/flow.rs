@@ -16,7 +16,7 @@ use crate::{CloseReason, Ending, Reply, Session, Step, session::frames::FrameBuf
 /// something to write.
 ///
 /// An HTTP server can send it as a body, and polls it only when the connection can take more. That
-/// is all the backpressure there is: a slow reader has no queue, its messages stay in the log.
+/// is all the backpressure there is: a slow consumer has no queue, its messages stay in the log.
 /// A server that does more than write, such as for WebSocket, calls [`poll_step`](Self::poll_step)
 /// and [`next_chunk`](Self::next_chunk) instead.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Flow {
     output: FrameBuffer,
 }
 
-/// The reason that [`Flow::poll_step`] returned for. In each case there may be chunks to write.
+/// The reason why [`Flow::poll_step`] returned. In each case there may be chunks to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlowStep {
     /// There is something to write.
@@ -38,25 +38,25 @@ pub enum FlowStep {
     End(CloseReason),
 }
 
-/// A stream broke off at a gap that its format cannot report. The connection has to be reset, so
-/// that the reader cannot take this for the end of the data.
+/// The error of a stream that broke off at a gap that its format cannot report. The connection has
+/// to be reset, so that the reader does not mistake this for the end of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the stream broke off at a gap; reconnect to go on after it")]
+#[error("the stream broke off at a gap; reconnect to continue after it")]
 pub struct StreamAborted;
 
 impl Flow {
-    /// Must be called on a tokio runtime with a clock.
+    /// Makes a stream from `session`. Must be called on a tokio runtime with a clock.
     pub fn new(session: Session) -> Self {
         let timer = Box::pin(sleep_until(Instant::now()));
         Self { session, timer, output: FrameBuffer::default() }
     }
 
-    /// The session.
+    /// Returns the session.
     pub fn session(&self) -> &Session {
         &self.session
     }
 
-    /// The session, to note what its peer does; poll again after that.
+    /// Returns the session, to record what its peer does; poll again after that.
     pub fn session_mut(&mut self) -> &mut Session {
         &mut self.session
     }
@@ -79,7 +79,7 @@ impl Flow {
                 Step::Wait(until) => {
                     let until = Instant::from_std(until);
                     // Each message postpones the heartbeat. A timer that fires too early costs one
-                    // look; to reset it for each message would cost as much as the message.
+                    // check; resetting it for each message would cost as much as the message.
                     if until < self.timer.deadline() || self.timer.is_elapsed() {
                         self.timer.as_mut().reset(until);
                     }
@@ -110,7 +110,7 @@ impl Stream for Flow {
                 return Poll::Ready(Some(Ok(chunk)));
             }
             match ready!(flow.poll_step(cx)) {
-                // A session that has ended says so again, once its last frames are written.
+                // A session that has ended returns this again, after its last frames are written.
                 FlowStep::End(reason) if flow.output.is_empty() => {
                     return Poll::Ready(flow.breaks_off(reason).then_some(Err(StreamAborted)));
                 }

@@ -1,4 +1,4 @@
-//! Frames of one stream that have been collected and not yet written.
+//! The buffer of frames that have been collected and not yet written.
 
 use bytes::{Bytes, BytesMut};
 
@@ -6,19 +6,19 @@ use bytes::{Bytes, BytesMut};
 /// shared by all readers, so that a stalled reader holds no copy of its own.
 const CHUNK_MAX: usize = 16 * 1024;
 
-/// An idle reader keeps room for so many frames, whatever backlog it once had.
+/// Capacity that an idle reader keeps, whatever backlog it once had.
 const IDLE_CAPACITY: usize = 4;
 
 /// Frames that have been collected and not yet written.
 #[derive(Debug, Default)]
 pub(crate) struct FrameBuffer {
     frames: Vec<Bytes>,
-    /// How many of them have been taken.
+    /// Frames that have been taken.
     taken: usize,
 }
 
 impl FrameBuffer {
-    /// The list to which new frames are appended.
+    /// Returns the list to which new frames are appended.
     pub(crate) fn frames_mut(&mut self) -> &mut Vec<Bytes> {
         &mut self.frames
     }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_frames_are_joined_and_large_ones_passed_on_without_a_copy() {
+    fn small_frames_are_joined_and_large_ones_are_not_copied() {
         let (small, large) = (Bytes::from_static(b"small"), Bytes::from(vec![b'x'; 100_000]));
         let frames = vec![small.clone(), small.clone(), large.clone(), small.clone()];
         let mut buffer = FrameBuffer { frames, taken: 0 };
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn no_chunk_of_joined_frames_is_larger_than_it_should_be() {
+    fn no_chunk_of_joined_frames_exceeds_the_maximum() {
         let mut buffer = FrameBuffer { frames: vec![Bytes::from(vec![0; 3000]); 100], taken: 0 };
         let sizes: Vec<_> = std::iter::from_fn(|| buffer.next_chunk()).map(|c| c.len()).collect();
         assert!(sizes.iter().all(|size| *size <= CHUNK_MAX), "{sizes:?}");

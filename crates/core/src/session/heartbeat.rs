@@ -1,10 +1,10 @@
-//! When a stream is due to show that it is alive, and when its peer has to.
+//! The heartbeat of a stream, and the check that its peer answers.
 
 use std::time::{Duration, Instant};
 
 use super::jitter::jittered;
 
-/// A peer that leaves so many heartbeats unanswered is gone.
+/// A peer that has left this many heartbeats unanswered is unresponsive.
 const UNANSWERED_MAX: u8 = 2;
 
 #[derive(Debug, Default)]
@@ -12,22 +12,22 @@ pub(super) struct Heartbeat {
     next: Option<Instant>,
     /// Heartbeats since the last activity of the peer, on a wire whose heartbeats are answered.
     unanswered: u8,
-    /// Each heartbeat is an event, not only one after which the cursor has moved.
+    /// Whether each heartbeat is an event, not only one after which the cursor has moved.
     pub(super) as_events: bool,
 }
 
-/// What is due of a heartbeat.
+/// The action that is due.
 pub(super) enum HeartbeatDue {
     /// Nothing until this time.
     At(Instant),
     /// A heartbeat.
     Now,
-    /// The end: the peer has not answered.
+    /// The end of the stream: the peer has not answered.
     Unresponsive,
 }
 
 impl Heartbeat {
-    /// Checks what is due at `now`. `needs_replies`: the wire's heartbeats are answered.
+    /// Checks what is due at `now`. `needs_replies` says that peers answer the wire's heartbeats.
     pub(super) fn check(
         &mut self,
         now: Instant,
@@ -48,15 +48,15 @@ impl Heartbeat {
         HeartbeatDue::Now
     }
 
-    /// Postpones the next heartbeat, because the stream has carried something else. Not if its
-    /// answer is wanted.
+    /// Postpones the next heartbeat, because the stream has carried something else. A heartbeat
+    /// that the peer has to answer is not postponed.
     pub(super) fn postpone(&mut self, now: Instant, period: Duration, needs_replies: bool) {
         if self.next.is_none() || !needs_replies {
             self.next = Some(now + jittered(period));
         }
     }
 
-    /// Notes that the peer is alive.
+    /// Records that the peer is alive.
     pub(super) fn record_peer_activity(&mut self) {
         self.unanswered = 0;
     }

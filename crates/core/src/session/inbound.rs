@@ -1,4 +1,5 @@
-//! What a peer says on its stream after it has opened it. On the HTTP wires that is nothing.
+//! The inbound side of a stream: what its peer sends after opening it. On the HTTP wires that is
+//! nothing.
 
 use std::{future::Future, pin::Pin};
 
@@ -6,50 +7,51 @@ use bytes::Bytes;
 
 use crate::{Change, ChangeError, Changed, CloseReason, Kind, Session};
 
-/// Makes sense of what a peer sends, for whoever owns its socket.
+/// Decodes the bytes that a peer sends, for the owner of its socket.
 pub trait Inbound: Send {
-    /// Takes bytes as they came, cut anywhere.
+    /// Adds received bytes, which may be cut anywhere.
     fn push(&mut self, bytes: &[u8]);
 
-    /// What they mean to a stream, one thing after the other. Once the stream is over (`None`) nobody is
-    /// there to work for, and only the peer's own end still counts. Tells the session of each whole thing
-    /// ([`Session::record_peer_activity`]).
+    /// Returns the next event that the bytes mean to the stream. Once the stream has ended
+    /// (`None`), commands are dropped, and only the peer's own close is still reported. Records
+    /// everything that is complete in the session ([`Session::record_peer_activity`]).
     fn next_event(&mut self, session: Option<&mut Session>) -> InboundEvent;
 }
 
-/// What was heard.
+/// An event in the bytes that a peer has sent.
 pub enum InboundEvent {
-    /// Nothing whole; push more.
+    /// Nothing complete; push more bytes.
     Incomplete,
-    /// A question of the wire itself: send these bytes back.
+    /// A frame of the wire itself, such as a ping: send these bytes back.
     Respond(Bytes),
-    /// Something to do. Hear on when it is done, so that a peer cannot pile up work.
+    /// A command. Ask for the next event when it is done, so that a peer cannot pile up work.
     Command(CommandFuture),
-    /// The peer ends the connection: send these bytes back, then close.
+    /// The peer closes the connection: send these bytes back, then close.
     Close(Bytes),
-    /// The wire's rules are broken: say goodbye with this reason. What follows cannot be read.
+    /// The peer has violated the wire's protocol: close with this reason. What follows cannot be
+    /// decoded.
     Violation(CloseReason),
 }
 
-/// Work under way.
+/// A command that is being run.
 pub type CommandFuture = Pin<Box<dyn Future<Output = CommandResult> + Send>>;
 
-/// What comes of work: something to say to the peer, or the reason to end its connection.
+/// The result of a command: a reply to the peer, or the reason to close its connection.
 pub type CommandResult = Result<Reply, CloseReason>;
 
-/// The answer to a peer. Each wire encodes its own.
+/// The reply to a peer, encoded by its wire.
 pub enum Reply {
-    /// Nothing.
+    /// No frame.
     Empty,
     /// A frame.
     Frame(Bytes),
-    /// A frame that refuses what the peer asked for; counted by its kind.
+    /// A frame that refuses the command; it is counted by its kind.
     Refusal(Kind, Bytes),
-    /// A change of the stream itself, and what encodes its result.
+    /// A change of the stream itself, and the function that encodes its result.
     Change(Box<Change>, EncodeChange),
 }
 
-/// Encodes the result of a change as the frame that tells the peer.
+/// Encodes the result of a change as a frame for the peer.
 pub type EncodeChange = Box<dyn FnOnce(Result<Changed, ChangeError>) -> Bytes + Send>;
 
 impl std::fmt::Debug for Reply {

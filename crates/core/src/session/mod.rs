@@ -1,7 +1,8 @@
-//! What flows to one reader, whatever the wire: hello, messages, gaps, online, heartbeats, goodbye.
+//! The stream of one reader on any wire: hello, messages, gaps, online counts, heartbeats, goodbye.
 //!
-//! A session does no I/O and keeps no queue. Whoever owns the socket calls [`Session::collect`]
-//! when the reader can take more, and sleeps when there is nothing: so a slow reader costs no memory.
+//! A session does no I/O and keeps no queue. The owner of the socket calls [`Session::collect`]
+//! when the socket can take more, and waits when there is nothing: this is all the backpressure
+//! there is, and a slow consumer costs no memory.
 
 pub(crate) mod config;
 mod encoder;
@@ -35,7 +36,7 @@ use crate::{
     subscription::online_watch::OnlineWatch,
 };
 
-/// One reader's stream.
+/// The stream of one reader.
 #[derive(Debug)]
 pub struct Session {
     subscription: Subscription,
@@ -46,15 +47,16 @@ pub struct Session {
     online_watch: Option<Box<OnlineWatch>>,
     access: Arc<dyn Access>,
     expiry: Option<Box<Expiry>>,
-    /// Ends when everything that was published has been read.
+    /// The reason to end the stream, once everything published so far has been read.
     deferred_close: Option<CloseReason>,
-    /// The stream is over; nothing follows.
+    /// The reason for which the stream has ended; nothing follows.
     closed: Option<CloseReason>,
 }
 
 impl Session {
-    /// The stream of what [`Hub::join`] has returned, in `format`. `access` decides what the reader
-    /// may do on this stream, and for how long; [`AllowAll`](crate::AllowAll) allows everything.
+    /// Makes a stream in `format` from what [`Hub::join`] has returned. `access` decides what the
+    /// reader may do on this stream, and for how long; [`AllowAll`](crate::AllowAll) allows
+    /// everything.
     pub fn new(
         (subscription, join_info): (Subscription, JoinInfo),
         format: &'static dyn Format,
@@ -86,104 +88,107 @@ impl Session {
         self.access = access;
     }
 
-    /// What it may do.
+    /// Returns the access rules of this stream.
     pub fn access(&self) -> &Arc<dyn Access> {
         &self.access
     }
 
-    /// Who reads.
+    /// Returns the identity of the reader.
     pub fn identity(&self) -> &Arc<Identity> {
         self.subscription.identity()
     }
 
-    /// The channels that the reader asked for, in its order.
+    /// Returns the channels that the reader asked for, in its order.
     pub fn channels(&self) -> Vec<ChannelName> {
         self.subscription.channels()
     }
 
-    /// Where it reads.
+    /// Returns the hub that this stream reads from.
     pub fn hub(&self) -> &Arc<Hub> {
         self.subscription.hub()
     }
 
-    /// How this stream is spelled.
+    /// Returns the format of this stream.
     pub fn format(&self) -> &'static dyn Format {
         self.encoder.format
     }
 
-    /// Where the reader can resume from.
+    /// Returns the cursor, from which the reader can resume.
     pub fn position(&self) -> MessageId {
         self.subscription.position()
     }
 
-    /// Whether every channel has ended for this reader before it came.
+    /// Whether every channel has ended for this reader.
     pub fn has_ended(&self) -> bool {
         self.subscription.has_ended()
     }
 
-    /// Moves it to a shard, which from here on calls [`collect`](Self::collect) when there is news;
-    /// call that once first, for what has come until now.
+    /// Attaches this stream to a shard, which is woken for new messages from here on. Call
+    /// [`collect`](Self::collect) once after this, for the messages until now.
     pub fn attach_to_shard(&mut self, shard: ShardId) {
         self.subscription.attach_to_shard(shard, self.online_watch.is_some());
     }
 
-    /// The slots of its channels, as in [`Batch::slot`](crate::Batch::slot).
+    /// Returns the slots of its channels, as in [`Batch::slot`](crate::Batch::slot).
     pub fn slots(&self) -> impl ExactSizeIterator<Item = usize> {
         self.subscription.slots()
     }
 
-    /// Whether a shard may pass runs on to it. Not while some channel has ended: it has to notice when
-    /// somebody publishes behind the end.
+    /// Whether a shard may send batches to it. It may not while some channel has ended, because
+    /// the session has to notice a message that is published after the end.
     pub fn accepts_batches(&self) -> bool {
         !self.subscription.has_ended_channel()
     }
 
-    /// Everything up to here has been read.
+    /// Returns the seq of the cursor: everything up to it has been read.
     pub fn seq(&self) -> Seq {
         self.subscription.seq()
     }
 
-    /// Its shard has passed on everything up to the message at `seq`, last at `now`.
+    /// Records that its shard has sent batches up to the message at `seq`, the last of them at
+    /// `now`.
     pub fn mark_delivered(&mut self, seq: Seq, now: Instant) {
         self.subscription.skip_to(seq);
         self.encoder.sent_seq = seq;
         self.postpone_heartbeat(now);
     }
 
-    /// Ends the stream, behind what was published until now.
+    /// Ends the stream after everything that was published until now.
     pub fn close_after_delivery(&mut self, reason: CloseReason) {
         self.deferred_close = Some(reason);
     }
 
-    /// The peer has said something whole.
+    /// Records that the peer has sent something complete, which proves that it is alive.
     pub fn record_peer_activity(&mut self) {
         self.heartbeat.record_peer_activity();
     }
 
-    /// The meters of its wire.
+    /// Returns the metrics of its wire.
     pub fn meters(&self) -> &WireMeters {
         self.subscription.hub().meters().for_wire(self.subscription.wire())
     }
 
-    /// Sets which shard is told when [`collect`](Self::collect) has more than news, and by which key.
+    /// Sets the shard to wake, and this reader's key there, when [`collect`](Self::collect) has
+    /// something to send other than messages.
     pub fn register_shard(&self, waker: &Arc<dyn ShardWaker>, key: u32) {
         self.subscription.register_shard(waker, key);
     }
 
-    /// Sets who is woken when [`collect`](Self::collect) has more; call it before collecting.
+    /// Sets the task to wake when [`collect`](Self::collect) has something to send. Call this
+    /// before collecting.
     pub fn register(&self, waker: &Waker) {
         self.subscription.register(waker);
     }
 
-    /// Spells a control frame that is not part of the stream's own course, such as an answer.
+    /// Encodes a control frame that the stream does not produce by itself, such as a reply.
     pub fn encode_control(&self, control: &Control) -> Option<Bytes> {
         let bytes = self.encoder.format.control(control)?;
         self.meters().sent_bytes.increment(bytes.len() as u64);
         Some(bytes)
     }
 
-    /// Gives the frames that answer what the peer has asked for, and makes the change that it may
-    /// be. What follows from a change comes with the next [`collect`](Self::collect).
+    /// Returns the frames of a reply to the peer, and applies its change if it has one. Messages
+    /// that follow from a change come with the next [`collect`](Self::collect).
     pub fn apply_reply(&mut self, reply: Reply) -> Vec<Bytes> {
         let frames = match reply {
             Reply::Empty => return Vec::new(),
@@ -261,7 +266,7 @@ impl Session {
             Ok(progress) => progress == Progress::CaughtUp,
             Err(reason) => return self.push_goodbye(reason, 0, out),
         };
-        // Nothing is published any more when the gateway goes down: what was is still delivered.
+        // While the gateway drains, nothing more is published; what was is still delivered.
         if let Some((reason, retry)) = self.subscription.close_request()
             && (caught_up || reason != CloseReason::Draining)
         {
@@ -290,16 +295,16 @@ impl Session {
         }
     }
 
-    /// Sends a sign of life, after which the client has the cursor. Otherwise a reader without
-    /// messages, while other channels are busy, would resume from a point that the log has
-    /// forgotten, and be told of a gap that it has not suffered.
+    /// Sends a heartbeat, after which the client has the cursor. Without the cursor a reader of a
+    /// quiet channel, while others are busy, would resume from a point that the log has forgotten,
+    /// and would get a gap although it has lost nothing.
     fn push_heartbeat(&mut self, out: &mut Vec<Bytes>) {
         let before = out.len();
         let position = self.position();
         if self.heartbeat.as_events || self.encoder.sent_seq != position.seq {
             self.encoder.push_control(&Control::Alive(Alive { id: position }), out);
         }
-        // A peer is asked whether it is alive whatever else it is sent.
+        // A peer that answers heartbeats is sent one in any case.
         let format = self.encoder.format;
         if out.len() == before || format.expects_heartbeat_replies() {
             out.extend(format.heartbeat(position));
@@ -336,7 +341,8 @@ impl Session {
         Ok(())
     }
 
-    /// Tells the online counts if they changed; returns when to look again if it is too early.
+    /// Sends the online counts if they have changed. If it is too early, returns when to check
+    /// again.
     fn push_online(&mut self, now: Instant, out: &mut Vec<Bytes>) -> Option<Instant> {
         let watch = self.online_watch.as_mut()?;
         match watch.take_changes(

@@ -1,4 +1,4 @@
-//! Encodes what a subscription reads, and applies the policy for slow consumers.
+//! The reading side of a session: encodes messages and gaps, with the policy for slow consumers.
 
 use bytes::Bytes;
 
@@ -17,7 +17,8 @@ pub(super) fn read(
     out: &mut Vec<Bytes>,
 ) -> Result<Progress, CloseReason> {
     let mut items: Vec<Item> = Vec::new();
-    // All messages of one read may be hidden from this reader; nothing would wake it for the next.
+    // All messages of one read may be hidden from this reader, and nothing would wake it for the
+    // next read.
     let progress = loop {
         let progress = subscription.read(limit, &mut items);
         if progress == Progress::CaughtUp || !items.is_empty() {
@@ -54,8 +55,8 @@ pub(super) fn read(
     result
 }
 
-/// Reports a gap, or ends the stream where the format or the policy for slow consumers demands it.
-/// A gap that was there before the reader came, without a `policy`, is not of its making.
+/// Reports a gap, or ends the stream if the format or the policy for slow consumers requires it. A
+/// gap from before the reader joined has no `policy`: the reader was not slow.
 fn push_gap(
     gap: Gap,
     policy: Option<SlowReader>,

@@ -4,15 +4,15 @@ use std::time::Instant;
 
 use crate::CloseReason;
 
-/// What to do after [`Session::collect`].
+/// The action that the caller of [`Session::collect`](crate::Session::collect) has to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Write what was collected, then call again.
     More,
-    /// The same, and nothing had been said for a whole period: a good time to look whether the
-    /// reader is still there. There may be nothing to write.
+    /// Write what was collected, if anything, then call again. Nothing was sent for a whole
+    /// heartbeat period, so this is a good time to check that the reader is still connected.
     Heartbeat,
-    /// Nothing to write; call again when woken, or at this time.
+    /// Write nothing; call again when woken, or at this time.
     Wait(Instant),
     /// Write what was collected, then end the stream.
     End(CloseReason),

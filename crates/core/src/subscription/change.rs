@@ -1,4 +1,4 @@
-//! A reader that changes what it listens to while its stream is open.
+//! Changes of a stream that is open: more channels, fewer, or other access rules.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::{
     Subscription, engine::feed::FeedGuard, log::change::ChangeLimits,
 };
 
-/// A change that waits for whoever drives the stream.
+/// A change that is ready to be applied to a stream.
 #[derive(Debug)]
 pub struct Change {
     kind: ChangeKind,
@@ -23,24 +23,25 @@ enum ChangeKind {
 /// The result of a change.
 #[derive(Debug)]
 pub enum Changed {
-    /// The connection listens to one more channel.
+    /// The connection is subscribed to one more channel.
     Subscribed(Subscribed),
-    /// The connection listens to this channel no more.
+    /// The connection is no longer subscribed to this channel.
     Unsubscribed(ChannelName),
-    /// The connection has other access rights.
+    /// The connection has other access rules.
     Renewed {
-        /// When they end: milliseconds since 1970-01-01 UTC.
+        /// When they expire: milliseconds since 1970-01-01 UTC.
         expires: Option<u64>,
-        /// Channels that they do not allow and that the connection has left.
+        /// Channels that they do not allow, which the connection has left.
         left: Vec<ChannelName>,
     },
 }
 
 impl Change {
-    /// Listens to `channel` too, from `start` on. Done once the engine feeds it.
+    /// Makes a change that subscribes to `channel` from `start` on. Completes once the engine feeds
+    /// the channel.
     ///
     /// # Errors
-    /// When the engine cannot.
+    /// When the engine fails.
     pub async fn subscribe(
         hub: &Hub,
         channel: ChannelName,
@@ -50,17 +51,18 @@ impl Change {
         Ok(Self { kind: ChangeKind::Subscribe { channel, start, feed } })
     }
 
-    /// Listens to `channel` no more.
+    /// Makes a change that unsubscribes from `channel`.
     pub fn unsubscribe(channel: ChannelName) -> Self {
         Self { kind: ChangeKind::Unsubscribe(channel) }
     }
 
-    /// Has `access` instead of what it came with, and leaves what that does not allow.
+    /// Makes a change that replaces the access rules by `access`, and leaves the channels that
+    /// `access` does not allow.
     pub fn renew(access: Arc<dyn Access>) -> Self {
         Self { kind: ChangeKind::Renew(access) }
     }
 
-    /// What the reader may do from now on, if that changes.
+    /// Returns the new access rules, if they change.
     pub(crate) fn new_access(&self) -> Option<&Arc<dyn Access>> {
         match &self.kind {
             ChangeKind::Renew(access) => Some(access),
@@ -68,7 +70,7 @@ impl Change {
         }
     }
 
-    /// Applies the change. Gives its result, and the gap that the reader has to be told after it.
+    /// Applies the change. Returns its result, and the gap to report to the reader after it.
     pub(crate) fn apply(
         self,
         reader: &mut Subscription,

@@ -1,4 +1,4 @@
-//! Everybody who listens: how to send them away, and what an operator is shown of them.
+//! The list of open connections, to be closed and shown by operators.
 
 use std::sync::Arc;
 
@@ -9,28 +9,29 @@ use crate::{
     notify::{connection::ConnectionInfo, waker::ReaderWaker},
 };
 
-/// Everybody who listens, up to a limit.
+/// All open connections, up to a limit.
 #[derive(Debug)]
 pub(crate) struct Connections {
     wakers: Slab<Arc<ReaderWaker>>,
     limit: usize,
-    /// How many there have been.
+    /// The number of the newest connection.
     serial: u64,
 }
 
-/// How to send one reader away.
+/// A handle to close one connection.
 #[derive(Debug)]
 pub struct CloseHandle(Arc<ReaderWaker>);
 
 impl CloseHandle {
-    /// Says goodbye with `reason`; the reader should stay away for `retry` milliseconds.
+    /// Ends the stream with a goodbye with `reason`; the client should reconnect after `retry`
+    /// milliseconds.
     pub fn close(self, reason: CloseReason, retry: u32) {
         self.0.close(reason, retry);
     }
 }
 
 impl Connections {
-    /// Another limit for those who come.
+    /// Sets the limit for further connections.
     pub(crate) fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }
@@ -43,7 +44,7 @@ impl Connections {
         self.wakers.len()
     }
 
-    /// Takes one in, if there is room; gives its place, and the bell that it is called by.
+    /// Registers a connection, unless the limit is reached; returns its index and its waker.
     pub(crate) fn register(
         &mut self,
         identity: Arc<Identity>,
@@ -68,12 +69,13 @@ impl Connections {
         self.wakers.iter().map(|(_, waker)| CloseHandle(waker.clone())).collect()
     }
 
-    /// How to send those away that are meant.
+    /// Returns handles to close the connections that match `filter`.
     pub(crate) fn close_handles(&self, filter: &ConnectionFilter) -> Vec<CloseHandle> {
         self.matching(filter).map(|waker| CloseHandle(waker.clone())).collect()
     }
 
-    /// The first `limit` behind `after` of those that are meant, by their number; and whether there are more.
+    /// Returns the first `limit` connections that match `filter`, in order of their number and
+    /// after `after`; and whether there are more.
     pub(crate) fn list(
         &self,
         filter: &ConnectionFilter,

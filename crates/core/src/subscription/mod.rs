@@ -1,5 +1,5 @@
-//! A subscription: a cursor into the log, a bell, and a place in the online counts.
-//! Leaving is dropping it.
+//! A subscription: a cursor into the log, a waker, and a place in the online counts. Leaving is
+//! dropping it.
 
 pub(crate) mod change;
 pub(crate) mod connections;
@@ -21,7 +21,7 @@ use crate::{
     notify::waker::ReaderWaker,
 };
 
-/// A reader cannot join.
+/// The error of a reader that cannot join.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
     /// The hub is draining its connections.
@@ -33,7 +33,7 @@ pub enum JoinError {
     /// The hub has reached its connection limit.
     #[error("the gateway has reached its connection limit, limits.connections; retry later")]
     TooManyConnections,
-    /// The log cannot take the reader.
+    /// The log refuses the reader.
     #[error(transparent)]
     Subscribe(#[from] SubscribeError),
     /// The engine failed.
@@ -53,7 +53,7 @@ impl Problem for JoinError {
     }
 }
 
-/// A cursor into the log.
+/// A reader's subscription to some channels.
 #[derive(Debug)]
 pub struct Subscription {
     hub: Arc<Hub>,
@@ -82,32 +82,32 @@ impl Subscription {
         Ok((Self { hub, member, cursor, connection_index }, join_info))
     }
 
-    /// The reader.
+    /// Returns the identity of the reader.
     pub fn identity(&self) -> &Arc<Identity> {
         &self.member.identity
     }
 
-    /// The hub it reads from.
+    /// Returns the hub that it reads from.
     pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
 
-    /// The wire it reads on.
+    /// Returns the wire that it reads on.
     pub fn wire(&self) -> Wire {
         self.member.wire
     }
 
-    /// The cursor: everything up to it has been read.
+    /// Returns the cursor: everything up to it has been read.
     pub fn position(&self) -> MessageId {
         self.hub.log().id(self.cursor.position)
     }
 
-    /// The seq of the cursor.
+    /// Returns the seq of the cursor.
     pub(crate) fn seq(&self) -> Seq {
         self.cursor.position
     }
 
-    /// Whether every channel that was asked for has ended.
+    /// Whether every channel that the reader asked for has ended.
     pub fn has_ended(&self) -> bool {
         self.cursor.has_ended()
     }
@@ -128,25 +128,26 @@ impl Subscription {
         self.member.waker.register_shard(waker, key);
     }
 
-    /// From here on `shard` is woken for new messages, once for all its readers; this reader only
-    /// for the end of its stream and, if asked for, online counts. What came until now is still to
-    /// be read.
+    /// Attaches this reader to `shard`, which from here on is woken for new messages, once for all
+    /// its readers. The reader itself is woken only to close and, if it asked for them, for online
+    /// counts. Messages until now are still to be read.
     pub(crate) fn attach_to_shard(&mut self, shard: ShardId, online_updates: bool) {
         let Self { hub, cursor, member, .. } = self;
         hub.log().attach_to_shard(cursor, member, shard, online_updates);
     }
 
-    /// The slots of its channels.
+    /// Returns the slots of its channels.
     pub(crate) fn slots(&self) -> impl ExactSizeIterator<Item = usize> {
         self.cursor.channels.iter().map(|cursor| cursor.slot)
     }
 
-    /// Everything up to `seq` has been read, on all channels.
+    /// Moves the cursor to `seq`, on all channels.
     pub(crate) fn skip_to(&mut self, seq: Seq) {
         self.cursor.skip_to(seq);
     }
 
-    /// The end that the hub asks for: reason, and milliseconds to stay away.
+    /// Returns the close that was requested: its reason, and the client's retry delay in
+    /// milliseconds.
     pub(crate) fn close_request(&self) -> Option<(CloseReason, u32)> {
         self.member.waker.close_request()
     }
@@ -156,13 +157,13 @@ impl Subscription {
         self.hub.log().read(&mut self.cursor, &self.member.identity, limit, items)
     }
 
-    /// The channels that were asked for.
+    /// Returns the channels that the reader asked for.
     pub(crate) fn channels(&self) -> Vec<ChannelName> {
         self.hub.log().channel_names(&self.cursor)
     }
 
-    /// The online counts of the channels that were asked for, with versions that grow with each
-    /// change.
+    /// Returns the online counts of the channels that the reader asked for, with versions that
+    /// grow with each change.
     pub(crate) fn online_counts(&self) -> Vec<(u64, OnlineChange)> {
         self.hub.log().online_counts(&self.cursor)
     }
@@ -186,7 +187,7 @@ impl Subscription {
         Ok(())
     }
 
-    /// Notes in the list of connections which channels these are now.
+    /// Updates the channels in the list of connections.
     fn update_connection_info(&self) {
         self.member.waker.info.set_channels(self.channels());
     }

@@ -1,4 +1,4 @@
-//! What a reader was last told of the online counts, so that it hears of changes and of nothing else.
+//! The online counts that a reader was sent last, so that it is sent only changes.
 
 use std::{
     collections::BTreeMap,
@@ -9,14 +9,14 @@ use crate::{ChannelName, OnlineChange};
 
 #[derive(Debug, Default)]
 pub(crate) struct OnlineWatch {
-    /// The versions of the counts.
+    /// Versions of the counts that were sent.
     sent_versions: BTreeMap<ChannelName, u64>,
     last_sent: Option<Instant>,
 }
 
 impl OnlineWatch {
-    /// Those of the `counts`, with their versions, that have changed since they were told, if that was at least
-    /// `interval` ago; else when to look again.
+    /// Returns those of `counts` whose version has changed since they were sent, if the last change
+    /// was sent at least `interval` ago; otherwise the time to check again.
     pub(crate) fn take_changes(
         &mut self,
         counts: Vec<(u64, OnlineChange)>,
