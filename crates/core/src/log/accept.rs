@@ -1,4 +1,4 @@
-//! How a message becomes visible.
+//! Accepting a message: it becomes visible to readers.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use crate::{
     presence::{DirtyUser, PresenceChange, PresenceUpdate},
 };
 
-/// A message has become visible; its readers do not know yet.
-#[must_use = "call announce() once no lock is held, or readers sleep on"]
+/// A message that has become visible, but whose readers have not been woken yet.
+#[must_use = "call announce() once no lock is held, or readers are not woken"]
 pub struct Accepted {
-    /// Its id.
+    /// The id of the message.
     pub id: MessageId,
-    /// Connections that listen.
+    /// Connections that are subscribed.
     pub subscribers: u32,
     wakers: Option<Arc<WakerSet>>,
     shard_wakers: Vec<Arc<dyn ShardWaker>>,
@@ -36,8 +36,8 @@ impl std::fmt::Debug for Accepted {
     }
 }
 
-/// Appends a message to its channel's ring. `update` is the change of presence that the message
-/// announces, if it is one of a presence channel.
+/// Appends a message to its channel's ring. `update` is the presence change that the message
+/// carries, if it is one of a presence channel.
 pub(super) fn accept(
     table: &mut Table,
     stored: Stored,
@@ -48,7 +48,7 @@ pub(super) fn accept(
     if min_subscribers > 0 && table.subscriber_count(&stored.draft.channel) < min_subscribers {
         return Err(NotAccepted::NobodyOnline);
     }
-    // Where the channel is, its presence channel finds room.
+    // Once the channel is pinned, its presence channel can be created even at the limit.
     let pinned = update.map(|update| PinnedUpdate::new(table, update)).transpose()?;
     let slot = table.find_or_create(&stored.draft.channel)?;
     let channel = &mut table.slots[slot];
@@ -65,14 +65,14 @@ pub(super) fn accept(
     Ok(Accepted { id, subscribers, wakers, shard_wakers })
 }
 
-/// A change of presence, and the channel that is kept for it.
+/// A presence change whose channel is pinned, so that applying it cannot fail.
 struct PinnedUpdate {
     slot: usize,
     change: PresenceChange,
 }
 
 impl PinnedUpdate {
-    /// Finds the channel, or creates it: somebody may have come and gone while the update was on
+    /// Pins the channel. Creates it if it is gone: its users may have left while the update was on
     /// its way.
     fn new(table: &mut Table, update: PresenceUpdate) -> Result<Self, TooManyChannels> {
         let slots = table.pin_all(std::iter::once(update.channel))?;

@@ -1,6 +1,6 @@
-//! A batch: the new messages of one channel for all readers of a shard. It is the fast path for
-//! readers that are exactly in step; all others read by themselves, with
-//! [`Session::collect`](crate::Session::collect), which is the oracle.
+//! A batch: the new messages of one channel for all readers of a shard. It is the fast path, for
+//! readers that are exactly aligned with it. All others take the slow path,
+//! [`Session::collect`](crate::Session::collect), which is the oracle for the fast path.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub enum Alignment {
 }
 
 impl Batch {
-    /// Takes what `ring` holds after `after`, at most `limit` of it.
+    /// Makes a batch of the messages in `ring` after `after`, up to `limit`.
     pub(super) fn take(
         ring: &Ring,
         slot: usize,

@@ -1,4 +1,4 @@
-//! How a reader that is in the log enters a further channel, and how it leaves one.
+//! The change of an open connection: it enters another channel, or leaves one.
 
 use std::collections::BTreeMap;
 
@@ -9,36 +9,39 @@ use crate::{
     sync::Mutex,
 };
 
-/// A further channel of a connection.
+/// A channel that was added to an open connection.
 #[derive(Debug)]
 pub struct Subscribed {
-    /// The connection's cursor after this, which goes back to `from` if it was ahead of that.
+    /// The connection's cursor after this; it moves back to `from` if it was ahead of that.
     pub id: MessageId,
     /// The channel.
     pub channel: ChannelName,
-    /// The position after which its messages begin.
+    /// The position after which the channel's messages begin.
     pub from: MessageId,
-    /// The last position whose messages were published before.
+    /// The head of the log at that moment: messages up to it are history.
     pub to: MessageId,
-    /// Why they do not begin where the client left off; `None` if they do.
+    /// The reason that they do not begin where the client left off; `None` if they do.
     pub not_recovered: Option<NotRecovered>,
     /// Online users of the channel.
     pub online: BTreeMap<ChannelName, u32>,
 }
 
-/// A change was refused.
+/// The error of a change that was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// It listens there.
-    #[error("this connection listens to {0} already")]
+    /// The connection is subscribed to the channel.
+    #[error("this connection is already subscribed to {0}")]
     AlreadySubscribed(ChannelName),
-    /// It does not listen there.
-    #[error("this connection does not listen to {0}")]
+    /// The connection is not subscribed to the channel.
+    #[error("this connection is not subscribed to {0}")]
     NotSubscribed(ChannelName),
-    /// As many channels as one connection may have.
-    #[error("one connection takes at most {0} channels; leave one, or open another connection")]
+    /// The connection has as many channels as it may have.
+    #[error(
+        "one connection can have at most {0} channels; unsubscribe from one, or open another \
+             connection"
+    )]
     ConnectionFull(usize),
-    /// The log cannot take it.
+    /// The log refuses the subscription.
     #[error(transparent)]
     Subscribe(#[from] SubscribeError),
 }
@@ -54,17 +57,17 @@ impl Problem for ChangeError {
     }
 }
 
-/// What holds for a reader that changes.
+/// The limits of a change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChangeLimits {
-    /// The most channels that it may ask for.
+    /// The most channels that the reader may ask for.
     pub(crate) max_channels: usize,
-    /// It is sent changes of the online counts.
+    /// Whether the reader is sent changes of the online counts.
     pub(crate) online_updates: bool,
 }
 
-/// Puts a reader into one more channel. From here on it is counted there and misses nothing. Gives
-/// the gap that it has to be told after the answer.
+/// Adds a reader to one more channel. From here on it is counted there and misses nothing. Returns
+/// the gap to report after the reply.
 pub(super) fn add_channel(
     table: &Mutex<Table>,
     cursor: &mut Cursor,
@@ -96,7 +99,7 @@ pub(super) fn add_channel(
     drop(table);
     cursor.add_channel(added, resolved.position);
     wakers.wake_count_watchers();
-    // Not an id above the cursor: a client that is cut after this gap resumes from it.
+    // The id is not above the cursor: a client that is disconnected after this gap resumes from it.
     let gap = resolved.foreign.then(|| Gap::unknown(subscribed.id, channel));
     Ok((subscribed, gap))
 }
@@ -110,7 +113,7 @@ fn pin(table: &mut Table, channel: &ChannelName) -> Result<Vec<usize>, Subscribe
     Ok(table.pin_all(names())?)
 }
 
-/// Takes a reader out of one of the channels that it has asked for.
+/// Removes a reader from one of the channels that it asked for.
 pub(super) fn remove_channel(
     table: &Mutex<Table>,
     cursor: &mut Cursor,

@@ -1,4 +1,4 @@
-//! A cursor's position in one channel.
+//! The position of a cursor in one channel.
 
 use std::sync::Arc;
 
@@ -9,17 +9,19 @@ use crate::{Message, Seq, log::table::Table};
 pub(crate) struct ChannelCursor {
     /// The channel's slot in the table.
     pub(crate) slot: usize,
-    /// Where its bell hangs in the channel's belfry; nothing hangs at the highest place.
+    /// The id of the reader's waker in the channel; `u64::MAX` if it has none there.
     pub(crate) waker_id: u64,
-    /// Everything of this channel up to here has been read, or told as a gap.
+    /// Everything of this channel up to here has been read, or reported as a gap.
     pub(crate) position: Seq,
-    /// What was read last has ended the channel.
+    /// Whether the message read last has ended the channel.
     pub(crate) ended: bool,
-    /// Asked for by name; the user's own channel comes along unasked.
+    /// Whether the reader asked for the channel by name; the user's own channel is added without
+    /// that.
     pub(crate) explicit: bool,
-    /// It only tells of another channel, and keeps no stream open that all others have ended for.
+    /// Whether this is a presence channel, which keeps no stream open whose other channels have all
+    /// ended.
     pub(crate) is_presence: bool,
-    /// What lies above it was published while the reader was there.
+    /// Messages above this were published after the reader joined.
     pub(super) joined_at: Seq,
     /// Scratch of one read: index of the next message in the ring.
     pub(super) next_index: usize,
@@ -40,13 +42,13 @@ impl ChannelCursor {
         }
     }
 
-    /// The next message; `None` when a gap has to be told first, or there is nothing.
+    /// Returns the next message; `None` if a gap has to be reported first, or there is none.
     pub(super) fn next_message<'a>(&self, table: &'a Table) -> Option<&'a Arc<Message>> {
         let ring = &table.slots[self.slot].ring;
         if ring.floor().seq > self.position { None } else { ring.get(self.next_index) }
     }
 
-    /// The seq at which this channel has something to tell next: a gap or a message.
+    /// Returns the seq of the next item of this channel: a gap or a message.
     pub(super) fn next_seq(&self, table: &Table) -> Option<Seq> {
         let lost = table.slots[self.slot].ring.floor().seq;
         if lost > self.position {

@@ -1,4 +1,4 @@
-//! Who is online in one channel: connections and distinct users, in all and per wire.
+//! The online counts of one channel: connections and distinct users, in total and per wire.
 
 use std::collections::HashMap;
 
@@ -16,33 +16,33 @@ pub struct Count {
 /// The online counts of a channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OnlineCounts {
-    /// In all; a user on two wires is one.
+    /// In total; a user on two wires is one.
     pub total: Count,
     /// On each wire.
     pub wires: PerWire<Count>,
 }
 
-/// The connections of one channel by whose they are.
+/// The connections of one channel, by online key.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     connections: HashMap<OnlineKey, PerWire<u32>>,
     online: OnlineCounts,
-    /// Grows with each change.
+    /// A version that increases with each change.
     version: u64,
 }
 
-/// Which connection of its user, or client without one, has joined.
+/// The position of a connection that has joined, among those of its online key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Joined {
     First,
     Further,
 }
 
-/// Which connection of its user, or client without one, has left.
+/// The position of a connection that has left, among those of its online key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Left {
     Last,
-    /// There are others.
+    /// Other connections remain.
     Others,
 }
 
@@ -65,7 +65,7 @@ impl Roster {
         if first { Joined::First } else { Joined::Further }
     }
 
-    /// Counts a connection of `key` no more.
+    /// Removes a connection of `key` from the counts.
     pub(crate) fn leave(&mut self, key: &OnlineKey, wire: Wire) -> Left {
         let Some(counts) = self.connections.get_mut(key) else {
             return Left::Others;
@@ -101,9 +101,9 @@ mod tests {
     use crate::ClientId;
 
     #[test]
-    fn a_user_on_two_wires_is_one_user_and_a_client_without_user_its_own() {
+    fn a_user_on_two_wires_counts_as_one_and_so_does_a_client_without_a_user() {
         let mut roster = Roster::default();
-        let alice = OnlineKey::User("alice".parse().expect("fits"));
+        let alice = OnlineKey::User("alice".parse().expect("a user"));
         let anonymous = OnlineKey::Client(ClientId::issue());
         roster.join(alice.clone(), Wire::Sse);
         roster.join(alice.clone(), Wire::Ws);

@@ -1,4 +1,4 @@
-//! A subscription's place in the log: reads its channels from there to the head, merged by seq.
+//! The cursor of a subscription: reads its channels from there to the head, merged by seq.
 
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
@@ -14,12 +14,12 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Cursor {
-    /// Where to resume: everything up to here has been read on every channel.
+    /// The position to resume from: everything up to here has been read on every channel.
     pub(crate) position: Seq,
     pub(crate) channels: Box<[ChannelCursor]>,
 }
 
-/// Where a channel has something next, and its place among the taps; the smallest first.
+/// The seq of a channel's next item, and the channel's index; the smallest first.
 type HeapEntry = Reverse<(Seq, usize)>;
 
 impl Cursor {
@@ -27,8 +27,9 @@ impl Cursor {
         Self { position, channels: channels.into() }
     }
 
-    /// Reads one more channel from here on. Where its history is read first, the place to resume from goes
-    /// back to before that: whoever is cut in between reads something again, and loses nothing.
+    /// Adds a channel, which is read from `position` on. If that is history, the cursor moves back
+    /// to before it: a reader that is disconnected in between reads some messages again, and loses
+    /// none.
     pub(crate) fn add_channel(&mut self, cursor: ChannelCursor, position: Seq) {
         self.position = self.position.min(position);
         let mut channels = std::mem::take(&mut self.channels).into_vec();
@@ -36,7 +37,7 @@ impl Cursor {
         self.channels = channels.into();
     }
 
-    /// Reads the channel at `index` no more.
+    /// Removes the channel at `index`.
     pub(crate) fn remove_channel(&mut self, index: usize) -> ChannelCursor {
         let mut channels = std::mem::take(&mut self.channels).into_vec();
         let cursor = channels.remove(index);
@@ -44,8 +45,8 @@ impl Cursor {
         cursor
     }
 
-    /// Reads up to `portion` into `items`; whether that was everything. What is hidden from `reader`
-    /// moves the cursor all the same.
+    /// Reads up to `limit` into `items`. Messages that are hidden from `reader` move the cursor
+    /// too.
     pub(crate) fn read(
         &mut self,
         table: &Table,
@@ -100,7 +101,8 @@ impl Cursor {
             ended = if cursor.ended != was_ended { self.has_ended() } else { ended };
         }
         for cursor in &mut self.channels {
-            // A tap that still has a gap to tell keeps its place, so that the gap is told whole.
+            // A channel that still has a gap to report stays where it is, so that the gap is
+            // complete.
             if table.slots[cursor.slot].ring.floor().seq <= cursor.position {
                 cursor.position = cursor.position.max(self.position);
             }
@@ -111,24 +113,24 @@ impl Cursor {
         }
     }
 
-    /// Which of its channels is the one of this name.
+    /// Returns the index of a channel in this cursor.
     pub(crate) fn index_of(&self, table: &Table, channel: &ChannelName) -> Option<usize> {
         let slot = table.find(channel)?;
         self.channels.iter().position(|cursor| cursor.slot == slot)
     }
 
-    /// The channels that were asked for.
+    /// Iterates over the channels that the reader asked for.
     pub(crate) fn explicit(&self) -> impl Iterator<Item = &ChannelCursor> {
         self.channels.iter().filter(|cursor| cursor.explicit)
     }
 
-    /// The names of the channels that were asked for.
+    /// Returns the names of the channels that the reader asked for.
     pub(crate) fn channel_names(&self, table: &Table) -> Vec<ChannelName> {
         self.explicit().map(|cursor| table.slots[cursor.slot].name.clone()).collect()
     }
 
-    /// The online counts of the channels that were asked for, with versions that grow with each
-    /// change.
+    /// Returns the online counts of the channels that the reader asked for, with versions that
+    /// grow with each change.
     pub(crate) fn online_counts(&self, table: &Table) -> Vec<(u64, OnlineChange)> {
         let channels = self.explicit().map(|cursor| &table.slots[cursor.slot]);
         let count = |channel: &Channel| {
@@ -139,7 +141,7 @@ impl Cursor {
         channels.filter(|channel| channel.rules.online).map(count).collect()
     }
 
-    /// Everything up to `seq` has been read, on all channels.
+    /// Moves to `seq` on all channels, unless it is past that already.
     pub(crate) fn skip_to(&mut self, seq: Seq) {
         self.position = self.position.max(seq);
         for cursor in &mut self.channels {
@@ -147,9 +149,9 @@ impl Cursor {
         }
     }
 
-    /// Moves the tap at `index` over what its channel has lost. Forgotten channels may share a
-    /// floor: only the last of them moves the cursor, so that whoever resumes in between is told
-    /// the others again.
+    /// Moves the channel at `index` over the messages that it has lost. Several forgotten channels
+    /// may have the same floor (`shared`): only the last of them moves the cursor, so that a reader
+    /// that resumes in between gets the other gaps again.
     fn read_gap(&mut self, table: &Table, index: usize, shared: bool) -> Gap {
         let cursor = &mut self.channels[index];
         let channel = &table.slots[cursor.slot];
@@ -169,13 +171,14 @@ impl Cursor {
         }
     }
 
-    /// Whether a channel has ended for this reader; a message behind that end would undo it.
+    /// Whether some channel has ended for this reader. A message after that end would undo it.
     pub(crate) fn has_ended_channel(&self) -> bool {
         self.channels.iter().any(|cursor| cursor.ended)
     }
 
-    /// Whether every channel that was asked for has ended for this reader. Who has left all of them waits
-    /// for what it will ask for; a presence channel has no end of its own.
+    /// Whether every channel that the reader asked for has ended. A reader that has unsubscribed
+    /// from all channels has not ended: it may subscribe to others. A presence channel has no end
+    /// of its own, and does not count.
     pub(crate) fn has_ended(&self) -> bool {
         let mut explicit = self.explicit().filter(|cursor| !cursor.is_presence).peekable();
         explicit.peek().is_some() && explicit.all(|cursor| cursor.ended)

@@ -1,14 +1,14 @@
-//! What shards take from the log: the new messages of channels, in batches.
+//! Delivery to shards: they take the new messages of dirty channels in batches.
 
 use crate::{
     ReadLimit, ShardId,
     log::{batch::Batch, table::Table},
 };
 
-/// Channels of each shard's list that are looked at for the oldest message.
+/// Channels of each shard's list that are searched for the oldest message.
 const SAMPLE: usize = 64;
 
-/// Gives when the oldest message was published that some shard has not taken yet.
+/// Returns when the oldest message was published that some shard has not taken yet.
 pub(super) fn oldest_pending(table: &Table) -> Option<u64> {
     let first_pending = |shard: ShardId, slot: usize| {
         let channel = table.slots.get(slot)?;
@@ -22,8 +22,8 @@ pub(super) fn oldest_pending(table: &Table) -> Option<u64> {
     pending.min()
 }
 
-/// Appends to `batches` the new messages for `shard`, of each channel at most `limit`. Channels
-/// that are `busy`, and what is beyond the limit, stay in the shard's list.
+/// Appends to `batches` one batch for each dirty channel of `shard`, each up to `limit`. Channels
+/// that are `busy`, or have more messages than `limit`, stay in the shard's list.
 pub(super) fn take_batches(
     table: &mut Table,
     shard: ShardId,

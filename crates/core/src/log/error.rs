@@ -2,14 +2,14 @@
 
 use crate::{ChannelFull, Kind, MessageId, Problem, TooManyChannels};
 
-/// The log did not take a message.
+/// The error of a message that the log does not accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAccepted {
-    /// Its channel is new and cannot be kept.
+    /// The channel is new and the limit of channels is reached.
     #[error(transparent)]
     TooManyChannels(#[from] TooManyChannels),
-    /// Fewer listen than the publisher requires.
-    #[error("nobody listens on this channel; nothing was published")]
+    /// The channel has fewer subscribers than the publisher requires.
+    #[error("this channel has fewer subscribers than required; nothing was published")]
     NobodyOnline,
 }
 
@@ -22,7 +22,7 @@ impl Problem for NotAccepted {
     }
 }
 
-/// The log did not take a reader into a channel.
+/// The error of a reader that cannot subscribe to a channel.
 #[derive(Debug, thiserror::Error)]
 pub enum SubscribeError {
     /// The log has reached its channel limit.
@@ -46,7 +46,7 @@ impl Problem for SubscribeError {
     }
 }
 
-/// The resume point lies ahead of the log: it cannot have come from here.
+/// The error for a resume point that is ahead of the log, which cannot have issued it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the resume point is ahead of the log, whose head is {0}; start without it")]
 pub struct AheadOfLog(pub MessageId);

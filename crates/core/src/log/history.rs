@@ -1,4 +1,4 @@
-//! Reading a channel without subscribing to it.
+//! History: reading a channel without subscribing to it.
 
 use std::sync::Arc;
 
@@ -12,21 +12,21 @@ use crate::{
     },
 };
 
-/// What the log holds of one channel.
+/// The part of one channel's history that one read returns.
 #[derive(Debug)]
 pub struct History {
-    /// Where to go on.
+    /// The position to continue from.
     pub id: MessageId,
-    /// What is lost.
+    /// The messages that are lost.
     pub gap: Option<Gap>,
-    /// What is held, oldest first.
+    /// The messages, oldest first.
     pub messages: Vec<Arc<Message>>,
-    /// There is more after `id`.
+    /// Whether there are more messages after `id`.
     pub more: bool,
 }
 
 impl History {
-    /// Reads at most `limit` of `channel` from `start` on.
+    /// Reads `channel` from `start` on, up to `limit`.
     pub(super) fn read(
         table: &Table,
         channel: &ChannelName,

@@ -24,7 +24,7 @@ pub struct HistoryPage {
     gap: Option<GapDocument>,
     /// Documents of the messages, oldest first.
     messages: Box<RawValue>,
-    /// More messages follow `id`.
+    /// Whether there are more messages after `id`.
     more: bool,
 }
 

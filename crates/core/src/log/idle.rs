@@ -15,7 +15,7 @@ const SECOND_CHANCES: usize = 64;
 struct IdleChannel {
     slot: usize,
     serial: u64,
-    /// The seq of its newest message at that time.
+    /// The seq of its newest message at that time, by which later messages are noticed.
     newest: Seq,
 }
 
@@ -36,7 +36,8 @@ impl IdleQueue {
         }
     }
 
-    /// Takes the slot of the channel that has been without subscribers, and silent, longest.
+    /// Removes and returns the slot of the channel that has been idle longest, preferably without
+    /// a message since.
     pub(super) fn pop(&mut self, slots: &mut Slab<Channel>) -> Option<usize> {
         let mut chances = SECOND_CHANCES;
         while let Some(one) = self.0.pop_front() {

@@ -1,4 +1,4 @@
-//! How a reader enters the log, and how it leaves.
+//! The join of a reader, and its leave.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,7 +21,7 @@ use crate::{
 /// # Ok::<(), tricast_core::BadChannelName>(())
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "nobody has joined before this is given to `Hub::join`"]
+#[must_use = "a reader joins only when this is given to `Hub::join`"]
 #[non_exhaustive]
 pub struct Join {
     /// The channels: at least one, each once.
@@ -30,17 +30,16 @@ pub struct Join {
     pub identity: Arc<Identity>,
     /// The wire, for the metrics and the online counts; the same as the format's.
     pub wire: Wire,
-    /// The place in the log to begin at.
+    /// The point in the log to start from.
     pub start: Start,
     /// Whether the reader is sent changes of the online counts.
     pub online_updates: bool,
-    /// Whether the user's own channel, `@user`, is added. Only for a user who is known to be that
-    /// user.
+    /// Whether the user's own channel, `@user`, is added. Set it only for a verified user.
     pub include_user_channel: bool,
 }
 
 impl Join {
-    /// A request for new messages of `channels` alone.
+    /// Makes a request for new messages of `channels`.
     pub fn new(
         channels: impl IntoIterator<Item = ChannelName>,
         identity: impl Into<Arc<Identity>>,
@@ -56,7 +55,7 @@ impl Join {
         }
     }
 
-    /// Sets the place in the log to begin at.
+    /// Sets the point in the log to start from.
     pub fn with_start(mut self, start: Start) -> Self {
         self.start = start;
         self
@@ -68,14 +67,14 @@ impl Join {
         self
     }
 
-    /// Sets whether the user's own channel is added. The caller has checked that the user may read
+    /// Sets whether the user's own channel is added. The caller has to check that the user may read
     /// it.
     pub fn with_user_channel(mut self, include_user_channel: bool) -> Self {
         self.include_user_channel = include_user_channel;
         self
     }
 
-    /// The channels that were asked for, and after them the user's own.
+    /// Returns the channels asked for, and after them the user's own.
     pub(crate) fn all_channels(&self) -> impl Iterator<Item = ChannelName> {
         let user = self.identity.user.as_ref().filter(|_| self.include_user_channel);
         let own = user.map(ChannelName::of_user).filter(|own| !self.channels.contains(own));
@@ -83,13 +82,13 @@ impl Join {
     }
 }
 
-/// The state of the log for a reader at the moment that it joined; the session's hello reports it.
+/// The state of the log when a reader joined; the session's hello reports it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct JoinInfo {
-    /// The channels that were asked for.
+    /// The channels that the reader asked for.
     pub channels: Vec<ChannelName>,
-    /// Why the reader does not go on where it left off; `None` when it does.
+    /// The reason that the reader does not continue where it left off; `None` if it does.
     pub not_recovered: Option<NotRecovered>,
     /// Losses of unknown extent, after a change of epoch.
     pub gaps: Vec<Gap>,
@@ -99,7 +98,7 @@ pub struct JoinInfo {
     pub(crate) online_updates: bool,
 }
 
-/// Puts `member` into the channels that `join` asks for.
+/// Adds `member` to the channels that `join` asks for.
 pub(super) fn join(
     table: &Mutex<Table>,
     join: &Join,
@@ -139,14 +138,14 @@ pub(super) fn join(
         online: cursor.explicit().filter_map(users_of).collect(),
         online_updates: join.online_updates,
     };
-    // The log's own names: each connection keeps one, and need not keep a copy.
+    // These share the memory of the log's own names.
     member.waker.info.set_channels(cursor.channel_names(&table));
     drop(table);
     waker_sets.iter().for_each(|wakers| wakers.wake_count_watchers());
     Ok((cursor, join_info))
 }
 
-/// Takes `member` out of all channels of its cursor; gives their names.
+/// Removes `member` from all channels of its cursor; returns their names.
 pub(super) fn leave(table: &Mutex<Table>, cursor: &Cursor, member: &Member) -> Vec<ChannelName> {
     let cursors = &cursor.channels;
     let mut table = table.lock();

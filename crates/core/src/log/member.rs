@@ -1,5 +1,5 @@
-//! A reader as a member of its channels: counted, woken, and known to its shard there. It enters
-//! and leaves each of them in one place.
+//! A reader as a member of its channels: counted and woken there, and known to its shard. It enters
+//! and leaves a channel in one place.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use crate::{
     presence::DirtyUser,
 };
 
-/// A reader, in all its channels.
+/// A reader as a member of all its channels.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) identity: Arc<Identity>,
     pub(crate) wire: Wire,
     pub(crate) waker: Arc<ReaderWaker>,
-    /// The shard that brings new messages; without one the reader's own waker does.
+    /// The shard that reads new messages for this reader; without one the reader itself is woken.
     shard: Option<ShardId>,
 }
 
@@ -25,8 +25,8 @@ impl Member {
         Self { identity, wire, waker, shard: None }
     }
 
-    /// Enters a pinned channel and releases the pin. The caller wakes the watchers of the online
-    /// count after unlocking.
+    /// Enters a pinned channel and releases the pin. The caller must wake the watchers of the
+    /// online count after unlocking.
     pub(crate) fn enter(
         &self,
         table: &mut Table,
@@ -57,7 +57,7 @@ impl Member {
         wakers
     }
 
-    /// Leaves a channel. If somebody is left there, gives the wakers of which the caller wakes the
+    /// Leaves a channel. If it is still occupied, returns its wakers: the caller must wake the
     /// watchers of the online count after unlocking.
     pub(crate) fn leave(&self, table: &mut Table, cursor: &ChannelCursor) -> Option<Arc<WakerSet>> {
         let channel = &mut table.slots[cursor.slot];
@@ -83,8 +83,9 @@ impl Member {
         wakers
     }
 
-    /// Has `shard` bring new messages from now on, once for all its readers. The reader's own waker
-    /// wakes it only for the end of its stream and, if asked for, online counts.
+    /// Attaches the reader to `shard`, which from now on is woken for new messages, once for all
+    /// its readers. The reader itself is woken only to close and, if it asked for them, for online
+    /// counts.
     pub(crate) fn attach_to_shard(
         &mut self,
         table: &mut Table,

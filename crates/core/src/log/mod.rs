@@ -1,11 +1,11 @@
 //! The log: one order for all messages, a ring buffer for each channel, and cursors that read them.
 //!
-//! Everything that decides what a reader sees happens under one short lock: a message gets
-//! its place and becomes visible, a reader joins, a reader reads. So nothing can fall between
-//! catch-up and live, and nobody sees 7 before 6.
+//! Everything that decides what a reader sees happens under one lock, held briefly: a message gets
+//! its seq and becomes visible, a reader joins, a reader reads. So no message can be lost between
+//! catch-up and live delivery, and no reader sees 7 before 6.
 //!
-//! `impl Log` below is the table of contents: each method takes the lock and hands on to the file
-//! that does the work.
+//! `impl Log` below is the table of contents: each method takes the lock and calls the file that
+//! does the work.
 
 pub(crate) mod accept;
 pub(crate) mod batch;
@@ -59,12 +59,12 @@ use crate::{
     sync::Mutex,
 };
 
-/// The log.
+/// The log of one gateway: all its messages, in one order.
 #[derive(Debug)]
 pub struct Log {
     epoch: Epoch,
     memory: Arc<MemoryBudget>,
-    /// The table's rules, for readers that do not hold its lock.
+    /// The table's rules, to be read without its lock.
     rules: ArcSwap<Namespaces<Arc<ChannelRules>>>,
     /// The rules at the start: which channels have a presence channel does not change.
     first_rules: Namespaces<Arc<ChannelRules>>,
@@ -73,7 +73,7 @@ pub struct Log {
 
 /// Rules of channels.
 impl Log {
-    /// An empty log.
+    /// Makes an empty log.
     pub fn new(epoch: Epoch, limits: Limits) -> Self {
         let memory = Arc::new(MemoryBudget::new(limits.memory_bytes));
         let first_rules = limits.rules.clone();
@@ -82,14 +82,13 @@ impl Log {
         Self { epoch, memory, rules, first_rules, table }
     }
 
-    /// Replaces the rules, also for the channels that are held. Presence stays as it was at the
-    /// start.
+    /// Replaces the rules, also for existing channels. Presence stays as it was at the start.
     pub fn set_rules(&self, rules: Namespaces<Arc<ChannelRules>>) {
         self.table.lock().set_rules(rules.clone());
         self.rules.store(Arc::new(rules));
     }
 
-    /// The rules of `channel`, held or not.
+    /// Returns the rules of `channel`, whether it exists or not.
     pub fn rules_for(&self, channel: &ChannelName) -> Arc<ChannelRules> {
         self.rules.load().rules_with_presence_from(&self.first_rules, channel)
     }
@@ -99,7 +98,7 @@ impl Log {
         self.first_rules.has_presence_channel(channel)
     }
 
-    /// Reports to `observer` from now on which channels have subscribers.
+    /// Sets the observer of channel occupancy.
     pub fn set_observer(&self, observer: Arc<dyn OccupancyObserver>) {
         self.table.lock().observer = Some(observer);
     }
@@ -107,21 +106,22 @@ impl Log {
 
 /// Publishing, for engines.
 impl Log {
-    /// The epoch: which life of the log this is.
+    /// Returns the epoch of this log.
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// The newest position that readers have been shown.
+    /// Returns the head: the newest position that is visible to readers.
     pub fn head(&self) -> MessageId {
         self.table.lock().head()
     }
 
     /// Makes a message visible and raises the watermark to it. An engine calls this in order of
-    /// seq, and only when nothing below can still appear.
+    /// seq, and only when no lower seq can still appear.
     ///
     /// # Errors
-    /// When its channel is new and cannot be kept, or too few listen; it is not accepted then.
+    /// When the limit of channels is reached, or the channel has too few subscribers; the message
+    /// is not accepted then.
     pub fn accept(&self, stored: Stored) -> Result<Accepted, NotAccepted> {
         // Parsed before the lock is taken.
         let update = PresenceUpdate::from_draft(&stored.draft)
@@ -129,22 +129,22 @@ impl Log {
         accept::accept(&mut self.table.lock(), stored, update)
     }
 
-    /// Raises the watermark over positions that hold no message for this node.
+    /// Raises the watermark over seqs that have no message for this node.
     pub fn advance(&self, watermark: Seq) {
         let mut table = self.table.lock();
         table.watermark = table.watermark.max(watermark);
     }
 
-    /// The highest seq of a channel that its ring does not hold.
+    /// Returns the floor of a channel: the highest seq that has left its ring.
     pub fn floor(&self, channel: &ChannelName) -> Seq {
         self.table.lock().floor(channel).seq
     }
 
-    /// Empties a channel's ring up to `floor`, the channel's last message: its engine has missed
-    /// messages since an earlier one, and cannot vouch for what the ring still holds.
+    /// Empties a channel's ring up to `floor`, the seq of the channel's last message. An engine
+    /// calls this if it has missed messages of the channel, so that the ring has holes.
     ///
     /// # Errors
-    /// When the channel is new and cannot be kept.
+    /// When the channel is new and the limit of channels is reached.
     pub fn invalidate_up_to(
         &self,
         channel: &ChannelName,
@@ -156,11 +156,11 @@ impl Log {
         Ok(())
     }
 
-    /// Puts older messages from an engine's store in front of a channel's ring. They are in order
+    /// Prepends older messages from an engine's store to a channel's ring. They have to be in order
     /// and complete above `floor`.
     ///
     /// # Errors
-    /// When the channel is new and cannot be kept.
+    /// When the channel is new and the limit of channels is reached.
     pub fn backfill(
         &self,
         channel: &ChannelName,
@@ -185,7 +185,7 @@ impl Log {
         MessageId { epoch: self.epoch, seq }
     }
 
-    /// Puts a reader into the log: from here on it is counted, woken, and misses nothing.
+    /// Adds a reader to its channels: from here on it is counted, woken, and misses nothing.
     pub(crate) fn join(
         &self,
         join: &Join,
@@ -194,12 +194,12 @@ impl Log {
         join::join(&self.table, join, member)
     }
 
-    /// Takes a reader out; gives its channels.
+    /// Removes a reader from its channels; returns their names.
     pub(crate) fn leave(&self, cursor: &Cursor, member: &Member) -> Vec<ChannelName> {
         join::leave(&self.table, cursor, member)
     }
 
-    /// Puts a reader into one more channel.
+    /// Adds a reader to one more channel.
     pub(crate) fn add_channel(
         &self,
         cursor: &mut Cursor,
@@ -210,7 +210,7 @@ impl Log {
         change::add_channel(&self.table, cursor, member, wanted, limits)
     }
 
-    /// Takes a reader out of one of the channels that it has asked for.
+    /// Removes a reader from one of the channels that it asked for.
     pub(crate) fn remove_channel(
         &self,
         cursor: &mut Cursor,
@@ -231,17 +231,17 @@ impl Log {
         cursor.read(&self.table.lock(), Some(reader), limit, items)
     }
 
-    /// The names of the channels that a reader has asked for.
+    /// Returns the names of the channels that a reader asked for.
     pub(crate) fn channel_names(&self, cursor: &Cursor) -> Vec<ChannelName> {
         cursor.channel_names(&self.table.lock())
     }
 
-    /// The online counts of the channels that a reader has asked for.
+    /// Returns the online counts of the channels that a reader asked for.
     pub(crate) fn online_counts(&self, cursor: &Cursor) -> Vec<(u64, OnlineChange)> {
         cursor.online_counts(&self.table.lock())
     }
 
-    /// Has `shard` bring a reader's messages from now on.
+    /// Attaches a reader to `shard`, which from now on is woken for its messages.
     pub(crate) fn attach_to_shard(
         &self,
         cursor: &mut Cursor,
@@ -255,7 +255,7 @@ impl Log {
 
 /// Queries: reading without subscribing.
 impl Log {
-    /// What is held of `channel` from `start` on, at most `limit` of it.
+    /// Reads the history of `channel` from `start` on, up to `limit`.
     ///
     /// # Errors
     /// When `start` is a position that the log has not reached.
@@ -283,7 +283,7 @@ impl Log {
         Ok(HistorySelection::new(self.history(&channel, start, HISTORY_PAGE)?, channel))
     }
 
-    /// One message of `channel`, if it is held.
+    /// Finds a message of `channel`, if it is still in memory.
     pub fn find_message(&self, channel: &ChannelName, id: MessageId) -> Option<Arc<Message>> {
         let before = MessageId { seq: id.seq.checked_sub(1)?, ..id };
         let one = ReadLimit { messages: 1, ..HISTORY_PAGE };
@@ -291,15 +291,15 @@ impl Log {
         history.messages.into_iter().find(|message| message.id == id)
     }
 
-    /// How many are online in `channel`.
+    /// Returns the online counts of `channel`.
     pub fn online(&self, channel: &ChannelName) -> OnlineCounts {
         self.table.lock().online(channel)
     }
 
-    /// How many are online in `channel`, as a document.
+    /// Returns the online counts of `channel`, as a document.
     ///
     /// # Errors
-    /// When its namespace hides it.
+    /// When its namespace hides them.
     pub fn online_report(&self, channel: ChannelName) -> Result<OnlineReport, OnlineHidden> {
         if !self.rules_for(&channel).online {
             return Err(OnlineHidden(channel));
@@ -308,8 +308,8 @@ impl Log {
         Ok(OnlineReport::new(channel, online))
     }
 
-    /// Who is in `channel`, as a document: up to `limit` users after `after`, and the position from
-    /// which to read the presence channel, so that nothing is missed.
+    /// Returns the users present in `channel`, as a document: up to `limit` of them, after `after`,
+    /// and the position from which to read the presence channel so that nothing is missed.
     ///
     /// # Errors
     /// When the channel has no presence.
@@ -325,9 +325,9 @@ impl Log {
         }
     }
 
-    /// Lists one page of the `wanted` channels, those in the slots from `from` on, unordered, and
-    /// where to go on. The page is bounded so that the lock, under which `wanted` is called, is
-    /// held briefly.
+    /// Scans one page of the channel table from slot `from` on. Returns the `wanted` channels,
+    /// unordered, and the slot to continue from. The page is bounded so that the lock, under which
+    /// `wanted` is called, is held briefly.
     pub fn scan_channels(
         &self,
         from: usize,
@@ -336,7 +336,7 @@ impl Log {
         stats::scan_channels(&self.table.lock(), from, wanted)
     }
 
-    /// How full the log is.
+    /// Returns the size of the log.
     pub fn stats(&self) -> LogStats {
         self.table.lock().stats()
     }
@@ -354,16 +354,16 @@ impl Log {
         self.table.lock().shards.close(shard);
     }
 
-    /// When the oldest message was published that some shard has not taken yet (milliseconds since
-    /// 1970). Looks at a part of each shard's list, whose oldest entries come first.
+    /// Returns when the oldest message was published that some shard has not taken yet
+    /// (milliseconds since 1970). Samples the front of each shard's list, where the oldest are.
     pub fn oldest_pending(&self) -> Option<u64> {
         delivery::oldest_pending(&self.table.lock())
     }
 
-    /// Appends to `batches` the new messages for a shard, of each channel at most `limit`, all
-    /// under one lock. Messages of channels that are `busy`, because an earlier batch of theirs is
-    /// still on its way, stay for the next time, as does what is beyond the limit. The shard is not
-    /// woken for those: ask again when that is done.
+    /// Appends to `batches` one batch for each dirty channel of a shard, each up to `limit`, all
+    /// under one lock. Channels that are `busy`, because an earlier batch of theirs is still being
+    /// sent, stay dirty, and so do those with more messages than `limit`. The shard is not woken
+    /// again for these: it has to call this again after sending.
     pub fn take_batches(
         &self,
         shard: ShardId,
@@ -377,12 +377,12 @@ impl Log {
 
 /// Changes of presence, for its tracker.
 impl Log {
-    /// Takes who has come and gone since the last time.
+    /// Takes the users that joined or left since the last call.
     pub(crate) fn poll_dirty_users(&self, cx: &Context<'_>) -> Poll<Vec<DirtyUser>> {
         self.table.lock().dirty_users.poll_take(cx)
     }
 
-    /// Computes what is to be announced of the users in `dirty`, as [`Presence::diff`] does.
+    /// Computes the presence diff of `channel` for the entries in `dirty` ([`Presence::diff`]).
     pub(crate) fn presence_diff(
         &self,
         channel: &ChannelName,
@@ -395,12 +395,12 @@ impl Log {
         })
     }
 
-    /// How many are in `channel`, or were announced.
+    /// Returns how many are connected to `channel`, or announced there, whichever is more.
     pub(crate) fn presence_size(&self, channel: &ChannelName) -> usize {
         self.table.lock().presence(channel).map_or(0, Presence::size)
     }
 
-    /// Whether nobody is in `channel`, announced or not.
+    /// Whether `channel` has no connection.
     pub(crate) fn has_no_subscribers(&self, channel: &ChannelName) -> bool {
         self.table.lock().presence(channel).is_none_or(Presence::has_no_subscribers)
     }
@@ -408,16 +408,16 @@ impl Log {
 
 /// Periodic work.
 impl Log {
-    /// Lets go what has grown too old at `now` (milliseconds since 1970) and forgets idle
-    /// channels. Also lets go what encodings have made too much since the last message.
+    /// Evicts messages that have expired at `now` (milliseconds since 1970), and forgets channels
+    /// that are empty. Also evicts messages if encodings have exceeded the memory budget.
     pub fn sweep(&self, now: u64) {
         let all = 0..self.table.lock().slots.capacity();
         self.sweep_slots(all, now);
     }
 
-    /// The same for some of the channels. Called once a second it comes to each well within the age
-    /// that messages may have, and within a minute. To look at all of them every second would cost
-    /// more than their messages.
+    /// Does the same for a part of the channels. Called once a second, it visits each channel well
+    /// within the age limit of messages, and within a minute. Visiting all of them every second
+    /// would cost more than their messages.
     pub fn sweep_next(&self, now: u64) {
         let some = self.table.lock().next_to_sweep();
         self.sweep_slots(some, now);

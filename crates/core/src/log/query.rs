@@ -1,4 +1,4 @@
-//! Looking without subscribing: what a channel holds, how many are there and who, as documents.
+//! Queries without a subscription: the online counts and the presence of a channel, as documents.
 
 use serde::Serialize;
 
@@ -7,10 +7,10 @@ use crate::{
     presence::PresentUser,
 };
 
-/// The most users in one answer.
+/// The most users in one page.
 pub const PRESENCE_PAGE: usize = 1000;
 
-/// Who is online in a channel.
+/// The online counts of a channel, as a document.
 #[derive(Clone, Debug, Serialize)]
 pub struct OnlineReport {
     channel: ChannelName,
@@ -19,23 +19,24 @@ pub struct OnlineReport {
     wires: PerWire<Count>,
 }
 
-/// Some of the users in a channel, by name.
+/// A page of the users present in a channel, in order of their names.
 #[derive(Clone, Debug, Serialize)]
 pub struct PresencePage {
     channel: ChannelName,
-    /// They are there by everything that the presence channel has told up to here.
+    /// The position in the presence channel up to which this page is current.
     id: MessageId,
     users: Vec<PresentUser>,
     /// Clients without a user.
     anonymous: u32,
-    /// There are more behind the last one.
+    /// Whether there are more users after the last one.
     more: bool,
 }
 
-/// A channel that has no presence channel.
+/// The error for a channel that has no presence channel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0} does not tell who is there: that takes a channel without @ or ~, and presence = true in its namespace or [access]"
+    "{0} has no presence: only channels without @ or ~ can have it, if presence = true is set in \
+     their namespace or in [access]"
 )]
 pub struct PresenceOff(pub ChannelName);
 
@@ -45,9 +46,9 @@ impl Problem for PresenceOff {
     }
 }
 
-/// A channel whose namespace tells nobody who is there.
+/// The error for a channel whose namespace hides its online counts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the namespace of {0} tells nobody how many listen (online = false)")]
+#[error("the namespace of {0} hides its online counts (online = false)")]
 pub struct OnlineHidden(pub(crate) ChannelName);
 
 impl Problem for OnlineHidden {
@@ -63,7 +64,7 @@ impl OnlineReport {
 }
 
 impl PresencePage {
-    /// Up to `limit` users of `channel` after `after`.
+    /// Returns up to `limit` users of `channel` after `after`.
     pub(super) fn read(
         table: &Table,
         channel: ChannelName,

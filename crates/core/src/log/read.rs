@@ -1,11 +1,11 @@
-//! One read of a cursor: how much it may take, and what it finds.
+//! One read of a cursor: its limit, its progress, and the items that it returns.
 
 use std::sync::Arc;
 
 use crate::{Gap, Message, SlowReader};
 
-/// How much one read may take, so that the log is never locked for long: a message of any size,
-/// then as many more as fit.
+/// The limit of one read, so that the log is locked only briefly. The first message is read
+/// whatever its size, then as many more as fit.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadLimit {
     /// Messages.
@@ -20,26 +20,26 @@ impl Default for ReadLimit {
     }
 }
 
-/// How far a read has come.
+/// The progress of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// To the head of the log, or to the end of all channels.
+    /// The read has reached the head of the log, or the end of all channels.
     CaughtUp,
-    /// To the limit of one read: there may be more.
+    /// The read has reached its limit: there may be more.
     More,
 }
 
-/// What a reader finds next.
+/// An item that a reader reads.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) kind: ItemKind,
-    /// It came while the reader was there.
+    /// Whether it was published after the reader joined.
     pub(crate) live: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum ItemKind {
     Message(Arc<Message>),
-    /// And what the channel's namespace has for readers that fall behind.
+    /// A gap, and the channel's policy for slow consumers.
     Gap(Gap, SlowReader),
 }

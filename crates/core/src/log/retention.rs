@@ -1,4 +1,4 @@
-//! What the log lets go, and when: the order in which messages leave it, by age and by memory.
+//! Retention: the order in which messages are evicted from the log, by age and by memory.
 
 use std::{collections::VecDeque, ops::Range, sync::Arc, time::Duration};
 
@@ -51,25 +51,25 @@ impl Retention {
         self.evicted
     }
 
-    /// Notes the newest message of all, in the channel in `slot`.
+    /// Adds the newest message of all, in the channel in `slot`.
     pub(super) fn push(&mut self, seq: Seq, slot: usize) {
         self.messages += 1;
         self.oldest_first.push_back((seq, slot));
     }
 
-    /// Notes messages that were put in front of a ring, oldest first.
+    /// Adds messages that were prepended to a ring; `seqs` are oldest first.
     pub(super) fn push_older(&mut self, seqs: Vec<Seq>, slot: usize) {
         self.messages += seqs.len();
         seqs.into_iter().rev().for_each(|seq| self.oldest_first.push_front((seq, slot)));
     }
 
-    /// Notes that so many messages have left their ring.
+    /// Counts messages that have left their ring.
     pub(super) fn count_evicted(&mut self, messages: usize) {
         self.messages -= messages;
         self.evicted += messages as u64;
     }
 
-    /// Drops stale entries once they are the most.
+    /// Drops stale entries once they are the majority.
     pub(super) fn compact(&mut self, slots: &Slab<Channel>) {
         if self.oldest_first.len() <= 2 * self.messages + 1024 {
             return;
@@ -80,8 +80,8 @@ impl Retention {
         });
     }
 
-    /// Evicts the oldest message of all. Gives the slot of its channel and the bytes that it
-    /// occupied, or `None` if nothing is held.
+    /// Evicts the oldest message of all. Returns the slot of its channel and the bytes that it
+    /// occupied, or `None` if there is no message.
     pub(super) fn evict_oldest(&mut self, slots: &mut Slab<Channel>) -> Option<(usize, usize)> {
         while let Some((seq, slot)) = self.oldest_first.pop_front() {
             let Some(channel) = slots.get_mut(slot) else { continue };
@@ -93,8 +93,8 @@ impl Retention {
         None
     }
 
-    /// The slots that the next sweep looks at: all of them within the shortest age that a message
-    /// may have, and within a minute.
+    /// Returns the slots for the next sweep, which visits every slot well within the shortest age
+    /// limit, and within a minute.
     pub(super) fn next_to_sweep(&mut self, all: usize) -> Range<usize> {
         let sweeps = (self.shortest_age.as_secs() / 16).clamp(1, 60) as usize;
         let from = if self.sweep_position < all { self.sweep_position } else { 0 };

@@ -103,7 +103,7 @@ impl Ring {
         oldest.memory_bytes()
     }
 
-    /// Evicts all messages up to `seq`, and raises the floor to `seq` even if none was held.
+    /// Evicts all messages up to `seq`, and raises the floor to `seq` even if there was none.
     pub(crate) fn evict_up_to(&mut self, seq: Seq) {
         while self.messages.front().is_some_and(|oldest| oldest.id.seq <= seq) {
             self.evict();

@@ -1,4 +1,5 @@
-//! Where a reader begins: at the head, at the beginning, with the newest n, or where it left off.
+//! Start points: a reader starts at the head, at the oldest message, at the newest n, or where it
+//! left off.
 
 use crate::{
     AheadOfLog, ChannelName, Epoch, Gap, Kind, MessageId, NotRecovered, Problem, Seq,
@@ -9,25 +10,25 @@ use crate::{
     },
 };
 
-/// Where a reader begins.
+/// The point from which a reader reads the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// Only what comes from now on.
+    /// Only new messages.
     Latest,
-    /// Everything that is held.
+    /// All messages in memory.
     Earliest,
-    /// The newest so many of each channel.
+    /// This many of the newest messages of each channel.
     Newest(usize),
-    /// What came after this.
+    /// The messages after this one.
     After(MessageId),
 }
 
 /// More than any ring holds.
 const NEWEST_MAX: usize = 1_000_000_000;
 
-/// The text is not the value of `since`.
+/// The error for a text that is no valid `since`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("since is earliest, latest, or how many of the newest messages")]
+#[error("since is earliest, latest, or a number of newest messages")]
 pub struct BadSince;
 
 impl Problem for BadSince {
@@ -36,7 +37,7 @@ impl Problem for BadSince {
     }
 }
 
-/// The value of `since`, in a query or a command.
+/// Parses the value of `since`, in a query or a command.
 impl std::str::FromStr for Start {
     type Err = BadSince;
 
@@ -52,20 +53,20 @@ impl std::str::FromStr for Start {
     }
 }
 
-/// A start, resolved for some channels of a table.
+/// A start point, resolved for some channels of a table.
 pub(crate) struct ResolvedStart {
-    /// The cursor to begin from.
+    /// The cursor to start from.
     pub(crate) position: Seq,
-    /// For each channel: everything up to here does not concern the reader.
+    /// The position in each channel; the reader does not need anything up to it.
     pub(crate) positions: Vec<Seq>,
-    /// The reader comes from another life of the log.
+    /// Whether the resume point is of another epoch.
     pub(crate) foreign: bool,
-    /// Why the reader does not go on where it left off.
+    /// The reason that the reader does not continue where it left off.
     pub(crate) not_recovered: Option<NotRecovered>,
 }
 
 impl ResolvedStart {
-    /// The tap of the channel at `index`, in `slot`.
+    /// Makes the cursor in the channel at `index`, in `slot`.
     pub(crate) fn channel_cursor(
         &self,
         index: usize,
@@ -83,7 +84,7 @@ impl ResolvedStart {
 }
 
 impl Start {
-    /// Whether it can be a place of a log with this head.
+    /// Checks that the start point is not ahead of a log with this head.
     pub(crate) fn check(self, epoch: Epoch, head: Seq) -> Result<(), AheadOfLog> {
         match self {
             Start::After(id) if id.epoch == epoch && id.seq > head => {
@@ -93,7 +94,7 @@ impl Start {
         }
     }
 
-    /// Resolves against the channels in `slots`; [`check`](Self::check) it first.
+    /// Resolves the start point for the channels in `slots`. Call [`check`](Self::check) first.
     pub(crate) fn resolve(self, table: &Table, slots: &[usize]) -> ResolvedStart {
         let rings = || slots.iter().map(|slot| &table.slots[*slot].ring);
         let head = table.watermark;
@@ -125,7 +126,7 @@ impl Start {
         ResolvedStart { position, positions, foreign, not_recovered }
     }
 
-    /// What a reader of a channel that is not in the table has lost.
+    /// Returns the gap of a reader of a channel that is not in the table.
     pub(crate) fn gap_below(
         self,
         head: MessageId,
@@ -146,7 +147,7 @@ impl Start {
     }
 }
 
-/// The position from which exactly the newest `n` of what is held are read.
+/// Returns the position after which the ring has exactly its newest `n` messages.
 fn before_newest(ring: &Ring, n: usize) -> Seq {
     match ring.len().checked_sub(n) {
         None | Some(0) => ring.floor().seq,

@@ -1,42 +1,43 @@
-//! What an operator is shown of the log.
+//! Statistics of the log for operators.
 
 use crate::{
     ChannelName, Count, PerWire,
     log::{channel::Channel, table::Table},
 };
 
-/// Channels that are listed under one lock.
+/// Slots that are scanned while the lock is held once.
 const SCAN_STEP: usize = 1000;
 
-/// A line of the list of channels.
+/// A channel in the list of channels.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ChannelSummary {
-    /// Its name.
+    /// The name.
     pub channel: ChannelName,
-    /// Who listens, where that may be told.
+    /// The online counts, unless its namespace hides them.
     #[serde(flatten)]
     pub online: Option<Count>,
-    /// Messages held.
+    /// Messages in memory.
     pub messages: usize,
 }
 
-/// How full the log is.
+/// The size of the log.
 #[derive(Clone, Debug)]
 pub struct LogStats {
     /// Channels.
     pub channels: usize,
-    /// Messages held.
+    /// Messages in memory.
     pub messages: usize,
-    /// Bytes they occupy, encodings included.
+    /// Bytes that they occupy, encodings included.
     pub bytes: usize,
-    /// Messages that have left their ring by count, bytes, age or memory, ever.
+    /// Messages evicted since the start, by count, bytes, age or memory.
     pub evicted: u64,
     /// Subscriptions of each namespace, of channels without one last, on each wire. A reader of
     /// several channels has several.
     pub subscriptions: Vec<PerWire<u32>>,
 }
 
-/// Lists the `wanted` channels in the slots from `from` on, and where to go on.
+/// Returns the `wanted` channels of one page of slots from `from` on, and the slot to continue
+/// from.
 pub(super) fn scan_channels(
     table: &Table,
     from: usize,

@@ -19,7 +19,7 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// The life of the log that this is.
+    /// The epoch of the log.
     pub(crate) epoch: Epoch,
     by_name: HashMap<ChannelName, usize>,
     pub(crate) slots: Slab<Channel>,
@@ -69,12 +69,12 @@ impl Table {
         MessageId { epoch: self.epoch, seq }
     }
 
-    /// The newest place that readers have been shown.
+    /// Returns the newest position that is visible to readers.
     pub(crate) fn head(&self) -> MessageId {
         self.id(self.watermark)
     }
 
-    /// Where the history of a channel begins, held or not.
+    /// Returns the floor of a channel, whether it exists or not.
     pub(crate) fn floor(&self, name: &ChannelName) -> Floor {
         let ring = self.find(name).map(|slot| self.slots[slot].ring.floor());
         ring.unwrap_or_else(|| self.tombstones.peek(name))
@@ -110,7 +110,7 @@ impl Table {
         self.online(name).total.connections
     }
 
-    /// How many are online in a channel, held or not.
+    /// Returns the online counts of a channel, whether it exists or not.
     pub(crate) fn online(&self, name: &ChannelName) -> OnlineCounts {
         self.find(name).map(|slot| self.slots[slot].roster.online()).unwrap_or_default()
     }
@@ -237,7 +237,7 @@ impl Table {
         self.evict_to_fit();
     }
 
-    /// The slots that the next sweep looks at.
+    /// Returns the slots for the next sweep.
     pub(crate) fn next_to_sweep(&mut self) -> Range<usize> {
         self.retention.next_to_sweep(self.slots.capacity())
     }
