@@ -15,7 +15,7 @@ pub enum Action {
     Publish,
 }
 
-/// An action was denied.
+/// The error of an action that was denied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Denied {
@@ -28,7 +28,7 @@ pub struct Denied {
 }
 
 impl Denied {
-    /// A denial without a time after which the client may try again.
+    /// Makes a denial without a time after which the client may try again.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), retry_after: None }
     }
@@ -50,7 +50,7 @@ impl Problem for Denied {
     }
 }
 
-/// A decision that is still to come.
+/// The future of a decision.
 pub type AccessFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Denied>> + Send + 'a>>;
 
 /// The access rules of one connection. They are dropped with its stream.
@@ -76,13 +76,13 @@ pub trait Access: fmt::Debug + Send + Sync {
         bytes: Option<usize>,
     ) -> Option<AccessFuture<'a, ()>>;
 
-    /// The access rules of a new token, which replaces the present one.
+    /// Returns the access rules of a new token, which replaces the present one.
     fn renew(self: Arc<Self>, token: String) -> AccessFuture<'static, Arc<dyn Access>>;
 
     /// Records that an action was denied, such as for an audit log.
     fn record_denial(&self, action: Action, channel: &ChannelName, denied: &Denied);
 
-    /// The time at which the stream ends, in milliseconds since 1970.
+    /// Returns the time at which the stream expires, in milliseconds since 1970.
     fn expires(&self) -> Option<u64>;
 }
 
@@ -120,7 +120,7 @@ pub async fn authorize_publish(
     }
 }
 
-/// Allows everything, without an end: for programs that decide elsewhere who may do what.
+/// Allows everything, and never expires: for programs that check permissions elsewhere.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AllowAll;
 

@@ -20,7 +20,7 @@ use crate::{
     subscription::connections::Connections, sync::Mutex,
 };
 
-/// Each sweep looks at a part of the channels.
+/// The interval between sweeps, each of which visits a part of the channels.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The front door of this crate: publishes messages, and subscribes readers to channels.
@@ -35,11 +35,11 @@ pub struct Hub {
     answer_memory: Arc<AnswerMemory>,
     /// Set under the lock of `connections`: each connection in the list by then gets a goodbye.
     draining: AtomicBool,
-    /// Load shedding: new work is refused, and work under way goes on.
+    /// Load shedding: new work is refused, and work in progress continues.
     overloaded: AtomicBool,
 }
 
-/// A message was not published.
+/// The error of a message that was not published.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// The hub is draining its connections.
@@ -64,7 +64,8 @@ impl Problem for PublishError {
 }
 
 impl Hub {
-    /// A hub over `log`, which `engine` feeds. At most `limit` connections may be open at once.
+    /// Makes a hub over `log`, which `engine` feeds, with a limit of connections that are open at
+    /// once.
     pub fn new(log: Arc<Log>, engine: Arc<dyn Engine>, meters: Meters, limit: usize) -> Arc<Self> {
         let connections = Connections::new(limit);
         let (draining, overloaded) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -72,17 +73,17 @@ impl Hub {
         Arc::new(Self { log, engine, meters, connections, answer_memory, draining, overloaded })
     }
 
-    /// The log.
+    /// Returns the log.
     pub fn log(&self) -> &Log {
         &self.log
     }
 
-    /// The metrics.
+    /// Returns the metrics.
     pub fn meters(&self) -> &Meters {
         &self.meters
     }
 
-    /// The memory budget of answers that are built as a whole, such as pages of history.
+    /// Returns the memory budget of responses that are built as a whole, such as pages of history.
     pub fn answer_memory(&self) -> &Arc<AnswerMemory> {
         &self.answer_memory
     }
@@ -121,7 +122,7 @@ impl Hub {
         Ok(receipt)
     }
 
-    /// Subscribes a reader. To drop the subscription is to leave.
+    /// Subscribes a reader. Dropping the subscription is leaving.
     ///
     /// # Errors
     /// When a limit is reached, the hub is draining or sheds load, the resume point is ahead of the
@@ -167,7 +168,7 @@ impl Hub {
         self.connections.lock().set_limit(limit);
     }
 
-    /// The number of open connections.
+    /// Returns the number of open connections.
     pub fn connection_count(&self) -> usize {
         self.connections.lock().len()
     }
@@ -236,7 +237,7 @@ impl Hub {
         self.connections.lock().list(filter, after, limit)
     }
 
-    /// The handles that close the connections that match the filter.
+    /// Returns handles to close the connections that match the filter.
     pub fn close_handles(&self, filter: &ConnectionFilter) -> Vec<CloseHandle> {
         self.connections.lock().close_handles(filter)
     }

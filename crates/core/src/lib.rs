@@ -29,7 +29,7 @@
 //!     Variant, Wire, unix_millis,
 //! };
 //!
-//! /// Each message's data on a line of its own.
+//! /// Encodes the data of each message as a line of its own.
 //! struct Lines;
 //!
 //! impl Format for Lines {
@@ -111,7 +111,7 @@ pub use channel::name::{BadChannelName, CHANNEL_MAX, ChannelName};
 pub use channel::pattern::{BadChannelPattern, ChannelPattern};
 pub use channel::rules::{Bounds, ChannelRules, Namespaces, SlowReader};
 
-// Messages, and who publishes and reads them.
+// Messages, and the identities of publishers and readers.
 pub use engine::idempotency::{BadIdempotencyId, idempotency_id};
 pub use message::client::{BadClientId, ClientId};
 pub use message::data::{BadData, Data};

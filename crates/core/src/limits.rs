@@ -1,4 +1,4 @@
-//! The limits of a log, and the errors of those who reach one.
+//! The limits of a log, and the errors when one is reached.
 
 use std::sync::Arc;
 

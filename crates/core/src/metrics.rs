@@ -1,4 +1,4 @@
-//! The metrics of a hub. Their handles are kept, so that counting costs an atomic add.
+//! The metrics of a hub. Their handles are kept, so that counting costs one atomic addition.
 
 use std::{
     collections::HashMap,
@@ -84,7 +84,7 @@ impl Meters {
         }
     }
 
-    /// The metrics of `wire`.
+    /// Returns the metrics of `wire`.
     pub fn for_wire(&self, wire: Wire) -> &WireMeters {
         &self.by_wire[wire]
     }
@@ -125,7 +125,7 @@ fn describe() {
     );
     describe_counter!(
         "tricast_slow_readers_total",
-        "Slow consumers, overtaken by the history: told what they missed, or cut off."
+        "Slow consumers, overtaken by the history: sent a gap (told), or disconnected (cut)."
     );
     describe_histogram!(
         LATENCY,

@@ -72,7 +72,7 @@ impl Bounds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SlowReader {
-    /// The stream reports a gap and goes on.
+    /// The stream reports a gap and continues.
     Gap,
     /// The stream ends.
     Disconnect,

@@ -12,7 +12,7 @@ pub(crate) struct FeedGuard {
 }
 
 impl FeedGuard {
-    /// Opens the feed, and fills the rings with what the engine still has after `start`.
+    /// Opens the feed, and fills the rings with the engine's messages after `start`.
     pub(crate) async fn open(
         log: &Log,
         engine: &Arc<dyn Engine>,

@@ -6,33 +6,34 @@ use compact_str::CompactString;
 
 use crate::{Kind, Problem};
 
-/// One page, tab or process; stable across its reconnects and wires. An issued one stands in place, because most
-/// connections have one.
+/// The id of a client: one page, tab or process. It is stable across reconnects and wires. Issued
+/// ids are stored inline, because most connections have one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientId(CompactString);
 
 impl ClientId {
-    /// A new id for a client that brought none: 120 bits of chance.
+    /// Makes a new id, of 120 random bits, for a client that has sent none.
     pub fn issue() -> Self {
         const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
         let mut random = [0; 24];
-        // Who guesses a client id can pass for it, so it must come from the system.
+        // Anyone who guesses a client id can impersonate the client, so the system's generator is
+        // used.
         if let Err(error) = getrandom::fill(&mut random) {
-            panic!("the system gives no random numbers: {error}");
+            panic!("the system's random number generator failed: {error}");
         }
         let letter = |byte: u8| char::from(ALPHABET[usize::from(byte % 32)]);
         Self(random.into_iter().map(letter).collect())
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The text is not a client id.
+/// The error for a text that is no valid client id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a client id is 16 to 64 of A-Z a-z 0-9 _ -")]
+#[error("a client id is 16 to 64 characters of A-Z a-z 0-9 _ -")]
 pub struct BadClientId;
 
 impl Problem for BadClientId {

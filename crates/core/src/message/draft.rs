@@ -11,7 +11,7 @@ use crate::{
     sync::Mutex,
 };
 
-/// A message is fresh for this long after publishing: live readers are about to ask for it.
+/// A message is fresh for this long after publishing: live readers are about to read it.
 const FRESH_MILLIS: u64 = 5000;
 
 /// A message that has not been published: the log gives it an id.
@@ -48,7 +48,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// A message of `data` for `channel`, from an unknown publisher.
+    /// Makes a message of `data` for `channel`, from an unknown publisher.
     pub fn new(channel: ChannelName, data: Data) -> Self {
         Self {
             channel,
@@ -99,10 +99,10 @@ impl Draft {
     }
 }
 
-/// A draft to which an engine has given its place in the log.
+/// A message to which an engine has given its seq.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// The place in the log.
+    /// The offset in the log.
     pub seq: Seq,
     /// Milliseconds since 1970-01-01 UTC.
     pub time: u64,
@@ -141,19 +141,19 @@ impl Message {
         Self { id, time: stored.time, online, draft, encoded: Mutex::default(), memory_share }
     }
 
-    /// The event's name.
+    /// Returns the event's name.
     pub fn event(&self) -> &str {
         self.draft.event.as_ref().map_or(EventName::DEFAULT, EventName::as_str)
     }
 
-    /// Whether skip-self hides it from `reader`: the one rule, for live messages and replays.
+    /// Whether skip-self hides this message from `reader`, live or in a replay.
     pub fn is_hidden_from(&self, reader: &Identity) -> bool {
         self.draft.skip_self && self.draft.publisher.is_self(reader)
     }
 
-    /// The bytes of this message in `format`. The first reader encodes them, and all others share
-    /// them. When memory is scarce, only fresh messages keep their bytes: a replay of old messages
-    /// must not evict others.
+    /// Returns the bytes of this message in `format`. The first reader encodes them, and all others
+    /// share them. When memory is scarce, only fresh messages keep their bytes: a replay of old
+    /// messages must not evict others.
     pub fn encoded(&self, format: &dyn Format) -> Bytes {
         let variant = format.variant();
         let mut encoded = self.encoded.lock();
@@ -170,7 +170,7 @@ impl Message {
         bytes
     }
 
-    /// Bytes this message occupies now, encodings included.
+    /// Returns the bytes that this message occupies now, encodings included.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.memory_share.bytes()
     }

@@ -1,43 +1,43 @@
-//! Who is there: clients, users, and the one rule of skip-self.
+//! Identities of readers and publishers, and the rule of skip-self.
 
 use std::{net::IpAddr, sync::Arc};
 
 use crate::{ChannelName, ClientId, Kind, Problem, UserId};
 
-/// Who vouches for an identity.
+/// The authority that vouches for an identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Trust {
-    /// Nobody: whoever comes says who it is.
+    /// None: the client's own claim is believed.
     #[default]
     Unverified,
-    /// Nobody, where users are verified: so there is no user.
+    /// None, although users are verified: so there is no user.
     Anonymous,
-    /// A token, or the service behind the gateway.
+    /// A token, or the application's hook.
     Verified,
-    /// An API key of this name, which speaks for anybody.
+    /// An API key of this name, which may act for any user.
     ApiKey(Arc<str>),
 }
 
-/// Who reads on a connection.
+/// The identity of the reader on a connection.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The client.
+    /// The client id.
     pub client: ClientId,
     /// Its user, if known.
     pub user: Option<UserId>,
-    /// The gateway made the client id up: it lives only as long as the connection.
+    /// Whether the gateway made up the client id, which then lasts only as long as the connection.
     pub issued: bool,
-    /// Who vouches for the user.
+    /// The authority that vouches for the user.
     pub trust: Trust,
-    /// What others are told of the user: JSON.
+    /// Info about the user for others to read, as JSON.
     pub info: Option<Arc<str>>,
-    /// Where it comes from, if that says something.
+    /// The client's address, if it is known.
     pub address: Option<IpAddr>,
 }
 
-/// A channel that belongs to somebody else.
+/// The error for a channel that belongs to another user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0} belongs to that user alone; come as that user")]
+#[error("{0} is open to that user only; connect as that user")]
 pub struct Forbidden(ChannelName);
 
 impl Problem for Forbidden {
@@ -47,17 +47,17 @@ impl Problem for Forbidden {
 }
 
 impl Identity {
-    /// One that nobody vouches for.
+    /// Makes an identity that no authority vouches for; a missing client id is made up.
     pub fn unverified(client: Option<ClientId>, user: Option<UserId>) -> Self {
         let issued = client.is_none();
         let client = client.unwrap_or_else(ClientId::issue);
         Self { client, user, issued, trust: Trust::Unverified, info: None, address: None }
     }
 
-    /// Whether it may read `channel`: a user's own is nobody else's.
+    /// Checks that this reader may read `channel`: a user's own channel is open to no other user.
     ///
     /// # Errors
-    /// When it may not.
+    /// When the channel belongs to another user.
     pub fn may_read(&self, channel: &ChannelName) -> Result<(), Forbidden> {
         match channel.owner() {
             owner @ Some(_) if owner != self.user.as_ref().map(UserId::as_str) => {
@@ -67,7 +67,7 @@ impl Identity {
         }
     }
 
-    /// The name of the API key that vouches for it.
+    /// Returns the name of the API key that vouches for this identity.
     pub fn api_key(&self) -> Option<&Arc<str>> {
         match &self.trust {
             Trust::ApiKey(name) => Some(name),
@@ -75,7 +75,8 @@ impl Identity {
         }
     }
 
-    /// Whom the online count counts: a user with three tabs is one, a client without a user its own.
+    /// Returns the key by which the online count counts this reader: a user with three tabs is one,
+    /// and so is each client without a user.
     pub fn online_key(&self) -> OnlineKey {
         match &self.user {
             Some(user) => OnlineKey::User(user.clone()),
@@ -84,30 +85,30 @@ impl Identity {
     }
 }
 
-/// One head in the online count.
+/// A key that counts as one in the online count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum OnlineKey {
-    /// A user, whatever number of clients.
+    /// A user, with any number of clients.
     User(UserId),
     /// A client without a user.
     Client(ClientId),
 }
 
-/// Who published a message; kept with it, never shown to readers.
+/// The publisher of a message. It is stored with the message, and never shown to readers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Publisher {
-    /// The client, when it named itself.
+    /// The client id, if the client sent one.
     pub client: Option<ClientId>,
-    /// Its user, when known.
+    /// Its user, if known.
     pub user: Option<UserId>,
-    /// Who vouches for the user.
+    /// The authority that vouches for the user.
     pub trust: Trust,
 }
 
 impl Publisher {
-    /// Whether `reader` is the very client that published. A publisher that names a user
-    /// must be of the reader's user, and where users are proven so must everybody else: a client id alone
-    /// is not enough to pass for somebody.
+    /// Whether `reader` is the client that published. The publisher's user, if there is one, has to
+    /// be the reader's. Where users are verified, the same holds for a publisher without a user: a
+    /// client id alone does not identify a user's client.
     pub fn is_self(&self, reader: &Identity) -> bool {
         let any_user = self.user.is_none()
             && match self.trust {
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_client_id_of_another_user_is_not_the_publisher() {
-        let client: ClientId = "tab-0123456789abcdef".parse().expect("fits");
+        let client: ClientId = "tab-0123456789abcdef".parse().expect("a client id");
         let alice = || "alice".parse::<UserId>().ok();
         let reader = Identity::unverified(Some(client.clone()), alice());
         let by = |user: Option<&str>| Publisher {
@@ -143,9 +144,9 @@ mod tests {
         assert!(by(None).is_self(&reader));
         assert!(!by(Some("mallory")).is_self(&reader));
         assert!(!Publisher { client: None, ..by(Some("alice")) }.is_self(&reader));
-        let proven = |user| Publisher { trust: Trust::Verified, ..by(user) };
-        assert!(proven(Some("alice")).is_self(&reader));
-        assert!(!proven(None).is_self(&reader), "an unknown with alice's client id");
+        let verified = |user| Publisher { trust: Trust::Verified, ..by(user) };
+        assert!(verified(Some("alice")).is_self(&reader));
+        assert!(!verified(None).is_self(&reader), "no user, with alice's client id");
         let anonymous = Publisher { trust: Trust::Anonymous, ..by(None) };
         assert!(!anonymous.is_self(&reader), "no user where users are verified");
         let backend = Trust::ApiKey("shop".into());

@@ -1,11 +1,11 @@
-//! The memory that messages occupy, encodings included, and its limit.
+//! The memory budget of messages, encodings included.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// Bytes that all messages of a log occupy, encodings included, and how many they may.
+/// The bytes that all messages of a log occupy, encodings included, and their limit.
 #[derive(Debug)]
 pub(crate) struct MemoryBudget {
     bytes: AtomicUsize,
@@ -21,7 +21,7 @@ impl MemoryBudget {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Bytes above the limit.
+    /// Returns the bytes above the limit.
     pub(crate) fn excess(&self) -> usize {
         self.bytes().saturating_sub(self.limit)
     }
@@ -31,7 +31,7 @@ impl MemoryBudget {
     }
 }
 
-/// One message's share of the memory, given back when it goes.
+/// The share of one message, returned to the budget when it is dropped.
 #[derive(Debug)]
 pub(super) struct MemoryShare {
     memory: Arc<MemoryBudget>,
@@ -45,7 +45,7 @@ impl MemoryShare {
         share
     }
 
-    /// The bytes of this message alone.
+    /// Returns the bytes of this message.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }

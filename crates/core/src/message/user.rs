@@ -4,20 +4,20 @@ use std::{str::FromStr, sync::Arc};
 
 use crate::{Kind, Problem};
 
-/// A person or service; may have many clients.
+/// The id of a user: a person or a service, which may have many clients.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(Arc<str>);
 
 impl UserId {
-    /// The user as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The text is not a user.
+/// The error for a text that is no valid user id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a user is 1 to 127 of A-Z a-z 0-9 _ . @ | : + = -")]
+#[error("a user id is 1 to 127 characters of A-Z a-z 0-9 _ . @ | : + = -")]
 pub struct BadUserId;
 
 impl Problem for BadUserId {

@@ -1,4 +1,4 @@
-//! A connection as operators see it: who reads, how, and which channels.
+//! A connection as operators see it: its reader, wire and channels.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -7,52 +7,53 @@ use smallvec::SmallVec;
 
 use crate::{ChannelName, ClientId, Identity, Wire, clock, sync::Mutex};
 
-/// Who somebody is who listens.
+/// The description of an open connection.
 #[derive(Debug)]
 pub(crate) struct ConnectionInfo {
     serial: u64,
     identity: Arc<Identity>,
     wire: Wire,
     since: u64,
-    /// What it has asked for, as the log has it; mostly one.
+    /// The channels asked for, which share the log's names; mostly one.
     channels: Mutex<SmallVec<[ChannelName; 1]>>,
 }
 
-/// What an operator is shown of a connection. Client ids are not: who knows one can pass for it.
+/// A connection as it is shown to operators, without the client id: anyone who knows a client id
+/// can impersonate the client.
 #[derive(Clone, Debug, Serialize)]
 pub struct ConnectionSummary {
-    /// Its number; no other ever has it.
+    /// The number of the connection, which is never used again.
     pub id: u64,
-    /// How it listens.
+    /// The name of its wire.
     pub wire: &'static str,
     /// Its user, if known.
     pub user: Option<String>,
-    /// The API key that it came with.
+    /// The name of its API key, if it has one.
     pub key: Option<String>,
-    /// Where it comes from, if that is known.
+    /// Its address, if known.
     pub address: Option<IpAddr>,
-    /// What it has asked for.
+    /// The channels that it asked for.
     pub channels: Vec<ChannelName>,
-    /// When it came: milliseconds since 1970-01-01 UTC.
+    /// When it was opened: milliseconds since 1970-01-01 UTC.
     pub since: u64,
 }
 
-/// Which connections are meant: those that have everything that is given.
+/// A filter of connections; all given fields have to match.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionFilter {
-    /// This one.
+    /// The number of the connection.
     pub id: Option<u64>,
-    /// Of this client.
+    /// The client id.
     pub client: Option<ClientId>,
-    /// Of this user.
+    /// The user.
     pub user: Option<String>,
-    /// That came with this API key.
+    /// The name of the API key.
     pub key: Option<String>,
-    /// From this address.
+    /// The address.
     pub address: Option<IpAddr>,
-    /// That listen to this channel.
+    /// A channel to which the connection is subscribed.
     pub channel: Option<ChannelName>,
-    /// On this wire.
+    /// The wire.
     pub wire: Option<Wire>,
 }
 
@@ -66,7 +67,7 @@ impl ConnectionInfo {
         self.serial
     }
 
-    /// It listens to these channels now.
+    /// Sets the channels to which the connection is subscribed.
     pub(crate) fn set_channels(&self, channels: impl IntoIterator<Item = ChannelName>) {
         *self.channels.lock() = channels.into_iter().collect();
     }

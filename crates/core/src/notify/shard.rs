@@ -1,5 +1,5 @@
-//! Shards: threads that each own the sockets of many readers. A shard is woken once for a channel
-//! with new messages, not once for each of its readers there.
+//! Shards: event loops on threads of their own, each of which owns the sockets of many readers. A
+//! shard is woken once for a dirty channel, not once for each of its readers there.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(crate) struct ShardCursor {
     readers: u32,
     /// The shard has taken everything up to here.
     pub(crate) taken_up_to: Seq,
-    /// There are messages after that, and the channel is in the shard's list.
+    /// Whether there are messages after that; then the channel is in the shard's list.
     pub(crate) dirty: bool,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Shards(Vec<Shard>);
 struct Shard {
     /// `None`: the shard has closed.
     waker: Option<Arc<dyn ShardWaker>>,
-    /// Slots of channels with new messages.
+    /// Slots of the shard's dirty channels.
     dirty_slots: Vec<usize>,
 }
 
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Shard {
 }
 
 impl ShardCursors {
-    /// Counts one more reader of `shard`. What came up to `watermark` the reader reads by itself.
+    /// Counts one more reader of `shard`. The reader itself reads everything up to `watermark`.
     pub(crate) fn attach(&mut self, shard: ShardId, watermark: Seq) {
         match self.get_mut(shard) {
             Some(cursor) => cursor.readers += 1,
@@ -74,7 +74,7 @@ impl Shards {
         *self.get_mut(shard) = Shard::default();
     }
 
-    /// Counts one reader of `shard` less in the channel in `slot`, whose cursors these are.
+    /// Counts one reader of `shard` less in the channel in `slot`, to which `cursors` belongs.
     pub(crate) fn detach(&mut self, cursors: &mut ShardCursors, slot: usize, shard: ShardId) {
         let Some(at) = cursors.0.iter().position(|cursor| cursor.shard == shard) else { return };
         cursors.0[at].readers -= 1;
@@ -84,8 +84,8 @@ impl Shards {
         }
     }
 
-    /// Puts the channel in `slot`, whose cursors these are, into the list of each shard with
-    /// readers there. Gives the shards to wake.
+    /// Marks the channel in `slot`, to which `cursors` belongs, as dirty for each shard with
+    /// readers there. Returns the wakers to call.
     pub(crate) fn mark_dirty(
         &mut self,
         cursors: &mut ShardCursors,
@@ -96,7 +96,7 @@ impl Shards {
             cursor.dirty = true;
             let shard = self.get_mut(cursor.shard);
             shard.dirty_slots.push(slot);
-            // A shard with an older entry has been woken and has not come yet.
+            // A shard with an older entry has been woken for it, and has not run yet.
             if shard.dirty_slots.len() == 1 {
                 wakers.extend(shard.waker.clone());
             }
@@ -104,12 +104,12 @@ impl Shards {
         wakers
     }
 
-    /// The list of channels with new messages for `shard`.
+    /// Returns the list of the dirty channels of `shard`.
     pub(crate) fn dirty_slots_mut(&mut self, shard: ShardId) -> &mut Vec<usize> {
         &mut self.get_mut(shard).dirty_slots
     }
 
-    /// Each shard with its list of channels with new messages, oldest first.
+    /// Iterates over the shards and their dirty channels, oldest first.
     pub(crate) fn dirty_slots(&self) -> impl Iterator<Item = (ShardId, &[usize])> {
         let ids = (0..).map(ShardId);
         ids.zip(&self.0).map(|(id, shard)| (id, &shard.dirty_slots[..]))
