@@ -216,8 +216,8 @@ impl Hook {
         match timeout(self.config.timeout, self.call_permits.acquire()).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => {
-                let max_concurrent = self.config.max_concurrent;
-                self.warn(|| tracing::warn!(max_concurrent, "hook overloaded; request denied"));
+                let at_once = self.config.max_concurrent;
+                self.warn(|| tracing::warn!(at_once, "hook overloaded; request denied"));
                 self.meters.failed.increment(1);
                 Err(HookUnavailable::Failed)
             }

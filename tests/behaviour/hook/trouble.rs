@@ -146,7 +146,26 @@ async fn no_client_can_open_the_circuit_for_others() {
     assert!(is_open(&opens(&server, Wire::Chunked, "a").await));
 }
 
+/// A message that waits for the hook is bounded by the hook's own limits.
+async fn a_slow_hook_does_not_use_up_the_memory_for_bodies() {
+    let backend = Backend::start(|_| Reply::Nothing).await;
+    let limits = "[limits]\nmessage_bytes = \"40KiB\"\nbody_memory = \"64KiB\"";
+    let server = server(&backend, &["publish"], &format!("timeout = \"30s\"\n{limits}")).await;
+    let mut waiting = Vec::new();
+    // Bodies of different sizes are different questions.
+    for (asked, bytes) in [(1, 39_000), (2, 38_000)] {
+        let mut connection = server.connect().await;
+        let head = stream_head(Wire::Chunked, "a").replacen("GET", "POST", 1);
+        connection.send(format!("{head}\r\nContent-Length: {bytes}\r\n\r\n")).await;
+        connection.send(vec![b'x'; bytes]).await;
+        waiting.push(connection);
+        eventually("the hook is asked", async || (backend.calls().len() == asked).then_some(()))
+            .await;
+    }
+}
+
 tricast_tests::each_delivery!(
+    a_slow_hook_does_not_use_up_the_memory_for_bodies,
     a_failed_question_is_retried,
     a_service_that_keeps_failing_is_not_asked_for_a_while,
     an_answer_holds_for_the_same_question_and_no_other,

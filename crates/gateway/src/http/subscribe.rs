@@ -151,8 +151,11 @@ async fn read_own_message(
     // An issued client id counts too: skip_self hides the message from this very stream.
     let metadata = Metadata::of(&wanted.query, Publisher::from(&**pass.identity()))?;
     let time = app.settings().limits.body_timeout;
-    let mut reservation = app.body_budget.reserve();
-    let body = body::read(request, app.message_bytes(), time, &mut reservation).await?;
+    let body = {
+        // Not kept while the hook is asked: a slow hook must not use up the memory for bodies.
+        let mut reservation = app.body_budget.reserve();
+        body::read(request, app.message_bytes(), time, &mut reservation).await?
+    };
     let mut draft = metadata.draft(channel.clone(), media.data(body)?);
     if matches!(start, Start::After(_)) {
         return Ok(None);
