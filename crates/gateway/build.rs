@@ -1,4 +1,4 @@
-//! Has the gateway compiled anew when the page that it holds has been built anew.
+//! Has the gateway compiled again when the page that it embeds has been built again.
 
 use std::path::Path;
 

@@ -24,8 +24,8 @@ use crate::{certificate, probe_error::ProbeError};
 /// Faults of a pinned certificate that other clients would refuse, once it was seen.
 pub(crate) type CertificateWarnings = Arc<OnceLock<Vec<ProbeError>>>;
 
-/// Creates a configuration that trusts the certificates of `ca_file` alone; without a file, those of
-/// the system.
+/// Creates a configuration that trusts the certificates of `ca_file` alone; without a file, those
+/// of the system.
 pub(crate) fn config(
     ca_file: Option<&Path>,
 ) -> anyhow::Result<(ClientConfig, CertificateWarnings)> {

@@ -47,12 +47,10 @@ fn files_of_the_root() -> Vec<PathBuf> {
     paths.filter(|path| path.is_file()).collect()
 }
 
-/// Fails when more is found than `allowed`, a number that only falls; prints how much is in which
-/// file.
-pub(crate) fn assert_at_most(allowed: usize, what: &str, found: &[(String, usize)]) {
+/// Fails when a file has any of `what`, and says how many each file has.
+pub(crate) fn assert_none(what: &str, found: &[(String, usize)]) {
     let count: usize = found.iter().map(|(_, count)| count).sum();
     let files = found.iter().filter(|(_, count)| *count > 0);
     let list: String = files.map(|(path, count)| format!("\n{count:5} {path}")).collect();
-    println!("{count} {what}:{list}");
-    assert!(count <= allowed, "{count} {what}, at most {allowed} are allowed:{list}");
+    assert!(count == 0, "{count} {what}:{list}");
 }
