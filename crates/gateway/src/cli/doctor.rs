@@ -23,7 +23,7 @@ Exit codes:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct DoctorArgs {
-    /// The URL at which clients reach the gateway, as in https://example.com/realtime
+    /// The URL at which clients reach the gateway, as in `https://example.com/realtime`
     #[arg(value_name = "URL")]
     place: GatewayUrl,
     /// A token or API key that may subscribe and publish

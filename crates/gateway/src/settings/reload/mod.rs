@@ -1,6 +1,6 @@
 //! Hot reload: which keys take effect at once, and which wait for a restart.
 //!
-//! Each section classes its own keys, beside its fields, with [`classify!`].
+//! Each section classes its own keys, beside its fields, with `classify!`.
 
 use crate::settings::{Namespace, Settings};
 
