@@ -95,7 +95,7 @@ fn a_subscriber_receives_a_message_and_resumes_after_it() {
 fn a_request_that_does_not_fit_is_refused_with_a_reason() {
     let example = Example::start();
     let mut response = example.request("POST /publish/no,channel HTTP/1.1", "x");
-    assert!(response.read_until("a channel is").starts_with("HTTP/1.1 400"));
+    assert!(response.read_until("a channel name is").starts_with("HTTP/1.1 400"));
     let mut response = example.request("GET /sse/news HTTP/1.1\r\nLast-Event-ID: nonsense", "");
     assert!(response.read_until("<epoch>-<seq>").starts_with("HTTP/1.1 400"));
 }
