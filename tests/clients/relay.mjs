@@ -8,7 +8,8 @@ export async function startRelay(target) {
   let { hostname, port } = new URL(target);
   const pairs = new Set();
   const carried = [];
-  const refused = new Set();
+  /** For each refused wire the answer to its requests, or `null` to cut them. */
+  const refused = new Map();
   let cuts = 0;
 
   const server = net.createServer({ noDelay: true }, (client) => {
@@ -22,7 +23,10 @@ export async function startRelay(target) {
     };
     client.on('data', (bytes) => {
       const [, wire] = bytes.toString('latin1').match(/^GET \/(sse|chunked|ws)\//) ?? [];
-      if (wire && refused.has(wire)) return drop();
+      if (wire && refused.has(wire)) {
+        const answer = refused.get(wire);
+        return answer === null ? drop() : client.end(answer, drop);
+      }
       if (wire) {
         pair.carried = { wire, bytes: 0 };
         carried.push(pair.carried);
@@ -74,9 +78,13 @@ export async function startRelay(target) {
       if (count) cuts += 1;
       return count;
     },
-    /** Lets requests for that wire through no more. */
-    refuse(wire) {
-      refused.add(wire);
+    /** Lets requests for that wire through no more: it cuts them, or gives them this answer. */
+    refuse(wire, answer = null) {
+      refused.set(wire, answer);
+    },
+    /** Lets requests for that wire through again. */
+    accept(wire) {
+      refused.delete(wire);
     },
     /** Leads new connections to another gateway. */
     lead(to) {

@@ -1,12 +1,8 @@
-// The parts of the page to try: chat, snippets, the feature table, tokens, languages and the keyboard.
+// The parts of the page to try: chat, the feature table, tokens, languages and the keyboard.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { SignJWT } from 'jose';
 import { startBrowser } from './browser.mjs';
-import { run, signal, start } from './child.mjs';
 import { alike, live, notice, open, publish, shows, state, wires } from './dashboard.mjs';
 import { startStage, ways } from './stage.mjs';
 import { until } from './wait.mjs';
@@ -59,92 +55,6 @@ for (const way of ways)
         'it came back over no wire',
       );
       assert.deepEqual([...mine.errors, ...other.errors], []);
-    });
-
-    test('each snippet runs unchanged and receives what is published', {
-      timeout: 120_000,
-    }, async (t) => {
-      const tab = await page();
-      const folder = mkdtempSync(join(tmpdir(), 'snippets-'));
-      t.after(() => rmSync(folder, { recursive: true, force: true }));
-      const snippet = async (name) => {
-        await tab.click(`#languages [data-name="${name}"]`);
-        return tab.textContent('#snippet');
-      };
-      const file = async (name, suffix) => {
-        const path = join(folder, `snippet.${suffix}`);
-        writeFileSync(path, await snippet(name));
-        return path;
-      };
-      const programs = {
-        Python: ['python3', [await file('Python', 'py')]],
-        Go: ['go', ['run', await file('Go', 'go')]],
-        fetch: ['node', [await file('fetch', 'mjs')]],
-      };
-      for (const [name, [program, args]] of Object.entries(programs)) {
-        const child = start(program, args, { detached: true });
-        await until(
-          async () =>
-            (await stage.gateway.online('demo')).connections === 4 || child.exitCode !== null,
-          () => `${name} to listen: ${child.errors}`,
-          { timeout: 60_000 },
-        );
-        const { id } = await stage.gateway.publish('demo', `for ${name}`);
-        await until(
-          () => child.output.includes(id) && child.output.includes(`for ${name}`),
-          () => `${name} to hear it: ${child.output} ${child.errors}`,
-        );
-        signal(child, 'SIGKILL');
-        await child.exited;
-        await until(
-          async () => (await stage.gateway.online('demo')).connections === 3,
-          `${name} to be gone`,
-          { timeout: 20_000 },
-        );
-      }
-
-      const curl = (await snippet('curl')).split('\n').filter((line) => line.startsWith('curl'));
-      assert.equal(curl.length, 3);
-      const before = (await stage.gateway.history('demo')).length;
-      const published = await run('sh', ['-c', curl[2]]);
-      assert.equal(published.code, 0, published.errors);
-      assert.deepEqual((await stage.gateway.history('demo'))[before].data, { hello: 'world' });
-      for (const line of curl.slice(0, 2)) {
-        const listened = await run('sh', ['-c', `${line} -s --max-time 1`]);
-        assert.match(listened.output, /tricast\.hello/);
-      }
-    });
-
-    test('the snippets for pages receive what is published', { timeout: 60_000 }, async () => {
-      const tab = await page();
-      for (const name of ['EventSource', 'WebSocket']) {
-        await tab.click(`#languages [data-name="${name}"]`);
-        const text = await tab.textContent('#snippet');
-        const own = await (await browser.newContext({ bypassCSP: true })).newPage();
-        const logged = [];
-        own.on('console', (line) => logged.push(line.text()));
-        await own.goto(`${stage.page}#unused`);
-        await own.addScriptTag({ content: text });
-        await until(
-          async () => (await stage.gateway.online('demo')).connections === 4,
-          `${name} to listen`,
-        );
-        const { id } = await stage.gateway.publish('demo', { for: name });
-        await until(
-          () => logged.some((line) => line.includes(id)),
-          () => `${name} to hear ${id}: ${logged}`,
-        );
-        await own.context().close();
-        await until(
-          async () => (await stage.gateway.online('demo')).connections === 3,
-          `${name} to be gone`,
-          { timeout: 20_000 },
-        );
-      }
-      assert.ok(
-        (await stage.gateway.history('demo')).some(({ data }) => data.hello === 'world'),
-        'the WebSocket publishes too',
-      );
     });
 
     test('each row of the table leads to the part that shows the feature', {
