@@ -158,6 +158,9 @@ async fn silent_connections_are_closed_first() {
         let head = "GET /online/a HTTP/1.1\r\nHost: t";
         let answer = connection.request(head, b"").await;
         assert!([200, 503].contains(&answer.status), "{answer:?}");
+        if answer.status == 503 {
+            assert_eq!(answer.fields["tricast-problem"], "too-many-connections", "{answer:?}");
+        }
         (answer.status == 200).then_some(())
     })
     .await;

@@ -162,7 +162,7 @@ async fn readiness_goes_first() {
     tricast_tests::eventually("readyz says so", async || {
         let ready = tricast_tests::Connection::open(admin).await;
         let answer = ready.request("GET /readyz HTTP/1.1\r\nHost: localhost", b"").await;
-        (answer.status == 503).then_some(())
+        (answer.status == 503).then(|| assert_eq!(answer.fields["tricast-problem"], "draining"))
     })
     .await;
     let publish = "POST /publish/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0";

@@ -1,6 +1,6 @@
 //! Bad input: a clear error before anything starts, and nothing published.
 
-use tricast_tests::{Server, Wire, stream_head};
+use tricast_tests::{Connection, Head, Reader, Server, Wire, eventually, stream_head};
 
 async fn bad_requests_are_refused_by_name() {
     let server = Server::start().await;
@@ -164,6 +164,49 @@ async fn pages_of_other_origins_may_not_publish() {
     assert_eq!(answer.problem(), "forbidden-origin");
 }
 
+/// Proxies lose the body of a refused handshake, and HEAD has none.
+async fn a_refusal_names_its_problem_in_a_header(wire: Wire) {
+    let server = Server::with("[limits]\nconnections = 1").await;
+    let named = |head: &Head| head.fields.get("tricast-problem").cloned().unwrap_or_default();
+    let ask = async |request: String| {
+        let mut connection = server.connect().await;
+        connection.send(format!("{request}\r\n\r\n")).await;
+        connection.head().await
+    };
+    let head = ask(stream_head(wire, "a..b")).await;
+    assert_eq!((head.status, named(&head).as_str()), (400, "bad-channel"));
+    let foreign = format!("{}\r\nOrigin: https://evil.example", stream_head(wire, "a"));
+    let head = ask(foreign).await;
+    match wire {
+        Wire::Ws => assert_eq!((head.status, named(&head).as_str()), (403, "forbidden-origin")),
+        Wire::Sse | Wire::Chunked => assert_eq!((head.status, named(&head).as_str()), (200, "")),
+    }
+    let path = format!("/{}/a..b", wire.name());
+    let head = ask(format!("HEAD {path} HTTP/1.1\r\nHost: t")).await;
+    let expected = if wire == Wire::Ws { "method-not-allowed" } else { "bad-channel" };
+    assert_eq!(named(&head), expected, "HEAD");
+    eventually("the streams have left", async || (server.gateway.connections() == 0).then_some(()))
+        .await;
+    // Temporary: an EventSource gets 200 and a goodbye instead of a document.
+    let _held = Reader::open(&server, wire, "a").await;
+    let head = ask(stream_head(wire, "a")).await;
+    let status = if wire == Wire::Sse { 200 } else { 503 };
+    assert_eq!((head.status, named(&head).as_str()), (status, "too-many-connections"));
+}
+
+async fn every_listener_names_the_problem_in_a_header() {
+    let server = Server::with("[cors]\norigins = [\"https://app.example\"]").await;
+    assert_eq!(server.admin("/nothing").await.problem(), "not-found");
+    let admin = Connection::open(server.gateway.admin_address).await;
+    let answer = admin.request("POST /metrics HTTP/1.1\r\nHost: localhost", b"").await;
+    assert_eq!((answer.status, answer.problem().as_str()), (405, "method-not-allowed"));
+    let page = "GET /nothing HTTP/1.1\r\nHost: t\r\nOrigin: https://app.example";
+    let answer = server.request(page, b"").await;
+    assert_eq!(answer.problem(), "not-found");
+    assert!(answer.fields["access-control-expose-headers"].contains("tricast-problem"));
+    assert_eq!(server.get("/channels").await.fields.get("tricast-problem"), None);
+}
+
 async fn a_request_without_a_host_is_refused() {
     let server = Server::start().await;
     let answer = server.request("GET /history/a HTTP/1.1", b"").await;
@@ -252,6 +295,7 @@ tricast_tests::each_delivery!(
     a_post_that_listens_is_refused_before_the_stream,
     unknown_paths_and_methods_name_those_that_exist,
     pages_of_other_origins_may_not_publish,
+    every_listener_names_the_problem_in_a_header,
     a_request_without_a_host_is_refused,
     a_body_that_is_too_large_is_answered_while_it_still_comes,
     a_bad_line_is_answered_while_the_rest_still_comes,
@@ -260,3 +304,5 @@ tricast_tests::each_delivery!(
     cors_names_the_origins_that_are_allowed_and_no_other,
     everything_stands_under_the_base_path
 );
+
+tricast_tests::each_wire_and_transport!(a_refusal_names_its_problem_in_a_header);

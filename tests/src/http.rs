@@ -80,7 +80,9 @@ impl Answer {
         assert_eq!(document["status"], self.status, "{document}");
         assert!(document["detail"].as_str().is_some_and(|text| text.len() > 10), "{document}");
         let name = document["type"].as_str().and_then(|urn| urn.strip_prefix("urn:tricast:"));
-        name.expect("a type").to_owned()
+        let name = name.expect("a type").to_owned();
+        assert_eq!(self.fields["tricast-problem"], name, "the header names the problem too");
+        name
     }
 }
 

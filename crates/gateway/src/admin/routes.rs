@@ -15,7 +15,13 @@ use tricast_core::{Denied, Kind};
 
 use crate::{
     admin::{connections, metrics::MetricsExporter},
-    http::{admission::bearer, kinds, problem::Problem, response::whole_body, state::SharedApp},
+    http::{
+        admission::bearer,
+        kinds,
+        problem::{Problem, mark},
+        response::whole_body,
+        state::SharedApp,
+    },
 };
 
 #[derive(Clone, Debug)]
@@ -42,6 +48,7 @@ pub(crate) fn routes(app: SharedApp, exporter: Arc<MetricsExporter>) -> Router {
         .with_state(app)
         .merge(guarded)
         .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(layered, reject_pages))
 }
 
@@ -99,6 +106,11 @@ async fn not_found() -> Problem {
     Problem::new(kinds::NOT_FOUND, detail)
 }
 
+async fn method_not_allowed() -> Problem {
+    let detail = "this path does not take this method; Allow lists those that it takes";
+    Problem::new(kinds::METHOD_NOT_ALLOWED, detail)
+}
+
 async fn metrics(State(admin): State<AdminState>, request: Request) -> Result<Response, Problem> {
     let text = || async { Ok(admin.exporter.render(&admin.app.hub)) };
     let body = whole_body(None, request, text).await?;
@@ -106,9 +118,11 @@ async fn metrics(State(admin): State<AdminState>, request: Request) -> Result<Re
     Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
 }
 
-async fn readyz(State(app): State<SharedApp>) -> (StatusCode, &'static str) {
-    match app.not_ready.is_cancelled() {
-        false => (StatusCode::OK, "ready\n"),
-        true => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+async fn readyz(State(app): State<SharedApp>) -> Response {
+    if !app.not_ready.is_cancelled() {
+        return "ready\n".into_response();
     }
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
+    mark(&mut response, Kind::Draining);
+    response
 }

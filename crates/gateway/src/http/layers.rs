@@ -13,7 +13,7 @@ use tricast_core::Kind;
 
 use crate::http::{
     origin,
-    problem::Problem,
+    problem::{PROBLEM_HEADER, Problem},
     state::{App, SharedApp},
 };
 
@@ -82,8 +82,12 @@ pub(crate) fn cors(app: &SharedApp) -> CorsLayer {
         header::CONTENT_TYPE,
         HeaderName::from_static("last-event-id"),
     ];
-    let exposed_headers =
-        ["tricast-id", "tricast-client", "retry-after"].map(HeaderName::from_static);
+    let exposed_headers = [
+        HeaderName::from_static("tricast-id"),
+        HeaderName::from_static("tricast-client"),
+        PROBLEM_HEADER,
+        header::RETRY_AFTER,
+    ];
     CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::POST])

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use tricast_core::{Kind, MessageId};
 
 use crate::http::kinds;
+
+/// Names the kind of a refusal. It reaches clients that the document does not: proxies drop or cut
+/// the body of a refused handshake, and HEAD has none.
+pub(crate) const PROBLEM_HEADER: HeaderName = HeaderName::from_static("tricast-problem");
 
 /// `Retry-After` of a temporary refusal that does not say another, in seconds.
 const DEFAULT_RETRY_AFTER: u64 = 2;
@@ -156,7 +160,32 @@ impl IntoResponse for Problem {
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
-        response.extensions_mut().insert(self.kind);
+        mark(&mut response, self.kind);
         response
+    }
+}
+
+/// Marks a response as a refusal of this kind: for the client, and for the layers that count
+/// refusals.
+pub(crate) fn mark(response: &mut Response, kind: Kind) {
+    // The names of kinds are ASCII.
+    response.headers_mut().insert(PROBLEM_HEADER, HeaderValue::from_static(kind.name()));
+    response.extensions_mut().insert(kind);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_kind_is_named_in_the_header_as_in_the_document() {
+        for kind in Kind::ALL.iter().chain(kinds::ALL).copied() {
+            let response = Problem::new(kind, "what to do next").into_response();
+            let named = response.headers()[PROBLEM_HEADER].clone();
+            assert_eq!(named, kind.name(), "{kind:?}");
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+            let document: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+            assert_eq!(document["type"], format!("urn:tricast:{}", kind.name()));
+        }
     }
 }

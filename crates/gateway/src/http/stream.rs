@@ -18,7 +18,7 @@ use tricast_ws::Handshake;
 
 use crate::http::{
     chunks, kinds,
-    problem::Problem,
+    problem::{Problem, mark},
     state::{App, SharedApp},
     stream_body::StreamBody,
 };
@@ -183,7 +183,7 @@ pub(crate) fn retry_later(app: &App, problem: &Problem) -> Response {
     let goodbye = Control::Goodbye(Goodbye::new(reason, jittered_retry(retry)));
     let body = Body::from(tricast_sse::JSON.control(&goodbye).unwrap_or_default());
     let mut response = (stream_head(&tricast_sse::JSON), body).into_response();
-    response.extensions_mut().insert(problem.kind());
+    mark(&mut response, problem.kind());
     response
 }
 

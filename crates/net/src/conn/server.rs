@@ -36,11 +36,11 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(250);
 
 /// The response to a connection above the limit of open sockets.
 const SOCKET_LIMIT_RESPONSE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\n\
-    Connection: close\r\nContent-Length: 0\r\n\r\n";
+    Tricast-Problem: too-many-connections\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// The response to a connection above the limit of its address.
 const ADDRESS_LIMIT_RESPONSE: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\n\
-    Connection: close\r\nContent-Length: 0\r\n\r\n";
+    Tricast-Problem: too-many-from-address\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// Serves the connections of one listening socket.
 pub struct ConnServer {
@@ -189,4 +189,23 @@ fn set_socket_options(stream: &TcpStream, config: &ConnConfig) -> io::Result<()>
     // nothing is sent the kernel probes the peer, and gives up after the same time.
     socket.set_tcp_user_timeout(Some(config.stall_timeout))?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
+}
+
+#[cfg(test)]
+mod tests {
+    use tricast_core::Kind;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_that_is_refused_unread_is_told_the_problem_in_a_header() {
+        for (response, kind) in [
+            (SOCKET_LIMIT_RESPONSE, Kind::TooManyConnections),
+            (ADDRESS_LIMIT_RESPONSE, Kind::TooManyFromAddress),
+        ] {
+            let response = String::from_utf8_lossy(response);
+            let field = format!("\r\nTricast-Problem: {}\r\n", kind.name());
+            assert!(response.contains(&field), "{response}");
+        }
+    }
 }
