@@ -36,6 +36,7 @@ mod refusals;
 mod reload;
 mod restart;
 mod resume;
+mod resume_points;
 mod secrets;
 mod silence;
 mod takeover;

@@ -166,7 +166,7 @@ async fn the_first_resume_point_found_wins() {
     server.publish("a", "3").await;
     let cases = [
         (format!("\r\nLast-Event-ID: {second}"), format!("last_event_id={first}"), vec!["3"]),
-        (String::new(), format!("last_event_id={second}&lastEventId={first}"), vec!["3"]),
+        (String::new(), format!("last_event_id={second}&lastEventId={first}"), vec!["2", "3"]),
         (String::new(), format!("lastEventId={first}&since=latest"), vec!["2", "3"]),
         ("\r\nLast-Event-ID: ".to_owned(), format!("last_event_id={first}"), vec!["2", "3"]),
         (String::new(), "since=1&last_event_id=".to_owned(), vec!["3"]),

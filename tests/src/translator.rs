@@ -99,7 +99,8 @@ async fn read_head(from: &mut OwnedReadHalf, early: &mut Vec<u8>) -> Option<Aske
     for line in lines {
         let (name, value) = line.split_once(':').expect("a field");
         let name: http::HeaderName = name.parse().expect("a name");
-        headers.append(name, value.trim().parse().expect("a value"));
+        let value = http::HeaderValue::from_bytes(value.trim().as_bytes());
+        headers.append(name, value.expect("a value"));
     }
     let text = |name| {
         headers.get(name).map(|value: &http::HeaderValue| value.to_str().expect("ASCII").to_owned())

@@ -125,7 +125,7 @@ pub use message::user::{BadUserId, UserId};
 // Subscriptions.
 pub use log::change::{ChangeError, Subscribed};
 pub use log::counts::{Count, OnlineCounts};
-pub use log::error::{AheadOfLog, SubscribeError};
+pub use log::error::SubscribeError;
 pub use log::join::{Join, JoinInfo};
 pub use log::read::ReadLimit;
 pub use log::start::{BadSince, Start};

@@ -23,34 +23,41 @@ fn the_newest_n_of_each_channel_are_merged() {
 }
 
 #[test]
-fn a_resume_point_ahead_of_the_log_is_refused_without_effect() {
+fn a_foreign_resume_point_is_reported_and_everything_held_follows() {
     let hub = probe::memory_hub(probe::limits());
-    let refused = Reader::join(&hub, &["a"], 0, Start::After(probe::id(1)));
-    assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::AheadOfLog(_)))));
-    assert_eq!((hub.connection_count(), hub.log().stats().channels), (0, 0));
+    probe::publish(&hub, probe::draft("a", None, false, false));
+    let other_epoch = Start::After("other-700".parse().expect("an id"));
+    let [next, last] = [2, i64::MAX as u64].map(|seq| Start::After(probe::id(seq)));
+    for start in [other_epoch, next, last, Start::Foreign] {
+        let mut reader = Reader::join(&hub, &["a", "b"], 0, start).expect("joins");
+        let frames = reader.drain();
+        let unknown = |name: &str| Frame::Gap {
+            id: 0,
+            channel: name.to_owned(),
+            first: None,
+            last: None,
+            certain: false,
+        };
+        let expected = [
+            Frame::Hello { id: 0, recovered: false },
+            unknown("a"),
+            unknown("b"),
+            Frame::Message { seq: 1, channel: "a".to_owned() },
+        ];
+        assert_eq!(frames, expected, "{start:?}");
+    }
 }
 
 #[test]
-fn another_epoch_is_reported_and_everything_held_follows() {
+fn a_foreign_resume_point_does_not_end_a_reader_of_an_ended_channel() {
     let hub = probe::memory_hub(probe::limits());
     probe::publish(&hub, probe::draft("a", None, false, false));
-    let foreign = "other-700".parse().expect("an id");
-    let mut reader = Reader::join(&hub, &["a", "b"], 0, Start::After(foreign)).expect("joins");
-    let frames = reader.drain();
-    let unknown = |name: &str| Frame::Gap {
-        id: 0,
-        channel: name.to_owned(),
-        first: None,
-        last: None,
-        certain: false,
-    };
-    let expected = [
-        Frame::Hello { id: 0, recovered: false },
-        unknown("a"),
-        unknown("b"),
-        Frame::Message { seq: 1, channel: "a".to_owned() },
-    ];
-    assert_eq!(frames, expected);
+    probe::publish(&hub, probe::draft("a", None, false, true));
+    for start in [Start::After(probe::id(9)), Start::Foreign] {
+        let mut reader = Reader::join(&hub, &["a"], 0, start).expect("joins");
+        assert!(!reader.session.has_ended(), "{start:?}");
+        assert_eq!(probe::seqs_of(&reader.drain()), [1, 2], "{start:?}");
+    }
 }
 
 #[test]
@@ -88,10 +95,7 @@ fn the_memory_budget_holds_while_other_limits_evict_messages_too() {
         }
         assert!(hub.log().stats().bytes <= budget, "{:?}", hub.log().stats());
     }
-    let quiet = hub
-        .log()
-        .history(&probe::channel("quiet"), Start::Earliest, ReadLimit::default())
-        .expect("reads");
+    let quiet = hub.log().history(&probe::channel("quiet"), Start::Earliest, ReadLimit::default());
     assert!(quiet.messages.is_empty(), "the oldest message of all is evicted first");
 }
 
@@ -141,8 +145,6 @@ fn a_refused_join_evicts_nothing() {
     }
     let refused = Reader::join(&hub, &["a", "b", "c", "d"], 0, Start::Latest);
     assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::TooManyChannels(_)))));
-    let refused = Reader::join(&hub, &["a"], 0, Start::After(probe::id(9)));
-    assert!(matches!(refused, Err(JoinError::Subscribe(SubscribeError::AheadOfLog(_)))));
     assert_eq!(hub.log().stats().messages, 3);
     let fits = Reader::join(&hub, &["a", "b", "x"], 0, Start::Earliest).expect("joins");
     assert_eq!(hub.log().stats().messages, 1, "idle channels are evicted");

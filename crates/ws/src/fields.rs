@@ -81,18 +81,20 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Reads where to start; `last_event_id` overrides `since`, as in the query of a request.
+    /// Reads where to start. As in the query of a request, `last_event_id` overrides `since`, an
+    /// empty value counts as absent, and both have to be valid.
     pub(crate) fn start(&self) -> Result<Option<Start>, FieldError> {
-        if let Some(id) = self.parsed::<MessageId>("last_event_id")? {
-            return Ok(Some(Start::After(id)));
-        }
-        let Some(since) = self.get("since") else { return Ok(None) };
+        let id = self.string("last_event_id")?.filter(|id| !id.is_empty());
+        let id = id.map(|id| id.parse::<MessageId>()).transpose();
+        let id = id.map_err(|error| field_error("last_event_id", &error))?;
         // The value is a number, or a word in quotes.
-        let word = match since.get().starts_with('"') {
-            true => self.string("since")?.unwrap_or_default(),
-            false => since.get().to_owned(),
+        let since = match self.get("since").map(RawValue::get) {
+            Some(text) if !text.starts_with('"') => Some(text.to_owned()),
+            _ => self.string("since")?.filter(|since| !since.is_empty()),
         };
-        word.parse().map(Some).map_err(|error: BadSince| (error.kind(), error.to_string()))
+        let since = since.map(|since| since.parse()).transpose();
+        let since = since.map_err(|error: BadSince| (error.kind(), error.to_string()))?;
+        Ok(id.map(Start::After).or(since))
     }
 }
 

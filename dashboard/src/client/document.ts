@@ -33,7 +33,9 @@ export interface Hello {
   /** The stream resumes after the given id without a gap. */
   recovered: boolean;
   /** The reason if it does not. */
-  reason?: 'fresh' | 'evicted' | 'epoch';
+  reason?: 'fresh' | 'evicted' | 'epoch' | 'foreign';
+  /** After a POST: whether it published its body. */
+  published?: boolean;
   online: Record<string, number>;
   /** Milliseconds; a connection silent for two of these is dead. */
   heartbeat: number;
@@ -45,7 +47,7 @@ export interface Gap {
   event: 'tricast.gap';
   id: string;
   channel: string;
-  /** The first and last sequence number lost; `null` if the gateway began a new log. */
+  /** The first and last sequence number lost; `null` if the gateway does not know the id that was resumed from. */
   first: number | null;
   last: number | null;
   certain: boolean;

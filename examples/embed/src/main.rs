@@ -54,12 +54,17 @@ async fn subscribe(
     Path(channel): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let last_id = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let last_id = last_id.map(str::parse::<MessageId>).transpose()?;
+    let start = match headers.get("last-event-id").filter(|id| !id.is_empty()) {
+        None => Start::Latest,
+        // A browser may bring the id of another server, and gives up for good on a 400.
+        Some(id) => {
+            let id = id.to_str().ok().and_then(|id| id.parse::<MessageId>().ok());
+            id.map_or(Start::Foreign, Start::After)
+        }
+    };
     // An application that knows its users passes them, and rules for what they may do.
     let (identity, access) = (Identity::unverified(None, None), Arc::new(AllowAll));
-    let join = Join::new([channel.parse()?], identity, Wire::Sse)
-        .with_start(last_id.map_or(Start::Latest, Start::After));
+    let join = Join::new([channel.parse()?], identity, Wire::Sse).with_start(start);
     let config = Arc::new(SessionConfig::default());
     let session = Session::new(hub.join(join).await?, &tricast_sse::JSON, access, config);
     let head =

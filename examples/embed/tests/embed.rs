@@ -96,6 +96,14 @@ fn a_request_that_does_not_fit_is_refused_with_a_reason() {
     let example = Example::start();
     let mut response = example.request("POST /publish/no,channel HTTP/1.1", "x");
     assert!(response.read_until("a channel name is").starts_with("HTTP/1.1 400"));
-    let mut response = example.request("GET /sse/news HTTP/1.1\r\nLast-Event-ID: nonsense", "");
-    assert!(response.read_until("<epoch>-<seq>").starts_with("HTTP/1.1 400"));
+}
+
+#[test]
+fn an_id_of_another_server_makes_a_gap() {
+    let example = Example::start();
+    let held = example.publish("news", "hello");
+    let mut stream = example.request("GET /sse/news HTTP/1.1\r\nLast-Event-ID: nonsense", "");
+    let received = stream.read_until(&format!("\nid: {held}\n"));
+    assert!(received.starts_with("HTTP/1.1 200"), "{received}");
+    assert!(received.contains(r#""event":"tricast.gap""#), "{received}");
 }

@@ -23,11 +23,12 @@ impl FeedGuard {
         for channel in channels {
             engine.open_feed(&channel).await?;
             feed.channels.push(channel.clone());
-            let after = match start {
-                Start::Latest => continue,
-                Start::After(id) if id.epoch == log.epoch() => id.seq,
-                Start::After(_) | Start::Earliest | Start::Newest(_) => 0,
-            };
+            if start == Start::Latest {
+                continue;
+            }
+            let head = log.head();
+            let resume = start.resume_seq(head.epoch, head.seq);
+            let after = resume.and_then(Result::ok).unwrap_or(0);
             let floor = log.floor(&channel);
             if floor > after
                 && let Some(older) = engine.history(&channel, after, floor).await?

@@ -44,6 +44,9 @@ pub struct Hello {
     /// The reason if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<NotRecovered>,
+    /// Whether the request has published its message, if it carries one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<bool>,
     /// Online users of each channel.
     pub online: BTreeMap<ChannelName, u32>,
     /// Milliseconds between heartbeats.
@@ -63,6 +66,8 @@ pub enum NotRecovered {
     Evicted,
     /// The resume point is of another epoch.
     Epoch,
+    /// The resume point is an id that this log has not issued.
+    Foreign,
 }
 
 /// A gap: messages of one channel that a reader has lost.
@@ -73,9 +78,9 @@ pub struct Gap {
     pub id: MessageId,
     /// The channel.
     pub channel: ChannelName,
-    /// The lowest seq that can have been missed; `None` after a change of epoch.
+    /// The lowest seq that can have been missed; `None` if the extent is unknown.
     pub first: Option<Seq>,
-    /// The last seq missed; `None` after a change of epoch.
+    /// The last seq missed; `None` if the extent is unknown.
     pub last: Option<Seq>,
     /// Whether it is certain that a message was missed.
     pub certain: bool,
@@ -125,7 +130,7 @@ fn reason_name<S: serde::Serializer>(reason: &CloseReason, to: S) -> Result<S::O
 }
 
 impl Gap {
-    /// Makes a gap of unknown extent, after a change of epoch.
+    /// Makes a gap of unknown extent, for a resume point that this log has not issued.
     pub(crate) fn unknown(id: MessageId, channel: ChannelName) -> Self {
         Self { id, channel, first: None, last: None, certain: false }
     }

@@ -57,8 +57,6 @@ kinds! {
     ReservedEvent = "reserved-event",
     /// `skip_self` is set without a client id.
     NoIdentity = "no-identity",
-    /// The resume point is ahead of the log.
-    AheadOfLog = "ahead-of-log",
     /// A token was sent, but the gateway has no key to verify tokens.
     TokenUnsupported = "token-unsupported",
     /// A token or an API key is required.

@@ -76,7 +76,6 @@ pub(super) fn add_channel(
     limits: ChangeLimits,
 ) -> Result<(Subscribed, Option<Gap>), ChangeError> {
     let mut table = table.lock();
-    start.check(table.epoch, table.watermark).map_err(SubscribeError::from)?;
     if cursor.index_of(&table, &channel).is_some() {
         return Err(ChangeError::AlreadySubscribed(channel));
     }
@@ -100,7 +99,7 @@ pub(super) fn add_channel(
     cursor.add_channel(added, resolved.position);
     wakers.wake_count_watchers();
     // The id is not above the cursor: a client that is disconnected after this gap resumes from it.
-    let gap = resolved.foreign.then(|| Gap::unknown(subscribed.id, channel));
+    let gap = resolved.is_foreign().then(|| Gap::unknown(subscribed.id, channel));
     Ok((subscribed, gap))
 }
 

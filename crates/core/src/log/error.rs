@@ -1,6 +1,6 @@
 //! The errors of the log.
 
-use crate::{ChannelFull, Kind, MessageId, Problem, TooManyChannels};
+use crate::{ChannelFull, Kind, Problem, TooManyChannels};
 
 /// The error of a message that the log does not accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,9 +31,6 @@ pub enum SubscribeError {
     /// A channel has reached its subscriber limit.
     #[error(transparent)]
     ChannelFull(#[from] ChannelFull),
-    /// The resume point is ahead of the log.
-    #[error(transparent)]
-    AheadOfLog(#[from] AheadOfLog),
 }
 
 impl Problem for SubscribeError {
@@ -41,18 +38,6 @@ impl Problem for SubscribeError {
         match self {
             SubscribeError::TooManyChannels(error) => error.kind(),
             SubscribeError::ChannelFull(error) => error.kind(),
-            SubscribeError::AheadOfLog(error) => error.kind(),
         }
-    }
-}
-
-/// The error for a resume point that is ahead of the log, which cannot have issued it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the resume point is ahead of the log, whose head is {0}; start without it")]
-pub struct AheadOfLog(pub MessageId);
-
-impl Problem for AheadOfLog {
-    fn kind(&self) -> Kind {
-        Kind::AheadOfLog
     }
 }

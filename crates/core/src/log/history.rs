@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    AheadOfLog, ChannelName, Gap, Message, MessageId, ReadLimit, Start,
+    ChannelName, Gap, Message, MessageId, ReadLimit, Start,
     log::{
         channel_cursor::ChannelCursor,
         cursor::Cursor,
@@ -32,11 +32,10 @@ impl History {
         channel: &ChannelName,
         start: Start,
         limit: ReadLimit,
-    ) -> Result<Self, AheadOfLog> {
-        start.check(table.epoch, table.watermark)?;
+    ) -> Self {
         let Some(slot) = table.find(channel) else {
             let gap = start.gap_below(table.head(), channel, table.floor(channel));
-            return Ok(Self { id: table.head(), gap, messages: Vec::new(), more: false });
+            return Self { id: table.head(), gap, messages: Vec::new(), more: false };
         };
         let resolved = start.resolve(table, &[slot]);
         let channel_cursor = ChannelCursor::new(slot, resolved.positions[0], true, table.watermark);
@@ -45,7 +44,7 @@ impl History {
         let more = cursor.read(table, None, limit, &mut items) == Progress::More;
         let id = table.id(cursor.position);
         let unknown = || Gap::unknown(table.id(resolved.position), channel.clone());
-        let gap = resolved.foreign.then(unknown);
+        let gap = resolved.is_foreign().then(unknown);
         let mut history = Self { id, gap, messages: Vec::new(), more };
         for item in items {
             match item.kind {
@@ -53,6 +52,6 @@ impl History {
                 ItemKind::Gap(gap, _) => history.gap = Some(gap),
             }
         }
-        Ok(history)
+        history
     }
 }

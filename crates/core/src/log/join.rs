@@ -90,8 +90,11 @@ pub struct JoinInfo {
     pub channels: Vec<ChannelName>,
     /// The reason that the reader does not continue where it left off; `None` if it does.
     pub not_recovered: Option<NotRecovered>,
-    /// Losses of unknown extent, after a change of epoch.
+    /// Losses of unknown extent, if this log has not issued the resume point.
     pub gaps: Vec<Gap>,
+    /// Whether the request that opens the stream has published a message too; `None` if it carries
+    /// none.
+    pub published: Option<bool>,
     /// Online users of each channel, this reader included.
     pub online: BTreeMap<ChannelName, u32>,
     /// Whether the reader asked for changes of the online counts.
@@ -105,7 +108,6 @@ pub(super) fn join(
     member: &Member,
 ) -> Result<(Cursor, JoinInfo), SubscribeError> {
     let mut table = table.lock();
-    join.start.check(table.epoch, table.watermark)?;
     if !table.has_room_for(join.all_channels()) {
         return Err(TooManyChannels.into());
     }
@@ -122,7 +124,7 @@ pub(super) fn join(
     }
     let id = table.id(resolved.position);
     let unknown = |name: ChannelName| Gap::unknown(id, name);
-    let gaps = match resolved.foreign {
+    let gaps = match resolved.is_foreign() {
         true => join.all_channels().map(unknown).collect(),
         false => Vec::new(),
     };
@@ -135,6 +137,7 @@ pub(super) fn join(
         channels: join.channels.clone(),
         not_recovered: resolved.not_recovered,
         gaps,
+        published: None,
         online: cursor.explicit().filter_map(users_of).collect(),
         online_updates: join.online_updates,
     };

@@ -39,11 +39,11 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    Accepted, AheadOfLog, Batch, ChangeError, ChannelName, ChannelRules, ChannelSummary, Epoch,
-    Gap, History, HistorySelection, Identity, Join, JoinInfo, LogStats, Message, MessageId,
-    Namespaces, NotAccepted, OccupancyObserver, OnlineChange, OnlineCounts, OnlineHidden,
-    OnlineReport, PresenceOff, PresencePage, ReadLimit, Seq, ShardId, ShardWaker, Start, Stored,
-    SubscribeError, Subscribed, TooManyChannels, UserId,
+    Accepted, Batch, ChangeError, ChannelName, ChannelRules, ChannelSummary, Epoch, Gap, History,
+    HistorySelection, Identity, Join, JoinInfo, LogStats, Message, MessageId, Namespaces,
+    NotAccepted, OccupancyObserver, OnlineChange, OnlineCounts, OnlineHidden, OnlineReport,
+    PresenceOff, PresencePage, ReadLimit, Seq, ShardId, ShardWaker, Start, Stored, SubscribeError,
+    Subscribed, TooManyChannels, UserId,
     limits::Limits,
     log::{
         change::ChangeLimits,
@@ -256,15 +256,7 @@ impl Log {
 /// Queries: reading without subscribing.
 impl Log {
     /// Reads the history of `channel` from `start` on, up to `limit`.
-    ///
-    /// # Errors
-    /// When `start` is a position that the log has not reached.
-    pub fn history(
-        &self,
-        channel: &ChannelName,
-        start: Start,
-        limit: ReadLimit,
-    ) -> Result<History, AheadOfLog> {
+    pub fn history(&self, channel: &ChannelName, start: Start, limit: ReadLimit) -> History {
         History::read(&self.table.lock(), channel, start, limit)
     }
 
@@ -272,22 +264,15 @@ impl Log {
     /// at most 1 MiB of documents unless the first one is larger. A byte of data may take six bytes
     /// of its document. The page itself is written by [`HistorySelection::into_page`], once there
     /// is memory for it.
-    ///
-    /// # Errors
-    /// When the log has not reached `start`.
-    pub fn select_history(
-        &self,
-        channel: ChannelName,
-        start: Start,
-    ) -> Result<HistorySelection, AheadOfLog> {
-        Ok(HistorySelection::new(self.history(&channel, start, HISTORY_PAGE)?, channel))
+    pub fn select_history(&self, channel: ChannelName, start: Start) -> HistorySelection {
+        HistorySelection::new(self.history(&channel, start, HISTORY_PAGE), channel)
     }
 
     /// Finds a message of `channel`, if it is still in memory.
     pub fn find_message(&self, channel: &ChannelName, id: MessageId) -> Option<Arc<Message>> {
         let before = MessageId { seq: id.seq.checked_sub(1)?, ..id };
         let one = ReadLimit { messages: 1, ..HISTORY_PAGE };
-        let history = self.history(channel, Start::After(before), one).ok()?;
+        let history = self.history(channel, Start::After(before), one);
         history.messages.into_iter().find(|message| message.id == id)
     }
 

@@ -2,7 +2,7 @@
 //! left off.
 
 use crate::{
-    AheadOfLog, ChannelName, Epoch, Gap, Kind, MessageId, NotRecovered, Problem, Seq,
+    ChannelName, Epoch, Gap, Kind, MessageId, NotRecovered, Problem, Seq,
     log::{
         channel_cursor::ChannelCursor,
         ring::{Floor, Ring},
@@ -19,8 +19,11 @@ pub enum Start {
     Earliest,
     /// This many of the newest messages of each channel.
     Newest(usize),
-    /// The messages after this one.
+    /// The messages after this one. If this log cannot have issued the id, the same as `Foreign`.
     After(MessageId),
+    /// All messages in memory, after a gap of unknown extent: the reader has a resume point that
+    /// this log has not issued, such as an id of another server.
+    Foreign,
 }
 
 /// More than any ring holds.
@@ -59,13 +62,16 @@ pub(crate) struct ResolvedStart {
     pub(crate) position: Seq,
     /// The position in each channel; the reader does not need anything up to it.
     pub(crate) positions: Vec<Seq>,
-    /// Whether the resume point is of another epoch.
-    pub(crate) foreign: bool,
     /// The reason that the reader does not continue where it left off.
     pub(crate) not_recovered: Option<NotRecovered>,
 }
 
 impl ResolvedStart {
+    /// Whether this log has not issued the resume point.
+    pub(crate) fn is_foreign(&self) -> bool {
+        matches!(self.not_recovered, Some(NotRecovered::Epoch | NotRecovered::Foreign))
+    }
+
     /// Makes the cursor in the channel at `index`, in `slot`.
     pub(crate) fn channel_cursor(
         &self,
@@ -84,28 +90,30 @@ impl ResolvedStart {
 }
 
 impl Start {
-    /// Checks that the start point is not ahead of a log with this head.
-    pub(crate) fn check(self, epoch: Epoch, head: Seq) -> Result<(), AheadOfLog> {
+    /// Returns the seq after which a reader resumes in the log with this epoch and head, or why it
+    /// cannot; `None` if it starts without an id.
+    pub(crate) fn resume_seq(self, epoch: Epoch, head: Seq) -> Option<Result<Seq, NotRecovered>> {
         match self {
-            Start::After(id) if id.epoch == epoch && id.seq > head => {
-                Err(AheadOfLog(MessageId { epoch, seq: head }))
-            }
-            _ => Ok(()),
+            Start::Latest | Start::Earliest | Start::Newest(_) => None,
+            Start::After(id) if id.epoch != epoch => Some(Err(NotRecovered::Epoch)),
+            Start::After(id) if id.seq <= head => Some(Ok(id.seq)),
+            Start::After(_) | Start::Foreign => Some(Err(NotRecovered::Foreign)),
         }
     }
 
-    /// Resolves the start point for the channels in `slots`. Call [`check`](Self::check) first.
+    /// Resolves the start point for the channels in `slots`.
     pub(crate) fn resolve(self, table: &Table, slots: &[usize]) -> ResolvedStart {
         let rings = || slots.iter().map(|slot| &table.slots[*slot].ring);
         let head = table.watermark;
         let same = |seq: Seq| vec![seq; slots.len()];
-        let (position, positions, not_recovered) = match self {
-            Start::Latest => (head, same(head), Some(NotRecovered::Fresh)),
-            Start::After(id) if id.epoch == table.epoch => {
-                let evicted = rings().any(|ring| ring.floor().seq > id.seq);
-                (id.seq, same(id.seq), evicted.then_some(NotRecovered::Evicted))
+        let resume = self.resume_seq(table.epoch, head);
+        let (position, positions, not_recovered) = match (self, resume) {
+            (Start::Latest, _) => (head, same(head), Some(NotRecovered::Fresh)),
+            (_, Some(Ok(seq))) => {
+                let evicted = rings().any(|ring| ring.floor().seq > seq);
+                (seq, same(seq), evicted.then_some(NotRecovered::Evicted))
             }
-            Start::After(_) | Start::Earliest | Start::Newest(_) => {
+            (_, resume) => {
                 let newest = match self {
                     Start::Newest(n) => n,
                     _ => usize::MAX,
@@ -115,15 +123,11 @@ impl Start {
                     ring.iter_after(*after).next().map(|message| message.id.seq)
                 };
                 let first = rings().zip(&positions).filter_map(first_of).min();
-                let reason = match self {
-                    Start::After(_) => NotRecovered::Epoch,
-                    _ => NotRecovered::Fresh,
-                };
+                let reason = resume.and_then(Result::err).unwrap_or(NotRecovered::Fresh);
                 (first.map_or(head, |seq| seq - 1), positions, Some(reason))
             }
         };
-        let foreign = not_recovered == Some(NotRecovered::Epoch);
-        ResolvedStart { position, positions, foreign, not_recovered }
+        ResolvedStart { position, positions, not_recovered }
     }
 
     /// Returns the gap of a reader of a channel that is not in the table.
@@ -133,14 +137,13 @@ impl Start {
         channel: &ChannelName,
         floor: Floor,
     ) -> Option<Gap> {
-        let Start::After(id) = self else { return None };
-        if id.epoch != head.epoch {
+        let Ok(seq) = self.resume_seq(head.epoch, head.seq)? else {
             return Some(Gap::unknown(head, channel.clone()));
-        }
-        (floor.seq > id.seq).then(|| Gap {
-            id: MessageId { seq: floor.seq, ..id },
+        };
+        (floor.seq > seq).then(|| Gap {
+            id: MessageId { seq: floor.seq, ..head },
             channel: channel.clone(),
-            first: Some(id.seq + 1),
+            first: Some(seq + 1),
             last: Some(floor.seq),
             certain: floor.certain,
         })

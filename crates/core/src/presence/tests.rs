@@ -218,7 +218,7 @@ impl Fixture {
         self.now = end;
         let start = Start::After(self.hub.log().id(before));
         let all = ReadLimit { messages: 1000, bytes: usize::MAX };
-        let history = self.hub.log().history(&channel("~a"), start, all).expect("known");
+        let history = self.hub.log().history(&channel("~a"), start, all);
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
         history.messages.iter().map(|message| text(message.draft.data.as_bytes())).collect()
     }

@@ -326,6 +326,7 @@ impl Session {
             user: identity.user.as_ref().map(|user| user.as_str().to_owned()),
             recovered: join_info.not_recovered.is_none(),
             reason: join_info.not_recovered,
+            published: join_info.published,
             online: join_info.online,
             heartbeat: self.config.heartbeat.as_millis() as u64,
             retry: jittered_retry(self.config.retry).into(),

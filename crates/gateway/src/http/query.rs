@@ -6,6 +6,10 @@ use tricast_core::Kind;
 
 use crate::http::{kinds, problem::Problem};
 
+/// Names that may be given several times: each is a source of a resume point, and the values of one
+/// source are compared ([`resume`](crate::http::resume)).
+const REPEATABLE: [&str; 3] = ["lastEventId", "last_event_id", "since"];
+
 /// The parameters of one request.
 #[derive(Debug)]
 pub(crate) struct Query(Vec<(String, String)>);
@@ -25,7 +29,8 @@ impl Query {
                     format!("unknown query name {name:?}; this request takes {}", names.join(", "));
                 return Err(Problem::new(kinds::UNKNOWN_PARAMETER, detail).for_parameter(name));
             }
-            if given.iter().any(|(earlier, _)| *earlier == name) {
+            let is_repeated = given.iter().any(|(earlier, _)| *earlier == name);
+            if is_repeated && !REPEATABLE.contains(&name.as_str()) {
                 let detail = format!("{name:?} is given twice; give it once");
                 return Err(Problem::new(Kind::BadParameter, detail).for_parameter(name));
             }
@@ -38,6 +43,11 @@ impl Query {
     /// Returns the value of `name`, if it is given.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Iterates over all values of `name`.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
     /// Returns the value of `name` after `parse`, if it is given.

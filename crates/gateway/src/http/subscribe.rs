@@ -97,15 +97,17 @@ async fn try_subscribe(
 ) -> Result<Response, Problem> {
     let wanted = SubscribeRequest::parse(app, wire, path, &request)?;
     let mut pass = admit(app, &wanted, &request).await?;
-    let start = resume::start_of(request.headers(), &wanted.query)?;
+    let start = resume::start_of(&request, &wanted.query)?.unwrap_or(Start::Latest);
     if request.method() == Method::HEAD {
         return Ok(stream::head_response(plain_format(wire, wanted.raw)));
     }
-    let draft = match request.method() == Method::POST {
+    let is_post = request.method() == Method::POST;
+    let draft = match is_post {
         true => read_own_message(app, &wanted, &pass, start, &mut request).await?,
         false => None,
     };
-    let (subscription, join_info) = join(app, &wanted, &mut pass, start).await?;
+    let (subscription, mut join_info) = join(app, &wanted, &mut pass, start).await?;
+    join_info.published = is_post.then_some(draft.is_some());
     if let Some(draft) = draft {
         app.hub.publish(draft).await?;
     }
@@ -157,7 +159,7 @@ async fn read_own_message(
         body::read(request, app.message_bytes(), time, &mut reservation).await?
     };
     let mut draft = metadata.draft(channel.clone(), media.data(body)?);
-    if matches!(start, Start::After(_)) {
+    if matches!(start, Start::After(_) | Start::Foreign) {
         return Ok(None);
     }
     admission::check_message(pass, channel, draft.data.as_bytes().len()).await?;
