@@ -4,10 +4,11 @@
 use std::{io, net::SocketAddr};
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, copy_bidirectional},
+    io::copy_bidirectional,
     net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
 };
+use tokio_rustls::client::TlsStream;
 use tricast::Gateway;
 
 use crate::{Certificate, translator::Translator, way::Transport};
@@ -90,9 +91,11 @@ fn prepare(client: &TcpStream) {
 
 /// Carries bytes in both directions. A reset on one side becomes a reset on the other; an end
 /// becomes an end, even without the close_notify of TLS.
-async fn carry(mut client: TcpStream, mut server: impl AsyncRead + AsyncWrite + Unpin) {
+async fn carry(mut client: TcpStream, mut server: TlsStream<TcpStream>) {
     let carried = copy_bidirectional(&mut client, &mut server).await;
     if carried.is_err_and(|error| error.kind() != io::ErrorKind::UnexpectedEof) {
-        let _ = socket2::SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO));
+        for socket in [&client, server.get_ref().0] {
+            let _ = socket2::SockRef::from(socket).set_linger(Some(std::time::Duration::ZERO));
+        }
     }
 }
