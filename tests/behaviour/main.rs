@@ -14,6 +14,7 @@ mod dashboard;
 mod deflate;
 mod drain;
 mod encryption;
+mod endings;
 mod events;
 mod guards;
 mod hangup;

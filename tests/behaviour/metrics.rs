@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tricast_core::StreamEnd;
 use tricast_tests::{Connection, Reader, Samples, Server, Wire, eventually};
 
 async fn counters_agree_with_what_happened(wire: Wire) {
@@ -33,9 +34,11 @@ async fn counters_agree_with_what_happened(wire: Wire) {
     assert_eq!(server.metric(&resumes("gap")).await, 1.0);
     assert_eq!(server.metric(&of("gaps_total")).await, 1.0);
     eventually("connected = opened − closed", async || {
-        let opened = server.metric(&of("connections_opened_total")).await;
-        let closed = server.metric(&of("connections_closed_total")).await;
-        let connected = server.metric(&of("connections")).await;
+        let metrics = server.metrics().await;
+        let opened = metrics.value(&of("connections_opened_total"));
+        let wire = format!("wire=\"{}\"", wire.name());
+        let closed = metrics.sum("tricast_connections_closed_total", &[&wire]);
+        let connected = metrics.value(&of("connections"));
         (opened == 3.0 && closed == 3.0 && connected == 0.0).then_some(())
     })
     .await;
@@ -143,6 +146,20 @@ async fn the_table_of_metrics_is_complete() {
     }
 }
 
+/// Each reason has its series from the start, on each wire, and its meaning in ops/METRICS.md.
+async fn the_reasons_of_an_end_are_complete() {
+    let server = Server::start().await;
+    let metrics = server.metrics().await;
+    for end in StreamEnd::ALL {
+        let reason = format!("reason=\"{}\"", end.name());
+        for wire in Wire::ALL.map(|wire| format!("wire=\"{}\"", wire.name())) {
+            assert_eq!(metrics.sum("tricast_connections_closed_total", &[&wire, &reason]), 0.0);
+        }
+        let document = include_str!("../../ops/METRICS.md");
+        assert!(document.contains(&format!("`{}`", end.name())), "{end:?}");
+    }
+}
+
 async fn process_figures_are_of_this_process() {
     let server = Server::start().await;
     let metrics = server.metrics().await;
@@ -183,6 +200,7 @@ tricast_tests::each_wire!(counters_agree_with_what_happened, counters_are_consis
 tricast_tests::each_delivery!(
     health_and_readiness_answer_on_their_own_listener,
     the_table_of_metrics_is_complete,
+    the_reasons_of_an_end_are_complete,
     process_figures_are_of_this_process,
     with_a_token_only_health_is_for_everybody
 );

@@ -33,7 +33,8 @@ thread_local! {
 }
 
 impl Way {
-    pub(crate) fn under_test() -> Self {
+    /// The way of the test that this thread runs.
+    pub fn under_test() -> Self {
         UNDER_TEST.get()
     }
 

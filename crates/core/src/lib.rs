@@ -149,6 +149,7 @@ pub use format::close::{CloseReason, Reconnect};
 pub use format::control::{
     Alive, Control, Expiring, Gap, Goodbye, Hello, NotRecovered, OnlineChange, control_document,
 };
+pub use format::stream_end::StreamEnd;
 pub use format::variant::{Framing, Variant};
 pub use format::wire::{PerWire, Wire};
 pub use format::{Ending, Format};

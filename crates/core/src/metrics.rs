@@ -11,7 +11,7 @@ use metrics::{
     gauge, histogram,
 };
 
-use crate::{Kind, PerWire, Wire, clock};
+use crate::{Kind, PerWire, StreamEnd, Wire, clock};
 
 /// The name of the publish-to-socket latency histogram, in seconds.
 pub const LATENCY: &str = "tricast_delivery_latency_seconds";
@@ -34,8 +34,8 @@ pub struct WireMeters {
     pub connections: Gauge,
     /// Streams begun.
     pub opened: Counter,
-    /// Streams ended.
-    pub closed: Counter,
+    /// Streams ended, by the index of their end.
+    closed: [Counter; StreamEnd::ALL.len()],
     /// Messages handed to a socket.
     pub delivered: Counter,
     /// Bytes handed to a socket, framing and control frames included.
@@ -94,6 +94,10 @@ fn refusal_counter(kind: &Kind) -> (Kind, Counter) {
     (*kind, counter!("tricast_refusals_total", "reason" => kind.name()))
 }
 
+fn closed_counter(wire: &'static str, end: StreamEnd) -> Counter {
+    counter!("tricast_connections_closed_total", "wire" => wire, "reason" => end.name())
+}
+
 fn slow_reader_counter(wire: &'static str, action: &'static str) -> Counter {
     counter!("tricast_slow_readers_total", "wire" => wire, "action" => action)
 }
@@ -111,7 +115,7 @@ fn describe() {
     );
     describe_gauge!("tricast_connections", "Streams open now.");
     describe_counter!("tricast_connections_opened_total", "Streams begun.");
-    describe_counter!("tricast_connections_closed_total", "Streams ended.");
+    describe_counter!("tricast_connections_closed_total", "Streams ended, by the reason.");
     describe_counter!("tricast_delivered_messages_total", "Messages handed to a socket.");
     describe_counter!(
         "tricast_sent_bytes_total",
@@ -147,7 +151,7 @@ impl WireMeters {
         Self {
             connections: gauge!("tricast_connections", "wire" => wire),
             opened: counter!("tricast_connections_opened_total", "wire" => wire),
-            closed: counter!("tricast_connections_closed_total", "wire" => wire),
+            closed: StreamEnd::ALL.map(|end| closed_counter(wire, end)),
             delivered: counter!("tricast_delivered_messages_total", "wire" => wire),
             sent_bytes: counter!("tricast_sent_bytes_total", "wire" => wire),
             gaps: counter!("tricast_gaps_total", "wire" => wire),
@@ -158,6 +162,10 @@ impl WireMeters {
             latency: histogram!(LATENCY, "wire" => wire),
             last_sample: AtomicU64::new(0),
         }
+    }
+
+    pub(crate) fn count_closed(&self, end: StreamEnd) {
+        self.closed[end.index()].increment(1);
     }
 
     /// Records the time since `published` (milliseconds since 1970). At most one sample for each

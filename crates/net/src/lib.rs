@@ -26,7 +26,7 @@ pub use conn::{
     socket::ConnHandle,
     tls::Certificate,
 };
-pub use http2::{Protocol, Tunnel, TunnelIo};
+pub use http2::{Protocol, StreamStall, Tunnel, TunnelIo};
 pub use metrics::SocketMeters;
 pub use peer::{Peer, TrustedPeers};
 pub use tokio_rustls::TlsAcceptor;

@@ -1,6 +1,6 @@
 //! The generic delivery of this wire: a session and its commands over any upgraded connection.
 
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use std::{future::poll_fn, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -12,12 +12,12 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
         Error, Message,
-        error::CapacityError,
+        error::{CapacityError, ProtocolError},
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
 };
 use tricast_core::{
-    CloseReason, CommandFuture, CommandResult, Control, Flow, FlowStep, Goodbye, Session,
+    CloseReason, CommandFuture, CommandResult, Control, Flow, FlowStep, Goodbye, Session, StreamEnd,
 };
 
 use crate::{
@@ -49,8 +49,12 @@ where
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     let rate_limiter = CommandRateLimiter::default();
     let mut driver = ConnDriver { flow: Flow::new(session), limits, rate_limiter };
-    let Ok(end) = driver.run(&mut socket).await else { return };
-    let goodbye = match end {
+    let cause = match driver.run(&mut socket).await {
+        Ok(cause) => cause,
+        Err(PeerGone(end)) => return driver.flow.session_mut().record_end(end),
+    };
+    driver.flow.session_mut().record_end(StreamEnd::Closed(cause.reason()));
+    let goodbye = match cause {
         EndCause::GoodbyeSent(_) => None,
         EndCause::GoodbyeDue(reason) => {
             let goodbye = Control::Goodbye(Goodbye::new(reason, 0));
@@ -59,7 +63,7 @@ where
     };
     // The reader leaves its channels here; nothing more is read from the log.
     drop(driver);
-    let _ = timeout(CLOSE_DEADLINE, close_handshake(&mut socket, goodbye, end.reason())).await;
+    let _ = timeout(CLOSE_DEADLINE, close_handshake(&mut socket, goodbye, cause.reason())).await;
 }
 
 /// Sends the goodbye and a close frame, and waits for the peer to close. To close a socket with
@@ -74,7 +78,7 @@ where
 {
     write(socket, goodbye).await?;
     let close = CloseFrame { code: close_code(reason).into(), reason: reason.name().into() };
-    socket.close(Some(close)).await.map_err(|_| PeerGone)?;
+    socket.close(Some(close)).await.map_err(gone)?;
     loop {
         match socket.next().await {
             Some(Ok(_)) => {}
@@ -84,7 +88,7 @@ where
         }
     }
     let io = socket.get_mut();
-    io.shutdown().await.map_err(|_| PeerGone)?;
+    io.shutdown().await.map_err(PeerGone::of)?;
     let mut ignored = [0; 512];
     while io.read(&mut ignored).await.is_ok_and(|count| count > 0) {}
     Ok(())
@@ -107,8 +111,14 @@ impl EndCause {
     }
 }
 
-/// The peer has left, so no goodbye is sent.
-struct PeerGone;
+/// The peer has left, or its connection has failed, so no goodbye is sent.
+struct PeerGone(StreamEnd);
+
+impl PeerGone {
+    fn of(error: io::Error) -> Self {
+        Self(StreamEnd::of_error(error.kind()))
+    }
+}
 
 /// A frame that was received.
 enum Received {
@@ -182,11 +192,13 @@ impl ConnDriver {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let message = match received.ok_or(PeerGone)? {
+        let message = match received.ok_or(PeerGone(StreamEnd::Left))? {
             Ok(message) => message,
             Err(error) => {
-                let reason = close_reason(&error).ok_or(PeerGone)?;
-                return Ok(Received::End(EndCause::GoodbyeDue(reason)));
+                return match close_reason(&error) {
+                    Some(reason) => Ok(Received::End(EndCause::GoodbyeDue(reason))),
+                    None => Err(gone(error)),
+                };
             }
         };
         self.flow.session_mut().record_peer_activity();
@@ -198,7 +210,7 @@ impl ConnDriver {
             Message::Close(_) => {
                 // The library has queued the reply.
                 let _ = socket.flush().await;
-                Err(PeerGone)
+                Err(PeerGone(StreamEnd::Left))
             }
             _ => Ok(Received::Control),
         }
@@ -236,16 +248,27 @@ async fn write<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    socket.flush().await.map_err(|_| PeerGone)?;
+    socket.flush().await.map_err(gone)?;
     let io = socket.get_mut();
     for chunk in chunks {
-        io.write_all(&chunk).await.map_err(|_| PeerGone)?;
+        io.write_all(&chunk).await.map_err(PeerGone::of)?;
     }
-    io.flush().await.map_err(|_| PeerGone)
+    io.flush().await.map_err(PeerGone::of)
 }
 
+/// Returns how a connection ended that failed in this way.
+fn gone(error: Error) -> PeerGone {
+    match error {
+        Error::Io(error) => PeerGone::of(error),
+        // The peer closed its side, with a close frame or without.
+        _ => PeerGone(StreamEnd::Left),
+    }
+}
+
+/// Returns the reason to end a connection whose peer has violated the protocol.
 fn close_reason(error: &Error) -> Option<CloseReason> {
     match error {
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
         Error::Utf8(_) => Some(CloseReason::Malformed),
         Error::Capacity(CapacityError::MessageTooLong { .. }) => Some(CloseReason::TooLarge),
         Error::Protocol(_) => Some(CloseReason::Protocol),

@@ -4,6 +4,7 @@
 pub(crate) mod close;
 pub(crate) mod control;
 pub(crate) mod problem;
+pub(crate) mod stream_end;
 pub(crate) mod variant;
 pub(crate) mod wire;
 

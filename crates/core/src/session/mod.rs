@@ -22,7 +22,7 @@ use bytes::Bytes;
 use crate::{
     Access, Alive, Change, Changed, ChannelName, CloseReason, Control, Format, Hello, Hub,
     Identity, JoinInfo, MessageId, Problem as _, Reply, Seq, SessionConfig, ShardId, ShardWaker,
-    Step, Subscription,
+    Step, StreamEnd, Subscription,
     log::{change::ChangeLimits, read::Progress},
     metrics::WireMeters,
     session::{
@@ -49,8 +49,8 @@ pub struct Session {
     expiry: Option<Box<Expiry>>,
     /// The reason to end the stream, once everything published so far has been read.
     deferred_close: Option<CloseReason>,
-    /// The reason for which the stream has ended; nothing follows.
-    closed: Option<CloseReason>,
+    /// How the stream has ended; nothing follows.
+    end: Option<StreamEnd>,
 }
 
 impl Session {
@@ -58,11 +58,12 @@ impl Session {
     /// reader may do on this stream, and for how long; [`AllowAll`](crate::AllowAll) allows
     /// everything.
     pub fn new(
-        (subscription, join_info): (Subscription, JoinInfo),
+        (mut subscription, join_info): (Subscription, JoinInfo),
         format: &'static dyn Format,
         access: Arc<dyn Access>,
         config: Arc<SessionConfig>,
     ) -> Self {
+        subscription.open_stream(join_info.not_recovered);
         Self {
             subscription,
             encoder: Encoder::new(format),
@@ -73,7 +74,7 @@ impl Session {
             access,
             config,
             deferred_close: None,
-            closed: None,
+            end: None,
         }
     }
 
@@ -158,6 +159,15 @@ impl Session {
         self.deferred_close = Some(reason);
     }
 
+    /// Records how the stream has ended, for the metrics. The first end stays.
+    ///
+    /// A session records by itself each end that [`collect`](Self::collect) returns. The owner of
+    /// the socket records what it alone sees: that the client has left, or that the connection was
+    /// given up or broke.
+    pub fn record_end(&mut self, end: StreamEnd) {
+        self.end.get_or_insert(end);
+    }
+
     /// Records that the peer has sent something complete, which proves that it is alive.
     pub fn record_peer_activity(&mut self) {
         self.heartbeat.record_peer_activity();
@@ -238,13 +248,13 @@ impl Session {
             }
         }
         if let Step::End(reason) = step {
-            self.closed = Some(reason);
+            self.record_end(StreamEnd::Closed(reason));
         }
         step
     }
 
     fn collect_frames(&mut self, now: Instant, out: &mut Vec<Bytes>) -> Step {
-        if let Some(reason) = self.closed {
+        if let Some(StreamEnd::Closed(reason)) = self.end {
             return Step::End(reason);
         }
         if let Some(join_info) = self.join_info.take()
@@ -363,5 +373,16 @@ impl Session {
     fn push_goodbye(&self, reason: CloseReason, retry: u32, out: &mut Vec<Bytes>) -> Step {
         self.encoder.push_goodbye(reason, retry, out);
         Step::End(reason)
+    }
+}
+
+impl Drop for Session {
+    /// A stream whose end nobody has recorded was given up with its server, which had asked it to
+    /// close; or its client left, and the server learned that by dropping the stream.
+    fn drop(&mut self) {
+        let asked = || self.subscription.close_request();
+        let end = self.end.or_else(|| asked().map(|(reason, _)| StreamEnd::Closed(reason)));
+        let end = end.unwrap_or(StreamEnd::Left);
+        self.subscription.set_stream_end(end);
     }
 }

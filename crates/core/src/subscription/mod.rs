@@ -10,7 +10,7 @@ use std::{sync::Arc, task::Waker};
 use crate::{
     ChangeError, ChannelName, CloseReason, EngineError, Gap, Identity, Join, JoinInfo, Kind,
     MessageId, NotRecovered, OnlineChange, Overloaded, Problem, ReadLimit, Seq, ShardId,
-    ShardWaker, Start, SubscribeError, Subscribed, Wire,
+    ShardWaker, Start, StreamEnd, SubscribeError, Subscribed, Wire,
     hub::Hub,
     log::{
         change::ChangeLimits,
@@ -60,6 +60,8 @@ pub struct Subscription {
     member: Member,
     cursor: Cursor,
     connection_index: usize,
+    /// The end of the stream that was opened with it, as far as it is known; `None` without one.
+    stream: Option<StreamEnd>,
 }
 
 impl Subscription {
@@ -71,15 +73,25 @@ impl Subscription {
     ) -> Result<(Self, JoinInfo), JoinError> {
         let member = Member::new(join.identity.clone(), join.wire, waker);
         let (cursor, join_info) = hub.log().join(&join, &member)?;
-        let meters = hub.meters().for_wire(join.wire);
+        Ok((Self { hub, member, cursor, connection_index, stream: None }, join_info))
+    }
+
+    /// Counts the stream that begins now, until the subscription is dropped.
+    pub(crate) fn open_stream(&mut self, not_recovered: Option<NotRecovered>) {
+        self.stream = Some(StreamEnd::Left);
+        let meters = self.hub.meters().for_wire(self.wire());
         meters.connections.increment(1.0);
         meters.opened.increment(1);
-        match join_info.not_recovered {
+        match not_recovered {
             None => meters.resumed.increment(1),
             Some(NotRecovered::Fresh) => {}
             Some(_) => meters.not_resumed.increment(1),
         }
-        Ok((Self { hub, member, cursor, connection_index }, join_info))
+    }
+
+    /// Sets the end with which the stream is counted.
+    pub(crate) fn set_stream_end(&mut self, end: StreamEnd) {
+        self.stream = Some(end);
     }
 
     /// Returns the identity of the reader.
@@ -200,8 +212,10 @@ impl Drop for Subscription {
         for channel in &left {
             self.hub.engine().close_feed(channel);
         }
-        let meters = self.hub.meters().for_wire(self.wire());
-        meters.connections.decrement(1.0);
-        meters.closed.increment(1);
+        if let Some(end) = self.stream {
+            let meters = self.hub.meters().for_wire(self.wire());
+            meters.connections.decrement(1.0);
+            meters.count_closed(end);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use socket2::SockRef;
-use tricast_core::{CloseReason, Ending};
+use tricast_core::{CloseReason, Ending, StreamEnd};
 
 use crate::{
     conn::ConnState,
@@ -20,7 +20,8 @@ impl Shard {
     pub(crate) fn end_stream(&mut self, key: ConnKey, reason: CloseReason) {
         let Some(conn) = self.conns.get_mut(key) else { return };
         conn.state = ConnState::Closing;
-        let Some(session) = conn.cold.session.take() else { return };
+        let Some(mut session) = conn.cold.session.take() else { return };
+        session.record_end(StreamEnd::Closed(reason));
         match session.format().ending(reason) {
             Ending::Send(bytes) => {
                 session.meters().sent_bytes.increment(bytes.len() as u64);
@@ -73,14 +74,22 @@ impl Shard {
         if stalled {
             self.config.stalled.increment(1);
         }
-        self.close(key);
+        self.close_with(key, StreamEnd::Stalled);
     }
 
     /// Closes a connection whose socket has failed.
     pub(crate) fn on_io_error(&mut self, key: ConnKey, error: &io::Error) {
-        // The kernel has waited for the peer as long as we would have (TCP_USER_TIMEOUT).
-        if error.kind() == io::ErrorKind::TimedOut {
+        let end = StreamEnd::of_error(error.kind());
+        if end == StreamEnd::Stalled {
             self.config.stalled.increment(1);
+        }
+        self.close_with(key, end);
+    }
+
+    /// Closes a connection. If its stream is still open, `end` is how it ended.
+    fn close_with(&mut self, key: ConnKey, end: StreamEnd) {
+        if let Some(session) = self.conns.get_mut(key).and_then(|conn| conn.cold.session.as_mut()) {
+            session.record_end(end);
         }
         self.close(key);
     }

@@ -1,5 +1,7 @@
 //! Takes connections over from the front of the gateway.
 
+use tricast_core::StreamEnd;
+
 use crate::{
     conn::{ColdState, Conn, ConnState},
     handoff::Handoff,
@@ -13,7 +15,10 @@ impl Shard {
             handoff;
         let mut socket = mio::net::TcpStream::from_std(socket);
         let added = self.conns.insert_with(|key| {
-            self.io.watch(&mut socket, key)?;
+            if let Err(error) = self.io.watch(&mut socket, key) {
+                session.record_end(StreamEnd::Cut);
+                return Err(error);
+            }
             session.attach_to_shard(self.id);
             session.register_shard(&self.io.waker, key.index());
             let indices = self.subscribers.add(key, session.slots());

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tricast_core::{
-    CloseReason, CommandFuture, CommandResult, Control, Goodbye, InboundEvent, Reply,
+    CloseReason, CommandFuture, CommandResult, Control, Goodbye, InboundEvent, Reply, StreamEnd,
 };
 
 use crate::{
@@ -200,7 +200,9 @@ impl Shard {
     fn on_peer_close(&mut self, key: ConnKey) {
         let Some(conn) = self.conns.get_mut(key) else { return };
         conn.state = ConnState::Closing;
-        conn.cold.session = None;
+        if let Some(mut session) = conn.cold.session.take() {
+            session.record_end(StreamEnd::Left);
+        }
         conn.cold.inbound = None;
         let indices = std::mem::take(&mut conn.cold.indices);
         self.subscribers.remove(&indices, &mut self.conns);

@@ -13,14 +13,14 @@ use tricast_core::{
     ClientId, CloseReason, Control, Format, Goodbye, Inbound, Kind, MessageId, Session, Wire,
     jittered_retry,
 };
-use tricast_net::{ConnHandle, Detach, Tunnel};
+use tricast_net::{ConnHandle, Detach, StreamStall, Tunnel};
 use tricast_ws::Handshake;
 
 use crate::http::{
     chunks, kinds,
     problem::{Problem, mark},
     state::{App, SharedApp},
-    stream_body::StreamBody,
+    stream_body::{StreamBody, Transport},
 };
 
 /// Returns the format of a stream over `conn` in `version`. A connection that can detach leaves the
@@ -117,19 +117,23 @@ pub(crate) fn handshake_response(
 }
 
 /// Starts the stream of `session`: detaches the connection if it can, else returns a body.
-pub(crate) fn respond(session: Session, conn: Option<ConnHandle>, version: Version) -> Response {
+pub(crate) fn respond(session: Session, request: &mut Request) -> Response {
+    let version = request.version();
+    let extensions = request.extensions_mut();
+    let (conn, stall) = (extensions.remove::<ConnHandle>(), extensions.remove::<StreamStall>());
     let detaches = conn.as_ref().is_some_and(ConnHandle::can_detach);
     let position_and_client = (session.position(), &session.identity().client);
     let headers = response_headers(session.format(), position_and_client, detaches);
-    let conn = match conn {
-        Some(conn) if detaches => {
+    let transport = match (conn, stall) {
+        (Some(conn), _) if detaches => {
             conn.detach(Detach { session, inbound: None, head: Bytes::new() });
             return headers.into_response();
         }
-        // On HTTP/2, one stream must not act on the state of the whole connection.
-        conn => conn.filter(|_| version <= Version::HTTP_11),
+        (Some(conn), Some(stall)) => Transport::Http2(conn, stall),
+        (Some(conn), None) => Transport::Http1(conn),
+        (None, _) => Transport::None,
     };
-    (headers, Body::new(StreamBody::new(session, conn, version))).into_response()
+    (headers, Body::new(StreamBody::new(session, transport, version))).into_response()
 }
 
 /// Starts the WebSocket of `session`, over whatever carries it: a detached connection, a tunnel of

@@ -8,17 +8,28 @@ use std::{
 use axum::http::Version;
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use tricast_core::{CloseReason, Flow, FlowStep, Session, StreamAborted};
-use tricast_net::ConnHandle;
+use tricast_core::{CloseReason, Flow, FlowStep, Session, StreamAborted, StreamEnd};
+use tricast_net::{ConnHandle, StreamStall};
 
 /// A body that reads from its session only when the connection can take more (backpressure).
 #[derive(Debug)]
 pub(crate) struct StreamBody {
     flow: Flow,
-    conn: Option<ConnHandle>,
+    transport: Transport,
     /// The protocol is HTTP/1.0: the body ends with the connection.
     end_delimited: bool,
     end: Option<BodyEnd>,
+}
+
+/// The transport of a body, which knows why it is dropped.
+#[derive(Debug)]
+pub(crate) enum Transport {
+    /// A connection of its own, until it ends.
+    Http1(ConnHandle),
+    /// A stream on a connection that it shares, and whose state it must not change.
+    Http2(ConnHandle, StreamStall),
+    /// A response without a connection.
+    None,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,14 +44,44 @@ enum BodyEnd {
 }
 
 impl StreamBody {
-    /// Creates the body of a response in `version` over `conn`.
-    pub(crate) fn new(session: Session, conn: Option<ConnHandle>, version: Version) -> Self {
+    /// Creates the body of a response in `version` over `transport`.
+    pub(crate) fn new(session: Session, transport: Transport, version: Version) -> Self {
         let end_delimited = version < Version::HTTP_11;
-        Self { flow: Flow::new(session), conn, end_delimited, end: None }
+        Self { flow: Flow::new(session), transport, end_delimited, end: None }
     }
 
     fn end_for(&self, reason: CloseReason) -> BodyEnd {
         if self.flow.breaks_off(reason) { BodyEnd::FlushThenAbort } else { BodyEnd::Clean }
+    }
+}
+
+impl Transport {
+    /// Returns the connection that ends with the body.
+    fn own_conn(&self) -> Option<&ConnHandle> {
+        match self {
+            Transport::Http1(conn) => Some(conn),
+            Transport::Http2(..) | Transport::None => None,
+        }
+    }
+
+    /// Returns how it ended; `None` if it shows no end.
+    fn end(&self) -> Option<StreamEnd> {
+        match self {
+            Transport::Http1(conn) => conn.end(),
+            Transport::Http2(_, stall) if stall.occurred() => Some(StreamEnd::Stalled),
+            Transport::Http2(conn, _) => conn.end(),
+            Transport::None => None,
+        }
+    }
+}
+
+/// The HTTP library drops a body without a word when the client has left or the connection has
+/// failed.
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        if let Some(end) = self.transport.end() {
+            self.flow.session_mut().record_end(end);
+        }
     }
 }
 
@@ -59,13 +100,17 @@ impl Body for StreamBody {
             }
             match body.end {
                 Some(BodyEnd::Clean) => {
-                    body.conn.iter().for_each(ConnHandle::close_if_bytes_discarded);
+                    body.transport
+                        .own_conn()
+                        .into_iter()
+                        .for_each(ConnHandle::close_if_bytes_discarded);
                     return Poll::Ready(None);
                 }
                 Some(abort) => {
                     // hyper flushes when a body is pending, and aborts at once on an error. A flush
                     // that is incomplete leaves the socket not writable.
-                    let writable = body.conn.as_ref().map(|conn| conn.poll_writable(cx));
+                    let conn = body.transport.own_conn();
+                    let writable = conn.map(|conn| conn.poll_writable(cx));
                     if writable.is_some_and(|writable| writable.is_pending()) {
                         body.end = Some(BodyEnd::FlushThenAbort);
                         return Poll::Pending;
@@ -78,7 +123,7 @@ impl Body for StreamBody {
                     // If the body ends with the connection, only a reset shows that it is
                     // incomplete.
                     if body.end_delimited {
-                        body.conn.iter().for_each(ConnHandle::reset_on_close);
+                        conn.into_iter().for_each(ConnHandle::reset_on_close);
                     }
                     return Poll::Ready(Some(Err(StreamAborted)));
                 }
@@ -87,7 +132,7 @@ impl Body for StreamBody {
             match ready!(body.flow.poll_step(cx)) {
                 FlowStep::End(reason) => body.end = Some(body.end_for(reason)),
                 FlowStep::Heartbeat
-                    if body.conn.as_ref().is_some_and(ConnHandle::peer_has_closed) =>
+                    if body.transport.own_conn().is_some_and(ConnHandle::peer_has_closed) =>
                 {
                     return Poll::Ready(Some(Err(StreamAborted)));
                 }

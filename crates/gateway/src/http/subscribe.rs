@@ -226,6 +226,6 @@ fn hand_over(
         .with_heartbeat_events(wanted.heartbeat_as_event);
     match handshake {
         Some(handshake) => upgrade(app, &handshake, session, &mut request),
-        None => respond(session, request.extensions_mut().remove(), request.version()),
+        None => respond(session, &mut request),
     }
 }

@@ -163,7 +163,10 @@ impl Http1Conn {
     async fn serve_until_detach(self, socket: Socket<ConnPermit>) -> Option<Detached> {
         let mut connection = Box::new(self.http1_connection(socket));
         let pinned = Pin::new(&mut *connection);
-        let detach = self.drive(pinned, http1::Connection::graceful_shutdown).await?;
+        let Some(detach) = self.drive(pinned, http1::Connection::graceful_shutdown).await else {
+            self.conn.drop_detach();
+            return None;
+        };
         let http1::Parts { io, read_buf, service, .. } = connection.into_parts();
         // The service and this struct have references to the connection too.
         drop((service, self));

@@ -6,7 +6,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
@@ -24,6 +24,7 @@ use tokio::{
     net::TcpStream,
     time::{Sleep, sleep},
 };
+use tricast_core::StreamEnd;
 
 use crate::{
     accept::permits::HandshakePermit,
@@ -50,6 +51,8 @@ struct Shared {
     bytes_discarded: AtomicBool,
     /// Whether the library has written something and not flushed it.
     write_pending: AtomicBool,
+    /// How the connection ended, as far as its socket has shown it.
+    end: OnceLock<StreamEnd>,
     /// Held until the first response is under way.
     handshake_permit: Mutex<Option<HandshakePermit>>,
     can_detach: bool,
@@ -91,6 +94,7 @@ impl ConnHandle {
             request_received: false.into(),
             bytes_discarded: false.into(),
             write_pending: false.into(),
+            end: OnceLock::new(),
             handshake_permit: Mutex::new(handshake_permit),
             can_detach,
             detach: Mutex::default(),
@@ -167,6 +171,24 @@ impl ConnHandle {
         self.0.request_received.load(Ordering::Relaxed)
     }
 
+    /// Returns how the connection ended; `None` while its socket has shown no end.
+    pub fn end(&self) -> Option<StreamEnd> {
+        self.0.end.get().copied()
+    }
+
+    /// Records how the connection ended. Returns whether this is the first end, which stays.
+    pub(crate) fn record_end(&self, end: StreamEnd) -> bool {
+        self.0.end.set(end).is_ok()
+    }
+
+    /// Gives up a stream that was about to detach when its connection ended.
+    pub(crate) fn drop_detach(&self) {
+        let detach = self.0.detach.lock().take();
+        if let (Some(mut detach), Some(end)) = (detach, self.end()) {
+            detach.session.record_end(end);
+        }
+    }
+
     /// Whether the peer has closed the connection. hyper stops reading once a client has sent
     /// anything after its request, and would not see the end; a stream has no use for such bytes.
     pub fn peer_has_closed(&self) -> bool {
@@ -176,9 +198,16 @@ impl ConnHandle {
         let mut discarded = [0; 4096];
         for _ in 0..DISCARD_MAX / discarded.len() {
             match self.0.stream.try_read(&mut discarded) {
-                Ok(0) => return true,
+                Ok(0) => {
+                    self.record_end(StreamEnd::Left);
+                    return true;
+                }
                 Ok(_) => self.0.bytes_discarded.store(true, Ordering::Relaxed),
-                Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) => {
+                    self.record_end(StreamEnd::of_error(error.kind()));
+                    return true;
+                }
             }
         }
         false
@@ -187,7 +216,12 @@ impl ConnHandle {
     /// Whether the peer has closed a connection whose bytes must not be discarded.
     fn peer_has_hung_up(&self) -> bool {
         let mut polled = [PollFd::new(&self.0.stream, PollFlags::RDHUP)];
-        poll(&mut polled, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+        let hung_up = poll(&mut polled, Some(&Timespec::default())).is_ok_and(|count| count > 0);
+        if hung_up {
+            let broken = polled[0].revents().contains(PollFlags::ERR);
+            self.record_end(if broken { StreamEnd::Cut } else { StreamEnd::Left });
+        }
+        hung_up
     }
 
     /// Ends the connection after a stream if bytes were discarded: those that follow cannot be
@@ -254,16 +288,24 @@ impl<Permit> Socket<Permit> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => {
                     self.stall_timer = None;
-                    return Poll::Ready(done);
+                    return Poll::Ready(done.map_err(|error| self.failed(error)));
                 }
             }
         }
         let stall_timeout = self.stall_timeout;
         let timer = self.stall_timer.get_or_insert_with(|| Box::pin(sleep(stall_timeout)));
         ready!(timer.as_mut().poll(cx));
-        self.stalled.increment(1);
         let message = "the peer read next to nothing for stream.stall_timeout";
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)))
+        Poll::Ready(Err(self.failed(io::Error::new(io::ErrorKind::TimedOut, message))))
+    }
+
+    /// Records an error that ends the connection.
+    fn failed(&self, error: io::Error) -> io::Error {
+        let end = StreamEnd::of_error(error.kind());
+        if self.conn.record_end(end) && end == StreamEnd::Stalled {
+            self.stalled.increment(1);
+        }
+        error
     }
 }
 
@@ -284,7 +326,12 @@ impl<Permit: Unpin> AsyncRead for Socket<Permit> {
             // Reads into uninitialised memory: clearing it first would make it resident.
             match stream.try_read_buf(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done.map(|_| ())),
+                Ok(0) if buf.remaining() > 0 => {
+                    self.conn.record_end(StreamEnd::Left);
+                    return Poll::Ready(Ok(()));
+                }
+                Ok(_) => return Poll::Ready(Ok(())),
+                Err(error) => return Poll::Ready(Err(self.failed(error))),
             }
         }
     }

@@ -22,10 +22,14 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tower::ServiceExt as _;
+use tricast_core::StreamEnd;
 
 use self::{
-    flow_control::FlowControl, frame_sniffer::FrameSniffer, request_body::RequestBody,
-    response_sender::ResponseSender, tunnel::TunnelOpener,
+    flow_control::FlowControl,
+    frame_sniffer::FrameSniffer,
+    request_body::RequestBody,
+    response_sender::{ResponseSender, broken},
+    tunnel::TunnelOpener,
 };
 use crate::conn::{server::ConnServer, serving::before_deadline, socket::ConnHandle};
 
@@ -33,9 +37,11 @@ mod flow_control;
 mod frame_sniffer;
 mod request_body;
 mod response_sender;
+mod stream_stall;
 mod tunnel;
 
 pub use h2::ext::Protocol;
+pub use stream_stall::StreamStall;
 pub use tunnel::{Tunnel, TunnelIo};
 
 /// Concurrent requests of one connection, most of them streams.
@@ -132,6 +138,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Http2Conn<IO> {
                     Some(Ok((request, respond))) => self.spawn_response(request, respond),
                     Some(Err(error)) => {
                         tracing::trace!(%error, "a connection broke");
+                        self.conn.record_end(StreamEnd::of_error(broken(error).kind()));
                         return;
                     }
                     None => return,
@@ -155,7 +162,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Http2Conn<IO> {
         self.conn.set_request_received();
         let (router, conn) = (self.server.router.clone(), self.conn.clone());
         let stalled = self.server.meters.stalled.clone();
-        let sender = ResponseSender { flow_control: self.flow_control.clone(), stalled };
+        let (flow_control, stall) = (self.flow_control.clone(), StreamStall::default());
+        let sender = ResponseSender { flow_control, stalled, stall };
         self.responses.spawn(handle_request(router, conn, sender, request, respond));
     }
 
@@ -201,7 +209,7 @@ async fn handle_request(
     mut respond: SendResponse<Bytes>,
 ) {
     let is_head = request.method() == Method::HEAD;
-    let (request, opener) = translate(request, conn);
+    let (request, opener) = translate(request, conn, sender.stall.clone());
     let response = tokio::select! {
         response = router.oneshot(request) => response,
         // The client has reset the stream.
@@ -225,6 +233,7 @@ async fn handle_request(
 fn translate(
     request: Request<RecvStream>,
     conn: ConnHandle,
+    stall: StreamStall,
 ) -> (Request<Body>, Option<TunnelOpener>) {
     let (mut parts, received) = request.into_parts();
     if let Some(authority) = parts.uri.authority()
@@ -234,6 +243,7 @@ fn translate(
         parts.headers.insert(header::HOST, host);
     }
     parts.extensions.insert(conn);
+    parts.extensions.insert(stall);
     let is_extended_connect =
         parts.method == Method::CONNECT && parts.extensions.get::<Protocol>().is_some();
     if is_extended_connect {

@@ -17,7 +17,7 @@ use metrics::Counter;
 use tokio::time::{Sleep, sleep};
 
 use crate::http2::{
-    SEND_BUFFER,
+    SEND_BUFFER, StreamStall,
     flow_control::{CHECK_INTERVAL, FlowControl},
 };
 
@@ -25,6 +25,7 @@ use crate::http2::{
 pub(crate) struct ResponseSender {
     pub(crate) flow_control: Arc<FlowControl>,
     pub(crate) stalled: Counter,
+    pub(crate) stall: StreamStall,
 }
 
 /// The send side of one stream.
@@ -33,6 +34,7 @@ pub(crate) struct SendWindow {
     stream: u32,
     flow_control: Arc<FlowControl>,
     stalled: Counter,
+    stall: StreamStall,
     /// Runs only while the stream waits for the window.
     stall_timer: Option<Pin<Box<Sleep>>>,
 }
@@ -46,6 +48,7 @@ impl ResponseSender {
             stream,
             flow_control: self.flow_control,
             stalled: self.stalled,
+            stall: self.stall,
             stall_timer: None,
         }
     }
@@ -66,8 +69,8 @@ impl SendWindow {
             // replace messages by a gap.
             poll_fn(|cx| self.poll_allowance(cx, 1)).await?;
             let frame = poll_fn(|cx| {
-                if self.poll_reset(cx).is_ready() {
-                    return Poll::Ready(Err(broken_pipe()));
+                if let Poll::Ready(error) = self.poll_reset(cx) {
+                    return Poll::Ready(Err(error));
                 }
                 body.as_mut().poll_frame(cx).map(Ok)
             });
@@ -92,7 +95,7 @@ impl SendWindow {
     pub(crate) fn send(&mut self, data: Bytes) -> io::Result<usize> {
         let bytes = data.len();
         self.flow_control.add_queued(self.stream, bytes);
-        self.send.send_data(data, false).map_err(|_| broken_pipe())?;
+        self.send.send_data(data, false).map_err(broken)?;
         Ok(bytes)
     }
 
@@ -108,14 +111,15 @@ impl SendWindow {
             }
             return Poll::Ready(room);
         }
-        if self.poll_reset(cx).is_ready() {
-            return Poll::Ready(Err(broken_pipe()));
+        if let Poll::Ready(error) = self.poll_reset(cx) {
+            return Poll::Ready(Err(error));
         }
         loop {
             let timer = self.stall_timer.get_or_insert_with(|| Box::pin(sleep(CHECK_INTERVAL)));
             ready!(timer.as_mut().poll(cx));
             if self.flow_control.should_reset(self.stream, Instant::now()) {
                 self.stalled.increment(1);
+                self.stall.record();
                 self.send.send_reset(Reason::CANCEL);
                 let message = "the client does not read this response, which fills its window";
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)));
@@ -138,19 +142,20 @@ impl SendWindow {
             }
             match ready!(self.send.poll_capacity(cx)) {
                 Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Poll::Ready(Err(broken_pipe())),
+                Some(Err(error)) => return Poll::Ready(Err(broken(error))),
+                None => return Poll::Ready(Err(broken_pipe())),
             }
         }
     }
 
-    /// Ready when the client has reset the stream.
-    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.send.poll_reset(cx).map(|_| ())
+    /// Ready when the client has reset the stream, or the connection has failed.
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        self.send.poll_reset(cx).map(|reset| reset.map_or_else(broken, |_| broken_pipe()))
     }
 
     /// Ends the stream.
     pub(crate) fn end(&mut self) -> io::Result<()> {
-        self.send.send_data(Bytes::new(), true).map_err(|_| broken_pipe())
+        self.send.send_data(Bytes::new(), true).map_err(broken)
     }
 }
 
@@ -162,4 +167,16 @@ impl Drop for SendWindow {
 
 fn broken_pipe() -> io::Error {
     io::ErrorKind::BrokenPipe.into()
+}
+
+/// Converts the error of a stream to that of a socket. A client that resets its stream, or closes
+/// its connection, has left.
+pub(crate) fn broken(error: h2::Error) -> io::Error {
+    let left = error.is_remote();
+    let kind = match error.get_io() {
+        Some(error) => error.kind(),
+        None if left => io::ErrorKind::BrokenPipe,
+        None => io::ErrorKind::ConnectionReset,
+    };
+    io::Error::new(kind, error)
 }

@@ -15,7 +15,10 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::http2::{SEND_BUFFER, response_sender::SendWindow};
+use crate::http2::{
+    SEND_BUFFER,
+    response_sender::{SendWindow, broken},
+};
 
 /// The tunnel of a request, among the extensions of that request. The response opens it.
 #[derive(Clone, Debug)]
@@ -114,8 +117,4 @@ impl Drop for TunnelIo {
         // A stream that is reset already cannot be ended.
         let _ = self.window.end();
     }
-}
-
-fn broken(error: h2::Error) -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionReset, error)
 }
