@@ -80,6 +80,28 @@ async fn a_stream_is_reported_from_connected_to_disconnected(wire: Wire) {
     assert_eq!(server.metric("tricast_events_delivered_total").await, 8.0);
 }
 
+/// The reason of a `disconnected` event is that of the metrics.
+async fn a_stream_is_reported_with_the_reason_of_its_end(wire: Wire) {
+    let backend = accepting_backend().await;
+    let server = server(&backend, &["connected", "disconnected"], "").await;
+    let mut left = Reader::open(&server, wire, "a").await;
+    left.control("hello").await;
+    drop(left);
+    all_reported(&backend, 2).await;
+    let mut cut = Reader::open(&server, wire, "a").await;
+    cut.control("hello").await;
+    cut.reset();
+    all_reported(&backend, 4).await;
+    let mut ended = Reader::open(&server, wire, "a").await;
+    ended.control("hello").await;
+    server.publish("a?end=true", "over").await;
+    ended.data().await;
+    ended.control("goodbye").await;
+    let reasons: Vec<_> =
+        all_reported(&backend, 6).await.iter().map(|event| event["reason"].clone()).collect();
+    assert_eq!(json!(reasons), json!([null, "left", null, "cut", null, "ended"]));
+}
+
 async fn the_first_and_the_last_count(wire: Wire) {
     let backend = accepting_backend().await;
     let server = server(&backend, &["online", "gone"], "").await;
@@ -277,6 +299,7 @@ async fn a_batch_that_is_too_large_is_split() {
 
 tricast_tests::each_wire!(
     a_stream_is_reported_from_connected_to_disconnected,
+    a_stream_is_reported_with_the_reason_of_its_end,
     the_first_and_the_last_count,
     a_refused_client_is_not_reported,
     the_last_events_arrive_before_the_shutdown_ends

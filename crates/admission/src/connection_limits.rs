@@ -1,8 +1,8 @@
 //! Connection limits of addresses and users.
 
 use std::{
-    any::Any,
     collections::HashMap,
+    fmt,
     hash::Hash,
     net::IpAddr,
     sync::{
@@ -12,7 +12,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tricast_core::{Denied, Kind, UserId, network_of};
+use tricast_core::{Denied, Kind, StreamEnd, UserId, network_of};
 
 /// Retry delay for clients: by then a connection may have ended.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
@@ -25,17 +25,27 @@ pub struct ConnectionLimits {
     users: KeyedLimit<UserId>,
 }
 
-/// The permits of one connection, and whatever else lives as long as it does.
+/// The permits of one connection, and the guard of its stream.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionPermits {
     _address: Option<ConnectionPermit<IpAddr>>,
     _user: Option<ConnectionPermit<UserId>>,
-    _held: Option<Box<dyn Any + Send + Sync>>,
+    guard: Option<Box<dyn StreamGuard>>,
+}
+
+/// Lives as long as a stream, and learns how it ended.
+pub trait StreamGuard: fmt::Debug + Send + Sync {
+    /// Records how the stream has ended; the guard is dropped after that.
+    fn record_end(&self, end: StreamEnd);
 }
 
 impl ConnectionPermits {
-    pub(crate) fn hold(&mut self, thing: Box<dyn Any + Send + Sync>) {
-        self._held = Some(thing);
+    pub(crate) fn set_guard(&mut self, guard: Box<dyn StreamGuard>) {
+        self.guard = Some(guard);
+    }
+
+    pub(crate) fn record_end(&self, end: StreamEnd) {
+        self.guard.iter().for_each(|guard| guard.record_end(end));
     }
 }
 
@@ -84,7 +94,7 @@ impl ConnectionLimits {
         Ok(match (address.flatten(), user.flatten()) {
             // Without a limit there is nothing to give back.
             (None, None) => None,
-            (_address, _user) => Some(ConnectionPermits { _address, _user, _held: None }),
+            (_address, _user) => Some(ConnectionPermits { _address, _user, guard: None }),
         })
     }
 }

@@ -33,7 +33,7 @@ pub use api_key::{ApiKey, BadKeyHash, KeyHash, NewKey};
 pub use audit::Audit;
 pub use backend_client::{BackendClient, BackendClientError, BackendResponse};
 pub use claims::{Claims, Expectations};
-pub use connection_limits::{AddressPermit, ConnectionLimits};
+pub use connection_limits::{AddressPermit, ConnectionLimits, StreamGuard};
 pub use credentials::Credentials;
 pub use gatekeeper::Gatekeeper;
 pub use hook::{Hook, HookConfig, HookMeters};

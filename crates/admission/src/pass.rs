@@ -1,14 +1,19 @@
 //! A pass: what one connection or request may do, and how much of it.
 
-use std::{any::Any, sync::Arc};
+use std::sync::Arc;
 
 use tricast_core::{
-    Access, AccessFuture, Action, ChannelName, Denied, Identity, Kind, PresenceOff, Trust, UserId,
+    Access, AccessFuture, Action, ChannelName, Denied, Identity, Kind, PresenceOff, StreamEnd,
+    Trust, UserId,
 };
 
 use crate::{
-    AccessLevel, Gatekeeper, HookEvent, NamespaceRules, connection_limits::ConnectionPermits,
-    hook_response::Grant, hook_state::HookState, rates::RateKey, rules::Rights,
+    AccessLevel, Gatekeeper, HookEvent, NamespaceRules,
+    connection_limits::{ConnectionPermits, StreamGuard},
+    hook_response::Grant,
+    hook_state::HookState,
+    rates::RateKey,
+    rules::Rights,
 };
 
 /// The credential of a pass. Rights are boxed, because every connection keeps a pass, and most have
@@ -119,14 +124,14 @@ impl Pass {
         Ok(())
     }
 
-    /// Keeps `thing` until the stream of this pass ends, however often its token is renewed.
-    pub fn hold(&mut self, thing: impl Any + Send + Sync) {
+    /// Keeps `guard` until the stream of this pass ends, however often its token is renewed.
+    pub fn hold(&mut self, guard: impl StreamGuard + 'static) {
         let mut permits = ConnectionPermits::default();
         // The permits are not shared before the stream begins.
         if let Some(own) = self.connection_permits.take().and_then(Arc::into_inner) {
             permits = own;
         }
-        permits.hold(Box::new(thing));
+        permits.set_guard(Box::new(guard));
         self.connection_permits = Some(Arc::new(permits));
     }
 
@@ -326,6 +331,10 @@ impl Access for Pass {
         };
         let hooks = self.grant().and_then(|grant| grant.expires);
         own.into_iter().chain(hooks).min()
+    }
+
+    fn record_end(&self, end: StreamEnd) {
+        self.connection_permits.iter().for_each(|permits| permits.record_end(end));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use crate::{ChannelName, Kind, Problem};
+use crate::{ChannelName, Kind, Problem, StreamEnd};
 
 /// An action on a channel that needs permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +84,11 @@ pub trait Access: fmt::Debug + Send + Sync {
 
     /// Returns the time at which the stream expires, in milliseconds since 1970.
     fn expires(&self) -> Option<u64>;
+
+    /// Records how the stream has ended. It is called once, before the rules are dropped.
+    fn record_end(&self, end: StreamEnd) {
+        let _ = end;
+    }
 }
 
 /// Checks an action by the rules, then by the external service if there is one.

@@ -159,7 +159,7 @@ impl Session {
         self.deferred_close = Some(reason);
     }
 
-    /// Records how the stream has ended, for the metrics. The first end stays.
+    /// Records how the stream has ended, for the metrics and the webhook. The first end stays.
     ///
     /// A session records by itself each end that [`collect`](Self::collect) returns. The owner of
     /// the socket records what it alone sees: that the client has left, or that the connection was
@@ -384,5 +384,6 @@ impl Drop for Session {
         let end = self.end.or_else(|| asked().map(|(reason, _)| StreamEnd::Closed(reason)));
         let end = end.unwrap_or(StreamEnd::Left);
         self.subscription.set_stream_end(end);
+        self.access.record_end(end);
     }
 }

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use serde::{Serialize, Serializer};
-use tricast_core::{ChannelName, Identity, UserId, Wire};
+use tricast_core::{ChannelName, Identity, StreamEnd, UserId, Wire};
 
 use crate::settings::EventKind;
 
@@ -21,7 +21,7 @@ pub(crate) struct Event {
 #[derive(Clone, Debug)]
 pub(crate) enum EventDetail {
     Connected(Arc<ConnectionMeta>),
-    Disconnected(Arc<ConnectionMeta>),
+    Disconnected(Arc<ConnectionMeta>, StreamEnd),
     Online(ChannelName),
     Gone(ChannelName),
     /// Number of events that did not fit.
@@ -49,7 +49,7 @@ impl EventDetail {
     pub(crate) fn kind(&self) -> Option<EventKind> {
         Some(match self {
             EventDetail::Connected(_) => EventKind::Connected,
-            EventDetail::Disconnected(_) => EventKind::Disconnected,
+            EventDetail::Disconnected(..) => EventKind::Disconnected,
             EventDetail::Online(_) => EventKind::Online,
             EventDetail::Gone(_) => EventKind::Gone,
             EventDetail::Lost(_) => return None,
@@ -63,7 +63,9 @@ impl EventDetail {
             channels.iter().map(|channel| channel.as_str().len() + 3).sum()
         };
         REST + match self {
-            EventDetail::Connected(meta) | EventDetail::Disconnected(meta) => names(&meta.channels),
+            EventDetail::Connected(meta) | EventDetail::Disconnected(meta, _) => {
+                names(&meta.channels)
+            }
             EventDetail::Online(channel) | EventDetail::Gone(channel) => {
                 names(std::slice::from_ref(channel))
             }
@@ -74,7 +76,7 @@ impl EventDetail {
     /// Returns the places that it takes in the queue, by the memory that it holds.
     pub(crate) fn weight(&self) -> usize {
         match self {
-            EventDetail::Connected(meta) | EventDetail::Disconnected(meta) => {
+            EventDetail::Connected(meta) | EventDetail::Disconnected(meta, _) => {
                 meta.channels.len().max(1)
             }
             EventDetail::Online(_) | EventDetail::Gone(_) => 1,
@@ -93,14 +95,17 @@ impl Serialize for Event {
             channel: None,
             count: None,
             stream: None,
+            reason: None,
         };
         let document = match detail {
             EventDetail::Connected(meta) => {
                 Document { stream: Some(Stream::of(meta)), ..blank("connected") }
             }
-            EventDetail::Disconnected(meta) => {
-                Document { stream: Some(Stream::of(meta)), ..blank("disconnected") }
-            }
+            EventDetail::Disconnected(meta, end) => Document {
+                stream: Some(Stream::of(meta)),
+                reason: Some(end.name()),
+                ..blank("disconnected")
+            },
             EventDetail::Online(channel) => Document { channel: Some(channel), ..blank("online") },
             EventDetail::Gone(channel) => Document { channel: Some(channel), ..blank("gone") },
             EventDetail::Lost(count) => Document { count: Some(*count), ..blank("lost") },
@@ -120,6 +125,8 @@ struct Document<'a> {
     count: Option<u64>,
     #[serde(flatten)]
     stream: Option<Stream<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
 #[derive(Serialize)]

@@ -1,8 +1,9 @@
 //! Reports the beginning and the end of a stream.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use tricast_core::{ChannelName, Identity, Wire};
+use tricast_admission::StreamGuard;
+use tricast_core::{ChannelName, Identity, StreamEnd, Wire};
 
 use crate::{
     settings::EventKind,
@@ -17,6 +18,7 @@ use crate::{
 pub(crate) struct ConnectionGuard {
     queue: Arc<EventQueue>,
     meta: Arc<ConnectionMeta>,
+    end: OnceLock<StreamEnd>,
 }
 
 impl EventQueue {
@@ -32,12 +34,20 @@ impl EventQueue {
         let connection = self.next_connection();
         let meta = Arc::new(ConnectionMeta { connection, wire, channels, identity });
         self.record(EventDetail::Connected(meta.clone()));
-        Some(ConnectionGuard { queue: self.clone(), meta })
+        Some(ConnectionGuard { queue: self.clone(), meta, end: OnceLock::new() })
+    }
+}
+
+impl StreamGuard for ConnectionGuard {
+    fn record_end(&self, end: StreamEnd) {
+        self.end.get_or_init(|| end);
     }
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.queue.record(EventDetail::Disconnected(self.meta.clone()));
+        // A session records its end before it drops its rules.
+        let end = self.end.get().copied().unwrap_or(StreamEnd::Left);
+        self.queue.record(EventDetail::Disconnected(self.meta.clone(), end));
     }
 }
