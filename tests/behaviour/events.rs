@@ -8,10 +8,15 @@ use tricast_tests::{Backend, Reader, Reply, SECRET, Server, Wire, eventually, st
 const ALL: &[&str] = &["connected", "disconnected", "online", "gone"];
 
 /// A gateway that reports `on` to `backend`. `more` is appended to [events], and may open further
-/// sections.
+/// sections. The service has a minute for each call: a call that is given up is repeated.
 async fn server(backend: &Backend, on: &[&str], more: &str) -> Server {
-    let interval = if more.contains("interval") { "" } else { "interval = \"20ms\"" };
-    Server::with(&format!("[events]\nurl = \"{}\"\non = {on:?}\n{interval}\n{more}", backend.url()))
+    let default = |name: &str, value: &str| match more.contains(name) {
+        true => String::new(),
+        false => format!("{name} = \"{value}\"\n"),
+    };
+    let (interval, timeout) = (default("interval", "20ms"), default("timeout", "1m"));
+    let url = backend.url();
+    Server::with(&format!("[events]\nurl = \"{url}\"\non = {on:?}\n{interval}{timeout}{more}"))
         .await
 }
 
@@ -231,11 +236,14 @@ async fn a_batch_is_retried_until_it_is_accepted_and_nothing_overtakes_it() {
     eventually("it was tried", async || (!backend.calls().is_empty()).then_some(())).await;
     let _second = Reader::open(&server, Wire::Sse, "b").await;
     assert_eq!(summaries(&all_reported(&backend, 2).await), ["online a", "online b"]);
+    // A service that is slow to say its thanks is called once more.
     let asked = backend.asked();
-    assert_eq!(asked.len(), 5, "{asked:?}");
-    assert!(asked[..4].iter().all(|batch| *batch == asked[0]), "the same again: {asked:?}");
+    let tries = asked.iter().take_while(|batch| **batch == asked[0]).count();
+    assert!(tries >= 4, "the same again: {asked:?}");
+    let others = &asked[tries..];
+    assert!(others.iter().all(|batch| *batch == others[0]), "nothing overtakes it: {asked:?}");
     let failed = server.metric("tricast_events_failed_batches_total").await;
-    assert_eq!(failed, 3.0);
+    assert!(failed >= 3.0, "{failed}");
 }
 
 async fn events_that_did_not_fit_are_reported_as_lost() {

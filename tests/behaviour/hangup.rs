@@ -52,17 +52,18 @@ async fn a_peer_that_is_sent_much_still_has_to_answer_pings() {
 }
 
 async fn a_peer_that_answers_pings_stays() {
-    let server = Server::with(QUICK).await;
+    // A client that is late with its pongs on a busy machine has a second for each.
+    let server = Server::with("[stream]\nheartbeat = \"1s\"").await;
     let mut reader = Reader::open(&server, Wire::Ws, "a").await;
     reader.control("hello").await;
     let begin = Instant::now();
     let mut beats = 0;
-    while beats < 10 {
+    while beats < 4 {
         // The client's library answers pings while it reads.
-        beats += usize::from(matches!(reader.next().await, Event::Heartbeat(Some(_))));
+        beats += u32::from(matches!(reader.next().await, Event::Heartbeat(Some(_))));
         server.publish("a", "x").await;
     }
-    assert!(begin.elapsed() > Duration::from_millis(700), "messages do not hurry them");
+    assert!(begin.elapsed() > Duration::from_millis(2500), "messages do not hurry them");
     assert_eq!(server.gateway.connections(), 1);
 }
 
@@ -100,26 +101,19 @@ async fn a_message_in_pieces_that_never_end_ends_the_connection() {
 }
 
 async fn a_reset_and_a_half_closed_peer_are_noticed_at_once() {
-    let server = Server::start().await;
-    for half in [true, false] {
-        let connection = silent_websocket(&server, "a").await;
-        expect_connections(&server, 1).await;
-        let begin = Instant::now();
-        if half {
-            let socket = socket2::SockRef::from(&connection.socket);
-            socket.shutdown(std::net::Shutdown::Write).expect("a socket");
-        } else {
-            let socket = socket2::SockRef::from(&connection.socket);
-            socket.set_linger(Some(Duration::ZERO)).expect("a socket");
-            drop(connection);
-            expect_connections(&server, 0).await;
-            continue;
-        }
-        expect_connections(&server, 0).await;
-        // Far below any heartbeat.
-        assert!(begin.elapsed() < Duration::from_secs(5));
-        drop(connection);
-    }
+    // No heartbeat notices them.
+    let server = Server::with("[stream]\nheartbeat = \"1h\"").await;
+    let half_closed = silent_websocket(&server, "a").await;
+    expect_connections(&server, 1).await;
+    let socket = socket2::SockRef::from(&half_closed.socket);
+    socket.shutdown(std::net::Shutdown::Write).expect("a socket");
+    expect_connections(&server, 0).await;
+    let reset = silent_websocket(&server, "a").await;
+    expect_connections(&server, 1).await;
+    let socket = socket2::SockRef::from(&reset.socket);
+    socket.set_linger(Some(Duration::ZERO)).expect("a socket");
+    drop(reset);
+    expect_connections(&server, 0).await;
 }
 
 /// A peer should answer the gateway's close frame; the gateway does not wait long for it.
@@ -132,18 +126,20 @@ async fn a_peer_that_does_not_answer_a_close_is_cut() {
     let said = connection.rest().await;
     assert!(said.ends_with(b"\x88\x07\x03\xe8ended"), "{:?}", String::from_utf8_lossy(&said));
     let waited = begin.elapsed();
-    assert!(waited > Duration::from_secs(4) && waited < Duration::from_secs(9), "{waited:?}");
+    assert!(waited > Duration::from_secs(4), "it had no time to answer: {waited:?}");
 }
 
 async fn a_peer_that_closes_in_return_ends_the_connection_at_once() {
     let server = Server::start().await;
-    let mut connection = silent_websocket(&server, "a").await;
-    expect_connections(&server, 1).await;
+    let mut silent = silent_websocket(&server, "a").await;
+    let mut answers = silent_websocket(&server, "a").await;
+    expect_connections(&server, 2).await;
     server.publish("a?end=true", "over").await;
-    connection.send(b"\x88\x82\x00\x00\x00\x00\x03\xe8").await;
-    let begin = Instant::now();
-    connection.rest().await;
-    assert!(begin.elapsed() < Duration::from_secs(4));
+    answers.send(b"\x88\x82\x00\x00\x00\x00\x03\xe8").await;
+    tokio::select! {
+        _ = answers.rest() => {}
+        _ = silent.rest() => panic!("the one that is waited for ends first"),
+    }
 }
 
 async fn a_close_code_that_may_not_be_sent_is_refused() {

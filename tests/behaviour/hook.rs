@@ -16,9 +16,11 @@ mod trouble;
 const KEY: &str = "tricast_key_the-backend-that-is-asked-by-the-hook";
 
 /// A gateway that asks `backend` about `on`. `more` is appended to [hook], and may open further
-/// sections.
+/// sections. The service has time for its answer: a question that is given up is another failure.
 async fn server(backend: &Backend, on: &[&str], more: &str) -> Server {
-    Server::with(&format!("[hook]\nurl = \"{}\"\non = {on:?}\n{more}", backend.url())).await
+    let timeout = if more.contains("timeout") { "" } else { "timeout = \"20s\"\n" };
+    let url = backend.url();
+    Server::with(&format!("[hook]\nurl = \"{url}\"\non = {on:?}\n{timeout}{more}")).await
 }
 
 fn with_tokens(more: &str) -> String {
