@@ -182,6 +182,20 @@ async fn it_shows_what_proxies_added_and_no_secret() {
     }
 }
 
+async fn it_says_whether_tokens_can_be_verified() {
+    let secret = "a secret that is long enough for HS256";
+    for (settings, tokens) in [
+        (String::new(), false),
+        ("[[key]]\nname = \"shop\"\nhash = \"sha256:".to_owned() + &"0".repeat(64) + "\"", false),
+        (format!("[tokens]\nsecret = \"{secret}\""), true),
+    ] {
+        let server = Server::with(&settings).await;
+        let seen = server.get("/dashboard/seen?client=client-of-my-own-1").await;
+        assert_eq!(seen.json()["tokens"], tokens, "{settings}");
+        assert!(!seen.text().contains(secret));
+    }
+}
+
 async fn bytes_are_shown_only_to_clients_that_may_read_the_channel() {
     let server = Server::with("[[namespace]]\npattern = \"closed\"\nsubscribe = \"nobody\"").await;
     let id = server.publish("open", "x").await;
@@ -206,5 +220,6 @@ tricast_tests::each_delivery!(
     the_page_answers_under_a_strict_policy_and_is_fetched_once,
     the_dashboard_can_be_switched_off_with_its_endpoints,
     it_shows_what_proxies_added_and_no_secret,
+    it_says_whether_tokens_can_be_verified,
     bytes_are_shown_only_to_clients_that_may_read_the_channel
 );

@@ -59,6 +59,8 @@ struct RequestInfo {
     address: Option<IpAddr>,
     /// The connection is encrypted, or was up to a proxy that says so in a PROXY header.
     encrypted: bool,
+    /// The gateway has keys to verify tokens with.
+    tokens: bool,
     /// The doctor's advice about proxies in between, by symptom.
     advice: BTreeMap<&'static str, String>,
     fields: BTreeMap<&'static str, String>,
@@ -93,6 +95,7 @@ pub(super) async fn request_info(
         url: url(&app, &request),
         address: address_of(&app, &request),
         encrypted: request.extensions().get::<ConnHandle>().is_some_and(ConnHandle::is_encrypted),
+        tokens: !app.gatekeeper().keyring.is_empty(),
         advice: tricast_doctor::sentences(
             |name| field(request.headers(), name),
             query.get("server"),
