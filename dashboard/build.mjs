@@ -16,6 +16,8 @@ const build = await context({
   bundle: true,
   minify: true,
   format: 'esm',
+  splitting: true,
+  chunkNames: '[name]',
   target: ['chrome109', 'firefox121', 'safari16.4'],
   charset: 'utf8',
   legalComments: 'none',

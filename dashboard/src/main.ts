@@ -2,10 +2,11 @@
 
 import { channel, claimClientId, setToken, token } from './context/context.ts';
 import { channelUrl } from './context/gateway.ts';
-import { headSizes } from './context/request-info.ts';
+import { headSizes, requestInfo } from './context/request-info.ts';
 import { LatencyTracker } from './measure/latency-tracker.ts';
 import { setUpCharts } from './page/charts.ts';
 import { CHAT_EVENT, Chat } from './page/chat.ts';
+import { Clock } from './page/clock.ts';
 import { setUpComparison } from './page/comparison.ts';
 import { setUpConnectionLimit } from './page/connection-limit.ts';
 import { byId, goTo } from './page/dom.ts';
@@ -13,6 +14,7 @@ import { EventNames } from './page/event-names.ts';
 import { setUpFaults } from './page/faults.ts';
 import { setUpFeatures } from './page/features.ts';
 import { setUpLoadForm } from './page/load-form.ts';
+import { setUpNavigation } from './page/navigation.ts';
 import { updateOnlineCounts } from './page/online-counts.ts';
 import { Panel } from './page/panel.ts';
 import { setUpPublishForm } from './page/publish-form.ts';
@@ -26,17 +28,18 @@ import { chooseLanguage, preferredLanguage, translateMarkup } from './text/langu
 /** Milliseconds before another attempt to get the sizes of the response heads. */
 const HEADS_RETRY_MS = 5000;
 
-setUpLanguage();
+await setUpLanguage();
 const takePosition = takePositions();
 const latencies = new LatencyTracker();
 const eventNames = new EventNames('message', CHAT_EVENT);
+const publisher = new Publisher(latencies);
+const clock = new Clock(publisher);
 const panels = {
-  sse: new Panel('sse', eventNames, latencies),
-  chunked: new Panel('chunked', eventNames, latencies),
-  ws: new Panel('ws', eventNames, latencies),
+  sse: new Panel('sse', eventNames, latencies, clock),
+  chunked: new Panel('chunked', eventNames, latencies, clock),
+  ws: new Panel('ws', eventNames, latencies, clock),
 };
 const allPanels = Object.values(panels);
-const publisher = new Publisher(latencies);
 const chat = new Chat(publisher, panels.ws);
 const wireView = new WireView();
 
@@ -45,24 +48,29 @@ for (const panel of allPanels) {
     learnEventName(message.event, before);
     chat.receive(message, panel.wire);
     // Shows the first message, so that the view is not empty.
-    if (!wireView.hasMessage) wireView.show(message.id);
+    if (!wireView.hasMessage) wireView.show(message);
+    // The channel has something to show.
+    if (message.channel === channel()) clock.stop();
   });
-  panel.messageSelected.subscribe((id) => wireView.show(id));
+  panel.messageSelected.subscribe((message) => wireView.show(message));
   panel.onlineChanged.subscribe(updateOnlineCounts);
 }
+// What the visitor does with a form replaces the clock, before the form does it.
+document.addEventListener('submit', () => clock.stop(), { capture: true });
 const generator = setUpLoadForm(publisher);
 setUpPublishForm(publisher, {
   eventUsed: (name) => learnEventName(name, panels.sse.last),
-  published: (id) => wireView.show(id),
+  published: (id) => wireView.show({ id, channel: channel() }),
 });
 setUpCharts(() => allPanels.map(({ meter }) => meter));
 setUpFaults(allPanels, generator);
 setUpComparison(allPanels, generator);
 setUpConnectionLimit();
 setUpSnippets();
-setUpFeatures();
+setUpFeatures({ panels, generator });
 setUpSubscribeForm();
 setUpNavigation();
+setUpAnswer();
 savePositionsOnLeave(allPanels);
 byId('reset').addEventListener('click', () => {
   for (const panel of allPanels) panel.resetMeter();
@@ -71,11 +79,15 @@ byId('reset').addEventListener('click', () => {
 await claimClientId();
 // The page is drawn before it measures: its own work must not count as latency.
 if (!document.hidden) await nextFrame();
+// A token that cannot count would end the streams.
+if (token()) await showTokenField();
+await clock.start();
 subscribe();
+setUpClock();
 await loadHeadSizes();
 
-function setUpLanguage() {
-  useLanguage(preferredLanguage());
+async function setUpLanguage() {
+  await useLanguage(preferredLanguage());
   document.documentElement.lang = language;
   translateMarkup(document.body);
   const select = byId<HTMLSelectElement>('language');
@@ -93,13 +105,28 @@ function setUpSubscribeForm() {
     if (name === channel()) subscribe();
     else location.hash = name;
   });
-  addEventListener('hashchange', subscribe);
+  addEventListener('hashchange', () => {
+    clock.stop();
+    subscribe();
+  });
 }
 
-function setUpNavigation() {
-  for (const link of document.querySelectorAll<HTMLElement>('[data-goto]')) {
-    link.addEventListener('click', () => goTo(link.dataset.goto ?? ''));
-  }
+/** Starts the clock of a page that was opened in the background when it comes into sight. */
+function setUpClock() {
+  document.addEventListener('visibilitychange', async () => {
+    if (document.hidden || clock.channel) return;
+    await clock.start();
+    if (clock.channel) subscribe();
+  });
+}
+
+/** Lets the button beside the answer run the comparison, and shows it. */
+function setUpAnswer() {
+  byId('answer-compare').addEventListener('click', () => {
+    const isRunning = !byId('progress').hidden;
+    if (!isRunning) byId<HTMLFormElement>('compare').requestSubmit();
+    goTo('comparison');
+  });
 }
 
 /** Subscribes all panels to the current channel. */
@@ -133,8 +160,16 @@ function learnEventName(name: string, before: string | null) {
   panels.sse.notice(t('now also listening for the event “{name}”', { name }));
 }
 
+/** Shows the field for a token if the gateway has keys to verify one with. */
+async function showTokenField() {
+  const { tokens } = await requestInfo();
+  byId('token').hidden = !tokens;
+  if (tokens === false) setToken('');
+}
+
 async function loadHeadSizes() {
   const sizes = await headSizes();
+  await showTokenField();
   for (const panel of allPanels) panel.head = sizes[panel.wire] ?? 0;
   if (!sizes.sse) setTimeout(loadHeadSizes, HEADS_RETRY_MS);
 }

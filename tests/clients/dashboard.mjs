@@ -5,12 +5,15 @@ import { until } from './wait.mjs';
 
 export const wires = ['sse', 'chunked', 'ws'];
 
-/** Opens the page with all three wires live; `page.errors` holds its errors. */
+/**
+ * Opens the page with all three wires live; `page.errors` holds its errors.
+ * An address without a channel gets one, because the page's clock would add messages of its own.
+ */
 export async function open(browser, address, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   page.errors = collectErrors(page);
-  await page.goto(address);
+  await page.goto(address.includes('#') ? address : `${address}#demo`);
   await live(page);
   return page;
 }

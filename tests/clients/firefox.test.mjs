@@ -65,7 +65,7 @@ for (const way of [...ways, 'nginx over TLS', 'TLS of its own'])
           globalThis.stopped.push(`${event.violatedDirective} ${event.blockedURI}`),
         );
       });
-      await page.goto(stage.page);
+      await page.goto(`${stage.page}#demo`);
       await live();
       await page.type('#data', 'typed');
       await page.keyboard.press('Enter');

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { artifacts, startBrowser } from './browser.mjs';
-import { alike, live, open, publish } from './dashboard.mjs';
+import { alike, live, open, publish, wires } from './dashboard.mjs';
 import { startGateway } from './gateway.mjs';
+import { until } from './wait.mjs';
 
 let browser, gateway;
 before(async () => {
@@ -49,6 +50,96 @@ for (const [name, options] of Object.entries(looks)) {
     assert.deepEqual(unreadable, [], 'WCAG AA asks for a contrast of 4.5');
   });
 }
+
+/** The box of the first match, in pixels of the document. */
+const box = (page, selector) =>
+  page.$eval(selector, (element) => {
+    const { top, bottom, right } = element.getBoundingClientRect();
+    return { top: top + scrollY, bottom: bottom + scrollY, right };
+  });
+
+test('the answer comes first, then the wires with their messages, then what can be broken', {
+  timeout: 60_000,
+}, async () => {
+  const page = await open(browser, `${gateway.url}/`);
+  await gateway.publish('demo', 'the first message');
+  await alike(page, 1);
+  const order = ['#answer', '#panels', '#publish', '#load', '#faults', '#codebox', '#wireview'];
+  const tops = await Promise.all(order.map(async (part) => (await box(page, part)).top));
+  assert.deepEqual(
+    tops,
+    [...tops].sort((a, b) => a - b),
+    String(tops),
+  );
+  assert.equal(await page.locator('#answer li').count(), 3);
+  for (const wire of wires)
+    assert.ok((await box(page, `.panel.${wire} .message`)).bottom < 900, `${wire} in sight`);
+  assert.ok((await box(page, '#publish button[type=submit]')).bottom < 900, 'and the form');
+  // Three figures first; the others are folded, and open together.
+  assert.deepEqual(await page.locator('.panel.ws dt:visible').allTextContents(), [
+    'messages',
+    'median latency',
+    'reconnects',
+  ]);
+  await page.click('.panel.sse summary');
+  await until(async () => (await page.locator('.panel dt:visible').count()) === 42, 'all figures');
+  // Each button says what will happen before it is pressed.
+  for (const button of await page.$$('#faults button'))
+    assert.match(
+      await button.evaluate(
+        (one) => document.getElementById(one.getAttribute('aria-describedby')).innerText,
+      ),
+      /^\w.{30,}/,
+    );
+  // Empty charts take no room.
+  assert.ok(await page.isHidden('#charts'));
+  await publish(page, 'a message with a latency');
+  await page.waitForSelector('#charts', { state: 'visible' });
+  await page.click('#answer-compare');
+  await page.waitForSelector('#progress', { state: 'visible' });
+});
+
+test('the tabs show where one is, also where they do not all fit', {
+  timeout: 60_000,
+}, async () => {
+  for (const viewport of [{ width: 1280, height: 900 }, phone.viewport]) {
+    const page = await open(browser, `${gateway.url}/`, { viewport });
+    const shown = () =>
+      page.$$eval('nav [aria-current]', (tabs) => tabs.map(({ textContent }) => textContent));
+    const current = (name) =>
+      until(
+        async () => String(await shown()) === name,
+        async () => `${name} to be current: ${await shown()} at ${await page.evaluate('scrollY')}`,
+      );
+    await current('Three wires');
+    assert.equal(
+      await page.getAttribute('nav', 'data-more'),
+      viewport.width < 800 ? 'right' : null,
+    );
+    for (const name of ['Break it', 'On the wire', 'Three wires']) {
+      await page.click(`nav :text-is("${name}")`);
+      await current(name);
+    }
+  }
+});
+
+test('a phone shows two wires at a time, and compares them without scrolling sideways', {
+  timeout: 60_000,
+}, async () => {
+  const page = await open(browser, `${gateway.url}/`, phone);
+  const [first, second] = [await box(page, '.panel.sse'), await box(page, '.panel.chunked')];
+  assert.ok(second.bottom - first.top < phone.viewport.height, `${second.bottom - first.top} px`);
+  const below =
+    (await box(page, '#publish')).bottom - (await box(page, '#publish button[type=submit]')).bottom;
+  assert.ok(below < 24, `${below} px of nothing below the button`);
+  for (const wire of wires)
+    assert.ok((await box(page, `#features td.${wire}`)).right <= phone.viewport.width, wire);
+  await page.click('#languages [data-name=Python]');
+  assert.ok(
+    await page.$eval('#snippet', (code) => code.scrollWidth <= code.clientWidth),
+    'code wraps',
+  );
+});
 
 /** Runs in the page; returns its width and the texts with too little contrast. */
 function measure() {

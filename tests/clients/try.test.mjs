@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { SignJWT } from 'jose';
 import { startBrowser } from './browser.mjs';
-import { alike, live, notice, open, publish, shows, state, wires } from './dashboard.mjs';
+import { alike, live, open, publish, shows, state, wires } from './dashboard.mjs';
 import { startStage, ways } from './stage.mjs';
 import { until } from './wait.mjs';
 
@@ -57,29 +57,51 @@ for (const way of ways)
       assert.deepEqual([...mine.errors, ...other.errors], []);
     });
 
-    test('each row of the table leads to the part that shows the feature', {
-      timeout: 60_000,
+    test('each row of the table shows its feature where it stands, or explains it', {
+      timeout: 120_000,
     }, async () => {
       const tab = await page();
-      const buttons = await tab.$$('#features button');
-      assert.equal(buttons.length, await tab.locator('#features tr').count());
-      for (const button of buttons) {
+      await publish(tab, 'hello');
+      await alike(tab, 1);
+      const rows = tab.locator('#features tr:not(.shown)');
+      const outcomes = [];
+      for (let at = 0; at < (await rows.count()); at += 1) {
+        const button = rows.nth(at).locator('button');
         await button.click();
-        const led = await tab.evaluate(() => document.activeElement.id);
-        assert.ok(
-          ['chatbox', 'codebox', 'faults', 'wireview', 'comparison', 'panels'].includes(led),
-          `it led to ${led}`,
-        );
+        const below = tab.locator('#features .shown').nth(at);
+        await below.waitFor({ state: 'visible' });
+        assert.match(await below.locator('p').first().textContent(), /\.$/);
+        // One after the other: each uses the streams of the page.
         await until(
-          () =>
-            tab.evaluate(() => {
-              const { top, bottom } = document.activeElement.getBoundingClientRect();
-              return bottom > 0 && top < innerHeight;
-            }),
-          `${led} to be in sight`,
+          async () => (await button.getAttribute('aria-disabled')) !== 'true',
+          () => `row ${at} to be over`,
+          { timeout: 30_000 },
         );
+        outcomes.push(await below.locator('p.outcome').textContent());
+        await live(tab);
       }
-      assert.equal(new URL(tab.url()).hash, '', 'the channel is as it was');
+      const time = /\d+(\.\d+)? (ms|s)/.source;
+      const expected = [
+        /^The WebSocket has sent a message/,
+        /^$/,
+        new RegExp(`Back after: SSE ${time}, Chunked ${time}, WebSocket ${time}`),
+        /^5 messages were published while all wires were away; each wire received them/,
+        /Reported as lost: SSE [1-9][\d,]*, Chunked [1-9][\d,]*, WebSocket [1-9][\d,]*/,
+        /^Measured on this page: SSE [34]\d(\.\d)?, Chunked \d(\.\d)?, WebSocket \d(\.\d)? bytes/,
+        /^$/,
+        /^$/,
+        /^$/,
+        /^$/,
+        /4 of 8 open over HTTP\/1\.1/,
+        /^While Chunked did not read, [345] messages waited/,
+      ];
+      assert.equal(outcomes.length, expected.length);
+      for (const [at, pattern] of expected.entries()) assert.match(outcomes[at], pattern);
+      assert.ok(
+        await tab.evaluate(() => scrollY > 0 && document.activeElement.closest('#features')),
+        'the page stays where the row is',
+      );
+      assert.deepEqual(tab.errors, []);
     });
   });
 
@@ -90,9 +112,11 @@ describe('anywhere', () => {
     const secret = 'a secret that is long enough for HS256';
     stage = await startStage('direct', { 'tokens.secret': secret });
     const tab = await (await browser.newContext()).newPage();
-    await tab.goto(stage.page);
+    await tab.goto(`${stage.page}#demo`);
     await state(tab, 'refused');
-    await notice(tab, 'token');
+    // The reason stands beside the state, and a field for a token in the form.
+    for (const wire of wires)
+      assert.match(await tab.textContent(`.panel.${wire} .top + .reason`), /token/);
     const token = await new SignJWT({ subscribe: ['demo'], publish: ['demo'] })
       .setProtectedHeader({ alg: 'HS256' })
       .setSubject('somebody')
@@ -107,6 +131,17 @@ describe('anywhere', () => {
     await tab.click('#languages [data-name="Go"]');
     assert.ok(!(await tab.textContent('body')).includes(token), 'it is shown nowhere');
     assert.match(await tab.textContent('#snippet'), /token=TOKEN/);
+  });
+
+  test('a gateway without token keys has no field for a token, and an old token is forgotten', {
+    timeout: 60_000,
+  }, async () => {
+    stage = await startStage('direct');
+    const tab = await (await browser.newContext()).newPage();
+    await tab.addInitScript(() => sessionStorage.setItem('tricast.token', 'of another gateway'));
+    await tab.goto(`${stage.page}#demo`);
+    await live(tab);
+    await tab.waitForSelector('#token', { state: 'hidden' });
   });
 
   test('the wire view shows every part of a stream in both formats', {
@@ -250,7 +285,6 @@ describe('anywhere', () => {
     }
     for (const id of [
       'channel',
-      'token',
       'data',
       'event',
       'skip',

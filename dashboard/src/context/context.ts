@@ -65,12 +65,21 @@ const DEFAULT_CHANNEL = 'demo';
 
 /** Returns the channel that the fragment names, so that a link to it can be saved and shared. */
 export function channel(): string {
+  return chosenChannel() ?? DEFAULT_CHANNEL;
+}
+
+/** Whether the URL names a channel. */
+export function isChannelChosen(): boolean {
+  return chosenChannel() !== null;
+}
+
+function chosenChannel(): string | null {
   try {
     const name = decodeURIComponent(location.hash.slice(1));
-    return name.length <= 128 && CHANNEL.test(name) ? name : DEFAULT_CHANNEL;
+    return name.length <= 128 && CHANNEL.test(name) ? name : null;
   } catch {
     // An incomplete percent escape.
-    return DEFAULT_CHANNEL;
+    return null;
   }
 }
 

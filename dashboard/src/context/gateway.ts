@@ -10,9 +10,9 @@ export function gatewayUrl(): URL {
   return new URL('.', document.baseURI.split('#')[0]);
 }
 
-/** Returns the URL of an endpoint for the current channel, under any base path. */
-export function channelUrl(endpoint: string): URL {
-  return new URL(`${endpoint}/${encodeURIComponent(channel())}`, gatewayUrl());
+/** Returns the URL of an endpoint for a channel, that of the page by default, under any base path. */
+export function channelUrl(endpoint: string, name = channel()): URL {
+  return new URL(`${endpoint}/${encodeURIComponent(name)}`, gatewayUrl());
 }
 
 /** Sends a request with the token; resolves to `null` if the gateway cannot be reached. */

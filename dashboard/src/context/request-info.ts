@@ -13,6 +13,8 @@ export interface RequestInfo {
   url: string;
   /** Whether the connection to the gateway was encrypted. */
   encrypted: boolean;
+  /** Whether the gateway has keys to verify tokens with; unknown if it did not answer. */
+  tokens?: boolean;
   fields: Record<string, string>;
   /** Advice on the proxies in between, by symptom, in the words of `tricast doctor`. */
   advice: Record<string, string>;

@@ -48,6 +48,8 @@ export function setUpCharts(getMeters: () => Meter[]): void {
     const empty = medians.every((column) => column.every((median) => median === null));
     if (empty && counts === drawnCounts) return;
     drawnCounts = counts;
+    // Empty charts take no room.
+    byId('charts').hidden &&= empty;
     timeline.setData(columns);
     histogram.setData(histogramColumns(meters));
   }, UPDATE_MS);

@@ -22,7 +22,8 @@ export function setUpConnectionLimit(): void {
   });
 }
 
-async function openStreams(box: HTMLElement) {
+/** Opens the streams, and shows in `box` which of them are open. */
+export async function openStreams(box: HTMLElement) {
   const lights = Array.from({ length: STREAMS }, () => element('span', 'light'));
   const outcome = element('span', 'outcome', t('opening {streams} streams…', { streams: STREAMS }));
   box.replaceChildren(...lights, outcome);

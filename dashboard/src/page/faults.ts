@@ -36,7 +36,8 @@ export function setUpFaults(panels: Panel[], generator: LoadGenerator): void {
   });
 }
 
-function setOffline(panels: Panel[], offline: boolean) {
+/** Disconnects the panels that are connected, or connects those that are offline. */
+export function setOffline(panels: Panel[], offline: boolean) {
   for (const panel of panels) {
     if (offline && panel.isActive) panel.stop('offline');
     else if (!offline && panel.state === 'offline') panel.start();
@@ -44,7 +45,7 @@ function setOffline(panels: Panel[], offline: boolean) {
 }
 
 /** Publishes while the wires are offline, until their position is no longer in the history. */
-async function overrunHistory(panels: Panel[], generator: LoadGenerator) {
+export async function overrunHistory(panels: Panel[], generator: LoadGenerator) {
   const last = panels.map((panel) => panel.last).find(Boolean) ?? null;
   setOffline(panels, true);
   try {

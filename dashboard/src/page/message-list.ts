@@ -1,7 +1,8 @@
 // The list of messages and notices of a panel, newest first.
 
 import { type Message, parseId } from '../client/index.ts';
-import { language } from '../text/index.ts';
+import { channel as pageChannel } from '../context/context.ts';
+import { language, t } from '../text/index.ts';
 import { element } from './dom.ts';
 
 /** Messages and notices are limited apart: many messages do not push out a notice. */
@@ -10,16 +11,19 @@ const MAX_NOTICES = 20;
 /** Milliseconds over which new entries are collected before they are drawn. */
 const DRAW_DELAY_MS = 80;
 
+/** What identifies a message to the gateway. */
+export type MessageRef = Pick<Message, 'id' | 'channel'>;
+
 type Entry = { message: Message } | { notice: string; tone: string };
 
 export class MessageList {
   readonly #list: HTMLElement;
-  readonly #onSelect: (id: string) => void;
+  readonly #onSelect: (message: MessageRef) => void;
   #pending: Entry[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `onSelect` receives the id of a message that the user selects. */
-  constructor(list: HTMLElement, onSelect: (id: string) => void) {
+  /** `onSelect` receives a message that the user selects. */
+  constructor(list: HTMLElement, onSelect: (message: MessageRef) => void) {
     this.#list = list;
     this.#onSelect = onSelect;
     list.addEventListener('keydown', (event) => this.#navigate(event));
@@ -87,7 +91,8 @@ export class MessageList {
     row.dataset.id = message.id;
     row.title = message.id;
     row.tabIndex = -1;
-    row.addEventListener('click', () => this.#onSelect(message.id));
+    const { id, channel } = message;
+    row.addEventListener('click', () => this.#onSelect({ id, channel }));
     return row;
   }
 
@@ -103,8 +108,13 @@ export class MessageList {
   }
 }
 
-function tagsOf({ event, encoding, end }: Message): string[] {
-  const tags = [event !== 'message' && event, encoding, end && 'end'];
+function tagsOf({ channel, event, encoding, end }: Message): string[] {
+  const tags = [
+    channel !== pageChannel() && t('clock'),
+    event !== 'message' && event,
+    encoding,
+    end && 'end',
+  ];
   return tags.filter((tag) => typeof tag === 'string');
 }
 

@@ -29,6 +29,8 @@ export class PanelView {
     this.messages = within(this.#root, '.messages');
     this.messages.setAttribute('aria-label', t('Messages over {wire}', { wire: this.#title }));
     byId('panels').append(this.#root);
+    const details = within<HTMLDetailsElement>(this.#root, 'details');
+    details.addEventListener('toggle', () => openAllDetails(details.open));
   }
 
   get state(): string {
@@ -38,6 +40,13 @@ export class PanelView {
   setState(state: string): void {
     this.#root.dataset.state = state;
     setText(within(this.#root, '.state'), tIfKnown(state));
+  }
+
+  /** Shows why the wire is in its state, or nothing. */
+  setReason(reason: string): void {
+    const line = within(this.#root, '.reason');
+    setText(line, reason);
+    line.hidden = !reason;
   }
 
   setField(field: string, value: string): void {
@@ -61,5 +70,12 @@ export class PanelView {
   labelButton(target: HTMLButtonElement, text: string): void {
     target.textContent = text;
     target.setAttribute('aria-label', `${text} ${this.#title}`);
+  }
+}
+
+/** Shows the further figures of all wires or of none, so that they can be compared. */
+function openAllDetails(open: boolean) {
+  for (const details of document.querySelectorAll<HTMLDetailsElement>('.panel details')) {
+    details.open = open;
   }
 }

@@ -17,7 +17,7 @@ import type { LatencyTracker } from '../measure/latency-tracker.ts';
 import { tagOf } from '../measure/load-generator.ts';
 import { Meter } from '../measure/meter.ts';
 import { type Text, t, tIfKnown } from '../text/index.ts';
-import { MessageList } from './message-list.ts';
+import { MessageList, type MessageRef } from './message-list.ts';
 import { PanelView } from './panel-view.ts';
 import { Signal } from './signal.ts';
 
@@ -32,12 +32,13 @@ export class Panel {
   /** A message arrived; `before` is the position before it. */
   readonly messageReceived = new Signal<[message: Message, before: string | null]>();
   /** The user wants to see the bytes of a message. */
-  readonly messageSelected = new Signal<[id: string]>();
+  readonly messageSelected = new Signal<[message: MessageRef]>();
   /** The position of the stream: the last id. */
   last: string | null = null;
   meter: Meter;
   readonly #events: Iterable<string>;
   readonly #latencies: LatencyTracker;
+  readonly #clock: { readonly channel: string | null };
   readonly #view: PanelView;
   readonly #list: MessageList;
   readonly #toggleButton: HTMLButtonElement;
@@ -52,14 +53,18 @@ export class Panel {
     readonly wire: WireName,
     events: Iterable<string>,
     latencies: LatencyTracker,
+    clock: { readonly channel: string | null },
   ) {
     this.#events = events;
+    this.#clock = clock;
     this.#latencies = latencies;
     this.meter = new Meter(wire);
     this.#view = new PanelView(wire);
-    this.#list = new MessageList(this.#view.messages, (id) => this.messageSelected.emit(id));
+    this.#list = new MessageList(this.#view.messages, (message) =>
+      this.messageSelected.emit(message),
+    );
     this.#toggleButton = this.#view.bindButton('toggle', () => this.#toggle());
-    this.#stallButton = this.#view.bindButton('stall', () => this.#setStalled(!this.#isStalled));
+    this.#stallButton = this.#view.bindButton('stall', () => this.setStalled(!this.#isStalled));
     if (wire !== 'chunked') this.#disableStall();
     this.#view.bindButton('cut', () => void this.cut());
     this.#view.bindButton('drop', () => this.drop());
@@ -111,7 +116,7 @@ export class Panel {
     this.#setState('connecting', 'Disconnect');
     this.meter.connecting(performance.now());
     this.#connection = connect({
-      channel: channel(),
+      channel: this.#clock.channel ? [channel(), this.#clock.channel] : channel(),
       wires: [this.wire],
       client: clientId(),
       online: true,
@@ -182,7 +187,8 @@ export class Panel {
     this.#stallButton.setAttribute('aria-pressed', String(stalled));
   }
 
-  #setStalled(stalled: boolean) {
+  /** Stops reading or reads on, on the wire where a page can. */
+  setStalled(stalled: boolean): void {
     if (!this.#connection?.setPaused(stalled)) return;
     this.#showStalled(stalled);
     this.#stalledUntil = stalled ? Infinity : performance.now();
@@ -208,8 +214,8 @@ export class Panel {
       this.#setState(state, 'Disconnect');
       return;
     }
-    if (problem && problem.status !== 204) this.notice(problem.detail, 'bad');
     this.stop(finalState(problem));
+    if (problem && problem.status !== 204) this.#view.setReason(problem.detail);
   }
 
   #receiveControl(control: Control) {
@@ -226,6 +232,7 @@ export class Panel {
         this.notice(describeGap(control), 'bad');
         break;
       case 'tricast.online':
+        if (control.channel !== channel()) break;
         this.#view.setField('online', String(control.users));
         this.onlineChanged.emit();
         break;
@@ -254,7 +261,9 @@ export class Panel {
     }
     this.#list.message(message);
     this.messageReceived.emit(message, before);
-    if (live && message.online !== undefined) this.#online = message.online;
+    if (live && message.online !== undefined && message.channel === channel()) {
+      this.#online = message.online;
+    }
   }
 
   /** Shows what has changed since the last update; a busy wire changes far more often. */
@@ -267,6 +276,7 @@ export class Panel {
 
   #setState(state: string, action: 'Connect' | 'Disconnect') {
     this.#view.setState(state);
+    this.#view.setReason('');
     this.#view.labelButton(this.#toggleButton, t(action));
     this.stateChanged.emit();
   }

@@ -7,6 +7,7 @@ import { number, type Text, t } from '../text/index.ts';
 import { NAMES } from '../text/wires.ts';
 import { countBytes, dissectHead, dissectStream, type Kind, type Part } from './dissect.ts';
 import { byId, element } from './dom.ts';
+import type { MessageRef } from './message-list.ts';
 
 /** A part of a stream that the view can show. */
 type Scene = 'head' | 'message' | 'heartbeat' | 'end';
@@ -32,13 +33,13 @@ const ABSENT: Record<Scene, Text> = {
 export class WireView {
   readonly #box = byId('bytes');
   readonly #form = byId<HTMLFormElement>('scene');
-  #id: string | null = null;
+  #shown: MessageRef | null = null;
   /** The number of the latest load: earlier responses are dropped. */
   #latest = 0;
 
   constructor() {
     this.#form.addEventListener('change', () => {
-      if (this.#id) this.show(this.#id);
+      if (this.#shown) this.show(this.#shown);
     });
     this.#form.addEventListener('submit', (event) => event.preventDefault());
     this.#box.addEventListener('pointerover', ({ target }) => this.#explainAt(target));
@@ -48,21 +49,20 @@ export class WireView {
 
   /** Whether a message has been shown. */
   get hasMessage(): boolean {
-    return this.#id !== null;
+    return this.#shown !== null;
   }
 
-  /** Shows the message with that id. */
-  show(id: string): void {
-    this.#id = id;
+  show(message: MessageRef): void {
+    this.#shown = message;
     this.#latest += 1;
-    void this.#load(id, this.#latest);
+    void this.#load(message, this.#latest);
   }
 
-  async #load(id: string, attempt: number) {
+  async #load({ id, channel }: MessageRef, attempt: number) {
     const choice = new FormData(this.#form);
     const scene = choice.get('part') as Scene;
     const format = choice.get('format') as StreamFormat;
-    const url = channelUrl('dashboard/bytes');
+    const url = channelUrl('dashboard/bytes', channel);
     url.search = String(new URLSearchParams({ id, format }));
     const response = await request(url);
     if (attempt !== this.#latest) return;

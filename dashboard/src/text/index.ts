@@ -1,6 +1,6 @@
 // The texts of the page: English in the sources, with a translation of each one in other languages.
 
-import { zh } from './zh.ts';
+import type { zh } from './zh.ts';
 
 /** A text that every language has, with `{names}` of values to insert. */
 export type Text = keyof typeof zh;
@@ -9,18 +9,23 @@ export type Language = 'en' | 'zh';
 /** The language of the page. */
 export let language: Language = 'en';
 
-export function useLanguage(chosen: Language): void {
+/** The texts in that language; `null` for English, whose texts are the keys. */
+let translations: Record<Text, string> | null = null;
+
+/** Chooses the language. Its texts are a file of their own, which only its readers download. */
+export async function useLanguage(chosen: Language): Promise<void> {
   language = chosen;
+  translations = chosen === 'zh' ? (await import('./zh.ts')).zh : null;
 }
 
 /** Returns a text in the language of the page. */
 export function t(text: Text, values: Record<string, string | number> = {}): string {
-  return insert(language === 'zh' ? zh[text] : text, values);
+  return insert(translations?.[text] ?? text, values);
 }
 
 /** Returns a text that may have no translation: another name of the protocol is shown as it is. */
 export function tIfKnown(text: string): string {
-  return Object.hasOwn(zh, text) ? t(text as Text) : text;
+  return (translations as Record<string, string> | null)?.[text] ?? text;
 }
 
 function insert(text: string, values: Record<string, string | number>): string {

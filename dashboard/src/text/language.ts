@@ -1,7 +1,6 @@
 // The choice of the page's language, and the translation of its markup.
 
-import { type Language, language } from './index.ts';
-import { zh } from './zh.ts';
+import { type Language, language, tIfKnown } from './index.ts';
 
 const KEY = 'tricast.language';
 const ATTRIBUTES = ['title', 'placeholder', 'aria-label', 'data-empty'];
@@ -40,5 +39,5 @@ function translateAttribute(element: Element, name: string) {
 
 /** Names and code have no translation: they are the same in all languages. */
 function translate(text: string): string {
-  return (zh as Record<string, string>)[text.replace(/\s+/g, ' ')] ?? text;
+  return tIfKnown(text.replace(/\s+/g, ' '));
 }

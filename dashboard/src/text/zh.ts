@@ -51,6 +51,27 @@ export const zh = {
     '报告的缺口数，以及可能涉及的消息数',
   'No messages yet. Publish something, or try another channel.':
     '还没有消息。发布一条，或换个频道看看。',
+  'for pages that listen: the browser itself reconnects and resumes.':
+    '适合只收听的页面：浏览器自动重连并续传。',
+  'for programs: every HTTP client reads it, and a slow reader slows it down.':
+    '适合程序：任何 HTTP 客户端都能读取，读得慢，流就慢下来。',
+  'for pages that also send: one connection for both directions.':
+    '适合还要发送的页面：一条连接，双向收发。',
+  'Measures the three wires in this browser, on this network':
+    '在这个浏览器、这个网络上测量三种线路',
+  'Each message still arrives once on every wire, or the gateway reports that it is lost. These break all three wires; the buttons in a card break one.':
+    '每条消息在每种线路上仍会送达一次，否则网关会报告丢失。这里的按钮弄断三种线路，卡片中的按钮只弄断一种。',
+  'A clock ticks on the channel {clock}, so that the streams have something to show. It stops when you publish or choose a channel.':
+    '时钟在频道 {clock} 上滴答，让三条流有内容可看。你发布消息或选择频道后，它就停止。',
+  'No clock ticks here, because the gateway does not let this page publish: {reason}. The streams are idle until something is published to {channel}.':
+    '这里没有时钟，因为网关不允许本页发布：{reason}。在有消息发布到 {channel} 之前，三条流都是空闲的。',
+  'The streams show the channel {channel}.': '三条流显示的是频道 {channel}。',
+  'its channel cannot be read': '它的频道无法读取',
+  'tick {n}': '滴答 {n}',
+  'clock': '时钟',
+  'median latency': '延迟中位数',
+  'More figures': '更多数字',
+  'response heads': '响应头部',
   'One stream, three wires': '一条流，三种线路',
   'online': '在线',
   'Three wires': '三种线路',
@@ -227,8 +248,47 @@ export const zh = {
   'selected: copy it with the keyboard': '已选中：请用键盘复制',
 
   // The feature table.
-  'see': '看看',
+  'try it': '试试',
+  'explain': '说明',
   'Direction': '方向',
+  'A WebSocket publishes on the connection that it listens on; beside SSE and Chunked a page publishes with a request of its own.':
+    'WebSocket 在收听的同一条连接上发布；用 SSE 和 Chunked 时，页面须另发请求来发布。',
+  'sent over the WebSocket': '经由 WebSocket 发送',
+  'The WebSocket has sent a message: it is the newest in all three cards.':
+    'WebSocket 已发送一条消息：它是三张卡片中最新的一条。',
+  'The WebSocket is not connected.': 'WebSocket 未连接。',
+  'All three are built into every browser. The programs under Code need no library.':
+    '三者都是浏览器自带的。“代码”中的程序不需要任何库。',
+  'An EventSource reconnects and resumes without code of yours, unless it gets an error response. For the other wires that takes a dozen lines, which are under Code.':
+    'EventSource 无需你的代码就会重连并续传，除非收到错误响应。另外两种线路需要十来行代码，见“代码”。',
+  'The gateway has cut all three. Back after: {list}.': '网关已切断三种线路。恢复用时：{list}。',
+  'Not every wire came back in time.': '并非每种线路都及时恢复。',
+  'A client that returns with the last id that it has received gets everything after it, on any wire.':
+    '客户端带着收到的最后一个编号回来，就能得到其后的全部消息，用哪种线路都可以。',
+  '{count} messages were published while all wires were away; each wire received them when it came back.':
+    '三种线路都离线时发布了 {count} 条消息；每种线路恢复后都收到了。',
+  'If the history no longer holds all that a client has missed, the gateway reports the gap instead of hiding it.':
+    '如果历史已不再保留客户端错过的全部消息，网关会报告缺口，而不是隐瞒。',
+  'The wires were away for longer than the history lasts. Reported as lost: {list}.':
+    '三种线路离线的时间超出了历史的范围。报告丢失：{list}。',
+  'The bytes that a wire adds to each document. “On the wire” shows what each of them is for.':
+    '线路在每个文档之外添加的字节。“线路上的字节”说明每个字节的用途。',
+  'Measured on this page: {list} bytes.': '在本页测得（字节）：{list}。',
+  'Publish something first.': '请先发布一条消息。',
+  'SSE is text. With format=raw, Chunked and WebSocket carry the bytes themselves, but then no ids.':
+    'SSE 是文本。使用 format=raw 时，Chunked 和 WebSocket 直接传送字节，但没有编号。',
+  'A page cannot set headers on an EventSource or a WebSocket, so a token travels in the query, a cookie or a subprotocol. Programs can set headers on all three.':
+    '页面无法为 EventSource 或 WebSocket 设置头部，因此令牌放在查询参数、cookie 或子协议中。程序则在三种线路上都可以设置头部。',
+  'ws.compression = true in gateway.toml enables it. Each message is compressed once for all readers.':
+    '在 gateway.toml 中设置 ws.compression = true 即可启用。每条消息只压缩一次，供所有读者使用。',
+  'tricast doctor tests all three wires through your proxy, and says what to change in its configuration.':
+    'tricast 的 doctor 命令会通过你的代理测试三种线路，并指出代理配置中需要修改的地方。',
+  'Over HTTP/1.1 all tabs of a browser share six connections to a host; WebSockets are counted separately.':
+    '使用 HTTP/1.1 时，浏览器的所有标签页对一个主机共用六个连接；WebSocket 另行计算。',
+  'A page that stops reading a fetch slows the stream down. An EventSource or a WebSocket is read by the browser, and the messages pile up in the page.':
+    '页面停止读取 fetch，流就会慢下来。EventSource 和 WebSocket 由浏览器读取，消息会堆积在页面中。',
+  'While Chunked did not read, {count} messages waited in the network and in the gateway; then it read on and received them.':
+    'Chunked 停止读取期间，{count} 条消息在网络和网关中等待；继续读取后全部收到。',
   'to the client': '到客户端',
   'both ways': '双向',
   'In a browser': '浏览器中',
