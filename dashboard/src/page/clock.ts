@@ -49,10 +49,9 @@ export class Clock {
     this.#channel = name;
     this.#timer = setInterval(() => void this.#tickOn(name), TICK_MS);
     show(
-      t(
-        'A clock ticks on the channel {clock}, so that the streams have something to show. It stops when you publish or choose a channel.',
-        { clock: name },
-      ),
+      t('A clock ticks on the channel {clock} until you publish or choose a channel.', {
+        clock: name,
+      }),
     );
   }
 

@@ -61,8 +61,8 @@ export const zh = {
     '在这个浏览器、这个网络上测量三种线路',
   'Each message still arrives once on every wire, or the gateway reports that it is lost. These break all three wires; the buttons in a card break one.':
     '每条消息在每种线路上仍会送达一次，否则网关会报告丢失。这里的按钮弄断三种线路，卡片中的按钮只弄断一种。',
-  'A clock ticks on the channel {clock}, so that the streams have something to show. It stops when you publish or choose a channel.':
-    '时钟在频道 {clock} 上滴答，让三条流有内容可看。你发布消息或选择频道后，它就停止。',
+  'A clock ticks on the channel {clock} until you publish or choose a channel.':
+    '时钟在频道 {clock} 上滴答，直到你发布消息或选择频道。',
   'No clock ticks here, because the gateway does not let this page publish: {reason}. The streams are idle until something is published to {channel}.':
     '这里没有时钟，因为网关不允许本页发布：{reason}。在有消息发布到 {channel} 之前，三条流都是空闲的。',
   'The streams show the channel {channel}.': '三条流显示的是频道 {channel}。',
