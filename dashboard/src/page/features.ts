@@ -112,7 +112,14 @@ const FEATURES: Feature[] = [
 ];
 
 export function setUpFeatures(subjects: Subjects): void {
-  byId('features').replaceChildren(...FEATURES.flatMap((feature) => rows(feature, subjects)));
+  const body = byId('features');
+  body.replaceChildren(...FEATURES.flatMap((feature) => rows(feature, subjects)));
+  // On a phone the rows are stacked with CSS, which takes the roles of a table away.
+  const roles = { table: 'table', tbody: 'rowgroup', tr: 'row', th: 'rowheader', td: 'cell' };
+  for (const [name, role] of Object.entries(roles)) {
+    const parts = body.querySelectorAll(name);
+    for (const part of [body.closest(name), ...parts]) part?.setAttribute('role', role);
+  }
 }
 
 /** Returns the row of a feature, and the row below it for what it shows. */
@@ -121,8 +128,8 @@ function rows({ name, sse, chunked, ws, why, demonstrate }: Feature, subjects: S
   head.setAttribute('scope', 'row');
   const explanation = element('p', '', t(why));
   const outcome = element('p', 'outcome');
+  outcome.setAttribute('role', 'status');
   const cell = element('td', '', explanation, outcome);
-  cell.setAttribute('role', 'status');
   cell.setAttribute('colspan', '5');
   const below = element('tr', 'shown', cell);
   below.hidden = true;
