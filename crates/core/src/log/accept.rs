@@ -1,10 +1,11 @@
-//! Accepting a message: it becomes visible to readers.
+//! Accepting messages: a new one becomes visible to readers, and older ones come from a store.
 
 use std::sync::Arc;
 
 use crate::{
-    Message, MessageId, NotAccepted, ShardWaker, Stored, TooManyChannels,
-    log::table::Table,
+    ChannelName, Epoch, Message, MessageId, NotAccepted, Seq, ShardWaker, Stored, TooManyChannels,
+    log::{ring::Floor, table::Table},
+    message::memory::MemoryBudget,
     notify::waker::WakerSet,
     presence::{DirtyUser, PresenceChange, PresenceUpdate},
 };
@@ -63,6 +64,31 @@ pub(super) fn accept(
         pinned.apply(table);
     }
     Ok(Accepted { id, subscribers, wakers, shard_wakers })
+}
+
+/// Makes the messages of an engine's store that are older than those of a ring.
+pub(super) fn older_messages(
+    older: Vec<Stored>,
+    epoch: Epoch,
+    memory: &Arc<MemoryBudget>,
+) -> Vec<Arc<Message>> {
+    let message = |stored: Stored| {
+        let online = stored.online;
+        Arc::new(Message::new(epoch, stored, online, memory))
+    };
+    older.into_iter().map(message).collect()
+}
+
+/// Prepends messages to the ring of `channel`; it is complete above `floor` then.
+pub(super) fn backfill(
+    table: &mut Table,
+    channel: &ChannelName,
+    older: Vec<Arc<Message>>,
+    floor: Seq,
+) -> Result<(), TooManyChannels> {
+    let slot = table.find_or_create(channel)?;
+    table.backfill(slot, older, Floor { seq: floor, certain: true });
+    Ok(())
 }
 
 /// A presence change whose channel is pinned, so that applying it cannot fail.

@@ -51,7 +51,6 @@ use crate::{
         history_page::HISTORY_PAGE,
         member::Member,
         read::{Item, Progress},
-        ring::Floor,
         table::Table,
     },
     message::memory::MemoryBudget,
@@ -167,15 +166,9 @@ impl Log {
         older: Vec<Stored>,
         floor: Seq,
     ) -> Result<(), TooManyChannels> {
-        let seal = |stored: Stored| {
-            let online = stored.online;
-            Arc::new(Message::new(self.epoch, stored, online, &self.memory))
-        };
-        let older = older.into_iter().map(seal).collect();
-        let mut table = self.table.lock();
-        let slot = table.find_or_create(channel)?;
-        table.backfill(slot, older, Floor { seq: floor, certain: true });
-        Ok(())
+        // Made before the lock is taken.
+        let older = accept::older_messages(older, self.epoch, &self.memory);
+        accept::backfill(&mut self.table.lock(), channel, older, floor)
     }
 }
 
