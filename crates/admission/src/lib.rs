@@ -13,6 +13,7 @@ mod circuit;
 mod claims;
 mod connection_limits;
 mod credentials;
+mod deny_reason;
 mod gatekeeper;
 mod hook;
 mod hook_request;

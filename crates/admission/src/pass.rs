@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use tricast_core::{
-    Access, AccessFuture, Action, ChannelName, Denied, Identity, Kind, PresenceOff, StreamEnd,
-    Trust, UserId,
+    Access, AccessFuture, Action, ChannelName, Denied, Identity, Kind, StreamEnd, Trust, UserId,
 };
 
 use crate::{
     AccessLevel, Gatekeeper, HookEvent, NamespaceRules,
     connection_limits::{ConnectionPermits, StreamGuard},
+    deny_reason::{DenyReason, verb},
     hook_response::Grant,
     hook_state::HookState,
     rates::RateKey,
@@ -26,20 +26,6 @@ pub(crate) enum Credential {
     Token(Box<Rights>),
     /// An API key.
     ApiKey(Box<Rights>),
-}
-
-/// The reason of a denial. It becomes a text only when a client receives it.
-#[derive(Clone, Copy, Debug)]
-enum DenyReason {
-    OtherUsersChannel,
-    PresenceIsReadOnly,
-    PresenceOff,
-    ExcludedByHook,
-    NotListedByHook,
-    ClosedToAll,
-    CredentialRequired(AccessLevel),
-    ApiKeyRequired,
-    NotListed,
 }
 
 /// The rights of one connection or request.
@@ -209,45 +195,6 @@ impl Pass {
         }
     }
 
-    fn explain_denial(&self, why: DenyReason, act: Action, channel: &ChannelName) -> Denied {
-        let action = verb(act);
-        let (kind, detail) = match why {
-            DenyReason::OtherUsersChannel => {
-                let own = self.identity.may_read(channel).map_err(|error| error.to_string());
-                (Kind::Forbidden, own.err().unwrap_or_default())
-            }
-            DenyReason::PresenceIsReadOnly => {
-                (Kind::Forbidden, format!("only the gateway publishes to {channel}"))
-            }
-            DenyReason::PresenceOff => {
-                let of = channel.observed_channel().unwrap_or_else(|| channel.clone());
-                (Kind::PresenceOff, PresenceOff(of).to_string())
-            }
-            DenyReason::ExcludedByHook => {
-                let text = "the service behind this gateway does not let you";
-                (Kind::Forbidden, format!("{text} {action} {channel}"))
-            }
-            DenyReason::NotListedByHook => {
-                let text = "the service behind this gateway has not granted you";
-                (Kind::Forbidden, format!("{text} {channel}"))
-            }
-            DenyReason::ClosedToAll => (Kind::Forbidden, format!("nobody may {action} {channel}")),
-            DenyReason::CredentialRequired(level) => {
-                let what = if level == AccessLevel::Backend { "an API key" } else { "a token" };
-                (Kind::TokenMissing, format!("you need {what} to {action} {channel}"))
-            }
-            DenyReason::ApiKeyRequired => {
-                (Kind::Forbidden, format!("only a backend with an API key may {action} {channel}"))
-            }
-            DenyReason::NotListed => {
-                let list = if act == Action::Publish { "publish" } else { "subscribe" };
-                let what = if self.is_backend() { "key" } else { "token" };
-                (Kind::Forbidden, format!("the {what}'s {list} list does not name {channel}"))
-            }
-        };
-        Denied::new(kind, detail)
-    }
-
     /// Whether the credential's list or the hook's names the channel. If both have a list, both
     /// must.
     fn is_listed(&self, act: Action, channel: &ChannelName) -> bool {
@@ -264,7 +211,8 @@ impl Pass {
 
 impl Access for Pass {
     fn check_rules(&self, act: Action, channel: &ChannelName) -> Result<(), Denied> {
-        self.check(act, channel).map_err(|why| self.explain_denial(why, act, channel))
+        self.check(act, channel)
+            .map_err(|why| why.explain(&self.identity, self.is_backend(), (act, channel)))
     }
 
     fn consume_rate(&self, channel: &ChannelName, bytes: usize) -> Result<(), Denied> {
@@ -335,14 +283,6 @@ impl Access for Pass {
 
     fn record_end(&self, end: StreamEnd) {
         self.connection_permits.iter().for_each(|permits| permits.record_end(end));
-    }
-}
-
-fn verb(act: Action) -> &'static str {
-    match act {
-        Action::Subscribe => "subscribe to",
-        Action::Read => "read",
-        Action::Publish => "publish to",
     }
 }
 

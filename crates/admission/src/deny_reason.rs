@@ -1,0 +1,75 @@
+//! The reason of a denial by the rules, and its text.
+
+use tricast_core::{Action, ChannelName, Denied, Identity, Kind, PresenceOff};
+
+use crate::AccessLevel;
+
+/// The reason of a denial. It becomes a text only when a client receives it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DenyReason {
+    OtherUsersChannel,
+    PresenceIsReadOnly,
+    PresenceOff,
+    ExcludedByHook,
+    NotListedByHook,
+    ClosedToAll,
+    CredentialRequired(AccessLevel),
+    ApiKeyRequired,
+    NotListed,
+}
+
+impl DenyReason {
+    /// Returns the denial of an action on a channel to `identity`, with its text.
+    pub(crate) fn explain(
+        self,
+        identity: &Identity,
+        is_backend: bool,
+        (act, channel): (Action, &ChannelName),
+    ) -> Denied {
+        let action = verb(act);
+        let (kind, detail) = match self {
+            DenyReason::OtherUsersChannel => {
+                let own = identity.may_read(channel).map_err(|error| error.to_string());
+                (Kind::Forbidden, own.err().unwrap_or_default())
+            }
+            DenyReason::PresenceIsReadOnly => {
+                (Kind::Forbidden, format!("only the gateway publishes to {channel}"))
+            }
+            DenyReason::PresenceOff => {
+                let of = channel.observed_channel().unwrap_or_else(|| channel.clone());
+                (Kind::PresenceOff, PresenceOff(of).to_string())
+            }
+            DenyReason::ExcludedByHook => {
+                let text = "the service behind this gateway does not let you";
+                (Kind::Forbidden, format!("{text} {action} {channel}"))
+            }
+            DenyReason::NotListedByHook => {
+                let text = "the service behind this gateway has not granted you";
+                (Kind::Forbidden, format!("{text} {channel}"))
+            }
+            DenyReason::ClosedToAll => (Kind::Forbidden, format!("nobody may {action} {channel}")),
+            DenyReason::CredentialRequired(level) => {
+                let what = if level == AccessLevel::Backend { "an API key" } else { "a token" };
+                (Kind::TokenMissing, format!("you need {what} to {action} {channel}"))
+            }
+            DenyReason::ApiKeyRequired => {
+                (Kind::Forbidden, format!("only a backend with an API key may {action} {channel}"))
+            }
+            DenyReason::NotListed => {
+                let list = if act == Action::Publish { "publish" } else { "subscribe" };
+                let what = if is_backend { "key" } else { "token" };
+                (Kind::Forbidden, format!("the {what}'s {list} list does not name {channel}"))
+            }
+        };
+        Denied::new(kind, detail)
+    }
+}
+
+/// Returns an action as a verb, for texts.
+pub(crate) fn verb(act: Action) -> &'static str {
+    match act {
+        Action::Subscribe => "subscribe to",
+        Action::Read => "read",
+        Action::Publish => "publish to",
+    }
+}
