@@ -97,7 +97,9 @@ pub(crate) async fn serve(server: Arc<ConnServer>, accepted: AcceptedConn) {
         }
         return Http1Conn { conn, server }.serve(socket, can_detach).await;
     };
-    let stream = match before_deadline(&server, deadline, tls_acceptor.accept(socket)).await {
+    // Boxed, because it is larger than everything else that a connection in clear keeps as well.
+    let handshake = Box::pin(before_deadline(&server, deadline, tls_acceptor.accept(socket)));
+    let stream = match handshake.await {
         Some(Ok(stream)) => Box::new(stream),
         Some(Err(error)) => {
             tracing::debug!(%error, ?peer, "TLS handshake failed");
