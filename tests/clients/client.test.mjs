@@ -3,21 +3,15 @@ import assert from 'node:assert/strict';
 import { createServer, request } from 'node:http';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { startBrowser } from './browser.mjs';
-import { run } from './child.mjs';
-import { repository, startGateway } from './gateway.mjs';
+import { startGateway } from './gateway.mjs';
+import { buildOwnClient } from './readers/own-client.mjs';
 import { until } from './wait.mjs';
 
 let browser, gateway, script, page;
 const closing = [];
 before(async () => {
   browser = await startBrowser();
-  const built = await run(
-    `${repository}dashboard/node_modules/.bin/esbuild`,
-    ['src/client/index.ts', '--bundle', '--format=iife', '--global-name=Tricast'],
-    { cwd: `${repository}dashboard`, hint: 'run make page' },
-  );
-  assert.equal(built.code, 0, built.errors);
-  script = built.output;
+  script = await buildOwnClient();
 });
 after(() => browser?.close());
 beforeEach(async () => {

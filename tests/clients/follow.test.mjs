@@ -10,37 +10,23 @@ import { signal, start, stop } from './child.mjs';
 import { repository, startGateway } from './gateway.mjs';
 import { Ledger, seq } from './ledger.mjs';
 import { line } from './lines.mjs';
-import { curlReader } from './readers/curl.mjs';
-import { eventSourceReader, wsReader } from './readers/npm.mjs';
-import { pageReader } from './readers/page.mjs';
-import { httpxReader } from './readers/programs.mjs';
+import { clientsNamed } from './readers/clients.mjs';
 import { startRelay } from './relay.mjs';
 import { until } from './wait.mjs';
 
 const total = 400;
-const inPage = (kind) => (url, ledger) => pageReader(browser, url, ledger, kind);
-const clients = [
-  {
-    name: 'curl, SSE',
-    path: 'sse',
-    open: (url, ledger) => curlReader(url, ledger, { wire: 'sse', resume: 'header' }),
-  },
-  {
-    name: 'curl, chunked',
-    path: 'chunked',
-    open: (url, ledger) => curlReader(url, ledger, { wire: 'chunked', resume: 'query' }),
-  },
-  { name: 'Chromium EventSource', path: 'sse', open: inPage('eventsource') },
-  { name: 'Chromium fetch', path: 'chunked', open: inPage('fetch') },
-  { name: 'Chromium XHR', path: 'chunked', open: inPage('xhr') },
-  { name: 'Chromium WebSocket', path: 'ws', open: inPage('websocket') },
-  // This library takes over an id as soon as it has read the id field: had the data come after it, a cut between
-  // the two would make it skip that message.
-  { name: 'fetch-event-source', path: 'sse', open: inPage('fetchEventSource') },
-  { name: 'npm eventsource', path: 'sse', open: eventSourceReader },
-  { name: 'npm ws', path: 'ws', open: wsReader },
-  { name: 'httpx-sse', path: 'sse', open: httpxReader },
-];
+const clients = clientsNamed(
+  'curl, SSE',
+  'curl, chunked',
+  'Chromium EventSource',
+  'Chromium fetch',
+  'Chromium XHR',
+  'Chromium WebSocket',
+  'fetch-event-source',
+  'npm eventsource',
+  'npm ws',
+  'httpx-sse',
+);
 
 let browser, gateway, folder;
 before(async () => {
@@ -67,7 +53,8 @@ test('every client gets every line of a growing file once and in order, whatever
   for (const client of clients) {
     client.ledger = new Ledger(client.name);
     client.relay = await startRelay(gateway.url);
-    client.reader = await client.open(`${client.relay.url}/${client.path}/logs`, client.ledger);
+    const url = `${client.relay.url}/${client.path}/logs`;
+    client.reader = await client.open(url, client.ledger, browser);
     t.after(async () => {
       await client.reader.close();
       await client.relay.close();

@@ -5,22 +5,19 @@ import { after, before, test } from 'node:test';
 import { startBrowser } from './browser.mjs';
 import { startGateway } from './gateway.mjs';
 import { Ledger, seq } from './ledger.mjs';
-import { eventSourceReader } from './readers/npm.mjs';
-import { pageReader } from './readers/page.mjs';
-import { httpxReader, openaiReader, r3labsReader, tmaxmaxReader } from './readers/programs.mjs';
+import { clientsNamed } from './readers/clients.mjs';
 import { startRelay } from './relay.mjs';
 import { until } from './wait.mjs';
 
-const inPage = (kind) => (url, ledger) => pageReader(browser, url, ledger, kind);
-const clients = [
-  ['httpx-sse', httpxReader],
-  ['openai for Python', openaiReader],
-  ['fetch-event-source', inPage('fetchEventSource')],
-  ['r3labs/sse for Go', r3labsReader],
-  ['tmaxmax/go-sse for Go', tmaxmaxReader],
-  ['npm eventsource', eventSourceReader],
-  ['Chromium EventSource', inPage('eventsource')],
-];
+const clients = clientsNamed(
+  'httpx-sse',
+  'openai for Python',
+  'fetch-event-source',
+  'r3labs/sse for Go',
+  'tmaxmax/go-sse for Go',
+  'npm eventsource',
+  'Chromium EventSource',
+);
 
 /** The bytes of the short heartbeat in its chunk, and how many of them are several. */
 const SHORT = '2\r\n:\n\r\n'.length;
@@ -42,14 +39,15 @@ after(async () => {
   await gateway?.stop();
 });
 
-for (const [number, [name, open]] of clients.entries()) {
+for (const [number, { name, open }] of clients.entries()) {
   test(`${name} is silent while its channel is, and comes back from the silence without a hole or a double`, {
     timeout: 60_000,
   }, async (t) => {
     const ledger = new Ledger(name);
     const relay = await startRelay(gateway.url);
     const [channel, client] = [`quiet.${number}`, `a-client-of-number-${number}`];
-    const reader = await open(`${relay.url}/sse/${channel}?client=${client}`, ledger);
+    const url = `${relay.url}/sse/${channel}?client=${client}`;
+    const reader = await open(url, ledger, browser);
     t.after(async () => {
       await reader.close();
       await relay.close();

@@ -87,10 +87,16 @@ export async function reopens(stand, browser) {
     await page.evaluate(`;${documented('reopen.js')}
       window.got = [];
       window.plain = new EventSource('/sse/away');
-      subscribe('/sse/away', (event) => got.push(JSON.parse(event.data).data));`);
+      subscribe('/sse/away?last_event_id=older-1', (event) => got.push(JSON.parse(event.data).data));`);
     await until(
       async () => (await stand.gateway.online('away')).connections === 2,
       'two streams to be open',
+    );
+    // From here on it has an id of its own, which has to take the place of the one in its URL.
+    await stand.gateway.publish('away', 'before');
+    await until(
+      () => page.evaluate(() => got.includes('before')),
+      'the message before the restart',
     );
     await stand.leave();
     await until(

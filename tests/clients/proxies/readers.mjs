@@ -1,5 +1,6 @@
 // One client for each wire, none of them ours: npm's eventsource, fetch and ws, which come back by themselves or in the loop that every user writes.
 import { Ledger } from '../ledger.mjs';
+import { from } from '../readers/from.mjs';
 import { overHttp2 } from './http2.mjs';
 import { baseOf } from './ways.mjs';
 
@@ -125,8 +126,6 @@ function ask(reader) {
   reader.attempts += 1;
   reader.asked = performance.now();
 }
-
-const from = (url, last) => (last ? `${url}?last_event_id=${last}` : url);
 
 function take(reader, text) {
   const document = json(text);

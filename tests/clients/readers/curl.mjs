@@ -2,6 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { start } from '../child.mjs';
+import { from } from './from.mjs';
 
 /** `resume` is how the id goes back: the `header` Last-Event-ID or the `query` parameter last_event_id. */
 export function curlReader(url, ledger, { wire, resume }) {
@@ -14,7 +15,7 @@ export function curlReader(url, ledger, { wire, resume }) {
     while (open) {
       const args = ['-sN', '--max-time', '120'];
       if (last && resume === 'header') args.push('-H', `Last-Event-ID: ${last}`);
-      args.push(last && resume === 'query' ? `${url}?last_event_id=${last}` : url);
+      args.push(resume === 'query' ? from(url, last) : url);
       child = start('curl', args);
       let rest = '';
       child.stdout.on('data', (text) => {

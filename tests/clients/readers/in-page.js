@@ -1,7 +1,11 @@
 // Runs inside Chromium: what a page has on board to read a stream, and one library, each with the loop a user would write.
 // `take` and `fault` are put there by the test.
 /* global take, fault */
-const from = (url, last) => (last ? `${url}?last_event_id=${last}` : url);
+const from = (url, last) => {
+  const address = new URL(url);
+  if (last) address.searchParams.set('last_event_id', last);
+  return address.href;
+};
 
 globalThis.readers = {
   eventsource(url) {

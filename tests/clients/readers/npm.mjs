@@ -1,4 +1,6 @@
 // The npm clients: `eventsource`, which comes back by itself, and `ws`, which needs the loop that every user writes.
+import { from } from './from.mjs';
+
 const missing = () => {
   throw new Error('npm packages are missing: run make setup');
 };
@@ -25,7 +27,7 @@ export function wsReader(url, ledger) {
   let socket = null;
   let timer = null;
   const connect = () => {
-    socket = new WebSocket(url.replace('http', 'ws') + (last ? `?last_event_id=${last}` : ''));
+    socket = new WebSocket(from(url, last).replace('http', 'ws'));
     socket.on('message', (data, binary) => {
       if (binary) ledger.fault('a binary frame');
       const document = JSON.parse(data);
