@@ -266,6 +266,13 @@ async fn a_post_with_an_id_publishes_nothing_and_says_so(wire: Wire) {
         assert_eq!((status, &hello["published"]), (200, &json!(true)), "{hello}");
         assert_eq!(held().await.as_array().map(Vec::len), Some(before + 1));
         let own = hello["id"].as_str().expect("an id").to_owned();
+        for _ in 0..2 {
+            let repeated = format!("{query}&id=order-7-{format}&client=0123456789abcdef");
+            let (mut connection, _) = post(&server, wire, &repeated, "").await;
+            let hello = hello_of(&mut connection).await;
+            assert_eq!(hello["published"], true, "once, by the first of the two");
+            assert_eq!(held().await.as_array().map(Vec::len), Some(before + 2));
+        }
         let ahead = format!("{}-99", epoch_of(&own));
         for (id, recovered) in [(own.as_str(), true), ("older-1", false), (ahead.as_str(), false)] {
             let field = format!("\r\nLast-Event-ID: {id}");
@@ -281,7 +288,7 @@ async fn a_post_with_an_id_publishes_nothing_and_says_so(wire: Wire) {
         assert_eq!(status, 400, "a program sets this header itself");
         let (_, status) = post(&server, wire, &format!("{query}&last_event_id=42"), "").await;
         assert_eq!(status, 400);
-        assert_eq!(held().await.as_array().map(Vec::len), Some(before + 1));
+        assert_eq!(held().await.as_array().map(Vec::len), Some(before + 2));
     }
     let mut reader = Reader::open(&server, wire, "a").await;
     assert_eq!(reader.control("hello").await.get("published"), None, "a GET publishes nothing");
