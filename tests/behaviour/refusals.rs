@@ -70,12 +70,15 @@ async fn bad_requests_are_refused_by_name() {
 async fn bad_publishes_are_refused_by_name() {
     let server = Server::with("[limits]\nmessage_bytes = 1000").await;
     let long = vec![b'x'; 1001];
-    let cases: [(&str, &str, &[u8], u16, &str); 16] = [
+    let cases: [(&str, &str, &[u8], u16, &str); 19] = [
         ("a..b", "", b"x", 400, "bad-channel"),
         ("a,b", "", b"x", 400, "bad-channel"),
         ("a?event=", "", b"x", 400, "bad-event"),
         ("a?event=x%0Ay", "", b"x", 400, "bad-event"),
         ("a?event=tricast.gap", "", b"x", 400, "reserved-event"),
+        ("a?event=error", "", b"x", 400, "reserved-event"),
+        ("a?event=open", "application/x-ndjson", b"1\n", 400, "reserved-event"),
+        ("a?user=a+b", "", b"x", 400, "bad-user"),
         ("a?id=with%20space", "", b"x", 400, "bad-id"),
         ("a?skip_self=true", "", b"x", 400, "no-identity"),
         ("a?skip_self=1", "", b"x", 400, "bad-parameter"),
@@ -109,6 +112,8 @@ async fn a_post_that_listens_is_refused_before_the_stream() {
     for (target, content_type, status, problem) in [
         ("sse/a,b", "", 400, "bad-channel"),
         ("sse/a?event=tricast.x", "", 400, "reserved-event"),
+        ("sse/a?event=error", "", 400, "reserved-event"),
+        ("chunked/a?event=open", "", 400, "reserved-event"),
         ("chunked/a", "application/x-ndjson", 415, "bad-media-type"),
         ("chunked/a", "application/json", 400, "bad-json"),
     ] {

@@ -213,6 +213,8 @@ mod tests {
             (r#"{"data":1,"channel":"a b"}"#, Kind::BadChannel, "channel"),
             (r#"{"data":1,"channel":7}"#, kinds::BAD_COMMAND, "channel"),
             (r#"{"data":1,"event":"tricast.x"}"#, Kind::ReservedEvent, "event"),
+            (r#"{"data":1,"event":"error"}"#, Kind::ReservedEvent, "event"),
+            (r#"{"data":1,"event":"open"}"#, Kind::ReservedEvent, "event"),
             (r#"{"data":1,"event":"a\nb"}"#, Kind::BadEvent, "event"),
             (r#"{"data":1,"skip_self":1}"#, kinds::BAD_COMMAND, "skip_self"),
             (r#"{"data":1,"id":""}"#, Kind::BadIdempotencyId, "id"),

@@ -15,7 +15,8 @@ export const eventSource: Wire = {
     // An EventSource cannot send a header.
     if (token) withToken.searchParams.set('token', token);
     const source = new EventSource(withToken);
-    // Messages published as "error" or "open" arrive as events with the names of the source's own.
+    // The gateway publishes no message named "error" or "open", as the source's own events are. A
+    // program between the two might.
     const receive = (event: Event) => {
       if (!(event instanceof MessageEvent)) return;
       const text = event.data as string;

@@ -53,7 +53,7 @@ kinds! {
     NotSubscribed = "not-subscribed",
     /// The connection exceeds the rate limit of commands.
     TooFast = "too-fast",
-    /// The event name begins with `tricast.`.
+    /// The event name belongs to the gateway or to browsers.
     ReservedEvent = "reserved-event",
     /// `skip_self` is set without a client id.
     NoIdentity = "no-identity",

@@ -7,6 +7,10 @@ use crate::{Kind, Problem};
 /// The prefix of the gateway's control frames; publishers may not use it.
 const RESERVED: &str = "tricast.";
 
+/// The events that an `EventSource` fires itself. A page could not tell a message from a broken
+/// connection, and would close the stream.
+const OF_EVENT_SOURCE: [&str; 2] = ["error", "open"];
+
 /// The longest event name in bytes.
 const EVENT_MAX: usize = 128;
 
@@ -38,13 +42,19 @@ pub enum BadEventName {
     /// The name has the reserved prefix.
     #[error("event names that begin with \"{RESERVED}\" are reserved; choose another name")]
     Reserved,
+    /// A browser fires events of this name itself.
+    #[error(
+        "the event names \"error\" and \"open\" are reserved, because an EventSource fires them \
+         itself; choose another name"
+    )]
+    OfEventSource,
 }
 
 impl Problem for BadEventName {
     fn kind(&self) -> Kind {
         match self {
             BadEventName::Grammar => Kind::BadEvent,
-            BadEventName::Reserved => Kind::ReservedEvent,
+            BadEventName::Reserved | BadEventName::OfEventSource => Kind::ReservedEvent,
         }
     }
 }
@@ -55,6 +65,9 @@ impl FromStr for EventName {
     fn from_str(text: &str) -> Result<Self, BadEventName> {
         if text.starts_with(RESERVED) {
             return Err(BadEventName::Reserved);
+        }
+        if OF_EVENT_SOURCE.contains(&text) {
+            return Err(BadEventName::OfEventSource);
         }
         if text.is_empty() || text.len() > EVENT_MAX || text.chars().any(char::is_control) {
             return Err(BadEventName::Grammar);
@@ -73,6 +86,12 @@ mod tests {
             assert_eq!(text.parse::<EventName>(), Err(BadEventName::Grammar), "{text:?}");
         }
         assert_eq!("tricast.hello".parse::<EventName>(), Err(BadEventName::Reserved));
+        for text in ["error", "open"] {
+            assert_eq!(text.parse::<EventName>(), Err(BadEventName::OfEventSource), "{text}");
+        }
+        for text in ["end", "close", "message", "Error", "errors"] {
+            assert!(text.parse::<EventName>().is_ok(), "{text}");
+        }
         assert!("preis.ä".parse::<EventName>().is_ok());
     }
 }
