@@ -36,9 +36,9 @@ async fn documents(server: &Server, ids: &[String]) -> Vec<String> {
             r#"{{"id":"{id}","channel":"b","event":"{event}",{data},"online":1,"time":{time}}}"#
         )
     };
-    let note = format!(r#""data":"a\nid: forged\r\ndata: x\rö{}\"\\""#, '\u{2028}');
+    let note = r#""data":"a\nid: forged\r\ndata: x\rö\u2028\"\\""#;
     vec![
-        document(0, "note", &note),
+        document(0, "note", note),
         document(1, "message", r#""data":{ "n": 1.0}"#),
         document(2, "blob", r#""data":"AAr/","encoding":"base64""#),
     ]

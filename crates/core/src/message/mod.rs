@@ -7,5 +7,6 @@ pub(crate) mod draft;
 pub(crate) mod event;
 pub(crate) mod id;
 pub(crate) mod identity;
+pub(crate) mod json_string;
 pub(crate) mod memory;
 pub(crate) mod user;
