@@ -119,12 +119,11 @@ impl ResponseBody {
         let list = |name: &str, texts: Option<Vec<String>>| {
             texts.map(|texts| parse_patterns(name, &texts)).transpose()
         };
-        let expires = self.expires.map(|end| to_millis(end).ok_or("expires is not a time"));
         Ok(Grant {
             user: user.map_err(|error| format!("user: {error}"))?,
             subscribe: list("subscribe", self.subscribe)?,
             publish: list("publish", self.publish)?,
-            expires: expires.transpose()?,
+            expires: self.expires.map(to_millis),
             info: parse_info(self.info)?,
         })
     }
@@ -177,7 +176,7 @@ mod tests {
             (200, r#"{"allow":true,"subscribe":["a b"]}"#),
             (200, r#"{"allow":true,"user":"a b"}"#),
             (200, r#"{"allow":true,"user":""}"#),
-            (200, r#"{"allow":true,"expires":-1}"#),
+            (200, r#"{"allow":true,"expires":"1"}"#),
             (200, long.as_str()),
             (204, ""),
             (201, r#"{"allow":true}"#),
@@ -213,6 +212,10 @@ mod tests {
         assert_eq!(lists(Action::Publish, "a.b"), None);
         assert_eq!((grant.expires, grant.info.as_deref()), (Some(2000), Some("{ \"a\":1 }")));
         assert!(!grant.is_default());
+        for (expires, millis) in [("-1", 0), ("1.5", 1500), ("1e300", u64::MAX)] {
+            let body = format!(r#"{{"allow":true,"expires":{expires}}}"#);
+            assert_eq!(read(200, &body).expect("a response").expires(), Some(millis), "{body}");
+        }
         let plain = read(200, r#"{"allow":true,"user":null}"#).expect("a response");
         assert!(plain.grant().expect("a yes").is_default());
     }

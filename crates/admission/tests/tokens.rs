@@ -190,10 +190,14 @@ async fn claims_are_read_strictly() {
         (json!({"sub": "alice"}), Kind::BadToken),
         (json!({"exp": null}), Kind::BadToken),
         (json!({"exp": soon.to_string()}), Kind::BadToken),
-        (json!({"exp": -1}), Kind::BadToken),
+        (json!({"exp": -1}), Kind::TokenExpired),
+        (json!({"exp": -0.5}), Kind::TokenExpired),
+        (json!({"exp": -1e300}), Kind::TokenExpired),
+        (json!({"exp": 1.5}), Kind::TokenExpired),
         (json!({"exp": now() - 1}), Kind::TokenExpired),
         (json!({"exp": 0}), Kind::TokenExpired),
         (json!({"exp": soon, "nbf": soon}), Kind::BadToken),
+        (json!({"exp": 1e300, "nbf": 1e300}), Kind::BadToken),
         (json!({"exp": soon, "nbf": "now"}), Kind::BadToken),
         (json!({"exp": soon, "aud": "other"}), Kind::BadToken),
         (json!({"exp": soon, "aud": ["a", "b"]}), Kind::BadToken),
@@ -216,6 +220,9 @@ async fn claims_are_read_strictly() {
     let twice = format!("{{\"exp\":{soon},\"sub\":\"alice\",\"sub\":\"root\"}}");
     let token = forge::sign_hs256_text(&json!({"alg": "HS256"}).to_string(), &twice, SECRET);
     assert_eq!(refusal(&ring, &token).await, Kind::BadToken);
+    for nbf in [json!(0), json!(-1), json!(-1e300), json!(now() as f64 - 0.5)] {
+        check(&ring, &sign(&json!({"exp": soon, "nbf": nbf}))).await.expect("holds");
+    }
     for exp in [json!(soon), json!(soon as f64 + 0.5), json!(1e300), json!(u64::MAX)] {
         check(&ring, &sign(&json!({"exp": exp}))).await.expect("holds");
     }
