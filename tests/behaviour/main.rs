@@ -18,6 +18,7 @@ mod endings;
 mod events;
 mod guards;
 mod handover;
+mod handshakes;
 mod hangup;
 mod hook;
 mod identity;

@@ -1,5 +1,9 @@
 //! The opening handshake (RFC 6455 §4.2): reads a client's request, and makes the response headers.
 
+use base64::{
+    Engine as _, alphabet,
+    engine::{GeneralPurpose, GeneralPurposeConfig},
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -8,6 +12,12 @@ use crate::deflate::{Window, negotiate};
 /// The subprotocols of the gateway; the last word is the value of `format`.
 const JSON: &str = "tricast.v1.json";
 const RAW: &str = "tricast.v1.raw";
+
+/// Decodes keys. RFC 6455 asks for 16 bytes, and some clients leave bits set that belong to none.
+const KEY_ENGINE: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 
 /// The prefix of a token among the subprotocols, the only header that a page can set.
 const TOKEN: &str = "tricast.token.";
@@ -22,11 +32,21 @@ pub enum HandshakeError {
     )]
     NotAnUpgrade,
     /// The version is missing, or not that of RFC 6455.
-    #[error("send Sec-WebSocket-Version: 13")]
+    #[error("send Sec-WebSocket-Version: 13, once")]
     Version,
     /// The key, from which the response is derived, is missing or malformed.
-    #[error("send Sec-WebSocket-Key with 16 random bytes in base64")]
+    #[error("send Sec-WebSocket-Key with 16 random bytes in base64, once")]
     Key,
+    /// The request has a body. A client may send its first frames without waiting for the response,
+    /// so that they could not be told from each other.
+    #[error("a handshake has no body; leave Content-Length and Transfer-Encoding out")]
+    Body,
+    /// A subprotocol is not a token of RFC 9110.
+    #[error("a subprotocol in Sec-WebSocket-Protocol is not ASCII")]
+    Subprotocols,
+    /// Two tokens were offered.
+    #[error("Sec-WebSocket-Protocol has two different tokens; send one")]
+    TwoTokens,
     /// Only a token was offered. A browser closes a connection if subprotocols were offered and the
     /// response selects none of them, and the response never repeats a token.
     #[error("offer the subprotocol tricast.v1.json (or tricast.v1.raw) beside the token")]
@@ -88,15 +108,26 @@ impl Handshake {
         if !is_upgrade {
             return Err(HandshakeError::NotAnUpgrade);
         }
-        if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        if single(headers, &header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(HandshakeError::Version);
+        }
+        if announces_body(headers) {
+            return Err(HandshakeError::Body);
         }
         let accept = match request {
             HandshakeRequest::Connect(_) => None,
             HandshakeRequest::Upgrade(..) => Some(accept_key(headers)?),
         };
+        let mut offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter();
+        if offered.any(|offers| offers.to_str().is_err()) {
+            return Err(HandshakeError::Subprotocols);
+        }
         let offers = || list_members(headers, header::SEC_WEBSOCKET_PROTOCOL);
-        let token = offers().find_map(|offer| offer.strip_prefix(TOKEN));
+        let mut tokens = offers().filter_map(|offer| offer.strip_prefix(TOKEN));
+        let token = tokens.next();
+        if tokens.any(|other| Some(other) != token) {
+            return Err(HandshakeError::TwoTokens);
+        }
         let deflate = may_deflate
             .then(|| negotiate(field_values(headers, header::SEC_WEBSOCKET_EXTENSIONS)))
             .flatten();
@@ -153,9 +184,24 @@ impl Handshake {
 
 /// Derives `Sec-WebSocket-Accept` from the key of the request.
 fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, HandshakeError> {
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
-    let key = key.ok_or(HandshakeError::Key)?;
+    let key = single(headers, &header::SEC_WEBSOCKET_KEY).ok_or(HandshakeError::Key)?;
+    let decoded = KEY_ENGINE.decode(key).map_err(|_| HandshakeError::Key)?;
+    if decoded.len() != 16 {
+        return Err(HandshakeError::Key);
+    }
     HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(|_| HandshakeError::Key)
+}
+
+/// Returns the value of a field that must not be given twice.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).into_iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// Returns whether a body follows the head.
+fn announces_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get_all(header::CONTENT_LENGTH).into_iter().any(|length| length != "0")
 }
 
 /// Selects the first of the gateway's subprotocols that is offered and has the right format. Others
@@ -245,6 +291,13 @@ mod tests {
         assert_eq!(without(header::UPGRADE), HandshakeError::NotAnUpgrade);
         assert_eq!(without(header::SEC_WEBSOCKET_VERSION), HandshakeError::Version);
         assert_eq!(without(header::SEC_WEBSOCKET_KEY), HandshakeError::Key);
+        let with = |name, value| read(&[example(), vec![(name, value)]].concat(), None);
+        let version = header::SEC_WEBSOCKET_VERSION;
+        assert_eq!(with(version, "13").expect_err("twice"), HandshakeError::Version);
+        let key = (header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(with(key.0, key.1).expect_err("twice"), HandshakeError::Key);
+        assert_eq!(with(header::CONTENT_LENGTH, "1").expect_err("a body"), HandshakeError::Body);
+        assert!(with(header::CONTENT_LENGTH, "0").is_ok());
     }
 
     #[test]

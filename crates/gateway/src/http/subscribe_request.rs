@@ -103,12 +103,19 @@ fn read_handshake(app: &App, request: &Request, raw: Option<bool>) -> Result<Han
         None => HandshakeRequest::Upgrade(request.method(), request.version()),
     };
     let handshake = Handshake::read(handshake_request, request.headers(), raw, may_deflate);
-    handshake.map_err(|error| match error {
-        HandshakeError::TokenWithoutSubprotocol | HandshakeError::FormatMismatch => {
-            Problem::new(Kind::BadParameter, error.to_string())
-                .for_parameter("Sec-WebSocket-Protocol")
-        }
-        _ => Problem::new(kinds::UPGRADE_REQUIRED, error.to_string()),
+    handshake.map_err(|error| {
+        let field = match error {
+            HandshakeError::NotAnUpgrade | HandshakeError::Version => {
+                return Problem::new(kinds::UPGRADE_REQUIRED, error.to_string());
+            }
+            HandshakeError::Key => "Sec-WebSocket-Key",
+            HandshakeError::Body => "Content-Length",
+            HandshakeError::Subprotocols
+            | HandshakeError::TwoTokens
+            | HandshakeError::TokenWithoutSubprotocol
+            | HandshakeError::FormatMismatch => "Sec-WebSocket-Protocol",
+        };
+        Problem::new(Kind::BadParameter, error.to_string()).for_parameter(field)
     })
 }
 
