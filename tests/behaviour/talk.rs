@@ -96,6 +96,11 @@ async fn a_frame_that_breaks_the_rules_ends_the_connection_with_its_code() {
         (masked(1, &[b'x'; 2 * 1000 + 4097]), 1009, "too-large"),
         (b"\x81\x01x".to_vec(), 1002, "protocol"),
         (masked(3, b""), 1002, "protocol"),
+        // RFC 6455 §5.2: as few bytes as possible, and a highest bit of 0.
+        (b"\x81\xfe\0\x01\0\0\0\0x".to_vec(), 1002, "protocol"),
+        (b"\x81\xff\0\0\0\0\0\0\x01\0\0\0\0\0".to_vec(), 1002, "protocol"),
+        (b"\x89\xfe\0\x01\0\0\0\0x".to_vec(), 1002, "protocol"),
+        (b"\x81\xff\x80\0\0\0\0\0\0\x01\0\0\0\0x".to_vec(), 1002, "protocol"),
     ];
     for (bytes, code, reason) in cases {
         let (mut socket, _) = Reader::handshake(&server, "/ws/a").await.expect("opens");

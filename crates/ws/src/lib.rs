@@ -1,6 +1,7 @@
 //! The WebSocket wire (RFC 6455): the encoding of messages, the handshake, and clients' commands.
 
 mod answer;
+mod checked_lengths;
 mod close;
 mod command;
 mod command_handler;

@@ -21,6 +21,7 @@ use tricast_core::{
 };
 
 use crate::{
+    checked_lengths::{BadLength, CheckedLengths},
     close::close_code,
     command_handler::{ClientMessage, respond},
     limits::{CommandRateLimiter, InboundLimits},
@@ -46,6 +47,7 @@ where
         .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(Some(max_message))
         .max_frame_size(Some(max_message));
+    let io = CheckedLengths::new(io);
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     let rate_limiter = CommandRateLimiter::default();
     let mut driver = ConnDriver { flow: Flow::new(session), limits, rate_limiter };
@@ -272,6 +274,9 @@ fn close_reason(error: &Error) -> Option<CloseReason> {
         Error::Utf8(_) => Some(CloseReason::Malformed),
         Error::Capacity(CapacityError::MessageTooLong { .. }) => Some(CloseReason::TooLarge),
         Error::Protocol(_) => Some(CloseReason::Protocol),
+        Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<BadLength>()) => {
+            Some(CloseReason::Protocol)
+        }
         _ => None,
     }
 }

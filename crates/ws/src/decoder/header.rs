@@ -93,7 +93,8 @@ impl FrameHeader {
             short => (u64::from(short), 2),
         };
         let fin = first & 0x80 != 0;
-        if opcode.is_control() && (!fin || length > CONTROL_MAX) {
+        let breaks_control = opcode.is_control() && (!fin || length > CONTROL_MAX);
+        if breaks_control || !is_shortest_length(second, length) {
             return Err(CloseReason::Protocol);
         }
         Ok(Some(Self { opcode, fin, compressed: first & RSV1 != 0, length, mask_at }))
@@ -107,6 +108,16 @@ impl FrameHeader {
     /// Returns the size of the header with its mask.
     pub(super) fn size(&self) -> usize {
         self.mask_at + MASK_BYTES
+    }
+}
+
+/// Returns whether a frame whose second byte is `second` writes its length with as few bytes as
+/// possible, and with a highest bit of 0 (RFC 6455 §5.2).
+pub(crate) fn is_shortest_length(second: u8, length: u64) -> bool {
+    match second & 0x7f {
+        126 => length > 125,
+        127 => (0x1_0000..1 << 63).contains(&length),
+        _ => true,
     }
 }
 

@@ -9,7 +9,7 @@ mod tests;
 use bytes::{Buf as _, Bytes, BytesMut};
 use tricast_core::CloseReason;
 
-pub(crate) use self::header::Compression;
+pub(crate) use self::header::{Compression, is_shortest_length};
 use self::{
     header::{FrameHeader, Opcode},
     message::PartialMessage,

@@ -83,7 +83,11 @@ fn what_breaks_a_rule_ends_the_connection_with_its_reason() {
         (frame(0x81, b"\xc3"), Malformed),
         (frame(0x82, &vec![0; 100_001]), TooLarge),
         ([frame(0x02, &[0; 99_999]), frame(0x80, &[0; 2])].concat(), TooLarge),
-        (b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(), TooLarge),
+        (b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff".to_vec(), TooLarge),
+        (b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(), Protocol),
+        (b"\x82\xff\0\0\0\0\0\0\xff\xff".to_vec(), Protocol),
+        (b"\x82\xfe\0\x7d".to_vec(), Protocol),
+        (b"\x89\xfe\0\x01".to_vec(), Protocol),
     ];
     for (bytes, reason) in cases {
         assert_eq!(read(&bytes, 1), Err(reason), "{:x?}", &bytes[..bytes.len().min(12)]);
