@@ -24,6 +24,9 @@ async fn a_cookie_counts_for_pages_that_may_use_it_and_for_no_other(wire: Wire) 
         ("\r\nOrigin: https://evil.example", 403),
         ("\r\nOrigin: null", 403),
         ("\r\nSec-Fetch-Site: cross-site", 403),
+        // Joined by a proxy, or a value that is not known yet.
+        ("\r\nSec-Fetch-Site: same-origin, cross-site", 403),
+        ("\r\nSec-Fetch-Site: elsewhere", 403),
         // Another host of the same site is another page.
         ("\r\nSec-Fetch-Site: same-site", 403),
         ("\r\nOrigin: https://app.example.evil", 403),

@@ -21,6 +21,7 @@ mod handover;
 mod handshakes;
 mod hangup;
 mod hook;
+mod hosts;
 mod identity;
 mod jwks;
 mod keys;

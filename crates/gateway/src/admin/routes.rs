@@ -18,6 +18,7 @@ use crate::{
     http::{
         admission::bearer,
         kinds,
+        layers::{check_form, refuse},
         problem::{Problem, mark},
         response::whole_body,
         state::SharedApp,
@@ -54,11 +55,14 @@ pub(crate) fn routes(app: SharedApp, exporter: Arc<MetricsExporter>) -> Router {
 
 /// Refuses requests of pages. A browser sends requests for any page, to loopback too, and a page
 /// can make its own name resolve to loopback (DNS rebinding).
-async fn reject_pages(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+async fn reject_pages(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
+    if let Err(problem) = check_form(&mut request) {
+        return refuse(request, problem).await;
+    }
     let headers = request.headers();
     if !is_own_host(headers, &app.settings().admin.hosts) {
         let detail = "the Host must be an IP address, localhost, or one of admin.hosts";
-        return Problem::new(kinds::FORBIDDEN_ORIGIN, detail).into_response();
+        return refuse(request, Problem::new(kinds::FORBIDDEN_ORIGIN, detail)).await;
     }
     let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
     let by_page = headers.contains_key(header::ORIGIN)

@@ -2,8 +2,11 @@
 
 use tricast_core::Kind;
 
-/// HTTP/1.1 without a host.
+/// A request without a host, or with two.
 pub(crate) const NO_HOST: Kind = Kind::Transport("no-host");
+
+/// A host that does not fit its grammar, or that contradicts the target.
+pub(crate) const BAD_HOST: Kind = Kind::Transport("bad-host");
 
 /// No such path.
 pub(crate) const NOT_FOUND: Kind = Kind::Transport("not-found");
@@ -29,6 +32,7 @@ pub(crate) const UPGRADE_REQUIRED: Kind = Kind::Transport("upgrade-required");
 /// All of them.
 pub(crate) const ALL: &[Kind] = &[
     NO_HOST,
+    BAD_HOST,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     UNKNOWN_PARAMETER,

@@ -12,7 +12,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tricast_core::Kind;
 
 use crate::http::{
-    origin,
+    body, host, origin,
     problem::{PROBLEM_HEADER, Problem},
     state::{App, SharedApp},
 };
@@ -20,28 +20,50 @@ use crate::http::{
 /// Puts the layers around `routes`, the outermost first. They go in as one layer, because each
 /// layer of a router costs every request an allocation.
 pub(crate) fn around(routes: Router<SharedApp>, app: &SharedApp) -> Router<SharedApp> {
-    let (counting, draining) = (app.clone(), app.clone());
+    let finishing = app.clone();
     routes.layer((
+        middleware::from_fn_with_state(app.clone(), check_request),
         cors(app),
-        MapResponseLayer::new(move |response| close_unless_ready(&draining, response)),
-        MapResponseLayer::new(|mut response: Response| {
-            set_nosniff(response.headers_mut());
-            response
-        }),
-        MapResponseLayer::new(move |response| count_refusal(&counting, response)),
-        middleware::from_fn_with_state(app.clone(), check_origin),
+        MapResponseLayer::new(move |response| finish(&finishing, response)),
     ))
 }
 
-/// Refuses requests that a browser sends for a page of a foreign origin.
-async fn check_origin(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
-    match origin::check(&request, &app.settings().cors.origins) {
-        Ok(()) => next.run(request).await,
-        Err(denied) => {
+/// Refuses requests that are ambiguous, and requests that a browser sends for a page of a foreign
+/// origin. It comes before CORS, which answers preflights itself.
+async fn check_request(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
+    let checked = check_form(&mut request).and_then(|()| {
+        origin::check(&request, &app.settings().cors.origins).map_err(|denied| {
             app.gatekeeper().audit.refused_before_pass(&denied, request.uri().path(), None);
-            Problem::from(denied).into_response()
-        }
+            denied.into()
+        })
+    });
+    match checked {
+        Ok(()) => next.run(request).await,
+        Err(problem) => finish(&app, refuse(request, problem).await),
     }
+}
+
+/// Checks what every request must be, on every listener: one valid host, and fields of security
+/// checks once.
+pub(crate) fn check_form(request: &mut Request) -> Result<(), Problem> {
+    host::settle(request)?;
+    origin::check_single_fields(request.headers())
+}
+
+/// Returns the response to a request that is refused before its body is read.
+pub(crate) async fn refuse(request: Request, problem: Problem) -> Response {
+    // A client that sends Expect: 100-continue has not sent the body yet.
+    if !request.headers().contains_key(header::EXPECT) {
+        body::discard(&mut request.into_body()).await;
+    }
+    problem.into_response()
+}
+
+/// Completes every response, with or without a route.
+fn finish(app: &App, response: Response) -> Response {
+    let mut response = count_refusal(app, response);
+    set_nosniff(response.headers_mut());
+    close_unless_ready(app, response)
 }
 
 /// Counts a response that carries a problem, by its kind.

@@ -7,6 +7,7 @@ pub(crate) mod chunks;
 pub(crate) mod document;
 pub(crate) mod forwarded;
 pub(crate) mod history;
+pub(crate) mod host;
 pub(crate) mod kinds;
 pub(crate) mod layers;
 pub(crate) mod ndjson;

@@ -4,20 +4,31 @@
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, Method, Uri, Version, header},
+    http::{HeaderMap, HeaderValue, Method, Uri, header},
 };
-use tricast_core::Denied;
+use tricast_core::{Denied, Kind};
 
 use crate::http::{forwarded, kinds, problem::Problem};
 
-/// Refuses publishing requests of foreign pages, and requests without a valid `Host`.
+/// The fields that only a browser sets. Of two, the one that a check reads need not be the one that
+/// the browser has set.
+const BROWSER_FIELDS: [&str; 3] = ["Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode"];
+
+/// Refuses a request that has a field of a security check twice.
+pub(crate) fn check_single_fields(headers: &HeaderMap) -> Result<(), Problem> {
+    let twice = |name: &&str| headers.get_all(*name).into_iter().nth(1).is_some();
+    match BROWSER_FIELDS.into_iter().find(twice) {
+        None => Ok(()),
+        Some(name) => {
+            let detail = format!("{name} is given twice; send what the browser sends, once");
+            Err(Problem::new(Kind::BadParameter, detail).for_parameter(name))
+        }
+    }
+}
+
+/// Refuses publishing requests of foreign pages. The host of the request is settled.
 pub(crate) fn check(request: &Request, allowed_origins: &[String]) -> Result<(), Denied> {
     let headers = request.headers();
-    let host_count = headers.get_all(header::HOST).iter().count();
-    if host_count > 1 || (request.version() == Version::HTTP_11 && host_count == 0) {
-        let detail = "HTTP/1.1 requires one Host field, and no more (RFC 9112 section 3.2)";
-        return Err(Denied::new(kinds::NO_HOST, detail));
-    }
     // CONNECT opens a WebSocket over HTTP/2.
     let publishes = [Method::POST, Method::CONNECT].contains(request.method())
         || tricast_ws::has_token(headers, header::UPGRADE, "websocket");
@@ -51,10 +62,10 @@ pub(crate) fn check_cookie(headers: &HeaderMap, allowed_origins: &[String]) -> R
 
 /// Returns whether cookies count: the request comes from no page, or from one that may publish.
 pub(crate) fn may_use_cookie(headers: &HeaderMap, allowed_origins: &[String]) -> bool {
-    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
     // Some requests of foreign pages carry no Origin: navigations, images, scripts.
-    let hidden =
-        !headers.contains_key(header::ORIGIN) && matches!(site, Some("cross-site" | "same-site"));
+    let is_own_site = |site: &HeaderValue| site == "same-origin" || site == "none";
+    let hidden = !headers.contains_key(header::ORIGIN)
+        && !headers.get("sec-fetch-site").is_none_or(is_own_site);
     !hidden && is_allowed(headers, allowed_origins)
 }
 

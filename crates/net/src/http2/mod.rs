@@ -236,12 +236,6 @@ fn translate(
     stall: StreamStall,
 ) -> (Request<Body>, Option<TunnelOpener>) {
     let (mut parts, received) = request.into_parts();
-    if let Some(authority) = parts.uri.authority()
-        && let Ok(host) = HeaderValue::from_str(authority.as_str())
-    {
-        // RFC 9113 §8.3.1: the authority replaces Host.
-        parts.headers.insert(header::HOST, host);
-    }
     parts.extensions.insert(conn);
     parts.extensions.insert(stall);
     let is_extended_connect =
