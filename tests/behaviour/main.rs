@@ -7,6 +7,7 @@ mod architecture;
 mod browsers;
 mod bytes;
 mod channels;
+mod codings;
 mod commands;
 mod connections;
 mod crowds;

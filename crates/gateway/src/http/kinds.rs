@@ -8,6 +8,12 @@ pub(crate) const NO_HOST: Kind = Kind::Transport("no-host");
 /// A host that does not fit its grammar, or that contradicts the target.
 pub(crate) const BAD_HOST: Kind = Kind::Transport("bad-host");
 
+/// A body in a content coding that the gateway does not decode.
+pub(crate) const CONTENT_CODING: Kind = Kind::Transport("content-coding-unsupported");
+
+/// A body in a transfer coding that the gateway does not decode.
+pub(crate) const TRANSFER_CODING: Kind = Kind::Transport("transfer-coding-unsupported");
+
 /// No such path.
 pub(crate) const NOT_FOUND: Kind = Kind::Transport("not-found");
 
@@ -33,6 +39,8 @@ pub(crate) const UPGRADE_REQUIRED: Kind = Kind::Transport("upgrade-required");
 pub(crate) const ALL: &[Kind] = &[
     NO_HOST,
     BAD_HOST,
+    CONTENT_CODING,
+    TRANSFER_CODING,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     UNKNOWN_PARAMETER,

@@ -12,7 +12,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tricast_core::Kind;
 
 use crate::http::{
-    body, host, origin,
+    body, codings, host, origin,
     problem::{PROBLEM_HEADER, Problem},
     state::{App, SharedApp},
 };
@@ -28,8 +28,8 @@ pub(crate) fn around(routes: Router<SharedApp>, app: &SharedApp) -> Router<Share
     ))
 }
 
-/// Refuses requests that are ambiguous, and requests that a browser sends for a page of a foreign
-/// origin. It comes before CORS, which answers preflights itself.
+/// Refuses requests that are ambiguous or in an unknown coding, and requests that a browser sends
+/// for a page of a foreign origin. It comes before CORS, which answers preflights itself.
 async fn check_request(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
     let checked = check_form(&mut request).and_then(|()| {
         origin::check(&request, &app.settings().cors.origins).map_err(|denied| {
@@ -43,11 +43,12 @@ async fn check_request(State(app): State<SharedApp>, mut request: Request, next:
     }
 }
 
-/// Checks what every request must be, on every listener: one valid host, and fields of security
-/// checks once.
+/// Checks what every request must be, on every listener: one valid host, fields of security checks
+/// once, and a body in no unknown coding.
 pub(crate) fn check_form(request: &mut Request) -> Result<(), Problem> {
     host::settle(request)?;
-    origin::check_single_fields(request.headers())
+    origin::check_single_fields(request.headers())?;
+    codings::check(request)
 }
 
 /// Returns the response to a request that is refused before its body is read.

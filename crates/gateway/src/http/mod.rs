@@ -4,6 +4,7 @@ pub(crate) mod admission;
 pub(crate) mod body;
 pub(crate) mod budget;
 pub(crate) mod chunks;
+pub(crate) mod codings;
 pub(crate) mod document;
 pub(crate) mod forwarded;
 pub(crate) mod history;

@@ -95,7 +95,8 @@ fn status(kind: Kind) -> StatusCode {
         kinds::METHOD_NOT_ALLOWED => StatusCode::METHOD_NOT_ALLOWED,
         kinds::BODY_TIMEOUT => StatusCode::REQUEST_TIMEOUT,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        kinds::BAD_MEDIA_TYPE => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        kinds::BAD_MEDIA_TYPE | kinds::CONTENT_CODING => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        kinds::TRANSFER_CODING => StatusCode::NOT_IMPLEMENTED,
         kinds::UPGRADE_REQUIRED => StatusCode::UPGRADE_REQUIRED,
         Kind::TooFast
         | Kind::TooManyFromAddress
@@ -154,6 +155,10 @@ impl IntoResponse for Problem {
                 _ => "Bearer realm=\"tricast\", error=\"invalid_token\"",
             };
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if self.kind == kinds::CONTENT_CODING {
+            // RFC 9110 §12.5.3: the codings that the client may use instead.
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if status == StatusCode::UPGRADE_REQUIRED {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
