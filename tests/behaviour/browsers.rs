@@ -68,6 +68,49 @@ async fn a_cookie_of_a_foreign_page_publishes_and_reads_nothing() {
     assert_eq!(server.request(&head, b"").await.status, 200);
 }
 
+/// Another host of the same domain can set a cookie that the browser sends first.
+async fn two_cookies_that_differ_are_refused() {
+    let server = server().await;
+    let (own, other) = (token("alice", &["a"], &[]), token("mallory", &["a"], &[]));
+    let status = async |cookies: &str| {
+        let head = format!("GET /history/a HTTP/1.1\r\nHost: t\r\nCookie: {cookies}");
+        let answer = server.request(&head, b"").await;
+        (answer.status, answer.json()["parameter"] == "Cookie")
+    };
+    for between in ["; ", "\r\nCookie: ", "; x=1; "] {
+        let two = format!("session={own}{between}session={other}");
+        assert_eq!(status(&two).await, (400, true), "{between}");
+        let equal = format!("session={own}{between}session={own}");
+        assert_eq!(status(&equal).await, (200, false), "{between}");
+    }
+    // Bytes in another cookie do not hide the token.
+    assert_eq!(status(&format!("name=\u{e9}; session={own}")).await, (200, false));
+    assert_eq!(status(&format!("session=; session={own}")).await, (200, false));
+}
+
+/// A credential that cannot be read counts as an invalid one, not as none.
+async fn a_credential_that_is_not_text_is_refused_where_none_is_needed() {
+    let server = Server::with(&format!(
+        "[tokens]\nsecret = \"{SECRET}\"\ncookie = \"session\"\n[access]\nsubscribe = \"anyone\""
+    ))
+    .await;
+    for field in [
+        "Authorization: Bearer \u{e9}",
+        "Authorization: Bearer",
+        "Authorization: Bearer\t\u{e9}",
+        "Cookie: session=\u{e9}",
+    ] {
+        let head = format!("GET /history/a HTTP/1.1\r\nHost: t\r\n{field}");
+        let answer = server.request(&head, b"").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (401, "bad-token"), "{field}");
+    }
+    let ws = stream_head(Wire::Ws, "a");
+    let head = format!("{ws}\r\nSec-WebSocket-Protocol: tricast.v1.json, tricast.token.\u{e9}");
+    assert_eq!(server.request(&head, b"").await.problem(), "bad-parameter");
+    let head = "GET /history/a HTTP/1.1\r\nHost: t\r\nAuthorization: Basic dDp0";
+    assert_eq!(server.request(head, b"").await.status, 200, "meant for a proxy");
+}
+
 async fn credentials_are_allowed_to_listed_origins_alone() {
     let server = server().await;
     let ask = async |origin: &str| {
@@ -122,6 +165,8 @@ tricast_tests::each_wire!(a_cookie_counts_for_pages_that_may_use_it_and_for_no_o
 
 tricast_tests::each_delivery!(
     a_cookie_of_a_foreign_page_publishes_and_reads_nothing,
+    two_cookies_that_differ_are_refused,
+    a_credential_that_is_not_text_is_refused_where_none_is_needed,
     credentials_are_allowed_to_listed_origins_alone,
     nothing_is_sniffed
 );

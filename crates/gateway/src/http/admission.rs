@@ -167,12 +167,13 @@ pub(crate) fn acquire_connection_permits(
 }
 
 /// Returns the token or key of `Authorization: Bearer` (RFC 6750 §2.1). Other schemes are ignored:
-/// they are meant for a proxy.
+/// they are meant for a proxy. A credential that is empty or not text counts as an invalid one,
+/// because its sender expects it to count.
 pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut found = None;
     for value in headers.get_all(header::AUTHORIZATION) {
-        let text = value.to_str().unwrap_or_default();
-        let Some((scheme, token)) = text.split_once(' ') else { continue };
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let (scheme, token) = text.split_once([' ', '\t']).unwrap_or((&text, ""));
         if !scheme.eq_ignore_ascii_case("bearer") {
             continue;
         }
@@ -193,11 +194,32 @@ fn cookie(app: &App, request: &Request) -> Result<Option<String>, Problem> {
         return Ok(None);
     }
     let headers = request.headers();
+    let Some(token) = single_cookie(headers, name)? else { return Ok(None) };
+    origin::check_cookie(headers, &settings.cors.origins)?;
+    Ok(Some(token))
+}
+
+/// Returns the value of the cookie `name`, if it has one. A browser sends two of them if they were
+/// set for different paths or domains, and another host of the same domain can set one.
+fn single_cookie(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
     let fields = headers.get_all(header::COOKIE).into_iter();
-    let pairs = fields.flat_map(|field| field.to_str().unwrap_or_default().split(';'));
-    let mut values = pairs.filter_map(|pair| pair.trim().split_once('='));
-    let found = values.find(|(given, value)| *given == name && !value.is_empty());
-    let Some((_, token)) = found else { return Ok(None) };
-    origin::check_cookie(headers, &app.settings().cors.origins)?;
-    Ok(Some(token.trim_matches('"').to_owned()))
+    let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+    let mut found: Option<String> = None;
+    for pair in pairs {
+        let pair = String::from_utf8_lossy(pair);
+        let Some((given, value)) = pair.trim().split_once('=') else { continue };
+        let value = value.trim_matches('"');
+        if given != name || value.is_empty() {
+            continue;
+        }
+        if found.as_ref().is_some_and(|first| first != value) {
+            let detail = format!(
+                "the cookie {name} is given twice, with different values; delete the one that \
+                 another path or domain has set"
+            );
+            return Err(Problem::new(Kind::BadParameter, detail).for_parameter("Cookie"));
+        }
+        found = Some(value.to_owned());
+    }
+    Ok(found)
 }
