@@ -31,6 +31,7 @@ mod limits;
 mod metrics;
 mod multiplexing;
 mod namespaces;
+mod negotiation;
 mod online;
 mod presence;
 mod program;

@@ -12,6 +12,7 @@ pub(crate) mod host;
 pub(crate) mod kinds;
 pub(crate) mod layers;
 pub(crate) mod ndjson;
+pub(crate) mod negotiation;
 pub(crate) mod origin;
 pub(crate) mod presence;
 pub(crate) mod problem;

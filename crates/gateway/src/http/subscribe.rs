@@ -18,7 +18,7 @@ use tricast_net::ConnHandle;
 use crate::http::{
     admission,
     body::{self, Media},
-    kinds,
+    kinds, negotiation,
     problem::Problem,
     publish::Metadata,
     resume,
@@ -51,28 +51,11 @@ pub(crate) async fn stream(
     path: ChannelsPath,
     request: Request,
 ) -> Response {
-    let wire = negotiate(&request);
+    let wire = negotiation::wire_of(&request);
     let mut response = subscribe(state, wire, path, request).await;
     let vary = HeaderValue::from_static("accept, upgrade");
     response.headers_mut().append(header::VARY, vary);
     response
-}
-
-fn negotiate(request: &Request) -> Wire {
-    let headers = request.headers();
-    let media = |value: &HeaderValue| {
-        let ranges = value.to_str().unwrap_or_default().split(',');
-        let mut names = ranges.map(|range| range.split(';').next().unwrap_or_default().trim());
-        names.any(|name| name.eq_ignore_ascii_case("text/event-stream"))
-    };
-    let connects = request.method() == Method::CONNECT;
-    if connects || tricast_ws::has_token(headers, header::UPGRADE, "websocket") {
-        Wire::Ws
-    } else if headers.get_all(header::ACCEPT).into_iter().any(media) {
-        Wire::Sse
-    } else {
-        Wire::Chunked
-    }
 }
 
 async fn subscribe(
