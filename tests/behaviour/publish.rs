@@ -50,6 +50,12 @@ async fn a_message_keeps_its_kind_of_data(wire: Wire) {
         ("text/plain; charset=utf-8", "ä\n".as_bytes(), json!("ä\n"), false),
         ("application/json", b" [1, {\"a\": null}] ", json!([1, {"a": null}]), false),
         ("application/problem+json", b"true", json!(true), false),
+        ("application/json, application/json", b"1", json!(1), false),
+        ("application/json\r\nContent-Type: Application/JSON", b"2", json!(2), false),
+        ("application/json", b"\xef\xbb\xbf{\"bom\":1}", json!({"bom": 1}), false),
+        ("text/plain", b"\xef\xbb\xbftext", json!("\u{feff}text"), false),
+        ("text/plain", "a\u{85}b\u{2028}".as_bytes(), json!("a\u{85}b\u{2028}"), false),
+        ("application/json", "\"\u{2028}\"".as_bytes(), json!("\u{2028}"), false),
         ("application/octet-stream", b"hello", json!("aGVsbG8="), true),
         ("text/plain", b"\xff", json!("/w=="), true),
         ("text/plain", b"", json!(""), false),
@@ -91,6 +97,41 @@ async fn a_stream_of_lines_is_answered_at_its_end() {
     );
     let nothing = server.post("/publish/a", NDJSON, b"\n").await.json();
     assert_eq!(nothing, json!({"published": 0, "first": null, "last": null}));
+}
+
+/// Publishers name the type of JSON lines in several ways, and no name is registered.
+async fn json_lines_have_several_names() {
+    let server = Server::start().await;
+    for name in [
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/x-jsonl",
+        "application/jsonlines",
+        "application/x-jsonlines",
+        "Application/JSONL; charset=utf-8",
+        "application/x-ndjson, application/jsonl",
+    ] {
+        let answer = server.post("/publish/a", name, b"1\n2\n").await;
+        if name.contains(',') {
+            assert_eq!(answer.problem(), "bad-parameter", "two types: {name}");
+            continue;
+        }
+        assert_eq!(answer.json()["published"], 2, "{name}");
+    }
+}
+
+/// Some editors and shells begin every file with a byte order mark.
+async fn a_byte_order_mark_before_a_line_is_dropped() {
+    let server = Server::start().await;
+    for (body, published) in
+        [("\u{feff}1\n2\n", 2), ("\u{feff}1\n\u{feff}2\n", 2), ("\u{feff}\n1", 1), ("\u{feff}", 0)]
+    {
+        let answer = server.post("/publish/a", NDJSON, body.as_bytes()).await;
+        assert_eq!(answer.json()["published"], published, "{body:?}");
+    }
+    let refused = server.post("/publish/a", NDJSON, "1\u{feff}\n".as_bytes()).await;
+    assert_eq!(refused.problem(), "bad-json");
 }
 
 async fn a_bad_line_is_named_and_the_lines_before_it_are_published() {
@@ -200,6 +241,8 @@ tricast_tests::each_wire_and_transport!(
 
 tricast_tests::each_delivery_and_transport!(
     a_stream_of_lines_is_answered_at_its_end,
+    json_lines_have_several_names,
+    a_byte_order_mark_before_a_line_is_dropped,
     a_bad_line_is_named_and_the_lines_before_it_are_published,
     a_publisher_that_breaks_off_has_published_its_whole_lines,
     a_repeat_of_an_id_gets_the_first_answer,

@@ -115,6 +115,8 @@ async fn a_post_that_listens_is_refused_before_the_stream() {
         ("sse/a?event=error", "", 400, "reserved-event"),
         ("chunked/a?event=open", "", 400, "reserved-event"),
         ("chunked/a", "application/x-ndjson", 415, "bad-media-type"),
+        ("sse/a", "application/jsonl", 415, "bad-media-type"),
+        ("sse/a", "application/json, text/plain", 400, "bad-parameter"),
         ("chunked/a", "application/json", 400, "bad-json"),
     ] {
         let answer = server.post(&format!("/{target}"), content_type, b"nope").await;

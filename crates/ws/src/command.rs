@@ -170,6 +170,7 @@ mod tests {
         assert_eq!(draft.data, Data::Json("{\"a\":1.50}".into()));
         assert!(draft.skip_self);
         assert!(matches!(parsed(r#"{"type":"publish","data":1}"#), Command::Publish(_)));
+        assert!(matches!(parsed("\u{feff}{\"data\":1}"), Command::Publish(_)));
     }
 
     #[test]

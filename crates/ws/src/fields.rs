@@ -16,6 +16,8 @@ pub(crate) struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Fields<'a> {
     pub(crate) fn read(text: &'a str) -> Result<Self, FieldError> {
+        // As before any other JSON (RFC 8259 §8.1), a byte order mark is dropped.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         serde_json::from_str(text).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => {
                 (kinds::BAD_COMMAND, "a command must be a JSON object".to_owned())

@@ -38,12 +38,13 @@ impl Problem for BadData {
 
 impl Data {
     /// Parses one JSON value. Raw line breaks become spaces: they can stand only between tokens,
-    /// where a space means the same.
+    /// where a space means the same. A byte order mark before the value is dropped (RFC 8259 §8.1).
     ///
     /// # Errors
     /// When `body` is not UTF-8 or not exactly one JSON value.
     pub fn json(body: &[u8]) -> Result<Self, BadData> {
         let text = std::str::from_utf8(body)?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let value = serde_json::from_str::<&RawValue>(text)?.get();
         if value.bytes().any(is_line_break) {
             return Ok(Self::Json(value.replace(['\n', '\r'], " ")));
@@ -89,6 +90,15 @@ mod tests {
     fn json_keeps_its_digits_and_loses_its_line_breaks() {
         let data = Data::json(b" {\r\n \"a\": 1.10e400,\n\"b\":\"x\\n\"}\n").expect("JSON");
         assert_eq!(data, Data::Json("{   \"a\": 1.10e400, \"b\":\"x\\n\"}".into()));
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_json_is_dropped() {
+        let data = Data::json("\u{feff}\"\u{feff}\"".as_bytes()).expect("JSON");
+        assert_eq!(data, Data::Json("\"\u{feff}\"".into()));
+        for text in ["\u{feff}", "\u{feff}\u{feff}1", "1\u{feff}", " \u{feff}1"] {
+            assert!(Data::json(text.as_bytes()).is_err(), "{text:?}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 use tricast_core::{Data, Kind};
 
-use crate::http::{budget::BodyReservation, kinds, problem::Problem};
+use crate::http::{budget::BodyReservation, kinds, negotiation::JSON_LINES, problem::Problem};
 
 /// Limits for reading on from a body that is too large.
 const MAX_DISCARDED: usize = 8 * 1024 * 1024;
@@ -30,16 +30,29 @@ pub(crate) enum Media {
 }
 
 impl Media {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let Some(value) = headers.get(header::CONTENT_TYPE) else {
-            return Media::Text;
-        };
-        let value = value.to_str().unwrap_or_default();
-        let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        match essence.as_str() {
+    /// Returns the kind of the body of a request.
+    ///
+    /// # Errors
+    /// When the request has two types that differ.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let fields = headers.get_all(header::CONTENT_TYPE).into_iter();
+        let fields: Vec<_> =
+            fields.map(|field| String::from_utf8_lossy(field.as_bytes())).collect();
+        // A proxy that finds the field twice joins the two, as RFC 9110 §5.3 has it for lists.
+        let mut types = fields.iter().flat_map(|field| essences(field));
+        let first = types.next().unwrap_or_default();
+        if types.any(|other| other != first) {
+            let detail = "Content-Type is given twice, with different types; give it once";
+            return Err(Problem::new(Kind::BadParameter, detail).for_parameter("Content-Type"));
+        }
+        Ok(Self::of_essence(&first))
+    }
+
+    fn of_essence(essence: &str) -> Self {
+        match essence {
             "application/json" => Media::Json,
-            "application/x-ndjson" => Media::Ndjson,
             "" | "application/x-www-form-urlencoded" => Media::Text,
+            _ if JSON_LINES.contains(&essence) => Media::Ndjson,
             _ if essence.ends_with("+json") => Media::Json,
             _ if essence.starts_with("text/") => Media::Text,
             _ => Media::Bytes,
@@ -54,6 +67,19 @@ impl Media {
             Media::Bytes => Ok(Data::Bytes(body)),
         }
     }
+}
+
+/// Returns the media types of a field, without their parameters. A comma in quotes belongs to a
+/// parameter.
+fn essences(field: &str) -> impl Iterator<Item = String> {
+    let mut is_quoted = false;
+    let members = field.split(move |letter: char| {
+        is_quoted ^= letter == '"';
+        letter == ',' && !is_quoted
+    });
+    let essence =
+        |member: &str| member.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    members.map(essence).filter(|essence| !essence.is_empty())
 }
 
 /// Reads a whole body of at most `limit` bytes within `time`. Its memory counts in `reservation`.
@@ -149,19 +175,34 @@ pub(crate) fn too_large(limit: usize) -> Problem {
 mod tests {
     use super::*;
 
+    fn of(values: &[&'static str]) -> Result<Media, Kind> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            let value = axum::http::HeaderValue::from_static(value);
+            headers.append(header::CONTENT_TYPE, value);
+        }
+        Media::of(&headers).map_err(|problem| problem.kind())
+    }
+
     #[test]
     fn what_content_types_mean() {
-        let of = |value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_TYPE, axum::http::HeaderValue::from_static(value));
-            Media::of(&headers)
-        };
-        assert_eq!(of("application/json; charset=utf-8"), Media::Json);
-        assert_eq!(of("application/vnd.api+json"), Media::Json);
-        assert_eq!(of("Application/X-NDJSON"), Media::Ndjson);
-        assert_eq!(of("text/csv"), Media::Text);
-        assert_eq!(of("application/x-www-form-urlencoded"), Media::Text);
-        assert_eq!(of("image/png"), Media::Bytes);
-        assert_eq!(Media::of(&HeaderMap::new()), Media::Text);
+        assert_eq!(of(&["application/json; charset=utf-8"]), Ok(Media::Json));
+        assert_eq!(of(&["application/vnd.api+json"]), Ok(Media::Json));
+        assert_eq!(of(&["Application/X-NDJSON"]), Ok(Media::Ndjson));
+        assert_eq!(of(&["application/jsonl; charset=utf-8"]), Ok(Media::Ndjson));
+        assert_eq!(of(&["text/csv"]), Ok(Media::Text));
+        assert_eq!(of(&["application/x-www-form-urlencoded"]), Ok(Media::Text));
+        assert_eq!(of(&["image/png"]), Ok(Media::Bytes));
+        assert_eq!(of(&["multipart/mixed; boundary=\"a, text/plain\""]), Ok(Media::Bytes));
+        assert_eq!(of(&[""]), Ok(Media::Text));
+        assert_eq!(of(&[]), Ok(Media::Text));
+    }
+
+    #[test]
+    fn a_type_that_is_given_twice_counts_once_or_is_refused() {
+        assert_eq!(of(&["application/json, application/json"]), Ok(Media::Json));
+        assert_eq!(of(&["application/json", "Application/JSON; charset=utf-8"]), Ok(Media::Json));
+        assert_eq!(of(&["application/json, text/plain"]), Err(Kind::BadParameter));
+        assert_eq!(of(&["text/plain", "image/png"]), Err(Kind::BadParameter));
     }
 }

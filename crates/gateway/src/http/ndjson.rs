@@ -48,8 +48,9 @@ impl LineSplitter {
     }
 }
 
-/// Returns whether a line consists of white space only.
+/// Returns whether a line consists of white space only, after a byte order mark.
 pub(crate) fn is_blank(line: &[u8]) -> bool {
+    let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
     line.iter().all(u8::is_ascii_whitespace)
 }
 

@@ -87,7 +87,7 @@ pub(crate) async fn publish(
     // The client does not know an id that was issued for one request.
     publisher.client.take_if(|_| identity.issued);
     let metadata = Metadata::of(&query, publisher)?;
-    let media = Media::of(request.headers());
+    let media = Media::of(request.headers())?;
     if media == Media::Ndjson {
         // Checked once for all lines: asking the hook for each would delay them.
         admission::check(&pass, Action::Publish, std::slice::from_ref(&channel)).await?;

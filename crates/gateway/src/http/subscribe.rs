@@ -128,7 +128,7 @@ async fn read_own_message(
 ) -> Result<Option<Draft>, Problem> {
     let channel = &wanted.channels[0];
     admission::check_rules(pass, Action::Publish, channel)?;
-    let media = Media::of(request.headers());
+    let media = Media::of(request.headers())?;
     if media == Media::Ndjson {
         let detail = "a POST here takes one message; send JSON lines to /publish/{channel} instead";
         return Err(Problem::new(kinds::BAD_MEDIA_TYPE, detail));
