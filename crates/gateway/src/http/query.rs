@@ -12,12 +12,20 @@ const REPEATABLE: [&str; 3] = ["lastEventId", "last_event_id", "since"];
 
 /// The parameters of one request.
 #[derive(Debug)]
-pub(crate) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<Parameter>);
+
+#[derive(Debug)]
+struct Parameter {
+    name: String,
+    value: String,
+    /// The value was written with a `+`, which is a space in a query.
+    has_plus: bool,
+}
 
 impl Query {
     /// Parses the raw query of a request that takes `names`. Names that begin with `_` are ignored.
     pub(crate) fn parse(raw: Option<&str>, names: &[&str]) -> Result<Self, Problem> {
-        let mut given: Vec<(String, String)> = Vec::new();
+        let mut given: Vec<Parameter> = Vec::new();
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name).map_err(|problem| problem.for_parameter(name))?;
@@ -29,25 +37,30 @@ impl Query {
                     format!("unknown query name {name:?}; this request takes {}", names.join(", "));
                 return Err(Problem::new(kinds::UNKNOWN_PARAMETER, detail).for_parameter(name));
             }
-            let is_repeated = given.iter().any(|(earlier, _)| *earlier == name);
+            let is_repeated = given.iter().any(|earlier| earlier.name == name);
             if is_repeated && !REPEATABLE.contains(&name.as_str()) {
                 let detail = format!("{name:?} is given twice; give it once");
                 return Err(Problem::new(Kind::BadParameter, detail).for_parameter(name));
             }
+            let has_plus = value.contains('+');
             let value = decode(value).map_err(|problem| problem.for_parameter(name.as_str()))?;
-            given.push((name, value));
+            given.push(Parameter { name, value, has_plus });
         }
         Ok(Self(given))
     }
 
     /// Returns the value of `name`, if it is given.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+        self.parameter(name).map(|given| given.value.as_str())
+    }
+
+    fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.0.iter().find(|given| given.name == name)
     }
 
     /// Iterates over all values of `name`.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |given| given.name == name).map(|given| given.value.as_str())
     }
 
     /// Returns the value of `name` after `parse`, if it is given.
@@ -56,9 +69,12 @@ impl Query {
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, Problem> {
-        let problem =
-            |error: E| Problem::new(error.kind(), format!("{name}: {error}")).for_parameter(name);
-        self.get(name).map(parse).transpose().map_err(problem)
+        let Some(given) = self.parameter(name) else { return Ok(None) };
+        parse(&given.value).map(Some).map_err(|error| {
+            let hint =
+                if given.has_plus { "; in a query + is a space, so write + as %2B" } else { "" };
+            Problem::new(error.kind(), format!("{name}: {error}{hint}")).for_parameter(name)
+        })
     }
 
     /// Reads one of two words, of which the first is the default. Returns `true` for the second.
@@ -149,6 +165,17 @@ mod tests {
     fn values_are_decoded_and_cache_busters_pass() {
         let query = Query::parse(Some("a=x%2By+z&_=1&&_t=%ff"), &["a", "b"]);
         assert_eq!(query.expect("reads").get("a"), Some("x+y z"));
+    }
+
+    #[test]
+    fn a_plus_that_makes_a_value_invalid_is_explained() {
+        let hint = |raw: &str| {
+            let query = Query::parse(Some(raw), &["a"]).expect("reads");
+            let problem = query.read("a", str::parse::<tricast_core::UserId>).expect_err("a space");
+            format!("{problem:?}").contains("%2B")
+        };
+        assert!(hint("a=x+y"));
+        assert!(!hint("a=x%20y"));
     }
 
     #[test]
