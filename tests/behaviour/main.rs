@@ -21,6 +21,7 @@ mod guards;
 mod handover;
 mod handshakes;
 mod hangup;
+mod head_requests;
 mod hook;
 mod hosts;
 mod identity;

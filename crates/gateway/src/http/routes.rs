@@ -2,8 +2,6 @@
 
 use axum::{
     Router,
-    http::header,
-    response::{IntoResponse, Response},
     routing::{get, post},
 };
 
@@ -26,7 +24,7 @@ pub(crate) fn public(app: SharedApp) -> Router {
         .route(&at("/stream/{channels}"), get(subscribe::stream).connect(subscribe::stream))
         .route(&at("/sse/{channels}"), sse)
         .route(&at("/chunked/{channels}"), chunked)
-        .route(&at("/ws/{channels}"), get(subscribe::ws).connect(subscribe::ws).head(reject_head))
+        .route(&at("/ws/{channels}"), get(subscribe::ws).connect(subscribe::ws))
         .route(&at("/publish/{channel}"), post(publish::publish))
         .route(&at("/history/{channel}"), get(history::history))
         .route(&at("/online/{channel}"), get(history::online))
@@ -50,9 +48,4 @@ async fn method_not_allowed() -> Problem {
         kinds::METHOD_NOT_ALLOWED,
         "this path does not take this method; Allow lists those that it takes",
     )
-}
-
-async fn reject_head() -> Response {
-    let problem = Problem::new(kinds::METHOD_NOT_ALLOWED, "a WebSocket opens with GET, not HEAD");
-    ([(header::ALLOW, "GET")], problem).into_response()
 }
