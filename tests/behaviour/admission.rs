@@ -385,11 +385,34 @@ async fn with_api_keys_alone_no_client_can_claim_a_user() {
     assert_eq!(reader.document().await["channel"], "news");
 }
 
+/// An empty list would say that there are no channels.
+async fn the_list_of_channels_asks_for_the_credential_that_every_channel_requires() {
+    let (hash, tokens) = (KeyHash::of(KEY), format!("[tokens]\nsecret = \"{SECRET}\"\n"));
+    let key = format!("[[key]]\nname = \"k\"\nhash = \"{hash}\"\n");
+    let subscribe = |level: &str| format!("[access]\nsubscribe = \"{level}\"\n");
+    for (settings, status, problem) in [
+        (tokens.clone(), 401, "token-missing"),
+        (format!("{key}{}", subscribe("backend")), 401, "token-missing"),
+        (subscribe("nobody"), 403, "forbidden"),
+    ] {
+        let answer = Server::with(&settings).await.get("/channels").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{settings}");
+    }
+    let open = "[[namespace]]\npattern = \"open.*\"\nsubscribe = \"anyone\"\n";
+    let server = Server::with(&format!("{open}{tokens}")).await;
+    assert_eq!(server.get("/channels").await.status, 200);
+    // A token may list, even if there is nothing for it to see.
+    let token = token("alice", &[], &[]);
+    let server = Server::with(&tokens).await;
+    assert_eq!(server.get(&format!("/channels?token={token}")).await.status, 200);
+}
+
 tricast_tests::each_wire!(each_credential_opens_what_it_should_and_nothing_else);
 
 tricast_tests::each_delivery!(
     plain_requests_that_publish_or_read_follow_the_same_table,
     the_list_of_channels_keeps_to_the_table,
+    the_list_of_channels_asks_for_the_credential_that_every_channel_requires,
     an_idempotency_id_of_a_backend_is_its_own,
     a_backend_subscribes_as_a_user_only_if_its_list_names_the_channel,
     with_api_keys_alone_no_client_can_claim_a_user

@@ -13,6 +13,7 @@ mod connections;
 mod crowds;
 mod dashboard;
 mod deflate;
+mod directions;
 mod drain;
 mod encryption;
 mod endings;

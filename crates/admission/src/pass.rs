@@ -7,7 +7,7 @@ use tricast_core::{
 };
 
 use crate::{
-    AccessLevel, Gatekeeper, HookEvent, NamespaceRules,
+    AccessLevel, Gatekeeper, HookEvent,
     connection_limits::{ConnectionPermits, StreamGuard},
     deny_reason::{DenyReason, verb},
     hook_response::Grant,
@@ -136,12 +136,30 @@ impl Pass {
         self.check(act, channel).is_ok()
     }
 
-    /// Whether there can be no channel that it may read, so that none need be searched for.
-    pub fn has_no_readable_channels(&self) -> bool {
-        let open = |rules: &NamespaceRules| rules.level_for(Action::Read) == AccessLevel::Anyone;
-        matches!(self.credential, Credential::Anonymous)
-            && self.grant().is_none()
-            && !self.gatekeeper.namespaces.iter().any(open)
+    /// Checks that there may be a channel that it may read: to a client without the right to read
+    /// any, an empty list would say that there are none.
+    ///
+    /// # Errors
+    /// When the rules let nobody without a credential read a channel, and it has none.
+    pub fn check_listing(&self) -> Result<(), Denied> {
+        let has_level = |level| {
+            let mut rules = self.gatekeeper.namespaces.iter();
+            rules.any(|rules| rules.level_for(Action::Read) == level)
+        };
+        let is_anonymous = matches!(self.credential, Credential::Anonymous);
+        if !is_anonymous || self.grant().is_some() || has_level(AccessLevel::Anyone) {
+            return Ok(());
+        }
+        let (kind, detail) = if has_level(AccessLevel::Token) {
+            (Kind::TokenMissing, "you need a token to list channels")
+        } else if has_level(AccessLevel::Backend) {
+            (Kind::TokenMissing, "you need an API key to list channels")
+        } else {
+            (Kind::Forbidden, "nobody may subscribe to channels, and so nobody may list them")
+        };
+        let denied = Denied::new(kind, detail);
+        self.gatekeeper.audit.refused(&denied, "list channels", &self.identity);
+        Err(denied)
     }
 
     /// Whether the hook decides about subscriptions as well.

@@ -46,12 +46,27 @@ impl ChannelName {
 }
 
 /// The error for a text that is no valid channel name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a channel name is words of A-Z a-z 0-9 _ - joined by single dots, or @ and a user; \
-     at most {CHANNEL_MAX} bytes; ~ and such words name a presence channel"
-)]
-pub struct BadChannelName;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadChannelName {
+    /// The first character that no channel name has.
+    unexpected: Option<char>,
+}
+
+impl fmt::Display for BadChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.unexpected {
+            Some(unexpected) => write!(f, "a channel name has no {unexpected:?}: it is")?,
+            None => f.write_str("a channel name is")?,
+        }
+        write!(
+            f,
+            " words of A-Z a-z 0-9 _ - joined by single dots, as in orders.42, or @ and a user; at \
+             most {CHANNEL_MAX} bytes; ~ and a channel name is that channel's presence channel"
+        )
+    }
+}
+
+impl std::error::Error for BadChannelName {}
 
 impl Problem for BadChannelName {
     fn kind(&self) -> Kind {
@@ -71,7 +86,10 @@ impl FromStr for ChannelName {
                 Some(user) => user.parse::<UserId>().is_ok(),
                 None => dotted(named),
             };
-        if fits { Ok(Self(text.into())) } else { Err(BadChannelName) }
+        let may_contain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        // The grammar of users has other characters.
+        let unexpected = || named.chars().find(|c| !may_contain(*c) && !text.starts_with('@'));
+        if fits { Ok(Self(text.into())) } else { Err(BadChannelName { unexpected: unexpected() }) }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     admin::{connections, metrics::MetricsExporter},
     http::{
         admission::bearer,
-        kinds,
+        directions, kinds,
         layers::{check_form, refuse},
         problem::{Problem, mark},
         response::whole_body,
@@ -46,10 +46,10 @@ pub(crate) fn routes(app: SharedApp, exporter: Arc<MetricsExporter>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .with_state(app)
         .merge(guarded)
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(directions::admin_not_found)
+        .method_not_allowed_fallback(directions::admin_wrong_method)
+        .with_state(app)
         .layer(middleware::from_fn_with_state(layered, reject_pages))
 }
 
@@ -103,16 +103,6 @@ fn is_own_host(headers: &HeaderMap, hosts: &[String]) -> bool {
     name.parse::<IpAddr>().is_ok()
         || name.eq_ignore_ascii_case("localhost")
         || hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
-}
-
-async fn not_found() -> Problem {
-    let detail = "no such path; there are /metrics, /healthz, /readyz and /connections";
-    Problem::new(kinds::NOT_FOUND, detail)
-}
-
-async fn method_not_allowed() -> Problem {
-    let detail = "this path does not take this method; Allow lists those that it takes";
-    Problem::new(kinds::METHOD_NOT_ALLOWED, detail)
 }
 
 async fn metrics(State(admin): State<AdminState>, request: Request) -> Result<Response, Problem> {

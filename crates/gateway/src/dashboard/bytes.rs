@@ -6,16 +6,14 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
-use tricast_core::{
-    Action, ChannelName, CloseReason, Ending, Format, Kind, Message, MessageId, Wire,
-};
+use tricast_core::{Action, CloseReason, Ending, Format, Kind, Message, MessageId, Wire};
 
 use crate::http::{
     admission,
+    channel_path::path_channel,
     document::AsJson,
     kinds,
     problem::Problem,
-    publish::path_text,
     query::Query,
     response::{ResponseAccount, json_response},
     state::SharedApp,
@@ -46,7 +44,7 @@ pub(super) async fn bytes(
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let channel: ChannelName = path_text(path)?.parse()?;
+    let channel = path_channel(path)?;
     let query = Query::parse(request.uri().query(), &["id", "format", "user", "token"])?;
     let channels = std::slice::from_ref(&channel);
     let pass = admission::pass_for_lookup(&app, &request, &query, channels).await?;

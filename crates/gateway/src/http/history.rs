@@ -11,9 +11,9 @@ use tricast_core::{Action, ChannelName, ChannelSummary, Kind, Start};
 
 use crate::http::{
     admission,
+    channel_path::path_channel,
     document::AsJson,
     problem::Problem,
-    publish::path_text,
     query::Query,
     response::{ResponseAccount, json_response},
     resume,
@@ -29,7 +29,7 @@ pub(crate) async fn history(
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let channel: ChannelName = path_text(path)?.parse()?;
+    let channel = path_channel(path)?;
     let names = ["since", "last_event_id", "user", "token"];
     let query = Query::parse(request.uri().query(), &names)?;
     let pass =
@@ -48,7 +48,7 @@ pub(crate) async fn online(
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let channel: ChannelName = path_text(path)?.parse()?;
+    let channel = path_channel(path)?;
     let query = Query::parse(request.uri().query(), &["user", "token"])?;
     let channels = std::slice::from_ref(&channel);
     let pass = admission::pass_for_lookup(&app, &request, &query, channels).await?;
@@ -80,6 +80,7 @@ pub(crate) async fn channels(
                       send an API key";
         return Err(Problem::new(Kind::Forbidden, detail));
     }
+    pass.check_listing()?;
     let wanted = |name: &ChannelName| {
         name.owner().is_none()
             && !name.is_presence()
@@ -89,7 +90,7 @@ pub(crate) async fn channels(
     let account = Some(ResponseAccount::of(&app, &request));
     let page = || async {
         let mut channels: Vec<ChannelSummary> = Vec::new();
-        let mut next = Some(0).filter(|_| !pass.has_no_readable_channels());
+        let mut next = Some(0);
         // One request at a time scans all channels, in steps, and keeps about one page of them.
         let _permit = app.channel_listing.acquire().await;
         while let Some(from) = next {

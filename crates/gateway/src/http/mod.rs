@@ -3,8 +3,10 @@
 pub(crate) mod admission;
 pub(crate) mod body;
 pub(crate) mod budget;
+pub(crate) mod channel_path;
 pub(crate) mod chunks;
 pub(crate) mod codings;
+pub(crate) mod directions;
 pub(crate) mod document;
 pub(crate) mod forwarded;
 pub(crate) mod history;

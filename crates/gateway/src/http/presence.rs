@@ -8,9 +8,9 @@ use tricast_core::{Action, ChannelName, PresenceOff, UserId};
 
 use crate::http::{
     admission,
+    channel_path::path_channel,
     document::AsJson,
     problem::Problem,
-    publish::path_text,
     query::Query,
     response::{ResponseAccount, json_response},
     state::{App, SharedApp},
@@ -23,7 +23,7 @@ pub(crate) async fn presence(
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let channel: ChannelName = path_text(path)?.parse()?;
+    let channel = path_channel(path)?;
     let query = Query::parse(request.uri().query(), &["after", "limit", "user", "token"])?;
     let after = query.read("after", str::parse::<UserId>)?;
     let max = tricast_core::PRESENCE_PAGE;

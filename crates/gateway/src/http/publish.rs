@@ -16,6 +16,7 @@ use tricast_core::{
 use crate::http::{
     admission,
     body::{self, Media},
+    channel_path::path_channel,
     problem::Problem,
     publish_lines::publish_lines,
     query::Query,
@@ -75,7 +76,7 @@ pub(crate) async fn publish(
     channel: Result<Path<String>, PathRejection>,
     mut request: Request,
 ) -> Result<Response, Problem> {
-    let channel: ChannelName = path_text(channel)?.parse()?;
+    let channel = path_channel(channel)?;
     let query = Query::parse(
         request.uri().query(),
         &[&MESSAGE_PARAMETERS[..], &PUBLISHER_PARAMETERS].concat(),
@@ -103,13 +104,6 @@ pub(crate) async fn publish(
     let Receipt { id, subscribers, duplicate } = app.hub.publish(draft).await?;
     let subscribers = counts_visible.then_some(subscribers);
     Ok(Json(PublishResponse { id, subscribers, duplicate }).into_response())
-}
-
-pub(crate) fn path_text(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
-    match path {
-        Ok(Path(text)) => Ok(text),
-        Err(rejection) => Err(Problem::new(Kind::BadUtf8, rejection.body_text())),
-    }
 }
 
 #[derive(Debug, Serialize)]

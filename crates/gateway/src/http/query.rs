@@ -10,6 +10,9 @@ use crate::http::{kinds, problem::Problem};
 /// source are compared ([`resume`](crate::http::resume)).
 const REPEATABLE: [&str; 3] = ["lastEventId", "last_event_id", "since"];
 
+/// The least similarity of a name that is proposed in place of an unknown one.
+const MIN_SIMILARITY: f64 = 0.85;
+
 /// The parameters of one request.
 #[derive(Debug)]
 pub(crate) struct Query(Vec<Parameter>);
@@ -33,8 +36,8 @@ impl Query {
                 continue;
             }
             if !names.contains(&name.as_str()) {
-                let detail =
-                    format!("unknown query name {name:?}; this request takes {}", names.join(", "));
+                let (hint, all) = (hint(&name, names), names.join(", "));
+                let detail = format!("unknown query name {name:?}; {hint}this request takes {all}");
                 return Err(Problem::new(kinds::UNKNOWN_PARAMETER, detail).for_parameter(name));
             }
             let is_repeated = given.iter().any(|earlier| earlier.name == name);
@@ -132,6 +135,19 @@ impl Query {
             }
         }
     }
+}
+
+/// Returns what was probably meant by a name that a request does not take.
+fn hint(name: &str, names: &[&str]) -> String {
+    let is_count = ["limit", "count", "last", "tail", "n"].contains(&name);
+    if is_count && names.contains(&"since") {
+        return "since=5 asks for the newest 5 messages; ".to_owned();
+    }
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    let alike = |known: &str| strsim::jaro_winkler(&name, known);
+    let closest = names.iter().max_by(|one, other| alike(one).total_cmp(&alike(other)));
+    let closest = closest.filter(|closest| alike(closest) > MIN_SIMILARITY);
+    closest.map(|closest| format!("do you mean {closest}? ")).unwrap_or_default()
 }
 
 fn decode(text: &str) -> Result<String, Problem> {

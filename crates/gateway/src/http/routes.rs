@@ -7,9 +7,7 @@ use axum::{
 
 use crate::{
     dashboard,
-    http::{
-        history, kinds, layers, presence, problem::Problem, publish, state::SharedApp, subscribe,
-    },
+    http::{directions, history, layers, presence, publish, state::SharedApp, subscribe},
 };
 
 /// Returns the routes of the public listeners.
@@ -33,19 +31,8 @@ pub(crate) fn public(app: SharedApp) -> Router {
     if app.serves_dashboard {
         routes = dashboard::add_routes(routes, base);
     }
-    routes = routes.fallback(not_found).method_not_allowed_fallback(method_not_allowed);
+    routes = routes
+        .fallback(directions::public_not_found)
+        .method_not_allowed_fallback(directions::public_wrong_method);
     layers::around(routes, &app).with_state(app)
-}
-
-async fn not_found() -> Problem {
-    let detail = "no such path; there are /stream, /sse, /chunked and /ws/{channels}, \
-                  /publish, /history, /online and /presence/{channel}, and /channels";
-    Problem::new(kinds::NOT_FOUND, detail)
-}
-
-async fn method_not_allowed() -> Problem {
-    Problem::new(
-        kinds::METHOD_NOT_ALLOWED,
-        "this path does not take this method; Allow lists those that it takes",
-    )
 }

@@ -10,7 +10,7 @@ use tricast_core::{Hub, PresenceConfig, SessionConfig};
 use tricast_ws::InboundLimits;
 
 use crate::{
-    http::budget::BodyBudget,
+    http::{budget::BodyBudget, directions::Places},
     settings::{Presence, Settings},
     webhook::EventQueue,
 };
@@ -36,6 +36,8 @@ pub(crate) struct App {
     pub(crate) body_budget: BodyBudget,
     /// The dashboard is served.
     pub(crate) serves_dashboard: bool,
+    /// Where the listeners are.
+    pub(crate) places: Places,
     /// Permit to scan all channels; there is one.
     pub(crate) channel_listing: Semaphore,
     /// The gateway is about to shut down: load balancers should send no more traffic.
@@ -69,6 +71,7 @@ impl App {
         live: LiveConfig,
         event_queue: Option<Arc<EventQueue>>,
         serves_dashboard: bool,
+        places: Places,
     ) -> Self {
         let body_memory = live.settings.limits.body_memory.as_u64() as usize;
         Self {
@@ -77,6 +80,7 @@ impl App {
             live: ArcSwap::from_pointee(live),
             body_budget: BodyBudget::new(body_memory),
             serves_dashboard,
+            places,
             channel_listing: Semaphore::new(1),
             not_ready: CancellationToken::new(),
             draining: CancellationToken::new(),

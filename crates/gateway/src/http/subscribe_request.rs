@@ -9,10 +9,11 @@ use tricast_net::{ConnHandle, Protocol};
 use tricast_ws::{Handshake, HandshakeError, HandshakeRequest};
 
 use crate::http::{
+    channel_path::{bad_channel, path_text},
     kinds,
     presence::with_presence,
     problem::Problem,
-    publish::{MESSAGE_PARAMETERS, path_text},
+    publish::MESSAGE_PARAMETERS,
     query::Query,
     state::App,
 };
@@ -123,7 +124,7 @@ fn parse_channels(app: &App, path: &str) -> Result<Vec<ChannelName>, Problem> {
     check_channel_count(app, path.split(',').count())?;
     let mut channels: Vec<ChannelName> = Vec::new();
     for name in path.split(',') {
-        let channel = name.parse()?;
+        let channel = name.parse().map_err(|error| bad_channel(error, name))?;
         if channels.contains(&channel) {
             let detail = format!("channel {name:?} is given twice; give it once");
             return Err(Problem::new(Kind::BadChannel, detail));

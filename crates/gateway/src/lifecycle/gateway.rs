@@ -10,7 +10,10 @@ use tricast_net::{Acceptor, Certificate, ConnServer};
 pub use crate::lifecycle::sockets::listeners::BoundAddress;
 use crate::{
     admin::metrics::MetricsExporter,
-    http::state::{App, LiveConfig},
+    http::{
+        directions::Places,
+        state::{App, LiveConfig},
+    },
     lifecycle::{
         background::BackgroundTasks,
         build::{Components, max_connections, start_shards},
@@ -78,7 +81,8 @@ impl Gateway {
         let (event_queue, webhook_sender) = components.webhook.unzip();
         let webhook_task = webhook_sender.map(WebhookSender::start);
         let live = LiveConfig::new(settings, gatekeeper);
-        let app = Arc::new(App::new(hub, live, event_queue, actual.serves_dashboard()));
+        let places = places(&addresses, admin_address);
+        let app = Arc::new(App::new(hub, live, event_queue, actual.serves_dashboard(), places));
         let shards = components
             .send_mode
             .map(|send_mode| start_shards(&app, send_mode, &components.socket_meters))
@@ -162,6 +166,14 @@ impl Gateway {
             self.handover_sockets.iter().map(copy).collect::<std::io::Result<Vec<_>>>()?;
         program.start_with(sockets).await
     }
+}
+
+/// Returns where the listeners are, for clients that are at the wrong one.
+fn places(addresses: &[BoundAddress], admin: SocketAddr) -> Places {
+    let public = addresses.iter().map(BoundAddress::to_string).collect::<Vec<_>>().join(", ");
+    // An address in a private network is not for every client to know.
+    let admin = admin.ip().is_loopback().then(|| format!("http://{admin}"));
+    Places { public, admin }
 }
 
 /// Returns `settings` with the addresses that are bound in fact.
