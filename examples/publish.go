@@ -1,6 +1,8 @@
 // Publishes from a Go backend with only the standard library. A retry has the same id, so it cannot publish twice.
 //
 //	go run examples/publish.go CHANNEL JSON [EVENT]
+//
+// The first `go run` compiles Go's standard library, which can take minutes without any output.
 package main
 
 import (
@@ -72,6 +74,10 @@ func main() {
 		os.Exit(2)
 	}
 	gateway, event := os.Getenv("TRICAST_URL"), "message"
+	if !json.Valid([]byte(os.Args[2])) {
+		fmt.Fprintln(os.Stderr, `not JSON; a text needs quotes of its own, as in '"hello"'`)
+		os.Exit(1)
+	}
 	if gateway == "" {
 		gateway = "http://127.0.0.1:8080"
 	}

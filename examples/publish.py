@@ -14,11 +14,12 @@ import uuid
 GATEWAY = os.environ.get("TRICAST_URL", "http://127.0.0.1:8080")
 
 
-def publish(channel, data, event="message", attempts=3):
+def publish(channel, text, event="message", attempts=3):
+    """Publishes JSON as it is written: parsing it and writing it again could change numbers."""
     query = urllib.parse.urlencode({"event": event, "id": uuid.uuid4().hex})
     request = urllib.request.Request(
         f"{GATEWAY}/publish/{urllib.parse.quote(channel)}?{query}",
-        data=json.dumps(data).encode(),
+        data=text.encode(),
         headers={"Content-Type": "application/json"},
     )
     for attempt in range(1, attempts + 1):
@@ -28,14 +29,30 @@ def publish(channel, data, event="message", attempts=3):
         except urllib.error.HTTPError as error:
             # A retry after a 4xx would be refused again.
             if error.code < 500 or attempt == attempts:
-                raise SystemExit(f"{error.code}: {json.load(error).get('detail')}")
-        except OSError:
+                raise SystemExit(f"{error.code}: {reason(error)}")
+        except OSError as error:
             if attempt == attempts:
-                raise
+                raise SystemExit(f"no answer from {GATEWAY}: {error}")
         time.sleep(0.2 * attempt)
 
 
-if __name__ == "__main__":
+def reason(error):
+    try:
+        return json.load(error)["detail"]
+    except (ValueError, KeyError, TypeError):
+        # A proxy in front of the gateway may refuse without a problem document.
+        return error.reason
+
+
+def main():
     if len(sys.argv) < 3:
         raise SystemExit(f"usage: {sys.argv[0]} CHANNEL JSON [EVENT]")
-    print(json.dumps(publish(sys.argv[1], json.loads(sys.argv[2]), *sys.argv[3:4])))
+    try:
+        json.loads(sys.argv[2])
+    except ValueError as error:
+        raise SystemExit(f"not JSON ({error}); a text needs quotes of its own, as in '\"hello\"'")
+    print(json.dumps(publish(*sys.argv[1:4])))
+
+
+if __name__ == "__main__":
+    main()

@@ -40,27 +40,35 @@ async function listen(user) {
   };
 }
 
-const [alice, bob] = [await listen('alice'), await listen('bob')];
+async function main() {
+  const [alice, bob] = [await listen('alice'), await listen('bob')];
 
-const direct = await publish('@alice', 'for your eyes only');
-console.log(`to @alice: ${direct.subscribers} subscriber`);
-const all = await publish('room', 'hello everybody');
-console.log(`to the room: ${all.subscribers} subscribers`);
+  const direct = await publish('@alice', 'for your eyes only');
+  console.log(`to @alice: ${direct.subscribers} subscriber`);
+  const all = await publish('room', 'hello everybody');
+  console.log(`to the room: ${all.subscribers} subscribers`);
 
-for (const [name, person, count] of [
-  ['alice', alice, 2],
-  ['bob', bob, 1],
-]) {
-  for (let i = 0; i < count; i += 1) {
-    const { channel, data } = await person.next();
-    console.log(`${name} receives on ${channel}: ${data}`);
+  for (const [name, person, count] of [
+    ['alice', alice, 2],
+    ['bob', bob, 1],
+  ]) {
+    for (let i = 0; i < count; i += 1) {
+      const { channel, data } = await person.next();
+      console.log(`${name} receives on ${channel}: ${data}`);
+    }
   }
+
+  const nobody = await publish('@carol', 'are you there?');
+  console.log(`to @carol: ${nobody.subscribers} subscribers`);
+  const insisted = await publish('@carol', 'are you there?', '?require_online=true');
+  console.log(`to @carol with require_online: ${insisted.status} ${insisted.type}`);
+
+  alice.leave();
+  bob.leave();
 }
 
-const nobody = await publish('@carol', 'are you there?');
-console.log(`to @carol: ${nobody.subscribers} subscribers`);
-const insisted = await publish('@carol', 'are you there?', '?require_online=true');
-console.log(`to @carol with require_online: ${insisted.status} ${insisted.type}`);
-
-alice.leave();
-bob.leave();
+main().catch((error) => {
+  const reason = error.cause ? `no answer from ${gateway}: ${error.cause.message}` : error.message;
+  console.error(reason);
+  process.exit(1);
+});

@@ -1,6 +1,6 @@
 // Every program in examples/ is run as its first lines say, and a real client hears what it sends.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -153,4 +153,45 @@ for (const [name, [program, args]] of Object.entries(backends)) {
     assert.match(refused.errors, /400/);
     assert.equal((await gateway.history(channel)).length, 1);
   });
+
+  test(`${name}: keeps all digits`, { timeout: 120_000 }, async () => {
+    const channel = `digits-${name.split('.')[1]}`;
+    const text = '{"n":12345678901234567890,"m":1.10}';
+    const sent = await run(program, [...args, channel, text], {
+      env: { TRICAST_URL: gateway.url },
+    });
+    assert.equal(sent.code, 0, sent.errors);
+    const held = await fetch(`${gateway.url}/history/${channel}`);
+    assert.ok((await held.text()).includes(`"data":${text}`));
+  });
+
+  test(`${name}: a mistake is one line that says what to do`, { timeout: 120_000 }, async () => {
+    const away = { TRICAST_URL: 'http://127.0.0.1:9' };
+    for (const [values, env, words] of [
+      [['demo', 'hello'], {}, /^not JSON.*'"hello"'$/],
+      [['demo', '1'], away, /127\.0\.0\.1:9/],
+    ]) {
+      const failed = await run(program, [...args, ...values], { env });
+      assert.notEqual(failed.code, 0);
+      // `go run` adds the exit code of the program.
+      const lines = failed.errors.trim().split('\n');
+      assert.deepEqual(
+        lines.filter((line) => line !== 'exit status 1').length,
+        1,
+        `one line: ${failed.errors}`,
+      );
+      assert.match(lines[0], words);
+    }
+  });
 }
+
+test('send.mjs: a gateway that is away is one line', { timeout: 30_000 }, async () => {
+  const { code, errors } = await run(process.execPath, [example('send.mjs'), 'http://127.0.0.1:9']);
+  assert.equal(code, 1);
+  assert.match(errors, /^no answer from http:\/\/127\.0\.0\.1:9: [^\n]*\n$/);
+});
+
+test('chat.html: asks for no file that is not there', { timeout: 30_000 }, async () => {
+  const page = await readFile(example('chat.html'), 'utf8');
+  assert.match(page, /<link rel="icon" href="data:,">/);
+});
