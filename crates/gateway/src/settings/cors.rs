@@ -1,8 +1,7 @@
 //! Pages of other origins (CORS).
 
+use axum::http::Uri;
 use serde::{Deserialize, Serialize};
-
-use crate::http::origin::is_origin;
 
 /// `[cors]`
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -32,5 +31,39 @@ impl Cors {
     /// Whether pages of every origin are allowed.
     pub(super) fn allows_any_origin(&self) -> bool {
         self.origins.iter().any(|origin| origin == "*")
+    }
+}
+
+/// Returns whether a browser could send this origin: a scheme, a host, and a port only if it is not
+/// the scheme's default.
+fn is_origin(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else { return false };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
+    let ports = [("https", 443), ("http", 80)];
+    let plain = text == format!("{scheme}://{authority}") && text == text.to_ascii_lowercase();
+    plain
+        && !authority.as_str().contains('@')
+        && !ports.contains(&(scheme, authority.port_u16().unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_in_the_settings_is_one_that_a_browser_sends() {
+        for good in ["https://app.example", "http://localhost:3000", "http://[::1]:8080"] {
+            assert!(is_origin(good), "{good}");
+        }
+        for bad in [
+            "https://a.example/",
+            "app.example",
+            "https://A.example",
+            "https://a:443",
+            "*.example",
+            "https://u@a",
+        ] {
+            assert!(!is_origin(bad), "{bad}");
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! The gateway's own log lines.
 
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-
-use crate::lifecycle::telemetry;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// `[logging]`
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -29,6 +29,26 @@ classify!(Logging {
 
 impl Logging {
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        telemetry::filter(self).map(drop)
+        self.filter().map(drop)
+    }
+
+    /// Parses `logging.level`.
+    ///
+    /// # Errors
+    /// When it is not a valid filter.
+    pub fn filter(&self) -> anyhow::Result<EnvFilter> {
+        // An unknown word alone would count as the name of a module, and silence everything else,
+        // the audit log included.
+        for word in self.level.split(',').filter(|part| !part.contains(['=', '['])) {
+            let level = word.trim().parse::<LevelFilter>().ok().filter(|_| !word.trim().is_empty());
+            level.with_context(|| {
+                format!(
+                    "logging.level: {word:?} is not a level; write error, warn, info, debug or \
+                     trace, or a filter such as \"info,tricast=debug\""
+                )
+            })?;
+        }
+        EnvFilter::try_new(&self.level)
+            .with_context(|| format!("logging.level: {:?} is not a level or filter", self.level))
     }
 }
