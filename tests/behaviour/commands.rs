@@ -99,7 +99,7 @@ async fn which_namespace_a_channel_has_and_why() {
     assert!(fine && text.starts_with("orders.42: [[namespace]] 2 (\"orders.*\")"), "{text}");
     assert!(
         text.contains("publish              nobody")
-            && text.contains("7 messages, 16.0 MiB, 1m 30s"),
+            && text.contains("7 messages, 16MiB, 90s"),
         "{text}"
     );
     let (_, text, _) = check("orders.vip").await;

@@ -50,3 +50,4 @@ mod silence;
 mod takeover;
 mod talk;
 mod tokens;
+mod wrong_values;

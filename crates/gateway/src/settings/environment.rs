@@ -7,7 +7,10 @@
 
 use std::{collections::BTreeMap, ffi::OsString};
 
+use anyhow::Context as _;
 use toml::{Table, Value};
+
+use crate::settings::unknown_key::no_such_key;
 
 /// The prefix of the path of a key.
 const PREFIX: &str = "TRICAST__";
@@ -55,9 +58,6 @@ const SECRET_SECTIONS: &[&str] = &["admin", "events", "hook", "key", "keys", "tl
 pub(super) fn may_hold_secret(path: &str) -> bool {
     SECRET_SECTIONS.contains(&path.split(['.', '[']).next().unwrap_or_default())
 }
-
-/// The least similarity of a key that is proposed in place of an unknown one.
-const MIN_SIMILARITY: f64 = 0.9;
 
 /// The settings in the environment.
 #[derive(Debug, Default)]
@@ -119,7 +119,12 @@ impl Environment {
             if list { " (a list that is meant to be empty is written [])" } else { "" }
         );
         Ok(match kind {
-            _ if list => Value::Array(items(&text)),
+            _ if list => Value::Array(items(&text).with_context(|| {
+                format!(
+                    "{name} in the environment: {key}: it begins and ends like a list, but it is \
+                     not one in TOML; write [\"a\", \"b\"], or a,b without brackets and quotes"
+                )
+            })?),
             Value::Integer(_) => text.trim().parse().map_or(Value::String(text), Value::Integer),
             Value::Boolean(_) => flag(&text).map_or(Value::String(text), Value::Boolean),
             _ => Value::String(text),
@@ -128,7 +133,7 @@ impl Environment {
 }
 
 /// Returns the keys of `table`, as in `stream.heartbeat`, with their values.
-fn keys(table: &Table) -> BTreeMap<String, &Value> {
+pub(super) fn keys(table: &Table) -> BTreeMap<String, &Value> {
     let mut keys = BTreeMap::new();
     for (name, value) in table {
         match value {
@@ -144,18 +149,21 @@ fn keys(table: &Table) -> BTreeMap<String, &Value> {
     keys
 }
 
-/// Reads a list as in gateway.toml, or with commas between its items.
-fn items(text: &str) -> Vec<Value> {
+/// Reads a list as in gateway.toml, or with commas between its items. Returns `None` for brackets
+/// around anything else.
+fn items(text: &str) -> Option<Vec<Value>> {
+    let text = text.trim();
     // `[::1]:8080` begins like a list, but is not one.
-    if text.trim_start().starts_with('[')
-        && let Ok(mut table) = format!("list = {text}").parse::<Table>()
-        && let Some(Value::Array(items)) = table.remove("list")
-        && table.is_empty()
-    {
-        return items;
+    if text.starts_with('[') && text.ends_with(']') {
+        let mut table = format!("list = {text}").parse::<Table>().ok()?;
+        let items = table.remove("list").filter(|_| table.is_empty());
+        return match items {
+            Some(Value::Array(items)) => Some(items),
+            _ => None,
+        };
     }
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-    items.map(|item| Value::String(item.to_owned())).collect()
+    Some(items.map(|item| Value::String(item.to_owned())).collect())
 }
 
 fn flag(text: &str) -> Option<bool> {
@@ -197,19 +205,4 @@ fn misspelt(
         "{name} in the environment is not read; if you mean {key}, write {right}, with two \
          underscores"
     )))
-}
-
-fn no_such_key(key: &str, known: &BTreeMap<String, &Value>) -> String {
-    let all = "gateway.toml lists all settings";
-    if known.keys().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'))) {
-        return format!(
-            "{key} is a section; name a key in it, as in TRICAST__STREAM__HEARTBEAT ({all})"
-        );
-    }
-    let alike = |known: &str| strsim::jaro_winkler(key, known);
-    let closest = known.keys().max_by(|one, other| alike(one).total_cmp(&alike(other)));
-    match closest.filter(|closest| alike(closest) > MIN_SIMILARITY) {
-        Some(closest) => format!("there is no setting {key}; do you mean {closest}? {all}"),
-        None => format!("there is no setting {key:?}; {all}"),
-    }
 }

@@ -1,10 +1,12 @@
 //! The rules of a channel in words, for `tricast check --channel`.
 
-use bytesize::ByteSize;
 use tricast_admission::AccessLevel;
 use tricast_core::{Bounds, ChannelName, SlowReader};
 
-use crate::settings::Settings;
+use crate::settings::{
+    Settings,
+    range::{size_text, time_text},
+};
 
 impl Settings {
     /// Describes the rules that apply to a channel, and where they come from.
@@ -45,8 +47,8 @@ impl Settings {
              messages per second  {}\n",
             access.name,
             describe_access(access.publish),
-            ByteSize(bytes as u64),
-            humantime_serde::re::humantime::format_duration(age),
+            size_text(bytes as u64),
+            time_text(age),
             if log.online { "visible" } else { "hidden" },
             match log.presence && channel.owner().is_none() {
                 true => format!("visible to subscribers, in ~{channel}"),

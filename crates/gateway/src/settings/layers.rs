@@ -1,17 +1,18 @@
 //! The layers of the settings: the reference, overridden by a file, overridden by the environment.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsString, path::Path};
 
 use anyhow::Context as _;
+use serde_path_to_error::Segment;
 use toml::{Table, Value};
 use tricast_admission::Secret;
 
 use crate::settings::{
     REFERENCE, Settings,
-    environment::{Environment, may_hold_secret},
+    environment::{Environment, keys, may_hold_secret},
+    settings_file::SettingsFile,
+    unknown_key::no_such_key,
+    value_error::{Expected, ValueError, key_of_date},
 };
 
 /// Valid settings, with warnings for their author.
@@ -23,11 +24,11 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
-/// A settings file.
+/// The layers above the reference.
 #[derive(Debug)]
-struct SettingsFile {
-    path: PathBuf,
-    table: Table,
+struct Layers {
+    file: Option<SettingsFile>,
+    environment: Environment,
 }
 
 impl Settings {
@@ -38,14 +39,9 @@ impl Settings {
     /// When the file cannot be read or is not UTF-8, a key is unknown, or a value is invalid; the
     /// error names the file, the key or the variable.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Loaded> {
-        let read = |path: &Path| {
-            let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-            Self::from_layers(Some((path, &bytes)), std::env::vars_os())
-        };
-        match file {
-            Some(path) => read(path),
-            None => Self::from_layers(None, std::env::vars_os()),
-        }
+        let Some(path) = file else { return Self::from_layers(None, std::env::vars_os()) };
+        let bytes = SettingsFile::read(path)?;
+        Self::from_layers(Some((path, &bytes)), std::env::vars_os())
     }
 
     /// Loads the settings from the bytes of a file, and from variables.
@@ -56,8 +52,13 @@ impl Settings {
         file: Option<(&Path, &[u8])>,
         variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> anyhow::Result<Loaded> {
-        let loaded = Self::assemble(file, variables)?;
-        loaded.settings.check()?;
+        let layers = Layers::read(file, variables)?;
+        let loaded = layers.assemble()?;
+        loaded.settings.check().map_err(|error| {
+            let text = format!("{error:#}");
+            let origin = text.split(':').next().and_then(|key| layers.origin(key));
+            anyhow::anyhow!("{}{text}", origin.unwrap_or_default())
+        })?;
         Ok(loaded)
     }
 
@@ -69,31 +70,7 @@ impl Settings {
         file: Option<(&Path, &[u8])>,
         variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> anyhow::Result<Loaded> {
-        let reference: Table = toml::from_str(REFERENCE).context("the built-in gateway.toml")?;
-        let Environment { values, mut warnings } = Environment::read(&reference, variables)?;
-        let file = file.map(|(path, bytes)| SettingsFile::parse(path, bytes)).transpose()?;
-        let mut settings = reference;
-        if let Some(file) = &file {
-            merge(&mut settings, file.table.clone());
-        }
-        for (key, (_, value)) in &values {
-            set(&mut settings, key, value.clone())?;
-        }
-        let settings: Self = serde_path_to_error::deserialize(settings).map_err(|error| {
-            let key = error.path().to_string();
-            let message = plain_message(error.inner().message(), may_hold_secret(&key));
-            // A position in a list belongs to the key of the list.
-            let set = values.get(key.split('[').next().unwrap_or_default());
-            match (set, &file) {
-                (Some((name, _)), _) => {
-                    anyhow::anyhow!("{name} in the environment: {key}: {message}")
-                }
-                (None, Some(file)) => anyhow::anyhow!("{}: {key}: {message}", file.path.display()),
-                (None, None) => anyhow::anyhow!("{key}: {message}"),
-            }
-        })?;
-        warnings.extend(settings.suspicious_secrets());
-        Ok(Loaded { settings, warnings })
+        Layers::read(file, variables)?.assemble()
     }
 
     /// Returns a warning for each secret that seems to contain more than the secret. It is used as
@@ -134,72 +111,134 @@ impl Settings {
     }
 }
 
-impl SettingsFile {
-    fn parse(path: &Path, bytes: &[u8]) -> anyhow::Result<Self> {
-        let named = path.display();
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let Position { line, column } = Position::of(&bytes[..error.valid_up_to()]);
-            anyhow::anyhow!(
-                "{named}, line {line}, column {column}: this is not UTF-8, which TOML has to be; \
-                 save the file as UTF-8 (a secret of other bytes can be written in base64 or \
-                 hexadecimal digits; the digits are then the secret)"
-            )
-        })?;
-        // The error leaves out the line itself, because it may contain a secret.
-        let table = text.parse::<Table>().map_err(|error| {
-            let start = error.span().map_or(0, |span| span.start.min(text.len()));
-            let Position { line, column } = Position::of(&bytes[..start]);
-            let message = match error.message() {
-                // The message of the library would show the value.
-                message if message.starts_with("invalid type") => "this is not a TOML value",
-                message => message,
-            };
-            anyhow::anyhow!("{named}, line {line}, column {column}: {message}")
-        })?;
-        Ok(Self { path: path.to_owned(), table })
+/// Returns the built-in gateway.toml.
+fn reference() -> anyhow::Result<Table> {
+    toml::from_str(REFERENCE).context("the built-in gateway.toml")
+}
+
+impl Layers {
+    fn read(
+        file: Option<(&Path, &[u8])>,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> anyhow::Result<Self> {
+        let environment = Environment::read(&reference()?, variables)?;
+        let file = file.map(|(path, bytes)| SettingsFile::parse(path, bytes)).transpose()?;
+        Ok(Self { file, environment })
     }
-}
 
-/// A position in a text, counted from one.
-struct Position {
-    line: usize,
-    /// The column in characters.
-    column: usize,
-}
-
-impl Position {
-    /// Returns the position after `before`.
-    fn of(before: &[u8]) -> Self {
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-        Self { line, column: String::from_utf8_lossy(&before[start..]).chars().count() + 1 }
-    }
-}
-
-/// Rewrites an error of deserialization in terms of settings rather than of types. A `hidden` value
-/// is left out.
-fn plain_message(message: &str, hidden: bool) -> String {
-    let named = ["invalid type: ", "invalid value: ", "unknown variant "];
-    let found = named.iter().find_map(|name| message.strip_prefix(name));
-    match found.and_then(|found| found.rsplit_once(", expected ")) {
-        Some((_, expected)) if hidden => {
-            format!("the value is not valid here; write {expected}")
+    fn assemble(&self) -> anyhow::Result<Loaded> {
+        let mut merged = reference()?;
+        if let Some(SettingsFile { path, table }) = &self.file {
+            merge(&mut merged, table.clone()).with_context(|| path.display().to_string())?;
         }
-        Some((value, expected)) => format!("{value} is not valid here; write {expected}"),
-        None => message.replacen("unknown field", "there is no setting", 1),
+        for (key, (_, value)) in &self.environment.values {
+            set(&mut merged, key, value.clone())?;
+        }
+        if let Some(key) = key_of_date(&merged) {
+            anyhow::bail!(
+                "{}{key}: this is a date, which no setting takes; text needs quotes",
+                self.prefix(&key)
+            );
+        }
+        let read: Result<Settings, _> = serde_path_to_error::deserialize(merged.clone());
+        let settings = read.map_err(|error| {
+            let key = error.path().to_string();
+            anyhow::anyhow!("{}{}", self.prefix(&key), self.explain(&error, &merged))
+        })?;
+        let mut warnings = self.environment.warnings.clone();
+        warnings.extend(settings.suspicious_secrets());
+        Ok(Loaded { settings, warnings })
     }
+
+    /// Returns the beginning of an error about `key`: where its value comes from.
+    fn prefix(&self, key: &str) -> String {
+        let file = self.file.as_ref().map(|file| format!("{}: ", file.path.display()));
+        self.origin(key).or(file).unwrap_or_default()
+    }
+
+    /// Returns where the value of `key` comes from, if it is not the default.
+    fn origin(&self, key: &str) -> Option<String> {
+        // A position in a list belongs to the key of the list.
+        let key = key.split('[').next().unwrap_or_default();
+        if let Some((name, _)) = self.environment.values.get(key) {
+            return Some(format!("{name} in the environment: "));
+        }
+        let SettingsFile { path, table } = self.file.as_ref()?;
+        keys(table).contains_key(key).then(|| format!("{}: ", path.display()))
+    }
+
+    /// Rewrites an error of the library in terms of settings rather than of types.
+    fn explain(
+        &self,
+        error: &serde_path_to_error::Error<toml::de::Error>,
+        merged: &Table,
+    ) -> String {
+        let (key, message) = (error.path().to_string(), error.inner().message());
+        if message.starts_with("unknown field") {
+            return match key.split_once('[') {
+                None => no_such_key(&key, &keys(&reference().unwrap_or_default())),
+                Some(_) => {
+                    let fields: Vec<_> = message.split('`').skip(3).step_by(2).collect();
+                    format!("there is no setting {key}; there are {}", fields.join(", "))
+                }
+            };
+        }
+        if let Some(field) = message.strip_prefix("missing field ") {
+            let field = field.trim_matches('`');
+            return format!("{key}: {field} is missing; gateway.toml has an example");
+        }
+        let expected = Expected::of(message).or_else(|| words_of(error.path(), merged));
+        let Some(expected) = expected else { return format!("{key}: {message}") };
+        let list = key.split('[').next().unwrap_or_default();
+        let mut merged = merged.clone();
+        let value = ValueError {
+            key: &key,
+            found: value_at(error.path(), &mut merged).map(|value| &*value),
+            is_variable: self.environment.values.contains_key(list),
+            is_hidden: may_hold_secret(&key),
+        };
+        format!("{key}: {}", value.describe(&expected))
+    }
+}
+
+/// Returns the value at `path`.
+fn value_at<'a>(path: &serde_path_to_error::Path, table: &'a mut Table) -> Option<&'a mut Value> {
+    let mut segments = path.iter();
+    let Some(Segment::Map { key }) = segments.next() else { return None };
+    segments.try_fold(table.get_mut(key)?, |value, segment| match segment {
+        Segment::Map { key } => value.get_mut(key),
+        Segment::Seq { index } => value.get_mut(*index),
+        _ => None,
+    })
+}
+
+/// Returns the words that the key at `path` takes, if it takes only certain words. The library
+/// lists them only if it finds another word.
+fn words_of(path: &serde_path_to_error::Path, merged: &Table) -> Option<Expected> {
+    let mut merged = merged.clone();
+    *value_at(path, &mut merged)? = Value::String(String::new());
+    let error = serde_path_to_error::deserialize::<_, Settings>(merged).err()?;
+    let is_same = error.path().to_string() == path.to_string();
+    is_same.then(|| Expected::of(error.inner().message())).flatten()
 }
 
 /// Overrides `base` with `overlay`. Tables are merged; a list replaces a list.
-fn merge(base: &mut Table, overlay: Table) {
+///
+/// # Errors
+/// When `overlay` has something else where `base` has a section.
+fn merge(base: &mut Table, overlay: Table) -> anyhow::Result<()> {
     for (key, value) in overlay {
         match (base.get_mut(&key), value) {
-            (Some(Value::Table(base)), Value::Table(overlay)) => merge(base, overlay),
+            (Some(Value::Table(base)), Value::Table(overlay)) => merge(base, overlay)?,
+            (Some(Value::Table(_)), _) => {
+                anyhow::bail!("{key}: this is a section; write [{key}], and its keys below it")
+            }
             (_, value) => {
                 base.insert(key, value);
             }
         }
     }
+    Ok(())
 }
 
 /// Sets the value of a key such as `stream.heartbeat`.

@@ -34,10 +34,13 @@ mod range;
 mod rates;
 mod rules;
 mod safety;
+mod settings_file;
 mod shutdown;
 mod stream;
 mod tls;
 mod tokens;
+mod unknown_key;
+mod value_error;
 mod ws;
 
 pub use access::{Access, AccessRule};

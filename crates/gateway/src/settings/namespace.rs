@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tricast_admission::AccessLevel;
 use tricast_core::{Bounds, ChannelPattern, SlowReader};
 
-use crate::settings::range::SECOND;
+use crate::settings::range::{SECOND, size_text};
 
 /// `[[namespace]]`
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -51,7 +51,7 @@ impl Namespace {
                 && history.age.is_none_or(|age| age >= SECOND),
             "namespace \"{pattern}\": history: messages is at least 1, bytes is at least {} \
              (limits.message_bytes), and age is at least 1s",
-            message_bytes.as_u64()
+            size_text(message_bytes.as_u64())
         );
         Ok(())
     }

@@ -4,6 +4,8 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 use tricast_admission::Rate;
 
+use crate::settings::range::size_text;
+
 /// `[rates]`
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +36,9 @@ impl Rates {
             let size = size.as_u64();
             anyhow::ensure!(
                 size == 0 || (message..=u32::MAX.into()).contains(&size),
-                "{key}: 0, or from {message} bytes (limits.message_bytes) to 4GiB; it is {size}"
+                "{key}: 0, or from {} (limits.message_bytes) to 4GiB, not {}",
+                size_text(message),
+                size_text(size)
             );
         }
         Ok(())
