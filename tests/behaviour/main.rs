@@ -35,6 +35,7 @@ mod multiplexing;
 mod namespaces;
 mod negotiation;
 mod online;
+mod piped_settings;
 mod presence;
 mod program;
 mod proxied;

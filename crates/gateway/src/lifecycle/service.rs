@@ -14,7 +14,7 @@ use crate::{
     lifecycle::{
         build::Components, handover::Successor, reload::ReloadReport, telemetry::LogLevel,
     },
-    settings::{Loaded, Settings},
+    settings::{Loaded, Settings, SettingsFile},
 };
 
 /// A gateway that runs until a signal stops it.
@@ -113,7 +113,10 @@ impl Service {
 
     /// Starts a successor. Returns `None` if this gateway goes on serving.
     async fn hand_over(&self, gateway: &Gateway, signals: &mut Signals) -> Option<Exit> {
-        let mut handing_over = pin!(gateway.hand_over(&self.program));
+        let mut handing_over = pin!(async {
+            self.check_rereadable()?;
+            gateway.hand_over(&self.program).await
+        });
         let mut reload_requested = false;
         let replaced = loop {
             tokio::select! {
@@ -142,12 +145,17 @@ impl Service {
         }
     }
 
+    /// Checks that the settings file can be read once more.
+    fn check_rereadable(&self) -> anyhow::Result<()> {
+        self.config.as_deref().map_or(Ok(()), SettingsFile::check_rereadable)
+    }
+
     async fn reload(&self, gateway: &Gateway) {
         let mut reloading = vec![NotifyState::Reloading];
         reloading.extend(NotifyState::monotonic_usec_now().ok());
         notify_systemd(&reloading);
         gateway.reload_certificate().await;
-        let loaded = Settings::load(self.config.as_deref());
+        let loaded = self.check_rereadable().and_then(|()| Settings::load(self.config.as_deref()));
         let reloaded = loaded.and_then(|Loaded { settings, warnings }| {
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             let logging = settings.logging.clone();

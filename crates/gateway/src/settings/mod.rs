@@ -62,6 +62,7 @@ pub use proxy::{ForwardedFields, Proxy, TrustedProxy};
 pub use publish::Publish;
 pub use rates::Rates;
 pub(crate) use reload::Reload;
+pub(crate) use settings_file::SettingsFile;
 pub use shutdown::Shutdown;
 pub use stream::Stream;
 pub use tls::Tls;

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
 };
 
@@ -10,7 +11,7 @@ use toml::Table;
 
 /// A settings file that is TOML.
 #[derive(Debug)]
-pub(super) struct SettingsFile {
+pub(crate) struct SettingsFile {
     pub(super) path: PathBuf,
     pub(super) table: Table,
 }
@@ -19,13 +20,34 @@ impl SettingsFile {
     /// Reads the bytes of a file, or what comes through a pipe.
     ///
     /// # Errors
-    /// When it cannot be read, or is a folder.
+    /// When it cannot be read, or is a folder or a pipe through which nothing comes.
     pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
         let named = || path.display().to_string();
         let kind = fs::metadata(path).with_context(named)?.file_type();
         anyhow::ensure!(!kind.is_dir(), "{}: this is a folder; name a file in it", named());
         let bytes = fs::read(path).with_context(named)?;
+        // Nothing would mean the defaults. A pipe that was read before is empty.
+        anyhow::ensure!(
+            !kind.is_fifo() || !bytes.is_empty(),
+            "{}: this pipe is empty; a pipe can be read only once",
+            named()
+        );
         Ok(bytes)
+    }
+
+    /// Checks that the file can be read once more, for a reload or by a successor: what came
+    /// through a pipe has gone.
+    ///
+    /// # Errors
+    /// When it is a pipe.
+    pub(crate) fn check_rereadable(path: &Path) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()),
+            "{}: settings that came through a pipe cannot be read again; start the gateway with a \
+             file if it has to reload",
+            path.display()
+        );
+        Ok(())
     }
 
     /// Parses the bytes of a file.
