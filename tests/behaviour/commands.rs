@@ -24,7 +24,7 @@ const WITH_SECRET: [(&str, &str); 1] = [("TRICAST__TOKENS__SECRET", SECRET)];
 
 async fn only_the_token_is_printed_and_it_grants_what_it_claims() {
     let args =
-        ["token", "--sub", "alice", "--subscribe", "orders.*", "--publish", "chat", "--ttl", "60"];
+        ["token", "--sub", "alice", "--subscribe", "orders.*", "--publish", "chat", "--ttl", "1m"];
     let (fine, token, said) = run(&args, &WITH_SECRET, "").await;
     assert!(fine && said.is_empty(), "{said}");
     assert_eq!((token.lines().count(), token.trim().split('.').count()), (1, 3), "{token}");
@@ -53,6 +53,17 @@ async fn a_token_that_cannot_be_made_is_refused_with_the_reason() {
     let short = [("TRICAST__TOKENS__SECRET", "short")];
     let (fine, _, said) = run(&["token"], &short, "").await;
     assert!(!fine && said.contains("32 bytes") && !said.contains("short\""), "{said}");
+    for (ttl, reason) in [
+        ("60", "60 has no unit; write 60s"),
+        ("soon", "as in 15s or 1h"),
+        ("500ms", "from 1s to 3650d, not 500ms"),
+    ] {
+        let (fine, out, said) = run(&["token", "--ttl", ttl], &WITH_SECRET, "").await;
+        assert!(!fine && out.is_empty() && said.contains(reason), "{ttl}: {said}");
+    }
+    let (fine, out, said) = run(&["token", "eyJ0.eyJ0.abc"], &WITH_SECRET, "").await;
+    assert!(!fine && out.is_empty() && said.contains("--inspect"), "{said}");
+    assert!(!said.contains("eyJ0"), "{said}");
     for args in
         [["token", "--subscribe", "a*"], ["token", "--sub", "a b"], ["token", "--info", "{"]]
     {
@@ -80,7 +91,7 @@ async fn a_key_is_printed_alone_and_its_settings_beside_it() {
     };
     assert_eq!((publish("orders.1").await, publish("chat").await), (200, 403));
     assert_eq!(server.post("/publish/orders.1", "", b"x").await.status, 401, "nobody else");
-    let (_, other, _) = run(&["key"], &[], "").await;
+    let (_, other, _) = run(&["key", "--name", "other"], &[], "").await;
     assert_ne!(key, other);
 }
 
@@ -98,8 +109,7 @@ async fn which_namespace_a_channel_has_and_why() {
     let (fine, text, _) = check("orders.42").await;
     assert!(fine && text.starts_with("orders.42: [[namespace]] 2 (\"orders.*\")"), "{text}");
     assert!(
-        text.contains("publish              nobody")
-            && text.contains("7 messages, 16MiB, 90s"),
+        text.contains("publish              nobody") && text.contains("7 messages, 16MiB, 90s"),
         "{text}"
     );
     let (_, text, _) = check("orders.vip").await;

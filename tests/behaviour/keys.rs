@@ -93,10 +93,10 @@ async fn a_mistake_leaves_the_file_as_it_was() {
     }
     for (text, word) in [("[history\n", "line 1"), ("nonsense = 1\n", "nonsense")] {
         let broken = Settings::with(text);
-        assert!(error(&broken.append(&[]).await).contains(word));
+        assert!(error(&broken.append(&["--name", "a"]).await).contains(word));
         assert_eq!(broken.text(), text);
     }
-    let said = error(&append(settings.folder.path(), &[]).await);
+    let said = error(&append(settings.folder.path(), &["--name", "a"]).await);
     assert!(said.contains("not a regular file"), "{said}");
 }
 
@@ -108,7 +108,7 @@ async fn a_mistake_outside_of_the_key_is_reported_and_does_not_stop_the_command(
     key(&output);
     let public = Settings::with("bind = \"0.0.0.0:1\"\n[access]\npublish = \"anyone\"\n");
     let mut command = program::tricast();
-    command.env_remove("TRICAST__BIND").args(["key", "--append"]).arg(public.file());
+    command.env_remove("TRICAST__BIND").args(["key", "--name", "a", "--append"]).arg(public.file());
     let output = command.output().await.expect("runs");
     key(&output);
     let said = String::from_utf8(output.stderr).expect("text");
@@ -120,7 +120,7 @@ async fn no_room_leaves_the_file_as_it_was() {
     let settings = Settings::with("[history]\nmessages = 5\n");
     let before = settings.text();
     // A file may have no byte more: what a full disk does, for any user.
-    let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" key --append \"$1\"";
+    let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" key --name a --append \"$1\"";
     let mut command = program::in_shell(script, &program::tricast());
     let said = error(&command.arg(settings.file()).output().await.expect("runs"));
     assert!(said.contains("cannot write"), "{said}");
@@ -128,13 +128,13 @@ async fn no_room_leaves_the_file_as_it_was() {
     let names = std::fs::read_dir(settings.folder.path()).expect("is there").count();
     assert_eq!(names, 1, "nothing is left beside it");
     // A key that cannot be printed must not be added.
-    let script = "exec \"$0\" key --append \"$1\" >/dev/full";
+    let script = "exec \"$0\" key --name a --append \"$1\" >/dev/full";
     let mut command = program::in_shell(script, &program::tricast());
     let output = command.arg(settings.file()).output().await.expect("runs");
     assert!(error(&output).contains("cannot be printed"), "{output:?}");
     assert_eq!(settings.text(), before);
     // Messages beside the key may get lost.
-    let script = "exec \"$0\" key --append \"$1\" 2>/dev/full";
+    let script = "exec \"$0\" key --name a --append \"$1\" 2>/dev/full";
     let mut command = program::in_shell(script, &program::tricast());
     key(&command.arg(settings.file()).output().await.expect("runs"));
 }
@@ -148,7 +148,7 @@ async fn mode_and_owner_stay() {
     chown(settings.file(), Some(owner.0), Some(owner.1)).expect("changes");
     let mode = std::fs::Permissions::from_mode(0o640);
     std::fs::set_permissions(settings.file(), mode).expect("changes");
-    key(&settings.append(&[]).await);
+    key(&settings.append(&["--name", "a"]).await);
     let after = std::fs::metadata(settings.file()).expect("is there");
     assert_eq!((after.uid(), after.gid(), after.mode() & 0o7777), (owner.0, owner.1, 0o640));
 }

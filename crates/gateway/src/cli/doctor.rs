@@ -5,6 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use tricast_doctor::{GatewayUrl, Options};
 
+use crate::settings::range::{parse_time, time_text};
+
 /// The text below the flags in `tricast doctor --help`.
 const AFTER_HELP: &str = "\
 Test messages go to a channel of their own, doctor-NUMBER, which only the patterns * and ** match.
@@ -37,7 +39,7 @@ pub struct DoctorArgs {
     authority: Option<PathBuf>,
     /// How long to watch silent streams, as in 3m
     #[arg(long, value_name = "TIME", default_value = "0s",
-          value_parser = humantime::parse_duration)]
+          value_parser = parse_time)]
     idle: Duration,
     /// Print the result as JSON
     #[arg(long)]
@@ -54,7 +56,7 @@ pub async fn doctor(args: DoctorArgs) -> anyhow::Result<bool> {
     let options = Options { gateway: place, token, channel, ca_file: authority, idle };
     // Standard output is for the result alone, which may be a JSON document.
     let watching = |idle| {
-        eprintln!("watching silent streams for {}", humantime::format_duration(idle));
+        eprintln!("watching silent streams for {}", time_text(idle));
     };
     let diagnosis = match tricast_doctor::examine(options, watching).await {
         Ok(diagnosis) => diagnosis,

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct KeyArgs {
     /// The name of the key in the audit log
-    #[arg(long, default_value = "backend")]
+    #[arg(long)]
     name: String,
     /// A pattern of channels that the key may publish to; repeatable
     #[arg(long, value_name = "PATTERN", default_value = "**")]

@@ -1,13 +1,19 @@
 //! `tricast token`: creates and inspects tokens.
 
-use std::{io::Read as _, path::PathBuf};
+use std::{io::Read as _, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use tricast_admission::{Algorithm, HookMeters, Inspection, Signer, TokenSpec, inspect};
 use tricast_core::{ChannelPattern, UserId, unix_millis};
 
-use crate::{lifecycle::gatekeeper, settings::Settings};
+use crate::{
+    lifecycle::gatekeeper,
+    settings::{
+        Settings,
+        range::{DAY, SECOND, check_time, parse_time},
+    },
+};
 
 /// The flags of `tricast token`.
 #[derive(Debug, Args)]
@@ -21,9 +27,9 @@ pub struct TokenArgs {
     /// A pattern of channels that the user may publish to; repeatable
     #[arg(long, value_name = "PATTERN")]
     publish: Vec<ChannelPattern>,
-    /// The lifetime of the token in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
-    ttl: u64,
+    /// The lifetime of the token, as in 15m
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = lifetime)]
+    ttl: Duration,
     /// Data about the user that presence shows to other subscribers
     #[arg(long, value_name = "JSON", value_parser = json)]
     info: Option<serde_json::Value>,
@@ -41,6 +47,15 @@ pub struct TokenArgs {
     #[arg(long, value_name = "TOKEN", num_args = 0..=1, default_missing_value = "-",
           conflicts_with_all = ["sub", "subscribe", "publish", "info", "key", "id"])]
     inspect: Option<String>,
+    /// A token that stands where only options do
+    #[arg(hide = true, value_name = "TOKEN")]
+    misplaced: Option<String>,
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let time = parse_time(text)?;
+    check_time("the lifetime", time, SECOND..=3650 * DAY).map_err(|error| error.to_string())?;
+    Ok(time)
 }
 
 fn json(text: &str) -> Result<serde_json::Value, String> {
@@ -57,6 +72,10 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
 /// # Errors
 /// When no key to sign with is set, or the given token is not valid.
 pub fn token(settings: &Settings, args: &TokenArgs) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        args.misplaced.is_none(),
+        "to read a token, write --inspect before it, or pass it on standard input to --inspect"
+    );
     match &args.inspect {
         Some(text) => inspect_token(settings, text),
         None => {
@@ -94,7 +113,7 @@ fn sign_token(settings: &Settings, args: &TokenArgs) -> anyhow::Result<String> {
         iss: named(&settings.tokens.issuer),
         ..TokenSpec::default()
     };
-    Ok(signer.sign(&grant.valid_for(args.ttl))?)
+    Ok(signer.sign(&grant.valid_for(args.ttl.as_secs()))?)
 }
 
 fn inspect_token(settings: &Settings, text: &str) -> anyhow::Result<()> {

@@ -30,7 +30,7 @@ mod namespace;
 mod presence;
 mod proxy;
 mod publish;
-mod range;
+pub(crate) mod range;
 mod rates;
 mod rules;
 mod safety;

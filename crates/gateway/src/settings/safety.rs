@@ -45,7 +45,7 @@ impl Settings {
         };
         if let Some(rule) = rule_for(AccessLevel::Backend).filter(|_| self.key.is_empty()) {
             let missing = missing_credential("an API key", rule);
-            anyhow::bail!("{missing}; create one with `tricast key`");
+            anyhow::bail!("{missing}; create one with `tricast key --name NAME`");
         }
         // The hook can verify a user as a token does.
         if let Some(rule) = rule_for(AccessLevel::Token).filter(|_| !self.verifies_users()) {
