@@ -56,8 +56,15 @@ impl Gatekeeper {
     /// When the token is invalid.
     pub async fn claims(&self, token: &str) -> Result<Claims, Denied> {
         if self.keyring.is_empty() {
-            let detail = "this gateway has no token keys and cannot verify a token; send none, or \
-                          set [tokens]";
+            let keys = if self.api_keys.is_empty() {
+                ""
+            } else {
+                " (an API key begins with tricast_key_)"
+            };
+            let detail = format!(
+                "this gateway has no token keys and cannot verify a token{keys}; send none, also \
+                 not as Authorization: Bearer, which some SDKs always send, or set [tokens]"
+            );
             return Err(Denied::new(Kind::TokenUnsupported, detail));
         }
         self.keyring.check(token).await
