@@ -1,6 +1,6 @@
-//! What a newcomer gets who knocks at the wrong door: the answer says where the right one is.
+//! Requests with a wrong path, method, name or channel: the answer says what is right.
 
-use tricast_tests::{Answer, Connection, Server};
+use tricast_tests::{Answer, Connection, Reader, Server, Wire};
 
 fn detail(answer: &Answer) -> String {
     answer.json()["detail"].as_str().unwrap_or_default().to_owned()
@@ -132,6 +132,22 @@ async fn a_query_name_of_elsewhere_says_what_it_is_called_here() {
     }
 }
 
+async fn a_field_of_elsewhere_says_what_it_is_called_here() {
+    let server = Server::start().await;
+    let mut reader = Reader::open(&server, Wire::Ws, "a").await;
+    reader.control("hello").await;
+    for (command, part) in [
+        (r#"{"type":"history","channel":"a","limit":5}"#, "\"since\":5"),
+        (r#"{"type":"online","channel":"a","limit":5}"#, "this command takes"),
+    ] {
+        reader.send(command).await;
+        let error = reader.control("error").await;
+        assert_eq!(error["type"], "urn:tricast:unknown-field");
+        assert!(error["detail"].as_str().unwrap_or_default().contains(part), "{error}");
+        assert_eq!(error.to_string().contains("since"), command.contains("history"), "{error}");
+    }
+}
+
 async fn a_wrong_channel_says_what_is_wrong_with_it() {
     let server = Server::start().await;
     for (path, parts) in [
@@ -157,5 +173,6 @@ tricast_tests::each_delivery!(
     a_path_that_is_nearly_right_says_what_is_missing,
     a_wrong_method_is_answered_with_the_right_ones,
     a_query_name_of_elsewhere_says_what_it_is_called_here,
+    a_field_of_elsewhere_says_what_it_is_called_here,
     a_wrong_channel_says_what_is_wrong_with_it
 );

@@ -30,8 +30,14 @@ impl<'a> Fields<'a> {
     pub(crate) fn allow_only(&self, known: &[&str]) -> Result<(), FieldError> {
         let names = || self.0.iter().map(|(name, _)| name.as_str());
         if let Some(unknown) = names().find(|name| !known.contains(name)) {
-            let detail =
-                format!("unknown field {unknown:?}; this command takes {}", known.join(", "));
+            let is_count = ["limit", "count", "last", "tail", "n"].contains(&unknown);
+            let hint = if is_count && known.contains(&"since") {
+                "\"since\":5 asks for the newest 5 messages; "
+            } else {
+                ""
+            };
+            let known = known.join(", ");
+            let detail = format!("unknown field {unknown:?}; {hint}this command takes {known}");
             return Err((kinds::UNKNOWN_FIELD, detail));
         }
         match known.iter().find(|known| names().filter(|name| name == *known).count() > 1) {
