@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { artifacts, collectErrors, startBrowser } from './browser.mjs';
-import { open, wires } from './dashboard.mjs';
+import { live, open, wires } from './dashboard.mjs';
 import { startStage, ways } from './stage.mjs';
 
 let browser, stage;
@@ -42,20 +42,88 @@ function standsAlone(html, page) {
   assert.ok(!html.includes(new URL(page.url()).host));
 }
 
+/** Asserts that the report has the latencies of each wire by itself, and what the tab adds. */
+function assertMeasuredAlone({ rounds, wires: reports, request, tab, verdict }) {
+  assert.ok(rounds.length >= 1 && verdict.rounds <= rounds.length, JSON.stringify(verdict));
+  for (const { wire, alone } of reports) {
+    const latencies = rounds.flatMap((round) => round[wire] ?? []);
+    assert.ok(latencies.length >= 3, `${wire}: ${latencies.length}`);
+    assert.equal(alone.count, latencies.length);
+    assert.ok(alone.p50 <= alone.p90 && alone.p90 <= alone.p99 && alone.p99 <= alone.max);
+  }
+  for (const times of [request, tab.alone, tab.together]) {
+    assert.ok(times.count > 1 && times.p50 >= 0 && times.p50 <= times.p90, JSON.stringify(times));
+  }
+}
+
+for (const [n, seconds] of [20, 20].entries())
+  test(`equal wires on one machine are not told apart: run ${n + 1}`, {
+    timeout: 90_000,
+  }, async (t) => {
+    stage = await startStage('direct');
+    const page = await open(browser, stage.page, { acceptDownloads: true });
+    const { sentences, report } = await compare(page, seconds);
+    t.diagnostic(`${report.verdict.rounds} rounds: ${sentences[0]}`);
+    assert.deepEqual(report.verdict.slower, [], sentences[0]);
+    assert.match(sentences[0], /^(No wire is faster than the others|Too few rounds)/);
+    assert.ok(sentences.every((line) => !line.includes('fastest')));
+    assert.ok(
+      sentences.some((line) => line.startsWith('The browser and the gateway run on one machine')),
+    );
+    await page.context().close();
+  });
+
+test('a wire that is delayed by 50 ms is named', { timeout: 120_000 }, async (t) => {
+  stage = await startStage('direct');
+  stage.relay.delay('ws', 50);
+  const page = await open(browser, stage.page, { acceptDownloads: true });
+  const { sentences, report } = await compare(page, 30);
+  t.diagnostic(`${report.verdict.rounds} rounds: ${sentences[0]}`);
+  assert.deepEqual(
+    report.verdict.slower,
+    [
+      { wire: 'ws', than: 'sse' },
+      { wire: 'ws', than: 'chunked' },
+    ],
+    JSON.stringify({ verdict: report.verdict, tab: report.tab }),
+  );
+  assert.match(sentences[0], /^WebSocket is slower than SSE .* and Chunked /);
+  await page.context().close();
+});
+
+test('a comparison that is stopped in its first part reports what it knows', {
+  timeout: 60_000,
+}, async () => {
+  stage = await startStage('direct');
+  const page = await open(browser, stage.page);
+  await page.fill('#seconds', '600');
+  await page.click('#compare-start');
+  await page.waitForSelector('#compare-start:has-text("Stop")');
+  await page.click('#compare-start');
+  await page.waitForSelector('#finding .advice li');
+  assert.match(
+    await page.textContent('#finding .advice li'),
+    /^The comparison ended early: it was stopped/,
+  );
+  await live(page);
+  await page.context().close();
+});
+
 for (const way of [...ways, 'nginx over TLS']) {
   test(`each wire delivers everything and a cut loses nothing: ${way}`, {
-    timeout: 60_000,
+    timeout: 90_000,
   }, async () => {
     stage = await startStage(way);
     const page = await open(browser, stage.page, {
       ignoreHTTPSErrors: true,
       acceptDownloads: true,
     });
-    const { sentences, html, report } = await compare(page, 4);
+    const { sentences, html, report } = await compare(page, 10);
     assert.ok(
       report.published >= 60 && report.published <= 90,
-      `${report.published} in four seconds`,
+      `${report.published} in the four seconds in which all are open`,
     );
+    assertMeasuredAlone(report);
     for (const [at, one] of report.wires.entries()) {
       const {
         wire,
@@ -132,7 +200,8 @@ for (const way of [...ways, 'nginx over TLS']) {
     const errors = collectErrors(reader);
     await reader.setContent(html);
     assert.equal(await reader.locator('svg polyline').count(), 6);
-    assert.equal(await reader.locator('tbody tr').count(), 16);
+    assert.equal(await reader.locator('tbody tr.group').count(), 4);
+    assert.equal(await reader.locator('tbody tr:not(.group)').count(), 23);
     assert.ok((await reader.evaluate(() => [...document.querySelectorAll('li')].length)) >= 9);
     await reader.screenshot({
       path: `${artifacts}comparison-${way.replaceAll(' ', '-')}.png`,
@@ -156,7 +225,7 @@ test('messages of other publishers are counted separately and hide no loss', {
     return true;
   })();
   // The rate is so high that a request carries several messages.
-  const { report, sentences } = await compare(page, 3, 200);
+  const { report, sentences } = await compare(page, 5, 200);
   over = true;
   assert.ok(await others);
   for (const { wire, own, messages, latency, replayed, gaps } of report.wires) {

@@ -85,7 +85,7 @@ for (const way of [...ways, 'nginx over TLS', 'TLS of its own'])
       await page.keyboard.press('Enter');
       await each(() => document.querySelectorAll('#chat-log .light.on').length === 3);
       await page.$eval('#seconds', (input) => {
-        input.value = 3;
+        input.value = 6;
       });
       await page.click('#compare-start');
       await each(() => document.querySelectorAll('#finding .advice li').length > 0);

@@ -10,6 +10,7 @@ export async function startRelay(target) {
   const carried = [];
   /** For each refused wire the answer to its requests, or `null` to cut them. */
   const refused = new Map();
+  const delays = new Map();
   let cuts = 0;
 
   const server = net.createServer({ noDelay: true }, (client) => {
@@ -20,6 +21,12 @@ export async function startRelay(target) {
       pairs.delete(pair);
       client.destroy();
       upstream.destroy();
+    };
+    /** Acts after the delay of the wire. Timers of one duration fire in order. */
+    const delayed = (action) => {
+      const delay = delays.get(pair.carried?.wire);
+      if (delay) setTimeout(action, delay);
+      else action();
     };
     client.on('data', (bytes) => {
       const [, wire] = bytes.toString('latin1').match(/^GET \/(sse|chunked|ws)\//) ?? [];
@@ -35,7 +42,7 @@ export async function startRelay(target) {
     });
     upstream.on('data', (bytes) => {
       if (pair.carried) pair.carried.bytes += bytes.length;
-      if (!pair.cutInside) return client.write(bytes);
+      if (!pair.cutInside) return delayed(() => client.destroyed || client.write(bytes));
       pair.cutInside = false;
       upstream.pause();
       // Half a message, a stall in which the client surely reads that half, and then nothing more.
@@ -45,9 +52,9 @@ export async function startRelay(target) {
       [client, upstream],
       [upstream, client],
     ]) {
-      from.on('end', () => to.end());
+      from.on('end', () => delayed(() => to.end()));
       from.on('error', drop);
-      from.on('close', drop);
+      from.on('close', () => delayed(drop));
     }
   });
   server.listen(0, '127.0.0.1');
@@ -85,6 +92,10 @@ export async function startRelay(target) {
     /** Lets requests for that wire through again. */
     accept(wire) {
       refused.delete(wire);
+    },
+    /** Delays what the gateway sends over that wire by so many milliseconds. */
+    delay(wire, ms) {
+      delays.set(wire, ms);
     },
     /** Leads new connections to another gateway. */
     lead(to) {

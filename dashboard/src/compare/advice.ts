@@ -4,21 +4,18 @@ import type { WireName } from '../client/index.ts';
 import { ms, number, type Text, t } from '../text/index.ts';
 import { NAMES } from '../text/wires.ts';
 import type { Report, WireReport } from './report.ts';
+import { speed } from './speed.ts';
+import type { Verdict } from './verdict.ts';
 
-/** Medians that differ by less than this, in ms or as a share of the lower one, count as equal. */
-const EQUAL_MS = 2;
-const EQUAL_SHARE = 0.25;
-
-/** A wire whose median is so many ms above the lowest one is held back by a proxy. */
+/** A wire that is slower, and whose median is so many ms above another's, is held back by a proxy. */
 const HELD_BACK_MS = 100;
 
 const nameOf = ({ wire }: WireReport) => NAMES[wire];
-const medianOf = ({ latency }: WireReport) => latency.p50 ?? 0;
 const overheadOf = ({ around }: WireReport) => around ?? 0;
 
 /** Returns one sentence for each conclusion. */
 export function advice(report: Report): string[] {
-  const { wires, published, environment, failure } = report;
+  const { wires, published, failure } = report;
   const early = failure ? [t('The comparison ended early: {reason}', { reason: failure })] : [];
   if (!published) {
     return [...early, t('Nothing was published, so there is nothing to compare.')];
@@ -28,15 +25,9 @@ export function advice(report: Report): string[] {
   return [
     ...early,
     ...failing.map(blocked),
-    ...(working.length > 1 ? [speed(working), overhead(working)] : []),
+    ...(working.length > 1 ? [...speed(report), overhead(working)] : []),
     ...working.map((wire) => completeness(wire, published)),
-    environment.proxy
-      ? t(
-          'There is a proxy between this browser and the gateway; the figures include its effect on each wire.',
-        )
-      : t(
-          'No proxy is visible between this browser and the gateway: measure again from where your users are.',
-        ),
+    path(report),
     ...working.map(({ wire }) => t(USE_FOR[wire])),
     ...remedies(report, working, failing),
   ];
@@ -57,21 +48,20 @@ function blocked(wire: WireReport): string {
       });
 }
 
-function speed(wires: WireReport[]): string {
-  const [fast, slow] = extremes(wires, medianOf);
-  const [low, high] = [medianOf(fast), medianOf(slow)];
-  if (high - low <= Math.max(EQUAL_MS, EQUAL_SHARE * low)) {
-    return t('No wire is faster than the others: the medians are between {fast} and {slow}.', {
-      fast: ms(low),
-      slow: ms(high),
-    });
+/** Says what the figures include besides the wires. */
+function path({ environment: { proxy, loopback } }: Report): string {
+  if (proxy) {
+    return t(
+      'There is a proxy between this browser and the gateway; the figures include its effect on each wire.',
+    );
   }
-  return t('{fast} is the fastest with a median of {low}; {slow} took {high}.', {
-    fast: nameOf(fast),
-    low: ms(low),
-    slow: nameOf(slow),
-    high: ms(high),
-  });
+  return loopback
+    ? t(
+        'The browser and the gateway run on one machine, so the figures say nothing about a network: measure again from where your users are.',
+      )
+    : t(
+        'No proxy is visible between this browser and the gateway: measure again from where your users are.',
+      );
 }
 
 function overhead(wires: WireReport[]): string {
@@ -110,12 +100,12 @@ function completenessText(wire: WireReport, published: number): Text {
 }
 
 /** Returns advice on the proxies in between, in the words of `tricast doctor`. */
-function remedies({ environment }: Report, working: WireReport[], failing: WireReport[]): string[] {
-  const lowest = Math.min(...working.map(medianOf));
+function remedies(report: Report, working: WireReport[], failing: WireReport[]): string[] {
+  const { environment, verdict } = report;
   const symptoms = {
     'no-upgrade': failing.some(({ wire }) => wire === 'ws'),
     'buffered': failing.some(({ wire }) => wire !== 'ws'),
-    'held-back': working.some((wire) => medianOf(wire) > lowest + HELD_BACK_MS),
+    'held-back': working.some(({ wire }) => isHeldBack(wire, verdict)),
     'http-1.0': environment.gatewayHttp === 'HTTP/1.0',
     'url': environment.proxy && environment.misplaced,
   };
@@ -123,6 +113,13 @@ function remedies({ environment }: Report, working: WireReport[], failing: WireR
     const remedy = environment.advice[symptom];
     return present && remedy ? [remedy] : [];
   });
+}
+
+function isHeldBack(name: WireName, { slower, medians }: Verdict): boolean {
+  const medianOf = (wire: WireName) => medians[wire] ?? 0;
+  return slower.some(
+    ({ wire, than }) => wire === name && medianOf(wire) > medianOf(than) + HELD_BACK_MS,
+  );
 }
 
 /** Returns the wires with the least and the greatest value; there must be at least one wire. */

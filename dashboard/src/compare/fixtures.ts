@@ -1,9 +1,11 @@
 // Reports for tests.
 
 import type { WireName } from '../client/index.ts';
-import type { Environment, Report, WireReport } from './report.ts';
+import type { Environment, Report, Times, WireReport } from './report.ts';
 
 const OVERHEAD = { sse: 32, chunked: 7, ws: 2 };
+
+const TIMES: Times = { count: 10, p50: 1, p90: 2, p99: 3, max: 4 };
 
 /** Makes a report of a wire that works. */
 export function wireFixture(wire: WireName, fields: Partial<WireReport> = {}): WireReport {
@@ -13,7 +15,8 @@ export function wireFixture(wire: WireName, fields: Partial<WireReport> = {}): W
     firstByte: 1,
     messages: 10,
     own: 10,
-    latency: { count: 10, p50: 1, p90: 2, p99: 3, max: 4 },
+    alone: TIMES,
+    latency: TIMES,
     jitter: 1,
     reconnects: 0,
     away: null,
@@ -44,6 +47,7 @@ export function environmentFixture(fields: Partial<Environment> = {}): Environme
     via: null,
     server: null,
     encrypted: false,
+    loopback: false,
     misplaced: false,
     advice: {},
     ...fields,
@@ -58,6 +62,16 @@ export function reportFixture(wires: WireReport[], fields: Partial<Report> = {})
     failure: null,
     load: { rate: 1, size: 1, json: false },
     published: 10,
+    rounds: [],
+    verdict: {
+      outcome: 'no-difference',
+      slower: [],
+      medians: { sse: 1, chunked: 1, ws: 1 },
+      threshold: 17,
+      rounds: 20,
+    },
+    request: TIMES,
+    tab: { alone: TIMES, together: TIMES },
     environment: environmentFixture(),
     wires,
     ...fields,

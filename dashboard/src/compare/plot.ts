@@ -1,8 +1,11 @@
 // Line plots as SVG text, for a page without scripts.
 
+import { linearTicks, logTicks } from './ticks.ts';
+
 export interface Series {
   name: string;
-  colour: string;
+  /** The class of the line and of its name; it gives them their colour. */
+  kind: string;
   /** The points from left to right. */
   points: Point[];
 }
@@ -15,14 +18,16 @@ export interface Axis {
   scale?: 'linear' | 'log';
 }
 
-const WIDTH = 640;
-const HEIGHT = 230;
-const LEFT = 70;
-const RIGHT = 12;
-const TOP = 24;
-const BOTTOM = 40;
-const LEGEND_WIDTH = 90;
-const TICKS = [0, 0.25, 0.5, 0.75, 1];
+const WIDTH = 560;
+const HEIGHT = 260;
+const LEFT = 66;
+const RIGHT = 24;
+const TOP = 30;
+const BOTTOM = 52;
+const LEGEND_WIDTH = 110;
+/** The most ticks of an axis. */
+const COLUMNS = 7;
+const ROWS = 6;
 
 /** Draws all series over common axes; returns an empty text if they have no points. */
 export function plot(series: Series[], x: Axis, y: Axis): string {
@@ -33,19 +38,18 @@ export function plot(series: Series[], x: Axis, y: Axis): string {
   const top = Math.max(...points.map(([, value]) => value)) * 1.1 || 1;
   const left = (value: number) => LEFT + shareOf(value, range, x.scale) * (WIDTH - LEFT - RIGHT);
   const level = (value: number) => HEIGHT - BOTTOM - (value / top) * (HEIGHT - BOTTOM - TOP);
-  const columns = TICKS.map((share, n) => {
-    const value = valueAt(share, range, x.scale);
-    const anchor = n === TICKS.length - 1 ? 'end' : 'middle';
-    return label(left(value), HEIGHT - BOTTOM + 16, anchor, x.format(value));
-  });
-  const rows = TICKS.map((share) => gridLine(level(share * top), y.format(share * top)));
-  const lines = series.map(({ colour, points: own }) =>
+  const ticks = x.scale === 'log' ? logTicks : linearTicks;
+  const columns = ticks(...range, COLUMNS).map((value) =>
+    label(left(value), HEIGHT - BOTTOM + 18, 'middle', x.format(value)),
+  );
+  const rows = linearTicks(0, top, ROWS).map((value) => gridLine(level(value), y.format(value)));
+  const lines = series.map(({ kind, points: own }) =>
     polyline(
-      colour,
+      kind,
       own.map(([value, height]) => [left(value), level(height)]),
     ),
   );
-  const title = label((LEFT + WIDTH) / 2, HEIGHT - 6, 'middle', x.title);
+  const title = label((LEFT + WIDTH) / 2, HEIGHT - 8, 'middle', x.title);
   const content = [...series.map(legend), ...columns, ...rows, title, ...lines].join('');
   return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${y.title}">${content}</svg>`;
 }
@@ -62,13 +66,9 @@ function shareOf(value: number, [low, high]: [number, number], scale: Axis['scal
   return (position(value) - position(low)) / (position(high) - position(low));
 }
 
-function valueAt(share: number, [low, high]: [number, number], scale: Axis['scale']): number {
-  return scale === 'log' ? low * (high / low) ** share : low + share * (high - low);
-}
-
-function legend({ name, colour }: Series, n: number): string {
+function legend({ name, kind }: Series, n: number): string {
   const x = LEFT + LEGEND_WIDTH * n;
-  return `<text x="${x}" y="${TOP - 8}" fill="${colour}" font-weight="600">${name}</text>`;
+  return `<text class="${kind}" x="${x}" y="${TOP - 12}" font-weight="600">${name}</text>`;
 }
 
 function gridLine(y: number, text: string): string {
@@ -76,9 +76,9 @@ function gridLine(y: number, text: string): string {
   return line + label(LEFT - 8, y + 4, 'end', text);
 }
 
-function polyline(colour: string, points: Point[]): string {
+function polyline(kind: string, points: Point[]): string {
   const list = points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(' ');
-  return `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${list}"/>`;
+  return `<polyline class="${kind}" fill="none" stroke-width="2" points="${list}"/>`;
 }
 
 function label(x: number, y: number, anchor: string, text: string): string {

@@ -1,12 +1,31 @@
 // A report as a single page of HTML that needs no script, no network and no other file.
 
-import { language, ms, number, size, type Text, t, tIfKnown } from '../text/index.ts';
+import { language, ms, number, t } from '../text/index.ts';
 import { NAMES } from '../text/wires.ts';
 import { advice } from './advice.ts';
+import { escapeHtml } from './escape.ts';
 import { type Axis, plot, type Series } from './plot.ts';
 import type { Environment, Report, WireReport } from './report.ts';
+import { reportTable } from './report-table.ts';
 
-const COLOURS = { sse: '#2560d8', chunked: '#a85d00', ws: '#0a7d55' };
+/** The style of what `reportBody` returns, where the colours above it are defined. */
+const STYLE = `table { border-collapse: collapse; table-layout: fixed; width: 100%; font-variant-numeric: tabular-nums }
+th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right }
+th:first-child { text-align: left; font-weight: 500 }
+td:first-child { width: 34% }
+thead th { color: var(--wire) }
+.group th { padding-top: 1.1rem; font-weight: 600 }
+.group small { display: block; font-weight: 400 }
+h2 { font-size: 1.05rem }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 0 2rem }
+svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: var(--soft) }
+svg .sse, svg .chunked, svg .ws { fill: var(--wire) }
+polyline { stroke: var(--wire) }
+svg polyline.sse, svg polyline.chunked, svg polyline.ws { fill: none }
+@media (max-width: 30rem) {
+  th, td { padding-inline: .2rem; font-size: .85rem }
+  svg { font-size: 17px }
+}`;
 
 /** Returns the whole page. */
 export function reportPage(report: Report): string {
@@ -17,15 +36,17 @@ export function reportPage(report: Report): string {
 <meta name="viewport" content="width=device-width">
 <title>${t('Three wires compared')}</title>
 <style>
-body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif; color: #1a2130; background: #fff }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid #dde1e8; text-align: right }
-th:first-child { text-align: left; font-weight: 500 }
-svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: #5b6577 }
-small { color: #5b6577 }
-${Object.entries(COLOURS)
-  .map(([wire, colour]) => `th.${wire} { color: ${colour} }`)
-  .join('\n')}
+:root { color-scheme: light dark; --text: #1a2130; --soft: #5b6577; --line: #dde1e8; --page: #fff; --sse: #2560d8; --chunked: #a85d00; --ws: #0a7d55 }
+@media (prefers-color-scheme: dark) {
+  :root { --text: #e6eaf2; --soft: #9aa5b8; --line: #2b3342; --page: #181d27; --sse: #7aa7ff; --chunked: #f0a94a; --ws: #4fd1a1 }
+}
+body { max-width: 76rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page) }
+.sse { --wire: var(--sse) }
+.chunked { --wire: var(--chunked) }
+.ws { --wire: var(--ws) }
+li { overflow-wrap: anywhere }
+small { color: var(--soft) }
+${STYLE}
 </style>
 </head>
 <body>
@@ -43,11 +64,13 @@ export function reportBody(report: Report): string {
 <ul class="advice">${advice(report)
     .map((sentence) => `<li>${escapeHtml(sentence)}</li>`)
     .join('')}</ul>
-${table(wires)}
-<h2>${t('Latency over time')}</h2>
-${plot(seriesOf(wires, timeline), secondsAxis(), latencyAxis())}
-<h2>${t('Latency distribution')}</h2>
-${plot(seriesOf(wires, distribution), logLatencyAxis(), shareAxis())}
+${reportTable(report)}
+<div class="plots">
+<div><h2>${t('Latency over time, all together')}</h2>
+${plot(seriesOf(wires, timeline), secondsAxis(), latencyAxis())}</div>
+<div><h2>${t('Latency distribution, all together')}</h2>
+${plot(seriesOf(wires, distribution), logLatencyAxis(), shareAxis())}</div>
+</div>
 <h2>${t('Environment')}</h2>
 ${environmentList(report.environment)}
 <p><small>${t('Latency is the time from the request that published a message to its arrival, on the clock of this browser. Messages replayed after the cut are not timed. Bytes are those that the gateway sends over HTTP/1.1, response heads included.')}</small></p>`;
@@ -55,50 +78,19 @@ ${environmentList(report.environment)}
 
 function summary({ made, tricast, published, load, seconds }: Report): string {
   const time = new Date(made).toLocaleString(language);
-  const run = t('{published} messages, {rate} a second of {size} bytes, for {seconds} s', {
+  const run = t('{seconds} s; together {published} messages, {rate} a second, of {size} bytes', {
     published: number(published),
-    rate: number(load.rate),
+    rate: number(load.rate, 1),
     size: number(load.size),
     seconds: number(seconds),
   });
   return `${escapeHtml(time)} · Tricast ${escapeHtml(tricast)} · ${run}`;
 }
 
-type Row = [name: Text, figureOf: (wire: WireReport) => string];
-
-const ROWS: Row[] = [
-  ['state', ({ state }) => tIfKnown(state)],
-  ['first byte', ({ firstByte }) => ms(firstByte)],
-  ['messages', ({ messages }) => number(messages)],
-  ['median', ({ latency }) => ms(latency.p50)],
-  ['90 %', ({ latency }) => ms(latency.p90)],
-  ['99 %', ({ latency }) => ms(latency.p99)],
-  ['longest', ({ latency }) => (latency.count ? ms(latency.max) : '–')],
-  ['jitter', ({ jitter }) => ms(jitter)],
-  ['on the wire', ({ bytes }) => size(bytes.head + bytes.framing + bytes.payload)],
-  ['overhead per message', ({ around }) => (around === null ? '–' : `${number(around, 1)} B`)],
-  ['reconnects', ({ reconnects }) => number(reconnects)],
-  ['reconnected after', ({ away }) => ms(away)],
-  ['replayed', ({ replayed }) => number(replayed)],
-  ['gaps', ({ gaps }) => number(gaps)],
-  ['out of order', ({ disordered }) => number(disordered)],
-  ['duplicates', ({ repeated }) => number(repeated)],
-];
-
-function table(wires: WireReport[]): string {
-  const head = wires.map(({ wire }) => `<th scope="col" class="${wire}">${NAMES[wire]}</th>`);
-  const rows = ROWS.map(([name, figureOf]) => {
-    const cells = wires.map((wire) => `<td>${escapeHtml(figureOf(wire))}</td>`);
-    return `<tr><th scope="row">${t(name)}</th>${cells.join('')}</tr>`;
-  });
-  const thead = `<thead><tr><td></td>${head.join('')}</tr></thead>`;
-  return `<table>${thead}<tbody>${rows.join('')}</tbody></table>`;
-}
-
 function seriesOf(wires: WireReport[], points: (wire: WireReport) => Series['points']): Series[] {
   return wires.map((one) => ({
     name: NAMES[one.wire],
-    colour: COLOURS[one.wire],
+    kind: one.wire,
     points: points(one),
   }));
 }
@@ -113,10 +105,10 @@ function distribution({ histogram }: WireReport): Series['points'] {
 
 // The titles depend on the language, which is known only when a report is made.
 const secondsAxis = (): Axis => ({ title: t('seconds'), format: (value) => number(value, 1) });
-const latencyAxis = (): Axis => ({ title: t('Latency over time'), format: ms });
+const latencyAxis = (): Axis => ({ title: t('Latency over time, all together'), format: ms });
 const logLatencyAxis = (): Axis => ({ title: t('latency'), format: ms, scale: 'log' });
 const shareAxis = (): Axis => ({
-  title: t('Latency distribution'),
+  title: t('Latency distribution, all together'),
   format: (share) => `${number(100 * share, 1)} %`,
 });
 
@@ -143,8 +135,4 @@ function environmentList(environment: Environment): string {
 function describeProxy({ server, via, proxyFields }: Environment): string {
   const known = [server, via, proxyFields.join(', ')].filter(Boolean);
   return known.join('; ') || t('it does not identify itself');
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -5,9 +5,20 @@ import type { RequestInfo } from '../context/request-info.ts';
 import type { Load } from '../measure/load-generator.ts';
 import type { Meter } from '../measure/meter.ts';
 import type { Bytes } from '../measure/overhead.ts';
+import { quantile } from '../measure/quantile.ts';
 import { SLOT_MS } from '../measure/timeline.ts';
+import type { Round, Verdict } from './verdict.ts';
 
-/** The figures of one wire; times are in milliseconds. */
+/** Times in milliseconds. */
+export interface Times {
+  count: number;
+  p50: number | null;
+  p90: number | null;
+  p99: number | null;
+  max: number;
+}
+
+/** The figures of one wire; unless they say otherwise, of the time when all wires were open. */
 export interface WireReport {
   wire: WireName;
   /** The final state of its panel; "live" is good. */
@@ -17,13 +28,10 @@ export interface WireReport {
   messages: number;
   /** The messages of this comparison. */
   own: number;
-  latency: {
-    count: number;
-    p50: number | null;
-    p90: number | null;
-    p99: number | null;
-    max: number;
-  };
+  /** The latency while this wire was the only one that was open. */
+  alone: Times;
+  /** The latency while all wires were open. */
+  latency: Times;
   jitter: number | null;
   reconnects: number;
   /** The length of the last outage. */
@@ -51,7 +59,15 @@ export interface Report {
   /** The reason for an early end, if any. */
   failure: string | null;
   load: Load;
+  /** The messages that were published while all wires were open. */
   published: number;
+  /** The latencies of each wire by itself. */
+  rounds: Round[];
+  verdict: Verdict;
+  /** Requests that published a message while no stream was open. */
+  request: Times;
+  /** How long events waited in the tab until the page handled them. */
+  tab: { alone: Times; together: Times };
   environment: Environment;
   wires: WireReport[];
 }
@@ -70,15 +86,37 @@ export interface Environment {
   via: string | null;
   server: string | null;
   encrypted: boolean;
+  /** The gateway, or a proxy in front of it, runs on the machine of the browser. */
+  loopback: boolean;
   /** The gateway computes another URL for itself than the browser uses. */
   misplaced: boolean;
   /** Advice on the proxies in between, by symptom, in the words of `tricast doctor`. */
   advice: Record<string, string>;
 }
 
-/** Makes the report of one wire; `began` is the start of the comparison. */
-export function wireReport(meter: Meter, state: string, began: number): WireReport {
-  const { latency, messages } = meter;
+export function timesOf(values: number[], count = values.length): Times {
+  return {
+    count,
+    p50: quantile(values, 0.5),
+    p90: quantile(values, 0.9),
+    p99: quantile(values, 0.99),
+    max: quantile(values, 1) ?? 0,
+  };
+}
+
+/** What a comparison has found out about one wire. */
+export interface WireResult {
+  meter: Meter;
+  /** The latencies while this wire was the only one that was open. */
+  alone: number[];
+  state: string;
+  /** The time from which all wires were open. */
+  began: number;
+}
+
+/** Makes the report of one wire. */
+export function wireReport({ meter, alone, state, began }: WireResult): WireReport {
+  const { latency, latencies, messages } = meter;
   const seconds = (slot: number) => Math.max(0, slot * SLOT_MS - began) / 1000;
   return {
     wire: meter.wire,
@@ -94,13 +132,8 @@ export function wireReport(meter: Meter, state: string, began: number): WireRepo
     lost: meter.lost,
     disordered: meter.disordered,
     repeated: meter.repeated,
-    latency: {
-      count: latency.count,
-      p50: latency.quantile(0.5),
-      p90: latency.quantile(0.9),
-      p99: latency.quantile(0.99),
-      max: latency.max,
-    },
+    alone: timesOf(alone),
+    latency: { ...timesOf(latencies.values, latencies.count), max: latencies.max },
     bytes: { ...meter.bytes },
     around: messages ? meter.around / messages : null,
     histogram: latency.shares(),
@@ -121,6 +154,9 @@ export interface Observation {
   url: URL;
   request: RequestInfo;
 }
+
+/** The host names of the browser's own machine. */
+const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/;
 
 /** Header fields that only proxies send. */
 const PROXY_FIELDS = [
@@ -150,6 +186,7 @@ export function environment(observation: Observation): Environment {
     via: productNames(request.fields.via ?? ''),
     server,
     encrypted,
+    loopback: LOOPBACK.test(url.hostname),
     misplaced: request.url !== '' && request.url !== url.href.replace(/\/$/, ''),
     advice: request.advice,
   };

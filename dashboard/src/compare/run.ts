@@ -1,14 +1,20 @@
-// Runs a comparison: publishes for a while, has the gateway cut each wire once, and reports.
+// Runs a comparison: each wire alone, then all together with a cut of each, and the report.
 
 import { channel } from '../context/context.ts';
 import { gatewayUrl, request } from '../context/gateway.ts';
 import { browserProtocol, requestInfoWithAdvice } from '../context/request-info.ts';
 import type { Load, LoadGenerator } from '../measure/load-generator.ts';
 import type { Meter } from '../measure/meter.ts';
+import { TabProbe } from '../measure/tab-probe.ts';
 import { t } from '../text/index.ts';
-import { environment, type Report, wireReport } from './report.ts';
+import { type AloneResult, measureAlone } from './alone.ts';
+import { environment, type Report, timesOf, wireReport } from './report.ts';
+import { verdict } from './verdict.ts';
+import { until } from './wait.ts';
 
-/** The share of the duration after which the wires are cut. */
+/** The share of the duration in which each wire is measured by itself. */
+const ALONE_SHARE = 0.6;
+/** The share of the time together after which the wires are cut. */
 const CUT_AT = 2 / 3;
 /** Milliseconds for the wires to open. */
 const OPEN_TIMEOUT_MS = 9000;
@@ -16,8 +22,6 @@ const OPEN_TIMEOUT_MS = 9000;
 const DRAIN_TIMEOUT_MS = 5000;
 /** Milliseconds between two reports of progress. */
 const PROGRESS_MS = 200;
-/** Milliseconds between two checks of a condition. */
-const POLL_MS = 50;
 
 /** A wire under comparison. */
 export interface Subject {
@@ -25,49 +29,126 @@ export interface Subject {
   readonly state: string;
   /** Opens the wire again with figures at zero. */
   restart(): void;
+  /** Closes the wire and shows a state. */
+  stop(state: string): void;
   /** Has the gateway end the stream. */
   cut(): Promise<void>;
 }
 
-/** Runs a comparison; `onProgress` receives the finished share, from 0 to 1. */
-export async function compare(
-  subjects: Subject[],
-  generator: LoadGenerator,
-  load: Load,
-  seconds: number,
-  onProgress: (share: number) => void,
-): Promise<Report> {
+export interface CompareOptions {
+  subjects: Subject[];
+  generator: LoadGenerator;
+  load: Load;
+  seconds: number;
+  /** Ends the comparison early. */
+  signal: AbortSignal;
+  /** Receives the finished share, from 0 to 1. */
+  onProgress: (share: number) => void;
+}
+
+/** Runs a comparison. */
+export async function compare(options: CompareOptions): Promise<Report> {
+  const { subjects, generator, load, seconds, signal, onProgress } = options;
   const name = channel();
+  const isOver = () => signal.aborted || channel() !== name;
   generator.stop();
   await until(() => !generator.busy, DRAIN_TIMEOUT_MS);
-  for (const subject of subjects) subject.restart();
-  await until(() => subjects.every(({ state }) => state === 'live'), OPEN_TIMEOUT_MS);
   const began = performance.now();
-  const share = () => (performance.now() - began) / (1000 * seconds);
-  const stopped = () => !generator.running || channel() !== name;
-  const progress = setInterval(() => onProgress(Math.min(1, share())), PROGRESS_MS);
-  generator.start(load);
+  const progress = setInterval(() => {
+    onProgress(Math.min(1, (performance.now() - began) / (1000 * seconds)));
+  }, PROGRESS_MS);
+  const probes = { alone: new TabProbe(), together: new TabProbe() };
   try {
-    await until(() => share() >= CUT_AT || stopped(), 1000 * seconds);
-    if (!stopped()) await Promise.all(subjects.map((subject) => subject.cut()));
-    await until(() => share() >= 1 || stopped(), 1000 * seconds);
+    const alone = await runAlone(options, probes.alone, isOver);
+    const together = await runTogether(options, probes.together, isOver);
+    const info = await observe();
+    const tab = timesOf(probes.alone.delays);
+    return {
+      ...info,
+      made: new Date().toISOString(),
+      seconds: Math.round((performance.now() - began) / 1000),
+      failure: together.failure ?? (channel() === name ? null : t('another channel was chosen')),
+      load,
+      published: together.published,
+      rounds: alone.rounds,
+      verdict: verdict(alone.rounds, tab.p90 ?? 0),
+      request: timesOf(alone.requests),
+      tab: { alone: tab, together: timesOf(probes.together.delays) },
+      wires: subjects.map(({ meter, state }) => {
+        const latencies = alone.rounds.flatMap((round) => round[meter.wire] ?? []);
+        return wireReport({ meter, state, alone: latencies, began: together.began });
+      }),
+    };
   } finally {
     clearInterval(progress);
-    generator.stop();
   }
-  const duration = (performance.now() - began) / 1000;
-  const published = () => generator.published - generator.publishedBefore;
+}
+
+/** Measures each wire while the others are closed. */
+async function runAlone(
+  { subjects, generator, load, seconds }: CompareOptions,
+  probe: TabProbe,
+  isOver: () => boolean,
+): Promise<AloneResult> {
+  for (const subject of subjects) subject.stop('disconnected');
+  const end = performance.now() + 1000 * seconds * ALONE_SHARE;
+  probe.start();
+  try {
+    return await measureAlone({
+      wires: subjects.map(({ meter }) => meter.wire),
+      generator,
+      load,
+      isOver: () => isOver() || performance.now() >= end,
+    });
+  } finally {
+    probe.stop();
+  }
+}
+
+interface Together {
+  began: number;
+  /** The messages that the gateway has accepted. */
+  published: number;
+  /** The reason for an early end, if any. */
+  failure: string | null;
+}
+
+/** Publishes while all wires are open, and has the gateway cut each of them once. */
+async function runTogether(
+  { subjects, generator, load, seconds }: CompareOptions,
+  probe: TabProbe,
+  isOver: () => boolean,
+): Promise<Together> {
+  for (const subject of subjects) subject.restart();
+  await until(() => subjects.every(({ state }) => state === 'live') || isOver(), OPEN_TIMEOUT_MS);
+  const began = performance.now();
+  const before = generator.published;
+  const published = () => generator.published - before;
+  const duration = 1000 * seconds * (1 - ALONE_SHARE);
+  const share = () => (performance.now() - began) / duration;
+  const stopped = () => !generator.running || isOver();
+  if (isOver()) return { began, published: 0, failure: t('it was stopped') };
+  probe.start();
+  generator.start(load);
+  try {
+    await until(() => share() >= CUT_AT || stopped(), duration);
+    if (!stopped()) await Promise.all(subjects.map((subject) => subject.cut()));
+    await until(() => share() >= 1 || stopped(), duration);
+  } finally {
+    generator.stop();
+    probe.stop();
+  }
   const delivered = () => subjects.every(({ meter }) => meter.own >= published());
   await until(() => !generator.busy && delivered(), DRAIN_TIMEOUT_MS);
+  return { began, published: published(), failure: generator.failure };
+}
+
+/** Returns the gateway's version and the path to it. */
+async function observe(): Promise<Pick<Report, 'tricast' | 'environment'>> {
   const server = await serverName();
   const info = await requestInfoWithAdvice(server);
   return {
     tricast: info.version,
-    made: new Date().toISOString(),
-    seconds: Math.round(duration),
-    failure: generator.failure ?? (channel() === name ? null : t('another channel was chosen')),
-    load,
-    published: published(),
     environment: environment({
       browser: navigator.userAgent,
       browserHttp: browserProtocol(),
@@ -75,7 +156,6 @@ export async function compare(
       url: gatewayUrl(),
       request: info,
     }),
-    wires: subjects.map(({ meter, state }) => wireReport(meter, state, began)),
   };
 }
 
@@ -83,13 +163,4 @@ export async function compare(
 async function serverName(): Promise<string | null> {
   const response = await request(gatewayUrl(), { method: 'HEAD' });
   return response?.headers.get('server') ?? null;
-}
-
-async function until(condition: () => boolean, timeout: number): Promise<void> {
-  const end = performance.now() + timeout;
-  while (!condition() && performance.now() < end) {
-    await new Promise((resolve) => {
-      setTimeout(resolve, POLL_MS);
-    });
-  }
 }

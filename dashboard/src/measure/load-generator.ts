@@ -32,8 +32,6 @@ export class LoadGenerator {
   failure: string | null = null;
   /** Messages that the gateway has accepted. */
   published = 0;
-  /** The value of `published` at the last start. */
-  publishedBefore = 0;
 
   /** `onChange` is called at each start and stop. */
   constructor(
@@ -55,7 +53,6 @@ export class LoadGenerator {
   start(load: Load): void {
     clearInterval(this.#timer);
     this.failure = null;
-    this.publishedBefore = this.published;
     const began = performance.now();
     let sent = 0;
     const step = () => {
@@ -87,10 +84,22 @@ export class LoadGenerator {
     return this.#send(count, load, false);
   }
 
+  /** Makes a message that differs from all others of this page. */
+  nextMessage(load: Load): TestMessage {
+    const message = testMessage(this.#next, load);
+    this.#next += 1;
+    return message;
+  }
+
+  /** Publishes a message; rejects with the reason if the gateway refuses it. */
+  publishOne(message: TestMessage): Promise<void> {
+    return this.#publish([message], false);
+  }
+
   async #send(count: number, load: Load, timed: boolean): Promise<boolean> {
     this.#pending += 1;
     try {
-      const messages = Array.from({ length: count }, () => testMessage(this.#next++, load));
+      const messages = Array.from({ length: count }, () => this.nextMessage(load));
       await this.#publish(messages, timed);
       this.published += count;
       return true;

@@ -12,6 +12,7 @@ import {
 import { Histogram } from './histogram.ts';
 import { tagOf } from './load-generator.ts';
 import { type Bytes, bytesOf } from './overhead.ts';
+import { Sample } from './sample.ts';
 import { Timeline } from './timeline.ts';
 
 /** Milliseconds over which the current rate is averaged. */
@@ -43,6 +44,8 @@ export class Meter {
   around = 0;
   readonly bytes: Bytes = { head: 0, framing: 0, payload: 0 };
   readonly latency = new Histogram();
+  /** The same latencies as raw values. */
+  readonly latencies = new Sample();
   readonly timeline = new Timeline();
   #headSize = 0;
   #connections = 0;
@@ -128,6 +131,7 @@ export class Meter {
   /** Adds the latency of a message of this page. */
   addLatency(ms: number, now: number): void {
     this.latency.add(ms);
+    this.latencies.add(ms);
     this.timeline.add(ms, now);
     if (this.#lastLatency !== null) {
       // RFC 3550 §6.4.1 and appendix A.8: a running mean that adopts a sixteenth of each change.

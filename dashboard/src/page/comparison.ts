@@ -19,6 +19,7 @@ export function setUpComparison(panels: Panel[], generator: LoadGenerator): void
   const progress = byId<HTMLProgressElement>('progress');
   let report: Report | null = null;
   let running = false;
+  let abort = new AbortController();
   const setRunning = (value: boolean) => {
     running = value;
     start.textContent = running ? t('Stop') : t('Compare');
@@ -26,12 +27,20 @@ export function setUpComparison(panels: Panel[], generator: LoadGenerator): void
     progress.hidden = !running;
   };
   const run = async () => {
+    abort = new AbortController();
     setRunning(true);
     byId('finding').replaceChildren();
     byId('keep').hidden = true;
     try {
-      report = await compare(panels, generator, loadOfForm(), numberOf('seconds'), (share) => {
-        progress.value = share;
+      report = await compare({
+        subjects: panels,
+        generator,
+        load: loadOfForm(),
+        seconds: numberOf('seconds'),
+        signal: abort.signal,
+        onProgress: (share) => {
+          progress.value = share;
+        },
       });
       byId('finding').innerHTML = reportBody(report);
       byId('keep').hidden = false;
@@ -41,7 +50,7 @@ export function setUpComparison(panels: Panel[], generator: LoadGenerator): void
   };
   byId<HTMLFormElement>('compare').addEventListener('submit', (event) => {
     event.preventDefault();
-    if (running) generator.stop();
+    if (running) abort.abort();
     else void run();
   });
   byId('savehtml').addEventListener('click', () => {
@@ -53,7 +62,7 @@ export function setUpComparison(panels: Panel[], generator: LoadGenerator): void
     save('tricast-comparison.json', 'application/json', json);
   });
   start.title = t(
-    'Reconnects all three wires, publishes at the rate and size set above, and has the gateway cut each wire once',
+    'Measures each wire by itself, then all three together at the rate and size set above, and has the gateway cut each wire once',
   );
 }
 

@@ -114,12 +114,12 @@ export const zh = {
   'document': '文档',
   'Publish something, or select a message above, to see its bytes on each wire as the gateway sends them. Point at a byte, or move to it with the arrow keys, to see what it is for.':
     '发布一条消息，或在上面选一条：这里显示它在每种线路上由网关发出的字节。指向某个字节，或用方向键移到那里，可看到它的用途。',
-  'Open this page in a second tab. The lights show which wires have delivered a line, the fastest first.':
-    '在第二个标签页打开本页。小灯表示哪些线路送来了这句话，先到者在前。',
+  'Open this page in a second tab. The lights show which wires have delivered a line.':
+    '在第二个标签页打开本页。小灯表示哪些线路送来了这句话。',
   'Send': '发送',
   'Copy': '复制',
-  'Runs the three wires side by side, cuts each of them once, and reports the results for this browser on this network.':
-    '并排运行三种线路，各切断一次，然后给出结果：就在这个浏览器、这个网络上。',
+  'Measures each wire by itself, then all three together, cuts each of them once, and reports the results for this browser on this network.':
+    '先逐一测量每种线路，再三种同时运行并各切断一次，然后给出结果：就在这个浏览器、这个网络上。',
   'Compare': '比较',
   'Save as a page': '存为网页',
   'Save as JSON': '存为 JSON',
@@ -325,8 +325,8 @@ export const zh = {
   'Backpressure from the page': '背压（页面可放慢流）',
 
   // The comparison.
-  'Reconnects all three wires, publishes at the rate and size set above, and has the gateway cut each wire once':
-    '重新打开三种线路，按上面设定的速率和大小发布，并让网关各切断一次',
+  'Measures each wire by itself, then all three together at the rate and size set above, and has the gateway cut each wire once':
+    '先逐一测量每种线路，再三种同时打开，按上面设定的速率和大小发布，并让网关各切断一次',
   'Three wires compared': '三种线路的比较',
   'state': '状态',
   'overhead per message': '每条消息的额外字节',
@@ -337,8 +337,8 @@ export const zh = {
   'encrypted': '已加密',
   'not encrypted': '未加密',
   'Environment': '环境',
-  '{published} messages, {rate} a second of {size} bytes, for {seconds} s':
-    '{published} 条消息，每秒 {rate} 条，每条 {size} 字节，共 {seconds} 秒',
+  '{seconds} s; together {published} messages, {rate} a second, of {size} bytes':
+    '{seconds} 秒；同时运行时 {published} 条消息，每秒 {rate} 条，每条 {size} 字节',
   'The browser used {browser}, {encrypted}; the request reached the gateway over {gateway}.':
     '浏览器使用 {browser}，{encrypted}；到达网关的是 {gateway}。',
   'A proxy is in between: {what}.': '中间有代理：{what}。',
@@ -350,10 +350,35 @@ export const zh = {
     'WebSocket 未能通过：中间的代理必须放行协议升级。',
   '{wire} did not get through: a proxy in between holds it back, most likely in a buffer.':
     '{wire} 未能通过：中间的代理扣住了它，多半是在缓冲。',
-  'No wire is faster than the others: the medians are between {fast} and {slow}.':
-    '没有哪一种更快：中位数在 {fast} 与 {slow} 之间。',
-  '{fast} is the fastest with a median of {low}; {slow} took {high}.':
-    '{fast} 最快，中位数 {low}；{slow} 为 {high}。',
+  'Too few rounds to tell the wires apart ({rounds}): let the comparison run longer.':
+    '轮数太少（{rounds} 轮），无法分辨各线路：请让对比运行更久。',
+  'No wire is faster than the others: alone, their medians are between {fast} and {slow}, and differences up to {threshold} do not count.':
+    '没有哪一种更快：单独运行时，中位数在 {fast} 与 {slow} 之间，{threshold} 以内的差别不算数。',
+  'No wire is faster than the others: alone, their medians are between {fast} and {slow}, but over {rounds} rounds that can be chance.':
+    '没有哪一种更快：单独运行时，中位数在 {fast} 与 {slow} 之间，但在 {rounds} 轮中这可能只是偶然。',
+  '{slow} is slower than {others}: alone, its median over {rounds} rounds is {high}.':
+    '{slow} 比 {others} 慢：单独运行 {rounds} 轮，其中位数为 {high}。',
+  'On one machine no network delays a wire: look for what does, such as a proxy or another program.':
+    '在同一台机器上，没有网络会延迟某种线路：请查找原因，例如代理或其他程序。',
+  'Alone': '单独',
+  'One stream open at a time, in {rounds} rounds of random order. The verdict is based on this.':
+    '每次只打开一条流，共 {rounds} 轮，顺序随机。结论以此为据。',
+  'Together': '同时',
+  'All three streams open in this tab. A browser runs one event handler at a time, so later wires wait for earlier ones.':
+    '三条流都在本标签页打开。浏览器一次只运行一个事件处理函数，后到的线路要等先到的。',
+  'This tab': '本标签页',
+  'What the page itself adds. A program with one stream does not pay it.':
+    '页面自身增加的时间。只有一条流的程序没有这一开销。',
+  'median, together − alone': '中位数，同时 − 单独',
+  'an event waits, alone': '事件等待，单独',
+  'an event waits, together': '事件等待，同时',
+  'a request, no stream open': '一次请求，无流打开',
+  'median {median}, 90 % within {most}': '中位数 {median}，90 % 在 {most} 以内',
+  'Delivery': '投递',
+  'While all three were open; the gateway cut each of them once.':
+    '三种同时打开期间；网关各切断一次。',
+  'Latency over time, all together': '延迟随时间变化，同时运行',
+  'Latency distribution, all together': '延迟分布，同时运行',
   '{least} adds {few} bytes to each message, {most} adds {many}.':
     '每条消息之外，{least} 需要 {few} 字节，{most} 需要 {many} 字节。',
   '{wire} delivered all but {missing} of {published} messages.':
@@ -370,6 +395,9 @@ export const zh = {
     '浏览器与网关之间有代理；它对每种线路的影响已含在数字里。',
   'No proxy is visible between this browser and the gateway: measure again from where your users are.':
     '浏览器与网关之间看不到代理：请从用户所在之处再测一次。',
+  'The browser and the gateway run on one machine, so the figures say nothing about a network: measure again from where your users are.':
+    '浏览器与网关在同一台机器上，因此数字与网络无关：请从用户所在之处再测一次。',
+  'it was stopped': '已停止',
   'The comparison ended early: {reason}': '提前结束：{reason}',
   'another channel was chosen': '换了频道',
   'Nothing was published, so there is nothing to compare.': '什么都没有发布，因此无从比较。',
