@@ -57,6 +57,22 @@ for (const way of ways)
       assert.deepEqual([...mine.errors, ...other.errors], []);
     });
 
+    test('the lights of a line have one order, whichever wire delivers it first', {
+      timeout: 60_000,
+    }, async () => {
+      stage.relay.delay('sse', 300);
+      const tab = await page();
+      await say(tab, 'hello');
+      await until(
+        async () => (await tab.locator('#chat-log li .light.on').count()) === 3,
+        'a light for each wire',
+      );
+      const lights = await tab.$$eval('#chat-log li .light', (found) =>
+        found.map(({ title }) => title),
+      );
+      assert.deepEqual(lights, ['SSE', 'Chunked', 'WebSocket']);
+    });
+
     test('each row of the table shows its feature where it stands, or explains it', {
       timeout: 120_000,
     }, async () => {

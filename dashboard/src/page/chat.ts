@@ -2,8 +2,8 @@
 
 import { type Message, parseId, type WireName } from '../client/index.ts';
 import { t } from '../text/index.ts';
-import { NAMES } from '../text/wires.ts';
-import { byId, element } from './dom.ts';
+import { NAMES, WIRES } from '../text/wires.ts';
+import { byId, element, within } from './dom.ts';
 import { skipSelf } from './publish-form.ts';
 import type { Publisher } from './publisher.ts';
 
@@ -45,16 +45,20 @@ export class Chat {
     this.#log.replaceChildren();
   }
 
-  /** Shows a line at its first arrival, and a light for each wire that delivers it. */
+  /**
+   * Shows a line at its first arrival, and a light for each wire that delivers it.
+   * The lights have a fixed order: that of arrival would be that of the tab's event handlers.
+   */
   receive(message: Message, wire: WireName): void {
     if (message.event !== CHAT_EVENT || !isChatLine(message.data)) return;
     const rows = [...this.#log.children] as HTMLElement[];
     const known = rows.find(({ dataset }) => dataset.id === message.id);
     if (known) {
-      if (!known.querySelector(`.light.${wire}`)) known.append(light(wire));
+      turnOn(known, wire);
       return;
     }
-    const row = chatRow(message.data, light(wire));
+    const row = chatRow(message.data, ...WIRES.map((name) => element('span', `light ${name}`)));
+    turnOn(row, wire);
     row.dataset.id = message.id;
     row.title = String(parseId(message.id).seq);
     this.#append(row);
@@ -82,10 +86,12 @@ export class Chat {
   }
 }
 
-function light(wire: WireName): HTMLElement {
-  const created = element('span', `light on ${wire}`, element('span', 'unseen', NAMES[wire]));
-  created.title = NAMES[wire];
-  return created;
+function turnOn(row: HTMLElement, wire: WireName) {
+  const light = within(row, `.light.${wire}`);
+  if (light.classList.contains('on')) return;
+  light.classList.add('on');
+  light.append(element('span', 'unseen', NAMES[wire]));
+  light.title = NAMES[wire];
 }
 
 function chatRow({ name, text }: ChatLine, ...more: HTMLElement[]): HTMLElement {
