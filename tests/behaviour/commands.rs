@@ -125,7 +125,7 @@ async fn which_namespace_a_channel_has_and_why() {
     let (_, text, _) = run(&args, &WITH_SECRET, "").await;
     assert!(text.contains("subscribe            alice with a token"), "{text}");
     let (fine, _, said) = check("a/b").await;
-    assert!(!fine && said.contains("a channel name has no '/'"), "{said}");
+    assert!(!fine && said.contains("a channel name cannot contain '/'"), "{said}");
 }
 
 /// Read as a number it would lose its digits.

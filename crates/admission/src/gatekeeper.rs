@@ -62,8 +62,8 @@ impl Gatekeeper {
                 " (an API key begins with tricast_key_)"
             };
             let detail = format!(
-                "this gateway has no token keys and cannot verify a token{keys}; send none, also \
-                 not as Authorization: Bearer, which some SDKs always send, or set [tokens]"
+                "this gateway has no token keys and cannot verify a token{keys}; remove the token \
+                 (some SDKs always send Authorization: Bearer), or set [tokens]"
             );
             return Err(Denied::new(Kind::TokenUnsupported, detail));
         }

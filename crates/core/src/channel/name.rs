@@ -55,7 +55,7 @@ pub struct BadChannelName {
 impl fmt::Display for BadChannelName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.unexpected {
-            Some(unexpected) => write!(f, "a channel name has no {unexpected:?}: it is")?,
+            Some(unexpected) => write!(f, "a channel name cannot contain {unexpected:?}; it is")?,
             None => f.write_str("a channel name is")?,
         }
         write!(
