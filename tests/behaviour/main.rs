@@ -19,6 +19,7 @@ mod encryption;
 mod endings;
 mod events;
 mod guards;
+mod half_close;
 mod handover;
 mod handshakes;
 mod hangup;

@@ -47,6 +47,7 @@ impl StreamBody {
     /// Creates the body of a response in `version` over `transport`.
     pub(crate) fn new(session: Session, transport: Transport, version: Version) -> Self {
         let end_delimited = version < Version::HTTP_11;
+        transport.own_conn().into_iter().for_each(ConnHandle::begin_stream);
         Self { flow: Flow::new(session), transport, end_delimited, end: None }
     }
 
@@ -100,10 +101,7 @@ impl Body for StreamBody {
             }
             match body.end {
                 Some(BodyEnd::Clean) => {
-                    body.transport
-                        .own_conn()
-                        .into_iter()
-                        .for_each(ConnHandle::close_if_bytes_discarded);
+                    body.transport.own_conn().into_iter().for_each(ConnHandle::end_stream);
                     return Poll::Ready(None);
                 }
                 Some(abort) => {
@@ -131,11 +129,6 @@ impl Body for StreamBody {
             }
             match ready!(body.flow.poll_step(cx)) {
                 FlowStep::End(reason) => body.end = Some(body.end_for(reason)),
-                FlowStep::Heartbeat
-                    if body.transport.own_conn().is_some_and(ConnHandle::peer_has_closed) =>
-                {
-                    return Poll::Ready(Some(Err(StreamAborted)));
-                }
                 FlowStep::Heartbeat | FlowStep::More => {}
             }
         }

@@ -30,6 +30,7 @@ use tricast_delivery::Handoff;
 use crate::{
     accept::permits::HandshakePermit,
     conn::{
+        departure_watch::DepartureWatch,
         detach::Detach,
         limits::ConnPermit,
         preamble::Preamble,
@@ -84,10 +85,9 @@ pub(crate) async fn serve(server: Arc<ConnServer>, accepted: AcceptedConn) {
         };
     let Preamble { client, encrypted, http2, read_ahead } = preamble;
     let encrypted = encrypted || server.tls.is_some();
-    let wrapped = http2 || server.tls.is_some();
     let peer = if proxied { client.map_or(Peer::Unknown, Peer::Ip) } else { peer };
-    let info = ConnInfo { peer, encrypted, wrapped };
-    let can_detach = server.shards.is_some() && !wrapped;
+    let info = ConnInfo { peer, encrypted };
+    let can_detach = server.shards.is_some() && server.tls.is_none() && !http2;
     let conn = ConnHandle::new(stream, info, can_detach, handshake_permit);
     let stalls = (config.stall_timeout, server.meters.stalled.clone());
     let socket = Socket::new(conn.clone(), read_ahead, stalls, permit);
@@ -156,6 +156,7 @@ impl Http1Conn {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        let io = DepartureWatch::new(io, self.conn.clone());
         let connection = self.http1_connection(io).with_upgrades();
         let mut connection = Box::pin(connection);
         self.drive(connection.as_mut(), http1::UpgradeableConnection::graceful_shutdown).await;
@@ -213,6 +214,8 @@ impl Http1Conn {
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(config.head_timeout)
+            // A client that closes its sending side behind its request still reads the response.
+            .half_close(true)
             .max_buf_size(config.head_bytes)
             .serve_connection(TokioIo::new(io), service)
     }

@@ -1,5 +1,5 @@
-//! A client's socket: writes fail when the peer reads nothing for too long (slow consumer), and its
-//! state can be checked while the HTTP library does not read.
+//! A client's socket: writes fail when the peer reads nothing for too long (slow consumer), and the
+//! handlers of its requests share a handle of it.
 
 use std::{
     future::Future,
@@ -17,7 +17,6 @@ use axum::{http::Version, response::Response};
 use bytes::Bytes;
 use metrics::Counter;
 use parking_lot::Mutex;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -35,9 +34,6 @@ use crate::{
     peer::Peer,
 };
 
-/// Most bytes that are read and discarded at once when the client of a stream sends more.
-const DISCARD_MAX: usize = 64 * 1024;
-
 /// A handle of the connection, for the handlers of its requests. A handler may leave a stream with
 /// it.
 #[derive(Clone, Debug)]
@@ -48,7 +44,8 @@ struct Shared {
     stream: TcpStream,
     info: ConnInfo,
     request_received: AtomicBool,
-    bytes_discarded: AtomicBool,
+    /// Whether the response under way is a stream that the library writes.
+    streaming: AtomicBool,
     /// Whether the library has written something and not flushed it.
     write_pending: AtomicBool,
     /// How the connection ended, as far as its socket has shown it.
@@ -67,8 +64,6 @@ pub(crate) struct ConnInfo {
     pub(crate) peer: Peer,
     /// Whether the client uses TLS, here or towards a proxy that reports it.
     pub(crate) encrypted: bool,
-    /// Whether the bytes on the socket differ from those that the HTTP library reads (TLS, HTTP/2).
-    pub(crate) wrapped: bool,
 }
 
 /// The destination of a response.
@@ -92,7 +87,7 @@ impl ConnHandle {
             stream,
             info,
             request_received: false.into(),
-            bytes_discarded: false.into(),
+            streaming: false.into(),
             write_pending: false.into(),
             end: OnceLock::new(),
             handshake_permit: Mutex::new(handshake_permit),
@@ -189,48 +184,20 @@ impl ConnHandle {
         }
     }
 
-    /// Whether the peer has closed the connection. hyper stops reading once a client has sent
-    /// anything after its request, and would not see the end; a stream has no use for such bytes.
-    pub fn peer_has_closed(&self) -> bool {
-        if self.0.info.wrapped {
-            return self.peer_has_hung_up();
-        }
-        let mut discarded = [0; 4096];
-        for _ in 0..DISCARD_MAX / discarded.len() {
-            match self.0.stream.try_read(&mut discarded) {
-                Ok(0) => {
-                    self.record_end(StreamEnd::Left);
-                    return true;
-                }
-                Ok(_) => self.0.bytes_discarded.store(true, Ordering::Relaxed),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(error) => {
-                    self.record_end(StreamEnd::of_error(error.kind()));
-                    return true;
-                }
-            }
-        }
-        false
+    /// Records that the response is a stream, whose client is expected to stay. When the client
+    /// closes its sending side, it has left.
+    pub fn begin_stream(&self) {
+        self.0.streaming.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the peer has closed a connection whose bytes must not be discarded.
-    fn peer_has_hung_up(&self) -> bool {
-        let mut polled = [PollFd::new(&self.0.stream, PollFlags::RDHUP)];
-        let hung_up = poll(&mut polled, Some(&Timespec::default())).is_ok_and(|count| count > 0);
-        if hung_up {
-            let broken = polled[0].revents().contains(PollFlags::ERR);
-            self.record_end(if broken { StreamEnd::Cut } else { StreamEnd::Left });
-        }
-        hung_up
+    /// Records that the stream has come to its end. The client may send another request.
+    pub fn end_stream(&self) {
+        self.0.streaming.store(false, Ordering::Relaxed);
     }
 
-    /// Ends the connection after a stream if bytes were discarded: those that follow cannot be
-    /// parsed as a request.
-    pub fn close_if_bytes_discarded(&self) {
-        if self.0.bytes_discarded.load(Ordering::Relaxed) {
-            // The HTTP library sees the end after the bytes that it has buffered.
-            let _ = SockRef::from(&self.0.stream).shutdown(std::net::Shutdown::Read);
-        }
+    /// Whether the response under way is a stream that the library writes.
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.0.streaming.load(Ordering::Relaxed)
     }
 
     /// Ready when the socket accepts more bytes.
