@@ -18,6 +18,7 @@ mod drain;
 mod encryption;
 mod endings;
 mod events;
+mod freeze;
 mod guards;
 mod half_close;
 mod handover;

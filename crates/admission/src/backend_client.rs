@@ -10,6 +10,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::{Client, Url, header, redirect::Policy};
 use sha2::Sha256;
 
+use tricast_core::awake_timeout;
+
 use crate::Secret;
 
 /// The header with the signature and the time of a request.
@@ -21,6 +23,8 @@ const RESPONSE_MAX: usize = 64 * 1024;
 /// Posts signed requests to one URL.
 pub struct BackendClient {
     client: Client,
+    /// Time for a whole response.
+    timeout: Duration,
     url: Url,
     /// Keyed with the secret, if there is one.
     signer: Option<Hmac<Sha256>>,
@@ -61,9 +65,9 @@ impl BackendClient {
             false => Some(new_signer(secret)?),
         };
         // A redirect, or a proxy of the environment, would let another service decide.
-        let client = Client::builder().redirect(Policy::none()).no_proxy().timeout(timeout);
+        let client = Client::builder().redirect(Policy::none()).no_proxy();
         let client = client.user_agent(concat!("tricast/", env!("CARGO_PKG_VERSION"))).build();
-        Ok(Self { client: client.map_err(BackendClientError::Tls)?, url, signer })
+        Ok(Self { client: client.map_err(BackendClientError::Tls)?, timeout, url, signer })
     }
 
     /// Whether `url` is an HTTP URL with a host.
@@ -76,6 +80,12 @@ impl BackendClient {
     /// # Errors
     /// When there is no response. The error is for the log alone: it may name the service.
     pub async fn post(&self, body: Bytes) -> Result<BackendResponse, String> {
+        // Not the client's own timeout, which also runs while this process is stopped.
+        let posted = awake_timeout(self.timeout, self.post_and_wait(body)).await;
+        posted.unwrap_or_else(|| Err(format!("no response in {:?}", self.timeout)))
+    }
+
+    async fn post_and_wait(&self, body: Bytes) -> Result<BackendResponse, String> {
         let mut request = self.client.post(self.url.clone());
         request = request.header(header::CONTENT_TYPE, "application/json");
         if let Some(signer) = &self.signer {

@@ -15,9 +15,8 @@ use moka::{Expiry, future::Cache};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     task::yield_now,
-    time::timeout,
 };
-use tricast_core::{Denied, Kind, unix_millis};
+use tricast_core::{Denied, Kind, awake_timeout, unix_millis};
 
 use crate::{
     BackendClient, HookEvent,
@@ -192,9 +191,9 @@ impl Hook {
             .with_max_times(self.config.retries)
             .with_jitter();
         let call = || self.call_once(body.clone());
-        let called = timeout(self.config.timeout, call.retry(delays)).await;
+        let called = awake_timeout(self.config.timeout, call.retry(delays)).await;
         let late = || CallFailure::Unreachable(format!("no response in {:?}", self.config.timeout));
-        match called.unwrap_or_else(|_| Err(late())) {
+        match called.unwrap_or_else(|| Err(late())) {
             Ok(response) => {
                 attempt.succeeded();
                 match response {
@@ -213,9 +212,9 @@ impl Hook {
 
     /// Waits for one of the `hook.max_concurrent` permits.
     async fn call_permit(&self) -> Result<SemaphorePermit<'_>, HookUnavailable> {
-        match timeout(self.config.timeout, self.call_permits.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => {
+        match awake_timeout(self.config.timeout, self.call_permits.acquire()).await {
+            Some(Ok(permit)) => Ok(permit),
+            Some(Err(_)) | None => {
                 let at_once = self.config.max_concurrent;
                 self.warn(|| tracing::warn!(at_once, "hook overloaded; request denied"));
                 self.meters.failed.increment(1);

@@ -79,6 +79,7 @@
 
 mod access;
 mod answer_memory;
+mod awake;
 mod channel;
 mod clock;
 mod engine;
@@ -172,5 +173,6 @@ pub use notify::waker::ShardWaker;
 // Metrics, memory and small helpers.
 pub use self::metrics::{LATENCY, Meters, WireMeters};
 pub use answer_memory::{AnswerMemory, AnswerMemoryFull, AnswerReservation, json_length};
+pub use awake::{AwakeSleep, AwakeTimeout, awake_timeout, has_overslept};
 pub use clock::unix_millis;
 pub use network::network_of;

@@ -10,7 +10,10 @@ use std::{
 
 use futures_util::FutureExt as _;
 
-use super::{tracker::PresenceTracker, *};
+use super::{
+    tracker::{PresenceTracker, TrackerClock},
+    *,
+};
 use crate::{
     ChannelName, ChannelRules, Draft, Hub, Join, JoinError, Limits, Log, MemoryEngine, Meters,
     ReadLimit, Start, Subscription, Wire,
@@ -361,4 +364,17 @@ fn concurrent_joins_and_leaves_are_never_left_over() {
     let page = fixture.hub.log().presence_page(channel("a"), None, 10).expect("has presence");
     let page = serde_json::to_value(page).expect("serializes");
     assert_eq!((&page["users"], &page["anonymous"]), (&serde_json::json!([]), &0.into()));
+}
+
+/// A user whose connection comes back while the process is stopped has not been accepted yet.
+#[test]
+fn a_stop_of_the_process_uses_up_no_grace_period() {
+    let (mut clock, begin) = (TrackerClock::default(), Instant::now());
+    let second = Duration::from_secs(1);
+    let after = |seconds: u32| begin + seconds * second;
+    assert_eq!(clock.after_wait(after(0), Some(after(5)), after(5)), after(5), "in time");
+    assert_eq!(clock.after_wait(after(5), Some(after(8)), after(60)), after(5), "a stop");
+    // What is left of the grace period begins after it.
+    assert_eq!(clock.after_wait(after(60), Some(after(63)), after(63)), after(8));
+    assert_eq!(clock.after_wait(after(63), None, after(99)), after(44), "a quiet time");
 }

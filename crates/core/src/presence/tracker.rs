@@ -13,7 +13,7 @@ use std::{
 use tokio::time::{sleep, timeout_at};
 
 use super::{DirtyUser, PresenceKey};
-use crate::{ChannelName, EngineError, Hub};
+use crate::{ChannelName, EngineError, Hub, awake::has_overslept};
 
 /// Delay before a retry after the engine has failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -65,15 +65,41 @@ impl Hub {
     /// Writes presence changes, for as long as this is polled. For one caller.
     pub(crate) async fn run_presence(&self, config: PresenceConfig) {
         let mut tracker = PresenceTracker::new(config);
+        let mut clock = TrackerClock::default();
         loop {
             let dirty_users = poll_fn(|cx| self.log().poll_dirty_users(cx));
-            let dirty_users = match tracker.next_deadline() {
+            let deadline = tracker.next_deadline().map(|at| at + clock.stopped);
+            let began = Instant::now();
+            let dirty_users = match deadline {
                 None => dirty_users.await,
                 Some(at) => timeout_at(at.into(), dirty_users).await.unwrap_or_default(),
             };
-            tracker.process(self, dirty_users, Instant::now()).await;
+            let now = clock.after_wait(began, deadline, Instant::now());
+            tracker.process(self, dirty_users, now).await;
             sleep(PAUSE).await;
         }
+    }
+}
+
+/// The time of the tracker. It leaves out waits in which the process was stopped: a user who
+/// returned meanwhile has not been accepted yet, and has not left.
+#[derive(Debug, Default)]
+pub(super) struct TrackerClock {
+    stopped: Duration,
+}
+
+impl TrackerClock {
+    /// Returns the time after a wait that should have ended at `deadline`.
+    pub(super) fn after_wait(
+        &mut self,
+        began: Instant,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> Instant {
+        if deadline.is_some_and(|deadline| has_overslept(deadline.max(began), now)) {
+            self.stopped += now - began;
+        }
+        now.checked_sub(self.stopped).unwrap_or(now)
     }
 }
 

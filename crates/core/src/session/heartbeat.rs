@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::jitter::jittered;
+use crate::awake::has_overslept;
 
 /// A peer that has left this many heartbeats unanswered is unresponsive.
 const UNANSWERED_MAX: u8 = 2;
@@ -40,6 +41,10 @@ impl Heartbeat {
         }
         self.next = Some(now + jittered(period));
         if needs_replies {
+            // An answer may have come while the process was stopped, and nobody has read it.
+            if has_overslept(next, now) {
+                self.unanswered = 0;
+            }
             if self.unanswered >= UNANSWERED_MAX {
                 return HeartbeatDue::Unresponsive;
             }
@@ -59,5 +64,37 @@ impl Heartbeat {
     /// Records that the peer is alive.
     pub(super) fn record_peer_activity(&mut self) {
         self.unanswered = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_secs(10);
+
+    /// Checks when a heartbeat is due, `late` after that.
+    fn check(heartbeat: &mut Heartbeat, late: Duration) -> HeartbeatDue {
+        let next = heartbeat.next.expect("one is due");
+        heartbeat.check(next + late, PERIOD, true)
+    }
+
+    #[test]
+    fn a_peer_is_unresponsive_after_two_unanswered_heartbeats() {
+        let mut heartbeat = Heartbeat::default();
+        heartbeat.check(Instant::now(), PERIOD, true);
+        for _ in 0..2 {
+            assert!(matches!(check(&mut heartbeat, Duration::ZERO), HeartbeatDue::Now));
+        }
+        assert!(matches!(check(&mut heartbeat, Duration::ZERO), HeartbeatDue::Unresponsive));
+    }
+
+    #[test]
+    fn a_stop_of_the_process_makes_no_peer_unresponsive() {
+        let mut heartbeat = Heartbeat::default();
+        heartbeat.check(Instant::now(), PERIOD, true);
+        for _ in 0..10 {
+            assert!(matches!(check(&mut heartbeat, PERIOD), HeartbeatDue::Now));
+        }
     }
 }

@@ -6,7 +6,7 @@ use socket2::SockRef;
 use tricast_core::{CloseReason, Ending, StreamEnd};
 
 use crate::{
-    conn::ConnState,
+    conn::{ConnState, Written},
     conns::ConnKey,
     shard::Shard,
     timers::{Millis, NEVER},
@@ -72,7 +72,13 @@ impl Shard {
             return self.timers.arm(&mut conn.cold.timer_due, key, end);
         }
         if stalled {
-            self.config.stalled.increment(1);
+            // The socket may take more by now, and its event wait for its turn: after a stop of the
+            // process, those of all connections do.
+            match conn.flush(millis) {
+                Ok(Written::Nothing) => self.config.stalled.increment(1),
+                Ok(Written::Some | Written::All) => return self.drive_writes(key),
+                Err(error) => return self.on_io_error(key, &error),
+            }
         }
         self.close_with(key, StreamEnd::Stalled);
     }

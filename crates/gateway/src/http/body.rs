@@ -10,7 +10,7 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
-use tricast_core::{Data, Kind};
+use tricast_core::{Data, Kind, awake_timeout};
 
 use crate::http::{budget::BodyReservation, kinds, negotiation::JSON_LINES, problem::Problem};
 
@@ -91,9 +91,9 @@ pub(crate) async fn read(
 ) -> Result<Bytes, Problem> {
     let expects_continue = request.headers().contains_key(header::EXPECT);
     let body = std::mem::take(request.body_mut());
-    match timeout(time, read_bounded(body, limit, expects_continue, reservation)).await {
-        Ok(read) => read,
-        Err(_) => {
+    match awake_timeout(time, read_bounded(body, limit, expects_continue, reservation)).await {
+        Some(read) => read,
+        None => {
             let detail = format!(
                 "the body did not arrive within {} s (limits.body_timeout)",
                 time.as_secs_f32()

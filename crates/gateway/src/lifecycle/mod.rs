@@ -1,5 +1,6 @@
 //! The life of the process: how it is built, starts, is replaced, and stops.
 
+pub(crate) mod awake_clock;
 pub(crate) mod background;
 pub(crate) mod build;
 pub(crate) mod conn_servers;

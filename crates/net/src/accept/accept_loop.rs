@@ -60,6 +60,15 @@ struct PendingConn {
     since: Instant,
 }
 
+impl PendingConn {
+    /// Whether there is nothing to read. After a stop of the process, a peer may have sent
+    /// something long ago, and its event is still to come.
+    fn is_silent(&self) -> bool {
+        let peeked = self.stream.peek(&mut [0]);
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
 /// The state of the socket's backlog after a batch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Backlog {
@@ -138,7 +147,8 @@ impl AcceptLoop {
             }
             if last_sweep.elapsed() >= sweep_interval {
                 last_sweep = Instant::now();
-                self.pending.retain(|_, conn| last_sweep - conn.since <= head_timeout);
+                self.pending
+                    .retain(|_, conn| last_sweep - conn.since <= head_timeout || !conn.is_silent());
             }
         }
     }
@@ -229,7 +239,8 @@ impl AcceptLoop {
                 return;
             }
             self.oldest.pop_front();
-            if self.pending.get(key).is_some_and(|conn| conn.since == since) {
+            let is_silent = |conn: &PendingConn| conn.since == since && conn.is_silent();
+            if self.pending.get(key).is_some_and(is_silent) {
                 self.pending.remove(key);
                 self.server.meters.silent.increment(1);
             }

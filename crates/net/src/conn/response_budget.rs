@@ -11,10 +11,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
+use tricast_core::awake_timeout;
 
 /// Bytes of one permit.
 const UNIT: usize = 1024;
@@ -85,11 +83,11 @@ impl ResponseBudget {
         let mut acquiring = pin!(self.units.clone().acquire_many_owned(to_units(bytes)));
         loop {
             let before = self.read_progress.count();
-            match timeout(STALL_TIMEOUT, acquiring.as_mut()).await {
+            match awake_timeout(STALL_TIMEOUT, acquiring.as_mut()).await {
                 // The semaphore is never closed.
-                Ok(permit) => return permit.ok().map(ResponsePermit),
-                Err(_) if self.read_progress.count() == before => return None,
-                Err(_) => {}
+                Some(permit) => return permit.ok().map(ResponsePermit),
+                None if self.read_progress.count() == before => return None,
+                None => {}
             }
         }
     }
@@ -107,6 +105,8 @@ fn to_units(bytes: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use std::{future::Future, task::Context};
+
+    use tokio::time::timeout;
 
     use super::*;
 

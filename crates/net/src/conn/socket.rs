@@ -2,7 +2,6 @@
 //! handlers of its requests share a handle of it.
 
 use std::{
-    future::Future,
     io::{self, IoSlice},
     pin::Pin,
     sync::{
@@ -21,9 +20,8 @@ use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    time::{Sleep, sleep},
 };
-use tricast_core::StreamEnd;
+use tricast_core::{AwakeSleep, StreamEnd};
 
 use crate::{
     accept::permits::HandshakePermit,
@@ -223,7 +221,7 @@ pub(crate) struct Socket<Permit> {
     stall_timeout: Duration,
     stalled: Counter,
     /// Runs only while a write waits, so that an idle connection has no timer.
-    stall_timer: Option<Pin<Box<Sleep>>>,
+    stall_timer: Option<AwakeSleep>,
     permit: Permit,
 }
 
@@ -260,8 +258,8 @@ impl<Permit> Socket<Permit> {
             }
         }
         let stall_timeout = self.stall_timeout;
-        let timer = self.stall_timer.get_or_insert_with(|| Box::pin(sleep(stall_timeout)));
-        ready!(timer.as_mut().poll(cx));
+        let timer = self.stall_timer.get_or_insert_with(|| AwakeSleep::new(stall_timeout));
+        ready!(timer.poll_elapsed(cx));
         let message = "the peer read next to nothing for stream.stall_timeout";
         Poll::Ready(Err(self.failed(io::Error::new(io::ErrorKind::TimedOut, message))))
     }

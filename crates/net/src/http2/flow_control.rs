@@ -134,6 +134,14 @@ impl FlowControl {
         }
     }
 
+    /// Lets all waits begin now: the process was stopped, and no client could end one.
+    pub(crate) fn restart_waits(&self, now: Instant) {
+        let mut state = self.state.lock();
+        for account in state.accounts.values_mut() {
+            account.waiting_since = account.waiting_since.map(|_| now);
+        }
+    }
+
     /// Records a window update: of one stream, or of the connection (stream 0).
     pub(crate) fn window_updated(&self, stream: u32, bytes: u32, now: Instant) {
         let mut state = self.state.lock();

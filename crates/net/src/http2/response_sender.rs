@@ -15,6 +15,7 @@ use h2::{Reason, SendStream};
 use http_body::Body as _;
 use metrics::Counter;
 use tokio::time::{Sleep, sleep};
+use tricast_core::has_overslept;
 
 use crate::http2::{
     SEND_BUFFER, StreamStall,
@@ -117,7 +118,12 @@ impl SendWindow {
         loop {
             let timer = self.stall_timer.get_or_insert_with(|| Box::pin(sleep(CHECK_INTERVAL)));
             ready!(timer.as_mut().poll(cx));
-            if self.flow_control.should_reset(self.stream, Instant::now()) {
+            let (due, now) = (timer.deadline().into_std(), Instant::now());
+            if has_overslept(due, now) {
+                // Window updates may have come meanwhile, and are still to be read.
+                self.flow_control.restart_waits(now);
+            }
+            if self.flow_control.should_reset(self.stream, now) {
                 self.stalled.increment(1);
                 self.stall.record();
                 self.send.send_reset(Reason::CANCEL);
