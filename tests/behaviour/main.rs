@@ -50,6 +50,7 @@ mod resume_points;
 mod secrets;
 mod service;
 mod silence;
+mod surroundings;
 mod takeover;
 mod talk;
 mod tokens;

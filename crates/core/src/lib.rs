@@ -95,6 +95,7 @@ mod presence;
 mod session;
 mod subscription;
 mod sync;
+mod warning_limit;
 
 // The parts, in the order in which a program builds them.
 pub use engine::memory::MemoryEngine;
@@ -176,3 +177,4 @@ pub use answer_memory::{AnswerMemory, AnswerMemoryFull, AnswerReservation, json_
 pub use awake::{AwakeSleep, AwakeTimeout, awake_timeout, has_overslept};
 pub use clock::unix_millis;
 pub use network::network_of;
+pub use warning_limit::WarningLimit;

@@ -15,6 +15,7 @@ pub use cli::key::{KeyArgs, key};
 pub use cli::token::{TokenArgs, token};
 pub use lifecycle::gateway::{BoundAddress, Gateway};
 pub use lifecycle::handover::{Program, Successor};
+pub use lifecycle::open_files::check as check_open_files;
 pub use lifecycle::reload::ReloadReport;
 pub use lifecycle::service::Service;
 pub use lifecycle::sockets::inherited::Inherited;

@@ -83,6 +83,7 @@ fn serve(loaded: Loaded, config: Option<PathBuf>) -> anyhow::Result<()> {
     let log_level = telemetry::start(&settings.logging)?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     raise_file_limit();
+    tricast::check_open_files(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let program = Program::current();
     let service = Service { program, config, settings, inherited, log_level };

@@ -1,6 +1,6 @@
 //! Takes connections over from the front of the gateway.
 
-use tricast_core::StreamEnd;
+use tricast_core::{StreamEnd, WarningLimit};
 
 use crate::{
     conn::{ColdState, Conn, ConnState},
@@ -44,7 +44,10 @@ impl Shard {
         let key = match added {
             Ok(key) => key,
             Err(error) => {
-                tracing::warn!(%error, "cannot watch a connection; it is closed");
+                static LIMIT: WarningLimit = WarningLimit::new();
+                if let Some(suppressed) = LIMIT.pass() {
+                    tracing::warn!(%error, suppressed, "cannot watch a connection; it is closed");
+                }
                 return;
             }
         };

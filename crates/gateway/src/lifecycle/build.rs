@@ -11,16 +11,14 @@ use tricast_net::{Certificate, SocketMeters};
 use crate::{
     admin::metrics::MetricsExporter,
     http::state::App,
-    lifecycle::{gatekeeper, load::LoadMeters},
+    lifecycle::{
+        gatekeeper,
+        load::LoadMeters,
+        open_files::{max_connections, shard_count},
+    },
     settings::{Delivery, EventKind, Settings},
     webhook::{EventMeters, EventQueue, WebhookSender},
 };
-
-/// File descriptors that are not for clients: listening sockets, the log, and those of libraries.
-const RESERVED_FILES: usize = 200;
-
-/// File descriptors that remain for requests when the connection limit is reached.
-const FILES_FOR_REQUESTS: usize = 100;
 
 /// Everything of a gateway that can be built before it has a socket. `tricast check` builds it too,
 /// and so finds what would keep a gateway from starting.
@@ -68,21 +66,6 @@ impl Components {
     }
 }
 
-/// Returns the number of sockets that clients may open: what the limit of open files leaves.
-pub(crate) fn max_sockets(settings: &Settings) -> usize {
-    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let files = files.map_or(usize::MAX, |files| files as usize);
-    files.saturating_sub(RESERVED_FILES + settings.hook.connections()).max(1)
-}
-
-/// Returns the connection limit: how many streams may be open at once.
-pub(crate) fn max_connections(settings: &Settings) -> usize {
-    match settings.limits.connections {
-        0 => max_sockets(settings).saturating_sub(FILES_FOR_REQUESTS).max(1),
-        set => set,
-    }
-}
-
 /// Selects how the shards send. Returns `None` for the generic delivery.
 fn send_mode(delivery: Delivery) -> anyhow::Result<Option<SendMode>> {
     let mode = match delivery {
@@ -110,11 +93,7 @@ pub(crate) fn start_shards(
     send_mode: SendMode,
     meters: &SocketMeters,
 ) -> anyhow::Result<(Shards, tricast_delivery::ShardsGuard)> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let count = match app.settings().shards {
-        0 => processors.div_ceil(2),
-        set => set,
-    };
+    let count = shard_count(&app.settings());
     let stall_timeout = app.settings().stream.stall_timeout;
     let shard_config =
         tricast_delivery::ShardConfig { stall_timeout, stalled: meters.stalled.clone() };

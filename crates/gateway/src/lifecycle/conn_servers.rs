@@ -14,8 +14,8 @@ use crate::{
     admin::{self, metrics::MetricsExporter},
     http::{routes, state::SharedApp},
     lifecycle::{
-        build::max_sockets,
         net_config::{DirectClients, conn_config},
+        open_files::max_sockets,
         sockets::{inherited::BoundListener, listeners::Listeners},
     },
 };

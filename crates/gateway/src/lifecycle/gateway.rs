@@ -16,9 +16,10 @@ use crate::{
     },
     lifecycle::{
         background::BackgroundTasks,
-        build::{Components, max_connections, start_shards},
+        build::{Components, start_shards},
         conn_servers::ConnServers,
         handover::{Program, Successor},
+        open_files::{self, max_connections},
         sockets::{
             inherited::{BoundListener, Inherited},
             listeners::Listeners,
@@ -128,6 +129,7 @@ impl Gateway {
         }
         let at = self.addresses.iter().map(BoundAddress::to_string).collect::<Vec<_>>().join(", ");
         let connections = max_connections(&self.app.settings());
+        open_files::warn_if_few(&self.app.settings());
         tracing::info!(at, admin = %self.admin_address, connections, "listening");
         Ok(())
     }

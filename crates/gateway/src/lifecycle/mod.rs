@@ -9,6 +9,7 @@ pub(crate) mod gateway;
 pub(crate) mod handover;
 pub(crate) mod load;
 pub(crate) mod net_config;
+pub(crate) mod open_files;
 pub(crate) mod reload;
 pub(crate) mod service;
 pub(crate) mod shutdown;

@@ -5,9 +5,9 @@ use anyhow::Context as _;
 use crate::{
     http::state::LiveConfig,
     lifecycle::{
-        build::max_connections,
         gatekeeper,
         gateway::{Gateway, settings_at},
+        open_files::{self, max_connections},
     },
     settings::{Reload, Settings},
 };
@@ -41,6 +41,9 @@ impl Gateway {
             &settings,
             self.jwks.clone(),
         )?;
+        if applied.iter().any(|key| key == "limits.connections") {
+            open_files::warn_if_few(&settings);
+        }
         self.app.hub.set_connection_limit(max_connections(&settings));
         self.app.hub.log().set_rules(settings.channel_rules());
         self.exporter.set_namespaces(&settings, max_connections(&settings));

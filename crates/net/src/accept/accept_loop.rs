@@ -12,6 +12,7 @@ use std::{
 
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpStream};
 use slab::Slab;
+use tricast_core::WarningLimit;
 
 use crate::{
     accept::{acceptor::AcceptorControl, listen_socket::ListenSocket, permits::HandshakePermits},
@@ -31,6 +32,10 @@ const PERMIT_TIMEOUT: Duration = Duration::from_millis(5);
 
 /// A connection is evicted only after it has been silent for this long.
 const MIN_SILENCE: Duration = Duration::from_secs(1);
+
+/// Warnings that a lack of descriptors or memory repeats for each connection.
+static CANNOT_ACCEPT: WarningLimit = WarningLimit::new();
+static CANNOT_WATCH: WarningLimit = WarningLimit::new();
 
 const LISTENER: Token = Token(usize::MAX);
 const CONTROL: Token = Token(usize::MAX - 1);
@@ -205,7 +210,13 @@ impl AcceptLoop {
                     ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted => {}
                     _ => {
                         // Out of descriptors or memory; connections that end free some.
-                        tracing::warn!(%error, "cannot accept connections");
+                        if let Some(suppressed) = CANNOT_ACCEPT.pass() {
+                            tracing::warn!(
+                                %error,
+                                suppressed,
+                                "cannot accept connections; raise the limit of open files"
+                            );
+                        }
                         thread::sleep(Duration::from_millis(50));
                         return Backlog::MayHaveMore;
                     }
@@ -226,7 +237,11 @@ impl AcceptLoop {
                 self.oldest.push_back((entry.key(), since));
                 entry.insert(PendingConn { stream, peer, permit, since });
             }
-            Err(error) => tracing::warn!(%error, "cannot watch a connection; it is dropped"),
+            Err(error) => {
+                if let Some(suppressed) = CANNOT_WATCH.pass() {
+                    tracing::warn!(%error, suppressed, "cannot watch a connection; it is dropped");
+                }
+            }
         }
     }
 

@@ -79,6 +79,17 @@ impl ListenSocket {
         }
     }
 
+    /// Whether the socket listens. An inherited one may be bound alone.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn is_listening(&self) -> io::Result<bool> {
+        match self {
+            ListenSocket::Tcp(socket) => SockRef::from(socket).is_listener(),
+            ListenSocket::Unix(socket) => SockRef::from(socket).is_listener(),
+        }
+    }
+
     /// Accepts a connection.
     pub(crate) fn accept(&self) -> io::Result<(TcpStream, Peer)> {
         match self {

@@ -25,6 +25,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tower::ServiceExt as _;
+use tricast_core::WarningLimit;
 use tricast_delivery::Handoff;
 
 use crate::{
@@ -62,7 +63,11 @@ pub(crate) async fn serve(server: Arc<ConnServer>, accepted: AcceptedConn) {
     let mut stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
-            tracing::warn!(%error, "the runtime cannot watch a connection; it is dropped");
+            static LIMIT: WarningLimit = WarningLimit::new();
+            if let Some(suppressed) = LIMIT.pass() {
+                let what = "the runtime cannot watch a connection; it is dropped";
+                tracing::warn!(%error, suppressed, "{what}");
+            }
             return;
         }
     };
@@ -181,7 +186,10 @@ impl Http1Conn {
                 Some(Detached { detach, socket, read_ahead, permit, handshake_permit })
             }
             Some((Err(error), _)) => {
-                tracing::warn!(%error, "cannot detach a connection; it is dropped");
+                static LIMIT: WarningLimit = WarningLimit::new();
+                if let Some(suppressed) = LIMIT.pass() {
+                    tracing::warn!(%error, suppressed, "cannot detach a connection; it is dropped");
+                }
                 None
             }
             None => {

@@ -113,6 +113,12 @@ impl Inherited {
                 format!("{}: name it http, https or admin (FileDescriptorName=)", context())
             })?;
             let socket = take_listen_socket(&mut passed, index).with_context(context)?;
+            anyhow::ensure!(
+                socket.is_listening()?,
+                "{}: it does not listen, so nobody can connect to it; pass a socket on which \
+                 listen() was called (systemd: ListenStream= and Accept=no)",
+                context()
+            );
             inherited.sockets.push((purpose, BoundListener { socket, self_bound }));
         }
         Ok(inherited)
