@@ -1,4 +1,4 @@
-//! What the system gives to the program: open files, sockets.
+//! What the system gives to the program: open files, environment variables, signals, sockets.
 
 use std::{os::fd::OwnedFd, time::Duration};
 
@@ -98,9 +98,39 @@ async fn an_inherited_socket_that_does_not_listen_is_refused() {
     }
 }
 
+/// So systemd's own library takes them, and so shells and container tools set them.
+async fn an_empty_variable_counts_as_unset() {
+    let mut command = tricast();
+    for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID"] {
+        command.env(name, "");
+    }
+    command.env("LISTEN_FDNAMES", "").env("SSL_CERT_FILE", "").env("SSL_CERT_DIR", "");
+    let (child, address) = start(&mut command).await;
+    let answer = Connection::open(address).await;
+    let answer = answer.request("GET /channels HTTP/1.1\r\nHost: t", b"").await;
+    assert_eq!(answer.status, 200);
+    let said = all_errors(child).await;
+    assert!(!said.contains("WARN") && !said.contains("ERROR"), "{said}");
+}
+
+/// Log rotators send SIGUSR1 to programs that write their log to a file.
+async fn signals_without_a_meaning_end_nothing() {
+    let (mut child, address) = start(&mut tricast()).await;
+    let mut lines = errors(&mut child);
+    for (number, name) in [(Signal::USR1, "SIGUSR1"), (Signal::ALARM, "SIGALRM")] {
+        signal(&child, number);
+        lines.until(name).await;
+        let answer = Connection::open(address).await;
+        let answer = answer.request("GET /channels HTTP/1.1\r\nHost: t", b"").await;
+        assert_eq!(answer.status, 200);
+    }
+}
+
 tricast_tests::each_delivery!(
     a_start_without_room_for_a_client_is_refused,
     a_start_with_room_for_few_subscribers_says_how_many,
     a_lack_of_descriptors_does_not_fill_the_log,
     an_inherited_socket_that_does_not_listen_is_refused,
+    an_empty_variable_counts_as_unset,
+    signals_without_a_meaning_end_nothing,
 );

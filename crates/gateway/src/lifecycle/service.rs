@@ -44,12 +44,15 @@ struct Signals {
     interrupt: Signal,
     hangup: Signal,
     replace: Signal,
+    /// Signals without a meaning here, which would end the process by default.
+    log_rotated: Signal,
+    alarm: Signal,
 }
 
 impl Service {
     /// Serves until a signal stops it. SIGTERM and SIGINT shut down gracefully, and a second SIGINT
     /// at once. SIGHUP reloads the settings. SIGUSR2 starts the program again and hands the
-    /// listening sockets and the clients over to it.
+    /// listening sockets and the clients over to it. SIGUSR1 and SIGALRM are ignored.
     ///
     /// # Errors
     /// When the gateway cannot start.
@@ -99,6 +102,8 @@ impl Service {
     async fn serve(&self, gateway: &Gateway, signals: &mut Signals) -> Exit {
         loop {
             tokio::select! {
+                _ = signals.log_rotated.recv() => log_ignored("SIGUSR1"),
+                _ = signals.alarm.recv() => log_ignored("SIGALRM"),
                 _ = signals.terminate.recv() => return Exit::Stopped,
                 _ = signals.interrupt.recv() => return Exit::Stopped,
                 _ = signals.hangup.recv() => self.reload(gateway).await,
@@ -194,12 +199,26 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
             replace: signal(SignalKind::user_defined2())?,
+            log_rotated: signal(SignalKind::user_defined1())?,
+            alarm: signal(SignalKind::alarm())?,
         })
     }
 }
 
+/// Log rotators send SIGUSR1 to make a program open its log file again. The gateway has none.
+fn log_ignored(signal: &str) {
+    tracing::info!(
+        signal,
+        "signal ignored; the log goes to standard error, and SIGHUP reloads the settings"
+    );
+}
+
 /// Notifies systemd, if it started this process (`sd_notify(3)`).
 fn notify_systemd(states: &[NotifyState<'_>]) {
+    // As systemd has it, an empty variable counts as unset.
+    if std::env::var_os("NOTIFY_SOCKET").is_none_or(|socket| socket.is_empty()) {
+        return;
+    }
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "cannot notify systemd");
     }
@@ -207,7 +226,8 @@ fn notify_systemd(states: &[NotifyState<'_>]) {
 
 /// Feeds systemd's watchdog, if the unit sets `WatchdogSec=`.
 async fn feed_watchdog() {
-    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let limit = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero());
+    let Some(limit) = limit else { return };
     let mut every = interval((limit / 3).max(Duration::from_millis(10)));
     loop {
         every.tick().await;
