@@ -7,7 +7,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
-use tricast_doctor::{Diagnosis, Finding, Options, Verdict};
+use tricast_doctor::{Diagnosis, Event, Finding, Options, Verdict};
 use tricast_tests::{Certificate, Endpoint as _, Server};
 
 fn visit(url: &str) -> Options {
@@ -16,7 +16,7 @@ fn visit(url: &str) -> Options {
 }
 
 async fn examine(visit: Options) -> Result<Diagnosis, String> {
-    let examined = tricast_doctor::examine(visit, |_| {}).await;
+    let examined = tricast_doctor::examine(visit, |_| {}, std::future::pending()).await;
     examined.map_err(|error| format!("{error:#}"))
 }
 
@@ -38,9 +38,15 @@ async fn a_gateway_without_a_proxy_passes_every_check() {
         let found = diagnosis.findings.iter().filter(|finding| finding.check == check);
         found.filter(|finding| finding.verdict == Verdict::Good).count()
     };
-    for (check, count) in
-        [("opens", 3), ("prompt", 3), ("resume", 3), ("leaves", 3), ("lines", 1), ("silence", 4)]
-    {
+    for (check, count) in [
+        ("opens", 3),
+        ("prompt", 3),
+        ("resume", 3),
+        ("leaves", 3),
+        ("lines", 1),
+        ("silence", 4),
+        ("cache", 1),
+    ] {
         assert_eq!(good(check), count, "{check}: {diagnosis}");
     }
 }
@@ -111,6 +117,45 @@ async fn a_missing_subscribe_right_is_not_reported_as_a_proxy() {
     assert!(lines.said.contains("403"), "{diagnosis}");
 }
 
+/// Each finding is reported when it is known; an examination that is stopped keeps what it has.
+#[tokio::test]
+async fn a_stopped_examination_keeps_its_findings() {
+    let server = Server::start().await;
+    let found = std::cell::RefCell::new(Vec::new());
+    let stop = tokio::sync::Notify::new();
+    let observe = |event: Event<'_>| {
+        if let Event::Found(finding) = event {
+            found.borrow_mut().push((finding.check, finding.wire));
+            if (finding.check, finding.wire) == ("prompt", Some("sse")) {
+                stop.notify_one();
+            }
+        }
+    };
+    let stopped = async {
+        stop.notified().await;
+        "stopped by the test".to_owned()
+    };
+    let visit = visit(&format!("http://{}", server.address()));
+    let diagnosis = tricast_doctor::examine(visit, observe, stopped).await.expect("answers");
+    assert!(!diagnosis.complete && !diagnosis.is_good(), "{diagnosis}");
+    let kept: Vec<_> = diagnosis.findings.iter().map(|one| (one.check, one.wire)).collect();
+    assert_eq!(kept, *found.borrow(), "all were reported while it ran");
+    assert!(kept.contains(&("opens", Some("sse"))), "{diagnosis}");
+    let last = diagnosis.findings.last().expect("one");
+    assert_eq!((last.check, last.verdict), ("breaks-off", Verdict::Unknown), "{diagnosis}");
+    assert!(last.said.contains("stopped by the test"), "{diagnosis}");
+    assert!(diagnosis.to_string().contains("not everything was checked"), "{diagnosis}");
+}
+
+/// As `changeOrigin` of http-proxy does.
+fn replace_host(said: &str) -> String {
+    let lines = said.split("\r\n").map(|line| match line.to_lowercase().starts_with("host: ") {
+        true => "Host: upstream.example",
+        false => line,
+    });
+    lines.collect::<Vec<_>>().join("\r\n")
+}
+
 /// A proxy that changes requests, and holds back answers for a while.
 async fn start_proxy(server: &Server, change: fn(String) -> String, held: Duration) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
@@ -155,7 +200,8 @@ async fn start_proxy(server: &Server, change: fn(String) -> String, held: Durati
 #[tokio::test]
 async fn a_proxy_that_changes_streams_is_found() {
     type Case = (fn(String) -> String, u64, &'static [(&'static str, &'static str)], &'static str);
-    let cases: [Case; 3] = [
+    let cases: [Case; 4] = [
+        (|said| replace_host(&said), 0, &[("opens", "ws")], "have the proxy forward the host"),
         (
             |said| said,
             120,

@@ -1,7 +1,10 @@
 // `tricast doctor` behind real proxies: some of them here, all of them in proxies.soak.mjs.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { run, start } from './child.mjs';
+import { fileURLToPath } from 'node:url';
+import { run, start, stop } from './child.mjs';
+import { changingOrigin } from './development/servers.mjs';
+import { startDevelopment } from './development/stand.mjs';
 import { program, startGateway } from './gateway.mjs';
 import { freePort } from './port.mjs';
 import { proxies } from './proxies/all.mjs';
@@ -60,6 +63,52 @@ test('lighttpd, ours, over HTTP/2', { timeout: 90_000 }, async () => {
   }
 });
 
+// http-proxy cuts the document that says why a handshake is refused, and leaves the header.
+test('http-proxy-middleware with changeOrigin', { timeout: 90_000 }, async () => {
+  const packages = fileURLToPath(new URL('.', import.meta.url));
+  const stand = await startDevelopment(changingOrigin, packages);
+  try {
+    const { code, output } = await run(program, ['doctor', '--json', stand.url]);
+    assert.equal(code, 2, output);
+    const bad = JSON.parse(output).findings.filter(({ verdict }) => verdict === 'bad');
+    assert.deepEqual(
+      bad.map(({ check, wire }) => [check, wire]),
+      [['opens', 'ws']],
+      output,
+    );
+    // The document, or what the header says.
+    assert.match(bad[0].said, /forbidden-origin|pages of origin/);
+    assert.match(bad[0].advice, /^have the proxy forward the host of the request/);
+    assert.doesNotMatch(output, /HAProxy|Upgrade/);
+  } finally {
+    await stand.close();
+  }
+});
+
+test('nginx, caching', { timeout: 180_000 }, async () => {
+  const stand = await startStand(
+    proxies.find((proxy) => proxy.name === 'nginx'),
+    'cached',
+    { 'stream.heartbeat': '1s' },
+  );
+  try {
+    const { code, output } = await run(program, ['doctor', '--json', stand.plain]);
+    assert.equal(code, 2, output);
+    const { findings } = JSON.parse(output);
+    const of = (check, wire) =>
+      findings.find((one) => one.check === check && (!wire || one.wire === wire));
+    assert.equal(of('cache').verdict, 'bad', output);
+    assert.match(of('cache').advice, /^nginx: set proxy_cache off/);
+    // It is not deceived by the cache: the gateway learns at once.
+    assert.equal(of('leaves', 'ws').verdict, 'good', output);
+    for (const { check, verdict, advice } of findings)
+      if (check === 'leaves' && verdict !== 'good') assert.match(advice, /^nginx: .*proxy_cache/);
+    assert.doesNotMatch(output, /HAProxy|abortonclose/);
+  } finally {
+    await stand.close();
+  }
+});
+
 // It shows itself by nothing, so its setting is named to everyone with an unnamed proxy.
 test('HAProxy, bare', { timeout: 90_000 }, async () => {
   const stand = await startStand(
@@ -105,6 +154,69 @@ test('a gateway that stops while silent streams are watched', { timeout: 60_000 
     /at silent streams the examination breaks off: .*(503|cannot be reached)/,
   );
   assert.ok(bad[0].advice);
+});
+
+const examining = (gateway, ...args) =>
+  start(program, ['doctor', '--idle', '5m', ...args, gateway.url]);
+const watching = (child) =>
+  until(() => child.errors.includes('watching silent streams'), 'the doctor to wait', {
+    timeout: 60_000,
+  });
+
+for (const [name, said] of [
+  ['SIGINT', 'interrupted (SIGINT)'],
+  ['SIGTERM', 'ended from outside (SIGTERM)'],
+])
+  test(`${name} ends it with what it has found`, { timeout: 120_000 }, async () => {
+    const gateway = await startGateway();
+    const child = examining(gateway);
+    try {
+      await watching(child);
+      // Each finding was printed when it was known.
+      for (const line of [/ok +opens +sse/, /ok +opens +ws/, /ok +lines/])
+        assert.match(child.output, line);
+      assert.equal(await stop(child, name), 2, child.errors);
+      assert.ok(child.output.includes(`was broken off: ${said}`), child.output);
+      assert.match(child.output, /not everything was checked\.\n$/);
+    } finally {
+      await stop(child);
+      await gateway.stop();
+    }
+  });
+
+test('Ctrl-C leaves a whole JSON document', { timeout: 120_000 }, async () => {
+  const gateway = await startGateway();
+  const child = examining(gateway, '--json');
+  try {
+    await watching(child);
+    assert.equal(child.output, '');
+    assert.equal(await stop(child, 'SIGINT'), 2, child.errors);
+    const { complete, findings } = JSON.parse(child.output);
+    assert.equal(complete, false);
+    assert.equal(findings.at(-1).check, 'breaks-off');
+    assert.equal(
+      findings.filter(({ check, verdict }) => check === 'opens' && verdict === 'good').length,
+      3,
+    );
+  } finally {
+    await stop(child);
+    await gateway.stop();
+  }
+});
+
+test('on a terminal it shows that it runs', { timeout: 120_000 }, async () => {
+  const gateway = await startGateway();
+  try {
+    const { output } = await run('script', [
+      '-qec',
+      `'${program}' doctor ${gateway.url}`,
+      '/dev/null',
+    ]);
+    assert.match(output, / … leaving sse \(/);
+    assert.match(output, /Streams work\./);
+  } finally {
+    await gateway.stop();
+  }
 });
 
 test('where nobody can be asked', { timeout: 30_000 }, async () => {

@@ -5,10 +5,10 @@ use std::{
     sync::LazyLock,
 };
 
-use crate::proxy::Proxy;
+use crate::intermediaries::Intermediaries;
 
-/// Sentences by symptom, then by proxy; `any` is for all others. Tests compare them with real
-/// proxies.
+/// Sentences by symptom, then by proxy. `any` is for all others, and `unnamed` is added to it where
+/// nothing says which proxy is there. Tests compare them with real proxies.
 const SENTENCES: &str = include_str!("advice.json");
 
 type Table = HashMap<String, HashMap<String, String>>;
@@ -16,14 +16,28 @@ type Table = HashMap<String, HashMap<String, String>>;
 static TABLE: LazyLock<Table> =
     LazyLock::new(|| serde_json::from_str(SENTENCES).unwrap_or_default());
 
-/// Returns what to change about `symptom`.
-pub(crate) fn advice(symptom: &str, proxy: Option<Proxy>) -> String {
+/// Returns what to change about `symptom`: advice for the proxies that are there, and no others.
+pub(crate) fn advice(symptom: &str, intermediaries: &Intermediaries) -> String {
     let Some(sentences) = TABLE.get(symptom) else { return String::new() };
-    let own = proxy.and_then(|proxy| {
+    let own = intermediaries.known().iter().filter_map(|proxy| {
         let key = format!("{proxy:?}").to_lowercase();
         Some(format!("{}: {}", proxy.name(), sentences.get(&key)?))
     });
-    own.or_else(|| sentences.get("any").cloned()).unwrap_or_default()
+    let own: Vec<_> = own.collect();
+    if !own.is_empty() {
+        return own.join("; ");
+    }
+    let any = sentences.get("any").cloned().unwrap_or_default();
+    match sentences.get("unnamed").filter(|_| intermediaries.is_unnamed()) {
+        Some(unnamed) => format!("{any}; {unnamed}"),
+        None => any,
+    }
+}
+
+/// Joins the remedies of possible causes, the most likely first.
+pub(crate) fn in_order(remedies: impl IntoIterator<Item = String>) -> String {
+    let remedies: Vec<_> = remedies.into_iter().collect();
+    remedies.join("; if that is not the cause: ")
 }
 
 /// Returns the sentences of all symptoms, for the proxy that the headers reveal: `arrived` looks up
@@ -33,8 +47,8 @@ pub fn sentences(
     arrived: impl Fn(&str) -> Option<String>,
     server: Option<&str>,
 ) -> BTreeMap<&'static str, String> {
-    let proxy = Proxy::detect(arrived, server);
-    TABLE.keys().map(|symptom| (symptom.as_str(), advice(symptom, proxy))).collect()
+    let found = Intermediaries::from_request(arrived, server);
+    TABLE.keys().map(|symptom| (symptom.as_str(), advice(symptom, &found))).collect()
 }
 
 #[cfg(test)]
@@ -46,6 +60,7 @@ mod tests {
         assert!(TABLE.len() > 10);
         let known = [
             "any",
+            "unnamed",
             "nginx",
             "haproxy",
             "caddy",
@@ -54,6 +69,9 @@ mod tests {
             "lighttpd",
             "traefik",
             "envoy",
+            "squid",
+            "nghttpx",
+            "express",
             "cloudflare",
             "cloudfront",
         ];
@@ -63,21 +81,38 @@ mod tests {
                 assert!(known.contains(&proxy.as_str()), "{symptom}: {proxy}");
             }
         }
-        assert!(advice("held-back", Some(Proxy::Haproxy)).starts_with("HAProxy: set option"));
-        let of = |server| sentences(|_| None, server)["no-upgrade"].clone();
-        assert!(of(Some("nginx/1.22.1")).starts_with("nginx: "));
-        assert!(of(None).starts_with("something in between"));
+        let of = |server: Option<&str>, symptom: &str| sentences(|_| None, server)[symptom].clone();
+        assert!(of(Some("haproxy"), "held-back").starts_with("HAProxy: set option"));
+        assert!(of(Some("nginx/1.22.1"), "no-upgrade").starts_with("nginx: "));
+        assert!(of(None, "no-upgrade").starts_with("something in between"));
         // nginx would send that with every request, upgrade or not.
-        assert!(!of(Some("nginx")).contains("\"upgrade\""));
-        // HAProxy adds nothing to requests or responses, so its sentence cannot be chosen by name.
-        assert!(
-            advice("held-back", None)
-                .contains("for HAProxy, which cannot be detected, set option http-no-delay")
-        );
-        assert!(
-            advice("unnoticed", None)
-                .contains("for HAProxy, which cannot be detected, set option abortonclose")
-        );
-        assert!(advice("no-resume", Some(Proxy::Haproxy)).starts_with("something in between"));
+        assert!(!of(Some("nginx"), "no-upgrade").contains("\"upgrade\""));
+        assert!(of(Some("haproxy"), "no-resume").starts_with("something in between"));
+    }
+
+    /// HAProxy adds nothing to requests or responses, so its sentence cannot be chosen by name; and
+    /// it must not be given where another proxy has named itself.
+    #[test]
+    fn haproxy_is_named_only_where_nothing_else_is() {
+        for (symptom, sentences) in &*TABLE {
+            let of = |server| super::sentences(|_| None, server)[symptom.as_str()].clone();
+            assert!(!of(Some("gws")).contains("HAProxy"), "{symptom}");
+            assert!(!of(Some("nginx/1.22.1")).contains("HAProxy"), "{symptom}");
+            assert_eq!(
+                of(None).contains("HAProxy"),
+                sentences.contains_key("unnamed"),
+                "{symptom}"
+            );
+        }
+        let of = |symptom: &str| super::sentences(|_| None, None)[symptom].clone();
+        assert!(of("held-back").contains("option http-no-delay"));
+        assert!(of("unnoticed").contains("option abortonclose"));
+    }
+
+    #[test]
+    fn several_proxies_get_their_own_sentences() {
+        let via = |name: &str| (name == "via").then(|| "1.1 varnish".to_owned());
+        let both = super::sentences(via, Some("nginx"))["buffered"].clone();
+        assert!(both.starts_with("nginx: ") && both.contains("; Varnish: "), "{both}");
     }
 }

@@ -1,6 +1,6 @@
 //! All checks, in order.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, pin::Pin, time::Duration};
 
 use http::StatusCode;
 use serde_json::Value;
@@ -9,26 +9,30 @@ use crate::{
     advice::advice,
     client::Client,
     diagnosis::{Diagnosis, Finding, Verdict},
+    intermediaries::Intermediaries,
+    observer::Event,
     probe_error::ProbeError,
     probe_stream::ProbeStream,
-    proxy::Proxy,
     wire::Wire,
 };
 
 mod buffer;
+mod cache;
 mod idle;
 mod leave;
 mod lines;
 mod reach;
+mod refused;
 mod resume;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 /// An examination under way.
-pub(crate) struct Examination {
+pub(crate) struct Examination<'a> {
     client: Client,
-    proxy: Option<Proxy>,
+    observe: &'a dyn Fn(Event<'_>),
+    intermediaries: Intermediaries,
     /// The headers of a request as the gateway received them, if its dashboard is on.
     request_info: Option<Value>,
     /// The address of the server.
@@ -45,16 +49,22 @@ pub(crate) struct Examination {
     stage: (&'static str, Option<Wire>),
 }
 
-impl Examination {
+impl<'a> Examination<'a> {
     /// Publishes test messages, and detects the proxy.
-    pub(crate) async fn start(client: Client) -> Result<Self, ProbeError> {
+    pub(crate) async fn start(
+        client: Client,
+        observe: &'a dyn Fn(Event<'_>),
+    ) -> Result<Self, ProbeError> {
+        observe(Event::Begins { check: "the path", wire: None });
         let mut round_trip = Duration::MAX;
         for _ in 0..3 {
             let (_, _, took) = client.publish(&serde_json::json!({ "doctor": "begins" })).await?;
             round_trip = round_trip.min(took);
         }
         let response = client.get("/dashboard/seen?client=doctor-0123456789").await?;
-        let mut proxy = Proxy::from_response(response.headers());
+        // A proxy may pass only some paths on, and answer the others itself.
+        let online = client.get(&format!("/online/{}", client.channel)).await?;
+        let mut intermediaries = Intermediaries::from_response(online.headers());
         let server_address = response.remote_addr();
         let request_info = match response.status() {
             StatusCode::OK => {
@@ -63,12 +73,15 @@ impl Examination {
             }
             _ => None,
         };
-        proxy = proxy.or_else(|| Proxy::from_request_info(request_info.as_ref()?));
+        if let Some(info) = &request_info {
+            intermediaries.add_request_info(info);
+        }
         let (open_wires, finished, findings) = (Vec::new(), Vec::new(), Vec::new());
         let stage = ("the path", None);
         Ok(Self {
             client,
-            proxy,
+            observe,
+            intermediaries,
             request_info,
             server_address,
             round_trip,
@@ -79,39 +92,57 @@ impl Examination {
         })
     }
 
-    /// Runs all checks, until one cannot go on.
-    pub(crate) async fn run(mut self, watching: &dyn Fn(Duration)) -> Diagnosis {
-        if let Err(error) = self.run_checks(watching).await {
-            let (what, wire) = self.stage;
-            let ProbeError { message, advice } = ProbeError::from_error(&error);
-            let message = format!("at {what} the examination breaks off: {message}");
-            let finding = Finding::new("breaks-off", Verdict::Bad, message).advise(advice);
+    /// Runs all checks, until one cannot go on, or until `stop` says why to stop.
+    pub(crate) async fn run(mut self, stop: Pin<&mut impl Future<Output = String>>) -> Diagnosis {
+        let ended = tokio::select! {
+            checked = self.run_checks() => Ok(checked),
+            reason = stop => Err(reason),
+        };
+        let (stage, wire) = self.stage;
+        let complete = matches!(ended, Ok(Ok(())));
+        let broken_off = match ended {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => {
+                let ProbeError { message, advice } = ProbeError::from_error(&error);
+                let message = format!("at {stage} the examination breaks off: {message}");
+                Some(Finding::new("breaks-off", Verdict::Bad, message).advise(advice))
+            }
+            Err(reason) => Some(Finding::stopped(stage, &reason)),
+        };
+        if let Some(finding) = broken_off {
             self.add_finding(match wire {
                 Some(wire) => finding.on(wire),
                 None => finding,
             });
         }
         let url = self.client.gateway().url("");
-        let proxy = self.proxy.map(|proxy| proxy.name().to_owned());
-        Diagnosis { url, proxy, findings: self.findings }
+        let proxy = self.intermediaries.names();
+        Diagnosis { url, proxy, complete, findings: self.findings }
     }
 
-    async fn run_checks(&mut self, watching: &dyn Fn(Duration)) -> anyhow::Result<()> {
+    async fn run_checks(&mut self) -> anyhow::Result<()> {
         self.check_path().await?;
+        self.begin("caches", None);
+        self.check_cache().await?;
         for wire in Wire::ALL {
-            self.stage = ("messages", Some(wire));
+            self.begin("messages", Some(wire));
             self.check_stream(wire).await?;
         }
         for wire in self.open_wires.clone() {
-            self.stage = ("resume", Some(wire));
+            self.begin("resume", Some(wire));
             self.check_resume(wire).await?;
-            self.stage = ("leaving", Some(wire));
+            self.begin("leaving", Some(wire));
             self.check_leave(wire).await?;
         }
-        self.stage = ("JSON lines", None);
+        self.begin("JSON lines", None);
         self.check_json_lines().await?;
-        self.stage = ("silent streams", None);
-        self.check_idle(watching).await
+        self.begin("silent streams", None);
+        self.check_idle().await
+    }
+
+    fn begin(&mut self, check: &'static str, wire: Option<Wire>) {
+        self.stage = (check, wire);
+        (self.observe)(Event::Begins { check, wire: wire.map(Wire::name) });
     }
 
     /// Checks that the gateway still responds. If it does not, no proxy is to blame for a failure.
@@ -120,11 +151,12 @@ impl Examination {
     }
 
     fn add_finding(&mut self, finding: Finding) {
+        (self.observe)(Event::Found(&finding));
         self.findings.push(finding);
     }
 
     fn advice(&self, symptom: &str) -> String {
-        advice(symptom, self.proxy)
+        advice(symptom, &self.intermediaries)
     }
 }
 

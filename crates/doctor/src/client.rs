@@ -29,6 +29,8 @@ pub(crate) use opening::{OpenError, Opened, Socket};
 /// Timeout of a response, or of the head of a stream.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+const JSON: (&str, &str) = ("content-type", "application/json");
+
 /// A client with the options of an examination.
 pub(crate) struct Client {
     pub(crate) options: Options,
@@ -72,19 +74,23 @@ impl Client {
         &self.options.gateway
     }
 
-    fn authorize(&self, headers: &mut HeaderMap) {
-        let token = self.options.token.as_ref();
-        let value = token.and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok());
-        headers.extend(value.map(|value| (header::AUTHORIZATION, value)));
-    }
-
+    /// Builds the headers of a request. Every request of the examination is built from them.
     fn headers(&self, fields: &[(&'static str, &str)]) -> HeaderMap {
         let field = |(name, value): &(&'static str, &str)| {
             Some((http::HeaderName::from_static(name), HeaderValue::from_str(value).ok()?))
         };
         let mut headers: HeaderMap = fields.iter().filter_map(field).collect();
-        self.authorize(&mut headers);
+        let token = self.options.token.as_ref();
+        let value = token.and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok());
+        headers.extend(value.map(|value| (header::AUTHORIZATION, value)));
         headers
+    }
+
+    /// The same for a request of a page of this host, which sends its origin. If a proxy changes
+    /// the host, the gateway refuses it.
+    fn page_headers(&self, fields: &[(&'static str, &str)]) -> HeaderMap {
+        let origin = self.gateway().origin();
+        self.headers(&[fields, &[("origin", &origin)]].concat())
     }
 
     /// Explains the error of a connection.
@@ -110,8 +116,14 @@ impl Client {
         Ok(response)
     }
 
-    /// Sends a GET request, and returns the response, whatever its status is.
+    /// Sends a GET request that no cache has an answer to, and returns the response, whatever its
+    /// status is.
     pub(crate) async fn get(&self, path: &str) -> Result<reqwest::Response, ProbeError> {
+        self.get_cacheable(&uncached(path)).await
+    }
+
+    /// The same for a request that a cache may answer.
+    pub(crate) async fn get_cacheable(&self, path: &str) -> Result<reqwest::Response, ProbeError> {
         let url = self.gateway().url(path);
         self.send(&url, self.http.get(&url).headers(self.headers(&[]))).await
     }
@@ -145,12 +157,9 @@ impl Client {
         &self,
         data: &Value,
     ) -> Result<(String, Instant, Duration), ProbeError> {
-        let path = format!("/publish/{}", self.channel);
-        let url = self.gateway().url(&path);
-        let headers = self.headers(&[("content-type", "application/json")]);
+        let path = self.publish_path();
         let requested_at = Instant::now();
-        let request = self.http.post(&url).headers(headers).body(data.to_string());
-        let response = self.send(&url, request).await?;
+        let response = self.post(data, self.headers(&[JSON])).await?;
         if response.status() != StatusCode::OK {
             let refusal = Refusal::read(response).await;
             return Err(refusal.to_error("publishing", &path, self.options.token.is_some()));
@@ -165,12 +174,37 @@ impl Client {
         Ok((id.to_owned(), requested_at, took))
     }
 
+    /// Publishes a message as a page of this host does, and returns the refusal, if there is one.
+    pub(crate) async fn publish_as_page(
+        &self,
+        data: &Value,
+    ) -> Result<Option<Refusal>, ProbeError> {
+        let response = self.post(data, self.page_headers(&[JSON])).await?;
+        match response.status() {
+            StatusCode::OK => Ok(None),
+            _ => Ok(Some(Refusal::read(response).await)),
+        }
+    }
+
+    async fn post(
+        &self,
+        data: &Value,
+        headers: HeaderMap,
+    ) -> Result<reqwest::Response, ProbeError> {
+        let url = self.gateway().url(&self.publish_path());
+        self.send(&url, self.http.post(&url).headers(headers).body(data.to_string())).await
+    }
+
+    fn publish_path(&self) -> String {
+        format!("/publish/{}", self.channel)
+    }
+
     /// Publishes a body of JSON lines, each as soon as `lines` yields it.
     pub(crate) fn publish_lines(
         &self,
         lines: tokio::sync::mpsc::Receiver<String>,
     ) -> impl Future<Output = reqwest::Result<reqwest::Response>> + use<> {
-        let url = self.gateway().url(&format!("/publish/{}", self.channel));
+        let url = self.gateway().url(&self.publish_path());
         let headers = self.headers(&[("content-type", "application/x-ndjson")]);
         let body = futures_util::stream::unfold(lines, |mut lines| async move {
             let line = lines.recv().await?;
@@ -178,4 +212,11 @@ impl Client {
         });
         self.http.post(url).headers(headers).body(reqwest::Body::wrap_stream(body)).send()
     }
+}
+
+/// Adds a parameter that the gateway ignores and that no earlier request had, so that no cache in
+/// between has a response for it.
+fn uncached(path: &str) -> String {
+    let separator = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{separator}_={:016x}", fastrand::u64(..))
 }

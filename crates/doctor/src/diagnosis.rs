@@ -4,15 +4,17 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::wire::Wire;
+use crate::{observer::Event, wire::Wire};
 
 /// The result of an examination.
 #[derive(Clone, Debug, Serialize)]
 pub struct Diagnosis {
     /// The URL that was examined.
     pub url: String,
-    /// The proxy on the path, if one reveals itself.
+    /// The proxies on the path that show themselves, the nearest to the client first.
     pub proxy: Option<String>,
+    /// Whether all checks were made.
+    pub complete: bool,
     /// The findings, in the order of the checks.
     pub findings: Vec<Finding>,
 }
@@ -53,6 +55,13 @@ impl Finding {
         Self { check, wire: None, verdict, said: message.into(), advice: None }
     }
 
+    /// Reports that the examination was stopped at `stage`.
+    pub(crate) fn stopped(stage: &str, reason: &str) -> Self {
+        let message = format!("at {stage} the examination was broken off: {reason}");
+        let advice = "the findings above are complete; run it again to get the others".to_owned();
+        Self::new("breaks-off", Verdict::Unknown, message).advise(advice)
+    }
+
     pub(crate) fn on(self, wire: Wire) -> Self {
         Self { wire: Some(wire.name()), ..self }
     }
@@ -63,9 +72,36 @@ impl Finding {
 }
 
 impl Diagnosis {
-    /// Whether everything works.
+    /// Whether everything was checked and works.
     pub fn is_good(&self) -> bool {
-        self.findings.iter().all(|finding| finding.verdict != Verdict::Bad)
+        self.complete && self.count_bad() == 0
+    }
+
+    fn count_bad(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.verdict == Verdict::Bad).count()
+    }
+
+    /// An examination that was stopped before it had found anything.
+    pub(crate) fn stopped(url: String, reason: &str, observe: &dyn Fn(Event<'_>)) -> Self {
+        let finding = Finding::stopped("the first request", reason);
+        observe(Event::Found(&finding));
+        Self { url, proxy: None, complete: false, findings: vec![finding] }
+    }
+
+    /// Returns the sentence at the end of the findings.
+    pub fn conclusion(&self) -> String {
+        let bad = match self.count_bad() {
+            0 => "Streams work.".to_owned(),
+            1 => "One thing does not work.".to_owned(),
+            bad => format!("{bad} things do not work."),
+        };
+        match (self.complete, self.count_bad()) {
+            (true, _) => bad,
+            (false, 0) => "The examination was broken off: not everything was checked.".to_owned(),
+            (false, _) => {
+                format!("{bad} The examination was broken off: not everything was checked.")
+            }
+        }
     }
 }
 
@@ -73,23 +109,25 @@ impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.url)?;
         for finding in &self.findings {
-            let mark = match finding.verdict {
-                Verdict::Good => "ok",
-                Verdict::Fair => "fair",
-                Verdict::Bad => "BAD",
-                Verdict::Unknown => "?",
-            };
-            let wire = finding.wire.unwrap_or_default();
-            writeln!(f, "  {mark:<5}{:<12}{wire:<9}{}", finding.check, finding.said)?;
-            if let Some(advice) = &finding.advice {
-                writeln!(f, "{:28}→ {advice}", "")?;
-            }
+            writeln!(f, "{finding}")?;
         }
-        let bad = self.findings.iter().filter(|one| one.verdict == Verdict::Bad).count();
-        match bad {
-            0 => write!(f, "Streams work."),
-            1 => write!(f, "One thing does not work."),
-            _ => write!(f, "{bad} things do not work."),
+        f.write_str(&self.conclusion())
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.verdict {
+            Verdict::Good => "ok",
+            Verdict::Fair => "fair",
+            Verdict::Bad => "BAD",
+            Verdict::Unknown => "?",
+        };
+        let wire = self.wire.unwrap_or_default();
+        write!(f, "  {mark:<5}{:<12}{wire:<9}{}", self.check, self.said)?;
+        match &self.advice {
+            Some(advice) => write!(f, "\n{:28}→ {advice}", ""),
+            None => Ok(()),
         }
     }
 }

@@ -112,10 +112,10 @@ fn error_chain(error: &dyn Error) -> String {
 mod tests {
     use tokio::io::AsyncReadExt as _;
 
-    use crate::{examine, fake};
+    use crate::fake;
 
     async fn connect_error(url: &str) -> String {
-        format!("{:#}", examine(fake::options(url), |_| {}).await.expect_err("no response"))
+        format!("{:#}", fake::examine(fake::options(url)).await.expect_err("no response"))
     }
 
     #[tokio::test]

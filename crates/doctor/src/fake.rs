@@ -7,12 +7,17 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::options::Options;
+use crate::{Diagnosis, options::Options};
 
 /// Options to examine `url` and nothing more.
 pub(crate) fn options(url: &str) -> Options {
     let gateway = url.parse().expect("a URL");
     Options { gateway, token: None, channel: None, ca_file: None, idle: Duration::ZERO }
+}
+
+/// Examines a gateway to the end.
+pub(crate) async fn examine(options: Options) -> anyhow::Result<Diagnosis> {
+    crate::examine(options, |_| {}, std::future::pending()).await
 }
 
 /// A response with a length, after which the connection closes.
@@ -89,7 +94,7 @@ pub(crate) async fn request(client: &mut TcpStream) -> Option<String> {
             });
             let whole = match length {
                 Some(length) => body.len() >= length,
-                None => !head.contains("chunked") || body.ends_with("0\r\n\r\n"),
+                None => !head.contains("transfer-encoding: chunked") || body.ends_with("0\r\n\r\n"),
             };
             if whole {
                 return Some(received);

@@ -15,6 +15,7 @@ pub(crate) struct ProbeStream {
     inner: Inner,
     /// Bytes of a document that is not complete yet.
     bytes: Vec<u8>,
+    last_byte_at: Instant,
 }
 
 enum Inner {
@@ -39,11 +40,20 @@ enum ReadMore {
 
 impl ProbeStream {
     pub(crate) fn from_body(wire: Wire, response: reqwest::Response) -> Self {
-        Self { inner: Inner::Body(wire, Box::pin(response.bytes_stream())), bytes: Vec::new() }
+        Self::new(Inner::Body(wire, Box::pin(response.bytes_stream())))
     }
 
     pub(crate) fn from_websocket(socket: WebSocketStream<Socket>) -> Self {
-        Self { inner: Inner::Ws(Box::new(socket)), bytes: Vec::new() }
+        Self::new(Inner::Ws(Box::new(socket)))
+    }
+
+    fn new(inner: Inner) -> Self {
+        Self { inner, bytes: Vec::new(), last_byte_at: Instant::now() }
+    }
+
+    /// Returns the time since the last byte.
+    pub(crate) fn silent(&self) -> Duration {
+        self.last_byte_at.elapsed()
     }
 
     /// Waits for the next document; heartbeats are skipped.
@@ -54,7 +64,7 @@ impl ProbeStream {
                 return Received::Document(document, Instant::now());
             }
             match timeout_at(end, self.read_more()).await {
-                Ok(ReadMore::Bytes) => {}
+                Ok(ReadMore::Bytes) => self.last_byte_at = Instant::now(),
                 Ok(ReadMore::End) => return Received::End,
                 Err(_) => return Received::Timeout,
             }

@@ -1,8 +1,7 @@
-//! Detects proxies by the headers that they add to requests and responses.
+//! Known proxies: those that advice has sentences of their own for.
 
 use http::HeaderMap;
 use serde::Serialize;
-use serde_json::Value;
 
 /// A proxy with advice of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -16,9 +15,37 @@ pub(crate) enum Proxy {
     Lighttpd,
     Traefik,
     Envoy,
+    Squid,
+    Nghttpx,
+    Express,
     Cloudflare,
     Cloudfront,
 }
+
+/// Words by which proxies name themselves, in lower case.
+const WORDS: [(&str, Proxy); 14] = [
+    ("nginx", Proxy::Nginx),
+    ("openresty", Proxy::Nginx),
+    ("haproxy", Proxy::Haproxy),
+    ("caddy", Proxy::Caddy),
+    ("apache", Proxy::Apache),
+    ("varnish", Proxy::Varnish),
+    ("lighttpd", Proxy::Lighttpd),
+    ("traefik", Proxy::Traefik),
+    ("envoy", Proxy::Envoy),
+    ("squid", Proxy::Squid),
+    ("nghttpx", Proxy::Nghttpx),
+    ("express", Proxy::Express),
+    ("cloudflare", Proxy::Cloudflare),
+    ("cloudfront", Proxy::Cloudfront),
+];
+
+/// Header fields that only one proxy sends.
+const FIELDS: [(&str, Proxy); 3] = [
+    ("cf-ray", Proxy::Cloudflare),
+    ("x-amz-cf-id", Proxy::Cloudfront),
+    ("x-varnish", Proxy::Varnish),
+];
 
 impl Proxy {
     pub(crate) fn name(self) -> &'static str {
@@ -31,61 +58,23 @@ impl Proxy {
             Proxy::Lighttpd => "lighttpd",
             Proxy::Traefik => "Traefik",
             Proxy::Envoy => "Envoy",
+            Proxy::Squid => "Squid",
+            Proxy::Nghttpx => "nghttpx",
+            Proxy::Express => "Express",
             Proxy::Cloudflare => "Cloudflare",
             Proxy::Cloudfront => "CloudFront",
         }
     }
 
-    /// Detects the proxy nearest to the client, by the headers of a response.
-    pub(crate) fn from_response(headers: &HeaderMap) -> Option<Self> {
-        let field = |name: &str| {
-            let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-            values.collect::<Vec<_>>().join(", ").to_ascii_lowercase()
-        };
-        if headers.contains_key("cf-ray") {
-            return Some(Proxy::Cloudflare);
-        }
-        if headers.contains_key("x-amz-cf-id") {
-            return Some(Proxy::Cloudfront);
-        }
-        if headers.contains_key("x-varnish") {
-            return Some(Proxy::Varnish);
-        }
-        Self::named_in(&field("server")).or_else(|| Self::named_in(&field("via")))
+    /// Detects a proxy by a field that only it sends.
+    pub(crate) fn by_field(headers: &HeaderMap) -> Vec<Self> {
+        let known = FIELDS.into_iter().filter(|(name, _)| headers.contains_key(*name));
+        known.map(|(_, proxy)| proxy).collect()
     }
 
-    /// Detects a proxy by the headers of a request, as the gateway received them.
-    pub(crate) fn from_request_info(request_info: &Value) -> Option<Self> {
-        Self::detect(|name| request_info["fields"][name].as_str().map(str::to_owned), None)
-    }
-
-    /// Detects a proxy by request headers at the gateway, and by the `Server` header of a response.
-    pub(crate) fn detect(
-        arrived: impl Fn(&str) -> Option<String>,
-        server: Option<&str>,
-    ) -> Option<Self> {
-        if arrived("x-envoy-external-address").is_some() {
-            return Some(Proxy::Envoy);
-        }
-        let via = arrived("via").unwrap_or_default();
-        let server = server.unwrap_or_default().to_ascii_lowercase();
-        Self::named_in(&server).or_else(|| Self::named_in(&via.to_ascii_lowercase()))
-    }
-
-    fn named_in(text: &str) -> Option<Self> {
-        let known = [
-            ("nginx", Proxy::Nginx),
-            ("openresty", Proxy::Nginx),
-            ("haproxy", Proxy::Haproxy),
-            ("caddy", Proxy::Caddy),
-            ("apache", Proxy::Apache),
-            ("varnish", Proxy::Varnish),
-            ("lighttpd", Proxy::Lighttpd),
-            ("traefik", Proxy::Traefik),
-            ("envoy", Proxy::Envoy),
-            ("cloudflare", Proxy::Cloudflare),
-            ("cloudfront", Proxy::Cloudfront),
-        ];
-        known.into_iter().find(|(name, _)| text.contains(name)).map(|(_, proxy)| proxy)
+    /// Detects a proxy by its name in a text.
+    pub(crate) fn named_in(text: &str) -> Option<Self> {
+        let text = text.to_ascii_lowercase();
+        WORDS.into_iter().find(|(word, _)| text.contains(word)).map(|(_, proxy)| proxy)
     }
 }

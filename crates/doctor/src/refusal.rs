@@ -1,6 +1,6 @@
 //! Unexpected responses: where they come from, and what to do about them.
 
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
 
 use crate::probe_error::ProbeError;
@@ -13,8 +13,16 @@ const NAME_A_TOKEN: &str =
     "pass a token or API key that allows it (--token), and a channel (--channel)";
 
 /// Advice if a response cannot be from Tricast.
-pub(crate) const NOT_A_GATEWAY: &str =
-    "the server is not a Tricast gateway; check whether host, port and path are right";
+pub(crate) const NOT_A_GATEWAY: &str = "the response does not come from a Tricast gateway; check \
+     whether host, port and path are right, and whether a proxy in between passes this path to the \
+     gateway";
+
+/// The header by which the gateway names its problem. It reaches a client where a proxy drops the
+/// problem document.
+const PROBLEM_HEADER: &str = "tricast-problem";
+
+/// The beginning of the type of each of the gateway's problems.
+const PROBLEM_TYPE: &str = "urn:tricast:";
 
 /// Phrases by which servers report a plain request on a TLS port, in lower case: nginx, Apache, Go.
 const SPEAKS_TLS: [&str; 3] = [
@@ -27,38 +35,55 @@ const SPEAKS_TLS: [&str; 3] = [
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
-    pub(crate) text: String,
+    text: String,
     /// The target, if it is a redirect.
-    pub(crate) location: Option<String>,
+    location: Option<String>,
+    /// The kind of the gateway's problem, as the header names it.
+    named: Option<String>,
 }
 
 impl Refusal {
+    pub(crate) fn new(status: StatusCode, headers: &HeaderMap, text: String) -> Self {
+        let field = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
+        let location = field(header::LOCATION.as_str());
+        let named = named_in(headers).map(str::to_owned);
+        Self { status, text, location, named }
+    }
+
     pub(crate) async fn read(response: reqwest::Response) -> Self {
-        let location = response.headers().get(header::LOCATION);
-        let location = location.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         // If the body breaks off, the status still counts.
         let text = response.text().await.unwrap_or_default();
-        Self { status, text, location }
+        Self::new(status, &headers, text)
+    }
+
+    /// Returns the kind of the gateway's problem, if the response comes from the gateway. The
+    /// header comes first, because proxies drop or cut the document.
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.named.clone().or_else(|| problem(&self.text))
     }
 
     pub(crate) fn message(&self) -> String {
-        match detail(&self.text) {
-            nothing if nothing.is_empty() => format!("answered with {}", self.status),
-            detail => format!("answered with {}: {detail}", self.status),
+        match (detail(&self.text), self.problem()) {
+            (Some(detail), _) => format!("answered with {}: {detail}", self.status),
+            (None, Some(problem)) => format!("answered with {} ({problem})", self.status),
+            (None, None) => match beginning(&self.text) {
+                nothing if nothing.is_empty() => format!("answered with {}", self.status),
+                text => format!("answered with {}: {text}", self.status),
+            },
         }
     }
 
     /// Whether a proxy has answered that could not reach the gateway.
     pub(crate) fn is_gateway_unreachable(&self) -> bool {
         // 520 to 530 are Cloudflare's.
-        problem(&self.text).is_none() && matches!(self.status.as_u16(), 502..=504 | 520..=530)
+        self.problem().is_none() && matches!(self.status.as_u16(), 502..=504 | 520..=530)
     }
 
     /// Converts the response to a request for `path` to an error. `authorized` tells whether the
     /// request had a token.
     pub(crate) fn to_error(&self, what: &str, path: &str, authorized: bool) -> ProbeError {
-        let advice = match problem(&self.text) {
+        let advice = match self.problem() {
             _ if self.status.is_redirection() => self.redirect_advice(path),
             Some(kind) => self.gateway_advice(&kind, authorized),
             None => self.foreign_advice(authorized),
@@ -70,6 +95,7 @@ impl Refusal {
         match self.location.as_deref() {
             // The URL to examine is the target without the path.
             Some(there) => {
+                let there = there.split('?').next().unwrap_or(there);
                 let there =
                     there.strip_suffix(path).filter(|base| !base.is_empty()).unwrap_or(there);
                 format!("it redirects to {there}; examine that address")
@@ -86,8 +112,11 @@ impl Refusal {
             401 if authorized && kind == "token-missing" => {
                 "the token did not arrive: something in between drops the header Authorization"
             }
-            401 if authorized => {
-                "the token was refused, or something in between drops the header Authorization"
+            // The gateway has read a credential, so the header has arrived.
+            401 if authorized => "the gateway refused the token: pass another one (tricast token)",
+            403 if authorized => {
+                "the token does not allow this: pass one that may subscribe and publish, and a \
+                 channel that it names (--channel)"
             }
             401 | 403 => NAME_A_TOKEN,
             404 if kind == "not-found" => {
@@ -124,8 +153,9 @@ impl Refusal {
                  again later"
             }
             _ if self.is_gateway_unreachable() => {
-                "the proxy does not reach the gateway: check whether the gateway runs, and whether \
-                 the proxy has the right host and port"
+                "something in between got no response from the gateway, or is out of service \
+                 itself: check whether the gateway runs, and whether the proxy has the right host \
+                 and port; its log says more"
             }
             _ => NOT_A_GATEWAY,
         };
@@ -133,17 +163,25 @@ impl Refusal {
     }
 }
 
-/// Returns the detail of a problem document, or the beginning of another text.
-pub(crate) fn detail(text: &str) -> String {
-    let document: Value = serde_json::from_str(text).unwrap_or_default();
-    match document["detail"].as_str() {
-        Some(detail) => detail.to_owned(),
-        None => text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(120).collect(),
-    }
+/// Returns the detail of a problem document.
+fn detail(text: &str) -> Option<String> {
+    let document: Value = serde_json::from_str(text).ok()?;
+    Some(document["detail"].as_str()?.to_owned())
 }
 
-/// Returns the problem kind of a problem document.
-pub(crate) fn problem(text: &str) -> Option<String> {
-    let document: Value = serde_json::from_str(text).ok()?;
-    Some(document["type"].as_str()?.strip_prefix("urn:tricast:")?.to_owned())
+/// Returns the beginning of a text, in one line.
+fn beginning(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(120).collect()
+}
+
+/// Returns the problem kind of a problem document, even if the end of the document is missing.
+fn problem(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once(PROBLEM_TYPE)?;
+    let name = rest.split(|letter: char| !letter.is_ascii_lowercase() && letter != '-').next()?;
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// Returns the kind of the gateway's problem that the head of a response names.
+pub(crate) fn named_in(headers: &HeaderMap) -> Option<&str> {
+    headers.get(PROBLEM_HEADER)?.to_str().ok()
 }

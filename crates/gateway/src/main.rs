@@ -73,8 +73,10 @@ fn print_usage(error: &clap::Error) -> ExitCode {
 /// gateway could not be examined.
 fn doctor(args: tricast::DoctorArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let good = runtime.block_on(tricast::doctor(args))?;
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    let good = runtime.block_on(tricast::doctor(args));
+    // An examination that was broken off may still wait for a name server.
+    runtime.shutdown_background();
+    Ok(if good? { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
 fn serve(loaded: Loaded, config: Option<PathBuf>) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 // What has to work through every development server, and what the document says of them.
 import assert from 'node:assert/strict';
+import { run } from '../child.mjs';
+import { program } from '../gateway.mjs';
 import { until } from '../wait.mjs';
 import { documented } from './stand.mjs';
 
@@ -56,6 +58,12 @@ export async function passes(stand, browser) {
   } finally {
     await page.close();
   }
+}
+
+/** `tricast doctor` finds nothing to mend. */
+export async function examined(stand) {
+  const { code, output } = await run(program, ['doctor', stand.url]);
+  assert.equal(code, 0, output);
 }
 
 /** Streams end at the gateway when their clients have left. */

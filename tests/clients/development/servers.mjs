@@ -24,6 +24,13 @@ export const middleware = {
   command: () => [node, 'server.mjs'],
 };
 
+/** As most tutorials have it: the gateway receives another Host than the page's. */
+export const changingOrigin = {
+  ...middleware,
+  name: 'http-proxy-middleware, changeOrigin',
+  change: (text) => replaced(text, /(target: '.*',)/, '$1 changeOrigin: true,'),
+};
+
 // webpack-cli would only call the same function.
 export const webpack = {
   name: 'webpack-dev-server',
@@ -38,6 +45,13 @@ await server.start();
 `,
   },
   command: (port) => [node, 'start.mjs', String(port)],
+};
+
+/** Without the line of the document that ends streams. */
+export const leavingOpen = {
+  ...webpack,
+  name: 'webpack-dev-server, bare',
+  change: (text) => replaced(text, /^.*onProxyRes.*$/m, ''),
 };
 
 const next = {
@@ -80,3 +94,8 @@ export const nextProduction = {
     String(port),
   ],
 };
+
+function replaced(text, pattern, by) {
+  if (!pattern.test(text)) throw new Error(`the document has no ${pattern}`);
+  return text.replace(pattern, by);
+}

@@ -25,10 +25,10 @@ export function documented(name) {
  * `server` is one of servers.mjs; `packages` is the folder whose `node_modules` it finds.
  * The document's text is taken word for word but for its ports.
  */
-export async function startDevelopment(server, packages) {
+export async function startDevelopment(server, packages, settings = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'tricast-development-'));
   const remove = () => rmSync(folder, { recursive: true, force: true });
-  let gateway = await startGateway();
+  let gateway = await startGateway(settings);
   let child;
   const close = async () => {
     try {
@@ -42,7 +42,7 @@ export async function startDevelopment(server, packages) {
     const { host } = new URL(gateway.url);
     const port = await freePort();
     symlinkSync(join(packages, 'node_modules'), join(folder, 'node_modules'));
-    const text = documented(server.file);
+    const text = server.change?.(documented(server.file)) ?? documented(server.file);
     if (!text.includes("'http://127.0.0.1:8080"))
       throw new Error(`${server.file} does not name the gateway`);
     write(folder, { 'package.json': '{"private":true}', ...server.files });
@@ -77,7 +77,7 @@ export async function startDevelopment(server, packages) {
       },
       leave: () => gateway.stop(),
       async back() {
-        gateway = await startGateway({ bind: host });
+        gateway = await startGateway({ ...settings, bind: host });
       },
     };
   } catch (error) {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startBrowser } from '../browser.mjs';
-import { answersWhileAway, leaves, passes, reopens } from './checks.mjs';
+import { answersWhileAway, examined, leaves, passes, reopens } from './checks.mjs';
 import { startDevelopment } from './stand.mjs';
 
 /** `away` is the status that the document names. */
@@ -26,6 +26,7 @@ export function developmentSuite(server, { packages, away }) {
   test(`${server.name}: a stream ends when its client has left`, { timeout: 60_000 }, () =>
     leaves(stand),
   );
+  test(`${server.name}: tricast doctor finds no fault`, { timeout: 90_000 }, () => examined(stand));
   test(`${server.name}: ${away} while the gateway is away`, { timeout: 60_000 }, async () => {
     assert.equal(await answersWhileAway(stand), away);
   });

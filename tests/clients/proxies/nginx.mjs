@@ -6,6 +6,9 @@ const asked = (text) =>
   text.match(/^# {3}worker_rlimit_nofile .*;\n# {3}events .*}$/m)[0].replaceAll('#', '');
 const debian = 'events { worker_connections 768; }';
 
+// Else its workers are nobody, who may not write into the stand's folder.
+const asRoot = process.getuid() === 0 ? 'user root;\n' : '';
+
 const around = ({ folder }, site, gzip, limits) => `
 daemon off;
 worker_processes 1;
@@ -55,6 +58,34 @@ export const nginx = {
   }`,
         'gzip on; gzip_types *;',
         debian,
+      ),
+    ),
+  /** One that caches what must not be cached, streams included. */
+  cached: (place) =>
+    made(
+      place,
+      around(
+        place,
+        `
+  proxy_cache_path ${place.folder}/cache keys_zone=all:1m;
+  map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
+  server {
+    listen 127.0.0.1:${place.plain};
+    location / {
+      proxy_pass http://${place.gateway};
+      proxy_http_version 1.1;
+      proxy_buffering on;
+      proxy_request_buffering off;
+      proxy_set_header Host $http_host;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $connection_upgrade;
+      proxy_cache all;
+      proxy_cache_valid any 1m;
+      proxy_ignore_headers Cache-Control X-Accel-Buffering;
+    }
+  }`,
+        '',
+        `${asRoot}${debian}`,
       ),
     ),
 };

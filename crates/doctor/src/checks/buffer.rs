@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::Examination;
 use crate::{
+    advice::in_order,
     diagnosis::{Finding, Verdict},
     probe_stream::Received,
     wire::Wire,
@@ -18,7 +19,7 @@ const FILL_STEP: usize = 16 * 1024;
 
 const PAUSE: Duration = Duration::from_millis(100);
 
-impl Examination {
+impl Examination<'_> {
     /// Reports a stream that has opened, but brings nothing.
     pub(super) async fn check_buffering(&mut self, wire: Wire) -> anyhow::Result<()> {
         let message = match self.fill_buffer(wire).await? {
@@ -29,7 +30,11 @@ impl Examination {
                 format!("nothing arrives, not even after {} KiB were published", FILL_BYTES / 1024)
             }
         };
-        let advice = self.advice(if wire == Wire::Ws { "no-upgrade" } else { "buffered" });
+        let buffered = self.advice("buffered");
+        let advice = match wire {
+            Wire::Ws => in_order([self.advice("no-upgrade"), buffered]),
+            Wire::Sse | Wire::Chunked => buffered,
+        };
         self.add_finding(Finding::new("opens", Verdict::Bad, message).on(wire).advise(advice));
         Ok(())
     }

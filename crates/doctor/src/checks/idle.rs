@@ -9,6 +9,7 @@ use super::{Examination, format_duration};
 use crate::{
     client::{OpenError, Opened},
     diagnosis::{Finding, Verdict},
+    observer::Event,
     probe_stream::{ProbeStream, Received},
     wire::Wire,
 };
@@ -22,21 +23,23 @@ const RAW: &str = "raw, without heartbeats";
 /// A stream that was cut while it was silent.
 struct Cut {
     after: Duration,
+    /// How long it had been silent before.
+    silent: Duration,
     /// The reason, if the gateway itself has closed it.
     goodbye: Option<String>,
 }
 
 type WatchedStream = (Wire, &'static str, JoinHandle<Result<ProbeStream, Cut>>);
 
-impl Examination {
-    pub(super) async fn check_idle(&mut self, watching: &dyn Fn(Duration)) -> anyhow::Result<()> {
+impl Examination<'_> {
+    pub(super) async fn check_idle(&mut self) -> anyhow::Result<()> {
         let idle = self.client.options.idle;
         if idle.is_zero() {
             let message = "silent streams were not watched (pass --idle 3m)";
             self.add_finding(Finding::new("silence", Verdict::Unknown, message));
             return Ok(());
         }
-        watching(idle);
+        (self.observe)(Event::Watches(idle));
         let mut watched = Vec::new();
         for wire in self.open_wires.clone() {
             let opened = self.client.open(wire, "", &[]).await;
@@ -92,7 +95,8 @@ impl Examination {
                 Finding::new("silence", Verdict::Unknown, message)
             }
             None => {
-                let message = format!("{how}: cut after {after}");
+                let silent = format_duration(cut.silent);
+                let message = format!("{how}: cut after {after}, {silent} after its last byte");
                 let verdict = if how == RAW { Verdict::Fair } else { Verdict::Bad };
                 Finding::new("silence", verdict, message).advise(self.advice("cut-idle"))
             }
@@ -146,7 +150,10 @@ async fn watch(mut stream: ProbeStream, idle: Duration) -> Result<ProbeStream, C
                 goodbye = document["reason"].as_str().map(str::to_owned);
             }
             Received::Document(..) => {}
-            Received::End => return Err(Cut { after: begin.elapsed(), goodbye }),
+            Received::End => {
+                let silent = stream.silent();
+                return Err(Cut { after: begin.elapsed(), silent, goodbye });
+            }
             Received::Timeout => return Ok(stream),
         }
     }

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::{Examination, format_duration};
 use crate::{
     diagnosis::{Finding, Verdict},
+    observer::Event,
     probe_stream::Received,
     wire::Wire,
 };
@@ -25,7 +26,7 @@ enum LeaveResult {
     Unobservable(String),
 }
 
-impl Examination {
+impl Examination<'_> {
     pub(super) async fn check_leave(&mut self, wire: Wire) -> anyhow::Result<()> {
         let finding = match self.measure_leave(wire).await {
             LeaveResult::Noticed(after) => {
@@ -77,6 +78,7 @@ impl Examination {
         let max = 3 * heartbeat + NOTICE_TIMEOUT;
         drop(stream);
         let left = Instant::now();
+        (self.observe)(Event::Waits(max));
         // If the channel has other subscribers, they may come and go, and the result is unreliable.
         loop {
             match self.client.online().await {

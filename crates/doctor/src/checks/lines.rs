@@ -14,7 +14,6 @@ use super::Examination;
 use crate::{
     diagnosis::{Finding, Verdict},
     probe_error::ProbeError,
-    proxy::Proxy,
     refusal::Refusal,
 };
 
@@ -31,7 +30,7 @@ pub(super) enum LineResult {
     Unobservable(String),
 }
 
-impl Examination {
+impl Examination<'_> {
     pub(super) async fn check_json_lines(&mut self) -> anyhow::Result<()> {
         let (line_sender, lines) = mpsc::channel(1);
         let response = tokio::spawn(self.client.publish_lines(lines));
@@ -48,9 +47,12 @@ impl Examination {
         }
         drop(line_sender);
         let finding = match timeout(RESPONSE_TIMEOUT, response).await {
+            // Published lines have reached the gateway, so that its response is what is missing.
             Err(_) => {
+                let published = matches!(each, LineResult::Published);
+                let advice = self.advice(if published { "buffered" } else { "lines" });
                 let message = "there is no response to a body of JSON lines";
-                Finding::new("lines", Verdict::Bad, message).advise(self.advice("lines"))
+                Finding::new("lines", Verdict::Bad, message).advise(advice)
             }
             Ok(answered) => match answered? {
                 Ok(response) if response.status() == StatusCode::OK => self.report_accepted(each),
@@ -59,7 +61,7 @@ impl Examination {
                     self.probe().await?;
                     let ProbeError { message, .. } = self.client.explain(&error);
                     let message = format!("a body of JSON lines breaks off: {message}");
-                    Finding::new("lines", Verdict::Bad, message).advise(self.advice("lines"))
+                    Finding::new("lines", Verdict::Bad, message).advise(self.advice("lines-closed"))
                 }
             },
         };
@@ -94,15 +96,18 @@ impl Examination {
         let refusal = Refusal::read(response).await;
         // A body without a length is common over HTTP/2, and no setting makes lighttpd accept one.
         if status == StatusCode::LENGTH_REQUIRED && version == Version::HTTP_2 {
-            let subject = match self.proxy {
-                None | Some(Proxy::Lighttpd) => "lighttpd",
-                Some(other) => other.name(),
-            };
+            let subject = self.intermediaries.known().first().map(|proxy| proxy.name());
+            let subject = subject.unwrap_or("something in between");
             let message = format!("{subject} takes no body without a length over HTTP/2");
             let advice = "publish JSON lines over HTTP/1.1".to_owned();
             return Finding::new("lines", Verdict::Fair, message).advise(advice);
         }
-        Finding::new("lines", Verdict::Bad, refusal.message()).advise(self.advice("lines"))
+        let finding = Finding::new("lines", Verdict::Bad, refusal.message());
+        match refusal.problem() {
+            // The gateway's own problem document says what to do.
+            Some(_) => finding,
+            None => finding.advise(self.advice("refused")),
+        }
     }
 
     /// Whether this line was published after `before`.

@@ -10,12 +10,11 @@ use crate::{
     probe_error::ProbeError,
 };
 
-impl Examination {
+impl Examination<'_> {
     pub(super) async fn check_path(&mut self) -> anyhow::Result<()> {
         let response = self.client.get(&format!("/online/{}", self.client.channel)).await?;
         let version = response.version();
-        let proxy = self.proxy.map_or("no proxy detected", |proxy| proxy.name());
-        let message = format!("{version:?} to here; {proxy}");
+        let message = format!("{version:?} to here; {}", self.intermediaries.describe());
         self.add_finding(match version {
             Version::HTTP_2 | Version::HTTP_3 => Finding::new("version", Verdict::Good, message),
             _ => {
@@ -69,7 +68,7 @@ impl Examination {
             true => finding,
             false => Finding { verdict: Verdict::Fair, ..finding }.advise(self.advice("url")),
         });
-        let proxied = self.proxy.is_some() || request_info["fields"]["x-forwarded-for"].is_string();
+        let proxied = self.intermediaries.are_present();
         match request_info["address"].as_str() {
             Some(address) => {
                 let message = format!("the gateway sees this client at {address}");

@@ -8,10 +8,11 @@ use tokio::time::{Instant, sleep};
 
 use super::{Examination, format_duration, verdict_within};
 use crate::{
+    advice::in_order,
     client::{OpenError, Opened},
     diagnosis::{Finding, Verdict},
     probe_stream::{ProbeStream, Received},
-    refusal::{Refusal, problem},
+    refusal::named_in,
     wire::Wire,
 };
 
@@ -24,17 +25,18 @@ const PROXY_DELAY_MAX: Duration = Duration::from_millis(50);
 
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
-impl Examination {
+impl Examination<'_> {
     pub(super) async fn check_stream(&mut self, wire: Wire) -> anyhow::Result<()> {
-        // A page of this host sends this origin. If a proxy changes the host, the gateway refuses
-        // it.
-        let origin = self.client.gateway().origin();
-        match self.client.open(wire, "", &[("origin", &origin)]).await {
+        match self.client.open(wire, "", &[]).await {
             Ok((stream, opened)) => self.check_open_stream(wire, stream, opened).await,
             Err(OpenError::Timeout) => self.check_buffering(wire).await,
             Err(OpenError::Failed(error)) => {
                 self.probe().await?;
-                let advice = self.advice(if wire == Wire::Ws { "no-upgrade" } else { "buffered" });
+                let closed = self.advice("closed");
+                let advice = match wire {
+                    Wire::Ws => in_order([self.advice("no-upgrade"), closed]),
+                    Wire::Sse | Wire::Chunked => closed,
+                };
                 self.add_finding(
                     Finding::new("opens", Verdict::Bad, error.message).on(wire).advise(advice),
                 );
@@ -44,30 +46,9 @@ impl Examination {
                 if refusal.is_gateway_unreachable() {
                     self.probe().await?;
                 }
-                self.report_refusal(wire, &refusal);
-                Ok(())
+                Ok(self.report_refusal(wire, &refusal).await?)
             }
         }
-    }
-
-    fn report_refusal(&mut self, wire: Wire, refusal: &Refusal) {
-        let symptom = match problem(&refusal.text).as_deref() {
-            Some("forbidden-origin") => Some("host"),
-            // The request has reached the gateway without its upgrade.
-            Some("upgrade-required") => Some("no-upgrade"),
-            // The gateway's own problem document says what to do.
-            Some(_) => None,
-            None => (wire == Wire::Ws).then_some("no-upgrade"),
-        };
-        let finding = Finding::new("opens", Verdict::Bad, refusal.message()).on(wire);
-        let foreign =
-            "something in between responds instead of the gateway: have it let this path through";
-        let advice = match (symptom, problem(&refusal.text)) {
-            (Some(symptom), _) => Some(self.advice(symptom)),
-            (None, Some(_)) => None,
-            (None, None) => Some(foreign.to_owned()),
-        };
-        self.add_finding(Finding { advice, ..finding });
     }
 
     async fn check_open_stream(
@@ -82,16 +63,30 @@ impl Examination {
         match stream.next(MESSAGE_TIMEOUT).await {
             Received::Document(hello, _) if hello["event"] == "tricast.hello" => {}
             Received::Timeout => return self.check_buffering(wire).await,
-            Received::Document(other, _) => {
+            // A temporary refusal: an EventSource gives up after any status but 200.
+            Received::Document(..) | Received::End if named_in(&opened.headers).is_some() => {
+                let problem = named_in(&opened.headers).unwrap_or_default();
+                let message = format!("the gateway refuses the stream for now ({problem})");
+                let advice = "this is the gateway's own response: examine it again later";
                 self.add_finding(
-                    Finding::new("opens", Verdict::Bad, format!("the stream begins with {other}"))
-                        .on(wire),
+                    Finding::new("opens", Verdict::Bad, message).on(wire).advise(advice.to_owned()),
+                );
+                return Ok(());
+            }
+            Received::Document(other, _) => {
+                let message = format!("the stream begins with {other}");
+                let advice = self.advice("refused");
+                self.add_finding(
+                    Finding::new("opens", Verdict::Bad, message).on(wire).advise(advice),
                 );
                 return Ok(());
             }
             Received::End => {
+                let advice = self.advice("closed");
                 self.add_finding(
-                    Finding::new("opens", Verdict::Bad, "the stream ends at once").on(wire),
+                    Finding::new("opens", Verdict::Bad, "the stream ends at once")
+                        .on(wire)
+                        .advise(advice),
                 );
                 return Ok(());
             }
@@ -125,8 +120,11 @@ impl Examination {
         match self.client.open(wire, "", &[]).await {
             Ok((stream, _)) => Some(stream),
             Err(_) => {
-                let message = "no stream opens without Accept-Encoding";
-                self.add_finding(Finding::new("opens", Verdict::Bad, message).on(wire));
+                let message = "no second stream opens, which asks for no compression";
+                let advice = self.advice("refused");
+                self.add_finding(
+                    Finding::new("opens", Verdict::Bad, message).on(wire).advise(advice),
+                );
                 None
             }
         }
@@ -139,35 +137,9 @@ impl Examination {
             sleep(due.saturating_duration_since(Instant::now())).await;
             due += PAUSE;
             let (id, published_at, _) = self.client.publish(&json!({ "doctor": number })).await?;
-            loop {
-                match stream.next(MESSAGE_TIMEOUT).await {
-                    Received::Document(document, at) if document["id"] == id.as_str() => {
-                        delays.push(at - published_at);
-                        break;
-                    }
-                    Received::Document(..) => {}
-                    Received::Timeout => {
-                        self.probe().await?;
-                        let advice = self.advice("buffered");
-                        let message = format!(
-                            "message {number} did not arrive within {} s",
-                            MESSAGE_TIMEOUT.as_secs()
-                        );
-                        self.add_finding(
-                            Finding::new("prompt", Verdict::Bad, message).on(wire).advise(advice),
-                        );
-                        return Ok(());
-                    }
-                    Received::End => {
-                        self.probe().await?;
-                        let advice = self.advice("cut-busy");
-                        let message = format!("the stream was cut after {number} messages");
-                        self.add_finding(
-                            Finding::new("prompt", Verdict::Bad, message).on(wire).advise(advice),
-                        );
-                        return Ok(());
-                    }
-                }
+            match arrival(stream, &id).await {
+                Ok(at) => delays.push(at - published_at),
+                Err(missing) => return self.report_missing(wire, number, missing).await,
             }
         }
         delays.sort();
@@ -182,5 +154,58 @@ impl Examination {
         let advice = (verdict != Verdict::Good).then(|| self.advice("held-back"));
         self.add_finding(Finding { advice, ..finding });
         Ok(())
+    }
+
+    /// Reports that message `number` did not arrive. If the gateway does not answer any more, the
+    /// examination breaks off instead.
+    async fn report_missing(
+        &mut self,
+        wire: Wire,
+        number: u64,
+        missing: Missing,
+    ) -> anyhow::Result<()> {
+        self.probe().await?;
+        let bad = |message: String| Finding::new("prompt", Verdict::Bad, message);
+        let finding = match missing {
+            Missing::Late => {
+                let within = MESSAGE_TIMEOUT.as_secs();
+                bad(format!("message {number} did not arrive within {within} s"))
+                    .advise(self.advice("buffered"))
+            }
+            Missing::Cut => bad(format!("the stream was cut after {number} messages"))
+                .advise(self.advice("cut-busy")),
+            Missing::Goodbye(reason) => {
+                let message = format!("the gateway closed the stream ({reason})");
+                let advice = "no proxy is to blame for that: examine it again";
+                Finding::new("prompt", Verdict::Unknown, message).advise(advice.to_owned())
+            }
+        };
+        self.add_finding(finding.on(wire));
+        Ok(())
+    }
+}
+
+/// The reason why a message did not arrive.
+enum Missing {
+    Late,
+    Cut,
+    /// The gateway itself has closed the stream.
+    Goodbye(String),
+}
+
+/// Waits for the message with this id.
+async fn arrival(stream: &mut ProbeStream, id: &str) -> Result<Instant, Missing> {
+    let mut missing = Missing::Cut;
+    loop {
+        match stream.next(MESSAGE_TIMEOUT).await {
+            Received::Document(document, at) if document["id"] == id => return Ok(at),
+            Received::Document(document, _) if document["event"] == "tricast.goodbye" => {
+                let reason = document["reason"].as_str().unwrap_or_default();
+                missing = Missing::Goodbye(reason.to_owned());
+            }
+            Received::Document(..) => {}
+            Received::Timeout => return Err(Missing::Late),
+            Received::End => return Err(missing),
+        }
     }
 }

@@ -12,15 +12,15 @@ use http::Version;
 use tokio::io::AsyncWriteExt as _;
 
 use super::*;
-use crate::{examine, fake};
+use crate::fake::{self, examine};
 
-async fn start(url: &str) -> Examination {
+pub(super) async fn start(url: &str) -> Examination<'static> {
     let client = Client::new(fake::options(url)).expect("a client");
-    Examination::start(client).await.expect("answers")
+    Examination::start(client, &|_| {}).await.expect("answers")
 }
 
 /// The only finding so far.
-fn only(examination: &Examination) -> &Finding {
+pub(super) fn only<'a>(examination: &'a Examination<'_>) -> &'a Finding {
     let [finding] = &examination.findings[..] else { panic!("{:?}", examination.findings) };
     finding
 }
@@ -69,7 +69,7 @@ async fn a_refused_body_without_a_length_is_fair_over_http_2() {
     };
     let fair = refused(Version::HTTP_2).await;
     assert_eq!(fair.verdict, Verdict::Fair);
-    assert_eq!(fair.said, "lighttpd takes no body without a length over HTTP/2");
+    assert_eq!(fair.said, "something in between takes no body without a length over HTTP/2");
     assert_eq!(fair.advice.as_deref(), Some("publish JSON lines over HTTP/1.1"));
     assert_eq!(refused(Version::HTTP_11).await.verdict, Verdict::Bad);
 }
@@ -79,18 +79,19 @@ async fn an_examination_that_breaks_off_keeps_its_findings() {
     let published = Arc::new(AtomicUsize::new(0));
     let url = fake::server(move |request| match request {
         request if request.starts_with("POST") => match published.fetch_add(1, Ordering::Relaxed) {
-            ..3 => fake::published(),
+            ..5 => fake::published(),
             _ => fake::problem("429 Too Many Requests", "too-fast"),
         },
         request if request.starts_with("GET /sse") => fake::silent_stream(),
         _ => fake::problem("404 Not Found", "not-found"),
     })
     .await;
-    let diagnosis = examine(fake::options(&url), |_| {}).await.expect("is a diagnosis");
+    let diagnosis = examine(fake::options(&url)).await.expect("is a diagnosis");
     let found: Vec<_> = diagnosis.findings.iter().map(|one| (one.check, one.verdict)).collect();
     let expected = [
         ("version", Verdict::Fair),
         ("arrives", Verdict::Unknown),
+        ("cache", Verdict::Unknown),
         ("opens", Verdict::Good),
         ("breaks-off", Verdict::Bad),
     ];
@@ -116,7 +117,7 @@ async fn no_proxy_is_blamed_for_a_gateway_that_has_gone() {
         }
     })
     .await;
-    let diagnosis = examine(fake::options(&url), |_| {}).await.expect("is a diagnosis");
+    let diagnosis = examine(fake::options(&url)).await.expect("is a diagnosis");
     let bad: Vec<_> = diagnosis.findings.iter().filter(|one| one.verdict == Verdict::Bad).collect();
     let [only] = bad[..] else { panic!("{diagnosis}") };
     assert_eq!(only.check, "breaks-off", "{diagnosis}");
@@ -145,7 +146,7 @@ async fn a_stream_of_nothing_but_heartbeats_counts_as_cut() {
     let mut examination = start(&url).await;
     examination.client.options.idle = Duration::from_millis(300);
     examination.open_wires = vec![Wire::Sse];
-    examination.check_idle(&|_| {}).await.expect("is done");
+    examination.check_idle().await.expect("is done");
     let silence = only(&examination);
     assert_eq!((silence.check, silence.verdict), ("silence", Verdict::Bad), "{silence:?}");
     assert!(silence.said.contains("nothing arrives any more"), "{silence:?}");
@@ -171,4 +172,39 @@ async fn a_missing_address_is_no_fault_on_the_same_machine() {
     examination.check_path().await.expect("is answered");
     let address = examination.findings.iter().find(|one| one.check == "address").expect("one");
     assert_eq!(address.verdict, Verdict::Fair);
+}
+
+#[tokio::test]
+async fn every_probe_of_a_stream_sends_the_same_headers_and_another_query() {
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let requests = seen.clone();
+    let url = fake::server(move |request| {
+        requests.lock().expect("a lock").push(request.to_owned());
+        match request.starts_with("GET /sse") || request.starts_with("GET /chunked") {
+            true => fake::silent_stream(),
+            false => fake::published(),
+        }
+    })
+    .await;
+    let examination = start(&url).await;
+    for wire in Wire::ALL {
+        for query in ["", "?last_event_id=log-1"] {
+            // A WebSocket does not open here.
+            let _ = examination.client.open(wire, query, &[]).await;
+        }
+    }
+    examination.client.get("/online/a").await.expect("is answered");
+    examination.client.get("/online/a").await.expect("is answered");
+    let seen = seen.lock().expect("a lock");
+    let gets: Vec<_> = seen.iter().filter(|request| request.starts_with("GET")).collect();
+    // Two are those of the start.
+    assert_eq!(gets.len(), 10);
+    let lines: std::collections::HashSet<_> = gets.iter().map(|one| one.lines().next()).collect();
+    assert_eq!(lines.len(), gets.len(), "no cache can answer any of them: {lines:?}");
+    let is_stream = |request: &str| {
+        ["/sse", "/chunked", "/ws"].iter().any(|path| request.starts_with(&format!("GET {path}/")))
+    };
+    for request in gets.iter().filter(|request| is_stream(request)) {
+        assert!(request.to_lowercase().contains(&format!("origin: {url}")), "{request}");
+    }
 }

@@ -14,7 +14,7 @@ use tokio_tungstenite::{
     tungstenite::{self, client::IntoClientRequest as _},
 };
 
-use super::{Client, RESPONSE_TIMEOUT};
+use super::{Client, RESPONSE_TIMEOUT, uncached};
 use crate::{probe_error::ProbeError, probe_stream::ProbeStream, refusal::Refusal, wire::Wire};
 
 /// The connection of a WebSocket.
@@ -45,14 +45,15 @@ impl OpenError {
 }
 
 impl Client {
-    /// Opens a stream on `wire`, with `fields` among the headers of its request.
+    /// Opens a stream on `wire` as a page of this host does, with `fields` among the headers of its
+    /// request.
     pub(crate) async fn open(
         &self,
         wire: Wire,
         query: &str,
         fields: &[(&'static str, &str)],
     ) -> Result<(ProbeStream, Opened), OpenError> {
-        let path = format!("/{}/{}{query}", wire.name(), self.channel);
+        let path = uncached(&format!("/{}/{}{query}", wire.name(), self.channel));
         match wire {
             Wire::Ws => self.open_websocket(&path, fields).await,
             Wire::Sse | Wire::Chunked => self.open_body(wire, &path, fields).await,
@@ -66,9 +67,8 @@ impl Client {
         fields: &[(&'static str, &str)],
     ) -> Result<(ProbeStream, Opened), OpenError> {
         let accept = if wire == Wire::Sse { "text/event-stream" } else { "application/x-ndjson" };
-        // Browsers send these headers.
-        let mut headers = self.headers(&[("accept", accept), ("accept-encoding", self.encodings)]);
-        headers.extend(self.headers(fields));
+        let own = [("accept", accept), ("accept-encoding", self.encodings)];
+        let headers = self.page_headers(&[&own, fields].concat());
         let requested_at = Instant::now();
         let request = self.http.get(self.gateway().url(path)).headers(headers).send();
         let Ok(response) = timeout(RESPONSE_TIMEOUT, request).await else {
@@ -95,7 +95,7 @@ impl Client {
         let broken = |error: tungstenite::Error| OpenError::Failed(self.explain(&error));
         let mut request =
             self.gateway().websocket_url(path).into_client_request().map_err(broken)?;
-        request.headers_mut().extend(self.headers(fields));
+        request.headers_mut().extend(self.page_headers(fields));
         let requested_at = Instant::now();
         let opening = async {
             let socket =
@@ -105,9 +105,8 @@ impl Client {
                 Err(tungstenite::Error::Http(response)) => {
                     let (parts, body) = response.into_parts();
                     let text = String::from_utf8_lossy(&body.unwrap_or_default()).into_owned();
-                    let location = parts.headers.get(http::header::LOCATION);
-                    let location = location.and_then(|value| Some(value.to_str().ok()?.to_owned()));
-                    Err(OpenError::Refused(Refusal { status: parts.status, text, location }))
+                    let refusal = Refusal::new(parts.status, &parts.headers, text);
+                    Err(OpenError::Refused(refusal))
                 }
                 Err(error) => Err(broken(error)),
             }

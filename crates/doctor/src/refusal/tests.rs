@@ -1,9 +1,6 @@
 //! Unexpected responses to the first message.
 
-use crate::{
-    examine,
-    fake::{self, answer, problem},
-};
+use crate::fake::{self, answer, examine, problem};
 
 /// Examines a server that answers the first message with `response`, and returns the error.
 async fn refusal_of(response: String, token: Option<&str>) -> String {
@@ -11,7 +8,7 @@ async fn refusal_of(response: String, token: Option<&str>) -> String {
     let mut options = fake::options(&url);
     options.channel = Some("a".to_owned());
     options.token = token.map(str::to_owned);
-    format!("{:#}", examine(options, |_| {}).await.expect_err("is refused"))
+    format!("{:#}", examine(options).await.expect_err("is refused"))
 }
 
 #[tokio::test]
@@ -26,24 +23,28 @@ async fn each_answer_gets_the_advice_that_it_needs() {
             "it redirects to https://example.com/x; examine that address",
         ),
         (there("location: /login\r\n"), None, "it redirects to /login; examine that address"),
-        (html("502 Bad Gateway"), None, "the proxy does not reach the gateway"),
-        (html("503 Service Unavailable"), None, "the proxy does not reach the gateway"),
-        (html("504 Gateway Timeout"), None, "the proxy does not reach the gateway"),
+        (html("502 Bad Gateway"), None, "something in between got no response from the gateway"),
+        (
+            html("503 Service Unavailable"),
+            None,
+            "something in between got no response from the gateway",
+        ),
+        (
+            html("504 Gateway Timeout"),
+            None,
+            "something in between got no response from the gateway",
+        ),
         (
             problem("503 Service Unavailable", "draining"),
             None,
             "this is the gateway's own response",
         ),
         (problem("404 Not Found", "not-found"), None, "is a base path missing (base_path)?"),
-        (html("404 Not Found"), None, "the server is not a Tricast gateway"),
-        (html("405 Method Not Allowed"), None, "the server is not a Tricast gateway"),
-        (html("200 OK"), None, "the server is not a Tricast gateway"),
+        (html("404 Not Found"), None, "the response does not come from a Tricast gateway"),
+        (html("405 Method Not Allowed"), None, "the response does not come from a Tricast gateway"),
+        (html("200 OK"), None, "the response does not come from a Tricast gateway"),
         (answer("400 Bad Request", "", tls), None, "try https://"),
-        (
-            problem("401 Unauthorized", "bad-token"),
-            Some("t"),
-            "the token was refused, or something in between drops the header Authorization",
-        ),
+        (problem("401 Unauthorized", "bad-token"), Some("t"), "the gateway refused the token"),
         (
             problem("401 Unauthorized", "token-missing"),
             Some("t"),

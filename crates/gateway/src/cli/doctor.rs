@@ -1,11 +1,20 @@
 //! `tricast doctor`: examines what the network between here and a gateway does to streams.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+    pin::pin,
+    time::Duration,
+};
 
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 use tricast_doctor::{GatewayUrl, Options};
 
-use crate::settings::range::{parse_time, time_text};
+use self::output::Output;
+use crate::settings::range::parse_time;
+
+mod output;
 
 /// The text below the flags in `tricast doctor --help`.
 const AFTER_HELP: &str = "\
@@ -17,9 +26,13 @@ allowed to subscribe and publish there:
 
 Exit codes:
   0  when everything works
-  2  when something does not work, or the examination could not be completed
+  2  when something does not work, or the examination could not be completed: Ctrl-C (SIGINT) and
+     SIGTERM end it, and what was found until then is printed
   1  when the gateway cannot be reached or refuses the examination; --json then prints
      {\"url\":…,\"error\":…}";
+
+/// How often the status line on a terminal is drawn.
+const TICK: Duration = Duration::from_secs(1);
 
 /// The flags of `tricast doctor`.
 #[derive(Debug, Args)]
@@ -46,7 +59,7 @@ pub struct DoctorArgs {
     json: bool,
 }
 
-/// Examines a gateway and prints the result; returns whether everything works.
+/// Examines a gateway, and prints each finding when it is known; returns whether everything works.
 ///
 /// # Errors
 /// When the gateway cannot be reached, or refuses the examination.
@@ -54,23 +67,42 @@ pub async fn doctor(args: DoctorArgs) -> anyhow::Result<bool> {
     let DoctorArgs { place, token, channel, authority, idle, json } = args;
     let url = place.to_string();
     let options = Options { gateway: place, token, channel, ca_file: authority, idle };
-    // Standard output is for the result alone, which may be a JSON document.
-    let watching = |idle| {
-        eprintln!("watching silent streams for {}", time_text(idle));
+    let output = Output::new(json, io::stderr().is_terminal());
+    output.begin(&url)?;
+    let mut examining =
+        pin!(tricast_doctor::examine(options, |event| output.show(event), stopped()));
+    let mut ticks = tokio::time::interval(TICK);
+    let examined = loop {
+        tokio::select! {
+            examined = &mut examining => break examined,
+            _ = ticks.tick() => output.draw_status(),
+        }
     };
-    let diagnosis = match tricast_doctor::examine(options, watching).await {
-        Ok(diagnosis) => diagnosis,
+    output.clear_status();
+    match examined {
+        Ok(diagnosis) => {
+            output.end(&diagnosis)?;
+            Ok(diagnosis.is_good())
+        }
         Err(error) => {
             if json {
                 let document = serde_json::json!({ "url": url, "error": format!("{error:#}") });
                 println!("{document:#}");
             }
-            return Err(error);
+            Err(error)
         }
-    };
-    match json {
-        true => println!("{}", serde_json::to_string_pretty(&diagnosis)?),
-        false => println!("{diagnosis}"),
     }
-    Ok(diagnosis.is_good())
+}
+
+/// Waits for a signal that ends the program, and returns the reason to break off.
+async fn stopped() -> String {
+    let next = async |kind: SignalKind| match signal(kind) {
+        Ok(mut signals) => signals.recv().await,
+        // The signal ends the program as usual.
+        Err(_) => std::future::pending().await,
+    };
+    tokio::select! {
+        _ = next(SignalKind::interrupt()) => "interrupted (SIGINT)".to_owned(),
+        _ = next(SignalKind::terminate()) => "ended from outside (SIGTERM)".to_owned(),
+    }
 }
