@@ -33,6 +33,15 @@ async function compare(page, seconds, rate = 20) {
   };
 }
 
+/** Runs in a page; returns the cells whose text is wider than they are, and a page that scrolls. */
+function overflowing() {
+  const cells = [...document.querySelectorAll('.group ~ tr *, .group *, thead th')]
+    .filter((cell) => cell.scrollWidth > cell.clientWidth && cell.clientWidth > 0)
+    .map((cell) => cell.textContent);
+  const { scrollWidth } = document.documentElement;
+  return scrollWidth > innerWidth ? [...cells, `the page is ${scrollWidth} px wide`] : cells;
+}
+
 /** Asserts that there is no address, and nothing that a browser would fetch or run. */
 function standsAlone(html, page) {
   assert.doesNotMatch(
@@ -207,6 +216,10 @@ for (const way of [...ways, 'nginx over TLS']) {
       path: `${artifacts}comparison-${way.replaceAll(' ', '-')}.png`,
       fullPage: true,
     });
+    for (const shown of [page, reader]) {
+      await shown.setViewportSize({ width: 390, height: 844 });
+      assert.deepEqual(await shown.evaluate(overflowing), []);
+    }
     assert.deepEqual([...page.errors, ...errors], []);
     await reader.context().close();
     await page.context().close();

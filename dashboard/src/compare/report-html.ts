@@ -23,7 +23,9 @@ svg .sse, svg .chunked, svg .ws { fill: var(--wire) }
 polyline { stroke: var(--wire) }
 svg polyline.sse, svg polyline.chunked, svg polyline.ws { fill: none }
 @media (max-width: 30rem) {
-  th, td { padding-inline: .2rem; font-size: .85rem }
+  th, td { padding-inline: .1rem; font-size: .85rem }
+  td:first-child { width: 28% }
+  thead th { font-size: .75rem }
   svg { font-size: 17px }
 }`;
 
