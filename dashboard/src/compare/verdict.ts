@@ -1,5 +1,5 @@
 // The verdict: which wires are slower than others, if the measurements show it beyond chance.
-// docs/decisions/0009-verdict.md has the reasons for the test and its thresholds.
+// docs/decisions/0011-verdict.md has the reasons for the test and its thresholds.
 
 import type { WireName } from '../client/index.ts';
 import { median, quantile } from '../measure/quantile.ts';
