@@ -61,7 +61,7 @@ soak: setup bench deny ## what runs long or measures time; before an issue is re
 	cargo build --locked
 	for round in 1 2 3; do tests/clients/run.sh || exit 1; done
 	cargo build --locked --release
-	TRICAST_BIN=$$PWD/target/release/tricast tests/clients/run.sh page.soak.mjs proxies.soak.mjs comparison.soak.mjs
+	FILES_AT_ONCE=1 TRICAST_BIN=$$PWD/target/release/tricast tests/clients/run.sh page.soak.mjs proxies.soak.mjs comparison.soak.mjs
 	RESTART_READERS=2000 cargo test --locked --release -p tricast-tests --test behaviour handover:: -- --nocapture
 
 peers: ## install the peers that the benchmark compares with, as far as they can be had

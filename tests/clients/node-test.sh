@@ -1,6 +1,8 @@
 #!/bin/sh
 # Runs test files with Node; fails if no test ran or if one was skipped.
 # Usage: node-test.sh REPORT [NODE OPTION...] FILE...
+# Two files run beside each other, because most tests wait more than they work. FILES_AT_ONCE=1 runs
+# one after the other, for tests that measure time.
 set -eu
 report=$1
 shift
@@ -9,7 +11,7 @@ shift
 # Each test has a limit of its own (limits.mjs); the limit here is for a file that hangs outside of
 # them. A file ends with its last test even if it leaves something open (child.mjs checks that).
 # A report that Node writes to a file may be cut by the forced exit, unlike its standard output.
-node --test --test-concurrency=1 --test-force-exit --test-timeout="${FILE_TIMEOUT:-3600000}" \
+node --test --test-concurrency="${FILES_AT_ONCE:-2}" --test-force-exit --test-timeout="${FILE_TIMEOUT:-3600000}" \
   --test-reporter=spec --test-reporter-destination=stderr \
   --test-reporter=tap --test-reporter-destination=stdout "$@" 2>&1 >"$report"
 
