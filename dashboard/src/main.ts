@@ -9,7 +9,7 @@ import { CHAT_EVENT, Chat } from './page/chat.ts';
 import { Clock } from './page/clock.ts';
 import { setUpComparison } from './page/comparison.ts';
 import { setUpConnectionLimit } from './page/connection-limit.ts';
-import { byId, goTo } from './page/dom.ts';
+import { byId } from './page/dom.ts';
 import { EventNames } from './page/event-names.ts';
 import { setUpFaults } from './page/faults.ts';
 import { setUpFeatures } from './page/features.ts';
@@ -69,7 +69,7 @@ setUpConnectionLimit();
 setUpSnippets();
 setUpFeatures({ panels, generator });
 setUpSubscribeForm();
-setUpNavigation();
+const navigation = setUpNavigation();
 setUpAnswer();
 savePositionsOnLeave(allPanels);
 byId('reset').addEventListener('click', () => {
@@ -125,7 +125,7 @@ function setUpAnswer() {
   byId('answer-compare').addEventListener('click', () => {
     const isRunning = !byId('progress').hidden;
     if (!isRunning) byId<HTMLFormElement>('compare').requestSubmit();
-    goTo('comparison');
+    navigation.goTo('comparison');
   });
 }
 

@@ -120,7 +120,25 @@ test('the tabs show where one is, also where they do not all fit', {
       await page.click(`nav :text-is("${name}")`);
       await current(name);
     }
+    // The button above the wires leads to a section too.
+    await page.click('#answer-compare');
+    await current('Comparison');
+    await page.click('#compare-start');
+    await page.waitForSelector('#finding .advice li');
+    await current('Comparison');
   }
+});
+
+test('the tabs follow a page that grows', { timeout: 60_000 }, async () => {
+  const page = await open(browser, `${gateway.url}/`);
+  const current = (name) => page.waitForSelector(`nav [aria-current]:text-is("${name}")`);
+  await page.evaluate(() => document.querySelector('#comparison').scrollIntoView());
+  // A short section ends above the line that counts.
+  await current('Which one?');
+  await page.evaluate(() => {
+    document.querySelector('#finding').style.minHeight = '100rem';
+  });
+  await current('Comparison');
 });
 
 test('a phone shows two wires at a time, and compares them without scrolling sideways', {

@@ -1,13 +1,17 @@
 // The tabs at the top of the page: they lead to its sections and show which one is in sight.
 
-import { byId, goTo } from './dom.ts';
+import { byId, goTo, within } from './dom.ts';
 
 /** The share of the window at whose height a section counts as the one that is read. */
 const READING_LINE = 0.3;
 
-export function setUpNavigation(): void {
-  const nav = document.querySelector('nav');
-  if (!nav) return;
+/** Leads to a section and marks its tab, whichever control asked for it. */
+export interface Navigation {
+  goTo: (id: string) => void;
+}
+
+export function setUpNavigation(): Navigation {
+  const nav = within<HTMLElement>(document, 'nav');
   const tabs = [...nav.querySelectorAll<HTMLElement>('[data-goto]')];
   const target = (tab: HTMLElement) => byId(tab.dataset.goto ?? '');
   /** The tab that was chosen last, until the visitor scrolls: its section may be too far down. */
@@ -18,21 +22,21 @@ export function setUpNavigation(): void {
     markCurrent(nav, tabs, chosen ?? tabs[currentIndex(tabs.map(target))]);
     showHiddenEdges(nav);
   };
+  const choose = (tab: HTMLElement) => {
+    goTo(target(tab).id);
+    chosen = tab;
+    update();
+  };
   for (const tab of tabs) {
-    tab.addEventListener('click', () => {
-      goTo(target(tab).id);
-      chosen = tab;
-      update();
-    });
+    tab.addEventListener('click', () => choose(tab));
   }
-  for (const scrolling of ['wheel', 'touchmove', 'keydown']) {
-    addEventListener(
-      scrolling,
-      () => {
-        chosen = null;
-      },
-      { passive: true },
-    );
+  // What the visitor does inside the chosen section does not leave it.
+  const leave = ({ type, target: at }: Event) => {
+    const isInside = type === 'pointerdown' && chosen && target(chosen).contains(at as Node);
+    if (!isInside) chosen = null;
+  };
+  for (const leaving of ['wheel', 'touchmove', 'keydown', 'pointerdown']) {
+    addEventListener(leaving, leave, { passive: true });
   }
   const schedule = () => {
     if (scheduled) return;
@@ -42,7 +46,15 @@ export function setUpNavigation(): void {
   addEventListener('scroll', schedule, { passive: true });
   addEventListener('resize', schedule);
   nav.addEventListener('scroll', schedule, { passive: true });
+  // A section that grows, as a report does, moves those below it without a scroll.
+  new ResizeObserver(schedule).observe(document.body);
   update();
+  return {
+    goTo(id) {
+      const tab = tabs.find((one) => one.dataset.goto === id);
+      if (tab) choose(tab);
+    },
+  };
 }
 
 /** Returns the index of the last section that begins above the reading line. */
