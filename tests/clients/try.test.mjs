@@ -108,7 +108,7 @@ for (const way of ways)
         /^$/,
         /^$/,
         /^$/,
-        /4 of 8 open over HTTP\/1\.1/,
+        /4 of 8 are open over HTTP\/1\.1/,
         /^While Chunked did not read, [345] messages waited/,
       ];
       assert.equal(outcomes.length, expected.length);
@@ -133,14 +133,27 @@ describe('anywhere', () => {
     // The reason stands beside the state, and a field for a token in the form.
     for (const wire of wires)
       assert.match(await tab.textContent(`.panel.${wire} .top + .reason`), /token/);
+    // A refused stream is not idle: the page says what it needs, with the field in that line.
+    await tab.waitForSelector('#locked:has-text("These streams need a token")');
+    assert.ok(await tab.isHidden('#clock'));
+    const empty = await tab.$eval('.panel.sse .messages', (list) => [
+      list.childElementCount,
+      getComputedStyle(list, '::before').content,
+    ]);
+    assert.deepEqual(empty, [0, 'none'], 'nobody is asked to publish');
+    await tab.fill('#locked input', 'not a token');
+    await tab.press('#locked input', 'Enter');
+    await tab.waitForSelector('#locked:has-text("The gateway refuses this token")');
     const token = await new SignJWT({ subscribe: ['demo'], publish: ['demo'] })
       .setProtectedHeader({ alg: 'HS256' })
       .setSubject('somebody')
       .setExpirationTime('5m')
       .sign(new TextEncoder().encode(secret));
-    await tab.fill('#token', token);
-    await tab.press('#token', 'Enter');
+    await tab.fill('#locked input', token);
+    await tab.press('#locked input', 'Enter');
     await live(tab);
+    assert.ok(await tab.isHidden('#locked'));
+    assert.equal(await tab.inputValue('#token'), token, 'the form has it too');
     await publish(tab, 'let in');
     const [{ id }] = await alike(tab, 1);
     await tab.waitForSelector(`#bytes[data-id="${id}"]`);

@@ -13,7 +13,7 @@ const HELD_BACK_MS = 100;
 const nameOf = ({ wire }: WireReport) => NAMES[wire];
 const overheadOf = ({ around }: WireReport) => around ?? 0;
 
-/** Returns one sentence for each conclusion. */
+/** Returns one sentence for each conclusion: the headline first, what limits them all last. */
 export function advice(report: Report): string[] {
   const { wires, published, failure } = report;
   const early = failure ? [t('The comparison ended early: {reason}', { reason: failure })] : [];
@@ -27,9 +27,9 @@ export function advice(report: Report): string[] {
     ...failing.map(blocked),
     ...(working.length > 1 ? [...speed(report), overhead(working)] : []),
     ...working.map((wire) => completeness(wire, published)),
-    path(report),
     ...working.map(({ wire }) => t(USE_FOR[wire])),
     ...remedies(report, working, failing),
+    path(report),
   ];
 }
 
@@ -40,12 +40,16 @@ const USE_FOR: Record<WireName, Text> = {
   ws: 'Use WebSocket for pages that also send.',
 };
 
+/** The causes cannot be told apart from a page, so they stand in the order in which to check them. */
 function blocked(wire: WireReport): string {
   return wire.wire === 'ws'
-    ? t('WebSocket did not get through: a proxy in between must allow the upgrade.')
-    : t('{wire} did not get through: a proxy in between holds it back, most likely in a buffer.', {
-        wire: nameOf(wire),
-      });
+    ? t(
+        'WebSocket did not get through. Check that each proxy passes the upgrade on, then that the gateway accepts streams from this page.',
+      )
+    : t(
+        '{wire} did not get through. Check that no proxy buffers the response, then that the browser has a free connection to this host.',
+        { wire: nameOf(wire) },
+      );
 }
 
 /** Says what the figures include besides the wires. */
@@ -65,13 +69,10 @@ function path({ environment: { proxy, loopback } }: Report): string {
 }
 
 function overhead(wires: WireReport[]): string {
-  const [least, most] = extremes(wires, overheadOf);
-  return t('{least} adds {few} bytes to each message, {most} adds {many}.', {
-    least: nameOf(least),
-    few: number(overheadOf(least)),
-    most: nameOf(most),
-    many: number(overheadOf(most)),
-  });
+  const list = [...wires]
+    .sort((a, b) => overheadOf(a) - overheadOf(b))
+    .map((wire) => `${nameOf(wire)} ${number(overheadOf(wire))}`);
+  return t('Bytes that each wire adds to a message: {list}.', { list: list.join(', ') });
 }
 
 /** Says whether all messages arrived, and what the cut caused. */
@@ -120,15 +121,4 @@ function isHeldBack(name: WireName, { slower, medians }: Verdict): boolean {
   return slower.some(
     ({ wire, than }) => wire === name && medianOf(wire) > medianOf(than) + HELD_BACK_MS,
   );
-}
-
-/** Returns the wires with the least and the greatest value; there must be at least one wire. */
-function extremes(
-  wires: WireReport[],
-  figureOf: (wire: WireReport) => number,
-): [least: WireReport, greatest: WireReport] {
-  return [
-    wires.reduce((a, b) => (figureOf(b) < figureOf(a) ? b : a)),
-    wires.reduce((a, b) => (figureOf(b) >= figureOf(a) ? b : a)),
-  ];
 }

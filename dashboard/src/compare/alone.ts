@@ -36,6 +36,8 @@ export interface AloneOptions {
   wires: WireName[];
   generator: LoadGenerator;
   load: Load;
+  /** Receives what is measured next: a wire, or requests without one. */
+  onStep: (wire: WireName | null, round: number) => void;
   /** Whether to end; a round that has begun ends early. */
   isOver: () => boolean;
 }
@@ -66,10 +68,13 @@ async function measureRound(
   failures: Map<WireName, number>,
 ) {
   const round: Round = {};
+  const number = rounds.length + 1;
+  options.onStep(null, number);
   requests.push(...(await timeRequests(options)));
   for (const wire of shuffled(options.wires)) {
     const failed = failures.get(wire) ?? 0;
     if (failed >= MAX_FAILURES || options.isOver()) continue;
+    options.onStep(wire, number);
     const latencies = await measureWire(wire, options);
     failures.set(wire, latencies.length ? 0 : failed + 1);
     if (latencies.length) round[wire] = latencies;

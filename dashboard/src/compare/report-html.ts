@@ -16,6 +16,9 @@ td:first-child { width: 34% }
 thead th { color: var(--wire) }
 .group th { padding-top: 1.1rem; font-weight: 600 }
 .group small { display: block; font-weight: 400 }
+.advice { padding-left: 1.2rem }
+.advice li:first-child { margin: 0 0 .4rem -1.2rem; list-style: none; font-size: 1.05rem; font-weight: 650 }
+.advice li:nth-child(n + 4):last-child { margin: .4rem 0 0 -1.2rem; list-style: none; color: var(--soft); font-size: .9rem }
 h2 { font-size: 1.05rem }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 0 2rem }
 svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: var(--soft) }
@@ -25,7 +28,7 @@ svg polyline.sse, svg polyline.chunked, svg polyline.ws { fill: none }
 @media (max-width: 30rem) {
   th, td { padding-inline: .1rem; font-size: .85rem }
   td:first-child { width: 28% }
-  thead th { font-size: .75rem }
+  thead th { font-size: .7rem }
   svg { font-size: 17px }
 }`;
 

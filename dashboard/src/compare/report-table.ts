@@ -36,11 +36,11 @@ export function reportTable(report: Report): string {
     group(
       columns,
       t('This tab'),
-      t('What the page itself adds. A program with one stream does not pay it.'),
+      t('What the page itself adds. A program with one stream does not have this cost.'),
     ),
     rows(TAB),
-    commonRow(t('an event waits, alone'), tab.alone, columns),
-    commonRow(t('an event waits, together'), tab.together, columns),
+    commonRow(t('event delay, alone'), tab.alone, columns),
+    commonRow(t('event delay, together'), tab.together, columns),
     commonRow(t('a request, no stream open'), request, columns),
     group(
       columns,

@@ -1,13 +1,15 @@
 // Runs a comparison: each wire alone, then all together with a cut of each, and the report.
 
+import type { WireName } from '../client/index.ts';
 import { channel } from '../context/context.ts';
 import { gatewayUrl, request } from '../context/gateway.ts';
 import { browserProtocol, requestInfoWithAdvice } from '../context/request-info.ts';
 import type { Load, LoadGenerator } from '../measure/load-generator.ts';
 import type { Meter } from '../measure/meter.ts';
 import { TabProbe } from '../measure/tab-probe.ts';
-import { t } from '../text/index.ts';
-import { type AloneResult, measureAlone } from './alone.ts';
+import { number, t } from '../text/index.ts';
+import { NAMES } from '../text/wires.ts';
+import { type AloneOptions, type AloneResult, measureAlone } from './alone.ts';
 import { environment, type Report, timesOf, wireReport } from './report.ts';
 import { verdict } from './verdict.ts';
 import { until } from './wait.ts';
@@ -42,8 +44,8 @@ export interface CompareOptions {
   seconds: number;
   /** Ends the comparison early. */
   signal: AbortSignal;
-  /** Receives the finished share, from 0 to 1. */
-  onProgress: (share: number) => void;
+  /** Receives the finished share, from 0 to 1, and in words what runs and for how long. */
+  onProgress: (share: number, stage: string) => void;
 }
 
 /** Runs a comparison. */
@@ -54,12 +56,23 @@ export async function compare(options: CompareOptions): Promise<Report> {
   generator.stop();
   await until(() => !generator.busy, DRAIN_TIMEOUT_MS);
   const began = performance.now();
+  let stage = '';
   const progress = setInterval(() => {
-    onProgress(Math.min(1, (performance.now() - began) / (1000 * seconds)));
+    const elapsed = (performance.now() - began) / 1000;
+    const left = Math.max(0, Math.ceil(seconds - elapsed));
+    const words = t('{stage}; {seconds} s left', { stage, seconds: number(left) });
+    onProgress(Math.min(1, elapsed / seconds), stage && words);
   }, PROGRESS_MS);
+  const onStep = (wire: WireName | null, count: number) => {
+    const round = number(count);
+    stage = wire
+      ? t('{wire} alone, round {round}', { wire: NAMES[wire], round })
+      : t('no stream open, round {round}', { round });
+  };
   const probes = { alone: new TabProbe(), together: new TabProbe() };
   try {
-    const alone = await runAlone(options, probes.alone, isOver);
+    const alone = await runAlone({ ...options, onStep }, probes.alone, isOver);
+    stage = t('all together');
     const together = await runTogether(options, probes.together, isOver);
     const info = await observe();
     const tab = timesOf(probes.alone.delays);
@@ -86,7 +99,7 @@ export async function compare(options: CompareOptions): Promise<Report> {
 
 /** Measures each wire while the others are closed. */
 async function runAlone(
-  { subjects, generator, load, seconds }: CompareOptions,
+  { subjects, generator, load, seconds, onStep }: CompareOptions & Pick<AloneOptions, 'onStep'>,
   probe: TabProbe,
   isOver: () => boolean,
 ): Promise<AloneResult> {
@@ -98,6 +111,7 @@ async function runAlone(
       wires: subjects.map(({ meter }) => meter.wire),
       generator,
       load,
+      onStep,
       isOver: () => isOver() || performance.now() >= end,
     });
   } finally {

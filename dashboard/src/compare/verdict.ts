@@ -1,4 +1,4 @@
-// The verdict: which wires are slower than others, if the measurements show it beyond chance.
+// The verdict: which wires are slower than others, only if the difference is statistically significant.
 // docs/decisions/0011-verdict.md has the reasons for the test and its thresholds.
 
 import type { WireName } from '../client/index.ts';
@@ -16,7 +16,7 @@ export interface Slower {
 }
 
 export interface Verdict {
-  /** `too-few`: in so few rounds no difference, however large, would show beyond chance. */
+  /** `too-few`: in so few rounds no difference, however large, would be statistically significant. */
   outcome: 'too-few' | 'no-difference' | 'difference';
   slower: Slower[];
   /** The median of each wire that was measured, in ms. */

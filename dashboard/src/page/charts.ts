@@ -14,6 +14,8 @@ const UPDATE_MS = 500;
 const SLOTS = 60_000 / SLOT_MS;
 /** Empty buckets to show before the first one that is filled. */
 const MARGIN = 2;
+/** Latencies of each wire below which a distribution would be noise. */
+const MIN_LATENCIES = 50;
 const HEIGHT = 190;
 const MIN_WIDTH = 200;
 
@@ -50,6 +52,8 @@ export function setUpCharts(getMeters: () => Meter[]): void {
     drawnCounts = counts;
     // Empty charts take no room.
     byId('charts').hidden &&= empty;
+    const counted = Math.min(...meters.map(({ latency }) => latency.count));
+    byId('distribution').hidden = counted < MIN_LATENCIES;
     timeline.setData(columns);
     histogram.setData(histogramColumns(meters));
   }, UPDATE_MS);
@@ -136,5 +140,9 @@ function createChart(id: string, { title, x, y, points }: ChartOptions): uPlot {
 }
 
 function formatOrDash(format: (value: number) => string) {
-  return (_: uPlot, value: number | null) => (value === null ? '–' : format(value));
+  return (_: uPlot, value: number | null, _series: number, index?: number | null) => {
+    if (value !== null) return format(value);
+    // Without a point under the pointer there is nothing to name.
+    return index === null || index === undefined ? '' : '–';
+  };
 }

@@ -5,7 +5,7 @@ import { reportBody, reportPage } from '../compare/report-html.ts';
 import { compare } from '../compare/run.ts';
 import type { LoadGenerator } from '../measure/load-generator.ts';
 import { t } from '../text/index.ts';
-import { byId, numberOf } from './dom.ts';
+import { byId, numberOf, setText } from './dom.ts';
 import { loadOfForm } from './load-form.ts';
 import type { Panel } from './panel.ts';
 
@@ -25,6 +25,7 @@ export function setUpComparison(panels: Panel[], generator: LoadGenerator): void
     start.textContent = running ? t('Stop') : t('Compare');
     for (const id of DISABLED_PARTS) byId(id).inert = running;
     progress.hidden = !running;
+    setText(byId('compare-stage'), '');
   };
   const run = async () => {
     abort = new AbortController();
@@ -38,8 +39,9 @@ export function setUpComparison(panels: Panel[], generator: LoadGenerator): void
         load: loadOfForm(),
         seconds: numberOf('seconds'),
         signal: abort.signal,
-        onProgress: (share) => {
+        onProgress: (share, stage) => {
           progress.value = share;
+          setText(byId('compare-stage'), stage);
         },
       });
       byId('finding').innerHTML = reportBody(report);

@@ -25,7 +25,7 @@ export function setUpConnectionLimit(): void {
 /** Opens the streams, and shows in `box` which of them are open. */
 export async function openStreams(box: HTMLElement) {
   const lights = Array.from({ length: STREAMS }, () => element('span', 'light'));
-  const outcome = element('span', 'outcome', t('opening {streams} streams…', { streams: STREAMS }));
+  const outcome = element('span', 'outcome', t('Opening {streams} streams…', { streams: STREAMS }));
   box.replaceChildren(...lights, outcome);
   const sources = lights.map(openStream);
   const opened = await countOpened(() => box.querySelectorAll('.light.on').length);
@@ -65,7 +65,7 @@ async function countOpened(count: () => number): Promise<number> {
 }
 
 function outcomeText(opened: number, http: string): Text {
-  if (opened === STREAMS) return 'all {streams} open at once, over {http}';
-  if (http !== 'HTTP/1.1') return '{opened} of {streams} open over {http}';
-  return '{opened} of {streams} open over {http}: a browser opens at most six connections to a host, and this page uses two of them. Over HTTP/2 all would be open';
+  if (opened === STREAMS) return 'All {streams} are open at once, over {http}.';
+  if (http !== 'HTTP/1.1') return '{opened} of {streams} are open over {http}.';
+  return '{opened} of {streams} are open over {http}: a browser opens at most six connections to a host, and this page uses two of them. Over HTTP/2 all would be open.';
 }

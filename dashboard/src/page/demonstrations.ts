@@ -6,8 +6,9 @@ import type { LoadGenerator } from '../measure/load-generator.ts';
 import { ms, number, t } from '../text/index.ts';
 import { NAMES, WIRES } from '../text/wires.ts';
 import { openStreams } from './connection-limit.ts';
-import { overrunHistory, setOffline } from './faults.ts';
 import { loadOfForm } from './load-form.ts';
+import { setOffline } from './offline.ts';
+import { outrunHistory } from './outrun.ts';
 import type { Panel } from './panel.ts';
 
 export interface Subjects {
@@ -66,17 +67,7 @@ async function resume({ panels, generator }: Subjects, outcome: HTMLElement) {
 }
 
 async function lose({ panels, generator }: Subjects, outcome: HTMLElement) {
-  const all = Object.values(panels);
-  const before = all.map(({ meter }) => ({ gaps: meter.gaps, lost: meter.lost }));
-  await overrunHistory(all, generator);
-  const reported = await until(() =>
-    all.every(({ meter }, n) => meter.gaps > (before[n]?.gaps ?? 0)),
-  );
-  outcome.textContent = reported
-    ? t('The wires were away for longer than the history lasts. Reported as lost: {list}.', {
-        list: perWire(panels, ({ meter }, n) => number(meter.lost - (before[n]?.lost ?? 0))),
-      })
-    : failure(generator);
+  outcome.textContent = await outrunHistory(Object.values(panels), generator);
 }
 
 function overhead({ panels }: Subjects, outcome: HTMLElement) {

@@ -23,7 +23,7 @@ const FEATURES: Feature[] = [
     sse: 'to the client',
     chunked: 'to the client',
     ws: 'both ways',
-    why: 'A WebSocket publishes on the connection that it listens on; beside SSE and Chunked a page publishes with a request of its own.',
+    why: 'A WebSocket publishes over its own connection. With SSE or Chunked, a page publishes with a separate request.',
     demonstrate: DEMONSTRATIONS.direction,
   },
   {

@@ -11,7 +11,7 @@ export function showFigures(root: HTMLElement, meter: Meter): void {
     count: number(meter.messages),
     rate: number(meter.rate(performance.now()), 1),
     first: ms(meter.firstByte),
-    median: ms(latency.quantile(0.5)),
+    median: wholeMs(latency.quantile(0.5)),
     p99: ms(latency.quantile(0.99)),
     jitter: ms(meter.jitter),
     bytes: size(bytes.head + bytes.framing + bytes.payload),
@@ -24,6 +24,11 @@ export function showFigures(root: HTMLElement, meter: Meter): void {
     setText(within(root, `[data-field=${field}]`), text);
   }
   showShares(within(root, '.weights'), meter);
+}
+
+/** Without decimals, which over a few messages would suggest a winner. */
+function wholeMs(value: number | null): string {
+  return value !== null && value < 1 ? '< 1 ms' : ms(value && Math.round(value));
 }
 
 function withDetail(count: number, detail: string | null): string {

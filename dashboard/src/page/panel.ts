@@ -24,6 +24,8 @@ import { Signal } from './signal.ts';
 /** Milliseconds between two updates of the figures. */
 const UPDATE_MS = 250;
 const NO_VALUE = '–';
+/** The statuses of a refusal that another token may turn. */
+const UNAUTHORIZED = [401, 403];
 
 export class Panel {
   readonly stateChanged = new Signal();
@@ -45,6 +47,8 @@ export class Panel {
   readonly #stallButton: HTMLButtonElement;
   #connection: Connection | null = null;
   #headSize = 0;
+  /** The status of the response that refused the stream. */
+  #refusal: number | null = null;
   #online: number | null = null;
   /** Messages published before this time were delayed by a stalled reader, not by the wire. */
   #stalledUntil = -Infinity;
@@ -78,6 +82,11 @@ export class Panel {
 
   get state(): string {
     return this.#view.state;
+  }
+
+  /** Whether the gateway has refused the stream for want of a token that allows it. */
+  get needsToken(): boolean {
+    return this.state === 'refused' && UNAUTHORIZED.includes(this.#refusal ?? 0);
   }
 
   /** The size of the response head of each connection. */
@@ -214,6 +223,7 @@ export class Panel {
       this.#setState(state, 'Disconnect');
       return;
     }
+    this.#refusal = problem?.status ?? null;
     this.stop(finalState(problem));
     if (problem && problem.status !== 204) this.#view.setReason(problem.detail);
   }

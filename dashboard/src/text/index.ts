@@ -37,12 +37,12 @@ export function number(value: number, decimals = 0): string {
   return value.toLocaleString(language, { maximumFractionDigits: decimals });
 }
 
-/** Formats milliseconds with a useful number of digits. */
+/** Formats milliseconds: no decimals from 100, one from 1, else two. */
 export function ms(value: number | null): string {
   if (value === null) return '–';
   if (value >= 10_000) return `${number(value / 1000, 1)} s`;
   if (value >= 100) return `${number(value)} ms`;
-  return `${number(value, value < 10 ? 2 : 1)} ms`;
+  return `${number(value, value < 1 ? 2 : 1)} ms`;
 }
 
 /** Formats a number of bytes in a fitting unit. */

@@ -4,17 +4,7 @@ import { test } from 'node:test';
 import { zh } from './zh.ts';
 
 /** The same in every language. */
-const NAMES = [
-  'Tricast',
-  'SSE',
-  'chunked',
-  'Chunked',
-  'WebSocket',
-  'JSON',
-  'message',
-  'English',
-  'p99',
-];
+const NAMES = ['Tricast', 'SSE', 'Chunked', 'WebSocket', 'JSON', 'message', 'English', 'p99'];
 const NOT_TRANSLATED =
   /<!--.*?-->|<head>.*<\/head>|<noscript>.*<\/noscript>|<(pre|kbd|code|option lang)[^>]*>[^<]*/gs;
 const TEXT = />([^<]+)</g;

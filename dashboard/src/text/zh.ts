@@ -10,6 +10,8 @@ export const zh = {
     '字母、数字、- 和 _，各段以点分隔；或 @ 加用户',
   'Token, if one is needed': '令牌（如需要）',
   'Token': '令牌',
+  'These streams need a token.': '这些流需要令牌。',
+  'The gateway refuses this token for these streams.': '网关不接受此令牌用于这些流。',
   'The same from a shell': '在命令行中同样操作',
   'Say something on all three wires': '在三种线路上同时说点什么',
   'This tab does not get the message; every other subscriber does':
@@ -59,8 +61,8 @@ export const zh = {
     '适合还要发送的页面：一条连接，双向收发。',
   'Measures the three wires in this browser, on this network':
     '在这个浏览器、这个网络上测量三种线路',
-  'Each message still arrives once on every wire, or the gateway reports that it is lost. These break all three wires; the buttons in a card break one.':
-    '每条消息在每种线路上仍会送达一次，否则网关会报告丢失。这里的按钮弄断三种线路，卡片中的按钮只弄断一种。',
+  'Each message still arrives once on every wire, or the gateway reports that it is lost. The buttons here affect all three wires; those in a card affect one.':
+    '每条消息在每种线路上仍会送达一次，否则网关会报告丢失。这里的按钮会断开全部三种线路，卡片中的按钮只断开一种。',
   'A clock ticks on the channel {clock} until you publish or choose a channel.':
     '时钟在频道 {clock} 上滴答，直到你发布消息或选择频道。',
   'No clock ticks here, because the gateway does not let this page publish: {reason}. The streams are idle until something is published to {channel}.':
@@ -70,7 +72,7 @@ export const zh = {
   'tick {n}': '滴答 {n}',
   'clock': '时钟',
   'median latency': '延迟中位数',
-  'More figures': '更多数字',
+  'More figures': '更多指标',
   'response heads': '响应头部',
   'One stream, three wires': '一条流，三种线路',
   'online': '在线',
@@ -120,7 +122,7 @@ export const zh = {
   'Copy': '复制',
   'Measures each wire by itself, then all three together, cuts each of them once, and reports the results for this browser on this network.':
     '先逐一测量每种线路，再三种同时运行并各切断一次，然后给出结果：就在这个浏览器、这个网络上。',
-  'Compare': '比较',
+  'Compare': '对比',
   'Save as a page': '存为网页',
   'Save as JSON': '存为 JSON',
   'Cut at gateway': '网关切断',
@@ -189,13 +191,13 @@ export const zh = {
   'Pause': '暂停',
   'Go offline': '离线',
   'Online again': '恢复在线',
-  'opening {streams} streams…': '正在打开 {streams} 条流…',
-  'all {streams} open at once, over {http}': '{streams} 条全部同时打开，经由 {http}',
-  '{opened} of {streams} open over {http}: a browser opens at most six connections to a host, and this page uses two of them. Over HTTP/2 all would be open':
-    '{streams} 条中打开了 {opened} 条，经由 {http}：浏览器对一个主机最多打开六个连接，本页已占用两个。用 HTTP/2 则全部可以打开',
+  'Opening {streams} streams…': '正在打开 {streams} 条流…',
+  'All {streams} are open at once, over {http}.': '{streams} 条全部同时打开，经由 {http}。',
+  '{opened} of {streams} are open over {http}: a browser opens at most six connections to a host, and this page uses two of them. Over HTTP/2 all would be open.':
+    '{streams} 条中打开了 {opened} 条，经由 {http}：浏览器对一个主机最多打开六个连接，本页已占用两个。用 HTTP/2 则全部可以打开。',
 
-  'the history could not be outrun': '未能超出历史',
-  '{opened} of {streams} open over {http}': '{streams} 条中打开了 {opened} 条，经由 {http}',
+  'The history could not be outrun.': '未能超出历史。',
+  '{opened} of {streams} are open over {http}.': '{streams} 条中打开了 {opened} 条，经由 {http}。',
 
   // The wire view.
   'The gateway could not be reached.': '无法连到网关。',
@@ -251,7 +253,7 @@ export const zh = {
   'try it': '试试',
   'explain': '说明',
   'Direction': '方向',
-  'A WebSocket publishes on the connection that it listens on; beside SSE and Chunked a page publishes with a request of its own.':
+  'A WebSocket publishes over its own connection. With SSE or Chunked, a page publishes with a separate request.':
     'WebSocket 在收听的同一条连接上发布；用 SSE 和 Chunked 时，页面须另发请求来发布。',
   'sent over the WebSocket': '经由 WebSocket 发送',
   'The WebSocket has sent a message: it is the newest in all three cards.':
@@ -327,7 +329,7 @@ export const zh = {
   // The comparison.
   'Measures each wire by itself, then all three together at the rate and size set above, and has the gateway cut each wire once':
     '先逐一测量每种线路，再三种同时打开，按上面设定的速率和大小发布，并让网关各切断一次',
-  'Three wires compared': '三种线路的比较',
+  'Three wires compared': '三种线路的对比',
   'state': '状态',
   'overhead per message': '每条消息的额外字节',
   'reconnected after': '重连用时',
@@ -346,10 +348,10 @@ export const zh = {
   'it does not identify itself': '它没有说明自己是什么',
   'Latency is the time from the request that published a message to its arrival, on the clock of this browser. Messages replayed after the cut are not timed. Bytes are those that the gateway sends over HTTP/1.1, response heads included.':
     '从发布消息的请求到消息到达，以本浏览器的时钟计。切断后补发的不计时。字节为网关按 HTTP/1.1 发出的字节，含响应头部。',
-  'WebSocket did not get through: a proxy in between must allow the upgrade.':
-    'WebSocket 未能通过：中间的代理必须放行协议升级。',
-  '{wire} did not get through: a proxy in between holds it back, most likely in a buffer.':
-    '{wire} 未能通过：中间的代理扣住了它，多半是在缓冲。',
+  'WebSocket did not get through. Check that each proxy passes the upgrade on, then that the gateway accepts streams from this page.':
+    'WebSocket 未能通过。请先检查每个代理是否放行协议升级，再检查网关是否接受本页的流。',
+  '{wire} did not get through. Check that no proxy buffers the response, then that the browser has a free connection to this host.':
+    '{wire} 未能通过。请先检查是否有代理没有及时转发（多半是缓冲所致），再检查浏览器对此主机是否还有空闲连接。',
   'Too few rounds to tell the wires apart ({rounds}): let the comparison run longer.':
     '轮数太少（{rounds} 轮），无法分辨各线路：请让对比运行更久。',
   'No wire is faster than the others: alone, their medians are between {fast} and {slow}, and differences up to {threshold} do not count.':
@@ -367,11 +369,11 @@ export const zh = {
   'All three streams open in this tab. A browser runs one event handler at a time, so later wires wait for earlier ones.':
     '三条流都在本标签页打开。浏览器一次只运行一个事件处理函数，后到的线路要等先到的。',
   'This tab': '本标签页',
-  'What the page itself adds. A program with one stream does not pay it.':
+  'What the page itself adds. A program with one stream does not have this cost.':
     '页面自身增加的时间。只有一条流的程序没有这一开销。',
   'median, together − alone': '中位数，同时 − 单独',
-  'an event waits, alone': '事件等待，单独',
-  'an event waits, together': '事件等待，同时',
+  'event delay, alone': '事件延迟，单独',
+  'event delay, together': '事件延迟，同时',
   'a request, no stream open': '一次请求，无流打开',
   'median {median}, 90 % within {most}': '中位数 {median}，90 % 在 {most} 以内',
   'Delivery': '投递',
@@ -379,8 +381,7 @@ export const zh = {
     '三种同时打开期间；网关各切断一次。',
   'Latency over time, all together': '延迟随时间变化，同时运行',
   'Latency distribution, all together': '延迟分布，同时运行',
-  '{least} adds {few} bytes to each message, {most} adds {many}.':
-    '每条消息之外，{least} 需要 {few} 字节，{most} 需要 {many} 字节。',
+  'Bytes that each wire adds to a message: {list}.': '每种线路为一条消息增加的字节：{list}。',
   '{wire} delivered all but {missing} of {published} messages.':
     '共 {published} 条消息，{wire} 缺 {missing} 条。',
   '{wire} delivered all {published} messages, but some out of order or more than once.':
@@ -396,14 +397,18 @@ export const zh = {
   'No proxy is visible between this browser and the gateway: measure again from where your users are.':
     '浏览器与网关之间看不到代理：请从用户所在之处再测一次。',
   'The browser and the gateway run on one machine, so the figures say nothing about a network: measure again from where your users are.':
-    '浏览器与网关在同一台机器上，因此数字与网络无关：请从用户所在之处再测一次。',
+    '浏览器与网关在同一台机器上，因此这些数字不反映网络情况：请从用户所在之处再测一次。',
   'it was stopped': '已停止',
+  '{wire} alone, round {round}': '{wire} 单独，第 {round} 轮',
+  'no stream open, round {round}': '无流打开，第 {round} 轮',
+  'all together': '三种同时',
+  '{stage}; {seconds} s left': '{stage}；还剩 {seconds} 秒',
   'The comparison ended early: {reason}': '提前结束：{reason}',
   'another channel was chosen': '换了频道',
-  'Nothing was published, so there is nothing to compare.': '什么都没有发布，因此无从比较。',
+  'Nothing was published, so there is nothing to compare.': '什么都没有发布，因此无从对比。',
   'Use SSE for pages that only listen: the browser reconnects by itself.':
     '页面只收听就选 SSE：浏览器会自动重连。',
   'Use Chunked for programs, and where a reader must be able to slow the stream down.':
-    '程序，以及读者须能放慢流之处，选 Chunked。',
+    '用于程序，或需要由读取方放慢流时，选 Chunked。',
   'Use WebSocket for pages that also send.': '页面还要发言就选 WebSocket。',
 };
