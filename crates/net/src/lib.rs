@@ -23,7 +23,7 @@ pub use conn::{
     limits::{AddressLimitReached, AddressLimiter, AddressPermit, SocketLimit},
     response_budget::{ReadProgress, ResponseBudget, ResponsePermit},
     server::{ConnConfig, ConnServer, ProxyHeaders},
-    socket::ConnHandle,
+    socket::{AwaitedStream, ConnHandle},
     tls::Certificate,
 };
 pub use http2::{Protocol, StreamStall, Tunnel, TunnelIo};

@@ -1,5 +1,10 @@
 //! A service that fails, is slow, or is asked too much: tries, the circuit, kept answers, places.
 
+use std::time::Duration;
+
+use socket2::SockRef;
+use tricast_tests::Way;
+
 use super::*;
 
 async fn a_failed_question_is_retried() {
@@ -142,6 +147,36 @@ async fn questions_at_once_are_limited() {
     assert!(answers.iter().all(is_open));
 }
 
+/// Clients that give up must not take the places of those that wait.
+async fn a_client_that_leaves_while_the_hook_is_asked_gives_its_place_back(wire: Wire) {
+    let backend = Backend::start(|_| Reply::Nothing).await;
+    let more = "at_once = 1\ntimeout = \"30s\"\nretries = 0";
+    let server = server(&backend, &["connect"], more).await;
+    let mut half_closed = Vec::new();
+    let ways: &[&str] = match (Way::under_test(), wire) {
+        // The end of what its client sends is read once a tunnel is open.
+        (Way::Http2, Wire::Ws) => &["resets"],
+        _ => &["closes", "resets", "closes its sending side"],
+    };
+    for (before, way) in ways.iter().copied().enumerate() {
+        let mut connection = server.connect().await;
+        connection.send(format!("{}\r\n\r\n", stream_head(wire, "a"))).await;
+        let asked = async || (backend.calls().len() == before + 1).then_some(());
+        eventually(&format!("the hook is asked before it {way}"), asked).await;
+        let socket = SockRef::from(&connection.socket);
+        match way {
+            "resets" => socket.set_linger(Some(Duration::ZERO)).expect("a socket"),
+            "closes" => {}
+            _ => {
+                socket.shutdown(std::net::Shutdown::Write).expect("a socket");
+                half_closed.push(connection);
+            }
+        }
+    }
+    backend.always(Reply::Json(json!({"allow": true})));
+    assert!(is_open(&opens(&server, wire, "a").await));
+}
+
 /// A client's request may make the service fail; the circuit must not open for all other clients.
 async fn no_client_can_open_the_circuit_for_others() {
     let backend = Backend::start(|call| match call.json()["headers"]["cookie"].as_str() {
@@ -185,4 +220,7 @@ tricast_tests::each_delivery!(
     equal_questions_at_once_are_asked_once,
     questions_at_once_are_limited,
     no_client_can_open_the_circuit_for_others
+);
+tricast_tests::each_wire_and_transport!(
+    a_client_that_leaves_while_the_hook_is_asked_gives_its_place_back
 );

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Path, Request, State, rejection::PathRejection},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, Version, header},
     response::{IntoResponse, Response},
 };
 use tricast_admission::Pass;
@@ -13,7 +13,7 @@ use tricast_core::{
     Action, ChannelName, Draft, Join, JoinInfo, Publisher, Session, Start, Subscription, Trust,
     Wire,
 };
-use tricast_net::ConnHandle;
+use tricast_net::{AwaitedStream, ConnHandle};
 
 use crate::http::{
     admission,
@@ -79,6 +79,7 @@ async fn try_subscribe(
     mut request: Request,
 ) -> Result<Response, Problem> {
     let wanted = SubscribeRequest::parse(app, wire, path, &request)?;
+    let _awaited = await_stream(&request);
     let mut pass = admit(app, &wanted, &request).await?;
     let start = resume::start_of(&request, &wanted.query)?.unwrap_or(Start::Latest);
     if request.method() == Method::HEAD {
@@ -99,6 +100,14 @@ async fn try_subscribe(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     Ok(hand_over(app, wanted, (subscription, join_info), pass, request))
+}
+
+/// Watches whether the client leaves before its stream begins. The message of a POST is published
+/// even then, and over HTTP/2 each request has an end of its own.
+fn await_stream(request: &Request) -> Option<AwaitedStream> {
+    let is_own = request.method() == Method::GET && request.version() <= Version::HTTP_11;
+    let conn = request.extensions().get::<ConnHandle>().filter(|_| is_own);
+    conn.map(ConnHandle::await_stream)
 }
 
 /// Checks the credentials of the request and what they permit.

@@ -169,6 +169,7 @@ impl Http1Conn {
 
     /// Serves the connection to its end, or until a stream detaches.
     async fn serve_until_detach(self, socket: Socket<ConnPermit>) -> Option<Detached> {
+        let socket = DepartureWatch::new(socket, self.conn.clone());
         let mut connection = Box::new(self.http1_connection(socket));
         let pinned = Pin::new(&mut *connection);
         let Some(detach) = self.drive(pinned, http1::Connection::graceful_shutdown).await else {
@@ -178,9 +179,10 @@ impl Http1Conn {
         let http1::Parts { io, read_buf, service, .. } = connection.into_parts();
         // The service and this struct have references to the connection too.
         drop((service, self));
-        let (conn, read_ahead, permit) = io.into_inner().into_parts();
+        let (socket, watched) = io.into_inner().into_parts();
+        let (conn, read_ahead, permit) = socket.into_parts();
         // Copied, because the slice would keep the whole buffer alive.
-        let read_ahead = Bytes::from([&read_buf[..], &read_ahead].concat());
+        let read_ahead = Bytes::from([&read_buf[..], &watched, &read_ahead].concat());
         match conn.into_socket() {
             Some((Ok(socket), handshake_permit)) => {
                 Some(Detached { detach, socket, read_ahead, permit, handshake_permit })

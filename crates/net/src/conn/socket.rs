@@ -44,6 +44,8 @@ struct Shared {
     request_received: AtomicBool,
     /// Whether the response under way is a stream that the library writes.
     streaming: AtomicBool,
+    /// Whether a request for a stream waits for its answer.
+    awaits_stream: AtomicBool,
     /// Whether the library has written something and not flushed it.
     write_pending: AtomicBool,
     /// How the connection ended, as far as its socket has shown it.
@@ -53,6 +55,16 @@ struct Shared {
     can_detach: bool,
     detach: Mutex<Option<Detach>>,
     response_budget: ResponseBudget,
+}
+
+/// The time in which a request for a stream waits for its answer.
+#[derive(Debug)]
+pub struct AwaitedStream(ConnHandle);
+
+impl Drop for AwaitedStream {
+    fn drop(&mut self) {
+        self.0.0.awaits_stream.store(false, Ordering::Relaxed);
+    }
 }
 
 /// Properties of a connection, known before its first request.
@@ -86,6 +98,7 @@ impl ConnHandle {
             info,
             request_received: false.into(),
             streaming: false.into(),
+            awaits_stream: false.into(),
             write_pending: false.into(),
             end: OnceLock::new(),
             handshake_permit: Mutex::new(handshake_permit),
@@ -180,6 +193,20 @@ impl ConnHandle {
         if let (Some(mut detach), Some(end)) = (detach, self.end()) {
             detach.session.record_end(end);
         }
+    }
+
+    /// Records that a request for a stream waits for its answer, while the guard lives. A client
+    /// that closes its sending side meanwhile has left, and its request is dropped: otherwise
+    /// clients that give up would take the places of others, such as those of the hook.
+    #[must_use]
+    pub fn await_stream(&self) -> AwaitedStream {
+        self.0.awaits_stream.store(true, Ordering::Relaxed);
+        AwaitedStream(self.clone())
+    }
+
+    /// Whether a request for a stream waits for its answer.
+    pub(crate) fn awaits_stream(&self) -> bool {
+        self.0.awaits_stream.load(Ordering::Relaxed)
     }
 
     /// Records that the response is a stream, whose client is expected to stay. When the client
