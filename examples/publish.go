@@ -2,6 +2,8 @@
 //
 //	go run examples/publish.go CHANNEL JSON [EVENT]
 //
+// API_KEY in the environment has the API key or token, if the gateway requires one (`tricast key`).
+//
 // The first `go run` compiles Go's standard library, which can take minutes without any output.
 package main
 
@@ -52,7 +54,15 @@ func publish(gateway, channel string, data json.RawMessage, event string) (*answ
 }
 
 func post(address string, data []byte) (*answer, error) {
-	response, err := client.Post(address, "application/json", bytes.NewReader(data))
+	request, err := http.NewRequest(http.MethodPost, address, bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if key := os.Getenv("API_KEY"); key != "" {
+		request.Header.Set("Authorization", "Bearer "+key)
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return nil, err
 	}

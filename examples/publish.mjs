@@ -1,10 +1,14 @@
 // Publishes from a Node backend without dependencies. A retry has the same id, so it cannot publish twice.
 //
 //   node examples/publish.mjs CHANNEL JSON [EVENT]
+//
+// API_KEY in the environment has the API key or token, if the gateway requires one (`tricast key`).
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 
 const gateway = process.env.TRICAST_URL ?? 'http://127.0.0.1:8080';
+const key = process.env.API_KEY;
+const authorization = key ? { Authorization: `Bearer ${key}` } : {};
 
 /** Publishes JSON as it is written: parsing it and writing it again could change numbers. */
 async function publish(channel, text, event = 'message', attempts = 3) {
@@ -13,7 +17,7 @@ async function publish(channel, text, event = 'message', attempts = 3) {
     try {
       const response = await fetch(`${gateway}/publish/${encodeURIComponent(channel)}?${query}`, {
         method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
+        headers: { 'Content-Type': 'application/json', ...authorization },
         body: text,
         signal: AbortSignal.timeout(5000),
       });

@@ -2,6 +2,8 @@
 # Publishes from a Python backend with only the standard library. A retry has the same id, so it cannot publish twice.
 #
 #   python3 examples/publish.py CHANNEL JSON [EVENT]
+#
+# API_KEY in the environment has the API key or token, if the gateway requires one (`tricast key`).
 import json
 import os
 import sys
@@ -12,6 +14,8 @@ import urllib.request
 import uuid
 
 GATEWAY = os.environ.get("TRICAST_URL", "http://127.0.0.1:8080")
+API_KEY = os.environ.get("API_KEY")
+AUTHORIZATION = {"Authorization": f"Bearer {API_KEY}"} if API_KEY else {}
 
 
 def publish(channel, text, event="message", attempts=3):
@@ -20,7 +24,7 @@ def publish(channel, text, event="message", attempts=3):
     request = urllib.request.Request(
         f"{GATEWAY}/publish/{urllib.parse.quote(channel)}?{query}",
         data=text.encode(),
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", **AUTHORIZATION},
     )
     for attempt in range(1, attempts + 1):
         try:
@@ -46,7 +50,8 @@ def reason(error):
 
 def main():
     if len(sys.argv) < 3:
-        raise SystemExit(f"usage: {sys.argv[0]} CHANNEL JSON [EVENT]")
+        print(f"usage: {sys.argv[0]} CHANNEL JSON [EVENT]", file=sys.stderr)
+        raise SystemExit(2)
     try:
         json.loads(sys.argv[2])
     except ValueError as error:

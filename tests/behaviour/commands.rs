@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt as _, process::Command};
-use tricast_admission::KeyHash;
+use tricast_admission::{Algorithm, KeyHash, Signer, TokenSpec};
 use tricast_tests::{SECRET, Server};
 
 /// Runs a command; gives whether it succeeded, its standard output, and its standard error.
@@ -64,6 +64,10 @@ async fn a_token_that_cannot_be_made_is_refused_with_the_reason() {
     let (fine, out, said) = run(&["token", "eyJ0.eyJ0.abc"], &WITH_SECRET, "").await;
     assert!(!fine && out.is_empty() && said.contains("--inspect"), "{said}");
     assert!(!said.contains("eyJ0"), "{said}");
+    let args = ["token", "--sub", "a", "--subscribe", "a.*", "chat"];
+    let (fine, out, said) = run(&args, &WITH_SECRET, "").await;
+    assert!(!fine && out.is_empty() && !said.contains("--inspect"), "{said}");
+    assert!(said.contains("an option takes one value; repeat it, as in --subscribe"), "{said}");
     for args in
         [["token", "--subscribe", "a*"], ["token", "--sub", "a b"], ["token", "--info", "{"]]
     {
@@ -128,6 +132,41 @@ async fn which_namespace_a_channel_has_and_why() {
     assert!(!fine && said.contains("a channel name cannot contain '/'"), "{said}");
 }
 
+/// A value without its option, and a setting as an option, are what newcomers write.
+async fn a_slip_in_the_arguments_says_what_to_write() {
+    for (args, tip) in [
+        (&["gateway.toml"][..], "write --config gateway.toml"),
+        (&["check", "gateway.toml"], "write --config gateway.toml"),
+        (&["serve", "conf/a"], "write --config conf/a"),
+        (&["key", "shop"], "write --name shop"),
+        (&["--bind", "0.0.0.0:80"], "bind is a setting: TRICAST__BIND in the environment"),
+        (&["serve", "--base-path=/a"], "base_path is a setting: TRICAST__BASE_PATH"),
+        (&["--port", "80"], "bind is a setting: TRICAST__BIND"),
+        (&["--heartbeat", "5s"], "stream.heartbeat is a setting: TRICAST__STREAM__HEARTBEAT"),
+        (&["serf"], "serve"),
+    ] {
+        let (fine, out, said) = run(args, &[], "").await;
+        assert!(!fine && out.is_empty() && said.contains(tip), "{args:?}: {said}");
+    }
+}
+
+async fn an_end_that_cannot_be_meant_is_remarked_on() {
+    let signer = Signer::new(Algorithm::HS256, SECRET.as_bytes(), None).expect("a key");
+    let seconds = tricast_core::unix_millis() / 1000;
+    for (exp, remark) in [
+        (seconds * 1000, "is exp in milliseconds? It counts seconds since 1970"),
+        (0, "its exp is 1970-01-01 or earlier"),
+        (seconds + 60, "expires in"),
+    ] {
+        let token = signer.sign(&TokenSpec { exp, ..TokenSpec::default() });
+        let token = token.expect("signs");
+        let (_, out, said) = run(&["token", "--inspect", &token], &WITH_SECRET, "").await;
+        let all = format!("{out}{said}");
+        assert!(all.contains(remark), "{exp}: {all}");
+        assert_eq!(all.contains("milliseconds"), exp > seconds * 2, "{exp}: {all}");
+    }
+}
+
 /// Read as a number it would lose its digits.
 async fn a_secret_in_the_environment_is_text() {
     for secret in [
@@ -151,5 +190,7 @@ tricast_tests::each_delivery_and_transport!(
     a_token_that_cannot_be_made_is_refused_with_the_reason,
     a_key_is_printed_alone_and_its_settings_beside_it,
     which_namespace_a_channel_has_and_why,
+    a_slip_in_the_arguments_says_what_to_write,
+    an_end_that_cannot_be_meant_is_remarked_on,
     a_secret_in_the_environment_is_text
 );

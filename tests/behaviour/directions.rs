@@ -1,6 +1,7 @@
 //! Requests with a wrong path, method, name or channel: the answer says what is right.
 
-use tricast_tests::{Answer, Connection, Reader, Server, Wire};
+use tricast_admission::KeyHash;
+use tricast_tests::{Answer, Connection, Reader, SECRET, Server, Wire};
 
 fn detail(answer: &Answer) -> String {
     answer.json()["detail"].as_str().unwrap_or_default().to_owned()
@@ -61,7 +62,7 @@ async fn a_path_that_is_nearly_right_says_what_is_missing() {
         ("/realtime/sse/orders/42", "orders.42"),
         ("/sse/demo", "/realtime/sse/demo"),
         ("/channels", "/realtime/channels"),
-        ("/realtime/nothing", "/realtime/sse"),
+        ("/realtime/nothing", "/realtime/sse/{channels}, /realtime/chunked/{channels}"),
         ("/nothing", "/realtime/sse"),
     ] {
         let answer = server.get(path).await;
@@ -148,6 +149,60 @@ async fn a_field_of_elsewhere_says_what_it_is_called_here() {
     }
 }
 
+/// `hello` in a WebSocket client is what a newcomer types first.
+async fn a_command_that_is_not_json_says_what_one_looks_like() {
+    let server = Server::start().await;
+    let mut reader = Reader::open(&server, Wire::Ws, "a").await;
+    reader.control("hello").await;
+    for text in ["hello", "{", "\"hello\""] {
+        reader.send(text).await;
+        let error = reader.control("error").await;
+        let detail = error["detail"].as_str().unwrap_or_default();
+        assert!(detail.ends_with(r#"as in {"data":"hello"}"#), "{text}: {error}");
+    }
+    reader.send(r#"{"data":"hello"}"#).await;
+    reader.control("ack").await;
+}
+
+/// A credential in the wrong place is ignored, because it may be meant for a proxy.
+async fn a_credential_in_the_wrong_place_says_where_it_belongs() {
+    let settings = format!(
+        "[access]\npublish = \"backend\"\nsubscribe = \"token\"\n\
+         [tokens]\nsecret = \"{SECRET}\"\n\
+         [[key]]\nname = \"shop\"\nhash = \"{}\"",
+        KeyHash::of("tricast_key_shop")
+    );
+    let server = Server::with(&settings).await;
+    let bearer = "write Authorization: Bearer, a space, and the token or key";
+    for (field, part) in [
+        ("Authorization: abc.def.ghi", bearer),
+        ("Authorization: Token abc", bearer),
+        ("Authorization: Basic dDp0", bearer),
+        ("X-API-Key: tricast_key_abc", "the gateway does not read X-API-Key"),
+    ] {
+        for (line, body) in [
+            ("POST /publish/a", "x"),
+            ("GET /sse/a", ""),
+            ("GET /history/a", ""),
+            ("GET /channels", ""),
+        ] {
+            let length = body.len();
+            let head = format!("{line} HTTP/1.1\r\nHost: t\r\nContent-Length: {length}\r\n{field}");
+            let answer = server.request(&head, body.as_bytes()).await;
+            assert_eq!(
+                (answer.status, answer.problem().as_str()),
+                (401, "token-missing"),
+                "{head}"
+            );
+            let detail = detail(&answer);
+            assert!(detail.starts_with("you need ") && detail.contains(part), "{head}: {detail}");
+            assert!(!detail.contains("abc"), "{detail}");
+        }
+    }
+    let detail = detail(&server.get("/history/a").await);
+    assert_eq!(detail, "you need a token to read a");
+}
+
 async fn a_wrong_channel_says_what_is_wrong_with_it() {
     let server = Server::start().await;
     for (path, parts) in [
@@ -174,5 +229,7 @@ tricast_tests::each_delivery!(
     a_wrong_method_is_answered_with_the_right_ones,
     a_query_name_of_elsewhere_says_what_it_is_called_here,
     a_field_of_elsewhere_says_what_it_is_called_here,
+    a_command_that_is_not_json_says_what_one_looks_like,
+    a_credential_in_the_wrong_place_says_where_it_belongs,
     a_wrong_channel_says_what_is_wrong_with_it
 );

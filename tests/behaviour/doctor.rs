@@ -76,7 +76,8 @@ async fn an_encrypted_gateway_under_a_base_path_passes_too() {
         ..self::visit(url.trim_end_matches("/realtime"))
     };
     let error = format!("{:#}", examine(visit).await.expect_err("stands elsewhere"));
-    assert!(error.contains("is a base path missing (base_path)?"), "{error}");
+    assert!(error.contains("the paths of this gateway begin with base_path"), "{error}");
+    assert!(error.contains("correct the URL") && !error.contains("is a base path"), "{error}");
 }
 
 #[tokio::test]
@@ -144,7 +145,7 @@ async fn a_stopped_examination_keeps_its_findings() {
     let last = diagnosis.findings.last().expect("one");
     assert_eq!((last.check, last.verdict), ("breaks-off", Verdict::Unknown), "{diagnosis}");
     assert!(last.said.contains("stopped by the test"), "{diagnosis}");
-    assert!(diagnosis.to_string().contains("not everything was checked"), "{diagnosis}");
+    assert!(diagnosis.to_string().contains("Not everything was checked"), "{diagnosis}");
 }
 
 /// As `changeOrigin` of http-proxy does.

@@ -33,6 +33,7 @@ mod keys;
 mod layers;
 mod limits;
 mod metrics;
+mod misplaced_settings;
 mod multiplexing;
 mod namespaces;
 mod negotiation;

@@ -109,12 +109,12 @@ fn keys() -> Vec<String> {
     keys
 }
 
-fn file_error(text: &str) -> Option<String> {
+pub(crate) fn file_error(text: &str) -> Option<String> {
     let file = Some((Path::new("a.toml"), text.as_bytes()));
     Settings::from_layers(file, std::iter::empty()).err().map(|error| format!("{error:#}"))
 }
 
-fn variable_error(name: &str, text: &str) -> Option<String> {
+pub(crate) fn variable_error(name: &str, text: &str) -> Option<String> {
     let variable = (OsString::from(name), OsString::from(text));
     let loaded = Settings::from_layers(None, std::iter::once(variable));
     loaded.err().map(|error| format!("{error:#}"))
@@ -202,14 +202,14 @@ fn an_error_says_what_to_write_in_the_units_of_the_settings() {
         ("[namespace]\npattern = \"a\"", "write [[namespace]] and its keys below it"),
         (
             "[[namespace]]\nsubscribe = \"all\"",
-            "namespace[0].subscribe: \"all\" is not valid here; \
+            "[[namespace]] 1, subscribe: \"all\" is not valid here; \
             write \"anyone\", \"token\", \"backend\" or \"nobody\"",
         ),
         (
             "[[namespace]]\npattern = \"a\"\nnope = 1",
-            "no setting namespace[0].nope; there are pattern",
+            "no setting nope in [[namespace]] 1; there are pattern",
         ),
-        ("[[key]]\nname = \"a\"", "key[0]: hash is missing"),
+        ("[[key]]\nname = \"a\"", "[[key]] 1: hash is missing"),
         (
             "[admin]\nbind = \"9464\"",
             "admin.bind: the value is not valid here; write an IP address \

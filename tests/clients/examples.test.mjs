@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { run, start, stop } from './child.mjs';
-import { repository, startGateway } from './gateway.mjs';
+import { repository, startGateway, program as tricast } from './gateway.mjs';
 import { Ledger, seq } from './ledger.mjs';
 import { curlReader } from './readers/curl.mjs';
 import { until } from './wait.mjs';
@@ -182,6 +182,32 @@ for (const [name, [program, args]] of Object.entries(backends)) {
       );
       assert.match(lines[0], words);
     }
+  });
+
+  test(`${name}: an API key opens a gateway that requires one`, { timeout: 120_000 }, async () => {
+    const made = await run(tricast, ['key', '--name', 'shop', '--publish', 'demo']);
+    const hash = made.errors.match(/sha256:[0-9a-f]+/)[0];
+    const locked = await startGateway({
+      KEY: `[{ name = "shop", hash = "${hash}", publish = ["demo"] }]`,
+    });
+    try {
+      const publish = (key) =>
+        run(program, [...args, 'demo', '1'], { env: { TRICAST_URL: locked.url, ...key } });
+      const refused = await publish({});
+      assert.match(refused.errors, /401: you need an? /);
+      const sent = await publish({ API_KEY: made.output.trim() });
+      assert.equal(sent.code, 0, sent.errors);
+    } finally {
+      await locked.stop();
+    }
+  });
+
+  test(`${name}: wrong usage exits with 2`, { timeout: 120_000 }, async () => {
+    const { code, errors } = await run(program, [...args, 'demo']);
+    assert.match(errors, /^usage: .*CHANNEL JSON \[EVENT\]/);
+    // `go run` exits with 1 itself, and prints the code of the program.
+    if (program === 'go') assert.match(errors, /exit status 2/);
+    else assert.equal(code, 2);
   });
 }
 

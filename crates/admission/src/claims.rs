@@ -69,7 +69,12 @@ impl RawClaims {
         })?;
         if expires.saturating_add(expected.leeway) <= now {
             let ago = (now - expires) / 1000;
-            let detail = format!("the token expired {ago} s ago; get a new one");
+            let detail = match expires {
+                0 => "the token has expired: its exp is 1970-01-01 or earlier; exp counts seconds \
+                      since 1970"
+                    .to_owned(),
+                _ => format!("the token expired {ago} s ago; get a new one"),
+            };
             return Err(Denied::new(Kind::TokenExpired, detail));
         }
         if self

@@ -25,8 +25,36 @@ pub struct Credentials {
     pub address: Option<IpAddr>,
     /// The wire that the request opens a stream on, if any.
     pub wire: Option<Wire>,
+    /// A credential where it is not read.
+    pub misplaced: Option<MisplacedCredential>,
     /// The headers that are forwarded to the hook.
     pub headers: Vec<(String, String)>,
+}
+
+/// A credential where the gateway does not read it. It is not refused, because it may be meant for
+/// a proxy, but a client that lacks a credential learns of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MisplacedCredential {
+    /// An `Authorization` header with another scheme than `Bearer`.
+    OtherScheme,
+    /// An `X-API-Key` header.
+    ApiKeyHeader,
+}
+
+impl MisplacedCredential {
+    /// Says in a denial where the credential belongs.
+    pub(crate) fn hint(self) -> &'static str {
+        match self {
+            Self::OtherScheme => {
+                "; the Authorization header has no Bearer token: write Authorization: Bearer, a \
+                 space, and the token or key"
+            }
+            Self::ApiKeyHeader => {
+                "; the gateway does not read X-API-Key: write Authorization: Bearer, a space, and \
+                 the token or key"
+            }
+        }
+    }
 }
 
 /// The credential that counts.

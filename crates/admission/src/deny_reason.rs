@@ -2,7 +2,7 @@
 
 use tricast_core::{Action, ChannelName, Denied, Identity, Kind, PresenceOff};
 
-use crate::AccessLevel;
+use crate::{AccessLevel, MisplacedCredential};
 
 /// The reason of a denial. It becomes a text only when a client receives it.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +13,7 @@ pub(crate) enum DenyReason {
     ExcludedByHook,
     NotListedByHook,
     ClosedToAll,
-    CredentialRequired(AccessLevel),
+    CredentialRequired(AccessLevel, Option<MisplacedCredential>),
     ApiKeyRequired,
     NotListed,
 }
@@ -48,9 +48,10 @@ impl DenyReason {
                 (Kind::Forbidden, format!("{text} {channel}"))
             }
             DenyReason::ClosedToAll => (Kind::Forbidden, format!("nobody may {action} {channel}")),
-            DenyReason::CredentialRequired(level) => {
+            DenyReason::CredentialRequired(level, misplaced) => {
                 let what = if level == AccessLevel::Backend { "an API key" } else { "a token" };
-                (Kind::TokenMissing, format!("you need {what} to {action} {channel}"))
+                let hint = misplaced.map_or("", MisplacedCredential::hint);
+                (Kind::TokenMissing, format!("you need {what} to {action} {channel}{hint}"))
             }
             DenyReason::ApiKeyRequired => {
                 (Kind::Forbidden, format!("only a backend with an API key may {action} {channel}"))

@@ -96,7 +96,7 @@ impl Gatekeeper {
         if verifies {
             identity.trust = Trust::Anonymous;
         }
-        Ok(Pass::new(self.clone(), identity, Credential::Anonymous))
+        Ok(Pass::new(self.clone(), identity, Credential::Anonymous(credentials.misplaced)))
     }
 
     fn api_key_pass(

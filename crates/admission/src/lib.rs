@@ -35,7 +35,7 @@ pub use audit::Audit;
 pub use backend_client::{BackendClient, BackendClientError, BackendResponse};
 pub use claims::{Claims, Expectations};
 pub use connection_limits::{AddressPermit, ConnectionLimits, StreamGuard};
-pub use credentials::Credentials;
+pub use credentials::{Credentials, MisplacedCredential};
 pub use gatekeeper::Gatekeeper;
 pub use hook::{Hook, HookConfig, HookMeters};
 pub use hook_request::HookEvent;

@@ -7,7 +7,7 @@ use tricast_core::{
 };
 
 use crate::{
-    AccessLevel, Gatekeeper, HookEvent,
+    AccessLevel, Gatekeeper, HookEvent, MisplacedCredential,
     connection_limits::{ConnectionPermits, StreamGuard},
     deny_reason::{DenyReason, verb},
     hook_response::Grant,
@@ -20,8 +20,8 @@ use crate::{
 /// none.
 #[derive(Debug)]
 pub(crate) enum Credential {
-    /// No credential.
-    Anonymous,
+    /// No credential, except perhaps one that is not read.
+    Anonymous(Option<MisplacedCredential>),
     /// A token.
     Token(Box<Rights>),
     /// An API key.
@@ -146,8 +146,8 @@ impl Pass {
             let mut rules = self.gatekeeper.namespaces.iter();
             rules.any(|rules| rules.level_for(Action::Read) == level)
         };
-        let is_anonymous = matches!(self.credential, Credential::Anonymous);
-        if !is_anonymous || self.grant().is_some() || has_level(AccessLevel::Anyone) {
+        let Credential::Anonymous(misplaced) = self.credential else { return Ok(()) };
+        if self.grant().is_some() || has_level(AccessLevel::Anyone) {
             return Ok(());
         }
         let (kind, detail) = if has_level(AccessLevel::Token) {
@@ -157,7 +157,8 @@ impl Pass {
         } else {
             (Kind::Forbidden, "nobody may subscribe to channels, and so nobody may list them")
         };
-        let denied = Denied::new(kind, detail);
+        let hint = misplaced.filter(|_| kind == Kind::TokenMissing).map_or("", |it| it.hint());
+        let denied = Denied::new(kind, format!("{detail}{hint}"));
         self.gatekeeper.audit.refused(&denied, "list channels", &self.identity);
         Err(denied)
     }
@@ -205,8 +206,10 @@ impl Pass {
             AccessLevel::Token if self.is_listed(act, channel) => Ok(()),
             AccessLevel::Backend if self.is_backend() && self.is_listed(act, channel) => Ok(()),
             level => Err(match &self.credential {
-                Credential::Anonymous if self.grant().is_some() => DenyReason::NotListedByHook,
-                Credential::Anonymous => DenyReason::CredentialRequired(level),
+                Credential::Anonymous(_) if self.grant().is_some() => DenyReason::NotListedByHook,
+                Credential::Anonymous(misplaced) => {
+                    DenyReason::CredentialRequired(level, *misplaced)
+                }
                 Credential::Token(_) if level == AccessLevel::Backend => DenyReason::ApiKeyRequired,
                 Credential::Token(_) | Credential::ApiKey(_) => DenyReason::NotListed,
             }),
@@ -217,7 +220,7 @@ impl Pass {
     /// must.
     fn is_listed(&self, act: Action, channel: &ChannelName) -> bool {
         let own = match &self.credential {
-            Credential::Anonymous => None,
+            Credential::Anonymous(_) => None,
             Credential::Token(rights) | Credential::ApiKey(rights) => {
                 Some(rights.lists(act, channel))
             }
@@ -293,7 +296,7 @@ impl Access for Pass {
     fn expires(&self) -> Option<u64> {
         let own = match &self.credential {
             Credential::Token(rights) => rights.expires,
-            Credential::Anonymous | Credential::ApiKey(_) => None,
+            Credential::Anonymous(_) | Credential::ApiKey(_) => None,
         };
         let hooks = self.grant().and_then(|grant| grant.expires);
         own.into_iter().chain(hooks).min()

@@ -104,10 +104,11 @@ impl<'a> Examination<'a> {
             Ok(Ok(())) => None,
             Ok(Err(error)) => {
                 let ProbeError { message, advice } = ProbeError::from_error(&error);
-                let message = format!("at {stage} the examination breaks off: {message}");
+                let message =
+                    format!("the examination ended while checking {}: {message}", subject(stage));
                 Some(Finding::new("breaks-off", Verdict::Bad, message).advise(advice))
             }
-            Err(reason) => Some(Finding::stopped(stage, &reason)),
+            Err(reason) => Some(Finding::stopped(subject(stage), &reason)),
         };
         if let Some(finding) = broken_off {
             self.add_finding(match wire {
@@ -160,11 +161,24 @@ impl<'a> Examination<'a> {
     }
 }
 
-/// Formats a duration for people.
+/// Returns what a stage checks, for a sentence.
+fn subject(stage: &'static str) -> &'static str {
+    match stage {
+        "caches" => "for caches",
+        "messages" => "how messages arrive",
+        "resume" => "how streams resume",
+        "leaving" => "how closed streams are noticed",
+        "JSON lines" => "how JSON lines are published",
+        other => other,
+    }
+}
+
+/// Formats a duration for people: milliseconds below a second, and seconds above.
 fn format_duration(time: Duration) -> String {
     match time.as_millis() {
-        ..10_000 => format!("{} ms", time.as_millis()),
-        _ => format!("{} s", time.as_secs()),
+        millis @ ..1_000 => format!("{millis} ms"),
+        1_000..9_950 => format!("{:.1} s", time.as_secs_f32()),
+        _ => format!("{:.0} s", time.as_secs_f32()),
     }
 }
 

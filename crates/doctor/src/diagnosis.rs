@@ -11,7 +11,7 @@ use crate::{observer::Event, wire::Wire};
 pub struct Diagnosis {
     /// The URL that was examined.
     pub url: String,
-    /// The proxies on the path that show themselves, the nearest to the client first.
+    /// The proxies that were detected on the path, the nearest to the client first.
     pub proxy: Option<String>,
     /// Whether all checks were made.
     pub complete: bool,
@@ -57,7 +57,7 @@ impl Finding {
 
     /// Reports that the examination was stopped at `stage`.
     pub(crate) fn stopped(stage: &str, reason: &str) -> Self {
-        let message = format!("at {stage} the examination was broken off: {reason}");
+        let message = format!("{reason} while checking {stage}");
         let advice = "the findings above are complete; run it again to get the others".to_owned();
         Self::new("breaks-off", Verdict::Unknown, message).advise(advice)
     }
@@ -83,7 +83,7 @@ impl Diagnosis {
 
     /// An examination that was stopped before it had found anything.
     pub(crate) fn stopped(url: String, reason: &str, observe: &dyn Fn(Event<'_>)) -> Self {
-        let finding = Finding::stopped("the first request", reason);
+        let finding = Finding::stopped("whether the gateway answers", reason);
         observe(Event::Found(&finding));
         Self { url, proxy: None, complete: false, findings: vec![finding] }
     }
@@ -97,10 +97,8 @@ impl Diagnosis {
         };
         match (self.complete, self.count_bad()) {
             (true, _) => bad,
-            (false, 0) => "The examination was broken off: not everything was checked.".to_owned(),
-            (false, _) => {
-                format!("{bad} The examination was broken off: not everything was checked.")
-            }
+            (false, 0) => "Not everything was checked.".to_owned(),
+            (false, _) => format!("{bad} Not everything was checked."),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What shows itself between a client and the gateway: header fields that are not the gateway's,
+//! What is detected between a client and the gateway: header fields that are not the gateway's,
 //! and the proxies that they name.
 
 use http::HeaderMap;
@@ -50,7 +50,7 @@ const REQUEST_FIELDS: [&str; 8] = [
 /// Longest value that is shown.
 const VALUE_MAX: usize = 60;
 
-/// What shows itself between a client and the gateway.
+/// What is detected between a client and the gateway.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Intermediaries {
     /// Those that are known, the nearest to the client first.
@@ -164,7 +164,7 @@ impl Intermediaries {
         }
         let fields = fields.join("; ");
         match (self.is_unnamed(), self.are_present(), names.is_empty()) {
-            (_, false, _) => "no proxy shows itself".to_owned(),
+            (_, false, _) => "no proxy detected".to_owned(),
             (true, true, _) => {
                 format!("a proxy that does not say which one it is is in between ({fields})")
             }
@@ -204,7 +204,7 @@ mod tests {
         let own = [("content-type", "application/json"), ("vary", "origin"), ("date", "now")];
         let own = found(&own);
         assert!(own.is_unnamed() && !own.are_present());
-        assert_eq!(own.describe(), "no proxy shows itself");
+        assert_eq!(own.describe(), "no proxy detected");
         assert_eq!(own.names(), None);
     }
 

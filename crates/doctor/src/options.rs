@@ -35,7 +35,7 @@ impl std::str::FromStr for GatewayUrl {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        let example = "write it as https://example.com, followed by the gateway's base_path";
+        let example = example(text);
         let uri: Uri = text.parse().with_context(|| format!("{text:?} is not a URL; {example}"))?;
         let encrypted = match uri.scheme_str() {
             Some("https") => true,
@@ -94,6 +94,25 @@ impl GatewayUrl {
     }
 }
 
+/// Says how to write a URL that was written as `text`.
+fn example(text: &str) -> String {
+    let is_bare = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
+        && !text.contains("://")
+        && !text.contains(char::is_whitespace);
+    if !is_bare {
+        return "write it as https://example.com, followed by the gateway's base_path".to_owned();
+    }
+    let authority = text.split('/').next().unwrap_or_default();
+    let host = match authority.rsplit_once(':') {
+        Some((host, _)) if !authority.ends_with(']') => host,
+        _ => authority,
+    };
+    // Certificates are rare for an address, and for a name without a domain.
+    let is_local = !host.contains('.') || host.parse::<std::net::IpAddr>().is_ok();
+    let scheme = if is_local && !authority.ends_with(":443") { "http" } else { "https" };
+    format!("write {scheme}://{text}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +132,20 @@ mod tests {
         assert_eq!(plain.url("/sse/a"), "http://localhost/sse/a");
         for bad in ["example.com", "ftp://a", "https://a?token=x", "", "https://", "http://u:p@a"] {
             assert!(bad.parse::<GatewayUrl>().is_err(), "{bad}");
+        }
+        for (text, advice) in [
+            ("localhost:8080", "write http://localhost:8080"),
+            ("localhost:8080/realtime", "write http://localhost:8080/realtime"),
+            ("127.0.0.1:8080", "write http://127.0.0.1:8080"),
+            ("[::1]:8080", "write http://[::1]:8080"),
+            ("gateway", "write http://gateway"),
+            ("example.com", "write https://example.com"),
+            ("localhost:443", "write https://localhost:443"),
+            ("ftp://a", "write it as https://example.com"),
+            ("", "write it as https://example.com"),
+        ] {
+            let error = format!("{:#}", text.parse::<GatewayUrl>().expect_err(text));
+            assert!(error.contains(advice), "{text}: {error}");
         }
     }
 }

@@ -119,6 +119,10 @@ impl Refusal {
                  channel that it names (--channel)"
             }
             401 | 403 => NAME_A_TOKEN,
+            // The gateway has said which part of the URL is wrong.
+            404 if kind == "not-found" && detail(&self.text).is_some() => {
+                "correct the URL, and examine it again"
+            }
             404 if kind == "not-found" => {
                 "is a base path missing (base_path)? Add it after the host"
             }

@@ -13,6 +13,7 @@ pub use cli::check::{CheckArgs, check};
 pub use cli::doctor::{DoctorArgs, doctor};
 pub use cli::key::{KeyArgs, key};
 pub use cli::token::{TokenArgs, token};
+pub use cli::usage::with_tip;
 pub use lifecycle::gateway::{BoundAddress, Gateway};
 pub use lifecycle::handover::{Program, Successor};
 pub use lifecycle::open_files::check as check_open_files;

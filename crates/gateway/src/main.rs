@@ -38,7 +38,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return print_usage(&error),
+        Err(error) => return print_usage(&tricast::with_tip(error, std::env::args())),
     };
     let load = || Settings::load(cli.config.as_deref());
     let settings = || {

@@ -8,6 +8,9 @@ use tricast_core::{BadSince, Kind, MessageId, Problem, Start};
 
 use crate::kinds;
 
+/// The end of an error about a command that is no object.
+const EXAMPLE: &str = r#"as in {"data":"hello"}"#;
+
 /// The problem's kind and detail for a command that is refused.
 pub(crate) type FieldError = (Kind, String);
 
@@ -20,9 +23,12 @@ impl<'a> Fields<'a> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         serde_json::from_str(text).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => {
-                (kinds::BAD_COMMAND, "a command must be a JSON object".to_owned())
+                (kinds::BAD_COMMAND, format!("a command must be a JSON object, {EXAMPLE}"))
             }
-            _ => (Kind::BadJson, format!("the command is not JSON: {error}")),
+            _ => (
+                Kind::BadJson,
+                format!("the command is not JSON: {error}; write an object, {EXAMPLE}"),
+            ),
         })
     }
 

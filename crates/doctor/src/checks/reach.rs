@@ -66,7 +66,10 @@ impl Examination<'_> {
         );
         self.add_finding(match url == own {
             true => finding,
-            false => Finding { verdict: Verdict::Fair, ..finding }.advise(self.advice("url")),
+            false => {
+                let said = format!("{}, and not {own}", finding.said);
+                Finding { verdict: Verdict::Fair, said, ..finding }.advise(self.advice("url"))
+            }
         });
         let proxied = self.intermediaries.are_present();
         match request_info["address"].as_str() {

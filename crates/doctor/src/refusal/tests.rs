@@ -39,7 +39,12 @@ async fn each_answer_gets_the_advice_that_it_needs() {
             None,
             "this is the gateway's own response",
         ),
-        (problem("404 Not Found", "not-found"), None, "is a base path missing (base_path)?"),
+        (problem("404 Not Found", "not-found"), None, "it says why; correct the URL"),
+        (
+            answer("404 Not Found", "tricast-problem: not-found\r\n", ""),
+            None,
+            "is a base path missing (base_path)?",
+        ),
         (html("404 Not Found"), None, "the response does not come from a Tricast gateway"),
         (html("405 Method Not Allowed"), None, "the response does not come from a Tricast gateway"),
         (html("200 OK"), None, "the response does not come from a Tricast gateway"),

@@ -103,6 +103,6 @@ async fn stopped() -> String {
     };
     tokio::select! {
         _ = next(SignalKind::interrupt()) => "interrupted (SIGINT)".to_owned(),
-        _ = next(SignalKind::terminate()) => "ended from outside (SIGTERM)".to_owned(),
+        _ = next(SignalKind::terminate()) => "terminated (SIGTERM)".to_owned(),
     }
 }

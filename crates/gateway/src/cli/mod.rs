@@ -5,3 +5,4 @@ pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod key;
 pub(crate) mod token;
+pub(crate) mod usage;

@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// The seconds of a year.
+const YEAR_SECONDS: f64 = 365.25 * 86_400.0;
+
 /// The flags of `tricast token`.
 #[derive(Debug, Args)]
 pub struct TokenArgs {
@@ -72,10 +75,17 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
 /// # Errors
 /// When no key to sign with is set, or the given token is not valid.
 pub fn token(settings: &Settings, args: &TokenArgs) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        args.misplaced.is_none(),
-        "to read a token, write --inspect before it, or pass it on standard input to --inspect"
-    );
+    // It is not repeated, because it may be a token nevertheless.
+    match &args.misplaced {
+        Some(text) if text.starts_with("eyJ") => bail!(
+            "to read a token, write --inspect before it, or pass it on standard input to --inspect"
+        ),
+        Some(_) => bail!(
+            "an option takes one value; repeat it, as in --subscribe 'orders.*' --subscribe chat; \
+             the user is written --sub USER"
+        ),
+        None => {}
+    }
     match &args.inspect {
         Some(text) => inspect_token(settings, text),
         None => {
@@ -116,6 +126,20 @@ fn sign_token(settings: &Settings, args: &TokenArgs) -> anyhow::Result<String> {
     Ok(signer.sign(&grant.valid_for(args.ttl.as_secs()))?)
 }
 
+/// Says when a token expires; a time that cannot be meant is remarked on.
+fn expiry(exp: f64) -> String {
+    let left = exp - unix_millis() as f64 / 1000.0;
+    match left {
+        _ if exp <= 0.0 => "expired: its exp is 1970-01-01 or earlier".to_owned(),
+        ..=0.0 => format!("expired {:.0} s ago", left.abs()),
+        _ if left > 100.0 * YEAR_SECONDS => {
+            "expires in more than 100 years; is exp in milliseconds? It counts seconds since 1970"
+                .to_owned()
+        }
+        _ => format!("expires in {left:.0} s"),
+    }
+}
+
 fn inspect_token(settings: &Settings, text: &str) -> anyhow::Result<()> {
     let mut token = text.to_owned();
     if text == "-" {
@@ -129,9 +153,7 @@ fn inspect_token(settings: &Settings, text: &str) -> anyhow::Result<()> {
     println!("header {header}");
     println!("claims {claims}");
     if let Some(exp) = claims["exp"].as_f64() {
-        let left = exp - unix_millis() as f64 / 1000.0;
-        let (before, after) = if left > 0.0 { ("expires in", "") } else { ("expired", " ago") };
-        println!("{before} {:.0} s{after}", left.abs());
+        println!("{}", expiry(exp));
     }
     let gatekeeper = gatekeeper::build(settings, HookMeters::new())?.0;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -4,7 +4,7 @@ use axum::{
     extract::Request,
     http::{HeaderMap, Uri, header},
 };
-use tricast_admission::{Credentials, Hook, Pass};
+use tricast_admission::{Credentials, Hook, MisplacedCredential, Pass};
 use tricast_core::{
     Access as _, Action, ChannelName, Denied, Kind, UserId, Wire, authorize, authorize_publish,
 };
@@ -96,6 +96,7 @@ fn credentials(app: &App, request: &Request, query: &Query) -> Result<Credential
         user: query.read("user", str::parse::<UserId>)?,
         address: conn.and_then(client),
         wire: None,
+        misplaced: misplaced(headers),
         headers: hook.map_or_else(Vec::new, |hook| hook_headers(app, hook, headers)),
     })
 }
@@ -183,6 +184,14 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         }
     }
     Ok(found)
+}
+
+/// Returns where the request seems to have a credential that is not read.
+fn misplaced(headers: &HeaderMap) -> Option<MisplacedCredential> {
+    if headers.contains_key(header::AUTHORIZATION) {
+        return Some(MisplacedCredential::OtherScheme);
+    }
+    headers.contains_key("x-api-key").then_some(MisplacedCredential::ApiKeyHeader)
 }
 
 /// Returns the token of the cookie, if there is one. A browser adds the cookie to requests of any

@@ -157,8 +157,9 @@ pub(crate) async fn discard(body: &mut Body) {
     let _ = timeout(DISCARD_TIMEOUT, reading).await;
 }
 
-pub(crate) fn incomplete(error: axum::Error) -> Problem {
-    Problem::new(Kind::BadParameter, format!("the body is incomplete: {error}"))
+/// The library does not say more than that the body could not be read.
+pub(crate) fn incomplete(_: axum::Error) -> Problem {
+    Problem::new(Kind::BadParameter, "the body is incomplete, or its chunks are malformed")
 }
 
 pub(crate) fn too_large(limit: usize) -> Problem {

@@ -48,9 +48,10 @@ pub(crate) async fn public_not_found(State(app): State<SharedApp>, uri: Uri) -> 
         format!("the paths of this gateway begin with base_path; write {base}{path}")
     } else {
         format!(
-            "no such path; there are {base}/stream, {base}/sse, {base}/chunked and \
-             {base}/ws/{{channels}}, {base}/publish, {base}/history, {base}/online and \
-             {base}/presence/{{channel}}, and {base}/channels"
+            "no such path; the paths are {base}/stream/{{channels}}, {base}/sse/{{channels}}, \
+             {base}/chunked/{{channels}}, {base}/ws/{{channels}}, {base}/publish/{{channel}}, \
+             {base}/history/{{channel}}, {base}/online/{{channel}}, {base}/presence/{{channel}} \
+             and {base}/channels"
         )
     };
     Problem::new(kinds::NOT_FOUND, detail)

@@ -64,18 +64,22 @@ pub fn check(settings: &Settings) -> anyhow::Result<()> {
 pub(crate) fn warn_if_few(settings: &Settings) {
     let (files, set) = (limit(), settings.limits.connections);
     let subscribers = streams_within(files, settings);
+    let room = match subscribers {
+        1 => "1 subscriber".to_owned(),
+        _ => format!("{subscribers} subscribers"),
+    };
     if set > subscribers {
         tracing::warn!(
             files,
             subscribers,
-            "limits.connections = {set}, but the limit of open files leaves room for {subscribers} \
-             subscribers; raise it (ulimit -n, LimitNOFILE= of systemd, --ulimit of Docker)"
+            "limits.connections = {set}, but the limit of open files leaves room for {room}; \
+             raise it (ulimit -n, LimitNOFILE= of systemd, --ulimit of Docker)"
         );
     } else if set == 0 && files < FEW_FILES {
         tracing::warn!(
             files,
             subscribers,
-            "the limit of open files leaves room for {subscribers} subscribers; raise it \
+            "the limit of open files leaves room for {room}; raise it \
              (ulimit -n, LimitNOFILE= of systemd, --ulimit of Docker)"
         );
     }

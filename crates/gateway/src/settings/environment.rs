@@ -10,7 +10,12 @@ use std::{collections::BTreeMap, ffi::OsString};
 use anyhow::Context as _;
 use toml::{Table, Value};
 
-use crate::settings::unknown_key::no_such_key;
+use crate::settings::{
+    REFERENCE,
+    key_path::{TABLE_LISTS, variable_of},
+    unknown_key::no_such_key,
+    value_error::list_example,
+};
 
 /// The prefix of the path of a key.
 const PREFIX: &str = "TRICAST__";
@@ -87,7 +92,10 @@ impl Environment {
             if let Some(path) = upper.strip_prefix(PREFIX) {
                 let key = path.to_ascii_lowercase().replace("__", ".");
                 let Some(kind) = known.get(key.as_str()) else {
-                    anyhow::bail!("{shown} in the environment: {}", no_such_key(&key, &known));
+                    anyhow::bail!(
+                        "{shown} in the environment: {}",
+                        no_such_key(&key, &known, true)
+                    );
                 };
                 let value = Self::value(&key, kind, &shown, value)?;
                 if let Some((other, _)) = environment.values.insert(key, (shown.clone(), value)) {
@@ -120,10 +128,7 @@ impl Environment {
         );
         Ok(match kind {
             _ if list => Value::Array(items(&text).with_context(|| {
-                format!(
-                    "{name} in the environment: {key}: it begins and ends like a list, but it is \
-                     not one in TOML; write [\"a\", \"b\"], or a,b without brackets and quotes"
-                )
+                format!("{name} in the environment: {key}: {}", not_a_list(key, &text))
             })?),
             Value::Integer(_) => text.trim().parse().map_or(Value::String(text), Value::Integer),
             Value::Boolean(_) => flag(&text).map_or(Value::String(text), Value::Boolean),
@@ -149,10 +154,41 @@ pub(super) fn keys(table: &Table) -> BTreeMap<String, &Value> {
     keys
 }
 
+/// Returns the variable that sets the only key of this name, with the key.
+pub(crate) fn variable_named(name: &str) -> Option<(String, String)> {
+    let reference: Table = toml::from_str(REFERENCE).ok()?;
+    let known = keys(&reference);
+    let is_named = |key: &&String| key.rsplit('.').next() == Some(name);
+    let named: Vec<_> = known.keys().filter(is_named).collect();
+    let key = match &named[..] {
+        _ if known.contains_key(name) => name,
+        [only] => only.as_str(),
+        _ => return None,
+    };
+    Some((key.to_owned(), variable_of(key)))
+}
+
+/// Says what is wrong with a list in brackets, and how to write it.
+fn not_a_list(key: &str, text: &str) -> String {
+    let fault = match text.contains(']') {
+        true => "it begins and ends like a list, but it is not one in TOML",
+        false => "the list does not end with ]",
+    };
+    let example = list_example(key);
+    if TABLE_LISTS.contains(&key) {
+        return format!("{fault}; write {example}");
+    }
+    let bare = example.trim_matches(['[', ']']).replace('"', "").replace(", ", ",");
+    format!("{fault}; write {example}, or {bare} without brackets and quotes")
+}
+
 /// Reads a list as in gateway.toml, or with commas between its items. Returns `None` for brackets
-/// around anything else.
+/// around anything else, and for a bracket that is not closed.
 fn items(text: &str) -> Option<Vec<Value>> {
     let text = text.trim();
+    if text.starts_with('[') && !text.contains(']') {
+        return None;
+    }
     // `[::1]:8080` begins like a list, but is not one.
     if text.starts_with('[') && text.ends_with(']') {
         let mut table = format!("list = {text}").parse::<Table>().ok()?;

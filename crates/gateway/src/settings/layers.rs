@@ -10,6 +10,7 @@ use tricast_admission::Secret;
 use crate::settings::{
     REFERENCE, Settings,
     environment::{Environment, keys, may_hold_secret},
+    key_path::key_name,
     settings_file::SettingsFile,
     unknown_key::no_such_key,
     value_error::{Expected, ValueError, key_of_date},
@@ -136,8 +137,9 @@ impl Layers {
         }
         if let Some(key) = key_of_date(&merged) {
             anyhow::bail!(
-                "{}{key}: this is a date, which no setting takes; text needs quotes",
-                self.prefix(&key)
+                "{}{}: this is a date, which no setting takes; text needs quotes",
+                self.prefix(&key),
+                key_name(&key)
             );
         }
         let read: Result<Settings, _> = serde_path_to_error::deserialize(merged.clone());
@@ -176,19 +178,23 @@ impl Layers {
         let (key, message) = (error.path().to_string(), error.inner().message());
         if message.starts_with("unknown field") {
             return match key.split_once('[') {
-                None => no_such_key(&key, &keys(&reference().unwrap_or_default())),
+                None => no_such_key(&key, &keys(&reference().unwrap_or_default()), false),
                 Some(_) => {
                     let fields: Vec<_> = message.split('`').skip(3).step_by(2).collect();
-                    format!("there is no setting {key}; there are {}", fields.join(", "))
+                    let name = key_name(&key);
+                    let (entry, field) = name.rsplit_once(", ").unwrap_or(("", &name));
+                    let fields = fields.join(", ");
+                    format!("there is no setting {field} in {entry}; there are {fields}")
                 }
             };
         }
         if let Some(field) = message.strip_prefix("missing field ") {
             let field = field.trim_matches('`');
-            return format!("{key}: {field} is missing; gateway.toml has an example");
+            let name = key_name(&key);
+            return format!("{name}: {field} is missing; gateway.toml has an example");
         }
         let expected = Expected::of(message).or_else(|| words_of(error.path(), merged));
-        let Some(expected) = expected else { return format!("{key}: {message}") };
+        let Some(expected) = expected else { return format!("{}: {message}", key_name(&key)) };
         let list = key.split('[').next().unwrap_or_default();
         let mut merged = merged.clone();
         let value = ValueError {
@@ -197,7 +203,7 @@ impl Layers {
             is_variable: self.environment.values.contains_key(list),
             is_hidden: may_hold_secret(&key),
         };
-        format!("{key}: {}", value.describe(&expected))
+        format!("{}: {}", key_name(&key), value.describe(&expected))
     }
 }
 

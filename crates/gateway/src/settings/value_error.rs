@@ -2,8 +2,7 @@
 
 use toml::{Table, Value};
 
-/// The lists whose entries are tables.
-const TABLE_LISTS: &[&str] = &["key", "namespace", "tokens.keys"];
+use crate::settings::key_path::TABLE_LISTS;
 
 /// A value that its key does not take.
 #[derive(Clone, Copy, Debug)]
@@ -113,10 +112,14 @@ impl ValueError<'_> {
             Expected::List if TABLE_LISTS.contains(&self.key) => {
                 format!("[[{}]] and its keys below it; gateway.toml has an example", self.key)
             }
-            Expected::List => "a list, as in [\"a\", \"b\"]".to_owned(),
+            Expected::List => format!("a list, as in {}", list_example(self.key)),
             Expected::Table => {
-                "keys and values in braces, as in { name = \"shop\" }; gateway.toml has examples"
-                    .to_owned()
+                let table = table_example(self.key);
+                let (what, example) = match self.is_variable {
+                    true => ("a list of tables", format!("[{table}]")),
+                    false => ("keys and values in braces", table.to_owned()),
+                };
+                format!("{what}, as in {example}; gateway.toml has examples")
             }
             Expected::Words(words) => {
                 let words: Vec<_> = words.iter().map(|word| self.quoted(word)).collect();
@@ -146,6 +149,38 @@ impl ValueError<'_> {
             Some(Value::Array(_)) => "a list".to_owned(),
             Some(Value::Table(_)) => "a table".to_owned(),
         }
+    }
+}
+
+/// Returns an example of the list that `key` takes, as in gateway.toml.
+pub(super) fn list_example(key: &str) -> String {
+    if TABLE_LISTS.contains(&key) {
+        return format!("[{}]", table_example(key));
+    }
+    let item = match key {
+        "bind" => "127.0.0.1:8080",
+        "tls.bind" => "0.0.0.0:8443",
+        "admin.hosts" => "tricast.internal",
+        "cors.origins" => "https://app.example",
+        "events.on" => "connected",
+        "hook.headers" => "cookie",
+        "hook.on" => "connect",
+        "proxy.trusted" => "10.0.0.0/8",
+        _ if key.ends_with(".publish") || key.ends_with(".subscribe") => "orders.*",
+        _ => return "[\"a\", \"b\"]".to_owned(),
+    };
+    format!("[\"{item}\"]")
+}
+
+/// Returns an example of the table that `key` takes.
+fn table_example(key: &str) -> &'static str {
+    if key.starts_with("namespace") && key.ends_with(".history") {
+        return "{ messages = 50, age = \"5m\" }";
+    }
+    match key.split('[').next() {
+        Some("namespace") => "{ pattern = \"news.*\" }",
+        Some("tokens.keys") => "{ algorithm = \"RS256\", file = \"public.pem\" }",
+        _ => "{ name = \"shop\", hash = \"sha256:...\" }",
     }
 }
 
