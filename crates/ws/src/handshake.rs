@@ -200,8 +200,10 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderVal
 
 /// Returns whether a body follows the head.
 fn announces_body(headers: &HeaderMap) -> bool {
+    // RFC 9110 §8.6: the length is decimal digits, of which any number may be zeros.
+    let is_zero = |length: &HeaderValue| length.as_bytes().iter().all(|digit| *digit == b'0');
     headers.contains_key(header::TRANSFER_ENCODING)
-        || headers.get_all(header::CONTENT_LENGTH).into_iter().any(|length| length != "0")
+        || !headers.get_all(header::CONTENT_LENGTH).into_iter().all(is_zero)
 }
 
 /// Selects the first of the gateway's subprotocols that is offered and has the right format. Others
@@ -297,7 +299,9 @@ mod tests {
         let key = (header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ==");
         assert_eq!(with(key.0, key.1).expect_err("twice"), HandshakeError::Key);
         assert_eq!(with(header::CONTENT_LENGTH, "1").expect_err("a body"), HandshakeError::Body);
+        assert_eq!(with(header::CONTENT_LENGTH, "01").expect_err("a body"), HandshakeError::Body);
         assert!(with(header::CONTENT_LENGTH, "0").is_ok());
+        assert!(with(header::CONTENT_LENGTH, "00").is_ok());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The listener for operators: metrics, health checks and the list of connections.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 use tricast_admission::Secret;
@@ -20,6 +20,14 @@ classify!(Admin {
     restart: bind;
 });
 
+/// Returns whether `text` is a name that the `Host` of a request may have. Addresses are admitted
+/// without being listed, and do no harm.
+fn is_host_name(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_name = !text.is_empty() && text.bytes().all(is_plain);
+    is_name || text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+}
+
 impl Admin {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let token = self.token.expose();
@@ -32,6 +40,13 @@ impl Admin {
             "admin.token: it contains a line feed or another control character, which no header \
              can carry; remove it"
         );
+        for host in &self.hosts {
+            anyhow::ensure!(
+                is_host_name(host),
+                "admin.hosts: {host:?} is not a host name, and no request would match it; write a \
+                 name such as metrics.internal, without a port or a wildcard"
+            );
+        }
         Ok(())
     }
 }

@@ -74,6 +74,11 @@ fn an_unknown_key_or_a_bad_value_is_named() {
         ("delivery = \"fast\"", "fast"),
         ("shards = 257", "shards"),
         ("[admin]\ntoken = \"fifteen-letters\"", "admin.token"),
+        ("[admin]\nhosts = [\"a b\"]", "admin.hosts"),
+        ("[admin]\nhosts = [\"a.example:9090\"]", "admin.hosts"),
+        ("[admin]\nhosts = [\"http://a.example\"]", "admin.hosts"),
+        ("[admin]\nhosts = [\"*.example\"]", "admin.hosts"),
+        ("[admin]\nhosts = [\"\"]", "admin.hosts"),
         ("bind = \"nowhere\"", "bind"),
         ("bind = \"0.0.0.0:1\"", "insecure = true"),
         (
