@@ -30,6 +30,7 @@ fn foreign_ids(epoch: &str) -> Vec<(String, &'static str)> {
         "undefined",
         "1732000000:0",
         "1732000001,1732000000:0,[1]",
+        "1526919030474-55,1526919030475-0",
         "urn:uuid:16b7d1ca-4f3c-4b7e-9d6c-1f0e2a9c3b5d",
         "2026-11-30T12:00:00Z",
         "{\"id\": 7, \"shard\": 2}",

@@ -35,8 +35,8 @@ pub(crate) async fn history(
     let pass =
         admission::pass_for_lookup(&app, &request, &query, std::slice::from_ref(&channel)).await?;
     admission::check(&pass, Action::Read, std::slice::from_ref(&channel)).await?;
-    let start = resume::start_of(&request, &query)?.unwrap_or(Start::Earliest);
     let log = app.hub.log();
+    let start = resume::start_of(&request, &query, log.epoch())?.unwrap_or(Start::Earliest);
     let account = Some(ResponseAccount::of(&app, &request));
     json_response(account, request, || async { Ok(log.select_history(channel.clone(), start)) })
         .await

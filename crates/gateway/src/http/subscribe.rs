@@ -81,7 +81,8 @@ async fn try_subscribe(
     let wanted = SubscribeRequest::parse(app, wire, path, &request)?;
     let _awaited = await_stream(&request);
     let mut pass = admit(app, &wanted, &request).await?;
-    let start = resume::start_of(&request, &wanted.query)?.unwrap_or(Start::Latest);
+    let epoch = app.hub.log().epoch();
+    let start = resume::start_of(&request, &wanted.query, epoch)?.unwrap_or(Start::Latest);
     if request.method() == Method::HEAD {
         return Ok(stream::head_response(plain_format(wire, wanted.raw)));
     }

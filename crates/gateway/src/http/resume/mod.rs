@@ -5,21 +5,26 @@ use axum::{
     extract::Request,
     http::{HeaderMap, Method},
 };
-use tricast_core::{Kind, MessageId, Problem as _, Start};
+use tricast_core::{Epoch, Kind, MessageId, Problem as _, Start};
 
 use crate::http::{problem::Problem, query::Query};
 
 /// The header of a resume point, which an `EventSource` sends by itself.
 const HEADER: &str = "Last-Event-ID";
 
-/// Returns the position from which `request` reads, if it has one.
+/// Returns the position from which `request` reads in the log of `epoch`, if it has one.
 ///
 /// # Errors
 /// When a source has two different values, or a value that cannot be read. The header of a GET is
 /// excepted from the latter: it may be the id of another server, because a browser brings it
 /// without the page knowing, and gives up for good on a 400.
-pub(crate) fn start_of(request: &Request, query: &Query) -> Result<Option<Start>, Problem> {
-    let from_header = header_start(request.headers(), request.method() != Method::POST)?;
+pub(crate) fn start_of(
+    request: &Request,
+    query: &Query,
+    epoch: Epoch,
+) -> Result<Option<Start>, Problem> {
+    let foreign_to = (request.method() != Method::POST).then_some(epoch);
+    let from_header = header_start(request.headers(), foreign_to)?;
     let mut start = from_header;
     // Values of the sources that do not win have to be valid too.
     for name in ["lastEventId", "last_event_id"] {
@@ -30,26 +35,28 @@ pub(crate) fn start_of(request: &Request, query: &Query) -> Result<Option<Start>
     Ok(start.or(since))
 }
 
-fn header_start(headers: &HeaderMap, foreign_allowed: bool) -> Result<Option<Start>, Problem> {
+/// Reads the header, which may have an id that is foreign to the epoch that is given.
+fn header_start(headers: &HeaderMap, foreign_to: Option<Epoch>) -> Result<Option<Start>, Problem> {
     let lines = headers.get_all(HEADER).into_iter();
-    let values = lines.flat_map(|line| values_of_line(line.as_bytes()));
+    let values = lines.flat_map(|line| values_of_line(line.as_bytes(), foreign_to));
     let Some(value) = single(HEADER, values)? else { return Ok(None) };
     match start_after(std::str::from_utf8(value).unwrap_or_default(), HEADER) {
-        Err(_) if foreign_allowed => Ok(Some(Start::Foreign)),
+        Err(_) if foreign_to.is_some() => Ok(Some(Start::Foreign)),
         start => start.map(Some),
     }
 }
 
 /// Splits a line into its values. Proxies and libraries join two lines by a comma (RFC 9110 §5.3).
-/// The ids of this server have no comma, but those of others may: a line with different values of
-/// which none is an id of this server is one value.
-fn values_of_line(line: &[u8]) -> Vec<&[u8]> {
+/// The ids of this server have no comma, but those of others may, and their parts may look like ids
+/// (Redis): a line with different values of which none is an id of this server is one value.
+fn values_of_line(line: &[u8], foreign_to: Option<Epoch>) -> Vec<&[u8]> {
     let parts = line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
     let parts: Vec<&[u8]> = parts.filter(|part| !part.is_empty()).collect();
-    let is_id = |part: &&[u8]| {
-        std::str::from_utf8(part).is_ok_and(|text| text.parse::<MessageId>().is_ok())
+    let is_own = |part: &&[u8]| {
+        let id = std::str::from_utf8(part).ok().and_then(|text| text.parse::<MessageId>().ok());
+        id.is_some_and(|id| foreign_to.is_none_or(|epoch| id.epoch == epoch))
     };
-    match parts.iter().any(is_id) || parts.windows(2).all(|pair| pair[0] == pair[1]) {
+    match parts.iter().any(is_own) || parts.windows(2).all(|pair| pair[0] == pair[1]) {
         true => parts,
         false => vec![line.trim_ascii()],
     }

@@ -46,6 +46,11 @@ fn request(method: &Method, lines: &[&[u8]]) -> Request {
     request
 }
 
+/// The epoch of the ids above.
+fn epoch() -> Epoch {
+    ONE.parse::<MessageId>().expect("an id").epoch
+}
+
 fn query(values: [&[&str]; 3]) -> Query {
     let pairs = NAMES.iter().zip(values);
     let pairs = pairs.flat_map(|(name, values)| values.iter().map(move |v| format!("{name}={v}")));
@@ -85,7 +90,7 @@ fn each_combination_of_sources_has_one_meaning() {
                         // Every source has to be valid; the first that has a value wins.
                         let all: Result<Vec<_>, ()> = sources.into_iter().collect();
                         let expected = all.map(|all| all.into_iter().flatten().next());
-                        let actual = start_of(&request, &query([camel, snake, since]));
+                        let actual = start_of(&request, &query([camel, snake, since]), epoch());
                         let what = format!("{method} {lines:?} {camel:?} {snake:?} {since:?}");
                         if let Err(problem) = &actual {
                             assert_eq!(problem.kind(), Kind::BadResume, "{what}");
@@ -98,6 +103,24 @@ fn each_combination_of_sources_has_one_meaning() {
         }
     }
     assert_eq!(count, 4 * 19 * 9 * 9 * 5);
+}
+
+/// A POST is never let in with an id that may be two: it would not say whether it has published.
+#[test]
+fn ids_of_another_server_in_one_line_are_one_id_of_a_get() {
+    let start = |method: &Method, lines: &[&[u8]]| {
+        start_of(&request(method, lines), &query([&[]; 3]), epoch()).map_err(|_| ())
+    };
+    for line in ["1526919030474-55,1526919030475-0", "z9-1, z9-2", ",z9-1,x"] {
+        for method in [Method::GET, Method::HEAD, Method::CONNECT] {
+            assert_eq!(start(&method, &[line.as_bytes()]), Ok(Some(Start::Foreign)), "{line}");
+        }
+        assert_eq!(start(&Method::POST, &[line.as_bytes()]), Err(()), "{line}");
+    }
+    assert_eq!(start(&Method::GET, &[b"z9-1,k7-1"]), Err(()));
+    assert_eq!(start(&Method::GET, &[b"z9-1", b"z9-2"]), Err(()));
+    let equal = Start::After("z9-1".parse().expect("an id"));
+    assert_eq!(start(&Method::GET, &[b"z9-1,z9-1"]), Ok(Some(equal)));
 }
 
 #[test]
@@ -122,7 +145,7 @@ fn any_bytes_in_the_header_of_a_get_are_a_position_or_foreign() {
         let count = random.usize(0..6);
         let line = (0..count).map(|_| pieces[random.usize(..pieces.len())]).collect::<Vec<_>>();
         let line = line.concat();
-        let start = start_of(&request(&Method::GET, &[&line]), &query([&[], &[], &[]]));
+        let start = start_of(&request(&Method::GET, &[&line]), &query([&[]; 3]), epoch());
         let trimmed = line.trim_ascii();
         let id = std::str::from_utf8(trimmed).ok().and_then(|text| text.parse().ok());
         let expected = match id {
