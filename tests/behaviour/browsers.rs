@@ -161,11 +161,39 @@ async fn nothing_is_sniffed() {
     }
 }
 
+/// A page of a listed origin can read why it is refused, also before anything else is looked at.
+async fn a_refusal_of_the_form_can_be_read_by_listed_origins() {
+    let server = server().await;
+    for (target, fields, status) in [
+        ("POST /publish/a", "Host: t\r\nContent-Length: 1\r\nContent-Encoding: gzip", 415),
+        ("POST /publish/a", "Host: t\r\nTransfer-Encoding: gzip, chunked", 501),
+        ("POST /publish/a", "Host: t\r\nHost: t\r\nContent-Length: 1", 400),
+        ("GET /history/a", "Host: t t", 400),
+        ("GET /history/a", "Host: t\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Mode: cors", 400),
+    ] {
+        let head = format!("{target} HTTP/1.1\r\n{fields}\r\nOrigin: ");
+        let body: &[u8] = if fields.contains("chunked") { b"0\r\n\r\n" } else { b"x" };
+        let body = if target.starts_with("POST") { body } else { b"" };
+        let answer = server.request(&format!("{head}https://app.example"), body).await;
+        assert_eq!(answer.status, status, "{head}");
+        let field = |name: &str| answer.fields.get(name).cloned().unwrap_or_default();
+        assert_eq!(field("access-control-allow-origin"), "https://app.example", "{head}");
+        assert!(field("access-control-expose-headers").contains("tricast-problem"), "{head}");
+        assert!(field("vary").contains("origin"), "{head}");
+        assert_eq!(field("x-content-type-options"), "nosniff", "{head}");
+        let answer = server.request(&format!("{head}https://evil.example"), body).await;
+        assert_eq!(answer.fields.get("access-control-allow-origin"), None, "{head}");
+        // A cache must not give it to a page that may read it.
+        assert!(answer.fields["vary"].contains("origin"), "{head}");
+    }
+}
+
 tricast_tests::each_wire!(a_cookie_counts_for_pages_that_may_use_it_and_for_no_other);
 
 tricast_tests::each_delivery!(
     a_cookie_of_a_foreign_page_publishes_and_reads_nothing,
     two_cookies_that_differ_are_refused,
+    a_refusal_of_the_form_can_be_read_by_listed_origins,
     a_credential_that_is_not_text_is_refused_where_none_is_needed,
     credentials_are_allowed_to_listed_origins_alone,
     nothing_is_sniffed

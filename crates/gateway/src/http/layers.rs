@@ -1,13 +1,16 @@
 //! The layers around every public route. Each has one purpose.
 
+use std::convert::Infallible;
+
 use axum::{
     Router,
+    body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use tower::util::MapResponseLayer;
+use tower::{Layer as _, ServiceExt as _, service_fn, util::MapResponseLayer};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tricast_core::Kind;
 
@@ -20,17 +23,22 @@ use crate::http::{
 /// Puts the layers around `routes`, the outermost first. They go in as one layer, because each
 /// layer of a router costs every request an allocation.
 pub(crate) fn around(routes: Router<SharedApp>, app: &SharedApp) -> Router<SharedApp> {
-    let finishing = app.clone();
+    let (finishing, cors) = (app.clone(), cors(app));
     routes.layer((
-        middleware::from_fn_with_state(app.clone(), check_request),
-        cors(app),
+        middleware::from_fn_with_state((app.clone(), cors.clone()), check_request),
+        cors,
         MapResponseLayer::new(move |response| finish(&finishing, response)),
     ))
 }
 
 /// Refuses requests that are ambiguous or in an unknown coding, and requests that a browser sends
-/// for a page of a foreign origin. It comes before CORS, which answers preflights itself.
-async fn check_request(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
+/// for a page of a foreign origin. It comes before CORS, which answers preflights itself, so it adds
+/// the fields of CORS to its refusals.
+async fn check_request(
+    State((app, cors)): State<(SharedApp, CorsLayer)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let checked = check_form(&mut request).and_then(|()| {
         origin::check(&request, &app.settings().cors.origins).map_err(|denied| {
             app.gatekeeper().audit.refused_before_pass(&denied, request.uri().path(), None);
@@ -39,8 +47,26 @@ async fn check_request(State(app): State<SharedApp>, mut request: Request, next:
     });
     match checked {
         Ok(()) => next.run(request).await,
-        Err(problem) => finish(&app, refuse(request, problem).await),
+        Err(problem) => {
+            let fields = cors_fields(&cors, request.method(), request.headers().clone()).await;
+            let mut response = finish(&app, refuse(request, problem).await);
+            response.headers_mut().extend(fields);
+            response
+        }
     }
+}
+
+/// Returns the fields that CORS adds to the response of `request`. A refused preflight gets none:
+/// it permits nothing.
+async fn cors_fields(cors: &CorsLayer, method: &Method, fields: HeaderMap) -> HeaderMap {
+    if method == Method::OPTIONS {
+        return HeaderMap::new();
+    }
+    let mut request = Request::new(Body::empty());
+    *request.headers_mut() = fields;
+    let empty = service_fn(async |_: Request| Ok::<_, Infallible>(Response::<Body>::default()));
+    let Ok(response) = cors.layer(empty).oneshot(request).await;
+    response.into_parts().0.headers
 }
 
 /// Checks what every request must be, on every listener: one valid host, fields of security checks
