@@ -68,24 +68,81 @@ async fn a_cookie_of_a_foreign_page_publishes_and_reads_nothing() {
     assert_eq!(server.request(&head, b"").await.status, 200);
 }
 
-/// Another host of the same domain can set a cookie that the browser sends first.
-async fn two_cookies_that_differ_are_refused() {
+/// A browser sends the cookie with the longest path first, and may still have an old one of another
+/// path.
+async fn of_two_cookies_the_first_counts() {
     let server = server().await;
-    let (own, other) = (token("alice", &["a"], &[]), token("mallory", &["a"], &[]));
-    let status = async |cookies: &str| {
+    let (own, other) = (token("alice", &["a"], &[]), token("alice", &["b"], &[]));
+    let answer = async |cookies: &str| {
         let head = format!("GET /history/a HTTP/1.1\r\nHost: t\r\nCookie: {cookies}");
         let answer = server.request(&head, b"").await;
-        (answer.status, answer.json()["parameter"] == "Cookie")
+        (answer.status, answer.fields.get("tricast-problem").cloned().unwrap_or_default())
     };
+    let refused = |status: u16, problem: &str| (status, problem.to_owned());
     for between in ["; ", "\r\nCookie: ", "; x=1; "] {
-        let two = format!("session={own}{between}session={other}");
-        assert_eq!(status(&two).await, (400, true), "{between}");
-        let equal = format!("session={own}{between}session={own}");
-        assert_eq!(status(&equal).await, (200, false), "{between}");
+        for second in [&own, &other, "stale", "\u{e9}"] {
+            let two = format!("session={own}{between}session={second}");
+            assert_eq!(answer(&two).await.0, 200, "{two}");
+        }
+        let two = format!("session={other}{between}session={own}");
+        assert_eq!(answer(&two).await, refused(403, "forbidden"), "{between}");
+        let two = format!("session=stale{between}session={own}");
+        assert_eq!(answer(&two).await, refused(401, "bad-token"), "{between}");
     }
     // Bytes in another cookie do not hide the token.
-    assert_eq!(status(&format!("name=\u{e9}; session={own}")).await, (200, false));
-    assert_eq!(status(&format!("session=; session={own}")).await, (200, false));
+    assert_eq!(answer(&format!("name=\u{e9}; session={own}")).await.0, 200);
+    assert_eq!(answer(&format!("session=; session={own}")).await.0, 200);
+}
+
+async fn a_cookie_beside_another_token_does_not_count(wire: Wire) {
+    let server = server().await;
+    let valid = token("alice", &["a"], &["a"]);
+    let fine = if wire == Wire::Ws { 101 } else { 200 };
+    let head = stream_head(wire, "a");
+    let (path, fields) = head.split_once(" HTTP/1.1").expect("a head");
+    let bearer = format!("{path} HTTP/1.1{fields}\r\nAuthorization: Bearer {valid}");
+    let query = format!("{path}?token={valid} HTTP/1.1{fields}");
+    let subprotocol =
+        format!("{head}\r\nSec-WebSocket-Protocol: tricast.v1.json, tricast.token.{valid}");
+    let heads = [Some(bearer), Some(query), (wire == Wire::Ws).then_some(subprotocol)];
+    for head in heads.into_iter().flatten() {
+        for cookie in [
+            "Cookie: session=A; session=B",
+            "Cookie: session=A",
+            "Cookie: session=\u{e9}",
+            "Cookie: session=A\r\nSec-Fetch-Site: cross-site",
+        ] {
+            let mut connection = server.connect().await;
+            connection.send(format!("{head}\r\n{cookie}\r\n\r\n")).await;
+            assert_eq!(connection.head().await.status, fine, "{head} {cookie}");
+        }
+    }
+}
+
+/// `"Bearer " + (token ?? "")`: the sender expects a credential to count, and there is none.
+async fn an_empty_token_is_refused_with_what_to_leave_out() {
+    let fields = format!("Cookie: session={}", token("alice", &["a"], &[]));
+    for (server, status, problem) in
+        [(server().await, 401, "bad-token"), (Server::start().await, 400, "token-unsupported")]
+    {
+        for (target, field, place) in [
+            ("/history/a", "Authorization: Bearer ", "Authorization: Bearer"),
+            ("/history/a", "Authorization: bearer", "Authorization: Bearer"),
+            ("/history/a?token=", "X: y", "token="),
+        ] {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: t\r\n{fields}\r\n{field}");
+            let answer = server.request(&head, b"").await;
+            assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{head}");
+            let detail = answer.json()["detail"].to_string();
+            assert!(detail.contains("is empty; leave"), "{detail}");
+            assert!(detail.contains(place), "{detail}");
+        }
+        let ws = stream_head(Wire::Ws, "a");
+        let head = format!("{ws}\r\nSec-WebSocket-Protocol: tricast.v1.json, tricast.token.");
+        let answer = server.request(&head, b"").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (status, problem));
+        assert!(answer.json()["detail"].to_string().contains("tricast.token."));
+    }
 }
 
 /// A credential that cannot be read counts as an invalid one, not as none.
@@ -188,11 +245,15 @@ async fn a_refusal_of_the_form_can_be_read_by_listed_origins() {
     }
 }
 
-tricast_tests::each_wire!(a_cookie_counts_for_pages_that_may_use_it_and_for_no_other);
+tricast_tests::each_wire!(
+    a_cookie_counts_for_pages_that_may_use_it_and_for_no_other,
+    a_cookie_beside_another_token_does_not_count
+);
 
 tricast_tests::each_delivery!(
     a_cookie_of_a_foreign_page_publishes_and_reads_nothing,
-    two_cookies_that_differ_are_refused,
+    of_two_cookies_the_first_counts,
+    an_empty_token_is_refused_with_what_to_leave_out,
     a_refusal_of_the_form_can_be_read_by_listed_origins,
     a_credential_that_is_not_text_is_refused_where_none_is_needed,
     credentials_are_allowed_to_listed_origins_alone,

@@ -62,6 +62,8 @@ pub(crate) enum Presented<'a> {
     Nothing,
     Token(&'a str),
     Key(&'a str),
+    /// An empty token, with what to leave out.
+    Empty(&'static str),
 }
 
 impl Credentials {
@@ -74,8 +76,17 @@ impl Credentials {
     /// Picks the token or key that counts: one that was sent on purpose takes precedence over a
     /// cookie.
     pub(crate) fn presented(&self) -> Result<Presented<'_>, Denied> {
-        let on_purpose = [&self.bearer, &self.subprotocol, &self.query];
-        let mut given = on_purpose.into_iter().flatten();
+        let on_purpose = [
+            (&self.bearer, "the header Authorization: Bearer"),
+            (&self.subprotocol, "the subprotocol tricast.token."),
+            (&self.query, "the parameter token="),
+        ];
+        // Its sender expects a token to count, so an empty one is not the same as none.
+        let is_empty = |token: &Option<String>| token.as_deref() == Some("");
+        if let Some((_, place)) = on_purpose.iter().find(|(token, _)| is_empty(token)) {
+            return Ok(Presented::Empty(place));
+        }
+        let mut given = on_purpose.into_iter().filter_map(|(token, _)| token.as_ref());
         let first = given.next();
         if given.any(|other| Some(other) != first) {
             let detail = "the request has two different tokens; send one";

@@ -37,6 +37,7 @@ impl Gatekeeper {
     pub async fn pass(self: &Arc<Self>, credentials: Credentials) -> Result<Pass, Denied> {
         let pass = match credentials.presented()? {
             Presented::Nothing => self.anonymous_pass(&credentials)?,
+            Presented::Empty(place) => return Err(self.empty_token_denied(place)),
             // The hook speaks for the backend, so it is not asked about the backend itself.
             Presented::Key(text) => return self.api_key_pass(text, &credentials),
             Presented::Token(text) => {
@@ -68,6 +69,14 @@ impl Gatekeeper {
             return Err(Denied::new(Kind::TokenUnsupported, detail));
         }
         self.keyring.check(token).await
+    }
+
+    fn empty_token_denied(&self, place: &str) -> Denied {
+        let kind = match self.keyring.is_empty() {
+            true => Kind::TokenUnsupported,
+            false => Kind::BadToken,
+        };
+        Denied::new(kind, format!("the token is empty; leave {place} out while there is none"))
     }
 
     /// Returns the rules of a channel's namespace.

@@ -19,7 +19,7 @@ pub(crate) fn pass_for_publish<'a>(
     query: &Query,
 ) -> impl Future<Output = Result<Pass, Problem>> + use<'a> {
     // The returned future does not hold the request while the token is checked.
-    let credentials = credentials(app, request, query);
+    let credentials = credentials(app, request, query, None);
     let uri = request.uri().clone();
     async move { open_pass(app, credentials?, None, &uri).await }
 }
@@ -32,7 +32,7 @@ pub(crate) fn pass_for_lookup<'a>(
     query: &Query,
     channels: &'a [ChannelName],
 ) -> impl Future<Output = Result<Pass, Problem>> + use<'a> {
-    let credentials = credentials(app, request, query);
+    let credentials = credentials(app, request, query, None);
     let uri = request.uri().clone();
     async move { open_pass(app, credentials?, Some(channels), &uri).await }
 }
@@ -46,11 +46,10 @@ pub(crate) fn pass_for_stream<'a>(
     (wire, channels): (Wire, &'a [ChannelName]),
     subprotocol: Option<&str>,
 ) -> impl Future<Output = Result<Pass, Problem>> + use<'a> {
-    let credentials = credentials(app, request, query);
-    let subprotocol = subprotocol.map(str::to_owned);
+    let credentials = credentials(app, request, query, subprotocol);
     let uri = request.uri().clone();
     async move {
-        let credentials = Credentials { wire: Some(wire), subprotocol, ..credentials? };
+        let credentials = Credentials { wire: Some(wire), ..credentials? };
         open_pass(app, credentials, Some(channels), &uri).await
     }
 }
@@ -76,7 +75,12 @@ async fn open_pass(
     })
 }
 
-fn credentials(app: &App, request: &Request, query: &Query) -> Result<Credentials, Problem> {
+fn credentials(
+    app: &App,
+    request: &Request,
+    query: &Query,
+    subprotocol: Option<&str>,
+) -> Result<Credentials, Problem> {
     let headers = request.headers();
     let conn = request.extensions().get::<ConnHandle>();
     let proxy = &app.settings().proxy;
@@ -87,11 +91,16 @@ fn credentials(app: &App, request: &Request, query: &Query) -> Result<Credential
         // The hook may take long to respond: meanwhile others may use the handshake permit.
         conn.into_iter().for_each(ConnHandle::release_handshake_permit);
     }
+    let bearer = bearer(headers)?;
+    let token = query.get("token");
+    // A cookie, which a browser adds by itself, does not count beside a token, so nothing about it
+    // is at fault then.
+    let is_on_purpose = bearer.is_some() || subprotocol.is_some() || token.is_some();
     Ok(Credentials {
-        bearer: bearer(headers)?,
-        query: query.get("token").map(str::to_owned),
-        subprotocol: None,
-        cookie: cookie(app, request)?,
+        bearer,
+        query: token.map(str::to_owned),
+        subprotocol: subprotocol.map(str::to_owned),
+        cookie: if is_on_purpose { None } else { cookie(app, request)? },
         client: query.read("client", str::parse)?,
         user: query.read("user", str::parse::<UserId>)?,
         address: conn.and_then(client),
@@ -203,32 +212,20 @@ fn cookie(app: &App, request: &Request) -> Result<Option<String>, Problem> {
         return Ok(None);
     }
     let headers = request.headers();
-    let Some(token) = single_cookie(headers, name)? else { return Ok(None) };
+    let Some(token) = first_cookie(headers, name) else { return Ok(None) };
     origin::check_cookie(headers, &settings.cors.origins)?;
     Ok(Some(token))
 }
 
-/// Returns the value of the cookie `name`, if it has one. A browser sends two of them if they were
-/// set for different paths or domains, and another host of the same domain can set one.
-fn single_cookie(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
+/// Returns the first value of the cookie `name`. A browser sends several if they were set for
+/// different paths or domains, the one with the longest path first (RFC 6265 §5.4).
+fn first_cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let fields = headers.get_all(header::COOKIE).into_iter();
-    let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
-    let mut found: Option<String> = None;
-    for pair in pairs {
+    let mut pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+    pairs.find_map(|pair| {
         let pair = String::from_utf8_lossy(pair);
-        let Some((given, value)) = pair.trim().split_once('=') else { continue };
+        let (given, value) = pair.trim().split_once('=')?;
         let value = value.trim_matches('"');
-        if given != name || value.is_empty() {
-            continue;
-        }
-        if found.as_ref().is_some_and(|first| first != value) {
-            let detail = format!(
-                "the cookie {name} is given twice, with different values; delete the one that \
-                 another path or domain has set"
-            );
-            return Err(Problem::new(Kind::BadParameter, detail).for_parameter("Cookie"));
-        }
-        found = Some(value.to_owned());
-    }
-    Ok(found)
+        (given == name && !value.is_empty()).then(|| value.to_owned())
+    })
 }
