@@ -32,8 +32,8 @@ pub(crate) fn around(routes: Router<SharedApp>, app: &SharedApp) -> Router<Share
 }
 
 /// Refuses requests that are ambiguous or in an unknown coding, and requests that a browser sends
-/// for a page of a foreign origin. It comes before CORS, which answers preflights itself, so it adds
-/// the fields of CORS to its refusals.
+/// for a page of a foreign origin. It comes before CORS, which answers preflights itself, so it
+/// adds the fields of CORS to its refusals.
 async fn check_request(
     State((app, cors)): State<(SharedApp, CorsLayer)>,
     mut request: Request,
