@@ -44,7 +44,7 @@ async fn a_start_without_room_for_a_client_is_refused() {
 }
 
 async fn a_start_with_room_for_few_subscribers_says_how_many() {
-    for (files, subscribers) in [(60, 1), (400, 100)] {
+    for (files, room) in [(60, "1 subscriber;"), (400, "100 subscribers;")] {
         let mut command = with_files(files);
         let (child, address) = start(&mut command).await;
         let answer = Connection::open(address).await;
@@ -52,7 +52,7 @@ async fn a_start_with_room_for_few_subscribers_says_how_many() {
         assert_eq!(answer.status, 200);
         let said = all_errors(child).await;
         let warning = said.lines().find(|line| line.contains("WARN")).expect(&said);
-        let word = format!("room for {subscribers} subscribers");
+        let word = format!("room for {room}");
         assert!(warning.contains(&word) && warning.contains("LimitNOFILE="), "{said}");
     }
     let mut command = with_files(400);
