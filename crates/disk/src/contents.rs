@@ -1,0 +1,159 @@
+//! What is known of a segment's records: gathered record by record, while they are written or in
+//! a walk.
+
+use std::io;
+
+use tricast_core::Seq;
+
+use crate::{
+    channel_hash::ChannelHasher,
+    disk::DiskFile,
+    postings::Postings,
+    record::{Head, Unreadable},
+    walk::{Found, Tail, Walk},
+};
+
+/// A mark stands at the first record of each so many bytes.
+const MARK_EVERY: u64 = 64 << 10;
+
+/// What a segment holds, in a few numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Summary {
+    /// The bytes up to the end of the last whole record.
+    pub(crate) length: u64,
+    pub(crate) records: u64,
+    /// The seq of the first record; 0 if there is no record.
+    pub(crate) first: Seq,
+    pub(crate) first_skipped: u64,
+    /// The seq of the last record; 0 if there is no record.
+    pub(crate) last: Seq,
+    /// The latest time of a record.
+    pub(crate) newest: u64,
+    /// Seqs between the first and the last record that nothing explains, in order.
+    pub(crate) holes: Vec<(Seq, Seq)>,
+}
+
+impl Summary {
+    /// The first seq that this segment explains: all from here to its last are in it, were given
+    /// to unlogged messages, or are in its holes.
+    pub(crate) fn explains_from(&self) -> Seq {
+        self.first - self.first_skipped.min(self.first)
+    }
+
+    pub(crate) fn add(&mut self, head: &Head<'_>, skipped: u64, end: u64) {
+        if self.records == 0 {
+            self.first = head.seq;
+            self.first_skipped = skipped;
+        } else if let Some(hole) = hole_between(self.last, head.seq, skipped) {
+            self.holes.push(hole);
+        }
+        self.records += 1;
+        self.last = head.seq;
+        self.newest = self.newest.max(head.time);
+        self.length = end;
+    }
+}
+
+/// The seqs between two records that were lost.
+pub(crate) fn hole_between(last: Seq, next: Seq, skipped: u64) -> Option<(Seq, Seq)> {
+    let explained_from = next.saturating_sub(skipped);
+    (explained_from > last + 1).then(|| (last + 1, explained_from - 1))
+}
+
+/// Where a record stands that begins a part of the segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) seq: Seq,
+    pub(crate) at: u64,
+}
+
+/// The receipt of a message that was published with an idempotency id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoggedReceipt {
+    /// The digest of the idempotency id.
+    pub idempotency: [u8; 16],
+    /// The message's seq.
+    pub seq: Seq,
+    /// When it was published, in milliseconds since 1970.
+    pub time: u64,
+    /// The hash of its channel, as [`Reader::channel_hash`](crate::Reader::channel_hash) gives it.
+    pub channel: u64,
+    /// How many were subscribed, if that was stored.
+    pub subscribers: Option<u32>,
+}
+
+/// The records of a segment, as far as finding them needs.
+#[derive(Default)]
+pub(crate) struct Contents {
+    pub(crate) summary: Summary,
+    pub(crate) postings: Postings,
+    pub(crate) marks: Vec<Mark>,
+}
+
+impl Contents {
+    pub(crate) fn add(&mut self, hash: u64, head: &Head<'_>, skipped: u64, at: u64, size: u64) {
+        if self.marks.last().is_none_or(|mark| at >= mark.at + MARK_EVERY) {
+            self.marks.push(Mark { seq: head.seq, at });
+        }
+        self.postings.push(hash, at as u32);
+        self.summary.add(head, skipped, at + size);
+    }
+}
+
+/// A segment that was walked from its beginning to its end.
+pub(crate) struct Walked {
+    pub(crate) contents: Contents,
+    pub(crate) receipts: Vec<LoggedReceipt>,
+    pub(crate) tail: Tail,
+    /// How many times bytes between records were no record.
+    pub(crate) damages: u64,
+}
+
+/// Why a segment cannot be walked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WalkError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A record of a later version.
+    #[error("a later version of Tricast wrote it")]
+    Later,
+}
+
+/// Walks a segment up to `end`.
+pub(crate) fn walk(
+    file: &dyn DiskFile,
+    base: Seq,
+    end: u64,
+    hasher: ChannelHasher,
+) -> Result<Walked, WalkError> {
+    let mut walk = Walk::new(file, base, 0, end)?;
+    let mut contents = Contents::default();
+    let mut receipts = Vec::new();
+    let mut damages = 0;
+    loop {
+        match walk.step()? {
+            Found::Record { at, bytes, after_damage } => {
+                damages += u64::from(after_damage);
+                let read = Head::parse(bytes)
+                    .and_then(|head| Ok((head, head.skipped()?, head.receipt()?)));
+                let (head, skipped, receipt) = match read {
+                    Ok(read) => read,
+                    Err(Unreadable::Later) => return Err(WalkError::Later),
+                    // Its checksum is right and its content is not: nothing of ours wrote it.
+                    Err(Unreadable::Malformed) => continue,
+                };
+                let hash = hasher.hash(head.channel);
+                contents.add(hash, &head, skipped, at, bytes.len() as u64);
+                let Head { seq, time, .. } = head;
+                receipts.extend(receipt.map(|(idempotency, subscribers)| LoggedReceipt {
+                    idempotency,
+                    seq,
+                    time,
+                    channel: hash,
+                    subscribers,
+                }));
+            }
+            Found::End { tail } => return Ok(Walked { contents, receipts, tail, damages }),
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! One message as it stands in a segment.
+//!
+//! ```text
+//! length u32      of the body
+//! checksum u32    CRC-32C of the segment's base, the length and the body
+//! body            seq u64, time u64, flags u16, standing u8, length of the channel's name u8,
+//!                 name, then what the flags name, in their order, then the data to the end
+//! ```
+//! All numbers are little-endian. The base is in the checksum, so that no record of another file
+//! passes as one of this segment.
+
+use bytes::Bytes;
+use tricast_core::{ChannelName, Seq};
+
+use crate::planted;
+
+/// The bytes before a record's body.
+pub(crate) const FRAME: usize = 8;
+/// The bytes of a body before the channel's name.
+pub(crate) const FIXED: usize = 20;
+/// The longest body in bytes; a length above it is damage.
+pub(crate) const LONGEST_BODY: usize = 1 << 30;
+/// A channel's name and all that comes before it fit in this many bytes.
+pub(crate) const LONGEST_HEAD: usize = FRAME + FIXED + 255;
+
+/// What kind of data a record carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataKind {
+    /// One JSON value.
+    Json,
+    /// UTF-8 text.
+    Text,
+    /// Any bytes.
+    Bytes,
+}
+
+const KIND: u16 = 0b11;
+const END: u16 = 1 << 2;
+const SKIP_SELF: u16 = 1 << 3;
+const SKIPPED: u16 = 1 << 4;
+const EVENT: u16 = 1 << 5;
+const ONLINE: u16 = 1 << 6;
+const SUBSCRIBERS: u16 = 1 << 7;
+const IDEMPOTENCY: u16 = 1 << 8;
+const CLIENT: u16 = 1 << 9;
+const USER: u16 = 1 << 10;
+const KNOWN: u16 = (1 << 11) - 1;
+
+/// A message in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The message's place in the order of all messages.
+    pub seq: Seq,
+    /// How many seqs directly before this one were given to messages that are not in the log.
+    pub skipped: u64,
+    /// When the message was published, in milliseconds since 1970.
+    pub time: u64,
+    /// Whether the message ends its channel.
+    pub end: bool,
+    /// Whether the message is hidden from its publisher.
+    pub skip_self: bool,
+    /// The publisher's standing, a number of the caller's.
+    pub standing: u8,
+    /// The channel.
+    pub channel: ChannelName,
+    /// The event's name, if it has one.
+    pub event: Option<Box<str>>,
+    /// How many were online when the message was published.
+    pub online: Option<u32>,
+    /// How many were subscribed when the message was published.
+    pub subscribers: Option<u32>,
+    /// A digest of the idempotency id.
+    pub idempotency: Option<[u8; 16]>,
+    /// A keyed digest of the publishing client.
+    pub client: Option<[u8; 16]>,
+    /// A keyed digest of the publishing user.
+    pub user: Option<[u8; 16]>,
+    /// The kind of the data.
+    pub kind: DataKind,
+    /// The data.
+    pub data: Bytes,
+}
+
+impl Record {
+    /// Makes a record that has a seq, a time, a channel and data, and nothing else.
+    pub fn new(seq: Seq, time: u64, channel: ChannelName, kind: DataKind, data: Bytes) -> Self {
+        Self {
+            seq,
+            skipped: 0,
+            time,
+            end: false,
+            skip_self: false,
+            standing: 0,
+            channel,
+            event: None,
+            online: None,
+            subscribers: None,
+            idempotency: None,
+            client: None,
+            user: None,
+            kind,
+            data,
+        }
+    }
+
+    fn flags(&self, skipped: u64) -> u16 {
+        let kind = match self.kind {
+            DataKind::Json => 0,
+            DataKind::Text => 1,
+            DataKind::Bytes => 2,
+        };
+        let bit = |is: bool, flag: u16| if is { flag } else { 0 };
+        kind | bit(self.end, END)
+            | bit(self.skip_self, SKIP_SELF)
+            | bit(skipped > 0, SKIPPED)
+            | bit(self.event.is_some(), EVENT)
+            | bit(self.online.is_some(), ONLINE)
+            | bit(self.subscribers.is_some(), SUBSCRIBERS)
+            | bit(self.idempotency.is_some(), IDEMPOTENCY)
+            | bit(self.client.is_some(), CLIENT)
+            | bit(self.user.is_some(), USER)
+    }
+
+    /// Appends the record as it stands in the segment of this base. `skipped` takes the place of
+    /// the record's own.
+    pub(crate) fn encode(&self, skipped: u64, base: Seq, out: &mut Vec<u8>) {
+        let from = out.len();
+        let name = self.channel.as_str().as_bytes();
+        out.extend_from_slice(&[0; FRAME]);
+        out.extend_from_slice(&self.seq.to_le_bytes());
+        out.extend_from_slice(&self.time.to_le_bytes());
+        out.extend_from_slice(&self.flags(skipped).to_le_bytes());
+        out.extend_from_slice(&[self.standing, name.len() as u8]);
+        out.extend_from_slice(name);
+        if skipped > 0 {
+            put_varint(out, skipped);
+        }
+        if let Some(event) = &self.event {
+            put_varint(out, event.len() as u64);
+            out.extend_from_slice(event.as_bytes());
+        }
+        for number in [self.online, self.subscribers].into_iter().flatten() {
+            put_varint(out, number.into());
+        }
+        for tag in [&self.idempotency, &self.client, &self.user].into_iter().flatten() {
+            out.extend_from_slice(tag);
+        }
+        out.extend_from_slice(&self.data);
+        let length = (out.len() - from - FRAME) as u32;
+        out[from..from + 4].copy_from_slice(&length.to_le_bytes());
+        let sum = checksum(base, length, &out[from + FRAME..]);
+        out[from + 4..from + FRAME].copy_from_slice(&sum.to_le_bytes());
+    }
+}
+
+fn checksum(base: Seq, length: u32, body: &[u8]) -> u32 {
+    let base = if planted::ChecksumUnseeded.is_on() { 0 } else { base };
+    let mut seed = [0; 12];
+    seed[..8].copy_from_slice(&base.to_le_bytes());
+    seed[8..].copy_from_slice(&length.to_le_bytes());
+    crc32c::crc32c_append(crc32c::crc32c(&seed), body)
+}
+
+fn put_varint(out: &mut Vec<u8>, mut number: u64) {
+    while number > 0x7f {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// What stands at a place of a segment.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// A record whose checksum is right, of this many bytes.
+    Whole(usize),
+    /// Zeros: nothing was written here.
+    Zeros,
+    /// The record may be whole, but needs this many bytes.
+    Needs(usize),
+    /// No record.
+    Damaged,
+}
+
+/// Looks at the bytes at a place of the segment of this base.
+pub(crate) fn frame(bytes: &[u8], base: Seq) -> Frame {
+    let Some((head, rest)) = bytes.split_first_chunk::<FRAME>() else { return Frame::Needs(FRAME) };
+    let (length, sum) = (u32_at(head, 0), u32_at(head, 4));
+    if length == 0 && sum == 0 {
+        return if planted::ZerosTaken.is_on() { Frame::Whole(FRAME) } else { Frame::Zeros };
+    }
+    let size = length as usize;
+    if !(FIXED..=LONGEST_BODY).contains(&size) {
+        return Frame::Damaged;
+    }
+    let Some(body) = rest.get(..size) else { return Frame::Needs(FRAME + size) };
+    if checksum(base, length, body) != sum && !planted::ChecksumUnchecked.is_on() {
+        return Frame::Damaged;
+    }
+    Frame::Whole(FRAME + size)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let mut number = [0; 4];
+    number.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(number)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut number = [0; 8];
+    number.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(number)
+}
+
+/// The beginning of a record: all before its data that is needed to tell what it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'b> {
+    pub(crate) seq: Seq,
+    pub(crate) time: u64,
+    flags: u16,
+    standing: u8,
+    pub(crate) channel: &'b [u8],
+    rest: &'b [u8],
+}
+
+/// The digest of an idempotency id, and how many were subscribed.
+pub(crate) type Tagged = ([u8; 16], Option<u32>);
+
+/// Why a record whose checksum is right cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreadable {
+    /// A later version of Tricast wrote it.
+    #[error("a later version of Tricast wrote it")]
+    Later,
+    /// The body is not in the format.
+    #[error("it is not in the format")]
+    Malformed,
+}
+
+impl Unreadable {
+    pub(crate) fn is_later(self) -> bool {
+        self == Self::Later
+    }
+}
+
+impl<'b> Head<'b> {
+    /// Reads the beginning of a record from its first byte. The bytes may end after the name.
+    pub(crate) fn parse(bytes: &'b [u8]) -> Result<Self, Unreadable> {
+        let body = bytes.get(FRAME..).unwrap_or_default();
+        let (fixed, rest) = body.split_at_checked(FIXED).ok_or(Unreadable::Malformed)?;
+        let flags = u16::from_le_bytes([fixed[16], fixed[17]]);
+        if flags & !KNOWN != 0 || flags & KIND == KIND {
+            return Err(Unreadable::Later);
+        }
+        let (channel, rest) =
+            rest.split_at_checked(fixed[19].into()).ok_or(Unreadable::Malformed)?;
+        let (seq, time) = (u64_at(fixed, 0), u64_at(fixed, 8));
+        Ok(Self { seq, time, flags, standing: fixed[18], channel, rest })
+    }
+
+    pub(crate) fn end(&self) -> bool {
+        self.flags & END != 0
+    }
+
+    pub(crate) fn skipped(&self) -> Result<u64, Unreadable> {
+        if self.flags & SKIPPED == 0 || planted::SkippedIgnored.is_on() {
+            return Ok(0);
+        }
+        take_varint(&mut { self.rest }).ok_or(Unreadable::Malformed)
+    }
+
+    /// Reads all of the record. `channel` is the name, if the caller has it already.
+    pub(crate) fn record(&self, channel: Option<&ChannelName>) -> Result<Record, Unreadable> {
+        let mut rest = self.rest;
+        let has = |flag: u16| self.flags & flag != 0;
+        let malformed = Unreadable::Malformed;
+        let number = |flag: u16, rest: &mut &'b [u8]| match has(flag) {
+            true => take_varint(rest).map(Some).ok_or(malformed),
+            false => Ok(None),
+        };
+        let skipped = number(SKIPPED, &mut rest)?.unwrap_or_default();
+        let event = match number(EVENT, &mut rest)? {
+            Some(length) => Some(text(take(&mut rest, length).ok_or(malformed)?)?.into()),
+            None => None,
+        };
+        let narrow = |number: Option<u64>| number.map(u32::try_from).transpose();
+        let online = narrow(number(ONLINE, &mut rest)?).map_err(|_| malformed)?;
+        let subscribers = narrow(number(SUBSCRIBERS, &mut rest)?).map_err(|_| malformed)?;
+        let tag = |flag: u16, rest: &mut &'b [u8]| match has(flag) {
+            true => {
+                let (tag, after) = rest.split_first_chunk().ok_or(malformed)?;
+                *rest = after;
+                Ok(Some(*tag))
+            }
+            false => Ok(None),
+        };
+        let idempotency = tag(IDEMPOTENCY, &mut rest)?;
+        let client = tag(CLIENT, &mut rest)?;
+        let user = tag(USER, &mut rest)?;
+        let channel = match channel {
+            Some(channel) => channel.clone(),
+            None => text(self.channel)?.parse().map_err(|_| malformed)?,
+        };
+        let kind = match self.flags & KIND {
+            0 => DataKind::Json,
+            1 => DataKind::Text,
+            _ => DataKind::Bytes,
+        };
+        Ok(Record {
+            seq: self.seq,
+            skipped,
+            time: self.time,
+            end: self.end(),
+            skip_self: has(SKIP_SELF),
+            standing: self.standing,
+            channel,
+            event,
+            online,
+            subscribers,
+            idempotency,
+            client,
+            user,
+            kind,
+            data: Bytes::copy_from_slice(rest),
+        })
+    }
+
+    /// The digest of the idempotency id and the number of subscribers, if the record has the first.
+    pub(crate) fn receipt(&self) -> Result<Option<Tagged>, Unreadable> {
+        if self.flags & IDEMPOTENCY == 0 {
+            return Ok(None);
+        }
+        let malformed = Unreadable::Malformed;
+        let mut rest = self.rest;
+        let mut number = |flag: u16| match self.flags & flag != 0 {
+            true => {
+                let number = take_varint(&mut rest).ok_or(malformed)?;
+                if flag == EVENT {
+                    take(&mut rest, number).ok_or(malformed)?;
+                }
+                Ok(Some(number))
+            }
+            false => Ok(None),
+        };
+        for flag in [SKIPPED, EVENT, ONLINE] {
+            number(flag)?;
+        }
+        let subscribers = number(SUBSCRIBERS)?;
+        let (tag, _) = rest.split_first_chunk().ok_or(malformed)?;
+        Ok(Some((*tag, subscribers.and_then(|number| u32::try_from(number).ok()))))
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, Unreadable> {
+    std::str::from_utf8(bytes).map_err(|_| Unreadable::Malformed)
+}
+
+fn take<'b>(rest: &mut &'b [u8], length: u64) -> Option<&'b [u8]> {
+    let (taken, after) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+    *rest = after;
+    Some(taken)
+}
+
+fn take_varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, after) = rest.split_first()?;
+        *rest = after;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}

@@ -1,0 +1,24 @@
+//! Kills, power failures, failing and full disks and flipped bits, from a seed:
+//! `SEED=… LIVES=… cargo test --release -p tricast-disk crashes`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::life::Lives;
+
+fn number(name: &str, or: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or)
+}
+
+#[test]
+fn nothing_promised_is_lost_and_nothing_is_lost_in_silence() {
+    let (first, lives) = (number("SEED", 1), number("LIVES", 3000));
+    let (mut ends, mut calls) = (0, 0);
+    for seed in first..first + lives {
+        let mut log = Lives::new(seed);
+        let lived = catch_unwind(AssertUnwindSafe(|| log.run()));
+        assert!(lived.is_ok(), "SEED={seed} LIVES=1 TRACE=1 shows the life that failed");
+        ends += log.ends;
+        calls += log.disk.calls();
+    }
+    println!("{lives} logs, {ends} ends, {calls} calls of the disk");
+}
