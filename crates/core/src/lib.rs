@@ -74,8 +74,8 @@
 //!
 //! # The path of a message
 //!
-//! [`Hub::publish`] → [`Engine::append`] → [`Log::accept`] → the channel's ring buffer and the
-//! wakers of its readers → [`Session::collect`] → bytes.
+//! [`Hub::publish`] → [`Engine::append`] → [`Log::accept`], or [`Log::accept_all`] for a batch →
+//! the channel's ring buffer and the wakers of its readers → [`Session::collect`] → bytes.
 
 mod access;
 mod answer_memory;
@@ -98,14 +98,23 @@ mod sync;
 mod warning_limit;
 
 // The parts, in the order in which a program builds them.
+pub use engine::error::EngineError;
+pub use engine::health::Health;
 pub use engine::memory::MemoryEngine;
-pub use engine::{Engine, EngineError, EngineFuture, OlderMessages, Receipt};
+pub use engine::ticket::{Settlement, Ticket};
+pub use engine::{Engine, EngineFuture, Receipt};
+pub use hub::publication::Publication;
 pub use hub::{Hub, PublishError};
 pub use limits::{ChannelFull, Limits, Overloaded, TooManyChannels};
 pub use log::Log;
-pub use log::accept::Accepted;
+pub use log::accept::{Accepted, Placed};
+pub use log::beginning::Beginning;
 pub use log::error::NotAccepted;
+pub use log::extent::Extent;
 pub use log::history::History;
+pub use log::locate::{Locate, Located};
+pub use log::portion::{Hole, Lease, Portion, ReadMemory, ReadRequest};
+pub use log::reservation::Reservation;
 pub use log::stats::{ChannelSummary, LogStats};
 
 // Channels, and the rules of each.

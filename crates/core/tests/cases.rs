@@ -95,7 +95,9 @@ fn the_memory_budget_holds_while_other_limits_evict_messages_too() {
         }
         assert!(hub.log().stats().bytes <= budget, "{:?}", hub.log().stats());
     }
-    let quiet = hub.log().history(&probe::channel("quiet"), Start::Earliest, ReadLimit::default());
+    let quiet = probe::channel("quiet");
+    let quiet = hub.history(&quiet, Start::Earliest, ReadLimit::default());
+    let quiet = quiet.now_or_never().expect("at once").expect("reads");
     assert!(quiet.messages.is_empty(), "the oldest message of all is evicted first");
 }
 
@@ -210,7 +212,8 @@ fn an_overloaded_hub_refuses_new_work() {
     let publish = hub.publish(probe::draft("a", None, false, false)).now_or_never();
     assert_eq!(publish.expect("at once").map(|_| ()).expect_err("shed").kind(), Kind::Overloaded);
     assert_eq!(probe::seqs_of(&reader.drain()), [first.id.seq]);
-    let on = hub.publish_despite_load(probe::draft("a", None, false, false)).now_or_never();
+    let on = hub.append_despite_load(probe::draft("a", None, false, false));
+    let on = on.expect("not draining").now_or_never();
     assert!(
         hub.is_overloaded() && on.expect("at once").is_ok(),
         "an open publish stream continues"

@@ -9,9 +9,12 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use probe::{Frame, Reader};
+use probe::{Frame, Reader, store::StoreEngine};
 use proptest::prelude::*;
-use tricast_core::{Hub, JoinError, Limits, ReadLimit, Seq, Start, SubscribeError, unix_millis};
+use tricast_core::{
+    ChannelRules, Hub, JoinError, Limits, Log, Namespaces, ReadLimit, Seq, Start, SubscribeError,
+    unix_millis,
+};
 
 const CHANNELS: [&str; 5] = ["a", "b", "c.d", "e", "f"];
 const READERS: usize = 4;
@@ -53,6 +56,18 @@ enum Op {
     },
     /// All messages expire; idle channels are forgotten.
     Forget,
+    /// The reader's socket takes one write.
+    Collect {
+        reader: usize,
+    },
+    /// The engine answers its oldest read.
+    Answer,
+    /// The engine takes back the portions that are not read yet.
+    TakeBack,
+    /// The engine lets go of the oldest hundredths of the log.
+    Retire(u64),
+    /// The engine loses messages, from this hundredth of the log on.
+    Damage(u64, u64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +125,17 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..READERS, 0..CHANNELS.len())
             .prop_map(|(reader, channel)| Op::Unsubscribe { reader, channel }),
         1 => Just(Op::Forget),
+        3 => (0..READERS).prop_map(|reader| Op::Collect { reader }),
+        3 => Just(Op::Answer),
+        1 => Just(Op::TakeBack),
+        1 => (0..=100u64).prop_map(Op::Retire),
+        1 => (0..=100u64, 0..4u64).prop_map(|(from, count)| Op::Damage(from, count)),
     ]
+}
+
+/// Channels that a store does not store.
+fn is_logged(channel: &str) -> bool {
+    channel != "f"
 }
 
 #[derive(Clone, Debug)]
@@ -136,6 +161,8 @@ struct Client {
     channels: BTreeMap<&'static str, Since>,
     /// The id of the last frame that had one, to resume from.
     last_id: Option<Seq>,
+    /// Whether it has had the hello of its last connection.
+    greeted: bool,
     received: BTreeSet<Seq>,
     gaps: BTreeMap<String, Seq>,
     /// The highest id on the present connection, or since it began to catch up with an added
@@ -145,15 +172,52 @@ struct Client {
 
 struct Model {
     hub: Arc<Hub>,
+    /// The engine, if it has a store.
+    store: Option<Arc<StoreEngine>>,
+    /// Messages that the store has let go or lost.
+    gone: BTreeSet<Seq>,
+    /// The store has let go of everything up to here.
+    retired: Seq,
     all: Vec<Published>,
     clients: Vec<Client>,
     read_limit: ReadLimit,
 }
 
 impl Model {
-    fn new(limits: Limits, read_limit: ReadLimit) -> Self {
+    /// Makes a model of a log with the memory engine, or with a store whose portions have so many
+    /// messages.
+    fn new(limits: Limits, read_limit: ReadLimit, portion: Option<usize>) -> Self {
         let clients = (0..READERS).map(|_| Client::default()).collect();
-        Self { hub: probe::memory_hub(limits), all: Vec::new(), clients, read_limit }
+        let (hub, store) = match portion {
+            None => (probe::memory_hub(limits), None),
+            Some(portion) => {
+                let log = Arc::new(Log::new(probe::epoch(), limits));
+                let engine = StoreEngine::new(log.clone(), portion);
+                engine.defer_reads();
+                (probe::hub(log, engine.clone()), Some(engine))
+            }
+        };
+        Self { hub, store, gone: BTreeSet::new(), retired: 0, all: Vec::new(), clients, read_limit }
+    }
+
+    /// Whether every message of a channel that was not reported as lost has to be there.
+    fn is_stored(&self, channel: &str) -> bool {
+        self.store.is_some() && is_logged(channel)
+    }
+
+    /// Returns the seq after which a new reader of `channel` gets everything.
+    fn begin_of(&self, channel: &str, start: Start, head: Seq) -> Seq {
+        let held = |published: &&Published| {
+            published.channel == channel && !self.gone.contains(&published.seq)
+        };
+        match start {
+            Start::Earliest if self.is_stored(channel) => self.retired,
+            Start::Newest(n) if self.is_stored(channel) && self.gone.is_empty() => {
+                let newest = self.all.iter().rev().filter(held).take(n);
+                newest.last().map_or(head, |published| published.seq - 1)
+            }
+            _ => head,
+        }
     }
 
     fn subscriber_count(&self, channel: &str) -> usize {
@@ -189,6 +253,22 @@ impl Model {
             }
             Op::Unsubscribe { reader, channel } => self.unsubscribe(reader, CHANNELS[channel]),
             Op::Forget => self.hub.log().sweep(unix_millis() + 100_000_000),
+            Op::Collect { reader } => self.collect(reader),
+            Op::Answer => drop(self.store.as_ref().map(|store| store.answer())),
+            Op::TakeBack => self.store.iter().for_each(|store| store.take_back()),
+            Op::Retire(hundredths) => {
+                let Some(store) = &self.store else { return };
+                let upto = self.hub.log().head().seq * hundredths / 100;
+                store.retire(upto);
+                self.retired = self.retired.max(upto);
+                self.gone.extend(1..=upto);
+            }
+            Op::Damage(hundredths, count) => {
+                let Some(store) = &self.store else { return };
+                let first = self.hub.log().head().seq * hundredths / 100 + 1;
+                store.damage(first, first + count);
+                self.gone.extend(first..=first + count);
+            }
         }
         for channel in CHANNELS {
             let online = self.hub.log().online(&probe::channel(channel)).total;
@@ -212,15 +292,22 @@ impl Model {
         };
         let resumes = matches!(start, Start::After(_));
         let began = client.last_id.filter(|_| resumes).unwrap_or(head);
-        if matches!(begin, Begin::Resume) && resumes && !client.channels.is_empty() {
+        let begins: Vec<Seq> = channels
+            .iter()
+            .map(|index| if resumes { began } else { self.begin_of(CHANNELS[*index], start, head) })
+            .collect();
+        let client = &mut self.clients[client_index];
+        let goes_on = client.greeted && !client.channels.is_empty();
+        if matches!(begin, Begin::Resume) && resumes && goes_on {
             // A reader that was disconnected while it caught up with an added channel resumes
             // from before what it has of the others.
             client.received.retain(|seq| *seq <= began);
             client.gaps.retain(|_, last| *last <= began);
             client.channels.values_mut().for_each(|since| since.began = began);
         } else {
-            let since = Since { from: began, began };
-            client.channels = channels.iter().map(|index| (CHANNELS[*index], since)).collect();
+            let names = channels.iter().map(|index| CHANNELS[*index]);
+            let since = |from| Since { from, began: from };
+            client.channels = names.zip(begins.into_iter().map(since)).collect();
             client.received.clear();
             client.gaps.clear();
         }
@@ -228,7 +315,14 @@ impl Model {
         let (hub, read_limit) = (&self.hub, self.read_limit);
         let reader = Reader::join_with_limit(hub, &names, client_index, start, read_limit);
         match reader {
-            Ok(reader) => client.reader = Some(reader),
+            Ok(reader) => {
+                client.greeted = false;
+                client.reader = Some(reader);
+            }
+            // It has begun nothing that it could resume.
+            Err(JoinError::Subscribe(SubscribeError::TooManyChannels(_))) if !resumes => {
+                client.channels.clear();
+            }
             Err(JoinError::Subscribe(SubscribeError::TooManyChannels(_))) => {}
             Err(refused) => panic!("{refused}"),
         }
@@ -236,8 +330,6 @@ impl Model {
 
     fn subscribe(&mut self, client_index: usize, channel: &'static str, addition: Addition) {
         let head = self.hub.log().head().seq;
-        let client = &mut self.clients[client_index];
-        let Some(reader) = &mut client.reader else { return };
         let (start, from) = match addition {
             Addition::After(hundredths) => {
                 let seq = head * hundredths / 100;
@@ -247,12 +339,17 @@ impl Model {
             Addition::Earliest => (Start::Earliest, head),
             Addition::Newest(n) => (Start::Newest(n), head),
         };
+        let from = match start {
+            Start::After(_) => from,
+            start => self.begin_of(channel, start, head),
+        };
+        let client = &mut self.clients[client_index];
+        let Some(reader) = &mut client.reader else { return };
         match reader.subscribe(&self.hub, channel, start) {
             Frame::Subscribed { id, from: reported, to } => {
                 assert_eq!(to, head, "everything until now is history");
-                assert!(
-                    reported <= to && (reported == from || !matches!(addition, Addition::After(_)))
-                );
+                let is_after = matches!(addition, Addition::After(_));
+                assert!(reported <= to && (reported == from || !is_after));
                 assert!(!client.channels.contains_key(channel), "it was new");
                 let of_channel = |seq: &Seq| self.all[*seq as usize - 1].channel == channel;
                 client.received.retain(|seq| !of_channel(seq));
@@ -278,8 +375,13 @@ impl Model {
     fn read(&mut self, client_index: usize) {
         let client = &mut self.clients[client_index];
         let Some(mut reader) = client.reader.take() else { return };
-        for frame in reader.drain() {
-            client.take(&self.all, client_index, frame);
+        loop {
+            for frame in reader.drain() {
+                check_gap(&self.gone, self.store.is_some(), &frame);
+                client.take(&self.all, client_index, frame);
+            }
+            let Some(store) = self.store.as_ref().filter(|_| reader.fetching) else { break };
+            assert!(store.answer(), "it waits for an answer that is due");
         }
         if reader.ended.is_none() {
             client.is_complete(&self.all, client_index);
@@ -287,6 +389,27 @@ impl Model {
             assert_eq!(reader.session.position(), self.hub.log().head());
             client.reader = Some(reader);
         }
+    }
+}
+
+/// Checks that a store has lost what a gap in a stored channel is about.
+fn check_gap(gone: &BTreeSet<Seq>, store: bool, frame: &Frame) {
+    let Frame::Gap { channel, first: Some(first), last: Some(last), .. } = frame else { return };
+    if store && is_logged(channel) {
+        let all_gone = (*first..=*last).all(|seq| gone.contains(&seq));
+        assert!(all_gone, "nothing from {first} to {last} was lost");
+    }
+}
+
+impl Model {
+    fn collect(&mut self, client_index: usize) {
+        let client = &mut self.clients[client_index];
+        let Some(mut reader) = client.reader.take() else { return };
+        for frame in reader.collect() {
+            check_gap(&self.gone, self.store.is_some(), &frame);
+            client.take(&self.all, client_index, frame);
+        }
+        client.reader = Some(reader).filter(|reader| reader.ended.is_none());
     }
 }
 
@@ -302,6 +425,7 @@ impl Client {
     fn take(&mut self, all: &[Published], client_index: usize, frame: Frame) {
         match frame {
             Frame::Hello { id, .. } => {
+                self.greeted = true;
                 self.newest = id;
                 self.last_id = Some(id);
             }
@@ -385,10 +509,15 @@ proptest! {
         tombstones in 0..4usize,
         at_once in 1..6usize,
         channels in 1..8usize,
+        portion in prop::option::of(1..6usize),
     ) {
         let read_limit = ReadLimit { messages: at_once, ..ReadLimit::default() };
         let limits = probe::tight(messages, memory, tombstones).with_channels(channels);
-        let mut model = Model::new(limits, read_limit);
+        let rules = limits.rules.for_channel(&probe::channel("a")).clone();
+        let unlogged = Arc::new(ChannelRules::clone(&rules).with_log(false));
+        let list = vec![("f".parse().expect("a pattern"), unlogged)];
+        let limits = limits.with_rules(Namespaces::new(list, rules));
+        let mut model = Model::new(limits, read_limit, portion);
         for op in ops {
             model.run(op);
         }

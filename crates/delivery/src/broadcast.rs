@@ -119,8 +119,10 @@ impl Shard {
         match conn.state {
             ConnState::FastPath => {}
             ConnState::SlowPath => return Alignment::Diverged,
-            // It reads the log when its socket takes more.
-            ConnState::CatchingUp | ConnState::Closing => return Alignment::Ahead,
+            // It reads the log when its socket takes more, or the engine has answered.
+            ConnState::CatchingUp | ConnState::Fetching | ConnState::Closing => {
+                return Alignment::Ahead;
+            }
         }
         let alignment = batch.alignment(conn.seq);
         let hidden = || {

@@ -16,6 +16,7 @@ pub fn close_code(reason: CloseReason) -> u16 {
         CloseReason::Unresponsive => 4002,
         CloseReason::Expired => 4003,
         CloseReason::Requested => 4004,
+        CloseReason::Epoch => 4006,
         CloseReason::Removed => 4200,
         CloseReason::Forbidden => 4201,
     }

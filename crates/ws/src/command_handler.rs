@@ -175,7 +175,8 @@ impl CommandHandler {
                 // A page may take milliseconds: not on a thread that serves other connections.
                 tokio::task::yield_now().await;
                 self.authorize(Action::Read, &channel).await?;
-                let selection = log.select_history(channel, start);
+                let selection = self.hub.select_history(channel, start).await;
+                let selection = selection.map_err(|error| refusal_of(&error))?;
                 // Refusing must stay cheap under load: memory first, then the page.
                 let reserved = self.reserve(selection.json_length(), reference.as_deref())?;
                 let body = AckBody::History { history: Box::new(selection.into_page()) };

@@ -94,6 +94,8 @@ pub struct ChannelRules {
     pub subscribers: u32,
     /// Whether its presence channel lists its users.
     pub presence: bool,
+    /// Whether an engine that stores messages stores those of the channel.
+    pub log: bool,
 }
 
 impl Default for ChannelRules {
@@ -105,6 +107,7 @@ impl Default for ChannelRules {
             online: true,
             subscribers: u32::MAX,
             presence: false,
+            log: true,
         }
     }
 }
@@ -140,6 +143,12 @@ impl ChannelRules {
         self
     }
 
+    /// Sets whether an engine that stores messages stores those of the channel.
+    pub fn with_log(mut self, log: bool) -> Self {
+        self.log = log;
+        self
+    }
+
     /// Sets whether the presence channel lists the users.
     pub fn with_presence(mut self, presence: bool) -> Self {
         self.presence = presence;
@@ -149,26 +158,25 @@ impl ChannelRules {
 
 impl Namespaces<Arc<ChannelRules>> {
     /// Returns the log's rules for `channel`. A presence channel has the default rules, but
-    /// without an online count, presence, or a limit of subscribers.
+    /// without an online count, presence, or a limit of subscribers, and it is not logged.
     pub(crate) fn rules_for(&self, channel: &ChannelName) -> Arc<ChannelRules> {
         if !channel.is_presence() {
             return self.for_channel(channel).clone();
         }
         let default = ChannelRules::clone(&self.default);
-        Arc::new(ChannelRules { online: false, presence: false, subscribers: u32::MAX, ..default })
+        let (online, presence, log, subscribers) = (false, false, false, u32::MAX);
+        Arc::new(ChannelRules { online, presence, log, subscribers, ..default })
     }
 
-    /// Returns the rules for `channel` with `presence` as it was `before`: presence cannot be
-    /// switched at run time, because the users of an occupied channel were not recorded.
-    pub(crate) fn rules_with_presence_from(
-        &self,
-        before: &Self,
-        channel: &ChannelName,
-    ) -> Arc<ChannelRules> {
-        let (rules, presence) = (self.rules_for(channel), before.rules_for(channel).presence);
-        match rules.presence == presence {
+    /// Returns the rules for `channel` with `presence` and `log` as they were `before`. They cannot
+    /// be switched at run time: the users of an occupied channel were not recorded, and a channel
+    /// that is logged from now on would look complete.
+    pub(crate) fn rules_fixed_by(&self, before: &Self, channel: &ChannelName) -> Arc<ChannelRules> {
+        let (rules, before) = (self.rules_for(channel), before.rules_for(channel));
+        let (presence, log) = (before.presence, before.log);
+        match (rules.presence, rules.log) == (presence, log) {
             true => rules,
-            false => Arc::new(ChannelRules { presence, ..ChannelRules::clone(&rules) }),
+            false => Arc::new(ChannelRules { presence, log, ..ChannelRules::clone(&rules) }),
         }
     }
 

@@ -1,17 +1,17 @@
 //! The engine of a log: gives messages their offsets and, depending on the engine, stores them.
 
-pub(crate) mod feed;
+pub(crate) mod error;
+pub(crate) mod health;
 pub(crate) mod idempotency;
 pub(crate) mod memory;
+pub(crate) mod ticket;
 
 use std::{future::Future, pin::Pin};
 
-use crate::{
-    ChannelName, Draft, Kind, MessageId, NotAccepted, Problem, Seq, Stored, TooManyChannels,
-};
+use crate::{Draft, EngineError, Health, Lease, Locate, Located, MessageId, ReadRequest, Ticket};
 
 /// The future that an engine's methods return.
-pub type EngineFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>>;
+pub type EngineFuture<T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send>>;
 
 /// The result of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,72 +24,38 @@ pub struct Receipt {
     pub duplicate: bool,
 }
 
-/// Messages from an engine's store.
-#[derive(Debug, Default)]
-pub struct OlderMessages {
-    /// Messages in order of their seq, complete above `floor`.
-    pub messages: Vec<Stored>,
-    /// The highest seq of the channel that the engine no longer has, or was not asked for.
-    pub floor: Seq,
-}
-
-/// The error of an engine.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The limit of channels is reached.
-    #[error(transparent)]
-    TooManyChannels(#[from] TooManyChannels),
-    /// The log did not accept the message.
-    #[error(transparent)]
-    NotAccepted(#[from] NotAccepted),
-    /// The engine's storage or broker cannot be reached.
-    #[error("the engine is unavailable: {0}")]
-    Unavailable(String),
-}
-
-impl Problem for EngineError {
-    fn kind(&self) -> Kind {
-        match self {
-            EngineError::TooManyChannels(error) => error.kind(),
-            EngineError::NotAccepted(error) => error.kind(),
-            EngineError::Unavailable(_) => Kind::Unavailable,
-        }
-    }
-}
-
-/// A source of messages: numbers them, stores them, and feeds them to the [`Log`](crate::Log) that
-/// it was made with.
+/// A source of messages: numbers them, stores them, and makes them visible in the
+/// [`Log`](crate::Log) that it was made with.
 ///
-/// The feed is ordered: [`accept`](crate::Log::accept) in order of seq, and only when no lower seq
-/// can still appear for an occupied channel; [`advance`](crate::Log::advance) over the rest. A
+/// The feed is ordered: [`accept_all`](crate::Log::accept_all) in order of seq, and only when no
+/// lower seq can still appear; [`advance`](crate::Log::advance) over seqs without a message. A
 /// node's own publishes come back through the feed too, so that there is one path and one order.
 ///
-/// The trait is made for engines that several nodes share. Such an engine feeds a node only the
-/// channels that are occupied there, and fills gaps from its store. [`MemoryEngine`] needs none of
-/// that: it implements only [`append`](Self::append).
+/// The rings are a suffix of the log. An engine that stores more says so with
+/// [`set_extent`](crate::Log::set_extent), and is asked for what lies below the rings of a reader,
+/// in portions. Nothing is ever put back into a ring.
 ///
-/// [`MemoryEngine`]: crate::MemoryEngine
+/// Futures that an engine returns may be polled on any thread, inside a runtime or not; an engine
+/// that waits for something does so on threads or tasks of its own.
 pub trait Engine: Send + Sync + 'static {
-    /// Appends a message. Completes once the message has its seq and is as durable as this engine
-    /// makes it. A repeated idempotency id gets the receipt of its first publish, whatever else is
-    /// different.
-    fn append(&self, draft: Draft) -> EngineFuture<'_, Receipt>;
+    /// Puts a message into the order, and returns a ticket that settles once the message is
+    /// visible and as durable as this engine makes it. Whatever can refuse the message refuses it
+    /// before it has a seq. A repeated idempotency id gets the receipt of its first publish,
+    /// whatever else is different; while the first is on its way, the repeat shares its fate.
+    fn append(&self, draft: Draft) -> Ticket;
 
-    /// Begins to feed `channel`. Completes once its ring buffer gets every message from here on.
-    /// If the ring has missed messages before, the engine first calls
-    /// [`invalidate_up_to`](crate::Log::invalidate_up_to). Calls are counted: each is undone by one
-    /// [`close_feed`](Self::close_feed).
-    fn open_feed<'a>(&'a self, channel: &'a ChannelName) -> EngineFuture<'a, ()>;
+    /// Reads the next portion of what lies below the rings. An engine without a store is never
+    /// asked.
+    fn read(&self, request: ReadRequest) -> EngineFuture<Lease>;
 
-    /// Undoes one [`open_feed`](Self::open_feed).
-    fn close_feed(&self, channel: &ChannelName);
+    /// Answers questions about channels, one answer for each. An engine without a store is never
+    /// asked.
+    fn locate(&self, questions: Vec<Locate>) -> EngineFuture<Vec<Located>>;
 
-    /// Reads stored messages of `channel` above `after`, up to and including `until`. `None` means
-    /// that this engine stores nothing beyond the ring buffers.
-    fn history<'a>(
-        &'a self,
-        channel: &'a ChannelName,
-        after: Seq,
-        until: Seq,
-    ) -> EngineFuture<'a, Option<OlderMessages>>;
+    /// Returns whether messages can be published.
+    fn health(&self) -> Health;
+
+    /// Ends the engine: settles every ticket, makes what is settled durable, and refuses what
+    /// comes later. Part of the drain; what is stored can still be read.
+    fn close(&self) -> EngineFuture<()>;
 }

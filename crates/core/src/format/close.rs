@@ -29,6 +29,8 @@ pub enum CloseReason {
     Removed,
     /// The client itself has requested it, to see its stream reconnect.
     Requested,
+    /// The log has begun another epoch: ids that the client has cannot be resumed exactly.
+    Epoch,
 }
 
 /// The class of a goodbye, by which a client decides whether to reconnect.
@@ -45,7 +47,7 @@ pub enum Reconnect {
 
 impl CloseReason {
     /// All reasons.
-    pub const ALL: [CloseReason; 12] = [
+    pub const ALL: [CloseReason; 13] = [
         CloseReason::Ended,
         CloseReason::Draining,
         CloseReason::Overloaded,
@@ -58,6 +60,7 @@ impl CloseReason {
         CloseReason::Forbidden,
         CloseReason::Removed,
         CloseReason::Requested,
+        CloseReason::Epoch,
     ];
 
     /// Returns the name on the wire.
@@ -75,6 +78,7 @@ impl CloseReason {
             CloseReason::Forbidden => "forbidden",
             CloseReason::Removed => "removed",
             CloseReason::Requested => "requested",
+            CloseReason::Epoch => "epoch",
         }
     }
 
@@ -83,7 +87,10 @@ impl CloseReason {
         match self {
             // With a new token.
             CloseReason::Expired => Reconnect::Now,
-            CloseReason::Gap | CloseReason::Unresponsive | CloseReason::Requested => Reconnect::Now,
+            CloseReason::Gap
+            | CloseReason::Unresponsive
+            | CloseReason::Requested
+            | CloseReason::Epoch => Reconnect::Now,
             CloseReason::Draining | CloseReason::Overloaded => Reconnect::Later,
             CloseReason::Ended
             | CloseReason::Malformed

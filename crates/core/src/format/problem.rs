@@ -95,6 +95,10 @@ kinds! {
     Draining = "draining",
     /// The engine is unavailable.
     Unavailable = "unavailable",
+    /// The engine has no room for more messages.
+    LogFull = "log-full",
+    /// The message may or may not have been published.
+    OutcomeUnknown = "outcome-unknown",
 }
 
 impl Kind {

@@ -1,14 +1,22 @@
-//! Accepting messages: a new one becomes visible to readers, and older ones come from a store.
+//! Accepting messages: they become visible to readers.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
-    ChannelName, Epoch, Message, MessageId, NotAccepted, Seq, ShardWaker, Stored, TooManyChannels,
-    log::{ring::Floor, table::Table},
-    message::memory::MemoryBudget,
+    Message, MessageId, NotAccepted, Reservation, ShardWaker, Stored,
+    log::{reservation::Pinned, table::Table},
     notify::waker::WakerSet,
-    presence::{DirtyUser, PresenceChange, PresenceUpdate},
+    presence::{DirtyUser, PresenceUpdate},
 };
+
+/// A message with its seq, and the place that it holds in the log.
+#[derive(Debug)]
+pub struct Placed {
+    /// The message.
+    pub stored: Stored,
+    /// Its place; `None` for a message that this node has not published.
+    pub reservation: Option<Reservation>,
+}
 
 /// A message that has become visible, but whose readers have not been woken yet.
 #[must_use = "call announce() once no lock is held, or readers are not woken"]
@@ -22,6 +30,16 @@ pub struct Accepted {
 }
 
 impl Accepted {
+    /// Wakes the readers of all messages of a batch, each reader once.
+    pub fn announce_all(batch: impl IntoIterator<Item = Self>) {
+        let mut woken: HashSet<*const WakerSet> = HashSet::new();
+        for mut accepted in batch {
+            // A waker of a shard is here only if the shard has not been woken.
+            let wakers = accepted.wakers.take().filter(|wakers| woken.insert(Arc::as_ptr(wakers)));
+            Self { wakers, ..accepted }.announce();
+        }
+    }
+
     /// Wakes the readers.
     pub fn announce(self) {
         self.shard_wakers.iter().for_each(|waker| waker.wake());
@@ -37,81 +55,75 @@ impl std::fmt::Debug for Accepted {
     }
 }
 
-/// Appends a message to its channel's ring. `update` is the presence change that the message
-/// carries, if it is one of a presence channel.
+/// Makes a message visible that holds no place, if nothing refuses it. `update` is the presence
+/// change that the message carries, if it is one of a presence channel.
 pub(super) fn accept(
     table: &mut Table,
     stored: Stored,
     update: Option<PresenceUpdate>,
 ) -> Result<Accepted, NotAccepted> {
     debug_assert!(stored.seq > table.watermark, "the feed is in order");
-    let min_subscribers = stored.draft.min_subscribers;
-    if min_subscribers > 0 && table.subscriber_count(&stored.draft.channel) < min_subscribers {
+    let least = stored.draft.min_subscribers;
+    if least > 0 && table.subscriber_count(&stored.draft.channel) < least {
         return Err(NotAccepted::NobodyOnline);
     }
-    // Once the channel is pinned, its presence channel can be created even at the limit.
-    let pinned = update.map(|update| PinnedUpdate::new(table, update)).transpose()?;
-    let slot = table.find_or_create(&stored.draft.channel)?;
-    let channel = &mut table.slots[slot];
+    let observed = update.as_ref().map(|update| &update.channel);
+    let pinned = Pinned::new(table, &stored.draft.channel, observed)?;
+    Ok(place(table, stored, pinned, update))
+}
+
+/// Makes a message visible that has its seq, so that nothing can refuse it any more. Without a slot
+/// for its channel, its readers will find it in the engine's store, or are told a gap. A message
+/// that is visible already, which an engine repeats after a reconnect, changes nothing.
+pub(super) fn accept_placed(
+    table: &mut Table,
+    Placed { stored, reservation }: Placed,
+    update: Option<PresenceUpdate>,
+) -> Accepted {
+    let id = table.id(stored.seq);
+    let nobody = Accepted { id, subscribers: 0, wakers: None, shard_wakers: Vec::new() };
+    let observed = update.as_ref().map(|update| &update.channel);
+    let pinned = match reservation.and_then(Reservation::take) {
+        _ if stored.seq <= table.watermark => return nobody,
+        Some(pinned) => Ok(pinned),
+        None => Pinned::new(table, &stored.draft.channel, observed),
+    };
+    match pinned {
+        Ok(pinned) => place(table, stored, pinned, update),
+        Err(_) => {
+            table.skip(&stored);
+            nobody
+        }
+    }
+}
+
+fn place(
+    table: &mut Table,
+    stored: Stored,
+    pinned: Pinned,
+    update: Option<PresenceUpdate>,
+) -> Accepted {
+    let channel = &mut table.slots[pinned.slot];
     let subscribers = channel.roster.online().total.connections;
     let wakers = (subscribers > 0).then(|| channel.wakers.clone());
     let online = channel.visible_users().map(|users| stored.online.unwrap_or(users));
-    let shard_wakers = table.shards.mark_dirty(&mut channel.shard_cursors, slot);
+    let shard_wakers = table.shards.mark_dirty(&mut channel.shard_cursors, pinned.slot);
     let message = Message::new(table.epoch, stored, online, table.retention.memory());
     let id = message.id;
-    table.push(slot, Arc::new(message));
-    if let Some(pinned) = pinned {
-        pinned.apply(table);
+    table.push(pinned.slot, Arc::new(message));
+    if let (Some(slot), Some(update)) = (pinned.observed, update) {
+        apply(table, slot, update);
     }
-    Ok(Accepted { id, subscribers, wakers, shard_wakers })
+    pinned.unpin(table);
+    Accepted { id, subscribers, wakers, shard_wakers }
 }
 
-/// Makes the messages of an engine's store that are older than those of a ring.
-pub(super) fn older_messages(
-    older: Vec<Stored>,
-    epoch: Epoch,
-    memory: &Arc<MemoryBudget>,
-) -> Vec<Arc<Message>> {
-    let message = |stored: Stored| {
-        let online = stored.online;
-        Arc::new(Message::new(epoch, stored, online, memory))
-    };
-    older.into_iter().map(message).collect()
-}
-
-/// Prepends messages to the ring of `channel`; it is complete above `floor` then.
-pub(super) fn backfill(
-    table: &mut Table,
-    channel: &ChannelName,
-    older: Vec<Arc<Message>>,
-    floor: Seq,
-) -> Result<(), TooManyChannels> {
-    let slot = table.find_or_create(channel)?;
-    table.backfill(slot, older, Floor { seq: floor, certain: true });
-    Ok(())
-}
-
-/// A presence change whose channel is pinned, so that applying it cannot fail.
-struct PinnedUpdate {
-    slot: usize,
-    change: PresenceChange,
-}
-
-impl PinnedUpdate {
-    /// Pins the channel. Creates it if it is gone: its users may have left while the update was on
-    /// its way.
-    fn new(table: &mut Table, update: PresenceUpdate) -> Result<Self, TooManyChannels> {
-        let slots = table.pin_all(std::iter::once(update.channel))?;
-        Ok(Self { slot: slots[0], change: update.change })
-    }
-
-    fn apply(self, table: &mut Table) {
-        let channel = &mut table.slots[self.slot];
-        if let Some(presence) = &mut channel.presence {
-            let still_connected = presence.apply(self.change).into_iter();
-            let users = still_connected.map(|key| DirtyUser::connected(&channel.name, key));
-            table.dirty_users.extend(users);
-        }
-        table.unpin(self.slot);
+/// Applies a presence change to the channel in `slot`.
+fn apply(table: &mut Table, slot: usize, update: PresenceUpdate) {
+    let channel = &mut table.slots[slot];
+    if let Some(presence) = &mut channel.presence {
+        let still_connected = presence.apply(update.change).into_iter();
+        let users = still_connected.map(|key| DirtyUser::connected(&channel.name, key));
+        table.dirty_users.extend(users);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     ChannelName, Gap, Kind, MessageId, NotRecovered, Problem, Start, SubscribeError,
     TooManyChannels,
-    log::{cursor::Cursor, member::Member, table::Table},
+    log::{cursor::Cursor, member::Member, start::LocatedChannels, table::Table},
     sync::Mutex,
 };
 
@@ -57,6 +57,14 @@ impl Problem for ChangeError {
     }
 }
 
+/// One more channel for an open connection.
+#[derive(Debug)]
+pub(crate) struct Addition {
+    pub(crate) channel: ChannelName,
+    pub(crate) start: Start,
+    pub(crate) located: LocatedChannels,
+}
+
 /// The limits of a change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChangeLimits {
@@ -72,7 +80,7 @@ pub(super) fn add_channel(
     table: &Mutex<Table>,
     cursor: &mut Cursor,
     member: &Member,
-    (channel, start): (ChannelName, Start),
+    Addition { channel, start, located }: Addition,
     limits: ChangeLimits,
 ) -> Result<(Subscribed, Option<Gap>), ChangeError> {
     let mut table = table.lock();
@@ -83,7 +91,8 @@ pub(super) fn add_channel(
         return Err(ChangeError::ConnectionFull(limits.max_channels));
     }
     let slots = pin(&mut table, &channel)?;
-    let resolved = start.resolve(&table, &slots);
+    table.note_ends(&slots, &located);
+    let resolved = start.resolve(&table, &slots, &located);
     let mut added = resolved.channel_cursor(0, slots[0], &table, true);
     let wakers = member.enter(&mut table, &mut added, limits.online_updates);
     let users = table.slots[added.slot].visible_users();

@@ -25,6 +25,8 @@ pub(crate) struct ChannelCursor {
     pub(super) joined_at: Seq,
     /// Scratch of one read: index of the next message in the ring.
     pub(super) next_index: usize,
+    /// Scratch of one read: whether the portion has the next messages, and not the ring.
+    pub(super) in_portion: bool,
 }
 
 impl ChannelCursor {
@@ -39,21 +41,37 @@ impl ChannelCursor {
             is_presence: false,
             joined_at,
             next_index: 0,
+            in_portion: false,
         }
     }
 
-    /// Returns the next message; `None` if a gap has to be reported first, or there is none.
+    /// Whether messages of this channel after its position have left the ring.
+    pub(super) fn is_behind(&self, table: &Table) -> bool {
+        table.slots[self.slot].ring.floor().seq > self.position
+    }
+
+    /// Whether the engine has to be asked for its next messages.
+    pub(super) fn needs_engine(&self, table: &Table) -> bool {
+        self.is_behind(table) && table.is_stored(self.slot)
+    }
+
+    /// Returns the next message in the ring; `None` if the channel is behind, or has no more.
     pub(super) fn next_message<'a>(&self, table: &'a Table) -> Option<&'a Arc<Message>> {
-        let ring = &table.slots[self.slot].ring;
-        if ring.floor().seq > self.position { None } else { ring.get(self.next_index) }
+        match self.is_behind(table) {
+            true => None,
+            false => table.slots[self.slot].ring.get(self.next_index),
+        }
     }
 
-    /// Returns the seq of the next item of this channel: a gap or a message.
+    /// Returns the seq of the next item of this channel outside a portion: what has to be fetched,
+    /// a gap, or a message.
     pub(super) fn next_seq(&self, table: &Table) -> Option<Seq> {
-        let lost = table.slots[self.slot].ring.floor().seq;
-        if lost > self.position {
-            return Some(lost);
+        if self.needs_engine(table) {
+            return Some(self.position + 1);
         }
-        self.next_message(table).map(|message| message.id.seq)
+        match self.is_behind(table) {
+            true => Some(table.slots[self.slot].ring.floor().seq),
+            false => self.next_message(table).map(|message| message.id.seq),
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 
 /// The most history in one page, counted in bytes of JSON: a page is held until its client has
 /// read it.
-pub(super) const HISTORY_PAGE: ReadLimit = ReadLimit { messages: 1000, bytes: 1024 * 1024 };
+pub(crate) const HISTORY_PAGE: ReadLimit = ReadLimit { messages: 1000, bytes: 1024 * 1024 };
 
 /// A page of a channel's history, as a JSON document.
 #[derive(Clone, Debug, Serialize)]
@@ -46,7 +46,7 @@ pub struct HistorySelection {
 }
 
 impl HistorySelection {
-    pub(super) fn new(mut history: History, channel: ChannelName) -> Self {
+    pub(crate) fn new(mut history: History, channel: ChannelName) -> Self {
         let mut list_length = "[]".len();
         let mut selected = 0;
         for message in &history.messages {

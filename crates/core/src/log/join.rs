@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     ChannelName, Gap, Identity, NotRecovered, Start, SubscribeError, TooManyChannels, Wire,
-    log::{channel_cursor::ChannelCursor, cursor::Cursor, member::Member, table::Table},
+    log::{
+        channel_cursor::ChannelCursor, cursor::Cursor, member::Member, start::LocatedChannels,
+        table::Table,
+    },
     notify::waker::WakerSet,
     sync::Mutex,
 };
@@ -105,6 +108,7 @@ pub struct JoinInfo {
 pub(super) fn join(
     table: &Mutex<Table>,
     join: &Join,
+    located: &LocatedChannels,
     member: &Member,
 ) -> Result<(Cursor, JoinInfo), SubscribeError> {
     let mut table = table.lock();
@@ -113,7 +117,8 @@ pub(super) fn join(
     }
     join.channels.iter().try_for_each(|channel| table.check_subscriber_limit(channel))?;
     let slots = table.pin_all(join.all_channels())?;
-    let resolved = join.start.resolve(&table, &slots);
+    table.note_ends(&slots, located);
+    let resolved = join.start.resolve(&table, &slots, located);
     let mut cursors = Vec::with_capacity(slots.len());
     let mut waker_sets: Vec<Arc<WakerSet>> = Vec::new();
     for (index, slot) in slots.into_iter().enumerate() {
@@ -148,14 +153,12 @@ pub(super) fn join(
     Ok((cursor, join_info))
 }
 
-/// Removes `member` from all channels of its cursor; returns their names.
-pub(super) fn leave(table: &Mutex<Table>, cursor: &Cursor, member: &Member) -> Vec<ChannelName> {
+/// Removes `member` from all channels of its cursor.
+pub(super) fn leave(table: &Mutex<Table>, cursor: &Cursor, member: &Member) {
     let cursors = &cursor.channels;
     let mut table = table.lock();
-    let left = cursors.iter().map(|cursor| table.slots[cursor.slot].name.clone()).collect();
     let waker_sets: Vec<_> =
         cursors.iter().filter_map(|cursor| member.leave(&mut table, cursor)).collect();
     drop(table);
     waker_sets.iter().for_each(|wakers| wakers.wake_count_watchers());
-    left
 }

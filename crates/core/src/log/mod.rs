@@ -9,6 +9,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod batch;
+pub(crate) mod beginning;
 pub(crate) mod change;
 pub(crate) mod channel;
 pub(crate) mod channel_cursor;
@@ -16,13 +17,20 @@ pub(crate) mod counts;
 pub(crate) mod cursor;
 pub(crate) mod delivery;
 pub(crate) mod error;
+pub(crate) mod extent;
 pub(crate) mod history;
 pub(crate) mod history_page;
+pub(crate) mod history_read;
 pub(crate) mod idle;
 pub(crate) mod join;
+pub(crate) mod locate;
 pub(crate) mod member;
+pub(crate) mod merge;
+pub(crate) mod portion;
+pub(crate) mod portion_source;
 pub(crate) mod query;
 pub(crate) mod read;
+pub(crate) mod reservation;
 pub(crate) mod retention;
 pub(crate) mod ring;
 pub(crate) mod start;
@@ -39,18 +47,20 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    Accepted, Batch, ChangeError, ChannelName, ChannelRules, ChannelSummary, Epoch, Gap, History,
-    HistorySelection, Identity, Join, JoinInfo, LogStats, Message, MessageId, Namespaces,
-    NotAccepted, OccupancyObserver, OnlineChange, OnlineCounts, OnlineHidden, OnlineReport,
-    PresenceOff, PresencePage, ReadLimit, Seq, ShardId, ShardWaker, Start, Stored, SubscribeError,
-    Subscribed, TooManyChannels, UserId,
+    Accepted, Batch, Beginning, ChangeError, ChannelName, ChannelRules, ChannelSummary, Draft,
+    Epoch, Extent, Gap, Identity, Join, JoinInfo, Locate, LogStats, MessageId, Namespaces,
+    NotAccepted, OccupancyObserver, OnlineChange, OnlineCounts, OnlineHidden, OnlineReport, Placed,
+    PresenceOff, PresencePage, ReadLimit, ReadRequest, Reservation, Seq, ShardId, ShardWaker,
+    Start, Stored, SubscribeError, Subscribed, UserId,
     limits::Limits,
     log::{
-        change::ChangeLimits,
+        change::{Addition, ChangeLimits},
         cursor::Cursor,
-        history_page::HISTORY_PAGE,
+        history_read::HistoryRead,
         member::Member,
+        portion_source::Older,
         read::{Item, Progress},
+        start::LocatedChannels,
         table::Table,
     },
     message::memory::MemoryBudget,
@@ -61,7 +71,8 @@ use crate::{
 /// The log of one gateway: all its messages, in one order.
 #[derive(Debug)]
 pub struct Log {
-    epoch: Epoch,
+    /// The table's epoch, to be read without its lock.
+    epoch: ArcSwap<Epoch>,
     memory: Arc<MemoryBudget>,
     /// The table's rules, to be read without its lock.
     rules: ArcSwap<Namespaces<Arc<ChannelRules>>>,
@@ -78,6 +89,7 @@ impl Log {
         let first_rules = limits.rules.clone();
         let rules = ArcSwap::from_pointee(limits.rules.clone());
         let table = Mutex::new(Table::new(epoch, limits, memory.clone()));
+        let epoch = ArcSwap::from_pointee(epoch);
         Self { epoch, memory, rules, first_rules, table }
     }
 
@@ -89,7 +101,7 @@ impl Log {
 
     /// Returns the rules of `channel`, whether it exists or not.
     pub fn rules_for(&self, channel: &ChannelName) -> Arc<ChannelRules> {
-        self.rules.load().rules_with_presence_from(&self.first_rules, channel)
+        self.rules.load().rules_fixed_by(&self.first_rules, channel)
     }
 
     /// Whether `channel` has a presence channel.
@@ -107,7 +119,7 @@ impl Log {
 impl Log {
     /// Returns the epoch of this log.
     pub fn epoch(&self) -> Epoch {
-        self.epoch
+        **self.epoch.load()
     }
 
     /// Returns the head: the newest position that is visible to readers.
@@ -123,9 +135,50 @@ impl Log {
     /// is not accepted then.
     pub fn accept(&self, stored: Stored) -> Result<Accepted, NotAccepted> {
         // Parsed before the lock is taken.
-        let update = PresenceUpdate::from_draft(&stored.draft)
-            .filter(|update| self.has_presence_channel(&update.channel));
+        let update = self.presence_update(&stored.draft);
         accept::accept(&mut self.table.lock(), stored, update)
+    }
+
+    /// Holds a place for `draft`, which is about to get its seq: from then on nothing can refuse
+    /// it.
+    ///
+    /// # Errors
+    /// Those of [`accept`](Self::accept).
+    pub fn reserve(self: &Arc<Self>, draft: &Draft) -> Result<Reservation, NotAccepted> {
+        Reservation::new(self.clone(), draft)
+    }
+
+    /// Makes a batch of messages visible, all under one lock, and raises the watermark to the last
+    /// of them. An engine calls this in order of seq, and only when no lower seq can still appear.
+    /// Returns as many results, for [`Accepted::announce_all`].
+    pub fn accept_all(&self, batch: Vec<Placed>) -> Vec<Accepted> {
+        // Parsed before the lock is taken.
+        let update = |placed: Placed| (self.presence_update(&placed.stored.draft), placed);
+        let batch: Vec<_> = batch.into_iter().map(update).collect();
+        let mut table = self.table.lock();
+        let accept = |(update, placed)| accept::accept_placed(&mut table, placed, update);
+        batch.into_iter().map(accept).collect()
+    }
+
+    /// Reads the presence change that a message carries, if it is one of a presence channel.
+    fn presence_update(&self, draft: &Draft) -> Option<PresenceUpdate> {
+        PresenceUpdate::from_draft(draft)
+            .filter(|update| self.has_presence_channel(&update.channel))
+    }
+
+    /// Begins the log, or another epoch of it: all messages are forgotten, and seqs continue after
+    /// those of `beginning`. Readers of an earlier epoch have to be told; [`Hub::begin`] does that.
+    ///
+    /// [`Hub::begin`]: crate::Hub::begin
+    pub fn begin(&self, beginning: Beginning) {
+        let mut table = self.table.lock();
+        self.epoch.store(Arc::new(beginning.epoch));
+        table.begin(beginning);
+    }
+
+    /// Sets what the engine stores below the rings, after it has let go of its oldest messages.
+    pub fn set_extent(&self, extent: Extent) {
+        self.table.lock().extent = Some(extent);
     }
 
     /// Raises the watermark over seqs that have no message for this node.
@@ -138,58 +191,27 @@ impl Log {
     pub fn floor(&self, channel: &ChannelName) -> Seq {
         self.table.lock().floor(channel).seq
     }
-
-    /// Empties a channel's ring up to `floor`, the seq of the channel's last message. An engine
-    /// calls this if it has missed messages of the channel, so that the ring has holes.
-    ///
-    /// # Errors
-    /// When the channel is new and the limit of channels is reached.
-    pub fn invalidate_up_to(
-        &self,
-        channel: &ChannelName,
-        floor: Seq,
-    ) -> Result<(), TooManyChannels> {
-        let mut table = self.table.lock();
-        let slot = table.find_or_create(channel)?;
-        table.evict_up_to(slot, floor);
-        Ok(())
-    }
-
-    /// Prepends older messages from an engine's store to a channel's ring. They have to be in order
-    /// and complete above `floor`.
-    ///
-    /// # Errors
-    /// When the channel is new and the limit of channels is reached.
-    pub fn backfill(
-        &self,
-        channel: &ChannelName,
-        older: Vec<Stored>,
-        floor: Seq,
-    ) -> Result<(), TooManyChannels> {
-        // Made before the lock is taken.
-        let older = accept::older_messages(older, self.epoch, &self.memory);
-        accept::backfill(&mut self.table.lock(), channel, older, floor)
-    }
 }
 
 /// Joining, reading and leaving, for subscriptions.
 impl Log {
     pub(crate) fn id(&self, seq: Seq) -> MessageId {
-        MessageId { epoch: self.epoch, seq }
+        MessageId { epoch: self.epoch(), seq }
     }
 
     /// Adds a reader to its channels: from here on it is counted, woken, and misses nothing.
     pub(crate) fn join(
         &self,
         join: &Join,
+        located: &LocatedChannels,
         member: &Member,
     ) -> Result<(Cursor, JoinInfo), SubscribeError> {
-        join::join(&self.table, join, member)
+        join::join(&self.table, join, located, member)
     }
 
-    /// Removes a reader from its channels; returns their names.
-    pub(crate) fn leave(&self, cursor: &Cursor, member: &Member) -> Vec<ChannelName> {
-        join::leave(&self.table, cursor, member)
+    /// Removes a reader from its channels.
+    pub(crate) fn leave(&self, cursor: &Cursor, member: &Member) {
+        join::leave(&self.table, cursor, member);
     }
 
     /// Adds a reader to one more channel.
@@ -197,7 +219,7 @@ impl Log {
         &self,
         cursor: &mut Cursor,
         member: &Member,
-        wanted: (ChannelName, Start),
+        wanted: Addition,
         limits: ChangeLimits,
     ) -> Result<(Subscribed, Option<Gap>), ChangeError> {
         change::add_channel(&self.table, cursor, member, wanted, limits)
@@ -219,9 +241,10 @@ impl Log {
         cursor: &mut Cursor,
         reader: &Identity,
         limit: ReadLimit,
+        older: Option<Older<'_>>,
         items: &mut Vec<Item>,
     ) -> Progress {
-        cursor.read(&self.table.lock(), Some(reader), limit, items)
+        cursor.read(&self.table.lock(), Some(reader), limit, older, items)
     }
 
     /// Returns the names of the channels that a reader asked for.
@@ -248,25 +271,31 @@ impl Log {
 
 /// Queries: reading without subscribing.
 impl Log {
-    /// Reads the history of `channel` from `start` on, up to `limit`.
-    pub fn history(&self, channel: &ChannelName, start: Start, limit: ReadLimit) -> History {
-        History::read(&self.table.lock(), channel, start, limit)
+    /// Begins to read the history of `channel` from `start` on, up to `limit`.
+    pub(crate) fn begin_history(
+        &self,
+        channel: &ChannelName,
+        start: Start,
+        limit: ReadLimit,
+        located: &LocatedChannels,
+    ) -> HistoryRead {
+        HistoryRead::begin(&self.table.lock(), channel, start, limit, located)
     }
 
-    /// Selects the messages of one page of `channel`'s history, from `start` on: at most 1,000, and
-    /// at most 1 MiB of documents unless the first one is larger. A byte of data may take six bytes
-    /// of its document. The page itself is written by [`HistorySelection::into_page`], once there
-    /// is memory for it.
-    pub fn select_history(&self, channel: ChannelName, start: Start) -> HistorySelection {
-        HistorySelection::new(self.history(&channel, start, HISTORY_PAGE), channel)
+    /// Reads on; returns what the engine has to be asked for, if the read is not complete.
+    pub(crate) fn continue_history(&self, reading: &mut HistoryRead) -> Option<ReadRequest> {
+        reading.read_on(&self.table.lock())
     }
 
-    /// Finds a message of `channel`, if it is still in memory.
-    pub fn find_message(&self, channel: &ChannelName, id: MessageId) -> Option<Arc<Message>> {
-        let before = MessageId { seq: id.seq.checked_sub(1)?, ..id };
-        let one = ReadLimit { messages: 1, ..HISTORY_PAGE };
-        let history = self.history(channel, Start::After(before), one);
-        history.messages.into_iter().find(|message| message.id == id)
+    /// Returns what the engine has to be asked about `channels` before a reader joins them.
+    pub(crate) fn questions_about<'a>(
+        &self,
+        channels: impl IntoIterator<Item = &'a ChannelName>,
+        start: Start,
+    ) -> Vec<Locate> {
+        let table = self.table.lock();
+        let questions = channels.into_iter().map(|name| table.question_about(name, start));
+        questions.flatten().collect()
     }
 
     /// Returns the online counts of `channel`.

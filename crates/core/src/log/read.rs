@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::{Gap, Message, SlowReader};
+use crate::{Gap, Message, ReadRequest, SlowReader};
 
 /// The limit of one read, so that the log is locked only briefly. The first message is read
 /// whatever its size, then as many more as fit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadLimit {
     /// Messages.
     pub messages: usize,
@@ -21,12 +21,17 @@ impl Default for ReadLimit {
 }
 
 /// The progress of a read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// The read has reached the head of the log, or the end of all channels.
     CaughtUp,
     /// The read has reached its limit: there may be more.
     More,
+    /// The next messages have left the rings; the engine is asked for them.
+    Behind(ReadRequest),
+    /// The log has overtaken a reader that had caught up, and its channel's policy is to
+    /// disconnect.
+    Overtaken,
 }
 
 /// An item that a reader reads.

@@ -57,12 +57,6 @@ impl Retention {
         self.oldest_first.push_back((seq, slot));
     }
 
-    /// Adds messages that were prepended to a ring; `seqs` are oldest first.
-    pub(super) fn push_older(&mut self, seqs: Vec<Seq>, slot: usize) {
-        self.messages += seqs.len();
-        seqs.into_iter().rev().for_each(|seq| self.oldest_first.push_front((seq, slot)));
-    }
-
     /// Counts messages that have left their ring.
     pub(super) fn count_evicted(&mut self, messages: usize) {
         self.messages -= messages;

@@ -60,25 +60,6 @@ impl Ring {
         evicted
     }
 
-    /// Prepends older messages from the engine's store, newest first, while they fit. At or below
-    /// `floor` the engine has none either.
-    pub(crate) fn backfill(&mut self, older: Vec<Arc<Message>>, floor: Floor, bounds: &Bounds) {
-        let mut reached = floor;
-        for message in older.into_iter().rev().filter(|m| m.id.seq <= self.floor.seq) {
-            let fits = self.messages.len() < bounds.messages
-                && self.bytes + size(&message) <= bounds.bytes;
-            if !fits {
-                reached = Floor { seq: message.id.seq, certain: true };
-                break;
-            }
-            self.bytes += size(&message);
-            self.messages.push_front(message);
-        }
-        if reached.seq < self.floor.seq {
-            self.floor = reached;
-        }
-    }
-
     /// Evicts messages older than `age` at `now` (milliseconds); returns how many.
     pub(crate) fn expire(&mut self, now: u64, age: Duration) -> usize {
         let limit = now.saturating_sub(age.as_millis() as u64);
@@ -101,6 +82,12 @@ impl Ring {
         self.bytes -= size(&oldest);
         self.floor = Floor { seq: oldest.id.seq, certain: true };
         oldest.memory_bytes()
+    }
+
+    /// Sets the floor of an empty ring, which may be lower than before: another epoch has begun.
+    pub(crate) fn restart(&mut self, floor: Floor) {
+        debug_assert!(self.messages.is_empty(), "its messages belong to another epoch");
+        self.floor = floor;
     }
 
     /// Evicts all messages up to `seq`, and raises the floor to `seq` even if there was none.

@@ -1,32 +1,33 @@
 //! Start points: a reader starts at the head, at the oldest message, at the newest n, or where it
 //! left off.
 
+use std::collections::HashMap;
+
 use crate::{
-    ChannelName, Epoch, Gap, Kind, MessageId, NotRecovered, Problem, Seq,
-    log::{
-        channel_cursor::ChannelCursor,
-        ring::{Floor, Ring},
-        table::Table,
-    },
+    ChannelName, Kind, Located, MessageId, NotRecovered, Problem, Seq,
+    log::{channel_cursor::ChannelCursor, ring::Ring, table::Table},
 };
+
+/// The engine's answers about channels that a reader is about to join.
+pub(crate) type LocatedChannels = HashMap<ChannelName, Located>;
 
 /// The point from which a reader reads the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// Only new messages.
     Latest,
-    /// All messages in memory.
+    /// All messages that are left.
     Earliest,
     /// This many of the newest messages of each channel.
     Newest(usize),
     /// The messages after this one. If this log cannot have issued the id, the same as `Foreign`.
     After(MessageId),
-    /// All messages in memory, after a gap of unknown extent: the reader has a resume point that
-    /// this log has not issued, such as an id of another server.
+    /// All messages that are left, after a gap of unknown extent: the reader has a resume point
+    /// that this log has not issued, such as an id of another server.
     Foreign,
 }
 
-/// More than any ring holds.
+/// More than any channel holds.
 const NEWEST_MAX: usize = 1_000_000_000;
 
 /// The error for a text that is no valid `since`.
@@ -90,70 +91,97 @@ impl ResolvedStart {
 }
 
 impl Start {
-    /// Returns the seq after which a reader resumes in the log with this epoch and head, or why it
-    /// cannot; `None` if it starts without an id.
-    pub(crate) fn resume_seq(self, epoch: Epoch, head: Seq) -> Option<Result<Seq, NotRecovered>> {
+    /// Returns the seq after which a reader resumes, or why it cannot; `None` if it starts without
+    /// an id.
+    pub(crate) fn resume_seq(self, table: &Table) -> Option<Result<Seq, NotRecovered>> {
         match self {
             Start::Latest | Start::Earliest | Start::Newest(_) => None,
-            Start::After(id) if id.epoch != epoch => Some(Err(NotRecovered::Epoch)),
-            Start::After(id) if id.seq <= head => Some(Ok(id.seq)),
-            Start::After(_) | Start::Foreign => Some(Err(NotRecovered::Foreign)),
+            Start::After(id) => Some(table.seq_of(id)),
+            Start::Foreign => Some(Err(NotRecovered::Foreign)),
         }
     }
 
-    /// Resolves the start point for the channels in `slots`.
-    pub(crate) fn resolve(self, table: &Table, slots: &[usize]) -> ResolvedStart {
+    /// Resolves the start point for the channels in `slots`. `located` has an answer of the engine
+    /// for each channel about which it was asked.
+    pub(crate) fn resolve(
+        self,
+        table: &Table,
+        slots: &[usize],
+        located: &LocatedChannels,
+    ) -> ResolvedStart {
         let rings = || slots.iter().map(|slot| &table.slots[*slot].ring);
         let head = table.watermark;
         let same = |seq: Seq| vec![seq; slots.len()];
-        let resume = self.resume_seq(table.epoch, head);
+        let resume = self.resume_seq(table);
         let (position, positions, not_recovered) = match (self, resume) {
             (Start::Latest, _) => (head, same(head), Some(NotRecovered::Fresh)),
             (_, Some(Ok(seq))) => {
-                let evicted = rings().any(|ring| ring.floor().seq > seq);
-                (seq, same(seq), evicted.then_some(NotRecovered::Evicted))
+                let lost = slots.iter().any(|slot| table.may_have_lost(*slot, seq));
+                (seq, same(seq), lost.then_some(NotRecovered::Evicted))
             }
             (_, resume) => {
                 let newest = match self {
                     Start::Newest(n) => n,
                     _ => usize::MAX,
                 };
-                let positions: Vec<Seq> = rings().map(|ring| before_newest(ring, newest)).collect();
-                let first_of = |(ring, after): (&Ring, &Seq)| {
-                    ring.iter_after(*after).next().map(|message| message.id.seq)
+                let before = |slot: &usize| before_newest(table, *slot, newest, located);
+                let mut positions: Vec<Seq> = slots.iter().map(before).collect();
+                let first_of = |(ring, after): (&Ring, &Seq)| match *after < ring.floor().seq {
+                    true => Some(*after + 1),
+                    false => ring.iter_after(*after).next().map(|message| message.id.seq),
                 };
                 let first = rings().zip(&positions).filter_map(first_of).min();
                 let reason = resume.and_then(Result::err).unwrap_or(NotRecovered::Fresh);
-                (first.map_or(head, |seq| seq - 1), positions, Some(reason))
+                let position = first.map_or(head, |seq| seq - 1);
+                // Nothing lies in between, and what is lost there later is not this reader's loss.
+                positions.iter_mut().for_each(|after| *after = position.max(*after));
+                (position, positions, Some(reason))
             }
         };
         ResolvedStart { position, positions, not_recovered }
     }
+}
 
-    /// Returns the gap of a reader of a channel that is not in the table.
-    pub(crate) fn gap_below(
+impl Start {
+    /// Resolves the start point for one channel, whether it is in the table or not. Returns the
+    /// position, and whether this log has not issued the resume point.
+    pub(crate) fn resolve_one(
         self,
-        head: MessageId,
+        table: &Table,
         channel: &ChannelName,
-        floor: Floor,
-    ) -> Option<Gap> {
-        let Ok(seq) = self.resume_seq(head.epoch, head.seq)? else {
-            return Some(Gap::unknown(head, channel.clone()));
+        located: &LocatedChannels,
+    ) -> (Seq, bool) {
+        if let Some(slot) = table.find(channel) {
+            let resolved = self.resolve(table, &[slot], located);
+            return (resolved.positions[0], resolved.is_foreign());
+        }
+        let floor = table.floor(channel).seq;
+        let oldest = match &table.extent {
+            Some(extent) if table.stores(channel) => extent.after.min(floor),
+            _ => floor,
         };
-        (floor.seq > seq).then(|| Gap {
-            id: MessageId { seq: floor.seq, ..head },
-            channel: channel.clone(),
-            first: Some(seq + 1),
-            last: Some(floor.seq),
-            certain: floor.certain,
-        })
+        match (self, self.resume_seq(table)) {
+            (Start::Latest, _) => (table.watermark, false),
+            (Start::Newest(_), _) => (located.get(channel).map_or(floor, |at| at.after), false),
+            (_, Some(Ok(seq))) => (seq, false),
+            (_, Some(Err(_))) => (oldest, true),
+            (_, None) => (oldest, false),
+        }
     }
 }
 
-/// Returns the position after which the ring has exactly its newest `n` messages.
-fn before_newest(ring: &Ring, n: usize) -> Seq {
+/// Returns the position after which the channel in `slot` has exactly its newest `n` messages.
+fn before_newest(table: &Table, slot: usize, n: usize, located: &LocatedChannels) -> Seq {
+    let channel = &table.slots[slot];
+    let ring = &channel.ring;
     match ring.len().checked_sub(n) {
-        None | Some(0) => ring.floor().seq,
-        Some(older) => ring.get(older - 1).map_or(ring.floor().seq, |message| message.id.seq),
+        Some(older @ 1..) => ring.get(older - 1).map_or(ring.floor().seq, |message| message.id.seq),
+        Some(0) => ring.floor().seq,
+        None if n == usize::MAX => table.oldest_position(slot),
+        None => {
+            let after = located.get(&channel.name).map(|located| located.after);
+            let floor = ring.floor().seq;
+            after.filter(|_| table.is_stored(slot)).map_or(floor, |after| after.min(floor))
+        }
     }
 }

@@ -31,6 +31,8 @@ pub struct LogStats {
     pub bytes: usize,
     /// Messages evicted since the start, by count, bytes, age or memory.
     pub evicted: u64,
+    /// Messages since the start that came from the engine when no channel could make room.
+    pub skipped: u64,
     /// Subscriptions of each namespace, of channels without one last, on each wire. A reader of
     /// several channels has several.
     pub subscriptions: Vec<PerWire<u32>>,

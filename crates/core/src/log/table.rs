@@ -5,12 +5,19 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 use slab::Slab;
 
 use crate::{
-    ChannelFull, ChannelName, ChannelRules, Epoch, LogStats, Message, MessageId, Namespaces,
-    OccupancyObserver, OnlineCounts, PerWire, Seq, TooManyChannels,
+    ChannelFull, ChannelName, ChannelRules, Epoch, Locate, LogStats, Message, MessageId,
+    Namespaces, NotRecovered, OccupancyObserver, OnlineCounts, PerWire, Seq, Start, Stored,
+    TooManyChannels,
     limits::Limits,
     log::{
-        channel::Channel, idle::IdleQueue, retention::Retention, ring::Floor,
-        tombstones::Tombstones,
+        beginning::Beginning,
+        channel::Channel,
+        extent::Extent,
+        idle::IdleQueue,
+        retention::Retention,
+        ring::Floor,
+        start::LocatedChannels,
+        tombstones::{Tombstone, Tombstones},
     },
     message::memory::MemoryBudget,
     notify::shard::Shards,
@@ -26,6 +33,12 @@ pub(crate) struct Table {
     pub(crate) shards: Shards,
     /// Dirty users, for the presence tracker.
     pub(crate) dirty_users: DirtyUsers,
+    /// The epochs before this one whose ids still resume, each up to a seq.
+    pub(crate) lineage: Vec<(Epoch, Seq)>,
+    /// What the engine stores below the rings; `None` if it stores nothing.
+    pub(crate) extent: Option<Extent>,
+    /// Channels that are not logged have nothing up to here: it is the head at the start.
+    pub(crate) unlogged_floor: Seq,
     /// Every message up to here is in its ring, or belongs to no channel of this table.
     pub(crate) watermark: Seq,
     tombstones: Tombstones,
@@ -37,6 +50,8 @@ pub(crate) struct Table {
     pub(crate) observer: Option<Arc<dyn OccupancyObserver>>,
     /// Channels created since the start.
     created: u64,
+    /// Messages since the start for which there was no slot.
+    skipped: u64,
     /// Subscriptions of each namespace, on each wire.
     pub(crate) subscriptions: Vec<PerWire<u32>>,
     limits: Limits,
@@ -48,6 +63,9 @@ impl Table {
     pub(crate) fn new(epoch: Epoch, limits: Limits, memory: Arc<MemoryBudget>) -> Self {
         Self {
             epoch,
+            lineage: Vec::new(),
+            extent: None,
+            unlogged_floor: 0,
             by_name: HashMap::new(),
             slots: Slab::new(),
             shards: Shards::default(),
@@ -59,6 +77,7 @@ impl Table {
             occupied: 0,
             observer: None,
             created: 0,
+            skipped: 0,
             subscriptions: vec![PerWire::default(); limits.rules.iter().count()],
             first_rules: limits.rules.clone(),
             limits,
@@ -69,6 +88,34 @@ impl Table {
         MessageId { epoch: self.epoch, seq }
     }
 
+    /// Returns the position that an id stands for, or why this log cannot resume there.
+    pub(crate) fn seq_of(&self, id: MessageId) -> Result<Seq, NotRecovered> {
+        if id.epoch == self.epoch {
+            return if id.seq <= self.watermark { Ok(id.seq) } else { Err(NotRecovered::Foreign) };
+        }
+        let earlier =
+            self.lineage.iter().find(|(epoch, upto)| *epoch == id.epoch && id.seq <= *upto);
+        earlier.map(|_| id.seq).ok_or(NotRecovered::Epoch)
+    }
+
+    /// Whether the channel in `slot` may have lost a message above `after`.
+    pub(crate) fn may_have_lost(&self, slot: usize, after: Seq) -> bool {
+        let floor = self.slots[slot].ring.floor().seq;
+        match &self.extent {
+            Some(extent) if self.slots[slot].rules.log => extent.may_have_lost(after, floor),
+            _ => floor > after,
+        }
+    }
+
+    /// Returns the position before the oldest message of the channel in `slot` that is left.
+    pub(crate) fn oldest_position(&self, slot: usize) -> Seq {
+        let floor = self.slots[slot].ring.floor().seq;
+        match &self.extent {
+            Some(extent) if self.slots[slot].rules.log => extent.after.min(floor),
+            _ => floor,
+        }
+    }
+
     /// Returns the newest position that is visible to readers.
     pub(crate) fn head(&self) -> MessageId {
         self.id(self.watermark)
@@ -76,13 +123,57 @@ impl Table {
 
     /// Returns the floor of a channel, whether it exists or not.
     pub(crate) fn floor(&self, name: &ChannelName) -> Floor {
-        let ring = self.find(name).map(|slot| self.slots[slot].ring.floor());
-        ring.unwrap_or_else(|| self.tombstones.peek(name))
+        match self.find(name) {
+            Some(slot) => self.slots[slot].ring.floor(),
+            None => self.raise_unlogged(self.tombstones.peek(name), &self.rules_for(name)),
+        }
+    }
+
+    /// Returns the floor of a channel that is not in the table: what is not logged has nothing from
+    /// before the start.
+    fn raise_unlogged(&self, floor: Floor, rules: &ChannelRules) -> Floor {
+        match !rules.log && floor.seq < self.unlogged_floor {
+            true => Floor { seq: self.unlogged_floor, certain: false },
+            false => floor,
+        }
+    }
+
+    /// Whether the engine stores the messages of the channel in `slot` that have left its ring.
+    pub(crate) fn is_stored(&self, slot: usize) -> bool {
+        self.extent.is_some() && self.slots[slot].rules.log
+    }
+
+    /// Whether the engine stores the messages of a channel, in the table or not, that have left its
+    /// ring.
+    pub(crate) fn stores(&self, name: &ChannelName) -> bool {
+        self.extent.is_some() && self.rules_for(name).log
+    }
+
+    /// Begins another epoch, or the first: forgets all messages and tombstones. Channels keep their
+    /// subscribers. Messages up to `after` are below every ring.
+    pub(crate) fn begin(&mut self, beginning: Beginning) {
+        let Beginning { epoch, lineage, after, head, extent } = beginning;
+        let slots: Vec<usize> = self.slots.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            let newest = self.slots[slot].ring.newest();
+            self.evict_up_to(slot, newest);
+            self.slots[slot].ended = None;
+            self.forget_if_empty(slot);
+        }
+        (self.epoch, self.lineage, self.extent) = (epoch, lineage, extent);
+        self.tombstones = Tombstones::new(self.limits.tombstones);
+        self.tombstones.forget_up_to(after);
+        (self.watermark, self.unlogged_floor) = (after, head);
+        let unlogged = Floor { seq: head, certain: false };
+        for (_, channel) in &mut self.slots {
+            let floor = Floor { seq: after, certain: false };
+            channel.ring.restart(if channel.rules.log { floor } else { unlogged });
+        }
     }
 
     /// Returns the rules for a channel, whether it exists or not.
     pub(crate) fn rules_for(&self, name: &ChannelName) -> Arc<ChannelRules> {
-        self.limits.rules.rules_with_presence_from(&self.first_rules, name)
+        self.limits.rules.rules_fixed_by(&self.first_rules, name)
     }
 
     /// Replaces the rules. Namespaces may have other indexes now, so subscriptions are recounted.
@@ -93,7 +184,7 @@ impl Table {
         self.limits.rules = rules;
         let (limits, first) = (&self.limits.rules, &self.first_rules);
         for (_, channel) in &mut self.slots {
-            channel.rules = limits.rules_with_presence_from(first, &channel.name);
+            channel.rules = limits.rules_fixed_by(first, &channel.name);
             let subscriptions = &mut self.subscriptions[channel.rules.namespace_index];
             for (wire, count) in channel.roster.online().wires.iter() {
                 subscriptions[wire] += count.connections;
@@ -126,6 +217,7 @@ impl Table {
             messages: self.retention.messages(),
             bytes: self.retention.memory().bytes(),
             evicted: self.retention.evicted(),
+            skipped: self.skipped,
             subscriptions: self.subscriptions.clone(),
         }
     }
@@ -143,9 +235,10 @@ impl Table {
                 made?;
             }
         }
-        let before = self.tombstones.take(name);
+        let mut before = self.tombstones.take(name);
         self.created += 1;
         let rules = self.rules_for(name);
+        before.floor = self.raise_unlogged(before.floor, &rules);
         let slot = self.slots.insert(Channel::new(name.clone(), rules, before, self.created));
         self.by_name.insert(name.clone(), slot);
         Ok(slot)
@@ -194,6 +287,42 @@ impl Table {
         Ok(slots.into_iter().flatten().collect())
     }
 
+    /// Notes which channels have ended, as the engine says about channels that had no slot.
+    pub(crate) fn note_ends(&mut self, slots: &[usize], located: &LocatedChannels) {
+        for slot in slots {
+            let channel = &mut self.slots[*slot];
+            // A message in the ring is newer than what the engine was asked about.
+            if channel.ring.is_empty() && channel.ended.is_none() {
+                channel.ended = located.get(&channel.name).and_then(|located| located.ended);
+            }
+        }
+    }
+
+    /// Returns what the engine has to be asked about `name` before a reader with `start` joins it:
+    /// where its newest messages begin, and whether a channel without a slot has ended.
+    pub(crate) fn question_about(&self, name: &ChannelName, start: Start) -> Option<Locate> {
+        let extent = self.extent.as_ref()?;
+        let slot = self.find(name);
+        let floor = self.floor(name).seq;
+        if floor <= extent.after || !self.rules_for(name).log {
+            return None;
+        }
+        let held = slot.map_or(0, |slot| self.slots[slot].ring.len());
+        let newest = match start {
+            Start::Newest(n) => n.saturating_sub(held),
+            _ => 0,
+        };
+        let is_known = newest == 0 && (held > 0 || slot.is_some() || start == Start::Latest);
+        (!is_known).then(|| Locate { channel: name.clone(), newest, until: floor })
+    }
+
+    /// Finds or creates one channel, and keeps it until [`unpin`](Self::unpin).
+    pub(crate) fn pin(&mut self, name: &ChannelName) -> Result<usize, TooManyChannels> {
+        let slot = self.find_or_create(name)?;
+        self.slots[slot].pins += 1;
+        Ok(slot)
+    }
+
     /// Removes one pin.
     pub(crate) fn unpin(&mut self, slot: usize) {
         self.slots[slot].pins -= 1;
@@ -217,24 +346,22 @@ impl Table {
         self.evict_to_fit();
     }
 
+    /// Moves over a message for which there is no slot: its channel's floor rises to it.
+    pub(crate) fn skip(&mut self, stored: &Stored) {
+        let seq = stored.seq;
+        self.watermark = seq;
+        self.skipped += 1;
+        let ended = stored.draft.end.then_some(seq);
+        let tombstone = Tombstone { floor: Floor { seq, certain: true }, ended };
+        self.tombstones.insert(&stored.draft.channel, tombstone);
+    }
+
     /// Evicts a ring's messages up to `floor`, and raises its floor.
     pub(crate) fn evict_up_to(&mut self, slot: usize, floor: Seq) {
         let ring = &mut self.slots[slot].ring;
         let before = ring.len();
         ring.evict_up_to(floor);
         self.retention.count_evicted(before - ring.len());
-    }
-
-    /// Prepends to a ring older messages from the engine's store.
-    pub(crate) fn backfill(&mut self, slot: usize, older: Vec<Arc<Message>>, floor: Floor) {
-        let channel = &mut self.slots[slot];
-        let ring = &mut channel.ring;
-        let front = ring.floor().seq;
-        ring.backfill(older, floor, &channel.rules.history);
-        let restored = ring.iter_after(0).map(|message| message.id.seq);
-        let restored = restored.take_while(|seq| *seq <= front).collect();
-        self.retention.push_older(restored, slot);
-        self.evict_to_fit();
     }
 
     /// Returns the slots for the next sweep.

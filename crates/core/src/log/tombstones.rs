@@ -41,6 +41,11 @@ impl Tombstones {
         }
     }
 
+    /// Makes everything up to `seq` uncertain.
+    pub(crate) fn forget_up_to(&mut self, seq: Seq) {
+        self.uncertain_up_to = self.uncertain_up_to.max(seq);
+    }
+
     /// Inserts the tombstone of a channel that is being forgotten.
     pub(crate) fn insert(&mut self, channel: &ChannelName, tombstone: Tombstone) {
         if !tombstone.floor.certain {

@@ -21,6 +21,10 @@ impl MemoryBudget {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Returns the bytes above the limit.
     pub(crate) fn excess(&self) -> usize {
         self.bytes().saturating_sub(self.limit)

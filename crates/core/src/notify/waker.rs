@@ -91,6 +91,16 @@ impl ReaderWaker {
     }
 }
 
+impl std::task::Wake for ReaderWaker {
+    fn wake(self: Arc<Self>) {
+        ReaderWaker::wake(&self);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        ReaderWaker::wake(self);
+    }
+}
+
 /// The wakers of one channel's readers. They have a lock of their own, held only to copy a few, so
 /// that waking thousands of readers blocks neither the log nor a reader that leaves.
 #[derive(Debug, Default)]

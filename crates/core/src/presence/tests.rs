@@ -221,7 +221,8 @@ impl Fixture {
         self.now = end;
         let start = Start::After(self.hub.log().id(before));
         let all = ReadLimit { messages: 1000, bytes: usize::MAX };
-        let history = self.hub.log().history(&channel("~a"), start, all);
+        let history = self.hub.history(&channel("~a"), start, all).now_or_never();
+        let history = history.expect("at once").expect("reads");
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
         history.messages.iter().map(|message| text(message.draft.data.as_bytes())).collect()
     }

@@ -122,8 +122,6 @@ struct ChannelState {
     in_grace: HashMap<PresenceKey, Instant>,
     last_sent: Option<Instant>,
     deferred_until: Option<Instant>,
-    /// Whether the engine feeds the presence channel.
-    feed_open: bool,
 }
 
 impl PresenceTracker {
@@ -219,11 +217,6 @@ impl PresenceTracker {
             state.deferred_until = Some(at);
             self.deferred.insert((at, channel));
         } else if state.in_grace.is_empty() && hub.log().has_no_subscribers(&channel) {
-            if state.feed_open
-                && let Some(presence) = channel.presence_channel()
-            {
-                hub.engine().close_feed(&presence);
-            }
             self.channels.remove(&channel);
         }
     }
@@ -237,11 +230,6 @@ impl ChannelState {
         channel: &ChannelName,
     ) -> Result<bool, EngineError> {
         let Some(presence) = channel.presence_channel() else { return Ok(false) };
-        if !self.feed_open {
-            // The updates have to come back through the feed, to be applied on this node too.
-            hub.engine().open_feed(&presence).await?;
-            self.feed_open = true;
-        }
         let mut dirty: Vec<_> = self.dirty.drain().collect();
         let mut published = false;
         while !dirty.is_empty() {

@@ -76,7 +76,7 @@ impl Flow {
                 Step::More => return Poll::Ready(FlowStep::More),
                 Step::Heartbeat => return Poll::Ready(FlowStep::Heartbeat),
                 Step::End(reason) => return Poll::Ready(FlowStep::End(reason)),
-                Step::Wait(until) => {
+                Step::Wait(until) | Step::Fetch(until) => {
                     let until = Instant::from_std(until);
                     // Each message postpones the heartbeat. A timer that fires too early costs one
                     // check; resetting it for each message would cost as much as the message.

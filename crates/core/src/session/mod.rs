@@ -7,6 +7,7 @@
 pub(crate) mod config;
 mod encoder;
 pub(crate) mod expiry;
+mod fetch;
 pub(crate) mod flow;
 pub(crate) mod frames;
 mod heartbeat;
@@ -23,14 +24,14 @@ use bytes::Bytes;
 use crate::{
     Access, Alive, ChannelName, CloseReason, Control, Format, Hello, Hub, Identity, JoinInfo,
     MessageId, Seq, SessionConfig, ShardId, ShardWaker, Step, StreamEnd, Subscription,
-    log::read::Progress,
     metrics::WireMeters,
     session::{
         encoder::Encoder,
         expiry::{Due, Expiry},
+        fetch::Fetch,
         heartbeat::{Heartbeat, HeartbeatDue},
         jitter::jittered_retry,
-        read::read,
+        read::{Reading, read},
     },
     subscription::online_watch::OnlineWatch,
 };
@@ -46,6 +47,8 @@ pub struct Session {
     online_watch: Option<Box<OnlineWatch>>,
     access: Arc<dyn Access>,
     expiry: Option<Box<Expiry>>,
+    /// Older messages that the engine was asked for.
+    fetch: Option<Box<Fetch>>,
     /// The reason to end the stream, once everything published so far has been read.
     deferred_close: Option<CloseReason>,
     /// How the stream has ended; nothing follows.
@@ -72,6 +75,7 @@ impl Session {
             expiry: Expiry::of(&*access, &config),
             access,
             config,
+            fetch: None,
             deferred_close: None,
             end: None,
         }
@@ -228,10 +232,12 @@ impl Session {
             Some(Due::CheckAt(at)) => Some(at),
         };
         let limit = self.config.read_limit;
-        let caught_up = match read(&mut self.subscription, &mut self.encoder, limit, out) {
-            Ok(progress) => progress == Progress::CaughtUp,
+        let Self { subscription, encoder, fetch, .. } = self;
+        let reading = match read(subscription, encoder, fetch, limit, out) {
+            Ok(reading) => reading,
             Err(reason) => return self.push_goodbye(reason, 0, out),
         };
+        let caught_up = reading == Reading::CaughtUp;
         // While the gateway drains, nothing more is published; what was is still delivered.
         if let Some((reason, retry)) = self.subscription.close_request()
             && (caught_up || reason != CloseReason::Draining)
@@ -251,7 +257,8 @@ impl Session {
         let needs_replies = self.encoder.format.expects_heartbeat_replies();
         match self.heartbeat.check(now, self.config.heartbeat, needs_replies) {
             HeartbeatDue::At(next) => {
-                Step::Wait([next_online, expiry].into_iter().flatten().fold(next, Instant::min))
+                let until = [next_online, expiry].into_iter().flatten().fold(next, Instant::min);
+                if reading == Reading::Fetching { Step::Fetch(until) } else { Step::Wait(until) }
             }
             HeartbeatDue::Now => {
                 self.push_heartbeat(out);

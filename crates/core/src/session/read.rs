@@ -1,34 +1,44 @@
 //! The reading side of a session: encodes messages and gaps, with the policy for slow consumers.
 
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
 
-use super::encoder::Encoder;
+use super::{encoder::Encoder, fetch::Fetch};
 use crate::{
     CloseReason, Control, Gap, ReadLimit, SlowReader, Subscription,
-    log::read::{Item, ItemKind, Progress},
+    log::{
+        portion_source::Older,
+        read::{Item, ItemKind, Progress},
+    },
     metrics::WireMeters,
 };
+
+/// How far a read has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// To the head of the log, or the end of all channels.
+    CaughtUp,
+    /// To its limit: there may be more.
+    More,
+    /// To messages that the engine is reading from its store.
+    Fetching,
+}
 
 /// Reads the log from the cursor on, and appends the frames to `out`.
 pub(super) fn read(
     subscription: &mut Subscription,
     encoder: &mut Encoder,
+    fetch: &mut Option<Box<Fetch>>,
     limit: ReadLimit,
     out: &mut Vec<Bytes>,
-) -> Result<Progress, CloseReason> {
+) -> Result<Reading, CloseReason> {
     let mut items: Vec<Item> = Vec::new();
-    // All messages of one read may be hidden from this reader, and nothing would wake it for the
-    // next read.
-    let progress = loop {
-        let progress = subscription.read(limit, &mut items);
-        if progress == Progress::CaughtUp || !items.is_empty() {
-            break progress;
-        }
-    };
+    let reading = read_items(subscription, fetch, limit, &mut items);
     let meters = subscription.hub().meters().for_wire(subscription.wire());
     let mut delivered = 0;
     let mut oldest_live = None;
-    let mut result = Ok(progress);
+    let mut result = reading;
     for Item { kind, live } in items {
         match kind {
             ItemKind::Message(message) => {
@@ -53,6 +63,53 @@ pub(super) fn read(
         meters.record_latency(published);
     }
     result
+}
+
+/// Reads at least one item, unless there is none, or the engine has to be waited for. All messages
+/// of one read may be hidden from this reader, and nothing would wake it for the next read.
+fn read_items(
+    subscription: &mut Subscription,
+    fetch: &mut Option<Box<Fetch>>,
+    limit: ReadLimit,
+    items: &mut Vec<Item>,
+) -> Result<Reading, CloseReason> {
+    loop {
+        let portion = match fetch {
+            None => None,
+            Some(asked) => {
+                let waker = subscription.waker();
+                match asked.poll(&mut Context::from_waker(&waker)) {
+                    Poll::Pending => return Ok(Reading::Fetching),
+                    Poll::Ready(Ok(portion)) => portion,
+                    // The client comes back with its cursor, and loses nothing.
+                    Poll::Ready(Err(_)) => return Err(CloseReason::Overloaded),
+                }
+            }
+        };
+        let asked = fetch.as_ref().map(|fetch| &fetch.request);
+        let older = asked.zip(portion.as_deref());
+        let older = older.map(|(request, portion)| Older { request, portion });
+        match subscription.read(limit, older, items) {
+            Progress::CaughtUp => {
+                *fetch = None;
+                return Ok(Reading::CaughtUp);
+            }
+            Progress::Overtaken => {
+                let meters = subscription.hub().meters().for_wire(subscription.wire());
+                meters.slow_disconnected.increment(1);
+                return Err(CloseReason::Gap);
+            }
+            Progress::More | Progress::Behind(_) if !items.is_empty() => return Ok(Reading::More),
+            Progress::More => {}
+            // An answer that brings no reader further would be asked for without end.
+            Progress::Behind(request) if portion.is_some() && asked == Some(&request) => {
+                return Err(CloseReason::Overloaded);
+            }
+            Progress::Behind(request) => {
+                *fetch = Some(Fetch::begin(subscription.hub().engine(), request));
+            }
+        }
+    }
 }
 
 /// Reports a gap, or ends the stream if the format or the policy for slow consumers requires it. A

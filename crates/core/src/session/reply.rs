@@ -38,6 +38,8 @@ impl Session {
             online_updates: self.online_watch.is_some(),
         };
         let (result, gap) = change.apply(&mut self.subscription, limits);
+        // It was asked for the channels before the change.
+        self.fetch = None;
         match &result {
             Ok(Changed::Subscribed(subscribed)) => self.encoder.sent_seq = subscribed.id.seq,
             Ok(Changed::Unsubscribed(_) | Changed::Renewed { .. }) => {}

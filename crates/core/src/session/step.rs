@@ -14,6 +14,9 @@ pub enum Step {
     Heartbeat,
     /// Write nothing; call again when woken, or at this time.
     Wait(Instant),
+    /// The next messages come from the engine's store. Write nothing; call again when woken, or at
+    /// this time. Until then no new message can be sent.
+    Fetch(Instant),
     /// Write what was collected, then end the stream.
     End(CloseReason),
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     Access, Action, ChangeError, ChannelName, EngineError, Gap, Hub, Start, Subscribed,
-    Subscription, engine::feed::FeedGuard, log::change::ChangeLimits,
+    Subscription,
+    log::change::{Addition, ChangeLimits},
 };
 
 /// A change that is ready to be applied to a stream.
@@ -15,7 +16,7 @@ pub struct Change {
 
 #[derive(Debug)]
 enum ChangeKind {
-    Subscribe { channel: ChannelName, start: Start, feed: FeedGuard },
+    Subscribe(Addition),
     Unsubscribe(ChannelName),
     Renew(Arc<dyn Access>),
 }
@@ -37,8 +38,8 @@ pub enum Changed {
 }
 
 impl Change {
-    /// Makes a change that subscribes to `channel` from `start` on. Completes once the engine feeds
-    /// the channel.
+    /// Makes a change that subscribes to `channel` from `start` on. Completes once the engine has
+    /// said where it begins.
     ///
     /// # Errors
     /// When the engine fails.
@@ -47,8 +48,8 @@ impl Change {
         channel: ChannelName,
         start: Start,
     ) -> Result<Self, EngineError> {
-        let feed = hub.open_feed([channel.clone()], start).await?;
-        Ok(Self { kind: ChangeKind::Subscribe { channel, start, feed } })
+        let located = hub.locate(std::slice::from_ref(&channel), start).await?;
+        Ok(Self { kind: ChangeKind::Subscribe(Addition { channel, start, located }) })
     }
 
     /// Makes a change that unsubscribes from `channel`.
@@ -66,7 +67,7 @@ impl Change {
     pub(crate) fn new_access(&self) -> Option<&Arc<dyn Access>> {
         match &self.kind {
             ChangeKind::Renew(access) => Some(access),
-            ChangeKind::Subscribe { .. } | ChangeKind::Unsubscribe(_) => None,
+            ChangeKind::Subscribe(_) | ChangeKind::Unsubscribe(_) => None,
         }
     }
 
@@ -77,15 +78,10 @@ impl Change {
         limits: ChangeLimits,
     ) -> (Result<Changed, ChangeError>, Option<Gap>) {
         match self.kind {
-            ChangeKind::Subscribe { channel, start, feed } => {
-                match reader.add_channel(channel, start, limits) {
-                    Ok((subscribed, gap)) => {
-                        feed.disarm();
-                        (Ok(Changed::Subscribed(subscribed)), gap)
-                    }
-                    Err(error) => (Err(error), None),
-                }
-            }
+            ChangeKind::Subscribe(addition) => match reader.add_channel(addition, limits) {
+                Ok((subscribed, gap)) => (Ok(Changed::Subscribed(subscribed)), gap),
+                Err(error) => (Err(error), None),
+            },
             ChangeKind::Unsubscribe(channel) => {
                 let left = reader.remove_channel(&channel);
                 (left.map(|()| Changed::Unsubscribed(channel)), None)

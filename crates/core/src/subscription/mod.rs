@@ -10,13 +10,15 @@ use std::{sync::Arc, task::Waker};
 use crate::{
     ChangeError, ChannelName, CloseReason, EngineError, Gap, Identity, Join, JoinInfo, Kind,
     MessageId, NotRecovered, OnlineChange, Overloaded, Problem, ReadLimit, Seq, ShardId,
-    ShardWaker, Start, StreamEnd, SubscribeError, Subscribed, Wire,
+    ShardWaker, StreamEnd, SubscribeError, Subscribed, Wire,
     hub::Hub,
     log::{
-        change::ChangeLimits,
+        change::{Addition, ChangeLimits},
         cursor::Cursor,
         member::Member,
+        portion_source::Older,
         read::{Item, Progress},
+        start::LocatedChannels,
     },
     notify::waker::ReaderWaker,
 };
@@ -68,11 +70,12 @@ impl Subscription {
     pub(crate) fn new(
         hub: Arc<Hub>,
         join: Join,
+        located: &LocatedChannels,
         waker: Arc<ReaderWaker>,
         connection_index: usize,
     ) -> Result<(Self, JoinInfo), JoinError> {
         let member = Member::new(join.identity.clone(), join.wire, waker);
-        let (cursor, join_info) = hub.log().join(&join, &member)?;
+        let (cursor, join_info) = hub.log().join(&join, located, &member)?;
         Ok((Self { hub, member, cursor, connection_index, stream: None }, join_info))
     }
 
@@ -165,8 +168,18 @@ impl Subscription {
     }
 
     /// Reads up to `limit` into `items`.
-    pub(crate) fn read(&mut self, limit: ReadLimit, items: &mut Vec<Item>) -> Progress {
-        self.hub.log().read(&mut self.cursor, &self.member.identity, limit, items)
+    pub(crate) fn read(
+        &mut self,
+        limit: ReadLimit,
+        older: Option<Older<'_>>,
+        items: &mut Vec<Item>,
+    ) -> Progress {
+        self.hub.log().read(&mut self.cursor, &self.member.identity, limit, older, items)
+    }
+
+    /// Returns a waker of this reader, for what it waits for beside messages.
+    pub(crate) fn waker(&self) -> Waker {
+        Waker::from(self.member.waker.clone())
     }
 
     /// Returns the channels that the reader asked for.
@@ -182,19 +195,17 @@ impl Subscription {
 
     pub(crate) fn add_channel(
         &mut self,
-        channel: ChannelName,
-        start: Start,
+        addition: Addition,
         limits: ChangeLimits,
     ) -> Result<(Subscribed, Option<Gap>), ChangeError> {
         let log = self.hub.log();
-        let added = log.add_channel(&mut self.cursor, &self.member, (channel, start), limits)?;
+        let added = log.add_channel(&mut self.cursor, &self.member, addition, limits)?;
         self.update_connection_info();
         Ok(added)
     }
 
     pub(crate) fn remove_channel(&mut self, channel: &ChannelName) -> Result<(), ChangeError> {
         self.hub.log().remove_channel(&mut self.cursor, &self.member, channel)?;
-        self.hub.engine().close_feed(channel);
         self.update_connection_info();
         Ok(())
     }
@@ -207,11 +218,8 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let left = self.hub.log().leave(&self.cursor, &self.member);
+        self.hub.log().leave(&self.cursor, &self.member);
         self.hub.unregister(self.connection_index);
-        for channel in &left {
-            self.hub.engine().close_feed(channel);
-        }
         if let Some(end) = self.stream {
             let meters = self.hub.meters().for_wire(self.wire());
             meters.connections.decrement(1.0);

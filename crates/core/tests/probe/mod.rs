@@ -1,6 +1,8 @@
 //! A wire format for tests, whose frames say only what they are, and a hub to read from.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod store;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -176,7 +178,7 @@ pub fn draft(name: &str, publisher: Option<usize>, skip_self: bool, end: bool) -
         .with_end(end)
 }
 
-pub fn publish(hub: &Hub, draft: Draft) -> Receipt {
+pub fn publish(hub: &Arc<Hub>, draft: Draft) -> Receipt {
     hub.publish(draft).now_or_never().expect("at once").expect("accepted")
 }
 
@@ -185,6 +187,8 @@ pub fn publish(hub: &Hub, draft: Draft) -> Receipt {
 pub struct Reader {
     pub session: Session,
     pub ended: Option<CloseReason>,
+    /// Whether it waits for the engine.
+    pub fetching: bool,
     /// The time by which its clock is ahead.
     silence: Duration,
 }
@@ -213,7 +217,7 @@ impl Reader {
         let config = SessionConfig::default().with_heartbeat(HEARTBEAT).with_read_limit(read_limit);
         let joined = hub.join(join).now_or_never().expect("at once")?;
         let session = Session::new(joined, &PROBE, Arc::new(AllowAll), Arc::new(config));
-        Ok(Self { session, ended: None, silence: Duration::ZERO })
+        Ok(Self { session, ended: None, fetching: false, silence: Duration::ZERO })
     }
 
     /// Subscribes to one more channel; returns the reply.
@@ -238,7 +242,9 @@ impl Reader {
     /// Returns the frames of one write; empty if there is nothing to send.
     pub fn collect(&mut self) -> Vec<Frame> {
         let mut out = Vec::new();
-        if let Step::End(reason) = self.session.collect(self.now(), &mut out) {
+        let step = self.session.collect(self.now(), &mut out);
+        self.fetching = matches!(step, Step::Fetch(_));
+        if let Step::End(reason) = step {
             self.ended = Some(reason);
         }
         out.iter().map(read_frame).collect()

@@ -49,6 +49,8 @@ pub(crate) enum ConnState {
     SlowPath,
     /// Its socket takes no more, or its turn is queued: it will read the log itself.
     CatchingUp,
+    /// It waits for older messages from the engine, and reads on when it is woken.
+    Fetching,
     /// Its stream is over. The write queue is still sent; then the peer has a moment to close.
     Closing,
 }

@@ -35,13 +35,14 @@ impl Shard {
         }
     }
 
-    /// Lets a connection read the log after its waker was called. One that is catching up does so
+    /// Lets a connection read on after its waker was called. One that is catching up does so
     /// anyway; another that has got the index since looks in vain.
     pub(crate) fn on_wake(&mut self, index: u32) {
         let Some(key) = self.conns.key_at(index as usize) else { return };
-        let caught_up =
-            |conn: &Conn| matches!(conn.state, ConnState::FastPath | ConnState::SlowPath);
-        if self.conns.get(key).is_some_and(caught_up) {
+        let waits = |conn: &Conn| {
+            matches!(conn.state, ConnState::FastPath | ConnState::SlowPath | ConnState::Fetching)
+        };
+        if self.conns.get(key).is_some_and(waits) {
             self.drive_writes(key);
         }
     }
@@ -139,6 +140,11 @@ impl Shard {
             Step::More | Step::Heartbeat => {
                 conn.state = ConnState::CatchingUp;
                 Ok(Next::Again)
+            }
+            Step::Fetch(until) => {
+                conn.state = ConnState::Fetching;
+                self.timers.arm(&mut conn.cold.timer_due, key, until);
+                Ok(Next::Wait)
             }
             Step::Wait(until) => {
                 let fast_path = session.accepts_batches();

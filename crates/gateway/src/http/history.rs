@@ -38,8 +38,8 @@ pub(crate) async fn history(
     let log = app.hub.log();
     let start = resume::start_of(&request, &query, log.epoch())?.unwrap_or(Start::Earliest);
     let account = Some(ResponseAccount::of(&app, &request));
-    json_response(account, request, || async { Ok(log.select_history(channel.clone(), start)) })
-        .await
+    let select = || async { Ok(app.hub.select_history(channel.clone(), start).await?) };
+    json_response(account, request, select).await
 }
 
 /// `GET /online/{channel}`

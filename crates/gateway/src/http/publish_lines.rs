@@ -145,7 +145,7 @@ impl LinePublisher<'_> {
         let draft = self.metadata.draft(self.channel.clone(), data);
         self.wait_for_rate(draft.data.as_bytes().len()).await?;
         self.wait_for_load().await?;
-        let receipt = self.app.hub.publish_despite_load(draft).await?;
+        let receipt = self.app.hub.append_despite_load(draft)?.await?;
         self.progress.published += 1;
         self.progress.first.get_or_insert(receipt.id);
         self.progress.last = Some(receipt.id);

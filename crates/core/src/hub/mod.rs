@@ -1,5 +1,8 @@
 //! The hub: publishing, subscribing, and the connections that are open.
 
+mod history;
+pub(crate) mod publication;
+
 use std::{
     future::{Future, poll_fn},
     pin::pin,
@@ -14,9 +17,10 @@ use std::{
 use tokio::time::interval;
 
 use crate::{
-    AnswerMemory, ChannelName, CloseHandle, ConnectionFilter, ConnectionSummary, Draft, Engine,
-    EngineError, Join, JoinError, JoinInfo, Kind, Log, Meters, Overloaded, PresenceConfig, Problem,
-    Receipt, Start, Subscription, clock, engine::feed::FeedGuard, notify::waker::ReaderWaker,
+    AnswerMemory, Beginning, ChannelName, CloseHandle, CloseReason, ConnectionFilter,
+    ConnectionSummary, Draft, Engine, EngineError, Join, JoinError, JoinInfo, Kind, Log, Meters,
+    Overloaded, PresenceConfig, Problem, Receipt, Start, Subscription, clock,
+    log::start::LocatedChannels, notify::waker::ReaderWaker,
     subscription::connections::Connections, sync::Mutex,
 };
 
@@ -97,29 +101,9 @@ impl Hub {
     /// # Errors
     /// When the channel has too few subscribers, the hub is draining or sheds load, or the engine
     /// fails.
-    pub async fn publish(&self, draft: Draft) -> Result<Receipt, PublishError> {
+    pub async fn publish(self: &Arc<Self>, draft: Draft) -> Result<Receipt, PublishError> {
         self.check_load()?;
-        self.publish_despite_load(draft).await
-    }
-
-    /// Publishes the next message of a stream of messages, whatever the load is. Its publisher
-    /// waits while [`is_overloaded`](Self::is_overloaded).
-    ///
-    /// # Errors
-    /// Those of [`publish`](Self::publish), except for load shedding.
-    pub async fn publish_despite_load(&self, draft: Draft) -> Result<Receipt, PublishError> {
-        if self.is_draining() {
-            return Err(PublishError::Draining);
-        }
-        let bytes = draft.data.as_bytes().len() as u64;
-        let receipt = self.engine.append(draft).await?;
-        if receipt.duplicate {
-            self.meters.duplicates.increment(1);
-        } else {
-            self.meters.published.increment(1);
-            self.meters.published_bytes.increment(bytes);
-        }
-        Ok(receipt)
+        self.append_despite_load(draft)?.await
     }
 
     /// Subscribes a reader. Dropping the subscription is leaving.
@@ -129,21 +113,28 @@ impl Hub {
     /// log, or the engine fails.
     pub async fn join(self: &Arc<Self>, join: Join) -> Result<(Subscription, JoinInfo), JoinError> {
         self.check_load()?;
-        let feed = self.open_feed(join.all_channels(), join.start).await?;
+        let channels: Vec<ChannelName> = join.all_channels().collect();
+        let located = self.locate(&channels, join.start).await?;
         let (registration, waker) = Registration::register(self, &join)?;
-        let joined = Subscription::new(self.clone(), join, waker, registration.index)?;
-        // From here on the drop of the subscription undoes both.
+        let joined = Subscription::new(self.clone(), join, &located, waker, registration.index)?;
+        // From here on the drop of the subscription undoes it.
         registration.disarm();
-        feed.disarm();
         Ok(joined)
     }
 
-    pub(crate) async fn open_feed(
+    /// Asks the engine what has to be known about `channels` before a reader joins them.
+    pub(crate) async fn locate(
         &self,
-        channels: impl IntoIterator<Item = ChannelName>,
+        channels: &[ChannelName],
         start: Start,
-    ) -> Result<FeedGuard, EngineError> {
-        FeedGuard::open(&self.log, &self.engine, channels, start).await
+    ) -> Result<LocatedChannels, EngineError> {
+        let questions = self.log.questions_about(channels, start);
+        if questions.is_empty() {
+            return Ok(LocatedChannels::new());
+        }
+        let names: Vec<ChannelName> = questions.iter().map(|one| one.channel.clone()).collect();
+        let answers = self.engine.locate(questions).await?;
+        Ok(names.into_iter().zip(answers).collect())
     }
 
     /// Turns load shedding on or off: while it is on, new work is refused.
@@ -215,6 +206,14 @@ impl Hub {
         let connections = self.connections.lock();
         self.draining.store(true, Ordering::Release);
         connections.all_close_handles()
+    }
+
+    /// Begins another epoch of the log, because the engine has lost what the last one was about:
+    /// everything that is held is forgotten, and all streams end, to resume in the new epoch.
+    pub fn begin(&self, beginning: Beginning) {
+        self.log.begin(beginning);
+        let connections = self.connections.lock().all_close_handles();
+        connections.into_iter().for_each(|connection| connection.close(CloseReason::Epoch, 0));
     }
 
     /// Whether connection draining has begun.
