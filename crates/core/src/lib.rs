@@ -123,14 +123,15 @@ pub use channel::pattern::{BadChannelPattern, ChannelPattern};
 pub use channel::rules::{Bounds, ChannelRules, Namespaces, SlowReader};
 
 // Messages, and the identities of publishers and readers.
-pub use engine::idempotency::{BadIdempotencyId, idempotency_id};
+pub use engine::idempotency::{BadIdempotencyId, IdempotencyKey, idempotency_id};
 pub use message::client::{BadClientId, ClientId};
 pub use message::data::{BadData, Data};
 pub use message::document::{document_length, text_of, write_document};
 pub use message::draft::{Draft, Message, Stored};
 pub use message::event::{BadEventName, EventName};
 pub use message::id::{BadMessageId, Epoch, MessageId, Seq};
-pub use message::identity::{Forbidden, Identity, OnlineKey, Publisher, Trust};
+pub use message::identity::{Forbidden, Identity, OnlineKey, Trust};
+pub use message::publisher::{Publisher, PublisherTags, Tag, Tagger};
 pub use message::user::{BadUserId, UserId};
 
 // Subscriptions.

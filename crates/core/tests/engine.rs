@@ -143,6 +143,20 @@ fn what_the_store_has_let_go_or_lost_is_a_gap_for_each_channel() {
 }
 
 #[test]
+fn a_hole_is_reported_before_newer_messages_of_other_channels() {
+    let (engine, hub) = store(8);
+    publish(&hub, &["a", "a", "a", "b", "a", "b", "a", "a", "a"]);
+    engine.retire(6);
+    let limit = ReadLimit { messages: 2, ..ReadLimit::default() };
+    let start = Start::After(probe::id(0));
+    let mut reader = Reader::join_with_limit(&hub, &["a", "b"], 0, start, limit).expect("joins");
+    let frames = reader.collect();
+    let Frame::Gap { id, first, last, .. } = frames[1] else { panic!("{frames:?}") };
+    assert_eq!((first, last), (Some(1), Some(6)));
+    assert!(id < 4, "a cut before the messages of b reports the gap again");
+}
+
+#[test]
 fn a_channel_that_is_not_logged_has_its_ring_alone() {
     let (_, hub) = store(8);
     publish(&hub, &["unlogged", "a", "unlogged", "a", "unlogged", "a"]);

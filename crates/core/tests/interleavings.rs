@@ -5,13 +5,13 @@ mod probe;
 
 use std::{sync::Arc, task::Poll};
 
-use probe::{Frame, Reader};
+use probe::{Frame, Reader, store::StoreEngine};
 use shuttle::{
     future::block_on,
     sync::{Condvar, Mutex},
     thread,
 };
-use tricast_core::{Alignment, CloseReason, Hub, ReadLimit, Seq, ShardWaker, Start};
+use tricast_core::{Alignment, CloseReason, Hub, Log, ReadLimit, Seq, ShardWaker, Start};
 
 const MESSAGES: Seq = 4;
 
@@ -125,6 +125,70 @@ fn a_reader_that_leaves_during_a_publish_is_no_longer_counted() {
         leaving.join().expect("leaves");
         assert_eq!(hub.connection_count(), 0);
         assert_eq!(hub.log().online(&probe::channel("a")).total.connections, 0);
+    });
+}
+
+/// A hub whose rings hold one message of a channel, with a store that answers when it is told to.
+fn store_hub() -> (Arc<StoreEngine>, Arc<Hub>) {
+    let log = Arc::new(Log::new(probe::epoch(), probe::tight(1, 1 << 20, 100)));
+    let engine = StoreEngine::new(log.clone(), 2);
+    engine.defer_reads();
+    let hub = probe::hub(log, engine.clone());
+    (engine, hub)
+}
+
+#[test]
+fn an_answer_of_the_engine_wakes_its_reader_while_others_publish() {
+    check(|| {
+        let (engine, hub) = store_hub();
+        publisher(&hub, 3).join().expect("publishes");
+        let mut reader = Reader::join(&hub, &["a"], 0, Start::After(probe::id(0))).expect("joins");
+        let publishing = publisher(&hub, MESSAGES - 3);
+        let done = Arc::new(shuttle::sync::atomic::AtomicBool::new(false));
+        let answering = {
+            let done = done.clone();
+            thread::spawn(move || {
+                while !done.load(shuttle::sync::atomic::Ordering::SeqCst) {
+                    engine.answer();
+                    thread::yield_now();
+                }
+            })
+        };
+        let frames = read_until(&mut reader, MESSAGES);
+        done.store(true, shuttle::sync::atomic::Ordering::SeqCst);
+        assert_eq!(probe::seqs_of(&frames), [1, 2, 3, 4]);
+        publishing.join().expect("publishes");
+        answering.join().expect("answers");
+    });
+}
+
+#[test]
+fn messages_of_two_publishers_settle_in_order_and_wake_the_reader() {
+    check(|| {
+        let log = Arc::new(Log::new(probe::epoch(), probe::limits()));
+        let engine = StoreEngine::new(log.clone(), 2);
+        engine.defer();
+        let hub = probe::hub(log, engine.clone());
+        let mut reader = Reader::join(&hub, &["a"], 0, Start::Latest).expect("joins");
+        let publishing = [0, 1].map(|_| {
+            let (hub, engine) = (hub.clone(), engine.clone());
+            thread::spawn(move || {
+                let append = || {
+                    let draft = probe::draft("a", None, false, false);
+                    hub.append_despite_load(draft).expect("not draining")
+                };
+                let tickets = [append(), append()];
+                engine.settle();
+                let seqs = tickets.map(|ticket| {
+                    let receipt = block_on(ticket).expect("published");
+                    receipt.id.seq
+                });
+                assert!(seqs[0] < seqs[1], "of one publisher");
+            })
+        });
+        let frames = read_until(&mut reader, 4);
+        assert_eq!(probe::seqs_of(&frames), [1, 2, 3, 4]);
+        publishing.into_iter().for_each(|one| one.join().expect("publishes"));
     });
 }
 

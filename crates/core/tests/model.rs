@@ -302,7 +302,7 @@ impl Model {
             // A reader that was disconnected while it caught up with an added channel resumes
             // from before what it has of the others.
             client.received.retain(|seq| *seq <= began);
-            client.gaps.retain(|_, last| *last <= began);
+            client.gaps.values_mut().for_each(|last| *last = began.min(*last));
             client.channels.values_mut().for_each(|since| since.began = began);
         } else {
             let names = channels.iter().map(|index| CHANNELS[*index]);

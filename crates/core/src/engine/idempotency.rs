@@ -30,7 +30,7 @@ pub fn idempotency_id(text: &str) -> Result<Arc<str>, BadIdempotencyId> {
 
 /// An idempotency id within its scope: the channel and the publisher.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct IdempotencyKey {
+pub struct IdempotencyKey {
     channel: ChannelName,
     /// The publisher. A user is one publisher on all its devices; a client id counts only without a
     /// user.
@@ -39,6 +39,34 @@ pub(crate) struct IdempotencyKey {
     /// The name of the API key; each key has ids of its own.
     api_key: Option<Arc<str>>,
     id: Arc<str>,
+}
+
+impl IdempotencyKey {
+    /// Returns the key of a message; `None` if it has no idempotency id.
+    pub fn of(draft: &Draft) -> Option<Self> {
+        let id = draft.idempotency.clone()?;
+        let user = draft.publisher.user.clone();
+        let client = if user.is_none() { draft.publisher.client.clone() } else { None };
+        let api_key = match &draft.publisher.trust {
+            Trust::ApiKey(name) => Some(name.clone()),
+            Trust::Unverified | Trust::Anonymous | Trust::Verified => None,
+        };
+        Some(Self { channel: draft.channel.clone(), user, client, api_key, id })
+    }
+
+    /// Returns bytes that are the same for equal keys alone, from which a store makes its tag.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let user = self.user.as_ref().map(UserId::as_str);
+        let client = self.client.as_ref().map(ClientId::as_str);
+        let parts = [Some(self.channel.as_str()), user, client, self.api_key.as_deref()];
+        let mut bytes = Vec::new();
+        for part in parts.into_iter().chain([Some(&*self.id)]) {
+            let length = part.map_or(u32::MAX, |part| part.len() as u32);
+            bytes.extend_from_slice(&length.to_le_bytes());
+            bytes.extend_from_slice(part.unwrap_or_default().as_bytes());
+        }
+        bytes
+    }
 }
 
 #[derive(Debug)]
@@ -52,17 +80,6 @@ pub(crate) struct Idempotency {
 impl Idempotency {
     pub(crate) fn new(window: Duration, entries: usize) -> Self {
         Self { receipts: HashMap::new(), oldest_first: VecDeque::new(), window, entries }
-    }
-
-    pub(crate) fn key(draft: &Draft) -> Option<IdempotencyKey> {
-        let id = draft.idempotency.clone()?;
-        let user = draft.publisher.user.clone();
-        let client = if user.is_none() { draft.publisher.client.clone() } else { None };
-        let api_key = match &draft.publisher.trust {
-            Trust::ApiKey(name) => Some(name.clone()),
-            Trust::Unverified | Trust::Anonymous | Trust::Verified => None,
-        };
-        Some(IdempotencyKey { channel: draft.channel.clone(), user, client, api_key, id })
     }
 
     pub(crate) fn find(&mut self, key: &IdempotencyKey, now: u64) -> Option<Receipt> {
@@ -99,7 +116,7 @@ mod tests {
         let draft = Draft::new("a".parse().expect("fits"), Data::Text(String::new()))
             .with_publisher(publisher)
             .with_idempotency(Arc::from(id));
-        Idempotency::key(&draft).expect("has an id")
+        IdempotencyKey::of(&draft).expect("has an id")
     }
 
     fn receipt(seq: u64) -> Receipt {
@@ -126,5 +143,16 @@ mod tests {
         assert_eq!(seen.receipts.len(), 3);
         assert!(seen.find(&key("9", None), 10).is_some());
         assert!(seen.find(&key("6", None), 10).is_none());
+    }
+
+    #[test]
+    fn the_bytes_of_a_key_are_those_of_no_other() {
+        let keys =
+            [key("ab", None), key("a", None), key("b", Some("client-0000000000")), key("b", None)];
+        for (n, key) in keys.iter().enumerate() {
+            for (m, other) in keys.iter().enumerate() {
+                assert_eq!(key.to_bytes() == other.to_bytes(), n == m);
+            }
+        }
     }
 }

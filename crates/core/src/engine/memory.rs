@@ -3,9 +3,9 @@
 use std::{future::ready, sync::Arc, time::Duration};
 
 use crate::{
-    Draft, Engine, EngineError, EngineFuture, Health, Hole, Lease, Locate, Located, Log, Portion,
-    ReadMemory, ReadRequest, Receipt, Seq, Stored, Ticket, clock, engine::idempotency::Idempotency,
-    sync::Mutex,
+    Draft, Engine, EngineError, EngineFuture, Health, Hole, IdempotencyKey, Lease, Locate, Located,
+    Log, Portion, ReadMemory, ReadRequest, Receipt, Seq, Stored, Ticket, clock,
+    engine::idempotency::Idempotency, sync::Mutex,
 };
 
 /// An engine that numbers messages one after the other and stores nothing itself.
@@ -32,7 +32,7 @@ impl MemoryEngine {
     fn append_now(&self, draft: Draft) -> Result<Receipt, EngineError> {
         let mut sequencer = self.sequencer.lock();
         let time = clock::unix_millis();
-        let key = Idempotency::key(&draft);
+        let key = IdempotencyKey::of(&draft);
         if let Some(first) = key.as_ref().and_then(|key| sequencer.receipts.find(key, time)) {
             return Ok(Receipt { duplicate: true, ..first });
         }

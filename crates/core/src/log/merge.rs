@@ -180,40 +180,37 @@ impl<'a> Merge<'a> {
         let live = seq > channel.joined_at;
         let first = channel.position + 1;
         let lost = Hole { first, last: floor.seq };
-        self.push_gap(index, lost, self.is_next(lost.last), floor.certain, live);
+        let shared = self.heap.peek().is_some_and(|Reverse((next, _))| *next == lost.last);
+        let position = if shared { 0 } else { lost.last };
+        self.push_gap(index, lost, position, floor.certain, live);
     }
 
-    /// Moves all channels of the portion over a hole.
+    /// Moves all channels of the portion over a hole. Other channels may have messages inside it,
+    /// so the cursor stays before them.
     fn push_hole_gaps(&mut self, hole: Hole) {
         let channels = &self.cursor.channels;
         let inside =
             |index: &usize| channels[*index].in_portion && channels[*index].position < hole.last;
         let inside: Vec<usize> = (0..channels.len()).filter(inside).collect();
+        let next = self.heap.peek().map_or(Seq::MAX, |Reverse((next, _))| *next);
         let last = inside.last().copied();
         for index in inside {
             let first = hole.first.max(self.cursor.channels[index].position + 1);
-            let shared = Some(index) != last || self.is_next(hole.last);
-            self.push_gap(index, Hole { first, ..hole }, shared, false, false);
+            let position = if Some(index) == last { hole.last.min(next - 1) } else { 0 };
+            self.push_gap(index, Hole { first, ..hole }, position, false, false);
         }
     }
 
-    /// Whether another source has an item at `seq`.
-    fn is_next(&self, seq: Seq) -> bool {
-        self.heap.peek().is_some_and(|Reverse((next, _))| *next == seq)
-    }
-
-    /// Reports a gap. Several channels may have gaps that end at the same seq (`shared`): only the
-    /// last of them moves the cursor, so that a reader that resumes in between gets the other gaps
-    /// again.
-    fn push_gap(&mut self, index: usize, lost: Hole, shared: bool, certain: bool, live: bool) {
+    /// Reports a gap, and moves the cursor to `position`. Several channels may have gaps that end
+    /// at the same seq: only the last of them moves the cursor, so that a reader that resumes in
+    /// between gets the other gaps again.
+    fn push_gap(&mut self, index: usize, lost: Hole, position: Seq, certain: bool, live: bool) {
         let channel = &mut self.cursor.channels[index];
         let slot = &self.table.slots[channel.slot];
         channel.position = lost.last;
         channel.ended = slot.has_ended_at(lost.last);
         self.ended = self.cursor.has_ended();
-        if !shared {
-            self.cursor.position = self.cursor.position.max(lost.last);
-        }
+        self.cursor.position = self.cursor.position.max(position);
         let gap = Gap {
             id: self.table.id(self.cursor.position),
             channel: slot.name.clone(),

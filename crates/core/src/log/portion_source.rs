@@ -64,7 +64,9 @@ impl<'a> PortionSource<'a> {
     pub(super) fn next_seq(&mut self, cursors: &[ChannelCursor]) -> Seq {
         match self.peek(cursors) {
             PortionItem::Message(_, message) => message.id.seq,
-            PortionItem::Hole(hole) => hole.last,
+            // Before any other message from there on: a reader that is cut in between could not
+            // know of it.
+            PortionItem::Hole(hole) => hole.first,
             PortionItem::End(upto) => upto,
         }
     }

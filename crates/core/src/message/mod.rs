@@ -9,4 +9,5 @@ pub(crate) mod id;
 pub(crate) mod identity;
 pub(crate) mod json_string;
 pub(crate) mod memory;
+pub(crate) mod publisher;
 pub(crate) mod user;

@@ -2,9 +2,15 @@
 //! test lets it.
 
 use std::sync::{
-    Arc, Mutex,
+    Arc,
     atomic::{AtomicBool, Ordering},
 };
+
+#[cfg(not(feature = "shuttle"))]
+use std::sync::Mutex;
+
+#[cfg(feature = "shuttle")]
+use shuttle::sync::Mutex;
 
 use tokio::sync::oneshot;
 use tricast_core::{
@@ -84,13 +90,16 @@ impl StoreEngine {
 
     /// Makes everything that is placed visible, and settles its tickets.
     pub fn settle(&self) {
-        let placed = std::mem::take(&mut self.state.lock().expect("lock").placed);
+        // The lock is held until all are visible: there may be two that settle.
+        let mut state = self.state.lock().expect("lock");
+        let placed = std::mem::take(&mut state.placed);
         let (mut batch, mut settlements) = (Vec::new(), Vec::new());
         for (stored, reservation, settlement) in placed {
             batch.push(Placed { stored, reservation: Some(reservation) });
             settlements.push(settlement);
         }
         let accepted = self.log.accept_all(batch);
+        drop(state);
         for (settlement, accepted) in settlements.into_iter().zip(&accepted) {
             settlement.settle(Ok(receipt(accepted)));
         }
