@@ -21,6 +21,8 @@ pub(crate) struct ChannelCursor {
     /// Whether this is a presence channel, which keeps no stream open whose other channels have all
     /// ended.
     pub(crate) is_presence: bool,
+    /// Whether it has reached the head: if it falls behind after that, its reader is slow.
+    pub(super) caught_up: bool,
     /// Messages above this were published after the reader joined.
     pub(super) joined_at: Seq,
     /// Scratch of one read: index of the next message in the ring.
@@ -39,6 +41,7 @@ impl ChannelCursor {
             ended: false,
             explicit,
             is_presence: false,
+            caught_up: false,
             joined_at,
             next_index: 0,
             in_portion: false,

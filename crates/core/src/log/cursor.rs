@@ -17,13 +17,11 @@ pub(crate) struct Cursor {
     /// The position to resume from: everything up to here has been read on every channel.
     pub(crate) position: Seq,
     pub(crate) channels: Box<[ChannelCursor]>,
-    /// Whether it has reached the head since its channels last changed.
-    pub(super) caught_up: bool,
 }
 
 impl Cursor {
     pub(crate) fn new(position: Seq, channels: Vec<ChannelCursor>) -> Self {
-        Self { position, channels: channels.into(), caught_up: false }
+        Self { position, channels: channels.into() }
     }
 
     /// Adds a channel, which is read from `position` on. If that is history, the cursor moves back
@@ -34,7 +32,6 @@ impl Cursor {
         let mut channels = std::mem::take(&mut self.channels).into_vec();
         channels.push(cursor);
         self.channels = channels.into();
-        self.caught_up = false;
     }
 
     /// Removes the channel at `index`.

@@ -71,7 +71,7 @@ impl<'a> Merge<'a> {
         while visited < self.limit.messages && !self.ended {
             let Some(Reverse((seq, source))) = self.heap.pop() else {
                 self.cursor.position = self.cursor.position.max(self.table.watermark);
-                self.cursor.caught_up = true;
+                self.cursor.channels.iter_mut().for_each(|channel| channel.caught_up = true);
                 progress = Progress::CaughtUp;
                 break;
             };
@@ -224,9 +224,8 @@ impl<'a> Merge<'a> {
     /// Stops at a channel whose next messages only the engine has.
     fn behind(&self, index: usize) -> Progress {
         let policy = |slot: usize| self.table.slots[slot].rules.slow_reader;
-        if self.cursor.caught_up
-            && policy(self.cursor.channels[index].slot) == SlowReader::Disconnect
-        {
+        let channel = &self.cursor.channels[index];
+        if channel.caught_up && policy(channel.slot) == SlowReader::Disconnect {
             return Progress::Overtaken;
         }
         let behind = || {
