@@ -43,6 +43,7 @@ mod presence;
 mod program;
 mod proxied;
 mod publish;
+mod publish_window;
 mod rates;
 mod refusals;
 mod reload;

@@ -1,6 +1,6 @@
 //! A gateway in this process, on free ports.
 
-use std::{future::Future, io, net::SocketAddr, time::Duration};
+use std::{cell::OnceCell, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -13,7 +13,7 @@ use tricast::{
 };
 
 use crate::{
-    Answer, Connection, Samples,
+    Answer, Connection, HeldEngine, Samples,
     bridge::Bridge,
     certificate::Certificate,
     way::{Way, delivery},
@@ -86,6 +86,22 @@ impl Server {
 
     /// With `settings` in TOML over the built-in ones.
     pub async fn with(settings: &str) -> Self {
+        Self::open(settings, |settings| Gateway::start(settings).expect("starts")).await
+    }
+
+    /// With an engine whose messages settle when the test says so.
+    pub async fn with_held_engine(settings: &str) -> (Self, HeldEngine) {
+        let made = OnceCell::new();
+        let server = Self::open(settings, |settings| {
+            let make = |log| made.get_or_init(|| HeldEngine::new(log)).clone();
+            let started = Gateway::start_with_engine(settings, |log| Arc::new(make(log)));
+            started.expect("starts")
+        })
+        .await;
+        (server, made.into_inner().expect("was made"))
+    }
+
+    async fn open(settings: &str, start: impl FnOnce(Settings) -> Gateway) -> Self {
         let mut settings = Settings::from_toml(settings).expect("good settings");
         settings.delivery = delivery();
         settings.admin.bind.set_port(0);
@@ -99,7 +115,7 @@ impl Server {
         if let Some(certificate) = &certificate {
             settings.tls = certificate.settings(settings.tls);
         }
-        let gateway = Gateway::start(settings).expect("starts");
+        let gateway = start(settings);
         let bridge = Bridge::open(transport, &gateway, certificate).await;
         Self { gateway, bridge }
     }

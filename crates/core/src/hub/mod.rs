@@ -65,6 +65,14 @@ impl Problem for PublishError {
             PublishError::Engine(error) => error.kind(),
         }
     }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            PublishError::Draining => None,
+            PublishError::Overloaded(error) => error.retry_after(),
+            PublishError::Engine(error) => error.retry_after(),
+        }
+    }
 }
 
 impl Hub {
@@ -102,8 +110,7 @@ impl Hub {
     /// When the channel has too few subscribers, the hub is draining or sheds load, or the engine
     /// fails.
     pub async fn publish(self: &Arc<Self>, draft: Draft) -> Result<Receipt, PublishError> {
-        self.check_load()?;
-        self.append_despite_load(draft)?.await
+        self.append(draft)?.await
     }
 
     /// Subscribes a reader. Dropping the subscription is leaving.

@@ -23,6 +23,15 @@ pub struct Publication {
 }
 
 impl Hub {
+    /// Puts a message into the order.
+    ///
+    /// # Errors
+    /// When the hub is draining or sheds load. Everything else is the result of the publication.
+    pub fn append(self: &Arc<Self>, draft: Draft) -> Result<Publication, PublishError> {
+        self.check_load()?;
+        self.append_despite_load(draft)
+    }
+
     /// Puts the next message of a stream of messages into the order, whatever the load is. Its
     /// publisher waits while [`is_overloaded`](Self::is_overloaded).
     ///

@@ -20,6 +20,7 @@ pub(crate) mod presence;
 pub(crate) mod problem;
 pub(crate) mod publish;
 pub(crate) mod publish_lines;
+mod publish_window;
 pub(crate) mod query;
 pub(crate) mod response;
 pub(crate) mod resume;

@@ -29,17 +29,26 @@ pub(crate) struct Problem {
     progress: Option<Box<PublishProgress>>,
 }
 
-/// The progress of a body of JSON lines when it was refused.
+/// The messages of a body of JSON lines that were published, up to the first one that was not.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(crate) struct PublishProgress {
-    /// Number of the refused line, from 1.
-    pub(crate) line: u64,
-    /// Number of messages that were published.
+pub(crate) struct Published {
+    /// Number of messages.
     pub(crate) published: u64,
     /// Id of the first of them.
     pub(crate) first: Option<MessageId>,
     /// Id of the last of them.
     pub(crate) last: Option<MessageId>,
+}
+
+/// The progress of a body of JSON lines when it was refused.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PublishProgress {
+    /// Number of the first line that is not confirmed, from 1.
+    pub(crate) line: u64,
+    #[serde(flatten)]
+    pub(crate) published: Published,
+    /// Numbers of later lines that were published, or may have been.
+    pub(crate) unsettled: Vec<u64>,
 }
 
 impl Problem {
@@ -107,7 +116,9 @@ fn status(kind: Kind) -> StatusCode {
         | Kind::KeysUnavailable
         | Kind::Overloaded
         | Kind::Draining
-        | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        | Kind::Unavailable
+        | Kind::LogFull
+        | Kind::OutcomeUnknown => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,
     }
 }

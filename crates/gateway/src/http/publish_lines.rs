@@ -1,6 +1,6 @@
 //! A publish request whose body is a stream of messages, as JSON lines.
 
-use std::time::Duration;
+use std::{future::Future, pin::pin, time::Duration};
 
 use axum::{
     Json,
@@ -9,15 +9,16 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use serde::Serialize;
 use tricast_admission::Pass;
-use tricast_core::{Access as _, ChannelName, Data, Kind, MessageId, PublishError, unix_millis};
+use tricast_core::{Access as _, ChannelName, Data, Kind, PublishError, unix_millis};
 
 use crate::http::{
     body,
+    budget::BodyReservation,
     ndjson::{LineSplitter, LineTooLong, is_blank},
-    problem::{Problem, PublishProgress},
+    problem::Problem,
     publish::Metadata,
+    publish_window::{LineFailure, PublishWindow},
     state::App,
 };
 
@@ -34,21 +35,14 @@ pub(crate) async fn publish_lines(
         return Err(Problem::new(Kind::BadIdempotencyId, detail).for_parameter("id"));
     }
     let end = std::mem::take(&mut metadata.end);
-    let mut stream =
-        LinePublisher { app, channel, metadata, pass, progress: PublishProgress::default() };
-    if let Err(problem) = stream.run(&mut body, end).await {
+    let window = PublishWindow::default();
+    let mut stream = LinePublisher { app, channel, metadata, pass, line: 0, window };
+    if let Err(failure) = stream.run(&mut body, end).await {
+        let problem = stream.window.settle_after(failure).await;
         body::discard(&mut body).await;
-        return Err(problem.with_progress(stream.progress));
+        return Err(problem);
     }
-    let PublishProgress { published, first, last, .. } = stream.progress;
-    Ok(Json(LinesResponse { published, first, last }).into_response())
-}
-
-#[derive(Debug, Serialize)]
-struct LinesResponse {
-    published: u64,
-    first: Option<MessageId>,
-    last: Option<MessageId>,
+    Ok(Json(stream.window.confirmed()).into_response())
 }
 
 /// Publishes the lines of one body.
@@ -57,98 +51,141 @@ struct LinePublisher<'a> {
     channel: ChannelName,
     metadata: Metadata,
     pass: &'a Pass,
-    progress: PublishProgress,
+    /// Number of the line to publish next, from 1; 0 before the first.
+    line: u64,
+    window: PublishWindow,
 }
 
 impl LinePublisher<'_> {
-    async fn run(&mut self, body: &mut Body, end: bool) -> Result<(), Problem> {
+    async fn run(&mut self, body: &mut Body, end: bool) -> Result<(), LineFailure> {
         let limit = self.app.message_bytes();
         let (mut lines, mut reservation) =
             (LineSplitter::new(limit), self.app.body_budget.reserve());
+        self.line = 1;
         while let Some(piece) = self.next_chunk(body).await? {
-            reservation.grow_to(lines.pending_bytes() + piece.len())?;
+            self.reserve(&mut reservation, lines.pending_bytes() + piece.len()).await?;
             lines.push(&piece);
             while let Some(line) = lines.next_line() {
-                self.progress.line += 1;
-                self.publish_line(&line.map_err(|LineTooLong| body::too_large(limit))?).await?;
+                let line = line.map_err(|LineTooLong| self.failure(body::too_large(limit)))?;
+                self.publish_line(&line).await?;
+                self.line += 1;
                 // A fast publisher must yield its worker to other tasks.
                 tokio::task::consume_budget().await;
             }
         }
-        self.progress.line += 1;
-        self.publish_line(&lines.rest()).await?;
+        let rest = lines.rest();
+        if !is_blank(&rest) {
+            self.publish_line(&rest).await?;
+            self.line += 1;
+        }
+        self.window.settle_all().await?;
         if end {
             self.metadata.end = true;
-            self.metadata.event = Some("end".parse()?);
+            self.metadata.event = Some("end".parse().map_err(|error| self.failure(error))?);
             self.publish_data(Data::Json("null".to_owned())).await?;
+            self.window.settle_all().await?;
         }
         Ok(())
     }
 
-    /// Waits for the next chunk. A publisher that sends nothing also gets a response when the
-    /// gateway drains, so that it knows where to continue on another one.
-    async fn next_chunk(&self, body: &mut Body) -> Result<Option<Bytes>, Problem> {
+    /// Returns a failure at the current line.
+    fn failure(&self, problem: impl Into<Problem>) -> LineFailure {
+        LineFailure { line: self.line, problem: problem.into() }
+    }
+
+    /// Waits for `event`, while what is in flight settles. A publisher that waits also gets a
+    /// response when the gateway drains, so that it knows where to continue on another one.
+    async fn wait_for<T>(&mut self, event: impl Future<Output = T>) -> Result<T, LineFailure> {
+        let mut event = pin!(event);
         loop {
-            let frame = tokio::select! {
-                frame = body.frame() => frame,
-                () = self.app.draining.cancelled() => return Err(PublishError::Draining.into()),
-            };
-            let Some(frame) = frame else { return Ok(None) };
-            if let Ok(piece) = frame.map_err(body::incomplete)?.into_data() {
+            tokio::select! {
+                // A failure comes before further lines.
+                biased;
+                settled = self.window.settle_next(), if !self.window.is_empty() => settled?,
+                output = &mut event => return Ok(output),
+                () = self.app.draining.cancelled() => {
+                    return Err(self.failure(PublishError::Draining));
+                }
+            }
+        }
+    }
+
+    /// Waits for the next chunk.
+    async fn next_chunk(&mut self, body: &mut Body) -> Result<Option<Bytes>, LineFailure> {
+        loop {
+            let Some(frame) = self.wait_for(body.frame()).await? else { return Ok(None) };
+            let frame = frame.map_err(|error| self.failure(body::incomplete(error)))?;
+            if let Ok(piece) = frame.into_data() {
                 return Ok(Some(piece));
             }
         }
     }
 
-    /// Waits while the gateway is overloaded: load shedding slows a stream down and does not end
-    /// it.
-    async fn wait_for_load(&self) -> Result<(), Problem> {
-        const PAUSE: Duration = Duration::from_millis(50);
-        while self.app.hub.is_overloaded() {
-            self.pause(PAUSE).await?;
+    /// Reserves memory for `bytes` of the body, and for what is in flight. When there is none, the
+    /// stream goes on without a window.
+    async fn reserve(
+        &mut self,
+        reservation: &mut BodyReservation,
+        bytes: usize,
+    ) -> Result<(), LineFailure> {
+        if reservation.grow_to(bytes + self.window.bytes()).is_err() {
+            self.window.settle_all().await?;
+            reservation.grow_to(bytes).map_err(|problem| self.failure(problem))?;
         }
         Ok(())
     }
 
-    /// Waits for `time`, unless the gateway drains.
-    async fn pause(&self, time: Duration) -> Result<(), Problem> {
-        tokio::select! {
-            () = tokio::time::sleep(time) => Ok(()),
-            () = self.app.draining.cancelled() => Err(PublishError::Draining.into()),
+    /// Waits until the window has room. The body is not read meanwhile.
+    async fn wait_for_room(&mut self, bytes: usize) -> Result<(), LineFailure> {
+        self.window.settle_ready()?;
+        while !self.window.has_room(bytes) {
+            self.window.settle_next().await?;
         }
+        Ok(())
+    }
+
+    /// Waits while the gateway is overloaded: load shedding slows a stream down and does not end
+    /// it.
+    async fn wait_for_load(&mut self) -> Result<(), LineFailure> {
+        const PAUSE: Duration = Duration::from_millis(50);
+        while self.app.hub.is_overloaded() {
+            self.wait_for(tokio::time::sleep(PAUSE)).await?;
+        }
+        Ok(())
     }
 
     /// Waits until the rate limits permit a message of `bytes`. The stream ends with its token.
-    async fn wait_for_rate(&self, bytes: usize) -> Result<(), Problem> {
+    async fn wait_for_rate(&mut self, bytes: usize) -> Result<(), LineFailure> {
         loop {
             if self.pass.expires().is_some_and(|end| end <= unix_millis()) {
                 let detail = "the token has expired; continue after the last line with a new one";
-                return Err(Problem::new(Kind::TokenExpired, detail));
+                return Err(self.failure(Problem::new(Kind::TokenExpired, detail)));
             }
             let denied = match self.pass.consume_rate(&self.channel, bytes) {
                 Ok(()) => return Ok(()),
                 Err(denied) => denied,
             };
-            let Some(wait) = denied.retry_after else { return Err(denied.into()) };
-            self.pause(wait).await?;
+            let Some(wait) = denied.retry_after else { return Err(self.failure(denied)) };
+            self.wait_for(tokio::time::sleep(wait)).await?;
         }
     }
 
-    async fn publish_line(&mut self, line: &Bytes) -> Result<(), Problem> {
+    async fn publish_line(&mut self, line: &Bytes) -> Result<(), LineFailure> {
         if is_blank(line) {
             return Ok(());
         }
-        self.publish_data(Data::json(line)?).await
+        let data = Data::json(line).map_err(|error| self.failure(error))?;
+        self.publish_data(data).await
     }
 
-    async fn publish_data(&mut self, data: Data) -> Result<(), Problem> {
+    async fn publish_data(&mut self, data: Data) -> Result<(), LineFailure> {
         let draft = self.metadata.draft(self.channel.clone(), data);
-        self.wait_for_rate(draft.data.as_bytes().len()).await?;
+        let bytes = draft.data.as_bytes().len();
+        self.wait_for_room(bytes).await?;
+        self.wait_for_rate(bytes).await?;
         self.wait_for_load().await?;
-        let receipt = self.app.hub.append_despite_load(draft)?.await?;
-        self.progress.published += 1;
-        self.progress.first.get_or_insert(receipt.id);
-        self.progress.last = Some(receipt.id);
-        Ok(())
+        let publication = self.app.hub.append_despite_load(draft);
+        let publication = publication.map_err(|error| self.failure(error))?;
+        self.window.push(publication, self.line, bytes)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tricast_admission::{BackendClient, Gatekeeper, Jwks};
-use tricast_core::{Epoch, Hub, Limits, Log, MemoryEngine, Meters, unix_millis};
+use tricast_core::{Engine, Epoch, Hub, Limits, Log, MemoryEngine, Meters, unix_millis};
 use tricast_delivery::{SendMode, Shards};
 use tricast_net::{Certificate, SocketMeters};
 
@@ -42,9 +42,20 @@ impl Components {
     /// When a file that the settings name cannot be read or has the wrong content, or the machine
     /// lacks what they ask for.
     pub(crate) fn build(settings: &Settings) -> anyhow::Result<Self> {
+        Self::build_with(settings, |log| memory_engine(settings, log))
+    }
+
+    /// Builds all components, with the engine that `make_engine` makes for the log.
+    ///
+    /// # Errors
+    /// Those of [`build`](Self::build).
+    pub(crate) fn build_with(
+        settings: &Settings,
+        make_engine: impl FnOnce(Arc<Log>) -> Arc<dyn Engine>,
+    ) -> anyhow::Result<Self> {
         let connections = max_connections(settings);
         let (meters, exporter) = MetricsExporter::new(settings, connections)?;
-        let hub = hub(settings, meters.hub, connections);
+        let hub = hub(settings, meters.hub, connections, make_engine);
         let tls = &settings.tls;
         let load = || Certificate::load(tls.certificate.clone(), tls.key.clone());
         let certificate = (!tls.bind.is_empty()).then(load).transpose()?;
@@ -123,7 +134,12 @@ fn webhook(
     Ok(Some((queue, sender)))
 }
 
-fn hub(settings: &Settings, meters: Meters, connections: usize) -> Arc<Hub> {
+fn hub(
+    settings: &Settings,
+    meters: Meters,
+    connections: usize,
+    make_engine: impl FnOnce(Arc<Log>) -> Arc<dyn Engine>,
+) -> Arc<Hub> {
     let history = &settings.history;
     let limits = Limits::default()
         .with_rules(settings.channel_rules())
@@ -131,10 +147,14 @@ fn hub(settings: &Settings, meters: Meters, connections: usize) -> Arc<Hub> {
         .with_channels(settings.limits.channels)
         .with_tombstones(history.tombstones);
     let log = Arc::new(Log::new(Epoch::begin(unix_millis() / 1000), limits));
-    let publish = &settings.publish;
-    let engine =
-        MemoryEngine::new(log.clone(), publish.idempotency_window, publish.idempotency_entries);
-    let hub = Hub::new(log, Arc::new(engine), meters, connections);
+    let engine = make_engine(log.clone());
+    let hub = Hub::new(log, engine, meters, connections);
     hub.answer_memory().set_limit(settings.limits.answer_memory.as_u64() as usize);
     hub
+}
+
+fn memory_engine(settings: &Settings, log: Arc<Log>) -> Arc<dyn Engine> {
+    let publish = &settings.publish;
+    let (window, entries) = (publish.idempotency_window, publish.idempotency_entries);
+    Arc::new(MemoryEngine::new(log, window, entries))
 }

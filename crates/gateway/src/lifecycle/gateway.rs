@@ -5,6 +5,7 @@ use std::{net::SocketAddr, os::fd::OwnedFd, sync::Arc};
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 use tricast_admission::Jwks;
+use tricast_core::{Engine, Log};
 use tricast_net::{Acceptor, Certificate, ConnServer};
 
 pub use crate::lifecycle::sockets::listeners::BoundAddress;
@@ -65,6 +66,21 @@ impl Gateway {
         Ok(gateway)
     }
 
+    /// Starts a gateway whose log is fed by the engine that `make_engine` makes for it, instead of
+    /// the one that the settings name. For programs that bring an engine of their own.
+    ///
+    /// # Errors
+    /// Those of [`start`](Self::start).
+    pub fn start_with_engine(
+        settings: Settings,
+        make_engine: impl FnOnce(Arc<Log>) -> Arc<dyn Engine>,
+    ) -> anyhow::Result<Self> {
+        let components = Components::build_with(&settings, make_engine)?;
+        let mut gateway = Self::assemble(settings, Inherited::default(), components)?;
+        gateway.open()?;
+        Ok(gateway)
+    }
+
     /// Prepares a gateway that accepts no connection before it is [opened](Self::open). It takes
     /// over inherited sockets instead of binding the same addresses.
     ///
@@ -72,6 +88,15 @@ impl Gateway {
     /// Those of [`start`](Self::start), and when the inherited sockets do not fit the settings.
     pub fn prepare(settings: Settings, inherited: Inherited) -> anyhow::Result<Self> {
         let components = Components::build(&settings)?;
+        Self::assemble(settings, inherited, components)
+    }
+
+    /// Binds the addresses and connects the components.
+    fn assemble(
+        settings: Settings,
+        inherited: Inherited,
+        components: Components,
+    ) -> anyhow::Result<Self> {
         let Components { hub, exporter, certificate, gatekeeper, jwks, .. } = components;
         let listeners = Listeners::bind(&settings, inherited, certificate.as_ref())?;
         let (addresses, admin_address) = (listeners.addresses()?, listeners.admin_address()?);
