@@ -55,5 +55,6 @@ mod silence;
 mod surroundings;
 mod takeover;
 mod talk;
+mod talk_window;
 mod tokens;
 mod wrong_values;

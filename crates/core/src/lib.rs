@@ -151,9 +151,11 @@ pub use session::Session;
 pub use session::config::SessionConfig;
 pub use session::flow::{Flow, FlowStep, StreamAborted};
 pub use session::inbound::{
-    CommandFuture, CommandResult, EncodeChange, Inbound, InboundEvent, Reply,
+    CommandFuture, CommandOutcome, CommandResult, EncodeChange, Inbound, InboundEvent, LaterResult,
+    Reply,
 };
 pub use session::jitter::jittered_retry;
+pub use session::reply_queue::ReplyQueue;
 pub use session::step::Step;
 
 // Wire formats.

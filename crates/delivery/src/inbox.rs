@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tricast_core::{CommandResult, ShardWaker};
+use tricast_core::{CommandOutcome, ShardWaker};
 
 use crate::{conns::ConnKey, handoff::Handoff};
 
@@ -25,7 +25,9 @@ pub(crate) enum ShardEvent {
     /// count has changed.
     ReaderWoken(u32),
     /// A command that a connection's peer sent is done.
-    CommandDone { key: ConnKey, result: CommandResult },
+    CommandDone { key: ConnKey, outcome: CommandOutcome },
+    /// The next reply that a connection waits for is there.
+    ReplyReady(ConnKey),
     /// The shard ends and closes its connections.
     Close,
 }

@@ -140,7 +140,8 @@ impl Shard {
             match event {
                 ShardEvent::Handoff(handoff) => self.add_conn(*handoff),
                 ShardEvent::ReaderWoken(index) => self.on_wake(index),
-                ShardEvent::CommandDone { key, result } => self.on_command_done(key, result),
+                ShardEvent::CommandDone { key, outcome } => self.on_command_done(key, outcome),
+                ShardEvent::ReplyReady(key) => self.on_reply_ready(key),
                 ShardEvent::Close => self.closing = true,
             }
             if begin.elapsed() > INBOX_BUDGET {

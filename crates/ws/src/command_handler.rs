@@ -1,13 +1,19 @@
 //! Runs the commands of a connection and makes their replies.
 
-use std::{future::ready, sync::Arc};
+use std::{
+    future::{Future as _, ready},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tricast_core::{
     Access, Action, AnswerReservation, Change, ChannelName, CloseReason, CommandFuture,
-    CommandResult, Data, Denied, Draft, Hub, Identity, Kind, PRESENCE_PAGE, Problem, PublishError,
-    Publisher, Reply, Session, authorize, authorize_publish, json_length,
+    CommandOutcome, CommandResult, Data, Denied, Draft, Hub, Identity, Kind, PRESENCE_PAGE,
+    Problem, PublishError, Publisher, Receipt, Reply, Session, authorize, authorize_publish,
+    json_length,
 };
 
 use crate::{
@@ -16,6 +22,7 @@ use crate::{
     compressed::CompressedMessage,
     kinds,
     limits::{CommandRateLimiter, InboundLimits, RateCheck},
+    publish_window::{InFlight, PublishWindow},
 };
 
 /// The longest command that is parsed on a thread that serves other connections. A longer one
@@ -32,16 +39,18 @@ pub(crate) fn respond(
     message: ClientMessage,
     limits: &Arc<InboundLimits>,
     rate_limiter: &mut CommandRateLimiter,
+    window: &PublishWindow,
 ) -> CommandFuture {
     if rate_limiter.check(limits) == RateCheck::Allowed {
-        return Box::pin(CommandHandler::for_session(session).handle(message, limits.clone()));
+        let handler = CommandHandler::for_session(session, window.clone());
+        return Box::pin(handler.handle(message, limits.clone()));
     }
     let raw = session.format().variant().raw;
-    Box::pin(ready(if raw {
+    Box::pin(ready(CommandOutcome::Done(if raw {
         Err(CloseReason::Overloaded)
     } else {
         Ok(rate_limited(&message, limits))
-    }))
+    })))
 }
 
 /// Refuses a message above the rate limit. Only its `ref` is read, and not even that if the message
@@ -69,6 +78,8 @@ struct CommandHandler {
     channels: Vec<ChannelName>,
     /// Messages are data, not commands.
     raw: bool,
+    /// The publishes of the connection that are in flight.
+    window: PublishWindow,
 }
 
 /// A message of a client.
@@ -82,7 +93,7 @@ pub(crate) enum ClientMessage {
 
 impl CommandHandler {
     /// Makes a handler for the client that reads `session`.
-    fn for_session(session: &Session) -> Self {
+    fn for_session(session: &Session, window: PublishWindow) -> Self {
         let mut channels = session.channels();
         if !channels.iter().all(ChannelName::is_presence) {
             channels.retain(|channel| !channel.is_presence());
@@ -93,25 +104,30 @@ impl CommandHandler {
             access: session.access().clone(),
             channels,
             raw: session.format().variant().raw,
+            window,
         }
     }
 
-    /// Handles a message; returns the reply, or the reason with which the connection must end.
-    async fn handle(self, message: ClientMessage, limits: Arc<InboundLimits>) -> CommandResult {
+    /// Handles a message: returns the reply, or the reason with which the connection must end.
+    async fn handle(self, message: ClientMessage, limits: Arc<InboundLimits>) -> CommandOutcome {
         let message = match message {
             ClientMessage::Compressed(compressed) => {
                 // Not on a thread that serves other connections: a few bytes may become megabytes.
                 tokio::task::yield_now().await;
-                compressed.decompress()?
+                match compressed.decompress() {
+                    Ok(message) => message,
+                    Err(reason) => return CommandOutcome::Done(Err(reason)),
+                }
             }
             message => message,
         };
         if self.raw {
-            return self.publish_raw(message).await.map(|()| Reply::Empty);
+            let published = self.publish_raw(message).await;
+            return published.unwrap_or_else(|reason| CommandOutcome::Done(Err(reason)));
         }
         let refusal = match message {
             ClientMessage::Text(text) => match self.parse_and_run(&text, &limits).await {
-                Ok(reply) => return Ok(reply),
+                Ok(outcome) => return outcome,
                 Err(refusal) => refusal,
             },
             ClientMessage::Binary(_) | ClientMessage::Compressed(_) => CommandRefusal {
@@ -120,21 +136,21 @@ impl CommandHandler {
                 reference: None,
             },
         };
-        Ok(refusal.into())
+        CommandOutcome::Done(Ok(refusal.into()))
     }
 
     async fn parse_and_run(
         &self,
         text: &str,
         limits: &InboundLimits,
-    ) -> Result<Reply, CommandRefusal> {
+    ) -> Result<CommandOutcome, CommandRefusal> {
         if text.len() > LARGE_COMMAND_BYTES {
             tokio::task::yield_now().await;
         }
         let publisher = Publisher::from(&*self.identity);
         let ParsedCommand { command, reference } =
             command::parse(text, &self.channels, &publisher)?;
-        let done = self.run(command, limits, reference.clone()).await;
+        let done = self.run(command, limits, text.len(), reference.clone()).await;
         done.map_err(|(kind, detail)| CommandRefusal { kind, detail, reference })
     }
 
@@ -142,24 +158,30 @@ impl CommandHandler {
         &self,
         command: Command,
         limits: &InboundLimits,
+        bytes: usize,
         reference: Option<Box<RawValue>>,
-    ) -> Result<Reply, (Kind, String)> {
+    ) -> Result<CommandOutcome, (Kind, String)> {
+        if !matches!(command, Command::Publish(_)) {
+            // It may depend on what was published before it.
+            self.window.settled().await;
+        }
         let log = self.hub.log();
-        let done = match command {
-            Command::Publish(draft) => self.publish(*draft, limits).await?,
+        let reply = match command {
+            Command::Publish(draft) => {
+                return self.publish(*draft, limits, bytes, reference).await;
+            }
             Command::Subscribe { channel, start } => {
                 self.authorize(Action::Subscribe, &channel).await?;
                 let change = Change::subscribe(&self.hub, channel, start).await;
-                let change = change.map_err(|error| refusal_of(&error))?;
-                return Ok(reply_to_change(change, reference));
+                reply_to_change(change.map_err(|error| refusal_of(&error))?, reference)
             }
             Command::Unsubscribe(channel) => {
-                return Ok(reply_to_change(Change::unsubscribe(channel), reference));
+                reply_to_change(Change::unsubscribe(channel), reference)
             }
             Command::Online(channel) => {
                 self.authorize(Action::Read, &channel).await?;
                 let count = log.online_report(channel).map_err(|error| refusal_of(&error))?;
-                AckBody::Online { count: Box::new(count) }
+                ack(reference, AckBody::Online { count: Box::new(count) })
             }
             Command::Presence { channel, after } => {
                 tokio::task::yield_now().await;
@@ -169,7 +191,7 @@ impl CommandHandler {
                 let reserved = self.reserve(json_length(&presence), reference.as_deref())?;
                 let body = AckBody::Presence { presence };
                 let frame = Ack { reference, body }.encoded(None);
-                return Ok(Reply::Frame(reserved.attach_to(frame)));
+                Reply::Frame(reserved.attach_to(frame))
             }
             Command::History { channel, start } => {
                 // A page may take milliseconds: not on a thread that serves other connections.
@@ -181,23 +203,26 @@ impl CommandHandler {
                 let reserved = self.reserve(selection.json_length(), reference.as_deref())?;
                 let body = AckBody::History { history: Box::new(selection.into_page()) };
                 let frame = Ack { reference, body }.encoded(None);
-                return Ok(Reply::Frame(reserved.attach_to(frame)));
+                Reply::Frame(reserved.attach_to(frame))
             }
             Command::Renew(token) => {
                 let renewed = self.access.clone().renew(token).await;
                 let access = renewed.map_err(|error| refusal_of(&error))?;
-                return Ok(reply_to_change(Change::renew(access), reference));
+                reply_to_change(Change::renew(access), reference)
             }
-            Command::Ping => AckBody::Pong {},
+            Command::Ping => ack(reference, AckBody::Pong {}),
         };
-        Ok(Reply::Frame(Ack { reference, body: done }.encoded(None)))
+        Ok(CommandOutcome::Done(Ok(reply)))
     }
 
+    /// Publishes a message; `bytes` is the length of the whole command.
     async fn publish(
         &self,
         draft: Draft,
         limits: &InboundLimits,
-    ) -> Result<AckBody, (Kind, String)> {
+        bytes: usize,
+        reference: Option<Box<RawValue>>,
+    ) -> Result<CommandOutcome, (Kind, String)> {
         let most = limits.message_bytes;
         if draft.data.as_bytes().len() > most {
             let detail = format!("the data is above the limit of {most} bytes; send less");
@@ -206,12 +231,48 @@ impl CommandHandler {
         self.authorize_publish(&draft).await?;
         let shows_subscribers =
             self.identity.api_key().is_some() || self.hub.log().rules_for(&draft.channel).online;
-        let receipt = self.hub.publish(draft).await.map_err(|error| refusal_of(&error))?;
-        Ok(AckBody::Published {
-            published: receipt.id,
-            subscribers: shows_subscribers.then_some(receipt.subscribers),
-            duplicate: receipt.duplicate,
-        })
+        let reply = move |settled: Result<Receipt, PublishError>| match settled {
+            Ok(receipt) => {
+                let body = AckBody::Published {
+                    published: receipt.id,
+                    subscribers: shows_subscribers.then_some(receipt.subscribers),
+                    duplicate: receipt.duplicate,
+                };
+                Ok(ack(reference, body))
+            }
+            Err(error) => {
+                let (kind, detail) = refusal_of(&error);
+                Ok(CommandRefusal { kind, detail, reference }.into())
+            }
+        };
+        Ok(self.send(draft, bytes, reply).await)
+    }
+
+    /// Sends a message to the engine once the window has room. `reply` makes the result of the
+    /// command, at once if the engine has settled it.
+    async fn send(
+        &self,
+        draft: Draft,
+        bytes: usize,
+        reply: impl FnOnce(Result<Receipt, PublishError>) -> CommandResult + Send + 'static,
+    ) -> CommandOutcome {
+        let in_flight = self.window.enter(bytes).await;
+        let mut publication = match self.hub.append(draft) {
+            Ok(publication) => publication,
+            Err(refused) => return CommandOutcome::Done(reply(Err(refused))),
+        };
+        let settle = |settled, in_flight: InFlight| {
+            if is_unknown(&settled) {
+                in_flight.record_unknown();
+            }
+            reply(settled)
+        };
+        match Pin::new(&mut publication).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(settled) => CommandOutcome::Done(settle(settled, in_flight)),
+            Poll::Pending => {
+                CommandOutcome::Later(Box::pin(async move { settle(publication.await, in_flight) }))
+            }
+        }
     }
 
     /// Reserves memory for a reply with a document of `length` bytes.
@@ -242,13 +303,14 @@ impl CommandHandler {
         admitted.map_err(|denied| self.record_denial(Action::Publish, &draft.channel, &denied))
     }
 
-    async fn publish_raw(&self, message: ClientMessage) -> Result<(), CloseReason> {
+    async fn publish_raw(&self, message: ClientMessage) -> Result<CommandOutcome, CloseReason> {
         let data = match message {
             ClientMessage::Text(text) => Data::Text(text),
             ClientMessage::Binary(bytes) => Data::Bytes(bytes),
             // `handle` has decompressed it.
             ClientMessage::Compressed(_) => return Err(CloseReason::Protocol),
         };
+        let bytes = data.as_bytes().len();
         let draft = Draft::new(self.channels[0].clone(), data).with_publisher(&*self.identity);
         if let Err((kind, _)) = self.authorize_publish(&draft).await {
             self.hub.meters().count_refusal(kind);
@@ -258,15 +320,24 @@ impl CommandHandler {
                 _ => CloseReason::Forbidden,
             });
         }
-        let published = self.hub.publish(draft).await;
         // On a raw connection, only its end can report a failure.
-        published.map(|_| ()).map_err(|error| match error {
-            PublishError::Draining => CloseReason::Draining,
-            _ => CloseReason::Overloaded,
-        })
+        let reply = |settled: Result<Receipt, PublishError>| match settled {
+            Ok(_) => Ok(Reply::Empty),
+            Err(PublishError::Draining) => Err(CloseReason::Draining),
+            Err(_) => Err(CloseReason::Overloaded),
+        };
+        Ok(self.send(draft, bytes, reply).await)
     }
+}
+
+fn ack(reference: Option<Box<RawValue>>, body: AckBody) -> Reply {
+    Reply::Frame(Ack { reference, body }.encoded(None))
 }
 
 fn refusal_of(problem: &dyn Problem) -> (Kind, String) {
     (problem.kind(), problem.to_string())
+}
+
+fn is_unknown(settled: &Result<Receipt, PublishError>) -> bool {
+    settled.as_ref().is_err_and(|error| error.kind() == Kind::OutcomeUnknown)
 }

@@ -10,6 +10,7 @@ use crate::{
     format::Ws,
     frame,
     limits::{CommandRateLimiter, InboundLimits},
+    publish_window::PublishWindow,
 };
 
 /// Decodes one connection. Small, because each connection keeps one: its client and its channels
@@ -27,6 +28,7 @@ pub struct WsInbound {
 struct InboundState {
     decoder: Decoder,
     rate_limiter: CommandRateLimiter,
+    window: PublishWindow,
 }
 
 impl WsInbound {
@@ -42,7 +44,8 @@ impl WsInbound {
             false => Compression::Off,
         };
         let decoder = Decoder::new(limit, compression);
-        Box::new(InboundState { decoder, rate_limiter: CommandRateLimiter::default() })
+        let (rate_limiter, window) = (CommandRateLimiter::default(), PublishWindow::default());
+        Box::new(InboundState { decoder, rate_limiter, window })
     }
 }
 
@@ -81,11 +84,12 @@ impl Inbound for WsInbound {
                 Decoded::Compressed(compressed) => ClientMessage::Compressed(compressed),
             };
             let Some(session) = &session else { continue };
-            let command = respond(session, message, &self.limits, &mut state.rate_limiter);
+            let InboundState { rate_limiter, window, .. } = &mut **state;
+            let command = respond(session, message, &self.limits, rate_limiter, window);
             return InboundEvent::Command(command);
         }
         if state.decoder.is_idle() {
-            match state.rate_limiter.is_unused() {
+            match state.rate_limiter.is_unused() && state.window.is_unused() {
                 true => self.state = None,
                 false => state.decoder.release_buffer(),
             }

@@ -17,6 +17,7 @@ mod handshake;
 mod inbound;
 mod kinds;
 mod limits;
+mod publish_window;
 mod socket;
 
 pub use close::close_code;

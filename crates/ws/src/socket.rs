@@ -17,7 +17,8 @@ use tokio_tungstenite::{
     },
 };
 use tricast_core::{
-    CloseReason, CommandFuture, CommandResult, Control, Flow, FlowStep, Goodbye, Session, StreamEnd,
+    CloseReason, CommandFuture, CommandOutcome, CommandResult, Control, Flow, FlowStep, Goodbye,
+    ReplyQueue, Session, StreamEnd,
 };
 
 use crate::{
@@ -25,6 +26,7 @@ use crate::{
     close::close_code,
     command_handler::{ClientMessage, respond},
     limits::{CommandRateLimiter, InboundLimits},
+    publish_window::PublishWindow,
 };
 
 /// Portions of the stream that are written before the peer is read from.
@@ -49,9 +51,20 @@ where
         .max_frame_size(Some(max_message));
     let io = CheckedLengths::new(io);
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-    let rate_limiter = CommandRateLimiter::default();
-    let mut driver = ConnDriver { flow: Flow::new(session), limits, rate_limiter };
-    let cause = match driver.run(&mut socket).await {
+    let mut driver = ConnDriver {
+        flow: Flow::new(session),
+        limits,
+        rate_limiter: CommandRateLimiter::default(),
+        window: PublishWindow::default(),
+        replies: ReplyQueue::default(),
+    };
+    let ended = driver.run(&mut socket).await;
+    // Nobody is left to send the replies to; what was published is counted all the same.
+    let replies = std::mem::take(&mut driver.replies);
+    if !replies.is_empty() {
+        tokio::spawn(replies.settle());
+    }
+    let cause = match ended {
         Ok(cause) => cause,
         Err(PeerGone(end)) => return driver.flow.session_mut().record_end(end),
     };
@@ -134,13 +147,16 @@ struct ConnDriver {
     flow: Flow,
     limits: Arc<InboundLimits>,
     rate_limiter: CommandRateLimiter,
+    window: PublishWindow,
+    /// Replies that wait for their results, or for earlier ones.
+    replies: ReplyQueue,
 }
 
 impl ConnDriver {
     /// Writes the stream and reads commands until the connection ends.
     ///
-    /// There is one command at a time: nothing is read while a command runs or its reply has not
-    /// been written, so that a peer can pile up neither work nor replies.
+    /// Nothing is read while a command runs, its reply is being written, or too many replies wait,
+    /// so that a peer can pile up neither work nor replies.
     async fn run<IO>(&mut self, socket: &mut WebSocketStream<IO>) -> Result<EndCause, PeerGone>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
@@ -149,6 +165,7 @@ impl ConnDriver {
         let mut portions = 0;
         loop {
             let writes = portions < PORTIONS_PER_TURN;
+            self.flow.session_mut().set_awaits_replies(!self.replies.is_empty());
             tokio::select! {
                 biased;
                 step = poll_fn(|cx| self.flow.poll_step(cx)), if writes => {
@@ -158,15 +175,18 @@ impl ConnDriver {
                         return Ok(EndCause::GoodbyeSent(reason));
                     }
                 }
-                result = finished(&mut command), if command.is_some() => {
-                    command = None;
+                result = next_reply(&mut self.replies), if !self.replies.is_empty() => {
                     match result {
                         Ok(reply) => self.flow.apply_reply(reply),
                         Err(reason) => return Ok(EndCause::GoodbyeDue(reason)),
                     }
                     self.write_output(socket).await?;
                 }
-                received = receive(socket), if command.is_none() => {
+                outcome = finished(&mut command), if command.is_some() => {
+                    command = None;
+                    self.replies.push(outcome);
+                }
+                received = receive(socket), if command.is_none() && !self.replies.is_full() => {
                     match self.handle_received(socket, received).await? {
                         Received::Message(message) => command = Some(self.start(message)),
                         Received::Control => {}
@@ -210,6 +230,7 @@ impl ConnDriver {
             }
             Message::Binary(bytes) => Ok(Received::Message(ClientMessage::Binary(bytes))),
             Message::Close(_) => {
+                self.write_replies(socket).await?;
                 // The library has queued the reply.
                 let _ = socket.flush().await;
                 Err(PeerGone(StreamEnd::Left))
@@ -218,14 +239,35 @@ impl ConnDriver {
         }
     }
 
+    /// Waits for the replies to all commands and writes them, before the reply to a close frame.
+    async fn write_replies<IO>(&mut self, socket: &mut WebSocketStream<IO>) -> Result<(), PeerGone>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        while !self.replies.is_empty() {
+            if let Ok(reply) = next_reply(&mut self.replies).await {
+                self.flow.apply_reply(reply);
+            }
+            let chunks = std::iter::from_fn(|| self.flow.next_chunk());
+            write_chunks(socket, chunks).await?;
+        }
+        Ok(())
+    }
+
     fn start(&mut self, message: ClientMessage) -> CommandFuture {
-        respond(self.flow.session(), message, &self.limits, &mut self.rate_limiter)
+        let Self { flow, limits, rate_limiter, window, .. } = self;
+        respond(flow.session(), message, limits, rate_limiter, window)
     }
 }
 
 /// Waits for a command that is there.
-async fn finished(command: &mut Option<CommandFuture>) -> CommandResult {
+async fn finished(command: &mut Option<CommandFuture>) -> CommandOutcome {
     command.as_mut().expect("a command is running").await
+}
+
+/// Waits for the next of the replies that are there.
+async fn next_reply(replies: &mut ReplyQueue) -> CommandResult {
+    poll_fn(|cx| replies.poll_next(cx)).await.expect("a reply waits")
 }
 
 /// Receives a frame, after everything that is queued has been written. The library replies to each
@@ -251,6 +293,17 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     socket.flush().await.map_err(gone)?;
+    write_chunks(socket, chunks).await
+}
+
+/// Writes whole frames before those that the library has queued.
+async fn write_chunks<IO>(
+    socket: &mut WebSocketStream<IO>,
+    chunks: impl IntoIterator<Item = Bytes>,
+) -> Result<(), PeerGone>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
     let io = socket.get_mut();
     for chunk in chunks {
         io.write_all(&chunk).await.map_err(PeerGone::of)?;

@@ -24,7 +24,8 @@ pub enum InboundEvent {
     Incomplete,
     /// A frame of the wire itself, such as a ping: send these bytes back.
     Respond(Bytes),
-    /// A command. Ask for the next event when it is done, so that a peer cannot pile up work.
+    /// A command. Ask for the next event when it is done, so that a peer cannot pile up work, and
+    /// while the [`ReplyQueue`](crate::ReplyQueue) has room.
     Command(CommandFuture),
     /// The peer closes the connection: send these bytes back, then close.
     Close(Bytes),
@@ -34,7 +35,19 @@ pub enum InboundEvent {
 }
 
 /// A command that is being run.
-pub type CommandFuture = Pin<Box<dyn Future<Output = CommandResult> + Send>>;
+pub type CommandFuture = Pin<Box<dyn Future<Output = CommandOutcome> + Send>>;
+
+/// The outcome of a command that is done.
+pub enum CommandOutcome {
+    /// Its result.
+    Done(CommandResult),
+    /// A result that comes later, such as that of a publish that has its place in the order and has
+    /// yet to settle. Further commands may run meanwhile; their replies wait.
+    Later(LaterResult),
+}
+
+/// A result that comes later. It may be polled on any thread, inside a runtime or not.
+pub type LaterResult = Pin<Box<dyn Future<Output = CommandResult> + Send>>;
 
 /// The result of a command: a reply to the peer, or the reason to close its connection.
 pub type CommandResult = Result<Reply, CloseReason>;
@@ -61,6 +74,15 @@ impl std::fmt::Debug for Reply {
             Reply::Frame(bytes) => f.debug_tuple("Frame").field(bytes).finish(),
             Reply::Refusal(kind, _) => f.debug_tuple("Refusal").field(kind).finish(),
             Reply::Change(change, _) => f.debug_tuple("Change").field(change).finish(),
+        }
+    }
+}
+
+impl std::fmt::Debug for CommandOutcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            CommandOutcome::Done(result) => f.debug_tuple("Done").field(result).finish(),
+            CommandOutcome::Later(_) => f.write_str("Later"),
         }
     }
 }

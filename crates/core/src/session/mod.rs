@@ -15,6 +15,7 @@ pub(crate) mod inbound;
 pub(crate) mod jitter;
 mod read;
 mod reply;
+pub(crate) mod reply_queue;
 pub(crate) mod step;
 
 use std::{sync::Arc, task::Waker, time::Instant};
@@ -49,6 +50,8 @@ pub struct Session {
     expiry: Option<Box<Expiry>>,
     /// Older messages that the engine was asked for.
     fetch: Option<Box<Fetch>>,
+    /// The peer waits for replies; a drain lets them come first.
+    awaits_replies: bool,
     /// The reason to end the stream, once everything published so far has been read.
     deferred_close: Option<CloseReason>,
     /// How the stream has ended; nothing follows.
@@ -76,6 +79,7 @@ impl Session {
             access,
             config,
             fetch: None,
+            awaits_replies: false,
             deferred_close: None,
             end: None,
         }
@@ -162,6 +166,12 @@ impl Session {
         self.deferred_close = Some(reason);
     }
 
+    /// Sets whether the peer waits for replies to its commands. While it does, the stream does not
+    /// end because of a drain; collect again once it does not.
+    pub fn set_awaits_replies(&mut self, awaits: bool) {
+        self.awaits_replies = awaits;
+    }
+
     /// Records how the stream has ended, for the metrics and the webhook. The first end stays.
     ///
     /// A session records by itself each end that [`collect`](Self::collect) returns. The owner of
@@ -238,9 +248,10 @@ impl Session {
             Err(reason) => return self.push_goodbye(reason, 0, out),
         };
         let caught_up = reading == Reading::CaughtUp;
-        // While the gateway drains, nothing more is published; what was is still delivered.
+        // While the gateway drains, nothing more is published; what was is still delivered, and
+        // acknowledged.
         if let Some((reason, retry)) = self.subscription.close_request()
-            && (caught_up || reason != CloseReason::Draining)
+            && (caught_up && !self.awaits_replies || reason != CloseReason::Draining)
         {
             return self.push_goodbye(reason, retry, out);
         }

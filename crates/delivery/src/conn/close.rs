@@ -31,8 +31,10 @@ impl Shard {
             Ending::Reset => conn.cold.reset_on_close = true,
         }
         conn.cold.stalled_since = self.timers.millis(self.now);
+        let replies = conn.cold.replies.take();
         let indices = std::mem::take(&mut conn.cold.indices);
         self.subscribers.remove(&indices, &mut self.conns);
+        self.abandon_replies(replies);
     }
 
     /// Waits for the peer to close, now that everything has been written. To close a socket with
@@ -102,8 +104,9 @@ impl Shard {
 
     /// Closes a connection and removes every trace of it.
     pub(crate) fn close(&mut self, key: ConnKey) {
-        let Some(conn) = self.conns.remove(key) else { return };
+        let Some(mut conn) = self.conns.remove(key) else { return };
         self.subscribers.remove(&conn.cold.indices, &mut self.conns);
+        self.abandon_replies(conn.cold.replies.take());
         drop(conn);
         self.conns.shrink_if_empty();
     }

@@ -2,7 +2,9 @@
 
 mod close;
 mod open;
+mod outcome;
 mod read;
+mod replies;
 mod write;
 mod write_queue;
 
@@ -14,7 +16,10 @@ use std::{
 use bytes::Bytes;
 use tricast_core::{Inbound, Seq, Session};
 
-use self::write_queue::{WriteQueue, Written};
+use self::{
+    replies::Replies,
+    write_queue::{WriteQueue, Written},
+};
 use crate::{
     conns::Generation,
     formats::FormatIndex,
@@ -68,6 +73,8 @@ pub(crate) struct ColdState {
     pub(crate) stalled_since: Millis,
     /// A command of the peer's is running; nothing more is read until it is done.
     pub(crate) command_running: bool,
+    /// Replies that wait for their results, or for earlier ones. `None` for most connections.
+    pub(crate) replies: Option<Box<Replies>>,
     /// The peer has closed its side; there may still be bytes to read before that.
     pub(crate) peer_closed: bool,
     /// The socket was shut down for writing.
@@ -98,6 +105,7 @@ impl ColdState {
             timer_due: NEVER,
             stalled_since: NEVER,
             command_running: false,
+            replies: None,
             peer_closed: false,
             shutdown_sent: false,
             reset_on_close: false,
@@ -149,6 +157,6 @@ mod tests {
         let hot = size_of::<Conn>() - if cfg!(debug_assertions) { 16 } else { 0 };
         let cold = size_of::<ColdState>();
         assert!(hot <= 32, "a broadcast reads {hot} bytes of each connection");
-        assert!(cold <= 296, "each connection keeps {cold} bytes apart");
+        assert!(cold <= 304, "each connection keeps {cold} bytes apart");
     }
 }

@@ -1,4 +1,4 @@
-//! Reads what a connection's peer sends, in turns, and runs and answers its commands.
+//! Reads what a connection's peer sends, in turns, and runs its commands.
 
 use std::{
     io,
@@ -7,7 +7,7 @@ use std::{
 };
 
 use tricast_core::{
-    CloseReason, CommandFuture, CommandResult, Control, Goodbye, InboundEvent, Reply, StreamEnd,
+    CloseReason, CommandFuture, CommandOutcome, Control, Goodbye, InboundEvent, StreamEnd,
 };
 
 use crate::{
@@ -66,7 +66,9 @@ impl Shard {
     fn read_next(&mut self, key: ConnKey, readable: &mut Readable) -> io::Result<Next> {
         let Some(conn) = self.conns.get_mut(key) else { return Ok(Next::Wait) };
         let cold = &mut *conn.cold;
-        if cold.command_running {
+        if cold.command_running
+            || cold.replies.as_ref().is_some_and(|replies| replies.block_reading())
+        {
             return Ok(Next::Wait);
         }
         let event = match &mut cold.inbound {
@@ -83,8 +85,13 @@ impl Shard {
             }
             InboundEvent::Command(command) if open => Ok(self.run_command(key, command)),
             InboundEvent::Close(bytes) if open => {
-                cold.queue_reply(bytes);
-                self.on_peer_close(key);
+                match &mut cold.replies {
+                    Some(replies) => replies.set_close(bytes),
+                    None => {
+                        cold.queue_reply(bytes);
+                        self.on_peer_close(key);
+                    }
+                }
                 Ok(Next::Wait)
             }
             InboundEvent::Violation(reason) if open => {
@@ -131,17 +138,17 @@ impl Shard {
         let done = command.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         drop(runtime);
         match done {
-            Poll::Ready(result) => {
-                self.apply_result(key, result);
+            Poll::Ready(outcome) => {
+                self.apply_outcome(key, outcome);
                 Next::Again
             }
             Poll::Pending => {
                 conn.cold.command_running = true;
                 let inbox = self.io.inbox.clone();
                 self.runtime.spawn(async move {
-                    let result = command.await;
+                    let outcome = command.await;
                     // If the shard has closed, so has the connection.
-                    let _ = inbox.post(ShardEvent::CommandDone { key, result });
+                    let _ = inbox.post(ShardEvent::CommandDone { key, outcome });
                 });
                 Next::Wait
             }
@@ -149,55 +156,16 @@ impl Shard {
     }
 
     /// Handles the end of a command that was moved to the runtime.
-    pub(crate) fn on_command_done(&mut self, key: ConnKey, result: CommandResult) {
+    pub(crate) fn on_command_done(&mut self, key: ConnKey, outcome: CommandOutcome) {
         let Some(conn) = self.conns.get_mut(key) else { return };
         conn.cold.command_running = false;
-        self.apply_result(key, result);
+        self.apply_outcome(key, outcome);
         self.drive_writes(key);
         self.drive_reads(key);
     }
 
-    /// Queues a command's reply, and applies the change of subscriptions that it may be.
-    fn apply_result(&mut self, key: ConnKey, result: CommandResult) {
-        let Some(conn) = self.conns.get_mut(key) else { return };
-        let Some(session) = &mut conn.cold.session else { return };
-        let reply = match result {
-            Ok(reply) => reply,
-            Err(reason) => {
-                // The connection has no way to answer but to end. No more is read from it, but it
-                // still gets what was published before.
-                session.close_after_delivery(reason);
-                conn.cold.inbound = None;
-                conn.state = ConnState::CatchingUp;
-                return self.turns.push(key, conn);
-            }
-        };
-        let changes = matches!(reply, Reply::Change(..));
-        if changes && conn.seq > session.seq() {
-            let sent_at = self.timers.instant_before(self.now, conn.sent_at);
-            session.mark_delivered(conn.seq, sent_at);
-        }
-        session.apply_reply(reply).into_iter().for_each(|bytes| conn.cold.write_queue.push(bytes));
-        if changes {
-            self.update_subscriptions(key);
-        }
-    }
-
-    /// Takes over the channels of a session that have changed. The connection catches up by itself.
-    fn update_subscriptions(&mut self, key: ConnKey) {
-        let Some(conn) = self.conns.get_mut(key) else { return };
-        let before = std::mem::take(&mut conn.cold.indices);
-        self.subscribers.remove(&before, &mut self.conns);
-        let Some(conn) = self.conns.get_mut(key) else { return };
-        let Some(session) = &conn.cold.session else { return };
-        conn.cold.indices = self.subscribers.add(key, session.slots());
-        conn.multi_channel = conn.cold.indices.len() > 1;
-        conn.seq = session.seq();
-        conn.state = ConnState::CatchingUp;
-    }
-
     /// Handles a close by the peer that was answered.
-    fn on_peer_close(&mut self, key: ConnKey) {
+    pub(crate) fn on_peer_close(&mut self, key: ConnKey) {
         let Some(conn) = self.conns.get_mut(key) else { return };
         conn.state = ConnState::Closing;
         if let Some(mut session) = conn.cold.session.take() {
