@@ -5,6 +5,7 @@ mod channel_hash;
 mod config;
 mod contents;
 pub mod disk;
+mod engine;
 mod index;
 mod meta;
 pub mod planted;
@@ -26,6 +27,7 @@ mod window;
 
 pub use config::{Config, Machine};
 pub use contents::LoggedReceipt;
+pub use engine::DiskEngine;
 pub use portion::{Portion, PortionLimit};
 pub use reader::Reader;
 pub use record::{DataKind, Record};
