@@ -27,7 +27,10 @@ mod window;
 
 pub use config::{Config, Machine};
 pub use contents::LoggedReceipt;
-pub use engine::DiskEngine;
+pub use engine::{
+    APPEND_SECONDS, DiskEngine, DiskMeters, DiskStats, EngineConfig, FSYNC_SECONDS, Folder,
+    FolderError, Fsync, StartError, look,
+};
 pub use portion::{Portion, PortionLimit};
 pub use reader::Reader;
 pub use record::{DataKind, Record};

@@ -1,34 +1,78 @@
 //! The engine of a log on disk: puts messages into one order, writes them, and reads what lies
 //! below the rings.
+//!
+//! ```text
+//! DiskEngine::append → Sequencer     one short lock: refusals, repeats, the seq, the queue
+//!   → Writer                         a thread: takes all that waits, one write, one sync
+//!   → Log::accept_all                visible, under one lock
+//!   → Settlement                     the receipts; then the readers are woken
+//! ```
 
+mod config;
 mod convert;
 mod extent;
+mod folder;
+mod health;
+mod meters;
+mod open;
 mod read;
+mod receipts;
+mod sealer;
+mod sequencer;
+mod syncing;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod warm_up;
+mod writer;
 
-use std::sync::Arc;
+use std::{sync::Arc, thread::JoinHandle};
 
 use tricast_core::{
-    Draft, Engine, EngineError, EngineFuture, Health, Lease, Locate, Located, Log, ReadRequest,
-    Ticket,
+    Draft, Engine, EngineError, EngineFuture, Health, Lease, Locate, Located, ReadRequest, Ticket,
 };
 
-use crate::{Reader, engine::read::Reads};
+pub use self::{
+    config::{EngineConfig, Fsync},
+    folder::{Folder, FolderError, look},
+    meters::{APPEND_SECONDS, DiskMeters, DiskStats, FSYNC_SECONDS},
+    open::StartError,
+};
+use crate::{
+    Reader,
+    engine::{extent::extent_of, read::Reads, sequencer::Sequencer},
+};
 
-/// An engine that keeps the log on a disk.
+/// An engine that keeps the log on a disk. Dropping it without closing it leaves the log as a
+/// process that dies leaves it: nothing acknowledged is lost.
 pub struct DiskEngine {
     reads: Reads,
+    reader: Reader,
+    sequencer: Arc<Sequencer>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl DiskEngine {
-    /// The reading side, for an engine whose log has begun.
-    fn new(log: Arc<Log>, reader: Reader, read_memory: usize) -> Self {
-        Self { reads: Reads::start(log, reader, read_memory) }
+    /// Returns the state of the log.
+    pub fn stats(&self) -> DiskStats {
+        let Self { reader, sequencer, .. } = self;
+        DiskStats {
+            bytes: reader.bytes(),
+            segments: reader.segments(),
+            head: reader.head(),
+            floor: reader.floor(),
+            queued: sequencer.queued(),
+            holes: extent_of(reader).holes.len(),
+            damaged: reader.damaged(),
+            failed: reader.failed().is_some(),
+            full: sequencer.is_full(),
+        }
     }
 }
 
 impl Engine for DiskEngine {
-    fn append(&self, _draft: Draft) -> Ticket {
-        Ticket::settled(Err(EngineError::Unavailable("not written yet".to_owned())))
+    fn append(&self, draft: Draft) -> Ticket {
+        self.sequencer.append(draft)
     }
 
     fn read(&self, request: ReadRequest) -> EngineFuture<Lease> {
@@ -40,10 +84,34 @@ impl Engine for DiskEngine {
     }
 
     fn health(&self) -> Health {
-        Health::Live { lag: 0 }
+        self.sequencer.health()
     }
 
     fn close(&self) -> EngineFuture<()> {
-        Box::pin(std::future::ready(Ok(())))
+        let closing = self.sequencer.close();
+        Box::pin(async move {
+            match closing {
+                Ok(closing) => closing.await.unwrap_or_else(|_| {
+                    Err(EngineError::Unavailable("its thread has stopped".to_owned()))
+                }),
+                Err(closed) => closed,
+            }
+        })
+    }
+}
+
+impl Drop for DiskEngine {
+    fn drop(&mut self) {
+        self.sequencer.abandon();
+        // The lock of the directory goes with the writer.
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for DiskEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DiskEngine").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }

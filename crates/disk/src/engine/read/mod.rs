@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::oneshot;
 use tricast_core::{
     ChannelName, EngineError, EngineFuture, Hole, Lease, Locate, Located, Log, Portion, ReadMemory,
-    ReadRequest, Seq,
+    ReadRequest, Seq, Tagger,
 };
 
 use crate::{PortionLimit, Reader, engine::convert::stored_of};
@@ -26,14 +26,20 @@ pub(super) struct Reads {
 struct Reading {
     log: Arc<Log>,
     reader: Reader,
+    tagger: Arc<dyn Tagger>,
     memory: ReadMemory,
 }
 
 impl Reads {
     /// Starts the thread; it ends once this is dropped.
-    pub(super) fn start(log: Arc<Log>, reader: Reader, memory: usize) -> Self {
+    pub(super) fn start(
+        log: Arc<Log>,
+        reader: Reader,
+        tagger: Arc<dyn Tagger>,
+        memory: usize,
+    ) -> Self {
         let (jobs, waiting) = channel::<Job>();
-        let reading = Reading { log, reader, memory: ReadMemory::new(memory) };
+        let reading = Reading { log, reader, tagger, memory: ReadMemory::new(memory) };
         thread::spawn(move || waiting.into_iter().for_each(|job| job(&reading)));
         Self { jobs }
     }
@@ -87,7 +93,7 @@ impl Reading {
             request.channels.iter().any(|(of, after)| of == name && seq > *after)
         };
         let records = read.records.into_iter().filter(|it| wanted(&it.channel, it.seq));
-        let messages = records.filter_map(stored_of).collect();
+        let messages = records.filter_map(|record| stored_of(record, &self.tagger)).collect();
         let portion = Portion::new(self.log.epoch(), messages, holes, upto, &self.memory);
         Ok(Lease::Owned(Arc::new(portion)))
     }

@@ -1,0 +1,185 @@
+//! Opening: recovery, the rings, the receipts, the threads.
+
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+    thread::Builder,
+    time::{Duration, Instant},
+};
+
+use tricast_core::{
+    Accepted, Beginning, Epoch, Log, MessageId, Placed, Receipt, Tagger, unix_millis,
+};
+
+use crate::{
+    OpenError, Opened, Reader, Store,
+    disk::{Disk, real::RealDisk},
+    engine::{
+        DiskEngine,
+        config::{EngineConfig, Fsync},
+        extent::extent_of,
+        folder::{self, FolderError},
+        meters::DiskMeters,
+        read::Reads,
+        receipts::Receipts,
+        sealer::Sealer,
+        sequencer::Sequencer,
+        syncing,
+        tags::LogTagger,
+        warm_up::{self, Warm},
+        writer::Writer,
+    },
+};
+
+/// How many messages of the warm-up become visible under one lock.
+const BATCH: usize = 1024;
+
+/// Why an engine does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The directory is not one for a log.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The system gives no thread.
+    #[error("cannot start a thread of the log: {0}")]
+    Thread(io::Error),
+}
+
+impl DiskEngine {
+    /// Opens the log in `folder`, which is made if it is missing, and begins `log` with it. The log
+    /// is ready when this returns.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn open(
+        folder: &Path,
+        config: EngineConfig,
+        log: Arc<Log>,
+        meters: DiskMeters,
+    ) -> Result<Arc<Self>, StartError> {
+        folder::prepare(folder)?;
+        let disk = RealDisk::open(folder).map_err(OpenError::Io)?;
+        Self::open_on(Arc::new(disk), config, log, meters)
+    }
+
+    /// Opens the log on a disk. Otherwise the same as [`open`](Self::open).
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        config: EngineConfig,
+        log: Arc<Log>,
+        meters: DiskMeters,
+    ) -> Result<Arc<Self>, StartError> {
+        let epoch = log.epoch();
+        let (store, opened) = Store::open(disk, config.store.clone(), || epoch)?;
+        let reader = store.reader();
+        report(&opened, &reader);
+        let tagger = LogTagger::new(&opened.key);
+        let as_tagger: Arc<dyn Tagger> = Arc::new(tagger.clone());
+        let warm = warm_up::read(&reader, config.warm_up, &as_tagger).map_err(OpenError::Io)?;
+        begin(&log, &opened, warm, &reader);
+        let receipts = receipts(&reader, &config, opened.epoch).map_err(OpenError::Io)?;
+        let newest = reader.shared.segments().iter().map(|it| it.summary().newest).max();
+        let place = (opened.head, newest.unwrap_or_default());
+        let sequencer = Sequencer::new(log.clone(), tagger, receipts, config.queue, place);
+        let sequencer = Arc::new(sequencer);
+        let is_dirty = Arc::new(AtomicBool::new(false));
+        let syncing = match config.fsync {
+            Fsync::Every(interval) => {
+                let (syncer, dirty) = (store.syncer(), is_dirty.clone());
+                let (sequencer, meters) = (sequencer.clone(), meters.clone());
+                let run = move || syncing::run(&syncer, &sequencer, &dirty, &meters, interval);
+                Some(spawn("log-sync", run)?)
+            }
+            Fsync::Always | Fsync::Os => None,
+        };
+        let reads = Reads::start(log.clone(), reader.clone(), as_tagger.clone(), config.read_memory);
+        let writer = Writer {
+            log,
+            sequencer: sequencer.clone(),
+            store,
+            tagger: as_tagger,
+            sealer: Sealer::start(sequencer.clone()).map_err(StartError::Thread)?,
+            config,
+            meters,
+            is_dirty,
+            last: opened.head,
+            upkeep: Instant::now(),
+        };
+        let writing = spawn("log-write", move || writer.run())?;
+        let threads = [Some(writing), syncing].into_iter().flatten().collect();
+        Ok(Arc::new(Self { reads, reader, sequencer, threads }))
+    }
+}
+
+fn spawn(
+    name: &str,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<std::thread::JoinHandle<()>, StartError> {
+    Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
+}
+
+/// Says what was found.
+fn report(opened: &Opened, reader: &Reader) {
+    let Opened { epoch, head, floor, unclean, lost, torn, damages, .. } = opened;
+    let (bytes, segments) = (reader.bytes(), reader.segments());
+    tracing::info!(%epoch, head, floor, bytes, segments, unclean, torn, "the log is open");
+    if let Some((first, last)) = lost {
+        tracing::warn!(
+            first,
+            last,
+            "the end of the log was lost with the power; readers of these ids are told a gap"
+        );
+    }
+    if *damages > 0 {
+        tracing::warn!(damages, "the log has damaged records; their readers are told a gap");
+    }
+}
+
+/// Begins the log with the end of what the disk has.
+fn begin(log: &Log, opened: &Opened, warm: Warm, reader: &Reader) {
+    let Opened { epoch, lineage, head, .. } = opened;
+    log.begin(Beginning {
+        epoch: *epoch,
+        lineage: lineage.clone(),
+        after: warm.after,
+        head: *head,
+        extent: Some(extent_of(reader)),
+    });
+    let mut messages = warm.messages.into_iter();
+    loop {
+        let batch: Vec<Placed> = messages
+            .by_ref()
+            .take(BATCH)
+            .map(|stored| Placed { stored, reservation: None })
+            .collect();
+        if batch.is_empty() {
+            break;
+        }
+        Accepted::announce_all(log.accept_all(batch));
+    }
+    log.advance(*head);
+}
+
+/// The receipts of the last life that still count.
+fn receipts(reader: &Reader, config: &EngineConfig, epoch: Epoch) -> io::Result<Receipts> {
+    let window = millis(config.idempotency_window);
+    let mut receipts = Receipts::new(window, config.idempotency_entries);
+    for logged in reader.receipts(unix_millis().saturating_sub(window))? {
+        let id = MessageId { epoch, seq: logged.seq };
+        let subscribers = logged.subscribers.unwrap_or_default();
+        let receipt = Receipt { id, subscribers, duplicate: false };
+        receipts.insert(logged.idempotency, receipt, logged.time);
+    }
+    Ok(receipts)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

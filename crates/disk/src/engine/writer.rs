@@ -1,0 +1,202 @@
+//! The writer: one thread that writes what waits, makes it visible, and settles it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tricast_core::{
+    Accepted, EngineError, Log, MessageId, Placed, Receipt, Seq, Tagger,
+};
+
+use crate::{
+    AppendError, Record, Store,
+    engine::{
+        config::{EngineConfig, Fsync},
+        convert::record_of,
+        meters::DiskMeters,
+        sealer::Sealer,
+        sequencer::{Pending, Sequencer, Settled, Work},
+    },
+    room,
+};
+
+/// How often a full disk is looked at while nobody publishes.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often the past is looked at: what is too much or too old is let go.
+const UPKEEP: Duration = Duration::from_secs(60);
+
+/// Writes messages in their order. While the disk is busy with some, the next ones gather.
+pub(super) struct Writer {
+    pub(super) log: Arc<Log>,
+    pub(super) sequencer: Arc<Sequencer>,
+    pub(super) store: Store,
+    pub(super) tagger: Arc<dyn Tagger>,
+    pub(super) sealer: Sealer,
+    pub(super) config: EngineConfig,
+    pub(super) meters: DiskMeters,
+    /// Set after each write, for the thread that makes it durable.
+    pub(super) is_dirty: Arc<AtomicBool>,
+    /// The last seq of a record, or the head at the start.
+    pub(super) last: Seq,
+    /// When the past is looked at next.
+    pub(super) upkeep: Instant,
+}
+
+/// Fails the log if the writer ends by a panic, so that no publisher waits for it.
+struct Alarm(Arc<Sequencer>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail("the writing thread of the log has stopped; this is a bug", Vec::new());
+        }
+    }
+}
+
+impl Writer {
+    /// Works until the end.
+    pub(super) fn run(mut self) {
+        let alarm = Alarm(self.sequencer.clone());
+        loop {
+            let until = match self.sequencer.is_full() {
+                true => self.upkeep.min(Instant::now() + LOOK),
+                false => self.upkeep,
+            };
+            match self.sequencer.wait(until) {
+                Work::Write(batch) => self.write(batch),
+                Work::Tick => {
+                    if self.sequencer.is_full() && room::has_room(&*self.store.shared.disk) {
+                        self.sequencer.set_full(false);
+                    }
+                }
+                Work::Close => return self.close(),
+                Work::Abandon => break,
+            }
+            if Instant::now() >= self.upkeep {
+                self.keep_up();
+            }
+        }
+        let Self { sequencer, store, sealer, .. } = self;
+        drop(sealer);
+        drop(store);
+        let ended = EngineError::Unavailable("it has ended".to_owned());
+        sequencer.set_closed(&Err(ended));
+        drop(alarm);
+    }
+
+    fn close(self) {
+        let Self { sequencer, store, sealer, .. } = self;
+        // It must not seal what the store seals now.
+        drop(sealer);
+        let closed = store.close().map_err(|error| {
+            tracing::error!(%error, "the log was not closed; the next start recovers it");
+            EngineError::Unavailable(error.to_string())
+        });
+        sequencer.set_closed(&closed);
+    }
+
+    fn write(&mut self, batch: Vec<Pending>) {
+        match self.append(&batch) {
+            Ok(()) => {
+                if self.sequencer.is_full() && batch.iter().any(|one| one.is_logged) {
+                    self.sequencer.set_full(false);
+                }
+                self.publish(batch);
+            }
+            Err(AppendError::Full) => {
+                self.sequencer.set_full(true);
+                let (logged, others): (Vec<_>, Vec<_>) =
+                    batch.into_iter().partition(|pending| pending.is_logged);
+                self.sequencer.refuse(logged, &EngineError::Full);
+                self.number(others);
+            }
+            Err(error) => self.sequencer.fail(&error.to_string(), batch),
+        }
+    }
+
+    /// Publishes messages that are not logged, and only need their seqs to be theirs for ever.
+    fn number(&mut self, batch: Vec<Pending>) {
+        let Some(last) = batch.last() else { return };
+        match self.store.reserve(last.stored.seq) {
+            Ok(()) => self.publish(batch),
+            Err(AppendError::Full) => self.sequencer.refuse(batch, &EngineError::Full),
+            Err(error) => self.sequencer.fail(&error.to_string(), batch),
+        }
+    }
+
+    /// Appends a batch, and makes it as durable as it has to be before anybody sees it.
+    fn append(&mut self, batch: &[Pending]) -> Result<(), AppendError> {
+        if let Some(last) = batch.last() {
+            self.store.reserve(last.stored.seq)?;
+        }
+        let (records, last) = self.records_of(batch);
+        if records.is_empty() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let base = self.store.open.base;
+        match self.store.append(&records) {
+            // What is too old or too much may make room.
+            Err(AppendError::Full) if self.keep_up() => self.store.append(&records)?,
+            appended => appended?,
+        }
+        self.last = last;
+        if self.store.open.base != base {
+            self.store.seal_jobs().into_iter().for_each(|job| self.sealer.seal(job));
+            self.upkeep = begun;
+        }
+        self.meters.appended(begun.elapsed());
+        if self.config.fsync == Fsync::Always {
+            let begun = Instant::now();
+            self.store.sync()?;
+            self.meters.synced(begun.elapsed());
+        } else {
+            self.is_dirty.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// The records of a batch, and the seq of the last of them.
+    fn records_of(&self, batch: &[Pending]) -> (Vec<Record>, Seq) {
+        let mut last = self.last;
+        let logged = batch.iter().filter(|pending| pending.is_logged);
+        let records = logged.map(|pending| {
+            let seq = pending.stored.seq;
+            // Whatever had these seqs was not logged, or was refused.
+            let skipped = seq - last - 1;
+            last = seq;
+            record_of(&pending.stored, skipped, pending.tag, &self.tagger)
+        });
+        (records.collect(), last)
+    }
+
+    /// Makes a batch visible, and settles it.
+    fn publish(&self, batch: Vec<Pending>) {
+        let epoch = self.log.epoch();
+        let (mut placed, mut settled) = (Vec::new(), Vec::new());
+        for Pending { stored, reservation, settlement, tag, .. } in batch {
+            let id = MessageId { epoch, seq: stored.seq };
+            let receipt = Receipt { id, subscribers: 0, duplicate: false };
+            settled.push(Settled { settlement, tag, time: stored.time, result: Ok(receipt) });
+            placed.push(Placed { stored, reservation: Some(reservation) });
+        }
+        let accepted = self.log.accept_all(placed);
+        for (settled, accepted) in settled.iter_mut().zip(&accepted) {
+            if let Ok(receipt) = &mut settled.result {
+                receipt.subscribers = accepted.subscribers;
+            }
+        }
+        self.sequencer.settle(settled);
+        Accepted::announce_all(accepted);
+    }
+
+    /// Lets go of what is too much or too old; true if something was.
+    fn keep_up(&mut self) -> bool {
+        self.upkeep = Instant::now() + UPKEEP;
+        false
+    }
+}
