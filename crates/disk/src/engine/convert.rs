@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tricast_core::{
-    Data, Draft, EventName, Publisher, PublisherTags, Stored, Tag, Tagger, Trust,
-};
+use tricast_core::{Data, Draft, EventName, Publisher, PublisherTags, Stored, Tag, Tagger, Trust};
 
 use crate::{DataKind, Record};
 

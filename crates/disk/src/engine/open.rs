@@ -79,7 +79,7 @@ impl DiskEngine {
         let epoch = log.epoch();
         let (store, opened) = Store::open(disk, config.store.clone(), || epoch)?;
         let reader = store.reader();
-        report(&opened, &reader);
+        report(&opened, &reader, config.fsync);
         let tagger = LogTagger::new(&opened.key);
         let as_tagger: Arc<dyn Tagger> = Arc::new(tagger.clone());
         let warm = warm_up::read(&reader, config.warm_up, &as_tagger).map_err(OpenError::Io)?;
@@ -99,7 +99,8 @@ impl DiskEngine {
             }
             Fsync::Always | Fsync::Os => None,
         };
-        let reads = Reads::start(log.clone(), reader.clone(), as_tagger.clone(), config.read_memory);
+        let reads =
+            Reads::start(log.clone(), reader.clone(), as_tagger.clone(), config.read_memory);
         let writer = Writer {
             log,
             sequencer: sequencer.clone(),
@@ -126,10 +127,17 @@ fn spawn(
 }
 
 /// Says what was found.
-fn report(opened: &Opened, reader: &Reader) {
+fn report(opened: &Opened, reader: &Reader, fsync: Fsync) {
     let Opened { epoch, head, floor, unclean, lost, torn, damages, .. } = opened;
     let (bytes, segments) = (reader.bytes(), reader.segments());
-    tracing::info!(%epoch, head, floor, bytes, segments, unclean, torn, "the log is open");
+    let power_failure = match fsync {
+        Fsync::Always => "takes nothing that was acknowledged".to_owned(),
+        Fsync::Every(time) => format!("takes the last {time:?}, and readers are told"),
+        Fsync::Os => "takes what the system had not written, and readers are told".to_owned(),
+    };
+    tracing::info!(
+        %epoch, head, floor, bytes, segments, unclean, torn, power_failure, "the log is open"
+    );
     if let Some((first, last)) = lost {
         tracing::warn!(
             first,

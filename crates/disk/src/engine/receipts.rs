@@ -35,9 +35,7 @@ impl Receipts {
             self.forget_oldest();
         }
         match self.by_tag.get_mut(tag)? {
-            Known::Done(first) => {
-                Some(Ticket::settled(Ok(Receipt { duplicate: true, ..*first })))
-            }
+            Known::Done(first) => Some(Ticket::settled(Ok(Receipt { duplicate: true, ..*first }))),
             Known::InFlight(repeats) => {
                 let (settlement, ticket) = Ticket::open();
                 repeats.push(settlement);

@@ -8,9 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tricast_core::{
-    Accepted, EngineError, Log, MessageId, Placed, Receipt, Seq, Tagger,
-};
+use tricast_core::{Accepted, EngineError, Log, MessageId, Placed, Receipt, Seq, Tagger};
 
 use crate::{
     AppendError, Record, Store,
@@ -52,7 +50,9 @@ struct Alarm(Arc<Sequencer>);
 impl Drop for Alarm {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.fail("the writing thread of the log has stopped; this is a bug", Vec::new());
+            let why = "the writing thread of the log has stopped; this is a bug";
+            self.0.fail(why, Vec::new());
+            self.0.set_closed(&Err(EngineError::Unavailable(why.to_owned())));
         }
     }
 }

@@ -1,1 +1,6 @@
-//! An engine over a disk that fails, and over a folder of this machine.
+//! An engine over a disk in memory that fails, and over a folder of this machine.
+
+mod crashes;
+mod failures;
+mod restarts;
+mod world;

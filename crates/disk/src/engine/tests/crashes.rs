@@ -1,0 +1,157 @@
+//! Lives that end at any call of the disk, with the power or without it: what was acknowledged is
+//! there once, no seq names two messages, and what is missing is told.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use fastrand::Rng;
+use tricast_core::{Engine as _, EngineError, Epoch, Gap, MessageId, Seq, Start};
+
+use super::world::{Life, config, draft};
+use crate::{
+    EngineConfig, Fsync,
+    disk::simulated::{Fault, SimulatedDisk},
+};
+
+const CHANNELS: [&str; 3] = ["a", "b", "typing"];
+
+/// What the outside knows of a log over all of its lives.
+#[derive(Default)]
+struct Outside {
+    epoch: Option<Epoch>,
+    /// The text of each seq that anybody has seen, or was told of.
+    seen: BTreeMap<Seq, (usize, String)>,
+    acknowledged: BTreeSet<Seq>,
+    /// The number of messages that were sent.
+    sent: u32,
+}
+
+impl Outside {
+    fn saw(&mut self, seq: Seq, channel: usize, text: &str, seed: u64) {
+        let before = self.seen.insert(seq, (channel, text.to_owned()));
+        let same = before.is_none_or(|before| before == (channel, text.to_owned()));
+        assert!(same, "seed {seed}: {seq} names two messages");
+    }
+
+    /// Publishes with a window, as NDJSON publishers do.
+    async fn publish(&mut self, life: &Life, rng: &mut Rng, seed: u64) {
+        let window = rng.usize(1..12);
+        let mut tickets = Vec::new();
+        for _ in 0..window {
+            self.sent += 1;
+            let (channel, text) = (rng.usize(..CHANNELS.len()), self.sent.to_string());
+            let size = if rng.u8(..10) == 0 { 3000 } else { 0 };
+            let text = format!("{text}{}", " ".repeat(size));
+            let id: Option<Arc<str>> = rng.bool().then(|| Arc::from(&*self.sent.to_string()));
+            let message = || draft(CHANNELS[channel], &text).with_idempotency(id.clone());
+            tickets.push((channel, text.clone(), life.engine.append(message())));
+            if id.is_some() && rng.bool() {
+                tickets.push((channel, text.clone(), life.engine.append(message())));
+            }
+        }
+        let mut by_text: BTreeMap<String, Seq> = BTreeMap::new();
+        for (channel, text, ticket) in tickets {
+            match ticket.await {
+                Ok(receipt) => {
+                    let seq = receipt.id.seq;
+                    assert_eq!(*by_text.entry(text.clone()).or_insert(seq), seq, "seed {seed}");
+                    self.saw(seq, channel, &text, seed);
+                    self.acknowledged.insert(seq);
+                }
+                Err(EngineError::Full | EngineError::Unknown(_) | EngineError::Unavailable(_)) => {}
+                Err(error) => panic!("seed {seed}: {error}"),
+            }
+        }
+    }
+
+    /// Reads all as a reader that has nothing, and as readers that resume.
+    async fn read(&mut self, life: &Life, all_is_there: bool, rng: &mut Rng, seed: u64) {
+        let epoch = life.hub.log().epoch();
+        assert_eq!(*self.epoch.get_or_insert(epoch), epoch, "seed {seed}");
+        for (n, name) in CHANNELS.iter().enumerate() {
+            let held = life.all(name).await;
+            let texts: BTreeSet<&String> = held.iter().map(|(_, text)| text).collect();
+            assert_eq!(texts.len(), held.len(), "seed {seed}: one of them is there twice");
+            held.iter().for_each(|(seq, text)| self.saw(*seq, n, text, seed));
+            let after = rng.u64(..=life.hub.log().head().seq);
+            let start = Start::After(MessageId { epoch, seq: after });
+            let (messages, gaps) = life.pages(name, start).await;
+            let got: BTreeSet<Seq> = messages.into_iter().map(|(seq, _)| seq).collect();
+            let is_told = |seq: &Seq| {
+                let covers = |gap: &Gap| gap.first <= Some(*seq) && gap.last >= Some(*seq);
+                gaps.iter().any(covers)
+            };
+            for seq in &self.acknowledged {
+                if self.seen[seq].0 != n || *seq <= after || got.contains(seq) {
+                    continue;
+                }
+                assert!(is_told(seq), "seed {seed}: {seq} is lost in silence");
+                let is_logged = *name != "typing";
+                assert!(!(all_is_there && is_logged), "seed {seed}: {seq} is lost");
+            }
+        }
+    }
+}
+
+fn life_config(fsync: Fsync, boot: u32) -> EngineConfig {
+    let mut config = config(fsync);
+    config.store.machine.boot = format!("boot {boot}");
+    config.store.segment_bytes = 4096;
+    config.store.reserve = 50;
+    config
+}
+
+async fn lives(seed: u64) {
+    let mut rng = Rng::with_seed(seed);
+    let fsync = *rng
+        .choice(&[Fsync::Always, Fsync::Every(Duration::from_millis(1)), Fsync::Os])
+        .expect("one");
+    let disk = SimulatedDisk::default();
+    let mut outside = Outside::default();
+    let (mut boot, mut all_is_there) = (0, true);
+    for _ in 0..rng.u32(2..6) {
+        if rng.bool() {
+            disk.fail_after(rng.u32(..40), Fault::Death);
+        }
+        let life = match Life::try_begin(&disk, life_config(fsync, boot)) {
+            Ok(life) => life,
+            Err(_) => {
+                disk.heal();
+                Life::begin(&disk, life_config(fsync, boot))
+            }
+        };
+        outside.read(&life, all_is_there, &mut rng, seed).await;
+        for _ in 0..rng.u32(1..8) {
+            if rng.u8(..4) == 0 {
+                let fault = *rng.choice(&[Fault::Death, Fault::Error, Fault::Full]).expect("one");
+                disk.fail_after(rng.u32(..12), fault);
+            }
+            outside.publish(&life, &mut rng, seed).await;
+        }
+        if rng.u8(..4) == 0 {
+            // It may fail, as the disk may.
+            let _ = life.engine.close().await;
+        }
+        life.kill();
+        if rng.u8(..3) == 0 {
+            disk.lose_power(&mut rng);
+            boot += 1;
+            all_is_there &= fsync == Fsync::Always;
+        }
+        disk.heal();
+    }
+    let life = Life::begin(&disk, life_config(fsync, boot));
+    outside.read(&life, all_is_there, &mut rng, seed).await;
+}
+
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_in_silence_and_no_id_is_given_twice() {
+    let from = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    let count = std::env::var("LIVES").ok().and_then(|lives| lives.parse().ok()).unwrap_or(200);
+    for seed in from..from + count {
+        lives(seed).await;
+    }
+}

@@ -1,0 +1,124 @@
+//! Disks that are full, and disks that fail.
+
+use std::{sync::Arc, time::Duration};
+
+use tricast_core::{Engine as _, EngineError, Health};
+
+use super::world::{Life, config, draft};
+use crate::{
+    Fsync,
+    disk::simulated::{Fault, SimulatedDisk},
+};
+
+/// Waits until a full disk is tried again, at most as long as a test may.
+async fn until_published(life: &Life, name: &str, text: &str) {
+    for _ in 0..600 {
+        match life.publish(draft(name, text)).await {
+            Ok(_) => return,
+            Err(EngineError::Full) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("there is room, and nothing is published");
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_what_is_logged_and_goes_on_when_there_is_room() {
+    let disk = SimulatedDisk::default();
+    let life = Life::begin(&disk, config(Fsync::Os));
+    life.publish_all("a", 1..=10).await;
+    disk.set_room(Some(disk.taken()));
+    let refused = life.publish(draft("a", "refused")).await;
+    assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
+    assert!(matches!(life.engine.health(), Health::Away { .. }));
+    life.publish(draft("typing", "x")).await.expect("needs no room");
+    assert_eq!(life.all("a").await.len(), 10);
+    disk.set_room(None);
+    until_published(&life, "a", "11").await;
+    assert!(life.engine.health().is_live());
+    let before = life.all("a").await;
+    assert_eq!(before.len(), 11);
+    life.kill();
+    let life = Life::begin(&disk, config(Fsync::Os));
+    assert_eq!(life.all("a").await, before, "what was refused does not come back");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_noticed_to_have_room_while_nobody_publishes() {
+    let disk = SimulatedDisk::default();
+    let life = Life::begin(&disk, config(Fsync::Os));
+    life.publish_all("a", 1..=10).await;
+    disk.set_room(Some(disk.taken()));
+    let refused = life.publish(draft("a", "refused")).await;
+    assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
+    disk.set_room(None);
+    for _ in 0..600 {
+        if life.engine.health().is_live() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("there is room, and the log is away");
+}
+
+#[tokio::test]
+async fn an_opened_log_on_a_full_disk_is_read_and_goes_on_later() {
+    let disk = SimulatedDisk::default();
+    let life = Life::begin(&disk, config(Fsync::Os));
+    life.publish_all("a", 1..=10).await;
+    life.kill();
+    disk.set_room(Some(disk.taken()));
+    let life = Life::begin(&disk, config(Fsync::Os));
+    assert_eq!(life.all("a").await.len(), 10);
+    disk.set_room(None);
+    until_published(&life, "a", "11").await;
+}
+
+#[tokio::test]
+async fn an_error_of_the_disk_is_the_end_until_the_next_start() {
+    for fsync in [Fsync::Always, Fsync::Os] {
+        let disk = SimulatedDisk::default();
+        let life = Life::begin(&disk, config(fsync));
+        life.publish_all("a", 1..=10).await;
+        let once = || draft("a", "once").with_idempotency(Arc::from("order-17"));
+        disk.fail_after(0, Fault::Error);
+        let (first, repeat) = (life.engine.append(once()), life.engine.append(once()));
+        let (first, repeat) = (first.await, repeat.await);
+        assert!(matches!(first, Err(EngineError::Unknown(_))), "{first:?}");
+        let is_refused =
+            matches!(repeat, Err(EngineError::Unknown(_) | EngineError::Unavailable(_)));
+        assert!(is_refused, "{repeat:?}");
+        disk.heal();
+        for name in ["a", "typing"] {
+            let later = life.publish(draft(name, "later")).await;
+            assert!(matches!(later, Err(EngineError::Unavailable(_))), "{later:?}");
+        }
+        assert!(matches!(life.engine.health(), Health::Failed { .. }));
+        assert_eq!(life.all("a").await.len(), 10, "readers get what was visible");
+        assert!(life.engine.close().await.is_err());
+        life.kill();
+        let life = Life::begin(&disk, config(fsync));
+        let receipt = life.publish(once()).await.expect("is published, now or then");
+        let all = life.all("a").await;
+        assert_eq!(all.iter().filter(|(_, text)| text == "once").count(), 1);
+        assert!(receipt.id.seq > 10);
+    }
+}
+
+#[tokio::test]
+async fn a_sync_beside_the_writer_that_fails_is_the_end() {
+    let disk = SimulatedDisk::default();
+    let life = Life::begin(&disk, config(Fsync::Every(Duration::from_millis(200))));
+    life.publish_all("a", 1..=1).await;
+    // The write is one call, and the sync is the next.
+    disk.fail_after(1, Fault::Error);
+    let _ = life.publish(draft("a", "2")).await;
+    for _ in 0..600 {
+        if matches!(life.engine.health(), Health::Failed { .. }) {
+            return;
+        }
+        let _ = life.publish(draft("a", "more")).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("a sync failed, and nobody noticed");
+}
