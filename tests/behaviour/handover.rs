@@ -188,7 +188,7 @@ async fn hand_over(readers: usize) -> Totals {
 }
 
 /// The successor is not a child of this process: it is found by its listening socket.
-async fn end_successor(admin: SocketAddr) {
+pub(crate) async fn end_successor(admin: SocketAddr) {
     let process = program::process_listening_at(admin).await;
     signal(process, rustix::process::Signal::TERM);
     eventually("the new one has ended", async || {

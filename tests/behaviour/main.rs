@@ -32,6 +32,7 @@ mod jwks;
 mod keys;
 mod layers;
 mod limits;
+mod log;
 mod metrics;
 mod misplaced_settings;
 mod multiplexing;

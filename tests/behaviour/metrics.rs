@@ -133,7 +133,10 @@ fn table() -> BTreeMap<String, (String, BTreeSet<String>)> {
 }
 
 async fn the_table_of_metrics_is_complete() {
-    let server = Server::with("[[namespace]]\npattern = \"orders.*\"").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().display();
+    let settings = format!("[[namespace]]\npattern = \"orders.*\"\n[log]\npath = \"{path}\"");
+    let server = Server::with(&settings).await;
     let metrics = server.metrics().await;
     let labels = metrics.labels();
     let there: BTreeMap<_, _> = labels

@@ -3,13 +3,14 @@
 use std::{cell::OnceCell, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::{
     net::{TcpSocket, TcpStream},
     time::{Instant, sleep},
 };
 use tricast::{
     Gateway,
-    settings::{Address, Settings},
+    settings::{Address, LogEngine, Settings},
 };
 
 use crate::{
@@ -26,6 +27,8 @@ pub struct Server {
     pub gateway: Gateway,
     /// The bridge to it, if the transport under test is not in clear.
     bridge: Option<Bridge>,
+    /// The directory of its log, if the engine under test is that on disk.
+    _log: Option<TempDir>,
 }
 
 /// Where clients connect.
@@ -78,6 +81,18 @@ impl Endpoint for SocketAddr {
     }
 }
 
+/// Makes a directory for the log of a gateway whose settings say nothing of it, if the variable
+/// `LOG_ON_DISK` asks for that: all tests can run over the engine on disk, too.
+fn log_folder(settings: &mut Settings) -> Option<TempDir> {
+    let is_unset = settings.log.engine == LogEngine::Auto && !settings.log.is_on_disk();
+    if !is_unset || std::env::var_os("LOG_ON_DISK").is_none() {
+        return None;
+    }
+    let folder = TempDir::new().expect("a directory");
+    settings.log.path = folder.path().to_owned();
+    Some(folder)
+}
+
 impl Server {
     /// With the built-in settings.
     pub async fn start() -> Self {
@@ -110,6 +125,7 @@ impl Server {
                 address.set_port(0);
             }
         }
+        let log = log_folder(&mut settings);
         let transport = Way::under_test().transport();
         let certificate = transport.is_encrypted().then(Certificate::make);
         if let Some(certificate) = &certificate {
@@ -117,7 +133,7 @@ impl Server {
         }
         let gateway = start(settings);
         let bridge = Bridge::open(transport, &gateway, certificate).await;
-        Self { gateway, bridge }
+        Self { gateway, bridge, _log: log }
     }
 
     /// A connection to the public listener.

@@ -18,8 +18,8 @@ use tokio::time::interval;
 
 use crate::{
     AnswerMemory, Beginning, ChannelName, CloseHandle, CloseReason, ConnectionFilter,
-    ConnectionSummary, Draft, Engine, EngineError, Join, JoinError, JoinInfo, Kind, Log, Meters,
-    Overloaded, PresenceConfig, Problem, Receipt, Start, Subscription, clock,
+    ConnectionSummary, Draft, Engine, EngineError, Health, Join, JoinError, JoinInfo, Kind, Log,
+    Meters, Overloaded, PresenceConfig, Problem, Receipt, Start, Subscription, clock,
     log::start::LocatedChannels, notify::waker::ReaderWaker,
     subscription::connections::Connections, sync::Mutex,
 };
@@ -221,6 +221,20 @@ impl Hub {
         self.log.begin(beginning);
         let connections = self.connections.lock().all_close_handles();
         connections.into_iter().for_each(|connection| connection.close(CloseReason::Epoch, 0));
+    }
+
+    /// Ends the engine: what is in flight is settled, and nothing is published any more. To be
+    /// called after [`drain`](Self::drain); streams read on.
+    ///
+    /// # Errors
+    /// When what was published could not be made as durable as a clean end makes it.
+    pub async fn close(&self) -> Result<(), EngineError> {
+        self.engine.close().await
+    }
+
+    /// Returns whether messages can be published.
+    pub fn health(&self) -> Health {
+        self.engine.health()
     }
 
     /// Whether connection draining has begun.

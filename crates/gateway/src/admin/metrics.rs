@@ -1,7 +1,7 @@
 //! Metrics for Prometheus: those that are counted as things happen, and those that are read at a
 //! scrape.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
@@ -9,9 +9,11 @@ use metrics_process::Collector;
 use parking_lot::Mutex;
 use tricast_admission::HookMeters;
 use tricast_core::{Hub, LATENCY, Meters, PerWire};
+use tricast_disk::{APPEND_SECONDS, DiskEngine, DiskMeters, FSYNC_SECONDS};
 use tricast_net::SocketMeters;
 
 use crate::{
+    admin::disk_gauges::DiskGauges,
     http::kinds,
     lifecycle::load::{DELIVERY_LAG, LoadMeters, RUNTIME_LAG},
     settings::Settings,
@@ -32,6 +34,8 @@ pub(crate) struct AllMeters {
     pub(crate) hook: HookMeters,
     pub(crate) events: EventMeters,
     pub(crate) load: LoadMeters,
+    /// Only with a log on disk.
+    pub(crate) disk: Option<DiskMeters>,
 }
 
 /// The metrics of one gateway. The recorder is its own, so that one process can run several
@@ -39,6 +43,7 @@ pub(crate) struct AllMeters {
 pub(crate) struct MetricsExporter {
     recorder: PrometheusRecorder,
     log: LogMeters,
+    disk: OnceLock<(Arc<DiskEngine>, DiskGauges)>,
     process: Collector,
 }
 
@@ -52,7 +57,7 @@ impl MetricsExporter {
         connections: usize,
     ) -> anyhow::Result<(AllMeters, Arc<Self>)> {
         let mut builder = PrometheusBuilder::new();
-        for name in [LATENCY, RUNTIME_LAG, DELIVERY_LAG] {
+        for name in [LATENCY, RUNTIME_LAG, DELIVERY_LAG, APPEND_SECONDS, FSYNC_SECONDS] {
             builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), &BUCKETS)?;
         }
         let recorder = builder.build_recorder();
@@ -66,10 +71,11 @@ impl MetricsExporter {
                 hook: HookMeters::new(),
                 events: EventMeters::new(),
                 load: LoadMeters::new(),
+                disk: settings.log.is_on_disk().then(DiskMeters::new),
             };
             (meters, LogMeters::new(settings))
         });
-        let exporter = Self { recorder, log, process };
+        let exporter = Self { recorder, log, disk: OnceLock::new(), process };
         exporter.set_namespaces(settings, connections);
         Ok((meters, Arc::new(exporter)))
     }
@@ -81,9 +87,19 @@ impl MetricsExporter {
         });
     }
 
+    /// Shows the state of the log on disk from now on.
+    pub(crate) fn show_disk(&self, engine: Arc<DiskEngine>) {
+        let gauges = metrics::with_local_recorder(&self.recorder, DiskGauges::new);
+        // A gateway has one log.
+        let _ = self.disk.set((engine, gauges));
+    }
+
     /// Returns all metrics in the Prometheus text format.
     pub(crate) fn render(&self, hub: &Hub) -> String {
         self.log.update(hub);
+        if let Some((engine, gauges)) = self.disk.get() {
+            gauges.update(&engine.stats());
+        }
         metrics::with_local_recorder(&self.recorder, || self.process.collect());
         self.recorder.handle().render()
     }

@@ -1,5 +1,6 @@
 //! The admin listener: health, metrics, connections.
 
 pub(crate) mod connections;
+mod disk_gauges;
 pub(crate) mod metrics;
 pub(crate) mod routes;

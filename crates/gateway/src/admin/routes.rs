@@ -11,7 +11,7 @@ use axum::{
     routing::{delete, get},
 };
 use tricast_admission::KeyHash;
-use tricast_core::{Denied, Kind};
+use tricast_core::{Denied, Health, Kind};
 
 use crate::{
     admin::{connections, metrics::MetricsExporter},
@@ -113,10 +113,13 @@ async fn metrics(State(admin): State<AdminState>, request: Request) -> Result<Re
 }
 
 async fn readyz(State(app): State<SharedApp>) -> Response {
-    if !app.not_ready.is_cancelled() {
-        return "ready\n".into_response();
-    }
-    let mut response = (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
-    mark(&mut response, Kind::Draining);
+    let (kind, why) = match app.hub.health() {
+        _ if app.not_ready.is_cancelled() => (Kind::Draining, "draining".to_owned()),
+        Health::Live { .. } => return "ready\n".into_response(),
+        Health::Starting => (Kind::Unavailable, "the log is being read".to_owned()),
+        Health::Away { why, .. } | Health::Failed { why } => (Kind::Unavailable, why.to_string()),
+    };
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response();
+    mark(&mut response, kind);
     response
 }

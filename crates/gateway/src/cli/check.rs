@@ -4,7 +4,13 @@
 use clap::Args;
 use tricast_core::ChannelName;
 
-use crate::{lifecycle::build::Components, settings::Settings};
+use crate::{
+    lifecycle::{
+        build::{Components, Purpose},
+        log_folder,
+    },
+    settings::Settings,
+};
 
 /// The flags of `tricast check`.
 #[derive(Debug, Args)]
@@ -19,7 +25,8 @@ pub struct CheckArgs {
 /// # Errors
 /// When a gateway would not start with these settings.
 pub fn check(settings: &Settings, args: &CheckArgs) -> anyhow::Result<()> {
-    Components::build(settings)?;
+    Components::build(settings, Purpose::Check)?;
+    log_folder::look(settings)?.iter().for_each(|warning| eprintln!("warning: {warning}"));
     let Some(channel) = &args.channel else {
         println!("the settings are valid");
         return Ok(());

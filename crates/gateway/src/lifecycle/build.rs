@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tricast_admission::{BackendClient, Gatekeeper, Jwks};
-use tricast_core::{Engine, Epoch, Hub, Limits, Log, MemoryEngine, Meters, unix_millis};
+use tricast_core::{Engine, Epoch, Hub, Limits, Log, MemoryEngine, unix_millis};
 use tricast_delivery::{SendMode, Shards};
+use tricast_disk::{DiskEngine, DiskMeters};
 use tricast_net::{Certificate, SocketMeters};
 
 use crate::{
@@ -14,11 +15,21 @@ use crate::{
     lifecycle::{
         gatekeeper,
         load::LoadMeters,
+        log_folder,
         open_files::{max_connections, shard_count},
     },
     settings::{Delivery, EventKind, Settings},
     webhook::{EventMeters, EventQueue, WebhookSender},
 };
+
+/// What components are built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A gateway, which has the log for itself.
+    Serve,
+    /// A look at the settings, beside a gateway that may be running. Nothing is written.
+    Check,
+}
 
 /// Everything of a gateway that can be built before it has a socket. `tricast check` builds it too,
 /// and so finds what would keep a gateway from starting.
@@ -41,8 +52,16 @@ impl Components {
     /// # Errors
     /// When a file that the settings name cannot be read or has the wrong content, or the machine
     /// lacks what they ask for.
-    pub(crate) fn build(settings: &Settings) -> anyhow::Result<Self> {
-        Self::build_with(settings, |log| memory_engine(settings, log))
+    pub(crate) fn build(settings: &Settings, purpose: Purpose) -> anyhow::Result<Self> {
+        Self::assemble(settings, |log, meters, exporter| match meters {
+            Some(meters) if purpose == Purpose::Serve => {
+                let engine = disk_engine(settings, log, meters)?;
+                exporter.show_disk(engine.clone());
+                Ok(engine)
+            }
+            Some(_) => log_folder::look(settings).map(|_| memory_engine(settings, log)),
+            None => Ok(memory_engine(settings, log)),
+        })
     }
 
     /// Builds all components, with the engine that `make_engine` makes for the log.
@@ -53,9 +72,23 @@ impl Components {
         settings: &Settings,
         make_engine: impl FnOnce(Arc<Log>) -> Arc<dyn Engine>,
     ) -> anyhow::Result<Self> {
+        Self::assemble(settings, |log, _, _| Ok(make_engine(log)))
+    }
+
+    fn assemble(
+        settings: &Settings,
+        make_engine: impl FnOnce(
+            Arc<Log>,
+            Option<DiskMeters>,
+            &MetricsExporter,
+        ) -> anyhow::Result<Arc<dyn Engine>>,
+    ) -> anyhow::Result<Self> {
         let connections = max_connections(settings);
         let (meters, exporter) = MetricsExporter::new(settings, connections)?;
-        let hub = hub(settings, meters.hub, connections, make_engine);
+        let log = log(settings);
+        let engine = make_engine(log.clone(), meters.disk, &exporter)?;
+        let hub = Hub::new(log, engine, meters.hub, connections);
+        hub.answer_memory().set_limit(settings.limits.answer_memory.as_u64() as usize);
         let tls = &settings.tls;
         let load = || Certificate::load(tls.certificate.clone(), tls.key.clone());
         let certificate = (!tls.bind.is_empty()).then(load).transpose()?;
@@ -129,28 +162,36 @@ fn webhook(
     if queue.wants(EventKind::Online) || queue.wants(EventKind::Gone) {
         hub.log().set_observer(queue.clone());
     }
-    let (epoch, interval) = (hub.log().epoch(), events.interval);
+    // A run of its own: the epoch of the log outlives the process, and who is online does not.
+    let (epoch, interval) = (new_epoch(), events.interval);
     let sender = WebhookSender { queue: queue.clone(), backend, epoch, interval };
     Ok(Some((queue, sender)))
 }
 
-fn hub(
-    settings: &Settings,
-    meters: Meters,
-    connections: usize,
-    make_engine: impl FnOnce(Arc<Log>) -> Arc<dyn Engine>,
-) -> Arc<Hub> {
+fn new_epoch() -> Epoch {
+    Epoch::begin(unix_millis() / 1000)
+}
+
+fn log(settings: &Settings) -> Arc<Log> {
     let history = &settings.history;
     let limits = Limits::default()
         .with_rules(settings.channel_rules())
         .with_memory_bytes(history.memory.as_u64() as usize)
         .with_channels(settings.limits.channels)
         .with_tombstones(history.tombstones);
-    let log = Arc::new(Log::new(Epoch::begin(unix_millis() / 1000), limits));
-    let engine = make_engine(log.clone());
-    let hub = Hub::new(log, engine, meters, connections);
-    hub.answer_memory().set_limit(settings.limits.answer_memory.as_u64() as usize);
-    hub
+    Arc::new(Log::new(new_epoch(), limits))
+}
+
+fn disk_engine(
+    settings: &Settings,
+    log: Arc<Log>,
+    meters: DiskMeters,
+) -> anyhow::Result<Arc<DiskEngine>> {
+    log_folder::look(settings)?.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let config = log_folder::engine_config(settings);
+    let path = &settings.log.path;
+    DiskEngine::open(path, config, log, meters)
+        .with_context(|| format!("cannot open the log in {}", path.display()))
 }
 
 fn memory_engine(settings: &Settings, log: Arc<Log>) -> Arc<dyn Engine> {

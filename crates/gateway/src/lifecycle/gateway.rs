@@ -1,11 +1,12 @@
 //! The gateway as a whole: builds its parts and connects them.
 
-use std::{net::SocketAddr, os::fd::OwnedFd, sync::Arc};
+use std::{net::SocketAddr, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tricast_admission::Jwks;
-use tricast_core::{Engine, Log};
+use tricast_core::{Engine, Health, Log};
 use tricast_net::{Acceptor, Certificate, ConnServer};
 
 pub use crate::lifecycle::sockets::listeners::BoundAddress;
@@ -17,7 +18,7 @@ use crate::{
     },
     lifecycle::{
         background::BackgroundTasks,
-        build::{Components, start_shards},
+        build::{Components, Purpose, start_shards},
         conn_servers::ConnServers,
         handover::{Program, Successor},
         open_files::{self, max_connections},
@@ -29,6 +30,9 @@ use crate::{
     settings::{Address, Settings},
     webhook::{WebhookSender, WebhookTask},
 };
+
+/// How often the health of the log is looked at.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A running gateway.
 #[derive(Debug)]
@@ -87,7 +91,7 @@ impl Gateway {
     /// # Errors
     /// Those of [`start`](Self::start), and when the inherited sockets do not fit the settings.
     pub fn prepare(settings: Settings, inherited: Inherited) -> anyhow::Result<Self> {
-        let components = Components::build(&settings)?;
+        let components = Components::build(&settings, Purpose::Serve)?;
         Self::assemble(settings, inherited, components)
     }
 
@@ -175,6 +179,19 @@ impl Gateway {
             Address::Tcp(address) => Some(address),
             Address::Unix(_) => None,
         })
+    }
+
+    /// Returns why the log has failed, once it has and readers have had `shutdown.grace` to be
+    /// served what is there. Meanwhile `/readyz` says so, and nothing is published.
+    pub async fn log_failure(&self) -> Arc<str> {
+        let mut ticks = interval(HEALTH_INTERVAL);
+        loop {
+            ticks.tick().await;
+            if let Health::Failed { why } = self.app.hub.health() {
+                sleep(self.app.settings().shutdown.grace).await;
+                return why;
+            }
+        }
     }
 
     /// Returns the number of open streams.

@@ -8,6 +8,7 @@ pub(crate) mod gatekeeper;
 pub(crate) mod gateway;
 pub(crate) mod handover;
 pub(crate) mod load;
+pub(crate) mod log_folder;
 pub(crate) mod net_config;
 pub(crate) mod open_files;
 pub(crate) mod reload;

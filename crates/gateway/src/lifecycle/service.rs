@@ -1,6 +1,6 @@
 //! The gateway as a service: its reactions to signals, and its notifications to systemd.
 
-use std::{io::Write as _, path::PathBuf, pin::pin, time::Duration};
+use std::{io::Write as _, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::{
@@ -12,7 +12,10 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{
     Gateway, Inherited, Program,
     lifecycle::{
-        build::Components, handover::Successor, reload::ReloadReport, telemetry::LogLevel,
+        build::{Components, Purpose},
+        handover::Successor,
+        reload::ReloadReport,
+        telemetry::LogLevel,
     },
     settings::{Loaded, Settings, SettingsFile},
 };
@@ -35,6 +38,8 @@ pub struct Service {
 /// Why the gateway stops serving.
 enum Exit {
     Stopped,
+    /// The log has failed, and only another start can recover it.
+    Failed(Arc<str>),
     /// A successor takes over.
     Replaced(Successor),
 }
@@ -58,13 +63,8 @@ impl Service {
     /// When the gateway cannot start.
     pub async fn run(mut self) -> anyhow::Result<()> {
         let mut signals = Signals::new()?;
-        let predecessor = self.inherited.predecessor();
         let inherited = std::mem::take(&mut self.inherited);
-        let mut gateway = Gateway::prepare(self.settings.clone(), inherited)?;
-        if let Some(predecessor) = predecessor {
-            // If the predecessor no longer waits, it goes on serving, and this process must end.
-            predecessor.take_over().await?;
-        }
+        let mut gateway = self.take_over(inherited).await?;
         gateway.open()?;
         let addresses = gateway.addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
         let printed = writeln!(
@@ -78,6 +78,10 @@ impl Service {
         notify_systemd(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
         let watchdog = AbortOnDropHandle::new(tokio::spawn(feed_watchdog()));
         let exit = self.serve(&gateway, &mut signals).await;
+        let failed = match &exit {
+            Exit::Failed(why) => Some(why.clone()),
+            Exit::Stopped | Exit::Replaced(_) => None,
+        };
         let shutdown = async {
             match exit {
                 // The successor is the service now, and notifies systemd itself.
@@ -85,7 +89,7 @@ impl Service {
                     watchdog.abort();
                     gateway.hand_over_and_stop(successor).await
                 }
-                Exit::Stopped => {
+                Exit::Stopped | Exit::Failed(_) => {
                     notify_systemd(&[NotifyState::Stopping]);
                     gateway.shutdown().await
                 }
@@ -96,7 +100,31 @@ impl Service {
             // A second SIGINT skips the graceful shutdown.
             _ = signals.interrupt.recv() => {}
         }
-        Ok(())
+        match failed {
+            Some(why) => anyhow::bail!("the log has failed: {why}"),
+            None => Ok(()),
+        }
+    }
+
+    /// Prepares the gateway, and waits until a predecessor has released what it has.
+    async fn take_over(&self, mut inherited: Inherited) -> anyhow::Result<Gateway> {
+        let predecessor = inherited.predecessor();
+        let prepare = |inherited| Gateway::prepare(self.settings.clone(), inherited);
+        match predecessor {
+            None => prepare(inherited),
+            Some(predecessor) if self.settings.log.is_on_disk() => {
+                // The predecessor has the log; what can be known before it lets go of that is.
+                Components::build(&self.settings, Purpose::Check)?;
+                predecessor.take_over().await?;
+                prepare(inherited)
+            }
+            Some(predecessor) => {
+                let gateway = prepare(inherited)?;
+                // If the predecessor no longer waits, it goes on serving, and this process ends.
+                predecessor.take_over().await?;
+                Ok(gateway)
+            }
+        }
     }
 
     async fn serve(&self, gateway: &Gateway, signals: &mut Signals) -> Exit {
@@ -106,6 +134,7 @@ impl Service {
                 _ = signals.alarm.recv() => log_ignored("SIGALRM"),
                 _ = signals.terminate.recv() => return Exit::Stopped,
                 _ = signals.interrupt.recv() => return Exit::Stopped,
+                why = gateway.log_failure() => return Exit::Failed(why),
                 _ = signals.hangup.recv() => self.reload(gateway).await,
                 _ = signals.replace.recv() => {
                     if let Some(exit) = self.hand_over(gateway, signals).await {
@@ -164,7 +193,7 @@ impl Service {
         let reloaded = loaded.and_then(|Loaded { settings, warnings }| {
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             let logging = settings.logging.clone();
-            let restart_error = Components::build(&settings).err();
+            let restart_error = Components::build(&settings, Purpose::Check).err();
             let changed = gateway.reload(settings)?;
             self.log_level.set(&logging)?;
             if let Some(error) = restart_error {

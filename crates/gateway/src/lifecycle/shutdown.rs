@@ -49,6 +49,11 @@ impl Gateway {
         let deadline = end - webhook_grace;
         let close_handles = self.app.hub.drain();
         self.app.draining.cancel();
+        match timeout_at(deadline, self.app.hub.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the log was not closed"),
+            Err(_) => tracing::error!("the log was not closed in time: its disk does not answer"),
+        }
         if let Some(successor) = successor {
             successor.start_accepting();
         }

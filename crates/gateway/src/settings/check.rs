@@ -46,6 +46,7 @@ impl Settings {
         self.admin.check()?;
         self.limits.check()?;
         self.history.check(message_bytes)?;
+        self.log.check(message_bytes)?;
         self.stream.check()?;
         self.presence.check()?;
         self.publish.check()?;

@@ -1,12 +1,14 @@
 //! The ring buffers of channels.
 
-use std::time::Duration;
-
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 use tricast_core::Bounds;
 
-use crate::settings::range::{DAY, SECOND, check_size, check_time};
+use crate::settings::{
+    Log,
+    log::HistoryAge,
+    range::{DAY, SECOND, check_size, check_time},
+};
 
 /// `[history]`
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -15,8 +17,7 @@ use crate::settings::range::{DAY, SECOND, check_size, check_time};
 pub struct History {
     pub messages: usize,
     pub bytes: ByteSize,
-    #[serde(with = "humantime_serde")]
-    pub age: Duration,
+    pub age: HistoryAge,
     pub memory: ByteSize,
     pub tombstones: usize,
 }
@@ -38,14 +39,17 @@ impl History {
             self.messages >= 1,
             "history.messages: at least 1, because live readers read from the history too"
         );
-        check_time("history.age", self.age, SECOND..=3650 * DAY)
+        match self.age {
+            HistoryAge::Time(age) => check_time("history.age", age, SECOND..=3650 * DAY),
+            HistoryAge::Auto => Ok(()),
+        }
     }
 
     /// Returns the bounds of a channel whose namespace sets none.
-    pub(super) fn bounds(&self) -> Bounds {
+    pub(super) fn bounds(&self, log: &Log) -> Bounds {
         Bounds::default()
             .with_messages(self.messages)
             .with_bytes(self.bytes.as_u64() as usize)
-            .with_age(self.age)
+            .with_age(self.age.or_auto(log))
     }
 }

@@ -26,6 +26,7 @@ mod key_addition;
 mod key_path;
 mod layers;
 mod limits;
+mod log;
 mod logging;
 mod namespace;
 mod presence;
@@ -57,6 +58,7 @@ pub use key::Key;
 pub(crate) use key_addition::{KeyAddition, key_block};
 pub use layers::Loaded;
 pub use limits::Limits;
+pub use log::{FsyncPolicy, HistoryAge, Log, LogEngine};
 pub use logging::{LogFormat, Logging};
 pub use namespace::{Namespace, NamespaceHistory};
 pub use presence::Presence;
@@ -98,6 +100,7 @@ pub struct Settings {
     pub events: Events,
     pub rates: Rates,
     pub history: History,
+    pub log: Log,
     pub stream: Stream,
     pub presence: Presence,
     pub ws: WebSockets,
@@ -113,7 +116,7 @@ classify!(Settings {
     live: key, namespace;
     // Sockets, threads and routes are created with these.
     restart: bind, base_path, insecure, dashboard, delivery, shards;
-    sections: admin, tls, tokens, access, hook, events, rates, history, stream, presence, ws,
+    sections: admin, tls, tokens, access, hook, events, rates, history, log, stream, presence, ws,
         publish, limits, shutdown, cors, proxy, logging;
 });
 

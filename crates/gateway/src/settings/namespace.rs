@@ -22,6 +22,7 @@ pub struct Namespace {
     pub slow_reader: Option<SlowReader>,
     pub subscribers: Option<u32>,
     pub messages_per_second: Option<u32>,
+    pub log: Option<bool>,
     #[serde(default)]
     pub history: NamespaceHistory,
 }

@@ -61,7 +61,7 @@ impl Settings {
         let unlimited_if_zero = |max: u32| if max == 0 { u32::MAX } else { max };
         let defaults = ChannelRules::default()
             .with_namespace_index(self.namespace.len())
-            .with_history(self.history.bounds())
+            .with_history(self.history.bounds(&self.log))
             .with_slow_reader(self.stream.slow_reader)
             .with_online(self.access.online)
             .with_subscribers(unlimited_if_zero(self.limits.subscribers_per_channel))
@@ -74,7 +74,8 @@ impl Settings {
                 .with_slow_reader(namespace.slow_reader.unwrap_or(defaults.slow_reader))
                 .with_online(namespace.online.unwrap_or(defaults.online))
                 .with_subscribers(subscribers.unwrap_or(defaults.subscribers))
-                .with_presence(namespace.presence.unwrap_or(defaults.presence));
+                .with_presence(namespace.presence.unwrap_or(defaults.presence))
+                .with_log(namespace.log.unwrap_or(defaults.log));
             (namespace.pattern.clone(), Arc::new(rules))
         };
         let list = self.namespace.iter().enumerate().map(rules).collect();

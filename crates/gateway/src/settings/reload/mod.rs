@@ -85,7 +85,7 @@ macro_rules! classify {
 impl Settings {
     /// Returns these settings with every value of `new` that can change while the gateway runs.
     pub(crate) fn reload(&self, new: Settings) -> Reload {
-        let presence = new.effective_presence();
+        let (presence, log) = (new.effective_presence(), new.effective_log());
         let mut settings = self.clone();
         let mut changes = Changes::default();
         settings.take_over(new, &mut changes);
@@ -95,18 +95,33 @@ impl Settings {
         if self.effective_presence() != presence {
             needs_restart.push("namespace.presence".to_owned());
         }
+        if self.effective_log() != log {
+            needs_restart.push("namespace.log".to_owned());
+        }
         Reload { settings, applied, needs_restart }
     }
 
     /// Returns the presence of each namespace; nothing if all channels are alike, because then it
     /// does not matter which namespace a channel belongs to.
     fn effective_presence(&self) -> Vec<(String, bool)> {
-        let presence_of = |namespace: &Namespace| {
-            let presence = namespace.presence.unwrap_or(self.access.presence);
-            (namespace.pattern.to_string(), presence)
+        self.effective(self.access.presence, |namespace| namespace.presence)
+    }
+
+    /// The same for whether the messages of a namespace are in the log on disk.
+    fn effective_log(&self) -> Vec<(String, bool)> {
+        self.effective(true, |namespace| namespace.log)
+    }
+
+    fn effective(
+        &self,
+        default: bool,
+        of: impl Fn(&Namespace) -> Option<bool>,
+    ) -> Vec<(String, bool)> {
+        let value_of = |namespace: &Namespace| {
+            (namespace.pattern.to_string(), of(namespace).unwrap_or(default))
         };
-        let all: Vec<_> = self.namespace.iter().map(presence_of).collect();
-        let is_alike = all.iter().all(|(_, presence)| *presence == self.access.presence);
+        let all: Vec<_> = self.namespace.iter().map(value_of).collect();
+        let is_alike = all.iter().all(|(_, value)| *value == default);
         if is_alike { Vec::new() } else { all }
     }
 }

@@ -25,6 +25,7 @@ const VALUES: &[&str] = &[
     "\"forwarded\"",
     "\"json\"",
     "\"text-of-seventy-seven-letters\"",
+    "\"memory\"",
     "[\"connect\"]",
     "[\"gone\"]",
     "[\"192.0.2.77\"]",

@@ -1,0 +1,6 @@
+//! The log on disk: what readers and publishers notice of a restart, and what keeps a gateway from
+//! starting.
+
+mod process;
+mod restart;
+mod settings;

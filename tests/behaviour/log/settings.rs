@@ -1,0 +1,90 @@
+//! What keeps a gateway with a log on disk from starting, and what its operator reads then.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use tempfile::TempDir;
+use tricast::{Gateway, settings::Settings};
+use tricast_tests::{Server, each_delivery, program};
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    for (log, wanted) in [
+        ("engine = \"memory\"\npath = \"/var/lib/tricast\"", "remove log.path"),
+        ("engine = \"disk\"", "log.path: name the directory"),
+        ("engine = \"nats\"", "not built yet"),
+        ("path = \"a\"\nfsync = \"sometimes\"", "\"always\", \"100ms\" or \"os\""),
+        ("path = \"a\"\nfsync = \"1ns\"", "log.fsync: from 10ms"),
+        ("path = \"a\"\nbytes = \"1MiB\"", "log.bytes: at least 16MiB"),
+        ("path = \"a\"\nage = \"1s\"", "log.age: from 1m"),
+        ("path = \"a\"\nread_memory = 5", "log.read_memory: at least 4MiB"),
+    ] {
+        let error = Settings::from_toml(&format!("[log]\n{log}")).expect_err(log);
+        let error = format!("{error:#}");
+        assert!(error.contains(wanted), "{log}: {error}");
+    }
+}
+
+#[test]
+fn an_unset_age_is_that_of_the_log() {
+    let channel = "a".parse().expect("a name");
+    for (text, seconds) in [
+        ("", 3600),
+        ("[log]\npath = \"a\"", 7 * 86_400),
+        ("[log]\npath = \"a\"\nage = \"2h\"", 7200),
+        ("[history]\nage = \"5m\"\n[log]\npath = \"a\"", 300),
+    ] {
+        let settings = Settings::from_toml(text).expect("good settings");
+        let rules = settings.channel_rules();
+        assert_eq!(rules.for_channel(&channel).history.age.as_secs(), seconds, "{text}");
+    }
+}
+
+fn start_error(path: &str) -> String {
+    let text =
+        format!("bind = \"127.0.0.1:0\"\n[admin]\nbind = \"127.0.0.1:0\"\n[log]\npath = {path:?}");
+    let started = Gateway::start(Settings::from_toml(&text).expect("good settings"));
+    format!("{:#}", started.expect_err("must not start"))
+}
+
+async fn a_directory_that_is_not_one_for_a_log_is_refused_with_advice() {
+    let error = start_error("/dev/null/log");
+    assert!(error.contains("TRICAST__LOG__ENGINE=memory"), "{error}");
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().to_str().expect("UTF-8").to_owned();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).expect("its owner");
+    let error = start_error(&path);
+    assert!(error.contains(&format!("chmod 700 {path}")), "{error}");
+}
+
+async fn a_directory_has_one_gateway_and_a_check_does_not_disturb_it() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().to_str().expect("UTF-8").to_owned();
+    let server = Server::with(&format!("[log]\npath = {path:?}")).await;
+    server.publish("a", "1").await;
+    let error = start_error(&path);
+    assert!(error.contains("another process has the log open"), "{error}");
+    let mut check = program::tricast();
+    let check = check.arg("check").env("TRICAST__LOG__PATH", &path);
+    let output = check.output().await.expect("runs");
+    assert!(output.status.success(), "{output:?}");
+    server.publish("a", "2").await;
+}
+
+async fn a_check_makes_no_directory_and_says_what_would_keep_a_gateway_from_starting() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("log");
+    let mut check = program::tricast();
+    let output = check.arg("check").env("TRICAST__LOG__PATH", &path).output().await.expect("runs");
+    assert!(output.status.success() && !path.exists(), "{output:?}");
+    fs::write(&path, "a file").expect("is written");
+    let mut check = program::tricast();
+    let output = check.arg("check").env("TRICAST__LOG__PATH", &path).output().await.expect("runs");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && error.contains("is not a directory"), "{error}");
+}
+
+each_delivery!(
+    a_directory_that_is_not_one_for_a_log_is_refused_with_advice,
+    a_directory_has_one_gateway_and_a_check_does_not_disturb_it,
+    a_check_makes_no_directory_and_says_what_would_keep_a_gateway_from_starting,
+);
