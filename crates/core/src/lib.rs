@@ -113,7 +113,7 @@ pub use log::error::NotAccepted;
 pub use log::extent::Extent;
 pub use log::history::History;
 pub use log::locate::{Locate, Located};
-pub use log::portion::{Hole, Lease, Portion, ReadMemory, ReadRequest};
+pub use log::portion::{Hole, Lease, Loan, Portion, ReadMemory, ReadRequest};
 pub use log::reservation::Reservation;
 pub use log::stats::{ChannelSummary, LogStats};
 

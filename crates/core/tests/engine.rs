@@ -8,8 +8,8 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use probe::{Frame, Reader, seqs_of, store::StoreEngine};
 use tricast_core::{
-    Beginning, ChannelRules, EngineError, Extent, Hub, Log, MessageId, Namespaces, Publication,
-    PublishError, ReadLimit, Seq, SlowReader, Start,
+    Beginning, ChannelRules, Data, EngineError, Extent, Hub, Log, MessageId, Namespaces,
+    Publication, PublishError, ReadLimit, Seq, SlowReader, Start,
 };
 
 /// A log whose rings hold two messages of each channel; `unlogged` is not stored.
@@ -100,6 +100,56 @@ fn a_portion_that_was_taken_back_is_asked_for_again() {
     assert!(reader.collect().is_empty() && reader.fetching, "it asks for the rest");
     assert!(engine.answer());
     assert_eq!(seqs_of(&reader.drain()), [3, 4, 5, 6]);
+}
+
+#[test]
+fn a_portion_is_given_back_once_it_is_read() {
+    let (engine, hub) = store(3);
+    publish(&hub, &["a"; 8]);
+    engine.defer();
+    let mut reader = resume(&hub, &["a"], 0);
+    reader.drain();
+    assert!(engine.answer());
+    assert_eq!(seqs_of(&reader.collect()), [1, 2, 3]);
+    assert_eq!(engine.given_back(), 1, "before the next one is asked for");
+    reader.drain();
+    assert!(engine.answer());
+    drop(reader);
+    assert_eq!(engine.given_back(), 2, "also by one that leaves");
+}
+
+#[test]
+fn a_stream_gets_larger_portions_once_it_has_read_some_and_small_parts_of_them() {
+    let (engine, hub) = store(100);
+    for _ in 0..34 {
+        let mut draft = probe::draft("a", None, false, false);
+        draft.data = Data::Text("x".repeat(4096));
+        probe::publish(&hub, draft);
+    }
+    engine.defer();
+    let mut reader = resume(&hub, &["a"], 0);
+    reader.drain();
+    let small = Some(ReadLimit { messages: 64, bytes: 16 << 10 });
+    for n in 0..4 {
+        assert_eq!(engine.asked_limit(), small, "portion {n}");
+        assert!(engine.answer());
+        let first = 4 * n + 1;
+        assert_eq!(seqs_of(&reader.drain()), (first..first + 4).collect::<Vec<_>>());
+    }
+    assert_eq!(engine.asked_limit(), Some(ReadLimit::default()), "it takes what it is sent");
+    assert!(engine.answer());
+    assert_eq!(seqs_of(&reader.collect()), [17, 18, 19, 20], "16 KiB");
+    assert_eq!(engine.given_back(), 4, "it has more");
+    engine.take_back();
+    let mut rest = reader.collect();
+    assert!(rest.is_empty() && reader.fetching);
+    for first in [21, 25, 29] {
+        assert_eq!(engine.asked_limit(), small, "a slow reader holds no large portion");
+        assert!(engine.answer());
+        assert_eq!(seqs_of(&reader.collect()), (first..first + 4).collect::<Vec<_>>());
+        rest = reader.collect();
+    }
+    assert_eq!(seqs_of(&rest), [33, 34], "the rest is in the ring");
 }
 
 #[test]

@@ -69,7 +69,7 @@ impl HistoryRead {
             bytes: self.limit.bytes.saturating_sub(self.bytes),
         };
         let channels = vec![(self.channel.clone(), self.position)];
-        ReadRequest { channels, until, limit, user: None }
+        ReadRequest { channels, until, limit, user: None, address: None }
     }
 
     /// Adds a portion.

@@ -240,6 +240,7 @@ impl<'a> Merge<'a> {
             until: floors.max().unwrap_or_default(),
             limit: self.limit,
             user: self.reader.and_then(|reader| reader.user.clone()),
+            address: self.reader.and_then(|reader| reader.address),
         })
     }
 

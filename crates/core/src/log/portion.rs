@@ -1,6 +1,9 @@
 //! Portions of what an engine stores below the rings.
 
-use std::sync::{Arc, Weak};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Weak},
+};
 
 use crate::{
     ChannelName, Epoch, Message, ReadLimit, Seq, Stored, UserId, message::memory::MemoryBudget,
@@ -17,6 +20,8 @@ pub struct ReadRequest {
     pub limit: ReadLimit,
     /// The user that reads, so that one user cannot take all memory for reads.
     pub user: Option<UserId>,
+    /// The address that reads, for the same purpose.
+    pub address: Option<IpAddr>,
 }
 
 /// Seqs whose messages are lost, from `first` to `last`. There may have been none.
@@ -89,16 +94,48 @@ impl Portion {
     pub fn upto(&self) -> Seq {
         self.upto
     }
+
+    /// Returns the bytes that its messages occupy now, encodings included.
+    pub fn bytes(&self) -> usize {
+        self.messages.iter().map(|message| message.memory_bytes()).sum()
+    }
 }
 
 /// A portion in the hands of a reader.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Lease {
     /// The reader keeps the portion.
     Owned(Arc<Portion>),
     /// The engine keeps the portion, and takes it back from a reader that does not read it in time.
     /// The reader then asks again.
-    Lent(Weak<Portion>),
+    Lent(Loan),
+}
+
+/// A portion that the engine has lent. Dropping the loan tells the engine that the reader is done.
+pub struct Loan {
+    portion: Weak<Portion>,
+    give_back: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl Loan {
+    /// Lends `portion`, which the engine keeps. `give_back` is called once, on any thread.
+    pub fn new(portion: &Arc<Portion>, give_back: impl FnOnce() + Send + 'static) -> Self {
+        Self { portion: Arc::downgrade(portion), give_back: Some(Box::new(give_back)) }
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if let Some(give_back) = self.give_back.take() {
+            give_back();
+        }
+    }
+}
+
+impl std::fmt::Debug for Loan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Loan").field(&self.portion).finish()
+    }
 }
 
 impl Lease {
@@ -106,7 +143,7 @@ impl Lease {
     pub fn portion(&self) -> Option<Arc<Portion>> {
         match self {
             Lease::Owned(portion) => Some(portion.clone()),
-            Lease::Lent(portion) => portion.upgrade(),
+            Lease::Lent(loan) => loan.portion.upgrade(),
         }
     }
 }

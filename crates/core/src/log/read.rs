@@ -14,6 +14,13 @@ pub struct ReadLimit {
     pub bytes: usize,
 }
 
+impl ReadLimit {
+    /// Returns the limit that keeps to this one and to `other`.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { messages: self.messages.min(other.messages), bytes: self.bytes.min(other.bytes) }
+    }
+}
+
 impl Default for ReadLimit {
     fn default() -> Self {
         Self { messages: 256, bytes: 64 * 1024 }

@@ -4,9 +4,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::{encoder::Encoder, fetch::Fetch};
+use super::{
+    encoder::Encoder,
+    fetch::{Fetch, PART},
+};
 use crate::{
-    CloseReason, Control, Gap, ReadLimit, SlowReader, Subscription,
+    CloseReason, Control, Gap, ReadLimit, ReadRequest, SlowReader, Subscription,
     log::{
         portion_source::Older,
         read::{Item, ItemKind, Progress},
@@ -89,7 +92,14 @@ fn read_items(
         let asked = fetch.as_ref().map(|fetch| &fetch.request);
         let older = asked.zip(portion.as_deref());
         let older = older.map(|(request, portion)| Older { request, portion });
-        match subscription.read(limit, older, items) {
+        let part = older.map_or(limit, |_| PART.and(limit));
+        let progress = subscription.read(part, older, items);
+        if let (Some(portion), Some(fetch)) = (&portion, &mut *fetch)
+            && subscription.seq() >= portion.upto()
+        {
+            fetch.give_back();
+        }
+        match progress {
             Progress::CaughtUp => {
                 *fetch = None;
                 return Ok(Reading::CaughtUp);
@@ -101,12 +111,15 @@ fn read_items(
             }
             Progress::More | Progress::Behind(_) if !items.is_empty() => return Ok(Reading::More),
             Progress::More => {}
-            // An answer that brings no reader further would be asked for without end.
-            Progress::Behind(request) if portion.is_some() && asked == Some(&request) => {
-                return Err(CloseReason::Overloaded);
-            }
             Progress::Behind(request) => {
-                *fetch = Some(Fetch::begin(subscription.hub().engine(), request));
+                let request = ReadRequest { limit, ..request };
+                // An answer that brings no reader further would be asked for without end.
+                let asks_again = |last: &Fetch| last.request.channels == request.channels;
+                if portion.is_some() && fetch.as_deref().is_some_and(asks_again) {
+                    return Err(CloseReason::Overloaded);
+                }
+                let engine = subscription.hub().engine();
+                *fetch = Some(Fetch::begin(engine, request, fetch.as_deref()));
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 #[cfg(not(feature = "shuttle"))]
@@ -15,8 +15,8 @@ use shuttle::sync::Mutex;
 use tokio::sync::oneshot;
 use tricast_core::{
     Accepted, Beginning, ChannelName, Draft, Engine, EngineError, EngineFuture, Extent, Health,
-    Hole, Lease, Locate, Located, Log, Placed, Portion, ReadMemory, ReadRequest, Receipt,
-    Reservation, Seq, Settlement, Stored, Ticket,
+    Hole, Lease, Loan, Locate, Located, Log, Placed, Portion, ReadLimit, ReadMemory, ReadRequest,
+    Receipt, Reservation, Seq, Settlement, Stored, Ticket,
 };
 
 /// Stores each message of a logged channel, and counts all of them.
@@ -29,6 +29,8 @@ pub struct StoreEngine {
     deferred: AtomicBool,
     /// Whether answers wait for [`answer`](Self::answer).
     reads_deferred: AtomicBool,
+    /// How many portions readers have given back.
+    given_back: Arc<AtomicUsize>,
     state: Mutex<State>,
 }
 
@@ -54,8 +56,8 @@ impl StoreEngine {
             extent: Some(extent),
         });
         let memory = ReadMemory::new(1 << 20);
-        let (deferred, reads_deferred, state) = Default::default();
-        Arc::new(Self { log, portion, memory, deferred, reads_deferred, state })
+        let (deferred, reads_deferred, given_back, state) = Default::default();
+        Arc::new(Self { log, portion, memory, deferred, reads_deferred, given_back, state })
     }
 
     /// Makes readers and publishers wait.
@@ -78,9 +80,23 @@ impl StoreEngine {
         let (request, sender) = state.reads.remove(0);
         let portion = Arc::new(self.portion_of(&state, &request));
         // A reader that has left needs no answer.
-        let _ = sender.send(Lease::Lent(Arc::downgrade(&portion)));
+        let given_back = self.given_back.clone();
+        let give_back = move || {
+            given_back.fetch_add(1, Ordering::Relaxed);
+        };
+        let _ = sender.send(Lease::Lent(Loan::new(&portion, give_back)));
         state.lent.push(portion);
         true
+    }
+
+    /// How many portions readers have given back.
+    pub fn given_back(&self) -> usize {
+        self.given_back.load(Ordering::Relaxed)
+    }
+
+    /// The limit of the oldest read that waits.
+    pub fn asked_limit(&self) -> Option<ReadLimit> {
+        self.state.lock().expect("lock").reads.first().map(|(request, _)| request.limit)
     }
 
     /// Takes all portions back.
@@ -138,6 +154,12 @@ impl StoreEngine {
         let most = self.portion.min(request.limit.messages).max(1);
         let mut messages: Vec<Stored> =
             state.messages.iter().filter(wanted).take(most + 1).cloned().collect();
+        let mut bytes = 0;
+        let fits = |stored: &&Stored| {
+            bytes += stored.draft.data.as_bytes().len();
+            bytes <= request.limit.bytes
+        };
+        let most = most.min(messages.iter().take_while(fits).count().max(1));
         let more = messages.len() > most;
         messages.truncate(most);
         let last = messages.last().map(|stored| stored.seq);
