@@ -1,6 +1,10 @@
 # The two commands: `make run` serves the gateway with its page, `make test` passes all tests.
 # Each does its own set-up. `make help` lists the rest.
 
+# The gateway for the tests: of the workspace, so that it shares what is built for `cargo test --workspace`. By itself some of its
+# dependencies have fewer features, and are built once more.
+GATEWAY = cargo build --locked --workspace --bin tricast
+
 .DEFAULT_GOAL := help
 .PHONY: help run page test field steady setup lint conformance fuzz deny soak bench peers
 
@@ -19,13 +23,13 @@ setup: ## install the real components that tests need (as root on Debian; else s
 test: setup page ## all tests: units, model, schedules, behaviours on three wires, clients we did not write
 	cargo test --locked --workspace
 	cargo test --locked --workspace --features tricast-core/shuttle --test interleavings
-	cargo build --locked
+	$(GATEWAY)
 	dashboard/test.sh
 	tests/clients/run.sh
 
 field: setup page ## frameworks that are too large to install for `make test`: webpack, Next
 	cd tests/clients/field && npm ci --no-audit --no-fund --loglevel=error
-	cargo build --locked
+	$(GATEWAY)
 	tests/clients/run.sh development-servers.field.mjs
 
 steady: setup page ## all tests, twenty times, beside two processes that spin; goes on where it was stopped
@@ -34,7 +38,7 @@ steady: setup page ## all tests, twenty times, beside two processes that spin; g
 conformance: ## the wire formats as literal bytes; the Autobahn suite for WebSocket, over every way of delivery
 	cargo test --locked --workspace --test behaviour bytes::
 	tests/autobahn/setup.sh
-	cargo build --locked
+	$(GATEWAY)
 	python3 tests/autobahn/run.py
 
 fuzz: ## each fuzz target for FUZZ_SECONDS, or a minute
@@ -45,6 +49,7 @@ lint: ## formatting, lint rules, types and the documentation, without a warning
 	cargo fmt --all --check
 	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	cargo check --locked # by itself, with its own features alone
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 deny: ## known weaknesses, licences and sources of dependencies (needs the network)
@@ -58,7 +63,7 @@ soak: setup bench deny ## what runs long or measures time; before an issue is re
 	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test --locked --workspace || exit 1; done
 	HOSTILE_SECONDS=10 cargo test --locked --release -p tricast-tests --test hostile -- --nocapture
 	FUZZ_SECONDS=600 tests/fuzz/run.sh
-	cargo build --locked
+	$(GATEWAY)
 	for round in 1 2 3; do tests/clients/run.sh || exit 1; done
 	cargo build --locked --release
 	FILES_AT_ONCE=1 TRICAST_BIN=$$PWD/target/release/tricast tests/clients/run.sh page.soak.mjs proxies.soak.mjs comparison.soak.mjs

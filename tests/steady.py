@@ -63,7 +63,7 @@ def programs():
             of_tests = folder == ROOT / "tests" and target["kind"] == ["test"]
             name = target["name"] if of_tests else f"{folder.name}/{target['kind'][0]}-{target['name']}"
             yield Job(name, [message["executable"]], folder)
-    subprocess.run([cargo, "build", "--locked"], cwd=ROOT, check=True)
+    subprocess.run([cargo, "build", "--locked", "--workspace", "--bin", "tricast"], cwd=ROOT, check=True)
 
 
 def files():
