@@ -7,6 +7,7 @@ mod contents;
 pub mod disk;
 mod engine;
 mod index;
+mod locate;
 mod meta;
 pub mod planted;
 mod portion;

@@ -339,6 +339,8 @@ struct Gathering {
     segments: Segments,
     /// What the seqs of records show, over all that is asked for.
     holes: Vec<(Seq, Seq)>,
+    /// The holes from here on are of damage that no record follows yet.
+    open_holes: usize,
 }
 
 impl Gathering {
@@ -350,7 +352,8 @@ impl Gathering {
         let floor = shared.floor();
         let holes = holes(&segments, shared, after, upto);
         let portion = Portion { after, upto, floor, ..Portion::default() };
-        Self { portion, limit, bytes: 0, segments, holes }
+        let open_holes = holes.len();
+        Self { portion, limit, bytes: 0, segments, holes, open_holes }
     }
 
     fn first_segment(&self) -> usize {
@@ -376,6 +379,11 @@ impl Gathering {
         let portion = &mut self.portion;
         match taken {
             Taken::Record(record, size) => {
+                // What was damaged before this record had a lower seq.
+                for (_, last) in &mut self.holes[self.open_holes..] {
+                    *last = (*last).min(record.seq - 1);
+                }
+                self.open_holes = self.holes.len();
                 if record.seq <= portion.after {
                     return Ok(false);
                 }

@@ -176,6 +176,14 @@ impl Segment {
         })
     }
 
+    /// A place at which, and after which, all records are above this seq.
+    pub(crate) fn place_beyond(&self, finder: Finder<'_>, seq: Seq) -> io::Result<u32> {
+        self.with_marks(finder, |marks| {
+            let after = marks.partition_point(|mark| mark.seq <= seq);
+            marks.get(after).map_or(u32::MAX, |mark| mark.at as u32)
+        })
+    }
+
     /// The lowest and the highest seq that a record at `at` can have, as far as marks tell.
     pub(crate) fn seqs_around(&self, finder: Finder<'_>, at: u64) -> io::Result<(Seq, Seq)> {
         let last = self.summary().last;

@@ -60,6 +60,8 @@ pub struct DiskStats {
     pub floor: u64,
     /// The bytes of messages that wait to be written.
     pub queued: usize,
+    /// The bytes of old messages in memory, for readers below the rings.
+    pub read_bytes: usize,
     /// Ranges of seqs that are known to be lost.
     pub holes: usize,
     /// Damaged places that were met.

@@ -62,6 +62,7 @@ impl DiskEngine {
             head: reader.head(),
             floor: reader.floor(),
             queued: sequencer.queued(),
+            read_bytes: self.reads.bytes(),
             holes: extent_of(reader).holes.len(),
             damaged: reader.damaged(),
             failed: reader.failed().is_some(),

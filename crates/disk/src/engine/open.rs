@@ -100,7 +100,8 @@ impl DiskEngine {
             Fsync::Always | Fsync::Os => None,
         };
         let reads =
-            Reads::start(log.clone(), reader.clone(), as_tagger.clone(), config.read_memory);
+            Reads::start(log.clone(), reader.clone(), as_tagger.clone(), config.read_memory)
+                .map_err(StartError::Thread)?;
         let writer = Writer {
             log,
             sequencer: sequencer.clone(),
