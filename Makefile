@@ -67,6 +67,7 @@ soak: setup bench deny ## what runs long or measures time; before an issue is re
 	for round in 1 2 3; do tests/clients/run.sh || exit 1; done
 	cargo build --locked --release
 	FILES_AT_ONCE=1 TRICAST_BIN=$$PWD/target/release/tricast tests/clients/run.sh page.soak.mjs proxies.soak.mjs comparison.soak.mjs
+	RESTARTS=200 RATE=2000 FILES_AT_ONCE=1 TRICAST_BIN=$$PWD/target/release/tricast tests/clients/run.sh restarts.test.mjs
 	RESTART_READERS=2000 cargo test --locked --release -p tricast-tests --test behaviour handover:: -- --nocapture
 
 peers: ## install the peers that the benchmark compares with, as far as they can be had

@@ -23,15 +23,18 @@ const BURST = RATE;
 const BODY = 50;
 const CHANNEL = 'kept';
 
+/** They stop at the clean end of a stream (docs/client-libraries.md), so a gateway that drains ends them. */
+const STOP_AT_END = ['fetch-event-source', 'r3labs/sse for Go'];
+
 let browser;
 before(async () => {
   browser = await startBrowser();
 });
 after(() => browser?.close());
 
-for (const [name, end] of [
-  ['killed', (gateway) => gateway.kill()],
-  ['stopped', (gateway) => gateway.stop()],
+for (const [name, end, others] of [
+  ['killed', (gateway) => gateway.kill(), []],
+  ['stopped', (gateway) => gateway.stop(), STOP_AT_END],
 ])
   test(`a gateway that is ${name} and started again loses nothing`, {
     timeout: 120_000 + RESTARTS * 20_000,
@@ -55,7 +58,7 @@ for (const [name, end] of [
       await rm(path, { recursive: true });
     });
     await gateway.publish(CHANNEL, 'first');
-    const clients = clientsNamed();
+    const clients = clientsNamed().filter((client) => !others.includes(client.name));
     for (const client of clients) {
       client.ledger = new Ledger(client.name);
       const url = `${gateway.url}/${client.path}/${CHANNEL}?since=earliest`;

@@ -13,7 +13,8 @@ export function curlReader(url, ledger, { wire, resume }) {
 
   const loop = (async () => {
     while (open) {
-      const args = ['-sN', '--max-time', '120'];
+      // With -f a refusal, which a draining gateway sends, is no message.
+      const args = ['-sfN', '--max-time', '120'];
       if (last && resume === 'header') args.push('-H', `Last-Event-ID: ${last}`);
       args.push(resume === 'query' ? from(url, last) : url);
       child = start('curl', args);
