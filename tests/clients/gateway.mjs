@@ -1,4 +1,5 @@
 // Starts the real program on ports of its own and stops it again; every test has its own gateway.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { signal, start, stop } from './child.mjs';
 import { until } from './wait.mjs';
@@ -33,21 +34,58 @@ export async function startGateway(settings = {}) {
       if (code !== 0 || child.errors.includes('panicked'))
         throw new Error(`the gateway ended with ${code}: ${child.errors}`);
     },
+    /** Upgrades it to another process of the program, which has its addresses; returns that one. */
+    upgrade: () => upgrade(child.pid, { url, secure, admin }),
     /** Ends it as a crash does. */
     async kill() {
       signal(child, 'SIGKILL');
       await child.exited;
     },
-    publish: (channel, data, query = '') =>
-      answer(`${url}/publish/${channel}${query}`, {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify(data),
-      }),
+    publish: (channel, data, query) => publish(url, channel, data, query),
     online: (channel) => answer(`${url}/online/${channel}`),
     history: async (channel) => (await answer(`${url}/history/${channel}`)).messages,
   };
 }
+
+/** Lets a process hand over to another one; returns that one. */
+async function upgrade(id, addresses) {
+  process.kill(id, 'SIGUSR2');
+  const next = await until(() => childOf(id), `process ${id} to start another one`);
+  await until(() => !runs(id), `process ${id} to hand over`, { timeout: 30_000 });
+  const end = async (name) => {
+    process.kill(next, name);
+    await until(() => !runs(next), `process ${next} to end`, { timeout: 30_000 });
+  };
+  return {
+    ...addresses,
+    stop: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
+    upgrade: () => upgrade(Number(next), addresses),
+    publish: (channel, data, query) => publish(addresses.url, channel, data, query),
+  };
+}
+
+const runs = (id) => existsSync(`/proc/${id}`);
+
+/** The process that `id` has started, if it is still its child. */
+function childOf(id) {
+  const line = new RegExp(`^PPid:\\s${id}$`, 'm');
+  return readdirSync('/proc').find((name) => {
+    try {
+      return /^\d+$/.test(name) && line.test(readFileSync(`/proc/${name}/status`, 'utf8'));
+    } catch {
+      // It has ended meanwhile.
+      return false;
+    }
+  });
+}
+
+const publish = (url, channel, data, query = '') =>
+  answer(`${url}/publish/${channel}${query}`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(data),
+  });
 
 async function answer(url, options) {
   const response = await fetch(url, options);

@@ -32,11 +32,21 @@ before(async () => {
 });
 after(() => browser?.close());
 
-for (const [name, end, others] of [
-  ['killed', (gateway) => gateway.kill(), []],
-  ['stopped', (gateway) => gateway.stop(), STOP_AT_END],
+const again = async (ended, settings) => {
+  await ended;
+  return startGateway(settings);
+};
+
+for (const [name, restart, others] of [
+  ['killed and started again', (gateway, settings) => again(gateway.kill(), settings), []],
+  [
+    'stopped and started again',
+    (gateway, settings) => again(gateway.stop(), settings),
+    STOP_AT_END,
+  ],
+  ['upgraded', (gateway) => gateway.upgrade(), STOP_AT_END],
 ])
-  test(`a gateway that is ${name} and started again loses nothing`, {
+  test(`a gateway that is ${name} loses nothing`, {
     timeout: 120_000 + RESTARTS * 20_000,
   }, async (t) => {
     const path = await mkdtemp(join(tmpdir(), 'restarts-'));
@@ -75,13 +85,12 @@ for (const [name, end, others] of [
       );
     await all('first');
     const publishing = [posts.run(), lines.run()];
-    for (let restart = 0; restart < RESTARTS; restart += 1) {
+    for (let count = 0; count < RESTARTS; count += 1) {
       const before = lines.sent;
       await until(() => lines.sent >= before + BURST, 'the publisher of lines', {
         timeout: 30_000,
       });
-      await end(gateway);
-      gateway = await startGateway(settings);
+      gateway = await restart(gateway, settings);
     }
     posts.over = lines.over = true;
     await Promise.all(publishing);
