@@ -1,6 +1,8 @@
 // What operators copy works: promtool is satisfied, and a real Prometheus has an answer to every query of the rules and the dashboard.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
 import { repository, startGateway } from './gateway.mjs';
@@ -9,10 +11,12 @@ import { until } from './wait.mjs';
 
 const token = 'a-token-for-prometheus-alone';
 const leave = new AbortController();
-let gateway, prometheus, publishing;
+let gateway, prometheus, publishing, log;
 
 before(async () => {
-  gateway = await startGateway({ 'admin.token': token });
+  // The log on disk has metrics of its own.
+  log = await mkdtemp(join(tmpdir(), 'prometheus-'));
+  gateway = await startGateway({ 'admin.token': token, 'log.path': log });
   for (const wire of ['sse', 'chunked']) {
     const { body } = await fetch(`${gateway.url}/${wire}/demo`, { signal: leave.signal });
     body.pipeTo(new WritableStream()).catch(() => {});
@@ -41,6 +45,7 @@ after(async () => {
   await publishing;
   await prometheus?.stop();
   await gateway?.stop();
+  if (log) await rm(log, { recursive: true });
 });
 
 test('promtool finds nothing to say about the metrics, the configuration and the rules', {
