@@ -58,6 +58,7 @@ deny: ## known weaknesses, licences and sources of dependencies (needs the netwo
 
 soak: setup bench deny ## what runs long or measures time; before an issue is resolved
 	PROPTEST_CASES=300000 cargo test --locked --release -p tricast-core --test model --test cases
+	LIVES=20000 FLIP_STEP=1 cargo test --locked --release -p tricast-disk
 	FAULT_SEEDS=20000 cargo test --locked --release -p tricast-delivery
 	SHUTTLE_SCHEDULES=200000 cargo test --locked --release -p tricast-core --features shuttle --test interleavings
 	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test --locked --workspace || exit 1; done

@@ -8,8 +8,9 @@ use tricast_core::Seq;
 use crate::{
     channel_hash::ChannelHasher,
     disk::DiskFile,
+    head::{Head, Unreadable},
+    planted,
     postings::Postings,
-    record::{Head, Unreadable},
     walk::{Found, Tail, Walk},
 };
 
@@ -55,9 +56,14 @@ impl Summary {
 }
 
 /// The seqs between two records that were lost.
-pub(crate) fn hole_between(last: Seq, next: Seq, skipped: u64) -> Option<(Seq, Seq)> {
+fn hole_between(last: Seq, next: Seq, skipped: u64) -> Option<(Seq, Seq)> {
     let explained_from = next.saturating_sub(skipped);
     (explained_from > last + 1).then(|| (last + 1, explained_from - 1))
+}
+
+/// The seqs that are lost between the last record and those that the next one explains.
+pub(crate) fn pending_hole(last: Seq, explained: Seq) -> Option<(Seq, Seq)> {
+    hole_between(last, explained, 0)
 }
 
 /// Where a record stands that begins a part of the segment.
@@ -140,7 +146,13 @@ pub(crate) fn walk(
                     Ok(read) => read,
                     Err(Unreadable::Later) => return Err(WalkError::Later),
                     // Its checksum is right and its content is not: nothing of ours wrote it.
-                    Err(Unreadable::Malformed) => continue,
+                    Err(Unreadable::Malformed) => {
+                        if planted::ZerosTaken.is_on() {
+                            contents.summary.last += 1;
+                            contents.summary.length = at + bytes.len() as u64;
+                        }
+                        continue;
+                    }
                 };
                 let hash = hasher.hash(head.channel);
                 contents.add(hash, &head, skipped, at, bytes.len() as u64);

@@ -22,6 +22,7 @@ use crate::{
     contents::{Contents, LoggedReceipt, Mark, Summary},
     disk::{DiskFile, read_full},
     planted,
+    record::{u32_at, u64_at},
 };
 
 const MAGIC: u64 = u64::from_le_bytes(*b"tricidx1");
@@ -277,16 +278,4 @@ fn checksum(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<u32> {
         at += there as u64;
     }
     Ok(sum)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let mut number = [0; 4];
-    number.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(number)
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    let mut number = [0; 8];
-    number.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(number)
 }

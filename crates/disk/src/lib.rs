@@ -6,20 +6,28 @@ mod config;
 mod contents;
 pub mod disk;
 mod engine;
+mod epoch_change;
+mod error;
+mod gathering;
+mod head;
 mod index;
 mod locate;
+mod look;
 mod meta;
 pub mod planted;
 mod portion;
 mod postings;
+mod presence;
 mod reader;
 mod record;
 mod recovery;
+mod retention;
 mod room;
 mod seal;
 mod segment;
 mod shared;
 mod store;
+mod survey;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -32,10 +40,15 @@ pub use engine::{
     APPEND_SECONDS, DiskEngine, DiskMeters, DiskStats, EngineConfig, FSYNC_SECONDS, Folder,
     FolderError, Fsync, StartError, look,
 };
+pub use epoch_change::{adopt, new_epoch};
+pub use error::{AppendError, Failed};
+pub use look::{Check, Looked};
 pub use portion::{Portion, PortionLimit};
 pub use reader::Reader;
 pub use record::{DataKind, Record};
-pub use recovery::{OpenError, Opened};
+pub use recovery::Opened;
+pub use retention::{LetGo, Retention};
 pub use seal::{SealError, SealJob};
-pub use store::{AppendError, Failed, Store};
+pub use store::Store;
+pub use survey::OpenError;
 pub use sync::Syncer;

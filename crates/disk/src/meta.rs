@@ -30,8 +30,12 @@ pub(crate) struct Meta {
     pub(crate) floor: Seq,
     /// The time that retention last went by, in milliseconds since 1970.
     pub(crate) retained_at: u64,
+    /// For how long the clock has been ahead of that, in milliseconds.
+    pub(crate) held: u64,
     /// Whether the life ended with everything on the disk.
     pub(crate) clean: bool,
+    /// Whether the disk failed: what this boot shows of it may not be what was seen.
+    pub(crate) suspect: bool,
     /// Whether the life made each message durable before it was seen.
     pub(crate) always: bool,
     /// The boot of the machine in which the life began; empty if unknown.
@@ -71,13 +75,15 @@ impl Meta {
         for (epoch, last) in &self.lineage {
             let _ = writeln!(text, "lineage {epoch} {last}");
         }
-        let Self { begin, explained, reserved, floor, retained_at, inode, .. } = self;
+        let Self { begin, explained, reserved, floor, retained_at, held, inode, .. } = self;
         let _ = write!(
             text,
             "key {}\nbegin {begin}\nexplained {explained}\nreserved {reserved}\nfloor {floor}\n\
-             retained-at {retained_at}\nclean {}\nalways {}\nboot {}\nmachine {}\ninode {inode}\n",
+             retained-at {retained_at}\nheld {held}\n\
+             clean {}\nsuspect {}\nalways {}\nboot {}\nmachine {}\ninode {inode}\n",
             hex(&self.key),
             self.clean,
+            self.suspect,
             self.always,
             self.boot,
             self.machine
@@ -118,7 +124,9 @@ impl Meta {
             reserved: number("reserved")?,
             floor: number("floor")?,
             retained_at: number("retained-at")?,
+            held: number("held")?,
             clean: yes("clean")?,
+            suspect: yes("suspect")?,
             always: yes("always")?,
             boot: field("boot")?.to_owned(),
             machine: field("machine")?.to_owned(),
@@ -159,6 +167,8 @@ mod tests {
             reserved: 200,
             floor: 10,
             retained_at: 5,
+            held: 0,
+            suspect: false,
             clean: false,
             always: true,
             boot: String::new(),

@@ -11,15 +11,18 @@ use tricast_core::{Epoch, Seq};
 use crate::{
     channel_hash::ChannelHasher,
     config::{Config, Machine},
-    contents::{Contents, Summary, WalkError, Walked, walk},
-    disk::{Disk, DiskFile, Lock, is_full, read_full},
-    meta::{META, Meta, MetaError},
-    planted,
+    contents::{Contents, pending_hole},
+    disk::{Disk, DiskFile, Lock, is_full, read_full, remove_if_there},
+    meta::Meta,
+    planted, presence,
     room::{self, make_ballast},
     seal::seal,
     segment::{Finder, INDEX, LOG, Segment, base_of, name_of},
     shared::Shared,
-    store::{Store, make_segment, pending_hole},
+    store::{Store, make_segment},
+    survey::{
+        Known, OpenError, Surveyed, last_known, next_life, read_meta, survey, sync_before_reading,
+    },
     walk::Tail,
 };
 
@@ -45,95 +48,10 @@ pub struct Opened {
     pub lost: Option<(Seq, Seq)>,
     /// Whether bytes after the last whole record of a segment were cut.
     pub torn: bool,
+    /// What the last life kept of who was online; only after a clean end.
+    pub presence: Option<Vec<u8>>,
     /// How many damaged places were met in segments that have no index.
     pub damages: u64,
-}
-
-/// Why a log is not opened. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has the log.
-    #[error("another process has the log open; stop it, or give this one another log.path")]
-    Locked,
-    /// There are segments and no `meta`.
-    #[error(
-        "the log has segments but no file `meta`; restore it from a backup, or begin a new epoch \
-         with `tricast log new-epoch`"
-    )]
-    MetaMissing,
-    /// `meta` cannot be read.
-    #[error(
-        "the file `meta` of the log cannot be used: {0}; restore it from a backup, or begin a new \
-         epoch with `tricast log new-epoch`"
-    )]
-    Meta(String),
-    /// The log is of another machine, or a copy.
-    #[error(
-        "the log was written on another machine or is a copy; if it was moved and the original is \
-         not used again, run `tricast log adopt`, and if it was copied or restored from a backup, \
-         run `tricast log new-epoch`"
-    )]
-    Foreign,
-    /// A later version wrote to the log.
-    #[error("a later version of Tricast wrote to the log; run that version, or a later one")]
-    Later,
-    /// The disk failed.
-    #[error("the log cannot be opened: {0}")]
-    Io(#[from] io::Error),
-}
-
-impl From<MetaError> for OpenError {
-    fn from(error: MetaError) -> Self {
-        match error {
-            MetaError::Io(error) => Self::Io(error),
-            error => Self::Meta(error.to_string()),
-        }
-    }
-}
-
-impl From<WalkError> for OpenError {
-    fn from(error: WalkError) -> Self {
-        match error {
-            WalkError::Io(error) => Self::Io(error),
-            WalkError::Later => Self::Later,
-        }
-    }
-}
-
-/// A segment as it was found.
-struct Surveyed {
-    base: Seq,
-    file: Arc<dyn DiskFile>,
-    known: Known,
-}
-
-enum Known {
-    /// By its index.
-    Sealed(Summary),
-    Walked(Box<Walked>),
-}
-
-impl Surveyed {
-    fn summary(&self) -> &Summary {
-        match &self.known {
-            Known::Sealed(summary) => summary,
-            Known::Walked(walked) => &walked.contents.summary,
-        }
-    }
-}
-
-impl Surveyed {
-    /// Whether retention had let the segment go, and got no further.
-    fn is_let_go(&self, floor: Seq) -> bool {
-        (1..=floor).contains(&self.summary().last)
-    }
-}
-
-fn gone(removed: io::Result<()>) -> io::Result<()> {
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
 }
 
 impl Store {
@@ -148,7 +66,14 @@ impl Store {
     ) -> Result<(Self, Opened), OpenError> {
         let lock = take_lock(&*disk)?;
         let names = disk.list()?;
-        let found = read_meta(&*disk, &names, &config.machine, lock.inode)?;
+        let found = read_meta(&*disk, &names)?;
+        let machine = &config.machine;
+        let is_ours = |meta: &Meta| {
+            meta.inode == lock.inode && (machine.id.is_empty() || meta.machine == machine.id)
+        };
+        if !found.as_ref().is_none_or(is_ours) {
+            return Err(OpenError::Foreign);
+        }
         let meta = match &found {
             Some(meta) => meta.clone(),
             None => new_meta(new_epoch(), &config.machine, lock.inode)?,
@@ -163,6 +88,7 @@ impl Store {
             explained,
             reserved: begin - 1 + config.reserve,
             clean: false,
+            suspect: false,
             always: config.always,
             boot: config.machine.boot.clone(),
             ..meta.clone()
@@ -176,8 +102,7 @@ impl Store {
         if !(meta.clean && found.is_some() && planted::CleanKept.is_on()) {
             write()?;
         }
-        let shared = Arc::new(Shared::new(disk.clone(), hasher, meta.floor));
-        let last = surveyed.iter().map(|segment| segment.summary().last).max().unwrap_or(0);
+        let shared = Arc::new(Shared::new(disk, hasher, meta.floor));
         let mut opened = Opened {
             epoch: next.epoch,
             lineage: next.lineage.clone(),
@@ -185,58 +110,54 @@ impl Store {
             head: begin - 1,
             floor: meta.floor,
             unclean: !meta.clean && found.is_some(),
-            lost: pending_hole(last.max(meta.floor), explained),
+            lost: pending_hole(last_known(&surveyed, meta.floor), explained),
             torn: false,
+            presence: None,
             damages: 0,
         };
+        let disk = &*shared.disk;
+        if meta.clean {
+            opened.presence = presence::read(disk, begin)?;
+        }
+        presence::remove(disk)?;
         let reused = repair(&shared, surveyed, &meta, begin, &mut opened)?;
-        remove_strays(&*disk, &names)?;
-        let open = match reused {
-            Some(file) => {
-                file.set_length(config.segment_bytes)?;
-                let segment = Segment::of_contents(begin, file, Contents::default());
-                let segment = Arc::new(segment);
-                shared.add_segment(segment.clone());
-                segment
-            }
-            None => {
-                room::with_ballast(&*disk, || make_segment(&shared, begin, config.segment_bytes))?
-            }
-        };
-        shared.sync_names()?;
-        make_ballast(&*disk, config.ballast)?;
+        remove_strays(disk, &names)?;
+        let open = first_segment(&shared, begin, config.segment_bytes, reused)?;
+        make_ballast(disk, config.ballast)?;
         shared.set_explained(explained);
         shared.show(begin - 1);
         Ok((Self::new(shared, config, next, open, lock), opened))
     }
 }
 
-fn take_lock(disk: &dyn Disk) -> Result<Lock, OpenError> {
+/// Makes the segment that this life writes first, durably.
+fn first_segment(
+    shared: &Shared,
+    begin: Seq,
+    length: u64,
+    reused: Option<Arc<dyn DiskFile>>,
+) -> io::Result<Arc<Segment>> {
+    let segment = match reused {
+        Some(file) => {
+            file.set_length(length)?;
+            let segment = Arc::new(Segment::of_contents(begin, file, Contents::default()));
+            shared.add_segment(segment.clone());
+            segment
+        }
+        None => room::with_ballast(&*shared.disk, || make_segment(shared, begin, length))?,
+    };
+    shared.sync_names()?;
+    Ok(segment)
+}
+
+pub(crate) fn take_lock(disk: &dyn Disk) -> Result<Lock, OpenError> {
     disk.lock(LOCK).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => OpenError::Locked,
         _ => OpenError::Io(error),
     })
 }
 
-fn read_meta(
-    disk: &dyn Disk,
-    names: &[String],
-    machine: &Machine,
-    inode: u64,
-) -> Result<Option<Meta>, OpenError> {
-    if !names.iter().any(|name| name == META) {
-        let segments = names.iter().any(|name| base_of(name, LOG).is_some());
-        return if segments { Err(OpenError::MetaMissing) } else { Ok(None) };
-    }
-    let meta = Meta::read(disk)?;
-    let same_machine = meta.machine == machine.id || machine.id.is_empty();
-    match same_machine && meta.inode == inode {
-        true => Ok(Some(meta)),
-        false => Err(OpenError::Foreign),
-    }
-}
-
-fn new_meta(epoch: Epoch, machine: &Machine, inode: u64) -> Result<Meta, OpenError> {
+pub(crate) fn new_meta(epoch: Epoch, machine: &Machine, inode: u64) -> Result<Meta, OpenError> {
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(io::Error::other)?;
     Ok(Meta {
@@ -248,62 +169,14 @@ fn new_meta(epoch: Epoch, machine: &Machine, inode: u64) -> Result<Meta, OpenErr
         reserved: 0,
         floor: 0,
         retained_at: 0,
+        held: 0,
+        suspect: false,
         clean: true,
         always: false,
         boot: String::new(),
         machine: machine.id.clone(),
         inode,
     })
-}
-
-/// Whether a segment cannot be believed although this boot wrote it: the first sync after a failed
-/// writing back says so, and what then is read may be what was there before.
-fn sync_before_reading(finder: Finder<'_>, names: &[String]) -> bool {
-    let bases = names.iter().filter_map(|name| base_of(name, LOG));
-    let unsealed = bases.filter(|base| !matches!(finder.summary(*base), Ok(Some(_))));
-    let files = unsealed.filter_map(|base| finder.disk.open(&name_of(base, LOG)).ok());
-    files.filter(|file| file.sync().is_err()).count() > 0
-}
-
-/// Reads all segments, and changes nothing.
-fn survey(finder: Finder<'_>, names: &[String]) -> Result<Vec<Surveyed>, OpenError> {
-    let mut bases: Vec<Seq> = names.iter().filter_map(|name| base_of(name, LOG)).collect();
-    bases.sort_unstable();
-    let mut surveyed = Vec::with_capacity(bases.len());
-    for base in bases {
-        let file = finder.disk.open(&name_of(base, LOG))?;
-        let length = file.length()?;
-        let known = match finder.summary(base)? {
-            Some(summary) if summary.length <= length => Known::Sealed(summary),
-            _ => Known::Walked(Box::new(walk(&*file, base, length, finder.hasher)?)),
-        };
-        surveyed.push(Surveyed { base, file, known });
-    }
-    Ok(surveyed)
-}
-
-/// Where the next life begins, and from where on nothing before that is lost.
-fn next_life(meta: &Meta, surveyed: &[Surveyed], machine: &Machine, suspect: bool) -> (Seq, Seq) {
-    if meta.clean {
-        return (meta.begin, meta.explained);
-    }
-    let last = surveyed.iter().map(|segment| segment.summary().last).max().unwrap_or(0);
-    if planted::NoJump.is_on() {
-        return (last.max(meta.begin - 1) + 1, last.max(meta.begin - 1) + 1);
-    }
-    let same_boot = !machine.boot.is_empty() && meta.boot == machine.boot;
-    let same_boot = same_boot || planted::BootIgnored.is_on();
-    // From the last record on: what is before it is found by the seqs.
-    let tails = surveyed.iter().filter_map(|segment| match &segment.known {
-        Known::Walked(walked) if segment.summary().last == last || segment.base > last => {
-            Some(walked.tail)
-        }
-        _ => None,
-    });
-    let mut tails = tails.map(|tail| tail == Tail::Clean || same_boot && tail == Tail::Torn);
-    let complete = tails.all(|whole| whole) && !suspect && (same_boot || meta.always);
-    let begin = meta.reserved + 1;
-    (begin, if complete { meta.explained.max(last + 1) } else { begin })
 }
 
 /// Cuts what stands after the last whole record.
@@ -330,8 +203,8 @@ fn repair(
     let mut reused = None;
     for found in surveyed {
         if found.is_let_go(meta.floor) {
-            let ending = |ending| shared.disk.remove(&name_of(found.base, ending));
-            shared.change_names(|| ending(LOG).and(gone(ending(INDEX))))?;
+            let remove = |ending| remove_if_there(&*shared.disk, &name_of(found.base, ending));
+            shared.change_names(|| remove(LOG).and_then(|()| remove(INDEX)))?;
             continue;
         }
         opened.torn |= cut(&found, meta)?;
@@ -396,7 +269,7 @@ fn remove_strays(disk: &dyn Disk, names: &[String]) -> io::Result<()> {
         let stray = name.ends_with(".tmp")
             || base_of(name, INDEX).is_some_and(|base| !logs.contains(&base));
         if stray {
-            gone(disk.remove(name))?;
+            remove_if_there(disk, name)?;
         }
     }
     Ok(())

@@ -5,11 +5,11 @@ use std::{io, sync::Arc};
 
 use crate::{
     contents::walk,
-    disk::{self, is_full},
+    disk::{self, is_full, remove_if_there},
+    error::Failed,
     index,
     segment::{INDEX, Segment, name_of},
     shared::Shared,
-    store::Failed,
 };
 
 /// A full segment, to be sealed by a thread that may wait for the disk.
@@ -56,9 +56,16 @@ pub(crate) fn seal(shared: &Shared, segment: &Segment) -> io::Result<()> {
     segment.sync()?;
     let base = segment.base;
     let walked = walk(&*segment.file, base, length, shared.hasher).map_err(io::Error::other)?;
+    if segment.is_retired() {
+        return Ok(());
+    }
     let fingerprint = shared.hasher.fingerprint();
     let bytes = index::encode(base, fingerprint, &walked.contents, &walked.receipts);
     disk::replace(&*shared.disk, &name_of(base, INDEX), &bytes)?;
+    if segment.is_retired() {
+        // It was let go meanwhile: the index goes too.
+        return remove_if_there(&*shared.disk, &name_of(base, INDEX));
+    }
     segment.use_index(walked.contents.summary);
     shared.is_sealed(base);
     Ok(())

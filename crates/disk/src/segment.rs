@@ -12,7 +12,7 @@ use tricast_core::Seq;
 
 use crate::{
     channel_hash::ChannelHasher,
-    contents::{Contents, LoggedReceipt, Summary, WalkError, walk},
+    contents::{Contents, LoggedReceipt, Mark, Summary, WalkError, Walked, walk},
     disk::{Disk, DiskFile},
     index::{self, Index},
     planted,
@@ -45,6 +45,8 @@ pub(crate) struct Segment {
     /// of an error.
     synced: Mutex<u64>,
     claimed: AtomicBool,
+    /// Let go by retention.
+    retired: AtomicBool,
 }
 
 struct State {
@@ -74,7 +76,14 @@ impl Segment {
 
     fn new(base: Seq, file: Arc<dyn DiskFile>, summary: Arc<Summary>, lookup: Lookup) -> Self {
         let state = RwLock::new(State { summary, lookup });
-        Self { base, file, state, synced: Mutex::new(0), claimed: AtomicBool::new(false) }
+        Self {
+            base,
+            file,
+            state,
+            synced: Mutex::new(0),
+            claimed: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
+        }
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {
@@ -118,6 +127,16 @@ impl Segment {
             *synced = length;
         }
         Ok(())
+    }
+
+    /// Says that the segment's files are about to be removed.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    /// Whether the segment's files are removed.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 
     /// True the first time: the segment is then sealed by the one who asked.
@@ -213,17 +232,19 @@ impl Segment {
         match on_disk {
             Some(receipts) => Ok(receipts),
             None if planted::ReceiptsNotRebuilt.is_on() => Ok(Vec::new()),
-            None => {
-                let walked = walk(&*self.file, self.base, self.summary().length, finder.hasher);
-                Ok(walked.map_err(into_io)?.receipts)
-            }
+            None => Ok(self.walk(finder)?.receipts),
         }
+    }
+
+    /// Reads all of the segment.
+    pub(crate) fn walk(&self, finder: Finder<'_>) -> io::Result<Walked> {
+        walk(&*self.file, self.base, self.summary().length, finder.hasher).map_err(into_io)
     }
 
     fn with_marks<T>(
         &self,
         finder: Finder<'_>,
-        use_marks: impl FnOnce(&[crate::contents::Mark]) -> T,
+        use_marks: impl FnOnce(&[Mark]) -> T,
     ) -> io::Result<T> {
         self.with_lookup(finder, |found| {
             Ok(use_marks(match found {
@@ -258,11 +279,7 @@ impl Segment {
     fn read_index(&self, finder: Finder<'_>) -> io::Result<()> {
         let lookup = match finder.load(self.base)? {
             Some(index) => Lookup::Disk(Arc::new(index)),
-            None => {
-                let end = self.summary().length;
-                let walked = walk(&*self.file, self.base, end, finder.hasher).map_err(into_io)?;
-                Lookup::Memory(Box::new(walked.contents))
-            }
+            None => Lookup::Memory(Box::new(self.walk(finder)?.contents)),
         };
         let mut state = self.state_mut();
         if matches!(state.lookup, Lookup::Unread) {

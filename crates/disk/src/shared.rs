@@ -99,6 +99,14 @@ impl Shared {
         self.floor.load(Ordering::Acquire)
     }
 
+    /// Shows no more what was let go.
+    pub(crate) fn let_go(&self, floor: Seq, kept: Vec<Arc<Segment>>) {
+        // The floor first: nobody may miss what was let go and not be told.
+        self.floor.fetch_max(floor, Ordering::AcqRel);
+        lock(&self.unsynced).retain(|segment| kept.iter().any(|one| one.base == segment.base));
+        self.set_segments(kept);
+    }
+
     pub(crate) fn visible(&self) -> Seq {
         self.visible.load(Ordering::Acquire)
     }

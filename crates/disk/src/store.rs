@@ -6,59 +6,21 @@ use tricast_core::Seq;
 
 use crate::{
     config::Config,
-    contents::{Contents, hole_between},
+    contents::Contents,
     disk::{Lock, is_full},
+    error::{AppendError, Failed},
+    head::Head,
     meta::Meta,
     planted,
     reader::Reader,
-    record::{Head, Record},
+    record::Record,
+    retention::RetentionClock,
     room,
     seal::{SealJob, seal},
     segment::{LOG, Segment, name_of},
     shared::Shared,
     sync::Syncer,
 };
-
-/// The log has failed, and takes no more messages before the next start.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error(
-    "the disk of the log failed: {why}; what was written last may be lost, so nothing more is \
-     written; look at the disk, and start the gateway again"
-)]
-pub struct Failed {
-    why: String,
-}
-
-impl Failed {
-    pub(crate) fn check(shared: &Shared) -> Result<(), Self> {
-        shared.failed().map_or(Ok(()), |why| Err(Self { why: why.to_owned() }))
-    }
-
-    pub(crate) fn because(shared: &Shared, error: &io::Error) -> Self {
-        shared.fail(error);
-        Self { why: shared.failed().map_or_else(|| error.to_string(), str::to_owned) }
-    }
-}
-
-/// Why records were not appended.
-#[derive(Debug, thiserror::Error)]
-pub enum AppendError {
-    /// The disk has no room. None of the records is in the log; after room was made the next ones
-    /// may be appended, also under the same seqs.
-    #[error("the disk of the log is full; make room, or lower log.bytes")]
-    Full,
-    /// The log failed. The records may be there after the next start, or not.
-    #[error(transparent)]
-    Failed(#[from] Failed),
-    /// A record's seq is not above those before it.
-    #[error("a record has the seq {seq}, and the log has records up to {last}")]
-    Disordered {
-        /// The record's seq.
-        seq: Seq,
-        /// The highest seq before it.
-        last: Seq,
-    },
-}
 
 /// A log that is open for writing.
 pub struct Store {
@@ -74,6 +36,7 @@ pub struct Store {
     pub(crate) last: Seq,
     /// The highest seq that was given to any message.
     pub(crate) head: Seq,
+    pub(crate) clock: RetentionClock,
     buffer: Vec<u8>,
     _lock: Lock,
 }
@@ -87,7 +50,21 @@ impl Store {
         lock: Lock,
     ) -> Self {
         let head = meta.begin - 1;
-        Self { shared, config, meta, open, at: 0, last: head, head, buffer: vec![], _lock: lock }
+        let newest = shared.segments().iter().map(|segment| segment.summary().newest).max();
+        let now = meta.retained_at.max(newest.unwrap_or(0));
+        let clock = RetentionClock { now, held: meta.held };
+        Self {
+            shared,
+            config,
+            meta,
+            open,
+            at: 0,
+            last: head,
+            head,
+            clock,
+            buffer: vec![],
+            _lock: lock,
+        }
     }
 
     /// Appends records with one write. Their seqs grow, from record to record and from call to
@@ -222,7 +199,7 @@ impl Store {
         room::with_ballast(disk, || meta.write(disk)).map_err(|error| self.explain(&error))
     }
 
-    fn explain(&self, error: &io::Error) -> AppendError {
+    pub(crate) fn explain(&self, error: &io::Error) -> AppendError {
         match is_full(error) {
             true => AppendError::Full,
             false => Failed::because(&self.shared, error).into(),
@@ -269,7 +246,12 @@ impl Store {
     /// # Errors
     /// If the disk fails or is full. The next life then begins as after a crash.
     pub fn close(mut self) -> Result<(), AppendError> {
-        self.sync()?;
+        if let Err(failed) = self.sync() {
+            // If that works, the next life does not take what this boot shows for complete.
+            let meta = Meta { suspect: true, ..self.meta.clone() };
+            let _ = meta.write(&*self.shared.disk);
+            return Err(failed.into());
+        }
         for segment in self.shared.unsealed() {
             if segment.summary().records == 0 {
                 continue;
@@ -282,7 +264,9 @@ impl Store {
         }
         let explained = self.shared.explained();
         let (begin, reserved) = (self.head + 1, self.head);
+        let RetentionClock { now: retained_at, held } = self.clock;
         let meta = Meta { begin, explained, reserved, clean: true, ..self.meta.clone() };
+        let meta = Meta { retained_at, held, ..meta };
         self.write_meta(&meta)
     }
 
@@ -319,9 +303,4 @@ pub(crate) fn make_segment(shared: &Shared, base: Seq, length: u64) -> io::Resul
     let segment = Arc::new(Segment::of_contents(base, file, Contents::default()));
     shared.add_segment(segment.clone());
     Ok(segment)
-}
-
-/// The seqs that are lost between the last record and those that the next record explains.
-pub(crate) fn pending_hole(last: Seq, explained: Seq) -> Option<(Seq, Seq)> {
-    hole_between(last, explained, 0)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tricast_core::Seq;
 
-use crate::{shared::Shared, store::Failed};
+use crate::{error::Failed, shared::Shared};
 
 /// Makes what was appended durable, while the store appends more. Cloned for other threads.
 #[derive(Clone)]

@@ -7,8 +7,9 @@ use tricast_core::Seq;
 
 use crate::{
     disk::{DiskFile, read_full},
+    head::Head,
     planted,
-    record::{FIXED, FRAME, Frame, Head, frame},
+    record::{FIXED, FRAME, Frame, frame},
 };
 
 /// How much is read at once.

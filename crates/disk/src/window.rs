@@ -6,7 +6,8 @@ use tricast_core::ChannelName;
 
 use crate::{
     disk::read_full,
-    record::{FRAME, Frame, Head, LONGEST_HEAD, Record, frame},
+    head::Head,
+    record::{FRAME, Frame, LONGEST_HEAD, Record, frame},
     segment::Segment,
 };
 

@@ -145,6 +145,15 @@ pub(crate) fn replace(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Result<(
     disk.sync_names()
 }
 
+/// Removes a file, if it is there.
+pub(crate) fn remove_if_there(disk: &dyn Disk, name: &str) -> io::Result<()> {
+    match disk.remove(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if is_full(&error) => Err(io::Error::other(error)),
+        removed => removed,
+    }
+}
+
 /// Whether an error says that there is no room, which passes.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)

@@ -20,7 +20,7 @@ pub enum Fault {
 }
 
 /// The content of a file.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Node {
     /// As programs see it.
     seen: Vec<u8>,
@@ -34,7 +34,7 @@ struct Node {
     unreported: bool,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     nodes: Vec<Node>,
     names: BTreeMap<String, usize>,
@@ -54,6 +54,13 @@ struct SimulatedFile(SimulatedDisk, usize);
 impl SimulatedDisk {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another disk with the same content.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let state = State { locked: None, ..self.state().clone() };
+        Self(Arc::new(Mutex::new(state)))
     }
 
     /// Lets the call after `calls` calls do `fault` instead of its work. Only calls count that
@@ -85,13 +92,18 @@ impl SimulatedDisk {
     }
 
     /// Power fails. Of what was not synced an arbitrary part survives: up to any byte, without
-    /// some page in the middle, some later writes without earlier ones. Each change of a name that
+    /// some page in the middle or with an old one of another file there, some later writes without
+    /// earlier ones. Each change of a name that
     /// was not synced may have happened or not.
     pub fn lose_power(&self, rng: &mut fastrand::Rng) {
         let mut state = self.state();
         let State { nodes, names, safe_names, .. } = &mut *state;
-        for node in nodes.iter_mut() {
-            node.lose_power(rng);
+        let segments = names.iter().filter(|(name, _)| name.ends_with(".log"));
+        let segments: Vec<usize> = segments.map(|(_, node)| *node).collect();
+        for n in 0..nodes.len() {
+            let other = rng.choice(&segments).copied().filter(|other| *other != n);
+            let stale = other.map(|other| nodes[other].seen.clone()).unwrap_or_default();
+            nodes[n].lose_power(rng, &stale);
         }
         let all: Vec<String> = names.keys().chain(safe_names.keys()).cloned().collect();
         for name in all {
@@ -135,7 +147,8 @@ impl SimulatedDisk {
         if size == 0 {
             return None;
         }
-        let flip = (node, rng.usize(0..size), 1 << rng.u8(0..8));
+        let from = if rng.bool() { size.saturating_sub(60) } else { 0 };
+        let flip = (node, rng.usize(from..size), 1 << rng.u8(0..8));
         state.flip(flip);
         Some(flip)
     }
@@ -192,7 +205,7 @@ impl State {
 }
 
 impl Node {
-    fn lose_power(&mut self, rng: &mut fastrand::Rng) {
+    fn lose_power(&mut self, rng: &mut fastrand::Rng, stale: &[u8]) {
         let dirty = std::mem::take(&mut self.dirty);
         let total: usize = dirty.iter().map(|(from, to)| to - from).sum();
         let mut after = self.safe.clone();
@@ -214,7 +227,15 @@ impl Node {
                     // A page in the middle is as it was.
                     let begin = rng.usize(from..end);
                     let end = (begin + rng.usize(1..=512)).min(end);
-                    after[begin..end].copy_from_slice(&self.before(begin, end));
+                    let before = self.before(begin, end);
+                    after[begin..end].copy_from_slice(&before);
+                    // Only where the file had no block of its own.
+                    if let Some(stale) = stale.get(begin..end)
+                        && rng.bool()
+                        && before.iter().all(|byte| *byte == 0)
+                    {
+                        after[begin..end].copy_from_slice(stale);
+                    }
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use tricast_core::{Extent, Hole};
 
-use crate::{Reader, reader::holes};
+use crate::{Reader, gathering::holes};
 
 /// What is there below the rings.
 pub(super) fn extent_of(reader: &Reader) -> Extent {

@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::life::Lives;
+use crate::planted::Planted;
 
 fn number(name: &str, or: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or)
@@ -21,4 +22,27 @@ fn nothing_promised_is_lost_and_nothing_is_lost_in_silence() {
         calls += log.disk.calls();
     }
     println!("{lives} logs, {ends} ends, {calls} calls of the disk");
+}
+
+/// Each planted bug makes the test above fail. The bugs are planted for one thread.
+#[test]
+fn the_crash_test_finds_each_planted_bug() {
+    const MOST: u64 = 3000;
+    let found: Vec<_> =
+        Planted::ALL.iter().map(|bug| (*bug, seed_that_finds(*bug, MOST))).collect();
+    for (bug, seed) in &found {
+        println!("{bug:?}: {seed:?}");
+    }
+    let missed: Vec<_> = found.iter().filter(|(_, seed)| seed.is_none()).collect();
+    assert!(missed.is_empty(), "in {MOST} logs the test did not find {missed:?}");
+}
+
+fn seed_that_finds(bug: Planted, most: u64) -> Option<u64> {
+    Planted::plant(Some(bug));
+    let found = (1..=most).find(|seed| {
+        let lived = catch_unwind(AssertUnwindSafe(|| Lives::new(*seed).run()));
+        lived.is_err()
+    });
+    Planted::plant(None);
+    found
 }

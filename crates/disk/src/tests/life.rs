@@ -7,7 +7,7 @@ use tricast_core::Seq;
 
 use super::world::{World, channel};
 use crate::{
-    AppendError, Config, DataKind, Machine, OpenError, Opened, Record, SealJob, Store,
+    AppendError, Config, DataKind, Machine, OpenError, Opened, Record, Retention, SealJob, Store,
     disk::simulated::{Fault, SimulatedDisk},
 };
 
@@ -63,6 +63,23 @@ impl Lives {
         Store::open(Arc::new(self.disk.clone()), config, epoch)
     }
 
+    /// Opens copies of the log and dies at each call of the disk, and each copy then opens well.
+    fn die_at_each_call(&mut self, config: &Config) {
+        for calls in 0.. {
+            let (rng, disk, world) = (self.rng.clone(), self.disk.fork(), self.world.clone());
+            let mut copy = Self { rng, disk, world, ..*self };
+            copy.disk.fail_after(calls, Fault::Death);
+            if copy.open(config.clone()).is_ok() {
+                return;
+            }
+            copy.disk.heal();
+            (copy.world.presence_unsure, copy.world.cut_unsure) = (true, true);
+            let opened = copy.open(config.clone());
+            let (store, opened) = opened.expect("opens after a death in the opening");
+            copy.world.opened(&store.reader(), &opened, &mut copy.rng);
+        }
+    }
+
     fn live(&mut self) {
         let healthy = self.rng.u8(0..4) != 0;
         if !healthy {
@@ -71,11 +88,15 @@ impl Lives {
             self.disk.fail_after(self.rng.u32(0..30), fault);
         }
         let config = self.config();
+        if self.rng.u8(0..16) == 0 {
+            self.die_at_each_call(&config);
+        }
         let always = config.always;
         let (store, opened) = match self.open(config) {
             Ok(opened) => opened,
             Err(error) => {
                 assert!(!healthy, "it does not open: {error}");
+                (self.world.presence_unsure, self.world.cut_unsure) = (true, true);
                 return;
             }
         };
@@ -98,10 +119,30 @@ impl Lives {
             self.act(&mut life);
         }
         if self.rng.bool() && life.waiting.is_empty() {
-            let shown: Vec<Seq> = self.world.shown.keys().copied().collect();
-            if life.store.close().is_ok() {
-                self.world.promised.extend(shown);
-            }
+            self.close(life);
+        }
+    }
+
+    fn close(&mut self, life: Life) {
+        let content = self.rng.bool().then(|| vec![self.rng.u8(..); self.rng.usize(0..50)]);
+        let kept =
+            content.as_ref().is_some_and(|content| life.store.keep_presence(content).is_ok());
+        let closed = life.store.close().is_ok();
+        if closed {
+            self.world.promised.extend(self.world.shown.keys());
+        } else {
+            // It may have written down that the disk failed.
+            self.world.may_lose = true;
+        }
+        (self.world.presence, self.world.presence_unsure) = (content, !(kept && closed));
+    }
+
+    fn retain(&mut self, life: &mut Life) {
+        let age = self.rng.bool().then(|| self.rng.u64(50..500));
+        let retention = Retention { bytes: self.rng.u64(2000..10_000), age };
+        match life.store.retain(retention, self.time, self.rng.u64(0..5)) {
+            Ok(let_go) => self.world.floor = let_go.floor,
+            Err(_) => self.world.floor_unknown = true,
         }
     }
 
@@ -124,6 +165,7 @@ impl Lives {
                 let reader = life.store.reader();
                 self.world.check(&reader, &mut self.rng, false);
             }
+            22 => self.retain(life),
             _ => {}
         }
     }
@@ -222,7 +264,7 @@ impl Lives {
         if self.rng.bool() {
             self.disk.lose_power(&mut self.rng);
             self.boot += 1;
-            self.world.may_lose = true;
+            (self.world.may_lose, self.world.same_boot) = (true, false);
         } else if self.rng.u8(0..8) == 0 && self.disk.fail_to_write_back(&mut self.rng) {
             self.world.may_lose = true;
         }

@@ -1,6 +1,9 @@
-//! The log on a disk that fails, from a seed.
+//! The log on disks that fail: simulated from a seed, and real.
 
 mod crashes;
+mod full;
+mod kills;
 mod life;
+mod literal;
 mod real;
 mod world;

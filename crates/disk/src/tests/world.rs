@@ -7,7 +7,7 @@ use tricast_core::{ChannelName, Seq};
 use crate::{Opened, PortionLimit, Reader, Record};
 
 /// What is known outside of the log.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct World {
     /// Records that somebody may have seen.
     pub(super) shown: BTreeMap<Seq, Record>,
@@ -19,8 +19,18 @@ pub(super) struct World {
     pub(super) given: Seq,
     /// The highest floor that was told.
     pub(super) floor: Seq,
+    /// Whether the floor may be higher than was told: letting go failed.
+    pub(super) floor_unknown: bool,
+    /// What was kept of who was online, if the last life ended clean.
+    pub(super) presence: Option<Vec<u8>>,
     /// What was told to be lost.
     pub(super) holes: Vec<(Seq, Seq)>,
+    /// It may also be gone: the end or an opening after it failed.
+    pub(super) presence_unsure: bool,
+    /// An opening that failed may have cut what a flipped bit made look like half a record.
+    pub(super) cut_unsure: bool,
+    /// Only processes died since the last opening.
+    pub(super) same_boot: bool,
     /// A bit of a segment was flipped, at any time.
     pub(super) damaged: bool,
     /// Since the last opening a bit was flipped.
@@ -95,36 +105,48 @@ impl World {
             let before = self.holes.iter().any(|(a, b)| *a <= from && to <= *b);
             assert!(before, "a false gap: {from} to {to}");
         }
-        let there = self.check(reader, rng, opened.unclean);
+        let cut = opened.torn || std::mem::take(&mut self.cut_unsure);
+        let last_may_be_gone = self.just_damaged && self.same_boot && cut;
+        let there = self.check(reader, rng, last_may_be_gone);
         if !self.damaged {
             for (from, to) in &there.holes {
                 let before = self.holes.iter().any(|(a, b)| a <= from && to <= b);
                 assert!(before || self.may_lose, "a false gap: {from} to {to}");
             }
         }
+        assert!(self.floor_unknown || opened.floor == self.floor, "floor {}", opened.floor);
+        let presence = self.presence.take();
+        let unsure = std::mem::take(&mut self.presence_unsure) && opened.presence.is_none();
+        assert!(unsure || opened.presence == presence, "what was kept of who was online");
+        (self.floor, self.floor_unknown) = (opened.floor, false);
         self.given = opened.head;
         self.holes = there.holes;
         self.shown = there.records;
         self.unknown.clear();
         self.promised.retain(|seq| self.shown.contains_key(seq));
-        (self.may_lose, self.just_damaged) = (false, false);
+        (self.may_lose, self.just_damaged, self.same_boot) = (false, false, true);
     }
 
     /// Checks what readers get, whatever they ask for.
-    pub(super) fn check(&self, reader: &Reader, rng: &mut fastrand::Rng, unclean: bool) -> There {
-        let limit = PortionLimit { messages: rng.usize(1..40), bytes: rng.u64(0..2000) };
+    pub(super) fn check(
+        &self,
+        reader: &Reader,
+        rng: &mut fastrand::Rng,
+        last_may_be_gone: bool,
+    ) -> There {
+        let limit = PortionLimit { messages: rng.usize(1..80), bytes: rng.u64(0..20_000) };
         let there = read(reader, None, 0, limit);
         let floor = reader.floor();
         assert!(floor >= self.floor, "the floor fell from {} to {floor}", self.floor);
         for (seq, found) in &there.records {
             let known = self.shown.get(seq).or_else(|| self.unknown.get(seq));
             assert_eq!(known, Some(found), "{seq} is another message");
-            assert!(*seq > self.floor, "{seq} was let go, and is there again");
+            assert!(*seq > floor, "{seq} was let go, and is there again");
         }
         let last = there.records.keys().next_back().copied().unwrap_or(0);
         for seq in self.shown.keys().filter(|seq| **seq > floor) {
-            // A flipped bit of the last record looks like a write that was cut off.
-            let excused = self.just_damaged && unclean && *seq > last;
+            // A flipped bit of the last record can look like a write that was cut off.
+            let excused = last_may_be_gone && *seq > last;
             let told = there.records.contains_key(seq) || is_in(&there.holes, *seq) || excused;
             assert!(told, "{seq} was seen, and is lost in silence");
             let kept = !self.promised.contains(seq) || self.damaged;
