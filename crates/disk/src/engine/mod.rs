@@ -26,7 +26,7 @@ mod tests;
 mod warm_up;
 mod writer;
 
-use std::{sync::Arc, thread::JoinHandle};
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
 
 use tricast_core::{
     Draft, Engine, EngineError, EngineFuture, Health, Lease, Locate, Located, ReadRequest, Ticket,
@@ -42,6 +42,10 @@ use crate::{
     Reader,
     engine::{extent::extent_of, read::Reads, sequencer::Sequencer},
 };
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// An engine that keeps the log on a disk. Dropping it without closing it leaves the log as a
 /// process that dies leaves it: nothing acknowledged is lost.

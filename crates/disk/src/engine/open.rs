@@ -5,7 +5,7 @@ use std::{
     path::Path,
     sync::{Arc, atomic::AtomicBool},
     thread::Builder,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tricast_core::{
@@ -21,6 +21,7 @@ use crate::{
         extent::extent_of,
         folder::{self, FolderError},
         meters::DiskMeters,
+        millis,
         read::Reads,
         receipts::Receipts,
         sealer::Sealer,
@@ -113,6 +114,8 @@ impl DiskEngine {
             is_dirty,
             last: opened.head,
             upkeep: Instant::now(),
+            kept_up: None,
+            rolled: Instant::now(),
         };
         let writing = spawn("log-write", move || writer.run())?;
         let threads = [Some(writing), syncing].into_iter().flatten().collect();
@@ -187,8 +190,4 @@ fn receipts(reader: &Reader, config: &EngineConfig, epoch: Epoch) -> io::Result<
         receipts.insert(logged.idempotency, receipt, logged.time);
     }
     Ok(receipts)
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -8,14 +8,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tricast_core::{Accepted, EngineError, Log, MessageId, Placed, Receipt, Seq, Tagger};
+use tricast_core::{
+    Accepted, EngineError, Log, MessageId, Placed, Receipt, Seq, Tagger, unix_millis,
+};
 
 use crate::{
-    AppendError, Record, Store,
+    AppendError, LetGo, Record, Retention, Store,
     engine::{
         config::{EngineConfig, Fsync},
         convert::record_of,
+        extent::extent_of,
         meters::DiskMeters,
+        millis,
         sealer::Sealer,
         sequencer::{Pending, Sequencer, Settled, Work},
     },
@@ -26,6 +30,9 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(1);
 /// How often the past is looked at: what is too much or too old is let go.
 const UPKEEP: Duration = Duration::from_secs(60);
+
+/// A segment has at most this part of `log.age`, as a divisor.
+const SEGMENTS_OF_AGE: u32 = 32;
 
 /// Writes messages in their order. While the disk is busy with some, the next ones gather.
 pub(super) struct Writer {
@@ -42,6 +49,10 @@ pub(super) struct Writer {
     pub(super) last: Seq,
     /// When the past is looked at next.
     pub(super) upkeep: Instant,
+    /// When it was looked at last.
+    pub(super) kept_up: Option<Instant>,
+    /// When the segment that is written began, or the process.
+    pub(super) rolled: Instant,
 }
 
 /// Fails the log if the writer ends by a panic, so that no publisher waits for it.
@@ -148,6 +159,7 @@ impl Writer {
         if self.store.open.base != base {
             self.store.seal_jobs().into_iter().for_each(|job| self.sealer.seal(job));
             self.upkeep = begun;
+            self.rolled = begun;
         }
         self.meters.appended(begun.elapsed());
         if self.config.fsync == Fsync::Always {
@@ -196,7 +208,51 @@ impl Writer {
 
     /// Lets go of what is too much or too old; true if something was.
     fn keep_up(&mut self) -> bool {
-        self.upkeep = Instant::now() + UPKEEP;
-        false
+        let now = Instant::now();
+        self.upkeep = now + UPKEEP;
+        let elapsed = self.kept_up.replace(now).map_or(Duration::ZERO, |before| now - before);
+        let EngineConfig { bytes, age, .. } = self.config;
+        let retention = Retention { bytes, age: age.map(millis) };
+        let let_go = self
+            .roll_by_age(now)
+            .and_then(|()| self.store.retain(retention, unix_millis(), millis(elapsed)));
+        match let_go {
+            Ok(LetGo { segments, floor, clock_is_ahead, .. }) => {
+                if clock_is_ahead {
+                    tracing::warn!(
+                        "the clock is ahead of the log by more than log.age; nothing is let go by \
+                         age before that time has passed, or the clock is right again"
+                    );
+                }
+                if segments > 0 {
+                    tracing::debug!(segments, floor, "the log let go of its oldest messages");
+                    self.log.set_extent(extent_of(&self.store.reader()));
+                }
+                segments > 0
+            }
+            // What is refused for that says so.
+            Err(AppendError::Full) => false,
+            Err(error) => {
+                self.sequencer.fail(&error.to_string(), Vec::new());
+                false
+            }
+        }
+    }
+
+    /// Ends a segment that has been written for long, or a quiet log would keep its oldest message
+    /// for ever.
+    fn roll_by_age(&mut self, now: Instant) -> Result<(), AppendError> {
+        let Some(age) = self.config.age else { return Ok(()) };
+        if now < self.rolled + age / SEGMENTS_OF_AGE {
+            return Ok(());
+        }
+        match self.store.roll() {
+            // The next look rolls, once what is let go has made room.
+            Err(AppendError::Full) => return Ok(()),
+            rolled => rolled?,
+        }
+        self.rolled = now;
+        self.store.seal_jobs().into_iter().for_each(|job| self.sealer.seal(job));
+        Ok(())
     }
 }

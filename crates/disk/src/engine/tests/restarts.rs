@@ -124,6 +124,26 @@ async fn a_log_is_open_once_and_again_after_its_end() {
 }
 
 #[tokio::test]
+async fn what_is_too_much_is_let_go_and_its_readers_are_told() {
+    let disk = SimulatedDisk::default();
+    let small = EngineConfig { bytes: 64 << 10, ..config(Fsync::Os) };
+    let life = Life::begin(&disk, small.clone());
+    let first = life.publish(draft("a", "first")).await.expect("is published");
+    for _ in 0..200 {
+        life.publish(draft("a", &"x".repeat(1000))).await.expect("is published");
+    }
+    let floor = life.engine.stats().floor;
+    assert!(floor > 0 && life.engine.stats().bytes < 100 << 10, "{:?}", life.engine);
+    let resumed = life.history("a", Start::After(first.id)).await;
+    let gap = resumed.gap.expect("is told");
+    assert_eq!((gap.first, gap.last), (Some(first.id.seq + 1), Some(floor)));
+    life.kill();
+    let life = Life::begin(&disk, small);
+    assert_eq!(life.engine.stats().floor, floor);
+    assert_eq!(life.all("a").await[0].0, floor + 1);
+}
+
+#[tokio::test]
 async fn tickets_settle_in_order_and_those_in_flight_at_the_end_are_settled() {
     let disk = SimulatedDisk::default();
     let life = Life::begin(&disk, config(Fsync::Always));
