@@ -80,9 +80,9 @@ impl Store {
         };
         let hasher = ChannelHasher::new(&meta.key);
         let finder = Finder { disk: &*disk, hasher };
-        let suspect = sync_before_reading(finder, &names);
+        let suspects = sync_before_reading(finder, &names);
         let surveyed = survey(finder, &names)?;
-        let (begin, explained) = next_life(&meta, &surveyed, &config.machine, suspect);
+        let (begin, explained) = next_life(&meta, &surveyed, &config.machine, &suspects);
         let next = Meta {
             begin,
             explained,

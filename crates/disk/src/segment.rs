@@ -279,7 +279,12 @@ impl Segment {
     fn read_index(&self, finder: Finder<'_>) -> io::Result<()> {
         let lookup = match finder.load(self.base)? {
             Some(index) => Lookup::Disk(Arc::new(index)),
-            None => Lookup::Memory(Box::new(self.walk(finder)?.contents)),
+            None => {
+                let mut contents = self.walk(finder)?.contents;
+                // What the index's head knew of records that are damaged now is not forgotten.
+                contents.summary = Summary::clone(&self.summary());
+                Lookup::Memory(Box::new(contents))
+            }
         };
         let mut state = self.state_mut();
         if matches!(state.lookup, Lookup::Unread) {

@@ -102,13 +102,14 @@ pub(crate) fn read_meta(disk: &dyn Disk, names: &[String]) -> Result<Option<Meta
     Ok(Some(Meta::read(disk)?))
 }
 
-/// Whether a segment cannot be believed although this boot wrote it: the first sync after a failed
-/// writing back says so, and what then is read may be what was there before.
-pub(crate) fn sync_before_reading(finder: Finder<'_>, names: &[String]) -> bool {
+/// The segments that cannot be believed although this boot wrote them: the first sync after a
+/// failed writing back says so, and what then is read may be what was there before.
+pub(crate) fn sync_before_reading(finder: Finder<'_>, names: &[String]) -> Vec<Seq> {
     let bases = names.iter().filter_map(|name| base_of(name, LOG));
     let unsealed = bases.filter(|base| !matches!(finder.summary(*base), Ok(Some(_))));
-    let files = unsealed.filter_map(|base| finder.disk.open(&name_of(base, LOG)).ok());
-    files.filter(|file| file.sync().is_err()).count() > 0
+    let fails =
+        |base: &Seq| finder.disk.open(&name_of(*base, LOG)).is_ok_and(|file| file.sync().is_err());
+    unsealed.filter(fails).collect()
 }
 
 /// Reads all segments, and changes nothing.
@@ -138,7 +139,7 @@ pub(crate) fn next_life(
     meta: &Meta,
     surveyed: &[Surveyed],
     machine: &Machine,
-    suspect: bool,
+    suspects: &[Seq],
 ) -> (Seq, Seq) {
     if meta.clean {
         return (meta.begin, meta.explained);
@@ -150,15 +151,15 @@ pub(crate) fn next_life(
     let same_boot = !machine.boot.is_empty() && meta.boot == machine.boot;
     let same_boot = same_boot || planted::BootIgnored.is_on();
     // From the last record on: what is before it is found by the seqs.
-    let tails = surveyed.iter().filter_map(|segment| match &segment.known {
-        Known::Walked(walked) if segment.summary().last == last || segment.base > last => {
-            Some(walked.tail)
+    let mut ends = surveyed.iter().filter(|one| one.summary().last == last || one.base > last);
+    let is_whole = |segment: &Surveyed| match &segment.known {
+        Known::Sealed(_) => true,
+        Known::Walked(_) if suspects.contains(&segment.base) => false,
+        Known::Walked(walked) => {
+            walked.tail == Tail::Clean || same_boot && walked.tail == Tail::Torn
         }
-        _ => None,
-    });
-    let mut tails = tails.map(|tail| tail == Tail::Clean || same_boot && tail == Tail::Torn);
-    let suspect = suspect || meta.suspect;
-    let complete = tails.all(|whole| whole) && !suspect && (same_boot || meta.always);
+    };
+    let complete = ends.all(is_whole) && !meta.suspect && (same_boot || meta.always);
     let begin = meta.reserved + 1;
     (begin, if complete { meta.explained.max(last + 1) } else { begin })
 }

@@ -141,8 +141,10 @@ impl SimulatedDisk {
     pub fn flip_bit(&self, rng: &mut fastrand::Rng, ending: &str) -> Option<(usize, usize, u8)> {
         let mut state = self.state();
         let names = state.names.iter().filter(|(name, _)| name.ends_with(ending));
-        let nodes: Vec<usize> = names.map(|(_, node)| *node).collect();
-        let node = *rng.choice(&nodes)?;
+        let nodes = names.map(|(_, node)| *node).filter(|node| state.nodes[*node].taken > 0);
+        let nodes: Vec<usize> = nodes.collect();
+        // The newest as often as all others.
+        let node = if rng.bool() { *nodes.last()? } else { *rng.choice(&nodes)? };
         let size = state.nodes[node].taken.min(state.nodes[node].seen.len());
         if size == 0 {
             return None;

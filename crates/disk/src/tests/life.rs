@@ -20,6 +20,8 @@ pub(super) struct Lives {
     time: u64,
     pub(super) ends: u64,
     trace: bool,
+    /// Writing back failed at the last end, unseen.
+    write_back_failed: bool,
 }
 
 /// A log while it is open.
@@ -38,7 +40,7 @@ impl Lives {
         let rng = fastrand::Rng::with_seed(seed);
         let trace = std::env::var("TRACE").is_ok();
         let (disk, world) = (SimulatedDisk::default(), World::default());
-        Self { rng, disk, world, boot: 0, time: 0, ends: 0, trace }
+        Self { rng, disk, world, boot: 0, time: 0, ends: 0, trace, write_back_failed: false }
     }
 
     pub(super) fn run(&mut self) {
@@ -73,7 +75,7 @@ impl Lives {
                 return;
             }
             copy.disk.heal();
-            (copy.world.presence_unsure, copy.world.cut_unsure) = (true, true);
+            copy.world.not_opened();
             let opened = copy.open(config.clone());
             let (store, opened) = opened.expect("opens after a death in the opening");
             copy.world.opened(&store.reader(), &opened, &mut copy.rng);
@@ -81,14 +83,16 @@ impl Lives {
     }
 
     fn live(&mut self) {
-        let healthy = self.rng.u8(0..4) != 0;
+        // The first sync after such a failure tells of it, and no later one.
+        let only_told_once = std::mem::take(&mut self.write_back_failed);
+        let healthy = self.rng.u8(0..4) != 0 || only_told_once;
         if !healthy {
             let fault = if self.rng.u8(0..4) == 0 { Fault::Error } else { Fault::Death };
             self.world.may_lose |= fault == Fault::Error;
             self.disk.fail_after(self.rng.u32(0..30), fault);
         }
         let config = self.config();
-        if self.rng.u8(0..16) == 0 {
+        if self.rng.u8(0..16) == 0 && !only_told_once {
             self.die_at_each_call(&config);
         }
         let always = config.always;
@@ -96,7 +100,7 @@ impl Lives {
             Ok(opened) => opened,
             Err(error) => {
                 assert!(!healthy, "it does not open: {error}");
-                (self.world.presence_unsure, self.world.cut_unsure) = (true, true);
+                self.world.not_opened();
                 return;
             }
         };
@@ -266,7 +270,7 @@ impl Lives {
             self.boot += 1;
             (self.world.may_lose, self.world.same_boot) = (true, false);
         } else if self.rng.u8(0..8) == 0 && self.disk.fail_to_write_back(&mut self.rng) {
-            self.world.may_lose = true;
+            (self.world.may_lose, self.write_back_failed) = (true, true);
         }
         if self.rng.u8(0..8) == 0 && self.disk.flip_bit(&mut self.rng, ".log").is_some() {
             (self.world.damaged, self.world.just_damaged) = (true, true);

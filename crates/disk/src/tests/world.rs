@@ -94,6 +94,12 @@ fn is_in(holes: &[(Seq, Seq)], seq: Seq) -> bool {
 }
 
 impl World {
+    /// Notes that an opening failed, at any point.
+    pub(super) fn not_opened(&mut self) {
+        self.presence_unsure = true;
+        self.cut_unsure |= self.just_damaged && self.same_boot;
+    }
+
     /// Checks a log that was just opened, and notes that readers see it.
     pub(super) fn opened(&mut self, reader: &Reader, opened: &Opened, rng: &mut fastrand::Rng) {
         assert!(opened.head >= self.given, "{} can be given again", self.given);
@@ -105,8 +111,8 @@ impl World {
             let before = self.holes.iter().any(|(a, b)| *a <= from && to <= *b);
             assert!(before, "a false gap: {from} to {to}");
         }
-        let cut = opened.torn || std::mem::take(&mut self.cut_unsure);
-        let last_may_be_gone = self.just_damaged && self.same_boot && cut;
+        let cut_now = self.just_damaged && self.same_boot && opened.torn;
+        let last_may_be_gone = std::mem::take(&mut self.cut_unsure) || cut_now;
         let there = self.check(reader, rng, last_may_be_gone);
         if !self.damaged {
             for (from, to) in &there.holes {
