@@ -136,11 +136,15 @@ async fn what_is_too_much_is_let_go_and_its_readers_are_told() {
     assert!(floor > 0 && life.engine.stats().bytes < 100 << 10, "{:?}", life.engine);
     let resumed = life.history("a", Start::After(first.id)).await;
     let gap = resumed.gap.expect("is told");
-    assert_eq!((gap.first, gap.last), (Some(first.id.seq + 1), Some(floor)));
+    // The writing thread lets go after a message has settled, so the floor may rise meanwhile.
+    let risen = life.engine.stats().floor;
+    assert_eq!(gap.first, Some(first.id.seq + 1));
+    assert!(gap.last.is_some_and(|last| (floor..=risen).contains(&last)), "{gap:?}");
     life.kill();
     let life = Life::begin(&disk, small);
-    assert_eq!(life.engine.stats().floor, floor);
-    assert_eq!(life.all("a").await[0].0, floor + 1);
+    let kept = life.engine.stats().floor;
+    assert!(kept >= risen, "{kept} after {risen}");
+    assert!(life.all("a").await[0].0 > kept);
 }
 
 #[tokio::test]
