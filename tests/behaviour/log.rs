@@ -1,6 +1,7 @@
 //! The log on disk: what readers and publishers notice of a restart, and what keeps a gateway from
 //! starting.
 
+mod catch_up;
 mod process;
 mod restart;
 mod settings;
