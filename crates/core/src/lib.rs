@@ -120,7 +120,7 @@ pub use log::stats::{ChannelSummary, LogStats};
 // Channels, and the rules of each.
 pub use channel::name::{BadChannelName, CHANNEL_MAX, ChannelName};
 pub use channel::pattern::{BadChannelPattern, ChannelPattern};
-pub use channel::rules::{Bounds, ChannelRules, Namespaces, SlowReader};
+pub use channel::rules::{Bounds, ChannelRules, Namespaces, SlowReader, Visible};
 
 // Messages, and the identities of publishers and readers.
 pub use engine::idempotency::{BadIdempotencyId, IdempotencyKey, idempotency_id};

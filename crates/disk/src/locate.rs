@@ -6,7 +6,9 @@ use tricast_core::{ChannelName, Located, Seq};
 
 use crate::{
     reader::Reader,
+    record::Head,
     segment::Segment,
+    walk::{Found, Walk},
     window::{Taken, Window},
 };
 
@@ -47,7 +49,45 @@ impl Reader {
             (_, Some(first)) => first - 1,
             (_, None) => self.floor().min(until),
         };
-        Ok(Located { after, ended: search.last.filter(|(_, end)| *end).map(|(seq, _)| seq) })
+        let ended = search.last.filter(|(_, end)| *end).map(|(seq, _)| seq);
+        Ok(Located { after, ended, hidden: 0 })
+    }
+
+    /// Finds the last position before the records that were published at `time` or later, in
+    /// milliseconds since 1970. Times grow with seqs, so this holds for all channels.
+    ///
+    /// # Errors
+    /// If the disk cannot be read.
+    pub fn before_time(&self, time: u64) -> io::Result<Seq> {
+        let segments = self.shared.segments();
+        let old = segments.partition_point(|segment| segment.summary().newest < time);
+        let Some(segment) = segments.get(old) else { return Ok(self.head()) };
+        let marks = segment.marks(self.shared.finder())?;
+        let (mut low, mut high) = (0, marks.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match first_since(segment, marks[middle].at, 0)? {
+                Some((_, at)) if at < time => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        let from = low.checked_sub(1).map_or(0, |mark| marks[mark].at);
+        let first = first_since(segment, from, time)?;
+        Ok(first.map_or(segment.summary().last, |(seq, _)| seq - 1))
+    }
+}
+
+/// The seq and the time of the first record from a place on that was published at `time` or later.
+fn first_since(segment: &Segment, from: u64, time: u64) -> io::Result<Option<(Seq, u64)>> {
+    let mut walk = Walk::new(&*segment.file, segment.base, from, segment.summary().length)?;
+    loop {
+        match walk.step()? {
+            Found::End { .. } => return Ok(None),
+            Found::Record { bytes, .. } => match Head::parse(bytes) {
+                Ok(head) if head.time >= time => return Ok(Some((head.seq, head.time))),
+                _ => {}
+            },
+        }
     }
 }
 
@@ -156,6 +196,25 @@ mod tests {
                     assert_eq!(located.ended, ended, "{name} up to {until}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_time_is_found_in_any_segment() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (store, records) = store(folder.path());
+        let reader = store.reader();
+        let last = records.last().expect("a record").time;
+        for time in (0..=1010).chain((1010..last).step_by(97)).chain(last - 10..last + 10) {
+            let old = records.partition_point(|record| record.time < time);
+            // Nothing is between two records.
+            let (low, high) = match (old, records.get(old)) {
+                (0, Some(first)) => (0, first.seq - 1),
+                (_, Some(first)) => (records[old - 1].seq, first.seq - 1),
+                (_, None) => (reader.head(), reader.head()),
+            };
+            let before = reader.before_time(time).expect("reads");
+            assert!((low..=high).contains(&before), "{before} is not in {low}..={high} at {time}");
         }
     }
 }

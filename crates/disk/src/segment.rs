@@ -195,6 +195,11 @@ impl Segment {
         })
     }
 
+    /// Where parts of the segment begin.
+    pub(crate) fn marks(&self, finder: Finder<'_>) -> io::Result<Vec<Mark>> {
+        self.with_marks(finder, <[Mark]>::to_vec)
+    }
+
     /// A place at which, and after which, all records are above this seq.
     pub(crate) fn place_beyond(&self, finder: Finder<'_>, seq: Seq) -> io::Result<u32> {
         self.with_marks(finder, |marks| {

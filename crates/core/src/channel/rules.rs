@@ -68,6 +68,30 @@ impl Bounds {
     }
 }
 
+/// The limits of what readers may see of a channel's history, however much of it is kept. The
+/// default is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visible {
+    /// The most messages.
+    pub messages: usize,
+    /// The longest time since publishing.
+    pub age: Duration,
+}
+
+impl Default for Visible {
+    fn default() -> Self {
+        Self { messages: usize::MAX, age: Duration::MAX }
+    }
+}
+
+impl Visible {
+    /// Returns the time in milliseconds since 1970 from which on messages are visible at `now`.
+    pub(crate) fn since(&self, now: u64) -> u64 {
+        let age = u64::try_from(self.age.as_millis()).unwrap_or(u64::MAX);
+        now.saturating_sub(age)
+    }
+}
+
 /// The policy for a slow consumer: a reader that the history has overtaken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -86,6 +110,8 @@ pub struct ChannelRules {
     pub namespace_index: usize,
     /// The bounds of the history.
     pub history: Bounds,
+    /// The limits of what readers may see of the history.
+    pub visible: Visible,
     /// The policy for a slow consumer: a reader that the history overtakes.
     pub slow_reader: SlowReader,
     /// Whether the online counts are public.
@@ -103,6 +129,7 @@ impl Default for ChannelRules {
         Self {
             namespace_index: 0,
             history: Bounds::default(),
+            visible: Visible::default(),
             slow_reader: SlowReader::Gap,
             online: true,
             subscribers: u32::MAX,
@@ -122,6 +149,12 @@ impl ChannelRules {
     /// Sets the bounds of the history.
     pub fn with_history(mut self, history: Bounds) -> Self {
         self.history = history;
+        self
+    }
+
+    /// Sets the limits of what readers may see of the history.
+    pub fn with_visible(mut self, visible: Visible) -> Self {
+        self.visible = visible;
         self
     }
 

@@ -67,7 +67,7 @@ impl Engine for MemoryEngine {
     }
 
     fn locate(&self, questions: Vec<Locate>) -> EngineFuture<Vec<Located>> {
-        let nothing = |question: Locate| Located { after: question.until, ended: None };
+        let nothing = |question: Locate| Located { after: question.until, ..Located::default() };
         Box::pin(ready(Ok(questions.into_iter().map(nothing).collect())))
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     ChannelName, Gap, Kind, MessageId, NotRecovered, Problem, Start, SubscribeError,
-    TooManyChannels,
+    TooManyChannels, clock,
     log::{cursor::Cursor, member::Member, start::LocatedChannels, table::Table},
     sync::Mutex,
 };
@@ -92,10 +92,11 @@ pub(super) fn add_channel(
     }
     let slots = pin(&mut table, &channel)?;
     table.note_ends(&slots, &located);
-    let resolved = start.resolve(&table, &slots, &located);
+    let resolved = start.resolve(&table, &slots, &located, clock::unix_millis());
     let mut added = resolved.channel_cursor(0, slots[0], &table, true);
     let wakers = member.enter(&mut table, &mut added, limits.online_updates);
     let users = table.slots[added.slot].visible_users();
+    let hidden = resolved.hidden_gaps(std::slice::from_ref(&channel), &table).pop();
     let subscribed = Subscribed {
         id: table.id(cursor.position.min(resolved.position)),
         channel: channel.clone(),
@@ -108,7 +109,11 @@ pub(super) fn add_channel(
     cursor.add_channel(added, resolved.position);
     wakers.wake_count_watchers();
     // The id is not above the cursor: a client that is disconnected after this gap resumes from it.
-    let gap = resolved.is_foreign().then(|| Gap::unknown(subscribed.id, channel));
+    let hidden = hidden.map(|gap| Gap { id: subscribed.id, ..gap });
+    let gap = match resolved.is_foreign() {
+        true => Some(Gap::unknown(subscribed.id, channel)),
+        false => hidden,
+    };
     Ok((subscribed, gap))
 }
 

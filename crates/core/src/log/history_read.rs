@@ -28,10 +28,18 @@ impl HistoryRead {
         start: Start,
         limit: ReadLimit,
         located: &LocatedChannels,
+        now: u64,
     ) -> Self {
-        let (position, is_foreign) = start.resolve_one(table, channel, located);
-        let head = table.head();
-        let gap = is_foreign.then(|| Gap::unknown(head, channel.clone()));
+        let resolved = start.resolve_one(table, channel, located, now);
+        let (position, head) = (resolved.position, table.head());
+        let gap = match (resolved.is_foreign, resolved.hidden) {
+            (true, _) => Some(Gap::unknown(head, channel.clone())),
+            (false, Some(Hole { first, last })) => {
+                let (id, channel) = (table.id(last), channel.clone());
+                Some(Gap { id, channel, first: Some(first), last: Some(last), certain: false })
+            }
+            (false, None) => None,
+        };
         let history = History { id: head, gap, messages: Vec::new(), more: false };
         Self { channel: channel.clone(), limit, position, bytes: 0, full: false, history }
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    ChannelName, Gap, Identity, NotRecovered, Start, SubscribeError, TooManyChannels, Wire,
+    ChannelName, Gap, Identity, NotRecovered, Start, SubscribeError, TooManyChannels, Wire, clock,
     log::{
         channel_cursor::ChannelCursor, cursor::Cursor, member::Member, start::LocatedChannels,
         table::Table,
@@ -118,7 +118,7 @@ pub(super) fn join(
     join.channels.iter().try_for_each(|channel| table.check_subscriber_limit(channel))?;
     let slots = table.pin_all(join.all_channels())?;
     table.note_ends(&slots, located);
-    let resolved = join.start.resolve(&table, &slots, located);
+    let resolved = join.start.resolve(&table, &slots, located, clock::unix_millis());
     let mut cursors = Vec::with_capacity(slots.len());
     let mut waker_sets: Vec<Arc<WakerSet>> = Vec::new();
     for (index, slot) in slots.into_iter().enumerate() {
@@ -131,7 +131,7 @@ pub(super) fn join(
     let unknown = |name: ChannelName| Gap::unknown(id, name);
     let gaps = match resolved.is_foreign() {
         true => join.all_channels().map(unknown).collect(),
-        false => Vec::new(),
+        false => resolved.hidden_gaps(&join.all_channels().collect::<Vec<_>>(), &table),
     };
     let cursor = Cursor::new(resolved.position, cursors);
     let users_of = |cursor: &ChannelCursor| {

@@ -11,6 +11,11 @@ pub struct Locate {
     pub newest: usize,
     /// Messages above this do not count.
     pub until: Seq,
+    /// How many of the newest messages readers may see; `usize::MAX` is no limit.
+    pub visible: usize,
+    /// Readers may not see what was published before this, in milliseconds since 1970; 0 is no
+    /// limit.
+    pub since: u64,
 }
 
 /// The answer to a [`Locate`].
@@ -21,4 +26,7 @@ pub struct Located {
     pub after: Seq,
     /// The seq of the channel's last message, if that message ended the channel.
     pub ended: Option<Seq>,
+    /// Messages up to here are hidden from readers by the limits of the question. If nothing is
+    /// hidden, this is any position without messages of the channel up to it.
+    pub hidden: Seq,
 }

@@ -18,6 +18,7 @@ pub(crate) mod cursor;
 pub(crate) mod delivery;
 pub(crate) mod error;
 pub(crate) mod extent;
+mod hidden;
 pub(crate) mod history;
 pub(crate) mod history_page;
 pub(crate) mod history_read;
@@ -51,7 +52,7 @@ use crate::{
     Epoch, Extent, Gap, Identity, Join, JoinInfo, Locate, LogStats, MessageId, Namespaces,
     NotAccepted, OccupancyObserver, OnlineChange, OnlineCounts, OnlineHidden, OnlineReport, Placed,
     PresenceOff, PresencePage, ReadLimit, ReadRequest, Reservation, Seq, ShardId, ShardWaker,
-    Start, Stored, SubscribeError, Subscribed, UserId,
+    Start, Stored, SubscribeError, Subscribed, UserId, clock,
     limits::Limits,
     log::{
         change::{Addition, ChangeLimits},
@@ -279,7 +280,7 @@ impl Log {
         limit: ReadLimit,
         located: &LocatedChannels,
     ) -> HistoryRead {
-        HistoryRead::begin(&self.table.lock(), channel, start, limit, located)
+        HistoryRead::begin(&self.table.lock(), channel, start, limit, located, clock::unix_millis())
     }
 
     /// Reads on; returns what the engine has to be asked for, if the read is not complete.
@@ -293,8 +294,9 @@ impl Log {
         channels: impl IntoIterator<Item = &'a ChannelName>,
         start: Start,
     ) -> Vec<Locate> {
+        let now = clock::unix_millis();
         let table = self.table.lock();
-        let questions = channels.into_iter().map(|name| table.question_about(name, start));
+        let questions = channels.into_iter().map(|name| table.question_about(name, start, now));
         questions.flatten().collect()
     }
 

@@ -122,6 +122,11 @@ impl Ring {
         low
     }
 
+    /// Returns the index of the first message that was published at `time` or later.
+    pub(crate) fn index_since(&self, time: u64) -> usize {
+        self.messages.partition_point(|message| message.time < time)
+    }
+
     pub(crate) fn get(&self, index: usize) -> Option<&Arc<Message>> {
         self.messages.get(index)
     }

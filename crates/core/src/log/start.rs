@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    ChannelName, Kind, Located, MessageId, NotRecovered, Problem, Seq,
+    ChannelName, Gap, Hole, Kind, Located, MessageId, NotRecovered, Problem, Seq,
     log::{channel_cursor::ChannelCursor, ring::Ring, table::Table},
 };
 
@@ -65,9 +65,32 @@ pub(crate) struct ResolvedStart {
     pub(crate) positions: Vec<Seq>,
     /// The reason that the reader does not continue where it left off.
     pub(crate) not_recovered: Option<NotRecovered>,
+    /// What the reader has not read and may not see any more; the indexes are of channels.
+    pub(crate) hidden: Vec<(usize, Hole)>,
+}
+
+/// A start point, resolved for one channel.
+pub(crate) struct ResolvedOne {
+    pub(crate) position: Seq,
+    /// Whether this log has not issued the resume point.
+    pub(crate) is_foreign: bool,
+    /// What the reader has not read and may not see any more.
+    pub(crate) hidden: Option<Hole>,
 }
 
 impl ResolvedStart {
+    /// Returns the gaps of what is hidden from a reader of `channels`.
+    pub(crate) fn hidden_gaps(&self, channels: &[ChannelName], table: &Table) -> Vec<Gap> {
+        let gap = |(index, hole): &(usize, Hole)| Gap {
+            id: table.id(self.position),
+            channel: channels[*index].clone(),
+            first: Some(hole.first),
+            last: Some(hole.last),
+            certain: false,
+        };
+        self.hidden.iter().map(gap).collect()
+    }
+
     /// Whether this log has not issued the resume point.
     pub(crate) fn is_foreign(&self) -> bool {
         matches!(self.not_recovered, Some(NotRecovered::Epoch | NotRecovered::Foreign))
@@ -108,23 +131,37 @@ impl Start {
         table: &Table,
         slots: &[usize],
         located: &LocatedChannels,
+        now: u64,
     ) -> ResolvedStart {
+        let hidden_in = |slot: usize| table.hidden_up_to(&table.slots[slot].name, located, now);
         let rings = || slots.iter().map(|slot| &table.slots[*slot].ring);
         let head = table.watermark;
         let same = |seq: Seq| vec![seq; slots.len()];
         let resume = self.resume_seq(table);
+        let mut hidden = Vec::new();
         let (position, positions, not_recovered) = match (self, resume) {
             (Start::Latest, _) => (head, same(head), Some(NotRecovered::Fresh)),
             (_, Some(Ok(seq))) => {
-                let lost = slots.iter().any(|slot| table.may_have_lost(*slot, seq));
-                (seq, same(seq), lost.then_some(NotRecovered::Evicted))
+                let mut positions = same(seq);
+                for (index, slot) in slots.iter().enumerate() {
+                    let last = hidden_in(*slot);
+                    if seq < last {
+                        positions[index] = last;
+                        hidden.push((index, Hole { first: seq + 1, last }));
+                    }
+                }
+                let is_lost = |(slot, after): (&usize, &Seq)| table.may_have_lost(*slot, *after);
+                let lost = !hidden.is_empty() || slots.iter().zip(&positions).any(is_lost);
+                (seq, positions, lost.then_some(NotRecovered::Evicted))
             }
             (_, resume) => {
                 let newest = match self {
                     Start::Newest(n) => n,
                     _ => usize::MAX,
                 };
-                let before = |slot: &usize| before_newest(table, *slot, newest, located);
+                let before = |slot: &usize| {
+                    before_newest(table, *slot, newest, located).max(hidden_in(*slot))
+                };
                 let mut positions: Vec<Seq> = slots.iter().map(before).collect();
                 let first_of = |(ring, after): (&Ring, &Seq)| match *after < ring.floor().seq {
                     true => Some(*after + 1),
@@ -138,23 +175,43 @@ impl Start {
                 (position, positions, Some(reason))
             }
         };
-        ResolvedStart { position, positions, not_recovered }
+        ResolvedStart { position, positions, not_recovered, hidden }
     }
 }
 
 impl Start {
-    /// Resolves the start point for one channel, whether it is in the table or not. Returns the
-    /// position, and whether this log has not issued the resume point.
+    /// Resolves the start point for one channel, whether it is in the table or not.
     pub(crate) fn resolve_one(
         self,
         table: &Table,
         channel: &ChannelName,
         located: &LocatedChannels,
-    ) -> (Seq, bool) {
+        now: u64,
+    ) -> ResolvedOne {
         if let Some(slot) = table.find(channel) {
-            let resolved = self.resolve(table, &[slot], located);
-            return (resolved.positions[0], resolved.is_foreign());
+            let resolved = self.resolve(table, &[slot], located, now);
+            let hidden = resolved.hidden.first().map(|(_, hole)| *hole);
+            let is_foreign = resolved.is_foreign();
+            return ResolvedOne { position: resolved.positions[0], is_foreign, hidden };
         }
+        let (position, is_foreign) = self.resolve_absent(table, channel, located);
+        let last = match self {
+            Start::Latest => 0,
+            _ => table.hidden_up_to(channel, located, now),
+        };
+        let resumes = matches!(self.resume_seq(table), Some(Ok(_)));
+        let hidden = (resumes && position < last).then(|| Hole { first: position + 1, last });
+        ResolvedOne { position: position.max(last), is_foreign, hidden }
+    }
+
+    /// Resolves the start point for a channel that is not in the table: the position, and whether
+    /// this log has not issued the resume point.
+    fn resolve_absent(
+        self,
+        table: &Table,
+        channel: &ChannelName,
+        located: &LocatedChannels,
+    ) -> (Seq, bool) {
         let floor = table.floor(channel).seq;
         let oldest = match &table.extent {
             Some(extent) if table.stores(channel) => extent.after.min(floor),

@@ -299,8 +299,14 @@ impl Table {
     }
 
     /// Returns what the engine has to be asked about `name` before a reader with `start` joins it:
-    /// where its newest messages begin, and whether a channel without a slot has ended.
-    pub(crate) fn question_about(&self, name: &ChannelName, start: Start) -> Option<Locate> {
+    /// where its newest messages begin, which of them are hidden, and whether a channel without a
+    /// slot has ended.
+    pub(crate) fn question_about(
+        &self,
+        name: &ChannelName,
+        start: Start,
+        now: u64,
+    ) -> Option<Locate> {
         let extent = self.extent.as_ref()?;
         let slot = self.find(name);
         let floor = self.floor(name).seq;
@@ -312,8 +318,14 @@ impl Table {
             Start::Newest(n) => n.saturating_sub(held),
             _ => 0,
         };
-        let is_known = newest == 0 && (held > 0 || slot.is_some() || start == Start::Latest);
-        (!is_known).then(|| Locate { channel: name.clone(), newest, until: floor })
+        let (visible, since) = match start {
+            Start::Latest => (usize::MAX, 0),
+            _ => self.visible_below(name, now),
+        };
+        let is_limited = visible != usize::MAX || since > 0;
+        let is_known =
+            newest == 0 && !is_limited && (held > 0 || slot.is_some() || start == Start::Latest);
+        (!is_known).then(|| Locate { channel: name.clone(), newest, until: floor, visible, since })
     }
 
     /// Finds or creates one channel, and keeps it until [`unpin`](Self::unpin).

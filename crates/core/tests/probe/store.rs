@@ -1,9 +1,12 @@
 //! An engine with a store in memory, which loses what a test tells it to lose and answers when a
 //! test lets it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 #[cfg(not(feature = "shuttle"))]
@@ -135,6 +138,14 @@ impl StoreEngine {
         self.log.set_extent(state.extent.clone());
     }
 
+    /// Makes the stored messages up to `seq` older.
+    pub fn make_older(&self, seq: Seq, by: Duration) {
+        let mut state = self.state.lock().expect("lock");
+        for stored in state.messages.iter_mut().filter(|stored| stored.seq <= seq) {
+            stored.time -= by.as_millis() as u64;
+        }
+    }
+
     /// Damages the messages from `first` to `last`; that is noticed when they are read.
     pub fn damage(&self, first: Seq, last: Seq) {
         let mut state = self.state.lock().expect("lock");
@@ -235,7 +246,16 @@ impl Engine for StoreEngine {
             for _ in 0..question.newest {
                 after = newest.next().map_or(state.extent.after, |stored| stored.seq - 1);
             }
-            Located { after, ended }
+            let seen = |stored: &&Stored| of(stored) && stored.time >= question.since;
+            let visible = state.messages.iter().rev().filter(seen).take(question.visible);
+            let is_limited = question.visible != usize::MAX || question.since > 0;
+            let first = visible.last().map(|stored| stored.seq);
+            let hidden = match first {
+                _ if !is_limited => 0,
+                Some(first) => first - 1,
+                None => question.until,
+            };
+            Located { after, ended, hidden }
         };
         Box::pin(std::future::ready(Ok(questions.into_iter().map(locate).collect())))
     }

@@ -209,12 +209,8 @@ impl Shared {
     }
 
     fn locate(&self, questions: &[Locate], answer: Answer<Vec<Located>>) {
-        let located: io::Result<Vec<Located>> = questions
-            .iter()
-            .map(|Locate { channel, newest, until }| {
-                self.source.reader.locate(channel, *newest, *until)
-            })
-            .collect();
+        let located: io::Result<Vec<Located>> =
+            questions.iter().map(|question| self.source.locate(question)).collect();
         // A reader that has left needs no answer.
         let _ = answer.send(located.map_err(|error| unreadable(&error)));
     }

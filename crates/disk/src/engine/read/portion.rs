@@ -2,7 +2,9 @@
 
 use std::{io, sync::Arc};
 
-use tricast_core::{ChannelName, Epoch, Hole, Portion, ReadMemory, ReadRequest, Seq, Tagger};
+use tricast_core::{
+    ChannelName, Epoch, Hole, Locate, Located, Portion, ReadMemory, ReadRequest, Seq, Tagger,
+};
 
 use crate::{PortionLimit, Reader, engine::convert::stored_of};
 
@@ -14,6 +16,24 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// Answers a question about a channel.
+    ///
+    /// # Errors
+    /// If the disk cannot be read.
+    pub(super) fn locate(&self, question: &Locate) -> io::Result<Located> {
+        let Locate { channel, newest, until, visible, since } = question;
+        let located = self.reader.locate(channel, *newest, *until)?;
+        let by_number = match *visible {
+            usize::MAX => 0,
+            visible => self.reader.locate(channel, visible, *until)?.after,
+        };
+        let by_age = match *since {
+            0 => 0,
+            since => self.reader.before_time(since)?.min(*until),
+        };
+        Ok(Located { hidden: by_number.max(by_age), ..located })
+    }
+
     /// Reads what was asked for. The portion is complete up to its end: what is not in it is in one
     /// of its holes, or was never there.
     ///
