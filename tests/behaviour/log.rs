@@ -5,3 +5,4 @@ mod catch_up;
 mod process;
 mod restart;
 mod settings;
+mod visible;

@@ -5,8 +5,8 @@ use std::io;
 use tricast_core::{ChannelName, Located, Seq};
 
 use crate::{
+    head::Head,
     reader::Reader,
-    record::Head,
     segment::Segment,
     walk::{Found, Walk},
     window::{Taken, Window},

@@ -2,7 +2,7 @@
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
-use tricast_core::Bounds;
+use tricast_core::{Bounds, Visible};
 
 use crate::settings::{
     Log,
@@ -42,6 +42,15 @@ impl History {
         match self.age {
             HistoryAge::Time(age) => check_time("history.age", age, SECOND..=3650 * DAY),
             HistoryAge::Auto => Ok(()),
+        }
+    }
+
+    /// Returns the limits of what readers may see where a namespace sets none: with a log on disk,
+    /// an age that is set.
+    pub(super) fn visible(&self, log: &Log) -> Visible {
+        match self.age {
+            HistoryAge::Time(age) if log.is_on_disk() => Visible { age, ..Visible::default() },
+            _ => Visible::default(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 use tricast_admission::AccessLevel;
-use tricast_core::{Bounds, ChannelPattern, SlowReader};
+use tricast_core::{Bounds, ChannelPattern, SlowReader, Visible};
 
 use crate::settings::range::{SECOND, size_text};
 
@@ -36,6 +36,17 @@ pub struct NamespaceHistory {
     pub bytes: Option<ByteSize>,
     #[serde(default, with = "humantime_serde")]
     pub age: Option<Duration>,
+    pub visible: Option<VisibleHistory>,
+}
+
+/// The `visible` of a namespace's `history`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct VisibleHistory {
+    pub messages: Option<usize>,
+    #[serde(default, with = "humantime_serde")]
+    pub age: Option<Duration>,
 }
 
 impl Namespace {
@@ -54,6 +65,14 @@ impl Namespace {
              (limits.message_bytes), and age is at least 1s",
             size_text(message_bytes.as_u64())
         );
+        let fits = |visible: &VisibleHistory| {
+            visible.messages.is_none_or(|messages| messages >= 1)
+                && visible.age.is_none_or(|age| age >= SECOND)
+        };
+        anyhow::ensure!(
+            history.visible.as_ref().is_none_or(fits),
+            "namespace \"{pattern}\": history.visible: messages is at least 1, and age is at least 1s"
+        );
         Ok(())
     }
 }
@@ -65,5 +84,18 @@ impl NamespaceHistory {
             .with_messages(self.messages.unwrap_or(defaults.messages))
             .with_bytes(self.bytes.map_or(defaults.bytes, |bytes| bytes.as_u64() as usize))
             .with_age(self.age.unwrap_or(defaults.age))
+    }
+
+    /// Returns the limits of what readers may see: those of `visible`, else the bounds that the
+    /// namespace sets, if more than memory has is kept (`is_on_disk`), else `defaults`. Bytes bound
+    /// memory alone.
+    pub(super) fn visible_or(&self, defaults: Visible, is_on_disk: bool) -> Visible {
+        let own = self.visible.clone().unwrap_or_default();
+        let messages = self.messages.filter(|_| is_on_disk && self.visible.is_none());
+        let age = self.age.filter(|_| is_on_disk);
+        Visible {
+            messages: own.messages.or(messages).unwrap_or(defaults.messages),
+            age: own.age.or(age).unwrap_or(defaults.age),
+        }
     }
 }

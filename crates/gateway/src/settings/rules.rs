@@ -62,15 +62,18 @@ impl Settings {
         let defaults = ChannelRules::default()
             .with_namespace_index(self.namespace.len())
             .with_history(self.history.bounds(&self.log))
+            .with_visible(self.history.visible(&self.log))
             .with_slow_reader(self.stream.slow_reader)
             .with_online(self.access.online)
             .with_subscribers(unlimited_if_zero(self.limits.subscribers_per_channel))
             .with_presence(self.access.presence);
+        let is_on_disk = self.log.is_on_disk();
         let rules = |(index, namespace): (usize, &Namespace)| {
             let subscribers = namespace.subscribers.map(unlimited_if_zero);
             let rules = ChannelRules::default()
                 .with_namespace_index(index)
                 .with_history(namespace.history.bounds_or(&defaults.history))
+                .with_visible(namespace.history.visible_or(defaults.visible, is_on_disk))
                 .with_slow_reader(namespace.slow_reader.unwrap_or(defaults.slow_reader))
                 .with_online(namespace.online.unwrap_or(defaults.online))
                 .with_subscribers(subscribers.unwrap_or(defaults.subscribers))
