@@ -47,7 +47,7 @@ impl Table {
     }
 
     /// Returns the limits of what is visible below the ring: how many of the newest messages, and
-    /// from when on. A limit that the ring decides is none.
+    /// from when on. A limit that the ring decides needs no answer.
     pub(super) fn visible_below(&self, name: &ChannelName, now: u64) -> (usize, u64) {
         let visible = self.visible(name);
         let held = self.find(name).map_or(0, |slot| self.slots[slot].ring.len());

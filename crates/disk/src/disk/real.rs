@@ -42,12 +42,23 @@ fn make_private(file: &File) -> io::Result<()> {
     file.set_permissions(fs::Permissions::from_mode(0o600))
 }
 
+/// The locked file. It is unlocked explicitly: a process that is being started by another thread
+/// has its descriptor until it runs its program, and closing ours would leave the lock to it.
+struct HeldLock(File);
+
+impl Drop for HeldLock {
+    fn drop(&mut self) {
+        // The lock goes with the last descriptor in any case.
+        let _ = self.0.unlock();
+    }
+}
+
 impl Disk for RealDisk {
     fn lock(&self, name: &str) -> io::Result<Lock> {
         let file = self.open_file(name, create_options().create(true))?;
         make_private(&file)?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock::new(file.metadata()?.ino(), file)),
+            Ok(()) => Ok(Lock::new(file.metadata()?.ino(), HeldLock(file))),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }

@@ -71,7 +71,7 @@ impl Namespace {
         };
         anyhow::ensure!(
             history.visible.as_ref().is_none_or(fits),
-            "namespace \"{pattern}\": history.visible: messages is at least 1, and age is at least 1s"
+            "namespace \"{pattern}\": history.visible: messages is at least 1, and age at least 1s"
         );
         Ok(())
     }
