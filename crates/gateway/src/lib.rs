@@ -12,6 +12,7 @@ mod webhook;
 pub use cli::check::{CheckArgs, check};
 pub use cli::doctor::{DoctorArgs, doctor};
 pub use cli::key::{KeyArgs, key};
+pub use cli::log::{LogArgs, log};
 pub use cli::token::{TokenArgs, token};
 pub use cli::usage::with_tip;
 pub use lifecycle::gateway::{BoundAddress, Gateway};

@@ -31,6 +31,8 @@ enum Command {
     Token(tricast::TokenArgs),
     /// Create an API key for a backend
     Key(tricast::KeyArgs),
+    /// Take over a log on disk that was moved, copied or restored
+    Log(tricast::LogArgs),
     /// Test each wire through the proxies and networks in front of a gateway
     Doctor(tricast::DoctorArgs),
 }
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Check(args) => settings().and_then(|settings| tricast::check(&settings, &args)),
         Command::Token(args) => settings().and_then(|settings| tricast::token(&settings, &args)),
         Command::Key(args) => tricast::key(&args),
+        Command::Log(args) => settings().and_then(|settings| tricast::log(&settings, &args)),
         Command::Doctor(args) => return doctor(args).unwrap_or_else(failed),
     };
     done.map_or_else(failed, |()| ExitCode::SUCCESS)
