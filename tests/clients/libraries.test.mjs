@@ -95,7 +95,10 @@ for (const program of programs.filter(({ text }) => text.includes('WebSocket')))
       },
       gateway.url,
     );
-    await until(() => reader.output.split('again').length > 3, 'three goodbyes');
+    // Two delays that the library picks between 1 s and 5 s, the second 1.3 times as long.
+    await until(() => reader.output.split('again').length > 3, 'three goodbyes', {
+      timeout: 60_000,
+    });
   });
 }
 

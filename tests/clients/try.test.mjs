@@ -109,7 +109,8 @@ for (const way of ways)
         /^$/,
         /^$/,
         /4 of 8 are open over HTTP\/1\.1/,
-        /^While Chunked did not read, [345] messages waited/,
+        // The read that is pending when the page stops takes at most three, or a heartbeat.
+        /^While Chunked did not read, [3-6] messages waited/,
       ];
       assert.equal(outcomes.length, expected.length);
       for (const [at, pattern] of expected.entries()) assert.match(outcomes[at], pattern);

@@ -24,7 +24,11 @@ export const chunked: Wire = {
       .then((refusal) => {
         if (!abort.signal.aborted) handlers.closed(refusal);
       });
-    return { close: () => abort.abort(), setPaused: (paused) => gate.setPaused(paused) };
+    return {
+      close: () => abort.abort(),
+      setPaused: (paused) => gate.setPaused(paused),
+      isHeld: () => gate.isHolding,
+    };
   },
 };
 
@@ -32,13 +36,19 @@ export const chunked: Wire = {
 class PauseGate {
   #opened = Promise.resolve();
   #open = () => {};
+  #paused = false;
+  /** Whether the reader waits here: a read that was pending when the pause began completes first. */
+  isHolding = false;
 
-  get opened(): Promise<void> {
-    return this.#opened;
+  async pass(): Promise<void> {
+    this.isHolding = this.#paused;
+    await this.#opened;
+    this.isHolding = false;
   }
 
   setPaused(paused: boolean) {
     this.#open();
+    this.#paused = paused;
     if (!paused) return;
     this.#opened = new Promise((resolve) => {
       this.#open = resolve;
@@ -54,7 +64,7 @@ async function readStream(request: StreamRequest, gate: PauseGate, handlers: Wir
   let rest = '';
   let timeout = Infinity;
   for (;;) {
-    await gate.opened;
+    await gate.pass();
     const { value, done } = await withTimeout(timeout, reader.read());
     if (done) return null;
     const lines = (rest + value).split('\n');

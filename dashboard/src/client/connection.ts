@@ -117,6 +117,11 @@ export class Connection {
     return this.#stream?.setPaused !== undefined;
   }
 
+  /** Whether reading has stopped, after `setPaused(true)`. */
+  get isHeld(): boolean {
+    return this.#stream?.isHeld?.() ?? false;
+  }
+
   /** Closes the connection for good; no callback is called after `closed`. */
   close(): void {
     if (this.#closed) return;

@@ -27,6 +27,8 @@ export interface WireStream {
   send?(command: object): void;
   /** Stops reading or resumes it, on wires that can. */
   setPaused?(paused: boolean): void;
+  /** Whether reading has stopped. A read that is pending at `setPaused(true)` completes first. */
+  isHeld?(): boolean;
 }
 
 export interface OpenOptions {

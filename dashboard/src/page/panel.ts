@@ -208,6 +208,11 @@ export class Panel {
     );
   }
 
+  /** Whether reading has stopped. A read that was pending completes first. */
+  get isHeld(): boolean {
+    return this.#connection?.isHeld ?? false;
+  }
+
   #disableStall() {
     this.#stallButton.disabled = true;
     this.#stallButton.title = t(
