@@ -2,6 +2,7 @@
 //! starting.
 
 mod catch_up;
+mod presence;
 mod process;
 mod restart;
 mod settings;

@@ -26,7 +26,8 @@ impl MemoryEngine {
     /// `entries` of them.
     pub fn new(log: Arc<Log>, window: Duration, entries: usize) -> Self {
         let receipts = Idempotency::new(window, entries);
-        Self { log, sequencer: Mutex::new(Sequencer { last: 0, receipts }) }
+        let last = log.head().seq;
+        Self { log, sequencer: Mutex::new(Sequencer { last, receipts }) }
     }
 
     fn append_now(&self, draft: Draft) -> Result<Receipt, EngineError> {

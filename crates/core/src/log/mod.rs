@@ -13,6 +13,7 @@ pub(crate) mod beginning;
 pub(crate) mod change;
 pub(crate) mod channel;
 pub(crate) mod channel_cursor;
+pub(crate) mod checkpoint;
 pub(crate) mod counts;
 pub(crate) mod cursor;
 pub(crate) mod delivery;
@@ -65,7 +66,9 @@ use crate::{
         table::Table,
     },
     message::memory::MemoryBudget,
-    presence::{DirtyUser, Presence, PresenceChange, PresenceKey, PresenceUpdate},
+    presence::{
+        DirtyUser, Presence, PresenceChange, PresenceCheckpoint, PresenceKey, PresenceUpdate,
+    },
     sync::Mutex,
 };
 
@@ -180,6 +183,23 @@ impl Log {
     /// Sets what the engine stores below the rings, after it has let go of its oldest messages.
     pub fn set_extent(&self, extent: Extent) {
         self.table.lock().extent = Some(extent);
+    }
+
+    /// Returns who is online according to the presence channels, for the next life of the log. An
+    /// engine keeps this at a clean end, once nothing is published any more.
+    pub fn presence_checkpoint(&self) -> Vec<u8> {
+        checkpoint::write(&self.table)
+    }
+
+    /// Begins with what [`presence_checkpoint`](Self::presence_checkpoint) of the last life has
+    /// returned; returns the number of channels for which there is no room. An engine calls this
+    /// after [`begin`](Self::begin), at the head, and before the first reader joins. Who does not
+    /// come back has left.
+    pub fn restore_presence(&self, checkpoint: &[u8]) -> usize {
+        let all = PresenceCheckpoint::read(checkpoint);
+        let with_presence: Vec<_> =
+            all.filter(|one| self.has_presence_channel(&one.channel)).collect();
+        checkpoint::restore(&mut self.table.lock(), with_presence.into_iter())
     }
 
     /// Raises the watermark over seqs that have no message for this node.

@@ -125,14 +125,15 @@ impl Table {
     pub(crate) fn floor(&self, name: &ChannelName) -> Floor {
         match self.find(name) {
             Some(slot) => self.slots[slot].ring.floor(),
-            None => self.raise_unlogged(self.tombstones.peek(name), &self.rules_for(name)),
+            None => self.raise_unlogged(name, self.tombstones.peek(name), &self.rules_for(name)),
         }
     }
 
     /// Returns the floor of a channel that is not in the table: what is not logged has nothing from
-    /// before the start.
-    fn raise_unlogged(&self, floor: Floor, rules: &ChannelRules) -> Floor {
-        match !rules.log && floor.seq < self.unlogged_floor {
+    /// before the start. Of a presence channel a checkpoint may say where it ended.
+    fn raise_unlogged(&self, name: &ChannelName, floor: Floor, rules: &ChannelRules) -> Floor {
+        let is_restored = floor.certain && name.observed_channel().is_some();
+        match !rules.log && !is_restored && floor.seq < self.unlogged_floor {
             true => Floor { seq: self.unlogged_floor, certain: false },
             false => floor,
         }
@@ -238,7 +239,7 @@ impl Table {
         let mut before = self.tombstones.take(name);
         self.created += 1;
         let rules = self.rules_for(name);
-        before.floor = self.raise_unlogged(before.floor, &rules);
+        before.floor = self.raise_unlogged(name, before.floor, &rules);
         let slot = self.slots.insert(Channel::new(name.clone(), rules, before, self.created));
         self.by_name.insert(name.clone(), slot);
         Ok(slot)
@@ -356,6 +357,11 @@ impl Table {
             self.idle_queue.push(&mut self.slots, slot);
         }
         self.evict_to_fit();
+    }
+
+    /// Notes what is left of a channel from before the start.
+    pub(crate) fn set_tombstone(&mut self, name: &ChannelName, tombstone: Tombstone) {
+        self.tombstones.insert(name, tombstone);
     }
 
     /// Moves over a message for which there is no slot: its channel's floor rises to it.

@@ -5,21 +5,36 @@ use std::task::{Context, Poll, Waker};
 use super::PresenceKey;
 use crate::ChannelName;
 
-/// An entry of one channel that has connected, or has closed its last connection.
+/// An entry of one channel whose connections have changed.
 #[derive(Debug)]
 pub(crate) struct DirtyUser {
     pub(crate) channel: ChannelName,
     pub(crate) key: PresenceKey,
-    pub(crate) gone: bool,
+    pub(crate) change: DirtyChange,
+}
+
+/// What has happened to an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DirtyChange {
+    /// It has connected.
+    Connected,
+    /// It has closed its last connection.
+    Disconnected,
+    /// An earlier life of the log has announced it, and it is not connected yet.
+    Restored,
 }
 
 impl DirtyUser {
     pub(crate) fn connected(channel: &ChannelName, key: PresenceKey) -> Self {
-        Self { channel: channel.clone(), key, gone: false }
+        Self { channel: channel.clone(), key, change: DirtyChange::Connected }
     }
 
     pub(crate) fn disconnected(channel: &ChannelName, key: PresenceKey) -> Self {
-        Self { channel: channel.clone(), key, gone: true }
+        Self { channel: channel.clone(), key, change: DirtyChange::Disconnected }
+    }
+
+    pub(crate) fn restored(channel: &ChannelName, key: PresenceKey) -> Self {
+        Self { channel: channel.clone(), key, change: DirtyChange::Restored }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Presence: the users connected to a channel, and those that its presence channel has announced.
 
+pub(crate) mod checkpoint;
 pub(crate) mod dirty;
 pub(crate) mod tracker;
 pub(crate) mod update;
@@ -10,7 +11,8 @@ use std::{
     sync::Arc,
 };
 
-pub(crate) use dirty::{DirtyUser, DirtyUsers};
+pub(crate) use checkpoint::PresenceCheckpoint;
+pub(crate) use dirty::{DirtyChange, DirtyUser, DirtyUsers};
 pub use tracker::PresenceConfig;
 pub(crate) use update::{PresenceChange, PresenceUpdate, PresentUser};
 
@@ -85,6 +87,16 @@ impl Presence {
         left.iter().for_each(|user| drop(self.announced.remove(user)));
         self.anonymous_announced = anonymous;
         left.into_iter().filter(|user| self.connected.contains_key(user)).map(Some).collect()
+    }
+
+    /// Begins with what an earlier life of the log has announced. Returns the entries to check:
+    /// nobody of them is connected yet.
+    pub(crate) fn restore(&mut self, users: Vec<PresentUser>, anonymous: u32) -> Vec<PresenceKey> {
+        let keys = users.iter().map(|one| Some(one.user.clone()));
+        let keys = keys.chain((anonymous > 0).then_some(None)).collect();
+        self.announced.extend(users.into_iter().map(|one| (one.user, one.info)));
+        self.anonymous_announced = anonymous;
+        keys
     }
 
     /// Computes the presence diff for the entries in `dirty`, and removes the entries checked.

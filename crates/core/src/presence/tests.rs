@@ -15,8 +15,8 @@ use super::{
     *,
 };
 use crate::{
-    ChannelName, ChannelRules, Draft, Hub, Join, JoinError, Limits, Log, MemoryEngine, Meters,
-    ReadLimit, Start, Subscription, Wire,
+    Beginning, ChannelName, ChannelRules, Draft, Hub, Join, JoinError, Limits, Log, MemoryEngine,
+    Meters, ReadLimit, Seq, Start, Subscription, Wire,
 };
 
 fn channel(name: &str) -> ChannelName {
@@ -173,6 +173,12 @@ fn join(
     hub.join(join).now_or_never().expect("at once").map(|(subscription, _)| subscription)
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Clean,
+    Crash,
+}
+
 /// A hub with presence, and its tracker, which runs on the fixture's own clock.
 struct Fixture {
     hub: Arc<Hub>,
@@ -182,18 +188,46 @@ struct Fixture {
 
 const RULES: PresenceConfig = PresenceConfig {
     grace: Duration::from_secs(5),
+    restored_grace: Duration::from_secs(30),
     interval: Duration::from_secs(1),
     immediate: 3,
 };
 
 impl Fixture {
     fn new(channels: usize) -> Self {
+        Self::begin(channels, |_| {})
+    }
+
+    /// Makes a hub over a log that begins with what `restore` does to it.
+    fn begin(channels: usize, restore: impl FnOnce(&Log)) -> Self {
         let rules = ChannelRules::default().with_presence(true);
         let limits = Limits::default().with_rules(rules).with_channels(channels);
         let log = Arc::new(Log::new("test".parse().expect("an epoch"), limits));
+        restore(&log);
         let engine = MemoryEngine::new(log.clone(), Duration::from_secs(60), 100);
         let hub = Hub::new(log, Arc::new(engine), Meters::new(), 10_000);
         Self { hub, tracker: PresenceTracker::new(RULES), now: Instant::now() }
+    }
+
+    /// Begins another life of the log after a clean end, or after a crash.
+    fn restart(&self, end: End) -> Self {
+        let old = self.hub.log();
+        let next = Self::begin(100, |log| {
+            let (epoch, head) = (old.epoch(), old.head().seq);
+            log.begin(Beginning { epoch, lineage: vec![], after: head, head, extent: None });
+            if end == End::Clean {
+                assert_eq!(log.restore_presence(&old.presence_checkpoint()), 0);
+            }
+        });
+        Self { now: self.now, ..next }
+    }
+
+    /// Returns whether a reader of the presence channel who resumes at `seq` is told a gap.
+    fn has_gap_after(&self, seq: Seq) -> bool {
+        let start = Start::After(self.hub.log().id(seq));
+        let all = ReadLimit { messages: 1000, bytes: usize::MAX };
+        let history = self.hub.history(&channel("~a"), start, all).now_or_never();
+        history.expect("at once").expect("reads").gap.is_some()
     }
 
     fn join(&self, user: Option<&str>, info: Option<&str>) -> Subscription {
@@ -318,6 +352,64 @@ fn a_large_channel_is_updated_once_per_interval() {
     let all = fixture.advance(3 * RULES.grace);
     assert_eq!(all.len(), 1);
     assert!(all[0].ends_with(r#""users":0,"anonymous":0}"#), "{}", all[0]);
+}
+
+#[test]
+fn a_restart_announces_only_who_does_not_come_back() {
+    let mut fixture = Fixture::new(100);
+    let alice = fixture.join(Some("alice"), Some("1"));
+    let others = [fixture.join(Some("bob"), None), fixture.join(None, None)];
+    fixture.settle();
+    let head = fixture.hub.log().head().seq;
+    let mut next = fixture.restart(End::Clean);
+    assert!(!next.has_gap_after(head), "a reader of the presence channel has missed nothing");
+    assert!(next.has_gap_after(head - 1), "what it had not read is gone");
+    let page = |fixture: &Fixture| {
+        let page = fixture.hub.log().presence_page(channel("a"), None, 10).expect("has presence");
+        serde_json::to_value(page).expect("serializes")
+    };
+    assert_eq!(page(&next), page(&fixture));
+    assert!(next.advance(RULES.grace * 2).is_empty(), "the goodbyes are still being sent");
+    let back = next.join(Some("alice"), Some("1"));
+    let new = next.join(Some("carol"), None);
+    let joined = next.settle();
+    assert_eq!(joined, [update_json(&["carol"], &[], 3, 1)]);
+    drop(new);
+    assert_eq!(next.advance(RULES.grace), [update_json(&[], &["carol"], 2, 1)]);
+    let left = update_json(&[], &["bob"], 1, 0);
+    assert_eq!(next.advance(RULES.restored_grace), [left]);
+    drop((alice, others, back));
+}
+
+#[test]
+fn after_a_crash_nobody_is_listed_and_readers_are_told_a_gap() {
+    let mut fixture = Fixture::new(100);
+    let alice = fixture.join(Some("alice"), None);
+    fixture.settle();
+    let head = fixture.hub.log().head().seq;
+    let mut next = fixture.restart(End::Crash);
+    assert!(next.has_gap_after(head - 1));
+    let again = next.join(Some("alice"), None);
+    assert_eq!(next.settle(), [update_json(&["alice"], &[], 1, 0)]);
+    drop((alice, again));
+}
+
+#[test]
+fn a_presence_channel_that_everybody_has_left_goes_on_after_a_restart() {
+    let mut fixture = Fixture::new(100);
+    drop(fixture.join(Some("alice"), None));
+    fixture.settle();
+    let alice = fixture.join(Some("alice"), None);
+    fixture.settle();
+    drop(alice);
+    assert_eq!(fixture.advance(2 * RULES.grace).len(), 1);
+    let head = fixture.hub.log().head().seq;
+    let next = fixture.restart(End::Clean);
+    assert!(!next.has_gap_after(head));
+    // Another restart without a change keeps it.
+    let after = next.restart(End::Clean);
+    assert!(!after.has_gap_after(head));
+    assert!(fixture.restart(End::Crash).has_gap_after(head - 1));
 }
 
 /// At the limit of channels no user stays listed for want of a slot, and all state is freed.

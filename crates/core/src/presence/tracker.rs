@@ -5,14 +5,14 @@
 //! within the grace period, or leaves before the next update, causes no message.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap},
     future::poll_fn,
     time::{Duration, Instant},
 };
 
 use tokio::time::{sleep, timeout_at};
 
-use super::{DirtyUser, PresenceKey};
+use super::{DirtyChange, DirtyUser, PresenceKey};
 use crate::{ChannelName, EngineError, Hub, awake::has_overslept};
 
 /// Delay before a retry after the engine has failed.
@@ -28,6 +28,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub struct PresenceConfig {
     /// A user who reconnects within this time has not left.
     pub grace: Duration,
+    /// A user that an earlier life of the log has announced, and that connects within this time,
+    /// has not left. It has to last until the goodbyes of that life are sent and heeded.
+    pub restored_grace: Duration,
     /// The least time between two presence changes of a larger channel.
     pub interval: Duration,
     /// Largest channel whose presence changes are sent immediately; larger channels are throttled
@@ -37,7 +40,9 @@ pub struct PresenceConfig {
 
 impl Default for PresenceConfig {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(5), interval: Duration::from_secs(1), immediate: 20 }
+        let restored_grace = Duration::from_secs(30);
+        let (grace, interval) = (Duration::from_secs(5), Duration::from_secs(1));
+        Self { grace, restored_grace, interval, immediate: 20 }
     }
 }
 
@@ -45,6 +50,12 @@ impl PresenceConfig {
     /// Sets the time within which a user who reconnects has not left.
     pub fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// Sets the time within which a user who connects after a restart has not left.
+    pub fn with_restored_grace(mut self, restored_grace: Duration) -> Self {
+        self.restored_grace = restored_grace;
         self
     }
 
@@ -108,7 +119,7 @@ pub(super) struct PresenceTracker {
     config: PresenceConfig,
     channels: HashMap<ChannelName, ChannelState>,
     /// Entries in their grace period, in order of its end.
-    grace_queue: VecDeque<(Instant, ChannelName, PresenceKey)>,
+    grace_queue: BTreeSet<(Instant, ChannelName, PresenceKey)>,
     /// Channels whose next update waits for its time.
     deferred: BTreeSet<(Instant, ChannelName)>,
 }
@@ -129,7 +140,7 @@ impl PresenceTracker {
         Self {
             config,
             channels: HashMap::new(),
-            grace_queue: VecDeque::new(),
+            grace_queue: BTreeSet::new(),
             deferred: BTreeSet::new(),
         }
     }
@@ -142,15 +153,15 @@ impl PresenceTracker {
 
     /// Returns the next time at which there is work even without a dirty entry.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let gone = self.grace_queue.front().map(|(at, ..)| *at);
+        let gone = self.grace_queue.first().map(|(at, ..)| *at);
         gone.into_iter().chain(self.deferred.first().map(|(at, _)| *at)).min()
     }
 
     pub(super) async fn process(&mut self, hub: &Hub, dirty_users: Vec<DirtyUser>, now: Instant) {
         let mut due = BTreeSet::new();
-        for DirtyUser { channel, key, gone } in dirty_users {
+        for DirtyUser { channel, key, change } in dirty_users {
             let state = self.channels.entry(channel.clone()).or_default();
-            if gone {
+            if change != DirtyChange::Connected {
                 if key.is_some() {
                     state.dirty.remove(&key);
                 } else if state.in_grace.contains_key(&key) {
@@ -158,9 +169,13 @@ impl PresenceTracker {
                     // period each time would postpone the count for ever.
                     continue;
                 }
-                let until = now + self.config.grace;
+                let grace = match change {
+                    DirtyChange::Restored => self.config.restored_grace,
+                    _ => self.config.grace,
+                };
+                let until = now + grace;
                 state.in_grace.insert(key.clone(), until);
-                self.grace_queue.push_back((until, channel, key));
+                self.grace_queue.insert((until, channel, key));
             } else {
                 match key {
                     // A new anonymous client does not void the departure of another.
@@ -173,7 +188,9 @@ impl PresenceTracker {
                 due.insert(channel);
             }
         }
-        while let Some((_, channel, key)) = self.grace_queue.pop_front_if(|(at, ..)| *at <= now) {
+        while self.grace_queue.first().is_some_and(|(at, ..)| *at <= now)
+            && let Some((_, channel, key)) = self.grace_queue.pop_first()
+        {
             let Some(state) = self.channels.get_mut(&channel) else { continue };
             // Otherwise the user has returned, and has perhaps left again.
             if state.in_grace.get(&key).is_some_and(|at| *at <= now) {

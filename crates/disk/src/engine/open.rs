@@ -177,6 +177,15 @@ fn begin(log: &Log, opened: &Opened, warm: Warm, reader: &Reader) {
         Accepted::announce_all(log.accept_all(batch));
     }
     log.advance(*head);
+    let presence = opened.presence.as_deref().unwrap_or_default();
+    let without_room = log.restore_presence(presence);
+    if without_room > 0 {
+        tracing::warn!(
+            channels = without_room,
+            "limits.channels has no room for all channels that had users; these are announced when \
+             they come back"
+        );
+    }
 }
 
 /// The receipts of the last life that still count.

@@ -100,9 +100,15 @@ impl Writer {
     }
 
     fn close(self) {
-        let Self { sequencer, store, sealer, .. } = self;
+        let Self { log, sequencer, store, sealer, .. } = self;
         // It must not seal what the store seals now.
         drop(sealer);
+        let presence = log.presence_checkpoint();
+        if !presence.is_empty()
+            && let Err(error) = store.keep_presence(&presence)
+        {
+            tracing::warn!(%error, "who is online is not kept for the next start");
+        }
         let closed = store.close().map_err(|error| {
             tracing::error!(%error, "the log was not closed; the next start recovers it");
             EngineError::Unavailable(error.to_string())

@@ -107,8 +107,12 @@ impl App {
 
     pub(crate) fn presence_rules_of(settings: &Settings) -> PresenceConfig {
         let Presence { grace, interval, immediate } = settings.presence;
+        // The last life sends its goodbyes over half of its grace, and a client comes back after up
+        // to 1.5 times the delay that its goodbye names.
+        let return_time = settings.shutdown.grace / 2 + settings.stream.retry * 3 / 2;
         PresenceConfig::default()
             .with_grace(grace)
+            .with_restored_grace(grace + return_time)
             .with_interval(interval)
             .with_immediate(immediate)
     }
