@@ -1,6 +1,9 @@
 //! The beginning of a log, or of another epoch of it.
 
-use crate::{Epoch, Extent, Seq};
+use crate::{
+    Epoch, Extent, Seq,
+    log::{ring::Floor, table::Table, tombstones::Tombstones},
+};
 
 /// What an engine says when a log begins, and when its epoch changes.
 #[derive(Clone, Debug)]
@@ -15,4 +18,28 @@ pub struct Beginning {
     pub head: Seq,
     /// What the engine stores below the rings; `None` if it stores nothing.
     pub extent: Option<Extent>,
+}
+
+impl Table {
+    /// Begins another epoch, or the first: forgets all messages and tombstones. Channels keep their
+    /// subscribers. Messages up to `after` are below every ring.
+    pub(crate) fn begin(&mut self, beginning: Beginning) {
+        let Beginning { epoch, lineage, after, head, extent } = beginning;
+        let slots: Vec<usize> = self.slots.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            let newest = self.slots[slot].ring.newest();
+            self.evict_up_to(slot, newest);
+            self.slots[slot].ended = None;
+            self.forget_if_empty(slot);
+        }
+        (self.epoch, self.lineage, self.extent) = (epoch, lineage, extent);
+        self.tombstones = Tombstones::new(self.limits.tombstones);
+        self.tombstones.forget_up_to(after);
+        (self.watermark, self.unlogged_floor) = (after, head);
+        let unlogged = Floor { seq: head, certain: false };
+        for (_, channel) in &mut self.slots {
+            let floor = Floor { seq: after, certain: false };
+            channel.ring.restart(if channel.rules.log { floor } else { unlogged });
+        }
+    }
 }

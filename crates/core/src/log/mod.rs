@@ -10,6 +10,7 @@
 pub(crate) mod accept;
 pub(crate) mod batch;
 pub(crate) mod beginning;
+mod below;
 pub(crate) mod change;
 pub(crate) mod channel;
 pub(crate) mod channel_cursor;
@@ -35,6 +36,7 @@ pub(crate) mod read;
 pub(crate) mod reservation;
 pub(crate) mod retention;
 pub(crate) mod ring;
+mod slots;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod table;
