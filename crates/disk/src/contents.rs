@@ -111,8 +111,18 @@ pub(crate) struct Walked {
     pub(crate) contents: Contents,
     pub(crate) receipts: Vec<LoggedReceipt>,
     pub(crate) tail: Tail,
-    /// How many times bytes between records were no record.
-    pub(crate) damages: u64,
+    /// Where bytes between records were no record.
+    pub(crate) damages: Vec<Break>,
+}
+
+/// A place between two records at which no record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Break {
+    /// How many whole records are before it.
+    pub(crate) record: u64,
+    pub(crate) at: u64,
+    /// The seqs that may have been messages there; from above to if there are none.
+    pub(crate) seqs: (Seq, Seq),
 }
 
 /// Why a segment cannot be walked.
@@ -135,11 +145,10 @@ pub(crate) fn walk(
     let mut walk = Walk::new(file, base, 0, end)?;
     let mut contents = Contents::default();
     let mut receipts = Vec::new();
-    let mut damages = 0;
+    let mut damages = Vec::new();
     loop {
         match walk.step()? {
             Found::Record { at, bytes, after_damage } => {
-                damages += u64::from(after_damage);
                 let read = Head::parse(bytes)
                     .and_then(|head| Ok((head, head.skipped()?, head.receipt()?)));
                 let (head, skipped, receipt) = match read {
@@ -154,6 +163,12 @@ pub(crate) fn walk(
                         continue;
                     }
                 };
+                if after_damage {
+                    let Summary { length, last, records, .. } = contents.summary;
+                    let explained = head.seq.saturating_sub(skipped);
+                    let seqs = (last.max(base.saturating_sub(1)) + 1, explained.saturating_sub(1));
+                    damages.push(Break { record: records, at: length, seqs });
+                }
                 let hash = hasher.hash(head.channel);
                 contents.add(hash, &head, skipped, at, bytes.len() as u64);
                 let Head { seq, time, .. } = head;

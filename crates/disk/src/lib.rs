@@ -1,7 +1,9 @@
 //! The log on disk of Tricast: segments of checksummed records, an index beside each, and recovery
 //! after any end of the process or the machine.
 
+mod backup;
 mod channel_hash;
+mod check;
 mod config;
 mod contents;
 pub mod disk;
@@ -10,6 +12,7 @@ mod epoch_change;
 mod error;
 mod gathering;
 mod head;
+mod holder;
 mod index;
 mod locate;
 mod look;
@@ -34,6 +37,8 @@ mod tests;
 mod walk;
 mod window;
 
+pub use backup::{Backup, BackupError, back_up};
+pub use check::{Check, Damage};
 pub use config::{Config, Machine};
 pub use contents::LoggedReceipt;
 pub use engine::{
@@ -42,7 +47,8 @@ pub use engine::{
 };
 pub use epoch_change::{adopt, new_epoch};
 pub use error::{AppendError, Failed};
-pub use look::{Check, Looked};
+pub use holder::holder;
+pub use look::{Looked, Tally};
 pub use portion::{Portion, PortionLimit};
 pub use reader::Reader;
 pub use record::{DataKind, Record};

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The name of the lock's file.
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 
 /// What opening a log found.
 #[derive(Clone, Debug)]
@@ -223,7 +223,7 @@ fn repair(
                 }
             }
             Known::Walked(walked) => {
-                opened.damages += walked.damages;
+                opened.damages += walked.damages.len() as u64;
                 if !meta.clean && !planted::TailTrusted.is_on() {
                     rewrite(&*file, walked.contents.summary.length)?;
                 }

@@ -246,6 +246,11 @@ impl Segment {
         walk(&*self.file, self.base, self.summary().length, finder.hasher).map_err(into_io)
     }
 
+    /// Reads all of the segment, and what was written since it was looked at.
+    pub(crate) fn walk_to_end(&self, finder: Finder<'_>) -> io::Result<Walked> {
+        walk(&*self.file, self.base, self.file.length()?, finder.hasher).map_err(into_io)
+    }
+
     fn with_marks<T>(
         &self,
         finder: Finder<'_>,
@@ -320,7 +325,7 @@ pub(crate) struct Finder<'d> {
 
 impl Finder<'_> {
     /// The index of the segment of this base, unless it is missing or damaged.
-    fn load(self, base: Seq) -> io::Result<Option<Index>> {
+    pub(crate) fn load(self, base: Seq) -> io::Result<Option<Index>> {
         let file = match self.disk.open(&name_of(base, INDEX)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -40,8 +40,12 @@ pub enum OpenError {
     )]
     Foreign,
     /// A later version wrote to the log.
-    #[error("a later version of Tricast wrote to the log; run that version, or a later one")]
-    Later,
+    #[error(
+        "a later version of Tricast wrote to the log{}; run that version, or a later one, and \
+         nothing is lost",
+        .0.as_ref().map_or(String::new(), |format| format!(" (its format is {format})"))
+    )]
+    Later(Option<String>),
     /// The disk failed.
     #[error("the log cannot be opened: {0}")]
     Io(#[from] io::Error),
@@ -51,6 +55,7 @@ impl From<MetaError> for OpenError {
     fn from(error: MetaError) -> Self {
         match error {
             MetaError::Io(error) => Self::Io(error),
+            MetaError::Format(format) => Self::Later(Some(format)),
             error => Self::Meta(error.to_string()),
         }
     }
@@ -60,7 +65,7 @@ impl From<WalkError> for OpenError {
     fn from(error: WalkError) -> Self {
         match error {
             WalkError::Io(error) => Self::Io(error),
-            WalkError::Later => Self::Later,
+            WalkError::Later => Self::Later(None),
         }
     }
 }

@@ -13,6 +13,8 @@ use super::{Disk, DiskFile, Lock};
 /// A folder of the machine's file system.
 pub struct RealDisk {
     folder: PathBuf,
+    /// Whether files are opened for reading alone, and nothing can be changed.
+    is_read_only: bool,
     /// Kept open: names are synced through it.
     handle: File,
 }
@@ -23,7 +25,24 @@ impl RealDisk {
     /// # Errors
     /// If the folder cannot be opened.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        Ok(Self { folder: folder.to_owned(), handle: File::open(folder)? })
+        let handle = File::open(folder)?;
+        Ok(Self { folder: folder.to_owned(), is_read_only: false, handle })
+    }
+
+    /// Opens a folder that exists, only to look at it.
+    ///
+    /// # Errors
+    /// If the folder cannot be opened.
+    pub fn open_to_look(folder: &Path) -> io::Result<Self> {
+        Ok(Self { is_read_only: true, ..Self::open(folder)? })
+    }
+
+    /// Refuses a change of a folder that is only looked at.
+    fn changes(&self) -> io::Result<()> {
+        match self.is_read_only {
+            true => Err(io::ErrorKind::PermissionDenied.into()),
+            false => Ok(()),
+        }
     }
 
     fn open_file(&self, name: &str, options: &OpenOptions) -> io::Result<File> {
@@ -55,6 +74,7 @@ impl Drop for HeldLock {
 
 impl Disk for RealDisk {
     fn lock(&self, name: &str) -> io::Result<Lock> {
+        self.changes()?;
         let file = self.open_file(name, create_options().create(true))?;
         make_private(&file)?;
         match file.try_lock() {
@@ -65,20 +85,23 @@ impl Disk for RealDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.changes()?;
         let file = self.open_file(name, create_options().create_new(true))?;
         make_private(&file)?;
         Ok(Arc::new(file))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(self.open_file(name, OpenOptions::new().read(true).write(true))?))
+        Ok(Arc::new(self.open_file(name, OpenOptions::new().read(true).write(!self.is_read_only))?))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.changes()?;
         fs::rename(self.folder.join(from), self.folder.join(to))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.changes()?;
         fs::remove_file(self.folder.join(name))
     }
 

@@ -38,6 +38,7 @@ pub use self::{
     meters::{APPEND_SECONDS, DiskMeters, DiskStats, FSYNC_SECONDS},
     open::StartError,
 };
+pub(crate) use self::{read::Source, tags::LogTagger};
 use crate::{
     Reader,
     engine::{extent::extent_of, read::Reads, sequencer::Sequencer},

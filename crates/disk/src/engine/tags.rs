@@ -6,7 +6,7 @@ use tricast_core::{ClientId, IdempotencyKey, Tag, Tagger, UserId};
 
 /// Makes tags with the key of a log.
 #[derive(Clone)]
-pub(super) struct LogTagger(Hmac<Sha256>);
+pub(crate) struct LogTagger(Hmac<Sha256>);
 
 /// The purposes of tags: those of different purposes have nothing in common.
 const CLIENT: u8 = 1;
@@ -14,7 +14,7 @@ const USER: u8 = 2;
 const IDEMPOTENCY: u8 = 3;
 
 impl LogTagger {
-    pub(super) fn new(key: &[u8; 32]) -> Self {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
         let mac = Hmac::new_from_slice(key);
         Self(mac.unwrap_or_else(|_| unreachable!("HMAC takes keys of any length")))
     }

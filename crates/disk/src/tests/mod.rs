@@ -1,5 +1,6 @@
 //! The log on disks that fail: simulated from a seed, and real.
 
+mod busy;
 mod crashes;
 mod full;
 mod kills;

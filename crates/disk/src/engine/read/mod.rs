@@ -26,10 +26,8 @@ use tricast_core::{
     Tagger,
 };
 
-use self::{
-    desk::{Asked, Desk, Reading, Served, Task},
-    portion::Source,
-};
+use self::desk::{Asked, Desk, Reading, Served, Task};
+pub(crate) use self::portion::Source;
 use crate::Reader;
 
 /// How often readers that wait for memory look again: what finished pages of history held comes

@@ -9,10 +9,10 @@ use tricast_core::{
 use crate::{PortionLimit, Reader, engine::convert::stored_of};
 
 /// Where portions are read from.
-pub(super) struct Source {
-    pub(super) reader: Reader,
+pub(crate) struct Source {
+    pub(crate) reader: Reader,
     /// By which the publishers in records are compared.
-    pub(super) tagger: Arc<dyn Tagger>,
+    pub(crate) tagger: Arc<dyn Tagger>,
 }
 
 impl Source {
@@ -20,7 +20,7 @@ impl Source {
     ///
     /// # Errors
     /// If the disk cannot be read.
-    pub(super) fn locate(&self, question: &Locate) -> io::Result<Located> {
+    pub(crate) fn locate(&self, question: &Locate) -> io::Result<Located> {
         let Locate { channel, newest, until, visible, since } = question;
         let located = self.reader.locate(channel, *newest, *until)?;
         let by_number = match *visible {
@@ -39,7 +39,7 @@ impl Source {
     ///
     /// # Errors
     /// If the disk cannot be read. What is damaged or was let go is no error, but a hole.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         request: &ReadRequest,
         epoch: Epoch,
