@@ -6,4 +6,5 @@ mod presence;
 mod process;
 mod restart;
 mod settings;
+mod tools;
 mod visible;

@@ -31,7 +31,7 @@ enum Command {
     Token(tricast::TokenArgs),
     /// Create an API key for a backend
     Key(tricast::KeyArgs),
-    /// Take over a log on disk that was moved, copied or restored
+    /// Check, read or back up a log on disk, or take over one that was moved or restored
     Log(tricast::LogArgs),
     /// Test each wire through the proxies and networks in front of a gateway
     Doctor(tricast::DoctorArgs),
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         Command::Check(args) => settings().and_then(|settings| tricast::check(&settings, &args)),
         Command::Token(args) => settings().and_then(|settings| tricast::token(&settings, &args)),
         Command::Key(args) => tricast::key(&args),
-        Command::Log(args) => settings().and_then(|settings| tricast::log(&settings, &args)),
+        Command::Log(args) => return log(settings, args).unwrap_or_else(not_done),
         Command::Doctor(args) => return doctor(args).unwrap_or_else(failed),
     };
     done.map_or_else(failed, |()| ExitCode::SUCCESS)
@@ -65,11 +65,34 @@ fn failed(error: anyhow::Error) -> ExitCode {
 }
 
 /// Prints what was asked for, such as `--help`, or the error in the arguments. Usage errors exit
-/// with 1, because exit code 2 is reserved for `tricast doctor`.
+/// with 1, because exit code 2 is reserved for `tricast doctor`; those of `tricast log` exit with
+/// 2, because 1 says that a log is damaged.
 fn print_usage(error: &clap::Error) -> ExitCode {
     // The output may be closed; there is nowhere else to report that.
     let _ = error.print();
-    if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let is_of_log = || std::env::args().skip(1).any(|argument| argument == "log");
+    match error.use_stderr() {
+        false => ExitCode::SUCCESS,
+        true if is_of_log() => ExitCode::from(2),
+        true => ExitCode::FAILURE,
+    }
+}
+
+/// Returns 0 when the log is sound, and 1 when it is damaged.
+fn log(
+    settings: impl Fn() -> anyhow::Result<Settings>,
+    args: tricast::LogArgs,
+) -> anyhow::Result<ExitCode> {
+    // A log has a file for each segment.
+    raise_file_limit();
+    let sound = tricast::log(&settings()?, args)?;
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Says why a command of `tricast log` was not done.
+fn not_done(error: anyhow::Error) -> ExitCode {
+    failed(error);
+    ExitCode::from(2)
 }
 
 /// Returns 0 when everything works, and 2 when something does not. An error exits with 1: the
