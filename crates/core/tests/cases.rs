@@ -96,7 +96,7 @@ fn the_memory_budget_holds_while_other_limits_evict_messages_too() {
         assert!(hub.log().stats().bytes <= budget, "{:?}", hub.log().stats());
     }
     let quiet = probe::channel("quiet");
-    let quiet = hub.history(&quiet, Start::Earliest, ReadLimit::default());
+    let quiet = hub.history(&quiet, Start::Earliest, ReadLimit::default(), None);
     let quiet = quiet.now_or_never().expect("at once").expect("reads");
     assert!(quiet.messages.is_empty(), "the oldest message of all is evicted first");
 }

@@ -3,12 +3,12 @@
 
 mod probe;
 
-use std::sync::Arc;
+use std::{net::Ipv4Addr, sync::Arc};
 
 use futures_util::FutureExt as _;
 use probe::{Frame, Reader, seqs_of, store::StoreEngine};
 use tricast_core::{
-    Beginning, ChannelRules, Data, EngineError, Extent, Hub, Log, MessageId, Namespaces,
+    Beginning, ChannelRules, Data, EngineError, Extent, Hub, Identity, Log, MessageId, Namespaces,
     Publication, PublishError, ReadLimit, Seq, SlowReader, Start,
 };
 
@@ -265,7 +265,7 @@ fn history_is_read_from_the_store_in_pages() {
     publish(&hub, &["a", "b", "a", "a", "a", "a", "b"]);
     let page = |start, messages| {
         let limit = ReadLimit { messages, ..ReadLimit::default() };
-        let history = hub.history(&probe::channel("a"), start, limit).now_or_never();
+        let history = hub.history(&probe::channel("a"), start, limit, None).now_or_never();
         let history = history.expect("at once").expect("reads");
         let seqs: Vec<Seq> = history.messages.iter().map(|message| message.id.seq).collect();
         (seqs, history.id.seq, history.more, history.gap.and_then(|gap| gap.last))
@@ -277,6 +277,20 @@ fn history_is_read_from_the_store_in_pages() {
     engine.damage(3, 4);
     assert_eq!(page(Start::Earliest, 9), (vec![1], 1, true, None), "a page ends before a hole");
     assert_eq!(page(after(1), 9), (vec![5, 6], 7, false, Some(4)));
+}
+
+#[test]
+fn a_page_of_history_is_read_within_the_shares_of_its_reader() {
+    let (engine, hub) = store(2);
+    publish(&hub, &["a", "a", "a", "a"]);
+    engine.defer_reads();
+    let mut reader = Identity::unverified(None, Some("alice".parse().expect("a user")));
+    reader.address = Some(Ipv4Addr::LOCALHOST.into());
+    let channel = probe::channel("a");
+    let limit = ReadLimit::default();
+    let mut page = Box::pin(hub.history(&channel, Start::Earliest, limit, Some(&reader)));
+    assert!(page.as_mut().now_or_never().is_none(), "it waits for the store");
+    assert_eq!(engine.asked_by(), Some((reader.user.clone(), reader.address)));
 }
 
 #[test]

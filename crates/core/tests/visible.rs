@@ -89,7 +89,7 @@ fn history_shows_what_streams_show() {
     let limit = ReadLimit { messages: 100, bytes: 1 << 20 };
     let channel = probe::channel("a");
     let page = |start| {
-        let page = hub.history(&channel, start, limit);
+        let page = hub.history(&channel, start, limit, None);
         page.now_or_never().expect("at once").expect("a page")
     };
     let seqs = |start| page(start).messages.iter().map(|m| m.id.seq).collect::<Vec<_>>();
@@ -98,7 +98,7 @@ fn history_shows_what_streams_show() {
     let resumed = page(Start::After(probe::id(2)));
     let gap = resumed.gap.expect("a gap");
     assert_eq!((gap.first, gap.last, resumed.messages.len()), (Some(3), Some(6), 4));
-    let hidden = hub.find_message(&channel, probe::id(5));
+    let hidden = hub.find_message(&channel, probe::id(5), None);
     assert!(hidden.now_or_never().expect("at once").expect("no error").is_none());
 }
 

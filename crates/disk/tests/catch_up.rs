@@ -139,7 +139,7 @@ async fn history_pages_reach_back_to_the_beginning() {
     let limit = ReadLimit { messages: 1000, bytes: 1 << 20 };
     let (mut start, mut all) = (Start::Earliest, Vec::new());
     loop {
-        let page = world.hub.history(&channel, start, limit).await.expect("a page");
+        let page = world.hub.history(&channel, start, limit, None).await.expect("a page");
         assert!(page.gap.is_none());
         all.extend(page.messages.iter().map(|message| message.id.seq));
         start = Start::After(page.id);

@@ -197,7 +197,7 @@ impl CommandHandler {
                 // A page may take milliseconds: not on a thread that serves other connections.
                 tokio::task::yield_now().await;
                 self.authorize(Action::Read, &channel).await?;
-                let selection = self.hub.select_history(channel, start).await;
+                let selection = self.hub.select_history(channel, start, &self.identity).await;
                 let selection = selection.map_err(|error| refusal_of(&error))?;
                 // Refusing must stay cheap under load: memory first, then the page.
                 let reserved = self.reserve(selection.json_length(), reference.as_deref())?;

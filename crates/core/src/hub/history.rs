@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::{
-    ChannelName, EngineError, History, HistorySelection, Hub, Lease, Message, MessageId, ReadLimit,
-    Start,
+    ChannelName, EngineError, History, HistorySelection, Hub, Identity, Lease, Message, MessageId,
+    ReadLimit, Start,
     log::{history_page::HISTORY_PAGE, history_read::HistoryRead},
 };
 
 impl Hub {
-    /// Reads the history of `channel` from `start` on, up to `limit`.
+    /// Reads the history of `channel` from `start` on, up to `limit`. What has left the ring is read
+    /// within the share of `reader`.
     ///
     /// # Errors
     /// When the engine fails to read what has left the ring.
@@ -18,9 +19,10 @@ impl Hub {
         channel: &ChannelName,
         start: Start,
         limit: ReadLimit,
+        reader: Option<&Identity>,
     ) -> Result<History, EngineError> {
         let located = self.locate(std::slice::from_ref(channel), start).await?;
-        let mut reading = self.log.begin_history(channel, start, limit, &located);
+        let mut reading = self.log.begin_history(channel, start, limit, &located, reader);
         while let Some(request) = self.log.continue_history(&mut reading) {
             let lease: Lease = self.engine.read(request).await?;
             // An engine may have taken the portion back by now; then it is asked again.
@@ -42,8 +44,9 @@ impl Hub {
         &self,
         channel: ChannelName,
         start: Start,
+        reader: &Identity,
     ) -> Result<HistorySelection, EngineError> {
-        let history = self.history(&channel, start, HISTORY_PAGE).await?;
+        let history = self.history(&channel, start, HISTORY_PAGE, Some(reader)).await?;
         Ok(HistorySelection::new(history, channel))
     }
 
@@ -55,11 +58,12 @@ impl Hub {
         &self,
         channel: &ChannelName,
         id: MessageId,
+        reader: Option<&Identity>,
     ) -> Result<Option<Arc<Message>>, EngineError> {
         let Some(seq) = id.seq.checked_sub(1) else { return Ok(None) };
         let before = Start::After(MessageId { seq, ..id });
         let one = ReadLimit { messages: 1, ..HISTORY_PAGE };
-        let history = self.history(channel, before, one).await?;
+        let history = self.history(channel, before, one, reader).await?;
         Ok(history.messages.into_iter().find(|message| message.id == id))
     }
 }

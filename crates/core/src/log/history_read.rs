@@ -1,10 +1,10 @@
 //! A read of one channel's history, in portions of the engine and then from the ring.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use crate::{
-    ChannelName, Epoch, Gap, History, Hole, Message, MessageId, Portion, ReadLimit, ReadRequest,
-    Seq, Start,
+    ChannelName, Epoch, Gap, History, Hole, Identity, Message, MessageId, Portion, ReadLimit,
+    ReadRequest, Seq, Start, UserId,
     log::{start::LocatedChannels, table::Table},
 };
 
@@ -13,6 +13,9 @@ use crate::{
 pub(crate) struct HistoryRead {
     channel: ChannelName,
     limit: ReadLimit,
+    /// Who reads, for the shares of the memory for reads.
+    user: Option<UserId>,
+    address: Option<IpAddr>,
     /// Everything up to here was read, or is in the gap.
     position: Seq,
     bytes: usize,
@@ -29,6 +32,7 @@ impl HistoryRead {
         limit: ReadLimit,
         located: &LocatedChannels,
         now: u64,
+        reader: Option<&Identity>,
     ) -> Self {
         let resolved = start.resolve_one(table, channel, located, now);
         let (position, head) = (resolved.position, table.head());
@@ -41,7 +45,10 @@ impl HistoryRead {
             (false, None) => None,
         };
         let history = History { id: head, gap, messages: Vec::new(), more: false };
-        Self { channel: channel.clone(), limit, position, bytes: 0, full: false, history }
+        let user = reader.and_then(|reader| reader.user.clone());
+        let address = reader.and_then(|reader| reader.address);
+        let (channel, bytes, full) = (channel.clone(), 0, false);
+        Self { channel, limit, user, address, position, bytes, full, history }
     }
 
     /// Reads on. Returns what the engine has to be asked for next; `None` once nothing is left to
@@ -77,7 +84,8 @@ impl HistoryRead {
             bytes: self.limit.bytes.saturating_sub(self.bytes),
         };
         let channels = vec![(self.channel.clone(), self.position)];
-        ReadRequest { channels, until, limit, user: None, address: None }
+        let (user, address) = (self.user.clone(), self.address);
+        ReadRequest { channels, until, limit, user, address }
     }
 
     /// Adds a portion.

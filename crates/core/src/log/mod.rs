@@ -301,8 +301,10 @@ impl Log {
         start: Start,
         limit: ReadLimit,
         located: &LocatedChannels,
+        reader: Option<&Identity>,
     ) -> HistoryRead {
-        HistoryRead::begin(&self.table.lock(), channel, start, limit, located, clock::unix_millis())
+        let now = clock::unix_millis();
+        HistoryRead::begin(&self.table.lock(), channel, start, limit, located, now, reader)
     }
 
     /// Reads on; returns what the engine has to be asked for, if the read is not complete.

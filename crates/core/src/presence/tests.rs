@@ -226,7 +226,7 @@ impl Fixture {
     fn has_gap_after(&self, seq: Seq) -> bool {
         let start = Start::After(self.hub.log().id(seq));
         let all = ReadLimit { messages: 1000, bytes: usize::MAX };
-        let history = self.hub.history(&channel("~a"), start, all).now_or_never();
+        let history = self.hub.history(&channel("~a"), start, all, None).now_or_never();
         history.expect("at once").expect("reads").gap.is_some()
     }
 
@@ -255,7 +255,7 @@ impl Fixture {
         self.now = end;
         let start = Start::After(self.hub.log().id(before));
         let all = ReadLimit { messages: 1000, bytes: usize::MAX };
-        let history = self.hub.history(&channel("~a"), start, all).now_or_never();
+        let history = self.hub.history(&channel("~a"), start, all, None).now_or_never();
         let history = history.expect("at once").expect("reads");
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
         history.messages.iter().map(|message| text(message.draft.data.as_bytes())).collect()

@@ -2,6 +2,7 @@
 //! test lets it.
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -19,7 +20,7 @@ use tokio::sync::oneshot;
 use tricast_core::{
     Accepted, Beginning, ChannelName, Draft, Engine, EngineError, EngineFuture, Extent, Health,
     Hole, Lease, Loan, Locate, Located, Log, Placed, Portion, ReadLimit, ReadMemory, ReadRequest,
-    Receipt, Reservation, Seq, Settlement, Stored, Ticket,
+    Receipt, Reservation, Seq, Settlement, Stored, Ticket, UserId,
 };
 
 /// Stores each message of a logged channel, and counts all of them.
@@ -95,6 +96,12 @@ impl StoreEngine {
     /// How many portions readers have given back.
     pub fn given_back(&self) -> usize {
         self.given_back.load(Ordering::Relaxed)
+    }
+
+    /// Who asked for the oldest read that waits.
+    pub fn asked_by(&self) -> Option<(Option<UserId>, Option<IpAddr>)> {
+        let state = self.state.lock().expect("lock");
+        state.reads.first().map(|(request, _)| (request.user.clone(), request.address))
     }
 
     /// The limit of the oldest read that waits.

@@ -52,7 +52,7 @@ pub(super) async fn bytes(
     let Some(id) = query.read("id", str::parse::<MessageId>)? else {
         return Err(Problem::new(Kind::BadParameter, "name the message: id=").for_parameter("id"));
     };
-    let Some(message) = app.hub.find_message(&channel, id).await? else {
+    let Some(message) = app.hub.find_message(&channel, id, Some(pass.identity())).await? else {
         let detail = format!("{channel} does not hold {id}; see /history/{channel}");
         return Err(Problem::new(kinds::NOT_FOUND, detail));
     };

@@ -38,7 +38,8 @@ pub(crate) async fn history(
     let log = app.hub.log();
     let start = resume::start_of(&request, &query, log.epoch())?.unwrap_or(Start::Earliest);
     let account = Some(ResponseAccount::of(&app, &request));
-    let select = || async { Ok(app.hub.select_history(channel.clone(), start).await?) };
+    let reader = pass.identity();
+    let select = || async { Ok(app.hub.select_history(channel.clone(), start, reader).await?) };
     json_response(account, request, select).await
 }
 

@@ -87,7 +87,7 @@ impl Life {
 
     pub(super) async fn history(&self, name: &str, start: Start) -> History {
         let limit = ReadLimit { messages: usize::MAX, bytes: usize::MAX };
-        self.hub.history(&channel(name), start, limit).await.expect("reads")
+        self.hub.history(&channel(name), start, limit, None).await.expect("reads")
     }
 
     /// All that a channel has from `start` on, page after page: the seqs and the texts of its
