@@ -130,8 +130,8 @@ async fn one_id_resumes_everything_wherever_a_catch_up_is_cut() {
 }
 
 async fn a_gap_of_a_new_channel_follows_its_ack() {
-    let server =
-        Server::with("[history]\nmessages = 5\n[stream]\nslow_reader = \"disconnect\"").await;
+    let settings = "[history]\nmessages = 5\n[stream]\nslow_reader = \"disconnect\"";
+    let server = Server::in_memory(settings).await;
     let first = server.publish("b", "0").await;
     for n in 1..20 {
         server.publish("b", &n.to_string()).await;

@@ -159,7 +159,7 @@ async fn a_stream_that_a_shutdown_closes_is_counted_as_draining(wire: Wire) {
 
 /// A raw stream that cannot report its gap, from its beginning.
 async fn a_raw_stream_that_breaks_off_is_counted_as_gap() {
-    let server = Server::with("[history]\nmessages = 1").await;
+    let server = Server::in_memory("[history]\nmessages = 1").await;
     let id = server.publish("a", "1").await.replace("-1", "-0");
     server.publish("a", "2").await;
     for wire in [Wire::Chunked, Wire::Ws] {

@@ -76,7 +76,7 @@ async fn a_stalled_reader_is_cut_and_others_are_undisturbed(wire: Wire) {
 
 /// A slow consumer that still reads gets a gap for the messages it missed.
 async fn a_slow_consumer_gets_a_gap(wire: Wire) {
-    let server = Server::with("[history]\nmessages = 5").await;
+    let server = Server::in_memory("[history]\nmessages = 5").await;
     let mut slow = reader_with_backlog(&server, wire, "a").await;
     let text = read_raw_until(&mut slow, "tricast.gap").await;
     assert!(text.contains("\"certain\":true"));

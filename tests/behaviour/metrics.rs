@@ -6,7 +6,7 @@ use tricast_core::StreamEnd;
 use tricast_tests::{Connection, Reader, Samples, Server, Wire, eventually};
 
 async fn counters_agree_with_what_happened(wire: Wire) {
-    let server = Server::with("[history]\nmessages = 1").await;
+    let server = Server::in_memory("[history]\nmessages = 1").await;
     let of = |name: &str| format!("tricast_{name}{{wire=\"{}\"}}", wire.name());
     let mut reader = Reader::open(&server, wire, "a").await;
     let hello = reader.control("hello").await;

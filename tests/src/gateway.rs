@@ -104,6 +104,11 @@ impl Server {
         Self::open(settings, |settings| Gateway::start(settings).expect("starts")).await
     }
 
+    /// With a log in memory alone, whatever `LOG_ON_DISK` says: what leaves its rings is lost.
+    pub async fn in_memory(settings: &str) -> Self {
+        Self::with(&format!("{settings}\n[log]\nengine = \"memory\"")).await
+    }
+
     /// With an engine whose messages settle when the test says so.
     pub async fn with_held_engine(settings: &str) -> (Self, HeldEngine) {
         let made = OnceCell::new();

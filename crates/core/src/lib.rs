@@ -109,6 +109,7 @@ pub use limits::{ChannelFull, Limits, Overloaded, TooManyChannels};
 pub use log::Log;
 pub use log::accept::{Accepted, Placed};
 pub use log::beginning::Beginning;
+pub use log::earlier_rules::EarlierRules;
 pub use log::error::NotAccepted;
 pub use log::extent::Extent;
 pub use log::history::History;

@@ -363,6 +363,7 @@ fn another_epoch_says_goodbye_and_forgets_everything() {
         after: 1,
         head: 1,
         extent: Some(Extent::default()),
+        earlier: Vec::new(),
     });
     assert!(drain(&mut reader).contains(&Frame::Goodbye));
     assert_eq!(hub.log().head(), MessageId { epoch, seq: 1 });

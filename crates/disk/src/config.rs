@@ -14,6 +14,9 @@ pub struct Config {
     pub ballast: u64,
     /// The machine, and its boot.
     pub machine: Machine,
+    /// Which messages the caller appends, and which it only numbers, in a line of its own words;
+    /// `None` if that is as before. The log notes it, and what it was in earlier parts.
+    pub logged: Option<String>,
 }
 
 impl Config {
@@ -25,6 +28,7 @@ impl Config {
             reserve: 1_000_000,
             ballast: 4 << 20,
             machine,
+            logged: None,
         }
     }
 }

@@ -44,6 +44,10 @@ pub(crate) struct Meta {
     pub(crate) machine: String,
     /// The inode of the lock's file.
     pub(crate) inode: u64,
+    /// Which messages are logged, in the caller's words.
+    pub(crate) logged: String,
+    /// What that was in earlier parts of the log, and the last seq of each.
+    pub(crate) earlier: Vec<(Seq, String)>,
 }
 
 /// Why `meta` cannot be read.
@@ -75,18 +79,22 @@ impl Meta {
         for (epoch, last) in &self.lineage {
             let _ = writeln!(text, "lineage {epoch} {last}");
         }
+        for (last, logged) in &self.earlier {
+            let _ = writeln!(text, "earlier {last} {logged}");
+        }
         let Self { begin, explained, reserved, floor, retained_at, held, inode, .. } = self;
         let _ = write!(
             text,
             "key {}\nbegin {begin}\nexplained {explained}\nreserved {reserved}\nfloor {floor}\n\
              retained-at {retained_at}\nheld {held}\n\
-             clean {}\nsuspect {}\nalways {}\nboot {}\nmachine {}\ninode {inode}\n",
+             clean {}\nsuspect {}\nalways {}\nboot {}\nmachine {}\ninode {inode}\nlogged {}\n",
             hex(&self.key),
             self.clean,
             self.suspect,
             self.always,
             self.boot,
-            self.machine
+            self.machine,
+            self.logged
         );
         let sum = crc32c::crc32c(text.as_bytes());
         let _ = writeln!(text, "crc {sum:08x}");
@@ -115,6 +123,10 @@ impl Meta {
             let epoch = epoch.parse().map_err(|_| damaged())?;
             Ok((epoch, last.parse().map_err(|_| damaged())?))
         });
+        let earlier = body.lines().filter_map(|line| line.strip_prefix("earlier ")).map(|line| {
+            let (last, logged) = line.split_once(' ').ok_or_else(damaged)?;
+            Ok((last.parse().map_err(|_| damaged())?, logged.to_owned()))
+        });
         Ok(Self {
             epoch: field("epoch")?.parse().map_err(|_| damaged())?,
             lineage: lineage.collect::<Result<_, MetaError>>()?,
@@ -131,7 +143,17 @@ impl Meta {
             boot: field("boot")?.to_owned(),
             machine: field("machine")?.to_owned(),
             inode: number("inode")?,
+            logged: field("logged")?.to_owned(),
+            earlier: earlier.collect::<Result<_, MetaError>>()?,
         })
+    }
+
+    /// Returns what was logged in the parts before a life that begins after `last` and logs
+    /// `logged`, without the parts that were let go.
+    pub(crate) fn earlier_than(&self, last: Seq, logged: &str) -> Vec<(Seq, String)> {
+        let changed = (self.logged != logged).then(|| (last, self.logged.clone()));
+        let all = self.earlier.iter().cloned().chain(changed);
+        all.filter(|(upto, _)| *upto > self.floor).collect()
     }
 }
 
@@ -174,7 +196,19 @@ mod tests {
             boot: String::new(),
             machine: "m".to_owned(),
             inode: 9,
+            logged: "-typing.* +".to_owned(),
+            earlier: vec![(9, "-old".to_owned()), (40, String::new())],
         }
+    }
+
+    #[test]
+    fn what_was_logged_before_is_kept_until_it_is_let_go() {
+        let rules = |parts: &[(Seq, &str)]| -> Vec<(Seq, String)> {
+            parts.iter().map(|(seq, text)| (*seq, (*text).to_owned())).collect()
+        };
+        assert_eq!(meta().earlier_than(100, "-typing.* +"), rules(&[(40, "")]));
+        assert_eq!(meta().earlier_than(100, "-a"), rules(&[(40, ""), (100, "-typing.* +")]));
+        assert_eq!(Meta { floor: 100, ..meta() }.earlier_than(100, "-a"), []);
     }
 
     #[test]

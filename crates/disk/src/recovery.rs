@@ -36,6 +36,8 @@ pub struct Opened {
     pub epoch: Epoch,
     /// Earlier epochs, and the last seq of each that this log has.
     pub lineage: Vec<(Epoch, Seq)>,
+    /// What [`Config::logged`] was in earlier parts of the log, and the last seq of each.
+    pub earlier: Vec<(Seq, String)>,
     /// The log's random key, for digests of what must not be in the log itself.
     pub key: [u8; 32],
     /// The highest seq that may have been given; the next is above it.
@@ -83,7 +85,10 @@ impl Store {
         let suspects = sync_before_reading(finder, &names);
         let surveyed = survey(finder, &names)?;
         let (begin, explained) = next_life(&meta, &surveyed, &config.machine, &suspects);
+        let logged = config.logged.clone().unwrap_or_else(|| meta.logged.clone());
         let next = Meta {
+            earlier: meta.earlier_than(begin - 1, &logged),
+            logged,
             begin,
             explained,
             reserved: begin - 1 + config.reserve,
@@ -106,6 +111,7 @@ impl Store {
         let mut opened = Opened {
             epoch: next.epoch,
             lineage: next.lineage.clone(),
+            earlier: next.earlier.clone(),
             key: next.key,
             head: begin - 1,
             floor: meta.floor,
@@ -176,6 +182,8 @@ pub(crate) fn new_meta(epoch: Epoch, machine: &Machine, inode: u64) -> Result<Me
         boot: String::new(),
         machine: machine.id.clone(),
         inode,
+        logged: String::new(),
+        earlier: Vec::new(),
     })
 }
 

@@ -82,7 +82,44 @@ async fn what_a_namespace_keeps_off_the_disk_is_gone_and_told(wire: Wire) {
     assert_eq!(reader.data().await, "2");
 }
 
+/// Whatever the settings of one life keep off the disk, no later life has.
+async fn a_namespace_that_is_logged_for_some_lives_alone_is_told_a_gap(wire: Wire) {
+    let folder = TempDir::new().expect("a folder");
+    let unlogged = "[[namespace]]\npattern = \"typing.*\"\nlog = false";
+    let mut ids: Vec<String> = Vec::new();
+    for (life, rules) in ["", unlogged, "", ""].into_iter().enumerate() {
+        let server = start(&folder, rules).await;
+        for (earlier, id) in ids.iter().enumerate() {
+            let target = "typing.a,b";
+            let mut reader = Reader::open_after(&server, wire, target, Some(id)).await;
+            let hello = reader.control("hello").await;
+            let is_whole = life == 3 && earlier == 2;
+            assert_eq!(hello["recovered"], is_whole, "{life} after {earlier}: {hello}");
+            if !is_whole {
+                let gap = reader.control("gap").await;
+                assert_eq!((&gap["channel"], &gap["certain"]), (&"typing.a".into(), &false.into()));
+            }
+            // A life publishes its number to both, first to `typing.a`.
+            let mut wanted = Vec::new();
+            for of in earlier..life {
+                if of == 2 {
+                    wanted.push(of.to_string());
+                }
+                wanted.push(of.to_string());
+            }
+            assert_eq!(reader.all_data(wanted.len()).await, wanted, "{life} after {earlier}");
+        }
+        let hello = Reader::open(&server, wire, "b").await.control("hello").await;
+        ids.push(hello["id"].as_str().expect("an id").to_owned());
+        for channel in ["typing.a", "b"] {
+            server.publish(channel, &life.to_string()).await;
+        }
+        server.gateway.shutdown().await;
+    }
+}
+
 each_wire!(
+    a_namespace_that_is_logged_for_some_lives_alone_is_told_a_gap,
     a_reader_resumes_after_a_restart_as_if_nothing_had_happened,
     history_and_receipts_are_there_after_a_restart,
     what_a_namespace_keeps_off_the_disk_is_gone_and_told,

@@ -81,7 +81,7 @@ async fn an_interrupted_network_costs_no_stream() {
 }
 
 async fn a_slow_consumer_gets_a_gap_and_its_siblings_none() {
-    let server = Server::with("[history]\nmessages = 5").await;
+    let server = Server::in_memory("[history]\nmessages = 5").await;
     let sender = connect(&server, 65_535, 1 << 20).await;
     let mut slow = Lines::open(&sender, "a").await;
     let mut read = Lines::open(&sender, "a").await;

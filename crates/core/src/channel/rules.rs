@@ -18,6 +18,23 @@ impl<T> Namespaces<T> {
         Self { list, default }
     }
 
+    /// Returns the pattern and the value of each namespace, in order of precedence.
+    pub fn list(&self) -> &[(ChannelPattern, T)] {
+        &self.list
+    }
+
+    /// Returns the value for channels that match no pattern.
+    pub fn default_value(&self) -> &T {
+        &self.default
+    }
+
+    /// Makes another value of each.
+    #[must_use]
+    pub fn map<U>(&self, make: impl Fn(&T) -> U) -> Namespaces<U> {
+        let list = self.list.iter().map(|(pattern, of)| (pattern.clone(), make(of))).collect();
+        Namespaces { list, default: make(&self.default) }
+    }
+
     /// Returns the value for `channel`.
     pub fn for_channel(&self, channel: &ChannelName) -> &T {
         let found = self.list.iter().find(|(pattern, _)| pattern.matches(channel));

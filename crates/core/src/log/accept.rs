@@ -85,6 +85,10 @@ pub(super) fn accept_placed(
     let observed = update.as_ref().map(|update| &update.channel);
     let pinned = match reservation.and_then(Reservation::take) {
         _ if stored.seq <= table.watermark => return nobody,
+        None if !table.is_in_reach(&stored.draft.channel, stored.seq) => {
+            table.watermark = stored.seq;
+            return nobody;
+        }
         Some(pinned) => Ok(pinned),
         None => Pinned::new(table, &stored.draft.channel, observed),
     };

@@ -1,7 +1,7 @@
 //! The beginning of a log, or of another epoch of it.
 
 use crate::{
-    Epoch, Extent, Seq,
+    EarlierRules, Epoch, Extent, Seq,
     log::{ring::Floor, table::Table, tombstones::Tombstones},
 };
 
@@ -18,13 +18,15 @@ pub struct Beginning {
     pub head: Seq,
     /// What the engine stores below the rings; `None` if it stores nothing.
     pub extent: Option<Extent>,
+    /// The parts of the log up to `head` in which other namespaces were logged than now.
+    pub earlier: Vec<EarlierRules>,
 }
 
 impl Table {
     /// Begins another epoch, or the first: forgets all messages and tombstones. Channels keep their
     /// subscribers. Messages up to `after` are below every ring.
     pub(crate) fn begin(&mut self, beginning: Beginning) {
-        let Beginning { epoch, lineage, after, head, extent } = beginning;
+        let Beginning { epoch, lineage, after, head, extent, earlier } = beginning;
         let slots: Vec<usize> = self.slots.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
             let newest = self.slots[slot].ring.newest();
@@ -33,6 +35,7 @@ impl Table {
             self.forget_if_empty(slot);
         }
         (self.epoch, self.lineage, self.extent) = (epoch, lineage, extent);
+        self.earlier = earlier;
         self.tombstones = Tombstones::new(self.limits.tombstones);
         self.tombstones.forget_up_to(after);
         (self.watermark, self.unlogged_floor) = (after, head);

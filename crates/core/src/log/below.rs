@@ -71,10 +71,10 @@ impl Table {
     /// Notes which channels have ended, as the engine says about channels that had no slot.
     pub(crate) fn note_ends(&mut self, slots: &[usize], located: &LocatedChannels) {
         for slot in slots {
-            let channel = &mut self.slots[*slot];
+            let channel = &self.slots[*slot];
             // A message in the ring is newer than what the engine was asked about.
             if channel.ring.is_empty() && channel.ended.is_none() {
-                channel.ended = located.get(&channel.name).and_then(|located| located.ended);
+                self.slots[*slot].ended = self.located_end(&channel.name, located);
             }
         }
     }

@@ -16,9 +16,9 @@ impl Table {
         located: &LocatedChannels,
         now: u64,
     ) -> Seq {
-        let visible = self.visible(name);
+        let (visible, unlogged) = (self.visible(name), self.unlogged_up_to(name));
         if visible == Visible::default() {
-            return 0;
+            return unlogged;
         }
         let floor = self.floor(name).seq;
         let below = || match located.get(name) {
@@ -36,7 +36,7 @@ impl Table {
             true => 0,
             false => hidden(self.before_time_in_ring(name, visible.since(now))),
         };
-        by_number.max(by_age)
+        by_number.max(by_age).max(unlogged)
     }
 
     fn visible(&self, name: &ChannelName) -> Visible {

@@ -18,6 +18,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod counts;
 pub(crate) mod cursor;
 pub(crate) mod delivery;
+pub(crate) mod earlier_rules;
 pub(crate) mod error;
 pub(crate) mod extent;
 mod hidden;
@@ -108,6 +109,12 @@ impl Log {
     /// Returns the rules of `channel`, whether it exists or not.
     pub fn rules_for(&self, channel: &ChannelName) -> Arc<ChannelRules> {
         self.rules.load().rules_fixed_by(&self.first_rules, channel)
+    }
+
+    /// Returns of each namespace whether its messages are logged. A change of the settings changes
+    /// that at the next start.
+    pub fn logged_namespaces(&self) -> Namespaces<bool> {
+        self.first_rules.map(|rules| rules.log)
     }
 
     /// Whether `channel` has a presence channel.

@@ -10,6 +10,7 @@ use crate::{
     limits::Limits,
     log::{
         channel::Channel,
+        earlier_rules::EarlierRules,
         extent::Extent,
         idle::IdleQueue,
         retention::Retention,
@@ -36,6 +37,8 @@ pub(crate) struct Table {
     pub(crate) extent: Option<Extent>,
     /// Channels that are not logged have nothing up to here: it is the head at the start.
     pub(crate) unlogged_floor: Seq,
+    /// The parts of the log in which other namespaces were logged.
+    pub(crate) earlier: Vec<EarlierRules>,
     /// Every message up to here is in its ring, or belongs to no channel of this table.
     pub(crate) watermark: Seq,
     pub(super) tombstones: Tombstones,
@@ -63,6 +66,7 @@ impl Table {
             lineage: Vec::new(),
             extent: None,
             unlogged_floor: 0,
+            earlier: Vec::new(),
             by_name: HashMap::new(),
             slots: Slab::new(),
             shards: Shards::default(),

@@ -214,7 +214,14 @@ impl Fixture {
         let old = self.hub.log();
         let next = Self::begin(100, |log| {
             let (epoch, head) = (old.epoch(), old.head().seq);
-            log.begin(Beginning { epoch, lineage: vec![], after: head, head, extent: None });
+            log.begin(Beginning {
+                epoch,
+                lineage: vec![],
+                after: head,
+                head,
+                extent: None,
+                earlier: vec![],
+            });
             if end == End::Clean {
                 assert_eq!(log.restore_presence(&old.presence_checkpoint()), 0);
             }

@@ -58,6 +58,7 @@ impl StoreEngine {
             after: 0,
             head: 0,
             extent: Some(extent),
+            earlier: Vec::new(),
         });
         let memory = ReadMemory::new(1 << 20);
         let (deferred, reads_deferred, given_back, state) = Default::default();

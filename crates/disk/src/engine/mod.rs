@@ -13,6 +13,7 @@ mod convert;
 mod extent;
 mod folder;
 mod health;
+mod logged;
 mod meters;
 mod open;
 mod read;

@@ -9,17 +9,19 @@ use std::{
 };
 
 use tricast_core::{
-    Accepted, Beginning, Epoch, Log, MessageId, Placed, Receipt, Tagger, unix_millis,
+    Accepted, Beginning, EarlierRules, Epoch, Log, MessageId, Placed, Receipt, Seq, Tagger,
+    unix_millis,
 };
 
 use crate::{
-    OpenError, Opened, Reader, Store,
+    Config, OpenError, Opened, Reader, Store,
     disk::{Disk, real::RealDisk},
     engine::{
         DiskEngine,
         config::{EngineConfig, Fsync},
         extent::extent_of,
         folder::{self, FolderError},
+        logged,
         meters::DiskMeters,
         millis,
         read::Reads,
@@ -78,7 +80,9 @@ impl DiskEngine {
         meters: DiskMeters,
     ) -> Result<Arc<Self>, StartError> {
         let epoch = log.epoch();
-        let (store, opened) = Store::open(disk, config.store.clone(), || epoch)?;
+        let logged = Some(logged::to_text(&log.logged_namespaces()));
+        let store = Config { logged, ..config.store.clone() };
+        let (store, opened) = Store::open(disk, store, || epoch)?;
         let reader = store.reader();
         report(&opened, &reader, config.fsync);
         let tagger = LogTagger::new(&opened.key);
@@ -156,13 +160,18 @@ fn report(opened: &Opened, reader: &Reader, fsync: Fsync) {
 
 /// Begins the log with the end of what the disk has.
 fn begin(log: &Log, opened: &Opened, warm: Warm, reader: &Reader) {
-    let Opened { epoch, lineage, head, .. } = opened;
+    let Opened { epoch, lineage, head, earlier, .. } = opened;
+    let rules = |(upto, text): &(Seq, String)| EarlierRules {
+        upto: *upto,
+        is_logged: logged::from_text(text),
+    };
     log.begin(Beginning {
         epoch: *epoch,
         lineage: lineage.clone(),
         after: warm.after,
         head: *head,
         extent: Some(extent_of(reader)),
+        earlier: earlier.iter().map(rules).collect(),
     });
     let mut messages = warm.messages.into_iter();
     loop {

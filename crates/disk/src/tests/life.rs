@@ -57,6 +57,7 @@ impl Lives {
             reserve: 40,
             ballast: 300,
             machine: Machine { id: "m".to_owned(), boot: self.boot.to_string() },
+            logged: None,
         }
     }
 

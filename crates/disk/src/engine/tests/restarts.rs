@@ -80,6 +80,45 @@ async fn what_is_not_logged_is_numbered_and_forgotten() {
     assert_eq!(life.all("a").await, [(1, "1".to_owned()), (3, "2".to_owned())]);
 }
 
+/// A channel that is logged now, and was not for a while: nobody has what it had then.
+#[tokio::test]
+async fn what_was_not_logged_for_a_while_is_a_gap_and_nothing_else() {
+    for clean in [true, false] {
+        let disk = SimulatedDisk::default();
+        let mut heads = Vec::new();
+        let begin = |unlogged: &[&str]| {
+            Life::try_begin_without(&disk, config(Fsync::Os), unlogged).expect("opens")
+        };
+        for unlogged in [&[][..], &["a"], &[]] {
+            let life = begin(unlogged);
+            life.publish_all("a", 1..=5).await;
+            life.publish_all("b", 1..=5).await;
+            heads.push(life.hub.log().head());
+            if clean {
+                life.close().await;
+            } else {
+                life.kill();
+            }
+        }
+        let life = begin(&[]);
+        for head in &heads {
+            let after = |seq| Start::After(tricast_core::MessageId { seq, ..*head });
+            let (_, gaps) = life.pages("b", after(head.seq)).await;
+            assert!(gaps.is_empty(), "b was always logged: {gaps:?}");
+            // From before the life.
+            let (messages, gaps) = life.pages("a", after(head.seq - 10)).await;
+            assert_eq!(messages.len(), 5, "those of the last life: {messages:?}");
+            let is_last = head == &heads[2];
+            assert_eq!(gaps.is_empty(), is_last, "{clean} {head}: {gaps:?}");
+            let told = |gap: &tricast_core::Gap| gap.last >= Some(heads[1].seq) && !gap.certain;
+            assert!(gaps.iter().all(told), "{gaps:?}");
+        }
+        assert_eq!(life.all("a").await.len(), 5, "from where it is complete");
+        assert_eq!(life.history("a", Start::Newest(9)).await.messages.len(), 5);
+        assert_eq!(life.all("b").await.len(), 15);
+    }
+}
+
 #[tokio::test]
 async fn an_idempotency_id_gets_its_first_receipt_after_a_kill() {
     let disk = SimulatedDisk::default();

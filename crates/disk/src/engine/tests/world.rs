@@ -39,11 +39,12 @@ pub(super) fn config(fsync: Fsync) -> EngineConfig {
     EngineConfig { store, ..EngineConfig::new(fsync, 1 << 30) }
 }
 
-/// A log whose rings hold three messages of each channel; those of `typing` are not on the disk.
-fn log() -> Arc<Log> {
+/// A log whose rings hold three messages of each channel; those of some are not on the disk.
+fn log(unlogged: &[&str]) -> Arc<Log> {
     let rules = ChannelRules::default().with_history(Bounds::default().with_messages(3));
-    let unlogged = rules.clone().with_log(false);
-    let list = vec![("typing".parse().expect("a pattern"), Arc::new(unlogged))];
+    let not_logged = Arc::new(rules.clone().with_log(false));
+    let namespace = |name: &&str| (name.parse().expect("a pattern"), not_logged.clone());
+    let list = unlogged.iter().map(namespace).collect();
     let limits = Limits::default().with_rules(Namespaces::new(list, Arc::new(rules)));
     Arc::new(Log::new(Epoch::begin(0), limits))
 }
@@ -55,18 +56,24 @@ impl Life {
     }
 
     pub(super) fn begin_on(disk: Arc<dyn Disk>, config: EngineConfig) -> Self {
-        Self::try_begin_on(disk, config).expect("opens")
+        Self::start(disk, config, &["typing"]).expect("opens")
     }
 
-    pub(super) fn try_begin(
+    /// Begins another life on a disk, with these channels not on the disk.
+    pub(super) fn try_begin_without(
         disk: &SimulatedDisk,
         config: EngineConfig,
+        unlogged: &[&str],
     ) -> Result<Self, StartError> {
-        Self::try_begin_on(Arc::new(disk.clone()), config)
+        Self::start(Arc::new(disk.clone()), config, unlogged)
     }
 
-    fn try_begin_on(disk: Arc<dyn Disk>, config: EngineConfig) -> Result<Self, StartError> {
-        let log = log();
+    fn start(
+        disk: Arc<dyn Disk>,
+        config: EngineConfig,
+        unlogged: &[&str],
+    ) -> Result<Self, StartError> {
+        let log = log(unlogged);
         let engine = DiskEngine::open_on(disk, config, log.clone(), DiskMeters::new())?;
         let hub = Hub::new(log, engine.clone(), Meters::new(), 100);
         Ok(Self { engine, hub })
