@@ -16,6 +16,10 @@ export class Ledger {
     this.problems.push(String(problem));
   }
 
+  /** The data of the newest message. */
+  get newest() {
+    return this.messages.at(-1)?.data;
+  }
   get data() {
     return this.messages.map((message) => message.data);
   }
