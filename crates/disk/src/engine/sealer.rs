@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{SealError, SealJob, engine::sequencer::Sequencer};
+use crate::{SealError, SealJob, engine::sequencer::Sequencer, planted::inherited};
 
 /// When a segment is tried again for whose index there was no room.
 const RETRY: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ impl Sealer {
     pub(super) fn start(sequencer: Arc<Sequencer>) -> std::io::Result<Self> {
         let (jobs, waiting) = channel();
         let named = Builder::new().name("log-seal".to_owned());
-        let thread = named.spawn(move || run(&waiting, &sequencer))?;
+        let thread = named.spawn(inherited(move || run(&waiting, &sequencer)))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 

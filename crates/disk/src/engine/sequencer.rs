@@ -9,11 +9,14 @@ use std::{
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tricast_core::{
-    Draft, EngineError, Health, IdempotencyKey, Log, Receipt, Reservation, Seq, Settlement, Stored,
-    Tag, Ticket, unix_millis,
+    Draft, EngineError, Health, IdempotencyKey, Log, MessageId, Receipt, Reservation, Seq,
+    Settlement, Stored, Tag, Ticket, unix_millis,
 };
 
-use crate::engine::{health::Condition, receipts::Receipts, tags::LogTagger};
+use crate::{
+    engine::{health::Condition, receipts::Receipts, tags::LogTagger},
+    planted,
+};
 
 /// The most bytes of messages that are written at once, and made visible under one lock.
 const BATCH_BYTES: usize = 4 << 20;
@@ -133,6 +136,10 @@ impl Sequencer {
         }
         let time = unix_millis().max(state.time);
         if let Some(repeat) = tag.and_then(|tag| state.receipts.repeat(&tag, time)) {
+            if planted::RepeatAhead.is_on() {
+                let id = MessageId { epoch: self.log.epoch(), seq: state.last };
+                return Ok(Ticket::settled(Ok(Receipt { id, subscribers: 0, duplicate: true })));
+            }
             return Ok(repeat);
         }
         state.condition.admit(is_logged, Instant::now())?;
@@ -152,7 +159,10 @@ impl Sequencer {
         let pending = Pending { stored, reservation, settlement, tag, is_logged };
         state.bytes += pending.size();
         let was_empty = state.queue.is_empty();
-        state.queue.push_back(pending);
+        match planted::OrderLost.is_on() {
+            true => state.queue.push_front(pending),
+            false => state.queue.push_back(pending),
+        }
         drop(state);
         if was_empty {
             self.work.notify_one();
@@ -166,6 +176,7 @@ impl Sequencer {
         loop {
             match state.end {
                 Some(End::Abandon) => return Work::Abandon,
+                Some(End::Close) if planted::EndBeforeQueue.is_on() => return Work::Close,
                 _ if !state.queue.is_empty() => return Work::Write(state.take_batch()),
                 Some(End::Close) => return Work::Close,
                 None => {}

@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use tricast_core::{Seq, Stored, Tagger};
 
-use crate::{PortionLimit, Reader, engine::convert::stored_of};
+use crate::{PortionLimit, Reader, engine::convert::stored_of, planted};
 
 /// How much is read at once.
 const PORTION: PortionLimit = PortionLimit { messages: usize::MAX, bytes: 1 << 20 };
@@ -30,7 +30,9 @@ pub(super) fn read(reader: &Reader, bytes: u64, tagger: &Arc<dyn Tagger>) -> io:
                 None => warm.begin_after(seq),
             }
         }
-        if let Some((_, last)) = portion.holes.last() {
+        if let Some((_, last)) = portion.holes.last()
+            && !planted::RingOverHole.is_on()
+        {
             warm.begin_after(*last);
         }
         if !portion.more {

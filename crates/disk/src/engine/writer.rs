@@ -23,7 +23,7 @@ use crate::{
         sealer::Sealer,
         sequencer::{Pending, Sequencer, Settled, Work},
     },
-    room,
+    planted, room,
 };
 
 /// How often a full disk is looked at while nobody publishes.
@@ -117,12 +117,26 @@ impl Writer {
     }
 
     fn write(&mut self, batch: Vec<Pending>) {
+        if planted::AcknowledgedBeforeWrite.is_on() {
+            let (records, _) = self.records_of(&batch);
+            self.publish(batch);
+            let _ = self.store.append(&records);
+            return;
+        }
         match self.append(&batch) {
+            Err(error)
+                if planted::FailureIgnored.is_on() && !matches!(error, AppendError::Full) =>
+            {
+                self.publish(batch);
+            }
             Ok(()) => {
                 if self.sequencer.is_full() && batch.iter().any(|one| one.is_logged) {
                     self.sequencer.set_full(false);
                 }
                 self.publish(batch);
+                if planted::AcknowledgedBeforeSync.is_on() {
+                    let _ = self.store.sync();
+                }
             }
             Err(AppendError::Full) => {
                 self.sequencer.set_full(true);
@@ -147,7 +161,9 @@ impl Writer {
 
     /// Appends a batch, and makes it as durable as it has to be before anybody sees it.
     fn append(&mut self, batch: &[Pending]) -> Result<(), AppendError> {
-        if let Some(last) = batch.last() {
+        if let Some(last) = batch.last()
+            && !planted::UnloggedNotReserved.is_on()
+        {
             self.store.reserve(last.stored.seq)?;
         }
         let (records, last) = self.records_of(batch);
@@ -168,7 +184,7 @@ impl Writer {
             self.rolled = begun;
         }
         self.meters.appended(begun.elapsed());
-        if self.config.fsync == Fsync::Always {
+        if self.config.fsync == Fsync::Always && !planted::AcknowledgedBeforeSync.is_on() {
             let begun = Instant::now();
             self.store.sync()?;
             self.meters.synced(begun.elapsed());

@@ -29,7 +29,7 @@ fn nothing_promised_is_lost_and_nothing_is_lost_in_silence() {
 fn the_crash_test_finds_each_planted_bug() {
     const MOST: u64 = 3000;
     let found: Vec<_> =
-        Planted::ALL.iter().map(|bug| (*bug, seed_that_finds(*bug, MOST))).collect();
+        Planted::STORE.iter().map(|bug| (*bug, seed_that_finds(*bug, MOST))).collect();
     for (bug, seed) in &found {
         println!("{bug:?}: {seed:?}");
     }

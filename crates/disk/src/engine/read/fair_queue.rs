@@ -5,6 +5,8 @@ use std::{
     hash::Hash,
 };
 
+use crate::planted;
+
 /// What to do with the first of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -55,17 +57,17 @@ impl<L: Clone + Eq + Hash, T> FairQueue<L, T> {
             let verdict = waiting.front().map(&mut judge);
             match verdict {
                 Some(Verdict::Stop) => return None,
-                Some(Verdict::Pass) => {
+                Some(Verdict::Pass) if !planted::ReaderSkipped.is_on() => {
                     turn += 1;
                     continue;
                 }
-                Some(Verdict::Take | Verdict::Discard) | None => {}
+                Some(Verdict::Take | Verdict::Discard | Verdict::Pass) | None => {}
             }
             let item = waiting.pop_front();
             if waiting.is_empty() {
                 self.lines.remove(&line);
                 self.turns.remove(turn);
-            } else if verdict == Some(Verdict::Take) {
+            } else if verdict == Some(Verdict::Take) && !planted::TurnKept.is_on() {
                 self.turns.remove(turn);
                 self.turns.push_back(line);
             }
@@ -78,7 +80,7 @@ impl<L: Clone + Eq + Hash, T> FairQueue<L, T> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::engine) mod tests {
     use super::*;
 
     fn filled(lines: &[(&'static str, usize)]) -> FairQueue<&'static str, (&'static str, usize)> {
@@ -90,14 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_take_turns_whatever_their_length() {
+    pub(in crate::engine) fn lines_take_turns_whatever_their_length() {
         let mut queue = filled(&[("a", 1000), ("b", 2), ("c", 1)]);
         let first: Vec<_> = (0..6).filter_map(|_| queue.pop(|_| Verdict::Take)).collect();
         assert_eq!(first, [("a", 0), ("b", 0), ("c", 0), ("a", 1), ("b", 1), ("a", 2)]);
     }
 
     #[test]
-    fn a_line_that_has_to_wait_keeps_its_turn_and_others_pass() {
+    pub(in crate::engine) fn a_line_that_has_to_wait_keeps_its_turn_and_others_pass() {
         let mut queue = filled(&[("a", 2), ("b", 2)]);
         let pass_a = |item: &(&str, usize)| match item.0 {
             "a" => Verdict::Pass,

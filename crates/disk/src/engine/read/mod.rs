@@ -4,12 +4,12 @@
 //! is in memory until its reader is done with it, but for a second at most.
 
 mod desk;
-mod fair_queue;
+pub(super) mod fair_queue;
 mod party;
 mod portion;
 mod shelf;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::{
     collections::VecDeque,
@@ -28,7 +28,7 @@ use tricast_core::{
 
 use self::desk::{Asked, Desk, Reading, Served, Task};
 pub(crate) use self::portion::Source;
-use crate::Reader;
+use crate::{Reader, planted::inherited};
 
 /// How often readers that wait for memory look again: what finished pages of history held comes
 /// back without a notice.
@@ -110,7 +110,8 @@ impl Reads {
         let threads = thread::available_parallelism().map_or(2, |all| all.get().clamp(2, 4));
         for _ in 0..threads {
             let shared = reads.shared.clone();
-            thread::Builder::new().name("log-read".to_owned()).spawn(move || shared.run())?;
+            let run = inherited(move || shared.run());
+            thread::Builder::new().name("log-read".to_owned()).spawn(run)?;
         }
         Ok(reads)
     }

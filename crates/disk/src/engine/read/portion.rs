@@ -6,7 +6,7 @@ use tricast_core::{
     ChannelName, Epoch, Hole, Locate, Located, Portion, ReadMemory, ReadRequest, Seq, Tagger,
 };
 
-use crate::{PortionLimit, Reader, engine::convert::stored_of};
+use crate::{PortionLimit, Reader, engine::convert::stored_of, planted};
 
 /// Where portions are read from.
 pub(crate) struct Source {
@@ -57,7 +57,7 @@ impl Source {
         // logged.
         let upto = if read.more { read.upto } else { *until };
         let mut holes: Vec<Hole> = Vec::new();
-        if read.floor > after {
+        if read.floor > after && !planted::FloorSilent.is_on() {
             holes.push(Hole { first: after + 1, last: read.floor });
         }
         holes.extend(read.holes.into_iter().map(|(first, last)| Hole { first, last }));
@@ -74,6 +74,12 @@ impl Source {
                     None => holes.push(Hole { first: seq, last: seq }),
                 }
             }
+        }
+        if planted::PortionCut.is_on() {
+            messages.pop();
+        }
+        if planted::HoleSilent.is_on() {
+            holes.clear();
         }
         Ok(Portion::new(epoch, messages, joined(holes, upto), upto, memory))
     }

@@ -139,7 +139,7 @@ fn a_portion_that_reaches_into_the_rings_of_a_reader_is_not_lent_to_it() {
 }
 
 #[test]
-fn a_reader_waits_while_memory_is_used_up_and_a_loan_lasts_a_second() {
+pub(in crate::engine) fn a_reader_waits_while_memory_is_used_up_and_a_loan_lasts_a_second() {
     let mut office = Office::with_room_for(3);
     (0..5).for_each(|reader| office.ask(reader, request(&format!("c{reader}"), 0, None)));
     assert_eq!(office.work(), [0, 1, 2]);

@@ -134,6 +134,13 @@ async fn lives(seed: u64) {
             }
             outside.publish(&life, &mut rng, seed).await;
         }
+        // What readers have seen is promised as much as what publishers were told.
+        for (n, name) in CHANNELS.iter().enumerate() {
+            for (seq, text) in life.all(name).await {
+                outside.saw(seq, n, &text, seed);
+                outside.acknowledged.insert(seq);
+            }
+        }
         if rng.u8(..4) == 0 {
             // It may fail, as the disk may.
             let _ = life.engine.close().await;
@@ -150,11 +157,17 @@ async fn lives(seed: u64) {
     outside.read(&life, all_is_there, &mut rng, seed).await;
 }
 
-#[tokio::test]
-async fn nothing_acknowledged_is_lost_in_silence_and_no_id_is_given_twice() {
-    let from = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
-    let count = std::env::var("LIVES").ok().and_then(|lives| lives.parse().ok()).unwrap_or(200);
+/// Lives `count` logs, from this seed on.
+pub(super) fn live(from: u64, count: u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
     for seed in from..from + count {
-        lives(seed).await;
+        runtime.block_on(lives(seed));
     }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_in_silence_and_no_id_is_given_twice() {
+    let number = |name, or| std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(or);
+    live(number("SEED", 0), number("LIVES", 200));
 }

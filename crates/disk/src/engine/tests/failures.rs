@@ -2,11 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tricast_core::{Engine as _, EngineError, Health};
+use tricast_core::{Engine as _, EngineError, Health, Start};
 
-use super::world::{Life, config, draft};
+use super::{
+    gated::GatedDisk,
+    world::{Life, config, draft},
+};
 use crate::{
-    Fsync,
+    EngineConfig, Fsync,
     disk::simulated::{Fault, SimulatedDisk},
 };
 
@@ -121,4 +124,35 @@ async fn a_sync_beside_the_writer_that_fails_is_the_end() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("a sync failed, and nobody noticed");
+}
+
+#[tokio::test]
+pub(super) async fn what_is_let_go_under_a_reader_is_read_to_its_end() {
+    let disk = GatedDisk::default();
+    let small = EngineConfig { bytes: 64 << 10, ..config(Fsync::Os) };
+    let life = Life::begin_on(Arc::new(disk.clone()), small);
+    let publish = async |from, to| {
+        for n in from..=to {
+            let text = format!("{n:1000}");
+            life.publish(draft("a", &text)).await.expect("is published");
+        }
+    };
+    publish(1, 50).await;
+    assert_eq!(life.engine.stats().floor, 0);
+    disk.shut();
+    let let_go = async {
+        while !disk.has_waiting() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        publish(51, 200).await;
+        while life.engine.stats().floor < 50 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        disk.open();
+    };
+    let (history, ()) = tokio::join!(life.history("a", Start::Earliest), let_go);
+    let seqs: Vec<_> = history.messages.iter().map(|message| message.id.seq).collect();
+    // What the question was about: the rings hold the newest three.
+    assert_eq!(seqs[..47], (1..=47).collect::<Vec<_>>());
+    assert_eq!(life.engine.stats().damaged, 0);
 }

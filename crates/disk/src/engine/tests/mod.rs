@@ -2,5 +2,7 @@
 
 mod crashes;
 mod failures;
+mod gated;
+mod planted;
 mod restarts;
 mod world;

@@ -13,7 +13,7 @@ use crate::{
 const POLICIES: [Fsync; 3] = [Fsync::Always, Fsync::Every(Duration::from_millis(10)), Fsync::Os];
 
 #[tokio::test]
-async fn a_clean_end_and_a_kill_lose_nothing_that_was_acknowledged() {
+pub(super) async fn a_clean_end_and_a_kill_lose_nothing_that_was_acknowledged() {
     for fsync in POLICIES {
         for clean in [true, false] {
             let disk = SimulatedDisk::default();
@@ -163,7 +163,7 @@ async fn a_log_is_open_once_and_again_after_its_end() {
 }
 
 #[tokio::test]
-async fn what_is_too_much_is_let_go_and_its_readers_are_told() {
+pub(super) async fn what_is_too_much_is_let_go_and_its_readers_are_told() {
     let disk = SimulatedDisk::default();
     let small = EngineConfig { bytes: 64 << 10, ..config(Fsync::Os) };
     let life = Life::begin(&disk, small.clone());
@@ -187,7 +187,7 @@ async fn what_is_too_much_is_let_go_and_its_readers_are_told() {
 }
 
 #[tokio::test]
-async fn tickets_settle_in_order_and_those_in_flight_at_the_end_are_settled() {
+pub(super) async fn tickets_settle_in_order_and_those_in_flight_at_the_end_are_settled() {
     let disk = SimulatedDisk::default();
     let life = Life::begin(&disk, config(Fsync::Always));
     let tickets: Vec<_> =
