@@ -82,3 +82,4 @@ bench: peers ## memory and CPU for each subscriber beside the floor and the peer
 	target/release/tricast-bench talk
 	target/release/tricast-bench compression
 	target/release/tricast-bench scrape
+	target/release/tricast-bench log

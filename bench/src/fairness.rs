@@ -110,10 +110,10 @@ fn at_rate(
 }
 
 /// A publisher with a connection that stays.
-struct NdjsonPublisher(TcpStream);
+pub(crate) struct NdjsonPublisher(TcpStream);
 
 impl NdjsonPublisher {
-    fn open(address: SocketAddr, channel: &str) -> anyhow::Result<Self> {
+    pub(crate) fn open(address: SocketAddr, channel: &str) -> anyhow::Result<Self> {
         let mut socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
         write!(
@@ -125,7 +125,7 @@ impl NdjsonPublisher {
     }
 
     /// Sends whole lines.
-    fn send(&mut self, lines: &str) -> anyhow::Result<()> {
+    pub(crate) fn send(&mut self, lines: &str) -> anyhow::Result<()> {
         let chunk = format!("{:x}\r\n{lines}\r\n", lines.len());
         Ok(self.0.write_all(chunk.as_bytes())?)
     }

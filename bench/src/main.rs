@@ -6,6 +6,7 @@ mod compression;
 mod fairness;
 mod figures;
 mod floor;
+mod log;
 mod marker;
 mod measure;
 mod peers;
@@ -60,6 +61,11 @@ enum Command {
     Compression,
     /// What it takes to ask for the metrics.
     Scrape,
+    /// What the log on disk costs, beside its goals.
+    Log {
+        #[command(flatten)]
+        options: log::Options,
+    },
     /// Measures a server that runs already.
     Run {
         #[command(flatten)]
@@ -123,6 +129,7 @@ fn main() -> anyhow::Result<()> {
         Command::Talk => show(talk::run),
         Command::Compression => show(compression::run),
         Command::Scrape => show(scrape::run),
+        Command::Log { options } => show(|bar| log::run(&options, bar)),
         Command::Run {
             load,
             address,
@@ -203,7 +210,7 @@ fn compare(
     Ok(())
 }
 
-fn show(run: fn(&ProgressBar) -> anyhow::Result<String>) -> anyhow::Result<()> {
+fn show(run: impl FnOnce(&ProgressBar) -> anyhow::Result<String>) -> anyhow::Result<()> {
     let bar = progress();
     let text = run(&bar)?;
     bar.finish_and_clear();

@@ -158,7 +158,8 @@ impl<'a> Round<'a> {
         Ok(took)
     }
 
-    fn fill(
+    /// Connects the load's subscribers, and measures what the idle ones take.
+    pub(crate) fn fill(
         &mut self,
         subscribe: &SubscribeRequest,
         usage: &dyn Fn() -> Usage,

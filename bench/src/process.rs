@@ -41,6 +41,18 @@ impl Process {
     pub(crate) fn usage(&self) -> Usage {
         Usage { processes: process_tree(self.child.id()) }
     }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// The most memory that was resident, in KiB, without descendants.
+    pub(crate) fn peak_rss(&self) -> anyhow::Result<f64> {
+        memory_of(self.child.id(), "VmHWM:").context("the process has ended")
+    }
 }
 
 impl Process {
@@ -58,6 +70,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // Its number may be another's by now.
+        if self.has_ended() {
+            return;
+        }
         let pid = self.child.id().to_string();
         // A chance to end its own children; what is left after that is ended too.
         let _ = Command::new("kill").args(["-TERM", &pid]).stderr(Stdio::null()).status();
@@ -84,12 +100,7 @@ impl Usage {
 
     /// Resident memory in KiB.
     pub(crate) fn rss(&self) -> f64 {
-        let of_one = |pid: &u32| -> Option<f64> {
-            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-            let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-            line.split_whitespace().nth(1)?.parse().ok()
-        };
-        self.processes.iter().filter_map(of_one).sum()
+        self.processes.iter().filter_map(|pid| memory_of(*pid, "VmRSS:")).sum()
     }
 
     /// CPU time of all threads, user and kernel, from the scheduler's accounting in nanoseconds.
@@ -102,6 +113,13 @@ impl Usage {
         let all = self.processes.iter().filter_map(tasks).flatten().flatten();
         Duration::from_nanos(all.filter_map(of_task).sum())
     }
+}
+
+/// A figure of a process's memory, in KiB.
+fn memory_of(pid: u32, field: &str) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with(field))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// A process and all that descend from it.

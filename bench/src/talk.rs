@@ -21,7 +21,7 @@ use crate::{
 const ROUNDS: usize = 5;
 const SOCKETS: usize = 100;
 /// All sockets together, in a second.
-const RATE: u64 = 10_000;
+pub(crate) const RATE: u64 = 10_000;
 const SECONDS: u64 = 4;
 
 /// One server: its name, and the path of one socket.
@@ -88,12 +88,14 @@ fn measure(server: &EchoServer, bar: &ProgressBar) -> anyhow::Result<Outcome> {
     Ok(Outcome { micros, p50: at(0.5), p99: at(0.99) })
 }
 
-struct WsPublishers {
+/// Publishers that send evenly in time, whether they are answered or not.
+pub(crate) struct WsPublishers {
     poll: Poll,
     publishers: Vec<WsPublisher>,
     /// Messages said, by all.
     sent: u64,
-    latency: hdrhistogram::Histogram<u64>,
+    /// Until a message was acknowledged, in µs.
+    pub(crate) latency: hdrhistogram::Histogram<u64>,
 }
 
 struct WsPublisher {
@@ -104,7 +106,7 @@ struct WsPublisher {
 }
 
 impl WsPublishers {
-    fn open(address: SocketAddr, path: fn(usize) -> String) -> anyhow::Result<Self> {
+    pub(crate) fn open(address: SocketAddr, path: fn(usize) -> String) -> anyhow::Result<Self> {
         let poll = Poll::new()?;
         let mut publishers = Vec::new();
         for n in 0..SOCKETS {
@@ -134,7 +136,12 @@ impl WsPublishers {
     }
 
     /// Says so many more, evenly in time, and waits until all are acknowledged in their order.
-    fn publish(&mut self, count: u64, clock: Clock, bar: &ProgressBar) -> anyhow::Result<()> {
+    pub(crate) fn publish(
+        &mut self,
+        count: u64,
+        clock: Clock,
+        bar: &ProgressBar,
+    ) -> anyhow::Result<()> {
         bar.set_length(count);
         let begin = clock.now();
         let from = self.sent;

@@ -104,18 +104,23 @@ impl Target {
 
     /// The same with further variables in its environment.
     pub(crate) fn start_with(&self, settings: &[(&str, &str)]) -> anyhow::Result<Running> {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let mut command = self.program.command(address)?;
-        command.envs(settings.iter().copied());
-        let mut process = Process::start(&mut command)?;
+        let mut running = self.launch_with(settings)?;
         let begin = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            anyhow::ensure!(!process.has_ended(), "{}", process.last_stderr_line());
+        while TcpStream::connect(running.address).is_err() {
+            anyhow::ensure!(!running.process.has_ended(), "{}", running.process.last_stderr_line());
             let timeout = Duration::from_secs(20);
             anyhow::ensure!(begin.elapsed() < timeout, "{} does not accept", self.server);
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(Running { process, address })
+        Ok(running)
+    }
+
+    /// Starts the server on a free port, and does not wait for it.
+    pub(crate) fn launch_with(&self, settings: &[(&str, &str)]) -> anyhow::Result<Running> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut command = self.program.command(address)?;
+        command.envs(settings.iter().copied());
+        Ok(Running { process: Process::start(&mut command)?, address })
     }
 }
 
