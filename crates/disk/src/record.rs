@@ -103,6 +103,75 @@ impl Record {
         }
     }
 
+    /// The record without what belongs to it.
+    pub(crate) fn view(&self) -> RecordView<'_> {
+        let Self { seq, skipped, time, end, skip_self, standing, .. } = *self;
+        let Self { online, subscribers, idempotency, client, user, kind, .. } = *self;
+        RecordView {
+            seq,
+            skipped,
+            time,
+            end,
+            skip_self,
+            standing,
+            channel: &self.channel,
+            event: self.event.as_deref(),
+            online,
+            subscribers,
+            idempotency,
+            client,
+            user,
+            kind,
+            data: &self.data,
+        }
+    }
+}
+
+/// A [`Record`] whose channel, event and data are somebody else's: writing a message copies them
+/// once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordView<'r> {
+    pub(crate) seq: Seq,
+    pub(crate) skipped: u64,
+    pub(crate) time: u64,
+    pub(crate) end: bool,
+    pub(crate) skip_self: bool,
+    pub(crate) standing: u8,
+    pub(crate) channel: &'r ChannelName,
+    pub(crate) event: Option<&'r str>,
+    pub(crate) online: Option<u32>,
+    pub(crate) subscribers: Option<u32>,
+    pub(crate) idempotency: Option<[u8; 16]>,
+    pub(crate) client: Option<[u8; 16]>,
+    pub(crate) user: Option<[u8; 16]>,
+    pub(crate) kind: DataKind,
+    pub(crate) data: &'r [u8],
+}
+
+impl RecordView<'_> {
+    /// A record with all that belongs to it.
+    pub(crate) fn to_record(self) -> Record {
+        let Self { seq, skipped, time, end, skip_self, standing, .. } = self;
+        let Self { online, subscribers, idempotency, client, user, kind, .. } = self;
+        Record {
+            seq,
+            skipped,
+            time,
+            end,
+            skip_self,
+            standing,
+            channel: self.channel.clone(),
+            event: self.event.map(Into::into),
+            online,
+            subscribers,
+            idempotency,
+            client,
+            user,
+            kind,
+            data: Bytes::copy_from_slice(self.data),
+        }
+    }
+
     fn flags(&self, skipped: u64) -> u16 {
         let kind = match self.kind {
             DataKind::Json => 0,
@@ -135,7 +204,7 @@ impl Record {
         if skipped > 0 {
             put_varint(out, skipped);
         }
-        if let Some(event) = &self.event {
+        if let Some(event) = self.event {
             put_varint(out, event.len() as u64);
             out.extend_from_slice(event.as_bytes());
         }
@@ -145,7 +214,7 @@ impl Record {
         for tag in [&self.idempotency, &self.client, &self.user].into_iter().flatten() {
             out.extend_from_slice(tag);
         }
-        out.extend_from_slice(&self.data);
+        out.extend_from_slice(self.data);
         let length = (out.len() - from - FRAME) as u32;
         out[from..from + 4].copy_from_slice(&length.to_le_bytes());
         let sum = checksum(base, length, &out[from + FRAME..]);

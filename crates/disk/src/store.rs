@@ -13,7 +13,7 @@ use crate::{
     meta::Meta,
     planted,
     reader::Reader,
-    record::Record,
+    record::{Record, RecordView},
     retention::RetentionClock,
     room,
     seal::{SealJob, seal},
@@ -75,6 +75,11 @@ impl Store {
     /// # Errors
     /// See [`AppendError`].
     pub fn append(&mut self, records: &[Record]) -> Result<(), AppendError> {
+        self.append_views(&records.iter().map(Record::view).collect::<Vec<_>>())
+    }
+
+    /// The same for records that the caller need not make.
+    pub(crate) fn append_views(&mut self, records: &[RecordView<'_>]) -> Result<(), AppendError> {
         Failed::check(&self.shared)?;
         let Some(last) = self.last_of(records)? else { return Ok(()) };
         self.reserve(last)?;
@@ -103,9 +108,9 @@ impl Store {
     }
 
     /// The last seq, if they are in order.
-    fn last_of(&self, records: &[Record]) -> Result<Option<Seq>, AppendError> {
+    fn last_of(&self, records: &[RecordView<'_>]) -> Result<Option<Seq>, AppendError> {
         let mut last = self.last;
-        for Record { seq, .. } in records {
+        for RecordView { seq, .. } in records {
             if *seq <= last {
                 return Err(AppendError::Disordered { seq: *seq, last });
             }
@@ -115,7 +120,7 @@ impl Store {
     }
 
     /// Encodes records into the buffer, and returns of each its size and what it skips.
-    fn encode(&mut self, records: &[Record], base: Seq) -> Vec<(u64, u64)> {
+    fn encode(&mut self, records: &[RecordView<'_>], base: Seq) -> Vec<(u64, u64)> {
         self.buffer.clear();
         let mut last = self.last;
         let mut spans = Vec::with_capacity(records.len());
@@ -131,7 +136,7 @@ impl Store {
 
     /// How many seqs before a record are explained. Before the first record of a life these may
     /// be more than the caller knows of.
-    fn skipped(&self, record: &Record, last: Seq) -> u64 {
+    fn skipped(&self, record: &RecordView<'_>, last: Seq) -> u64 {
         let explained = match last < self.meta.begin {
             true => self.meta.explained,
             false => last + 1,
@@ -141,7 +146,7 @@ impl Store {
         if all && !planted::VoidForgotten.is_on() { record.seq - explained } else { by_caller }
     }
 
-    fn note(&self, records: &[Record], spans: &[(u64, u64)]) {
+    fn note(&self, records: &[RecordView<'_>], spans: &[(u64, u64)]) {
         let mut at = self.at;
         let mut from = 0;
         self.open.add(|contents| {

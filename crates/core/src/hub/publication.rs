@@ -11,8 +11,8 @@ use crate::{Draft, Hub, PublishError, Receipt, Ticket};
 
 /// A publish under way: a future of its receipt.
 ///
-/// Those of one publisher settle in the order in which they were made, so a publisher may hold a
-/// window of them. Dropping one does not take the message back, nor is it counted then.
+/// Those of one publisher settle like its [`Ticket`]s, so a publisher may hold a window of them and
+/// wait for the oldest. Dropping one does not take the message back, nor is it counted then.
 #[must_use = "only a settled publication says whether the message was published"]
 #[derive(Debug)]
 pub struct Publication {

@@ -5,28 +5,37 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tricast_core::{Data, Draft, EventName, Publisher, PublisherTags, Stored, Tag, Tagger, Trust};
 
-use crate::{DataKind, Record};
+use crate::{DataKind, Record, record::RecordView};
 
 /// Makes the record of a message. `idempotency` is the tag of its idempotency id.
-pub(super) fn record_of(
-    stored: &Stored,
+pub(super) fn record_of<'m>(
+    stored: &'m Stored,
     skipped: u64,
     idempotency: Option<Tag>,
     tagger: &Arc<dyn Tagger>,
-) -> Record {
+) -> RecordView<'m> {
     let draft = &stored.draft;
-    let (kind, data) = match &draft.data {
-        Data::Json(text) => (DataKind::Json, Bytes::copy_from_slice(text.as_bytes())),
-        Data::Text(text) => (DataKind::Text, Bytes::copy_from_slice(text.as_bytes())),
-        Data::Bytes(bytes) => (DataKind::Bytes, bytes.clone()),
+    let mut record = RecordView {
+        seq: stored.seq,
+        skipped,
+        time: stored.time,
+        end: draft.end,
+        skip_self: draft.skip_self,
+        standing: 0,
+        channel: &draft.channel,
+        event: draft.event.as_ref().map(|event| event.as_str()),
+        online: stored.online,
+        subscribers: None,
+        idempotency,
+        client: None,
+        user: None,
+        kind: match &draft.data {
+            Data::Json(_) => DataKind::Json,
+            Data::Text(_) => DataKind::Text,
+            Data::Bytes(_) => DataKind::Bytes,
+        },
+        data: draft.data.as_bytes(),
     };
-    let mut record = Record::new(stored.seq, stored.time, draft.channel.clone(), kind, data);
-    record.skipped = skipped;
-    record.end = draft.end;
-    record.skip_self = draft.skip_self;
-    record.event = draft.event.as_ref().map(|event| event.as_str().into());
-    record.online = stored.online;
-    record.idempotency = idempotency;
     // Skip-self alone needs to know who published.
     if draft.skip_self
         && let Some(tags) = draft.publisher.to_tags(tagger)
@@ -86,7 +95,7 @@ mod tests {
     use tricast_core::{ClientId, Identity, UserId};
 
     use super::*;
-    use crate::engine::tags::LogTagger;
+    use crate::{engine::tags::LogTagger, head::Head};
 
     #[test]
     fn a_record_has_no_name_of_its_publisher_and_skip_self_still_works() {
@@ -105,6 +114,9 @@ mod tests {
         for secret in ["alice", "tab-0123456789abcdef", "once"] {
             assert!(!text.contains(secret), "{text}");
         }
+        let mut bytes = Vec::new();
+        record.encode(0, 1, &mut bytes);
+        let record = Head::parse(&bytes).and_then(|head| head.record(None)).expect("reads");
         let again = stored_of(record, &tagger).expect("a message");
         assert_eq!((again.seq, again.time, again.online), (1, 5, Some(2)));
         let reader = |client: ClientId| Identity::unverified(Some(client), user());
@@ -120,7 +132,8 @@ mod tests {
         let publisher = Publisher { client: Some(client), ..Publisher::default() };
         let draft = Draft::new("a".parse().expect("a name"), Data::Text("x".into()))
             .with_publisher(publisher);
-        let record = record_of(&Stored { seq: 1, time: 5, online: None, draft }, 0, None, &tagger);
+        let stored = Stored { seq: 1, time: 5, online: None, draft };
+        let record = record_of(&stored, 0, None, &tagger);
         assert_eq!((record.client, record.user, record.standing), (None, None, 0));
     }
 }

@@ -13,7 +13,7 @@ use tricast_core::{
 };
 
 use crate::{
-    AppendError, LetGo, Record, Retention, Store,
+    AppendError, LetGo, Retention, Store,
     engine::{
         config::{EngineConfig, Fsync},
         convert::record_of,
@@ -21,15 +21,23 @@ use crate::{
         meters::DiskMeters,
         millis,
         sealer::Sealer,
-        sequencer::{Pending, Sequencer, Settled, Work},
+        sequencer::{Expected, Pending, Sequencer, Settled, Work},
     },
-    planted, room,
+    planted,
+    record::RecordView,
+    room,
 };
 
 /// How often a full disk is looked at while nobody publishes.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often the past is looked at: what is too much or too old is let go.
 const UPKEEP: Duration = Duration::from_secs(60);
+
+/// After a batch of so many messages, the next one may gather: a sync costs much the same for one
+/// message as for many. Publishers with a window would otherwise fill half of it each time.
+const CROWD: usize = 32;
+/// For at most this part of the time that the last sync took, as a divisor.
+const GATHERING: u32 = 2;
 
 /// A segment has at most this part of `log.age`, as a divisor.
 const SEGMENTS_OF_AGE: u32 = 32;
@@ -47,6 +55,8 @@ pub(super) struct Writer {
     pub(super) is_dirty: Arc<AtomicBool>,
     /// The last seq of a record, or the head at the start.
     pub(super) last: Seq,
+    /// What follows the last batch.
+    pub(super) expected: Expected,
     /// When the past is looked at next.
     pub(super) upkeep: Instant,
     /// When it was looked at last.
@@ -77,7 +87,7 @@ impl Writer {
                 true => self.upkeep.min(Instant::now() + LOOK),
                 false => self.upkeep,
             };
-            match self.sequencer.wait(until) {
+            match self.sequencer.wait(until, std::mem::take(&mut self.expected)) {
                 Work::Write(batch) => self.write(batch),
                 Work::Tick => {
                     if self.sequencer.is_full() && room::has_room(&*self.store.shared.disk) {
@@ -118,7 +128,8 @@ impl Writer {
 
     fn write(&mut self, batch: Vec<Pending>) {
         if planted::AcknowledgedBeforeWrite.is_on() {
-            let (records, _) = self.records_of(&batch);
+            let (views, _) = self.records_of(&batch);
+            let records: Vec<_> = views.iter().map(|view| view.to_record()).collect();
             self.publish(batch);
             let _ = self.store.append(&records);
             return;
@@ -172,9 +183,9 @@ impl Writer {
         }
         let begun = Instant::now();
         let base = self.store.open.base;
-        match self.store.append(&records) {
+        match self.store.append_views(&records) {
             // What is too old or too much may make room.
-            Err(AppendError::Full) if self.keep_up() => self.store.append(&records)?,
+            Err(AppendError::Full) if self.keep_up() => self.store.append_views(&records)?,
             appended => appended?,
         }
         self.last = last;
@@ -187,7 +198,12 @@ impl Writer {
         if self.config.fsync == Fsync::Always && !planted::AcknowledgedBeforeSync.is_on() {
             let begun = Instant::now();
             self.store.sync()?;
-            self.meters.synced(begun.elapsed());
+            let took = begun.elapsed();
+            self.meters.synced(took);
+            if batch.len() >= CROWD {
+                let messages = batch.len() + self.sequencer.waiting();
+                self.expected = Expected { messages, within: took / GATHERING };
+            }
         } else {
             self.is_dirty.store(true, Ordering::Release);
         }
@@ -195,7 +211,7 @@ impl Writer {
     }
 
     /// The records of a batch, and the seq of the last of them.
-    fn records_of(&self, batch: &[Pending]) -> (Vec<Record>, Seq) {
+    fn records_of<'p>(&self, batch: &'p [Pending]) -> (Vec<RecordView<'p>>, Seq) {
         let mut last = self.last;
         let logged = batch.iter().filter(|pending| pending.is_logged);
         let records = logged.map(|pending| {

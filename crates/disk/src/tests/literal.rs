@@ -59,7 +59,7 @@ fn plain() -> Record {
 fn records_have_these_bytes() {
     for (record, bytes) in [(full(), &FULL[..]), (plain(), &PLAIN)] {
         let mut out = Vec::new();
-        record.encode(record.skipped, 300, &mut out);
+        record.view().encode(record.skipped, 300, &mut out);
         assert_eq!(out, bytes);
         assert_eq!(frame(bytes, 300), Frame::Whole(bytes.len()));
         let head = Head::parse(bytes).expect("reads");

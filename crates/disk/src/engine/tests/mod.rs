@@ -3,6 +3,7 @@
 mod crashes;
 mod failures;
 mod gated;
+mod gathering;
 mod planted;
 mod restarts;
 mod world;
