@@ -260,6 +260,29 @@ fn the_end_of_a_channel_without_a_ring_is_known() {
 }
 
 #[test]
+fn the_end_of_a_channel_is_known_although_somebody_is_there_who_did_not_ask() {
+    let (_, hub) = store(8);
+    publish(&hub, &["a", "b"]);
+    probe::publish(&hub, probe::draft("a", None, false, true));
+    // Another life, whose rings are empty.
+    let (epoch, extent) = (probe::epoch(), Some(Extent::default()));
+    let (lineage, earlier) = Default::default();
+    hub.begin(Beginning { epoch, lineage, after: 3, head: 3, extent, earlier });
+    for start in [Start::Latest, Start::After(probe::id(3))] {
+        // The first that is there does not ask, or asks about another channel too.
+        let _first = Reader::join(&hub, &["a", "b"], 1, start).expect("joins");
+        let mut behind = resume(&hub, &["a"], 0);
+        assert_eq!(seqs_of(&drain(&mut behind)), [1, 3]);
+        assert!(behind.ended.is_some(), "it has read the end");
+        let reader = resume(&hub, &["a"], 3);
+        assert!(reader.session.has_ended(), "it resumes behind the end");
+        assert!(!resume(&hub, &["b"], 3).session.has_ended(), "it has no end");
+    }
+    publish(&hub, &["a"]);
+    assert!(!resume(&hub, &["a"], 3).session.has_ended(), "it goes on");
+}
+
+#[test]
 fn history_is_read_from_the_store_in_pages() {
     let (engine, hub) = store(2);
     publish(&hub, &["a", "b", "a", "a", "a", "a", "b"]);

@@ -31,7 +31,7 @@ impl Table {
         for slot in slots {
             let newest = self.slots[slot].ring.newest();
             self.evict_up_to(slot, newest);
-            self.slots[slot].ended = None;
+            (self.slots[slot].ended, self.slots[slot].knows_end) = (None, false);
             self.forget_if_empty(slot);
         }
         (self.epoch, self.lineage, self.extent) = (epoch, lineage, extent);

@@ -68,20 +68,22 @@ impl Table {
         self.extent.is_some() && self.rules_for(name).log
     }
 
-    /// Notes which channels have ended, as the engine says about channels that had no slot.
+    /// Notes which channels have ended, as the engine says.
     pub(crate) fn note_ends(&mut self, slots: &[usize], located: &LocatedChannels) {
         for slot in slots {
             let channel = &self.slots[*slot];
-            // A message in the ring is newer than what the engine was asked about.
-            if channel.ring.is_empty() && channel.ended.is_none() {
-                self.slots[*slot].ended = self.located_end(&channel.name, located);
+            // A message of this life is newer than what the engine was asked about.
+            if !channel.knows_end && located.contains_key(&channel.name) {
+                let ended = self.located_end(&channel.name, located);
+                let channel = &mut self.slots[*slot];
+                (channel.ended, channel.knows_end) = (ended, true);
             }
         }
     }
 
     /// Returns what the engine has to be asked about `name` before a reader with `start` joins it:
-    /// where its newest messages begin, which of them are hidden, and whether a channel without a
-    /// slot has ended.
+    /// where its newest messages begin, which of them are hidden, and whether the channel has
+    /// ended, if nobody knows that yet.
     pub(crate) fn question_about(
         &self,
         name: &ChannelName,
@@ -104,8 +106,8 @@ impl Table {
             _ => self.visible_below(name, now),
         };
         let is_limited = visible != usize::MAX || since > 0;
-        let is_known =
-            newest == 0 && !is_limited && (held > 0 || slot.is_some() || start == Start::Latest);
+        let knows_end = slot.is_some_and(|slot| self.slots[slot].knows_end);
+        let is_known = newest == 0 && !is_limited && (knows_end || start == Start::Latest);
         (!is_known).then(|| Locate { channel: name.clone(), newest, until: floor, visible, since })
     }
 }

@@ -22,6 +22,9 @@ pub(crate) struct Channel {
     pub(crate) shard_cursors: ShardCursors,
     /// The seq of the channel's last message, if that message ended it.
     pub(crate) ended: Option<Seq>,
+    /// Whether `ended` is right. It is not for a channel with messages from before the start, of
+    /// which nobody has asked the engine yet.
+    pub(crate) knows_end: bool,
     /// Readers that are about to join, and updates that are about to be applied.
     pub(crate) pins: u32,
     /// Distinguishes this channel from a later one in the same slot.
@@ -47,6 +50,7 @@ impl Channel {
             wakers: Arc::default(),
             shard_cursors: ShardCursors::default(),
             ended: before.ended,
+            knows_end: before.floor.certain,
             pins: 0,
             serial,
             in_idle_queue: false,

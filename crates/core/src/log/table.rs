@@ -150,7 +150,7 @@ impl Table {
         let seq = message.id.seq;
         self.watermark = seq;
         let channel = &mut self.slots[slot];
-        channel.ended = message.draft.end.then_some(seq);
+        (channel.ended, channel.knows_end) = (message.draft.end.then_some(seq), true);
         let idle = !channel.has_subscribers();
         let evicted = channel.ring.push(message, &channel.rules.history);
         self.retention.push(seq, slot);
