@@ -11,7 +11,8 @@ use crate::{
     store::Store,
 };
 
-const PRESENCE: &str = "presence";
+/// The name of the file.
+pub(crate) const PRESENCE: &str = "presence";
 const MAGIC: &[u8; 8] = b"tricprs1";
 /// Magic, the seq at which the next life begins, checksum.
 const HEAD: usize = 8 + 8 + 4;

@@ -13,8 +13,9 @@ use crate::{
     config::{Config, Machine},
     contents::{Contents, pending_hole},
     disk::{Disk, DiskFile, Lock, is_full, read_full, remove_if_there},
-    meta::Meta,
-    planted, presence,
+    meta::{META, Meta},
+    planted,
+    presence::{self, PRESENCE},
     room::{self, make_ballast},
     seal::seal,
     segment::{Finder, INDEX, LOG, Segment, base_of, name_of},
@@ -273,8 +274,12 @@ fn rewrite(file: &dyn DiskFile, length: u64) -> io::Result<()> {
 /// segment, segments that were let go.
 fn remove_strays(disk: &dyn Disk, names: &[String]) -> io::Result<()> {
     let logs: Vec<Seq> = names.iter().filter_map(|name| base_of(name, LOG)).collect();
+    // Other files in the folder are not ours to remove.
+    let is_ours = |name: &str| {
+        [META, PRESENCE, room::TRIAL].contains(&name) || base_of(name, INDEX).is_some()
+    };
     for name in names {
-        let stray = name.ends_with(".tmp")
+        let stray = name.strip_suffix(".tmp").is_some_and(is_ours)
             || base_of(name, INDEX).is_some_and(|base| !logs.contains(&base));
         if stray {
             remove_if_there(disk, name)?;

@@ -42,13 +42,14 @@ pub(crate) fn make_ballast(disk: &dyn Disk, bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The name of a file that is made to see whether there is room.
-const TRIAL: &str = "room.tmp";
+/// The name, before `.tmp`, of a file that is made to see whether there is room.
+pub(crate) const TRIAL: &str = "room";
 
 /// Whether there is room for a batch of records.
 pub(crate) fn has_room(disk: &dyn Disk) -> bool {
-    let written = disk.create(TRIAL).and_then(|file| file.write_at(&[0x42; 64 << 10], 0));
+    let name = format!("{TRIAL}.tmp");
+    let written = disk.create(&name).and_then(|file| file.write_at(&[0x42; 64 << 10], 0));
     // Left over from a life that ended in between, it is removed now.
-    let removed = disk.remove(TRIAL);
+    let removed = disk.remove(&name);
     written.is_ok() && removed.is_ok()
 }

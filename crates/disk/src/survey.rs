@@ -48,7 +48,13 @@ pub enum OpenError {
     Later(Option<String>),
     /// The disk failed.
     #[error("the log cannot be opened: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 impl From<MetaError> for OpenError {

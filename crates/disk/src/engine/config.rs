@@ -55,4 +55,26 @@ impl EngineConfig {
             store: Config { always: fsync == Fsync::Always, ..store },
         }
     }
+
+    /// The most files that are open, about: a segment and its index for each part of the log. A
+    /// segment that an age or a restart ended is smaller, so there are some more of them.
+    pub fn files(&self) -> usize {
+        let segments = self.bytes.div_ceil(self.store.segment_bytes.max(1));
+        usize::try_from(segments).unwrap_or(usize::MAX).saturating_add(SMALL_SEGMENTS) * 2
+    }
+}
+
+/// Segments that age and restarts end before they are full.
+const SMALL_SEGMENTS: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_and_its_index_are_two_files() {
+        let files = |bytes: u64| EngineConfig::new(Fsync::Os, bytes).files();
+        assert_eq!(files(10 << 30), 2 * (160 + SMALL_SEGMENTS));
+        assert_eq!(files(16 << 20), 2 * (4 + SMALL_SEGMENTS));
+    }
 }

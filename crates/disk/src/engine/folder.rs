@@ -1,7 +1,7 @@
 //! The directory of a log: who owns it, who else may write to it, what its file system promises.
 
 use std::{
-    fs::{self, DirBuilder, Permissions},
+    fs::{self, DirBuilder, File, Permissions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -11,6 +11,8 @@ use rustix::{
     fs::{Access, access, statfs, statvfs},
     process::geteuid,
 };
+
+use crate::recovery::LOCK;
 
 /// Why a directory is not one for a log.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +92,15 @@ pub fn look(path: &Path) -> Result<Folder, FolderError> {
     Ok(Folder { room, used: used(path), doubtful: doubtful(kind as u64 & 0xffff_ffff) })
 }
 
+/// Whether a process has the log of a directory open for writing.
+pub fn is_locked(path: &Path) -> bool {
+    let Ok(file) = File::open(path.join(LOCK)) else { return false };
+    let is_locked = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    // A process that is being started by another thread may have its descriptor.
+    let _ = file.unlock();
+    is_locked
+}
+
 /// Makes the directory if it is missing, and checks it.
 pub(super) fn prepare(path: &Path) -> Result<(), FolderError> {
     let denied = |error: io::Error| FolderError::NotWritable { path: path.to_owned(), error };
@@ -159,6 +170,17 @@ mod tests {
             assert_eq!(look(folder.path()).is_ok(), fits, "{mode:o}");
             assert_eq!(prepare(folder.path()).is_ok(), fits, "{mode:o}");
         }
+    }
+
+    #[test]
+    fn a_log_is_locked_while_a_process_has_it() {
+        use crate::disk::{Disk as _, real::RealDisk};
+        let folder = tempfile::tempdir().expect("a directory");
+        assert!(!is_locked(folder.path()), "there is no log");
+        let lock = RealDisk::open(folder.path()).expect("opens").lock(LOCK).expect("is free");
+        assert!(is_locked(folder.path()));
+        drop(lock);
+        assert!(!is_locked(folder.path()));
     }
 
     #[test]

@@ -10,6 +10,9 @@ use tricast_core::{EngineError, Health};
 /// A full disk is tried at most this often.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// A disk that has not taken a batch for so long is taken for one that hangs.
+const STALL: Duration = Duration::from_secs(10);
+
 /// What keeps messages from the disk.
 #[derive(Clone, Debug)]
 pub(super) enum Condition {
@@ -68,7 +71,19 @@ impl Condition {
         true
     }
 
-    pub(super) fn health(&self, lag: u64) -> Health {
+    /// Returns the health at `now`; the writer has been `busy` with one batch since then.
+    pub(super) fn health(&self, lag: u64, busy: Option<Instant>, now: Instant) -> Health {
+        match (self, busy) {
+            (Condition::Live, Some(since)) if now.duration_since(since) >= STALL => Health::Away {
+                since,
+                why: "the disk of the log does not answer; publishes wait for it, look at the disk"
+                    .into(),
+            },
+            (condition, _) => condition.health_of(lag),
+        }
+    }
+
+    fn health_of(&self, lag: u64) -> Health {
         match self {
             Condition::Live => Health::Live { lag },
             Condition::Full { since, .. } => Health::Away {
@@ -94,9 +109,21 @@ mod tests {
         assert!(condition.admit(true, now + PAUSE).is_ok());
         assert!(condition.admit(true, now + PAUSE).is_err(), "one at a time");
         assert!(!condition.set_full(true, now + PAUSE), "it is no news");
-        assert!(matches!(condition.health(0), Health::Away { since, .. } if since == now));
+        assert!(
+            matches!(condition.health(0, None, now), Health::Away { since, .. } if since == now)
+        );
         assert!(condition.set_full(false, now));
-        assert!(condition.health(0).is_live());
+        assert!(condition.health(0, None, now).is_live());
+    }
+
+    #[test]
+    fn a_disk_that_hangs_is_away_until_it_answers() {
+        let since = Instant::now();
+        let condition = Condition::Live;
+        let at = |now| condition.health(0, Some(since), now);
+        assert!(at(since + STALL / 2).is_live());
+        assert!(matches!(at(since + STALL), Health::Away { since: of, .. } if of == since));
+        assert!(condition.health(0, None, since + STALL).is_live());
     }
 
     #[test]

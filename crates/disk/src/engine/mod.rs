@@ -35,7 +35,7 @@ use tricast_core::{
 
 pub use self::{
     config::{EngineConfig, Fsync},
-    folder::{Folder, FolderError, look},
+    folder::{Folder, FolderError, is_locked, look},
     meters::{APPEND_SECONDS, DiskMeters, DiskStats, FSYNC_SECONDS},
     open::StartError,
 };
@@ -44,6 +44,9 @@ use crate::{
     Reader,
     engine::{extent::extent_of, read::Reads, sequencer::Sequencer},
 };
+
+/// How long the drop of an engine waits for its disk.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
@@ -110,6 +113,11 @@ impl Engine for DiskEngine {
 impl Drop for DiskEngine {
     fn drop(&mut self) {
         self.sequencer.abandon();
+        if !self.sequencer.wait_closed(PATIENCE) {
+            // The process ends without threads that wait for such a disk.
+            tracing::error!("the disk of the log does not answer; the next start recovers the log");
+            return;
+        }
         // The lock of the directory goes with the writer.
         for thread in self.threads.drain(..) {
             let _ = thread.join();

@@ -120,6 +120,7 @@ impl DiskEngine {
             last: opened.head,
             expected: Expected::default(),
             upkeep: Instant::now(),
+            look: Instant::now(),
             kept_up: None,
             rolled: Instant::now(),
         };

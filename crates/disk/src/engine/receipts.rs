@@ -69,6 +69,19 @@ impl Receipts {
         repeats
     }
 
+    /// Forgets those that are on their way, and returns the repeats that wait for them.
+    pub(super) fn end_all(&mut self) -> Vec<Settlement> {
+        let mut repeats = Vec::new();
+        self.by_tag.retain(|_, known| match known {
+            Known::InFlight(waiting) => {
+                repeats.append(waiting);
+                false
+            }
+            Known::Done(_) => true,
+        });
+        repeats
+    }
+
     /// Adds the receipt of a message that is no older than those before.
     pub(super) fn insert(&mut self, tag: Tag, receipt: Receipt, time: u64) {
         while self.oldest_first.len() >= self.entries {
@@ -133,6 +146,19 @@ mod tests {
             }
         }
         assert!(receipts.repeat(&[1; 16], 1101).is_none(), "its window is over");
+    }
+
+    #[test]
+    fn a_repeat_does_not_wait_for_a_first_that_nobody_settles_any_more() {
+        let mut receipts = Receipts::new(100, 10);
+        receipts.insert([1; 16], receipt(7), 1000);
+        receipts.begin([2; 16]);
+        let mut ticket = receipts.repeat(&[2; 16], 1000).expect("a repeat");
+        assert!(poll(&mut ticket).is_none());
+        assert_eq!(receipts.end_all().len(), 1);
+        let settled = poll(&mut ticket).expect("is settled");
+        assert!(matches!(settled, Err(EngineError::Unknown(_))), "{settled:?}");
+        assert!(receipts.repeat(&[1; 16], 1000).is_some(), "what is done is known still");
     }
 
     #[test]

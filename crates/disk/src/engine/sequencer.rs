@@ -93,6 +93,8 @@ pub(super) struct Sequencer {
     work: Condvar,
     /// Notified at the end.
     ended: Condvar,
+    /// Notified when the writer has ended.
+    closed: Condvar,
 }
 
 struct State {
@@ -105,6 +107,8 @@ struct State {
     bytes: usize,
     receipts: Receipts,
     condition: Condition,
+    /// Since when the writer has been busy with what it has taken last.
+    busy: Option<Instant>,
     end: Option<End>,
     closing: Vec<oneshot::Sender<Result<(), EngineError>>>,
     closed: Option<Result<(), EngineError>>,
@@ -121,7 +125,7 @@ impl Sequencer {
     ) -> Self {
         let (queue, closing) = Default::default();
         let condition = Condition::Live;
-        let (bytes, end, closed) = (0, None, None);
+        let (bytes, busy, end, closed) = Default::default();
         let state = State {
             last,
             time,
@@ -130,12 +134,13 @@ impl Sequencer {
             bytes,
             receipts,
             condition,
+            busy,
             end,
             closing,
             closed,
         };
-        let (work, ended) = Default::default();
-        Self { log, tagger, limit, state: Mutex::new(state), work, ended }
+        let (work, ended, closed) = Default::default();
+        Self { log, tagger, limit, state: Mutex::new(state), work, ended, closed }
     }
 
     /// Puts a message into the order.
@@ -200,6 +205,7 @@ impl Sequencer {
     pub(super) fn wait(&self, until: Instant, expected: Expected) -> Work {
         let mut state = self.state.lock();
         let mut expected = Some(expected);
+        state.busy = None;
         loop {
             match state.end {
                 Some(End::Abandon) => return Work::Abandon,
@@ -209,7 +215,10 @@ impl Sequencer {
                         self.gather(&mut state, expected);
                         continue;
                     }
-                    None => return Work::Write(state.take_batch()),
+                    None => {
+                        state.busy = Some(Instant::now());
+                        return Work::Write(state.take_batch());
+                    }
                 },
                 Some(End::Close) => return Work::Close,
                 None => {}
@@ -319,7 +328,7 @@ impl Sequencer {
 
     pub(super) fn health(&self) -> Health {
         let state = self.state.lock();
-        state.condition.health(state.queue.len() as u64)
+        state.condition.health(state.queue.len() as u64, state.busy, Instant::now())
     }
 
     /// The number of messages that wait to be written.
@@ -359,16 +368,29 @@ impl Sequencer {
         self.ended.notify_all();
     }
 
+    /// Waits until the writer has ended, for `time` at most; false if it has not.
+    pub(super) fn wait_closed(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        let mut state = self.state.lock();
+        while state.closed.is_none() {
+            if self.closed.wait_until(&mut state, until).timed_out() {
+                return state.closed.is_some();
+            }
+        }
+        true
+    }
+
     /// Notes that the writer has ended, and how. Nothing is left in the queue.
     pub(super) fn set_closed(&self, result: &Result<(), EngineError>) {
         let mut state = self.state.lock();
         state.end.get_or_insert(End::Abandon);
         state.closed = Some(result.clone());
         let closing = std::mem::take(&mut state.closing);
-        let waiting = state.take_all();
+        let (waiting, repeats) = (state.take_all(), state.receipts.end_all());
         drop(state);
-        // The drop of what waits settles it.
-        drop(waiting);
+        // The drop of what waits settles it, and so that of what repeats it.
+        drop((waiting, repeats));
+        self.closed.notify_all();
         closing.into_iter().for_each(|one| drop(one.send(result.clone())));
     }
 }

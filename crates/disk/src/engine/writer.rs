@@ -28,7 +28,7 @@ use crate::{
     room,
 };
 
-/// How often a full disk is looked at while nobody publishes.
+/// How often a full disk is looked at while nobody publishes what it has to take.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often the past is looked at: what is too much or too old is let go.
 const UPKEEP: Duration = Duration::from_secs(60);
@@ -59,6 +59,8 @@ pub(super) struct Writer {
     pub(super) expected: Expected,
     /// When the past is looked at next.
     pub(super) upkeep: Instant,
+    /// When a full disk is looked at next.
+    pub(super) look: Instant,
     /// When it was looked at last.
     pub(super) kept_up: Option<Instant>,
     /// When the segment that is written began, or the process.
@@ -84,18 +86,22 @@ impl Writer {
         let alarm = Alarm(self.sequencer.clone());
         loop {
             let until = match self.sequencer.is_full() {
-                true => self.upkeep.min(Instant::now() + LOOK),
+                true => self.upkeep.min(self.look),
                 false => self.upkeep,
             };
             match self.sequencer.wait(until, std::mem::take(&mut self.expected)) {
                 Work::Write(batch) => self.write(batch),
-                Work::Tick => {
-                    if self.sequencer.is_full() && room::has_room(&*self.store.shared.disk) {
-                        self.sequencer.set_full(false);
-                    }
-                }
+                Work::Tick => {}
                 Work::Close => return self.close(),
                 Work::Abandon => break,
+            }
+            // Also while messages come that need no room: nobody may send others to a log that is
+            // not ready.
+            if self.sequencer.is_full() && Instant::now() >= self.look {
+                self.look = Instant::now() + LOOK;
+                if room::has_room(&*self.store.shared.disk) {
+                    self.sequencer.set_full(false);
+                }
             }
             if Instant::now() >= self.upkeep {
                 self.keep_up();
@@ -151,6 +157,7 @@ impl Writer {
             }
             Err(AppendError::Full) => {
                 self.sequencer.set_full(true);
+                self.look = Instant::now() + LOOK;
                 let (logged, others): (Vec<_>, Vec<_>) =
                     batch.into_iter().partition(|pending| pending.is_logged);
                 self.sequencer.refuse(logged, &EngineError::Full);

@@ -184,3 +184,19 @@ fn a_log_of_a_later_format_is_left_alone() {
     assert_eq!([opened, looked, renewed].map(|it| it.unwrap_or_default()), [expected; 3]);
     assert_eq!(fs::read_to_string(&meta).expect("reads"), text);
 }
+
+#[test]
+fn what_a_crash_left_is_removed_and_what_others_keep_there_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(folder.path(), config(64 << 10)).expect("opens");
+    drop(store);
+    let name = |name: &str| folder.path().join(name);
+    let ours = ["meta.tmp", "presence.tmp", "room.tmp", "00000000000000000007.idx.tmp"];
+    let theirs = ["notes.tmp", "7.idx.tmp", "readme.txt"];
+    for each in ours.iter().chain(&theirs) {
+        fs::write(name(each), "x").expect("is written");
+    }
+    drop(open(folder.path(), config(64 << 10)).expect("opens"));
+    assert!(ours.iter().all(|each| !name(each).exists()));
+    assert!(theirs.iter().all(|each| name(each).exists()));
+}

@@ -65,6 +65,25 @@ async fn a_full_disk_is_noticed_to_have_room_while_nobody_publishes() {
 }
 
 #[tokio::test]
+async fn a_full_disk_is_noticed_to_have_room_while_only_unlogged_messages_come() {
+    let disk = SimulatedDisk::default();
+    let life = Life::begin(&disk, config(Fsync::Os));
+    life.publish_all("a", 1..=10).await;
+    disk.set_room(Some(disk.taken()));
+    let refused = life.publish(draft("a", "refused")).await;
+    assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
+    disk.set_room(None);
+    for _ in 0..600 {
+        if life.engine.health().is_live() {
+            return;
+        }
+        life.publish(draft("typing", "x")).await.expect("needs no room");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("there is room, and the log is away");
+}
+
+#[tokio::test]
 async fn an_opened_log_on_a_full_disk_is_read_and_goes_on_later() {
     let disk = SimulatedDisk::default();
     let life = Life::begin(&disk, config(Fsync::Os));

@@ -120,6 +120,29 @@ async fn what_was_not_logged_for_a_while_is_a_gap_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_is_not_logged_any_more_is_gone_and_its_readers_are_told() {
+    let disk = SimulatedDisk::default();
+    let life = Life::try_begin_without(&disk, config(Fsync::Os), &[]).expect("opens");
+    let first = life.publish(draft("typing", "1")).await.expect("is published");
+    life.publish_all("typing", 2..=9).await;
+    life.publish_all("a", 1..=1).await;
+    life.close().await;
+
+    let life = Life::begin(&disk, config(Fsync::Os));
+    let head = life.hub.log().head().seq;
+    assert_eq!(life.all("a").await.len(), 1);
+    for start in [Start::Earliest, Start::Newest(2)] {
+        let history = life.history("typing", start).await;
+        assert!(history.messages.is_empty() && history.gap.is_none(), "{start:?}: {history:?}");
+    }
+    let resumed = life.history("typing", Start::After(first.id)).await;
+    assert_eq!(resumed.gap.and_then(|gap| gap.last), Some(head), "is told");
+    life.publish_all("typing", 10..=20).await;
+    assert!(life.hub.log().floor(&super::world::channel("typing")) > head);
+    assert_eq!(life.all("typing").await.len(), 3, "its ring");
+}
+
+#[tokio::test]
 async fn an_idempotency_id_gets_its_first_receipt_after_a_kill() {
     let disk = SimulatedDisk::default();
     let once = || draft("a", "once").with_idempotency(Arc::from("order-17"));
