@@ -22,6 +22,7 @@ use crate::{
     contents::{Contents, LoggedReceipt, Mark, Summary},
     disk::{DiskFile, read_full},
     planted,
+    postings::Nth,
     record::{u32_at, u64_at},
 };
 
@@ -207,6 +208,17 @@ impl Index {
         self.places(first + end - taken, taken, out)?;
         out[already..].reverse();
         Ok(())
+    }
+
+    /// The place of a channel that is the `n`th before `before`, the newest first, or how many there
+    /// are if they are fewer.
+    pub(crate) fn nth_newest(&self, hash: u64, before: u32, n: u64) -> io::Result<Nth> {
+        let Some((first, count)) = self.channel(hash)? else { return Ok(Nth::Fewer(0)) };
+        let there = self.count_below(first, count, before)?;
+        let Some(older) = there.checked_sub(n.max(1)) else { return Ok(Nth::Fewer(there)) };
+        let mut place = Vec::new();
+        self.places(first + older, 1, &mut place)?;
+        Ok(place.first().map_or(Nth::Fewer(there), |place| Nth::Place(*place)))
     }
 
     /// All receipts.

@@ -6,14 +6,15 @@ use tricast_core::{ChannelName, Located, Seq};
 
 use crate::{
     head::Head,
+    postings::Nth,
     reader::Reader,
     segment::Segment,
     walk::{Found, Walk},
     window::{Taken, Window},
 };
 
-/// How many places are looked up at once.
-const PLACES: usize = 1024;
+/// How many places are looked up at once, of which as a rule the first is the one.
+const PLACES: usize = 64;
 
 /// A search from the newest record backwards.
 struct Search<'a> {
@@ -21,7 +22,7 @@ struct Search<'a> {
     channel: &'a ChannelName,
     until: Seq,
     /// How many more records are wanted.
-    left: usize,
+    left: u64,
     /// The last record up to `until` once it was met, and whether it ends the channel.
     last: Option<(Seq, bool)>,
 }
@@ -35,7 +36,8 @@ impl Reader {
     /// If the disk cannot be read.
     pub fn locate(&self, channel: &ChannelName, n: usize, until: Seq) -> io::Result<Located> {
         let upto = until.min(self.head());
-        let mut search = Search { reader: self, channel, until: upto, left: n.max(1), last: None };
+        let mut search =
+            Search { reader: self, channel, until: upto, left: n.max(1) as u64, last: None };
         let segments = self.shared.segments();
         let mut begin = None;
         for segment in segments.iter().rev().filter(|segment| segment.base <= upto) {
@@ -95,30 +97,42 @@ impl Search<'_> {
     /// Searches one segment. Returns the seq of the oldest record that is wanted, once it is found.
     fn search(&mut self, segment: &Segment) -> io::Result<Option<Seq>> {
         let (finder, hash) = (self.reader.shared.finder(), self.reader.channel_hash(self.channel));
-        let mut window = Window::new(segment);
         let mut before = segment.place_beyond(finder, self.until)?;
+        if self.last.is_none() {
+            let Some(newest) = self.find_last(segment, hash, before)? else { return Ok(None) };
+            before = newest + 1;
+        }
+        match segment.nth_newest(finder, hash, before, self.left)? {
+            Nth::Place(place) => self.seq_at(segment, place).map(Some),
+            Nth::Fewer(fewer) => {
+                self.left -= fewer;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Finds the place of the last record before `before` that is not above `until`.
+    fn find_last(
+        &mut self,
+        segment: &Segment,
+        hash: u64,
+        mut before: u32,
+    ) -> io::Result<Option<u32>> {
+        let finder = self.reader.shared.finder();
+        let mut window = Window::new(segment);
         let mut places = Vec::new();
         loop {
             places.clear();
             segment.places_before(finder, hash, before, PLACES, &mut places)?;
-            let mut rest = &places[..];
-            while self.last.is_none()
-                && let Some((place, older)) = rest.split_first()
-            {
+            for place in &places {
                 match window.take(*place, std::iter::empty(), self.channel)? {
                     Taken::Record(record, _) if record.seq <= self.until => {
                         self.last = Some((record.seq, record.end));
-                        if self.left <= 1 {
-                            return Ok(Some(record.seq));
-                        }
+                        return Ok(Some(*place));
                     }
-                    Taken::Record(..) | Taken::Other | Taken::Damaged => rest = older,
+                    Taken::Record(..) | Taken::Other | Taken::Damaged => {}
                 }
             }
-            if self.left <= rest.len() {
-                return self.seq_at(segment, rest[self.left - 1]).map(Some);
-            }
-            self.left -= rest.len();
             match places.last() {
                 Some(oldest) if places.len() == PLACES => before = *oldest,
                 _ => return Ok(None),
@@ -183,7 +197,7 @@ mod tests {
                 records.iter().filter(|record| record.channel == channel).collect();
             for until in [0, 1, 2, 3, 100, 1999, 5000, 2 * RECORDS - 1, 2 * RECORDS, Seq::MAX] {
                 let held = of.partition_point(|record| record.seq <= until);
-                for n in [0, 1, 2, 500, 1023, 1024, 1025, 3000, usize::MAX] {
+                for n in [0, 1, 2, 63, 64, 65, 500, 1023, 1024, 1025, 3000, usize::MAX] {
                     let located = reader.locate(&channel, n, until).expect("reads");
                     let after = match (n, held.checked_sub(n)) {
                         (0, _) => until,

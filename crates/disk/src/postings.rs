@@ -11,6 +11,14 @@ const LARGEST_BLOCK: u32 = 128;
 /// Of a block: where the block before it is (0: nowhere), its room and its number of places.
 const HEADER: usize = 2;
 
+/// A place that was counted to, from the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nth {
+    Place(u32),
+    /// There are only so many.
+    Fewer(u64),
+}
+
 /// The places of records by the hash of their channel.
 #[derive(Default)]
 pub(crate) struct Postings {
@@ -63,6 +71,20 @@ impl Postings {
     pub(crate) fn newest(&self, hash: u64, before: u32, most: usize, out: &mut Vec<u32>) {
         let places = self.backwards(hash).flat_map(|block| block.iter().rev().copied());
         out.extend(places.skip_while(|place| *place >= before).take(most));
+    }
+
+    /// The place of a channel that is the `n`th before `before`, the newest first, or how many there
+    /// are if they are fewer.
+    pub(crate) fn nth_newest(&self, hash: u64, before: u32, n: u64) -> Nth {
+        let mut left = n.max(1);
+        for block in self.backwards(hash) {
+            let there = block.partition_point(|place| *place < before);
+            match there as u64 {
+                fewer if fewer < left => left -= fewer,
+                _ => return Nth::Place(block[there - left as usize]),
+            }
+        }
+        Nth::Fewer(n.max(1) - left)
     }
 
     fn backwards(&self, hash: u64) -> impl Iterator<Item = &[u32]> {

@@ -16,6 +16,7 @@ use crate::{
     disk::{Disk, DiskFile},
     index::{self, Index},
     planted,
+    postings::Nth,
 };
 
 /// The ending of a segment's name.
@@ -184,6 +185,20 @@ impl Segment {
                 Ok(())
             }
             Found::Disk(index) => index.newest(hash, before, most, out),
+        })
+    }
+
+    /// The place of a channel that is the `n`th before `before`, the newest first.
+    pub(crate) fn nth_newest(
+        &self,
+        finder: Finder<'_>,
+        hash: u64,
+        before: u32,
+        n: u64,
+    ) -> io::Result<Nth> {
+        self.with_lookup(finder, |found| match found {
+            Found::Memory(contents) => Ok(contents.postings.nth_newest(hash, before, n)),
+            Found::Disk(index) => index.nth_newest(hash, before, n),
         })
     }
 
