@@ -98,6 +98,8 @@ bugs! {
         HoleSilent,
         /// A portion does not tell that what it begins with was let go.
         FloorSilent,
+        /// A full disk lets go of nothing.
+        FullKeepsAll,
         /// What is let go is emptied before it is removed, under those that read it.
         EmptiedUnderReaders,
     }

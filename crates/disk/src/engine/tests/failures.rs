@@ -175,3 +175,41 @@ pub(super) async fn what_is_let_go_under_a_reader_is_read_to_its_end() {
     assert_eq!(seqs[..47], (1..=47).collect::<Vec<_>>());
     assert_eq!(life.engine.stats().damaged, 0);
 }
+
+/// A disk that has so much room beside what it holds.
+fn limit(disk: &SimulatedDisk, room: usize) {
+    disk.set_room(Some(disk.taken() + room));
+}
+
+#[tokio::test]
+pub(super) async fn what_is_too_much_makes_room_on_a_full_disk() {
+    let disk = SimulatedDisk::default();
+    let life = Life::begin(&disk, EngineConfig { bytes: 64 << 10, ..config(Fsync::Os) });
+    // The disk is full between the moment at which there is too much and the next segment.
+    limit(&disk, 86 << 10);
+    for n in 0..500 {
+        let published = life.publish(draft("a", &format!("{n:1000}"))).await;
+        assert!(published.is_ok(), "{n}: {published:?}");
+    }
+    assert!(life.engine.stats().floor > 300, "{:?}", life.engine);
+    assert!(life.engine.health().is_live());
+}
+
+#[tokio::test]
+async fn what_is_too_old_makes_room_on_a_full_disk() {
+    let disk = SimulatedDisk::default();
+    let age = Some(Duration::from_millis(500));
+    let life = Life::begin(&disk, EngineConfig { age, ..config(Fsync::Os) });
+    let first = life.publish(draft("a", "first")).await.expect("is published");
+    limit(&disk, 60 << 10);
+    let text = "x".repeat(1000);
+    while life.publish(draft("a", &text)).await.is_ok() {
+        assert!(life.engine.stats().head < 1000, "the disk is full");
+    }
+    let floor = life.engine.stats().floor;
+    until_published(&life, "a", &text).await;
+    assert!(life.engine.stats().floor > floor.max(first.id.seq));
+    assert!(life.engine.health().is_live());
+    let gap = life.history("a", Start::After(first.id)).await.gap.expect("is told");
+    assert_eq!(gap.first, Some(first.id.seq + 1));
+}

@@ -30,6 +30,7 @@ fn finder(bug: Planted) -> fn() {
         Planted::PortionCut => restarts::a_clean_end_and_a_kill_lose_nothing_that_was_acknowledged,
         Planted::FloorSilent => restarts::what_is_too_much_is_let_go_and_its_readers_are_told,
         Planted::EmptiedUnderReaders => failures::what_is_let_go_under_a_reader_is_read_to_its_end,
+        Planted::FullKeepsAll => failures::what_is_too_much_makes_room_on_a_full_disk,
         Planted::TurnKept => read::fair_queue::tests::lines_take_turns_whatever_their_length,
         Planted::ReaderSkipped => {
             read::fair_queue::tests::a_line_that_has_to_wait_keeps_its_turn_and_others_pass
