@@ -2,6 +2,7 @@
 //! starting.
 
 mod catch_up;
+mod full;
 mod presence;
 mod process;
 mod restart;

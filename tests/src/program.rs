@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use crate::SmallDisk;
 use command_fds::{CommandFdExt as _, FdMapping};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -29,10 +30,25 @@ fn build() -> PathBuf {
     test.ancestors().nth(2).expect("target/profile/deps/test").join("tricast")
 }
 
+fn path() -> &'static Path {
+    static PATH: LazyLock<PathBuf> = LazyLock::new(build);
+    &PATH
+}
+
 /// The program, on free ports, with the delivery that is under test.
 pub fn tricast() -> Command {
-    static PATH: LazyLock<PathBuf> = LazyLock::new(build);
-    let mut command = Command::new(&*PATH);
+    prepared(Command::new(path()))
+}
+
+/// The same where `disk` is mounted, with its log there.
+pub fn tricast_on(disk: &SmallDisk) -> Command {
+    let mut command = disk.command();
+    command.arg(path());
+    command.env("TRICAST__LOG__PATH", disk.path()).env("TRICAST__LOG__BYTES", "16MiB");
+    prepared(command)
+}
+
+fn prepared(mut command: Command) -> Command {
     command.kill_on_drop(true).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env("TRICAST__BIND", "127.0.0.1:0").env("TRICAST__ADMIN__BIND", "127.0.0.1:0");
     command.env("TRICAST__DELIVERY", crate::delivery().name());

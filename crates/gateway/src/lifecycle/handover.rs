@@ -171,6 +171,7 @@ impl Predecessor {
         self.0.set_nonblocking(true)?;
         let socket = tokio::net::UnixDatagram::from_std(self.0)?;
         socket.send(READY).await?;
+        tracing::info!("ready; the old gateway is to release the sockets");
         let mut message = [0; RELEASED.len()];
         match timeout(RELEASE_TIMEOUT, socket.recv(&mut message)).await {
             Ok(received) => received.map(drop),
