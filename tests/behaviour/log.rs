@@ -3,6 +3,7 @@
 
 mod catch_up;
 mod full;
+mod power;
 mod presence;
 mod process;
 mod restart;

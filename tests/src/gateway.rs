@@ -12,6 +12,7 @@ use tricast::{
     Gateway,
     settings::{Address, LogEngine, Settings},
 };
+use tricast_core::{Engine, Log};
 
 use crate::{
     Answer, Connection, HeldEngine, Samples,
@@ -119,6 +120,15 @@ impl Server {
         })
         .await;
         (server, made.into_inner().expect("was made"))
+    }
+
+    /// With an engine of the test's choice.
+    pub async fn with_engine(
+        settings: &str,
+        make: impl FnOnce(Arc<Log>) -> Arc<dyn Engine>,
+    ) -> Self {
+        let start = |settings| Gateway::start_with_engine(settings, make).expect("starts");
+        Self::open(settings, start).await
     }
 
     async fn open(settings: &str, start: impl FnOnce(Settings) -> Gateway) -> Self {
