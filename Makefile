@@ -56,20 +56,8 @@ deny: ## known weaknesses, licences and sources of dependencies (needs the netwo
 	cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
 	cargo deny check
 
-soak: setup bench deny ## what runs long or measures time; before an issue is resolved
-	PROPTEST_CASES=300000 cargo test --locked --release -p tricast-core --test model --test cases
-	LIVES=20000 FLIP_STEP=1 cargo test --locked --release -p tricast-disk
-	FAULT_SEEDS=20000 cargo test --locked --release -p tricast-delivery
-	SHUTTLE_SCHEDULES=200000 cargo test --locked --release -p tricast-core --features shuttle --test interleavings
-	for round in 1 2 3 4 5 6 7 8 9 10; do cargo test --locked --workspace || exit 1; done
-	HOSTILE_SECONDS=10 cargo test --locked --release -p tricast-tests --test hostile -- --nocapture
-	FUZZ_SECONDS=600 tests/fuzz/run.sh
-	$(GATEWAY)
-	for round in 1 2 3; do tests/clients/run.sh || exit 1; done
-	cargo build --locked --release
-	FILES_AT_ONCE=1 TRICAST_BIN=$$PWD/target/release/tricast tests/clients/run.sh page.soak.mjs proxies.soak.mjs comparison.soak.mjs
-	RESTARTS=200 RATE=2000 FILES_AT_ONCE=1 TRICAST_BIN=$$PWD/target/release/tricast tests/clients/run.sh restarts.test.mjs
-	RESTART_READERS=2000 cargo test --locked --release -p tricast-tests --test behaviour handover:: -- --nocapture
+soak: setup ## what runs long or measures time, before an issue is resolved: PART=name, or all parts in turn
+	tests/soak.sh $(PART)
 
 peers: ## install the peers that the benchmark compares with, as far as they can be had
 	bench/peers/setup.sh
