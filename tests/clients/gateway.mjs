@@ -9,12 +9,29 @@ export const program = process.env.TRICAST_BIN ?? `${repository}target/debug/tri
 const announced =
   /^tricast listening on (http:[^,\s]+)(?:, (https:[^,\s]+))?, admin on (http:\S+)$/m;
 
-/** `settings` are gateway.toml keys, as in `{ 'stream.heartbeat': '500ms' }`. */
-export async function startGateway(settings = {}) {
+/**
+ * `settings` are gateway.toml keys, as in `{ 'stream.heartbeat': '500ms' }`. `inject` is a fault that strace gives to system calls, as in
+ * `fdatasync:error=EIO:when=3+`.
+ */
+export async function startGateway(settings = {}, { inject } = {}) {
   const env = { TRICAST__BIND: '127.0.0.1:0', TRICAST__ADMIN__BIND: '127.0.0.1:0' };
   for (const [key, value] of Object.entries(settings))
     env[`TRICAST__${key.toUpperCase().replaceAll('.', '__')}`] = value;
-  const child = start(program, [], { env, hint: 'run make build, or name it in TRICAST_BIN' });
+  const calls = inject?.split(':')[0];
+  const under = [
+    '-f',
+    '-D',
+    '-qq',
+    '-o',
+    '/dev/null',
+    '-e',
+    `trace=${calls}`,
+    '-e',
+    `inject=${inject}`,
+  ];
+  const child = inject
+    ? start('strace', [...under, program], { env })
+    : start(program, [], { env, hint: 'run make build, or name it in TRICAST_BIN' });
   let over = false;
   child.exited.then(() => {
     over = true;
@@ -36,6 +53,8 @@ export async function startGateway(settings = {}) {
     },
     /** Upgrades it to another process of the program, which has its addresses; returns that one. */
     upgrade: () => upgrade(child.pid, { url, secure, admin }),
+    /** Resolves with its exit code, once it has ended by itself. */
+    ended: () => child.exited,
     /** Ends it as a crash does. */
     async kill() {
       signal(child, 'SIGKILL');

