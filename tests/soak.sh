@@ -56,8 +56,12 @@ run_part() {
         step flipped env FLIP_STEP=1 cargo test --locked --release -p tricast-disk flipped
         step behaviours env LOG_ON_DISK=1 cargo test --locked --workspace --test behaviour ;;
     power)
-        [[ -z ${LAZYFS:-} ]] || { echo "soak power: a run on LazyFS is not built yet: unset LAZYFS" >&2; exit 2; }
-        echo "soak power: this is the simulated disk alone; nothing is run on a file system that loses what was not synced"
+        if [[ -n ${LAZYFS:-} ]]; then
+            release
+            step lazyfs env "TRICAST_BIN=$PWD/target/release/tricast" $clients power.soak.mjs
+        else
+            echo "soak power: this is the simulated disk alone; LAZYFS=BINARY runs the program on LazyFS, too"
+        fi
         step simulated env POWER_SEEDS=200 cargo test --locked --workspace --test behaviour log::power ;;
     restarts)
         release

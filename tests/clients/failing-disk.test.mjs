@@ -9,6 +9,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startGateway } from './gateway.mjs';
 import { until } from './wait.mjs';
 
+/** Runs a program whose calls fail. It is this test's child; strace is not. */
+const inject = (call, error) => {
+  const options = ['-f', '-D', '-qq', '-o', '/dev/null', '-e', `trace=${call}`];
+  return ['strace', ...options, '-e', `inject=${call}:error=${error}`];
+};
+
 /** Publishes `data` with an id; resolves with the status and the name of the problem. */
 async function post(url, data) {
   const answer = await fetch(`${url}/publish/a?id=${data}`, { method: 'POST', body: data });
@@ -50,7 +56,7 @@ for (const fsync of ['always', '100ms'])
   }, async (t) => {
     const all = await settings(t, fsync);
     const when = fsync === 'always' ? '60+' : '8+';
-    const gateway = await startGateway(all, { inject: `fdatasync:error=EIO:when=${when}` });
+    const gateway = await startGateway(all, { under: inject('fdatasync', `EIO:when=${when}`) });
     const { acknowledged, refused, answer } = await publishUntilRefused(gateway.url);
     assert.equal(answer.status, 503);
     assert.ok(['outcome-unknown', 'unavailable'].includes(answer.problem), answer.problem);
@@ -75,7 +81,7 @@ test('a write without room is refused, and publishing goes on when there is room
   timeout: 120_000,
 }, async (t) => {
   const all = await settings(t, '100ms');
-  const gateway = await startGateway(all, { inject: 'pwrite64:error=ENOSPC:when=40..44' });
+  const gateway = await startGateway(all, { under: inject('pwrite64', 'ENOSPC:when=40..44') });
   t.after(() => gateway.kill());
   const { acknowledged, refused, answer } = await publishUntilRefused(gateway.url);
   assert.deepEqual(answer, { status: 503, problem: 'log-full' });

@@ -10,28 +10,16 @@ const announced =
   /^tricast listening on (http:[^,\s]+)(?:, (https:[^,\s]+))?, admin on (http:\S+)$/m;
 
 /**
- * `settings` are gateway.toml keys, as in `{ 'stream.heartbeat': '500ms' }`. `inject` is a fault that strace gives to system calls, as in
- * `fdatasync:error=EIO:when=3+`.
+ * `settings` are gateway.toml keys, as in `{ 'stream.heartbeat': '500ms' }`. `under` is a command line that runs the program, which
+ * is then its last argument.
  */
-export async function startGateway(settings = {}, { inject } = {}) {
+export async function startGateway(settings = {}, { under = [] } = {}) {
   const env = { TRICAST__BIND: '127.0.0.1:0', TRICAST__ADMIN__BIND: '127.0.0.1:0' };
   for (const [key, value] of Object.entries(settings))
     env[`TRICAST__${key.toUpperCase().replaceAll('.', '__')}`] = value;
-  const calls = inject?.split(':')[0];
-  const under = [
-    '-f',
-    '-D',
-    '-qq',
-    '-o',
-    '/dev/null',
-    '-e',
-    `trace=${calls}`,
-    '-e',
-    `inject=${inject}`,
-  ];
-  const child = inject
-    ? start('strace', [...under, program], { env })
-    : start(program, [], { env, hint: 'run make build, or name it in TRICAST_BIN' });
+  const hint = under.length ? undefined : 'run make build, or name it in TRICAST_BIN';
+  const [command, ...args] = [...under, program];
+  const child = start(command, args, { env, hint });
   let over = false;
   child.exited.then(() => {
     over = true;
