@@ -4,10 +4,10 @@ use bytes::Bytes;
 use tricast_core::{ChannelName, Seq};
 
 use crate::{
-    planted,
+    mask, planted,
     record::{
-        CLIENT, DataKind, END, EVENT, FIXED, FRAME, IDEMPOTENCY, KIND, KNOWN, ONLINE, Record,
-        SKIP_SELF, SKIPPED, SUBSCRIBERS, USER, u64_at,
+        CLIENT, DataKind, END, EVENT, FIXED, FRAME, IDEMPOTENCY, KIND, KNOWN, MASKED, ONLINE,
+        Record, SKIP_SELF, SKIPPED, SUBSCRIBERS, USER, u64_at,
     },
 };
 
@@ -96,6 +96,15 @@ impl<'b> Head<'b> {
         let idempotency = tag(IDEMPOTENCY, &mut rest)?;
         let client = tag(CLIENT, &mut rest)?;
         let user = tag(USER, &mut rest)?;
+        let data = match has(MASKED) {
+            true => {
+                let (mask, masked) = rest.split_first_chunk().ok_or(malformed)?;
+                let mut data = masked.to_vec();
+                mask::apply(*mask, &mut data);
+                data.into()
+            }
+            false => Bytes::copy_from_slice(rest),
+        };
         let channel = match channel {
             Some(channel) => channel.clone(),
             None => text(self.channel)?.parse().map_err(|_| malformed)?,
@@ -120,7 +129,7 @@ impl<'b> Head<'b> {
             client,
             user,
             kind,
-            data: Bytes::copy_from_slice(rest),
+            data,
         })
     }
 

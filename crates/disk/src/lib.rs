@@ -16,6 +16,7 @@ mod holder;
 mod index;
 mod locate;
 mod look;
+mod mask;
 mod meta;
 pub mod planted;
 mod portion;

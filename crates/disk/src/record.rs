@@ -4,7 +4,8 @@
 //! length u32      of the body
 //! checksum u32    CRC-32C of the segment's base, the length and the body
 //! body            seq u64, time u64, flags u16, standing u8, length of the channel's name u8,
-//!                 name, then what the flags name, in their order, then the data to the end
+//!                 name, then what the flags name, in their order, then the data to the end;
+//!                 data with a zero byte is masked by the four bytes before it
 //! ```
 //! All numbers are little-endian. The base is in the checksum, so that no record of another file
 //! passes as one of this segment.
@@ -12,7 +13,7 @@
 use bytes::Bytes;
 use tricast_core::{ChannelName, Seq};
 
-use crate::planted;
+use crate::{mask, planted};
 
 /// The bytes before a record's body.
 pub(crate) const FRAME: usize = 8;
@@ -44,7 +45,8 @@ pub(crate) const SUBSCRIBERS: u16 = 1 << 7;
 pub(crate) const IDEMPOTENCY: u16 = 1 << 8;
 pub(crate) const CLIENT: u16 = 1 << 9;
 pub(crate) const USER: u16 = 1 << 10;
-pub(crate) const KNOWN: u16 = (1 << 11) - 1;
+pub(crate) const MASKED: u16 = 1 << 12;
+pub(crate) const KNOWN: u16 = ((1 << 11) - 1) | MASKED;
 
 /// A message in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,6 +190,7 @@ impl RecordView<'_> {
             | bit(self.idempotency.is_some(), IDEMPOTENCY)
             | bit(self.client.is_some(), CLIENT)
             | bit(self.user.is_some(), USER)
+            | bit(mask::is_needed(self.data), MASKED)
     }
 
     /// Appends the record as it stands in the segment of this base. `skipped` takes the place of
@@ -198,7 +201,8 @@ impl RecordView<'_> {
         out.extend_from_slice(&[0; FRAME]);
         out.extend_from_slice(&self.seq.to_le_bytes());
         out.extend_from_slice(&self.time.to_le_bytes());
-        out.extend_from_slice(&self.flags(skipped).to_le_bytes());
+        let flags = self.flags(skipped);
+        out.extend_from_slice(&flags.to_le_bytes());
         out.extend_from_slice(&[self.standing, name.len() as u8]);
         out.extend_from_slice(name);
         if skipped > 0 {
@@ -214,7 +218,13 @@ impl RecordView<'_> {
         for tag in [&self.idempotency, &self.client, &self.user].into_iter().flatten() {
             out.extend_from_slice(tag);
         }
+        let mask = (flags & MASKED != 0).then(mask::make);
+        out.extend(mask.into_iter().flatten());
+        let data = out.len();
         out.extend_from_slice(self.data);
+        if let Some(mask) = mask {
+            mask::apply(mask, &mut out[data..]);
+        }
         let length = (out.len() - from - FRAME) as u32;
         out[from..from + 4].copy_from_slice(&length.to_le_bytes());
         let sum = checksum(base, length, &out[from + FRAME..]);

@@ -87,7 +87,7 @@ fn nothing_else_is_a_record() {
 /// A flag that this version does not know can change what the bytes mean.
 #[test]
 fn a_record_of_a_later_version_is_not_misread() {
-    for bit in 11..16 {
+    for bit in [11, 13, 14, 15] {
         let mut later = FULL;
         later[24..26].copy_from_slice(&(0x07fd_u16 | 1 << bit).to_le_bytes());
         assert!(Head::parse(&later).is_err_and(|error| error.is_later()), "flag {bit}");

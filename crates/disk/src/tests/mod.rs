@@ -2,6 +2,7 @@
 
 mod busy;
 mod crashes;
+mod forged;
 mod full;
 mod kills;
 mod life;
