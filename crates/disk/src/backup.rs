@@ -91,6 +91,9 @@ pub(crate) fn back_up_seen(
         lost: false,
     };
     copying.run()?;
+    // What was let go after `meta` was read, and before the names were, is not missed either.
+    let mut bases = names.iter().filter_map(|name| base_of(name, LOG));
+    copying.lost |= bases.any(|base| copying.taken.iter().all(|taken| taken.base != base));
     let disk = RealDisk::open(to).map_err(target)?;
     // Names first: the log is complete when its `meta` is there.
     disk.sync_names().map_err(target)?;

@@ -4,7 +4,7 @@ use std::io;
 
 use tricast_core::Seq;
 
-use crate::shared::Shared;
+use crate::{disk::is_full, shared::Shared};
 
 /// The log has failed, and takes no more messages before the next start.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -45,4 +45,14 @@ pub enum AppendError {
         /// The highest seq before it.
         last: Seq,
     },
+}
+
+impl AppendError {
+    /// A full disk is not the end of the log; any other error is.
+    pub(crate) fn because(shared: &Shared, error: &io::Error) -> Self {
+        match is_full(error) {
+            true => Self::Full,
+            false => Failed::because(shared, error).into(),
+        }
+    }
 }

@@ -14,6 +14,7 @@ mod gathering;
 mod head;
 mod holder;
 mod index;
+mod ledger;
 mod locate;
 mod look;
 mod mask;

@@ -1,16 +1,20 @@
 //! Letting go of the oldest segments, by size and by age.
 
-use std::io;
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use tricast_core::Seq;
 
 use crate::{
     disk::remove_if_there,
     error::{AppendError, Failed},
+    ledger::Ledger,
     meta::Meta,
     planted, room,
     segment::{INDEX, LOG, Segment, name_of},
-    store::Store,
+    shared::Shared,
 };
 
 /// How much of the past a log keeps.
@@ -61,29 +65,55 @@ impl RetentionClock {
     }
 }
 
-impl Store {
-    /// Lets go of the oldest segments that are too much or too old. `now` is the time in
-    /// milliseconds since 1970, and `elapsed` the milliseconds since the last call (at the first
-    /// call: 0), by a clock that nobody sets.
-    ///
-    /// # Errors
-    /// See [`AppendError`].
-    pub fn retain(
-        &mut self,
+/// What lets go of the past, while another thread appends.
+pub(crate) struct Keeper {
+    shared: Arc<Shared>,
+    ledger: Arc<Ledger>,
+    ballast: u64,
+    /// Held while something is let go: one thread does that at a time.
+    clock: Mutex<RetentionClock>,
+}
+
+impl Keeper {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        ledger: Arc<Ledger>,
+        ballast: u64,
+        clock: RetentionClock,
+    ) -> Self {
+        Self { shared, ledger, ballast, clock: Mutex::new(clock) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, RetentionClock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time that retention goes by.
+    pub(crate) fn clock(&self) -> RetentionClock {
+        *self.lock()
+    }
+
+    /// The same as [`Store::retain`](crate::Store::retain).
+    pub(crate) fn retain(
+        &self,
         retention: Retention,
         now: u64,
         elapsed: u64,
     ) -> Result<LetGo, AppendError> {
-        Failed::check(&self.shared)?;
-        let mut let_go = LetGo { floor: self.shared.floor(), ..LetGo::default() };
+        let shared = &*self.shared;
+        Failed::check(shared)?;
+        let mut clock = self.lock();
+        let mut let_go = LetGo { floor: shared.floor(), ..LetGo::default() };
         if let Some(age) = retention.age {
-            let_go.clock_is_ahead = self.clock.read(now, elapsed, age);
+            let_go.clock_is_ahead = clock.read(now, elapsed, age);
         }
-        let segments = self.shared.segments();
+        let segments = shared.segments();
         let mut left: u64 = segments.iter().map(|segment| segment.summary().length).sum();
-        for segment in segments.iter().take_while(|segment| segment.base != self.open.base) {
+        // The newest is written.
+        let written = segments.len().saturating_sub(1);
+        for segment in &segments[..written] {
             let summary = segment.summary();
-            let old = |age| self.clock.now.saturating_sub(summary.newest) >= age;
+            let old = |age| clock.now.saturating_sub(summary.newest) >= age;
             if left <= retention.bytes && !retention.age.is_some_and(old) {
                 break;
             }
@@ -93,35 +123,42 @@ impl Store {
             let_go.floor = let_go.floor.max(summary.last);
         }
         if let_go.segments > 0 {
-            let (gone, kept) = segments.split_at(let_go.segments);
-            self.write_floor(let_go.floor, gone[0].base)?;
-            self.shared.let_go(let_go.floor, kept.to_vec());
+            let gone = &segments[..let_go.segments];
+            self.write_floor(let_go.floor, *clock, gone[0].base)?;
+            shared.let_go(let_go.floor, gone);
             let removed = gone.iter().try_for_each(|segment| self.remove(segment));
-            removed
-                .and_then(|()| self.shared.sync_names())
-                .map_err(|error| self.explain(&error))?;
+            removed.and_then(|()| shared.sync_names()).map_err(|error| self.explain(&error))?;
         }
-        let disk = &*self.shared.disk;
-        room::make_ballast(disk, self.config.ballast).map_err(|error| self.explain(&error))?;
+        room::make_ballast(&*shared.disk, self.ballast).map_err(|error| self.explain(&error))?;
         Ok(let_go)
+    }
+
+    fn explain(&self, error: &io::Error) -> AppendError {
+        AppendError::because(&self.shared, error)
     }
 
     /// Writes down what is let go, before it is. On a full disk an index gives the room: it can be
     /// made again.
-    fn write_floor(&mut self, floor: Seq, oldest: Seq) -> Result<(), AppendError> {
-        let RetentionClock { now, held } = self.clock;
-        let meta = Meta { floor, retained_at: now, held, ..self.meta.clone() };
-        if !planted::FloorUnwritten.is_on() {
-            match self.write_meta(&meta) {
-                Err(AppendError::Full) => {
-                    let _ = self.shared.disk.remove(&name_of(oldest, INDEX));
-                    self.write_meta(&meta)?;
-                }
-                written => written?,
-            }
+    fn write_floor(
+        &self,
+        floor: Seq,
+        clock: RetentionClock,
+        oldest: Seq,
+    ) -> Result<(), AppendError> {
+        let note = |meta: &mut Meta| {
+            (meta.floor, meta.retained_at, meta.held) = (floor, clock.now, clock.held);
+        };
+        if planted::FloorUnwritten.is_on() {
+            self.ledger.amend(note);
+            return Ok(());
         }
-        self.meta = meta;
-        Ok(())
+        match self.ledger.change(note) {
+            Err(AppendError::Full) => {
+                let _ = self.shared.disk.remove(&name_of(oldest, INDEX));
+                self.ledger.change(note)
+            }
+            written => written,
+        }
     }
 
     fn remove(&self, segment: &Segment) -> io::Result<()> {

@@ -74,12 +74,17 @@ impl Shared {
         *self.segments.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(segments);
     }
 
+    fn change_segments(&self, change: impl FnOnce(&mut Vec<Arc<Segment>>)) {
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = Vec::clone(&segments);
+        change(&mut changed);
+        *segments = Arc::new(changed);
+    }
+
     /// Adds a segment that nothing was written to yet.
     pub(crate) fn add_segment(&self, segment: Arc<Segment>) {
         lock(&self.unsynced).push(segment.clone());
-        let mut segments = Vec::clone(&self.segments());
-        segments.push(segment);
-        self.set_segments(segments);
+        self.change_segments(|segments| segments.push(segment));
     }
 
     pub(crate) fn add_unsynced(&self, segment: Arc<Segment>) {
@@ -100,11 +105,12 @@ impl Shared {
     }
 
     /// Shows no more what was let go.
-    pub(crate) fn let_go(&self, floor: Seq, kept: Vec<Arc<Segment>>) {
+    pub(crate) fn let_go(&self, floor: Seq, gone: &[Arc<Segment>]) {
         // The floor first: nobody may miss what was let go and not be told.
         self.floor.fetch_max(floor, Ordering::AcqRel);
-        lock(&self.unsynced).retain(|segment| kept.iter().any(|one| one.base == segment.base));
-        self.set_segments(kept);
+        let is_kept = |segment: &Arc<Segment>| gone.iter().all(|one| one.base != segment.base);
+        lock(&self.unsynced).retain(is_kept);
+        self.change_segments(|segments| segments.retain(is_kept));
     }
 
     pub(crate) fn visible(&self) -> Seq {

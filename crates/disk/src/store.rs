@@ -10,12 +10,12 @@ use crate::{
     disk::{Lock, is_full},
     error::{AppendError, Failed},
     head::Head,
+    ledger::Ledger,
     meta::Meta,
     planted,
     reader::Reader,
     record::{Record, RecordView},
-    retention::RetentionClock,
-    room,
+    retention::{Keeper, LetGo, Retention, RetentionClock},
     seal::{SealJob, seal},
     segment::{LOG, Segment, name_of},
     shared::Shared,
@@ -26,8 +26,12 @@ use crate::{
 pub struct Store {
     pub(crate) shared: Arc<Shared>,
     pub(crate) config: Config,
-    /// As it is on the disk.
-    pub(crate) meta: Meta,
+    pub(crate) ledger: Arc<Ledger>,
+    /// Where this life began, and from where on nothing before that is lost.
+    begin: Seq,
+    explained: Seq,
+    /// Seqs up to this one may be given.
+    reserved: Seq,
     /// The segment that is written.
     pub(crate) open: Arc<Segment>,
     /// Where the next record goes.
@@ -36,7 +40,7 @@ pub struct Store {
     pub(crate) last: Seq,
     /// The highest seq that was given to any message.
     pub(crate) head: Seq,
-    pub(crate) clock: RetentionClock,
+    keeper: Arc<Keeper>,
     buffer: Vec<u8>,
     _lock: Lock,
 }
@@ -49,19 +53,25 @@ impl Store {
         open: Arc<Segment>,
         lock: Lock,
     ) -> Self {
-        let head = meta.begin - 1;
+        let Meta { begin, explained, reserved, retained_at, held, .. } = meta;
+        let head = begin - 1;
         let newest = shared.segments().iter().map(|segment| segment.summary().newest).max();
-        let now = meta.retained_at.max(newest.unwrap_or(0));
-        let clock = RetentionClock { now, held: meta.held };
+        let now = retained_at.max(newest.unwrap_or(0));
+        let ledger = Arc::new(Ledger::new(shared.clone(), meta));
+        let clock = RetentionClock { now, held };
+        let keeper = Keeper::new(shared.clone(), ledger.clone(), config.ballast, clock);
         Self {
             shared,
             config,
-            meta,
+            ledger,
+            begin,
+            explained,
+            reserved,
             open,
             at: 0,
             last: head,
             head,
-            clock,
+            keeper: Arc::new(keeper),
             buffer: vec![],
             _lock: lock,
         }
@@ -137,8 +147,8 @@ impl Store {
     /// How many seqs before a record are explained. Before the first record of a life these may
     /// be more than the caller knows of.
     fn skipped(&self, record: &RecordView<'_>, last: Seq) -> u64 {
-        let explained = match last < self.meta.begin {
-            true => self.meta.explained,
+        let explained = match last < self.begin {
+            true => self.explained,
             false => last + 1,
         };
         let by_caller = record.skipped.min(record.seq - last - 1);
@@ -186,29 +196,19 @@ impl Store {
     /// See [`AppendError`].
     pub fn reserve(&mut self, seq: Seq) -> Result<(), AppendError> {
         Failed::check(&self.shared)?;
-        if seq > self.meta.reserved {
+        if seq > self.reserved {
             let reserved = seq + self.config.reserve;
-            let meta = Meta { reserved, ..self.meta.clone() };
             if !planted::NotReserved.is_on() {
-                self.write_meta(&meta)?;
+                self.ledger.change(|meta| meta.reserved = reserved)?;
             }
-            self.meta = meta;
+            self.reserved = reserved;
         }
         self.head = self.head.max(seq);
         Ok(())
     }
 
-    /// Writes `meta`, with the room of the ballast if there is no other.
-    pub(crate) fn write_meta(&self, meta: &Meta) -> Result<(), AppendError> {
-        let disk = &*self.shared.disk;
-        room::with_ballast(disk, || meta.write(disk)).map_err(|error| self.explain(&error))
-    }
-
     pub(crate) fn explain(&self, error: &io::Error) -> AppendError {
-        match is_full(error) {
-            true => AppendError::Full,
-            false => Failed::because(&self.shared, error).into(),
-        }
+        AppendError::because(&self.shared, error)
     }
 
     /// Makes everything durable that was appended, and returns the last of its seqs.
@@ -253,8 +253,7 @@ impl Store {
     pub fn close(mut self) -> Result<(), AppendError> {
         if let Err(failed) = self.sync() {
             // If that works, the next life does not take what this boot shows for complete.
-            let meta = Meta { suspect: true, ..self.meta.clone() };
-            let _ = meta.write(&*self.shared.disk);
+            let _ = self.ledger.change(|meta| meta.suspect = true);
             return Err(failed.into());
         }
         for segment in self.shared.unsealed() {
@@ -267,12 +266,33 @@ impl Store {
                 sealed => sealed.map_err(|error| self.explain(&error))?,
             }
         }
-        let explained = self.shared.explained();
-        let (begin, reserved) = (self.head + 1, self.head);
-        let RetentionClock { now: retained_at, held } = self.clock;
-        let meta = Meta { begin, explained, reserved, clean: true, ..self.meta.clone() };
-        let meta = Meta { retained_at, held, ..meta };
-        self.write_meta(&meta)
+        let RetentionClock { now, held } = self.keeper.clock();
+        self.ledger.change(|meta| {
+            (meta.begin, meta.explained) = (self.head + 1, self.shared.explained());
+            (meta.reserved, meta.clean) = (self.head, true);
+            (meta.retained_at, meta.held) = (now, held);
+        })
+    }
+
+    /// What lets go of the past, also from another thread. It is not to be used once this store is
+    /// closed.
+    pub(crate) fn keeper(&self) -> Arc<Keeper> {
+        self.keeper.clone()
+    }
+
+    /// Lets go of the oldest segments that are too much or too old. `now` is the time in
+    /// milliseconds since 1970, and `elapsed` the milliseconds since the last call (at the first
+    /// call: 0), by a clock that nobody sets.
+    ///
+    /// # Errors
+    /// See [`AppendError`].
+    pub fn retain(
+        &mut self,
+        retention: Retention,
+        now: u64,
+        elapsed: u64,
+    ) -> Result<LetGo, AppendError> {
+        self.keeper.retain(retention, now, elapsed)
     }
 
     /// The reading end, to be cloned for other threads.

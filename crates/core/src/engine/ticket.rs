@@ -12,9 +12,9 @@ use crate::{EngineError, Receipt};
 
 /// A publish that the engine has put into its order: a future of its receipt.
 ///
-/// Once a ticket has settled, the tickets that the engine returned before it have settled, or do so
-/// without waiting for anything; so a publisher may hold several and wait for its oldest. Dropping a
-/// ticket does not take the message back.
+/// Once a ticket has settled, the tickets that the engine returned before it have settled, or do
+/// so without waiting for anything; so a publisher may hold several and wait for its oldest.
+/// Dropping a ticket does not take the message back.
 #[must_use = "only a settled ticket says whether the message was published"]
 #[derive(Debug)]
 pub struct Ticket(State);

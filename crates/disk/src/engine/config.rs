@@ -1,8 +1,8 @@
 //! How an engine keeps its log.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::{Config, Machine};
+use crate::{Config, Machine, Retention, engine::millis};
 
 /// When messages are made durable. Whatever it says, a process that dies loses nothing that it
 /// acknowledged.
@@ -15,6 +15,9 @@ pub enum Fsync {
     /// When the system thinks fit, when a segment is full, and at the end.
     Os,
 }
+
+/// A segment is written for at most this part of the age, as a divisor.
+const SEGMENTS_OF_AGE: u32 = 32;
 
 /// How an engine keeps its log.
 #[derive(Clone, Debug)]
@@ -54,6 +57,16 @@ impl EngineConfig {
             idempotency_entries: 100_000,
             store: Config { always: fsync == Fsync::Always, ..store },
         }
+    }
+
+    /// When a segment that begins now has been written for too long.
+    pub(super) fn roll_at(&self) -> Option<Instant> {
+        self.age.map(|age| Instant::now() + age / SEGMENTS_OF_AGE)
+    }
+
+    /// What is let go.
+    pub(super) fn retention(&self) -> Retention {
+        Retention { bytes: self.bytes, age: self.age.map(millis) }
     }
 
     /// The most files that are open, about: a segment and its index for each part of the log. A

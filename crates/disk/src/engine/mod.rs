@@ -24,6 +24,7 @@ mod syncing;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod warm_up;
 mod writer;
 

@@ -30,6 +30,7 @@ use crate::{
         sequencer::{Expected, Sequencer},
         syncing,
         tags::LogTagger,
+        upkeep::Upkeep,
         warm_up::{self, Warm},
         writer::Writer,
     },
@@ -108,21 +109,24 @@ impl DiskEngine {
         let reads =
             Reads::start(log.clone(), reader.clone(), as_tagger.clone(), config.read_memory)
                 .map_err(StartError::Thread)?;
+        let (keeper, retention) = (store.keeper(), config.retention());
+        let upkeep = Upkeep::new(log.clone(), sequencer.clone(), reader.clone(), keeper, retention);
+        let upkeep = Arc::new(upkeep);
+        let sealer = Sealer::start(sequencer.clone(), upkeep.clone());
         let writer = Writer {
             log,
             sequencer: sequencer.clone(),
             store,
             tagger: as_tagger,
-            sealer: Sealer::start(sequencer.clone()).map_err(StartError::Thread)?,
+            sealer: sealer.map_err(StartError::Thread)?,
+            roll: config.roll_at(),
+            upkeep,
             config,
             meters,
             is_dirty,
             last: opened.head,
             expected: Expected::default(),
-            upkeep: Instant::now(),
             look: Instant::now(),
-            kept_up: None,
-            rolled: Instant::now(),
         };
         let writing = spawn("log-write", move || writer.run())?;
         let threads = [Some(writing), syncing].into_iter().flatten().collect();

@@ -1,4 +1,5 @@
-//! Sealing full segments beside the writer, which must not wait for that.
+//! Sealing full segments and letting go of the oldest, beside the writer, which must not wait for
+//! that.
 
 use std::{
     sync::{
@@ -6,15 +7,21 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread::{Builder, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use crate::{SealError, SealJob, engine::sequencer::Sequencer, planted::inherited};
+use crate::{
+    SealError, SealJob,
+    engine::{sequencer::Sequencer, upkeep::Upkeep},
+    planted::inherited,
+};
 
 /// When a segment is tried again for whose index there was no room.
 const RETRY: Duration = Duration::from_secs(10);
+/// How often the past is looked at, also when no segment is full.
+const UPKEEP: Duration = Duration::from_secs(60);
 
-/// A thread that seals segments. Dropping it waits for the segment under way.
+/// A thread that seals segments and lets go of them. Dropping it waits for what is under way.
 pub(super) struct Sealer {
     /// `None` while it is dropped.
     jobs: Option<Sender<SealJob>>,
@@ -22,10 +29,10 @@ pub(super) struct Sealer {
 }
 
 impl Sealer {
-    pub(super) fn start(sequencer: Arc<Sequencer>) -> std::io::Result<Self> {
+    pub(super) fn start(sequencer: Arc<Sequencer>, upkeep: Arc<Upkeep>) -> std::io::Result<Self> {
         let (jobs, waiting) = channel();
         let named = Builder::new().name("log-seal".to_owned());
-        let thread = named.spawn(inherited(move || run(&waiting, &sequencer)))?;
+        let thread = named.spawn(inherited(move || run(&waiting, &sequencer, &upkeep)))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
@@ -46,13 +53,24 @@ impl Drop for Sealer {
     }
 }
 
-fn run(waiting: &Receiver<SealJob>, sequencer: &Sequencer) {
+fn run(waiting: &Receiver<SealJob>, sequencer: &Sequencer, upkeep: &Upkeep) {
     let mut jobs: Vec<SealJob> = Vec::new();
+    // What came while nothing ran is looked at first.
+    let mut next_upkeep = Instant::now();
     loop {
-        match waiting.recv_timeout(RETRY) {
-            Ok(job) => jobs.push(job),
+        let until_upkeep = next_upkeep.saturating_duration_since(Instant::now());
+        match waiting.recv_timeout(RETRY.min(until_upkeep)) {
+            Ok(job) => {
+                jobs.push(job);
+                next_upkeep = Instant::now();
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
+        }
+        // This first: it may make the room that an index needs.
+        if Instant::now() >= next_upkeep {
+            upkeep.run();
+            next_upkeep = Instant::now() + UPKEEP;
         }
         jobs.retain(|job| match job.run() {
             Ok(()) => false,

@@ -200,9 +200,9 @@ impl Sequencer {
         Ok(ticket)
     }
 
-    /// Waits for work, for the writer, until `until`. Once something waits, waits for what is
-    /// expected to follow it.
-    pub(super) fn wait(&self, until: Instant, expected: Expected) -> Work {
+    /// Waits for work, for the writer, until `until` if there is such a time. Once something waits,
+    /// waits for what is expected to follow it.
+    pub(super) fn wait(&self, until: Option<Instant>, expected: Expected) -> Work {
         let mut state = self.state.lock();
         let mut expected = Some(expected);
         state.busy = None;
@@ -223,14 +223,18 @@ impl Sequencer {
                 Some(End::Close) => return Work::Close,
                 None => {}
             }
+            let Some(until) = until else {
+                self.work.wait(&mut state);
+                continue;
+            };
             if self.work.wait_until(&mut state, until).timed_out() && state.queue.is_empty() {
                 return Work::Tick;
             }
         }
     }
 
-    /// Lets messages gather while they keep coming, until all are there that are expected, or their
-    /// time is over.
+    /// Lets messages gather while they keep coming, until all that are expected are there, or
+    /// their time is over.
     fn gather(&self, state: &mut MutexGuard<'_, State>, expected: Expected) {
         let Expected { messages, within } = expected;
         let until = Instant::now() + within;

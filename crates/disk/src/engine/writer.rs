@@ -8,20 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tricast_core::{
-    Accepted, EngineError, Log, MessageId, Placed, Receipt, Seq, Tagger, unix_millis,
-};
+use tricast_core::{Accepted, EngineError, Log, MessageId, Placed, Receipt, Seq, Tagger};
 
 use crate::{
-    AppendError, LetGo, Retention, Store,
+    AppendError, Store,
     engine::{
         config::{EngineConfig, Fsync},
         convert::record_of,
-        extent::extent_of,
         meters::DiskMeters,
-        millis,
         sealer::Sealer,
         sequencer::{Expected, Pending, Sequencer, Settled, Work},
+        upkeep::Upkeep,
     },
     planted,
     record::RecordView,
@@ -30,17 +27,12 @@ use crate::{
 
 /// How often a full disk is looked at while nobody publishes what it has to take.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often the past is looked at: what is too much or too old is let go.
-const UPKEEP: Duration = Duration::from_secs(60);
 
 /// After a batch of so many messages, the next one may gather: a sync costs much the same for one
 /// message as for many. Publishers with a window would otherwise fill half of it each time.
 const CROWD: usize = 32;
 /// For at most this part of the time that the last sync took, as a divisor.
 const GATHERING: u32 = 2;
-
-/// A segment has at most this part of `log.age`, as a divisor.
-const SEGMENTS_OF_AGE: u32 = 32;
 
 /// Writes messages in their order. While the disk is busy with some, the next ones gather.
 pub(super) struct Writer {
@@ -57,14 +49,11 @@ pub(super) struct Writer {
     pub(super) last: Seq,
     /// What follows the last batch.
     pub(super) expected: Expected,
-    /// When the past is looked at next.
-    pub(super) upkeep: Instant,
     /// When a full disk is looked at next.
     pub(super) look: Instant,
-    /// When it was looked at last.
-    pub(super) kept_up: Option<Instant>,
-    /// When the segment that is written began, or the process.
-    pub(super) rolled: Instant,
+    /// When the segment that is written has been written for too long.
+    pub(super) roll: Option<Instant>,
+    pub(super) upkeep: Arc<Upkeep>,
 }
 
 /// Fails the log if the writer ends by a panic, so that no publisher waits for it.
@@ -85,10 +74,8 @@ impl Writer {
     pub(super) fn run(mut self) {
         let alarm = Alarm(self.sequencer.clone());
         loop {
-            let until = match self.sequencer.is_full() {
-                true => self.upkeep.min(self.look),
-                false => self.upkeep,
-            };
+            let look = self.sequencer.is_full().then_some(self.look);
+            let until = look.into_iter().chain(self.roll).min();
             match self.sequencer.wait(until, std::mem::take(&mut self.expected)) {
                 Work::Write(batch) => self.write(batch),
                 Work::Tick => {}
@@ -103,8 +90,8 @@ impl Writer {
                     self.sequencer.set_full(false);
                 }
             }
-            if Instant::now() >= self.upkeep {
-                self.keep_up();
+            if self.roll.is_some_and(|at| at <= Instant::now()) {
+                self.roll_by_age();
             }
         }
         let Self { sequencer, store, sealer, .. } = self;
@@ -192,16 +179,14 @@ impl Writer {
         let base = self.store.open.base;
         match self.store.append_views(&records) {
             // What is too old or too much may make room.
-            Err(AppendError::Full) if !planted::FullKeepsAll.is_on() && self.keep_up() => {
+            Err(AppendError::Full) if !planted::FullKeepsAll.is_on() && self.upkeep.run() => {
                 self.store.append_views(&records)?;
             }
             appended => appended?,
         }
         self.last = last;
         if self.store.open.base != base {
-            self.store.seal_jobs().into_iter().for_each(|job| self.sealer.seal(job));
-            self.upkeep = begun;
-            self.rolled = begun;
+            self.note_roll();
         }
         self.meters.appended(begun.elapsed());
         if self.config.fsync == Fsync::Always && !planted::AcknowledgedBeforeSync.is_on() {
@@ -253,53 +238,20 @@ impl Writer {
         Accepted::announce_all(accepted);
     }
 
-    /// Lets go of what is too much or too old; true if something was.
-    fn keep_up(&mut self) -> bool {
-        let now = Instant::now();
-        self.upkeep = now + UPKEEP;
-        let elapsed = self.kept_up.replace(now).map_or(Duration::ZERO, |before| now - before);
-        let EngineConfig { bytes, age, .. } = self.config;
-        let retention = Retention { bytes, age: age.map(millis) };
-        let let_go = self
-            .roll_by_age(now)
-            .and_then(|()| self.store.retain(retention, unix_millis(), millis(elapsed)));
-        match let_go {
-            Ok(LetGo { segments, floor, clock_is_ahead, .. }) => {
-                if clock_is_ahead {
-                    tracing::warn!(
-                        "the clock is ahead of the log by more than log.age; nothing is let go by \
-                         age before that time has passed, or the clock is right again"
-                    );
-                }
-                if segments > 0 {
-                    tracing::debug!(segments, floor, "the log let go of its oldest messages");
-                    self.log.set_extent(extent_of(&self.store.reader()));
-                }
-                segments > 0
-            }
-            // What is refused for that says so.
-            Err(AppendError::Full) => false,
-            Err(error) => {
-                self.sequencer.fail(&error.to_string(), Vec::new());
-                false
-            }
+    /// Ends a segment that has been written for long, or a quiet log would keep its oldest message
+    /// for ever.
+    fn roll_by_age(&mut self) {
+        match self.store.roll() {
+            Ok(()) => self.note_roll(),
+            // What is let go makes room.
+            Err(AppendError::Full) => self.roll = Some(Instant::now() + LOOK),
+            Err(error) => self.sequencer.fail(&error.to_string(), Vec::new()),
         }
     }
 
-    /// Ends a segment that has been written for long, or a quiet log would keep its oldest message
-    /// for ever.
-    fn roll_by_age(&mut self, now: Instant) -> Result<(), AppendError> {
-        let Some(age) = self.config.age else { return Ok(()) };
-        if now < self.rolled + age / SEGMENTS_OF_AGE {
-            return Ok(());
-        }
-        match self.store.roll() {
-            // The next look rolls, once what is let go has made room.
-            Err(AppendError::Full) => return Ok(()),
-            rolled => rolled?,
-        }
-        self.rolled = now;
+    /// Seals what is full, and lets go of what is too much then.
+    fn note_roll(&mut self) {
+        self.roll = self.config.roll_at();
         self.store.seal_jobs().into_iter().for_each(|job| self.sealer.seal(job));
-        Ok(())
     }
 }

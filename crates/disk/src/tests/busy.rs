@@ -6,6 +6,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::sync_channel,
     },
     thread::{JoinHandle, spawn},
 };
@@ -15,7 +16,7 @@ use tricast_core::Seq;
 
 use super::real::{ALL, config, open};
 use crate::{
-    DataKind, Looked, OpenError, Record, Retention, Store, back_up,
+    Config, DataKind, Looked, OpenError, Record, Retention, SealJob, Store, back_up,
     backup::back_up_seen,
     disk::{Disk, DiskFile, Lock, real::RealDisk},
     new_epoch,
@@ -33,8 +34,20 @@ struct Writer {
 impl Writer {
     fn start(folder: &Path) -> Self {
         let (stop, last) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (mut store, opened) = open(folder, config(SEGMENT)).expect("opens");
+        // Few seqs at once, so that both threads write `meta`.
+        let config = Config { reserve: 300, ..config(SEGMENT) };
+        let (mut store, opened) = open(folder, config).expect("opens");
         let (stopped, shown) = (stop.clone(), last.clone());
+        // Beside the writer, as the engine does; and not far behind it.
+        let (jobs, full) = sync_channel::<SealJob>(2);
+        let keeper = store.keeper();
+        let keeping = spawn(move || {
+            for job in full {
+                let retention = Retention { bytes: 6 * SEGMENT, age: None };
+                keeper.retain(retention, 0, 0).expect("lets go");
+                job.run().expect("is sealed");
+            }
+        });
         let thread = spawn(move || {
             let mut next = opened.head + 1;
             while !stopped.load(Ordering::Relaxed) {
@@ -43,10 +56,12 @@ impl Writer {
                 store.append(&records).expect("appends");
                 shown.store(end - 1, Ordering::Release);
                 next = end;
-                store.seal_jobs().iter().for_each(|job| job.run().expect("is sealed"));
-                let retention = Retention { bytes: 6 * SEGMENT, age: None };
-                store.retain(retention, 0, 0).expect("lets go");
+                for job in store.seal_jobs() {
+                    jobs.send(job).expect("somebody seals");
+                }
             }
+            drop(jobs);
+            keeping.join().expect("nothing panicked");
         });
         let writer = Self { stop, last, thread: Some(thread) };
         // So that it lets go of something from here on.
@@ -84,8 +99,9 @@ fn look(folder: &Path) -> Result<Looked, OpenError> {
 fn a_log_that_is_written_is_sound_whenever_it_is_looked_at() {
     let folder = tempfile::tempdir().expect("a folder");
     let writer = Writer::start(folder.path());
-    let mut floors = Vec::new();
-    for _ in 0..200 {
+    let (mut floors, mut looks) = (Vec::new(), 0);
+    while looks < 200 || floors.len() < 6 {
+        looks += 1;
         let shown = writer.last();
         let looked = look(folder.path()).expect("can be looked at");
         let check = looked.reader.check().expect("reads");
@@ -98,9 +114,8 @@ fn a_log_that_is_written_is_sound_whenever_it_is_looked_at() {
         let expected: Vec<Record> = (portion.floor + 1..=looked.last).map(record).collect();
         assert_eq!(portion.records, expected);
         floors.push(portion.floor);
+        floors.dedup();
     }
-    floors.dedup();
-    assert!(floors.len() > 5, "nothing was let go meanwhile: {floors:?}");
 }
 
 #[test]
@@ -126,7 +141,9 @@ fn a_backup_of_a_log_that_is_written_has_all_of_it() {
         assert_eq!(portion.records, expected);
         assert_eq!(backup.records, expected.len() as u64);
         // What came later is lost, and that is told.
-        assert_eq!(portion.holes, [(backup.last + 1, opened.head)]);
+        let later = (backup.last + 1, opened.head);
+        let told: &[_] = if opened.head > backup.last { &[later] } else { &[] };
+        assert_eq!(portion.holes, told);
         floors.push(portion.floor);
         store.close().expect("closes");
     }
