@@ -1,0 +1,212 @@
+//! A JSON document that grows by deltas, member for member, without reading what it says.
+//!
+//! Texts are joined as they are spelled: half of a surrogate pair at the end of one delta and the
+//! other half at the beginning of the next are a character again, and numbers keep their digits.
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// Texts that name something: they are told once, and some upstreams repeat them in each delta.
+const NAMES: [&str; 4] = ["id", "name", "role", "type"];
+
+/// A value that deltas have built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Merged {
+    /// The inside of a text, as it is spelled.
+    Text(String),
+    Object(Object),
+    /// Elements that deltas name by their index.
+    Indexed(Vec<(u64, Object)>),
+    /// Elements as they came, joined by commas.
+    List(String),
+    /// Whatever else: the last one counts.
+    Other(String),
+}
+
+/// The members of an object, in the order in which they came, by the spelling of their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Object(Vec<(String, Merged)>);
+
+impl Object {
+    /// Takes in a delta: the JSON of an object.
+    ///
+    /// # Errors
+    /// When it is no object, or an element of `tool_calls` is none.
+    pub(crate) fn add(&mut self, delta: &RawValue) -> serde_json::Result<()> {
+        let Members(members) = serde_json::from_str(delta.get())?;
+        members.into_iter().try_for_each(|(name, value)| self.add_member(name, value))
+    }
+
+    fn add_member(&mut self, name: String, value: &RawValue) -> serde_json::Result<()> {
+        let raw = value.get();
+        if raw == "null" || name == "index" {
+            return Ok(());
+        }
+        let is_name = NAMES.contains(&name.as_str());
+        // A text always serializes.
+        let name = serde_json::to_string(&name).unwrap_or_default();
+        let at = self.0.iter().position(|(known, _)| *known == name);
+        let Some(at) = at else {
+            let new = Merged::new(value)?;
+            self.0.push((name, new));
+            return Ok(());
+        };
+        match (&mut self.0[at].1, raw.as_bytes().first()) {
+            (Merged::Text(text), Some(b'"')) if is_name && !text.is_empty() => {}
+            (Merged::Text(text), Some(b'"')) => text.push_str(inside(raw)),
+            (Merged::Object(object), Some(b'{')) => object.add(value)?,
+            (Merged::Indexed(elements), Some(b'[')) => add_elements(elements, value)?,
+            (Merged::List(list), Some(b'[')) => {
+                let more = inside(raw).trim();
+                if !list.is_empty() && !more.is_empty() {
+                    list.push(',');
+                }
+                list.push_str(more);
+            }
+            (known, _) => *known = Merged::new(value)?,
+        }
+        Ok(())
+    }
+
+    /// The bytes that it occupies as JSON.
+    pub(crate) fn length(&self) -> usize {
+        let members = self.0.iter().map(|(name, value)| name.len() + 2 + value.length());
+        2 + members.sum::<usize>()
+    }
+
+    /// Appends it as JSON.
+    pub(crate) fn write(&self, json: &mut String) {
+        self.write_open(json);
+        json.push('}');
+    }
+
+    /// Appends it as JSON without the brace that ends it; returns whether it has members.
+    fn write_open(&self, json: &mut String) -> bool {
+        json.push('{');
+        for (at, (name, value)) in self.0.iter().enumerate() {
+            if at > 0 {
+                json.push(',');
+            }
+            json.extend([name, ":"]);
+            value.write(json);
+        }
+        !self.0.is_empty()
+    }
+}
+
+impl Merged {
+    fn new(value: &RawValue) -> serde_json::Result<Self> {
+        let raw = value.get();
+        Ok(match raw.as_bytes().first() {
+            Some(b'"') => Self::Text(inside(raw).to_owned()),
+            Some(b'{') => {
+                let mut object = Object::default();
+                object.add(value)?;
+                Self::Object(object)
+            }
+            Some(b'[') => {
+                let mut elements = Vec::new();
+                match is_indexed(value) {
+                    true => add_elements(&mut elements, value).map(|()| Self::Indexed(elements))?,
+                    false => Self::List(inside(raw).trim().to_owned()),
+                }
+            }
+            _ => Self::Other(raw.to_owned()),
+        })
+    }
+
+    fn length(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::List(text) => text.len() + 2,
+            Self::Other(text) => text.len(),
+            Self::Object(object) => object.length(),
+            Self::Indexed(elements) => {
+                elements.iter().map(|(_, element)| element.length() + 16).sum::<usize>() + 2
+            }
+        }
+    }
+
+    fn write(&self, json: &mut String) {
+        match self {
+            Self::Text(text) => json.extend(["\"", text, "\""]),
+            Self::List(list) => json.extend(["[", list, "]"]),
+            Self::Other(other) => json.push_str(other),
+            Self::Object(object) => object.write(json),
+            Self::Indexed(elements) => {
+                json.push('[');
+                for (at, (index, element)) in elements.iter().enumerate() {
+                    if at > 0 {
+                        json.push(',');
+                    }
+                    let comma = if element.write_open(json) { "," } else { "" };
+                    json.extend([comma, "\"index\":", &index.to_string(), "}"]);
+                }
+                json.push(']');
+            }
+        }
+    }
+}
+
+/// The members of an object, in their order.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        from.deserialize_map(Collect)
+    }
+}
+
+#[derive(Deserialize)]
+struct Index {
+    index: Option<u64>,
+}
+
+/// Whether each element of a list says its place.
+fn is_indexed(list: &RawValue) -> bool {
+    let elements: serde_json::Result<Vec<Index>> = serde_json::from_str(list.get());
+    elements.is_ok_and(|all| !all.is_empty() && all.iter().all(|one| one.index.is_some()))
+}
+
+/// Adds elements to those with the same index. One without an index is a new one.
+fn add_elements(known: &mut Vec<(u64, Object)>, list: &RawValue) -> serde_json::Result<()> {
+    let elements: Vec<&RawValue> = serde_json::from_str(list.get())?;
+    for element in elements {
+        let Index { index } = serde_json::from_str(element.get())?;
+        let next = known.last().map_or(0, |(last, _)| last + 1);
+        let index = index.unwrap_or(next);
+        let at = known.partition_point(|(before, _)| *before < index);
+        if known.get(at).is_none_or(|(found, _)| *found != index) {
+            known.insert(at, (index, Object::default()));
+        }
+        known[at].1.add(element)?;
+    }
+    Ok(())
+}
+
+/// What stands between the first and the last character of a text or a list.
+fn inside(raw: &str) -> &str {
+    &raw[1..raw.len() - 1]
+}
+
+#[cfg(test)]
+#[path = "tests/merged.rs"]
+mod tests;
