@@ -24,7 +24,7 @@ impl Answer {
     ///
     /// # Errors
     /// When a delta or a message is no object. The answer is then of no use.
-    pub fn add(&mut self, chunk: &Chunk<'_>) -> Result<(), BadChunk> {
+    pub(crate) fn add(&mut self, chunk: &Chunk<'_>) -> Result<(), BadChunk> {
         for choice in &chunk.choices {
             let so_far = self.choices.entry(choice.index).or_default();
             for delta in [choice.delta, choice.message].into_iter().flatten() {
@@ -38,6 +38,28 @@ impl Answer {
             self.usage = Some(usage.to_owned());
         }
         Ok(())
+    }
+
+    /// Whether a choice says something.
+    pub fn has_content(&self) -> bool {
+        self.choices.values().any(|choice| choice.message.has_content())
+    }
+
+    /// Returns the choices as one delta, in JSON: a list of those that say something, each with its
+    /// index and what is added to its message. `None` if none does.
+    pub fn delta(&self) -> Option<String> {
+        let mut json = String::from("[");
+        for (index, choice) in &self.choices {
+            if !choice.message.has_content() {
+                continue;
+            }
+            let comma = if json.len() > 1 { "," } else { "" };
+            json.extend([comma, "{\"index\":", &index.to_string(), ",\"delta\":"]);
+            choice.message.write(&mut json);
+            json.push('}');
+        }
+        json.push(']');
+        (json.len() > 2).then_some(json)
     }
 
     /// Returns what the upstream has said of its usage, as JSON, the last time that it did.

@@ -8,38 +8,38 @@ use serde_json::value::RawValue;
 
 /// A chunk, which borrows from the data of its event.
 #[derive(Debug, Deserialize)]
-pub struct Chunk<'a> {
+pub(crate) struct Chunk<'a> {
     /// The choices that it changes; empty in the chunk that has only the usage.
     #[serde(borrow, default, deserialize_with = "null_is_empty")]
-    pub choices: Vec<Choice<'a>>,
+    pub(crate) choices: Vec<Choice<'a>>,
     /// The usage so far. Upstreams put it on the last chunk, on one of its own, or on each.
     #[serde(borrow, default)]
-    pub usage: Option<&'a RawValue>,
+    pub(crate) usage: Option<&'a RawValue>,
     /// The error that ends the stream.
     #[serde(borrow, default)]
-    pub error: Option<&'a RawValue>,
+    pub(crate) error: Option<&'a RawValue>,
 }
 
 /// What a chunk says of one choice.
 #[derive(Debug, Deserialize)]
-pub struct Choice<'a> {
+pub(crate) struct Choice<'a> {
     /// Its number; upstreams that know only one choice may leave it out.
     #[serde(default)]
-    pub index: u32,
+    pub(crate) index: u32,
     /// What is added to the message.
     #[serde(borrow, default)]
-    pub delta: Option<&'a RawValue>,
+    pub(crate) delta: Option<&'a RawValue>,
     /// The whole message, in an answer that is not streamed.
     #[serde(borrow, default)]
-    pub message: Option<&'a RawValue>,
+    pub(crate) message: Option<&'a RawValue>,
     /// Why the choice has ended, once it has.
     #[serde(borrow, default)]
-    pub finish_reason: Option<Cow<'a, str>>,
+    pub(crate) finish_reason: Option<Cow<'a, str>>,
 }
 
 /// The error of data that is no chunk.
 #[derive(Debug, thiserror::Error)]
-pub enum BadChunk {
+pub(crate) enum BadChunk {
     /// It is not UTF-8 (RFC 8259 §8.1).
     #[error("the upstream has sent an event that is not UTF-8: {0}")]
     Text(#[from] std::str::Utf8Error),
@@ -53,7 +53,7 @@ impl<'a> Chunk<'a> {
     ///
     /// # Errors
     /// When it is not UTF-8, not JSON, or not a chunk.
-    pub fn parse(data: &'a [u8]) -> Result<Self, BadChunk> {
+    pub(crate) fn parse(data: &'a [u8]) -> Result<Self, BadChunk> {
         let text = std::str::from_utf8(data)?.trim_ascii_start();
         // A list would be taken for the members of a struct in their order.
         if text.starts_with('[') {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
-use crate::{Chunk, Rest};
+use crate::Chunk;
 
 /// The data of the event that ends a stream of chunks.
 const DONE: &[u8] = b"[DONE]";
@@ -34,6 +34,8 @@ pub enum Failure {
     Cut,
     /// The upstream has sent something that is no stream of chunks.
     Malformed(String),
+    /// The answer has more bytes than are allowed.
+    TooLong,
 }
 
 /// What became of an answer.
@@ -47,7 +49,7 @@ pub enum Outcome {
 
 /// What is known of the end of one answer.
 #[derive(Clone, Debug)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// How many choices were asked for.
     choices: u32,
     finished: BTreeSet<u32>,
@@ -57,19 +59,19 @@ pub struct Evidence {
 
 impl Evidence {
     /// Begins an answer with so many choices.
-    pub fn new(choices: u32) -> Self {
+    pub(crate) fn new(choices: u32) -> Self {
         Self { choices, finished: BTreeSet::new(), is_done: false, failure: None }
     }
 
     /// Looks at an event before it is read as a chunk; returns whether it is one. The event that
     /// ends the stream is none, and neither is anything after it.
-    pub fn expects_chunk(&mut self, data: &[u8]) -> bool {
+    pub(crate) fn expects_chunk(&mut self, data: &[u8]) -> bool {
         self.is_done |= data.trim_ascii() == DONE;
         !self.is_over()
     }
 
     /// Takes in a chunk. `name` is the name of its event.
-    pub fn see(&mut self, name: &[u8], chunk: &Chunk<'_>) {
+    pub(crate) fn see(&mut self, name: &[u8], chunk: &Chunk<'_>) {
         if let Some(error) = chunk.error {
             self.fail(Failure::Upstream(Some(error.get().to_owned())));
         }
@@ -87,19 +89,19 @@ impl Evidence {
     }
 
     /// Notes why the answer cannot be complete; the first reason counts.
-    pub fn fail(&mut self, failure: Failure) {
+    pub(crate) fn fail(&mut self, failure: Failure) {
         self.failure.get_or_insert(failure);
     }
 
     /// Whether nothing that follows can change the outcome.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.is_done || self.failure.is_some()
     }
 
     /// Decides, once the body has ended or nothing more is read. `stray` is the text behind the last
     /// event: some upstreams put their error there as plain JSON.
-    pub fn outcome(mut self, end: BodyEnd, rest: &Rest) -> Outcome {
-        let stray = rest.stray.trim_ascii();
+    pub(crate) fn outcome(mut self, end: BodyEnd, stray: &[u8]) -> Outcome {
+        let stray = stray.trim_ascii();
         if !stray.is_empty()
             && let Some(error) = error_of(stray)
         {

@@ -2,7 +2,8 @@
 //! whether the answer is complete.
 //!
 //! ```text
-//! bytes of the body → EventStream   events, comments, and what is neither
+//! bytes of the body → Reading       what a run does with them, in one place
+//!   → EventStream                   events, comments, and what is neither
 //!   → Chunk                         the choices, the usage and the error of one event
 //!   → Answer                        what the chunks add up to
 //!   → Evidence                      what has been seen of an end
@@ -14,10 +15,15 @@ mod chunk;
 mod event_stream;
 mod evidence;
 mod merged;
+mod reading;
 
 pub use self::{
     answer::Answer,
-    chunk::{BadChunk, Choice, Chunk},
     event_stream::{Event, EventStream, Item, Rest, TooLong},
-    evidence::{BodyEnd, Evidence, Failure, Outcome},
+    evidence::{BodyEnd, Failure, Outcome},
+    reading::{Limits, Read, Reading},
+};
+use self::{
+    chunk::{BadChunk, Chunk},
+    evidence::Evidence,
 };

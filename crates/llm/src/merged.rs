@@ -71,6 +71,11 @@ impl Object {
         Ok(())
     }
 
+    /// Whether it says something beside names and empty values.
+    pub(crate) fn has_content(&self) -> bool {
+        self.0.iter().any(|(name, value)| !NAMES.contains(&inside(name)) && value.has_content())
+    }
+
     /// The bytes that it occupies as JSON.
     pub(crate) fn length(&self) -> usize {
         let members = self.0.iter().map(|(name, value)| name.len() + 2 + value.length());
@@ -116,6 +121,16 @@ impl Merged {
             }
             _ => Self::Other(raw.to_owned()),
         })
+    }
+
+    fn has_content(&self) -> bool {
+        match self {
+            Self::Text(text) | Self::List(text) => !text.is_empty(),
+            Self::Object(object) => object.has_content(),
+            // A call of a tool says something as soon as it has a name.
+            Self::Indexed(elements) => !elements.is_empty(),
+            Self::Other(_) => true,
+        }
     }
 
     fn length(&self) -> usize {

@@ -1,29 +1,15 @@
 //! The table of ends: every way in which a stream of chunks ends, and what it means.
 
 use super::*;
-use crate::{EventStream, Item};
+use crate::{Limits, Reading};
+
+const LIMITS: Limits = Limits { event_bytes: 1 << 20, answer_bytes: 1 << 20 };
 
 /// Reads a whole body, as a run does.
 fn outcome(choices: u32, body: &str, end: BodyEnd) -> Outcome {
-    let (mut stream, mut items) = (EventStream::new(1 << 20), Vec::new());
-    stream.read(body.as_bytes(), &mut items).expect("fits");
-    let mut evidence = Evidence::new(choices);
-    let mut rest = stream.end();
-    let last = rest.event.take().filter(|_| end == BodyEnd::Clean);
-    let events = items.into_iter().filter_map(|item| match item {
-        Item::Event(event) => Some(event),
-        Item::Comment => None,
-    });
-    for event in events.chain(last) {
-        if !evidence.expects_chunk(&event.data) {
-            continue;
-        }
-        match Chunk::parse(&event.data) {
-            Ok(chunk) => evidence.see(&event.name, &chunk),
-            Err(error) => evidence.fail(Failure::Malformed(error.to_string())),
-        }
-    }
-    evidence.outcome(end, &rest)
+    let mut reading = Reading::new(choices, LIMITS);
+    reading.read(body.as_bytes());
+    reading.end(end).1
 }
 
 const DELTA: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hel\"}}]}\n\n";
