@@ -1,7 +1,7 @@
 //! A copy of a log, made while a gateway writes it.
 //!
-//! It works on real directories alone: a [`Disk`](crate::disk::Disk) is one folder, and what a
-//! backup saves room and time with is hard links between two.
+//! It works on real directories alone: a [`Disk`] is one folder, and what a backup saves room and
+//! time with is hard links between two.
 
 use std::{
     fs::{self, DirBuilder, File},
