@@ -45,7 +45,7 @@ pub use config::{Config, Machine};
 pub use contents::LoggedReceipt;
 pub use engine::{
     APPEND_SECONDS, DiskEngine, DiskMeters, DiskStats, EngineConfig, FSYNC_SECONDS, Folder,
-    FolderError, Fsync, StartError, is_locked, look,
+    FolderError, Fsync, READ_WAIT_SECONDS, StartError, is_locked, look,
 };
 pub use epoch_change::{adopt, new_epoch};
 pub use error::{AppendError, Failed};

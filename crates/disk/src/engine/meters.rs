@@ -2,18 +2,25 @@
 
 use std::time::Duration;
 
-use metrics::{Histogram, Unit, describe_histogram, histogram};
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 
 /// How long the disk takes to write a batch, in seconds.
 pub const APPEND_SECONDS: &str = "tricast_log_append_seconds";
 /// How long the disk takes to make a batch durable, in seconds.
 pub const FSYNC_SECONDS: &str = "tricast_log_fsync_seconds";
 
+/// How long a reader waits for a portion of old messages, in seconds.
+pub const READ_WAIT_SECONDS: &str = "tricast_log_read_wait_seconds";
+/// The bytes of old messages that were read from the disk.
+const READ_BYTES: &str = "tricast_log_read_bytes_total";
+
 /// The metrics that are counted as things happen.
 #[derive(Clone, Debug)]
 pub struct DiskMeters {
     append: Histogram,
     fsync: Histogram,
+    read_wait: Histogram,
+    read_bytes: Counter,
 }
 
 impl DiskMeters {
@@ -29,7 +36,32 @@ impl DiskMeters {
             Unit::Seconds,
             "Time to make what was written to the log durable."
         );
-        Self { append: histogram!(APPEND_SECONDS), fsync: histogram!(FSYNC_SECONDS) }
+        describe_histogram!(
+            READ_WAIT_SECONDS,
+            Unit::Seconds,
+            "Time from a reader's question for old messages until it has a portion of them."
+        );
+        describe_counter!(
+            READ_BYTES,
+            Unit::Bytes,
+            "Bytes of data of old messages that were read from the log on disk."
+        );
+        Self {
+            append: histogram!(APPEND_SECONDS),
+            fsync: histogram!(FSYNC_SECONDS),
+            read_wait: histogram!(READ_WAIT_SECONDS),
+            read_bytes: counter!(READ_BYTES),
+        }
+    }
+
+    /// Notes that a reader got a portion after so long.
+    pub(super) fn served(&self, time: Duration) {
+        self.read_wait.record(time);
+    }
+
+    /// Notes that so many bytes of data were read for readers.
+    pub(super) fn read(&self, bytes: usize) {
+        self.read_bytes.increment(bytes as u64);
     }
 
     pub(super) fn appended(&self, time: Duration) {

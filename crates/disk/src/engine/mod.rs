@@ -37,7 +37,7 @@ use tricast_core::{
 pub use self::{
     config::{EngineConfig, Fsync},
     folder::{Folder, FolderError, is_locked, look},
-    meters::{APPEND_SECONDS, DiskMeters, DiskStats, FSYNC_SECONDS},
+    meters::{APPEND_SECONDS, DiskMeters, DiskStats, FSYNC_SECONDS, READ_WAIT_SECONDS},
     open::StartError,
 };
 pub(crate) use self::{read::Source, tags::LogTagger};

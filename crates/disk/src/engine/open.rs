@@ -106,9 +106,14 @@ impl DiskEngine {
             }
             Fsync::Always | Fsync::Os => None,
         };
-        let reads =
-            Reads::start(log.clone(), reader.clone(), as_tagger.clone(), config.read_memory)
-                .map_err(StartError::Thread)?;
+        let reads = Reads::start(
+            log.clone(),
+            reader.clone(),
+            as_tagger.clone(),
+            config.read_memory,
+            meters.clone(),
+        )
+        .map_err(StartError::Thread)?;
         let (keeper, retention) = (store.keeper(), config.retention());
         let upkeep = Upkeep::new(log.clone(), sequencer.clone(), reader.clone(), keeper, retention);
         let upkeep = Arc::new(upkeep);

@@ -9,7 +9,7 @@ use metrics_process::Collector;
 use parking_lot::Mutex;
 use tricast_admission::HookMeters;
 use tricast_core::{Hub, LATENCY, Meters, PerWire};
-use tricast_disk::{APPEND_SECONDS, DiskEngine, DiskMeters, FSYNC_SECONDS};
+use tricast_disk::{APPEND_SECONDS, DiskEngine, DiskMeters, FSYNC_SECONDS, READ_WAIT_SECONDS};
 use tricast_net::SocketMeters;
 
 use crate::{
@@ -57,7 +57,9 @@ impl MetricsExporter {
         connections: usize,
     ) -> anyhow::Result<(AllMeters, Arc<Self>)> {
         let mut builder = PrometheusBuilder::new();
-        for name in [LATENCY, RUNTIME_LAG, DELIVERY_LAG, APPEND_SECONDS, FSYNC_SECONDS] {
+        for name in
+            [LATENCY, RUNTIME_LAG, DELIVERY_LAG, APPEND_SECONDS, FSYNC_SECONDS, READ_WAIT_SECONDS]
+        {
             builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), &BUCKETS)?;
         }
         let recorder = builder.build_recorder();

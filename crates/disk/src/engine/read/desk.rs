@@ -22,13 +22,15 @@ const MESSAGE: usize = 512;
 pub(super) struct Asked<A> {
     pub(super) request: ReadRequest,
     pub(super) parties: Vec<Party>,
+    /// When it asked.
+    pub(super) at: Instant,
     pub(super) answer: A,
 }
 
 impl<A> Asked<A> {
-    pub(super) fn new(request: ReadRequest, answer: A) -> Self {
+    pub(super) fn new(request: ReadRequest, at: Instant, answer: A) -> Self {
         let parties = Party::all_of(&request);
-        Self { request, parties, answer }
+        Self { request, parties, at, answer }
     }
 
     /// The most that its portion is expected to occupy; a request without a limit is expected to

@@ -28,7 +28,7 @@ use tricast_core::{
 
 use self::desk::{Asked, Desk, Reading, Served, Task};
 pub(crate) use self::portion::Source;
-use crate::{Reader, planted::inherited};
+use crate::{Reader, engine::meters::DiskMeters, planted::inherited};
 
 /// How often readers that wait for memory look again: what finished pages of history held comes
 /// back without a notice.
@@ -45,6 +45,7 @@ struct Shared {
     log: Arc<Log>,
     source: Source,
     memory: ReadMemory,
+    meters: DiskMeters,
     state: Mutex<State>,
     /// Says that there may be something to do.
     work: Condvar,
@@ -98,6 +99,7 @@ impl Reads {
         reader: Reader,
         tagger: Arc<dyn Tagger>,
         memory: usize,
+        meters: DiskMeters,
     ) -> io::Result<Self> {
         let source = Source { reader, tagger };
         let memory = ReadMemory::new(memory);
@@ -106,7 +108,7 @@ impl Reads {
         let state = State { desk, questions, is_turn_of_portions, is_closed };
         let (state, work) = (Mutex::new(state), Condvar::new());
         // Dropping it ends the threads that were started.
-        let reads = Self { shared: Arc::new(Shared { log, source, memory, state, work }) };
+        let reads = Self { shared: Arc::new(Shared { log, source, memory, meters, state, work }) };
         let threads = thread::available_parallelism().map_or(2, |all| all.get().clamp(2, 4));
         for _ in 0..threads {
             let shared = reads.shared.clone();
@@ -119,8 +121,9 @@ impl Reads {
     /// Reads a portion.
     pub(super) fn read(&self, request: ReadRequest) -> EngineFuture<Lease> {
         let (answer, answered) = oneshot::channel();
-        let asked = Asked::new(request, answer);
-        let served = self.shared.lock().desk.ask(asked, Instant::now());
+        let now = Instant::now();
+        let asked = Asked::new(request, now, answer);
+        let served = self.shared.lock().desk.ask(asked, now);
         match served {
             Some(served) => self.shared.serve(served),
             None => self.shared.work.notify_one(),
@@ -233,6 +236,8 @@ impl Shared {
     }
 
     fn finish(self: &Arc<Self>, reading: Reading<Answer<Lease>>, portion: Portion) {
+        let data = portion.messages().iter().map(|message| message.draft.data.as_bytes().len());
+        self.meters.read(data.sum());
         let served = self.lock().desk.finish(reading, Arc::new(portion), Instant::now());
         served.into_iter().for_each(|served| self.serve(served));
     }
@@ -240,6 +245,7 @@ impl Shared {
     /// Answers a reader. One that has left drops its loan, which takes the lock.
     fn serve(self: &Arc<Self>, served: Served<Answer<Lease>>) {
         let Served { asked, portion, id } = served;
+        self.meters.served(asked.at.elapsed());
         let lease = match id {
             None => Lease::Owned(portion),
             Some(id) => {

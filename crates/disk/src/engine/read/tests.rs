@@ -50,7 +50,7 @@ impl Office {
     }
 
     fn ask(&mut self, reader: usize, request: ReadRequest) {
-        if let Some(served) = self.desk.ask(Asked::new(request, reader), self.now) {
+        if let Some(served) = self.desk.ask(Asked::new(request, self.now, reader), self.now) {
             self.held.insert(reader, served);
         }
     }
