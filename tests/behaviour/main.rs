@@ -17,6 +17,7 @@ mod directions;
 mod drain;
 mod encryption;
 mod endings;
+mod erasing;
 mod events;
 mod freeze;
 mod guards;

@@ -10,8 +10,8 @@ use std::{
 };
 
 use tricast_core::{
-    Draft, Engine, EngineError, EngineFuture, Health, Lease, Locate, Located, Log, MemoryEngine,
-    ReadRequest, Receipt, Settlement, Ticket,
+    ChannelName, Draft, Engine, EngineError, EngineFuture, Health, Lease, Locate, Located, Log,
+    MemoryEngine, MessageId, ReadRequest, Receipt, Settlement, Ticket,
 };
 
 /// The fate of a message in flight.
@@ -117,6 +117,10 @@ impl Engine for HeldEngine {
 
     fn locate(&self, questions: Vec<Locate>) -> EngineFuture<Vec<Located>> {
         self.0.memory.locate(questions)
+    }
+
+    fn erase(&self, channel: ChannelName) -> EngineFuture<MessageId> {
+        self.0.memory.erase(channel)
     }
 
     fn health(&self) -> Health {

@@ -57,7 +57,10 @@ impl DenyReason {
                 (Kind::Forbidden, format!("only a backend with an API key may {action} {channel}"))
             }
             DenyReason::NotListed => {
-                let list = if act == Action::Publish { "publish" } else { "subscribe" };
+                let list = match act {
+                    Action::Publish | Action::Erase => "publish",
+                    Action::Subscribe | Action::Read => "subscribe",
+                };
                 let what = if is_backend { "key" } else { "token" };
                 (Kind::Forbidden, format!("the {what}'s {list} list does not name {channel}"))
             }
@@ -72,5 +75,6 @@ pub(crate) fn verb(act: Action) -> &'static str {
         Action::Subscribe => "subscribe to",
         Action::Read => "read",
         Action::Publish => "publish to",
+        Action::Erase => "erase the history of",
     }
 }

@@ -134,7 +134,7 @@ impl Grant {
     pub(crate) fn lists(&self, act: Action, channel: &ChannelName) -> Option<bool> {
         let list = match act {
             Action::Subscribe | Action::Read => &self.subscribe,
-            Action::Publish => &self.publish,
+            Action::Publish | Action::Erase => &self.publish,
         };
         list.as_ref().map(|list| list.iter().any(|pattern| pattern.matches(channel)))
     }

@@ -58,7 +58,7 @@ impl HookState {
         // A client that may not subscribe may not read the history either.
         let event = match act {
             Action::Subscribe | Action::Read => HookEvent::Subscribe,
-            Action::Publish => HookEvent::Publish,
+            Action::Publish | Action::Erase => HookEvent::Publish,
         };
         let requester = self.requester.as_ref().filter(|_| hook.handles(event))?;
         let request = requester.channel_request(event, channel, bytes, user.map(UserId::as_str));

@@ -178,14 +178,14 @@ impl Pass {
         if let Some(of) = channel.observed_channel() {
             // Who may subscribe to a channel may subscribe to its presence channel. The gateway
             // alone publishes there.
-            if act == Action::Publish {
+            if matches!(act, Action::Publish | Action::Erase) {
                 return Err(DenyReason::PresenceIsReadOnly);
             }
             self.check(act, &of)?;
             let is_enabled = self.gatekeeper.rules(&of).presence;
             return if is_enabled { Ok(()) } else { Err(DenyReason::PresenceOff) };
         }
-        if act != Action::Publish && channel.owner().is_some() {
+        if matches!(act, Action::Subscribe | Action::Read) && channel.owner().is_some() {
             self.identity.may_read(channel).map_err(|_| DenyReason::OtherUsersChannel)?;
             // A verified user may read its own channel. A backend that acts for a user needs the
             // right to, and for an unverified user the rules decide.

@@ -41,6 +41,9 @@ impl NamespaceRules {
         match act {
             Action::Subscribe | Action::Read => self.subscribe,
             Action::Publish => self.publish,
+            Action::Erase if self.publish == AccessLevel::Nobody => AccessLevel::Nobody,
+            // Where anyone may publish, still only a backend may take back what others published.
+            Action::Erase => AccessLevel::Backend,
         }
     }
 }
@@ -65,7 +68,7 @@ impl Rights {
     pub(crate) fn lists(&self, act: Action, channel: &tricast_core::ChannelName) -> bool {
         let patterns = match act {
             Action::Subscribe | Action::Read => &self.subscribe,
-            Action::Publish => &self.publish,
+            Action::Publish | Action::Erase => &self.publish,
         };
         patterns.iter().any(|pattern| pattern.matches(channel))
     }

@@ -13,6 +13,8 @@ pub enum Action {
     Read,
     /// Publish to it.
     Publish,
+    /// Erase its history.
+    Erase,
 }
 
 /// The error of an action that was denied.

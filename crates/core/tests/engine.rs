@@ -267,7 +267,7 @@ fn the_end_of_a_channel_is_known_although_somebody_is_there_who_did_not_ask() {
     // Another life, whose rings are empty.
     let (epoch, extent) = (probe::epoch(), Some(Extent::default()));
     let (lineage, earlier) = Default::default();
-    hub.begin(Beginning { epoch, lineage, after: 3, head: 3, extent, earlier });
+    hub.begin(Beginning { epoch, lineage, after: 3, head: 3, extent, earlier, erased: Vec::new() });
     for start in [Start::Latest, Start::After(probe::id(3))] {
         // The first that is there does not ask, or asks about another channel too.
         let _first = Reader::join(&hub, &["a", "b"], 1, start).expect("joins");
@@ -387,6 +387,7 @@ fn another_epoch_says_goodbye_and_forgets_everything() {
         head: 1,
         extent: Some(Extent::default()),
         earlier: Vec::new(),
+        erased: Vec::new(),
     });
     assert!(drain(&mut reader).contains(&Frame::Goodbye));
     assert_eq!(hub.log().head(), MessageId { epoch, seq: 1 });

@@ -1,9 +1,9 @@
 //! What is known of a segment's records: gathered record by record, while they are written or in
 //! a walk.
 
-use std::io;
+use std::{io, sync::Arc};
 
-use tricast_core::Seq;
+use tricast_core::{ChannelName, Seq};
 
 use crate::{
     channel_hash::ChannelHasher,
@@ -32,6 +32,17 @@ pub(crate) struct Summary {
     pub(crate) newest: u64,
     /// Seqs between the first and the last record that nothing explains, in order.
     pub(crate) holes: Vec<(Seq, Seq)>,
+    /// The erasures among the records, by their seq. Shared, because summaries are copied often.
+    pub(crate) erasures: Arc<Vec<Erasure>>,
+}
+
+/// A record that says up to where a channel's messages are erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Erasure {
+    pub(crate) channel: ChannelName,
+    /// The record's own seq.
+    pub(crate) seq: Seq,
+    pub(crate) upto: Seq,
 }
 
 impl Summary {
@@ -101,7 +112,12 @@ impl Contents {
         if self.marks.last().is_none_or(|mark| at >= mark.at + MARK_EVERY) {
             self.marks.push(Mark { seq: head.seq, at });
         }
-        self.postings.push(hash, at as u32);
+        match head.erasure() {
+            Ok(Some(_)) if planted::ErasuresNotRebuilt.is_on() => {}
+            Ok(Some(erasure)) => Arc::make_mut(&mut self.summary.erasures).push(erasure),
+            // Readers of the channel never come to an erasure.
+            _ => self.postings.push(hash, at as u32),
+        }
         self.summary.add(head, skipped, at + size);
     }
 }
@@ -150,6 +166,7 @@ pub(crate) fn walk(
         match walk.step()? {
             Found::Record { at, bytes, after_damage } => {
                 let read = Head::parse(bytes)
+                    .and_then(|head| head.erasure().map(|_| head))
                     .and_then(|head| Ok((head, head.skipped()?, head.receipt()?)));
                 let (head, skipped, receipt) = match read {
                     Ok(read) => read,

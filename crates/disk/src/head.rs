@@ -4,10 +4,11 @@ use bytes::Bytes;
 use tricast_core::{ChannelName, Seq};
 
 use crate::{
+    contents::Erasure,
     mask, planted,
     record::{
-        CLIENT, DataKind, END, EVENT, FIXED, FRAME, IDEMPOTENCY, KIND, KNOWN, MASKED, ONLINE,
-        Record, SKIP_SELF, SKIPPED, SUBSCRIBERS, USER, u64_at,
+        CLIENT, DataKind, END, ERASES, EVENT, FIXED, FRAME, IDEMPOTENCY, KIND, KNOWN, MASKED,
+        ONLINE, Record, SKIP_SELF, SKIPPED, SUBSCRIBERS, USER, u64_at,
     },
 };
 
@@ -61,6 +62,15 @@ impl<'b> Head<'b> {
         self.flags & END != 0
     }
 
+    /// What the record erases, if it is no message.
+    pub(crate) fn erasure(&self) -> Result<Option<Erasure>, Unreadable> {
+        if self.flags & ERASES == 0 {
+            return Ok(None);
+        }
+        let Record { channel, seq, erases, .. } = self.record(None)?;
+        Ok(erases.map(|upto| Erasure { channel, seq, upto }))
+    }
+
     pub(crate) fn skipped(&self) -> Result<u64, Unreadable> {
         if self.flags & SKIPPED == 0 || planted::SkippedIgnored.is_on() {
             return Ok(0);
@@ -96,6 +106,7 @@ impl<'b> Head<'b> {
         let idempotency = tag(IDEMPOTENCY, &mut rest)?;
         let client = tag(CLIENT, &mut rest)?;
         let user = tag(USER, &mut rest)?;
+        let erases = number(ERASES, &mut rest)?;
         let data = match has(MASKED) {
             true => {
                 let (mask, masked) = rest.split_first_chunk().ok_or(malformed)?;
@@ -128,6 +139,7 @@ impl<'b> Head<'b> {
             idempotency,
             client,
             user,
+            erases,
             kind,
             data,
         })

@@ -1,5 +1,5 @@
-//! The process that has a log open, found without touching the lock: whoever tries a lock, however
-//! briefly, can keep a gateway from starting.
+//! The process that has a log open, found without touching the lock: a process that tries the lock,
+//! however briefly, can keep a gateway from starting.
 
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 

@@ -3,8 +3,10 @@
 //!
 //! ```text
 //! head      magic, base, length, records, first, skipped before it, last, newest time: u64 each
-//!           number of holes, marks, channels, places, receipts: u32 each; key's fingerprint u32
+//!           number of holes, marks, channels, places, receipts: u32 each; key's fingerprint u32;
+//!           bytes of erasures u32
 //! holes     from u64, to u64
+//! erasures  seq u64, the last erased seq u64, length of the channel's name u8, name
 //! checksum  u32: CRC-32C of all before it
 //! fan-out   1,025 u32: how many channels have a hash whose highest 10 bits are below 0, 1, …
 //! marks     seq u64, at u64
@@ -19,7 +21,7 @@ use std::{io, sync::Arc};
 use tricast_core::Seq;
 
 use crate::{
-    contents::{Contents, LoggedReceipt, Mark, Summary},
+    contents::{Contents, Erasure, LoggedReceipt, Mark, Summary},
     disk::{DiskFile, read_full},
     planted,
     postings::Nth,
@@ -27,7 +29,9 @@ use crate::{
 };
 
 const MAGIC: u64 = u64::from_le_bytes(*b"tricidx1");
-const HEAD: usize = 8 * 8 + 6 * 4;
+const HEAD: usize = 8 * 8 + 7 * 4;
+/// An erasure without its name.
+const ERASURE: usize = 17;
 const BUCKETS: usize = 1024;
 const CHANNEL: usize = 16;
 const MARK: usize = 16;
@@ -49,12 +53,22 @@ pub(crate) fn encode(
         out.extend_from_slice(&number.to_le_bytes());
     }
     let counts = [summary.holes.len(), marks.len(), hashes.len(), postings.len(), receipts.len()];
-    for count in counts.map(|count| count as u32).into_iter().chain([fingerprint]) {
+    let named = |erasure: &Erasure| ERASURE + erasure.channel.as_str().len();
+    let erasures: usize = summary.erasures.iter().map(named).sum();
+    let counts = counts.map(|count| count as u32).into_iter();
+    for count in counts.chain([fingerprint, erasures as u32]) {
         out.extend_from_slice(&count.to_le_bytes());
     }
     for (from, to) in &summary.holes {
         out.extend_from_slice(&from.to_le_bytes());
         out.extend_from_slice(&to.to_le_bytes());
+    }
+    for Erasure { channel, seq, upto } in summary.erasures.iter() {
+        let name = channel.as_str().as_bytes();
+        out.extend_from_slice(&seq.to_le_bytes());
+        out.extend_from_slice(&upto.to_le_bytes());
+        out.push(name.len() as u8);
+        out.extend_from_slice(name);
     }
     put_checksum(&mut out, 0);
     let body = out.len();
@@ -129,18 +143,20 @@ pub(crate) fn read_head(
     let number = |n: usize| u64_at(&head, n * 8);
     let count = |n: usize| u32_at(&head, 64 + n * 4) as usize;
     let counts: [usize; 5] = std::array::from_fn(count);
-    let holes_size = counts[0] * 16;
-    let fits = (HEAD + holes_size) as u64 <= file.length()?;
+    let (holes_size, erasures_size) = (counts[0] * 16, u32_at(&head, 88) as usize);
+    let fits = (HEAD + holes_size + erasures_size) as u64 <= file.length()?;
     if number(0) != MAGIC || number(1) != base || u32_at(&head, 84) != fingerprint || !fits {
         return Ok(None);
     }
-    let mut rest = vec![0; holes_size + 4];
+    let mut rest = vec![0; holes_size + erasures_size + 4];
     read_full(file, &mut rest, HEAD as u64)?;
-    let (holes, sum) = rest.split_at(holes_size);
-    let right = crc32c::crc32c_append(crc32c::crc32c(&head), holes) == u32_at(sum, 0);
+    let (lists, sum) = rest.split_at(holes_size + erasures_size);
+    let right = crc32c::crc32c_append(crc32c::crc32c(&head), lists) == u32_at(sum, 0);
     if !right && !planted::IndexTrusted.is_on() {
         return Ok(None);
     }
+    let (holes, erasures) = lists.split_at(holes_size);
+    let Some(erasures) = erasures_in(erasures) else { return Ok(None) };
     let summary = Summary {
         length: number(2),
         records: number(3),
@@ -149,8 +165,21 @@ pub(crate) fn read_head(
         last: number(6),
         newest: number(7),
         holes: holes.chunks_exact(16).map(|hole| (u64_at(hole, 0), u64_at(hole, 8))).collect(),
+        erasures: Arc::new(erasures),
     };
-    Ok(Some(IndexHead { summary, counts, body: (HEAD + holes_size + 4) as u64 }))
+    Ok(Some(IndexHead { summary, counts, body: (HEAD + holes_size + erasures_size + 4) as u64 }))
+}
+
+fn erasures_in(mut bytes: &[u8]) -> Option<Vec<Erasure>> {
+    let mut erasures = Vec::new();
+    while !bytes.is_empty() {
+        let (fixed, rest) = bytes.split_at_checked(ERASURE)?;
+        let (name, rest) = rest.split_at_checked(fixed[16].into())?;
+        let channel = std::str::from_utf8(name).ok()?.parse().ok()?;
+        erasures.push(Erasure { channel, seq: u64_at(fixed, 0), upto: u64_at(fixed, 8) });
+        bytes = rest;
+    }
+    Some(erasures)
 }
 
 impl Index {

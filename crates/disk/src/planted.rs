@@ -62,6 +62,10 @@ bugs! {
         CleanKept,
         /// A short write on a full disk is not cut back.
         FullNotCut,
+        /// An erasure is acknowledged before it is durable.
+        ErasureNotSynced,
+        /// Erasures are read from indexes alone.
+        ErasuresNotRebuilt,
         /// A damaged record is skipped in silence.
         DamageSilent,
     }

@@ -1,11 +1,11 @@
 //! The reading end of a log, for any number of threads.
 
-use std::{io, sync::Arc};
+use std::{collections::HashMap, io, sync::Arc};
 
 use tricast_core::{ChannelName, Seq};
 
 use crate::{
-    contents::LoggedReceipt,
+    contents::{Erasure, LoggedReceipt},
     gathering::{Gathering, holes},
     planted,
     portion::{Portion, PortionLimit},
@@ -220,6 +220,9 @@ impl Reader {
                     gathering.hole(last + 1, explained.saturating_sub(1));
                 }
                 last = last.max(record.seq);
+                if record.erases.is_some() {
+                    continue;
+                }
                 let taken = Taken::Record(Box::new(record), bytes.len() as u64);
                 if gathering.add(taken, || Ok((1, 0)))? {
                     return Ok(gathering.end());
@@ -231,6 +234,22 @@ impl Reader {
             }
         }
         Ok(gathering.end())
+    }
+
+    /// The channels whose messages are erased, each up to a seq, as far as these messages may still
+    /// be there.
+    pub fn erased(&self) -> Vec<(ChannelName, Seq)> {
+        let mut erased: HashMap<ChannelName, Seq> = HashMap::new();
+        let floor = self.floor();
+        for segment in self.shared.segments().iter() {
+            for Erasure { channel, upto, .. } in segment.summary().erasures.iter() {
+                if *upto > floor {
+                    let highest = erased.entry(channel.clone()).or_default();
+                    *highest = (*highest).max(*upto);
+                }
+            }
+        }
+        erased.into_iter().collect()
     }
 
     /// A seq after which the log has about the newest `bytes` bytes.

@@ -45,10 +45,11 @@ pub(crate) const SUBSCRIBERS: u16 = 1 << 7;
 pub(crate) const IDEMPOTENCY: u16 = 1 << 8;
 pub(crate) const CLIENT: u16 = 1 << 9;
 pub(crate) const USER: u16 = 1 << 10;
+pub(crate) const ERASES: u16 = 1 << 11;
 pub(crate) const MASKED: u16 = 1 << 12;
-pub(crate) const KNOWN: u16 = ((1 << 11) - 1) | MASKED;
+pub(crate) const KNOWN: u16 = (1 << 13) - 1;
 
-/// A message in the log.
+/// A message in the log, or the erasure of a channel's messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The message's place in the order of all messages.
@@ -77,6 +78,8 @@ pub struct Record {
     pub client: Option<[u8; 16]>,
     /// A keyed digest of the publishing user.
     pub user: Option<[u8; 16]>,
+    /// If this is no message: the channel's messages up to this seq are erased.
+    pub erases: Option<Seq>,
     /// The kind of the data.
     pub kind: DataKind,
     /// The data.
@@ -100,6 +103,7 @@ impl Record {
             idempotency: None,
             client: None,
             user: None,
+            erases: None,
             kind,
             data,
         }
@@ -108,7 +112,7 @@ impl Record {
     /// The record without what belongs to it.
     pub(crate) fn view(&self) -> RecordView<'_> {
         let Self { seq, skipped, time, end, skip_self, standing, .. } = *self;
-        let Self { online, subscribers, idempotency, client, user, kind, .. } = *self;
+        let Self { online, subscribers, idempotency, client, user, erases, kind, .. } = *self;
         RecordView {
             seq,
             skipped,
@@ -123,6 +127,7 @@ impl Record {
             idempotency,
             client,
             user,
+            erases,
             kind,
             data: &self.data,
         }
@@ -146,6 +151,7 @@ pub(crate) struct RecordView<'r> {
     pub(crate) idempotency: Option<[u8; 16]>,
     pub(crate) client: Option<[u8; 16]>,
     pub(crate) user: Option<[u8; 16]>,
+    pub(crate) erases: Option<Seq>,
     pub(crate) kind: DataKind,
     pub(crate) data: &'r [u8],
 }
@@ -154,7 +160,7 @@ impl RecordView<'_> {
     /// A record with all that belongs to it.
     pub(crate) fn to_record(self) -> Record {
         let Self { seq, skipped, time, end, skip_self, standing, .. } = self;
-        let Self { online, subscribers, idempotency, client, user, kind, .. } = self;
+        let Self { online, subscribers, idempotency, client, user, erases, kind, .. } = self;
         Record {
             seq,
             skipped,
@@ -169,6 +175,7 @@ impl RecordView<'_> {
             idempotency,
             client,
             user,
+            erases,
             kind,
             data: Bytes::copy_from_slice(self.data),
         }
@@ -190,6 +197,7 @@ impl RecordView<'_> {
             | bit(self.idempotency.is_some(), IDEMPOTENCY)
             | bit(self.client.is_some(), CLIENT)
             | bit(self.user.is_some(), USER)
+            | bit(self.erases.is_some(), ERASES)
             | bit(mask::is_needed(self.data), MASKED)
     }
 
@@ -217,6 +225,9 @@ impl RecordView<'_> {
         }
         for tag in [&self.idempotency, &self.client, &self.user].into_iter().flatten() {
             out.extend_from_slice(tag);
+        }
+        if let Some(upto) = self.erases {
+            put_varint(out, upto);
         }
         let mask = (flags & MASKED != 0).then(mask::make);
         out.extend(mask.into_iter().flatten());

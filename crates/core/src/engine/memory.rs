@@ -3,9 +3,9 @@
 use std::{future::ready, sync::Arc, time::Duration};
 
 use crate::{
-    Draft, Engine, EngineError, EngineFuture, Health, Hole, IdempotencyKey, Lease, Locate, Located,
-    Log, Portion, ReadMemory, ReadRequest, Receipt, Seq, Stored, Ticket, clock,
-    engine::idempotency::Idempotency, sync::Mutex,
+    ChannelName, Draft, Engine, EngineError, EngineFuture, Health, Hole, IdempotencyKey, Lease,
+    Locate, Located, Log, MessageId, Portion, ReadMemory, ReadRequest, Receipt, Seq, Stored,
+    Ticket, clock, engine::idempotency::Idempotency, sync::Mutex,
 };
 
 /// An engine that numbers messages one after the other and stores nothing itself.
@@ -70,6 +70,14 @@ impl Engine for MemoryEngine {
     fn locate(&self, questions: Vec<Locate>) -> EngineFuture<Vec<Located>> {
         let nothing = |question: Locate| Located { after: question.until, ..Located::default() };
         Box::pin(ready(Ok(questions.into_iter().map(nothing).collect())))
+    }
+
+    fn erase(&self, channel: ChannelName) -> EngineFuture<MessageId> {
+        // Nothing gets its place meanwhile.
+        let sequencer = self.sequencer.lock();
+        self.log.erase(&channel, self.log.newest_known(&channel));
+        drop(sequencer);
+        Box::pin(ready(Ok(self.log.head())))
     }
 
     fn health(&self) -> Health {

@@ -8,7 +8,9 @@ pub(crate) mod ticket;
 
 use std::{future::Future, pin::Pin};
 
-use crate::{Draft, EngineError, Health, Lease, Locate, Located, MessageId, ReadRequest, Ticket};
+use crate::{
+    ChannelName, Draft, EngineError, Health, Lease, Locate, Located, MessageId, ReadRequest, Ticket,
+};
 
 /// The future that an engine's methods return.
 pub type EngineFuture<T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send>>;
@@ -51,6 +53,11 @@ pub trait Engine: Send + Sync + 'static {
     /// Answers questions about channels, one answer for each. An engine without a store is never
     /// asked.
     fn locate(&self, questions: Vec<Locate>) -> EngineFuture<Vec<Located>>;
+
+    /// Erases the messages of a channel that have their place in the order by now: no new reader
+    /// gets them, and who resumes below them is told a gap. Returns the position up to which they
+    /// are erased, once that is as durable as a message would be.
+    fn erase(&self, channel: ChannelName) -> EngineFuture<MessageId>;
 
     /// Returns whether messages can be published.
     fn health(&self) -> Health;

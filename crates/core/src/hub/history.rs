@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::{
     ChannelName, EngineError, History, HistorySelection, Hub, Identity, Lease, Message, MessageId,
-    ReadLimit, Start,
+    PublishError, ReadLimit, Start,
     log::{history_page::HISTORY_PAGE, history_read::HistoryRead},
 };
 
 impl Hub {
-    /// Reads the history of `channel` from `start` on, up to `limit`. What has left the ring is read
-    /// within the share of `reader`.
+    /// Reads the history of `channel` from `start` on, up to `limit`. What has left the ring is
+    /// read within the share of `reader`.
     ///
     /// # Errors
     /// When the engine fails to read what has left the ring.
@@ -48,6 +48,19 @@ impl Hub {
     ) -> Result<HistorySelection, EngineError> {
         let history = self.history(&channel, start, HISTORY_PAGE, Some(reader)).await?;
         Ok(HistorySelection::new(history, channel))
+    }
+
+    /// Erases the history of `channel`: the messages that were published by now are in no response
+    /// any more, and readers that resume below them are told a gap. Streams are not disturbed.
+    /// Returns the position up to which they are erased.
+    ///
+    /// # Errors
+    /// When the hub is draining, or the engine cannot say durably that they are erased.
+    pub async fn erase_history(&self, channel: ChannelName) -> Result<MessageId, PublishError> {
+        if self.is_draining() {
+            return Err(PublishError::Draining);
+        }
+        Ok(self.engine.erase(channel).await?)
     }
 
     /// Finds a message of `channel`, if it is still there.

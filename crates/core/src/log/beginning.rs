@@ -1,8 +1,8 @@
 //! The beginning of a log, or of another epoch of it.
 
 use crate::{
-    EarlierRules, Epoch, Extent, Seq,
-    log::{ring::Floor, table::Table, tombstones::Tombstones},
+    ChannelName, EarlierRules, Epoch, Extent, Seq,
+    log::{erasure::Erasures, ring::Floor, table::Table, tombstones::Tombstones},
 };
 
 /// What an engine says when a log begins, and when its epoch changes.
@@ -20,13 +20,15 @@ pub struct Beginning {
     pub extent: Option<Extent>,
     /// The parts of the log up to `head` in which other namespaces were logged than now.
     pub earlier: Vec<EarlierRules>,
+    /// Channels whose messages up to a seq are erased, although they are stored.
+    pub erased: Vec<(ChannelName, Seq)>,
 }
 
 impl Table {
     /// Begins another epoch, or the first: forgets all messages and tombstones. Channels keep their
     /// subscribers. Messages up to `after` are below every ring.
     pub(crate) fn begin(&mut self, beginning: Beginning) {
-        let Beginning { epoch, lineage, after, head, extent, earlier } = beginning;
+        let Beginning { epoch, lineage, after, head, extent, earlier, erased } = beginning;
         let slots: Vec<usize> = self.slots.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
             let newest = self.slots[slot].ring.newest();
@@ -36,12 +38,14 @@ impl Table {
         }
         (self.epoch, self.lineage, self.extent) = (epoch, lineage, extent);
         self.earlier = earlier;
+        self.erasures = Erasures::new(erased);
         self.tombstones = Tombstones::new(self.limits.tombstones);
         self.tombstones.forget_up_to(after);
         (self.watermark, self.unlogged_floor) = (after, head);
         let unlogged = Floor { seq: head, certain: false };
         for (_, channel) in &mut self.slots {
             let floor = Floor { seq: after, certain: false };
+            channel.erased = self.erasures.get(&channel.name);
             channel.ring.restart(if channel.rules.log { floor } else { unlogged });
         }
     }

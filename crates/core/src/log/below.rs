@@ -111,3 +111,46 @@ impl Table {
         (!is_known).then(|| Locate { channel: name.clone(), newest, until: floor, visible, since })
     }
 }
+
+/// What is erased.
+impl Table {
+    /// Returns the position up to which the messages of a channel are erased; 0 if none are.
+    pub(crate) fn erased(&self, name: &ChannelName) -> Seq {
+        match self.find(name) {
+            Some(slot) => self.slots[slot].erased,
+            None => self.erasures.get(name),
+        }
+    }
+
+    /// Erases the messages of a channel up to and including `upto`. The ring keeps them for a
+    /// while: readers that are about to be sent them are not disturbed.
+    pub(crate) fn erase(&mut self, name: &ChannelName, upto: Seq) {
+        if self.stores(name) {
+            self.erasures.raise(name, upto);
+        }
+        // Without a slot, and without a store, there is nothing left to erase.
+        if let Some(slot) = self.find(name) {
+            let erased = &mut self.slots[slot].erased;
+            *erased = upto.max(*erased);
+        }
+    }
+
+    /// Evicts erased messages from the ring in `slot`.
+    pub(super) fn evict_erased(&mut self, slot: usize) {
+        let channel = &self.slots[slot];
+        let erased = channel.erased;
+        if channel.ring.oldest().is_some_and(|oldest| oldest.id.seq <= erased) {
+            self.evict_up_to(slot, erased);
+        }
+    }
+
+    /// Returns the seq of the newest message of a channel that this table knows of; 0 if it knows
+    /// of none.
+    pub(crate) fn newest_known(&self, name: &ChannelName) -> Seq {
+        let newest_held = self.find(name).filter(|slot| !self.slots[*slot].ring.is_empty());
+        match newest_held {
+            Some(slot) => self.slots[slot].ring.newest(),
+            None => Some(self.floor(name)).filter(|floor| floor.certain).map_or(0, |it| it.seq),
+        }
+    }
+}

@@ -25,6 +25,8 @@ pub(crate) struct Channel {
     /// Whether `ended` is right. It is not for a channel with messages from before the start, of
     /// which nobody has asked the engine yet.
     pub(crate) knows_end: bool,
+    /// Its messages up to here are erased; 0 if none are.
+    pub(crate) erased: Seq,
     /// Readers that are about to join, and updates that are about to be applied.
     pub(crate) pins: u32,
     /// Distinguishes this channel from a later one in the same slot.
@@ -51,6 +53,7 @@ impl Channel {
             shard_cursors: ShardCursors::default(),
             ended: before.ended,
             knows_end: before.floor.certain,
+            erased: 0,
             pins: 0,
             serial,
             in_idle_queue: false,

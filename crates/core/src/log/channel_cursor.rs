@@ -58,6 +58,11 @@ impl ChannelCursor {
         self.is_behind(table) && table.is_stored(self.slot)
     }
 
+    /// Whether messages after its position were erased, and the ring does not have them any more.
+    pub(super) fn is_erased(&self, table: &Table) -> bool {
+        table.slots[self.slot].erased > self.position && self.needs_engine(table)
+    }
+
     /// Returns the next message in the ring; `None` if the channel is behind, or has no more.
     pub(super) fn next_message<'a>(&self, table: &'a Table) -> Option<&'a Arc<Message>> {
         match self.is_behind(table) {

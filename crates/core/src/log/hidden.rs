@@ -16,9 +16,10 @@ impl Table {
         located: &LocatedChannels,
         now: u64,
     ) -> Seq {
-        let (visible, unlogged) = (self.visible(name), self.unlogged_up_to(name));
+        let visible = self.visible(name);
+        let gone = self.unlogged_up_to(name).max(self.erased(name));
         if visible == Visible::default() {
-            return unlogged;
+            return gone;
         }
         let floor = self.floor(name).seq;
         let below = || match located.get(name) {
@@ -36,7 +37,7 @@ impl Table {
             true => 0,
             false => hidden(self.before_time_in_ring(name, visible.since(now))),
         };
-        by_number.max(by_age).max(unlogged)
+        by_number.max(by_age).max(gone)
     }
 
     fn visible(&self, name: &ChannelName) -> Visible {

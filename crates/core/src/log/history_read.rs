@@ -54,6 +54,11 @@ impl HistoryRead {
     /// Reads on. Returns what the engine has to be asked for next; `None` once nothing is left to
     /// read, or the limit is reached.
     pub(super) fn read_on(&mut self, table: &Table) -> Option<ReadRequest> {
+        let erased = table.erased(&self.channel);
+        if self.position < erased {
+            let lost = Hole { first: self.position + 1, last: erased };
+            self.skip(lost, false, table.epoch);
+        }
         let floor = table.floor(&self.channel);
         if self.position < floor.seq && !self.full {
             if table.stores(&self.channel) {

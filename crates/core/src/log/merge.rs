@@ -104,6 +104,11 @@ impl<'a> Merge<'a> {
 
     fn next_of_channel(&mut self, index: usize, seq: Seq) -> Flow {
         let channel = &self.cursor.channels[index];
+        if channel.is_erased(self.table) {
+            self.push_erased_gap(index);
+            self.push_channel(index);
+            return Flow::Continue;
+        }
         if channel.needs_engine(self.table) {
             return Flow::Stop(self.behind(index));
         }
@@ -185,6 +190,18 @@ impl<'a> Merge<'a> {
         self.push_gap(index, lost, position, floor.certain, live);
     }
 
+    /// Moves a channel over messages that were erased after its reader had joined. Other channels
+    /// may have messages in between, so the cursor stays before them.
+    fn push_erased_gap(&mut self, index: usize) {
+        let channel = &self.cursor.channels[index];
+        let lost =
+            Hole { first: channel.position + 1, last: self.table.slots[channel.slot].erased };
+        let next = self.heap.peek().map_or(Seq::MAX, |Reverse((next, _))| *next);
+        self.push_gap(index, lost, lost.last.min(next - 1), false, false);
+        let channel = &mut self.cursor.channels[index];
+        channel.next_index = self.table.slots[channel.slot].ring.index_after(channel.position);
+    }
+
     /// Moves all channels of the portion over a hole. Other channels may have messages inside it,
     /// so the cursor stays before them.
     fn push_hole_gaps(&mut self, hole: Hole) {
@@ -233,7 +250,10 @@ impl<'a> Merge<'a> {
             channels.filter(|channel| channel.needs_engine(self.table))
         };
         let slot = |slot: usize| &self.table.slots[slot];
-        let wanted = |channel: &ChannelCursor| (slot(channel.slot).name.clone(), channel.position);
+        let wanted = |channel: &ChannelCursor| {
+            let slot = slot(channel.slot);
+            (slot.name.clone(), channel.position.max(slot.erased))
+        };
         let floors = behind().map(|channel| slot(channel.slot).ring.floor().seq);
         Progress::Behind(ReadRequest {
             channels: behind().map(wanted).collect(),

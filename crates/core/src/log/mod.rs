@@ -19,6 +19,7 @@ pub(crate) mod counts;
 pub(crate) mod cursor;
 pub(crate) mod delivery;
 pub(crate) mod earlier_rules;
+pub(crate) mod erasure;
 pub(crate) mod error;
 pub(crate) mod extent;
 mod hidden;
@@ -191,7 +192,9 @@ impl Log {
 
     /// Sets what the engine stores below the rings, after it has let go of its oldest messages.
     pub fn set_extent(&self, extent: Extent) {
-        self.table.lock().extent = Some(extent);
+        let mut table = self.table.lock();
+        table.erasures.forget_up_to(extent.after);
+        table.extent = Some(extent);
     }
 
     /// Returns who is online according to the presence channels, for the next life of the log. An
@@ -209,6 +212,17 @@ impl Log {
         let with_presence: Vec<_> =
             all.filter(|one| self.has_presence_channel(&one.channel)).collect();
         checkpoint::restore(&mut self.table.lock(), with_presence.into_iter())
+    }
+
+    /// Erases the messages of a channel up to and including `upto`.
+    pub fn erase(&self, channel: &ChannelName, upto: Seq) {
+        self.table.lock().erase(channel, upto);
+    }
+
+    /// Returns the seq of the newest message of a channel that is in its ring, or has left it; 0 if
+    /// there is none, or it is not known any more.
+    pub fn newest_known(&self, channel: &ChannelName) -> Seq {
+        self.table.lock().newest_known(channel)
     }
 
     /// Raises the watermark over seqs that have no message for this node.

@@ -50,7 +50,7 @@ impl<'a> PortionSource<'a> {
                 asked == name && (*after..portion.upto()).contains(&cursor.position)
             };
             let Some((asked, _)) = request.channels.iter().find(covers) else { continue };
-            if cursor.needs_engine(table) {
+            if cursor.needs_engine(table) && !cursor.is_erased(table) {
                 cursor.in_portion = true;
                 first = first.min(cursor.position);
                 channels.insert(asked, index);

@@ -23,7 +23,9 @@ impl Table {
         self.created += 1;
         let rules = self.rules_for(name);
         before.floor = self.raise_unlogged(name, before.floor, &rules);
-        let slot = self.slots.insert(Channel::new(name.clone(), rules, before, self.created));
+        let mut channel = Channel::new(name.clone(), rules, before, self.created);
+        channel.erased = self.erasures.get(name);
+        let slot = self.slots.insert(channel);
         self.by_name.insert(name.clone(), slot);
         Ok(slot)
     }

@@ -11,6 +11,7 @@ use crate::{
     log::{
         channel::Channel,
         earlier_rules::EarlierRules,
+        erasure::Erasures,
         extent::Extent,
         idle::IdleQueue,
         retention::Retention,
@@ -35,6 +36,8 @@ pub(crate) struct Table {
     pub(crate) lineage: Vec<(Epoch, Seq)>,
     /// What the engine stores below the rings; `None` if it stores nothing.
     pub(crate) extent: Option<Extent>,
+    /// What is erased of the channels that the engine stores.
+    pub(crate) erasures: Erasures,
     /// Channels that are not logged have nothing up to here: it is the head at the start.
     pub(crate) unlogged_floor: Seq,
     /// The parts of the log in which other namespaces were logged.
@@ -65,6 +68,7 @@ impl Table {
             epoch,
             lineage: Vec::new(),
             extent: None,
+            erasures: Erasures::default(),
             unlogged_floor: 0,
             earlier: Vec::new(),
             by_name: HashMap::new(),
@@ -190,13 +194,15 @@ impl Table {
         self.retention.next_to_sweep(self.slots.capacity())
     }
 
-    /// Evicts expired messages of one channel, and forgets the channel if it is empty then.
+    /// Evicts expired and erased messages of one channel, and forgets the channel if it is empty
+    /// then.
     pub(crate) fn sweep(&mut self, slot: usize, now: u64) {
         let Some(channel) = self.slots.get_mut(slot) else {
             return;
         };
         let evicted = channel.ring.expire(now, channel.rules.history.age);
         self.retention.count_evicted(evicted);
+        self.evict_erased(slot);
         self.forget_if_empty(slot);
     }
 

@@ -221,6 +221,7 @@ impl Fixture {
                 head,
                 extent: None,
                 earlier: vec![],
+                erased: vec![],
             });
             if end == End::Clean {
                 assert_eq!(log.restore_presence(&old.presence_checkpoint()), 0);

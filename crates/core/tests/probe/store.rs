@@ -19,8 +19,8 @@ use shuttle::sync::Mutex;
 use tokio::sync::oneshot;
 use tricast_core::{
     Accepted, Beginning, ChannelName, Draft, Engine, EngineError, EngineFuture, Extent, Health,
-    Hole, Lease, Loan, Locate, Located, Log, Placed, Portion, ReadLimit, ReadMemory, ReadRequest,
-    Receipt, Reservation, Seq, Settlement, Stored, Ticket, UserId,
+    Hole, Lease, Loan, Locate, Located, Log, MessageId, Placed, Portion, ReadLimit, ReadMemory,
+    ReadRequest, Receipt, Reservation, Seq, Settlement, Stored, Ticket, UserId,
 };
 
 /// Stores each message of a logged channel, and counts all of them.
@@ -59,6 +59,7 @@ impl StoreEngine {
             head: 0,
             extent: Some(extent),
             earlier: Vec::new(),
+            erased: Vec::new(),
         });
         let memory = ReadMemory::new(1 << 20);
         let (deferred, reads_deferred, given_back, state) = Default::default();
@@ -266,6 +267,15 @@ impl Engine for StoreEngine {
             Located { after, ended, hidden }
         };
         Box::pin(std::future::ready(Ok(questions.into_iter().map(locate).collect())))
+    }
+
+    fn erase(&self, channel: ChannelName) -> EngineFuture<MessageId> {
+        let state = self.state.lock().expect("lock");
+        let mut newest =
+            state.messages.iter().rev().map(|stored| (&stored.draft.channel, stored.seq));
+        let upto = newest.find(|(of, _)| **of == channel).map_or(0, |(_, seq)| seq);
+        self.log.erase(&channel, upto.max(self.log.newest_known(&channel)));
+        Box::pin(std::future::ready(Ok(self.log.head())))
     }
 
     fn health(&self) -> Health {

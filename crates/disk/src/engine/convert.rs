@@ -29,6 +29,7 @@ pub(super) fn record_of<'m>(
         idempotency,
         client: None,
         user: None,
+        erases: None,
         kind: match &draft.data {
             Data::Json(_) => DataKind::Json,
             Data::Text(_) => DataKind::Text,

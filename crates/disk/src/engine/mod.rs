@@ -31,7 +31,8 @@ mod writer;
 use std::{sync::Arc, thread::JoinHandle, time::Duration};
 
 use tricast_core::{
-    Draft, Engine, EngineError, EngineFuture, Health, Lease, Locate, Located, ReadRequest, Ticket,
+    ChannelName, Draft, Engine, EngineError, EngineFuture, Health, Lease, Locate, Located,
+    MessageId, ReadRequest, Ticket,
 };
 
 pub use self::{
@@ -92,6 +93,18 @@ impl Engine for DiskEngine {
 
     fn locate(&self, questions: Vec<Locate>) -> EngineFuture<Vec<Located>> {
         self.reads.locate(questions)
+    }
+
+    fn erase(&self, channel: ChannelName) -> EngineFuture<MessageId> {
+        let until = self.reader.head();
+        let newest =
+            Locate { channel: channel.clone(), newest: 1, until, visible: usize::MAX, since: 0 };
+        let located = self.reads.locate(vec![newest]);
+        let sequencer = self.sequencer.clone();
+        Box::pin(async move {
+            let before = located.await?.first().map_or(0, |located| located.after);
+            sequencer.erase(channel, before + 1)?.await.map(|receipt| receipt.id)
+        })
     }
 
     fn health(&self) -> Health {

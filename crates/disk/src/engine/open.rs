@@ -187,6 +187,7 @@ fn begin(log: &Log, opened: &Opened, warm: Warm, reader: &Reader) {
             true => Vec::new(),
             false => earlier.iter().map(rules).collect(),
         },
+        erased: reader.erased(),
     });
     let mut messages = warm.messages.into_iter();
     loop {

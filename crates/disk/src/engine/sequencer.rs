@@ -6,11 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tricast_core::{
-    Draft, EngineError, Health, IdempotencyKey, Log, MessageId, Receipt, Reservation, Seq,
-    Settlement, Stored, Tag, Ticket, unix_millis,
+    ChannelName, Data, Draft, EngineError, Health, IdempotencyKey, Log, MessageId, Receipt,
+    Reservation, Seq, Settlement, Stored, Tag, Ticket, unix_millis,
 };
 
 use crate::{
@@ -32,7 +33,11 @@ const LARGEST: usize = 1 << 29;
 /// A message that has its place and waits for the writer.
 pub(super) struct Pending {
     pub(super) stored: Stored,
-    pub(super) reservation: Reservation,
+    /// `None` for an erasure.
+    pub(super) reservation: Option<Reservation>,
+    /// If it is an erasure: the last seq that it erases, or the least that this can be before its
+    /// turn comes.
+    pub(super) erases: Option<Seq>,
     pub(super) settlement: Settlement,
     /// The tag of its idempotency id.
     pub(super) tag: Option<Tag>,
@@ -179,14 +184,35 @@ impl Sequencer {
         }
         let reservation = self.log.reserve(&draft)?;
         let (settlement, ticket) = Ticket::open();
-        state.last += 1;
-        state.time = time;
-        let (seq, online) = (state.last, reservation.online);
+        let online = reservation.online;
         if let Some(tag) = tag {
             state.receipts.begin(tag);
         }
-        let stored = Stored { seq, time, online, draft };
-        let pending = Pending { stored, reservation, settlement, tag, is_logged };
+        let stored = Stored { seq: state.next(time), time, online, draft };
+        let (reservation, erases) = (Some(reservation), None);
+        self.push(state, Pending { stored, reservation, erases, settlement, tag, is_logged });
+        Ok(ticket)
+    }
+
+    /// Puts the erasure of a channel's messages into the order: up to `least`, which are those that
+    /// only the disk has, and those that come before it in the order.
+    pub(super) fn erase(&self, channel: ChannelName, least: Seq) -> Result<Ticket, EngineError> {
+        let is_logged = self.log.rules_for(&channel).log;
+        let mut state = self.state.lock();
+        if state.end.is_some() {
+            return Err(EngineError::Unavailable("it is being closed".to_owned()));
+        }
+        state.condition.admit(is_logged, Instant::now())?;
+        let (settlement, ticket) = Ticket::open();
+        let draft = Draft::new(channel, Data::Bytes(Bytes::new()));
+        let time = unix_millis().max(state.time);
+        let stored = Stored { seq: state.next(time), time, online: None, draft };
+        let (reservation, erases, tag) = (None, Some(least), None);
+        self.push(state, Pending { stored, reservation, erases, settlement, tag, is_logged });
+        Ok(ticket)
+    }
+
+    fn push(&self, mut state: MutexGuard<'_, State>, pending: Pending) {
         state.bytes += pending.size();
         match planted::OrderLost.is_on() {
             true => state.queue.push_front(pending),
@@ -197,7 +223,6 @@ impl Sequencer {
         if is_enough {
             self.work.notify_one();
         }
-        Ok(ticket)
     }
 
     /// Waits for work, for the writer, until `until` if there is such a time. Once something waits,
@@ -400,6 +425,13 @@ impl Sequencer {
 }
 
 impl State {
+    /// Gives the next seq, to a message of this time.
+    fn next(&mut self, time: u64) -> Seq {
+        self.time = time;
+        self.last += 1;
+        self.last
+    }
+
     fn take_batch(&mut self) -> Vec<Pending> {
         let mut bytes = 0;
         let fits = |pending: &&Pending| {

@@ -119,7 +119,8 @@ impl Writer {
         sequencer.set_closed(&closed);
     }
 
-    fn write(&mut self, batch: Vec<Pending>) {
+    fn write(&mut self, mut batch: Vec<Pending>) {
+        self.extend_erasures(&mut batch);
         if planted::AcknowledgedBeforeWrite.is_on() {
             let (views, _) = self.records_of(&batch);
             let records: Vec<_> = views.iter().map(|view| view.to_record()).collect();
@@ -151,6 +152,18 @@ impl Writer {
                 self.number(others);
             }
             Err(error) => self.sequencer.fail(&error.to_string(), batch),
+        }
+    }
+
+    /// Lets erasures reach up to what comes before them in the order.
+    fn extend_erasures(&self, batch: &mut [Pending]) {
+        for n in 0..batch.len() {
+            let Some(least) = batch[n].erases else { continue };
+            let channel = &batch[n].stored.draft.channel;
+            let is_message =
+                |one: &&Pending| one.erases.is_none() && one.stored.draft.channel == *channel;
+            let before = batch[..n].iter().rev().find(is_message).map_or(0, |one| one.stored.seq);
+            batch[n].erases = Some(least.max(self.log.newest_known(channel)).max(before));
         }
     }
 
@@ -213,20 +226,41 @@ impl Writer {
             // Whatever had these seqs was not logged, or was refused.
             let skipped = seq - last - 1;
             last = seq;
-            record_of(&pending.stored, skipped, pending.tag, &self.tagger)
+            let erases = pending.erases;
+            let record = record_of(&pending.stored, skipped, pending.tag, &self.tagger);
+            RecordView { erases, ..record }
         });
         (records.collect(), last)
     }
 
     /// Makes a batch visible, and settles it.
-    fn publish(&self, batch: Vec<Pending>) {
+    fn publish(&self, mut batch: Vec<Pending>) {
+        while let Some(n) = batch.iter().position(|one| one.erases.is_some()) {
+            let rest = batch.split_off(n + 1);
+            let erasure = batch.pop();
+            self.publish_messages(batch);
+            erasure.into_iter().for_each(|erasure| self.erase(erasure));
+            batch = rest;
+        }
+        self.publish_messages(batch);
+    }
+
+    /// Makes an erasure visible, and settles it.
+    fn erase(&self, Pending { stored, erases, settlement, .. }: Pending) {
+        self.log.erase(&stored.draft.channel, erases.unwrap_or_default());
+        self.log.advance(stored.seq);
+        let id = MessageId { epoch: self.log.epoch(), seq: stored.seq };
+        settlement.settle(Ok(Receipt { id, subscribers: 0, duplicate: false }));
+    }
+
+    fn publish_messages(&self, batch: Vec<Pending>) {
         let epoch = self.log.epoch();
         let (mut placed, mut settled) = (Vec::new(), Vec::new());
         for Pending { stored, reservation, settlement, tag, .. } in batch {
             let id = MessageId { epoch, seq: stored.seq };
             let receipt = Receipt { id, subscribers: 0, duplicate: false };
             settled.push(Settled { settlement, tag, time: stored.time, result: Ok(receipt) });
-            placed.push(Placed { stored, reservation: Some(reservation) });
+            placed.push(Placed { stored, reservation });
         }
         let accepted = self.log.accept_all(placed);
         for (settled, accepted) in settled.iter_mut().zip(&accepted) {

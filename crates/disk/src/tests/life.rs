@@ -135,6 +135,7 @@ impl Lives {
         let closed = life.store.close().is_ok();
         if closed {
             self.world.promised.extend(self.world.shown.keys());
+            self.world.promised.extend(self.world.erasures.keys());
         } else {
             // It may have written down that the disk failed.
             self.world.may_lose = true;
@@ -190,6 +191,11 @@ impl Lives {
             self.rng.fill(&mut tag);
             record.idempotency = Some(tag);
         }
+        if self.rng.u8(0..8) == 0 {
+            let (time, channel) = (record.time, record.channel);
+            record = Record::new(seq, time, channel, DataKind::Bytes, Bytes::new());
+            record.erases = Some(self.rng.u64(0..seq));
+        }
         record
     }
 
@@ -236,7 +242,10 @@ impl Lives {
         for record in records {
             assert!(record.seq > self.world.given, "{} is given again", record.seq);
             self.world.given = record.seq;
-            self.world.shown.insert(record.seq, record);
+            match record.erases {
+                Some(_) => self.world.erasures.insert(record.seq, record),
+                None => self.world.shown.insert(record.seq, record),
+            };
         }
     }
 
@@ -252,8 +261,9 @@ impl Lives {
             Ok(upto) => {
                 let waiting = std::mem::take(&mut life.waiting);
                 self.show(waiting);
-                let durable = self.world.shown.range(..=upto);
-                self.world.promised.extend(durable.map(|(seq, _)| *seq));
+                let World { shown, erasures, promised, .. } = &mut self.world;
+                let durable = shown.range(..=upto).chain(erasures.range(..=upto));
+                promised.extend(durable.map(|(seq, _)| *seq));
             }
             Err(_) => {
                 let waiting = std::mem::take(&mut life.waiting);

@@ -32,6 +32,19 @@ const PLAIN: [u8; 31] = [
     0x05, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x01, b'a', b'{', b'}',
 ];
 
+/// The channel `up` is erased up to 301.
+#[rustfmt::skip]
+const ERASURE: [u8; 32] = [
+    0x18, 0, 0, 0, 0xa5, 0xa7, 0xa2, 0x8e, 0x2e, 0x01, 0, 0, 0, 0, 0, 0,
+    0x06, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x08, 0, 0x02,
+    b'u', b'p', 0xad, 0x02,
+];
+
+fn erasure() -> Record {
+    let record = Record::new(302, 6, "up".parse().expect("a name"), DataKind::Bytes, Bytes::new());
+    Record { erases: Some(301), ..record }
+}
+
 fn full() -> Record {
     let channel = "news".parse().expect("a name");
     let data = Bytes::from_static(b"hello");
@@ -57,7 +70,7 @@ fn plain() -> Record {
 
 #[test]
 fn records_have_these_bytes() {
-    for (record, bytes) in [(full(), &FULL[..]), (plain(), &PLAIN)] {
+    for (record, bytes) in [(full(), &FULL[..]), (plain(), &PLAIN), (erasure(), &ERASURE)] {
         let mut out = Vec::new();
         record.view().encode(record.skipped, 300, &mut out);
         assert_eq!(out, bytes);
@@ -87,7 +100,7 @@ fn nothing_else_is_a_record() {
 /// A flag that this version does not know can change what the bytes mean.
 #[test]
 fn a_record_of_a_later_version_is_not_misread() {
-    for bit in [11, 13, 14, 15] {
+    for bit in 13..16 {
         let mut later = FULL;
         later[24..26].copy_from_slice(&(0x07fd_u16 | 1 << bit).to_le_bytes());
         assert!(Head::parse(&later).is_err_and(|error| error.is_later()), "flag {bit}");
@@ -100,7 +113,7 @@ fn a_record_of_a_later_version_is_not_misread() {
 #[test]
 fn an_index_has_these_bytes() {
     let mut contents = Contents::default();
-    let heads = [(&FULL[..], 0, 1_u64 << 63), (&PLAIN, 96, 1 << 54)];
+    let heads = [(&FULL[..], 0, 1_u64 << 63), (&PLAIN, 96, 1 << 54), (&ERASURE, 127, 0)];
     for (bytes, at, hash) in heads {
         let head = Head::parse(bytes).expect("reads");
         contents.add(hash, &head, head.skipped().expect("reads"), at, bytes.len() as u64);
@@ -116,11 +129,16 @@ fn an_index_has_these_bytes() {
     #[rustfmt::skip]
     let head = [
         b't', b'r', b'i', b'c', b'i', b'd', b'x', b'1',
-        0x2c, 0x01, 0, 0, 0, 0, 0, 0, 127, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0,
+        0x2c, 0x01, 0, 0, 0, 0, 0, 0, 159, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0,
         0x2c, 0x01, 0, 0, 0, 0, 0, 0, 0x2c, 0x01, 0, 0, 0, 0, 0, 0,
-        0x2d, 0x01, 0, 0, 0, 0, 0, 0, 0, 0x68, 0xe5, 0xcf, 0x8b, 0x01, 0, 0,
-        0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4,
+        0x2e, 0x01, 0, 0, 0, 0, 0, 0, 0, 0x68, 0xe5, 0xcf, 0x8b, 0x01, 0, 0,
+        0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4, 19, 0, 0, 0,
+        // an erasure
+        0x2e, 0x01, 0, 0, 0, 0, 0, 0, 0x2d, 0x01, 0, 0, 0, 0, 0, 0, 2, b'u', b'p',
     ];
+    let summary = &contents.summary;
+    let found = summary.erasures.iter().map(|erasure| (erasure.seq, erasure.upto));
+    assert_eq!(found.collect::<Vec<_>>(), [(302, 301)]);
     let (found, rest) = bytes.split_at(head.len());
     assert_eq!(found, head);
     let (sum, rest) = rest.split_at(4);

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tricast_core::{ChannelName, Seq};
 
-use crate::{Opened, PortionLimit, Reader, Record};
+use crate::{Opened, PortionLimit, Reader, Record, contents::Erasure};
 
 /// What is known outside of the log.
 #[derive(Clone, Default)]
 pub(super) struct World {
     /// Records that somebody may have seen.
     pub(super) shown: BTreeMap<Seq, Record>,
+    /// Erasures that somebody may have been told of.
+    pub(super) erasures: BTreeMap<Seq, Record>,
     /// Records that may be there after the next start, or not.
     pub(super) unknown: BTreeMap<Seq, Record>,
     /// Records that were promised to last.
@@ -42,6 +44,8 @@ pub(super) struct World {
 /// All of a log.
 pub(super) struct There {
     pub(super) records: BTreeMap<Seq, Record>,
+    /// Of each erasure the channel, and the last seq that it erases.
+    pub(super) erasures: BTreeMap<Seq, (ChannelName, Seq)>,
     pub(super) holes: Vec<(Seq, Seq)>,
 }
 
@@ -62,7 +66,8 @@ pub(super) fn read(
     after: Seq,
     limit: PortionLimit,
 ) -> There {
-    let mut there = There { records: BTreeMap::new(), holes: Vec::new() };
+    let mut there =
+        There { records: BTreeMap::new(), erasures: erasures(reader), holes: Vec::new() };
     let (mut at, mut last) = (after, after);
     loop {
         let portion = match channels {
@@ -87,6 +92,19 @@ pub(super) fn read(
             return there;
         }
     }
+}
+
+/// All erasures, by their seq.
+fn erasures(reader: &Reader) -> BTreeMap<Seq, (ChannelName, Seq)> {
+    let segments = reader.shared.segments();
+    let summaries = segments.iter().map(|segment| segment.summary());
+    let all: Vec<Erasure> = summaries.flat_map(|it| Vec::clone(&it.erasures)).collect();
+    all.into_iter().map(|Erasure { channel, seq, upto }| (seq, (channel, upto))).collect()
+}
+
+/// What a record erases.
+fn erased_by(record: &Record) -> Option<(ChannelName, Seq)> {
+    record.erases.map(|upto| (record.channel.clone(), upto))
 }
 
 fn is_in(holes: &[(Seq, Seq)], seq: Seq) -> bool {
@@ -128,8 +146,11 @@ impl World {
         self.given = opened.head;
         self.holes = there.holes;
         self.shown = there.records;
+        let of = |seq: &Seq| self.erasures.get(seq).or_else(|| self.unknown.get(seq)).cloned();
+        self.erasures = there.erasures.keys().filter_map(|seq| Some((*seq, of(seq)?))).collect();
         self.unknown.clear();
-        self.promised.retain(|seq| self.shown.contains_key(seq));
+        let is_there = |seq: &Seq| self.shown.contains_key(seq) || self.erasures.contains_key(seq);
+        self.promised.retain(is_there);
         (self.may_lose, self.just_damaged, self.same_boot) = (false, false, true);
     }
 
@@ -149,7 +170,8 @@ impl World {
             assert_eq!(known, Some(found), "{seq} is another message");
             assert!(*seq > floor, "{seq} was let go, and is there again");
         }
-        let last = there.records.keys().next_back().copied().unwrap_or(0);
+        let last = there.records.keys().chain(there.erasures.keys()).max().copied().unwrap_or(0);
+        self.check_erasures(reader, &there, last, last_may_be_gone);
         for seq in self.shown.keys().filter(|seq| **seq > floor) {
             // A flipped bit of the last record can look like a write that was cut off.
             let excused = last_may_be_gone && *seq > last;
@@ -160,6 +182,26 @@ impl World {
         }
         self.check_channels(reader, &there, limit, rng);
         there
+    }
+
+    fn check_erasures(&self, reader: &Reader, there: &There, last: Seq, last_may_be_gone: bool) {
+        let floor = reader.floor();
+        for (seq, found) in &there.erasures {
+            let known = self.erasures.get(seq).or_else(|| self.unknown.get(seq));
+            assert_eq!(known.and_then(erased_by).as_ref(), Some(found), "the erasure {seq}");
+        }
+        for seq in self.erasures.keys().filter(|seq| **seq > floor) {
+            let is_there = there.erasures.contains_key(seq);
+            let excused = last_may_be_gone && *seq > last;
+            let told = is_there || is_in(&there.holes, *seq) || excused;
+            assert!(told, "the erasure {seq} is lost in silence");
+            let kept = is_there || !self.promised.contains(seq) || self.damaged;
+            assert!(kept, "the erasure {seq} was promised");
+        }
+        let erased: BTreeMap<ChannelName, Seq> = reader.erased().into_iter().collect();
+        for (channel, upto) in there.erasures.values().filter(|(_, upto)| *upto > floor) {
+            assert!(erased.get(channel) >= Some(upto), "{channel} is erased up to {upto}");
+        }
     }
 
     fn check_channels(

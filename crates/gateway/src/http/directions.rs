@@ -81,6 +81,7 @@ pub(crate) async fn public_wrong_method(State(app): State<SharedApp>, uri: Uri) 
     wrong_method(match (name, rest) {
         ("publish", _) | ("dashboard", "cut") => &[Method::POST],
         ("sse" | "chunked", _) => &[Method::GET, Method::POST],
+        ("history", _) => &[Method::GET, Method::DELETE],
         _ => &[Method::GET],
     })
 }

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use tricast_core::{Action, ChannelName, ChannelSummary, Kind, Start};
+use tricast_core::{Action, ChannelName, ChannelSummary, Kind, MessageId, Start};
 
 use crate::http::{
     admission,
@@ -41,6 +41,26 @@ pub(crate) async fn history(
     let reader = pass.identity();
     let select = || async { Ok(app.hub.select_history(channel.clone(), start, reader).await?) };
     json_response(account, request, select).await
+}
+
+/// `DELETE /history/{channel}`
+pub(crate) async fn erase(
+    State(app): State<SharedApp>,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct EraseResponse {
+        channel: ChannelName,
+        id: MessageId,
+    }
+    let channel = path_channel(path)?;
+    let query = Query::parse(request.uri().query(), &["token"])?;
+    let pass = admission::pass_for_publish(&app, &request, &query).await?;
+    admission::check(&pass, Action::Erase, std::slice::from_ref(&channel)).await?;
+    let id = app.hub.erase_history(channel.clone()).await?;
+    tracing::info!(%channel, %id, by = ?pass.identity().trust, "a history was erased");
+    Ok(Json(EraseResponse { channel, id }).into_response())
 }
 
 /// `GET /online/{channel}`

@@ -30,7 +30,7 @@ pub(crate) fn check_single_fields(headers: &HeaderMap) -> Result<(), Problem> {
 pub(crate) fn check(request: &Request, allowed_origins: &[String]) -> Result<(), Denied> {
     let headers = request.headers();
     // CONNECT opens a WebSocket over HTTP/2.
-    let publishes = [Method::POST, Method::CONNECT].contains(request.method())
+    let publishes = [Method::POST, Method::DELETE, Method::CONNECT].contains(request.method())
         || tricast_ws::has_token(headers, header::UPGRADE, "websocket");
     if publishes && !is_allowed(headers, allowed_origins) {
         // A browser hides the response to a refused WebSocket from its page. The operator finds the

@@ -24,7 +24,7 @@ pub(crate) fn public(app: SharedApp) -> Router {
         .route(&at("/chunked/{channels}"), chunked)
         .route(&at("/ws/{channels}"), get(subscribe::ws).connect(subscribe::ws))
         .route(&at("/publish/{channel}"), post(publish::publish))
-        .route(&at("/history/{channel}"), get(history::history))
+        .route(&at("/history/{channel}"), get(history::history).delete(history::erase))
         .route(&at("/online/{channel}"), get(history::online))
         .route(&at("/presence/{channel}"), get(presence::presence))
         .route(&at("/channels"), get(history::channels));

@@ -14,7 +14,8 @@ pub(super) fn back_up(path: &Path, to: &Path) -> anyhow::Result<bool> {
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "{} has {records} messages up to {}; segments: {linked} shared with the log, {copied} copied",
+        "{} has {records} messages up to {}; segments: {linked} shared with the log, {copied} \
+         copied",
         to.display(),
         MessageId { epoch, seq: last }
     )?;

@@ -60,6 +60,14 @@ pub(super) fn cat(path: &Path, args: &CatArgs) -> anyhow::Result<bool> {
     let failed = || format!("cannot read the log in {}", path.display());
     let head = looked.reader.head();
     let mut after = begin(&looked, args, head)?;
+    let erased = looked.reader.erased().into_iter().find(|(channel, _)| *channel == args.channel);
+    if let Some((_, erased)) = erased.filter(|(_, erased)| *erased > after) {
+        if matches!(args.since.0, Start::After(_)) {
+            let hole = Hole { first: after + 1, last: erased };
+            print_gap(&mut out, hole, &looked, &args.channel)?;
+        }
+        after = erased;
+    }
     while after < head {
         let request = ReadRequest {
             channels: vec![(args.channel.clone(), after)],
