@@ -67,7 +67,37 @@ async fn a_directory_has_one_gateway_and_a_check_does_not_disturb_it() {
     let check = check.arg("check").env("TRICAST__LOG__PATH", &path);
     let output = check.output().await.expect("runs");
     assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let note = format!("note: process {} has the log in {path} open", std::process::id());
+    assert!(said.contains(&note), "{said}");
     server.publish("a", "2").await;
+    server.gateway.shutdown().await;
+    let mut check = program::tricast();
+    let output = check.arg("check").env("TRICAST__LOG__PATH", &path).output().await.expect("runs");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "nobody has it");
+}
+
+/// The line of `tricast check --channel` about the log.
+async fn line_about_the_log(settings: &str, channel: &str) -> String {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(&file, settings).expect("writes");
+    let mut check = program::tricast();
+    check.args(["check", "--channel", channel, "--config"]).arg(file.path());
+    let output = check.output().await.expect("runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = said.lines().find_map(|line| line.strip_prefix("log  ")).expect(&said);
+    line.trim().to_owned()
+}
+
+async fn a_check_of_a_channel_says_where_its_messages_are() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().display();
+    let disk =
+        format!("[log]\npath = \"{path}\"\n[[namespace]]\npattern = \"typing.*\"\nlog = false\n");
+    assert_eq!(line_about_the_log(&disk, "news").await, format!("on disk, in {path}"));
+    let unlogged = line_about_the_log(&disk, "typing.a").await;
+    assert_eq!(unlogged, "in memory alone (log = false)");
+    assert_eq!(line_about_the_log("", "news").await, "in memory");
 }
 
 async fn a_check_makes_no_directory_and_says_what_would_keep_a_gateway_from_starting() {
@@ -86,5 +116,6 @@ async fn a_check_makes_no_directory_and_says_what_would_keep_a_gateway_from_star
 each_delivery!(
     a_directory_that_is_not_one_for_a_log_is_refused_with_advice,
     a_directory_has_one_gateway_and_a_check_does_not_disturb_it,
+    a_check_of_a_channel_says_where_its_messages_are,
     a_check_makes_no_directory_and_says_what_would_keep_a_gateway_from_starting,
 );

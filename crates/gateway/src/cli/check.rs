@@ -27,6 +27,7 @@ pub struct CheckArgs {
 pub fn check(settings: &Settings, args: &CheckArgs) -> anyhow::Result<()> {
     Components::build(settings, Purpose::Check)?;
     log_folder::look(settings)?.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    log_folder::holder_note(settings).iter().for_each(|note| eprintln!("note: {note}"));
     let Some(channel) = &args.channel else {
         println!("the settings are valid");
         return Ok(());

@@ -1,6 +1,6 @@
 //! The directory of the log on disk, as the settings name it.
 
-use tricast_disk::{EngineConfig, Folder};
+use tricast_disk::{EngineConfig, Folder, holder};
 
 use crate::settings::Settings;
 
@@ -38,6 +38,17 @@ pub(crate) fn look(settings: &Settings) -> anyhow::Result<Vec<String>> {
         ));
     }
     Ok(warnings)
+}
+
+/// Says which process has the log open, if one has.
+pub(crate) fn holder_note(settings: &Settings) -> Option<String> {
+    let path = &settings.log.path;
+    let process = settings.log.is_on_disk().then(|| holder(path).ok().flatten()).flatten()?;
+    Some(format!(
+        "process {process} has the log in {} open; another gateway can begin with it only after \
+         that one has ended",
+        path.display()
+    ))
 }
 
 /// Returns how the engine keeps the log.

@@ -40,6 +40,7 @@ impl Settings {
              subscribe            {may_subscribe}\n\
              publish              {}\n\
              history              {messages} messages, {}, {}\n\
+             log                  {}\n\
              online counts        {}\n\
              presence             {}\n\
              slow readers         {}\n\
@@ -49,6 +50,11 @@ impl Settings {
             describe_access(access.publish),
             size_text(bytes as u64),
             time_text(age),
+            match self.log.is_on_disk() {
+                true if log.log => format!("on disk, in {}", self.log.path.display()),
+                true => "in memory alone (log = false)".to_owned(),
+                false => "in memory".to_owned(),
+            },
             if log.online { "visible" } else { "hidden" },
             match log.presence && channel.owner().is_none() {
                 true => format!("visible to subscribers, in ~{channel}"),
