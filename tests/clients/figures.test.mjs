@@ -1,5 +1,8 @@
 // The figures, the load generator and the faults of the page, directly and behind nginx.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { startBrowser } from './browser.mjs';
 import { field, live, notice, open, publish, shows, state, wires } from './dashboard.mjs';
@@ -211,6 +214,28 @@ for (const way of ways) {
     });
   });
 }
+
+test('a log on disk is not outrun, and the page says so', { timeout: 120_000 }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'outrun-'));
+  stage = await startStage('direct', {
+    'history.messages': '600',
+    'log.path': join(folder, 'log'),
+  });
+  t.after(async () => {
+    await stage.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  page = await open(browser, stage.page);
+  await publish(page, 'before');
+  await all('count', '1');
+  await page.click('#overrun');
+  await page.waitForSelector('#overrun-outcome:has-text("nothing was lost")');
+  assert.match(await page.textContent('#overrun-outcome'), /on disk: .* 2,000 messages/);
+  await all('count', '2,001');
+  await all('gaps', '0');
+  await all('order', 'in order, no duplicates');
+  await page.context().close();
+});
 
 for (const [way, opened, http] of [
   ['direct', 4, 'HTTP/1.1'],

@@ -15,6 +15,8 @@ export interface RequestInfo {
   encrypted: boolean;
   /** Whether the gateway has keys to verify tokens with; unknown if it did not answer. */
   tokens?: boolean;
+  /** Whether the log is on a disk, and holds what has left the memory; unknown if it did not answer. */
+  on_disk?: boolean;
   fields: Record<string, string>;
   /** Advice on the proxies in between, by symptom, in the words of `tricast doctor`. */
   advice: Record<string, string>;

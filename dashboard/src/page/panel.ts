@@ -297,7 +297,7 @@ export class Panel {
   }
 }
 
-function isBefore(id: string, other: string): boolean {
+export function isBefore(id: string, other: string): boolean {
   const [a, b] = [parseId(id), parseId(other)];
   return a.epoch === b.epoch && a.seq < b.seq;
 }

@@ -197,6 +197,8 @@ export const zh = {
     '{streams} 条中打开了 {opened} 条，经由 {http}：浏览器对一个主机最多打开六个连接，本页已占用两个。用 HTTP/2 则全部可以打开。',
 
   'The history could not be outrun.': '未能超出历史。',
+  'The log is on disk: the wires were away for {count} messages, and nothing was lost.':
+    '日志在磁盘上：各传输方式离线期间发布了 {count} 条消息，没有丢失任何消息。',
   '{opened} of {streams} are open over {http}.': '{streams} 条中打开了 {opened} 条，经由 {http}。',
 
   // The wire view.

@@ -61,6 +61,8 @@ struct RequestInfo {
     encrypted: bool,
     /// The gateway has keys to verify tokens with.
     tokens: bool,
+    /// The log is on a disk, so that what has left the memory can still be read.
+    on_disk: bool,
     /// The doctor's advice about proxies in between, by symptom.
     advice: BTreeMap<&'static str, String>,
     fields: BTreeMap<&'static str, String>,
@@ -96,6 +98,7 @@ pub(super) async fn request_info(
         address: address_of(&app, &request),
         encrypted: request.extensions().get::<ConnHandle>().is_some_and(ConnHandle::is_encrypted),
         tokens: !app.gatekeeper().keyring.is_empty(),
+        on_disk: app.settings().log.is_on_disk(),
         advice: tricast_doctor::sentences(
             |name| field(request.headers(), name),
             query.get("server"),
