@@ -1,6 +1,6 @@
 //! The program with a log on disk: killed, and replaced by another process.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, os::unix::fs::PermissionsExt as _};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -85,5 +85,50 @@ async fn a_successor_goes_on_with_the_log() {
     end_successor(admin).await;
 }
 
+/// The log is let go of only for a process that can serve.
+async fn a_gateway_keeps_its_log_if_the_new_one_cannot_listen() {
+    let (folder, settings) = (TempDir::new().expect("a folder"), TempDir::new().expect("another"));
+    let config = settings.path().join("gateway.toml");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let taken = taken.local_addr().expect("an address");
+    let text = |also: &str| format!("bind = [\"127.0.0.1:0\"{also}]");
+    std::fs::write(&config, text("")).expect("writes");
+    let mut command = gateway(&folder, &FixedPort::reserve());
+    command.env_remove("TRICAST__BIND").arg("--config").arg(&config);
+    let (mut old, address) = program::start(&mut command).await;
+    let mut errors = program::errors(&mut old);
+    publish(address, 1).await;
+    std::fs::write(&config, text(&format!(", \"{taken}\""))).expect("writes");
+    signal(old.id().expect("runs"), Signal::USR2);
+    errors.until("handover failed").await;
+    publish(address, 2).await;
+    signal(old.id().expect("runs"), Signal::TERM);
+    assert!(old.wait().await.expect("ends").success());
+}
+
+/// Its service manager starts it again then; after a success it would not.
+async fn a_gateway_whose_successor_dies_ends_with_an_error() {
+    let (folder, programs) = (TempDir::new().expect("a folder"), TempDir::new().expect("another"));
+    let (link, dies) = (programs.path().join("tricast"), programs.path().join("dies"));
+    // It says that it is ready, takes over, and ends before it serves.
+    std::fs::write(&dies, "#!/bin/sh\nprintf READY=1 >&3\nexec head -c 1 <&3\n").expect("writes");
+    std::fs::set_permissions(&dies, std::fs::Permissions::from_mode(0o755)).expect("a file");
+    let like = gateway(&folder, &FixedPort::reserve());
+    std::os::unix::fs::symlink(like.as_std().get_program(), &link).expect("links");
+    let mut command = program::at(&link, &like);
+    let (mut old, address) = program::start(&mut command).await;
+    publish(address, 1).await;
+    std::fs::remove_file(&link).expect("is there");
+    std::os::unix::fs::symlink(&dies, &link).expect("links");
+    signal(old.id().expect("runs"), Signal::USR2);
+    let mut errors = program::errors(&mut old);
+    errors.until("does not accept connections").await;
+    assert!(!old.wait().await.expect("ends").success());
+}
+
 each_wire!(a_kill_loses_nothing_that_was_acknowledged);
-each_delivery!(a_successor_goes_on_with_the_log);
+each_delivery!(
+    a_successor_goes_on_with_the_log,
+    a_gateway_keeps_its_log_if_the_new_one_cannot_listen,
+    a_gateway_whose_successor_dies_ends_with_an_error
+);

@@ -5,10 +5,7 @@ use clap::Args;
 use tricast_core::ChannelName;
 
 use crate::{
-    lifecycle::{
-        build::{Components, Purpose},
-        log_folder,
-    },
+    lifecycle::{build, log_folder},
     settings::Settings,
 };
 
@@ -25,7 +22,7 @@ pub struct CheckArgs {
 /// # Errors
 /// When a gateway would not start with these settings.
 pub fn check(settings: &Settings, args: &CheckArgs) -> anyhow::Result<()> {
-    Components::build(settings, Purpose::Check)?;
+    build::check(settings)?;
     log_folder::look(settings)?.iter().for_each(|warning| eprintln!("warning: {warning}"));
     log_folder::holder_note(settings).iter().for_each(|note| eprintln!("note: {note}"));
     let Some(channel) = &args.channel else {

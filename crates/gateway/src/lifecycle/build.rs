@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tricast_admission::{BackendClient, Gatekeeper, Jwks};
-use tricast_core::{Engine, Epoch, Hub, Limits, Log, MemoryEngine, unix_millis};
+use tricast_core::{Engine, Epoch, Hub, Limits, Log, MemoryEngine, Meters, unix_millis};
 use tricast_delivery::{SendMode, Shards};
 use tricast_disk::{DiskEngine, DiskMeters};
 use tricast_net::{Certificate, SocketMeters};
@@ -22,22 +22,31 @@ use crate::{
     webhook::{EventMeters, EventQueue, WebhookSender},
 };
 
-/// What components are built for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// A gateway, which has the log for itself.
-    Serve,
-    /// A look at the settings, beside a gateway that may be running. Nothing is written.
-    Check,
+/// Everything of a gateway but its sockets and its log. `tricast check` builds it too, and so finds
+/// what would keep a gateway from starting.
+///
+/// The log comes last: a start that fails leaves it as it was.
+pub(crate) struct Groundwork {
+    log: Arc<Log>,
+    connections: usize,
+    hub_meters: Meters,
+    disk_meters: Option<DiskMeters>,
+    exporter: Arc<MetricsExporter>,
+    pub(crate) certificate: Option<Arc<Certificate>>,
+    gatekeeper: Arc<Gatekeeper>,
+    jwks: Option<Jwks>,
+    webhook: Option<(Arc<EventQueue>, WebhookSender)>,
+    send_mode: Option<SendMode>,
+    socket_meters: SocketMeters,
+    load_meters: LoadMeters,
 }
 
-/// Everything of a gateway that can be built before it has a socket. `tricast check` builds it too,
-/// and so finds what would keep a gateway from starting.
+/// Everything of a gateway but its sockets.
 pub(crate) struct Components {
     pub(crate) hub: Arc<Hub>,
     pub(crate) exporter: Arc<MetricsExporter>,
-    pub(crate) certificate: Option<Arc<Certificate>>,
     pub(crate) gatekeeper: Arc<Gatekeeper>,
+    pub(crate) certificate: Option<Arc<Certificate>>,
     pub(crate) jwks: Option<Jwks>,
     pub(crate) webhook: Option<(Arc<EventQueue>, WebhookSender)>,
     /// How the shards send. `None` means the generic delivery, without shards.
@@ -46,58 +55,39 @@ pub(crate) struct Components {
     pub(crate) load_meters: LoadMeters,
 }
 
-impl Components {
-    /// Builds all components.
+/// Finds what would keep a gateway from starting, beside a gateway that may be running. Nothing is
+/// written.
+///
+/// # Errors
+/// What the start would report.
+pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
+    Groundwork::build(settings)?;
+    log_folder::look(settings).map(drop)
+}
+
+impl Groundwork {
+    /// Builds it.
     ///
     /// # Errors
     /// When a file that the settings name cannot be read or has the wrong content, or the machine
     /// lacks what they ask for.
-    pub(crate) fn build(settings: &Settings, purpose: Purpose) -> anyhow::Result<Self> {
-        Self::assemble(settings, |log, meters, exporter| match meters {
-            Some(meters) if purpose == Purpose::Serve => {
-                let engine = disk_engine(settings, log, meters)?;
-                exporter.show_disk(engine.clone());
-                Ok(engine)
-            }
-            Some(_) => log_folder::look(settings).map(|_| memory_engine(settings, log)),
-            None => Ok(memory_engine(settings, log)),
-        })
-    }
-
-    /// Builds all components, with the engine that `make_engine` makes for the log.
-    ///
-    /// # Errors
-    /// Those of [`build`](Self::build).
-    pub(crate) fn build_with(
-        settings: &Settings,
-        make_engine: impl FnOnce(Arc<Log>) -> Arc<dyn Engine>,
-    ) -> anyhow::Result<Self> {
-        Self::assemble(settings, |log, _, _| Ok(make_engine(log)))
-    }
-
-    fn assemble(
-        settings: &Settings,
-        make_engine: impl FnOnce(
-            Arc<Log>,
-            Option<DiskMeters>,
-            &MetricsExporter,
-        ) -> anyhow::Result<Arc<dyn Engine>>,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn build(settings: &Settings) -> anyhow::Result<Self> {
         let connections = max_connections(settings);
         let (meters, exporter) = MetricsExporter::new(settings, connections)?;
         let log = log(settings);
-        let engine = make_engine(log.clone(), meters.disk, &exporter)?;
-        let hub = Hub::new(log, engine, meters.hub, connections);
-        hub.answer_memory().set_limit(settings.limits.answer_memory.as_u64() as usize);
         let tls = &settings.tls;
         let load = || Certificate::load(tls.certificate.clone(), tls.key.clone());
         let certificate = (!tls.bind.is_empty()).then(load).transpose()?;
         let (gatekeeper, jwks) = gatekeeper::build(settings, meters.hook)?;
-        let webhook = webhook(settings, &hub, meters.events)?;
+        let webhook = webhook(settings, &log, meters.events)?;
         let send_mode = send_mode(settings.delivery)?;
+        let (hub_meters, disk_meters) = (meters.hub, meters.disk);
         let (socket_meters, load_meters) = (meters.sockets, meters.load);
         Ok(Self {
-            hub,
+            log,
+            connections,
+            hub_meters,
+            disk_meters,
             exporter,
             certificate,
             gatekeeper,
@@ -107,6 +97,51 @@ impl Components {
             socket_meters,
             load_meters,
         })
+    }
+
+    /// Opens the log that the settings name.
+    ///
+    /// # Errors
+    /// When the log cannot be opened.
+    pub(crate) fn open_log(mut self, settings: &Settings) -> anyhow::Result<Components> {
+        let engine = match self.disk_meters.take() {
+            Some(meters) => {
+                let engine = disk_engine(settings, self.log.clone(), meters)?;
+                self.exporter.show_disk(engine.clone());
+                engine as Arc<dyn Engine>
+            }
+            None => memory_engine(settings, self.log.clone()),
+        };
+        Ok(self.with_engine(settings, engine))
+    }
+
+    /// Adds the engine that `make_engine` makes for the log.
+    pub(crate) fn with_engine_of(
+        self,
+        settings: &Settings,
+        make_engine: impl FnOnce(Arc<Log>) -> Arc<dyn Engine>,
+    ) -> Components {
+        let engine = make_engine(self.log.clone());
+        self.with_engine(settings, engine)
+    }
+
+    fn with_engine(self, settings: &Settings, engine: Arc<dyn Engine>) -> Components {
+        let Self { log, connections, hub_meters, exporter, certificate, gatekeeper, .. } = self;
+        let hub = Hub::new(log, engine, hub_meters, connections);
+        hub.answer_memory().set_limit(settings.limits.answer_memory.as_u64() as usize);
+        let (jwks, webhook, send_mode) = (self.jwks, self.webhook, self.send_mode);
+        let (socket_meters, load_meters) = (self.socket_meters, self.load_meters);
+        Components {
+            hub,
+            exporter,
+            gatekeeper,
+            certificate,
+            jwks,
+            webhook,
+            send_mode,
+            socket_meters,
+            load_meters,
+        }
     }
 }
 
@@ -149,7 +184,7 @@ pub(crate) fn start_shards(
 /// Builds the queue of webhook events and its sender, if `events.url` is set.
 fn webhook(
     settings: &Settings,
-    hub: &Hub,
+    log: &Log,
     meters: EventMeters,
 ) -> anyhow::Result<Option<(Arc<EventQueue>, WebhookSender)>> {
     let events = &settings.events;
@@ -160,7 +195,7 @@ fn webhook(
         BackendClient::new(&events.url, &events.secret, events.timeout).context("events.url")?;
     let queue = Arc::new(EventQueue::new(events.on.clone(), events.batch, events.queue, meters));
     if queue.wants(EventKind::Online) || queue.wants(EventKind::Gone) {
-        hub.log().set_observer(queue.clone());
+        log.set_observer(queue.clone());
     }
     // A run of its own: the epoch of the log outlives the process, and who is online does not.
     let (epoch, interval) = (new_epoch(), events.interval);

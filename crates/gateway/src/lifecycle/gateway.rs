@@ -18,7 +18,7 @@ use crate::{
     },
     lifecycle::{
         background::BackgroundTasks,
-        build::{Components, Purpose, start_shards},
+        build::{Components, Groundwork, start_shards},
         conn_servers::ConnServers,
         handover::{Program, Successor},
         open_files::{self, max_connections},
@@ -59,6 +59,26 @@ pub struct Gateway {
     pub(super) shards: Option<tricast_delivery::ShardsGuard>,
 }
 
+/// Everything of a gateway that can fail before the log is touched.
+pub(super) struct Foundation {
+    groundwork: Groundwork,
+    listeners: Listeners,
+}
+
+impl Foundation {
+    /// Builds the groundwork, and binds the addresses.
+    ///
+    /// # Errors
+    /// Those of [`Gateway::prepare`], but for those of the log.
+    pub(super) fn lay(settings: &Settings, inherited: Inherited) -> anyhow::Result<Self> {
+        let groundwork = Groundwork::build(settings)?;
+        let listeners = Listeners::bind(settings, inherited, groundwork.certificate.as_ref())?;
+        // Inherited sockets may be public although the settings are not.
+        settings_at(settings, &listeners.addresses()?).check_bound()?;
+        Ok(Self { groundwork, listeners })
+    }
+}
+
 impl Gateway {
     /// Binds the addresses of the settings and starts to serve, on the current Tokio runtime.
     ///
@@ -79,8 +99,10 @@ impl Gateway {
         settings: Settings,
         make_engine: impl FnOnce(Arc<Log>) -> Arc<dyn Engine>,
     ) -> anyhow::Result<Self> {
-        let components = Components::build_with(&settings, make_engine)?;
-        let mut gateway = Self::assemble(settings, Inherited::default(), components)?;
+        let Foundation { groundwork, listeners } =
+            Foundation::lay(&settings, Inherited::default())?;
+        let components = groundwork.with_engine_of(&settings, make_engine);
+        let mut gateway = Self::assemble(settings, listeners, components)?;
         gateway.open()?;
         Ok(gateway)
     }
@@ -91,23 +113,30 @@ impl Gateway {
     /// # Errors
     /// Those of [`start`](Self::start), and when the inherited sockets do not fit the settings.
     pub fn prepare(settings: Settings, inherited: Inherited) -> anyhow::Result<Self> {
-        let components = Components::build(&settings, Purpose::Serve)?;
-        Self::assemble(settings, inherited, components)
+        let foundation = Foundation::lay(&settings, inherited)?;
+        Self::build_on(foundation, settings)
     }
 
-    /// Binds the addresses and connects the components.
+    /// Opens the log, and connects everything.
+    ///
+    /// # Errors
+    /// When the log cannot be opened.
+    pub(super) fn build_on(foundation: Foundation, settings: Settings) -> anyhow::Result<Self> {
+        let Foundation { groundwork, listeners } = foundation;
+        let components = groundwork.open_log(&settings)?;
+        Self::assemble(settings, listeners, components)
+    }
+
+    /// Connects the components.
     fn assemble(
         settings: Settings,
-        inherited: Inherited,
+        listeners: Listeners,
         components: Components,
     ) -> anyhow::Result<Self> {
         let Components { hub, exporter, certificate, gatekeeper, jwks, .. } = components;
-        let listeners = Listeners::bind(&settings, inherited, certificate.as_ref())?;
         let (addresses, admin_address) = (listeners.addresses()?, listeners.admin_address()?);
         let handover_sockets = listeners.handover_sockets()?;
-        // Inherited sockets may be public although the settings are not.
         let actual = settings_at(&settings, &addresses);
-        actual.check_bound()?;
         let (event_queue, webhook_sender) = components.webhook.unzip();
         let webhook_task = webhook_sender.map(WebhookSender::start);
         let live = LiveConfig::new(settings, gatekeeper);

@@ -3,21 +3,25 @@
 //! The old process starts the new one with copies of the listening sockets, and the new one reports
 //! when it is ready. The old one then stops accepting connections and messages, and reports that it
 //! has released the sockets. Only now the new one accepts, so that no message goes to a log that
-//! its readers have left. Connections that arrive in between wait in the sockets' queues. Last, the
-//! old process sends its clients a goodbye, and they reconnect to the new one.
+//! its readers have left. Connections that arrive in between wait in the sockets' queues. The new one
+//! reports that it accepts, or else the old one ends with an error. Last, the old process sends its
+//! clients a goodbye, and they reconnect to the new one.
 
 use std::{
     ffi::OsString,
     io,
     os::{fd::OwnedFd, unix::net::UnixDatagram},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitStatus},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use command_fds::{CommandFdExt as _, FdMapping};
-use tokio::{process::Child, time::timeout};
+use tokio::{
+    process::Child,
+    time::{sleep, timeout},
+};
 
 use crate::lifecycle::sockets::inherited::HANDOVER_SOCKET;
 
@@ -32,6 +36,12 @@ const READY: &[u8] = b"READY=1";
 
 /// Message of the old gateway when it has released the sockets.
 const RELEASED: &[u8] = b"YOURS=1";
+
+/// Message of the new gateway when it accepts connections.
+const OPEN: &[u8] = b"OPEN=1";
+
+/// How often a new gateway looks whether the old one is gone, or has closed the log.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Time that a new gateway waits for [`RELEASED`]. It arrives within milliseconds unless the old
 /// gateway hangs.
@@ -147,38 +157,100 @@ impl Successor {
     }
 
     /// Releases the sockets: from here on the new gateway accepts connections.
-    pub(crate) fn start_accepting(self) {
+    pub(crate) fn start_accepting(&self) {
         if let Err(error) = self.socket.try_send(RELEASED) {
             tracing::error!(%error, "cannot release the sockets to the new gateway");
+        }
+    }
+
+    /// Waits until the new gateway accepts connections, for `patience` at most.
+    ///
+    /// # Errors
+    /// When it has ended or hangs: nobody serves then.
+    pub(crate) async fn expect_open(&self, patience: Duration) -> anyhow::Result<()> {
+        let process = rustix::process::Pid::from_raw(self.pid.cast_signed());
+        let runs = || process.is_some_and(|it| rustix::process::test_kill_process(it).is_ok());
+        let end = Instant::now() + patience;
+        let mut message = [0; OPEN.len()];
+        loop {
+            // Its word may have come before its end.
+            let ends = !runs() || Instant::now() >= end;
+            match timeout(LOOK, self.socket.recv(&mut message)).await {
+                Ok(Ok(length)) if message[..length] == *OPEN => return Ok(()),
+                Err(_) if !ends => {}
+                _ => anyhow::bail!(
+                    "the new gateway ({}) has taken over and does not accept connections; look at \
+                     what it has logged, and start the gateway again",
+                    self.pid
+                ),
+            }
         }
     }
 }
 
 /// The old gateway, which waits for this one to become ready.
 #[derive(Debug)]
-pub(crate) struct Predecessor(UnixDatagram);
+pub(crate) struct Predecessor {
+    socket: UnixDatagram,
+    /// Its process, which has started this one.
+    pid: Option<rustix::process::Pid>,
+}
 
 impl Predecessor {
     pub(crate) fn new(socket: UnixDatagram) -> Self {
-        Self(socket)
+        Self { socket, pid: rustix::process::getppid() }
     }
 
     /// Reports that this gateway is ready, and waits until the old one has released the sockets.
     ///
     /// # Errors
     /// When the old gateway no longer waits. It goes on serving then.
-    pub(crate) async fn take_over(self) -> io::Result<()> {
-        self.0.set_nonblocking(true)?;
-        let socket = tokio::net::UnixDatagram::from_std(self.0)?;
+    pub(crate) async fn take_over(&self) -> io::Result<()> {
+        self.await_release(RELEASE_TIMEOUT).await
+    }
+
+    /// Does the same, and waits until the old gateway has closed the log in `path`, or has ended:
+    /// after twice `grace`, the time for its shutdown, it has. A disk may be slow.
+    ///
+    /// # Errors
+    /// Those of [`take_over`](Self::take_over).
+    pub(crate) async fn take_over_log(&self, path: &Path, grace: Duration) -> io::Result<()> {
+        let end = Instant::now() + 2 * grace + RELEASE_TIMEOUT;
+        self.await_release(grace + RELEASE_TIMEOUT).await?;
+        // Whoever opens a log that is still locked is told.
+        while tricast_disk::is_locked(path) && Instant::now() < end {
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    async fn await_release(&self, patience: Duration) -> io::Result<()> {
+        let socket = self.socket.try_clone()?;
+        socket.set_nonblocking(true)?;
+        let socket = tokio::net::UnixDatagram::from_std(socket)?;
         socket.send(READY).await?;
         tracing::info!("ready; the old gateway is to release the sockets");
+        let end = Instant::now() + patience;
         let mut message = [0; RELEASED.len()];
-        match timeout(RELEASE_TIMEOUT, socket.recv(&mut message)).await {
-            Ok(received) => received.map(drop),
-            Err(_) => {
-                tracing::warn!("the old gateway did not release the sockets; accepting anyway");
-                Ok(())
+        loop {
+            match timeout(LOOK, socket.recv(&mut message)).await {
+                Ok(received) => return received.map(drop),
+                Err(_) if rustix::process::getppid() != self.pid => {
+                    tracing::warn!("the old gateway is gone; accepting without its word");
+                    return Ok(());
+                }
+                Err(_) if Instant::now() >= end => {
+                    tracing::warn!("the old gateway did not release the sockets; accepting anyway");
+                    return Ok(());
+                }
+                Err(_) => {}
             }
         }
+    }
+
+    /// Reports that this gateway accepts connections.
+    pub(crate) fn report_open(self) {
+        // An old gateway that has ended needs no report.
+        let _ = self.socket.send(OPEN);
     }
 }

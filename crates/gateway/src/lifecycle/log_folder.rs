@@ -62,3 +62,11 @@ pub(crate) fn engine_config(settings: &Settings) -> EngineConfig {
     config.idempotency_entries = publish.idempotency_entries;
     config
 }
+
+/// Returns how many files the log on disk may have open.
+pub(crate) fn files(settings: &Settings) -> usize {
+    match settings.log.is_on_disk() {
+        true => engine_config(settings).files(),
+        false => 0,
+    }
+}

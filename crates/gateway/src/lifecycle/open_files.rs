@@ -1,9 +1,12 @@
 //! The limit of open files (`ulimit -n`): each connection is a file, so the limit decides how many
 //! subscribers fit, and whether a gateway can work at all.
 
-use crate::settings::{Delivery, Settings};
+use crate::{
+    lifecycle::log_folder,
+    settings::{Delivery, Settings},
+};
 
-/// File descriptors that are not for clients: listening sockets, the log, and those of libraries.
+/// File descriptors that are not for clients: listening sockets, and those of libraries.
 const RESERVED_FILES: usize = 200;
 
 /// File descriptors that remain for requests when the connection limit is reached.
@@ -91,7 +94,8 @@ fn limit() -> usize {
 }
 
 fn sockets_within(files: usize, settings: &Settings) -> usize {
-    files.saturating_sub(RESERVED_FILES + settings.hook.connections()).max(1)
+    let reserved = RESERVED_FILES + settings.hook.connections() + log_folder::files(settings);
+    files.saturating_sub(reserved).max(1)
 }
 
 fn streams_within(files: usize, settings: &Settings) -> usize {
@@ -105,6 +109,7 @@ fn needed(settings: &Settings) -> usize {
     RUNTIME_FILES
         + FILES_PER_LISTENER * listeners
         + files_per_shard * shard_count(settings)
+        + log_folder::files(settings)
         + LEAST_CONNECTIONS
 }
 
@@ -118,6 +123,8 @@ mod tests {
         assert_eq!(streams_within(22, &settings), 1);
         assert_eq!(streams_within(1200, &settings), 900 - settings.hook.connections());
         assert_eq!(sockets_within(1200, &settings), 1000 - settings.hook.connections());
+        let log = Settings::from_toml("log.path = \"/l\"\nlog.bytes = \"10GiB\"").expect("good");
+        assert_eq!(sockets_within(1200, &log), 1000 - log.hook.connections() - 2 * (160 + 50));
     }
 
     #[test]
@@ -127,6 +134,8 @@ mod tests {
         assert_eq!(needed(one), 22);
         assert_eq!(needed("delivery = \"epoll\"\nshards = 5"), 22 + 8);
         assert_eq!(needed("delivery = \"generic\""), 20);
+        let log = format!("{one}\nlog.path = \"/l\"\nlog.bytes = \"10GiB\"");
+        assert_eq!(needed(&log), 22 + 2 * (160 + 50), "a failed log for lack of files is no log");
         let two = format!("{one}\nbind = [\"127.0.0.1:1\", \"127.0.0.1:2\"]");
         assert_eq!(needed(&two), 22 + 4);
     }

@@ -12,8 +12,10 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{
     Gateway, Inherited, Program,
     lifecycle::{
-        build::{Components, Purpose},
-        handover::Successor,
+        build,
+        gateway::Foundation,
+        handover::{Predecessor, Successor},
+        log_folder,
         reload::ReloadReport,
         telemetry::LogLevel,
     },
@@ -64,8 +66,11 @@ impl Service {
     pub async fn run(mut self) -> anyhow::Result<()> {
         let mut signals = Signals::new()?;
         let inherited = std::mem::take(&mut self.inherited);
-        let mut gateway = self.take_over(inherited).await?;
+        let (mut gateway, predecessor) = self.take_over(inherited).await?;
         gateway.open()?;
+        if let Some(predecessor) = predecessor {
+            predecessor.report_open();
+        }
         let addresses = gateway.addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
         let printed = writeln!(
             std::io::stdout(),
@@ -78,12 +83,8 @@ impl Service {
         notify_systemd(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
         let watchdog = AbortOnDropHandle::new(tokio::spawn(feed_watchdog()));
         let exit = self.serve(&gateway, &mut signals).await;
-        let failed = match &exit {
-            Exit::Failed(why) => Some(why.clone()),
-            Exit::Stopped | Exit::Replaced(_) => None,
-        };
         let shutdown = async {
-            match exit {
+            match &exit {
                 // The successor is the service now, and notifies systemd itself.
                 Exit::Replaced(successor) => {
                     watchdog.abort();
@@ -100,31 +101,39 @@ impl Service {
             // A second SIGINT skips the graceful shutdown.
             _ = signals.interrupt.recv() => {}
         }
-        match failed {
-            Some(why) => anyhow::bail!("the log has failed: {why}"),
-            None => Ok(()),
+        match exit {
+            Exit::Failed(why) => anyhow::bail!("the log has failed: {why}"),
+            // A service manager starts the gateway again after an error alone.
+            Exit::Replaced(successor) => successor.expect_open(self.settings.shutdown.grace).await,
+            Exit::Stopped => Ok(()),
         }
     }
 
     /// Prepares the gateway, and waits until a predecessor has released what it has.
-    async fn take_over(&self, mut inherited: Inherited) -> anyhow::Result<Gateway> {
+    async fn take_over(
+        &self,
+        mut inherited: Inherited,
+    ) -> anyhow::Result<(Gateway, Option<Predecessor>)> {
         let predecessor = inherited.predecessor();
-        let prepare = |inherited| Gateway::prepare(self.settings.clone(), inherited);
-        match predecessor {
-            None => prepare(inherited),
-            Some(predecessor) if self.settings.log.is_on_disk() => {
-                // The predecessor has the log; what can be known before it lets go of that is.
-                Components::build(&self.settings, Purpose::Check)?;
-                predecessor.take_over().await?;
-                prepare(inherited)
-            }
-            Some(predecessor) => {
-                let gateway = prepare(inherited)?;
-                // If the predecessor no longer waits, it goes on serving, and this process ends.
-                predecessor.take_over().await?;
-                Ok(gateway)
-            }
-        }
+        let settings = || self.settings.clone();
+        let Some(predecessor) = predecessor else {
+            return Ok((Gateway::prepare(settings(), inherited)?, None));
+        };
+        // If the predecessor no longer waits, it goes on serving, and this process ends.
+        let gateway = if self.settings.log.is_on_disk() {
+            // The predecessor has the log; what can fail fails before it lets go of that.
+            let foundation = Foundation::lay(&self.settings, inherited)?;
+            log_folder::look(&self.settings)?;
+            predecessor
+                .take_over_log(&self.settings.log.path, self.settings.shutdown.grace)
+                .await?;
+            Gateway::build_on(foundation, settings())?
+        } else {
+            let gateway = Gateway::prepare(settings(), inherited)?;
+            predecessor.take_over().await?;
+            gateway
+        };
+        Ok((gateway, Some(predecessor)))
     }
 
     async fn serve(&self, gateway: &Gateway, signals: &mut Signals) -> Exit {
@@ -193,7 +202,7 @@ impl Service {
         let reloaded = loaded.and_then(|Loaded { settings, warnings }| {
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             let logging = settings.logging.clone();
-            let restart_error = Components::build(&settings, Purpose::Check).err();
+            let restart_error = build::check(&settings).err();
             let changed = gateway.reload(settings)?;
             self.log_level.set(&logging)?;
             if let Some(error) = restart_error {

@@ -18,7 +18,7 @@ const KEEP_ALIVE_DRAIN: Duration = Duration::from_millis(100);
 impl Gateway {
     /// Shuts down in favour of `successor`, which accepts connections as soon as this gateway's log
     /// takes no more messages. Otherwise the same as [`shutdown`](Self::shutdown).
-    pub async fn hand_over_and_stop(self, successor: Successor) -> bool {
+    pub async fn hand_over_and_stop(self, successor: &Successor) -> bool {
         self.app.not_ready.cancel();
         self.acceptors.iter().for_each(Acceptor::stop_accepting);
         sleep(KEEP_ALIVE_DRAIN).await;
@@ -41,7 +41,7 @@ impl Gateway {
         self.drain_and_stop(None).await
     }
 
-    async fn drain_and_stop(mut self, successor: Option<Successor>) -> bool {
+    async fn drain_and_stop(mut self, successor: Option<&Successor>) -> bool {
         let grace = self.app.settings().shutdown.grace;
         let end = Instant::now() + grace;
         // The webhook needs some of the time for the last events.
