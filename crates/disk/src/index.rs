@@ -239,8 +239,8 @@ impl Index {
         Ok(())
     }
 
-    /// The place of a channel that is the `n`th before `before`, the newest first, or how many there
-    /// are if they are fewer.
+    /// The place of a channel that is the `n`th before `before`, the newest first, or how many
+    /// there are if they are fewer.
     pub(crate) fn nth_newest(&self, hash: u64, before: u32, n: u64) -> io::Result<Nth> {
         let Some((first, count)) = self.channel(hash)? else { return Ok(Nth::Fewer(0)) };
         let there = self.count_below(first, count, before)?;

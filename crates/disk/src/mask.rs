@@ -1,9 +1,9 @@
 //! The mask of data in which a record could hide.
 //!
-//! Behind damage, and behind a write that was cut off, a walk looks for whole records at every byte.
-//! A publisher could send data that looks like a record, of any channel, and would wait for a kill in
-//! the middle of its write. The seq of each record has a byte that is zero, so only data with such a
-//! byte can hold a record. It is stored combined with bytes that nobody can foresee.
+//! Behind damage, and behind a write that was cut off, a walk looks for whole records at every
+//! byte. A publisher could send data that looks like a record, of any channel, and would wait for a
+//! kill in the middle of its write. The seq of each record has a byte that is zero, so only data
+//! with such a byte can hold a record. It is stored combined with bytes that nobody can foresee.
 
 use std::hash::{BuildHasher as _, RandomState};
 

@@ -73,8 +73,8 @@ impl Postings {
         out.extend(places.skip_while(|place| *place >= before).take(most));
     }
 
-    /// The place of a channel that is the `n`th before `before`, the newest first, or how many there
-    /// are if they are fewer.
+    /// The place of a channel that is the `n`th before `before`, the newest first, or how many
+    /// there are if they are fewer.
     pub(crate) fn nth_newest(&self, hash: u64, before: u32, n: u64) -> Nth {
         let mut left = n.max(1);
         for block in self.backwards(hash) {

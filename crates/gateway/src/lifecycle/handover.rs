@@ -3,9 +3,9 @@
 //! The old process starts the new one with copies of the listening sockets, and the new one reports
 //! when it is ready. The old one then stops accepting connections and messages, and reports that it
 //! has released the sockets. Only now the new one accepts, so that no message goes to a log that
-//! its readers have left. Connections that arrive in between wait in the sockets' queues. The new one
-//! reports that it accepts, or else the old one ends with an error. Last, the old process sends its
-//! clients a goodbye, and they reconnect to the new one.
+//! its readers have left. Connections that arrive in between wait in the sockets' queues. The new
+//! one reports that it accepts, or else the old one ends with an error. Last, the old process sends
+//! its clients a goodbye, and they reconnect to the new one.
 
 use std::{
     ffi::OsString,
@@ -217,7 +217,7 @@ impl Predecessor {
     pub(crate) async fn take_over_log(&self, path: &Path, grace: Duration) -> io::Result<()> {
         let end = Instant::now() + 2 * grace + RELEASE_TIMEOUT;
         self.await_release(grace + RELEASE_TIMEOUT).await?;
-        // Whoever opens a log that is still locked is told.
+        // A log that is still locked then is not opened.
         while tricast_disk::is_locked(path) && Instant::now() < end {
             sleep(LOOK).await;
         }
