@@ -119,7 +119,8 @@ mod tests {
             r#"{"choices":[],"usage":{"total_tokens":12}}"#,
         ]);
         let expected = concat!(
-            r#"[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hello"}},"#,
+            r#"[{"index":0,"finish_reason":"stop","#,
+            r#""message":{"role":"assistant","content":"Hello"}},"#,
             r#"{"index":1,"finish_reason":"length","message":{"content":"Hi"}}]"#
         );
         assert_eq!(
@@ -130,9 +131,10 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_not_streamed_is_the_same() {
-        let answer = answer(&[
-            r#"{"choices":[{"message":{"role":"assistant","content":"all"},"finish_reason":"stop"}]}"#,
-        ]);
+        let answer = answer(&[concat!(
+            r#"{"choices":[{"message":{"role":"assistant","content":"all"},"#,
+            r#""finish_reason":"stop"}]}"#
+        )]);
         let expected = concat!(
             r#"[{"index":0,"finish_reason":"stop","#,
             r#""message":{"role":"assistant","content":"all"}}]"#

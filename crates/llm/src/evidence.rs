@@ -64,7 +64,7 @@ impl Evidence {
     }
 
     /// Looks at an event before it is read as a chunk; returns whether it is one. The event that
-    /// ends the stream is none, and neither is anything after it.
+    /// ends the stream is not, and neither is anything after it.
     pub(crate) fn expects_chunk(&mut self, data: &[u8]) -> bool {
         self.is_done |= data.trim_ascii() == DONE;
         !self.is_over()
@@ -98,8 +98,8 @@ impl Evidence {
         self.is_done || self.failure.is_some()
     }
 
-    /// Decides, once the body has ended or nothing more is read. `stray` is the text behind the last
-    /// event: some upstreams put their error there as plain JSON.
+    /// Decides, once the body has ended or nothing more is read. `stray` is the text behind the
+    /// last event: some upstreams put their error there as plain JSON.
     pub(crate) fn outcome(mut self, end: BodyEnd, stray: &[u8]) -> Outcome {
         let stray = stray.trim_ascii();
         if !stray.is_empty()

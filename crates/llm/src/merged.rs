@@ -34,7 +34,7 @@ impl Object {
     /// Takes in a delta: the JSON of an object.
     ///
     /// # Errors
-    /// When it is no object, or an element of `tool_calls` is none.
+    /// When it, or an element of `tool_calls`, is not an object.
     pub(crate) fn add(&mut self, delta: &RawValue) -> serde_json::Result<()> {
         let Members(members) = serde_json::from_str(delta.get())?;
         members.into_iter().try_for_each(|(name, value)| self.add_member(name, value))

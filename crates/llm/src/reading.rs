@@ -68,8 +68,8 @@ impl Reading {
         Read { delta: added.delta(), is_alive: true, is_over: true }
     }
 
-    /// Ends the answer, once the body has ended or nothing more is to be read. Returns what the last
-    /// event added if it lacked its end, the outcome, and the answer.
+    /// Ends the answer, once the body has ended or nothing more is to be read. Returns what the
+    /// last event added if it lacked its end, the outcome, and the answer.
     pub fn end(mut self, end: BodyEnd) -> (Option<String>, Outcome, Answer) {
         let stream = std::mem::replace(&mut self.stream, EventStream::new(0));
         let Rest { event, stray } = stream.end();
