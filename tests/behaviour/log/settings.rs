@@ -73,7 +73,8 @@ async fn a_directory_has_one_gateway_and_a_check_does_not_disturb_it() {
     server.publish("a", "2").await;
     server.gateway.shutdown().await;
     let mut check = program::tricast();
-    let output = check.arg("check").env("TRICAST__LOG__PATH", &path).output().await.expect("runs");
+    check.arg("check").env("TRICAST__LOG__PATH", &path).env("TRICAST__LOG__BYTES", "16MiB");
+    let output = check.output().await.expect("runs");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "", "nobody has it");
 }
 

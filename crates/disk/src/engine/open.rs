@@ -5,7 +5,7 @@ use std::{
     path::Path,
     sync::{Arc, atomic::AtomicBool},
     thread::Builder,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tricast_core::{
@@ -37,6 +37,8 @@ use crate::{
     planted::{self, inherited},
 };
 
+/// A clock that is behind the newest message of the log by this much is reported.
+const CLOCK_AHEAD: Duration = Duration::from_secs(60);
 /// How many messages of the warm-up become visible under one lock.
 const BATCH: usize = 1024;
 
@@ -163,6 +165,15 @@ fn report(opened: &Opened, reader: &Reader, fsync: Fsync) {
             first,
             last,
             "the end of the log was lost with the power; readers of these ids are told a gap"
+        );
+    }
+    let newest = reader.shared.segments().iter().map(|it| it.summary().newest).max();
+    let ahead = Duration::from_millis(newest.unwrap_or_default().saturating_sub(unix_millis()));
+    if ahead > CLOCK_AHEAD {
+        tracing::warn!(
+            ?ahead,
+            "the log has messages of the future: the clock is wrong, or was; until then messages \
+             get the time of the newest, and nothing ages: neither history nor idempotency ids"
         );
     }
     if *damages > 0 {
