@@ -154,7 +154,7 @@ async fn a_close_code_that_may_not_be_sent_is_refused() {
 
 /// Without chunks the end of the connection is the end of the data, unless it is a reset.
 async fn a_gap_resets_a_raw_stream_over_http_1_0() {
-    let server = Server::with("[history]\nmessages = 1").await;
+    let server = Server::in_memory("[history]\nmessages = 1").await;
     let id = server.publish("a", "1").await.replace("-1", "-0");
     server.publish("a", "2").await;
     let mut connection = server.connect().await;

@@ -75,7 +75,7 @@ async fn online_counts_can_be_hidden(wire: Wire) {
 
 /// A slow consumer of a strict channel is disconnected; one of any other channel gets a gap.
 async fn a_slow_consumer_is_treated_as_its_namespace_says(wire: Wire) {
-    let server = Server::with(SETTINGS).await;
+    let server = Server::in_memory(SETTINGS).await;
     for (channel, cut) in [("strict.a", true), ("short.a", false)] {
         let mut reader = Reader::open(&server, wire, channel).await;
         reader.control("hello").await;

@@ -215,7 +215,7 @@ async fn an_idempotency_id_is_forgotten_after_its_window() {
 }
 
 async fn history_shows_what_is_held_and_what_is_lost() {
-    let server = Server::with("[history]\nmessages = 2").await;
+    let server = Server::in_memory("[history]\nmessages = 2").await;
     let first = server.publish("a", "1").await;
     let second = server.publish("a", "2").await;
     let third = server.publish("a", "3").await;

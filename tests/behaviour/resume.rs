@@ -55,7 +55,7 @@ async fn a_stream_begun_here_is_resumed_on_every_other_wire(wire: Wire) {
 }
 
 async fn a_history_that_is_too_short_makes_a_gap(wire: Wire) {
-    let server = Server::with("[history]\nmessages = 2").await;
+    let server = Server::in_memory("[history]\nmessages = 2").await;
     let mut reader = Reader::open(&server, wire, "a").await;
     let hello = reader.control("hello").await;
     drop(reader);
@@ -190,7 +190,7 @@ async fn the_first_resume_point_found_wins() {
 }
 
 async fn a_gap_ends_a_raw_stream() {
-    let server = Server::with("[history]\nmessages = 1").await;
+    let server = Server::in_memory("[history]\nmessages = 1").await;
     for text in ["1", "2", "3"] {
         server.publish("a", text).await;
     }
