@@ -1,5 +1,5 @@
 // Starts the real program on ports of its own and stops it again; every test has its own gateway.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { signal, start, stop } from './child.mjs';
 import { until } from './wait.mjs';
@@ -40,7 +40,7 @@ export async function startGateway(settings = {}, { under = [] } = {}) {
         throw new Error(`the gateway ended with ${code}: ${child.errors}`);
     },
     /** Upgrades it to another process of the program, which has its addresses; returns that one. */
-    upgrade: () => upgrade(child.pid, { url, secure, admin }),
+    upgrade: () => upgrade(child, child.pid, { url, secure, admin }),
     /** Resolves with its exit code, once it has ended by itself. */
     ended: () => child.exited,
     /** Ends it as a crash does. */
@@ -54,10 +54,16 @@ export async function startGateway(settings = {}, { under = [] } = {}) {
   };
 }
 
-/** Lets a process hand over to another one; returns that one. */
-async function upgrade(id, addresses) {
+/** Lets a process hand over to another one; returns that one. They write to the standard error of the `first` of them. */
+async function upgrade(first, id, addresses) {
+  const from = first.errors.length;
   process.kill(id, 'SIGUSR2');
-  const next = await until(() => childOf(id), `process ${id} to start another one`);
+  const started = /the new gateway is ready process=(\d+)/;
+  const [, next] = await until(
+    () => first.errors.slice(from).match(started),
+    () => `process ${id} to start another one: ${first.errors.slice(from)}`,
+    { timeout: 30_000 },
+  );
   await until(() => !runs(id), `process ${id} to hand over`, { timeout: 30_000 });
   const end = async (name) => {
     process.kill(next, name);
@@ -67,25 +73,12 @@ async function upgrade(id, addresses) {
     ...addresses,
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
-    upgrade: () => upgrade(Number(next), addresses),
+    upgrade: () => upgrade(first, Number(next), addresses),
     publish: (channel, data, query) => publish(addresses.url, channel, data, query),
   };
 }
 
 const runs = (id) => existsSync(`/proc/${id}`);
-
-/** The process that `id` has started, if it is still its child. */
-function childOf(id) {
-  const line = new RegExp(`^PPid:\\s${id}$`, 'm');
-  return readdirSync('/proc').find((name) => {
-    try {
-      return /^\d+$/.test(name) && line.test(readFileSync(`/proc/${name}/status`, 'utf8'));
-    } catch {
-      // It has ended meanwhile.
-      return false;
-    }
-  });
-}
 
 const publish = (url, channel, data, query = '') =>
   answer(`${url}/publish/${channel}${query}`, {
