@@ -15,10 +15,20 @@ export function channelUrl(endpoint: string, name = channel()): URL {
   return new URL(`${endpoint}/${encodeURIComponent(name)}`, gatewayUrl());
 }
 
-/** Sends a request with the token; resolves to `null` if the gateway cannot be reached. */
-export function request(url: URL, options: RequestInit = {}): Promise<Response | null> {
+/**
+ * Sends a request with the token, and reads the whole answer. Resolves to `null` if the gateway
+ * cannot be reached, or has not sent all of it in time.
+ */
+export async function request(url: URL, options: RequestInit = {}): Promise<Response | null> {
   const headers = new Headers(options.headers);
   if (token()) headers.set('Authorization', `Bearer ${token()}`);
   const signal = AbortSignal.timeout(TIMEOUT_MS);
-  return fetch(url, { signal, ...options, headers }).catch(() => null);
+  try {
+    const response = await fetch(url, { signal, ...options, headers });
+    // Read here, because the time may end between the head and the body.
+    const body = await response.text();
+    return new Response(body || null, { status: response.status, headers: response.headers });
+  } catch {
+    return null;
+  }
 }
