@@ -14,9 +14,13 @@ const leave = new AbortController();
 let gateway, prometheus, publishing, log;
 
 before(async () => {
-  // The log on disk has metrics of its own.
+  // The log on disk has metrics of its own; what memory no longer holds is read from there.
   log = await mkdtemp(join(tmpdir(), 'prometheus-'));
-  gateway = await startGateway({ 'admin.token': token, 'log.path': log });
+  gateway = await startGateway({
+    'admin.token': token,
+    'log.path': log,
+    'history.messages': 5,
+  });
   for (const wire of ['sse', 'chunked']) {
     const { body } = await fetch(`${gateway.url}/${wire}/demo`, { signal: leave.signal });
     body.pipeTo(new WritableStream()).catch(() => {});
@@ -34,6 +38,7 @@ before(async () => {
   publishing = (async () => {
     for (let n = 1; !leave.signal.aborted; n += 1) {
       await gateway.publish('demo', n);
+      await gateway.history('demo');
       await new Promise((resolve) => {
         setTimeout(resolve, 50);
       });
