@@ -7,7 +7,7 @@ import { request } from './gateway.ts';
 // Where the token of a page would be.
 Object.assign(globalThis, { sessionStorage: { getItem: () => null } });
 
-test('an answer that stops in its middle is none', { timeout: 60_000 }, async (t) => {
+test('an answer that stops in its middle is no answer', { timeout: 60_000 }, async (t) => {
   const server = createServer((asked, answer) => {
     answer.setHeader('Server', 'test');
     if (asked.url === '/whole') answer.end('{"online":1}');
