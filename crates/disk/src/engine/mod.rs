@@ -16,6 +16,7 @@ mod health;
 mod logged;
 mod meters;
 mod open;
+mod pending;
 mod read;
 mod receipts;
 mod sealer;

@@ -10,12 +10,17 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tricast_core::{
-    ChannelName, Data, Draft, EngineError, Health, IdempotencyKey, Log, MessageId, Receipt,
-    Reservation, Seq, Settlement, Stored, Tag, Ticket, unix_millis,
+    ChannelName, Data, Draft, EngineError, Health, IdempotencyKey, Log, MessageId, Receipt, Seq,
+    Stored, Tag, Ticket, unix_millis,
 };
 
 use crate::{
-    engine::{health::Condition, receipts::Receipts, tags::LogTagger},
+    engine::{
+        health::Condition,
+        pending::{Pending, Settled},
+        receipts::Receipts,
+        tags::LogTagger,
+    },
     planted,
 };
 
@@ -25,40 +30,8 @@ const BATCH_BYTES: usize = 4 << 20;
 const BATCH_MESSAGES: usize = 1024;
 /// Of the time in which messages are expected, they may be silent for this part, as a divisor.
 const EXPECTED_STEPS: u32 = 4;
-/// What a message costs in the queue beside its data.
-const OVERHEAD: usize = 512;
 /// The largest data of a record.
 const LARGEST: usize = 1 << 29;
-
-/// A message that has its place and waits for the writer.
-pub(super) struct Pending {
-    pub(super) stored: Stored,
-    /// `None` for an erasure.
-    pub(super) reservation: Option<Reservation>,
-    /// If it is an erasure: the last seq that it erases, or the least that this can be before its
-    /// turn comes.
-    pub(super) erases: Option<Seq>,
-    pub(super) settlement: Settlement,
-    /// The tag of its idempotency id.
-    pub(super) tag: Option<Tag>,
-    /// Whether it is written; others are only numbered.
-    pub(super) is_logged: bool,
-}
-
-impl Pending {
-    fn size(&self) -> usize {
-        OVERHEAD + self.stored.draft.data.as_bytes().len()
-    }
-}
-
-/// How a message has ended that was taken from the queue.
-pub(super) struct Settled {
-    pub(super) settlement: Settlement,
-    pub(super) tag: Option<Tag>,
-    /// The message's time.
-    pub(super) time: u64,
-    pub(super) result: Result<Receipt, EngineError>,
-}
 
 /// What the writer is to do.
 pub(super) enum Work {

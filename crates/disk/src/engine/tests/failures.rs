@@ -13,6 +13,17 @@ use crate::{
     disk::simulated::{Fault, SimulatedDisk},
 };
 
+/// A life with ten messages, whose disk is full since then.
+async fn full() -> (SimulatedDisk, Life) {
+    let disk = SimulatedDisk::default();
+    let life = Life::begin(&disk, config(Fsync::Os));
+    life.publish_all("a", 1..=10).await;
+    disk.set_room(Some(disk.taken()));
+    let refused = life.publish(draft("a", "refused")).await;
+    assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
+    (disk, life)
+}
+
 /// Waits until a full disk is tried again, at most as long as a test may.
 async fn until_published(life: &Life, name: &str, text: &str) {
     for _ in 0..600 {
@@ -27,12 +38,7 @@ async fn until_published(life: &Life, name: &str, text: &str) {
 
 #[tokio::test]
 async fn a_full_disk_refuses_what_is_logged_and_goes_on_when_there_is_room() {
-    let disk = SimulatedDisk::default();
-    let life = Life::begin(&disk, config(Fsync::Os));
-    life.publish_all("a", 1..=10).await;
-    disk.set_room(Some(disk.taken()));
-    let refused = life.publish(draft("a", "refused")).await;
-    assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
+    let (disk, life) = full().await;
     assert!(matches!(life.engine.health(), Health::Away { .. }));
     life.publish(draft("typing", "x")).await.expect("needs no room");
     assert_eq!(life.all("a").await.len(), 10);
@@ -48,12 +54,7 @@ async fn a_full_disk_refuses_what_is_logged_and_goes_on_when_there_is_room() {
 
 #[tokio::test]
 async fn a_full_disk_is_noticed_to_have_room_while_nobody_publishes() {
-    let disk = SimulatedDisk::default();
-    let life = Life::begin(&disk, config(Fsync::Os));
-    life.publish_all("a", 1..=10).await;
-    disk.set_room(Some(disk.taken()));
-    let refused = life.publish(draft("a", "refused")).await;
-    assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
+    let (disk, life) = full().await;
     disk.set_room(None);
     for _ in 0..600 {
         if life.engine.health().is_live() {
@@ -66,12 +67,7 @@ async fn a_full_disk_is_noticed_to_have_room_while_nobody_publishes() {
 
 #[tokio::test]
 async fn a_full_disk_is_noticed_to_have_room_while_only_unlogged_messages_come() {
-    let disk = SimulatedDisk::default();
-    let life = Life::begin(&disk, config(Fsync::Os));
-    life.publish_all("a", 1..=10).await;
-    disk.set_room(Some(disk.taken()));
-    let refused = life.publish(draft("a", "refused")).await;
-    assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
+    let (disk, life) = full().await;
     disk.set_room(None);
     for _ in 0..600 {
         if life.engine.health().is_live() {

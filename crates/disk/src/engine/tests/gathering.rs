@@ -13,8 +13,9 @@ use tricast_core::{Epoch, Limits, Log, MessageId, Receipt, Ticket};
 
 use super::world::draft;
 use crate::engine::{
+    pending::Settled,
     receipts::Receipts,
-    sequencer::{Expected, Sequencer, Settled, Work},
+    sequencer::{Expected, Sequencer, Work},
     tags::LogTagger,
 };
 
