@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tricast_tests::{Answer, Connection, Fate, HeldEngine, Reader, Server, Wire, eventually};
 
 /// The most messages of one stream in flight.
-const WINDOW: usize = 256;
+const WINDOW: usize = 1024;
 
 /// Begins a request whose JSON lines the test sends one by one.
 async fn begin_lines(server: &Server, target: &str) -> Connection {
@@ -46,7 +46,7 @@ async fn received(server: &Server, channel: &str) -> Vec<Value> {
 }
 
 async fn a_body_is_read_while_the_window_has_room() {
-    const LINES: u32 = 1000;
+    const LINES: u32 = 3000;
     let (server, engine) = Server::with_held_engine("").await;
     let mut publisher = begin_lines(&server, "a").await;
     send_lines(&mut publisher, 1..=LINES).await;

@@ -22,7 +22,7 @@ const MESSAGES: u64 = 1_000_000;
 /// Of those that each wait for a sync.
 const SYNCED_MESSAGES: u64 = 200_000;
 /// How many lines of a stream the gateway has in flight.
-const WINDOW: u64 = 256;
+const WINDOW: u64 = 1024;
 /// What the threads beside the publish need to end what they have begun.
 const AFTERWARDS: Duration = Duration::from_millis(500);
 

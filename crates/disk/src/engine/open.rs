@@ -27,7 +27,7 @@ use crate::{
         read::Reads,
         receipts::Receipts,
         sealer::Sealer,
-        sequencer::{Expected, Sequencer},
+        sequencer::Sequencer,
         syncing,
         tags::LogTagger,
         upkeep::Upkeep,
@@ -132,7 +132,6 @@ impl DiskEngine {
             meters,
             is_dirty,
             last: opened.head,
-            expected: Expected::default(),
             look: Instant::now(),
         };
         let writing = spawn("log-write", move || writer.run())?;

@@ -28,8 +28,6 @@ use crate::{
 const BATCH_BYTES: usize = 4 << 20;
 /// The most messages of the same.
 const BATCH_MESSAGES: usize = 1024;
-/// Of the time in which messages are expected, they may be silent for this part, as a divisor.
-const EXPECTED_STEPS: u32 = 4;
 /// The largest data of a record.
 const LARGEST: usize = 1 << 29;
 
@@ -42,16 +40,6 @@ pub(super) enum Work {
     Close,
     /// End as a process that dies.
     Abandon,
-}
-
-/// The messages that are expected to come soon: those who waited for the last batch to be durable
-/// send again now.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Expected {
-    /// How many will wait then.
-    pub(super) messages: usize,
-    /// For how long it is worth waiting for them, as long as they keep coming.
-    pub(super) within: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,8 +68,6 @@ struct State {
     /// The time of the last message; that of the next one is no less.
     time: u64,
     queue: VecDeque<Pending>,
-    /// The writer is woken when so many messages wait.
-    wanted: usize,
     bytes: usize,
     receipts: Receipts,
     condition: Condition,
@@ -104,19 +90,8 @@ impl Sequencer {
         let (queue, closing) = Default::default();
         let condition = Condition::Live;
         let (bytes, busy, end, closed) = Default::default();
-        let state = State {
-            last,
-            time,
-            queue,
-            wanted: 1,
-            bytes,
-            receipts,
-            condition,
-            busy,
-            end,
-            closing,
-            closed,
-        };
+        let state =
+            State { last, time, queue, bytes, receipts, condition, busy, end, closing, closed };
         let (work, ended, closed) = Default::default();
         Self { log, tagger, limit, state: Mutex::new(state), work, ended, closed }
     }
@@ -191,33 +166,25 @@ impl Sequencer {
             true => state.queue.push_front(pending),
             false => state.queue.push_back(pending),
         }
-        let is_enough = state.queue.len() == state.wanted;
+        let is_first = state.queue.len() == 1;
         drop(state);
-        if is_enough {
+        if is_first {
             self.work.notify_one();
         }
     }
 
-    /// Waits for work, for the writer, until `until` if there is such a time. Once something waits,
-    /// waits for what is expected to follow it.
-    pub(super) fn wait(&self, until: Option<Instant>, expected: Expected) -> Work {
+    /// Waits for work, for the writer, until `until` if there is such a time.
+    pub(super) fn wait(&self, until: Option<Instant>) -> Work {
         let mut state = self.state.lock();
-        let mut expected = Some(expected);
         state.busy = None;
         loop {
             match state.end {
                 Some(End::Abandon) => return Work::Abandon,
                 Some(End::Close) if planted::EndBeforeQueue.is_on() => return Work::Close,
-                _ if !state.queue.is_empty() => match expected.take() {
-                    Some(expected) => {
-                        self.gather(&mut state, expected);
-                        continue;
-                    }
-                    None => {
-                        state.busy = Some(Instant::now());
-                        return Work::Write(state.take_batch());
-                    }
-                },
+                _ if !state.queue.is_empty() => {
+                    state.busy = Some(Instant::now());
+                    return Work::Write(state.take_batch());
+                }
                 Some(End::Close) => return Work::Close,
                 None => {}
             }
@@ -229,28 +196,6 @@ impl Sequencer {
                 return Work::Tick;
             }
         }
-    }
-
-    /// Lets messages gather while they keep coming, until all that are expected are there, or
-    /// their time is over.
-    fn gather(&self, state: &mut MutexGuard<'_, State>, expected: Expected) {
-        let Expected { messages, within } = expected;
-        let until = Instant::now() + within;
-        let step = within / EXPECTED_STEPS;
-        let all = messages.min(BATCH_MESSAGES);
-        state.wanted = all;
-        while state.end.is_none() && state.queue.len() < all {
-            let before = state.queue.len();
-            let now = Instant::now();
-            if now >= until {
-                break;
-            }
-            self.work.wait_until(state, until.min(now + step));
-            if state.queue.len() == before {
-                break;
-            }
-        }
-        state.wanted = 1;
     }
 
     /// Waits for `time`, unless the end comes before; true at the end.
@@ -265,8 +210,7 @@ impl Sequencer {
         true
     }
 
-    /// Settles messages that were taken, and those that repeat them. The oldest is settled last: a
-    /// publisher waits for its oldest, and would otherwise be woken for each.
+    /// Settles messages that were taken, and those that repeat them.
     pub(super) fn settle(&self, settled: Vec<Settled>) {
         let mut repeats = Vec::new();
         if settled.iter().any(|one| one.tag.is_some()) {
@@ -277,7 +221,7 @@ impl Sequencer {
                 repeats.extend(of.into_iter().map(|repeat| (repeat, result.clone())));
             }
         }
-        for Settled { settlement, result, .. } in settled.into_iter().rev() {
+        for Settled { settlement, result, .. } in settled {
             settlement.settle(result);
         }
         for (settlement, result) in repeats {
@@ -331,11 +275,6 @@ impl Sequencer {
     pub(super) fn health(&self) -> Health {
         let state = self.state.lock();
         state.condition.health(state.queue.len() as u64, state.busy, Instant::now())
-    }
-
-    /// The number of messages that wait to be written.
-    pub(super) fn waiting(&self) -> usize {
-        self.state.lock().queue.len()
     }
 
     /// The bytes of messages that wait to be written.

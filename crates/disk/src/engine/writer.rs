@@ -18,7 +18,7 @@ use crate::{
         meters::DiskMeters,
         pending::{Pending, Settled},
         sealer::Sealer,
-        sequencer::{Expected, Sequencer, Work},
+        sequencer::{Sequencer, Work},
         upkeep::Upkeep,
     },
     planted,
@@ -28,12 +28,6 @@ use crate::{
 
 /// How often a full disk is looked at while nobody publishes what it has to take.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// After a batch of so many messages, the next one may gather: a sync costs much the same for one
-/// message as for many. Publishers with a window would otherwise fill half of it each time.
-const CROWD: usize = 32;
-/// For at most this part of the time that the last sync took, as a divisor.
-const GATHERING: u32 = 2;
 
 /// Writes messages in their order. While the disk is busy with some, the next ones gather.
 pub(super) struct Writer {
@@ -48,8 +42,6 @@ pub(super) struct Writer {
     pub(super) is_dirty: Arc<AtomicBool>,
     /// The last seq of a record, or the head at the start.
     pub(super) last: Seq,
-    /// What follows the last batch.
-    pub(super) expected: Expected,
     /// When a full disk is looked at next.
     pub(super) look: Instant,
     /// When the segment that is written has been written for too long.
@@ -77,7 +69,7 @@ impl Writer {
         loop {
             let look = self.sequencer.is_full().then_some(self.look);
             let until = look.into_iter().chain(self.roll).min();
-            match self.sequencer.wait(until, std::mem::take(&mut self.expected)) {
+            match self.sequencer.wait(until) {
                 Work::Write(batch) => self.write(batch),
                 Work::Tick => {}
                 Work::Close => return self.close(),
@@ -206,12 +198,7 @@ impl Writer {
         if self.config.fsync == Fsync::Always && !planted::AcknowledgedBeforeSync.is_on() {
             let begun = Instant::now();
             self.store.sync()?;
-            let took = begun.elapsed();
-            self.meters.synced(took);
-            if batch.len() >= CROWD {
-                let messages = batch.len() + self.sequencer.waiting();
-                self.expected = Expected { messages, within: took / GATHERING };
-            }
+            self.meters.synced(begun.elapsed());
         } else {
             self.is_dirty.store(true, Ordering::Release);
         }

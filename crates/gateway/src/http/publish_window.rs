@@ -13,7 +13,7 @@ use tricast_core::{Kind, Problem as _, Publication, PublishError, Receipt};
 use crate::http::problem::{Problem, PublishProgress, Published};
 
 /// The most messages of one stream that are in flight.
-const WINDOW_MESSAGES: usize = 256;
+const WINDOW_MESSAGES: usize = 1024;
 
 /// The most bytes of their data. One message may have more, and is then alone.
 const WINDOW_BYTES: usize = 256 * 1024;

@@ -4,7 +4,6 @@ mod crashes;
 mod erasures;
 mod failures;
 mod gated;
-mod gathering;
 mod planted;
 mod restarts;
 mod world;
