@@ -46,12 +46,14 @@ fn guards(certificate: &Certificate) -> Vec<Guard> {
     let hash = |digit: &str| format!("sha256:{}", digit.repeat(64));
     let key = |digit: &str| format!("[{{ name = \"shop\", hash = \"{}\" }}]", hash(digit));
     let namespace = |who: &str| format!("[{{ pattern = \"chat\", publish = \"{who}\" }}]");
+    let upstream = |host: &str| format!("[{{ name = \"main\", url = \"https://{host}/v1\" }}]");
     let key_file = |id: &str| {
         format!("[{{ algorithm = \"HS256\", file = {:?}, id = \"{id}\" }}]", file("key.pem"))
     };
     vec![
         toml("access.online", "false", "true"),
         toml("access.presence", "true", "false"),
+        text("access.prompt", "auto", "anyone"),
         text("access.publish", "nobody", "anyone"),
         text("access.subscribe", "nobody", "anyone"),
         toml("admin.hosts", "[\"tricast.internal\"]", "[\"tricast\"]"),
@@ -69,6 +71,7 @@ fn guards(certificate: &Certificate) -> Vec<Guard> {
         beside("hook.on = [\"publish\"]\n", "hook.url", "https://a.example/", "https://b.example/"),
         toml("insecure", "true", "false"),
         toml("key", &key("0"), &key("1")),
+        toml("llm", &upstream("a"), &upstream("b")),
         toml("namespace", &namespace("nobody"), &namespace("anyone")),
         text("proxy.fields", "forwarded", "x-forwarded"),
         with("proxy.protocol", "proxy.trusted = [\"192.0.2.1\"]\n", "true", "false", "true"),

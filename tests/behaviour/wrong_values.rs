@@ -237,7 +237,7 @@ fn an_error_says_what_to_write_in_the_units_of_the_settings() {
         ("TRICAST__BIND", "", "name an address to listen on"),
         ("TRICAST__CORS__ORIGINS", "[\"https://a.example, \"b\"]", "begins and ends like a list"),
         ("TRICAST__CORS__ORIGINS", "[https://a.example]", "begins and ends like a list"),
-        ("TRICAST__HOOK__ON", "always", "write connect, subscribe or publish"),
+        ("TRICAST__HOOK__ON", "always", "write connect, subscribe, publish or prompt"),
     ] {
         let error = variable_error(name, text).expect(text);
         let origin = format!("{name} in the environment: ");

@@ -7,6 +7,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tricast_core::ChannelPattern;
 
+use crate::ModelNames;
+
 /// The prefix of every key, by which secret scanners find one that has leaked.
 const PREFIX: &str = "tricast_key_";
 
@@ -33,6 +35,10 @@ pub struct ApiKey {
     pub subscribe: Arc<[ChannelPattern]>,
     /// Channels that the backend may publish to.
     pub publish: Arc<[ChannelPattern]>,
+    /// Channels in which the backend may prompt.
+    pub prompt: Arc<[ChannelPattern]>,
+    /// The models that the backend may ask; `None` means all.
+    pub models: Option<ModelNames>,
 }
 
 /// A new key, in clear. Afterwards only its hash is kept.
@@ -140,6 +146,8 @@ mod tests {
             hash,
             subscribe: Arc::from([]),
             publish: Arc::from([]),
+            prompt: Arc::from([]),
+            models: None,
         };
         let (old, new) = (
             NewKey::generate().expect("random numbers"),

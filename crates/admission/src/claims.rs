@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tricast_core::{ChannelPattern, Denied, Kind, UserId, unix_millis};
 
+use crate::ModelNames;
+
 /// Largest `info`, in bytes: every reader of the presence list receives it.
 const INFO_MAX: usize = 1024;
 
@@ -21,6 +23,10 @@ pub struct Claims {
     pub subscribe: Arc<[ChannelPattern]>,
     /// Channels that the bearer may publish to.
     pub publish: Arc<[ChannelPattern]>,
+    /// Channels in which the bearer may prompt.
+    pub prompt: Arc<[ChannelPattern]>,
+    /// The models that the bearer may ask; `None` means all.
+    pub models: Option<ModelNames>,
     /// End of the token, in milliseconds since 1970.
     pub expires: u64,
     /// What others see of the user, as JSON.
@@ -46,6 +52,9 @@ pub(crate) struct RawClaims {
     subscribe: Vec<String>,
     #[serde(default)]
     publish: Vec<String>,
+    #[serde(default)]
+    prompt: Vec<String>,
+    models: Option<Vec<String>>,
     exp: Option<f64>,
     nbf: Option<f64>,
     aud: Option<Audience>,
@@ -111,6 +120,8 @@ impl RawClaims {
             user,
             subscribe: parse_patterns("subscribe", &self.subscribe).map_err(invalid)?,
             publish: parse_patterns("publish", &self.publish).map_err(invalid)?,
+            prompt: parse_patterns("prompt", &self.prompt).map_err(invalid)?,
+            models: self.models.map(ModelNames::parse).transpose().map_err(invalid)?,
             expires,
             info: parse_info(self.info).map_err(invalid)?,
         })

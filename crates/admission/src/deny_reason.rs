@@ -47,7 +47,13 @@ impl DenyReason {
                 let text = "the service behind this gateway has not granted you";
                 (Kind::Forbidden, format!("{text} {channel}"))
             }
-            DenyReason::ClosedToAll => (Kind::Forbidden, format!("nobody may {action} {channel}")),
+            DenyReason::ClosedToAll => {
+                let hint = match act {
+                    Action::Prompt => " (prompt in the settings says who may)",
+                    _ => "",
+                };
+                (Kind::Forbidden, format!("nobody may {action} {channel}{hint}"))
+            }
             DenyReason::CredentialRequired(level, misplaced) => {
                 let what = if level == AccessLevel::Backend { "an API key" } else { "a token" };
                 let hint = misplaced.map_or("", MisplacedCredential::hint);
@@ -60,6 +66,7 @@ impl DenyReason {
                 let list = match act {
                     Action::Publish | Action::Erase => "publish",
                     Action::Subscribe | Action::Read => "subscribe",
+                    Action::Prompt => "prompt",
                 };
                 let what = if is_backend { "key" } else { "token" };
                 (Kind::Forbidden, format!("the {what}'s {list} list does not name {channel}"))
@@ -76,5 +83,6 @@ pub(crate) fn verb(act: Action) -> &'static str {
         Action::Read => "read",
         Action::Publish => "publish to",
         Action::Erase => "erase the history of",
+        Action::Prompt => "prompt in",
     }
 }

@@ -121,8 +121,13 @@ impl Gatekeeper {
         })?;
         let mut identity = credentials.claimed_identity();
         identity.trust = Trust::ApiKey(key.name.clone());
-        let (subscribe, publish) = (key.subscribe.clone(), key.publish.clone());
-        let rights = Rights { subscribe, publish, expires: None };
+        let rights = Rights {
+            subscribe: key.subscribe.clone(),
+            publish: key.publish.clone(),
+            prompt: key.prompt.clone(),
+            models: key.models.clone(),
+            expires: None,
+        };
         Ok(Pass::new(self.clone(), identity, Credential::ApiKey(rights.into())))
     }
 

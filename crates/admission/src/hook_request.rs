@@ -8,6 +8,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use sha2::{Digest as _, Sha256};
 use tricast_core::{ChannelName, Wire};
 
+use crate::PromptQuestion;
+
 /// The event about which the hook is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -18,6 +20,8 @@ pub enum HookEvent {
     Subscribe,
     /// A client wants to publish a message.
     Publish,
+    /// A client wants an answer of a model.
+    Prompt,
 }
 
 /// The sender of a request, kept for as long as the hook may be asked about it.
@@ -44,6 +48,8 @@ pub(crate) struct HookRequest<'a> {
     headers: &'a RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
 }
 
 impl Requester {
@@ -68,6 +74,7 @@ impl Requester {
             address: self.address,
             headers: &self.headers,
             bytes: None,
+            model: None,
         }
     }
 
@@ -89,6 +96,18 @@ impl Requester {
         user: Option<&'a str>,
     ) -> HookRequest<'a> {
         HookRequest { channel: Some(channel), user, bytes, ..self.request(event) }
+    }
+
+    /// Asks about a prompt.
+    pub(crate) fn prompt_request<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        question: PromptQuestion<'a>,
+        user: Option<&'a str>,
+    ) -> HookRequest<'a> {
+        let PromptQuestion { model, bytes } = question;
+        let request = self.channel_request(HookEvent::Prompt, channel, Some(bytes), user);
+        HookRequest { model: Some(model), ..request }
     }
 }
 

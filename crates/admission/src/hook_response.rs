@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use tricast_core::{Action, CHANNEL_MAX, ChannelName, ChannelPattern, Denied, Kind, UserId};
 
 use crate::{
+    ModelNames, PromptTerms,
     backend_client::BackendResponse,
     claims::{parse_info, parse_patterns, to_millis},
 };
@@ -22,12 +23,17 @@ pub(crate) enum HookResponse {
     Refused(Option<String>),
 }
 
-/// The terms on which the hook lets a client connect.
+/// The terms on which the hook lets a client connect, or prompt.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Grant {
     pub(crate) user: Option<UserId>,
     subscribe: Option<Arc<[ChannelPattern]>>,
     publish: Option<Arc<[ChannelPattern]>>,
+    prompt: Option<Arc<[ChannelPattern]>>,
+    /// The models that the client may ask; `None` means all.
+    pub(crate) models: Option<ModelNames>,
+    /// What changes in a prompt.
+    pub(crate) terms: PromptTerms,
     /// End of the access, in milliseconds since 1970.
     pub(crate) expires: Option<u64>,
     /// The user's `info`, as JSON.
@@ -44,6 +50,11 @@ struct ResponseBody {
     user: Option<String>,
     subscribe: Option<Vec<String>>,
     publish: Option<Vec<String>>,
+    prompt: Option<Vec<String>>,
+    models: Option<Vec<String>>,
+    model: Option<String>,
+    max_tokens: Option<u64>,
+    messages: Option<Vec<Box<RawValue>>>,
     expires: Option<f64>,
     info: Option<Box<RawValue>>,
 }
@@ -94,12 +105,14 @@ impl HookResponse {
     /// Estimates the memory that the response occupies, in bytes.
     pub(crate) fn memory_size(&self) -> usize {
         let lists = |grant: &Grant| {
-            let patterns = [&grant.subscribe, &grant.publish].into_iter().flatten();
+            let patterns = [&grant.subscribe, &grant.publish, &grant.prompt].into_iter().flatten();
             patterns
                 .flat_map(|list| list.iter())
                 .map(|one| size_of_val(one) + CHANNEL_MAX)
                 .sum::<usize>()
                 + grant.info.as_ref().map_or(0, |info| info.len())
+                + grant.models.as_ref().map_or(0, ModelNames::memory_size)
+                + grant.terms.memory_size()
         };
         256 + match self {
             Self::Allowed(grant) => lists(grant),
@@ -123,6 +136,9 @@ impl ResponseBody {
             user: user.map_err(|error| format!("user: {error}"))?,
             subscribe: list("subscribe", self.subscribe)?,
             publish: list("publish", self.publish)?,
+            prompt: list("prompt", self.prompt)?,
+            models: self.models.map(ModelNames::parse).transpose()?,
+            terms: PromptTerms::parse(self.model, self.max_tokens, self.messages)?,
             expires: self.expires.map(to_millis),
             info: parse_info(self.info)?,
         })
@@ -135,6 +151,7 @@ impl Grant {
         let list = match act {
             Action::Subscribe | Action::Read => &self.subscribe,
             Action::Publish | Action::Erase => &self.publish,
+            Action::Prompt => &self.prompt,
         };
         list.as_ref().map(|list| list.iter().any(|pattern| pattern.matches(channel)))
     }
@@ -177,6 +194,10 @@ mod tests {
             (200, r#"{"allow":true,"user":"a b"}"#),
             (200, r#"{"allow":true,"user":""}"#),
             (200, r#"{"allow":true,"expires":"1"}"#),
+            (200, r#"{"allow":true,"model":""}"#),
+            (200, r#"{"allow":true,"models":[7]}"#),
+            (200, r#"{"allow":true,"max_tokens":0}"#),
+            (200, r#"{"allow":true,"messages":["be kind"]}"#),
             (200, long.as_str()),
             (204, ""),
             (201, r#"{"allow":true}"#),

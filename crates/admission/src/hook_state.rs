@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tricast_core::{AccessFuture, Action, ChannelName, Denied, Kind, UserId, unix_millis};
 
-use crate::{Hook, HookEvent, hook_request::Requester, hook_response::Grant};
+use crate::{
+    Hook, HookEvent, PromptQuestion, PromptTerms, hook_request::Requester, hook_response::Grant,
+};
 
 /// A requester, and the answer to its `connect` request.
 #[derive(Clone, Debug)]
@@ -59,10 +61,28 @@ impl HookState {
         let event = match act {
             Action::Subscribe | Action::Read => HookEvent::Subscribe,
             Action::Publish | Action::Erase => HookEvent::Publish,
+            Action::Prompt => HookEvent::Prompt,
         };
         let requester = self.requester.as_ref().filter(|_| hook.handles(event))?;
         let request = requester.channel_request(event, channel, bytes, user.map(UserId::as_str));
         Some(Box::pin(async move { hook.query(&request).await?.grant().map(|_| ()) }))
+    }
+
+    /// Asks the hook about a prompt, if it handles prompts.
+    pub(crate) async fn authorize_prompt(
+        &self,
+        hook: &Hook,
+        channel: &ChannelName,
+        question: PromptQuestion<'_>,
+        user: Option<&UserId>,
+    ) -> Result<PromptTerms, Denied> {
+        let Some(requester) = self.requester.as_ref().filter(|_| hook.handles(HookEvent::Prompt))
+        else {
+            return Ok(PromptTerms::default());
+        };
+        let request = requester.prompt_request(channel, question, user.map(UserId::as_str));
+        let response = hook.query(&request).await?;
+        Ok(response.grant()?.terms.clone())
     }
 
     /// Drops what is only needed to ask the hook again.

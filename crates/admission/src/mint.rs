@@ -4,7 +4,7 @@ use jsonwebtoken::{EncodingKey, Header, encode, errors::Error};
 use serde::Serialize;
 use tricast_core::{ChannelPattern, UserId, unix_millis};
 
-use crate::Algorithm;
+use crate::{Algorithm, ModelNames};
 
 /// The claims of a token to be signed.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -16,6 +16,12 @@ pub struct TokenSpec {
     pub subscribe: Vec<ChannelPattern>,
     /// Channels that the bearer may publish to.
     pub publish: Vec<ChannelPattern>,
+    /// Channels in which the bearer may prompt.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prompt: Vec<ChannelPattern>,
+    /// The models that the bearer may ask; `None` means all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<ModelNames>,
     /// The audience.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aud: Option<String>,

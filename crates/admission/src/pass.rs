@@ -123,11 +123,23 @@ impl Pass {
 
     /// The user, if it is verified: a client must not use up the limits of a user that it only
     /// claims to be.
-    fn verified_user(&self) -> Option<&UserId> {
+    pub(crate) fn verified_user(&self) -> Option<&UserId> {
         self.identity.user.as_ref().filter(|_| self.identity.trust == Trust::Verified)
     }
 
-    fn grant(&self) -> Option<&Grant> {
+    pub(crate) fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    pub(crate) fn gatekeeper(&self) -> &Gatekeeper {
+        &self.gatekeeper
+    }
+
+    pub(crate) fn hook_state(&self) -> Option<&HookState> {
+        self.hook_state.as_deref()
+    }
+
+    pub(crate) fn grant(&self) -> Option<&Grant> {
         self.hook_state.as_ref()?.grant.as_deref()
     }
 
@@ -178,18 +190,20 @@ impl Pass {
         if let Some(of) = channel.observed_channel() {
             // Who may subscribe to a channel may subscribe to its presence channel. The gateway
             // alone publishes there.
-            if matches!(act, Action::Publish | Action::Erase) {
+            if matches!(act, Action::Publish | Action::Erase | Action::Prompt) {
                 return Err(DenyReason::PresenceIsReadOnly);
             }
             self.check(act, &of)?;
             let is_enabled = self.gatekeeper.rules(&of).presence;
             return if is_enabled { Ok(()) } else { Err(DenyReason::PresenceOff) };
         }
-        if matches!(act, Action::Subscribe | Action::Read) && channel.owner().is_some() {
+        let listens = matches!(act, Action::Subscribe | Action::Read | Action::Prompt);
+        if listens && channel.owner().is_some() {
             self.identity.may_read(channel).map_err(|_| DenyReason::OtherUsersChannel)?;
-            // A verified user may read its own channel. A backend that acts for a user needs the
-            // right to, and for an unverified user the rules decide.
-            if self.identity.trust == Trust::Verified {
+            // A verified user may read its own channel. A prompt costs money, and needs a right
+            // even there. A backend that acts for a user needs the right to, and for an unverified user
+            // the rules decide.
+            if self.identity.trust == Trust::Verified && act != Action::Prompt {
                 return Ok(());
             }
             if self.is_backend() && !self.is_listed(act, channel) {

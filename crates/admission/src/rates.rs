@@ -1,4 +1,5 @@
-//! Rate limits: messages and bytes a second of each user, API key, address and channel.
+//! Rate limits: messages and bytes a second of each user, API key, address and channel, and prompts
+//! a minute of each user and address.
 
 use std::{hash::Hash, net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -25,6 +26,8 @@ pub struct Rates {
     addresses: KeyedLimiter<IpAddr>,
     /// A limiter for each rate that a namespace sets.
     channels: Vec<(u32, KeyedLimiter<ChannelName>)>,
+    prompts_of_users: KeyedLimiter<UserId>,
+    prompts_of_addresses: KeyedLimiter<IpAddr>,
 }
 
 /// The publisher whose rate limit applies.
@@ -47,6 +50,30 @@ impl Rates {
             keys: KeyedLimiter::new(key),
             addresses: KeyedLimiter::new(address),
             channels: by_rate,
+            prompts_of_users: KeyedLimiter::new(Rate::default()),
+            prompts_of_addresses: KeyedLimiter::new(Rate::default()),
+        }
+    }
+
+    /// Sets the prompts a minute of each user and each address; 0 means no limit.
+    pub fn with_prompts(mut self, user: u32, address: u32) -> Self {
+        self.prompts_of_users = KeyedLimiter::per_minute(user);
+        self.prompts_of_addresses = KeyedLimiter::per_minute(address);
+        self
+    }
+
+    /// Counts one prompt against its address and its user.
+    pub(crate) fn spend_prompt(
+        &self,
+        address: Option<IpAddr>,
+        user: Option<&UserId>,
+    ) -> Result<(), Denied> {
+        if let Some(address) = address {
+            self.prompts_of_addresses.spend_one(&network_of(address), "this address", "prompts")?;
+        }
+        match user {
+            Some(user) => self.prompts_of_users.spend_one(user, "this user", "prompts"),
+            None => Ok(()),
         }
     }
 
@@ -82,6 +109,8 @@ impl Rates {
         self.keys.sweep();
         self.addresses.sweep();
         self.channels.iter().for_each(|(_, limiter)| limiter.sweep());
+        self.prompts_of_users.sweep();
+        self.prompts_of_addresses.sweep();
     }
 }
 
@@ -99,10 +128,23 @@ impl<K: Hash + Eq + Clone> KeyedLimiter<K> {
         Self { messages: limiter(rate.messages), bytes: limiter(rate.bytes) }
     }
 
-    fn spend(&self, key: &K, bytes: usize, subject: &str) -> Result<(), Denied> {
-        if let Some(limiter) = &self.messages {
-            limiter.check_key(key).map_err(|until| rate_limited(&until, subject, "messages"))?;
+    /// Makes a limiter of single events; 0 means no limit.
+    fn per_minute(amount: u32) -> Self {
+        let limiter = |amount| RateLimiter::keyed(Quota::per_minute(amount));
+        Self { messages: NonZeroU32::new(amount).map(limiter), bytes: None }
+    }
+
+    fn spend_one(&self, key: &K, subject: &str, what: &str) -> Result<(), Denied> {
+        match &self.messages {
+            Some(limiter) => {
+                limiter.check_key(key).map_err(|until| rate_limited(&until, subject, what))
+            }
+            None => Ok(()),
         }
+    }
+
+    fn spend(&self, key: &K, bytes: usize, subject: &str) -> Result<(), Denied> {
+        self.spend_one(key, subject, "messages")?;
         let bytes = u32::try_from(bytes).ok().and_then(NonZeroU32::new);
         if let (Some(limiter), Some(bytes)) = (&self.bytes, bytes) {
             let more = |_| {
@@ -171,6 +213,23 @@ mod tests {
         for _ in 0..100 {
             rates.spend(RateKey::Key(&key), &channel("a"), 0, 10).expect("any number");
         }
+    }
+
+    #[test]
+    fn prompts_count_for_themselves_and_by_the_minute() {
+        let none = Rate::default();
+        let rates = Rates::new(none, none, none, [].into_iter()).with_prompts(2, 3);
+        let alice: UserId = "alice".parse().expect("fits");
+        let address = Some([192, 0, 2, 7].into());
+        let prompt = |user| rates.spend_prompt(address, user);
+        prompt(Some(&alice)).expect("the first");
+        prompt(Some(&alice)).expect("the second");
+        let denied = prompt(Some(&alice)).expect_err("the third of alice");
+        assert_eq!(denied.kind, Kind::TooFast);
+        let wait = denied.retry_after.expect("a time");
+        assert!(wait > Duration::from_secs(20), "two a minute: {wait:?}");
+        prompt(None).expect_err("the fourth of the address");
+        rates.spend_prompt(Some([192, 0, 2, 8].into()), None).expect("another address");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tricast_core::{Action, ChannelPattern};
 
-use crate::Claims;
+use crate::{Claims, ModelNames};
 
 /// The credential that an action requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -33,6 +33,10 @@ pub struct NamespaceRules {
     pub publish_rate: u32,
     /// Whether subscribers may see who is present.
     pub presence: bool,
+    /// Who may prompt.
+    pub prompt: AccessLevel,
+    /// The models that may be asked; `None` means all.
+    pub models: Option<ModelNames>,
 }
 
 impl NamespaceRules {
@@ -41,6 +45,7 @@ impl NamespaceRules {
         match act {
             Action::Subscribe | Action::Read => self.subscribe,
             Action::Publish => self.publish,
+            Action::Prompt => self.prompt,
             Action::Erase if self.publish == AccessLevel::Nobody => AccessLevel::Nobody,
             // Where anyone may publish, still only a backend may take back what others published.
             Action::Erase => AccessLevel::Backend,
@@ -53,14 +58,17 @@ impl NamespaceRules {
 pub(crate) struct Rights {
     pub(crate) subscribe: Arc<[ChannelPattern]>,
     pub(crate) publish: Arc<[ChannelPattern]>,
+    pub(crate) prompt: Arc<[ChannelPattern]>,
+    /// The models that may be asked; `None` means all.
+    pub(crate) models: Option<ModelNames>,
     /// End of the rights, in milliseconds since 1970.
     pub(crate) expires: Option<u64>,
 }
 
 impl From<Claims> for Rights {
     fn from(claims: Claims) -> Self {
-        let Claims { subscribe, publish, expires, .. } = claims;
-        Self { subscribe, publish, expires: Some(expires) }
+        let Claims { subscribe, publish, prompt, models, expires, .. } = claims;
+        Self { subscribe, publish, prompt, models, expires: Some(expires) }
     }
 }
 
@@ -69,6 +77,7 @@ impl Rights {
         let patterns = match act {
             Action::Subscribe | Action::Read => &self.subscribe,
             Action::Publish | Action::Erase => &self.publish,
+            Action::Prompt => &self.prompt,
         };
         patterns.iter().any(|pattern| pattern.matches(channel))
     }

@@ -1,6 +1,6 @@
 //! The access rules of a connection. Each wire asks before it acts; the application answers.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{ChannelName, Kind, Problem, StreamEnd};
 
@@ -15,6 +15,8 @@ pub enum Action {
     Publish,
     /// Erase its history.
     Erase,
+    /// Ask for an answer that is published in it.
+    Prompt,
 }
 
 /// The error of an action that was denied.
@@ -56,7 +58,9 @@ impl Problem for Denied {
 pub type AccessFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Denied>> + Send + 'a>>;
 
 /// The access rules of one connection. They are dropped with its stream.
-pub trait Access: fmt::Debug + Send + Sync {
+///
+/// The application that made them can take them back as what they are, through [`Any`].
+pub trait Access: Any + fmt::Debug + Send + Sync {
     /// Checks the rules that are known here, at once. It takes nothing from a rate limit.
     ///
     /// # Errors

@@ -11,7 +11,10 @@ use tricast_core::{
     OnlineReport, PresencePage, Problem, Reply, Subscribed, control_document,
 };
 
-use crate::frame;
+use crate::{
+    frame,
+    prompts::{Cancelled, Prompted},
+};
 
 /// `tricast.ack`: a command was carried out.
 #[derive(Debug, Serialize)]
@@ -61,6 +64,8 @@ pub(crate) enum AckBody {
         /// The channels that the new token does not allow and that the connection has left.
         left: Vec<ChannelName>,
     },
+    Prompted(Prompted),
+    Cancelled(Cancelled),
     Pong {},
 }
 

@@ -8,6 +8,7 @@ use crate::{
     answer::CommandRefusal,
     fields::{FieldError, Fields, field_error},
     kinds,
+    prompts::{PromptCommand, PromptContent},
 };
 
 /// A command, and the `ref` that the reply repeats.
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Presence { channel: ChannelName, after: Option<UserId> },
     History { channel: ChannelName, start: Start },
     Renew(String),
+    Prompt(Box<PromptCommand>),
+    Cancel(String),
     Ping,
 }
 
@@ -90,13 +93,22 @@ fn parse_command(
             let missing = || (kinds::BAD_COMMAND, "put the new token in \"token\"".to_owned());
             fields.string("token")?.map(Command::Renew).ok_or_else(missing)
         }
+        Some("prompt") => {
+            fields.allow_only(&["type", "ref", "channel", "text", "request", "model", "id"])?;
+            parse_prompt(&fields, channels).map(|prompt| Command::Prompt(Box::new(prompt)))
+        }
+        Some("cancel") => {
+            fields.allow_only(&["type", "ref", "run"])?;
+            let missing = || (kinds::BAD_COMMAND, "put the id of the run in \"run\"".to_owned());
+            fields.string("run")?.map(Command::Cancel).ok_or_else(missing)
+        }
         Some("ping") => {
             fields.allow_only(&["type", "ref"])?;
             Ok(Command::Ping)
         }
         Some(other) => {
-            let types =
-                "publish, subscribe, unsubscribe, online, presence, history, renew and ping";
+            let types = "publish, subscribe, unsubscribe, online, presence, history, prompt, \
+                         cancel, renew and ping";
             Err((kinds::BAD_COMMAND, format!("unknown type {other:?}; the types are {types}")))
         }
     }
@@ -120,6 +132,35 @@ fn parse_publish(
         .with_publisher(publisher.clone())
         .with_skip_self(fields.flag("skip_self")?)
         .with_idempotency(id.map_err(|error| field_error("id", &error))?))
+}
+
+fn parse_prompt(
+    fields: &Fields<'_>,
+    channels: &[ChannelName],
+) -> Result<PromptCommand, FieldError> {
+    let (text, request) = (fields.string("text")?, fields.get("request"));
+    let model = fields.string("model")?;
+    let content = match (text, request) {
+        (Some(text), None) => PromptContent::Text(text),
+        (None, Some(request)) if model.is_none() => PromptContent::Request(request.to_owned()),
+        (None, Some(_)) => {
+            let detail = "name the model in \"request\", and not beside it";
+            return Err((kinds::BAD_COMMAND, detail.to_owned()));
+        }
+        _ => {
+            let detail = "a prompt has either \"text\", or \"request\" with the body of a chat \
+                          completion";
+            return Err((kinds::BAD_COMMAND, detail.to_owned()));
+        }
+    };
+    let id = fields.string("id")?;
+    let id = id.map(|id| tricast_core::idempotency_id(&id)).transpose();
+    Ok(PromptCommand {
+        channel: channel_or_default(fields, channels)?,
+        model,
+        content,
+        id: id.map_err(|error| field_error("id", &error))?,
+    })
 }
 
 /// Returns the channel that a command names, or the only one of the connection.
@@ -200,6 +241,20 @@ mod tests {
             Command::Presence { after: Some(user), .. } if user.as_str() == "bob"
         ));
         assert!(matches!(parsed(r#"{"type":"ping","ref":"r"}"#), Command::Ping));
+        assert!(matches!(
+            parsed(r#"{"type":"cancel","run":"r7"}"#),
+            Command::Cancel(run) if run == "r7"
+        ));
+        let prompt = |text: &str| match parsed(text) {
+            Command::Prompt(prompt) if prompt.channel.as_str() == "a" => *prompt,
+            other => panic!("{other:?}"),
+        };
+        let asked = prompt(r#"{"type":"prompt","text":"Hi","model":"fast","id":"k1"}"#);
+        assert!(matches!(&asked.content, PromptContent::Text(text) if text == "Hi"));
+        assert_eq!((asked.model.as_deref(), asked.id.as_deref()), (Some("fast"), Some("k1")));
+        let asked = prompt(r#"{"type":"prompt","request":{"messages":[ 1.0 ]}}"#);
+        let PromptContent::Request(request) = asked.content else { panic!("{asked:?}") };
+        assert_eq!(request.get(), r#"{"messages":[ 1.0 ]}"#);
     }
 
     #[test]
@@ -223,6 +278,12 @@ mod tests {
             (r#"{"type":"dance"}"#, kinds::BAD_COMMAND, "dance"),
             (r#"{"type":7}"#, kinds::BAD_COMMAND, "type"),
             (r#"{"type":"ping","data":1}"#, kinds::UNKNOWN_FIELD, "data"),
+            (r#"{"type":"prompt"}"#, kinds::BAD_COMMAND, "text"),
+            (r#"{"type":"prompt","text":"a","request":{}}"#, kinds::BAD_COMMAND, "either"),
+            (r#"{"type":"prompt","request":{},"model":"m"}"#, kinds::BAD_COMMAND, "model"),
+            (r#"{"type":"prompt","text":7}"#, kinds::BAD_COMMAND, "text"),
+            (r#"{"type":"prompt","text":"a","id":""}"#, Kind::BadIdempotencyId, "id"),
+            (r#"{"type":"cancel"}"#, kinds::BAD_COMMAND, "run"),
             (r#"{"type":"subscribe"}"#, Kind::BadChannel, "channel"),
             (r#"{"type":"unsubscribe"}"#, Kind::BadChannel, "channel"),
             (r#"{"type":"subscribe","channel":"b","since":"never"}"#, Kind::BadResume, "since"),

@@ -210,6 +210,16 @@ impl CommandHandler {
                 let access = renewed.map_err(|error| refusal_of(&error))?;
                 reply_to_change(Change::renew(access), reference)
             }
+            Command::Prompt(prompt) => {
+                let prompts = limits.prompts.as_ref().ok_or_else(no_prompts)?;
+                let prompted = prompts.prompt(self.access.clone(), *prompt).await?;
+                ack(reference, AckBody::Prompted(prompted))
+            }
+            Command::Cancel(run) => {
+                let prompts = limits.prompts.as_ref().ok_or_else(no_prompts)?;
+                let cancelled = prompts.cancel(self.access.clone(), run).await?;
+                ack(reference, AckBody::Cancelled(cancelled))
+            }
             Command::Ping => ack(reference, AckBody::Pong {}),
         };
         Ok(CommandOutcome::Done(Ok(reply)))
@@ -332,6 +342,10 @@ impl CommandHandler {
 
 fn ack(reference: Option<Box<RawValue>>, body: AckBody) -> Reply {
     Reply::Frame(Ack { reference, body }.encoded(None))
+}
+
+fn no_prompts() -> (Kind, String) {
+    (Kind::Forbidden, "this gateway takes no prompts".to_owned())
 }
 
 fn refusal_of(problem: &dyn Problem) -> (Kind, String) {

@@ -17,6 +17,7 @@ mod handshake;
 mod inbound;
 mod kinds;
 mod limits;
+mod prompts;
 mod publish_window;
 mod socket;
 
@@ -27,4 +28,5 @@ pub use handshake::{Handshake, HandshakeError, HandshakeRequest, has_token};
 pub use inbound::WsInbound;
 pub use kinds::KINDS;
 pub use limits::InboundLimits;
+pub use prompts::{Cancelled, PromptCommand, PromptContent, PromptFuture, Prompted, Prompts};
 pub use socket::serve;

@@ -1,17 +1,21 @@
 //! The limits of what clients send: the size of a message, and the rate.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, sync::Arc};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-/// Limits of what each client sends.
-#[derive(Clone, Copy, Debug)]
+use crate::Prompts;
+
+/// Limits of what each client sends, and who carries out its prompts.
+#[derive(Clone, Debug)]
 pub struct InboundLimits {
     /// The most bytes of data in one message.
     pub message_bytes: usize,
     /// The rate limit of one connection in messages per second, which is also the burst size;
     /// `None` is unlimited.
     pub rate: Option<NonZeroU32>,
+    /// Carries out prompts; `None` refuses them.
+    pub prompts: Option<Arc<dyn Prompts>>,
 }
 
 /// Bytes of a command beside its data.

@@ -8,7 +8,7 @@ use tricast_admission::NewKey;
 use tricast_core::ChannelPattern;
 
 use crate::{
-    cli::atomic_file::AtomicFile,
+    cli::{atomic_file::AtomicFile, token::models},
     settings::{Key, KeyAddition, key_block},
 };
 
@@ -24,6 +24,12 @@ pub struct KeyArgs {
     /// A pattern of channels that the key may subscribe to; repeatable
     #[arg(long, value_name = "PATTERN")]
     subscribe: Vec<ChannelPattern>,
+    /// A pattern of channels in which the key may prompt models; repeatable
+    #[arg(long, value_name = "PATTERN")]
+    prompt: Vec<ChannelPattern>,
+    /// A model that the key may ask; repeatable. Without it, all that the namespace allows
+    #[arg(long = "model", value_name = "NAME")]
+    models: Vec<String>,
     /// Add the key's hash to this settings file, instead of printing it
     #[arg(long, value_name = "FILE")]
     append: Option<PathBuf>,
@@ -42,6 +48,8 @@ pub fn key(args: &KeyArgs) -> anyhow::Result<()> {
         hash: new_key.hash,
         subscribe: args.subscribe.clone(),
         publish: args.publish.clone(),
+        prompt: args.prompt.clone(),
+        models: models(&args.models)?,
     };
     key.check_name()?;
     let mut printed = std::io::stdout();

@@ -4,7 +4,9 @@ use std::{io::Read as _, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use tricast_admission::{Algorithm, HookMeters, Inspection, Signer, TokenSpec, inspect};
+use tricast_admission::{
+    Algorithm, HookMeters, Inspection, ModelNames, Signer, TokenSpec, inspect,
+};
 use tricast_core::{ChannelPattern, UserId, unix_millis};
 
 use crate::{
@@ -30,6 +32,12 @@ pub struct TokenArgs {
     /// A pattern of channels that the user may publish to; repeatable
     #[arg(long, value_name = "PATTERN")]
     publish: Vec<ChannelPattern>,
+    /// A pattern of channels in which the user may prompt models; repeatable
+    #[arg(long, value_name = "PATTERN")]
+    prompt: Vec<ChannelPattern>,
+    /// A model that the user may ask; repeatable. Without it, all that the namespace allows
+    #[arg(long = "model", value_name = "NAME")]
+    models: Vec<String>,
     /// The lifetime of the token, as in 15m
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = lifetime)]
     ttl: Duration,
@@ -48,7 +56,8 @@ pub struct TokenArgs {
     /// Inspect a token instead: show its claims, and whether these settings accept it. Without
     /// TOKEN, or with -, it is read from standard input
     #[arg(long, value_name = "TOKEN", num_args = 0..=1, default_missing_value = "-",
-          conflicts_with_all = ["sub", "subscribe", "publish", "info", "key", "id"])]
+          conflicts_with_all =
+              ["sub", "subscribe", "publish", "prompt", "models", "info", "key", "id"])]
     inspect: Option<String>,
     /// A token that stands where only options do
     #[arg(hide = true, value_name = "TOKEN")]
@@ -118,12 +127,20 @@ fn sign_token(settings: &Settings, args: &TokenArgs) -> anyhow::Result<String> {
         sub: args.sub.clone(),
         subscribe: args.subscribe.clone(),
         publish: args.publish.clone(),
+        prompt: args.prompt.clone(),
+        models: models(&args.models)?,
         info: args.info.clone(),
         aud: named(&settings.tokens.audience),
         iss: named(&settings.tokens.issuer),
         ..TokenSpec::default()
     };
     Ok(signer.sign(&grant.valid_for(args.ttl.as_secs()))?)
+}
+
+/// Returns the models of repeated options; none of them means all.
+pub(super) fn models(names: &[String]) -> anyhow::Result<Option<ModelNames>> {
+    let named = (!names.is_empty()).then(|| ModelNames::parse(names.to_vec()));
+    named.transpose().map_err(|error| anyhow::anyhow!("--model: {error}"))
 }
 
 /// Says when a token expires; a time that cannot be meant is remarked on.

@@ -59,7 +59,8 @@ impl LiveConfig {
             .with_expiry_warning(settings.tokens.warning)
             .with_max_channels(settings.limits.channels_per_connection);
         let rate = NonZeroU32::new(settings.ws.rate);
-        let ws_limits = InboundLimits { message_bytes: settings.limits.message_bytes(), rate };
+        let ws_limits =
+            InboundLimits { message_bytes: settings.limits.message_bytes(), rate, prompts: None };
         let (session_config, ws_limits) = (Arc::new(session_config), Arc::new(ws_limits));
         Self { settings: Arc::new(settings), gatekeeper, session_config, ws_limits }
     }

@@ -73,7 +73,9 @@ fn rates(settings: &Settings) -> Rates {
     let [user, key, address] = settings.rates.publisher_rates();
     let namespaces = settings.namespace_rules();
     let channels = namespaces.iter().map(|rules| rules.publish_rate).collect::<Vec<_>>();
-    Rates::new(user, key, address, channels.into_iter())
+    let (relay, channels) = (&settings.relay, channels.into_iter());
+    Rates::new(user, key, address, channels)
+        .with_prompts(relay.prompts_per_user, relay.prompts_per_address)
 }
 
 fn hook(settings: &Settings, meters: HookMeters) -> anyhow::Result<Option<Hook>> {

@@ -12,6 +12,7 @@ pub struct Access {
     pub publish: AccessRule,
     pub online: bool,
     pub presence: bool,
+    pub prompt: AccessRule,
 }
 
 /// An access level, or `auto`: the one that follows from the keys that are set.
@@ -27,7 +28,7 @@ pub enum AccessRule {
 }
 
 classify!(Access {
-    live: subscribe, publish, online;
+    live: subscribe, publish, online, prompt;
     // A channel that had no presence does not know its subscribers by name.
     restart: presence;
 });

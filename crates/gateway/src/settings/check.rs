@@ -1,6 +1,8 @@
 //! Checks of the settings. Each error names its key and says what to do.
 
-use crate::settings::{Address, Key, Settings};
+use bytesize::ByteSize;
+
+use crate::settings::{Address, Key, Llm, Settings};
 
 impl Settings {
     /// Checks that the settings make sense, and that no two of their addresses conflict.
@@ -55,12 +57,26 @@ impl Settings {
         self.hook.check()?;
         self.events.check(self.limits.channels_per_connection)?;
         self.rates.check(message_bytes)?;
+        self.relay.check()?;
         self.tokens.check()
     }
 
     fn check_lists(&self) -> anyhow::Result<()> {
         Key::check_names(&self.key)?;
-        self.namespace.iter().try_for_each(|namespace| namespace.check(self.limits.message_bytes))
+        Llm::check_all(&self.llm, self.is_local())?;
+        self.namespace
+            .iter()
+            .try_for_each(|namespace| namespace.check(self.limits.message_bytes))?;
+        match self.llm.is_empty() {
+            true => Ok(()),
+            false => self.relay.check_room(self.least_ring_bytes(), self.limits.body_memory),
+        }
+    }
+
+    /// Returns the least that the ring of any channel holds.
+    fn least_ring_bytes(&self) -> ByteSize {
+        let own = self.namespace.iter().filter_map(|namespace| namespace.history.bytes);
+        own.fold(self.history.bytes, Ord::min)
     }
 
     /// Checks that the system can bind each address beside the others.

@@ -14,6 +14,7 @@ use crate::settings::{
     REFERENCE,
     key_path::{TABLE_LISTS, variable_of},
     unknown_key::no_such_key,
+    upstream_key::UpstreamKey,
     value_error::list_example,
 };
 
@@ -31,6 +32,7 @@ const ONE_OR_MANY: &[&str] = &["bind"];
 pub const SECURITY_KEYS: &[&str] = &[
     "access.online",
     "access.presence",
+    "access.prompt",
     "access.publish",
     "access.subscribe",
     "admin.hosts",
@@ -42,6 +44,7 @@ pub const SECURITY_KEYS: &[&str] = &[
     "hook.url",
     "insecure",
     "key",
+    "llm",
     "namespace",
     "proxy.fields",
     "proxy.protocol",
@@ -57,7 +60,8 @@ pub const SECURITY_KEYS: &[&str] = &[
 ];
 
 /// The sections that hold secrets and keys, also those that were written to a wrong place there.
-const SECRET_SECTIONS: &[&str] = &["admin", "events", "hook", "key", "keys", "tls", "tokens"];
+const SECRET_SECTIONS: &[&str] =
+    &["admin", "events", "hook", "key", "keys", "llm", "tls", "tokens"];
 
 /// Whether the value at `path`, as in `key[0].hash`, may be a secret and must not be shown.
 pub(super) fn may_hold_secret(path: &str) -> bool {
@@ -69,6 +73,7 @@ pub(super) fn may_hold_secret(path: &str) -> bool {
 pub(super) struct Environment {
     /// The name of the variable and the value, by key.
     pub(super) values: BTreeMap<String, (String, Value)>,
+    pub(super) upstream_keys: Vec<UpstreamKey>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -89,7 +94,9 @@ impl Environment {
         for (name, value) in variables {
             let shown = name.to_string_lossy().into_owned();
             let upper = shown.to_ascii_uppercase();
-            if let Some(path) = upper.strip_prefix(PREFIX) {
+            if let Some(upstream) = UpstreamKey::upstream_of(&upper) {
+                environment.upstream_keys.push(UpstreamKey::read(shown, upstream, value)?);
+            } else if let Some(path) = upper.strip_prefix(PREFIX) {
                 let key = path.to_ascii_lowercase().replace("__", ".");
                 let Some(kind) = known.get(key.as_str()) else {
                     anyhow::bail!(
@@ -226,6 +233,16 @@ fn misspelt(
         words.map(str::to_ascii_lowercase).collect()
     };
     let words = fold(words);
+    if let [list, upstream @ .., last] = &words[..]
+        && (list, last) == (&"llm".to_owned(), &"key".to_owned())
+        && !upstream.is_empty()
+    {
+        let upstream = upstream.join("_").to_ascii_uppercase();
+        anyhow::bail!(
+            "{name} in the environment is not read; write {PREFIX}LLM__{upstream}__KEY, with two \
+             underscores, or unset it"
+        );
+    }
     let Some(key) = known.keys().find(|key| fold(key) == words) else { return Ok(None) };
     let right = format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"));
     let hint = match key.as_str() {

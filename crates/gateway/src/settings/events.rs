@@ -35,6 +35,7 @@ pub enum EventKind {
     Disconnected,
     Online,
     Gone,
+    Run,
 }
 
 classify!(Events {

@@ -39,6 +39,7 @@ impl Settings {
             "{channel}: {}\n\
              subscribe            {may_subscribe}\n\
              publish              {}\n\
+             prompt               {}\n\
              history              {messages} messages, {}, {}\n\
              log                  {}\n\
              online counts        {}\n\
@@ -48,6 +49,13 @@ impl Settings {
              messages per second  {}\n",
             access.name,
             describe_access(access.publish),
+            match (&access.models, access.prompt) {
+                (_, AccessLevel::Nobody) | (None, _) => describe_access(access.prompt).to_owned(),
+                (Some(models), level) => {
+                    let models = models.iter().collect::<Vec<_>>().join(", ");
+                    format!("{}: {models}", describe_access(level))
+                }
+            },
             size_text(bytes as u64),
             time_text(age),
             match self.log.is_on_disk() {

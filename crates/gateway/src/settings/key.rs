@@ -1,7 +1,7 @@
 //! API keys of backends.
 
 use serde::{Deserialize, Serialize};
-use tricast_admission::{ApiKey, KeyHash};
+use tricast_admission::{ApiKey, KeyHash, ModelNames};
 use tricast_core::ChannelPattern;
 
 /// `[[key]]`
@@ -15,6 +15,9 @@ pub struct Key {
     pub subscribe: Vec<ChannelPattern>,
     #[serde(default)]
     pub publish: Vec<ChannelPattern>,
+    #[serde(default)]
+    pub prompt: Vec<ChannelPattern>,
+    pub models: Option<ModelNames>,
 }
 
 impl Key {
@@ -55,6 +58,8 @@ impl Key {
             hash: self.hash.clone(),
             subscribe: self.subscribe.clone().into(),
             publish: self.publish.clone().into(),
+            prompt: self.prompt.clone().into(),
+            models: self.models.clone(),
         }
     }
 }

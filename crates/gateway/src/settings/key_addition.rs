@@ -88,16 +88,23 @@ fn inline_table(key: &Key) -> InlineTable {
     fields(key).into_iter().collect()
 }
 
-fn fields(key: &Key) -> [(&'static str, Value); 4] {
+fn fields(key: &Key) -> Vec<(&'static str, Value)> {
     let list = |patterns: &[tricast_core::ChannelPattern]| {
         patterns.iter().map(|pattern| pattern.as_str()).collect::<Array>().into()
     };
-    [
+    let mut fields: Vec<(_, Value)> = vec![
         ("name", key.name.as_str().into()),
         ("hash", key.hash.to_string().into()),
         ("publish", list(&key.publish)),
         ("subscribe", list(&key.subscribe)),
-    ]
+    ];
+    if !key.prompt.is_empty() {
+        fields.push(("prompt", list(&key.prompt)));
+    }
+    if let Some(models) = &key.models {
+        fields.push(("models", models.iter().collect::<Array>().into()));
+    }
+    fields
 }
 
 /// Returns the line ends that put an empty line after `text`.
@@ -120,7 +127,14 @@ mod tests {
         let hash = NewKey::generate().expect("chance").hash;
         let publish =
             vec!["orders.*".parse().expect("a pattern"), "@*".parse().expect("a pattern")];
-        Key { name: name.to_owned(), hash, subscribe: Vec::new(), publish }
+        Key {
+            name: name.to_owned(),
+            hash,
+            subscribe: Vec::new(),
+            publish,
+            prompt: vec!["@*".parse().expect("a pattern")],
+            models: None,
+        }
     }
 
     fn add(text: &str, name: &str) -> Result<String, String> {

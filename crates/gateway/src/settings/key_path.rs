@@ -1,7 +1,7 @@
 //! Names of keys in errors.
 
 /// The lists whose entries are tables.
-pub(super) const TABLE_LISTS: &[&str] = &["key", "namespace", "tokens.keys"];
+pub(super) const TABLE_LISTS: &[&str] = &["key", "llm", "namespace", "tokens.keys"];
 
 /// Names the key at `path`, as in `namespace[0].subscribe`, for people: entries count from 1, as
 /// `tricast check --channel` counts them.

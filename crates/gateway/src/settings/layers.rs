@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use tricast_admission::Secret;
 
 use crate::settings::{
-    REFERENCE, Settings,
+    Llm, REFERENCE, Settings,
     environment::{Environment, keys, may_hold_secret},
     key_path::key_name,
     settings_file::SettingsFile,
@@ -92,14 +92,18 @@ impl Settings {
     }
 
     /// Returns each secret with its key.
-    pub(super) fn secrets(&self) -> [(&'static str, &Secret); 4] {
-        let Self { tokens, hook, events, admin, .. } = self;
-        [
+    pub(super) fn secrets(&self) -> Vec<(String, &Secret)> {
+        let Self { tokens, hook, events, admin, llm, .. } = self;
+        let of_sections = [
             ("tokens.secret", &tokens.secret),
             ("hook.secret", &hook.secret),
             ("events.secret", &events.secret),
             ("admin.token", &admin.token),
-        ]
+        ];
+        let of_sections = of_sections.map(|(key, secret)| (key.to_owned(), secret));
+        let named = |upstream: &Llm| format!("the key of [[llm]] {:?}", upstream.name);
+        let of_upstreams = llm.iter().map(|upstream| (named(upstream), &upstream.key));
+        of_sections.into_iter().chain(of_upstreams).collect()
     }
 
     /// Loads the reference, overridden by `text` in TOML.
@@ -134,6 +138,9 @@ impl Layers {
         }
         for (key, (_, value)) in &self.environment.values {
             set(&mut merged, key, value.clone())?;
+        }
+        for upstream_key in &self.environment.upstream_keys {
+            upstream_key.set_in(&mut merged)?;
         }
         if let Some(key) = key_of_date(&merged) {
             anyhow::bail!(

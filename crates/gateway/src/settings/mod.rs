@@ -26,6 +26,7 @@ mod key_addition;
 mod key_path;
 mod layers;
 mod limits;
+mod llm;
 mod log;
 mod logging;
 mod namespace;
@@ -34,6 +35,7 @@ mod proxy;
 mod publish;
 pub(crate) mod range;
 mod rates;
+mod relay;
 mod rules;
 mod safety;
 mod settings_file;
@@ -42,6 +44,7 @@ mod stream;
 mod tls;
 mod tokens;
 mod unknown_key;
+mod upstream_key;
 mod value_error;
 mod ws;
 
@@ -58,6 +61,7 @@ pub use key::Key;
 pub(crate) use key_addition::{KeyAddition, key_block};
 pub use layers::Loaded;
 pub use limits::Limits;
+pub use llm::{Llm, ModelEntry, ModelMapping};
 pub use log::{FsyncPolicy, HistoryAge, Log, LogEngine};
 pub use logging::{LogFormat, Logging};
 pub use namespace::{Namespace, NamespaceHistory};
@@ -65,6 +69,7 @@ pub use presence::Presence;
 pub use proxy::{ForwardedFields, Proxy, TrustedProxy};
 pub use publish::Publish;
 pub use rates::Rates;
+pub use relay::{Busy, Leave, Relay};
 pub(crate) use reload::Reload;
 pub(crate) use settings_file::SettingsFile;
 pub use shutdown::Shutdown;
@@ -92,10 +97,12 @@ pub struct Settings {
     pub shards: usize,
     pub key: Vec<Key>,
     pub namespace: Vec<Namespace>,
+    pub llm: Vec<Llm>,
     pub admin: Admin,
     pub tls: Tls,
     pub tokens: Tokens,
     pub access: Access,
+    pub relay: Relay,
     pub hook: Hook,
     pub events: Events,
     pub rates: Rates,
@@ -113,11 +120,11 @@ pub struct Settings {
 }
 
 classify!(Settings {
-    live: key, namespace;
+    live: key, namespace, llm;
     // Sockets, threads and routes are created with these.
     restart: bind, base_path, insecure, dashboard, delivery, shards;
-    sections: admin, tls, tokens, access, hook, events, rates, history, log, stream, presence, ws,
-        publish, limits, shutdown, cors, proxy, logging;
+    sections: admin, tls, tokens, access, relay, hook, events, rates, history, log, stream,
+        presence, ws, publish, limits, shutdown, cors, proxy, logging;
 });
 
 /// Whether something is on: always, never, or on loopback addresses only.

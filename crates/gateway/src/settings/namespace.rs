@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
-use tricast_admission::AccessLevel;
+use tricast_admission::{AccessLevel, ModelNames};
 use tricast_core::{Bounds, ChannelPattern, SlowReader, Visible};
 
-use crate::settings::range::{SECOND, size_text};
+use crate::settings::{
+    Busy,
+    range::{DAY, SECOND, check_time, size_text},
+};
 
 /// `[[namespace]]`
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -23,6 +27,11 @@ pub struct Namespace {
     pub subscribers: Option<u32>,
     pub messages_per_second: Option<u32>,
     pub log: Option<bool>,
+    pub prompt: Option<AccessLevel>,
+    pub models: Option<ModelNames>,
+    #[serde(default, with = "humantime_serde")]
+    pub orphan: Option<Duration>,
+    pub busy: Option<Busy>,
     #[serde(default)]
     pub history: NamespaceHistory,
 }
@@ -65,6 +74,10 @@ impl Namespace {
              (limits.message_bytes), and age is at least 1s",
             size_text(message_bytes.as_u64())
         );
+        if let Some(orphan) = self.orphan {
+            check_time("orphan", orphan, Duration::ZERO..=DAY)
+                .with_context(|| format!("namespace \"{pattern}\""))?;
+        }
         let fits = |visible: &VisibleHistory| {
             visible.messages.is_none_or(|messages| messages >= 1)
                 && visible.age.is_none_or(|age| age >= SECOND)

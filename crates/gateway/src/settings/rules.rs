@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tricast_admission::{AccessLevel, ApiKey, HookEvent, NamespaceRules};
+use tricast_admission::{AccessLevel, ApiKey, HookEvent, ModelNames, NamespaceRules};
 use tricast_core::{ChannelRules, Namespaces};
 
-use crate::settings::{Key, Namespace, Settings};
+use crate::settings::{AccessRule, Key, Llm, Namespace, Settings};
 
 /// The name of the rules for channels that match no namespace.
 const DEFAULT_RULES_NAME: &str = "[access], because no [[namespace]] matches";
@@ -32,14 +32,32 @@ impl Settings {
         self.access.publish.or(auto)
     }
 
+    /// Returns who may prompt in channels that match no namespace, and which models. `auto` is
+    /// anyone, and the demo alone.
+    fn default_prompt(&self) -> (AccessLevel, Option<ModelNames>) {
+        if self.access.prompt != AccessRule::Auto {
+            return (self.access.prompt.or(AccessLevel::Nobody), None);
+        }
+        let demos = self.llm.iter().filter(|upstream| upstream.is_demo());
+        let models: Vec<String> = demos.flat_map(Llm::model_names).map(|(name, _)| name).collect();
+        let level = match models.is_empty() {
+            true => AccessLevel::Nobody,
+            false => AccessLevel::Anyone,
+        };
+        (level, Some(ModelNames::parse(models).unwrap_or_else(|_| ModelNames::none())))
+    }
+
     /// Returns the access rules of each namespace.
     pub fn namespace_rules(&self) -> Namespaces<NamespaceRules> {
+        let (prompt, models) = self.default_prompt();
         let defaults = NamespaceRules {
             name: DEFAULT_RULES_NAME.into(),
             subscribe: self.default_subscribe(),
             publish: self.default_publish(),
             publish_rate: self.rates.messages_per_channel,
             presence: self.access.presence,
+            prompt,
+            models,
         };
         let rules = |(index, namespace): (usize, &Namespace)| {
             let name = format!("[[namespace]] {} (\"{}\")", index + 1, namespace.pattern);
@@ -49,6 +67,13 @@ impl Settings {
                 publish: namespace.publish.unwrap_or(defaults.publish),
                 publish_rate: namespace.messages_per_second.unwrap_or(defaults.publish_rate),
                 presence: namespace.presence.unwrap_or(defaults.presence),
+                prompt: namespace.prompt.unwrap_or(defaults.prompt),
+                models: match (namespace.prompt, &namespace.models) {
+                    (_, Some(own)) if self.access.prompt != AccessRule::Auto => Some(own.clone()),
+                    (Some(_), own) => own.clone(),
+                    // What `auto` permits is the demo alone, whatever else is listed.
+                    (None, _) => defaults.models.clone(),
+                },
             };
             (namespace.pattern.clone(), rules)
         };
@@ -90,11 +115,12 @@ impl Settings {
         self.key.iter().map(Key::to_api_key).collect()
     }
 
-    /// Returns all rates of publishing, to compare them with those of other settings.
+    /// Returns all rates of publishing and prompting, to compare them with those of other settings.
     pub(crate) fn publish_rates(&self) -> impl PartialEq + use<> {
         let of_channels =
             |namespace: &Namespace| (namespace.pattern.clone(), namespace.messages_per_second);
         let namespaces: Vec<_> = self.namespace.iter().map(of_channels).collect();
-        (self.rates.clone(), namespaces)
+        let prompts = (self.relay.prompts_per_user, self.relay.prompts_per_address);
+        (self.rates.clone(), namespaces, prompts)
     }
 }

@@ -11,6 +11,7 @@ impl Settings {
         self.check_cookies()?;
         let rules = self.namespace_rules();
         self.check_credentials(&rules)?;
+        self.check_prompts(&rules)?;
         self.check_public(&rules)
     }
 
@@ -35,7 +36,7 @@ impl Settings {
     /// Checks that a client can have the credentials that the rules require.
     fn check_credentials(&self, rules: &Namespaces<NamespaceRules>) -> anyhow::Result<()> {
         let rule_for = |level: AccessLevel| {
-            rules.iter().find(|rule| [rule.subscribe, rule.publish].contains(&level))
+            rules.iter().find(|rule| [rule.subscribe, rule.publish, rule.prompt].contains(&level))
         };
         let missing_credential = |credential: &str, rule: &NamespaceRules| {
             format!(
@@ -51,6 +52,26 @@ impl Settings {
         if let Some(rule) = rule_for(AccessLevel::Token).filter(|_| !self.verifies_users()) {
             let missing = missing_credential("a token", rule);
             anyhow::bail!("{missing}; set [tokens], or a [hook] on \"connect\"");
+        }
+        Ok(())
+    }
+
+    /// Checks that nobody without a credential can run up the bill of a key without bounds.
+    fn check_prompts(&self, rules: &Namespaces<NamespaceRules>) -> anyhow::Result<()> {
+        let is_bounded = self.relay.prompts_per_address > 0 && self.relay.max_tokens > 0;
+        let open = |rule: &&NamespaceRules| rule.prompt == AccessLevel::Anyone;
+        for rule in rules.iter().filter(open) {
+            let keyed = self
+                .llm
+                .iter()
+                .find(|upstream| upstream.has_key() && upstream.serves(rule.models.as_ref()));
+            let Some(keyed) = keyed.filter(|_| !is_bounded) else { continue };
+            anyhow::bail!(
+                "{} lets anyone prompt, and the key of [[llm]] \"{}\" pays for it; set \
+                 relay.prompts_per_address and relay.max_tokens, or prompt = \"token\"",
+                rule.name,
+                keyed.name
+            );
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tricast_admission::AccessLevel;
+
 use super::*;
 
 fn with(text: &str) -> Result<Settings, String> {
@@ -107,6 +109,13 @@ fn an_unknown_key_or_a_bad_value_is_named() {
         ("[events]\nqueue = 99", "events.queue"),
         ("[events]\ninterval = \"2h\"", "events.interval"),
         ("[cors]\norigins = [\"*\"]\n[hook]\nurl = \"https://a/\"\non = [\"connect\"]", "cookie"),
+        ("[access]\nprompt = \"all\"", "access.prompt"),
+        ("[access]\nprompt = \"token\"", "[tokens]"),
+        ("[relay]\nbusy = \"wait\"", "relay.busy"),
+        ("[relay]\norphan = \"2d\"", "relay.orphan"),
+        ("[relay]\nanswer_bytes = \"1GiB\"", "relay.answer_bytes"),
+        ("[[namespace]]\npattern = \"a\"\norphan = \"2d\"", "orphan"),
+        ("[[namespace]]\npattern = \"a\"\nmodels = [\"\"]", "models"),
     ];
     for (text, word) in cases {
         let error = with(text).expect_err(text);
@@ -174,6 +183,115 @@ fn bad_admission_is_named() {
     assert!(!shown.contains("shown to nobody"), "{shown}");
 }
 
+#[test]
+fn a_bad_upstream_is_named() {
+    let cases = [
+        ("url = \"https://a/v1\"", "name"),
+        ("name = \"Main\"\nurl = \"https://a/v1\"", "name"),
+        ("name = \"m\"", "url"),
+        ("name = \"m\"\nurl = \"llm.example/v1\"", "url"),
+        ("name = \"m\"\nurl = \"ftp://a/\"", "url"),
+        ("name = \"m\"\nurl = \"https://u:p@a/v1\"", "password"),
+        ("name = \"m\"\nurl = \"https://a/v1?k=1\"", "query"),
+        ("name = \"m\"\nurl = \"https://a\"\nkey = \"a\"\nkey_file = \"b\"", "key_file"),
+        ("name = \"m\"\nurl = \"https://a\"\nkey = \"a\\nb\"", "key"),
+        ("name = \"m\"\nurl = \"https://a\"\nkey = 7", "string"),
+        ("name = \"m\"\nurl = \"https://a\"\nmodels = [7]", "models"),
+        ("name = \"m\"\nurl = \"https://a\"\nmodels = [\"x\", \"x\"]", "twice"),
+        ("name = \"m\"\nurl = \"https://a\"\nmodels = [{ name = \"x\" }]", "models"),
+        ("name = \"m\"\nurl = \"https://a\"\nheaders = { authorization = \"x\" }", "headers"),
+        ("name = \"m\"\nurl = \"https://a\"\nheaders = { \"a b\" = \"x\" }", "headers"),
+        ("name = \"m\"\nurl = \"https://a\"\nfallback = [\"m\"]", "fallback"),
+        ("name = \"m\"\nurl = \"https://a\"\nfallback = [\"n\"]", "fallback"),
+        ("name = \"m\"\nurl = \"https://a\"\nretries = 11", "retries"),
+        ("name = \"m\"\nurl = \"https://a\"\nat_once = 0", "at_once"),
+        ("name = \"m\"\nurl = \"https://a\"\ntotal = \"2d\"", "total"),
+        ("name = \"m\"\nurl = \"https://a\"\nfirst = \"1s\"", "first"),
+        ("name = \"m\"\nurl = \"demo:\"\nkey = \"a\"", "demo"),
+    ];
+    for (text, word) in cases {
+        let error = with(&format!("[[llm]]\n{text}")).expect_err(text);
+        assert!(error.contains("llm") && error.contains(word), "{text}: {error}");
+    }
+    let upstream = "[[llm]]\nname = \"m\"\nurl = \"https://a\"\n";
+    let small = "[[namespace]]\npattern = \"a\"\nhistory = { bytes = \"1MiB\" }\n";
+    let sizes = |size: &str| format!("{upstream}{small}[relay]\nanswer_bytes = \"{size}\"");
+    assert!(with(&sizes("512KiB")).is_ok());
+    assert!(with(&sizes("513KiB")).expect_err("no room").contains("relay.answer_bytes"));
+    let prompts = with(&format!("{upstream}[relay]\nprompt_bytes = \"65MiB\""));
+    assert!(prompts.expect_err("no room").contains("relay.prompt_bytes"));
+    let twice = "[[llm]]\nname = \"m\"\nurl = \"https://a\"\n".repeat(2);
+    assert!(with(&twice).expect_err("twice").contains("same"));
+    let shown = with("[[llm]]\nname = \"m\"\nurl = \"https://a\"\nkey = \"shown to nobody\"");
+    let shown = format!("{shown:?} {}", serde_json::to_string(&shown).expect("JSON"));
+    assert!(!shown.contains("shown to nobody"), "{shown}");
+}
+
+#[test]
+fn nobody_runs_up_the_bill_of_a_key_without_bounds() {
+    let upstream = "[[llm]]\nname = \"m\"\nurl = \"https://a\"\nmodels = [\"x\"]\n";
+    let local = "[[llm]]\nname = \"n\"\nurl = \"http://127.0.0.1:1\"\nmodels = [\"y\"]\n";
+    let keyed = format!("{upstream}key = \"sk-1\"\n{local}");
+    let open = "[access]\nprompt = \"anyone\"\n";
+    let bounded = "[relay]\nprompts_per_address = 5\nmax_tokens = 500\n";
+    assert!(with(&format!("{upstream}{open}")).is_ok(), "a key that is not there costs nothing");
+    let error = with(&format!("{keyed}{open}")).expect_err("anybody may spend");
+    assert!(error.contains("relay.prompts_per_address"), "{error}");
+    for half in ["[relay]\nprompts_per_address = 5\n", "[relay]\nmax_tokens = 500\n"] {
+        assert!(with(&format!("{keyed}{open}{half}")).is_err(), "{half}");
+    }
+    assert!(with(&format!("{keyed}{open}{bounded}")).is_ok());
+    let file = format!("{upstream}key_file = \"/run/key\"\n");
+    assert!(with(&format!("{file}{open}")).is_err(), "a key in a file is one too");
+    let namespace = |models: &str| {
+        format!("[[namespace]]\npattern = \"a\"\nprompt = \"anyone\"\n{models}\n{keyed}")
+    };
+    assert!(with(&namespace("")).is_err());
+    assert!(with(&namespace("models = [\"x\"]")).is_err());
+    assert!(with(&namespace("models = [\"m/x\"]")).is_err(), "with its prefix");
+    assert!(with(&namespace("models = [\"y\"]")).is_ok(), "that one has no key");
+}
+
+#[test]
+fn the_demo_answers_anyone_and_only_here() {
+    let demo = "[[llm]]\nname = \"demo\"\nurl = \"demo:\"\n[access]\nprompt = \"auto\"\n";
+    let settings = with(demo).expect("is good");
+    let rules = settings.namespace_rules();
+    let rules = rules.for_channel(&"a".parse().expect("fits"));
+    assert_eq!(rules.prompt, AccessLevel::Anyone);
+    let models = rules.models.as_ref().expect("the demo alone");
+    assert_eq!(models.iter().collect::<Vec<_>>(), ["demo-canned"]);
+    let error = with(&format!("bind = \"0.0.0.0:1\"\ninsecure = true\n{demo}"));
+    assert!(error.expect_err("public").contains("demo"));
+    let none = with("[access]\nprompt = \"auto\"").expect("is good");
+    let none = none.namespace_rules();
+    assert_eq!(none.for_channel(&"a".parse().expect("fits")).prompt, AccessLevel::Nobody);
+}
+
+#[test]
+fn the_key_of_an_upstream_comes_from_the_environment() {
+    let file = "[[llm]]\nname = \"main\"\nurl = \"https://a\"\n[[llm]]\nname = \"big-one\"\n\
+                url = \"https://b\"\nkey = \"sk-file\"\n";
+    let load = |variables: &[(&str, &str)]| {
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let file = Some((std::path::Path::new("a.toml"), file.as_bytes()));
+        let loaded = Settings::from_layers(file, variables);
+        loaded.map(|loaded| loaded.settings.llm).map_err(|error| format!("{error:#}"))
+    };
+    let llm = load(&[("TRICAST__LLM__MAIN__KEY", "sk-1"), ("tricast__llm__big_one__key", "sk-2")]);
+    let llm = llm.expect("is good");
+    assert_eq!([llm[0].key.expose(), llm[1].key.expose()], ["sk-1", "sk-2"]);
+    for (name, value, word) in [
+        ("TRICAST__LLM__MIAN__KEY", "sk-1", "no [[llm]]"),
+        ("TRICAST__LLM__MAIN__KEY", "", "empty"),
+        ("TRICAST_LLM_MAIN_KEY", "sk-1", "TRICAST__LLM__MAIN__KEY"),
+        ("TRICAST__LLM__MAIN__URL", "https://c", "llm"),
+    ] {
+        let error = load(&[(name, value)]).expect_err(name);
+        assert!(error.contains(word) && !error.contains("sk-1"), "{name}: {error}");
+    }
+}
+
 /// The examples in the comments of gateway.toml are valid too.
 #[test]
 fn the_examples_in_the_reference_are_good() {
@@ -182,7 +300,16 @@ fn the_examples_in_the_reference_are_good() {
         REFERENCE.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
     let text = examples.join("\n").replace("sha256:...", &hash);
     let settings = with(&format!("{text}\n[tokens]\nsecret = \"x\"")).expect(&text);
-    assert_eq!((settings.key.len(), settings.namespace.len()), (1, 1), "{text}");
+    let counts = (settings.key.len(), settings.namespace.len(), settings.llm.len());
+    assert_eq!(counts, (1, 1, 1), "{text}");
+    let defaults = Llm { name: "main".to_owned(), ..Llm::default() };
+    let example = Llm {
+        url: String::new(),
+        models: Vec::new(),
+        headers: Default::default(),
+        ..settings.llm[0].clone()
+    };
+    assert_eq!(example, defaults, "the example has the defaults");
 }
 
 #[test]

@@ -14,6 +14,7 @@ const ENTRY_KEYS: &[(&str, &[&str])] = &[
     ("tokens.keys", &["algorithm", "file", "id"]),
     ("key", &["name", "hash"]),
     ("namespace", &["pattern"]),
+    ("llm", &["url", "models", "first_token", "fallback"]),
 ];
 
 /// The end of a message that cannot be more precise.

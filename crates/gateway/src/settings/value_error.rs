@@ -166,7 +166,10 @@ pub(super) fn list_example(key: &str) -> String {
         "hook.headers" => "cookie",
         "hook.on" => "connect",
         "proxy.trusted" => "10.0.0.0/8",
-        _ if key.ends_with(".publish") || key.ends_with(".subscribe") => "orders.*",
+        _ if key.ends_with(".models") => "fast",
+        _ if [".publish", ".subscribe", ".prompt"].iter().any(|end| key.ends_with(end)) => {
+            "orders.*"
+        }
         _ => return "[\"a\", \"b\"]".to_owned(),
     };
     format!("[\"{item}\"]")
@@ -179,6 +182,7 @@ fn table_example(key: &str) -> &'static str {
     }
     match key.split('[').next() {
         Some("namespace") => "{ pattern = \"news.*\" }",
+        Some("llm") => "{ name = \"main\", url = \"https://llm.example/v1\" }",
         Some("tokens.keys") => "{ algorithm = \"RS256\", file = \"public.pem\" }",
         _ => "{ name = \"shop\", hash = \"sha256:...\" }",
     }

@@ -32,6 +32,10 @@ const VALUES: &[&str] = &[
     "[{ algorithm = \"HS256\", file = \"key.pem\" }]",
     "[{ name = \"shop\", hash = \"sha256:HASH\" }]",
     "[{ pattern = \"chat\" }]",
+    "\"anyone\"",
+    "\"cancel\"",
+    "\"queue\"",
+    "[{ name = \"main\", url = \"https://llm.example/v1\" }]",
 ];
 
 fn settings(text: &str) -> Settings {
