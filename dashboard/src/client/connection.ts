@@ -33,7 +33,7 @@ export interface Options {
   channel: string | string[];
   /** The wires to try, in this order, until one works. */
   wires?: WireName[];
-  /** The position to start at: `earliest`, `latest`, a number of messages, or an id. */
+  /** The position to start at: `earliest`, `latest`, `compact`, a number of messages, or an id. */
   since?: string | number;
   /** A client id for all wires and reconnects: 16 to 64 of `A-Z a-z 0-9 _ -`. */
   client?: string;
@@ -213,7 +213,9 @@ export class Connection {
   #deliver(message: Message) {
     const cursor = this.last ? parseId(this.last) : null;
     const { epoch, seq } = parseId(message.id);
-    if (cursor && cursor.epoch === epoch && seq <= cursor.seq) {
+    // A snapshot has the id of the last message that is in it.
+    const least = message.event === 'tricast.llm.snapshot' ? seq + 1 : seq;
+    if (cursor && cursor.epoch === epoch && least <= cursor.seq) {
       this.repeated += 1;
       return;
     }

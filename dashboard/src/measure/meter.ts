@@ -86,7 +86,8 @@ export class Meter {
     this.bytes.framing += framing;
     this.bytes.payload += payload;
     if (!isMessage(document)) return;
-    this.#checkOrder(document.id);
+    // A snapshot has the id of the last message that is in it.
+    if (document.event !== 'tricast.llm.snapshot') this.#checkOrder(document.id);
     this.around += framing;
   }
 
