@@ -1,9 +1,12 @@
 // The page at `/`: subscribes to a channel over each wire, shows the figures, and breaks the wires.
 
+import { ANSWER_EVENTS } from './client/answers.ts';
 import { channel, claimClientId, setToken, token } from './context/context.ts';
 import { channelUrl } from './context/gateway.ts';
+import { hasOpenAnswer, modelNames } from './context/models.ts';
 import { headSizes, requestInfo } from './context/request-info.ts';
 import { LatencyTracker } from './measure/latency-tracker.ts';
+import { Ask } from './page/ask.ts';
 import { setUpCharts } from './page/charts.ts';
 import { CHAT_EVENT, Chat } from './page/chat.ts';
 import { Clock } from './page/clock.ts';
@@ -19,7 +22,7 @@ import { updateOnlineCounts } from './page/online-counts.ts';
 import { Panel } from './page/panel.ts';
 import { setUpPublishForm } from './page/publish-form.ts';
 import { Publisher } from './page/publisher.ts';
-import { savePositionsOnLeave, takePositions } from './page/reload.ts';
+import { savePlacesOnLeave, takePlaces } from './page/reload.ts';
 import { setUpSnippets, showSnippet } from './page/snippets.ts';
 import { setUpTokenPrompt } from './page/token-prompt.ts';
 import { WireView } from './page/wire-view.ts';
@@ -30,9 +33,9 @@ import { chooseLanguage, preferredLanguage, translateMarkup } from './text/langu
 const HEADS_RETRY_MS = 5000;
 
 await setUpLanguage();
-const takePosition = takePositions();
+const takePlace = takePlaces();
 const latencies = new LatencyTracker();
-const eventNames = new EventNames('message', CHAT_EVENT);
+const eventNames = new EventNames('message', CHAT_EVENT, ...ANSWER_EVENTS);
 const publisher = new Publisher(latencies);
 const clock = new Clock(publisher);
 const panels = {
@@ -42,12 +45,16 @@ const panels = {
 };
 const allPanels = Object.values(panels);
 const chat = new Chat(publisher, panels.ws);
+const ask = new Ask(() => {
+  for (const panel of allPanels) panel.drop();
+});
 const wireView = new WireView();
 
 for (const panel of allPanels) {
   panel.messageReceived.subscribe((message, before) => {
     learnEventName(message.event, before);
     chat.receive(message, panel.wire);
+    ask.receive(message, panel.wire);
     // Shows the first message, so that the view is not empty.
     if (!wireView.hasMessage) wireView.show(message);
     // The channel has something to show.
@@ -70,10 +77,10 @@ setUpConnectionLimit();
 setUpSnippets();
 setUpFeatures({ panels, generator });
 setUpSubscribeForm();
-setUpTokenPrompt(allPanels, subscribe);
+setUpTokenPrompt(allPanels, () => void subscribe());
 const navigation = setUpNavigation();
 setUpAnswer();
-savePositionsOnLeave(allPanels);
+savePlacesOnLeave(allPanels, (wire) => ask.saved(wire));
 byId('reset').addEventListener('click', () => {
   for (const panel of allPanels) panel.resetMeter();
 });
@@ -84,7 +91,8 @@ if (!document.hidden) await nextFrame();
 // A token that cannot count would end the streams.
 if (token()) await showTokenField();
 await clock.start();
-subscribe();
+ask.setModels(await modelNames());
+await subscribe();
 setUpClock();
 await loadHeadSizes();
 
@@ -104,12 +112,12 @@ function setUpSubscribeForm() {
     event.preventDefault();
     setToken(tokenInput.value.trim());
     const name = byId<HTMLInputElement>('channel').value;
-    if (name === channel()) subscribe();
+    if (name === channel()) void subscribe();
     else location.hash = name;
   });
   addEventListener('hashchange', () => {
     clock.stop();
-    subscribe();
+    void subscribe();
   });
 }
 
@@ -118,7 +126,7 @@ function setUpClock() {
   document.addEventListener('visibilitychange', async () => {
     if (document.hidden || clock.channel) return;
     await clock.start();
-    if (clock.channel) subscribe();
+    if (clock.channel) await subscribe();
   });
 }
 
@@ -132,15 +140,21 @@ function setUpAnswer() {
 }
 
 /** Subscribes all panels to the current channel. */
-function subscribe() {
+async function subscribe() {
   const input = byId<HTMLInputElement>('channel');
   input.value = channel();
   if (!input.reportValidity()) return;
   showShellCommands();
   showSnippet();
   chat.clear();
+  const places = new Map(allPanels.map(({ wire }) => [wire, takePlace(wire)]));
+  ask.reset((wire) => places.get(wire)?.answers);
+  const name = channel();
+  // A page that opens in mid-answer gets what is there of it.
+  const since = ask.hasModels && (await hasOpenAnswer()) ? 'compact' : undefined;
+  if (name !== channel()) return;
   for (const panel of allPanels) {
-    panel.reset(takePosition(panel.wire));
+    panel.reset(places.get(panel.wire)?.last ?? null, since);
     panel.start();
   }
   updateOnlineCounts();

@@ -62,11 +62,23 @@ export class MessageList {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (!this.#pending.length) return;
-    const rows = newest(this.#pending).map((entry) => this.#row(entry));
+    const entries = withoutOldPieces(newest(this.#pending));
+    this.#removePieces(entries);
+    const rows = entries.map((entry) => this.#row(entry));
     this.#list.prepend(...rows.reverse());
     this.#pending = [];
     this.#trim('.message', MAX_MESSAGES);
     this.#trim('.notice', MAX_NOTICES);
+  }
+
+  /** Removes the pieces of the answers that have newer ones among the entries. */
+  #removePieces(entries: Entry[]) {
+    for (const run of entries.map(runOfPiece)) {
+      if (run === null) continue;
+      for (const row of this.#list.querySelectorAll<HTMLElement>('[data-run]')) {
+        if (row.dataset.run === run && row !== document.activeElement) row.remove();
+      }
+    }
   }
 
   #trim(selector: string, max: number) {
@@ -90,6 +102,8 @@ export class MessageList {
     );
     row.dataset.id = message.id;
     row.title = message.id;
+    const run = runOfPiece(entry);
+    if (run !== null) row.dataset.run = run;
     row.tabIndex = -1;
     const { id, channel } = message;
     row.addEventListener('click', () => this.#onSelect({ id, channel }));
@@ -121,6 +135,21 @@ function tagsOf({ channel, event, encoding, end }: Message): string[] {
 /** Returns the data of a message in one line. */
 function dataText({ data }: Message): string {
   return typeof data === 'string' ? data : JSON.stringify(data, null, 1).replace(/\n\s*/g, ' ');
+}
+
+/** The run of a piece of an answer; `null` for everything else. */
+function runOfPiece(entry: Entry): string | null {
+  if ('notice' in entry || entry.message.event !== 'tricast.llm.delta') return null;
+  return String((entry.message.data as { run: string }).run);
+}
+
+/** Leaves the newest piece of each answer, because an answer has more of them than the list has rows. */
+function withoutOldPieces(entries: Entry[]): Entry[] {
+  const newestOf = new Map(entries.map((entry) => [runOfPiece(entry), entry]));
+  return entries.filter((entry) => {
+    const run = runOfPiece(entry);
+    return run === null || newestOf.get(run) === entry;
+  });
 }
 
 /** Returns the newest entries of each kind in their order. */

@@ -19,7 +19,9 @@ export function setUpNavigation(): Navigation {
   let scheduled = false;
   const update = () => {
     scheduled = false;
-    markCurrent(nav, tabs, chosen ?? tabs[currentIndex(tabs.map(target))]);
+    // A section that this gateway has no use for is hidden, and so is its tab.
+    const shown = tabs.filter(({ hidden }) => !hidden);
+    markCurrent(nav, tabs, chosen ?? shown[currentIndex(shown.map(target))]);
     showHiddenEdges(nav);
   };
   const choose = (tab: HTMLElement) => {

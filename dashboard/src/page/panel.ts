@@ -50,6 +50,8 @@ export class Panel {
   /** The status of the response that refused the stream. */
   #refusal: number | null = null;
   #online: number | null = null;
+  /** Where the first connection starts if there is no position. */
+  #since: string | undefined;
   /** Messages published before this time were delayed by a stalled reader, not by the wire. */
   #stalledUntil = -Infinity;
 
@@ -95,11 +97,12 @@ export class Panel {
     this.meter.head = size;
   }
 
-  /** Empties the panel for another channel, to start after `last`. */
-  reset(last: string | null): void {
+  /** Empties the panel for another channel, to start after `last`, or else at `since`. */
+  reset(last: string | null, since?: string): void {
     this.stop('disconnected');
     this.#list.clear();
     this.last = last;
+    this.#since = since;
     this.resetMeter();
     for (const field of ['client', 'last', 'online']) this.#view.setField(field, NO_VALUE);
   }
@@ -108,6 +111,7 @@ export class Panel {
   restart(): void {
     this.stop('disconnected');
     this.last = null;
+    this.#since = undefined;
     this.resetMeter();
     this.start();
   }
@@ -131,7 +135,7 @@ export class Panel {
       online: true,
       events: this.#events,
       token,
-      ...(this.last && { since: this.last }),
+      since: this.last ?? this.#since,
       onDocument: (text, document) => this.meter.countDocument(text, document, performance.now()),
       onMessage: (message) => this.#receive(message),
       onControl: (control) => this.#receiveControl(control),

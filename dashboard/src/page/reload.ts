@@ -1,35 +1,55 @@
-// Keeps the position of each wire over a reload of the page, so that it resumes without a gap.
+// Keeps the position of each wire over a reload of the page, so that it resumes without a gap, and
+// the answers up to there, so that a reload in mid-answer misses no piece.
 
+import type { SavedAnswers } from '../client/answers.ts';
 import type { WireName } from '../client/index.ts';
 import { channel } from '../context/context.ts';
 import type { Panel } from './panel.ts';
 
 const KEY = 'tricast.left';
 
-interface Positions {
-  channel: string;
-  last: Partial<Record<WireName, string | null>>;
+/** Where a wire was left. */
+export interface Place {
+  last: string | null;
+  answers: SavedAnswers | undefined;
 }
 
-/** Saves the positions of the wires when the page is left. */
-export function savePositionsOnLeave(panels: Panel[]): void {
+interface Places {
+  channel: string;
+  wires: Partial<Record<WireName, Place>>;
+}
+
+/** Saves the place of each wire when the page is left. */
+export function savePlacesOnLeave(
+  panels: Panel[],
+  answersOf: (wire: WireName) => SavedAnswers,
+): void {
+  const save = (answers: (wire: WireName) => SavedAnswers | undefined) => {
+    const places = panels.map(({ wire, last }) => [wire, { last, answers: answers(wire) }]);
+    const wires: Places['wires'] = Object.fromEntries(places);
+    sessionStorage.setItem(KEY, JSON.stringify({ channel: channel(), wires } satisfies Places));
+  };
   addEventListener('pagehide', () => {
-    const last = Object.fromEntries(panels.map((panel) => [panel.wire, panel.last]));
-    sessionStorage.setItem(KEY, JSON.stringify({ channel: channel(), last } satisfies Positions));
+    try {
+      save(answersOf);
+    } catch {
+      // Long answers may not fit; each comes whole with its end.
+      save(() => undefined);
+    }
   });
 }
 
 /**
- * Takes the saved positions out of the session storage.
- * The function that it returns gives each position once, if the page is on the same channel.
+ * Takes the saved places out of the session storage.
+ * The function that it returns gives each place once, if the page is on the same channel.
  */
-export function takePositions(): (wire: WireName) => string | null {
-  const saved = JSON.parse(sessionStorage.getItem(KEY) ?? 'null') as Positions | null;
+export function takePlaces(): (wire: WireName) => Place | null {
+  const saved = JSON.parse(sessionStorage.getItem(KEY) ?? 'null') as Places | null;
   sessionStorage.removeItem(KEY);
   return (wire) => {
     if (saved?.channel !== channel()) return null;
-    const position = saved.last[wire] ?? null;
-    delete saved.last[wire];
-    return position;
+    const place = saved.wires[wire] ?? null;
+    delete saved.wires[wire];
+    return place;
   };
 }

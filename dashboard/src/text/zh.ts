@@ -163,6 +163,35 @@ export const zh = {
   'the gateway could not be reached': '无法连到网关',
   'the response status was {status}': '响应为 {status}',
 
+  // Answers of models.
+  'Ask a model': '询问模型',
+  'The gateway calls the model and publishes each piece of the answer to this channel. Every wire, every tab and every device receives it, also across cuts and reloads.':
+    '网关调用模型，并把答案的每一段发布到此频道。每种线路、每个标签页、每台设备都会收到，断线和重新加载也不例外。',
+  'Ask something': '问点什么',
+  'Your question': '你的问题',
+  'Model': '模型',
+  'Cut all wires': '断开全部线路',
+  'Second tab': '第二个标签页',
+  'Opens this channel in another tab, which receives the same answer':
+    '在另一个标签页打开此频道，那里会收到同样的答案',
+  'Stops the model, for everybody who listens': '让模型停下，所有收听者都会看到',
+  'Ask': '提问',
+  'Answers over {wire}': '{wire} 上的答案',
+  'Nobody has asked anything yet.': '还没有人提问。',
+  'answering': '回答中',
+  'a piece is missing until the end': '缺少一段，结束时补全',
+  'complete': '已完成',
+  'cancelled': '已停止',
+  'error': '出错',
+  'user': '用户',
+  'backend': '后端',
+  'orphan': '无人收听',
+  'operator': '管理员',
+  '{count} characters in {deltas} pieces': '{count} 个字符，分 {deltas} 段',
+  'All three wires have the same answer: {count} characters.':
+    '三种线路的答案相同：{count} 个字符。',
+  'The wires have different answers.': '各线路的答案不同。',
+
   // Figures.
   'messages': '消息',
   'first byte': '首字节',

@@ -7,10 +7,15 @@ const from = (url, last) => {
   return address.href;
 };
 
+const names = [
+  ...['hello', 'gap', 'alive', 'goodbye'],
+  ...['start', 'delta', 'snapshot', 'end'].map((name) => `llm.${name}`),
+].map((name) => `tricast.${name}`);
+
 globalThis.readers = {
   eventsource(url) {
     const source = new EventSource(url);
-    for (const name of ['message', 'tricast.hello', 'tricast.gap', 'tricast.alive', 'tricast.goodbye']) {
+    for (const name of ['message', ...names]) {
       source.addEventListener(name, (event) => {
         const { id } = JSON.parse(event.data);
         if (id && event.lastEventId !== id) fault(`lastEventId ${event.lastEventId} on ${id}`);

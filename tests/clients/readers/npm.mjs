@@ -8,10 +8,11 @@ const { EventSource } = await import('eventsource').catch(missing);
 const { WebSocket } = await import('ws').catch(missing);
 
 const control = ['hello', 'gap', 'alive', 'online', 'goodbye'].map((name) => `tricast.${name}`);
+const answers = ['start', 'delta', 'snapshot', 'end'].map((name) => `tricast.llm.${name}`);
 
 export function eventSourceReader(url, ledger) {
   const source = new EventSource(url);
-  for (const name of ['message', ...control]) {
+  for (const name of ['message', ...control, ...answers]) {
     source.addEventListener(name, (event) => {
       const document = JSON.parse(event.data);
       if (document.id && event.lastEventId !== document.id)
