@@ -16,14 +16,9 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
     task::yield_now,
 };
-use tricast_core::{Denied, Kind, awake_timeout, unix_millis};
+use tricast_core::{AfterFailure, Circuit, CircuitCall, Denied, Kind, awake_timeout, unix_millis};
 
-use crate::{
-    BackendClient, HookEvent,
-    circuit::{AfterFailure, Circuit, CircuitCall},
-    hook_request::HookRequest,
-    hook_response::HookResponse,
-};
+use crate::{BackendClient, HookEvent, hook_request::HookRequest, hook_response::HookResponse};
 
 /// Memory for cached responses, in bytes.
 const CACHE_BYTES: u64 = 16 << 20;

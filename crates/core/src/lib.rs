@@ -81,6 +81,7 @@ mod access;
 mod answer_memory;
 mod awake;
 mod channel;
+mod circuit;
 mod clock;
 mod engine;
 mod format;
@@ -92,6 +93,7 @@ mod metrics;
 mod network;
 mod notify;
 mod presence;
+mod secret;
 mod session;
 mod subscription;
 mod sync;
@@ -185,9 +187,11 @@ pub use notify::shard::ShardId;
 pub use notify::waker::ShardWaker;
 
 // Metrics, memory and small helpers.
+pub use self::circuit::{AfterFailure, Circuit, CircuitCall};
 pub use self::metrics::{LATENCY, Meters, WireMeters};
 pub use answer_memory::{AnswerMemory, AnswerMemoryFull, AnswerReservation, json_length};
 pub use awake::{AwakeSleep, AwakeTimeout, awake_timeout, has_overslept};
 pub use clock::unix_millis;
 pub use network::network_of;
+pub use secret::Secret;
 pub use warning_limit::WarningLimit;

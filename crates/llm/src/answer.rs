@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use crate::{BadChunk, Chunk, merged::Object};
+use crate::{BadChunk, Chunk, KeyGuard, TextOffset, merged::Object};
+
+/// How much text of each choice was published.
+pub(crate) type Offsets = BTreeMap<u32, TextOffset>;
 
 /// The choices of an answer so far, and what it has used.
 #[derive(Clone, Debug, Default)]
@@ -45,21 +48,31 @@ impl Answer {
         self.choices.values().any(|choice| choice.message.has_content())
     }
 
-    /// Returns the choices as one delta, in JSON: a list of those that say something, each with its
-    /// index and what is added to its message. `None` if none does.
-    pub fn delta(&self) -> Option<String> {
+    /// Takes out the choices that say something, as one delta in JSON: a list of them, each with
+    /// its index, the bytes of its text before, and what is added to its message. `None` if none
+    /// does. What only names something waits for the next delta.
+    pub(crate) fn take_delta(&mut self, offsets: &mut Offsets) -> Option<String> {
         let mut json = String::from("[");
-        for (index, choice) in &self.choices {
+        self.choices.retain(|index, choice| {
             if !choice.message.has_content() {
-                continue;
+                return true;
             }
+            let offset = offsets.entry(*index).or_default();
+            let (index, at) = (index.to_string(), offset.bytes().to_string());
             let comma = if json.len() > 1 { "," } else { "" };
-            json.extend([comma, "{\"index\":", &index.to_string(), ",\"delta\":"]);
+            json.extend([comma, "{\"index\":", &index, ",\"at\":", &at, ",\"delta\":"]);
             choice.message.write(&mut json);
             json.push('}');
-        }
+            offset.add(choice.message.text("content").unwrap_or_default());
+            false
+        });
         json.push(']');
         (json.len() > 2).then_some(json)
+    }
+
+    /// Searches for keys what has come since the last search; returns whether there is one.
+    pub(crate) fn has_key(&mut self, guard: &KeyGuard) -> bool {
+        self.choices.values_mut().any(|choice| choice.message.has_key(guard))
     }
 
     /// Returns what the upstream has said of its usage, as JSON, the last time that it did.

@@ -61,6 +61,12 @@ impl<'a> Chunk<'a> {
         }
         Ok(serde_json::from_str(text)?)
     }
+
+    /// Whether it adds to a message.
+    pub(crate) fn adds(&self) -> bool {
+        let parts = self.choices.iter().flat_map(|choice| [choice.delta, choice.message]);
+        parts.flatten().any(|part| part.get().len() > "{}".len())
+    }
 }
 
 fn null_is_empty<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Choice<'de>>, D::Error> {

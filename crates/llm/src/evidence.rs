@@ -36,6 +36,8 @@ pub enum Failure {
     Malformed(String),
     /// The answer has more bytes than are allowed.
     TooLong,
+    /// The upstream has sent a configured key.
+    Key,
 }
 
 /// What became of an answer.

@@ -9,14 +9,21 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use crate::KeyGuard;
+
 /// Texts that name something: they are told once, and some upstreams repeat them in each delta.
 const NAMES: [&str; 4] = ["id", "name", "role", "type"];
 
 /// A value that deltas have built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Merged {
-    /// The inside of a text, as it is spelled.
-    Text(String),
+    /// A text.
+    Text {
+        /// Its inside, as it is spelled.
+        spelled: String,
+        /// How much of it was searched for keys.
+        searched: usize,
+    },
     Object(Object),
     /// Elements that deltas name by their index.
     Indexed(Vec<(u64, Object)>),
@@ -55,8 +62,8 @@ impl Object {
             return Ok(());
         };
         match (&mut self.0[at].1, raw.as_bytes().first()) {
-            (Merged::Text(text), Some(b'"')) if is_name && !text.is_empty() => {}
-            (Merged::Text(text), Some(b'"')) => text.push_str(inside(raw)),
+            (Merged::Text { spelled, .. }, Some(b'"')) if is_name && !spelled.is_empty() => {}
+            (Merged::Text { spelled, .. }, Some(b'"')) => spelled.push_str(inside(raw)),
             (Merged::Object(object), Some(b'{')) => object.add(value)?,
             (Merged::Indexed(elements), Some(b'[')) => add_elements(elements, value)?,
             (Merged::List(list), Some(b'[')) => {
@@ -74,6 +81,20 @@ impl Object {
     /// Whether it says something beside names and empty values.
     pub(crate) fn has_content(&self) -> bool {
         self.0.iter().any(|(name, value)| !NAMES.contains(&inside(name)) && value.has_content())
+    }
+
+    /// Returns the inside of the text with this name, as it is spelled.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(known, _)| inside(known) == name)?;
+        match value {
+            Merged::Text { spelled, .. } => Some(spelled),
+            _ => None,
+        }
+    }
+
+    /// Searches for keys what has come since the last search; returns whether there is one.
+    pub(crate) fn has_key(&mut self, guard: &KeyGuard) -> bool {
+        self.0.iter_mut().any(|(_, value)| value.has_key(guard))
     }
 
     /// The bytes that it occupies as JSON.
@@ -106,7 +127,7 @@ impl Merged {
     fn new(value: &RawValue) -> serde_json::Result<Self> {
         let raw = value.get();
         Ok(match raw.as_bytes().first() {
-            Some(b'"') => Self::Text(inside(raw).to_owned()),
+            Some(b'"') => Self::Text { spelled: inside(raw).to_owned(), searched: 0 },
             Some(b'{') => {
                 let mut object = Object::default();
                 object.add(value)?;
@@ -125,7 +146,7 @@ impl Merged {
 
     fn has_content(&self) -> bool {
         match self {
-            Self::Text(text) | Self::List(text) => !text.is_empty(),
+            Self::Text { spelled: text, .. } | Self::List(text) => !text.is_empty(),
             Self::Object(object) => object.has_content(),
             // A call of a tool says something as soon as it has a name.
             Self::Indexed(elements) => !elements.is_empty(),
@@ -133,9 +154,22 @@ impl Merged {
         }
     }
 
+    fn has_key(&mut self, guard: &KeyGuard) -> bool {
+        match self {
+            Self::Text { spelled, searched } => {
+                let before = std::mem::replace(searched, spelled.len());
+                guard.finds_in_growing(spelled, before)
+            }
+            Self::Object(object) => object.has_key(guard),
+            Self::Indexed(elements) => elements.iter_mut().any(|(_, one)| one.has_key(guard)),
+            // These came in one piece, and the piece was searched.
+            Self::List(_) | Self::Other(_) => false,
+        }
+    }
+
     fn length(&self) -> usize {
         match self {
-            Self::Text(text) | Self::List(text) => text.len() + 2,
+            Self::Text { spelled: text, .. } | Self::List(text) => text.len() + 2,
             Self::Other(text) => text.len(),
             Self::Object(object) => object.length(),
             Self::Indexed(elements) => {
@@ -146,7 +180,7 @@ impl Merged {
 
     fn write(&self, json: &mut String) {
         match self {
-            Self::Text(text) => json.extend(["\"", text, "\""]),
+            Self::Text { spelled, .. } => json.extend(["\"", spelled, "\""]),
             Self::List(list) => json.extend(["[", list, "]"]),
             Self::Other(other) => json.push_str(other),
             Self::Object(object) => object.write(json),
@@ -166,7 +200,7 @@ impl Merged {
 }
 
 /// The members of an object, in their order.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+pub(crate) struct Members<'a>(pub(crate) Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {

@@ -1,7 +1,10 @@
 //! Reading one answer: from the bytes of the upstream's response to deltas and an outcome. No I/O.
 
+use std::sync::Arc;
+
 use crate::{
-    Answer, BadChunk, BodyEnd, Chunk, EventStream, Evidence, Failure, Item, Outcome, Rest,
+    Answer, BadChunk, BodyEnd, Chunk, EventStream, Evidence, Failure, Item, KeyGuard, Outcome,
+    Rest, answer::Offsets,
 };
 
 /// The bounds of one answer.
@@ -14,10 +17,8 @@ pub struct Limits {
 }
 
 /// What some bytes have brought.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Read {
-    /// What is added to the choices, as [`Answer::delta`] spells it; `None` if that is nothing.
-    pub delta: Option<String>,
     /// Whether the upstream has given a sign of life.
     pub is_alive: bool,
     /// Whether nothing that follows counts: the response need not be read any further.
@@ -28,69 +29,94 @@ pub struct Read {
 #[derive(Debug)]
 pub struct Reading {
     limits: Limits,
+    guard: Arc<KeyGuard>,
     stream: EventStream,
     answer: Answer,
+    /// What was read and not taken as a delta yet.
+    pending: Answer,
+    offsets: Offsets,
+    /// Chunks with content: about as many tokens.
+    chunks: u64,
     evidence: Evidence,
     items: Vec<Item>,
 }
 
 impl Reading {
-    /// Begins an answer with so many choices.
-    pub fn new(choices: u32, limits: Limits) -> Self {
-        let stream = EventStream::new(limits.event_bytes);
-        let (answer, evidence) = (Answer::default(), Evidence::new(choices));
-        Self { limits, stream, answer, evidence, items: Vec::new() }
+    /// Begins an answer with so many choices, in which no key of `guard` may be.
+    pub(crate) fn new(choices: u32, limits: Limits, guard: Arc<KeyGuard>) -> Self {
+        Self {
+            limits,
+            guard,
+            stream: EventStream::new(limits.event_bytes),
+            answer: Answer::default(),
+            pending: Answer::default(),
+            offsets: Offsets::new(),
+            chunks: 0,
+            evidence: Evidence::new(choices),
+            items: Vec::new(),
+        }
     }
 
-    /// Reads the next bytes of an event stream. What they bring becomes one delta, however many
-    /// events they hold.
+    /// Reads the next bytes of an event stream.
     pub fn read(&mut self, bytes: &[u8]) -> Read {
         let mut items = std::mem::take(&mut self.items);
         let read = self.stream.read(bytes, &mut items);
         let is_alive = !items.is_empty();
-        let mut added = Answer::default();
         for item in items.drain(..) {
             if let Item::Event(event) = item {
-                self.take_event(&event.name, &event.data, &mut added);
+                self.take_event(&event.name, &event.data);
             }
         }
         self.items = items;
         if let Err(error) = read {
             self.evidence.fail(Failure::Malformed(error.to_string()));
         }
-        Read { delta: added.delta(), is_alive, is_over: self.evidence.is_over() }
+        Read { is_alive, is_over: self.evidence.is_over() }
     }
 
     /// Reads a response that is one JSON document, although a stream was asked for.
     pub fn read_whole(&mut self, body: &[u8]) -> Read {
-        let mut added = Answer::default();
-        self.take_event(b"", body, &mut added);
-        Read { delta: added.delta(), is_alive: true, is_over: true }
+        self.take_event(b"", body);
+        Read { is_alive: true, is_over: true }
     }
 
-    /// Ends the answer, once the body has ended or nothing more is to be read. Returns what the
-    /// last event added if it lacked its end, the outcome, and the answer.
-    pub fn end(mut self, end: BodyEnd) -> (Option<String>, Outcome, Answer) {
+    /// Ends the answer, once the body has ended or nothing more is to be read. An event may still
+    /// add to the answer that only lacked its end.
+    pub fn end(&mut self, end: BodyEnd) -> Outcome {
         let stream = std::mem::replace(&mut self.stream, EventStream::new(0));
         let Rest { event, stray } = stream.end();
-        let mut added = Answer::default();
         // Behind a cut nobody knows whether it is whole.
         if let Some(event) = event.filter(|_| end == BodyEnd::Clean) {
-            self.take_event(&event.name, &event.data, &mut added);
+            self.take_event(&event.name, &event.data);
         }
-        let outcome = self.evidence.outcome(end, &stray);
-        (added.delta(), outcome, self.answer)
+        self.evidence.clone().outcome(end, &stray)
     }
 
-    fn take_event(&mut self, name: &[u8], data: &[u8], added: &mut Answer) {
+    /// Takes what has come since the last delta, however many events brought it, in JSON: a list
+    /// of choices, each with its `index`, the bytes of its text before (`at`), and its `delta`.
+    pub fn take_delta(&mut self) -> Option<String> {
+        self.pending.take_delta(&mut self.offsets)
+    }
+
+    /// Returns the answer so far.
+    pub fn answer(&self) -> &Answer {
+        &self.answer
+    }
+
+    /// Returns how many chunks had content.
+    pub(crate) fn chunks(&self) -> u64 {
+        self.chunks
+    }
+
+    fn take_event(&mut self, name: &[u8], data: &[u8]) {
         if self.evidence.expects_chunk(data)
-            && let Err(error) = self.take_chunk(name, data, added)
+            && let Err(error) = self.take_chunk(name, data)
         {
             self.evidence.fail(Failure::Malformed(error.to_string()));
         }
     }
 
-    fn take_chunk(&mut self, name: &[u8], data: &[u8], added: &mut Answer) -> Result<(), BadChunk> {
+    fn take_chunk(&mut self, name: &[u8], data: &[u8]) -> Result<(), BadChunk> {
         let chunk = Chunk::parse(data)?;
         self.evidence.see(name, &chunk);
         let before = self.answer.length();
@@ -104,7 +130,14 @@ impl Reading {
             }
         }
         self.answer.add(&chunk)?;
-        added.add(&chunk)
+        if self.guard.finds_in(data) || self.answer.has_key(&self.guard) {
+            // A part of the key may be in what was read before: none of it goes on.
+            (self.answer, self.pending) = Default::default();
+            self.evidence.fail(Failure::Key);
+            return Ok(());
+        }
+        self.chunks += u64::from(chunk.adds());
+        self.pending.add(&chunk)
     }
 }
 

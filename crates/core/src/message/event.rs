@@ -24,7 +24,13 @@ impl EventName {
 
     /// The event of messages of presence channels.
     pub(crate) fn presence() -> Self {
-        Self(format!("{RESERVED}presence").into())
+        Self::internal("presence")
+    }
+
+    /// Makes a name that only the gateway publishes: `tricast.` and `name`. Publishers cannot use
+    /// it, so a reader can believe such a message.
+    pub fn internal(name: &str) -> Self {
+        Self(format!("{RESERVED}{name}").into())
     }
 
     /// Returns the name as text.
@@ -92,6 +98,8 @@ mod tests {
         for text in ["end", "close", "message", "Error", "errors"] {
             assert!(text.parse::<EventName>().is_ok(), "{text}");
         }
+        let internal = EventName::internal("llm.start");
+        assert_eq!(internal.as_str().parse::<EventName>(), Err(BadEventName::Reserved));
         assert!("preis.ä".parse::<EventName>().is_ok());
     }
 }

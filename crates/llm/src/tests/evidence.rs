@@ -7,9 +7,9 @@ const LIMITS: Limits = Limits { event_bytes: 1 << 20, answer_bytes: 1 << 20 };
 
 /// Reads a whole body, as a run does.
 fn outcome(choices: u32, body: &str, end: BodyEnd) -> Outcome {
-    let mut reading = Reading::new(choices, LIMITS);
+    let mut reading = Reading::new(choices, LIMITS, Default::default());
     reading.read(body.as_bytes());
-    reading.end(end).1
+    reading.end(end)
 }
 
 const DELTA: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hel\"}}]}\n\n";

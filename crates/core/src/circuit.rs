@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::time::Instant;
+
+use crate::sync::Mutex;
 
 /// Lets calls through until too many in a row have failed.
 #[derive(Debug)]
-pub(crate) struct Circuit {
+pub struct Circuit {
     state: Mutex<State>,
     /// Failures in a row after which it opens; 0 keeps it closed for good.
     open_after: u32,
@@ -29,14 +30,14 @@ enum State {
 
 /// A call that was let through. One that is dropped without an outcome proves nothing.
 #[derive(Debug)]
-pub(crate) struct CircuitCall<'a> {
+pub struct CircuitCall<'a> {
     circuit: &'a Circuit,
     is_probe: bool,
 }
 
 /// The effect of a failed call on its circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AfterFailure {
+pub enum AfterFailure {
     /// This failure has opened the circuit.
     Opened,
     /// The circuit is as it was.
@@ -44,12 +45,17 @@ pub(crate) enum AfterFailure {
 }
 
 impl Circuit {
-    pub(crate) fn new(open_after: u32, open_for: Duration) -> Self {
+    /// Creates a circuit that opens after so many failures in a row, for so long; with 0 it never
+    /// opens.
+    pub fn new(open_after: u32, open_for: Duration) -> Self {
         Self { state: Mutex::new(State::Closed { failures: 0 }), open_after, open_for }
     }
 
-    /// Lets a call through, or returns the time until the next one may go through.
-    pub(crate) fn begin_call(&self) -> Result<CircuitCall<'_>, Duration> {
+    /// Lets a call through.
+    ///
+    /// # Errors
+    /// While the circuit is open: the time until the next call may go through.
+    pub fn begin_call(&self) -> Result<CircuitCall<'_>, Duration> {
         let mut state = self.state.lock();
         let is_probe = match *state {
             State::Closed { .. } => false,
@@ -68,7 +74,8 @@ impl Circuit {
 }
 
 impl CircuitCall<'_> {
-    pub(crate) fn succeeded(mut self) {
+    /// Records that the call has succeeded.
+    pub fn succeeded(mut self) {
         let mut state = self.circuit.state.lock();
         // A call that began before the circuit opened says nothing about the present.
         if self.is_probe || matches!(*state, State::Closed { .. }) {
@@ -77,7 +84,8 @@ impl CircuitCall<'_> {
         self.is_probe = false;
     }
 
-    pub(crate) fn failed(mut self) -> AfterFailure {
+    /// Records that the call has failed.
+    pub fn failed(mut self) -> AfterFailure {
         let circuit = self.circuit;
         let mut state = circuit.state.lock();
         let has_opened = match &mut *state {
