@@ -14,10 +14,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tricast_core::{AfterFailure, AwakeSleep, WarningLimit, awake_timeout};
 
 use crate::{
-    BodyEnd, ChatRequest, ErrorKind, KeyGuard, Limits, Outcome, Phase, Reading, RelayConfig, Run,
-    RunError, Upstream,
+    BodyEnd, ChatRequest, ErrorKind, KeyGuard, Limits, Outcome, Phase, Planted, Reading,
+    RelayConfig, Run, RunError, Upstream,
+    failed::{Failed, Then},
     run_log::RunLog,
-    upstream::{Body, CallError, Reply},
+    upstream::{Body, Reply},
 };
 
 /// The delay before the first retry; it doubles each time, up to the longest.
@@ -53,25 +54,6 @@ pub(crate) struct Attempts<'a> {
     pub(crate) asked: &'a AtomicUsize,
 }
 
-/// A try that has failed.
-struct Failed {
-    error: RunError,
-    then: Then,
-    /// Whether it shows that the upstream does not work.
-    is_outage: bool,
-}
-
-/// What may follow a failed try, while there is no content.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Then {
-    /// Nothing: it would fail again, or would be paid twice.
-    End,
-    /// The next upstream.
-    Fallback,
-    /// The same upstream, and then the next one.
-    Retry,
-}
-
 impl Attempts<'_> {
     /// Returns once the answer is complete, and published but for its end.
     ///
@@ -83,7 +65,11 @@ impl Attempts<'_> {
             self.asked.store(place, Relaxed);
             match self.ask(target).await {
                 Ok(()) => return Ok(()),
-                Err(failed) if failed.then == Then::End || self.run.has_content() => {
+                Err(failed)
+                    if failed.then == Then::End
+                        || self.run.has_content()
+                        || Planted::FallbackForgotten.is_on() =>
+                {
                     return Err(failed.error);
                 }
                 Err(failed) => last = failed.error,
@@ -103,7 +89,9 @@ impl Attempts<'_> {
         loop {
             let Err(failed) = self.try_once(target).await else { return Ok(()) };
             let asked = failed.error.retry_after.unwrap_or_default();
-            let may_retry = failed.then == Then::Retry && !self.run.has_content();
+            let asked = if Planted::RetryAfterIgnored.is_on() { Duration::ZERO } else { asked };
+            let is_unread = !self.run.has_content() || Planted::ContentRetried.is_on();
+            let may_retry = failed.then == Then::Retry && is_unread;
             if !may_retry || left == 0 || asked > RETRY_AFTER_MAX {
                 return Err(failed);
             }
@@ -159,7 +147,9 @@ impl Attempts<'_> {
             None => self.follow(&mut body, config.idle).await?,
         };
         let outcome = self.run.end_reading(end);
-        self.publish_delta().await?;
+        if !Planted::LastDeltaLost.is_on() {
+            self.publish_delta().await?;
+        }
         match outcome {
             Some(Outcome::Complete) => {
                 body.finish();
@@ -179,7 +169,8 @@ impl Attempts<'_> {
     /// Calls the upstream, and reads until there is content, or the end of the response.
     async fn begin(&self, target: &Target) -> Result<(Body, Option<BodyEnd>), Failed> {
         let called = target.upstream.call(self.request, &target.model).await;
-        let Reply { is_whole, mut body } = called.map_err(|error| self.refusal(error))?;
+        let Reply { is_whole, mut body } =
+            called.map_err(|error| Failed::of_call(error, self.guard))?;
         let RelayConfig { event_bytes, answer_bytes, .. } = *self.relay;
         let limits = Limits { event_bytes, answer_bytes };
         let reading = Reading::new(self.request.choices(), limits, self.guard.clone());
@@ -195,8 +186,12 @@ impl Attempts<'_> {
                 Ok(None) => return Ok((body, Some(BodyEnd::Clean))),
                 Err(_) => return Ok((body, Some(BodyEnd::Cut))),
             };
-            if self.run.read(|reading| reading.read(&bytes)).is_over {
+            let read = self.run.read(|reading| reading.read(&bytes));
+            if read.is_over {
                 return Ok((body, Some(BodyEnd::Clean)));
+            }
+            if read.is_alive && Planted::CommentsAreContent.is_on() {
+                break;
             }
         }
         self.run.set_phase(Phase::Streaming);
@@ -281,56 +276,8 @@ impl Attempts<'_> {
             Err(error) => Err(Failed::new(ErrorKind::Log, error.to_string(), Then::End)),
         }
     }
-
-    /// Decides what a call without an answer means.
-    fn refusal(&self, error: CallError) -> Failed {
-        let (status, retry_after, says) = match error {
-            CallError::Unreachable(error) => {
-                let message = "the model's service cannot be reached";
-                tracing::debug!(run = %self.run.id, "{message}: {}", self.guard.scrub(&error));
-                let failed = Failed::new(ErrorKind::Unreachable, message, Then::Retry);
-                return Failed { is_outage: true, ..failed };
-            }
-            CallError::Cut(error) => {
-                let message = "the connection to the model's service broke before its answer";
-                tracing::debug!(run = %self.run.id, "{message}: {}", self.guard.scrub(&error));
-                return Failed {
-                    is_outage: true,
-                    ..Failed::new(ErrorKind::Cut, message, Then::Retry)
-                };
-            }
-            CallError::Status { status, retry_after, says } => (status, retry_after, says),
-        };
-        let plain = |kind, message: &str| Failed::new(kind, message, Then::Fallback);
-        let mut failed = match status {
-            401 | 403 | 407 => plain(
-                ErrorKind::Misconfigured,
-                "the gateway is not set up for this model's service",
-            ),
-            408 | 409 | 429 | 500.. => Failed {
-                error: says.into_error(ErrorKind::Upstream, Some(status), self.guard),
-                then: Then::Retry,
-                is_outage: status >= 500,
-            },
-            400..=499 => Failed {
-                error: says.into_error(ErrorKind::Rejected, Some(status), self.guard),
-                then: Then::End,
-                is_outage: false,
-            },
-            _ => plain(
-                ErrorKind::Redirect,
-                "the model's service has sent a redirect, which is not followed",
-            ),
-        };
-        failed.error.status =
-            Some(status).filter(|_| failed.error.kind != ErrorKind::Misconfigured);
-        failed.error.retry_after = retry_after;
-        failed
-    }
 }
 
-impl Failed {
-    fn new(kind: ErrorKind, message: impl Into<String>, then: Then) -> Self {
-        Self { error: RunError::new(kind, message), then, is_outage: false }
-    }
-}
+#[cfg(test)]
+#[path = "tests/attempt.rs"]
+mod tests;

@@ -16,8 +16,8 @@ use tokio::time::sleep;
 use tricast_core::awake_timeout;
 
 use crate::{
-    Attempts, By, ChatRequest, ErrorKind, KeyGuard, Phase, RelayConfig, Run, RunEnd, RunError,
-    Status, Target,
+    Attempts, By, ChatRequest, ErrorKind, KeyGuard, Phase, Planted, RelayConfig, Run, RunEnd,
+    RunError, Status, Target,
     run::Stop,
     run_log::{LogError, RunLog},
 };
@@ -66,7 +66,10 @@ impl Driver {
         let answer = AssertUnwindSafe(self.answer()).catch_unwind();
         let ending = tokio::select! {
             biased;
-            stop = self.run.stopped() => match stop {
+            stop = self.stopped() => match stop {
+                Stop::Cancelled(_) if Planted::CancelFails.is_on() => {
+                    failed(ErrorKind::Internal, "planted")
+                }
                 Stop::Cancelled(by) => Ending::Cancelled(by),
                 Stop::Draining => failed(ErrorKind::Draining, "the gateway was shut down"),
             },
@@ -81,9 +84,16 @@ impl Driver {
         self.end(ending).await
     }
 
+    async fn stopped(&self) -> Stop {
+        if Planted::QueuedDeaf.is_on() {
+            self.run.wait_for(|phase| phase > Phase::Queued).await;
+        }
+        self.run.stopped().await
+    }
+
     async fn answer(&self) -> Result<(), RunError> {
         for run in &self.before {
-            run.wait_for(|phase| phase == Phase::Ended).await;
+            run.wait_for(|phase| phase == Phase::Ended || Planted::QueueIgnored.is_on()).await;
         }
         let Self { run, log, request, targets, relay, guard, asked, .. } = self;
         Attempts { run, log, request, targets, relay, guard, asked }.answer().await
@@ -91,7 +101,8 @@ impl Driver {
 
     /// Returns once nobody has listened for too long.
     async fn orphaned(&self) {
-        if self.orphan.is_zero() || self.run.starter.is_backend {
+        let is_exempt = self.run.starter.is_backend && !Planted::BackendOrphaned.is_on();
+        if self.orphan.is_zero() || is_exempt {
             return std::future::pending().await;
         }
         let look = LOOK.min(self.orphan / 4);
@@ -100,6 +111,7 @@ impl Driver {
         while quiet < self.orphan {
             sleep(look).await;
             let is_heard = self.run.listener_count() > 0 || self.log.connection_count() > 0;
+            let is_heard = is_heard && !Planted::ListenersIgnored.is_on();
             quiet = if is_heard { Duration::ZERO } else { quiet + look };
         }
     }
@@ -112,7 +124,7 @@ impl Driver {
             Ending::Failed(error) => (Status::Error, None, Some(error)),
         };
         let (choices, usage, chunks) = self.run.answer();
-        let usage = usage.or_else(|| self.estimated_usage(chunks));
+        let usage = usage.or_else(|| self.estimated_usage(chunks?));
         let (first, all) = (self.run.first(), self.run.age());
         let mut end = RunEnd { status, choices, usage, first, all, by, error };
         if let Err(error) = self.log.publish_end(&end).await {
@@ -135,11 +147,8 @@ impl Driver {
         tracing::warn!(run = %self.run.id, "the end of a run is not in the log: {error}");
     }
 
-    /// Estimates the usage of a call that the upstream has begun to answer.
+    /// Estimates the usage of a call that the upstream has begun to answer in so many chunks.
     fn estimated_usage(&self, chunks: u64) -> Option<Box<RawValue>> {
-        if chunks == 0 {
-            return None;
-        }
         let prompt = self.request.estimated_tokens();
         let usage = json!({
             "prompt_tokens": prompt,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
-use crate::Chunk;
+use crate::{Chunk, Planted};
 
 /// The data of the event that ends a stream of chunks.
 const DONE: &[u8] = b"[DONE]";
@@ -105,6 +105,7 @@ impl Evidence {
     pub(crate) fn outcome(mut self, end: BodyEnd, stray: &[u8]) -> Outcome {
         let stray = stray.trim_ascii();
         if !stray.is_empty()
+            && !Planted::StrayPassedOver.is_on()
             && let Some(error) = error_of(stray)
         {
             self.fail(Failure::Upstream(Some(error)));
@@ -113,8 +114,15 @@ impl Evidence {
             return Outcome::Failed(failure);
         }
         let finished = self.finished.range(..self.choices).count();
+        let is_believed = match end {
+            BodyEnd::Clean if self.is_done => Planted::DoneBelieved.is_on(),
+            BodyEnd::Clean => Planted::EndBelieved.is_on(),
+            BodyEnd::Cut => Planted::CutBelieved.is_on(),
+        };
+        let is_enough = finished > 0 && Planted::OneChoiceEnough.is_on();
         match end {
             _ if finished >= self.choices as usize => Outcome::Complete,
+            _ if is_believed || is_enough => Outcome::Complete,
             BodyEnd::Clean => Outcome::Failed(Failure::Truncated),
             BodyEnd::Cut if self.is_done => Outcome::Failed(Failure::Truncated),
             BodyEnd::Cut => Outcome::Failed(Failure::Cut),

@@ -25,10 +25,12 @@ mod demo;
 mod driver;
 mod event_stream;
 mod evidence;
+mod failed;
 mod key_guard;
 mod merged;
 mod meters;
 mod observer;
+mod planted;
 mod prompt;
 mod reading;
 mod registry;
@@ -72,6 +74,7 @@ use self::{
     evidence::Evidence,
     key_guard::KeyGuard,
     meters::UpstreamMeters,
+    planted::Planted,
     run::Run,
     run_error::UpstreamSays,
     text_offset::TextOffset,

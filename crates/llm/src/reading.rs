@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     Answer, BadChunk, BodyEnd, Chunk, EventStream, Evidence, Failure, Item, KeyGuard, Outcome,
-    Rest, answer::Offsets,
+    Planted, Rest, answer::Offsets,
 };
 
 /// The bounds of one answer.
@@ -61,7 +61,8 @@ impl Reading {
     pub fn read(&mut self, bytes: &[u8]) -> Read {
         let mut items = std::mem::take(&mut self.items);
         let read = self.stream.read(bytes, &mut items);
-        let is_alive = !items.is_empty();
+        let is_life = |item: &Item| *item != Item::Comment || !Planted::CommentsIgnored.is_on();
+        let is_alive = items.iter().any(is_life);
         for item in items.drain(..) {
             if let Item::Event(event) = item {
                 self.take_event(&event.name, &event.data);
@@ -86,7 +87,9 @@ impl Reading {
         let stream = std::mem::replace(&mut self.stream, EventStream::new(0));
         let Rest { event, stray } = stream.end();
         // Behind a cut nobody knows whether it is whole.
-        if let Some(event) = event.filter(|_| end == BodyEnd::Clean) {
+        if let Some(event) =
+            event.filter(|_| end == BodyEnd::Clean || Planted::TornEventRead.is_on())
+        {
             self.take_event(&event.name, &event.data);
         }
         self.evidence.clone().outcome(end, &stray)
@@ -130,13 +133,14 @@ impl Reading {
             }
         }
         self.answer.add(&chunk)?;
-        if self.guard.finds_in(data) || self.answer.has_key(&self.guard) {
+        let has_key = self.guard.finds_in(data) || self.answer.has_key(&self.guard);
+        if has_key && !Planted::KeyPassed.is_on() {
             // A part of the key may be in what was read before: none of it goes on.
             (self.answer, self.pending) = Default::default();
             self.evidence.fail(Failure::Key);
             return Ok(());
         }
-        self.chunks += u64::from(chunk.adds());
+        self.chunks += u64::from(chunk.adds() && self.answer.has_content());
         self.pending.add(&chunk)
     }
 }

@@ -14,8 +14,8 @@ use tokio::{sync::watch, time::Instant};
 use tricast_core::{ChannelName, MessageId, PublishError, unix_millis};
 
 use crate::{
-    BodyEnd, By, Face, Leave, Outcome, Phase, Read, Reading, RunEnd, RunId, RunReport, Starter,
-    run_end::Times,
+    BodyEnd, By, Face, Leave, Outcome, Phase, Planted, Read, Reading, RunEnd, RunId, RunReport,
+    Starter, run_end::Times,
 };
 
 /// Why a run is to end before its answer has.
@@ -154,9 +154,11 @@ impl Run {
         let mut progress = self.progress.lock();
         let Some(reading) = &mut progress.reading else { return Read::default() };
         let read = read(reading);
-        if progress.first.is_none()
-            && progress.reading.as_ref().is_some_and(|reading| reading.answer().has_content())
-        {
+        let has_content = |reading: &Reading| {
+            reading.answer().has_content()
+                || Planted::RoleIsContent.is_on() && reading.answer().length() > 2
+        };
+        if progress.first.is_none() && progress.reading.as_ref().is_some_and(has_content) {
             progress.first = Some(self.began.elapsed());
         }
         read
@@ -187,14 +189,15 @@ impl Run {
         self.progress.lock().reading.as_mut().and_then(Reading::take_delta)
     }
 
-    /// Returns the choices so far, the usage that the upstream has told, and the number of chunks.
-    pub(crate) fn answer(&self) -> (Box<RawValue>, Option<Box<RawValue>>, u64) {
+    /// Returns the choices so far, the usage that the upstream has told, and the number of chunks
+    /// if it has begun to answer.
+    pub(crate) fn answer(&self) -> (Box<RawValue>, Option<Box<RawValue>>, Option<u64>) {
         let progress = self.progress.lock();
-        let Some(reading) = &progress.reading else { return (no_choices(), None, 0) };
+        let Some(reading) = &progress.reading else { return (no_choices(), None, None) };
         let choices = RawValue::from_string(on_one_line(reading.answer().choices()));
         let usage = reading.answer().usage().filter(|usage| usage.starts_with('{'));
         let usage = usage.map(|usage| RawValue::from_string(on_one_line(usage.to_owned())));
-        (choices.unwrap_or_default(), usage.and_then(Result::ok), reading.chunks())
+        (choices.unwrap_or_default(), usage.and_then(Result::ok), Some(reading.chunks()))
     }
 
     /// Ends the run for all who wait for that.

@@ -49,7 +49,7 @@ fn what_was_read_is_one_delta() {
     assert_eq!(reading.take_delta(), None);
     let message = r#"{"role":"assistant","content":"Hellö!"}"#;
     let choices = format!(r#"[{{"index":0,"finish_reason":"stop","message":{message}}}]"#);
-    assert_eq!((reading.answer().choices(), reading.chunks()), (choices, 4));
+    assert_eq!((reading.answer().choices(), reading.chunks()), (choices, 3));
 }
 
 #[test]

@@ -247,12 +247,13 @@ pub(crate) fn done() -> Step {
     Step::Bytes("data: [DONE]\n\n".to_owned())
 }
 
-/// Returns the text of all deltas, and checks that each says where it belongs.
+/// Returns the text of the first choice in all deltas, and checks that each says where it belongs.
 pub(crate) fn heard(messages: &[Value]) -> String {
     let mut heard = String::new();
-    for message in messages.iter().filter(|one| one["event"] == "tricast.llm.delta") {
-        let choice = &message["choices"][0];
-        assert_eq!(choice["at"], heard.len(), "{message}");
+    let deltas = messages.iter().filter(|one| one["event"] == "tricast.llm.delta");
+    let choices = deltas.flat_map(|message| message["choices"].as_array().expect("choices"));
+    for choice in choices.filter(|choice| choice["index"] == 0) {
+        assert_eq!(choice["at"], heard.len(), "{choice}");
         heard += choice["delta"]["content"].as_str().unwrap_or_default();
     }
     heard

@@ -1,0 +1,87 @@
+//! Bugs that tests plant, to see that the tests find them: a test that never failed proves nothing.
+//! Outside of tests each is compiled out.
+
+macro_rules! bugs {
+    ($($(#[$doc:meta])* $bug:ident,)*) => {
+        /// A bug that a test can plant.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Planted { $($(#[$doc])* $bug,)* }
+
+        #[cfg(test)]
+        impl Planted {
+            /// All of them.
+            pub(crate) const ALL: &[Self] = &[$(Self::$bug,)*];
+        }
+    };
+}
+
+bugs! {
+    /// The clean end of a body is taken for the end of the answer.
+    EndBelieved,
+    /// `[DONE]` is taken for the end of the answer.
+    DoneBelieved,
+    /// A connection that breaks is taken for the end of the answer.
+    CutBelieved,
+    /// One finished choice is taken for all of them.
+    OneChoiceEnough,
+    /// An event that lacks its end counts behind a cut.
+    TornEventRead,
+    /// An error as plain JSON behind the last event is passed over.
+    StrayPassedOver,
+    /// A prompt is sent again although content has come.
+    ContentRetried,
+    /// A rejected request is sent again.
+    RejectionRetried,
+    /// A delta that only has a role counts as content.
+    RoleIsContent,
+    /// A refusal of the credentials is told with its details.
+    DetailsTold,
+    /// Comments of the upstream are no sign of life.
+    CommentsIgnored,
+    /// Comments of the upstream count as content.
+    CommentsAreContent,
+    /// The upstream's wish when to be asked again is passed over.
+    RetryAfterIgnored,
+    /// An upstream that failed has no stand-in.
+    FallbackForgotten,
+    /// A run waits for none.
+    QueueIgnored,
+    /// A run that waits for others cannot be cancelled.
+    QueuedDeaf,
+    /// What was read last is not published before the end.
+    LastDeltaLost,
+    /// The offset of a delta is that of the delta before.
+    OffsetStale,
+    /// Answers are not searched for keys.
+    KeyPassed,
+    /// A run is cancelled although somebody listens.
+    ListenersIgnored,
+    /// The runs of backends are cancelled as orphans.
+    BackendOrphaned,
+    /// A cancelled run ends as a failure.
+    CancelFails,
+}
+
+#[cfg(test)]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Planted>> = const { std::cell::Cell::new(None) };
+}
+
+impl Planted {
+    /// Plants this bug in all runs of this thread, or removes the one that is planted.
+    #[cfg(test)]
+    pub(crate) fn plant(bug: Option<Self>) {
+        PLANTED.set(bug);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_on(self) -> bool {
+        PLANTED.get() == Some(self)
+    }
+
+    #[cfg(not(test))]
+    pub(crate) const fn is_on(self) -> bool {
+        let _ = self;
+        false
+    }
+}
