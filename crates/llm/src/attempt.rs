@@ -157,10 +157,11 @@ impl Attempts<'_> {
             }
             Some(Outcome::Failed(failure)) => {
                 let error = RunError::of_failure(failure, self.guard);
-                // A connection that breaks before there is content is an accident.
-                let is_cut = error.kind == ErrorKind::Cut;
-                let then = if is_cut { Then::Retry } else { Then::End };
-                Err(Failed { error, then, is_outage: is_cut })
+                // A response that stops before there is content is an accident, however it stops:
+                // some services answer a few of their requests with nothing at all.
+                let stops = matches!(error.kind, ErrorKind::Cut | ErrorKind::Truncated);
+                let then = if stops { Then::Retry } else { Then::End };
+                Err(Failed { error, then, is_outage: stops })
             }
             None => Err(Failed::new(ErrorKind::Internal, "nothing was read", Then::End)),
         }

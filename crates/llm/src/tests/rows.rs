@@ -152,9 +152,9 @@ fn nonsense() -> Vec<Row> {
         row("no JSON", vec![stream(vec![text("a"), raw("data: <html>\n\n")])], "malformed", 1, "a"),
         row(
             "a page in place of a stream",
-            vec![stream(vec![raw("<html>\n\n")])],
+            vec![stream(vec![raw("<html>\n\n")]); 3],
             "truncated",
-            1,
+            3,
             "",
         ),
         row("an endless line", vec![stream(vec![raw(&"x".repeat(2 << 20))])], "malformed", 1, ""),
@@ -268,6 +268,8 @@ fn retries() -> Vec<Row> {
             2,
             "Hello",
         ),
+        row("an empty body", vec![stream(vec![]), good()], "complete", 2, "Hello"),
+        row("the role and an end", vec![stream(vec![role()]), good()], "complete", 2, "Hello"),
         row(
             "503 twice",
             vec![Call::Status(503, None, ""), Call::Status(500, None, ""), good()],
