@@ -13,7 +13,7 @@ use std::{
 use futures_util::FutureExt as _;
 use serde_json::{json, value::RawValue};
 use tokio::time::sleep;
-use tricast_core::awake_timeout;
+use tricast_core::{PublishError, awake_timeout};
 
 use crate::{
     Attempts, By, ChatRequest, ErrorKind, KeyGuard, Phase, Planted, RelayConfig, Run, RunEnd,
@@ -44,7 +44,8 @@ pub(crate) struct Driver {
 }
 
 /// How a run ends.
-enum Ending {
+#[derive(Debug)]
+pub(crate) enum Ending {
     Complete,
     Cancelled(By),
     Failed(RunError),
@@ -53,18 +54,25 @@ enum Ending {
 impl Driver {
     /// Publishes the first message, and returns whether there is a run then.
     pub(crate) async fn start(&self) -> bool {
-        let published = self.log.publish_start(&self.run).await.map_err(Arc::new);
+        let published = self.log.publish_start(&self.run).await;
         let has_started = published.is_ok();
+        let may_be_there = published.as_ref().is_err_and(LogError::is_unknown);
+        let published = published.map_err(|error| Arc::new(PublishError::from(error)));
         self.run.set_first_message(published);
+        if may_be_there {
+            // A run that readers may have seen begin has an end.
+            let ending = failed(ErrorKind::Log, "the log has not taken the beginning");
+            self.end(ending).await;
+        }
         has_started
     }
 
-    /// Drives a run that has started to its end, and returns how it has ended.
-    pub(crate) async fn drive(&self) -> Arc<RunEnd> {
+    /// Drives a run that has started until it is known how it ends.
+    pub(crate) async fn drive(&self) -> Ending {
         self.run.set_phase(Phase::Queued);
         // A cancelled call is dropped here, which closes its connection.
         let answer = AssertUnwindSafe(self.answer()).catch_unwind();
-        let ending = tokio::select! {
+        tokio::select! {
             biased;
             stop = self.stopped() => match stop {
                 Stop::Cancelled(_) if Planted::CancelFails.is_on() => {
@@ -80,8 +88,7 @@ impl Driver {
                 Some(Ok(Err(error))) => Ending::Failed(error),
                 Some(Err(_)) => failed(ErrorKind::Internal, "the gateway has made an error"),
             },
-        };
-        self.end(ending).await
+        }
     }
 
     async fn stopped(&self) -> Stop {
@@ -116,8 +123,8 @@ impl Driver {
         }
     }
 
-    /// Publishes the last message.
-    async fn end(&self, ending: Ending) -> Arc<RunEnd> {
+    /// Publishes the last message, and returns how the run has ended.
+    pub(crate) async fn end(&self, ending: Ending) -> Arc<RunEnd> {
         let (status, by, error) = match ending {
             Ending::Complete => (Status::Complete, None, None),
             Ending::Cancelled(by) => (Status::Cancelled, Some(by), None),
@@ -163,3 +170,7 @@ impl Driver {
 fn failed(kind: ErrorKind, message: &str) -> Ending {
     Ending::Failed(RunError::new(kind, message))
 }
+
+#[cfg(test)]
+#[path = "tests/driver.rs"]
+mod tests;

@@ -2,64 +2,75 @@
 //! Outside of tests each is compiled out.
 
 macro_rules! bugs {
-    ($($(#[$doc:meta])* $bug:ident,)*) => {
+    (
+        table { $($(#[$of_table:meta])* $table:ident,)* }
+        log { $($(#[$of_log:meta])* $log:ident,)* }
+    ) => {
         /// A bug that a test can plant.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Planted { $($(#[$doc])* $bug,)* }
+        pub(crate) enum Planted { $($(#[$of_table])* $table,)* $($(#[$of_log])* $log,)* }
 
         #[cfg(test)]
         impl Planted {
-            /// All of them.
-            pub(crate) const ALL: &[Self] = &[$(Self::$bug,)*];
+            /// Those that the table of outcomes finds.
+            pub(crate) const TABLE: &[Self] = &[$(Self::$table,)*];
         }
     };
 }
 
 bugs! {
-    /// The clean end of a body is taken for the end of the answer.
-    EndBelieved,
-    /// `[DONE]` is taken for the end of the answer.
-    DoneBelieved,
-    /// A connection that breaks is taken for the end of the answer.
-    CutBelieved,
-    /// One finished choice is taken for all of them.
-    OneChoiceEnough,
-    /// An event that lacks its end counts behind a cut.
-    TornEventRead,
-    /// An error as plain JSON behind the last event is passed over.
-    StrayPassedOver,
-    /// A prompt is sent again although content has come.
-    ContentRetried,
-    /// A rejected request is sent again.
-    RejectionRetried,
-    /// A delta that only has a role counts as content.
-    RoleIsContent,
-    /// A refusal of the credentials is told with its details.
-    DetailsTold,
-    /// Comments of the upstream are no sign of life.
-    CommentsIgnored,
-    /// Comments of the upstream count as content.
-    CommentsAreContent,
-    /// The upstream's wish when to be asked again is passed over.
-    RetryAfterIgnored,
-    /// An upstream that failed has no stand-in.
-    FallbackForgotten,
-    /// A run waits for none.
-    QueueIgnored,
-    /// A run that waits for others cannot be cancelled.
-    QueuedDeaf,
-    /// What was read last is not published before the end.
-    LastDeltaLost,
-    /// The offset of a delta is that of the delta before.
-    OffsetStale,
-    /// Answers are not searched for keys.
-    KeyPassed,
-    /// A run is cancelled although somebody listens.
-    ListenersIgnored,
-    /// The runs of backends are cancelled as orphans.
-    BackendOrphaned,
-    /// A cancelled run ends as a failure.
-    CancelFails,
+    table {
+        /// The clean end of a body is taken for the end of the answer.
+        EndBelieved,
+        /// `[DONE]` is taken for the end of the answer.
+        DoneBelieved,
+        /// A connection that breaks is taken for the end of the answer.
+        CutBelieved,
+        /// One finished choice is taken for all of them.
+        OneChoiceEnough,
+        /// An event that lacks its end counts behind a cut.
+        TornEventRead,
+        /// An error as plain JSON behind the last event is passed over.
+        StrayPassedOver,
+        /// A prompt is sent again although content has come.
+        ContentRetried,
+        /// A rejected request is sent again.
+        RejectionRetried,
+        /// A delta that only has a role counts as content.
+        RoleIsContent,
+        /// A refusal of the credentials is told with its details.
+        DetailsTold,
+        /// Comments of the upstream are no sign of life.
+        CommentsIgnored,
+        /// Comments of the upstream count as content.
+        CommentsAreContent,
+        /// The upstream's wish when to be asked again is passed over.
+        RetryAfterIgnored,
+        /// An upstream that failed has no stand-in.
+        FallbackForgotten,
+        /// A run waits for none.
+        QueueIgnored,
+        /// A run that waits for others cannot be cancelled.
+        QueuedDeaf,
+        /// What was read last is not published before the end.
+        LastDeltaLost,
+        /// The offset of a delta is that of the delta before.
+        OffsetStale,
+        /// Answers are not searched for keys.
+        KeyPassed,
+        /// A run is cancelled although somebody listens.
+        ListenersIgnored,
+        /// The runs of backends are cancelled as orphans.
+        BackendOrphaned,
+        /// A cancelled run ends as a failure.
+        CancelFails,
+    }
+    log {
+        /// A message that may be in the log already is published again.
+        UnknownRepeated,
+        /// A run waits for the log for ever.
+        LogAwaited,
+    }
 }
 
 #[cfg(test)]

@@ -159,6 +159,7 @@ impl Registry {
     /// Moves a run to the ended ones.
     pub(crate) fn end(&mut self, run: &Run, keep: usize) {
         self.close(run);
+        debug_assert!(!run.is_open(), "{run:?}");
         let bytes = run.ended().map_or(0, |end| end.choices.get().len());
         self.ended_bytes += bytes;
         let channel = run.channel.clone();
@@ -178,8 +179,8 @@ impl Registry {
         self.remove(run.id);
     }
 
-    /// Takes a run out of the open ones.
-    fn close(&mut self, run: &Run) {
+    /// Takes a run that is about to end out of the open ones.
+    pub(crate) fn close(&mut self, run: &Run) {
         if let Some(open) = self.open.get_mut(&run.channel) {
             open.retain(|other| other.id != run.id);
             if open.is_empty() {
@@ -230,9 +231,9 @@ impl Registry {
         self.open.get(channel).cloned().unwrap_or_default()
     }
 
-    /// Returns all open runs.
+    /// Returns all runs that have not ended.
     pub(crate) fn all_open(&self) -> Vec<Arc<Run>> {
-        self.open.values().flatten().cloned().collect()
+        self.runs.values().map(|entry| &entry.run).filter(|run| run.is_open()).cloned().collect()
     }
 }
 

@@ -6,11 +6,11 @@ use futures_util::FutureExt as _;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tricast_core::{
-    ChannelName, Data, Draft, EngineError, EventName, Hub, MessageId, PublishError, Publisher,
-    Trust, UserId, awake_timeout,
+    ChannelName, Data, Draft, EngineError, EventName, Hub, MessageId, Overloaded, PublishError,
+    Publisher, Trust, UserId, awake_timeout,
 };
 
-use crate::{By, Run, RunEnd, RunError, RunId, run_end::Times};
+use crate::{By, Planted, Run, RunEnd, RunError, RunId, run_end::Times};
 
 /// How long a message may wait for the log.
 const LOG_WAIT: Duration = Duration::from_secs(15);
@@ -30,6 +30,15 @@ pub(crate) struct RunLog {
     publisher: Publisher,
 }
 
+/// What a message does when the log has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// It waits.
+    Awaited,
+    /// It is refused.
+    Required,
+}
+
 /// The log has not taken a message.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LogError {
@@ -37,6 +46,22 @@ pub(crate) enum LogError {
     Refused(#[from] PublishError),
     #[error("the log has not taken a message for {LOG_WAIT:?}")]
     Late,
+}
+
+impl LogError {
+    /// Whether the message may be in the log all the same.
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(self, Self::Late | Self::Refused(PublishError::Engine(EngineError::Unknown(_))))
+    }
+}
+
+impl From<LogError> for PublishError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Refused(error) => error,
+            LogError::Late => PublishError::Engine(EngineError::Unknown(error.to_string())),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -80,12 +105,16 @@ impl RunLog {
         self.hub.log().online(&self.channel).total.connections
     }
 
-    /// Publishes the first message, or refuses the run: there is no waiting here.
-    pub(crate) async fn publish_start(&self, run: &Run) -> Result<MessageId, PublishError> {
+    /// Publishes the first message, or refuses the run: a prompt does not wait for room.
+    pub(crate) async fn publish_start(&self, run: &Run) -> Result<MessageId, LogError> {
+        if self.hub.is_overloaded() {
+            return Err(PublishError::Overloaded(Overloaded).into());
+        }
         let user = run.starter.user().filter(|_| run.shows_user);
         let start = Start { run: run.id, model: &run.model, time: run.time, user };
-        let draft = self.draft(&self.start, document(&start));
-        Ok(self.hub.publish(draft).await?.id)
+        let id: Arc<str> = format!("start-{}", self.run).into();
+        let draft = self.draft(&self.start, document(&start)).with_idempotency(id);
+        self.publish(draft, Room::Required).await
     }
 
     /// Publishes the choices of a delta.
@@ -93,7 +122,7 @@ impl RunLog {
         let run = self.run.to_string();
         let mut data = String::with_capacity(choices.len() + run.len() + 24);
         data.extend(["{\"run\":\"", &run, "\",\"choices\":", choices, "}"]);
-        self.publish(self.draft(&self.delta, crate::run::on_one_line(data))).await
+        self.publish(self.draft(&self.delta, crate::run::on_one_line(data)), Room::Awaited).await
     }
 
     /// Publishes the last message. It is in the log once, however often this is tried.
@@ -108,7 +137,7 @@ impl RunLog {
             error: end.error.as_ref(),
         });
         let id: Arc<str> = format!("end-{}", self.run).into();
-        self.publish(self.draft(&self.end, document).with_idempotency(id)).await
+        self.publish(self.draft(&self.end, document).with_idempotency(id), Room::Awaited).await
     }
 
     fn draft(&self, event: &EventName, data: String) -> Draft {
@@ -117,9 +146,9 @@ impl RunLog {
             .with_publisher(self.publisher.clone())
     }
 
-    /// Publishes a message, and waits while the log has no room.
-    async fn publish(&self, draft: Draft) -> Result<MessageId, LogError> {
-        let is_repeatable = draft.idempotency.is_some();
+    /// Publishes a message.
+    async fn publish(&self, draft: Draft, room: Room) -> Result<MessageId, LogError> {
+        let is_repeatable = draft.idempotency.is_some() || Planted::UnknownRepeated.is_on();
         // Most messages are in the log at once, and need no timer.
         let mut publication = self.hub.append_despite_load(draft.clone())?;
         let mut settled = (&mut publication).now_or_never();
@@ -134,7 +163,8 @@ impl RunLog {
                 };
                 match result {
                     Ok(receipt) => return Ok(receipt.id),
-                    Err(PublishError::Engine(EngineError::Full | EngineError::Unavailable(_))) => {}
+                    Err(PublishError::Engine(EngineError::Full | EngineError::Unavailable(_)))
+                        if room == Room::Awaited => {}
                     // Otherwise it might be there twice.
                     Err(PublishError::Engine(EngineError::Unknown(_))) if is_repeatable => {}
                     Err(error) => return Err(error.into()),
@@ -143,6 +173,9 @@ impl RunLog {
                 publication = self.hub.append_despite_load(draft.clone())?;
             }
         };
+        if Planted::LogAwaited.is_on() {
+            return published.await;
+        }
         awake_timeout(LOG_WAIT, published).await.unwrap_or(Err(LogError::Late))
     }
 }
@@ -151,3 +184,7 @@ impl RunLog {
 fn document(document: &impl Serialize) -> String {
     serde_json::to_string(document).unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "tests/run_log.rs"]
+mod tests;

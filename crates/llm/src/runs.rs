@@ -186,7 +186,10 @@ impl Runs {
         }
         self.0.meters.active.increment(1);
         self.observe(|observer| observer.started(&run.report()));
-        let end = driver.drive().await;
+        let ending = driver.drive().await;
+        // Before readers are told: a prompt that follows the end finds the channel free.
+        self.0.registry.lock().close(&run);
+        let end = driver.end(ending).await;
         self.0.registry.lock().end(&run, driver.relay.keep);
         self.0.meters.active.decrement(1);
         if let Some(by) = end.by {
