@@ -210,7 +210,7 @@ impl Attempts<'_> {
                 }
                 Ok(Some(bytes)) => document.extend_from_slice(&bytes),
                 Ok(None) => break,
-                // A part of a document is none.
+                // A part of a document is no document.
                 Err(_) => return Ok(BodyEnd::Cut),
             }
         }

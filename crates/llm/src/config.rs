@@ -96,7 +96,7 @@ pub enum Leave {
 }
 
 /// The interface by which a prompt has come; a label of metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Face {
     /// `POST /llm/…`.
     Native,
@@ -151,6 +151,9 @@ impl Default for RelayConfig {
 }
 
 impl Face {
+    /// All of them.
+    pub const ALL: [Face; 4] = [Face::Native, Face::WebSocket, Face::OpenAi, Face::Ui];
+
     /// Returns the name, as metrics have it.
     pub fn name(self) -> &'static str {
         match self {

@@ -22,7 +22,8 @@ const ANSWER: &str = "This answer comes from the gateway itself: no model was as
     and not to your connection. Open a second tab, and it catches up with one message. Stop it, \
     and it stops on all of them.\n\n\
     To get answers of a model, add an upstream to the settings:\n\n\
-    ```toml\n[[llm]]\nname = \"main\"\nurl = \"https://llm.example/v1\"\nmodels = [\"gpt-x\"]\n```\n";
+    ```toml\n[[llm]]\nname = \"main\"\nurl = \"https://llm.example/v1\"\n\
+    models = [\"gpt-x\"]\n```\n";
 
 /// Returns the body of a response.
 pub(crate) fn body(request: &ChatRequest) -> impl Stream<Item = Result<Bytes, String>> + use<> {

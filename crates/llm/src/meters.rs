@@ -9,7 +9,7 @@ use metrics::{
 };
 use serde::Deserialize;
 
-use crate::{By, Face, RunEnd, Status};
+use crate::{By, ErrorKind, Face, RunEnd, Status};
 
 /// The name of the histogram of the time until the first content, in seconds.
 pub const FIRST_TOKEN: &str = "tricast_llm_first_token_seconds";
@@ -24,7 +24,9 @@ pub(crate) struct RunMeters {
 /// The metrics of one upstream.
 #[derive(Clone)]
 pub(crate) struct UpstreamMeters {
-    name: Arc<str>,
+    /// By the interface of the prompt and the end.
+    runs: Arc<HashMap<(Face, Status), Counter>>,
+    errors: Arc<HashMap<ErrorKind, Counter>>,
     first_token: Histogram,
     prompt_tokens: Counter,
     completion_tokens: Counter,
@@ -55,8 +57,24 @@ impl UpstreamMeters {
         let label = || name.to_owned();
         let tokens =
             |kind| counter!("tricast_llm_tokens_total", "upstream" => label(), "kind" => kind);
+        // All from the start: a counter that is registered later has another recorder.
+        let ends = Face::ALL.into_iter().flat_map(|face| Status::ALL.map(|end| (face, end)));
+        let runs = ends.map(|(face, end)| {
+            let counter = counter!(
+                "tricast_llm_runs_total",
+                "upstream" => label(), "outcome" => end.name(), "face" => face.name()
+            );
+            ((face, end), counter)
+        });
+        let errors = ErrorKind::ALL.iter().map(|kind| {
+            let name = kind.name();
+            let counter =
+                counter!("tricast_llm_errors_total", "upstream" => label(), "error" => name);
+            (*kind, counter)
+        });
         Self {
-            name: name.into(),
+            runs: Arc::new(runs.collect()),
+            errors: Arc::new(errors.collect()),
             first_token: histogram!(FIRST_TOKEN, "upstream" => label()),
             prompt_tokens: tokens("prompt"),
             completion_tokens: tokens("completion"),
@@ -67,16 +85,9 @@ impl UpstreamMeters {
 
     /// Counts a run that has ended at this upstream.
     pub(crate) fn count_end(&self, face: Face, end: &RunEnd) {
-        let outcome = match (end.status, &end.error) {
-            (Status::Error, Some(error)) => error.kind.name(),
-            (status, _) => status.name(),
-        };
-        let upstream = self.name.to_string();
-        counter!(
-            "tricast_llm_runs_total",
-            "upstream" => upstream, "outcome" => outcome, "face" => face.name()
-        )
-        .increment(1);
+        let error = end.error.as_ref().and_then(|error| self.errors.get(&error.kind));
+        let counters = self.runs.get(&(face, end.status)).into_iter().chain(error);
+        counters.for_each(|counter| counter.increment(1));
         if let Some(first) = end.first {
             self.first_token.record(first);
         }
@@ -104,6 +115,7 @@ fn describe() {
         "tricast_llm_runs_total",
         "Runs that have ended, by the upstream, the outcome and the interface of the prompt."
     );
+    describe_counter!("tricast_llm_errors_total", "Runs that have ended as an error, by its kind.");
     describe_gauge!("tricast_llm_runs_active", "Runs that have not ended.");
     describe_histogram!(
         FIRST_TOKEN,

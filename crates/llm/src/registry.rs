@@ -237,7 +237,8 @@ impl Registry {
     }
 }
 
-/// Returns those who hold a run. A claimed user is none: anyone could use up the runs of another.
+/// Returns those who hold a run. A claimed user does not count: anyone could
+/// use up the runs of another.
 fn holders_of(starter: &Starter, is_demo: bool) -> Vec<Holder> {
     let identity = &starter.identity;
     let network = identity.address.map(network_of);

@@ -133,6 +133,9 @@ impl Times {
 }
 
 impl Status {
+    /// All of them.
+    pub const ALL: [Status; 3] = [Status::Complete, Status::Cancelled, Status::Error];
+
     /// Returns the name.
     pub fn name(self) -> &'static str {
         match self {
