@@ -14,6 +14,9 @@ help: ## this list
 page: ## build the page at / with Node; the next build of the gateway embeds it
 	dashboard/build.sh
 
+# The built-in model, which needs no key and answers on loopback addresses alone.
+run: export TRICAST__LLM ?= [{ name = "demo", url = "demo:" }]
+run: export TRICAST__ACCESS__PROMPT ?= auto
 run: page ## serve on http://127.0.0.1:8080, the page at /, metrics on http://127.0.0.1:9464/metrics
 	cargo run --release --locked
 

@@ -43,6 +43,7 @@ mod online;
 mod piped_settings;
 mod presence;
 mod program;
+mod prompts;
 mod proxied;
 mod publish;
 mod publish_window;

@@ -135,7 +135,9 @@ fn table() -> BTreeMap<String, (String, BTreeSet<String>)> {
 async fn the_table_of_metrics_is_complete() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().display();
-    let settings = format!("[[namespace]]\npattern = \"orders.*\"\n[log]\npath = \"{path}\"");
+    let upstream = "[[llm]]\nname = \"main\"\nurl = \"http://127.0.0.1:9\"\n";
+    let settings =
+        format!("{upstream}[[namespace]]\npattern = \"orders.*\"\n[log]\npath = \"{path}\"");
     let server = Server::with(&settings).await;
     let metrics = server.metrics().await;
     let labels = metrics.labels();

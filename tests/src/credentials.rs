@@ -31,6 +31,8 @@ fn sign(secret: &str, claims: Value, seconds: i64) -> String {
         sub: claims["sub"].as_str().map(|user| user.parse().expect("a user")),
         subscribe: patterns("subscribe"),
         publish: patterns("publish"),
+        prompt: patterns("prompt"),
+        models: claims.get("models").cloned().map(|it| serde_json::from_value(it).expect("names")),
         info: claims.get("info").cloned(),
         exp: now.saturating_add_signed(seconds),
         ..TokenSpec::default()

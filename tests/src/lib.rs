@@ -16,6 +16,7 @@ mod small_disk;
 mod sse;
 mod stalled;
 mod translator;
+mod upstream;
 mod way;
 
 pub use backend::{Backend, Call, Reply};
@@ -30,4 +31,5 @@ pub use samples::Samples;
 pub use small_disk::SmallDisk;
 pub use stalled::{reader_with_backlog, stalled_reader};
 pub use tricast_core::Wire;
+pub use upstream::{Upstream, UpstreamCall};
 pub use way::{Way, delivery, run};

@@ -201,8 +201,8 @@ impl Pass {
         if listens && channel.owner().is_some() {
             self.identity.may_read(channel).map_err(|_| DenyReason::OtherUsersChannel)?;
             // A verified user may read its own channel. A prompt costs money, and needs a right
-            // even there. A backend that acts for a user needs the right to, and for an unverified user
-            // the rules decide.
+            // even there. A backend that acts for a user needs the right to, and for an unverified
+            // user the rules decide.
             if self.identity.trust == Trust::Verified && act != Action::Prompt {
                 return Ok(());
             }

@@ -6,6 +6,7 @@ mod cli;
 mod dashboard;
 mod http;
 mod lifecycle;
+mod relay;
 pub mod settings;
 mod webhook;
 

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tricast_admission::HookMeters;
 use tricast_core::{Hub, LATENCY, Meters, PerWire};
 use tricast_disk::{APPEND_SECONDS, DiskEngine, DiskMeters, FSYNC_SECONDS, READ_WAIT_SECONDS};
+use tricast_llm::FIRST_TOKEN;
 use tricast_net::SocketMeters;
 
 use crate::{
@@ -57,9 +58,15 @@ impl MetricsExporter {
         connections: usize,
     ) -> anyhow::Result<(AllMeters, Arc<Self>)> {
         let mut builder = PrometheusBuilder::new();
-        for name in
-            [LATENCY, RUNTIME_LAG, DELIVERY_LAG, APPEND_SECONDS, FSYNC_SECONDS, READ_WAIT_SECONDS]
-        {
+        for name in [
+            LATENCY,
+            RUNTIME_LAG,
+            DELIVERY_LAG,
+            APPEND_SECONDS,
+            FSYNC_SECONDS,
+            READ_WAIT_SECONDS,
+            FIRST_TOKEN,
+        ] {
             builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), &BUCKETS)?;
         }
         let recorder = builder.build_recorder();
@@ -87,6 +94,11 @@ impl MetricsExporter {
         metrics::with_local_recorder(&self.recorder, || {
             self.log.set_namespaces(settings, connections);
         });
+    }
+
+    /// Calls `register`, whose metrics are those of this gateway.
+    pub(crate) fn registering<T>(&self, register: impl FnOnce() -> T) -> T {
+        metrics::with_local_recorder(&self.recorder, register)
     }
 
     /// Shows the state of the log on disk from now on.

@@ -10,7 +10,7 @@ use crate::http::{kinds, problem::Problem, state::SharedApp};
 
 /// The paths of the public listener that take channels.
 const CHANNEL_PATHS: &[&str] =
-    &["stream", "sse", "chunked", "ws", "publish", "history", "online", "presence"];
+    &["stream", "sse", "chunked", "ws", "publish", "history", "online", "presence", "llm"];
 
 /// The paths of the admin listener.
 const ADMIN_PATHS: &[&str] = &["metrics", "healthz", "readyz", "connections"];
@@ -50,8 +50,8 @@ pub(crate) async fn public_not_found(State(app): State<SharedApp>, uri: Uri) -> 
         format!(
             "no such path; the paths are {base}/stream/{{channels}}, {base}/sse/{{channels}}, \
              {base}/chunked/{{channels}}, {base}/ws/{{channels}}, {base}/publish/{{channel}}, \
-             {base}/history/{{channel}}, {base}/online/{{channel}}, {base}/presence/{{channel}} \
-             and {base}/channels"
+             {base}/history/{{channel}}, {base}/online/{{channel}}, {base}/presence/{{channel}}, \
+             {base}/channels, {base}/llm/{{channel}} and {base}/llm/runs"
         )
     };
     Problem::new(kinds::NOT_FOUND, detail)
@@ -80,6 +80,8 @@ pub(crate) async fn public_wrong_method(State(app): State<SharedApp>, uri: Uri) 
     let (name, rest) = first_segment(path.strip_prefix(base.as_str()).unwrap_or(path));
     wrong_method(match (name, rest) {
         ("publish", _) | ("dashboard", "cut") => &[Method::POST],
+        ("llm", "runs") => &[Method::GET, Method::POST],
+        ("llm", rest) if !rest.starts_with("runs/") || rest.ends_with("/cancel") => &[Method::POST],
         ("sse" | "chunked", _) => &[Method::GET, Method::POST],
         ("history", _) => &[Method::GET, Method::DELETE],
         _ => &[Method::GET],

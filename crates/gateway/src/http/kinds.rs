@@ -35,6 +35,28 @@ pub(crate) const BAD_MEDIA_TYPE: Kind = Kind::Transport("bad-media-type");
 /// A WebSocket handshake is needed.
 pub(crate) const UPGRADE_REQUIRED: Kind = Kind::Transport("upgrade-required");
 
+/// A prompt that is no body of a chat completion.
+pub(crate) const BAD_PROMPT: Kind = Kind::Transport("bad-prompt");
+
+/// A model that does not exist, or that the client may not ask.
+pub(crate) const UNKNOWN_MODEL: Kind = Kind::Transport("unknown-model");
+
+/// A prompt in a channel where an answer is under way.
+pub(crate) const RUN_ACTIVE: Kind = Kind::Transport("run-active");
+
+/// A prompt of somebody who has as many answers under way as allowed.
+pub(crate) const TOO_MANY_RUNS: Kind = Kind::Transport("too-many-runs");
+
+/// An idempotency key that has come with another prompt before.
+pub(crate) const PROMPT_MISMATCH: Kind = Kind::Transport("prompt-mismatch");
+
+/// A run that does not exist, or whose channel the client may not read.
+pub(crate) const UNKNOWN_RUN: Kind = Kind::Transport("unknown-run");
+
+/// The kinds that only prompts have.
+pub(crate) const OF_PROMPTS: &[Kind] =
+    &[BAD_PROMPT, UNKNOWN_MODEL, RUN_ACTIVE, TOO_MANY_RUNS, PROMPT_MISMATCH, UNKNOWN_RUN];
+
 /// All of them.
 pub(crate) const ALL: &[Kind] = &[
     NO_HOST,
@@ -48,4 +70,10 @@ pub(crate) const ALL: &[Kind] = &[
     BODY_TIMEOUT,
     BAD_MEDIA_TYPE,
     UPGRADE_REQUIRED,
+    BAD_PROMPT,
+    UNKNOWN_MODEL,
+    RUN_ACTIVE,
+    TOO_MANY_RUNS,
+    PROMPT_MISMATCH,
+    UNKNOWN_RUN,
 ];

@@ -130,10 +130,14 @@ pub(crate) fn cors(app: &SharedApp) -> CorsLayer {
         header::CACHE_CONTROL,
         header::CONTENT_TYPE,
         HeaderName::from_static("last-event-id"),
+        HeaderName::from_static("idempotency-key"),
+        HeaderName::from_static("tricast-leave"),
     ];
     let exposed_headers = [
         HeaderName::from_static("tricast-id"),
         HeaderName::from_static("tricast-client"),
+        HeaderName::from_static("tricast-run"),
+        HeaderName::from_static("tricast-channel"),
         PROBLEM_HEADER,
         header::RETRY_AFTER,
     ];

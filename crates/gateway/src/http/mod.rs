@@ -13,6 +13,7 @@ pub(crate) mod history;
 pub(crate) mod host;
 pub(crate) mod kinds;
 pub(crate) mod layers;
+pub(crate) mod llm;
 pub(crate) mod ndjson;
 pub(crate) mod negotiation;
 pub(crate) mod origin;

@@ -69,6 +69,11 @@ impl Problem {
         self
     }
 
+    /// Returns the kind and the detail, for a wire without statuses.
+    pub(crate) fn into_parts(self) -> (Kind, String) {
+        (self.kind, self.detail)
+    }
+
     /// Returns the stable kind.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
@@ -100,14 +105,19 @@ fn status(kind: Kind) -> StatusCode {
         Kind::Forbidden | kinds::FORBIDDEN_ORIGIN | Kind::OnlineHidden | Kind::PresenceOff => {
             StatusCode::FORBIDDEN
         }
-        Kind::NobodyOnline | kinds::NOT_FOUND => StatusCode::NOT_FOUND,
+        Kind::NobodyOnline | kinds::NOT_FOUND | kinds::UNKNOWN_MODEL | kinds::UNKNOWN_RUN => {
+            StatusCode::NOT_FOUND
+        }
         kinds::METHOD_NOT_ALLOWED => StatusCode::METHOD_NOT_ALLOWED,
         kinds::BODY_TIMEOUT => StatusCode::REQUEST_TIMEOUT,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         kinds::BAD_MEDIA_TYPE | kinds::CONTENT_CODING => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         kinds::TRANSFER_CODING => StatusCode::NOT_IMPLEMENTED,
         kinds::UPGRADE_REQUIRED => StatusCode::UPGRADE_REQUIRED,
+        kinds::RUN_ACTIVE => StatusCode::CONFLICT,
+        kinds::PROMPT_MISMATCH => StatusCode::UNPROCESSABLE_ENTITY,
         Kind::TooFast
+        | kinds::TOO_MANY_RUNS
         | Kind::TooManyFromAddress
         | Kind::TooManyOfUser
         | Kind::TooManySubscribers => StatusCode::TOO_MANY_REQUESTS,
@@ -166,6 +176,11 @@ impl IntoResponse for Problem {
                 _ => "Bearer realm=\"tricast\", error=\"invalid_token\"",
             };
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if kinds::OF_PROMPTS.contains(&self.kind) {
+            // The SDKs of OpenAI repeat a 409 and a 429 unless they are told not to.
+            let value = if is_temporary { "true" } else { "false" };
+            headers.insert("x-should-retry", HeaderValue::from_static(value));
         }
         if self.kind == kinds::CONTENT_CODING {
             // RFC 9110 §12.5.3: the codings that the client may use instead.

@@ -7,7 +7,13 @@ use axum::{
 
 use crate::{
     dashboard,
-    http::{directions, history, layers, presence, publish, state::SharedApp, subscribe},
+    http::{
+        directions, history, layers,
+        llm::{prompt, runs},
+        presence, publish,
+        state::SharedApp,
+        subscribe,
+    },
 };
 
 /// Returns the routes of the public listeners.
@@ -27,7 +33,12 @@ pub(crate) fn public(app: SharedApp) -> Router {
         .route(&at("/history/{channel}"), get(history::history).delete(history::erase))
         .route(&at("/online/{channel}"), get(history::online))
         .route(&at("/presence/{channel}"), get(presence::presence))
-        .route(&at("/channels"), get(history::channels));
+        .route(&at("/channels"), get(history::channels))
+        .route(&at("/llm"), post(prompt::prompt_own))
+        .route(&at("/llm/{channel}"), post(prompt::prompt_in))
+        .route(&at("/llm/runs"), get(runs::runs).post(prompt::prompt_in_runs))
+        .route(&at("/llm/runs/{run}"), get(runs::run))
+        .route(&at("/llm/runs/{run}/cancel"), post(runs::cancel));
     if app.serves_dashboard {
         routes = dashboard::add_routes(routes, base);
     }

@@ -7,10 +7,12 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tricast_admission::Gatekeeper;
 use tricast_core::{Hub, PresenceConfig, SessionConfig};
+use tricast_llm::Runs;
 use tricast_ws::InboundLimits;
 
 use crate::{
     http::{budget::BodyBudget, directions::Places},
+    relay::Relay,
     settings::{Presence, Settings},
     webhook::EventQueue,
 };
@@ -23,6 +25,7 @@ pub(crate) struct LiveConfig {
     pub(crate) gatekeeper: Arc<Gatekeeper>,
     pub(crate) session_config: Arc<SessionConfig>,
     pub(crate) ws_limits: Arc<InboundLimits>,
+    pub(crate) relay: Arc<Relay>,
 }
 
 /// The gateway's state, shared by all requests.
@@ -51,7 +54,7 @@ pub(crate) struct App {
 pub(crate) type SharedApp = Arc<App>;
 
 impl LiveConfig {
-    pub(crate) fn new(settings: Settings, gatekeeper: Arc<Gatekeeper>) -> Self {
+    pub(crate) fn new(settings: Settings, gatekeeper: Arc<Gatekeeper>, runs: Runs) -> Self {
         let session_config = SessionConfig::default()
             .with_heartbeat(settings.stream.heartbeat)
             .with_retry(settings.stream.retry)
@@ -59,10 +62,14 @@ impl LiveConfig {
             .with_expiry_warning(settings.tokens.warning)
             .with_max_channels(settings.limits.channels_per_connection);
         let rate = NonZeroU32::new(settings.ws.rate);
-        let ws_limits =
-            InboundLimits { message_bytes: settings.limits.message_bytes(), rate, prompts: None };
+        let relay = Arc::new(Relay::new(runs, &settings));
+        let ws_limits = InboundLimits {
+            message_bytes: settings.limits.message_bytes(),
+            rate,
+            prompts: Some(relay.clone()),
+        };
         let (session_config, ws_limits) = (Arc::new(session_config), Arc::new(ws_limits));
-        Self { settings: Arc::new(settings), gatekeeper, session_config, ws_limits }
+        Self { settings: Arc::new(settings), gatekeeper, session_config, ws_limits, relay }
     }
 }
 

@@ -10,8 +10,8 @@ use axum::{
 };
 use tricast_admission::Pass;
 use tricast_core::{
-    Action, ChannelName, Draft, Join, JoinInfo, Publisher, Session, Start, Subscription, Trust,
-    Wire,
+    Action, ChannelName, Draft, Format, Join, JoinInfo, Publisher, Session, Start, Subscription,
+    Trust, Wire,
 };
 use tricast_net::{AwaitedStream, ConnHandle};
 
@@ -161,6 +161,36 @@ async fn read_own_message(
     Ok(Some(draft))
 }
 
+/// A stream that a request of another path opens.
+pub(crate) struct Attachment {
+    pub(crate) wire: Wire,
+    /// The format is raw.
+    pub(crate) raw: bool,
+    pub(crate) channel: ChannelName,
+    pub(crate) start: Start,
+}
+
+/// Answers `request` with the stream of a channel that the pass, which has its permits, may read.
+///
+/// # Errors
+/// When the channel cannot be joined.
+pub(crate) async fn attach(
+    app: &SharedApp,
+    Attachment { wire, raw, channel, start }: Attachment,
+    mut pass: Pass,
+    request: Request,
+) -> Result<Response, Problem> {
+    pass.set_read_only();
+    let channels = vec![channel];
+    let join = Join::new(channels.clone(), pass.identity().clone(), wire).with_start(start);
+    let joined = app.hub.join(join).await?;
+    let conn = request.extensions().get::<ConnHandle>();
+    let format = format_for_conn(conn, request.version(), wire, raw);
+    let session = session(app, (wire, channels), format, joined, pass);
+    let mut request = request;
+    Ok(respond(session, &mut request))
+}
+
 /// Takes the connection's permits and joins the log.
 async fn join(
     app: &SharedApp,
@@ -194,12 +224,12 @@ async fn may_join_user_channel(pass: &Pass) -> bool {
     }
 }
 
-/// Builds the session and hands it to its wire. From here on the webhook knows the connection.
+/// Hands the session to its wire.
 fn hand_over(
     app: &SharedApp,
     wanted: SubscribeRequest,
     joined: (Subscription, JoinInfo),
-    mut pass: Pass,
+    pass: Pass,
     mut request: Request,
 ) -> Response {
     let SubscribeRequest { wire, raw, channels, handshake, .. } = wanted;
@@ -210,15 +240,26 @@ fn hand_over(
             format_for_conn(conn, request.version(), wire, raw)
         }
     };
-    let identity = pass.identity().clone();
-    if let Some(events) = &app.event_queue {
-        events.track((wire, channels), identity).into_iter().for_each(|guard| pass.hold(guard));
-    }
-    let config = app.live().session_config.clone();
-    let session = Session::new(joined, format, Arc::new(pass), config)
+    let session = session(app, (wire, channels), format, joined, pass)
         .with_heartbeat_events(wanted.heartbeat_as_event);
     match handshake {
         Some(handshake) => upgrade(app, &handshake, session, &mut request),
         None => respond(session, &mut request),
     }
+}
+
+/// Builds the session of a stream. From here on the webhook knows the connection.
+fn session(
+    app: &App,
+    stream: (Wire, Vec<ChannelName>),
+    format: &'static dyn Format,
+    joined: (Subscription, JoinInfo),
+    mut pass: Pass,
+) -> Session {
+    let identity = pass.identity().clone();
+    if let Some(events) = &app.event_queue {
+        events.track(stream, identity).into_iter().for_each(|guard| pass.hold(guard));
+    }
+    let config = app.live().session_config.clone();
+    Session::new(joined, format, Arc::new(pass), config)
 }

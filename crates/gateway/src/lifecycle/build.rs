@@ -7,6 +7,7 @@ use tricast_admission::{BackendClient, Gatekeeper, Jwks};
 use tricast_core::{Engine, Epoch, Hub, Limits, Log, MemoryEngine, Meters, unix_millis};
 use tricast_delivery::{SendMode, Shards};
 use tricast_disk::{DiskEngine, DiskMeters};
+use tricast_llm::{Runs, UpstreamConfig};
 use tricast_net::{Certificate, SocketMeters};
 
 use crate::{
@@ -18,8 +19,9 @@ use crate::{
         log_folder,
         open_files::{max_connections, shard_count},
     },
+    relay,
     settings::{Delivery, EventKind, Settings},
-    webhook::{EventMeters, EventQueue, WebhookSender},
+    webhook::{EventMeters, EventQueue, RunEvents, WebhookSender},
 };
 
 /// Everything of a gateway but its sockets and its log. `tricast check` builds it too, and so finds
@@ -36,6 +38,7 @@ pub(crate) struct Groundwork {
     gatekeeper: Arc<Gatekeeper>,
     jwks: Option<Jwks>,
     webhook: Option<(Arc<EventQueue>, WebhookSender)>,
+    upstreams: Vec<UpstreamConfig>,
     send_mode: Option<SendMode>,
     socket_meters: SocketMeters,
     load_meters: LoadMeters,
@@ -49,6 +52,7 @@ pub(crate) struct Components {
     pub(crate) certificate: Option<Arc<Certificate>>,
     pub(crate) jwks: Option<Jwks>,
     pub(crate) webhook: Option<(Arc<EventQueue>, WebhookSender)>,
+    pub(crate) runs: Runs,
     /// How the shards send. `None` means the generic delivery, without shards.
     pub(crate) send_mode: Option<SendMode>,
     pub(crate) socket_meters: SocketMeters,
@@ -80,6 +84,7 @@ impl Groundwork {
         let certificate = (!tls.bind.is_empty()).then(load).transpose()?;
         let (gatekeeper, jwks) = gatekeeper::build(settings, meters.hook)?;
         let webhook = webhook(settings, &log, meters.events)?;
+        let upstreams = relay::config::upstreams(settings)?;
         let send_mode = send_mode(settings.delivery)?;
         let (hub_meters, disk_meters) = (meters.hub, meters.disk);
         let (socket_meters, load_meters) = (meters.sockets, meters.load);
@@ -93,6 +98,7 @@ impl Groundwork {
             gatekeeper,
             jwks,
             webhook,
+            upstreams,
             send_mode,
             socket_meters,
             load_meters,
@@ -112,36 +118,49 @@ impl Groundwork {
             }
             None => memory_engine(settings, self.log.clone()),
         };
-        Ok(self.with_engine(settings, engine))
+        self.with_engine(settings, engine)
     }
 
     /// Adds the engine that `make_engine` makes for the log.
+    ///
+    /// # Errors
+    /// When an upstream cannot be called by its settings.
     pub(crate) fn with_engine_of(
         self,
         settings: &Settings,
         make_engine: impl FnOnce(Arc<Log>) -> Arc<dyn Engine>,
-    ) -> Components {
+    ) -> anyhow::Result<Components> {
         let engine = make_engine(self.log.clone());
         self.with_engine(settings, engine)
     }
 
-    fn with_engine(self, settings: &Settings, engine: Arc<dyn Engine>) -> Components {
+    fn with_engine(
+        self,
+        settings: &Settings,
+        engine: Arc<dyn Engine>,
+    ) -> anyhow::Result<Components> {
         let Self { log, connections, hub_meters, exporter, certificate, gatekeeper, .. } = self;
         let hub = Hub::new(log, engine, hub_meters, connections);
         hub.answer_memory().set_limit(settings.limits.answer_memory.as_u64() as usize);
         let (jwks, webhook, send_mode) = (self.jwks, self.webhook, self.send_mode);
+        let relay = relay::config::relay(settings);
+        let runs = exporter.registering(|| Runs::new(hub.clone(), relay, self.upstreams))?;
+        if let Some((queue, _)) = &webhook {
+            runs.set_observer(Box::new(RunEvents(queue.clone())));
+        }
         let (socket_meters, load_meters) = (self.socket_meters, self.load_meters);
-        Components {
+        Ok(Components {
             hub,
             exporter,
             gatekeeper,
             certificate,
             jwks,
             webhook,
+            runs,
             send_mode,
             socket_meters,
             load_meters,
-        }
+        })
     }
 }
 

@@ -101,7 +101,7 @@ impl Gateway {
     ) -> anyhow::Result<Self> {
         let Foundation { groundwork, listeners } =
             Foundation::lay(&settings, Inherited::default())?;
-        let components = groundwork.with_engine_of(&settings, make_engine);
+        let components = groundwork.with_engine_of(&settings, make_engine)?;
         let mut gateway = Self::assemble(settings, listeners, components)?;
         gateway.open()?;
         Ok(gateway)
@@ -139,7 +139,7 @@ impl Gateway {
         let actual = settings_at(&settings, &addresses);
         let (event_queue, webhook_sender) = components.webhook.unzip();
         let webhook_task = webhook_sender.map(WebhookSender::start);
-        let live = LiveConfig::new(settings, gatekeeper);
+        let live = LiveConfig::new(settings, gatekeeper, components.runs.clone());
         let places = places(&addresses, admin_address);
         let app = Arc::new(App::new(hub, live, event_queue, actual.serves_dashboard(), places));
         let shards = components

@@ -188,6 +188,11 @@ impl Successor {
     }
 }
 
+/// Returns how long the old gateway may take to release the sockets, once the new one is ready.
+fn drain_time(grace: Duration) -> Duration {
+    grace + RELEASE_TIMEOUT
+}
+
 /// The old gateway, which waits for this one to become ready.
 #[derive(Debug)]
 pub(crate) struct Predecessor {
@@ -202,11 +207,12 @@ impl Predecessor {
     }
 
     /// Reports that this gateway is ready, and waits until the old one has released the sockets.
+    /// Answers that are under way there may end within `grace`.
     ///
     /// # Errors
     /// When the old gateway no longer waits. It goes on serving then.
-    pub(crate) async fn take_over(&self) -> io::Result<()> {
-        self.await_release(RELEASE_TIMEOUT).await
+    pub(crate) async fn take_over(&self, grace: Duration) -> io::Result<()> {
+        self.await_release(drain_time(grace)).await
     }
 
     /// Does the same, and waits until the old gateway has closed the log in `path`, or has ended:
@@ -215,8 +221,8 @@ impl Predecessor {
     /// # Errors
     /// Those of [`take_over`](Self::take_over).
     pub(crate) async fn take_over_log(&self, path: &Path, grace: Duration) -> io::Result<()> {
-        let end = Instant::now() + 2 * grace + RELEASE_TIMEOUT;
-        self.await_release(grace + RELEASE_TIMEOUT).await?;
+        let end = Instant::now() + drain_time(grace) + 2 * grace;
+        self.await_release(drain_time(grace) + grace).await?;
         // A log that is still locked then is not opened.
         while tricast_disk::is_locked(path) && Instant::now() < end {
             sleep(LOOK).await;

@@ -9,6 +9,7 @@ use crate::{
         gateway::{Gateway, settings_at},
         open_files::{self, max_connections},
     },
+    relay,
     settings::{Reload, Settings},
 };
 
@@ -41,13 +42,17 @@ impl Gateway {
             &settings,
             self.jwks.clone(),
         )?;
+        let runs = before.relay.runs.clone();
+        let upstreams = relay::config::upstreams(&settings)?;
+        let relay = relay::config::relay(&settings);
+        self.exporter.registering(|| runs.reconfigure(relay, upstreams))?;
         if applied.iter().any(|key| key == "limits.connections") {
             open_files::warn_if_few(&settings);
         }
         self.app.hub.set_connection_limit(max_connections(&settings));
         self.app.hub.log().set_rules(settings.channel_rules());
         self.exporter.set_namespaces(&settings, max_connections(&settings));
-        self.app.set_live(LiveConfig::new(settings, gatekeeper));
+        self.app.set_live(LiveConfig::new(settings, gatekeeper, runs));
         Ok(ReloadReport { applied, needs_restart })
     }
 

@@ -130,7 +130,7 @@ impl Service {
             Gateway::build_on(foundation, settings())?
         } else {
             let gateway = Gateway::prepare(settings(), inherited)?;
-            predecessor.take_over().await?;
+            predecessor.take_over(self.settings.shutdown.grace).await?;
             gateway
         };
         Ok((gateway, Some(predecessor)))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 use tricast_core::{CloseHandle, CloseReason, jittered_retry};
+use tricast_llm::Runs;
 use tricast_net::Acceptor;
 
 use crate::lifecycle::{gateway::Gateway, handover::Successor};
@@ -19,6 +20,9 @@ impl Gateway {
     /// Shuts down in favour of `successor`, which accepts connections as soon as this gateway's log
     /// takes no more messages. Otherwise the same as [`shutdown`](Self::shutdown).
     pub async fn hand_over_and_stop(self, successor: &Successor) -> bool {
+        // Answers end here, because the log of the successor is another one. Until then this
+        // gateway serves everybody.
+        self.runs().drain(self.app.settings().shutdown.grace).await;
         self.app.not_ready.cancel();
         self.acceptors.iter().for_each(Acceptor::stop_accepting);
         sleep(KEEP_ALIVE_DRAIN).await;
@@ -44,6 +48,8 @@ impl Gateway {
     async fn drain_and_stop(mut self, successor: Option<&Successor>) -> bool {
         let grace = self.app.settings().shutdown.grace;
         let end = Instant::now() + grace;
+        // The last messages of answers have to get into the log, and to their readers.
+        self.runs().drain(grace / 2).await;
         // The webhook needs some of the time for the last events.
         let webhook_grace = if self.webhook_task.is_some() { grace / 10 } else { Duration::ZERO };
         let deadline = end - webhook_grace;
@@ -57,7 +63,9 @@ impl Gateway {
         if let Some(successor) = successor {
             successor.start_accepting();
         }
-        self.send_goodbyes(close_handles, grace / 2).await;
+        // Answers that had to end may have taken some of the time.
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.send_goodbyes(close_handles, (left / 2).min(grace / 2)).await;
         while self.app.hub.connection_count() > 0 && Instant::now() < deadline {
             sleep(GOODBYE_INTERVAL).await;
         }
@@ -77,6 +85,10 @@ impl Gateway {
             webhook_task.finish(end.saturating_duration_since(Instant::now())).await;
         }
         done
+    }
+
+    fn runs(&self) -> Runs {
+        self.app.live().relay.runs.clone()
     }
 
     /// Sends goodbyes in a random order and spread over `spread`, so that the clients do not all

@@ -4,8 +4,12 @@ use std::{net::IpAddr, sync::Arc};
 
 use serde::{Serialize, Serializer};
 use tricast_core::{ChannelName, Identity, StreamEnd, UserId, Wire};
+use tricast_llm::RunReport;
 
 use crate::settings::EventKind;
+
+/// The bytes of an answer for which an event takes one more place in the queue.
+const PLACE_BYTES: usize = 1024;
 
 /// One event that has its place in the order.
 #[derive(Clone, Debug)]
@@ -24,6 +28,8 @@ pub(crate) enum EventDetail {
     Disconnected(Arc<ConnectionMeta>, StreamEnd),
     Online(ChannelName),
     Gone(ChannelName),
+    /// An answer of a model has ended.
+    Run(Box<RunReport>),
     /// Number of events that did not fit.
     Lost(u64),
 }
@@ -52,6 +58,7 @@ impl EventDetail {
             EventDetail::Disconnected(..) => EventKind::Disconnected,
             EventDetail::Online(_) => EventKind::Online,
             EventDetail::Gone(_) => EventKind::Gone,
+            EventDetail::Run(_) => EventKind::Run,
             EventDetail::Lost(_) => return None,
         })
     }
@@ -69,6 +76,7 @@ impl EventDetail {
             EventDetail::Online(channel) | EventDetail::Gone(channel) => {
                 names(std::slice::from_ref(channel))
             }
+            EventDetail::Run(report) => report.choices.get().len(),
             EventDetail::Lost(_) => 0,
         }
     }
@@ -80,6 +88,7 @@ impl EventDetail {
                 meta.channels.len().max(1)
             }
             EventDetail::Online(_) | EventDetail::Gone(_) => 1,
+            EventDetail::Run(report) => 1 + report.choices.get().len() / PLACE_BYTES,
             EventDetail::Lost(_) => 0,
         }
     }
@@ -95,6 +104,7 @@ impl Serialize for Event {
             channel: None,
             count: None,
             stream: None,
+            run: None,
             reason: None,
         };
         let document = match detail {
@@ -108,6 +118,7 @@ impl Serialize for Event {
             },
             EventDetail::Online(channel) => Document { channel: Some(channel), ..blank("online") },
             EventDetail::Gone(channel) => Document { channel: Some(channel), ..blank("gone") },
+            EventDetail::Run(report) => Document { run: Some(report), ..blank("run") },
             EventDetail::Lost(count) => Document { count: Some(*count), ..blank("lost") },
         };
         document.serialize(to)
@@ -125,6 +136,8 @@ struct Document<'a> {
     count: Option<u64>,
     #[serde(flatten)]
     stream: Option<Stream<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a RunReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
 }

@@ -6,7 +6,9 @@ pub(crate) mod event;
 pub(crate) mod guard;
 pub(crate) mod pending;
 pub(crate) mod queue;
+pub(crate) mod run_events;
 pub(crate) mod sender;
 
 pub(crate) use queue::{EventMeters, EventQueue};
+pub(crate) use run_events::RunEvents;
 pub(crate) use sender::{WebhookSender, WebhookTask};

@@ -1,0 +1,167 @@
+//! A prompt on its way to a run: who may ask which model, at which rate, and what the hook adds.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use tricast_admission::{Pass, PromptQuestion, PromptTerms};
+use tricast_core::{ChannelName, Kind, Trust, UserId};
+use tricast_llm::{ChatRequest, Face, Leave, Prompt, PromptError, PromptKey, Started, Starter};
+
+use crate::{
+    http::{kinds, problem::Problem},
+    relay::Relay,
+    settings,
+};
+
+/// A prompt that is well formed.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) channel: ChannelName,
+    pub(crate) request: ChatRequest,
+    /// The idempotency key of the client.
+    pub(crate) idempotency: Option<Arc<str>>,
+    /// The hash of the body that has come.
+    pub(crate) body_hash: [u8; 32],
+    /// Whether the answer ends with its request, if the request says so.
+    pub(crate) leave: Option<Leave>,
+    pub(crate) face: Face,
+}
+
+impl Relay {
+    /// Starts an answer, if the client may have it. Returns once its `start` is in the log.
+    ///
+    /// # Errors
+    /// When the client may not prompt, there is no such model, or a limit is reached.
+    pub(crate) async fn start(&self, pass: &Pass, asked: Asked) -> Result<Started, Problem> {
+        let Asked { channel, mut request, idempotency, body_hash, leave, face } = asked;
+        pass.check_prompt(&channel)?;
+        let model = self.model_for(pass, &channel, &request)?;
+        let idempotency = idempotency
+            .map(|key| prompt_key(pass, (face, &channel), key, body_hash))
+            .transpose()?;
+        pass.consume_prompt_rate(&channel)?;
+        let question = PromptQuestion { model: &model, bytes: request.length() };
+        let terms = pass.authorize_prompt(&channel, question).await?;
+        self.apply(&mut request, model, terms)?;
+        let rules = self.rules.for_channel(&channel);
+        let prompt = Prompt {
+            request,
+            starter: Starter {
+                identity: (**pass.identity()).clone(),
+                is_backend: pass.is_backend(),
+            },
+            busy: rules.busy.into(),
+            leave: leave.unwrap_or_else(|| self.settings.leave.into()),
+            orphan: rules.orphan,
+            idempotency,
+            face,
+            channel,
+        };
+        Ok(self.runs.start(prompt).await?)
+    }
+
+    /// Returns the model that the request names, or the first one that the client may ask.
+    fn model_for(
+        &self,
+        pass: &Pass,
+        channel: &ChannelName,
+        request: &ChatRequest,
+    ) -> Result<String, Problem> {
+        if !self.has_upstreams {
+            return Err(PromptError::NoUpstream.into());
+        }
+        let Some(named) = request.model() else {
+            let models = self.runs.models();
+            let mut names = models.into_iter().map(|model| model.name);
+            return names.find(|name| pass.allows_model(channel, name)).ok_or_else(|| {
+                let detail =
+                    "the prompt names no model, and no model is the default; send \"model\"";
+                Problem::new(kinds::UNKNOWN_MODEL, detail)
+            });
+        };
+        if pass.allows_model(channel, named) {
+            return Ok(named.to_owned());
+        }
+        let detail = format!(
+            "there is no model {named:?} that you may ask in {channel}; GET /v1/models lists the \
+             models"
+        );
+        Err(Problem::new(kinds::UNKNOWN_MODEL, detail))
+    }
+
+    /// Writes what settings and hook decide into the request.
+    fn apply(
+        &self,
+        request: &mut ChatRequest,
+        model: String,
+        terms: PromptTerms,
+    ) -> Result<(), Problem> {
+        request.set_model(&terms.model.unwrap_or(model));
+        if !terms.messages.is_empty() {
+            let first: Vec<&RawValue> = terms.messages.iter().map(|one| &**one).collect();
+            let first = serde_json::to_string(&first).unwrap_or_default();
+            request.prepend_messages(&first).map_err(PromptError::from)?;
+        }
+        let own = Some(self.settings.max_tokens).filter(|most| *most > 0);
+        if let Some(most) = own.into_iter().chain(terms.max_tokens).min() {
+            request.limit_tokens(most);
+        }
+        Ok(())
+    }
+}
+
+/// Returns whose idempotency keys these are; `None` for a client that nothing tells
+/// from others.
+fn idempotency_scope(pass: &Pass) -> Option<String> {
+    let identity = pass.identity();
+    let user = identity.user.as_ref().map(UserId::as_str);
+    match (&identity.trust, user) {
+        (Trust::ApiKey(name), _) => Some(format!("key {name}")),
+        (Trust::Verified, Some(user)) => Some(format!("user {user}")),
+        _ if !identity.issued => {
+            Some(format!("client {} {}", identity.client, user.unwrap_or_default()))
+        }
+        _ => None,
+    }
+}
+
+/// Returns the hash by which a repeated prompt is known for the same.
+pub(crate) fn hash_of(body: &[u8]) -> [u8; 32] {
+    Sha256::digest(body).into()
+}
+
+fn prompt_key(
+    pass: &Pass,
+    (face, channel): (Face, &ChannelName),
+    key: Arc<str>,
+    body_hash: [u8; 32],
+) -> Result<PromptKey, Problem> {
+    let scope = idempotency_scope(pass).ok_or_else(|| {
+        let detail = "Idempotency-Key needs a client that can be recognized: send a token, an API \
+                      key, or client=";
+        Problem::new(Kind::NoIdentity, detail)
+    })?;
+    let scope = format!("{} {channel} {scope}", face.name()).into();
+    Ok(PromptKey { scope, key, body_hash })
+}
+
+impl From<settings::Busy> for tricast_llm::Busy {
+    fn from(busy: settings::Busy) -> Self {
+        match busy {
+            settings::Busy::Refuse => Self::Refuse,
+            settings::Busy::Queue => Self::Queue,
+            settings::Busy::Replace => Self::Replace,
+            settings::Busy::Parallel => Self::Parallel,
+        }
+    }
+}
+
+impl From<settings::Leave> for Leave {
+    fn from(leave: settings::Leave) -> Self {
+        match leave {
+            settings::Leave::Detach => Self::Detach,
+            settings::Leave::Cancel => Self::Cancel,
+        }
+    }
+}
