@@ -31,6 +31,7 @@ mod merged;
 mod meters;
 mod observer;
 mod planted;
+mod probe;
 mod prompt;
 mod reading;
 mod registry;
@@ -56,7 +57,8 @@ pub use self::{
     evidence::{BodyEnd, Failure, Outcome},
     meters::FIRST_TOKEN,
     observer::RunObserver,
-    prompt::{Prompt, PromptError, PromptKey, Started},
+    probe::{ProbeError, Probed, probe},
+    prompt::{Prompt, PromptError, PromptKey, PromptMark, Started},
     reading::{Limits, Read, Reading},
     run::Listening,
     run_end::{By, Phase, RunEnd, RunReport, Status, Times},

@@ -38,6 +38,17 @@ pub struct PromptKey {
     pub body_hash: [u8; 32],
 }
 
+/// The mark of a request by a client library that repeats requests without a key of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptMark {
+    /// The verified user or API key, and the channel.
+    pub scope: Arc<str>,
+    /// The hash of the body.
+    pub body_hash: [u8; 32],
+    /// Whether the library says that this repeats an earlier request.
+    pub is_repeat: bool,
+}
+
 /// A prompt that has become a run, or has found the run that it repeats.
 #[derive(Debug)]
 pub struct Started {

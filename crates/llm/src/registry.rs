@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use tricast_core::{ChannelName, Trust, UserId, network_of};
 
 use crate::{
-    Busy, PromptError, PromptKey, RelayConfig, Run, RunId, Starter, run::Stop, run_end::By,
+    Busy, PromptError, PromptKey, PromptMark, RelayConfig, Run, RunId, Starter, run::Stop,
+    run_end::By,
 };
 
 /// How long an ended run can be asked for.
@@ -45,6 +46,9 @@ enum Holder {
 /// A scope, and the idempotency key in it.
 type ScopedKey = (Arc<str>, Arc<str>);
 
+/// A scope, and the hash of a body.
+type Mark = (Arc<str>, [u8; 32]);
+
 /// The run of the first prompt with a key, and the hash of its body.
 type FirstPrompt = (RunId, [u8; 32]);
 
@@ -56,6 +60,8 @@ pub(crate) struct Registry {
     open: HashMap<ChannelName, Vec<Arc<Run>>>,
     holders: HashMap<Holder, usize>,
     keys: HashMap<ScopedKey, FirstPrompt>,
+    /// The newest run of each request that may be repeated without a key.
+    marks: HashMap<Mark, RunId>,
     ended: VecDeque<Ended>,
     ended_bytes: usize,
     prompt_bytes: usize,
@@ -66,6 +72,7 @@ struct Entry {
     run: Arc<Run>,
     holders: Vec<Holder>,
     key: Option<PromptKey>,
+    mark: Option<Mark>,
     prompt_bytes: usize,
 }
 
@@ -81,6 +88,7 @@ struct Ended {
 pub(crate) struct Admission<'a> {
     pub(crate) busy: Busy,
     pub(crate) key: Option<PromptKey>,
+    pub(crate) mark: Option<PromptMark>,
     pub(crate) prompt_bytes: usize,
     pub(crate) is_demo: bool,
     pub(crate) relay: &'a RelayConfig,
@@ -102,7 +110,7 @@ impl Registry {
         run: &Arc<Run>,
         admission: Admission<'_>,
     ) -> Result<Admitted, PromptError> {
-        let Admission { busy, key, prompt_bytes, is_demo, relay } = admission;
+        let Admission { busy, key, mark, prompt_bytes, is_demo, relay } = admission;
         self.forget_old();
         if let Some(key) = &key
             && let Some((first, body_hash)) = self.keys.get(&(key.scope.clone(), key.key.clone()))
@@ -112,6 +120,13 @@ impl Registry {
                 true => Ok(Admitted::Repeat(entry.run.clone())),
                 false => Err(PromptError::BodyMismatch),
             };
+        }
+        let mark = mark.map(|mark| (mark.is_repeat, (mark.scope, mark.body_hash)));
+        if let Some((true, mark)) = &mark
+            && let Some(entry) = self.marks.get(mark).and_then(|first| self.runs.get(first))
+            && entry.run.claim()
+        {
+            return Ok(Admitted::Repeat(entry.run.clone()));
         }
         let holders = holders_of(&run.starter, is_demo);
         for holder in &holders {
@@ -131,9 +146,11 @@ impl Registry {
         if let Some(key) = &key {
             self.keys.insert((key.scope.clone(), key.key.clone()), (run.id, key.body_hash));
         }
+        let mark = mark.map(|(_, mark)| mark);
+        self.marks.extend(mark.clone().map(|mark| (mark, run.id)));
         self.prompt_bytes += prompt_bytes;
         self.open.entry(run.channel.clone()).or_default().push(run.clone());
-        self.runs.insert(run.id, Entry { run: run.clone(), holders, key, prompt_bytes });
+        self.runs.insert(run.id, Entry { run: run.clone(), holders, key, mark, prompt_bytes });
         Ok(Admitted::New { before })
     }
 
@@ -216,8 +233,14 @@ impl Registry {
     }
 
     fn remove(&mut self, run: RunId) {
-        if let Some(Entry { key: Some(key), .. }) = self.runs.remove(&run) {
+        let Some(entry) = self.runs.remove(&run) else { return };
+        if let Some(key) = entry.key {
             self.keys.remove(&(key.scope, key.key));
+        }
+        if let Some(mark) = entry.mark
+            && self.marks.get(&mark) == Some(&run)
+        {
+            self.marks.remove(&mark);
         }
     }
 

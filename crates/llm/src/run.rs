@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering::AcqRel, Ordering::Acquire},
+        atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acquire},
     },
     time::Duration,
 };
@@ -17,6 +17,9 @@ use crate::{
     BodyEnd, By, Face, Leave, Outcome, Phase, Planted, Read, Reading, RunEnd, RunId, RunReport,
     Starter, run_end::Times,
 };
+
+/// How long after its prompt a run can be claimed by a repeat of the request.
+const CLAIM_TIME: Duration = Duration::from_secs(60);
 
 /// Why a run is to end before its answer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub(crate) struct Run {
     progress: Mutex<Progress>,
     /// Responses that stream this run.
     listeners: AtomicUsize,
+    /// A repeat of its request has it.
+    is_claimed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +93,7 @@ impl Run {
             first_message: OnceLock::new(),
             progress: Mutex::default(),
             listeners: AtomicUsize::new(0),
+            is_claimed: AtomicBool::new(false),
         }
     }
 
@@ -214,6 +220,13 @@ impl Run {
     /// Returns how the run has ended, once it has.
     pub(crate) fn ended(&self) -> Option<Arc<RunEnd>> {
         self.progress.lock().end.clone()
+    }
+
+    /// Claims the run for a repeat of its request. Only the first of them gets it, soon after the
+    /// prompt, and when the response to the first request is gone.
+    pub(crate) fn claim(&self) -> bool {
+        let is_left = self.listener_count() == 0 && self.stop.borrow().is_none();
+        is_left && self.age() <= CLAIM_TIME && !self.is_claimed.swap(true, AcqRel)
     }
 
     /// Returns how many responses stream this run.

@@ -15,7 +15,8 @@ use tricast_core::{ChannelName, Hub};
 
 use crate::{
     BadUpstream, By, Driver, KeyGuard, Listening, ModelInfo, Phase, Prompt, PromptError,
-    RelayConfig, Run, RunEnd, RunId, RunObserver, RunReport, Started, UpstreamConfig, Upstreams,
+    PromptMark, RelayConfig, Run, RunEnd, RunId, RunObserver, RunReport, Started, UpstreamConfig,
+    Upstreams,
     meters::RunMeters,
     registry::{Admission, Admitted, Registry},
     run::Stop,
@@ -120,7 +121,21 @@ impl Runs {
     /// # Errors
     /// When there is no run.
     pub async fn start(&self, prompt: Prompt) -> Result<Started, PromptError> {
-        let (run, attached) = self.admit(prompt)?;
+        self.start_marked(prompt, None).await
+    }
+
+    /// Does what [`start`](Self::start) does, for a client library that repeats requests without a
+    /// key: a repeat gets the run of the first request if the response to that is gone, nobody has
+    /// claimed the run since, and it is not older than a minute. Only for callers who are verified.
+    ///
+    /// # Errors
+    /// When there is no run.
+    pub async fn start_marked(
+        &self,
+        prompt: Prompt,
+        mark: Option<PromptMark>,
+    ) -> Result<Started, PromptError> {
+        let (run, attached) = self.admit(prompt, mark)?;
         let listening = Listening::new(run.clone(), run.leave);
         run.wait_for(|phase| phase != Phase::Starting).await;
         let id = match run.first_message() {
@@ -133,7 +148,11 @@ impl Runs {
     }
 
     /// Admits a prompt, and spawns the driver of its run; or returns the run that it repeats.
-    fn admit(&self, prompt: Prompt) -> Result<(Arc<Run>, bool), PromptError> {
+    fn admit(
+        &self,
+        prompt: Prompt,
+        mark: Option<PromptMark>,
+    ) -> Result<(Arc<Run>, bool), PromptError> {
         let config = self.0.config.load_full();
         let Prompt { channel, request, starter, busy, leave, orphan, idempotency, face } = prompt;
         let prompt_bytes = request.length();
@@ -147,7 +166,7 @@ impl Runs {
         run.shows_user = self.0.hub.log().has_presence_channel(&run.channel);
         let run = Arc::new(run);
         let relay = &config.relay;
-        let admission = Admission { busy, key: idempotency, prompt_bytes, is_demo, relay };
+        let admission = Admission { busy, key: idempotency, mark, prompt_bytes, is_demo, relay };
         let mut registry = self.0.registry.lock();
         // Under the lock: a drain sees each run that was admitted before it.
         if self.is_draining() {

@@ -10,10 +10,11 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use reqwest::{
-    Client, Response, StatusCode, Url,
+    Client, RequestBuilder, Response, StatusCode, Url,
     header::{self, HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
+use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tricast_core::{Circuit, Secret, awake_timeout};
 
@@ -24,6 +25,9 @@ const ERROR_BODY_MAX: usize = 64 * 1024;
 
 /// Time for that body.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
+
+/// The most bytes of a list of models.
+const LIST_MAX: usize = 4 << 20;
 
 /// Calls that wait, for each that may be under way.
 const WAITING_PER_CALL: usize = 4;
@@ -58,7 +62,10 @@ pub(crate) type ScriptedCall =
 
 struct Http {
     client: Client,
-    url: Url,
+    /// The URL of chat completions.
+    chat: Url,
+    /// The URL of the list of models.
+    models: Url,
     headers: HeaderMap,
 }
 
@@ -179,6 +186,38 @@ impl Upstream {
             Source::Script(script) => script().await,
         }
     }
+
+    /// Asks the upstream for the names of its models, which costs nothing. `None` if it answers,
+    /// and not with a list.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub(crate) async fn list_models(&self) -> Result<Option<Vec<String>>, CallError> {
+        let Source::Http(http) = &self.source else { return Ok(None) };
+        let request = http.client.get(http.models.clone()).headers(http.headers.clone());
+        let response = answer_of(request.header(header::ACCEPT, "application/json")).await?;
+        let mut body = Body::Http(Box::new(response));
+        let mut document = Vec::new();
+        while let Some(piece) = body.next().await.map_err(CallError::Cut)? {
+            document.extend_from_slice(&piece);
+            if document.len() > LIST_MAX {
+                return Ok(None);
+            }
+        }
+        let list: Option<ModelList> = serde_json::from_slice(&document).ok();
+        Ok(list.map(|list| list.data.into_iter().map(|model| model.id).collect()))
+    }
+}
+
+/// The list of models, as an upstream answers it.
+#[derive(Deserialize)]
+struct ModelList {
+    data: Vec<ListedModel>,
+}
+
+#[derive(Deserialize)]
+struct ListedModel {
+    id: String,
 }
 
 /// A call that waits for its turn.
@@ -201,7 +240,10 @@ impl Drop for Waiting<'_> {
 
 impl Http {
     fn new(config: &UpstreamConfig) -> Result<Self, BadUpstream> {
-        let url = endpoint(&config.url).ok_or_else(|| BadUpstream::Url(config.name.clone()))?;
+        let url = |path: &[&str]| {
+            endpoint(&config.url, path).ok_or_else(|| BadUpstream::Url(config.name.clone()))
+        };
+        let (chat, models) = (url(&["chat", "completions"])?, url(&["models"])?);
         let bad = |what: &str| BadUpstream::Header(config.name.clone(), what.to_owned());
         let mut headers = HeaderMap::new();
         for (name, value) in &config.headers {
@@ -223,26 +265,28 @@ impl Http {
             .user_agent(concat!("tricast/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| BadUpstream::Tls(config.name.clone(), chain(error)))?;
-        Ok(Self { client, url, headers })
+        Ok(Self { client, chat, models, headers })
     }
 
     async fn call(&self, body: Vec<u8>) -> Result<Reply, CallError> {
-        let request = self.client.post(self.url.clone()).headers(self.headers.clone());
-        let sent = request.body(body).send().await;
-        let response = sent.map_err(|error| match error.is_connect() {
-            true => CallError::Unreachable(chain(error)),
-            false => CallError::Cut(chain(error)),
-        })?;
-        let status = response.status();
-        if !status.is_success() {
-            return Err(read_error(status, response).await);
-        }
+        let request = self.client.post(self.chat.clone()).headers(self.headers.clone());
+        let response = answer_of(request.body(body)).await?;
         let media_type = response.headers().get(header::CONTENT_TYPE);
         let media_type = media_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
         let is_whole = media_type.eq_ignore_ascii_case("application/json");
         Ok(Reply { is_whole, body: Body::Http(Box::new(response)) })
     }
+}
+
+/// Sends a request, and returns the response if it is a success.
+async fn answer_of(request: RequestBuilder) -> Result<Response, CallError> {
+    let response = request.send().await.map_err(|error| match error.is_connect() {
+        true => CallError::Unreachable(chain(error)),
+        false => CallError::Cut(chain(error)),
+    })?;
+    let status = response.status();
+    if status.is_success() { Ok(response) } else { Err(read_error(status, response).await) }
 }
 
 impl Body {
@@ -301,14 +345,14 @@ fn parse_retry_after(field: &str) -> Option<Duration> {
     }
 }
 
-/// Returns the URL that is called; `None` if it cannot be called.
-fn endpoint(base: &str) -> Option<Url> {
+/// Returns the URL of `path` below `base`; `None` if it cannot be called.
+fn endpoint(base: &str, path: &[&str]) -> Option<Url> {
     let mut url: Url = base.parse().ok()?;
     let is_plain = url.username().is_empty() && url.password().is_none();
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !is_plain {
         return None;
     }
-    url.path_segments_mut().ok()?.pop_if_empty().extend(["chat", "completions"]);
+    url.path_segments_mut().ok()?.pop_if_empty().extend(path);
     Some(url)
 }
 

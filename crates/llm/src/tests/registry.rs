@@ -40,8 +40,14 @@ impl World {
         change: impl FnOnce(&mut Admission<'_>),
     ) -> Result<Admitted, PromptError> {
         let relay = &self.relay;
-        let mut admission =
-            Admission { busy: Busy::Parallel, key: None, prompt_bytes: 10, is_demo: false, relay };
+        let mut admission = Admission {
+            busy: Busy::Parallel,
+            key: None,
+            mark: None,
+            prompt_bytes: 10,
+            is_demo: false,
+            relay,
+        };
         change(&mut admission);
         self.registry.admit(run, admission)
     }

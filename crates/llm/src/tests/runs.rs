@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    Busy, ChatRequest, Leave, PromptKey, Status,
+    Busy, ChatRequest, Leave, PromptKey, PromptMark, Status,
     world::{Call, Plan, Step, World, channel, done, event, finish, heard, prompt, text},
 };
 
@@ -77,6 +77,33 @@ async fn the_same_prompt_is_one_run_and_one_call() {
         world.runs.wait_for_end(&first.run).await.expect("the run");
     }
     assert_eq!(world.calls(), 1);
+}
+
+/// A repeat by an SDK is not paid twice, and gets nobody else's answer.
+#[tokio::test(start_paused = true)]
+async fn a_repeated_request_gets_the_run_that_its_first_response_has_left() {
+    let prompt = || Prompt { busy: Busy::Parallel, ..prompt() };
+    let mark = |body, is_repeat| {
+        Some(PromptMark { scope: "alice".into(), body_hash: [body; 32], is_repeat })
+    };
+    let world = World::new(vec![slow_answer(); 9]);
+    let start = async |mark| world.runs.start_marked(prompt(), mark).await.expect("a run");
+    let first = start(mark(1, false)).await;
+    let run = first.run;
+    assert!(!start(mark(1, true)).await.attached, "the first response is there");
+    drop(first);
+    for other in [mark(1, false), mark(2, true), None] {
+        assert!(!start(other.clone()).await.attached, "{other:?}");
+    }
+    let marked = start(mark(3, false)).await.run;
+    let repeat = start(mark(3, true)).await;
+    assert_eq!((repeat.run, repeat.attached), (marked, true));
+    drop(repeat);
+    assert!(!start(mark(3, true)).await.attached, "it was claimed");
+    drop(start(mark(4, false)).await);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert!(!start(mark(4, true)).await.attached, "it is old");
+    assert!(world.runs.report(&run).expect("the run").end.is_some());
 }
 
 #[tokio::test(start_paused = true)]

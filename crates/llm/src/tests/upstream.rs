@@ -16,7 +16,10 @@ fn the_url_is_that_of_chat_completions() {
         ("http://127.0.0.1:8000", "http://127.0.0.1:8000/chat/completions"),
         ("https://a.example/x?api-version=1", "https://a.example/x/chat/completions?api-version=1"),
     ] {
-        assert_eq!(endpoint(base).map(String::from).as_deref(), Some(expected));
+        assert_eq!(
+            endpoint(base, &["chat", "completions"]).map(String::from).as_deref(),
+            Some(expected)
+        );
     }
     for bad in ["", "llm.example/v1", "ftp://a/", "file:///etc/passwd", "https://a:b@c.example/"] {
         assert!(matches!(Upstream::new(config(bad)), Err(BadUpstream::Url(_))), "{bad}");

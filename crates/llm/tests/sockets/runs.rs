@@ -1,12 +1,9 @@
 //! Runs over real sockets: what is sent to an upstream, what its bytes become however they are cut,
 //! and what is closed when.
 
-mod stub;
-
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use stub::{Play, Seen, Stub, chunk, chunked_head, head, refusal};
 use tricast_core::{
     ChannelName, Data, Epoch, Hub, Identity, Limits, Log, MemoryEngine, Meters, ReadLimit, Start,
 };
@@ -14,6 +11,8 @@ use tricast_llm::{
     Busy, By, Cancelled, ChatRequest, ErrorKind, Face, Head, Leave, Model, Prompt, RelayConfig,
     RunEnd, RunId, Runs, Starter, Status, UpstreamConfig,
 };
+
+use crate::stub::{PATIENCE, Play, Seen, Stub, chunk, chunked_head, head, refusal};
 
 const KEY: &str = "canary-0123456789";
 
@@ -64,7 +63,7 @@ impl Gateway {
     }
 
     async fn end(&self, run: RunId) -> Arc<RunEnd> {
-        let end = tokio::time::timeout(stub::PATIENCE, self.runs.wait_for_end(&run)).await;
+        let end = tokio::time::timeout(PATIENCE, self.runs.wait_for_end(&run)).await;
         end.expect("it ends in time").expect("the run")
     }
 
