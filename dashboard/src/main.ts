@@ -3,7 +3,7 @@
 import { ANSWER_EVENTS } from './client/answers.ts';
 import { channel, claimClientId, setToken, token } from './context/context.ts';
 import { channelUrl } from './context/gateway.ts';
-import { hasOpenAnswer, modelNames } from './context/models.ts';
+import { hasModels, hasOpenAnswer } from './context/models.ts';
 import { headSizes, requestInfo } from './context/request-info.ts';
 import { LatencyTracker } from './measure/latency-tracker.ts';
 import { Ask } from './page/ask.ts';
@@ -91,7 +91,7 @@ if (!document.hidden) await nextFrame();
 // A token that cannot count would end the streams.
 if (token()) await showTokenField();
 await clock.start();
-ask.setModels(await modelNames());
+if (await hasModels()) ask.show();
 await subscribe();
 setUpClock();
 await loadHeadSizes();
@@ -151,7 +151,7 @@ async function subscribe() {
   ask.reset((wire) => places.get(wire)?.answers);
   const name = channel();
   // A page that opens in mid-answer gets what is there of it.
-  const since = ask.hasModels && (await hasOpenAnswer()) ? 'compact' : undefined;
+  const since = ask.isShown && (await hasOpenAnswer()) ? 'earliest' : undefined;
   if (name !== channel()) return;
   for (const panel of allPanels) {
     panel.reset(places.get(panel.wire)?.last ?? null, since);

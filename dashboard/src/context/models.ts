@@ -1,12 +1,12 @@
-// The models that the gateway answers with, and whether one of them is answering already.
+// The models behind the gateway: which there are, asking one, and stopping it.
 
 import { channel } from './context.ts';
 import { gatewayUrl, request } from './gateway.ts';
 import { requestInfo } from './request-info.ts';
 
-/** Returns the names of the models that this page may ask; none if the gateway calls no upstream. */
-export async function modelNames(): Promise<string[]> {
-  return (await requestInfo()).models ?? [];
+/** Whether the gateway has models to ask. */
+export async function hasModels(): Promise<boolean> {
+  return (await requestInfo()).models ?? false;
 }
 
 /** Whether a model is answering in the channel of the page. */
@@ -25,11 +25,10 @@ interface AskResponse {
   detail?: string;
 }
 
-/** Asks a model in the channel of the page; resolves to its run, or to why there is none. */
-export function ask(model: string, question: string): Promise<AskResponse> {
+/** Asks the default model in the channel of the page; resolves to its run, or to why there is none. */
+export function ask(question: string): Promise<AskResponse> {
   const url = new URL(`llm/${encodeURIComponent(channel())}`, gatewayUrl());
-  const body = JSON.stringify({ model, messages: [{ role: 'user', content: question }] });
-  return post(url, body);
+  return post(url, JSON.stringify({ messages: [{ role: 'user', content: question }] }));
 }
 
 /** Stops a run; resolves to why it could not be stopped. */

@@ -17,8 +17,8 @@ export interface RequestInfo {
   tokens?: boolean;
   /** Whether the log is on a disk, and holds what has left the memory; unknown if it did not answer. */
   on_disk?: boolean;
-  /** The models that this page may ask; unknown if it did not answer. */
-  models?: string[];
+  /** Whether the gateway has models to ask; unknown if it did not answer. */
+  models?: boolean;
   fields: Record<string, string>;
   /** Advice on the proxies in between, by symptom, in the words of `tricast doctor`. */
   advice: Record<string, string>;

@@ -9,7 +9,7 @@ import { number, t } from '../text/index.ts';
 import { WIRES } from '../text/wires.ts';
 import { agreementOf } from './agreement.ts';
 import { AnswerList } from './answer-list.ts';
-import { byId, element, isBusy, setBusy, setText, within } from './dom.ts';
+import { byId, isBusy, setBusy, setText, within } from './dom.ts';
 
 export class Ask {
   readonly #lists = {
@@ -39,16 +39,14 @@ export class Ask {
     this.#showOpen();
   }
 
-  get hasModels(): boolean {
+  /** Whether there are models to ask. */
+  get isShown(): boolean {
     return !byId('askbox').hidden;
   }
 
-  /** Shows the section if there are models to ask. */
-  setModels(names: string[]): void {
-    const select = byId<HTMLSelectElement>('model');
-    select.replaceChildren(...names.map((name) => element('option', '', name)));
-    byId('askbox').hidden = !names.length;
-    within(document, '[data-goto=askbox]').hidden = !names.length;
+  show(): void {
+    byId('askbox').hidden = false;
+    within(document, '[data-goto=askbox]').hidden = false;
   }
 
   /** Shows the answers of the channel of the page, as far as `saved` has some for a wire. */
@@ -93,7 +91,7 @@ export class Ask {
     const button = byId<HTMLButtonElement>('ask-send');
     if (isBusy(button) || !question.trim()) return;
     setBusy(button, true);
-    const { run, detail } = await ask(byId<HTMLSelectElement>('model').value, question);
+    const { run, detail } = await ask(question);
     setBusy(button, false);
     this.#report(run ? '' : (detail ?? t('the gateway could not be reached')));
     if (run) byId<HTMLTextAreaElement>('question').value = '';

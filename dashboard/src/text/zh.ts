@@ -169,7 +169,6 @@ export const zh = {
     '网关调用模型，并把答案的每一段发布到此频道。每种线路、每个标签页、每台设备都会收到，断线和重新加载也不例外。',
   'Ask something': '问点什么',
   'Your question': '你的问题',
-  'Model': '模型',
   'Cut all wires': '断开全部线路',
   'Second tab': '第二个标签页',
   'Opens this channel in another tab, which receives the same answer':
@@ -186,6 +185,8 @@ export const zh = {
   'user': '用户',
   'backend': '后端',
   'orphan': '无人收听',
+  'left': '提问者已离开',
+  'replaced': '被新的提问取代',
   'operator': '管理员',
   '{count} characters in {deltas} pieces': '{count} 个字符，分 {deltas} 段',
   'All three wires have the same answer: {count} characters.':

@@ -63,6 +63,8 @@ struct RequestInfo {
     tokens: bool,
     /// The log is on a disk, so that what has left the memory can still be read.
     on_disk: bool,
+    /// There are models to ask.
+    models: bool,
     /// The doctor's advice about proxies in between, by symptom.
     advice: BTreeMap<&'static str, String>,
     fields: BTreeMap<&'static str, String>,
@@ -99,6 +101,7 @@ pub(super) async fn request_info(
         encrypted: request.extensions().get::<ConnHandle>().is_some_and(ConnHandle::is_encrypted),
         tokens: !app.gatekeeper().keyring.is_empty(),
         on_disk: app.settings().log.is_on_disk(),
+        models: !app.settings().llm.is_empty(),
         advice: tricast_doctor::sentences(
             |name| field(request.headers(), name),
             query.get("server"),
