@@ -107,3 +107,24 @@ async fn an_answer_can_end_with_its_request() {
     })
     .await;
 }
+
+/// Nothing streams the answer to the request, so there is nothing to leave.
+#[tokio::test]
+async fn an_answer_that_no_response_streams_goes_on() {
+    let upstream = Upstream::start().await;
+    let server = server(&upstream, &format!("{OPEN}[relay]\nleave = \"cancel\"\n")).await;
+    let mut socket = Reader::open(&server, Wire::Ws, "b").await;
+    socket.control("hello").await;
+    let posted = start(&server, "/a", "\r\nTricast-Leave: cancel", "Hi").await;
+    upstream.call().await.answer(&["Yes"]).await;
+    socket.send(r#"{"type":"prompt","channel":"c","text":"Hi","ref":"r"}"#).await;
+    let sent = socket.control("ack").await["run"].as_str().expect("an id").to_owned();
+    upstream.call().await.answer(&["Yes"]).await;
+    for run in [posted, sent] {
+        tricast_tests::eventually("it is complete", async || {
+            let report = server.get(&format!("/llm/runs/{run}")).await.json();
+            (report["status"] == "complete").then_some(())
+        })
+        .await;
+    }
+}

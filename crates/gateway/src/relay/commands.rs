@@ -22,6 +22,8 @@ impl Prompts for Relay {
             let pass = pass_of(access)?;
             let asked = self.asked(command)?;
             let started = self.start(&pass, asked).await.map_err(Problem::into_parts)?;
+            // Nothing streams it to this command, so there is nothing to leave.
+            started.listening.detach();
             Ok(Prompted { run: started.run.to_string(), channel: started.channel })
         })
     }

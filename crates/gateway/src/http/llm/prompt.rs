@@ -79,7 +79,9 @@ async fn prompt(
         None => {
             let started = relay.start(&pass, asked).await?;
             let heads = run_headers(&started);
-            let Started { run, channel, id, .. } = started;
+            let Started { run, channel, id, listening, .. } = started;
+            // Nothing streams it here, so there is nothing to leave.
+            listening.detach();
             let body = PromptResponse { run: run.to_string(), channel, id };
             Ok((StatusCode::ACCEPTED, heads, Json(body)).into_response())
         }
