@@ -30,6 +30,7 @@ mod key_guard;
 mod merged;
 mod meters;
 mod observer;
+pub mod openai;
 mod planted;
 mod probe;
 mod prompt;
@@ -40,6 +41,7 @@ mod run_end;
 mod run_error;
 mod run_id;
 mod run_log;
+mod run_reader;
 mod runs;
 mod starter;
 mod text_offset;
@@ -64,6 +66,7 @@ pub use self::{
     run_end::{By, Phase, RunEnd, RunReport, Status, Times},
     run_error::{ErrorKind, RunError},
     run_id::{BadRunId, RunId},
+    run_reader::{Piece, ReadEnd, ReadError, RunEvent, RunReader},
     runs::{Cancelled, Head, Runs},
     starter::Starter,
     upstream::BadUpstream,

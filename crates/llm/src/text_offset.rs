@@ -18,6 +18,11 @@ pub(crate) struct TextOffset {
 }
 
 impl TextOffset {
+    /// Begins after so many bytes.
+    pub(crate) fn at(bytes: u64) -> Self {
+        Self { bytes, has_half: false }
+    }
+
     /// Returns the bytes so far.
     pub(crate) fn bytes(self) -> u64 {
         self.bytes
