@@ -187,6 +187,9 @@ impl Pass {
     }
 
     fn check(&self, act: Action, channel: &ChannelName) -> Result<(), DenyReason> {
+        if channel.is_of_answer() {
+            return Err(DenyReason::ClosedToAll);
+        }
         if let Some(of) = channel.observed_channel() {
             // Who may subscribe to a channel may subscribe to its presence channel. The gateway
             // alone publishes there.

@@ -146,6 +146,34 @@ async fn a_prompt_can_be_answered_by_its_stream() {
     }
 }
 
+/// The text alone, for curl: a body that breaks off is not taken for the end.
+async fn a_prompt_can_be_answered_by_its_text() {
+    let upstream = Upstream::start().await;
+    let server = server(&upstream, OPEN).await;
+    for is_cut in [false, true] {
+        let mut connection = server.connect().await;
+        let head = "POST /llm/a?format=text HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\nHi";
+        connection.send(head).await;
+        let mut call = upstream.call().await;
+        call.begin().await;
+        let head = connection.head().await;
+        assert_eq!(head.fields["content-type"], "text/plain; charset=utf-8");
+        call.delta("Two\n").await;
+        call.delta("lines").await;
+        let mut text = String::new();
+        while text != "Two\nlines" {
+            let chunk = connection.chunk().await.expect("it goes on");
+            text.push_str(&String::from_utf8(chunk).expect("text"));
+        }
+        match is_cut {
+            true => call.cut(),
+            false => call.finish().await,
+        }
+        let end = connection.try_chunk().await;
+        assert_eq!(end.is_err(), is_cut, "{end:?}");
+    }
+}
+
 /// A prompt that is repeated with its key is one run, and another prompt with the key is refused.
 async fn a_repeated_prompt_is_asked_once() {
     let upstream = Upstream::start().await;
@@ -176,6 +204,7 @@ async fn a_repeated_prompt_is_asked_once() {
 
 tricast_tests::each_delivery!(
     a_prompt_can_be_answered_by_its_stream,
+    a_prompt_can_be_answered_by_its_text,
     a_repeated_prompt_is_asked_once,
 );
 

@@ -7,6 +7,9 @@ use crate::{Kind, Problem, UserId};
 /// The longest channel name in bytes, without the `~` of a presence channel.
 pub const CHANNEL_MAX: usize = 128;
 
+/// The beginning of the names of channels of answers.
+const OF_ANSWER: &str = "~llm:";
+
 /// A channel's name: dotted words, `@user` for that user's own channel, or `~` and dotted words for
 /// the presence channel of the channel with that name.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,6 +19,18 @@ impl ChannelName {
     /// Returns the user's own channel, which every connection of `user` reads.
     pub fn of_user(user: &UserId) -> Self {
         Self(format!("@{}", user.as_str()).into())
+    }
+
+    /// Returns the channel of an answer that has neither a channel nor a user of its own. No client
+    /// can name it: of the names of channels, it alone has a colon. It counts nobody, and is
+    /// neither listed nor logged, as a presence channel.
+    pub fn of_answer(id: &str) -> Self {
+        Self(format!("{OF_ANSWER}{id}").into())
+    }
+
+    /// Whether this is the channel of one answer.
+    pub fn is_of_answer(&self) -> bool {
+        self.0.starts_with(OF_ANSWER)
     }
 
     /// Returns the name as text.
@@ -36,7 +51,8 @@ impl ChannelName {
 
     /// Returns the channel whose presence channel this is.
     pub fn observed_channel(&self) -> Option<Self> {
-        self.0.strip_prefix('~').map(|of| Self(of.into()))
+        let observed = self.0.strip_prefix('~').filter(|_| !self.is_of_answer());
+        observed.map(|of| Self(of.into()))
     }
 
     /// Whether this is a presence channel.
@@ -176,6 +192,10 @@ mod tests {
         let name = |text: &str| text.parse::<ChannelName>().expect("a channel");
         assert_eq!(name("a.b").presence_channel(), Some(name("~a.b")));
         assert_eq!(name("~a.b").observed_channel(), Some(name("a.b")));
+        let answer = ChannelName::of_answer("x7");
+        assert!(answer.is_of_answer() && answer.is_presence(), "{answer}");
+        assert_eq!(answer.observed_channel(), None);
+        assert!(answer.as_str().parse::<ChannelName>().is_err(), "nobody can name it");
         for none in ["@alice", "~a"] {
             assert_eq!(name(none).presence_channel(), None);
         }

@@ -51,7 +51,8 @@ pub(crate) async fn public_not_found(State(app): State<SharedApp>, uri: Uri) -> 
             "no such path; the paths are {base}/stream/{{channels}}, {base}/sse/{{channels}}, \
              {base}/chunked/{{channels}}, {base}/ws/{{channels}}, {base}/publish/{{channel}}, \
              {base}/history/{{channel}}, {base}/online/{{channel}}, {base}/presence/{{channel}}, \
-             {base}/channels, {base}/llm/{{channel}} and {base}/llm/runs"
+             {base}/channels, {base}/llm/{{channel}}, {base}/llm/runs, \
+             {base}/v1/chat/completions and {base}/v1/models"
         )
     };
     Problem::new(kinds::NOT_FOUND, detail)
@@ -80,6 +81,7 @@ pub(crate) async fn public_wrong_method(State(app): State<SharedApp>, uri: Uri) 
     let (name, rest) = first_segment(path.strip_prefix(base.as_str()).unwrap_or(path));
     wrong_method(match (name, rest) {
         ("publish", _) | ("dashboard", "cut") => &[Method::POST],
+        ("v1", "chat/completions") => &[Method::POST],
         ("llm", "runs") => &[Method::GET, Method::POST],
         ("llm", rest) if !rest.starts_with("runs/") || rest.ends_with("/cancel") => &[Method::POST],
         ("sse" | "chunked", _) => &[Method::GET, Method::POST],

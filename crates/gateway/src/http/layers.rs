@@ -20,6 +20,25 @@ use crate::http::{
     state::{App, SharedApp},
 };
 
+/// The fields that the SDKs of OpenAI send by themselves, which a page's request may have.
+const OF_SDKS: [&str; 15] = [
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+    "x-stainless-arch",
+    "x-stainless-async",
+    "x-stainless-custom-poll-interval",
+    "x-stainless-helper-method",
+    "x-stainless-lang",
+    "x-stainless-os",
+    "x-stainless-package-version",
+    "x-stainless-poll-helper",
+    "x-stainless-retry-count",
+    "x-stainless-runtime",
+    "x-stainless-runtime-version",
+    "x-stainless-timeout",
+];
+
 /// Puts the layers around `routes`, the outermost first. They go in as one layer, because each
 /// layer of a router costs every request an allocation.
 pub(crate) fn around(routes: Router<SharedApp>, app: &SharedApp) -> Router<SharedApp> {
@@ -124,6 +143,7 @@ pub(crate) fn cors(app: &SharedApp) -> CorsLayer {
         true => AllowOrigin::any(),
         false => AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok())),
     };
+    let of_sdks = OF_SDKS.iter().map(|name| HeaderName::from_static(name));
     let request_headers = [
         header::ACCEPT,
         header::AUTHORIZATION,
@@ -131,6 +151,7 @@ pub(crate) fn cors(app: &SharedApp) -> CorsLayer {
         header::CONTENT_TYPE,
         HeaderName::from_static("last-event-id"),
         HeaderName::from_static("idempotency-key"),
+        HeaderName::from_static("tricast-channel"),
         HeaderName::from_static("tricast-leave"),
     ];
     let exposed_headers = [
@@ -138,13 +159,14 @@ pub(crate) fn cors(app: &SharedApp) -> CorsLayer {
         HeaderName::from_static("tricast-client"),
         HeaderName::from_static("tricast-run"),
         HeaderName::from_static("tricast-channel"),
+        HeaderName::from_static("x-should-retry"),
         PROBLEM_HEADER,
         header::RETRY_AFTER,
     ];
     CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers(request_headers)
+        .allow_headers(request_headers.into_iter().chain(of_sdks).collect::<Vec<_>>())
         .expose_headers(exposed_headers)
         .max_age(std::time::Duration::from_secs(7200))
         .allow_credentials(!app.settings().tokens.cookie.is_empty())

@@ -16,6 +16,7 @@ pub(crate) mod layers;
 pub(crate) mod llm;
 pub(crate) mod ndjson;
 pub(crate) mod negotiation;
+pub(crate) mod openai;
 pub(crate) mod origin;
 pub(crate) mod presence;
 pub(crate) mod problem;

@@ -69,6 +69,11 @@ impl Problem {
         self
     }
 
+    /// Returns what is wrong, and what to do next.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Returns the kind and the detail, for a wire without statuses.
     pub(crate) fn into_parts(self) -> (Kind, String) {
         (self.kind, self.detail)

@@ -28,11 +28,24 @@ struct Parameter {
 impl Query {
     /// Parses the raw query of a request that takes `names`. Names that begin with `_` are ignored.
     pub(crate) fn parse(raw: Option<&str>, names: &[&str]) -> Result<Self, Problem> {
+        Self::parse_with(raw, names, false)
+    }
+
+    /// Does the same for an interface of somebody else, where unknown names pass.
+    pub(crate) fn parse_known(raw: Option<&str>, names: &[&str]) -> Result<Self, Problem> {
+        Self::parse_with(raw, names, true)
+    }
+
+    fn parse_with(
+        raw: Option<&str>,
+        names: &[&str],
+        passes_unknown: bool,
+    ) -> Result<Self, Problem> {
         let mut given: Vec<Parameter> = Vec::new();
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name).map_err(|problem| problem.for_parameter(name))?;
-            if name.starts_with('_') {
+            if name.starts_with('_') || passes_unknown && !names.contains(&name.as_str()) {
                 continue;
             }
             if !names.contains(&name.as_str()) {

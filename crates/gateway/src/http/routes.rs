@@ -10,6 +10,7 @@ use crate::{
     http::{
         directions, history, layers,
         llm::{prompt, runs},
+        openai::{self, completions, models},
         presence, publish,
         state::SharedApp,
         subscribe,
@@ -38,7 +39,10 @@ pub(crate) fn public(app: SharedApp) -> Router {
         .route(&at("/llm/{channel}"), post(prompt::prompt_in))
         .route(&at("/llm/runs"), get(runs::runs).post(prompt::prompt_in_runs))
         .route(&at("/llm/runs/{run}"), get(runs::run))
-        .route(&at("/llm/runs/{run}/cancel"), post(runs::cancel));
+        .route(&at("/llm/runs/{run}/cancel"), post(runs::cancel))
+        .route(&at("/v1/chat/completions"), post(completions::complete))
+        .route(&at("/v1/chat/completions/{id}"), get(openai::completion))
+        .route(&at("/v1/models"), get(models::models));
     if app.serves_dashboard {
         routes = dashboard::add_routes(routes, base);
     }

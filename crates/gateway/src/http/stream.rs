@@ -20,7 +20,7 @@ use crate::http::{
     chunks, kinds,
     problem::{Problem, mark},
     state::{App, SharedApp},
-    stream_body::{StreamBody, Transport},
+    stream_body::{StreamBody, Translator, Transport},
 };
 
 /// Returns the format of a stream over `conn` in `version`. A connection that can detach leaves the
@@ -134,6 +134,26 @@ pub(crate) fn respond(session: Session, request: &mut Request) -> Response {
         (None, _) => Transport::None,
     };
     (headers, Body::new(StreamBody::new(session, transport, version))).into_response()
+}
+
+/// Starts a stream whose lines are translated, with these fields in its head. It does not detach:
+/// the shards know only the formats of the wires.
+pub(crate) fn respond_translated(
+    session: Session,
+    mut headers: HeaderMap,
+    translator: Box<dyn Translator>,
+    request: &mut Request,
+) -> Response {
+    let version = request.version();
+    let extensions = request.extensions_mut();
+    let transport = match (extensions.remove::<ConnHandle>(), extensions.remove::<StreamStall>()) {
+        (Some(conn), Some(stall)) => Transport::Http2(conn, stall),
+        (Some(conn), None) => Transport::Http1(conn),
+        (None, _) => Transport::None,
+    };
+    add_stream_headers(&mut headers, session.position(), &session.identity().client);
+    let body = StreamBody::new(session, transport, version).translated(translator);
+    (headers, Body::new(body)).into_response()
 }
 
 /// Starts the WebSocket of `session`, over whatever carries it: a detached connection, a tunnel of

@@ -1,6 +1,7 @@
 //! The generic delivery over HTTP: a session as a streaming response body.
 
 use std::{
+    fmt,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -19,6 +20,31 @@ pub(crate) struct StreamBody {
     /// The protocol is HTTP/1.0: the body ends with the connection.
     end_delimited: bool,
     end: Option<BodyEnd>,
+    translation: Option<Translation>,
+}
+
+/// Makes another protocol of the lines of a stream.
+pub(crate) trait Translator: fmt::Debug + Send {
+    /// Appends what these lines mean. Returns the end, after which nothing follows.
+    fn translate(&mut self, lines: &[u8], out: &mut Vec<u8>) -> Option<TranslatedEnd>;
+
+    /// Appends what is to be said of a stream that has ended by itself.
+    fn close(&mut self, out: &mut Vec<u8>) -> TranslatedEnd;
+}
+
+/// The end of a translated body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TranslatedEnd {
+    /// With the last chunk.
+    Clean,
+    /// Without it, so that nobody takes it for the end.
+    Cut,
+}
+
+#[derive(Debug)]
+struct Translation {
+    translator: Box<dyn Translator>,
+    is_over: bool,
 }
 
 /// The transport of a body, which knows why it is dropped.
@@ -48,7 +74,41 @@ impl StreamBody {
     pub(crate) fn new(session: Session, transport: Transport, version: Version) -> Self {
         let end_delimited = version < Version::HTTP_11;
         transport.own_conn().into_iter().for_each(ConnHandle::begin_stream);
-        Self { flow: Flow::new(session), transport, end_delimited, end: None }
+        let flow = Flow::new(session);
+        Self { flow, transport, end_delimited, end: None, translation: None }
+    }
+
+    /// Has the body translated; the format of its session is that of JSON lines.
+    pub(crate) fn translated(mut self, translator: Box<dyn Translator>) -> Self {
+        self.translation = Some(Translation { translator, is_over: false });
+        self
+    }
+
+    /// Returns the next bytes that are there to be written.
+    fn next_output(&mut self) -> Option<Bytes> {
+        loop {
+            let chunk = self.flow.next_chunk();
+            let Some(Translation { translator, is_over }) = &mut self.translation else {
+                return chunk;
+            };
+            let mut out = Vec::new();
+            let end = match chunk {
+                Some(_) if *is_over => continue,
+                Some(lines) => translator.translate(&lines, &mut out),
+                None if self.end.is_some() && !*is_over => Some(translator.close(&mut out)),
+                None => return None,
+            };
+            if let Some(end) = end {
+                *is_over = true;
+                self.end = Some(match end {
+                    TranslatedEnd::Clean => BodyEnd::Clean,
+                    TranslatedEnd::Cut => BodyEnd::FlushThenAbort,
+                });
+            }
+            if !out.is_empty() {
+                return Some(out.into());
+            }
+        }
     }
 
     fn end_for(&self, reason: CloseReason) -> BodyEnd {
@@ -96,7 +156,7 @@ impl Body for StreamBody {
     ) -> Poll<Option<Result<Frame<Bytes>, StreamAborted>>> {
         let body = self.get_mut();
         loop {
-            if let Some(chunk) = body.flow.next_chunk() {
+            if let Some(chunk) = body.next_output() {
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
             match body.end {

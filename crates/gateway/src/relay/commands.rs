@@ -61,8 +61,16 @@ impl Relay {
         if let Some(model) = model {
             request.set_model(&model);
         }
-        let (leave, face) = (None, Face::WebSocket);
-        Ok(Asked { channel, request, idempotency: id, body_hash, leave, face })
+        Ok(Asked {
+            channel,
+            request,
+            idempotency: id,
+            body_hash,
+            is_repeat: None,
+            busy: None,
+            leave: None,
+            face: Face::WebSocket,
+        })
     }
 }
 

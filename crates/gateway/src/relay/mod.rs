@@ -11,7 +11,7 @@ use tricast_core::Namespaces;
 use tricast_llm::Runs;
 
 pub(crate) use self::{
-    prompting::{Asked, hash_of},
+    prompting::{Asked, hash_of, idempotency_scope, judged_as},
     reading::{CANCELLING, unknown_run},
     rules::RelayRules,
 };

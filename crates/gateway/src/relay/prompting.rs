@@ -6,13 +6,18 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use tricast_admission::{Pass, PromptQuestion, PromptTerms};
 use tricast_core::{ChannelName, Kind, Trust, UserId};
-use tricast_llm::{ChatRequest, Face, Leave, Prompt, PromptError, PromptKey, Started, Starter};
+use tricast_llm::{
+    Busy, ChatRequest, Face, Leave, Prompt, PromptError, PromptKey, PromptMark, Started, Starter,
+};
 
 use crate::{
     http::{kinds, problem::Problem},
     relay::Relay,
     settings,
 };
+
+/// The channel whose rules hold for answers that have none.
+const STAND_IN: &str = "llm";
 
 /// A prompt that is well formed.
 #[derive(Debug)]
@@ -23,6 +28,10 @@ pub(crate) struct Asked {
     pub(crate) idempotency: Option<Arc<str>>,
     /// The hash of the body that has come.
     pub(crate) body_hash: [u8; 32],
+    /// A request that a client library may repeat without a key.
+    pub(crate) is_repeat: Option<bool>,
+    /// What happens if an answer is under way in the channel, if that is not for the settings.
+    pub(crate) busy: Option<Busy>,
     /// Whether the answer ends with its request, if the request says so.
     pub(crate) leave: Option<Leave>,
     pub(crate) face: Face,
@@ -34,15 +43,21 @@ impl Relay {
     /// # Errors
     /// When the client may not prompt, there is no such model, or a limit is reached.
     pub(crate) async fn start(&self, pass: &Pass, asked: Asked) -> Result<Started, Problem> {
-        let Asked { channel, mut request, idempotency, body_hash, leave, face } = asked;
-        pass.check_prompt(&channel)?;
-        let model = self.model_for(pass, &channel, &request)?;
+        let Asked { channel, mut request, idempotency, body_hash, is_repeat, .. } = asked;
+        let Asked { busy, leave, face, .. } = asked;
+        let judged = judged_as(&channel);
+        pass.check_prompt(&judged)?;
+        let model = self.model_for(pass, &judged, &request)?;
+        let mark = is_repeat.and_then(|is_repeat| {
+            let scope = format!("{channel} {}", verified_scope(pass)?).into();
+            Some(PromptMark { scope, body_hash, is_repeat })
+        });
         let idempotency = idempotency
             .map(|key| prompt_key(pass, (face, &channel), key, body_hash))
             .transpose()?;
-        pass.consume_prompt_rate(&channel)?;
+        pass.consume_prompt_rate(&judged)?;
         let question = PromptQuestion { model: &model, bytes: request.length() };
-        let terms = pass.authorize_prompt(&channel, question).await?;
+        let terms = pass.authorize_prompt(&judged, question).await?;
         self.apply(&mut request, model, terms)?;
         let rules = self.rules.for_channel(&channel);
         let prompt = Prompt {
@@ -51,14 +66,14 @@ impl Relay {
                 identity: (**pass.identity()).clone(),
                 is_backend: pass.is_backend(),
             },
-            busy: rules.busy.into(),
+            busy: busy.unwrap_or_else(|| rules.busy.into()),
             leave: leave.unwrap_or_else(|| self.settings.leave.into()),
             orphan: rules.orphan,
             idempotency,
             face,
             channel,
         };
-        Ok(self.runs.start(prompt).await?)
+        Ok(self.runs.start_marked(prompt, mark).await?)
     }
 
     /// Returns the model that the request names, or the first one that the client may ask.
@@ -113,16 +128,34 @@ impl Relay {
 
 /// Returns whose idempotency keys these are; `None` for a client that nothing tells
 /// from others.
-fn idempotency_scope(pass: &Pass) -> Option<String> {
+pub(crate) fn idempotency_scope(pass: &Pass) -> Option<String> {
     let identity = pass.identity();
     let user = identity.user.as_ref().map(UserId::as_str);
-    match (&identity.trust, user) {
-        (Trust::ApiKey(name), _) => Some(format!("key {name}")),
-        (Trust::Verified, Some(user)) => Some(format!("user {user}")),
-        _ if !identity.issued => {
+    match verified_scope(pass) {
+        Some(scope) => Some(scope),
+        None if !identity.issued => {
             Some(format!("client {} {}", identity.client, user.unwrap_or_default()))
         }
         _ => None,
+    }
+}
+
+/// The same for a client that something vouches for.
+fn verified_scope(pass: &Pass) -> Option<String> {
+    let identity = pass.identity();
+    match (&identity.trust, &identity.user) {
+        (Trust::ApiKey(name), _) => Some(format!("key {name}")),
+        (Trust::Verified, Some(user)) => Some(format!("user {}", user.as_str())),
+        _ => None,
+    }
+}
+
+/// Returns the channel by whose rules an answer is judged: an answer without a channel has those of
+/// a stand-in, because nobody can name its own.
+pub(crate) fn judged_as(channel: &ChannelName) -> ChannelName {
+    match channel.is_of_answer() {
+        true => STAND_IN.parse().unwrap_or_else(|_| channel.clone()),
+        false => channel.clone(),
     }
 }
 

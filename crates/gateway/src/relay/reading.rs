@@ -19,6 +19,18 @@ impl Relay {
         known.ok_or_else(unknown_run)
     }
 
+    /// Whether the client may read the channel of a run, by the rules that are known here. A
+    /// channel of one answer is for the client that has asked.
+    pub(crate) fn may_read(&self, pass: &Pass, report: &RunReport) -> bool {
+        match report.channel.is_of_answer() {
+            true => {
+                let (own, asked) = (pass.identity(), &report.starter.identity);
+                own.trust == asked.trust && own.user == asked.user
+            }
+            false => pass.allows(Action::Read, &report.channel),
+        }
+    }
+
     /// Cancels a run, and returns how it has ended; `None` if it has not, after some seconds.
     ///
     /// # Errors
@@ -51,11 +63,13 @@ impl Relay {
     fn cancellable(&self, pass: &Pass, run: &str) -> Result<(RunReport, By), Problem> {
         let report = self.report(run)?;
         // Who may not know of the run learns nothing of it.
-        if !pass.allows(Action::Read, &report.channel) {
+        if !self.may_read(pass, &report) {
             return Err(unknown_run());
         }
         let user = report.starter.user();
-        let is_own = user.is_some() && user == pass.identity().user.as_ref();
+        // Who may read the channel of one answer has asked for it.
+        let is_own = report.channel.is_of_answer()
+            || user.is_some() && user == pass.identity().user.as_ref();
         let by = match (pass.is_backend(), is_own) {
             (true, _) => By::Backend,
             (false, true) => By::User,

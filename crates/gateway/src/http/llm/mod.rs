@@ -2,4 +2,5 @@
 
 pub(crate) mod prompt;
 pub(crate) mod prompt_request;
+pub(crate) mod run_stream;
 pub(crate) mod runs;

@@ -9,20 +9,23 @@ use axum::{
 };
 use serde::Serialize;
 use tricast_admission::{Pass, StreamGuard};
-use tricast_core::{ChannelName, Kind, MessageId, Start, StreamEnd, Wire};
-use tricast_llm::{Face, Listening, Started};
+use tricast_core::{ChannelName, Kind, MessageId, StreamEnd, Wire};
+use tricast_llm::{Face, Listening, RunReader, Started};
 
 use crate::{
     http::{
         admission,
         channel_path::path_channel,
-        llm::prompt_request::{PARAMETERS, attached_wire, idempotency_of, leave_of, read_request},
+        llm::{
+            prompt_request::{PARAMETERS, attached_wire, idempotency_of, leave_of, read_request},
+            run_stream::{self, RunFace},
+        },
         problem::Problem,
         query::Query,
         state::SharedApp,
         subscribe::{self, Attachment},
     },
-    relay::Asked,
+    relay::{Asked, unknown_run},
 };
 
 /// `POST /llm/{channel}`
@@ -59,7 +62,7 @@ async fn prompt(
     let query = Query::parse(request.uri().query(), &PARAMETERS)?;
     let (idempotency, leave) = (idempotency_of(request.headers())?, leave_of(request.headers())?);
     let attached = attached_wire(request.headers());
-    let raw = query.raw()?;
+    let format = AnswerFormat::of(&query)?;
     let pass = admission::pass_for_lookup(&app, &request, &query, channel.as_slice()).await?;
     let channel = match channel {
         Some(channel) => channel,
@@ -69,14 +72,22 @@ async fn prompt(
     pass.check_prompt(&channel)?;
     let (chat, body_hash) = read_request(&app, &query, &mut request).await?;
     let relay = app.live().relay.clone();
-    let face = Face::Native;
-    let asked = Asked { channel, request: chat, idempotency, body_hash, leave, face };
-    match attached {
-        Some(wire) => {
-            let raw = raw.unwrap_or(false);
+    let asked = Asked {
+        channel,
+        request: chat,
+        idempotency,
+        body_hash,
+        is_repeat: None,
+        busy: None,
+        leave,
+        face: Face::Native,
+    };
+    match (format, attached) {
+        (AnswerFormat::Text, _) => answer_as_text(&app, pass, asked, request).await,
+        (AnswerFormat::Stream { raw }, Some(wire)) => {
             attach(&app, (wire, raw), pass, asked, request).await
         }
-        None => {
+        (AnswerFormat::Stream { .. }, None) => {
             let started = relay.start(&pass, asked).await?;
             let heads = run_headers(&started);
             let Started { run, channel, id, listening, .. } = started;
@@ -84,6 +95,24 @@ async fn prompt(
             listening.detach();
             let body = PromptResponse { run: run.to_string(), channel, id };
             Ok((StatusCode::ACCEPTED, heads, Json(body)).into_response())
+        }
+    }
+}
+
+/// What the response is, if it is the answer.
+#[derive(Clone, Copy)]
+enum AnswerFormat {
+    /// The stream of the channel.
+    Stream { raw: bool },
+    /// The text of the answer alone.
+    Text,
+}
+
+impl AnswerFormat {
+    fn of(query: &Query) -> Result<Self, Problem> {
+        match query.get("format") {
+            Some("text") => Ok(Self::Text),
+            _ => Ok(Self::Stream { raw: query.raw()?.unwrap_or(false) }),
         }
     }
 }
@@ -120,9 +149,8 @@ async fn attach(
     let started = relay.start(&pass, asked).await?;
     let heads = run_headers(&started);
     pass.hold(ListeningStream(started.listening));
-    let MessageId { epoch, seq } = started.id;
-    let before = Start::After(MessageId { epoch, seq: seq.saturating_sub(1) });
-    let attachment = Attachment { wire, raw, channel, start: before };
+    let start = run_stream::before(started.id);
+    let attachment = Attachment { wire, raw, channel, start };
     let mut response = subscribe::attach(app, attachment, pass, request).await?;
     response
         .headers_mut()
@@ -130,16 +158,40 @@ async fn attach(
     Ok(response)
 }
 
+/// Answers with the text of the answer, which ends with it. If it is not complete, the body breaks
+/// off.
+async fn answer_as_text(
+    app: &SharedApp,
+    mut pass: Pass,
+    asked: Asked,
+    request: Request,
+) -> Result<Response, Problem> {
+    admission::acquire_connection_permits(&mut pass, &asked.channel)?;
+    let relay = app.live().relay.clone();
+    let started = relay.start(&pass, asked).await?;
+    let heads = run_headers(&started);
+    pass.hold(ListeningStream(started.listening));
+    let report = relay.runs.report(&started.run).ok_or_else(unknown_run)?;
+    let reader = RunReader::new(started.run.to_string());
+    let from = (report, run_stream::before(started.id));
+    let mut response = run_stream::open(app, from, (reader, RunFace::Text), pass, request).await?;
+    let fields = heads.into_iter().map(|(name, value)| (HeaderName::from_static(name), value));
+    response.headers_mut().extend(fields);
+    Ok(response)
+}
+
 /// Counts the stream that answers a prompt as a listener, until it ends.
 #[derive(Debug)]
-struct ListeningStream(#[allow(dead_code, reason = "what counts is that it is dropped")] Listening);
+pub(crate) struct ListeningStream(
+    #[allow(dead_code, reason = "what counts is that it is dropped")] pub(crate) Listening,
+);
 
 impl StreamGuard for ListeningStream {
     fn record_end(&self, _: StreamEnd) {}
 }
 
 /// Returns the fields that name a run.
-fn run_headers(started: &Started) -> [(&'static str, HeaderValue); 3] {
+pub(crate) fn run_headers(started: &Started) -> [(&'static str, HeaderValue); 3] {
     let field = |name, text: String| {
         // Ids and channel names are ASCII by their grammar.
         (name, HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("")))

@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use tricast_admission::Pass;
 use tricast_core::{Action, ChannelName, Kind};
 use tricast_llm::RunReport;
 
@@ -18,7 +19,7 @@ use crate::{
         problem::Problem,
         query::Query,
         response::{ResponseAccount, json_response},
-        state::SharedApp,
+        state::{App, SharedApp},
     },
     relay::{CANCELLING, unknown_run},
 };
@@ -36,12 +37,28 @@ pub(crate) async fn run(
     let report = app.live().relay.report(&text)?;
     let channels = std::slice::from_ref(&report.channel);
     let pass = admission::pass_for_lookup(&app, &request, &query, channels).await?;
-    if admission::check(&pass, Action::Read, channels).await.is_err() {
-        return Err(unknown_run());
-    }
+    check_readable(&app, &pass, &report).await?;
     let account = Some(ResponseAccount::of(&app, &request));
     let relay = app.live().relay.clone();
     json_response(account, request, || async { Ok(AsJson(relay.report(&text)?)) }).await
+}
+
+/// Checks that the client may read a run.
+///
+/// # Errors
+/// When it may not: to it there is no such run.
+pub(crate) async fn check_readable(
+    app: &App,
+    pass: &Pass,
+    report: &RunReport,
+) -> Result<(), Problem> {
+    let may_read = app.live().relay.may_read(pass, report);
+    let channels = std::slice::from_ref(&report.channel);
+    let is_answer = report.channel.is_of_answer();
+    if may_read && (is_answer || admission::check(pass, Action::Read, channels).await.is_ok()) {
+        return Ok(());
+    }
+    Err(unknown_run())
 }
 
 /// `GET /llm/runs?channel=`
