@@ -97,7 +97,8 @@ test('settings in the documents are good', { timeout: 120_000 }, async () => {
 });
 
 test('code for a page logs what the documents say', { timeout: 120_000 }, async (t) => {
-  const gateway = await startGateway();
+  const demo = { LLM: '[{ name = "demo", url = "demo:" }]', 'access.prompt': 'auto' };
+  const gateway = await startGateway(demo);
   t.after(() => gateway.stop());
   const browser = await startBrowser();
   t.after(() => browser.close());
@@ -118,7 +119,7 @@ test('code for a page logs what the documents say', { timeout: 120_000 }, async 
           );
         },
         () => `${name}:${line} to log ${directive.logs}: ${logged.join('\n')}`,
-        { every: 100 },
+        { every: 100, timeout: 30_000 },
       );
       await page.close();
     }
