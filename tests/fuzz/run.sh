@@ -3,7 +3,7 @@
 # in corpus/ is where each begins. An input that fails is left in target/fuzz/artifacts, with how to run it again.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-readonly version=0.13.2 seconds=${FUZZ_SECONDS:-60} targets=(frames deflate command writers)
+readonly version=0.13.2 seconds=${FUZZ_SECONDS:-60} targets=(frames deflate command writers answers)
 
 if ! cargo +nightly --version >/dev/null 2>&1; then
     rustup toolchain install nightly --profile minimal ||

@@ -104,7 +104,9 @@ impl Evidence {
     /// last event: some upstreams put their error there as plain JSON.
     pub(crate) fn outcome(mut self, end: BodyEnd, stray: &[u8]) -> Outcome {
         let stray = stray.trim_ascii();
+        // Behind `[DONE]` nothing counts, whether it was read or not.
         if !stray.is_empty()
+            && !self.is_done
             && !Planted::StrayPassedOver.is_on()
             && let Some(error) = error_of(stray)
         {

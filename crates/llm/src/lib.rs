@@ -26,6 +26,8 @@ mod driver;
 mod event_stream;
 mod evidence;
 mod failed;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod key_guard;
 mod merged;
 mod meters;

@@ -138,7 +138,9 @@ impl Registry {
                 return Err(PromptError::TooManyRuns(most));
             }
         }
-        if self.prompt_bytes.saturating_add(prompt_bytes) > PROMPT_MEMORY {
+        // One alone is admitted whatever its size: the settings allow it.
+        let is_full = self.prompt_bytes.saturating_add(prompt_bytes) > PROMPT_MEMORY;
+        if is_full && self.prompt_bytes > 0 {
             return Err(PromptError::Full);
         }
         let before = self.before(&run.channel, busy)?;

@@ -96,6 +96,9 @@ fn nonsense_ends_the_answer_and_what_follows_it_does_not_count() {
     // Nothing is read behind the end.
     let body = format!("{DELTA}{FINISH}{DONE_EVENT}data: hello\n\n");
     assert_eq!(outcome(1, &body, BodyEnd::Clean), Outcome::Complete);
+    // However the body was cut: what was read with the end is what would not have been read.
+    let behind = format!("{DELTA}{FINISH}{DONE_EVENT}{{\"error\":1}}");
+    assert_eq!(outcome(1, &behind, BodyEnd::Clean), Outcome::Complete);
     // Text that says nothing of an error is not taken for one.
     let body = format!("{DELTA}{FINISH}{DONE_EVENT}{{\"note\":1}}");
     assert_eq!(outcome(1, &body, BodyEnd::Clean), Outcome::Complete);

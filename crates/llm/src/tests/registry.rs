@@ -209,7 +209,7 @@ async fn ended_runs_are_bounded_in_number_and_bytes_and_by_channel() {
 async fn the_prompts_of_open_runs_are_bounded_and_a_run_that_did_not_start_leaves_nothing() {
     let mut world = World::default();
     let large = |admission: &mut Admission<'_>| {
-        admission.prompt_bytes = PROMPT_MEMORY;
+        admission.prompt_bytes = PROMPT_MEMORY + 1;
         admission.key = key("k", 1);
     };
     let first = run("chat");
