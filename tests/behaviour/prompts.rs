@@ -9,6 +9,7 @@ mod cancelling;
 mod openai;
 mod refusals;
 mod services;
+mod settings;
 
 const KEY: &str = "tricast_key_the-backend-of-the-tests-that-prompts-models";
 

@@ -20,6 +20,7 @@ before(async () => {
     'admin.token': token,
     'log.path': log,
     'history.messages': 5,
+    llm: '[{ name = "demo", url = "demo:" }]',
   });
   for (const wire of ['sse', 'chunked']) {
     const { body } = await fetch(`${gateway.url}/${wire}/demo`, { signal: leave.signal });

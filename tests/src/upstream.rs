@@ -112,8 +112,9 @@ async fn read_call(mut connection: Connection) -> Option<UpstreamCall> {
 impl UpstreamCall {
     /// Begins the stream of an answer.
     pub async fn begin(&mut self) {
+        // Each connection takes one call: one that is about to close must not be used again.
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
-                    Transfer-Encoding: chunked\r\n\r\n";
+                    Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
         self.connection.send(head).await;
     }
 

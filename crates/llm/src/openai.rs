@@ -49,11 +49,10 @@ impl ChunkWriter {
 
     /// Appends the event of these pieces. The client resumes with `id`.
     pub fn write_pieces(&self, id: &str, pieces: &[Piece], out: &mut Vec<u8>) {
-        let raws: Vec<_> = pieces.iter().filter_map(|piece| raw(&piece.delta)).collect();
-        let choice = |(piece, delta): (&Piece, &Box<RawValue>)| (piece.index, delta.clone());
-        let choices: Vec<_> = pieces.iter().zip(&raws).map(choice).collect();
-        if !choices.is_empty() {
-            let choices = choices.iter().map(|(index, delta)| ChunkChoice {
+        let raws: Vec<_> =
+            pieces.iter().filter_map(|piece| Some((piece.index, raw(&piece.delta)?))).collect();
+        if !raws.is_empty() {
+            let choices = raws.iter().map(|(index, delta)| ChunkChoice {
                 index: *index,
                 delta,
                 finish_reason: None,

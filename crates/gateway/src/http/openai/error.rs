@@ -14,7 +14,7 @@ const SHOULD_RETRY: &str = "x-should-retry";
 
 /// A refusal of a request to this interface.
 #[derive(Debug)]
-pub(crate) struct OpenAiError(Response);
+pub(crate) struct OpenAiError(Box<Response>);
 
 impl From<Problem> for OpenAiError {
     /// Keeps the status and the fields, and spells the document as OpenAI does.
@@ -30,7 +30,7 @@ impl From<Problem> for OpenAiError {
         fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let retry = if is_temporary { "true" } else { "false" };
         fields.insert(SHOULD_RETRY, HeaderValue::from_static(retry));
-        Self(response)
+        Self(Box::new(response))
     }
 }
 
@@ -61,7 +61,7 @@ impl OpenAiError {
             let seconds = wait.as_millis().div_ceil(1000) as u64;
             fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        Self(response)
+        Self(Box::new(response))
     }
 }
 
@@ -79,6 +79,6 @@ fn type_of(status: StatusCode) -> &'static str {
 
 impl IntoResponse for OpenAiError {
     fn into_response(self) -> Response {
-        self.0
+        *self.0
     }
 }
