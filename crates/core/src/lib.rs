@@ -84,6 +84,7 @@ mod channel;
 mod circuit;
 mod clock;
 mod engine;
+mod fold;
 mod format;
 mod hub;
 mod limits;
@@ -137,13 +138,17 @@ pub use message::identity::{Forbidden, Identity, OnlineKey, Trust};
 pub use message::publisher::{Publisher, PublisherTags, Tag, Tagger};
 pub use message::user::{BadUserId, UserId};
 
+// Folds: what a late reader gets in place of the messages that it has missed.
+pub use fold::kind::{FoldKind, Whole};
+pub use fold::part::{Part, PartStep};
+
 // Subscriptions.
 pub use log::change::{ChangeError, Subscribed};
 pub use log::counts::{Count, OnlineCounts};
 pub use log::error::SubscribeError;
 pub use log::join::{Join, JoinInfo};
 pub use log::read::ReadLimit;
-pub use log::start::{BadSince, Start};
+pub use log::start::{BadSince, CompactStart, Start};
 pub use notify::connection::{ConnectionFilter, ConnectionSummary};
 pub use subscription::change::{Change, Changed};
 pub use subscription::connections::CloseHandle;

@@ -42,6 +42,8 @@ pub struct WireMeters {
     pub sent_bytes: Counter,
     /// Gaps reported to readers.
     pub gaps: Counter,
+    /// Snapshots sent to readers in place of parts that they have missed.
+    pub snapshots: Counter,
     /// Resumes without a gap.
     pub resumed: Counter,
     /// Resumes with a gap.
@@ -124,6 +126,10 @@ fn describe() {
     );
     describe_counter!("tricast_gaps_total", "Gaps reported to readers.");
     describe_counter!(
+        "tricast_snapshots_total",
+        "Snapshots of what is under way that were sent to readers."
+    );
+    describe_counter!(
         "tricast_resumes_total",
         "Streams begun with a resume point: complete, or with a gap."
     );
@@ -155,6 +161,7 @@ impl WireMeters {
             delivered: counter!("tricast_delivered_messages_total", "wire" => wire),
             sent_bytes: counter!("tricast_sent_bytes_total", "wire" => wire),
             gaps: counter!("tricast_gaps_total", "wire" => wire),
+            snapshots: counter!("tricast_snapshots_total", "wire" => wire),
             resumed: counter!("tricast_resumes_total", "wire" => wire, "result" => "complete"),
             not_resumed: counter!("tricast_resumes_total", "wire" => wire, "result" => "gap"),
             slow_disconnected: slow_reader_counter(wire, "cut"),

@@ -107,8 +107,13 @@ impl<'a> Fields<'a> {
             _ => self.string("since")?.filter(|since| !since.is_empty()),
         };
         let since = since.map(|since| since.parse()).transpose();
-        let since = since.map_err(|error: BadSince| (error.kind(), error.to_string()))?;
-        Ok(id.map(Start::After).or(since))
+        let since: Option<Start> =
+            since.map_err(|error: BadSince| (error.kind(), error.to_string()))?;
+        let after = id.map(Start::After);
+        Ok(match since {
+            Some(since) if since.is_compact() => Some(after.map_or(since, Start::compacted)),
+            since => after.or(since),
+        })
     }
 }
 

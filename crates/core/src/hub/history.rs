@@ -27,7 +27,7 @@ impl Hub {
             let lease: Lease = self.engine.read(request).await?;
             // An engine may have taken the portion back by now; then it is asked again.
             if let Some(portion) = lease.portion() {
-                reading.add(&portion, self.log.epoch());
+                reading.add(&portion, self.log.epoch(), self.log.folds());
             }
         }
         Ok(HistoryRead::into_history(reading))

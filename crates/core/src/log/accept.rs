@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use crate::{
-    Message, MessageId, NotAccepted, Reservation, ShardWaker, Stored,
+    Message, MessageId, NotAccepted, PartStep, Reservation, ShardWaker, Stored,
     log::{reservation::Pinned, table::Table},
     notify::waker::WakerSet,
     presence::{DirtyUser, PresenceUpdate},
@@ -112,7 +112,10 @@ fn place(
     let wakers = (subscribers > 0).then(|| channel.wakers.clone());
     let online = channel.visible_users().map(|users| stored.online.unwrap_or(users));
     let shard_wakers = table.shards.mark_dirty(&mut channel.shard_cursors, pinned.slot);
-    let message = Message::new(table.epoch, stored, online, table.retention.memory());
+    let part = stored.draft.part.as_ref().filter(|part| part.step == PartStep::Add);
+    let fold = part.and_then(|part| channel.ring.folds().find(&part.key));
+    let mut message = Message::new(table.epoch, stored, online, table.retention.memory());
+    message.fold = fold;
     let id = message.id;
     table.push(pinned.slot, Arc::new(message));
     if let (Some(slot), Some(update)) = (pinned.observed, update) {

@@ -46,7 +46,7 @@ impl Batch {
         watermark: Seq,
         limit: ReadLimit,
     ) -> Self {
-        let slow_path = ring.floor().seq > after;
+        let slow_path = ring.complete_after() > after;
         let mut batch = Self {
             slot,
             messages: Vec::new(),

@@ -31,6 +31,10 @@ impl Table {
         let Beginning { epoch, lineage, after, head, extent, earlier, erased } = beginning;
         let slots: Vec<usize> = self.slots.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
+            if !self.slots[slot].ring.folds().is_empty() {
+                self.slots[slot].ring.folds_mut().clear();
+                self.slots[slot].pins -= 1;
+            }
             let newest = self.slots[slot].ring.newest();
             self.evict_up_to(slot, newest);
             (self.slots[slot].ended, self.slots[slot].knows_end) = (None, false);

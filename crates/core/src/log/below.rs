@@ -96,7 +96,7 @@ impl Table {
         if floor <= extent.after || !self.rules_for(name).log {
             return None;
         }
-        let held = slot.map_or(0, |slot| self.slots[slot].ring.len());
+        let held = slot.map_or(0, |slot| self.slots[slot].ring.count());
         let newest = match start {
             Start::Newest(n) => n.saturating_sub(held),
             _ => 0,

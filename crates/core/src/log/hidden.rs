@@ -51,7 +51,7 @@ impl Table {
     /// from when on. A limit that the ring decides needs no answer.
     pub(super) fn visible_below(&self, name: &ChannelName, now: u64) -> (usize, u64) {
         let visible = self.visible(name);
-        let held = self.find(name).map_or(0, |slot| self.slots[slot].ring.len());
+        let held = self.find(name).map_or(0, |slot| self.slots[slot].ring.count());
         let messages = match visible.messages {
             messages if messages == usize::MAX || messages <= held => usize::MAX,
             messages => messages - held,
@@ -65,11 +65,7 @@ impl Table {
 
     /// Returns the position before the newest `n` messages, if the ring has as many.
     fn before_newest_in_ring(&self, name: &ChannelName, n: usize) -> Option<Seq> {
-        let ring = &self.slots[self.find(name)?].ring;
-        match ring.len().checked_sub(n)? {
-            0 => Some(ring.floor().seq),
-            older => ring.get(older - 1).map(|message| message.id.seq),
-        }
+        self.slots[self.find(name)?].ring.before_newest(n)
     }
 
     /// Returns the position before the first message that is not older than `since`, if the ring

@@ -3,8 +3,9 @@
 use std::{net::IpAddr, sync::Arc};
 
 use crate::{
-    ChannelName, Epoch, Gap, History, Hole, Identity, Message, MessageId, Portion, ReadLimit,
-    ReadRequest, Seq, Start, UserId,
+    ChannelName, Epoch, EventName, FoldKind, Gap, History, Hole, Identity, Message, MessageId,
+    Portion, ReadLimit, ReadRequest, Seq, Start, UserId,
+    fold::snapshot::Snapshot,
     log::{start::LocatedChannels, table::Table},
 };
 
@@ -19,6 +20,12 @@ pub(crate) struct HistoryRead {
     /// Everything up to here was read, or is in the gap.
     position: Seq,
     bytes: usize,
+    /// Parts of folds up to here are left out; the snapshot there has them.
+    compact_until: Seq,
+    /// Whether there are parts that it does not read.
+    needs_snapshot: bool,
+    /// The snapshots, each before the message at its index.
+    snapshots: Vec<(usize, Arc<Snapshot>)>,
     /// No more fits, or the next messages are behind a gap.
     full: bool,
     history: History,
@@ -48,7 +55,21 @@ impl HistoryRead {
         let user = reader.and_then(|reader| reader.user.clone());
         let address = reader.and_then(|reader| reader.address);
         let (channel, bytes, full) = (channel.clone(), 0, false);
-        Self { channel, limit, user, address, position, bytes, full, history }
+        let compact_until = if start.is_compact() { table.watermark } else { 0 };
+        let snapshots = Vec::new();
+        Self {
+            channel,
+            limit,
+            user,
+            address,
+            position,
+            bytes,
+            compact_until,
+            snapshots,
+            needs_snapshot: start.has_everything(),
+            full,
+            history,
+        }
     }
 
     /// Reads on. Returns what the engine has to be asked for next; `None` once nothing is left to
@@ -62,18 +83,14 @@ impl HistoryRead {
         let floor = table.floor(&self.channel);
         if self.position < floor.seq && !self.full {
             if table.stores(&self.channel) {
+                self.needs_snapshot = true;
                 return Some(self.request(floor.seq));
             }
             let lost = Hole { first: self.position + 1, last: floor.seq };
             self.skip(lost, floor.certain, table.epoch);
         }
-        let ring = table.find(&self.channel).map(|slot| &table.slots[slot].ring);
-        let after = self.position;
-        let mut rest = ring.into_iter().flat_map(|ring| ring.iter_after(after));
-        while !self.full
-            && let Some(message) = rest.next()
-        {
-            self.full = !self.push(message);
+        if let Some(slot) = table.find(&self.channel) {
+            self.read_ring(table, slot);
         }
         self.history.more = self.full;
         self.history.id = match self.full {
@@ -81,6 +98,39 @@ impl HistoryRead {
             false => table.head(),
         };
         None
+    }
+
+    fn read_ring(&mut self, table: &Table, slot: usize) {
+        let ring = &table.slots[slot].ring;
+        let snapshot_at = ring.newest_part_up_to(self.compact_until);
+        let snapshot_at = snapshot_at.max(self.position);
+        let mut needs_snapshot = self.needs_snapshot || self.position < snapshot_at;
+        for message in ring.iter_after(self.position) {
+            if needs_snapshot && message.id.seq > snapshot_at {
+                self.push_snapshot(table, slot, snapshot_at);
+                needs_snapshot = false;
+            }
+            // The snapshot has what it adds, or the message that ends its fold has.
+            let has_ended = message.fold.as_ref().is_some_and(|fold| fold.ended().is_some());
+            let is_left_out = has_ended
+                || message.id.seq <= self.compact_until && is_add(message, table.folds.as_deref());
+            if !is_left_out {
+                self.full = self.full || !self.push(message);
+            }
+        }
+        if needs_snapshot {
+            self.push_snapshot(table, slot, snapshot_at);
+        }
+    }
+
+    fn push_snapshot(&mut self, table: &Table, slot: usize, seq: Seq) {
+        if self.full {
+            return;
+        }
+        self.position = self.position.max(seq);
+        if let Some(snapshot) = table.snapshot(slot, seq) {
+            self.snapshots.push((self.history.messages.len(), snapshot));
+        }
     }
 
     fn request(&self, until: Seq) -> ReadRequest {
@@ -94,11 +144,16 @@ impl HistoryRead {
     }
 
     /// Adds a portion.
-    pub(crate) fn add(&mut self, portion: &Portion, epoch: Epoch) {
+    pub(crate) fn add(&mut self, portion: &Portion, epoch: Epoch, folds: Option<&dyn FoldKind>) {
         let mut holes = portion.holes().iter().peekable();
         for message in portion.messages() {
             while let Some(hole) = holes.next_if(|hole| hole.first < message.id.seq) {
                 self.skip(*hole, false, epoch);
+            }
+            // Its end follows, or the snapshot after the portions.
+            if is_add(message, folds) {
+                self.position = self.position.max(message.id.seq);
+                continue;
             }
             if self.full || !self.push(message) {
                 self.full = true;
@@ -156,7 +211,16 @@ impl HistoryRead {
     }
 
     /// Returns what was read.
-    pub(crate) fn into_history(self) -> History {
+    pub(crate) fn into_history(mut self) -> History {
+        for (index, snapshot) in self.snapshots.iter().rev() {
+            self.history.messages.insert(*index, snapshot.message().clone());
+        }
         self.history
     }
+}
+
+/// Whether a message adds to a fold.
+fn is_add(message: &Message, folds: Option<&dyn FoldKind>) -> bool {
+    message.draft.event.as_ref().is_some_and(EventName::is_internal)
+        && folds.is_some_and(|kind| kind.is_add(&message.draft))
 }

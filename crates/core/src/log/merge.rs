@@ -13,9 +13,10 @@ use crate::{
     },
 };
 
-/// The seq of the next item of a source; the smallest first. A source is the index of a channel, or
+/// The seq of the next item of a source; the smallest first, and a snapshot after the message with
+/// the same seq, which may be of another channel. A source is the index of a channel, or
 /// [`PORTION`].
-type HeapEntry = Reverse<(Seq, usize)>;
+type HeapEntry = Reverse<(Seq, bool, usize)>;
 
 /// The portion as a source.
 const PORTION: usize = usize::MAX;
@@ -55,9 +56,14 @@ impl<'a> Merge<'a> {
         let mut merge = Self { cursor, table, reader, limit, items, older, heap, bytes: 0, ended };
         for index in 0..merge.cursor.channels.len() {
             let channel = &mut merge.cursor.channels[index];
-            channel.next_index = table.slots[channel.slot].ring.index_after(channel.position);
+            channel.seek(table);
             if !channel.in_portion {
                 merge.push_channel(index);
+            }
+            let channel = &merge.cursor.channels[index];
+            // Otherwise a gap comes first.
+            if !channel.is_behind(table) || channel.needs_engine(table) {
+                merge.push_snapshot_entry(index);
             }
         }
         merge.push_portion();
@@ -69,7 +75,7 @@ impl<'a> Merge<'a> {
         let mut visited = 0;
         let mut progress = Progress::More;
         while visited < self.limit.messages && !self.ended {
-            let Some(Reverse((seq, source))) = self.heap.pop() else {
+            let Some(Reverse((seq, is_snapshot, source))) = self.heap.pop() else {
                 self.cursor.position = self.cursor.position.max(self.table.watermark);
                 self.cursor.channels.iter_mut().for_each(|channel| channel.caught_up = true);
                 progress = Progress::CaughtUp;
@@ -77,6 +83,10 @@ impl<'a> Merge<'a> {
             };
             let flow = match source {
                 PORTION => self.next_of_portion(),
+                index if is_snapshot => {
+                    self.push_snapshot(index, seq);
+                    Flow::Continue
+                }
                 index => self.next_of_channel(index, seq),
             };
             if let Flow::Stop(stopped) = flow {
@@ -94,12 +104,17 @@ impl<'a> Merge<'a> {
 
     fn push_channel(&mut self, index: usize) {
         let next = self.cursor.channels[index].next_seq(self.table);
-        self.heap.extend(next.map(|seq| Reverse((seq, index))));
+        self.heap.extend(next.map(|seq| Reverse((seq, false, index))));
+    }
+
+    fn push_snapshot_entry(&mut self, index: usize) {
+        let snapshot = self.cursor.channels[index].snapshot_at(self.table);
+        self.heap.extend(snapshot.map(|seq| Reverse((seq, true, index))));
     }
 
     fn push_portion(&mut self) {
         let next = self.older.as_mut().map(|older| older.next_seq(&self.cursor.channels));
-        self.heap.extend(next.map(|seq| Reverse((seq, PORTION))));
+        self.heap.extend(next.map(|seq| Reverse((seq, false, PORTION))));
     }
 
     fn next_of_channel(&mut self, index: usize, seq: Seq) -> Flow {
@@ -112,13 +127,17 @@ impl<'a> Merge<'a> {
         if channel.needs_engine(self.table) {
             return Flow::Stop(self.behind(index));
         }
-        match channel.next_message(self.table) {
-            None => self.push_floor_gap(index, seq),
-            Some(message) => {
+        if channel.is_behind(self.table) {
+            self.push_floor_gap(index, seq);
+        } else if let Some(message) = channel.next_message(self.table) {
+            // A snapshot may have moved it past the message that it was queued for.
+            if message.id.seq == seq {
                 if !self.push_message(index, message) {
                     return Flow::Stop(Progress::More);
                 }
-                self.cursor.channels[index].next_index += 1;
+                let channel = &mut self.cursor.channels[index];
+                channel.next_index += 1;
+                channel.skip_left_out(self.table);
             }
         }
         self.push_channel(index);
@@ -128,6 +147,9 @@ impl<'a> Merge<'a> {
     fn next_of_portion(&mut self) -> Flow {
         let Some(older) = &mut self.older else { return Flow::Continue };
         match older.next(&self.cursor.channels) {
+            PortionItem::Message(index, message) if self.is_left_out(index, message) => {
+                self.cursor.channels[index].pass(message.id.seq, self.table);
+            }
             PortionItem::Message(index, message) => {
                 if !self.push_message(index, message) {
                     return Flow::Stop(Progress::More);
@@ -140,9 +162,8 @@ impl<'a> Merge<'a> {
                 for index in 0..self.cursor.channels.len() {
                     let channel = &mut self.cursor.channels[index];
                     if std::mem::take(&mut channel.in_portion) {
-                        channel.position = channel.position.max(upto);
-                        let ring = &self.table.slots[channel.slot].ring;
-                        channel.next_index = ring.index_after(channel.position);
+                        channel.pass(upto, self.table);
+                        channel.seek(self.table);
                         self.push_channel(index);
                     }
                 }
@@ -185,9 +206,41 @@ impl<'a> Merge<'a> {
         let live = seq > channel.joined_at;
         let first = channel.position + 1;
         let lost = Hole { first, last: floor.seq };
-        let shared = self.heap.peek().is_some_and(|Reverse((next, _))| *next == lost.last);
-        let position = if shared { 0 } else { lost.last };
+        let shared = self.heap.peek().is_some_and(|Reverse((next, ..))| *next == lost.last);
+        // A snapshot at the same seq follows: a reader that is cut in between needs both again.
+        let channel = &mut self.cursor.channels[index];
+        let has_folds = !self.table.slots[channel.slot].ring.folds().is_empty();
+        channel.snapshot_due |= has_folds;
+        let snapshot_follows = channel.snapshot_due;
+        let position = if shared || snapshot_follows { 0 } else { lost.last };
         self.push_gap(index, lost, position, floor.certain, live);
+        self.cursor.channels[index].seek(self.table);
+        self.push_snapshot_entry(index);
+    }
+
+    /// Whether a message of a portion is not read: a part of a fold that has left the ring, whose
+    /// snapshot or end follows, or one that would not be read from the ring either.
+    fn is_left_out(&self, index: usize, message: &Message) -> bool {
+        let channel = &self.cursor.channels[index];
+        let held = self.table.slots[channel.slot].ring.find(message.id.seq);
+        self.table.is_add(&message.draft)
+            && held.is_none_or(|held| channel.leaves_out(held, self.table))
+    }
+
+    /// Sends a channel the snapshot at `seq`, which has the parts of folds that it does not read;
+    /// there is none if nothing is under way any more.
+    fn push_snapshot(&mut self, index: usize, seq: Seq) {
+        let channel = &mut self.cursor.channels[index];
+        let live = seq > channel.joined_at;
+        channel.snapshot_due = false;
+        channel.missed_until = self.table.watermark;
+        channel.position = channel.position.max(seq);
+        channel.skip_left_out(self.table);
+        self.cursor.position = self.cursor.position.max(seq);
+        if let Some(snapshot) = self.table.snapshot(channel.slot, seq) {
+            self.bytes += 1;
+            self.items.push(Item { kind: ItemKind::Snapshot(snapshot), live });
+        }
     }
 
     /// Moves a channel over messages that were erased after its reader had joined. Other channels
@@ -196,10 +249,10 @@ impl<'a> Merge<'a> {
         let channel = &self.cursor.channels[index];
         let lost =
             Hole { first: channel.position + 1, last: self.table.slots[channel.slot].erased };
-        let next = self.heap.peek().map_or(Seq::MAX, |Reverse((next, _))| *next);
+        let next = self.heap.peek().map_or(Seq::MAX, |Reverse((next, ..))| *next);
         self.push_gap(index, lost, lost.last.min(next - 1), false, false);
         let channel = &mut self.cursor.channels[index];
-        channel.next_index = self.table.slots[channel.slot].ring.index_after(channel.position);
+        channel.seek(self.table);
     }
 
     /// Moves all channels of the portion over a hole. Other channels may have messages inside it,
@@ -209,7 +262,7 @@ impl<'a> Merge<'a> {
         let inside =
             |index: &usize| channels[*index].in_portion && channels[*index].position < hole.last;
         let inside: Vec<usize> = (0..channels.len()).filter(inside).collect();
-        let next = self.heap.peek().map_or(Seq::MAX, |Reverse((next, _))| *next);
+        let next = self.heap.peek().map_or(Seq::MAX, |Reverse((next, ..))| *next);
         let last = inside.last().copied();
         for index in inside {
             let first = hole.first.max(self.cursor.channels[index].position + 1);
@@ -224,7 +277,7 @@ impl<'a> Merge<'a> {
     fn push_gap(&mut self, index: usize, lost: Hole, position: Seq, certain: bool, live: bool) {
         let channel = &mut self.cursor.channels[index];
         let slot = &self.table.slots[channel.slot];
-        channel.position = lost.last;
+        channel.pass(lost.last, self.table);
         channel.ended = slot.has_ended_at(lost.last);
         self.ended = self.cursor.has_ended();
         self.cursor.position = self.cursor.position.max(position);
@@ -272,9 +325,9 @@ impl<'a> Merge<'a> {
         let before_hole = hole.map_or(position, |hole| position.min(hole.first - 1));
         for channel in &mut self.cursor.channels {
             if std::mem::take(&mut channel.in_portion) {
-                channel.position = channel.position.max(before_hole);
+                channel.pass(before_hole, self.table);
             } else if !channel.is_behind(self.table) {
-                channel.position = channel.position.max(position);
+                channel.pass(position, self.table);
             }
         }
     }

@@ -46,7 +46,7 @@ pub(crate) mod tombstones;
 
 use std::{
     ops::Range,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
 
@@ -54,10 +54,11 @@ use arc_swap::ArcSwap;
 
 use crate::{
     Accepted, Batch, Beginning, ChangeError, ChannelName, ChannelRules, ChannelSummary, Draft,
-    Epoch, Extent, Gap, Identity, Join, JoinInfo, Locate, LogStats, MessageId, Namespaces,
-    NotAccepted, OccupancyObserver, OnlineChange, OnlineCounts, OnlineHidden, OnlineReport, Placed,
-    PresenceOff, PresencePage, ReadLimit, ReadRequest, Reservation, Seq, ShardId, ShardWaker,
-    Start, Stored, SubscribeError, Subscribed, UserId, clock,
+    Epoch, EventName, Extent, FoldKind, Gap, Identity, Join, JoinInfo, Locate, LogStats, MessageId,
+    Namespaces, NotAccepted, OccupancyObserver, OnlineChange, OnlineCounts, OnlineHidden,
+    OnlineReport, Placed, PresenceOff, PresencePage, ReadLimit, ReadRequest, Reservation, Seq,
+    ShardId, ShardWaker, Start, Stored, SubscribeError, Subscribed, UserId, clock,
+    fold::merging::merge_due,
     limits::Limits,
     log::{
         change::{Addition, ChangeLimits},
@@ -87,6 +88,8 @@ pub struct Log {
     /// The rules at the start: which channels have a presence channel does not change.
     first_rules: Namespaces<Arc<ChannelRules>>,
     table: Mutex<Table>,
+    /// How messages fold, to be read without the lock.
+    folds: OnceLock<Arc<dyn FoldKind>>,
 }
 
 /// Rules of channels.
@@ -98,7 +101,7 @@ impl Log {
         let rules = ArcSwap::from_pointee(limits.rules.clone());
         let table = Mutex::new(Table::new(epoch, limits, memory.clone()));
         let epoch = ArcSwap::from_pointee(epoch);
-        Self { epoch, memory, rules, first_rules, table }
+        Self { epoch, memory, rules, first_rules, table, folds: OnceLock::new() }
     }
 
     /// Replaces the rules, also for existing channels. Presence stays as it was at the start.
@@ -121,6 +124,13 @@ impl Log {
     /// Whether `channel` has a presence channel.
     pub fn has_presence_channel(&self, channel: &ChannelName) -> bool {
         self.first_rules.has_presence_channel(channel)
+    }
+
+    /// Sets how messages fold. To be called before the first message.
+    pub fn set_folds(&self, kind: Arc<dyn FoldKind>) {
+        self.table.lock().folds = Some(kind.clone());
+        // Whoever comes second has set it already.
+        let _ = self.folds.set(kind);
     }
 
     /// Sets the observer of channel occupancy.
@@ -147,10 +157,16 @@ impl Log {
     /// # Errors
     /// When the limit of channels is reached, or the channel has too few subscribers; the message
     /// is not accepted then.
-    pub fn accept(&self, stored: Stored) -> Result<Accepted, NotAccepted> {
+    pub fn accept(&self, mut stored: Stored) -> Result<Accepted, NotAccepted> {
         // Parsed before the lock is taken.
         let update = self.presence_update(&stored.draft);
-        accept::accept(&mut self.table.lock(), stored, update)
+        self.note_part(&mut stored.draft);
+        let mut table = self.table.lock();
+        let accepted = accept::accept(&mut table, stored, update);
+        let is_due = !table.due_folds.is_empty();
+        drop(table);
+        self.merge_folds(is_due);
+        accepted
     }
 
     /// Holds a place for `draft`, which is about to get its seq: from then on nothing can refuse
@@ -167,11 +183,35 @@ impl Log {
     /// Returns as many results, for [`Accepted::announce_all`].
     pub fn accept_all(&self, batch: Vec<Placed>) -> Vec<Accepted> {
         // Parsed before the lock is taken.
-        let update = |placed: Placed| (self.presence_update(&placed.stored.draft), placed);
-        let batch: Vec<_> = batch.into_iter().map(update).collect();
+        let read = |mut placed: Placed| {
+            self.note_part(&mut placed.stored.draft);
+            (self.presence_update(&placed.stored.draft), placed)
+        };
+        let batch: Vec<_> = batch.into_iter().map(read).collect();
         let mut table = self.table.lock();
         let accept = |(update, placed)| accept::accept_placed(&mut table, placed, update);
-        batch.into_iter().map(accept).collect()
+        let accepted = batch.into_iter().map(accept).collect();
+        let is_due = !table.due_folds.is_empty();
+        drop(table);
+        self.merge_folds(is_due);
+        accepted
+    }
+
+    /// Reads what a message does to a fold, if its publisher has not said so.
+    fn note_part(&self, draft: &mut Draft) {
+        let is_internal = draft.event.as_ref().is_some_and(EventName::is_internal);
+        if is_internal
+            && draft.part.is_none()
+            && let Some(kind) = self.folds.get()
+        {
+            draft.part = kind.part(draft).map(Arc::new);
+        }
+    }
+
+    fn merge_folds(&self, is_due: bool) {
+        if is_due && let Some(kind) = self.folds.get() {
+            merge_due(&self.table, &**kind, &self.memory);
+        }
     }
 
     /// Reads the presence change that a message carries, if it is one of a presence channel.
@@ -326,6 +366,11 @@ impl Log {
     ) -> HistoryRead {
         let now = clock::unix_millis();
         HistoryRead::begin(&self.table.lock(), channel, start, limit, located, now, reader)
+    }
+
+    /// Returns how messages fold, if they do.
+    pub(crate) fn folds(&self) -> Option<&dyn FoldKind> {
+        self.folds.get().map(|kind| &**kind)
     }
 
     /// Reads on; returns what the engine has to be asked for, if the read is not complete.

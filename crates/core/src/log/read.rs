@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Gap, Message, ReadRequest, SlowReader};
+use crate::{Gap, Message, ReadRequest, SlowReader, fold::snapshot::Snapshot};
 
 /// The limit of one read, so that the log is locked only briefly. The first message is read
 /// whatever its size, then as many more as fit.
@@ -52,6 +52,8 @@ pub(crate) struct Item {
 #[derive(Clone, Debug)]
 pub(crate) enum ItemKind {
     Message(Arc<Message>),
+    /// A snapshot in place of parts of folds.
+    Snapshot(Arc<Snapshot>),
     /// A gap, and the channel's policy for slow consumers.
     Gap(Gap, SlowReader),
 }

@@ -69,8 +69,8 @@ impl Retention {
             return;
         }
         self.oldest_first.retain(|(seq, slot)| {
-            let first = slots.get(*slot).and_then(|channel| channel.ring.oldest());
-            first.is_some_and(|first| first.id.seq <= *seq)
+            let channel = slots.get(*slot);
+            channel.is_some_and(|channel| channel.ring.find(*seq).is_some())
         });
     }
 

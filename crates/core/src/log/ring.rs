@@ -1,8 +1,15 @@
 //! The ring buffer of a channel: its newest messages, and the floor below which they are gone.
+//!
+//! Parts of folds may leave it before older messages do, because their fold covers them.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use crate::{Bounds, Message, Seq};
+use crate::{Bounds, Message, Part, PartStep, Seq, fold::open::OpenFolds};
+
+/// The parts of each open fold that stay in the ring, for readers that are a little behind.
+const PARTS: usize = 256;
+/// The bytes of memory that they may occupy for each open fold.
+const PART_BYTES: usize = 64 * 1024;
 
 /// The floor of a channel's history: messages at or below `seq` are gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,8 +24,15 @@ pub(crate) struct Floor {
 #[derive(Debug, Default)]
 pub(crate) struct Ring {
     messages: VecDeque<Arc<Message>>,
+    /// Bytes of data, parts left out.
     bytes: usize,
     floor: Floor,
+    /// The newest part of a fold that has left; all parts above this are here.
+    folded: Seq,
+    /// How many of the messages are parts of folds, and the memory that these occupy.
+    parts: usize,
+    part_bytes: usize,
+    folds: OpenFolds,
 }
 
 impl Ring {
@@ -28,6 +42,24 @@ impl Ring {
 
     pub(crate) fn floor(&self) -> Floor {
         self.floor
+    }
+
+    /// Returns the seq above which no message is missing, covered or not.
+    pub(crate) fn complete_after(&self) -> Seq {
+        self.floor.seq.max(self.folded)
+    }
+
+    /// Returns the seq of the newest part of a fold that has left.
+    pub(crate) fn folded(&self) -> Seq {
+        self.folded
+    }
+
+    pub(crate) fn folds(&self) -> &OpenFolds {
+        &self.folds
+    }
+
+    pub(crate) fn folds_mut(&mut self) -> &mut OpenFolds {
+        &mut self.folds
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -40,24 +72,112 @@ impl Ring {
 
     /// Returns the seq of the newest message that the ring ever had.
     pub(crate) fn newest(&self) -> Seq {
-        self.messages.back().map_or(self.floor.seq, |message| message.id.seq)
+        self.messages.back().map_or(self.complete_after(), |last| last.id.seq.max(self.folded))
     }
 
     pub(crate) fn oldest(&self) -> Option<&Arc<Message>> {
         self.messages.front()
     }
 
-    /// Appends `message`, and evicts messages that no longer fit; returns how many.
+    /// Returns how many messages it holds that are no parts of folds.
+    pub(crate) fn count(&self) -> usize {
+        self.messages.len() - self.parts
+    }
+
+    /// Appends `message`, and evicts messages that no longer fit; returns how many have left. Parts
+    /// of folds never evict another message.
     pub(crate) fn push(&mut self, message: Arc<Message>, bounds: &Bounds) -> usize {
-        self.bytes += size(&message);
         let now = message.time;
-        self.messages.push_back(message);
-        let mut evicted = self.expire(now, bounds.age);
-        while self.messages.len() > bounds.messages || self.bytes > bounds.bytes {
-            self.evict();
-            evicted += 1;
+        let before = self.messages.len() + 1;
+        match message.fold {
+            Some(_) => {
+                self.parts += 1;
+                self.part_bytes += part_size(&message);
+            }
+            None => self.bytes += size(&message),
         }
-        evicted
+        let part = message.draft.part.clone();
+        self.messages.push_back(message.clone());
+        self.expire(now, bounds.age);
+        while self.count() > bounds.messages || self.bytes > bounds.bytes {
+            self.evict();
+        }
+        if let Some(part) = part {
+            self.step(&part, message);
+        }
+        before - self.messages.len()
+    }
+
+    fn step(&mut self, part: &Part, message: Arc<Message>) {
+        match part.step {
+            PartStep::Begin => self.folds.begin(&part.key, message),
+            PartStep::Add => self.fold_old_parts(),
+            PartStep::End => self.folds.end(&part.key, message.id.seq),
+        }
+    }
+
+    /// Folds the oldest half of the parts, once there are twice as many as may stay.
+    fn fold_old_parts(&mut self) {
+        let open = self.folds.len().max(1);
+        let is_few = self.parts < 2 * PARTS * open && self.part_bytes < 2 * PART_BYTES * open;
+        if is_few {
+            return;
+        }
+        let parts = self.messages.iter().filter(|message| message.fold.is_some());
+        if let Some(last) = parts.take(self.parts.div_ceil(2)).last() {
+            self.fold_up_to(last.id.seq);
+        }
+    }
+
+    /// Removes all parts up to `seq`, from the middle too; returns how many.
+    pub(crate) fn fold_up_to(&mut self, seq: Seq) -> usize {
+        let before = self.messages.len();
+        let mut messages = std::mem::take(&mut self.messages);
+        let old = messages.partition_point(|message| message.id.seq <= seq);
+        let newer = messages.split_off(old);
+        for message in messages {
+            match message.fold {
+                Some(_) => self.fold(&message),
+                None => self.messages.push_back(message),
+            }
+        }
+        self.messages.extend(newer);
+        before - self.messages.len()
+    }
+
+    /// Takes in a part that leaves the ring.
+    fn fold(&mut self, part: &Arc<Message>) {
+        self.parts -= 1;
+        self.part_bytes -= part_size(part);
+        self.folded = self.folded.max(part.id.seq);
+        if let Some(member) = part.fold.as_ref().filter(|member| member.ended().is_none()) {
+            self.folds.add(member, part.clone());
+        }
+    }
+
+    /// Returns the seq of the newest part from before `time` (milliseconds) whose fold has ended.
+    pub(crate) fn newest_ended_part(&self, time: u64) -> Option<Seq> {
+        if self.parts == 0 {
+            return None;
+        }
+        let is_ended = |message: &&Arc<Message>| {
+            let fold = message.fold.as_ref();
+            message.time < time && fold.is_some_and(|fold| fold.ended().is_some())
+        };
+        self.messages.iter().rev().find(is_ended).map(|message| message.id.seq)
+    }
+
+    /// Returns the seq of the newest part of a fold up to and including `seq`, here or gone; 0 if
+    /// there is none.
+    pub(crate) fn newest_part_up_to(&self, seq: Seq) -> Seq {
+        let newest = self.parts_up_to(seq).last().map_or(0, |part| part.id.seq);
+        newest.max(self.folded)
+    }
+
+    /// Returns the parts of folds that it holds up to and including `seq`.
+    pub(crate) fn parts_up_to(&self, seq: Seq) -> impl Iterator<Item = &Arc<Message>> {
+        let upto = self.messages.iter().take_while(move |message| message.id.seq <= seq);
+        upto.filter(|message| message.fold.is_some())
     }
 
     /// Evicts messages older than `age` at `now` (milliseconds); returns how many.
@@ -74,20 +194,31 @@ impl Ring {
         evicted
     }
 
-    /// Evicts the oldest message; returns the bytes of memory that it occupied.
+    /// Evicts the oldest message, or folds it; returns the bytes of memory that it occupied.
     pub(crate) fn evict(&mut self) -> usize {
         let Some(oldest) = self.messages.pop_front() else {
             return 0;
         };
-        self.bytes -= size(&oldest);
-        self.floor = Floor { seq: oldest.id.seq, certain: true };
+        match oldest.fold {
+            Some(_) => self.fold(&oldest),
+            None => {
+                self.bytes -= size(&oldest);
+                self.raise_floor(oldest.id.seq);
+            }
+        }
         oldest.memory_bytes()
+    }
+
+    fn raise_floor(&mut self, seq: Seq) {
+        self.floor = Floor { seq, certain: true };
     }
 
     /// Sets the floor of an empty ring, which may be lower than before: another epoch has begun.
     pub(crate) fn restart(&mut self, floor: Floor) {
         debug_assert!(self.messages.is_empty(), "its messages belong to another epoch");
+        self.folds.clear();
         self.floor = floor;
+        self.folded = 0;
     }
 
     /// Evicts all messages up to `seq`, and raises the floor to `seq` even if there was none.
@@ -96,7 +227,7 @@ impl Ring {
             self.evict();
         }
         if seq > self.floor.seq {
-            self.floor = Floor { seq, certain: true };
+            self.raise_floor(seq);
         }
     }
 
@@ -127,13 +258,40 @@ impl Ring {
         self.messages.partition_point(|message| message.time < time)
     }
 
+    /// Returns the message with this seq, if it holds that.
+    pub(crate) fn find(&self, seq: Seq) -> Option<&Arc<Message>> {
+        let index = self.messages.binary_search_by_key(&seq, |message| message.id.seq).ok()?;
+        self.messages.get(index)
+    }
+
     pub(crate) fn get(&self, index: usize) -> Option<&Arc<Message>> {
         self.messages.get(index)
+    }
+
+    /// Returns the position before the newest `n` messages, if it holds as many. Parts of folds are
+    /// not counted.
+    pub(crate) fn before_newest(&self, n: usize) -> Option<Seq> {
+        let older = self.count().checked_sub(n)?;
+        let first = match self.parts {
+            _ if n == 0 => return Some(self.newest()),
+            0 => older,
+            _ => {
+                let is_counted = |index: &usize| self.messages[*index].fold.is_none();
+                (0..self.messages.len()).rev().filter(is_counted).nth(n - 1)?
+            }
+        };
+        let before = first.checked_sub(1).map(|index| self.messages[index].id.seq);
+        Some(before.unwrap_or(self.floor.seq))
     }
 
     pub(crate) fn iter_after(&self, seq: Seq) -> impl Iterator<Item = &Arc<Message>> {
         self.messages.range(self.index_after(seq)..)
     }
+}
+
+/// The memory of a part, encodings left out.
+fn part_size(part: &Message) -> usize {
+    size_of::<Message>() + size(part)
 }
 
 fn size(message: &Message) -> usize {

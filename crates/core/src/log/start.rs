@@ -25,6 +25,21 @@ pub enum Start {
     /// All messages that are left, after a gap of unknown extent: the reader has a resume point
     /// that this log has not issued, such as an id of another server.
     Foreign,
+    /// As one of these, but without the parts of folds until now: a snapshot of what is under way
+    /// is read in their place. A reader that resumes asks for it again, because it may have been
+    /// cut before it had the snapshot.
+    Compact(CompactStart),
+}
+
+/// The point from which a reader reads compact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompactStart {
+    /// As [`Start::Earliest`].
+    Earliest,
+    /// As [`Start::After`].
+    After(MessageId),
+    /// As [`Start::Foreign`].
+    Foreign,
 }
 
 /// More than any channel holds.
@@ -32,7 +47,7 @@ const NEWEST_MAX: usize = 1_000_000_000;
 
 /// The error for a text that is no valid `since`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("since is earliest, latest, or a number of newest messages")]
+#[error("since is earliest, latest, compact, or a number of newest messages")]
 pub struct BadSince;
 
 impl Problem for BadSince {
@@ -49,6 +64,7 @@ impl std::str::FromStr for Start {
         match text {
             "earliest" => Ok(Start::Earliest),
             "latest" => Ok(Start::Latest),
+            "compact" => Ok(Start::Compact(CompactStart::Earliest)),
             _ => match text.parse() {
                 Ok(newest) if newest <= NEWEST_MAX => Ok(Start::Newest(newest)),
                 _ => Err(BadSince),
@@ -65,6 +81,9 @@ pub(crate) struct ResolvedStart {
     pub(crate) positions: Vec<Seq>,
     /// The reason that the reader does not continue where it left off.
     pub(crate) not_recovered: Option<NotRecovered>,
+    /// Whether it reads everything that is left.
+    has_everything: bool,
+    is_compact: bool,
     /// What the reader has not read and may not see any more; the indexes are of channels.
     pub(crate) hidden: Vec<(usize, Hole)>,
 }
@@ -109,18 +128,59 @@ impl ResolvedStart {
         let resumes = matches!(self.not_recovered, None | Some(NotRecovered::Evicted));
         cursor.ended = resumes && table.slots[slot].has_ended_at(position);
         cursor.is_presence = table.slots[slot].name.is_presence();
+        // What has left the ring of an answer under way is left, as long as its fold is open.
+        cursor.snapshot_due = self.has_everything;
+        if self.is_compact {
+            cursor.begin_compact(table.watermark);
+        }
         cursor
     }
 }
 
 impl Start {
+    /// Whether parts of folds are left out.
+    pub fn is_compact(self) -> bool {
+        matches!(self, Start::Compact(_))
+    }
+
+    /// Whether the reader continues where it left off, or tries to.
+    pub fn resumes(self) -> bool {
+        matches!(self.plain(), Start::After(_) | Start::Foreign)
+    }
+
+    /// Returns the same point for a reader that reads compact, if that is possible there.
+    #[must_use]
+    pub fn compacted(self) -> Self {
+        match self {
+            Start::Earliest => Start::Compact(CompactStart::Earliest),
+            Start::After(id) => Start::Compact(CompactStart::After(id)),
+            Start::Foreign => Start::Compact(CompactStart::Foreign),
+            Start::Latest | Start::Newest(_) | Start::Compact(_) => self,
+        }
+    }
+
+    /// Whether the reader reads everything that is left, or what stands for it.
+    pub(super) fn has_everything(self) -> bool {
+        self.is_compact() || matches!(self, Start::Earliest | Start::Foreign)
+    }
+
+    /// Returns the same point for a reader that reads everything.
+    fn plain(self) -> Self {
+        match self {
+            Start::Compact(CompactStart::Earliest) => Start::Earliest,
+            Start::Compact(CompactStart::After(id)) => Start::After(id),
+            Start::Compact(CompactStart::Foreign) => Start::Foreign,
+            other => other,
+        }
+    }
+
     /// Returns the seq after which a reader resumes, or why it cannot; `None` if it starts without
     /// an id.
     pub(crate) fn resume_seq(self, table: &Table) -> Option<Result<Seq, NotRecovered>> {
-        match self {
-            Start::Latest | Start::Earliest | Start::Newest(_) => None,
+        match self.plain() {
             Start::After(id) => Some(table.seq_of(id)),
             Start::Foreign => Some(Err(NotRecovered::Foreign)),
+            _ => None,
         }
     }
 
@@ -163,9 +223,16 @@ impl Start {
                     before_newest(table, *slot, newest, located).max(hidden_in(*slot))
                 };
                 let mut positions: Vec<Seq> = slots.iter().map(before).collect();
-                let first_of = |(ring, after): (&Ring, &Seq)| match *after < ring.floor().seq {
-                    true => Some(*after + 1),
-                    false => ring.iter_after(*after).next().map(|message| message.id.seq),
+                let has_everything = self.has_everything();
+                let first_of = |(ring, after): (&Ring, &Seq)| {
+                    let held = match *after < ring.floor().seq {
+                        true => Some(*after + 1),
+                        false => ring.iter_after(*after).next().map(|message| message.id.seq),
+                    };
+                    let is_due = has_everything && !ring.folds().is_empty();
+                    let is_read = |folded: &Seq| *folded > 0 && (is_due || folded > after);
+                    let folded = Some(ring.folded()).filter(is_read);
+                    held.into_iter().chain(folded).min()
                 };
                 let first = rings().zip(&positions).filter_map(first_of).min();
                 let reason = resume.and_then(Result::err).unwrap_or(NotRecovered::Fresh);
@@ -175,7 +242,9 @@ impl Start {
                 (position, positions, Some(reason))
             }
         };
-        ResolvedStart { position, positions, not_recovered, hidden }
+        let has_everything = self.has_everything() || not_recovered == Some(NotRecovered::Epoch);
+        let is_compact = self.is_compact();
+        ResolvedStart { position, positions, not_recovered, has_everything, is_compact, hidden }
     }
 }
 
@@ -231,9 +300,8 @@ impl Start {
 fn before_newest(table: &Table, slot: usize, n: usize, located: &LocatedChannels) -> Seq {
     let channel = &table.slots[slot];
     let ring = &channel.ring;
-    match ring.len().checked_sub(n) {
-        Some(older @ 1..) => ring.get(older - 1).map_or(ring.floor().seq, |message| message.id.seq),
-        Some(0) => ring.floor().seq,
+    match ring.before_newest(n) {
+        Some(before) => before,
         None if n == usize::MAX => table.oldest_position(slot),
         None => {
             let after = located.get(&channel.name).map(|located| located.after);

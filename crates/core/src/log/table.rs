@@ -5,8 +5,9 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 use slab::Slab;
 
 use crate::{
-    ChannelName, ChannelRules, Epoch, LogStats, Message, MessageId, Namespaces, OccupancyObserver,
-    OnlineCounts, PerWire, Seq, Stored,
+    ChannelName, ChannelRules, Draft, Epoch, EventName, FoldKind, LogStats, Message, MessageId,
+    Namespaces, OccupancyObserver, OnlineCounts, PerWire, Seq, Stored,
+    fold::snapshot::Snapshot,
     limits::Limits,
     log::{
         channel::Channel,
@@ -22,6 +23,10 @@ use crate::{
     notify::shard::Shards,
     presence::{DirtyUsers, Presence},
 };
+
+/// How long the parts of a fold stay in the ring after it has ended, for readers that are a little
+/// behind.
+const ENDED_PARTS_MILLIS: u64 = 5000;
 
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -49,6 +54,10 @@ pub(crate) struct Table {
     pub(super) idle_queue: IdleQueue,
     /// Channels that have a subscriber.
     pub(crate) occupied: usize,
+    /// How messages fold; `None` if none do.
+    pub(crate) folds: Option<Arc<dyn FoldKind>>,
+    /// Channels in whose folds something is to be merged.
+    pub(crate) due_folds: Vec<usize>,
     /// Is notified when a channel becomes occupied or vacated.
     pub(crate) observer: Option<Arc<dyn OccupancyObserver>>,
     /// Channels created since the start.
@@ -80,6 +89,8 @@ impl Table {
             retention: Retention::new(&limits.rules, memory),
             idle_queue: IdleQueue::default(),
             occupied: 0,
+            folds: None,
+            due_folds: Vec::new(),
             observer: None,
             created: 0,
             skipped: 0,
@@ -154,16 +165,48 @@ impl Table {
         let seq = message.id.seq;
         self.watermark = seq;
         let channel = &mut self.slots[slot];
+        let was_folding = !channel.ring.folds().is_empty();
         (channel.ended, channel.knows_end) = (message.draft.end.then_some(seq), true);
         let idle = !channel.has_subscribers();
         let evicted = channel.ring.push(message, &channel.rules.history);
         self.retention.push(seq, slot);
+        let is_folding = !channel.ring.folds().is_empty();
+        // A channel with open folds is neither idle nor forgotten.
+        match (was_folding, is_folding) {
+            (false, true) => channel.pins += 1,
+            (true, false) => channel.pins -= 1,
+            _ => {}
+        }
+        if channel.ring.folds().is_due() {
+            self.due_folds.push(slot);
+        }
         self.retention.count_evicted(evicted);
         self.retention.compact(&self.slots);
         if idle {
             self.idle_queue.push(&mut self.slots, slot);
         }
         self.evict_to_fit();
+    }
+
+    /// Returns the snapshot of what is under way in the channel in `slot`, for a reader that has
+    /// read everything else up to `seq`; `None` if nothing is.
+    pub(crate) fn snapshot(&self, slot: usize, seq: Seq) -> Option<Arc<Snapshot>> {
+        let (channel, kind) = (&self.slots[slot], self.folds.as_ref()?);
+        let ring = &channel.ring;
+        if ring.folds().is_empty() {
+            return None;
+        }
+        let held: Vec<_> = ring.parts_up_to(seq).collect();
+        let id = self.id(seq);
+        let (kind, memory) = (kind.clone(), self.retention.memory().clone());
+        let name = channel.name.clone();
+        ring.folds().snapshot(id, &held, |folds| Snapshot::new(id, name, folds, kind, memory))
+    }
+
+    /// Whether a message adds to a fold.
+    pub(crate) fn is_add(&self, draft: &Draft) -> bool {
+        let is_internal = draft.event.as_ref().is_some_and(EventName::is_internal);
+        is_internal && self.folds.as_ref().is_some_and(|kind| kind.is_add(draft))
     }
 
     /// Notes what is left of a channel from before the start.
@@ -200,7 +243,13 @@ impl Table {
         let Some(channel) = self.slots.get_mut(slot) else {
             return;
         };
-        let evicted = channel.ring.expire(now, channel.rules.history.age);
+        let mut evicted = channel.ring.expire(now, channel.rules.history.age);
+        channel.ring.folds_mut().forget_snapshot();
+        // Whoever has not read them yet reads the end, which has the whole.
+        if let Some(ended) = channel.ring.newest_ended_part(now.saturating_sub(ENDED_PARTS_MILLIS))
+        {
+            evicted += channel.ring.fold_up_to(ended);
+        }
         self.retention.count_evicted(evicted);
         self.evict_erased(slot);
         self.forget_if_empty(slot);

@@ -90,6 +90,7 @@ mod tests {
             end,
             idempotency: None,
             min_subscribers: 0,
+            part: None,
         };
         let stored = Stored { seq: 12, time: 1_700_000_000_000, online, draft };
         let budget = Arc::new(MemoryBudget::new(usize::MAX));

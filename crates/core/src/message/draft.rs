@@ -5,8 +5,9 @@ use std::{mem::size_of, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    ChannelName, Data, Epoch, EventName, Format, Identity, MessageId, Publisher, Seq, Variant,
-    clock,
+    ChannelName, Data, Epoch, EventName, Format, Identity, MessageId, Part, Publisher, Seq,
+    Variant, clock,
+    fold::part::FoldMember,
     message::memory::{MemoryBudget, MemoryShare},
     sync::Mutex,
 };
@@ -45,6 +46,8 @@ pub struct Draft {
     pub idempotency: Option<Arc<str>>,
     /// The least number of subscribers; with fewer the message is not published.
     pub min_subscribers: u32,
+    /// What the message does to a fold, if that is known.
+    pub(crate) part: Option<Arc<Part>>,
 }
 
 impl Draft {
@@ -59,6 +62,7 @@ impl Draft {
             end: false,
             idempotency: None,
             min_subscribers: 0,
+            part: None,
         }
     }
 
@@ -89,6 +93,12 @@ impl Draft {
     /// Sets the idempotency id, as [`idempotency_id`](crate::idempotency_id) has checked it.
     pub fn with_idempotency(mut self, id: impl Into<Option<Arc<str>>>) -> Self {
         self.idempotency = id.into();
+        self
+    }
+
+    /// Sets what the message does to a fold, so that nobody has to read that from its data.
+    pub fn with_part(mut self, part: Arc<Part>) -> Self {
+        self.part = Some(part);
         self
     }
 
@@ -123,6 +133,8 @@ pub struct Message {
     pub online: Option<u32>,
     /// The message as it was published.
     pub draft: Draft,
+    /// The fold that it adds to. Once it has left the ring, its fold covers it.
+    pub(crate) fold: Option<Arc<FoldMember>>,
     encoded: Mutex<Vec<(Variant, Bytes)>>,
     memory_share: MemoryShare,
 }
@@ -138,7 +150,8 @@ impl Message {
         let memory_share =
             MemoryShare::new(memory, size_of::<Self>() + draft.data.as_bytes().len());
         let id = MessageId { epoch, seq: stored.seq };
-        Self { id, time: stored.time, online, draft, encoded: Mutex::default(), memory_share }
+        let (time, fold, encoded) = (stored.time, None, Mutex::default());
+        Self { id, time, online, draft, fold, encoded, memory_share }
     }
 
     /// Returns the event's name.

@@ -33,6 +33,23 @@ impl EventName {
         Self(format!("{RESERVED}{name}").into())
     }
 
+    /// Reads a name that a log has kept, which may be one of the gateway's own.
+    ///
+    /// # Errors
+    /// When it is no event name.
+    pub fn from_log(text: &str) -> Result<Self, BadEventName> {
+        match text.strip_prefix(RESERVED) {
+            Some(name) if is_name(name) => Ok(Self(text.into())),
+            Some(_) => Err(BadEventName::Grammar),
+            None => text.parse(),
+        }
+    }
+
+    /// Whether this is a name of the gateway's own.
+    pub fn is_internal(&self) -> bool {
+        self.0.starts_with(RESERVED)
+    }
+
     /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -75,11 +92,15 @@ impl FromStr for EventName {
         if OF_EVENT_SOURCE.contains(&text) {
             return Err(BadEventName::OfEventSource);
         }
-        if text.is_empty() || text.len() > EVENT_MAX || text.chars().any(char::is_control) {
-            return Err(BadEventName::Grammar);
+        match is_name(text) {
+            true => Ok(Self(text.into())),
+            false => Err(BadEventName::Grammar),
         }
-        Ok(Self(text.into()))
     }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= EVENT_MAX && !text.chars().any(char::is_control)
 }
 
 #[cfg(test)]
@@ -101,5 +122,11 @@ mod tests {
         let internal = EventName::internal("llm.start");
         assert_eq!(internal.as_str().parse::<EventName>(), Err(BadEventName::Reserved));
         assert!("preis.ä".parse::<EventName>().is_ok());
+        let kept = |text: &str| EventName::from_log(text).map(|name| name.as_str().to_owned());
+        assert_eq!(kept("tricast.llm.delta").as_deref(), Ok("tricast.llm.delta"));
+        assert_eq!(kept("news").as_deref(), Ok("news"));
+        for text in ["tricast.", "tricast.\n", "a\n", ""] {
+            assert_eq!(kept(text), Err(BadEventName::Grammar), "{text:?}");
+        }
     }
 }

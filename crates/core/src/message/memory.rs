@@ -37,13 +37,13 @@ impl MemoryBudget {
 
 /// The share of one message, returned to the budget when it is dropped.
 #[derive(Debug)]
-pub(super) struct MemoryShare {
+pub(crate) struct MemoryShare {
     memory: Arc<MemoryBudget>,
     bytes: AtomicUsize,
 }
 
 impl MemoryShare {
-    pub(super) fn new(memory: &Arc<MemoryBudget>, bytes: usize) -> Self {
+    pub(crate) fn new(memory: &Arc<MemoryBudget>, bytes: usize) -> Self {
         let share = Self { memory: Arc::clone(memory), bytes: AtomicUsize::new(0) };
         share.grow(bytes);
         share

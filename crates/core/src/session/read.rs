@@ -51,6 +51,11 @@ pub(super) fn read(
                 delivered += 1;
                 encoder.push_message(&message, out);
             }
+            ItemKind::Snapshot(snapshot) => {
+                delivered += 1;
+                meters.snapshots.increment(1);
+                encoder.push_message(snapshot.message(), out);
+            }
             ItemKind::Gap(gap, policy) => {
                 result = push_gap(gap, live.then_some(policy), encoder, meters, out).and(result);
                 if result.is_err() {

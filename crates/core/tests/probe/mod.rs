@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod store;
+pub mod texts;
 
 use std::{
     sync::Arc,

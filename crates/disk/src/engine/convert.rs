@@ -56,7 +56,7 @@ pub(super) fn stored_of(record: Record, tagger: &Arc<dyn Tagger>) -> Option<Stor
         DataKind::Text => Data::Text(text(record.data)?),
         DataKind::Bytes => Data::Bytes(record.data),
     };
-    let event = record.event.map(|event| event.parse::<EventName>()).transpose().ok()?;
+    let event = record.event.map(|event| EventName::from_log(&event)).transpose().ok()?;
     let mut publisher = Publisher::default();
     if let Some(client) = record.client {
         let tags = PublisherTags { client, user: record.user, tagger: tagger.clone() };

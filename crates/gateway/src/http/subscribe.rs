@@ -10,8 +10,8 @@ use axum::{
 };
 use tricast_admission::Pass;
 use tricast_core::{
-    Action, ChannelName, Draft, Format, Join, JoinInfo, Publisher, Session, Start, Subscription,
-    Trust, Wire,
+    Action, ChannelName, Draft, Format, Join, JoinInfo, Kind, Publisher, Session, Start,
+    Subscription, Trust, Wire,
 };
 use tricast_net::{AwaitedStream, ConnHandle};
 
@@ -83,6 +83,11 @@ async fn try_subscribe(
     let mut pass = admit(app, &wanted, &request).await?;
     let epoch = app.hub.log().epoch();
     let start = resume::start_of(&request, &wanted.query, epoch)?.unwrap_or(Start::Latest);
+    if start.is_compact() && wanted.raw && wire != Wire::Sse {
+        let detail =
+            "a raw stream cannot say what is a snapshot; leave format=raw out, or since=compact";
+        return Err(Problem::new(Kind::BadResume, detail).for_parameter("since"));
+    }
     if request.method() == Method::HEAD {
         return Ok(stream::head_response(plain_format(wire, wanted.raw)));
     }
@@ -152,7 +157,7 @@ async fn read_own_message(
         body::read(request, app.message_bytes(), time, &mut reservation).await?
     };
     let mut draft = metadata.draft(channel.clone(), media.data(body)?);
-    if matches!(start, Start::After(_) | Start::Foreign) {
+    if start.resumes() {
         return Ok(None);
     }
     admission::check_message(pass, channel, draft.data.as_bytes().len()).await?;

@@ -46,6 +46,9 @@ impl FromStr for Since {
             Ok(id) => Start::After(id),
             Err(_) => text.parse().map_err(since)?,
         };
+        if start.is_compact() {
+            return Err(since(BadSince).to_owned());
+        }
         Ok(Self(start))
     }
 }
@@ -87,7 +90,7 @@ pub(super) fn cat(path: &Path, args: &CatArgs) -> anyhow::Result<bool> {
 /// Returns the position after which to begin.
 fn begin(looked: &Looked, args: &CatArgs, head: Seq) -> anyhow::Result<Seq> {
     Ok(match args.since.0 {
-        Start::Earliest | Start::Foreign => looked.reader.floor(),
+        Start::Earliest | Start::Foreign | Start::Compact(_) => looked.reader.floor(),
         Start::Latest => head,
         Start::Newest(n) => looked.reader.locate(&args.channel, n, head)?.after,
         Start::After(id) => {

@@ -32,7 +32,11 @@ pub(crate) fn start_of(
         start = start.or(id);
     }
     let since = single("since", query.all("since"))?.map(start_since).transpose()?;
-    Ok(start.or(since))
+    // An id wins over `since`, but does not say that its reader has what `compact` leaves out.
+    Ok(match since {
+        Some(since) if since.is_compact() => Some(start.map_or(since, Start::compacted)),
+        since => start.or(since),
+    })
 }
 
 /// Reads the header, which may have an id that is foreign to the epoch that is given.
