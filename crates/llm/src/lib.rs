@@ -14,6 +14,7 @@
 //!         → Evidence                what has been seen of an end
 //!         → Outcome                 complete, or why not; never by the end of the body alone
 //!     → RunLog                      the messages of the run, in the log of its channel
+//! Answers                           how these messages fold: snapshots for late readers
 //! ```
 
 mod answer;
@@ -26,6 +27,7 @@ mod driver;
 mod event_stream;
 mod evidence;
 mod failed;
+mod fold;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod key_guard;
@@ -59,6 +61,7 @@ pub use self::{
     config::{Busy, DEMO_MODEL, DEMO_URL, Face, Leave, Model, RelayConfig, UpstreamConfig},
     event_stream::{Event, EventStream, Item, Rest, TooLong},
     evidence::{BodyEnd, Failure, Outcome},
+    fold::Answers,
     meters::FIRST_TOKEN,
     observer::RunObserver,
     probe::{ProbeError, Probed, probe},

@@ -6,8 +6,8 @@ use futures_util::FutureExt as _;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tricast_core::{
-    ChannelName, Data, Draft, EngineError, EventName, Hub, MessageId, Overloaded, PublishError,
-    Publisher, Trust, UserId, awake_timeout,
+    ChannelName, Data, Draft, EngineError, EventName, Hub, MessageId, Overloaded, Part, PartStep,
+    PublishError, Publisher, Trust, UserId, awake_timeout,
 };
 
 use crate::{By, Planted, Run, RunEnd, RunError, RunId, run_end::Times};
@@ -23,11 +23,17 @@ pub(crate) struct RunLog {
     hub: Arc<Hub>,
     channel: ChannelName,
     run: RunId,
-    start: EventName,
-    delta: EventName,
-    end: EventName,
+    start: Kind,
+    delta: Kind,
+    end: Kind,
     /// Nobody else has this publisher, so nobody else uses up its idempotency ids.
     publisher: Publisher,
+}
+
+/// A kind of messages of a run: its event, and what it does to the fold of the run.
+struct Kind {
+    event: EventName,
+    part: Arc<Part>,
 }
 
 /// What a message does when the log has no room.
@@ -91,7 +97,17 @@ impl RunLog {
     pub(crate) fn new(hub: Arc<Hub>, run: &Run) -> Self {
         let publisher =
             Publisher { trust: Trust::ApiKey("tricast.llm".into()), ..Publisher::default() };
-        let [start, delta, end] = ["llm.start", "llm.delta", "llm.end"].map(EventName::internal);
+        let key: Arc<str> = run.id.to_string().into();
+        let kind = |(name, step)| Kind {
+            event: EventName::internal(name),
+            part: Arc::new(Part { key: key.clone(), step }),
+        };
+        let [start, delta, end] = [
+            ("llm.start", PartStep::Begin),
+            ("llm.delta", PartStep::Add),
+            ("llm.end", PartStep::End),
+        ]
+        .map(kind);
         Self { hub, channel: run.channel.clone(), run: run.id, start, delta, end, publisher }
     }
 
@@ -140,9 +156,10 @@ impl RunLog {
         self.publish(self.draft(&self.end, document).with_idempotency(id), Room::Awaited).await
     }
 
-    fn draft(&self, event: &EventName, data: String) -> Draft {
+    fn draft(&self, kind: &Kind, data: String) -> Draft {
         Draft::new(self.channel.clone(), Data::Json(data))
-            .with_event(event.clone())
+            .with_event(kind.event.clone())
+            .with_part(kind.part.clone())
             .with_publisher(self.publisher.clone())
     }
 

@@ -1,9 +1,9 @@
 //! Folds: what a late reader gets in place of the messages that it has missed.
 //!
-//! Some messages are parts of one whole, such as the deltas of an answer. Whoever has the whole so
-//! far needs none of the parts, so parts may leave a ring early: they are *covered* by the fold. A
-//! reader that has missed covered parts is sent one snapshot of what is under way, in their place
-//! and in the same order, and is told no gap.
+//! Some messages are parts of one whole, such as the deltas of an answer. A reader that has the
+//! whole so far needs none of the parts, so parts may leave a ring early: they are *covered* by the
+//! fold. A reader that has missed covered parts is sent one snapshot of what is under way, in their
+//! place and in the same order, and is told no gap.
 //!
 //! ```text
 //! begin   an ordinary message; opens a fold of its channel
@@ -16,7 +16,6 @@
 //! encoded under the log's lock.
 
 pub(crate) mod kind;
-pub(crate) mod merging;
 pub(crate) mod open;
 pub(crate) mod part;
 pub(crate) mod snapshot;

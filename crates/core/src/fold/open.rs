@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::{
     Message, MessageId, Seq, Whole,
     fold::{
-        merging::MergeJob,
         part::FoldMember,
         snapshot::{Snapshot, Under},
     },
@@ -35,6 +34,15 @@ struct OpenFold {
     /// What follows, in order.
     rest: Vec<Arc<Message>>,
     /// How often something was merged.
+    merges: u64,
+}
+
+/// Messages of one fold, and what they are to be added to.
+#[derive(Debug)]
+pub(crate) struct MergeJob {
+    member: Arc<FoldMember>,
+    pub(crate) whole: Option<Whole>,
+    pub(crate) rest: Vec<Arc<Message>>,
     merges: u64,
 }
 
@@ -120,7 +128,7 @@ impl OpenFolds {
     }
 
     /// Returns what is to be merged; [`put`](Self::put) takes the result.
-    pub(super) fn due(&self) -> impl Iterator<Item = MergeJob> {
+    pub(crate) fn due(&self) -> impl Iterator<Item = MergeJob> {
         let due = self.open.iter().filter(|fold| fold.rest.len() >= MERGE_AT);
         due.map(|fold| MergeJob {
             member: fold.member.clone(),
@@ -131,7 +139,7 @@ impl OpenFolds {
     }
 
     /// Replaces messages by what they were merged into, unless somebody else has done so.
-    pub(super) fn put(&mut self, job: &MergeJob, whole: Whole, share: MemoryShare) {
+    pub(crate) fn put(&mut self, job: &MergeJob, whole: Whole, share: MemoryShare) {
         let same = |fold: &&mut OpenFold| {
             Arc::ptr_eq(&fold.member, &job.member) && fold.merges == job.merges
         };

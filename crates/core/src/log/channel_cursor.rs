@@ -66,7 +66,7 @@ impl ChannelCursor {
         self.snapshot_due = true;
     }
 
-    /// Whether messages of this channel after its position have left the ring, which no fold covers.
+    /// Whether messages after its position have left the ring that no fold covers.
     pub(super) fn is_behind(&self, table: &Table) -> bool {
         table.slots[self.slot].ring.floor().seq > self.position
     }
@@ -129,8 +129,8 @@ impl ChannelCursor {
         }
     }
 
-    /// Returns the seq of the next item of this channel outside a portion, snapshots left out: what has
-    /// to be fetched, a gap, or a message.
+    /// Returns the seq of the next item of this channel outside a portion and beside snapshots: what
+    /// has to be fetched, a gap, or a message.
     pub(super) fn next_seq(&self, table: &Table) -> Option<Seq> {
         if self.needs_engine(table) {
             return Some(self.position + 1);

@@ -31,6 +31,7 @@ pub(crate) mod join;
 pub(crate) mod locate;
 pub(crate) mod member;
 pub(crate) mod merge;
+mod merging;
 pub(crate) mod portion;
 pub(crate) mod portion_source;
 pub(crate) mod query;
@@ -58,13 +59,13 @@ use crate::{
     Namespaces, NotAccepted, OccupancyObserver, OnlineChange, OnlineCounts, OnlineHidden,
     OnlineReport, Placed, PresenceOff, PresencePage, ReadLimit, ReadRequest, Reservation, Seq,
     ShardId, ShardWaker, Start, Stored, SubscribeError, Subscribed, UserId, clock,
-    fold::merging::merge_due,
     limits::Limits,
     log::{
         change::{Addition, ChangeLimits},
         cursor::Cursor,
         history_read::HistoryRead,
         member::Member,
+        merging::merge_due,
         portion_source::Older,
         read::{Item, Progress},
         start::LocatedChannels,
@@ -129,7 +130,7 @@ impl Log {
     /// Sets how messages fold. To be called before the first message.
     pub fn set_folds(&self, kind: Arc<dyn FoldKind>) {
         self.table.lock().folds = Some(kind.clone());
-        // Whoever comes second has set it already.
+        // It is set once, before the first message.
         let _ = self.folds.set(kind);
     }
 
@@ -197,14 +198,16 @@ impl Log {
         accepted
     }
 
-    /// Reads what a message does to a fold, if its publisher has not said so.
+    /// Reads what a message does to a fold, if its publisher has not said so. Without a kind of
+    /// folds all messages are ordinary.
     fn note_part(&self, draft: &mut Draft) {
+        let kind = self.folds.get();
+        if kind.is_none() {
+            draft.part = None;
+        }
         let is_internal = draft.event.as_ref().is_some_and(EventName::is_internal);
-        if is_internal
-            && draft.part.is_none()
-            && let Some(kind) = self.folds.get()
-        {
-            draft.part = kind.part(draft).map(Arc::new);
+        if is_internal && draft.part.is_none() {
+            draft.part = kind.and_then(|kind| kind.part(draft)).map(Arc::new);
         }
     }
 

@@ -245,7 +245,7 @@ impl Table {
         };
         let mut evicted = channel.ring.expire(now, channel.rules.history.age);
         channel.ring.folds_mut().forget_snapshot();
-        // Whoever has not read them yet reads the end, which has the whole.
+        // A reader that has not read them yet reads the end, which has the whole.
         if let Some(ended) = channel.ring.newest_ended_part(now.saturating_sub(ENDED_PARTS_MILLIS))
         {
             evicted += channel.ring.fold_up_to(ended);

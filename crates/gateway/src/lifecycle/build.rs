@@ -7,7 +7,7 @@ use tricast_admission::{BackendClient, Gatekeeper, Jwks};
 use tricast_core::{Engine, Epoch, Hub, Limits, Log, MemoryEngine, Meters, unix_millis};
 use tricast_delivery::{SendMode, Shards};
 use tricast_disk::{DiskEngine, DiskMeters};
-use tricast_llm::{Runs, UpstreamConfig};
+use tricast_llm::{Answers, Runs, UpstreamConfig};
 use tricast_net::{Certificate, SocketMeters};
 
 use crate::{
@@ -233,7 +233,9 @@ fn log(settings: &Settings) -> Arc<Log> {
         .with_memory_bytes(history.memory.as_u64() as usize)
         .with_channels(settings.limits.channels)
         .with_tombstones(history.tombstones);
-    Arc::new(Log::new(new_epoch(), limits))
+    let log = Arc::new(Log::new(new_epoch(), limits));
+    log.set_folds(Arc::new(Answers));
+    log
 }
 
 fn disk_engine(

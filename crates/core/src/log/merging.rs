@@ -3,24 +3,14 @@
 use std::sync::Arc;
 
 use crate::{
-    Message, Whole,
-    fold::{kind::FoldKind, part::FoldMember},
+    FoldKind,
     log::table::Table,
     message::memory::{MemoryBudget, MemoryShare},
     sync::Mutex,
 };
 
-/// Messages of one fold, and what they are to be added to.
-#[derive(Debug)]
-pub(crate) struct MergeJob {
-    pub(super) member: Arc<FoldMember>,
-    pub(super) whole: Option<Whole>,
-    pub(super) rest: Vec<Arc<Message>>,
-    pub(super) merges: u64,
-}
-
 /// Merges what is due.
-pub(crate) fn merge_due(table: &Mutex<Table>, kind: &dyn FoldKind, memory: &Arc<MemoryBudget>) {
+pub(super) fn merge_due(table: &Mutex<Table>, kind: &dyn FoldKind, memory: &Arc<MemoryBudget>) {
     let mut locked = table.lock();
     let channels = std::mem::take(&mut locked.due_folds);
     let mut jobs = Vec::new();
