@@ -129,7 +129,7 @@ impl ChannelCursor {
         }
     }
 
-    /// Returns the seq of the next item of this channel outside a portion and beside snapshots: what
+    /// Returns the seq of the next item of this channel outside a portion, snapshots left out: what
     /// has to be fetched, a gap, or a message.
     pub(super) fn next_seq(&self, table: &Table) -> Option<Seq> {
         if self.needs_engine(table) {
