@@ -275,7 +275,7 @@ impl Model {
             if let Some(seq) = text.ended.filter(|seq| seq > since && !reported(*seq)) {
                 assert!(known.has_ended, "the end {seq} of {text:?} is lost: {client:?}");
             }
-            // A reader that came in the middle, and did not ask for what was before, knows of no more.
+            // A reader that came in the middle, and did not ask for more, knows of no more.
             let has_all = matches!(begin, Some(Begin::Earliest | Begin::Compact));
             let is_open = text.ended.is_none() && !text.written.is_empty();
             if (has_all || text.begun > *since) && is_open {
