@@ -9,6 +9,9 @@ use crate::merged::Members;
 /// The most answers that one prompt may ask for.
 const MAX_CHOICES: u32 = 128;
 
+/// The most bytes of the name of a model: it is told with each answer.
+const MODEL_MAX: usize = 256;
+
 /// The member that is for the gateway alone.
 const OWN: &str = "tricast";
 
@@ -63,7 +66,11 @@ impl ChatRequest {
             let expected = "a list of at least one message";
             return Err(BadRequest::Member { member: "messages", expected });
         }
-        request.model = request.read("model", "a text")?;
+        let expected = "a text of 1 to 256 bytes without control characters";
+        request.model = request.read("model", expected)?;
+        if request.model.as_deref().is_some_and(|name| !is_model_name(name)) {
+            return Err(BadRequest::Member { member: "model", expected });
+        }
         let choices = request.read("n", "a whole number from 1 to 128")?.unwrap_or(1);
         if !(1..=MAX_CHOICES).contains(&choices) {
             let expected = "a whole number from 1 to 128";
@@ -213,6 +220,11 @@ impl ChatRequest {
             None => self.members.push((name.to_owned(), value)),
         }
     }
+}
+
+/// Whether this can be the name of a model, wherever it comes from.
+pub(crate) fn is_model_name(name: &str) -> bool {
+    (1..=MODEL_MAX).contains(&name.len()) && !name.chars().any(char::is_control)
 }
 
 /// Returns the JSON of a value, which always serializes.

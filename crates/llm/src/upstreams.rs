@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tricast_core::Secret;
 
-use crate::{BadUpstream, PromptError, Upstream, UpstreamConfig, attempt::Target};
+use crate::{
+    BadUpstream, PromptError, Upstream, UpstreamConfig, attempt::Target,
+    chat_request::is_model_name,
+};
 
 /// The upstreams of the settings, in their order.
 #[derive(Debug)]
@@ -80,7 +83,8 @@ impl Upstreams {
     ) -> Result<(String, Vec<Target>), PromptError> {
         let default = || Some(self.models().first()?.name.clone());
         let name = match asked {
-            Some(name) => name.to_owned(),
+            Some(name) if is_model_name(name) => name.to_owned(),
+            Some(_) => return Err(PromptError::UnknownModel("(no name of a model)".to_owned())),
             None if self.0.is_empty() => return Err(PromptError::NoUpstream),
             None => default().ok_or_else(|| PromptError::UnknownModel(String::new()))?,
         };
@@ -192,6 +196,10 @@ mod tests {
         assert!(resolve(&none, None).contains("[[llm]]"));
         let one = Upstreams::new(vec![upstream("main", &[("a", "a")], &[])], None).expect("one");
         assert!(resolve(&one, Some("b")).contains("\"b\""));
+        let any = Upstreams::new(vec![upstream("any", &[], &[])], None).expect("one");
+        for name in ["", "a\nb", &"a".repeat(300)] {
+            assert!(any.resolve(Some(name)).is_err(), "{name}");
+        }
         let twice = vec![upstream("main", &[], &[]), upstream("main", &[], &[])];
         assert!(matches!(Upstreams::new(twice, None), Err(BadUpstream::Twice(_))));
         let missing = vec![upstream("main", &[], &["spare"])];
