@@ -52,6 +52,6 @@ test('each thread names tests that are there, or says why it has none', {
   t.diagnostic(`${open} of ${rows.length} threads are open`);
 });
 
-/** Whether a text of the source is that title, or begins so and goes on with a value. */
+/** Whether a text of the source is that title, but for a value before or behind it. */
 const isTitle = (source, title) =>
-  source.includes(`'${title}'`) || source.includes(`\`${title} \${`);
+  [`'${title}'`, `\`${title} \${`, `}: ${title}\``].some((text) => source.includes(text));
