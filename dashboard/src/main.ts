@@ -151,7 +151,7 @@ async function subscribe() {
   ask.reset((wire) => places.get(wire)?.answers);
   const name = channel();
   // A page that opens in mid-answer gets what is there of it.
-  const since = ask.isShown && (await hasOpenAnswer()) ? 'earliest' : undefined;
+  const since = ask.isShown && (await hasOpenAnswer()) ? 'compact' : undefined;
   if (name !== channel()) return;
   for (const panel of allPanels) {
     panel.reset(places.get(panel.wire)?.last ?? null, since);

@@ -9,7 +9,7 @@ import { until } from '../wait.mjs';
 export const PLAIN = ['npm eventsource', 'curl, chunked', 'npm ws'];
 
 /** Opens the clients with these `names` in `channel`; the test closes them at its end. */
-export async function listen(t, gateway, channel, names, { browser, since = 'earliest' } = {}) {
+export async function listen(t, gateway, channel, names, { browser, since = 'compact' } = {}) {
   const clients = clientsNamed(...names);
   for (const client of clients) {
     client.log = new AnswerLog();
