@@ -3,7 +3,7 @@
 import { ANSWER_EVENTS } from './client/answers.ts';
 import { channel, claimClientId, setToken, token } from './context/context.ts';
 import { channelUrl } from './context/gateway.ts';
-import { hasModels, hasOpenAnswer } from './context/models.ts';
+import { hasModels, hasOpenAnswer, modelNames } from './context/models.ts';
 import { headSizes, requestInfo } from './context/request-info.ts';
 import { LatencyTracker } from './measure/latency-tracker.ts';
 import { Ask } from './page/ask.ts';
@@ -94,6 +94,7 @@ await clock.start();
 if (await hasModels()) ask.show();
 await subscribe();
 setUpClock();
+if (ask.isShown) ask.offer(await modelNames());
 await loadHeadSizes();
 
 async function setUpLanguage() {

@@ -26,7 +26,7 @@ before(async () => {
     .listen(0, '127.0.0.1');
   await once(site, 'listening');
   origin = `http://127.0.0.1:${site.address().port}`;
-  upstream = await startScripted();
+  upstream = await startScripted(['script', 'another']);
   gateway = await startGateway({
     'cors.origins': origin,
     'stream.retry': '200ms',
@@ -168,9 +168,11 @@ test('the page at / has the same answer on all wires, over cuts, a reload and a 
   await page.screenshot({ path: `${artifacts}ask.png`, fullPage: true });
 
   // The second tab stops what the first one has asked.
+  await page.selectOption('#model', 'another');
   await page.fill('#question', 'Again?');
   await page.press('#question', 'Enter');
   const again = await upstream.call(next + 1);
+  assert.deepEqual([call.body.model, again.body.model], ['script', 'another']);
   await again.say('so far');
   await second.waitForSelector('#answers [data-status=open]');
   await second.click('#ask-stop');

@@ -266,3 +266,29 @@ test('several runs in one channel, and several choices of one, are kept apart', 
     ],
   );
 });
+
+test('a late page is sent what is there of an answer, and not each piece of it', {
+  timeout: 120_000,
+}, async (t) => {
+  const gone = await listen(t, gateway, 'kept.long', PLAIN);
+  const { run, call } = await question('kept.long');
+  for (let n = 0; n < 2000; n += 1) await call.say(`tökén ${n} "\n`);
+  await gone.all(run, ({ text }) => text === call.content, 'the text so far');
+  const late = await listen(t, gateway, 'kept.long', PLAIN);
+  await late.all(run, ({ text }) => text === call.content, 'the text so far');
+  const json = Buffer.byteLength(JSON.stringify(call.content));
+  for (const { name, path, relay, log } of late.clients) {
+    const { deltas, snapshots } = log.get(run);
+    assert.deepEqual([deltas, snapshots], [0, 1], name);
+    const carried = relay.carried(path);
+    t.diagnostic(`${name}: ${carried} bytes for ${json} bytes of text as JSON`);
+    assert.ok(carried <= 1.2 * json + 1024, `${name}: ${carried} bytes`);
+  }
+  await call.finish();
+  await late.all(run, ended, 'the end');
+  assert.equal(late.agreed(run).text, call.content);
+  const after = await listen(t, gateway, 'kept.long', PLAIN);
+  await after.all(run, ended, 'the end');
+  for (const { relay, path } of after.clients)
+    assert.ok(relay.carried(path) <= 1.2 * json + 1024, 'an ended answer costs as much');
+});

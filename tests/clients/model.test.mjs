@@ -1,6 +1,7 @@
 // A real model behind the gateway: llama.cpp's server. Its own log and its time on the processor say that a stop has stopped it.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import OpenAI from 'openai';
 import { startGateway } from './gateway.mjs';
 import { listen, PLAIN } from './upstreams/listeners.mjs';
 import { startModel } from './upstreams/model.mjs';
@@ -40,12 +41,25 @@ async function standstill() {
   );
 }
 
-test('an answer is the same on three wires, with the usage that the model counts', {
+test('an answer is the same on three wires and at an SDK, with the usage that the model counts', {
   timeout: 120_000,
 }, async (t) => {
   const listeners = await listen(t, gateway, 'colours', PLAIN);
-  const more = { model: 'small', max_tokens: 24, temperature: 0, seed: 1 };
-  const { run } = await ask(gateway, 'colours', 'Name three colours.', more);
+  const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'none' });
+  const messages = [{ role: 'user', content: 'Name three colours.' }];
+  const options = {
+    max_tokens: 24,
+    temperature: 0,
+    seed: 1,
+    stream_options: { include_usage: true },
+  };
+  const stream = await client.chat.completions.create(
+    { model: 'small', messages, stream: true, ...options },
+    { headers: { 'Tricast-Channel': 'colours' } },
+  );
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  const [{ id: run }] = chunks;
   await listeners.all(run, ended, 'the end');
   const { text, status, end, deltas } = listeners.agreed(run);
   assert.equal(status, 'complete', JSON.stringify(end));
@@ -53,6 +67,8 @@ test('an answer is the same on three wires, with the usage that the model counts
   const { completion_tokens, total_tokens, estimated } = end.usage;
   assert.deepEqual([completion_tokens <= 24, estimated], [true, undefined]);
   assert.ok(total_tokens > completion_tokens);
+  const atSdk = chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('');
+  assert.deepEqual([atSdk, chunks.at(-1).usage], [text, end.usage]);
   t.diagnostic(`${deltas} deltas: ${JSON.stringify(text)}`);
 });
 

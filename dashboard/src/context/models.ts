@@ -9,6 +9,14 @@ export async function hasModels(): Promise<boolean> {
   return (await requestInfo()).models ?? false;
 }
 
+/** Returns the names of the models that this page may choose from; the gateway has a default. */
+export async function modelNames(): Promise<string[]> {
+  const response = await request(new URL('v1/models', gatewayUrl()));
+  if (!response?.ok) return [];
+  const { data } = (await response.json()) as { data: { id: string }[] };
+  return data.map(({ id }) => id);
+}
+
 /** Whether a model is answering in the channel of the page. */
 export async function hasOpenAnswer(): Promise<boolean> {
   const url = new URL('llm/runs', gatewayUrl());
@@ -25,10 +33,14 @@ interface AskResponse {
   detail?: string;
 }
 
-/** Asks the default model in the channel of the page; resolves to its run, or to why there is none. */
-export function ask(question: string): Promise<AskResponse> {
+/**
+ * Asks a model in the channel of the page, or the default one if the name is empty. Resolves to its
+ * run, or to why there is none.
+ */
+export function ask(model: string, question: string): Promise<AskResponse> {
   const url = new URL(`llm/${encodeURIComponent(channel())}`, gatewayUrl());
-  return post(url, JSON.stringify({ messages: [{ role: 'user', content: question }] }));
+  const messages = [{ role: 'user', content: question }];
+  return post(url, JSON.stringify({ ...(model && { model }), messages }));
 }
 
 /** Stops a run; resolves to why it could not be stopped. */

@@ -9,7 +9,7 @@ import { number, t } from '../text/index.ts';
 import { WIRES } from '../text/wires.ts';
 import { agreementOf } from './agreement.ts';
 import { AnswerList } from './answer-list.ts';
-import { byId, isBusy, setBusy, setText, within } from './dom.ts';
+import { byId, element, isBusy, setBusy, setText, within } from './dom.ts';
 
 export class Ask {
   readonly #lists = {
@@ -47,6 +47,13 @@ export class Ask {
   show(): void {
     byId('askbox').hidden = false;
     within(document, '[data-goto=askbox]').hidden = false;
+  }
+
+  /** Offers the models with these names, if there is a choice. */
+  offer(names: string[]): void {
+    const select = byId<HTMLSelectElement>('model');
+    select.replaceChildren(...names.map((name) => element('option', '', name)));
+    select.hidden = names.length < 2;
   }
 
   /** Shows the answers of the channel of the page, as far as `saved` has some for a wire. */
@@ -91,7 +98,7 @@ export class Ask {
     const button = byId<HTMLButtonElement>('ask-send');
     if (isBusy(button) || !question.trim()) return;
     setBusy(button, true);
-    const { run, detail } = await ask(question);
+    const { run, detail } = await ask(byId<HTMLSelectElement>('model').value, question);
     setBusy(button, false);
     this.#report(run ? '' : (detail ?? t('the gateway could not be reached')));
     if (run) byId<HTMLTextAreaElement>('question').value = '';

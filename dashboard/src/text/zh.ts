@@ -169,6 +169,7 @@ export const zh = {
     '网关调用模型，并把答案的每一段发布到此频道。每种线路、每个标签页、每台设备都会收到，断线和重新加载也不例外。',
   'Ask something': '问点什么',
   'Your question': '你的问题',
+  'Model': '模型',
   'Cut all wires': '断开全部线路',
   'Second tab': '第二个标签页',
   'Opens this channel in another tab, which receives the same answer':
