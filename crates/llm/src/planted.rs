@@ -4,16 +4,19 @@
 macro_rules! bugs {
     (
         table { $($(#[$of_table:meta])* $table:ident,)* }
+        storm { $($(#[$of_storm:meta])* $storm:ident,)* }
         log { $($(#[$of_log:meta])* $log:ident,)* }
     ) => {
         /// A bug that a test can plant.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Planted { $($(#[$of_table])* $table,)* $($(#[$of_log])* $log,)* }
+        pub(crate) enum Planted { $($(#[$of_table])* $table,)* $($(#[$of_storm])* $storm,)* $($(#[$of_log])* $log,)* }
 
         #[cfg(test)]
         impl Planted {
             /// Those that the table of outcomes finds.
             pub(crate) const TABLE: &[Self] = &[$(Self::$table,)*];
+            /// Those that only a storm of prompts finds.
+            pub(crate) const STORM: &[Self] = &[$(Self::$storm,)*];
         }
     };
 }
@@ -64,6 +67,12 @@ bugs! {
         BackendOrphaned,
         /// A cancelled run ends as a failure.
         CancelFails,
+    }
+    storm {
+        /// A run that has ended counts among those of its user.
+        HolderKept,
+        /// A run that has not begun keeps its place in the channel.
+        PlaceKept,
     }
     log {
         /// A message that may be in the log already is published again.

@@ -318,6 +318,11 @@ impl Runs {
         }
     }
 
+    #[cfg(test)]
+    fn assert_idle(&self) {
+        self.0.registry.lock().assert_idle();
+    }
+
     fn find(&self, run: &RunId) -> Option<Arc<Run>> {
         self.0.registry.lock().find(run)
     }
@@ -339,3 +344,7 @@ impl std::fmt::Debug for Runs {
 #[cfg(test)]
 #[path = "tests/runs.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "tests/storm.rs"]
+mod storm;

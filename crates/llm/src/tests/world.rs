@@ -235,6 +235,10 @@ pub(crate) fn delta(index: u32, delta: &Value, finish: Option<&str>) -> Step {
     event(&json!({"choices": [{"index": index, "delta": delta, "finish_reason": finish}]}))
 }
 
+pub(crate) fn comment_step() -> Step {
+    Step::Bytes(": still here\n\n".to_owned())
+}
+
 pub(crate) fn finish() -> Step {
     delta(0, &json!({}), Some("stop"))
 }
