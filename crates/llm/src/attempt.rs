@@ -18,7 +18,7 @@ use crate::{
     RelayConfig, Run, RunError, Upstream,
     failed::{Failed, Then},
     run_log::RunLog,
-    upstream::{Body, Reply},
+    upstream_client::{Body, Reply},
 };
 
 /// The delay before the first retry; it doubles each time, up to the longest.

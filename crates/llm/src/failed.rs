@@ -1,6 +1,6 @@
 //! A try that has failed, and what may follow it: whether the prompt can be sent again.
 
-use crate::{ErrorKind, KeyGuard, Planted, RunError, UpstreamSays, upstream::CallError};
+use crate::{ErrorKind, KeyGuard, Planted, RunError, UpstreamSays, upstream_client::CallError};
 
 /// A try that has failed.
 pub(crate) struct Failed {

@@ -19,6 +19,7 @@
 
 mod answer;
 mod attempt;
+mod bad_upstream;
 mod chat_request;
 mod chunk;
 mod config;
@@ -50,6 +51,7 @@ mod runs;
 mod starter;
 mod text_offset;
 mod upstream;
+mod upstream_client;
 mod upstreams;
 #[cfg(test)]
 #[path = "tests/world.rs"]
@@ -57,6 +59,7 @@ mod world;
 
 pub use self::{
     answer::Answer,
+    bad_upstream::BadUpstream,
     chat_request::{BadRequest, ChatRequest},
     config::{Busy, DEMO_MODEL, DEMO_URL, Face, Leave, Model, RelayConfig, UpstreamConfig},
     event_stream::{Event, EventStream, Item, Rest, TooLong},
@@ -74,7 +77,6 @@ pub use self::{
     run_reader::{Piece, ReadEnd, ReadError, RunEvent, RunReader},
     runs::{Cancelled, Head, Runs},
     starter::Starter,
-    upstream::BadUpstream,
     upstreams::ModelInfo,
 };
 use self::{

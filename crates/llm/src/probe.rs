@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tricast_core::awake_timeout;
 
-use crate::{BadUpstream, KeyGuard, Upstream, UpstreamConfig, upstream::CallError};
+use crate::{BadUpstream, KeyGuard, Upstream, UpstreamConfig, upstream_client::CallError};
 
 /// Time for an answer.
 const WAIT: Duration = Duration::from_secs(15);

@@ -9,24 +9,6 @@ fn config(url: &str) -> UpstreamConfig {
 }
 
 #[test]
-fn the_url_is_that_of_chat_completions() {
-    for (base, expected) in [
-        ("https://llm.example/v1", "https://llm.example/v1/chat/completions"),
-        ("https://llm.example/v1/", "https://llm.example/v1/chat/completions"),
-        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/chat/completions"),
-        ("https://a.example/x?api-version=1", "https://a.example/x/chat/completions?api-version=1"),
-    ] {
-        assert_eq!(
-            endpoint(base, &["chat", "completions"]).map(String::from).as_deref(),
-            Some(expected)
-        );
-    }
-    for bad in ["", "llm.example/v1", "ftp://a/", "file:///etc/passwd", "https://a:b@c.example/"] {
-        assert!(matches!(Upstream::new(config(bad)), Err(BadUpstream::Url(_))), "{bad}");
-    }
-}
-
-#[test]
 fn a_key_that_no_header_can_have_is_named_and_not_shown() {
     let key = Secret::from("canary\n0123456789".to_owned());
     let error = Upstream::new(UpstreamConfig { key, ..config("http://127.0.0.1") });
@@ -47,13 +29,6 @@ fn secrets_are_the_key_and_the_fields_that_sound_like_one() {
     let secrets: Vec<_> = upstream.secrets().map(Secret::expose).collect();
     assert_eq!(secrets, ["zero", "one", "three"]);
     assert_eq!(format!("{upstream:?}"), "Upstream(\"main\")");
-}
-
-#[test]
-fn retry_after_is_seconds_or_a_date() {
-    assert_eq!(parse_retry_after(" 7 "), Some(Duration::from_secs(7)));
-    assert_eq!(parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-    assert_eq!(parse_retry_after("soon"), None);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use tricast_core::{
 use crate::{
     Busy, ChatRequest, Face, Leave, Model, Prompt, RelayConfig, RunId, Runs, Started, Starter,
     Upstream, UpstreamConfig, Upstreams,
-    upstream::{Body, CallError, Reply},
+    upstream_client::{Body, CallError, Reply},
 };
 
 /// One thing that happens in a response.
