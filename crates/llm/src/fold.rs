@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tricast_core::{Data, Draft, EventName, FoldKind, Message, Part, PartStep, Whole};
+use tricast_core::{Data, Draft, EventName, FoldKind, Message, Part, PartStep, UserId, Whole};
 
-use crate::{Answer, Chunk};
+use crate::{Answer, Chunk, RunId};
 
 const START: &str = "tricast.llm.start";
 const DELTA: &str = "tricast.llm.delta";
@@ -22,10 +22,24 @@ pub struct Answers;
 
 /// What is known of a run that is under way.
 #[derive(Clone, Debug, Default)]
-struct UnderWay {
+pub(crate) struct UnderWay {
     /// What its first message says: the members of an object.
     start: Option<Box<RawValue>>,
     answer: Answer,
+}
+
+/// What the first message of a run says.
+#[derive(Deserialize)]
+pub(crate) struct Started {
+    #[serde(deserialize_with = "run_id")]
+    pub(crate) run: RunId,
+    pub(crate) model: String,
+    pub(crate) time: u64,
+    pub(crate) user: Option<UserId>,
+}
+
+fn run_id<'de, D: serde::Deserializer<'de>>(from: D) -> Result<RunId, D::Error> {
+    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
 }
 
 #[derive(Deserialize)]
@@ -87,6 +101,17 @@ impl UnderWay {
         if let Ok(chunk) = Chunk::parse(data) {
             let _ = self.answer.add(&chunk);
         }
+    }
+
+    /// Returns what the first message says.
+    pub(crate) fn started(&self) -> Option<Started> {
+        serde_json::from_str(self.start.as_ref()?.get()).ok()
+    }
+
+    /// Returns the choices so far, as JSON.
+    pub(crate) fn choices(&self) -> Box<RawValue> {
+        // A list of choices is JSON.
+        RawValue::from_string(self.answer.choices()).unwrap_or_default()
     }
 
     /// Returns what the first message says, and the choices so far.

@@ -32,6 +32,7 @@ mod fold;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod key_guard;
+mod lost;
 mod merged;
 mod meters;
 mod observer;

@@ -69,6 +69,8 @@ kinds! {
     Timeout = "timeout", true;
     /// The log did not take the answer.
     Log = "log", true;
+    /// The gateway ended without a word, and another one has found the run.
+    Lost = "lost", true;
     /// The gateway was shut down.
     Draining = "draining", true;
     /// The gateway has made an error.

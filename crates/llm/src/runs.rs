@@ -217,7 +217,11 @@ impl Runs {
         self.observe(|observer| observer.ended(&run.report()));
     }
 
-    fn observe(&self, tell: impl FnOnce(&dyn RunObserver)) {
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.0.hub
+    }
+
+    pub(crate) fn observe(&self, tell: impl FnOnce(&dyn RunObserver)) {
         if let Some(observer) = &*self.0.observer.load() {
             tell(&***observer);
         }

@@ -111,15 +111,25 @@ impl OpenFolds {
         if let Some(newest) = newest.as_ref().filter(|newest| newest.id == id) {
             return Some(newest.clone());
         }
-        let begun = self.open.iter().filter(|fold| fold.begun <= id.seq);
-        let folds: Vec<Under> = begun.map(|fold| fold.under_way(held)).collect();
-        let with_parts: Vec<Under> = folds.into_iter().filter(Under::has_parts).collect();
+        let with_parts: Vec<Under> =
+            self.under_way(id.seq, held).filter(Under::has_parts).collect();
         if with_parts.is_empty() {
             return None;
         }
         let snapshot = Arc::new(make(with_parts));
         *newest = Some(snapshot.clone());
         Some(snapshot)
+    }
+
+    /// Returns what was added by `seq` to each fold that had begun by then. `held` are the parts up
+    /// to there that are in the ring.
+    pub(crate) fn under_way(
+        &self,
+        seq: Seq,
+        held: &[&Arc<Message>],
+    ) -> impl Iterator<Item = Under> {
+        let begun = self.open.iter().filter(move |fold| fold.begun <= seq);
+        begun.map(|fold| fold.under_way(held))
     }
 
     /// Whether something is to be merged.

@@ -15,6 +15,14 @@ pub(crate) struct Under {
 }
 
 impl Under {
+    /// Returns all of it as one. Not to be called while the log is locked.
+    pub(crate) fn merge(&self, kind: &dyn FoldKind) -> Whole {
+        match (&self.whole, &self.rest[..]) {
+            (Some(whole), []) => whole.clone(),
+            (whole, rest) => kind.merge(whole.as_ref(), rest),
+        }
+    }
+
     /// Whether there is something beside the message that begins the fold.
     pub(super) fn has_parts(&self) -> bool {
         self.whole.is_some() || self.rest.len() > 1
@@ -47,10 +55,7 @@ impl Snapshot {
     /// Returns the snapshot as a message. Not to be called while the log is locked.
     pub(crate) fn message(&self) -> &Arc<Message> {
         self.message.get_or_init(|| {
-            let merge = |fold: &Under| match (&fold.whole, &fold.rest[..]) {
-                (Some(whole), []) => whole.clone(),
-                (whole, rest) => self.kind.merge(whole.as_ref(), rest),
-            };
+            let merge = |fold: &Under| fold.merge(&*self.kind);
             let wholes: Vec<Whole> = self.folds.iter().map(merge).collect();
             let (event, data) = self.kind.snapshot(&wholes);
             let draft = Draft::new(self.channel.clone(), data).with_event(event);

@@ -58,7 +58,8 @@ use crate::{
     Epoch, EventName, Extent, FoldKind, Gap, Identity, Join, JoinInfo, Locate, LogStats, MessageId,
     Namespaces, NotAccepted, OccupancyObserver, OnlineChange, OnlineCounts, OnlineHidden,
     OnlineReport, Placed, PresenceOff, PresencePage, ReadLimit, ReadRequest, Reservation, Seq,
-    ShardId, ShardWaker, Start, Stored, SubscribeError, Subscribed, UserId, clock,
+    ShardId, ShardWaker, Start, Stored, SubscribeError, Subscribed, UserId, Whole, clock,
+    fold::snapshot::Under,
     limits::Limits,
     log::{
         change::{Addition, ChangeLimits},
@@ -209,6 +210,15 @@ impl Log {
         if is_internal && draft.part.is_none() {
             draft.part = kind.and_then(|kind| kind.part(draft)).map(Arc::new);
         }
+    }
+
+    /// Returns the open folds of all channels, each as the whole of its parts until now. This visits
+    /// all channels under one lock: it is for the start.
+    pub fn open_folds(&self) -> Vec<(ChannelName, Whole)> {
+        let Some(kind) = self.folds.get() else { return Vec::new() };
+        let open = self.table.lock().open_folds();
+        let whole = |(name, under): (ChannelName, Under)| (name, under.merge(&**kind));
+        open.into_iter().map(whole).collect()
     }
 
     fn merge_folds(&self, is_due: bool) {

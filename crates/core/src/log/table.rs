@@ -7,7 +7,7 @@ use slab::Slab;
 use crate::{
     ChannelName, ChannelRules, Draft, Epoch, EventName, FoldKind, LogStats, Message, MessageId,
     Namespaces, OccupancyObserver, OnlineCounts, PerWire, Seq, Stored,
-    fold::snapshot::Snapshot,
+    fold::snapshot::{Snapshot, Under},
     limits::Limits,
     log::{
         channel::Channel,
@@ -201,6 +201,17 @@ impl Table {
         let (kind, memory) = (kind.clone(), self.retention.memory().clone());
         let name = channel.name.clone();
         ring.folds().snapshot(id, &held, |folds| Snapshot::new(id, name, folds, kind, memory))
+    }
+
+    /// Returns what is under way in all channels.
+    pub(crate) fn open_folds(&self) -> Vec<(ChannelName, Under)> {
+        let of_channel = |channel: &Channel| {
+            let held: Vec<_> = channel.ring.parts_up_to(self.watermark).collect();
+            let name = channel.name.clone();
+            let open = channel.ring.folds().under_way(self.watermark, &held);
+            open.map(|under| (name.clone(), under)).collect::<Vec<_>>()
+        };
+        self.slots.iter().flat_map(|(_, channel)| of_channel(channel)).collect()
     }
 
     /// Whether a message adds to a fold.

@@ -139,6 +139,9 @@ impl Gateway {
         let actual = settings_at(&settings, &addresses);
         let (event_queue, webhook_sender) = components.webhook.unzip();
         let webhook_task = webhook_sender.map(WebhookSender::start);
+        let runs = components.runs.clone();
+        // Before the first prompt: whatever is open now was lost.
+        tokio::spawn(async move { runs.end_lost().await });
         let live = LiveConfig::new(settings, gatekeeper, components.runs.clone());
         let places = places(&addresses, admin_address);
         let app = Arc::new(App::new(hub, live, event_queue, actual.serves_dashboard(), places));
