@@ -6,6 +6,9 @@ import { alike, live, open, publish, wires } from './dashboard.mjs';
 import { startGateway } from './gateway.mjs';
 import { until } from './wait.mjs';
 
+/** With a model, so that the page has all of its sections. */
+const demo = { LLM: '[{ name = "demo", url = "demo:" }]', 'access.prompt': 'auto' };
+
 let browser, gateway;
 before(async () => {
   browser = await startBrowser();
@@ -24,7 +27,9 @@ const looks = {
   'phone-dark': { colorScheme: 'dark', ...phone },
 };
 for (const [name, options] of Object.entries(looks)) {
-  test(`the page fits and is readable: ${name}`, { timeout: 60_000 }, async () => {
+  test(`the page fits and is readable: ${name}`, { timeout: 60_000 }, async (t) => {
+    const gateway = await startGateway(demo);
+    t.after(() => gateway.stop());
     const page = await open(browser, `${gateway.url}/`, options);
     for (const data of [
       'hello',
@@ -36,6 +41,9 @@ for (const [name, options] of Object.entries(looks)) {
     await alike(page, 4);
     await publish(page, 'typed into the form');
     await alike(page, 5);
+    await page.fill('#question', 'What is a log?');
+    await page.press('#question', 'Enter');
+    await page.waitForSelector('#agreement.good:not(:empty)', { timeout: 30_000 });
     await page.click('.panel.ws .toggle');
     await page.click('.panel.ws .toggle');
     await live(page);
