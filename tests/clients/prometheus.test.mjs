@@ -21,6 +21,8 @@ before(async () => {
     'log.path': log,
     'history.messages': 5,
     llm: '[{ name = "demo", url = "demo:" }]',
+    'access.prompt': 'auto',
+    'relay.busy': 'parallel',
   });
   for (const wire of ['sse', 'chunked']) {
     const { body } = await fetch(`${gateway.url}/${wire}/demo`, { signal: leave.signal });
@@ -40,6 +42,9 @@ before(async () => {
     for (let n = 1; !leave.signal.aborted; n += 1) {
       await gateway.publish('demo', n);
       await gateway.history('demo');
+      // Answers of the built-in model; it gives two at once, and refuses others.
+      if (n % 20 === 1)
+        await (await fetch(`${gateway.url}/llm/answers`, { method: 'POST', body: 'Hi' })).text();
       await new Promise((resolve) => {
         setTimeout(resolve, 50);
       });
