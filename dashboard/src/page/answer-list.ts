@@ -15,6 +15,8 @@ export class AnswerList {
   readonly #changed = new Set<string>();
   #answers = new Answers();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Where the list was scrolled to, to have the newest text in sight. */
+  #followedTo = 0;
 
   constructor(readonly wire: WireName) {
     this.#list = element('ol', 'answers');
@@ -64,6 +66,14 @@ export class AnswerList {
     row.dataset.status = answer.status;
     setText(within(row, '.text'), textOfAnswer(answer));
     setText(within(row, '.sum'), describe(answer));
+    if (row === this.#list.firstElementChild) this.#follow(row);
+  }
+
+  /** Keeps the end of the newest answer in sight, unless the visitor has scrolled away from it. */
+  #follow(row: HTMLElement) {
+    if (this.#list.scrollTop < this.#followedTo - 1) return;
+    this.#list.scrollTop = row.offsetHeight - this.#list.clientHeight;
+    this.#followedTo = this.#list.scrollTop;
   }
 
   #rowOf(run: string): HTMLElement {
@@ -74,6 +84,8 @@ export class AnswerList {
     created.dataset.run = run;
     created.title = run;
     this.#list.prepend(created);
+    this.#followedTo = 0;
+    this.#list.scrollTop = 0;
     return created;
   }
 }
