@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Asks a model through the gateway with OpenAI's SDK (npm install openai@6). Whoever listens to CHANNEL receives the answer as well.
+// Asks a model through the gateway with OpenAI's SDK (npm install openai@6). All listeners of CHANNEL receive the answer as well.
 //
 //   node examples/llm.mjs QUESTION [CHANNEL]
 //

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# Asks a model through the gateway with OpenAI's SDK (pip install openai). Whoever listens to CHANNEL receives the answer as well.
+# Asks a model through the gateway with OpenAI's SDK (pip install openai). All listeners of CHANNEL receive the answer as well.
 #
 #   python3 examples/llm.py QUESTION [CHANNEL]
 #

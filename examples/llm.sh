@@ -1,5 +1,5 @@
 #!/bin/sh
-# Asks a model with curl, and prints the text of the answer as it comes. Whoever listens to CHANNEL receives the answer as well.
+# Asks a model with curl, and prints the text of the answer as it comes. All listeners of CHANNEL receive the answer as well.
 #
 #   examples/llm.sh QUESTION [CHANNEL] [URL]
 #

@@ -9,7 +9,11 @@ macro_rules! bugs {
     ) => {
         /// A bug that a test can plant.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Planted { $($(#[$of_table])* $table,)* $($(#[$of_storm])* $storm,)* $($(#[$of_log])* $log,)* }
+        pub(crate) enum Planted {
+            $($(#[$of_table])* $table,)*
+            $($(#[$of_storm])* $storm,)*
+            $($(#[$of_log])* $log,)*
+        }
 
         #[cfg(test)]
         impl Planted {
