@@ -2,12 +2,15 @@
 // text. RELOADS says how often; `make soak` reloads more often than `make test`.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { artifacts, collectErrors, startBrowser } from './browser.mjs';
 import { open, wires } from './dashboard.mjs';
 import { repository, startGateway } from './gateway.mjs';
+import { startRelay } from './relay.mjs';
 import { startScripted } from './upstreams/scripted.mjs';
 import { settingsFor } from './upstreams/settings.mjs';
 import { until } from './wait.mjs';
@@ -42,12 +45,12 @@ after(async () => {
   await upstream?.close();
 });
 
-/** Opens the example on a device of its own. */
-async function device(channel) {
+/** Opens the example on a device of its own, for the gateway at `url`. */
+async function device(channel, url = gateway.url) {
   const context = await browser.newContext({ viewport: { width: 420, height: 640 } });
   const page = await context.newPage();
   page.errors = collectErrors(page);
-  await page.goto(`${origin}/llm.html?channel=${channel}&gateway=${gateway.url}`);
+  await page.goto(`${origin}/llm.html?channel=${channel}&gateway=${url}`);
   return page;
 }
 const textOf = (page) => page.$eval('#room .answer:last-child', (line) => line.textContent);
@@ -178,6 +181,50 @@ test('the page at / has the same answer on all wires, over cuts, a reload and a 
   await second.click('#ask-stop');
   await until(() => !again.open, 'the upstream to be left');
   await page.waitForSelector('#answers [data-status=cancelled]');
+});
+
+test('a gateway that is killed in mid-answer keeps what was there, and does not call it complete', {
+  timeout: 180_000,
+}, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'answers-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const settings = {
+    'cors.origins': origin,
+    'stream.retry': '200ms',
+    'log.path': folder,
+    ...settingsFor(upstream),
+  };
+  let logged = await startGateway(settings);
+  t.after(() => logged.stop());
+  const relay = await startRelay(logged.url);
+  t.after(() => relay.close());
+  const page = await device('killed', relay.url);
+  const other = await device('killed', relay.url);
+  t.after(() => page.context().close());
+  t.after(() => other.context().close());
+  const call = await askIn(page, 'Tell me everything.');
+  for (let n = 0; n < TOKENS; n += 1) await call.say(token(n));
+  await Promise.all([shows(page, call.content), shows(other, call.content)]);
+
+  await logged.kill();
+  await until(() => !call.open, 'the upstream to be left');
+  logged = await startGateway(settings);
+  relay.lead(logged.url);
+  // One comes back by itself, one is reloaded, and one comes later.
+  await other.reload();
+  const late = await device('killed', relay.url);
+  t.after(() => late.context().close());
+  for (const each of [page, other, late]) {
+    await each.waitForSelector('#room .answer[data-status=error]', { timeout: 30_000 });
+    assert.equal(await textOf(each), call.content);
+    assert.ok(await each.isDisabled('#stop'));
+  }
+  // The next question is answered, and the text so far is a part of it.
+  const next = await askIn(late, 'And then?');
+  assert.equal(next.body.messages[1].content, call.content);
+  await next.say('That was it.');
+  await next.finish();
+  await Promise.all([page, other, late].map((each) => shows(each, 'That was it.')));
 });
 
 test('without a model the page asks none', { timeout: 60_000 }, async (t) => {
