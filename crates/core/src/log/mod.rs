@@ -212,8 +212,8 @@ impl Log {
         }
     }
 
-    /// Returns the open folds of all channels, each as the whole of its parts until now. This visits
-    /// all channels under one lock: it is for the start.
+    /// Returns the open folds of all channels, each as the whole of its parts until now. This
+    /// visits all channels under one lock: it is for the start.
     pub fn open_folds(&self) -> Vec<(ChannelName, Whole)> {
         let Some(kind) = self.folds.get() else { return Vec::new() };
         let open = self.table.lock().open_folds();
