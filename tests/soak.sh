@@ -4,7 +4,7 @@
 # SOAK_FRESH=1 begins again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-readonly parts=(model disk power restarts delivery schedules rounds hostile fuzz clients page bench deny)
+readonly parts=(model disk power restarts delivery schedules rounds hostile fuzz clients answers page bench deny)
 readonly hour=3600 clients=tests/clients/run.sh
 
 what() {
@@ -19,6 +19,7 @@ what() {
     hostile) echo "hostile clients, ten seconds each" ;;
     fuzz) echo "each fuzz target for ten minutes" ;;
     clients) echo "all client tests three times" ;;
+    answers) echo "answers of models in pages over 300 reloads, and ten times at each client and upstream" ;;
     page) echo "the page, the proxies and the comparison under load" ;;
     bench) echo "the benchmarks" ;;
     deny) echo "known weaknesses, licences and sources of dependencies" ;;
@@ -83,6 +84,16 @@ run_part() {
     clients)
         step gateway cargo build --locked --workspace --bin tricast
         for round in 1 2 3; do step "round-$round" $clients; done ;;
+    answers)
+        release
+        for round in 1 2 3; do
+            step "reloads-$round" env RELOADS=100 "TRICAST_BIN=$PWD/target/release/tricast" \
+                $clients answers-in-pages.test.mjs
+        done
+        for round in 1 2 3 4 5 6 7 8 9 10; do
+            step "round-$round" env "TRICAST_BIN=$PWD/target/release/tricast" \
+                $clients llm.test.mjs llmock.test.mjs aimock.test.mjs model.test.mjs openai.test.mjs
+        done ;;
     page)
         release
         for round in page proxies comparison; do
