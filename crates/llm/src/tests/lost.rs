@@ -39,7 +39,10 @@ async fn ends(hub: &Hub) -> Vec<Value> {
 async fn a_run_without_a_driver_ends_as_lost_and_keeps_its_text() {
     let (lost, done) = (RunId::issue().to_string(), RunId::issue().to_string());
     let start = |run: &str| json!({"run": run, "model": "m", "time": 5, "user": "alice"});
-    let delta = |run: &str, at: usize, text: &str| json!({"run": run, "choices": [{"index": 0, "at": at, "delta": {"content": text}}]});
+    let delta = |run: &str, at: usize, text: &str| {
+        let choice = json!({"index": 0, "at": at, "delta": {"content": text}});
+        json!({"run": run, "choices": [choice]})
+    };
     let (hub, runs) = recovered(&[
         ("llm.start", start(&done)),
         ("llm.start", start(&lost)),
