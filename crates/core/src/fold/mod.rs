@@ -12,8 +12,8 @@
 //! ```
 //!
 //! The log knows which part belongs to which fold, and what a fold covers. How parts add up, and
-//! how a snapshot is spelled, is the business of a [`FoldKind`]. Nothing is parsed, merged or
-//! encoded under the log's lock.
+//! how a snapshot is spelled, is the business of a [`FoldKind`](crate::FoldKind). Nothing is
+//! parsed, merged or encoded under the log's lock.
 
 pub(crate) mod kind;
 pub(crate) mod open;
