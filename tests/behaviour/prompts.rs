@@ -6,6 +6,7 @@ use tricast_tests::{Answer, Reader, SECRET, Server, Upstream, token_of};
 
 mod answers;
 mod cancelling;
+mod handing_over;
 mod late;
 mod openai;
 mod refusals;
