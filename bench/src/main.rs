@@ -2,10 +2,12 @@
 //! Tricast beside a bare loop of sends and beside its peers, in turn and in one run, on loopback.
 //! `make bench` runs it.
 
+mod answers;
 mod compression;
 mod fairness;
 mod figures;
 mod floor;
+mod goal;
 mod log;
 mod marker;
 mod measure;
@@ -65,6 +67,20 @@ enum Command {
     Log {
         #[command(flatten)]
         options: log::Options,
+    },
+    /// What an answer of a model costs on its way, beside its goals.
+    Answers {
+        #[command(flatten)]
+        options: answers::Options,
+    },
+    /// Serves as the floor of an answer: sends on what it reads from an upstream.
+    Relay {
+        /// Where.
+        #[arg(long)]
+        bind: SocketAddr,
+        /// The upstream.
+        #[arg(long)]
+        upstream: SocketAddr,
     },
     /// Measures a server that runs already.
     Run {
@@ -130,6 +146,8 @@ fn main() -> anyhow::Result<()> {
         Command::Compression => show(compression::run),
         Command::Scrape => show(scrape::run),
         Command::Log { options } => show(|bar| log::run(&options, bar)),
+        Command::Answers { options } => show(|bar| answers::run(&options, bar)),
+        Command::Relay { bind, upstream } => answers::relay::serve(bind, upstream),
         Command::Run {
             load,
             address,

@@ -9,11 +9,13 @@ use std::{
 use super::{
     bare::BareFile,
     gateway::{Gateway, Keeping},
-    goal::{Bound, Goal},
     lines,
     measurement::{Measurement, Outcome},
 };
-use crate::figures::median;
+use crate::{
+    figures::median,
+    goal::{Bound, Goal},
+};
 
 const SIZE: usize = 128;
 /// Before anything is counted: the rings are full then.

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use super::{
     gateway::{Gateway, Keeping},
-    goal::{Bound, Goal},
     measurement::{Measurement, Outcome},
 };
 use crate::{
     figures::{Figures, median},
+    goal::{Bound, Goal},
     measure::{Round, Workload},
     target::tricast,
 };

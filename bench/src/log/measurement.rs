@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use indicatif::ProgressBar;
 
-use super::goal::Goal;
+use crate::goal::Goal;
 
 /// What each part needs.
 pub(super) struct Measurement<'b> {

@@ -5,7 +5,6 @@ mod append;
 mod bare;
 mod broadcast;
 mod gateway;
-mod goal;
 mod lines;
 mod measurement;
 mod post;
@@ -20,8 +19,9 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 
-use goal::goals;
 use measurement::{Measurement, Outcome};
+
+use crate::goal::goals;
 
 /// What is measured of the log on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -15,10 +15,12 @@ use hdrhistogram::Histogram;
 use super::{
     bare::BareFile,
     gateway::{Gateway, Keeping},
-    goal::{Bound, Goal},
     measurement::{Measurement, Outcome},
 };
-use crate::figures::median;
+use crate::{
+    figures::median,
+    goal::{Bound, Goal},
+};
 
 const SIZE: usize = 128;
 const WARM_UP: u64 = 100;

@@ -12,13 +12,13 @@ use std::{
 
 use super::{
     gateway::{Gateway, Keeping},
-    goal::{Bound, Goal},
     lines,
     measurement::{Measurement, Outcome},
     throttled::ThrottledReaders,
 };
 use crate::{
     figures::median,
+    goal::{Bound, Goal},
     measure::{CONCURRENT_CONNECTS, Round, Workload},
     target::tricast,
 };

@@ -10,13 +10,13 @@ use std::{
 
 use super::{
     gateway::{Gateway, Keeping},
-    goal::{Bound, Goal},
     lines,
     measurement::{Measurement, Outcome},
 };
 use crate::{
     fairness::NdjsonPublisher,
     figures::median,
+    goal::{Bound, Goal},
     marker::Clock,
     talk::{RATE, WsPublishers},
 };

@@ -12,11 +12,13 @@ use anyhow::Context as _;
 
 use super::{
     gateway::{Gateway, Keeping},
-    goal::{Bound, Goal},
     lines,
     measurement::{Measurement, Outcome},
 };
-use crate::figures::median;
+use crate::{
+    figures::median,
+    goal::{Bound, Goal},
+};
 
 const KEEPING: Keeping = Keeping::Disk("100ms");
 const CHANNELS: u64 = 100;

@@ -4,15 +4,15 @@ use std::fmt::Write as _;
 
 /// A figure and the most that it should be, or the least.
 #[derive(Clone, Debug)]
-pub(super) struct Goal {
-    pub(super) figure: &'static str,
-    pub(super) bound: Bound,
-    pub(super) unit: &'static str,
-    pub(super) reached: f64,
+pub(crate) struct Goal {
+    pub(crate) figure: &'static str,
+    pub(crate) bound: Bound,
+    pub(crate) unit: &'static str,
+    pub(crate) reached: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Bound {
+pub(crate) enum Bound {
     AtMost(f64),
     AtLeast(f64),
 }
@@ -27,7 +27,7 @@ impl Goal {
 }
 
 /// The goals as a table.
-pub(super) fn goals(goals: &[Goal]) -> String {
+pub(crate) fn goals(goals: &[Goal]) -> String {
     let mut table = String::from("| figure | goal | measured | |\n|---|---|---|---|\n");
     for goal in goals {
         let Goal { figure, bound, unit, reached } = goal;
