@@ -72,6 +72,27 @@ impl Answer {
         (json.len() > 2).then_some(json)
     }
 
+    /// Takes off the ends of texts that may be the beginning of a key, as the same texts in `whole`
+    /// end.
+    pub(crate) fn take_open_ends(&mut self, whole: &Answer, guard: &KeyGuard) -> Answer {
+        let mut held = Answer::default();
+        for (index, choice) in &mut self.choices {
+            let Some(whole) = whole.choices.get(index) else { continue };
+            let message = choice.message.take_open_ends(&whole.message, guard);
+            if !message.is_empty() {
+                held.choices.insert(*index, ChoiceSoFar { message, finish_reason: None });
+            }
+        }
+        held
+    }
+
+    /// Adds what was taken off.
+    pub(crate) fn append(&mut self, held: Answer) {
+        for (index, choice) in held.choices {
+            self.choices.entry(index).or_default().message.append(choice.message);
+        }
+    }
+
     /// Searches for keys what has come since the last search; returns whether there is one.
     pub(crate) fn has_key(&mut self, guard: &KeyGuard) -> bool {
         self.choices.values_mut().any(|choice| choice.message.has_key(guard))

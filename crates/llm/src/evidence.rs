@@ -54,6 +54,8 @@ pub enum Outcome {
 pub(crate) struct Evidence {
     /// How many choices were asked for.
     choices: u32,
+    /// Those that have said something, asked for or not.
+    begun: BTreeSet<u32>,
     finished: BTreeSet<u32>,
     is_done: bool,
     failure: Option<Failure>,
@@ -62,7 +64,8 @@ pub(crate) struct Evidence {
 impl Evidence {
     /// Begins an answer with so many choices.
     pub(crate) fn new(choices: u32) -> Self {
-        Self { choices, finished: BTreeSet::new(), is_done: false, failure: None }
+        let (begun, finished) = Default::default();
+        Self { choices, begun, finished, is_done: false, failure: None }
     }
 
     /// Looks at an event before it is read as a chunk; returns whether it is one. The event that
@@ -81,6 +84,7 @@ impl Evidence {
             self.fail(Failure::Upstream(None));
         }
         for choice in &chunk.choices {
+            self.begun.insert(choice.index);
             match choice.finish_reason.as_deref() {
                 // Some upstreams send an empty text in place of null.
                 None | Some("") => {}
@@ -123,7 +127,9 @@ impl Evidence {
         };
         let is_enough = finished > 0 && Planted::OneChoiceEnough.is_on();
         match end {
-            _ if finished >= self.choices as usize => Outcome::Complete,
+            _ if finished >= self.choices as usize && self.begun == self.finished => {
+                Outcome::Complete
+            }
             _ if is_believed || is_enough => Outcome::Complete,
             BodyEnd::Clean => Outcome::Failed(Failure::Truncated),
             BodyEnd::Cut if self.is_done => Outcome::Failed(Failure::Truncated),

@@ -9,6 +9,9 @@ use tricast_core::Secret;
 /// A shorter secret is a placeholder, such as `none`, and part of ordinary words.
 const LEAST: usize = 8;
 
+/// The longest spelling of a byte in JSON: `\u0041`.
+const ESCAPE: usize = 6;
+
 /// The most bytes of a text that is told of an upstream.
 const TOLD_MAX: usize = 2048;
 
@@ -46,8 +49,6 @@ impl KeyGuard {
     /// Whether a JSON text, of which `searched` bytes were searched before, has a secret in the
     /// rest, or in the rest and what stands before it. `spelled` is the inside of the text.
     pub(crate) fn finds_in_growing(&self, spelled: &str, searched: usize) -> bool {
-        /// The longest spelling of a byte: `\u0041`.
-        const ESCAPE: usize = 6;
         if self.finders.is_empty() || searched >= spelled.len() {
             return false;
         }
@@ -58,6 +59,27 @@ impl KeyGuard {
         let fresh = &spelled[from..];
         self.finds_in(fresh.as_bytes())
             || fresh.contains('\\') && self.finds_in(unescape(fresh).as_bytes())
+    }
+
+    /// Returns how many bytes at the end of a JSON text may be the beginning of a secret, of which
+    /// at least [`LEAST`] bytes are there; `spelled` is its inside.
+    pub(crate) fn open_end(&self, spelled: &str) -> usize {
+        let mut from = spelled.len().saturating_sub(self.longest * ESCAPE);
+        while !spelled.is_char_boundary(from) {
+            from -= 1;
+        }
+        let end = &spelled[from..];
+        let said = if end.contains('\\') { unescape(end).into() } else { Cow::Borrowed(end) };
+        let begins = |secret: &[u8]| {
+            (LEAST..secret.len()).rev().find(|length| said.as_bytes().ends_with(&secret[..*length]))
+        };
+        let longest = self.finders.iter().filter_map(|finder| begins(finder.needle())).max();
+        match longest {
+            None => 0,
+            // Nobody knows where in the spelling it begins.
+            Some(_) if said.len() != end.len() => end.len(),
+            Some(length) => length,
+        }
     }
 
     /// Returns `text` as it may be told: without secrets or what looks like one, on one line, and
@@ -159,6 +181,21 @@ mod tests {
         }
         assert!(!guard().finds_in_growing("the canary, and none else \\n", 0));
         assert!(!KeyGuard::default().finds_in_growing(KEY, 0));
+    }
+
+    #[test]
+    fn the_beginning_of_a_key_is_an_open_end() {
+        for (spelled, expected) in [
+            ("so canary/", 0),
+            ("so canary/01", 9),
+            ("so canary/012345678", 16),
+            (KEY, 0),
+            ("canary/01 ", 0),
+            ("ü canary\\/012", 14),
+        ] {
+            assert_eq!(guard().open_end(spelled), expected, "{spelled}");
+        }
+        assert_eq!(KeyGuard::default().open_end(KEY), 0);
     }
 
     #[test]

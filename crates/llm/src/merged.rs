@@ -14,6 +14,9 @@ use crate::KeyGuard;
 /// Texts that name something: they are told once, and some upstreams repeat them in each delta.
 const NAMES: [&str; 4] = ["id", "name", "role", "type"];
 
+/// The most levels of a delta.
+const DEEPEST: usize = 64;
+
 /// A value that deltas have built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Merged {
@@ -41,8 +44,13 @@ impl Object {
     /// Takes in a delta: the JSON of an object.
     ///
     /// # Errors
-    /// When it, or an element of `tool_calls`, is not an object.
+    /// When it, or an element of `tool_calls`, is not an object, or it is nested too deep.
     pub(crate) fn add(&mut self, delta: &RawValue) -> serde_json::Result<()> {
+        check_depth(delta.get())?;
+        self.add_checked(delta)
+    }
+
+    fn add_checked(&mut self, delta: &RawValue) -> serde_json::Result<()> {
         let Members(members) = serde_json::from_str(delta.get())?;
         members.into_iter().try_for_each(|(name, value)| self.add_member(name, value))
     }
@@ -64,7 +72,7 @@ impl Object {
         match (&mut self.0[at].1, raw.as_bytes().first()) {
             (Merged::Text { spelled, .. }, Some(b'"')) if is_name && !spelled.is_empty() => {}
             (Merged::Text { spelled, .. }, Some(b'"')) => spelled.push_str(inside(raw)),
-            (Merged::Object(object), Some(b'{')) => object.add(value)?,
+            (Merged::Object(object), Some(b'{')) => object.add_checked(value)?,
             (Merged::Indexed(elements), Some(b'[')) => add_elements(elements, value)?,
             (Merged::List(list), Some(b'[')) => {
                 let more = inside(raw).trim();
@@ -95,6 +103,32 @@ impl Object {
     /// Searches for keys what has come since the last search; returns whether there is one.
     pub(crate) fn has_key(&mut self, guard: &KeyGuard) -> bool {
         self.0.iter_mut().any(|(_, value)| value.has_key(guard))
+    }
+
+    /// Takes off the ends of texts that may be the beginning of a key, as the same texts in `whole`
+    /// end; [`append`](Self::append) puts them back.
+    pub(crate) fn take_open_ends(&mut self, whole: &Object, guard: &KeyGuard) -> Object {
+        let mut held = Object::default();
+        for (name, value) in &mut self.0 {
+            let known = whole.0.iter().find(|(known, _)| known == name);
+            let end = known.and_then(|(_, whole)| value.take_open_end(whole, guard));
+            held.0.extend(end.map(|end| (name.clone(), end)));
+        }
+        held
+    }
+
+    /// Adds what was taken off.
+    pub(crate) fn append(&mut self, held: Object) {
+        for (name, value) in held.0 {
+            match self.0.iter().position(|(known, _)| *known == name) {
+                Some(at) => self.0[at].1.append(value),
+                None => self.0.push((name, value)),
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The bytes that it occupies as JSON.
@@ -130,7 +164,7 @@ impl Merged {
             Some(b'"') => Self::Text { spelled: inside(raw).to_owned(), searched: 0 },
             Some(b'{') => {
                 let mut object = Object::default();
-                object.add(value)?;
+                object.add_checked(value)?;
                 Self::Object(object)
             }
             Some(b'[') => {
@@ -167,6 +201,52 @@ impl Merged {
         }
     }
 
+    fn take_open_end(&mut self, whole: &Self, guard: &KeyGuard) -> Option<Self> {
+        match (self, whole) {
+            (Self::Text { spelled, .. }, Self::Text { spelled: whole, .. }) => {
+                let open = guard.open_end(whole).min(spelled.len());
+                let mut from = spelled.len() - open;
+                while !spelled.is_char_boundary(from) {
+                    from -= 1;
+                }
+                let end = spelled.split_off(from);
+                (!end.is_empty()).then_some(Self::Text { spelled: end, searched: 0 })
+            }
+            (Self::Object(object), Self::Object(whole)) => {
+                let held = object.take_open_ends(whole, guard);
+                (!held.is_empty()).then_some(Self::Object(held))
+            }
+            (Self::Indexed(elements), Self::Indexed(whole)) => {
+                let mut held = Vec::new();
+                for (index, element) in elements {
+                    let Some((_, whole)) = whole.iter().find(|(known, _)| known == index) else {
+                        continue;
+                    };
+                    let end = element.take_open_ends(whole, guard);
+                    held.extend((!end.is_empty()).then_some((*index, end)));
+                }
+                (!held.is_empty()).then_some(Self::Indexed(held))
+            }
+            _ => None,
+        }
+    }
+
+    fn append(&mut self, held: Self) {
+        match (self, held) {
+            (Self::Text { spelled, .. }, Self::Text { spelled: end, .. }) => spelled.push_str(&end),
+            (Self::Object(object), Self::Object(held)) => object.append(held),
+            (Self::Indexed(elements), Self::Indexed(held)) => {
+                for (index, end) in held {
+                    match elements.iter_mut().find(|(known, _)| *known == index) {
+                        Some((_, element)) => element.append(end),
+                        None => elements.push((index, end)),
+                    }
+                }
+            }
+            (known, held) => *known = held,
+        }
+    }
+
     fn length(&self) -> usize {
         match self {
             Self::Text { spelled: text, .. } | Self::List(text) => text.len() + 2,
@@ -197,6 +277,26 @@ impl Merged {
             }
         }
     }
+}
+
+/// Checks how deep the values of a JSON text are nested: each level is one of the stack, here and
+/// wherever the document is read again.
+fn check_depth(json: &str) -> serde_json::Result<()> {
+    let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_text,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return Err(serde::de::Error::custom("a delta is nested too deep"));
+        }
+    }
+    Ok(())
 }
 
 /// The members of an object, in their order.
@@ -246,7 +346,7 @@ fn add_elements(known: &mut Vec<(u64, Object)>, list: &RawValue) -> serde_json::
         if known.get(at).is_none_or(|(found, _)| *found != index) {
             known.insert(at, (index, Object::default()));
         }
-        known[at].1.add(element)?;
+        known[at].1.add_checked(element)?;
     }
     Ok(())
 }

@@ -38,6 +38,7 @@ pub struct Reading {
     /// Chunks with content: about as many tokens.
     chunks: u64,
     evidence: Evidence,
+    has_ended: bool,
     items: Vec<Item>,
 }
 
@@ -53,6 +54,7 @@ impl Reading {
             offsets: Offsets::new(),
             chunks: 0,
             evidence: Evidence::new(choices),
+            has_ended: false,
             items: Vec::new(),
         }
     }
@@ -84,6 +86,7 @@ impl Reading {
     /// Ends the answer, once the body has ended or nothing more is to be read. An event may still
     /// add to the answer that only lacked its end.
     pub fn end(&mut self, end: BodyEnd) -> Outcome {
+        self.has_ended = true;
         let stream = std::mem::replace(&mut self.stream, EventStream::new(0));
         let Rest { event, stray } = stream.end();
         // Behind a cut nobody knows whether it is whole.
@@ -97,8 +100,16 @@ impl Reading {
 
     /// Takes what has come since the last delta, however many events brought it, in JSON: a list
     /// of choices, each with its `index`, the bytes of its text before (`at`), and its `delta`.
+    ///
+    /// What may be the beginning of a key waits for what follows, until the end.
     pub fn take_delta(&mut self) -> Option<String> {
-        self.pending.take_delta(&mut self.offsets)
+        if self.has_ended || Planted::KeyPassed.is_on() {
+            return self.pending.take_delta(&mut self.offsets);
+        }
+        let held = self.pending.take_open_ends(&self.answer, &self.guard);
+        let delta = self.pending.take_delta(&mut self.offsets);
+        self.pending.append(held);
+        delta
     }
 
     /// Returns the answer so far.

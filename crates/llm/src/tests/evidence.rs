@@ -54,6 +54,10 @@ fn a_stream_that_just_ends_is_never_complete() {
     }
     let one_of_two = format!("{DELTA}{FINISH}{DONE_EVENT}");
     assert_eq!(outcome(2, &one_of_two, BodyEnd::Clean), failed(Failure::Truncated));
+    // A choice that nobody asked for has begun, and has not finished either.
+    let more = "data: {\"choices\":[{\"index\":7,\"delta\":{\"content\":\"cut\"}}]}\n\n";
+    let unasked = format!("{DELTA}{more}{FINISH}");
+    assert_eq!(outcome(1, &unasked, BodyEnd::Clean), failed(Failure::Truncated));
     let other = format!("{DELTA}{OTHER}");
     assert_eq!(outcome(1, &other, BodyEnd::Clean), failed(Failure::Truncated), "not its choice");
     // The event that would have finished it was cut.

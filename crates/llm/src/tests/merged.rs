@@ -118,3 +118,20 @@ fn any_cut_of_a_text_adds_up() {
         assert_eq!(value["content"], text, "{seed}");
     }
 }
+
+#[test]
+fn a_delta_that_is_nested_too_deep_is_refused() {
+    let nested = |levels: usize| {
+        let text = format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+        let delta: Box<RawValue> = RawValue::from_string(text).expect("JSON");
+        Object::default().add(&delta).is_ok()
+    };
+    assert!(nested(DEEPEST));
+    assert!(!nested(DEEPEST + 1));
+    // As deep as would have used up the stack.
+    assert!(!nested(100_000));
+    // What stands in a text is no level.
+    let text = format!("{{\"a\":\"{}\\\"[\"}}", "[{".repeat(1000));
+    let delta = RawValue::from_string(text).expect("JSON");
+    assert!(Object::default().add(&delta).is_ok());
+}

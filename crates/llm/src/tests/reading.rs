@@ -179,11 +179,51 @@ fn an_answer_with_a_key_ends_and_is_withdrawn() {
         let (last, before) = pieces.split_last().expect("pieces");
         for piece in before {
             let (read, delta) = read(&mut reading, piece.as_bytes());
-            assert!(!read.is_over && !delta.expect("a delta").contains(KEY), "{pieces:?}");
+            // What may be its beginning waits.
+            let told = delta.unwrap_or_default();
+            assert!(!read.is_over && !told.contains(KEY), "{pieces:?}");
         }
         let (read, delta) = read(&mut reading, last.as_bytes());
         assert_eq!((read.is_over, delta), (true, None), "{pieces:?}");
         assert_eq!(reading.end(BodyEnd::Clean), Outcome::Failed(Failure::Key));
         assert_eq!(reading.answer().choices(), "[]");
     }
+}
+
+/// The key that an upstream must not send back.
+const KEY: &str = "sk-canary-1234567890";
+
+fn guarded() -> Reading {
+    let secret = tricast_core::Secret::from(KEY.to_owned());
+    Reading::new(1, LIMITS, Arc::new(KeyGuard::new([&secret])))
+}
+
+#[test]
+fn the_beginning_of_a_key_waits_for_what_follows() {
+    for cut in 1..KEY.len() {
+        let mut reading = guarded();
+        let (first, rest) = KEY.split_at(cut);
+        let (_, delta) = read(&mut reading, text(&format!("is {first}")).as_bytes());
+        let told = delta.unwrap_or_default();
+        assert!(!told.contains("sk-canary"), "{cut}: {told}");
+        let (read, delta) = read(&mut reading, text(rest).as_bytes());
+        assert!(read.is_over && delta.is_none(), "{cut}: {delta:?}");
+        assert_eq!(reading.end(BodyEnd::Clean), Outcome::Failed(Failure::Key));
+    }
+    // What was no key after all is told, and at its place.
+    let mut reading = guarded();
+    let mut told = String::new();
+    for piece in ["is sk-canary-12", "3", "! ü sk-canary", ""] {
+        let (_, delta) = read(&mut reading, text(piece).as_bytes());
+        told.extend(delta);
+    }
+    reading.read(finish().as_bytes());
+    reading.end(BodyEnd::Clean);
+    told.extend(reading.take_delta());
+    let expected = concat!(
+        r#"[{"index":0,"at":0,"delta":{"content":"is "}}]"#,
+        r#"[{"index":0,"at":3,"delta":{"content":"sk-canary-123! ü "}}]"#,
+        r#"[{"index":0,"at":21,"delta":{"content":"sk-canary"}}]"#,
+    );
+    assert_eq!(told, expected);
 }
