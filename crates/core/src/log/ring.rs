@@ -6,9 +6,9 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{Bounds, Message, Part, PartStep, Seq, fold::open::OpenFolds};
 
-/// The parts of each open fold that stay in the ring, for readers that are a little behind.
+/// The most parts of each open fold that the ring holds, for readers that are a little behind.
 const PARTS: usize = 256;
-/// The bytes of memory that they may occupy for each open fold.
+/// The most bytes of memory that they occupy for each open fold.
 const PART_BYTES: usize = 64 * 1024;
 
 /// The floor of a channel's history: messages at or below `seq` are gone.
@@ -116,10 +116,10 @@ impl Ring {
         }
     }
 
-    /// Folds the oldest half of the parts, once there are twice as many as may stay.
+    /// Folds the oldest half of the parts, once there are too many.
     fn fold_old_parts(&mut self) {
         let open = self.folds.len().max(1);
-        let is_few = self.parts < 2 * PARTS * open && self.part_bytes < 2 * PART_BYTES * open;
+        let is_few = self.parts < PARTS * open && self.part_bytes < PART_BYTES * open;
         if is_few {
             return;
         }
