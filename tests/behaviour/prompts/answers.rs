@@ -191,8 +191,11 @@ async fn a_repeated_prompt_is_asked_once() {
     })
     .await;
     assert_eq!(start(&server, "/a", &fields(&alice, "k1"), "Hi").await, first, "after its end");
-    let other = prompt(&server, "/a", &fields(&alice, "k1"), "Ho").await;
-    assert_eq!((other.status, other.problem().as_str()), (422, "prompt-mismatch"));
+    for (target, body) in [("/a", "Ho"), ("/a?model=m", "Hi")] {
+        let other = prompt(&server, target, &fields(&alice, "k1"), body).await;
+        let problem = (other.status, other.problem());
+        assert_eq!(problem, (422, "prompt-mismatch".to_owned()), "{target} {body}");
+    }
     let second = start(&server, "/a", &fields(&bob, "k1"), "Hi").await;
     assert_ne!(second, first, "the key of somebody else");
     upstream.call().await.answer(&["Yes"]).await;

@@ -7,6 +7,10 @@ use super::*;
 
 async fn refused(server: &Server, target: &str, fields: &str, body: &str) -> (u16, String) {
     let answer = prompt(server, target, fields, body).await;
+    // Also where the problem is one of other requests.
+    let should_retry = answer.fields.get("x-should-retry").map(String::as_str);
+    let expected = if answer.fields.contains_key("retry-after") { "true" } else { "false" };
+    assert_eq!(should_retry, Some(expected), "{answer:?}");
     (answer.status, answer.problem())
 }
 

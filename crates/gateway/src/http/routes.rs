@@ -2,6 +2,7 @@
 
 use axum::{
     Router,
+    middleware::map_response,
     routing::{get, post},
 };
 
@@ -9,7 +10,7 @@ use crate::{
     dashboard,
     http::{
         directions, history, layers,
-        llm::{prompt, runs},
+        llm::{prompt, runs, say_whether_to_retry},
         openai::{self, completions, models},
         presence, publish,
         state::SharedApp,
@@ -35,8 +36,11 @@ pub(crate) fn public(app: SharedApp) -> Router {
         .route(&at("/online/{channel}"), get(history::online))
         .route(&at("/presence/{channel}"), get(presence::presence))
         .route(&at("/channels"), get(history::channels))
-        .route(&at("/llm"), post(prompt::prompt_own))
-        .route(&at("/llm/{channel}"), post(prompt::prompt_in))
+        .route(&at("/llm"), post(prompt::prompt_own).layer(map_response(say_whether_to_retry)))
+        .route(
+            &at("/llm/{channel}"),
+            post(prompt::prompt_in).layer(map_response(say_whether_to_retry)),
+        )
         .route(&at("/llm/runs"), get(runs::runs).post(prompt::prompt_in_runs))
         .route(&at("/llm/runs/{run}"), get(runs::run))
         .route(&at("/llm/runs/{run}/cancel"), post(runs::cancel))

@@ -50,12 +50,14 @@ impl Relay {
             return Err((Kind::TooLarge, detail));
         }
         let (mut request, body_hash) = match content {
-            PromptContent::Text(text) => (ChatRequest::of_text(&text), hash_of(text.as_bytes())),
+            PromptContent::Text(text) => {
+                (ChatRequest::of_text(&text), hash_of(text.as_bytes(), model.as_deref()))
+            }
             PromptContent::Request(request) => {
                 let body = request.get().as_bytes();
                 let parsed = ChatRequest::parse(body);
                 let parsed = parsed.map_err(|error| (kinds::BAD_PROMPT, error.to_string()))?;
-                (parsed, hash_of(body))
+                (parsed, hash_of(body, model.as_deref()))
             }
         };
         if let Some(model) = model {

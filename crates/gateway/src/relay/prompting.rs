@@ -159,9 +159,16 @@ pub(crate) fn judged_as(channel: &ChannelName) -> ChannelName {
     }
 }
 
-/// Returns the hash by which a repeated prompt is known for the same.
-pub(crate) fn hash_of(body: &[u8]) -> [u8; 32] {
-    Sha256::digest(body).into()
+/// Returns the hash by which a repeated prompt is known for the same. `model` is named beside the
+/// body.
+pub(crate) fn hash_of(body: &[u8], model: Option<&str>) -> [u8; 32] {
+    let mut hash = Sha256::new_with_prefix(body);
+    if let Some(model) = model {
+        // No body has this byte.
+        hash.update(b"\xff");
+        hash.update(model);
+    }
+    hash.finalize().into()
 }
 
 fn prompt_key(

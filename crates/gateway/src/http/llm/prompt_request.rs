@@ -70,7 +70,7 @@ pub(crate) async fn read_request(
         }
         (None, _) => {}
     }
-    Ok((chat, hash_of(&body)))
+    Ok((chat, hash_of(&body, query.get("model"))))
 }
 
 /// Returns the wire of the response, if the request asks for the answer itself.
