@@ -74,3 +74,4 @@ bench: peers ## memory and CPU for each subscriber beside the floor and the peer
 	target/release/tricast-bench compression
 	target/release/tricast-bench scrape
 	target/release/tricast-bench log
+	target/release/tricast-bench answers
