@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 /// One round of one target.
@@ -26,6 +27,21 @@ pub(crate) struct Figures {
     pub(crate) undelivered: u64,
     pub(crate) duplicates: u64,
     pub(crate) out_of_order: u64,
+}
+
+/// The latency of one round, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Latency {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+}
+
+impl Latency {
+    /// Of a histogram of microseconds.
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Self {
+        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
+        Self { p50: at(0.5), p99: at(0.99) }
+    }
 }
 
 /// All rounds of one target, or the reason why it was not measured.

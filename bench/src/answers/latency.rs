@@ -12,7 +12,7 @@ use super::{
     upstream::Upstream,
 };
 use crate::{
-    figures::median,
+    figures::{Latency, median},
     goal::{Bound, Goal},
 };
 
@@ -20,20 +20,6 @@ const DELTAS: usize = 5000;
 /// Before anything is counted.
 const WARM_UP: usize = 500;
 const PACE: Duration = Duration::from_millis(1);
-
-/// In milliseconds.
-#[derive(Clone, Copy, Debug)]
-struct Latency {
-    p50: f64,
-    p99: f64,
-}
-
-impl Latency {
-    fn of(histogram: &Histogram<u64>) -> Self {
-        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
-        Self { p50: at(0.5), p99: at(0.99) }
-    }
-}
 
 pub(super) fn run(rounds: usize, bar: &ProgressBar) -> anyhow::Result<Outcome> {
     let (mut direct, mut devices) = (Vec::new(), Vec::new());

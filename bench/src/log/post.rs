@@ -18,27 +18,13 @@ use super::{
     measurement::{Measurement, Outcome},
 };
 use crate::{
-    figures::median,
+    figures::{Latency, median},
     goal::{Bound, Goal},
 };
 
 const SIZE: usize = 128;
 const WARM_UP: u64 = 100;
 const MESSAGES: u64 = 1000;
-
-/// Of one round, in ms.
-#[derive(Clone, Copy, Debug)]
-struct Latency {
-    p50: f64,
-    p99: f64,
-}
-
-impl Latency {
-    fn of(histogram: &Histogram<u64>) -> Self {
-        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
-        Self { p50: at(0.5), p99: at(0.99) }
-    }
-}
 
 pub(super) fn run(bench: &Measurement<'_>) -> anyhow::Result<Outcome> {
     let (mut memory, mut posts, mut bares) = (Vec::new(), Vec::new(), Vec::new());
