@@ -22,6 +22,12 @@ pub trait FoldKind: Debug + Send + Sync + 'static {
     fn snapshot(&self, wholes: &[Whole]) -> (EventName, Data);
 }
 
+/// Whether `draft` adds to a fold of this kind, if there is one.
+pub(crate) fn is_add(kind: Option<&dyn FoldKind>, draft: &Draft) -> bool {
+    let is_internal = draft.event.as_ref().is_some_and(EventName::is_internal);
+    is_internal && kind.is_some_and(|kind| kind.is_add(draft))
+}
+
 /// What the parts of a fold add up to.
 #[derive(Clone, Debug)]
 pub struct Whole {

@@ -3,9 +3,9 @@
 use std::{net::IpAddr, sync::Arc};
 
 use crate::{
-    ChannelName, Epoch, EventName, FoldKind, Gap, History, Hole, Identity, Message, MessageId,
-    Portion, ReadLimit, ReadRequest, Seq, Start, UserId,
-    fold::snapshot::Snapshot,
+    ChannelName, Epoch, FoldKind, Gap, History, Hole, Identity, Message, MessageId, Portion,
+    ReadLimit, ReadRequest, Seq, Start, UserId,
+    fold::{kind::is_add, snapshot::Snapshot},
     log::{start::LocatedChannels, table::Table},
 };
 
@@ -112,8 +112,8 @@ impl HistoryRead {
             }
             // The snapshot has what it adds, or the message that ends its fold has.
             let has_ended = message.fold.as_ref().is_some_and(|fold| fold.ended().is_some());
-            let is_left_out = has_ended
-                || message.id.seq <= self.compact_until && is_add(message, table.folds.as_deref());
+            let is_left_out =
+                has_ended || message.id.seq <= self.compact_until && table.is_add(&message.draft);
             if !is_left_out {
                 self.full = self.full || !self.push(message);
             }
@@ -151,7 +151,7 @@ impl HistoryRead {
                 self.skip(*hole, false, epoch);
             }
             // Its end follows, or the snapshot after the portions.
-            if is_add(message, folds) {
+            if is_add(folds, &message.draft) {
                 self.position = self.position.max(message.id.seq);
                 continue;
             }
@@ -217,10 +217,4 @@ impl HistoryRead {
         }
         self.history
     }
-}
-
-/// Whether a message adds to a fold.
-fn is_add(message: &Message, folds: Option<&dyn FoldKind>) -> bool {
-    message.draft.event.as_ref().is_some_and(EventName::is_internal)
-        && folds.is_some_and(|kind| kind.is_add(&message.draft))
 }

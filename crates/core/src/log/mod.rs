@@ -22,6 +22,7 @@ pub(crate) mod earlier_rules;
 pub(crate) mod erasure;
 pub(crate) mod error;
 pub(crate) mod extent;
+mod folding;
 mod hidden;
 pub(crate) mod history;
 pub(crate) mod history_page;
@@ -31,7 +32,6 @@ pub(crate) mod join;
 pub(crate) mod locate;
 pub(crate) mod member;
 pub(crate) mod merge;
-mod merging;
 pub(crate) mod portion;
 pub(crate) mod portion_source;
 pub(crate) mod query;
@@ -55,18 +55,16 @@ use arc_swap::ArcSwap;
 
 use crate::{
     Accepted, Batch, Beginning, ChangeError, ChannelName, ChannelRules, ChannelSummary, Draft,
-    Epoch, EventName, Extent, FoldKind, Gap, Identity, Join, JoinInfo, Locate, LogStats, MessageId,
+    Epoch, Extent, FoldKind, Gap, Identity, Join, JoinInfo, Locate, LogStats, MessageId,
     Namespaces, NotAccepted, OccupancyObserver, OnlineChange, OnlineCounts, OnlineHidden,
     OnlineReport, Placed, PresenceOff, PresencePage, ReadLimit, ReadRequest, Reservation, Seq,
-    ShardId, ShardWaker, Start, Stored, SubscribeError, Subscribed, UserId, Whole, clock,
-    fold::snapshot::Under,
+    ShardId, ShardWaker, Start, Stored, SubscribeError, Subscribed, UserId, clock,
     limits::Limits,
     log::{
         change::{Addition, ChangeLimits},
         cursor::Cursor,
         history_read::HistoryRead,
         member::Member,
-        merging::merge_due,
         portion_source::Older,
         read::{Item, Progress},
         start::LocatedChannels,
@@ -126,13 +124,6 @@ impl Log {
     /// Whether `channel` has a presence channel.
     pub fn has_presence_channel(&self, channel: &ChannelName) -> bool {
         self.first_rules.has_presence_channel(channel)
-    }
-
-    /// Sets how messages fold. To be called before the first message.
-    pub fn set_folds(&self, kind: Arc<dyn FoldKind>) {
-        self.table.lock().folds = Some(kind.clone());
-        // It is set once, before the first message.
-        let _ = self.folds.set(kind);
     }
 
     /// Sets the observer of channel occupancy.
@@ -197,34 +188,6 @@ impl Log {
         drop(table);
         self.merge_folds(is_due);
         accepted
-    }
-
-    /// Reads what a message does to a fold, if its publisher has not said so. Without a kind of
-    /// folds all messages are ordinary.
-    fn note_part(&self, draft: &mut Draft) {
-        let kind = self.folds.get();
-        if kind.is_none() {
-            draft.part = None;
-        }
-        let is_internal = draft.event.as_ref().is_some_and(EventName::is_internal);
-        if is_internal && draft.part.is_none() {
-            draft.part = kind.and_then(|kind| kind.part(draft)).map(Arc::new);
-        }
-    }
-
-    /// Returns the open folds of all channels, each as the whole of its parts until now. This
-    /// visits all channels under one lock: it is for the start.
-    pub fn open_folds(&self) -> Vec<(ChannelName, Whole)> {
-        let Some(kind) = self.folds.get() else { return Vec::new() };
-        let open = self.table.lock().open_folds();
-        let whole = |(name, under): (ChannelName, Under)| (name, under.merge(&**kind));
-        open.into_iter().map(whole).collect()
-    }
-
-    fn merge_folds(&self, is_due: bool) {
-        if is_due && let Some(kind) = self.folds.get() {
-            merge_due(&self.table, &**kind, &self.memory);
-        }
     }
 
     /// Reads the presence change that a message carries, if it is one of a presence channel.
@@ -379,11 +342,6 @@ impl Log {
     ) -> HistoryRead {
         let now = clock::unix_millis();
         HistoryRead::begin(&self.table.lock(), channel, start, limit, located, now, reader)
-    }
-
-    /// Returns how messages fold, if they do.
-    pub(crate) fn folds(&self) -> Option<&dyn FoldKind> {
-        self.folds.get().map(|kind| &**kind)
     }
 
     /// Reads on; returns what the engine has to be asked for, if the read is not complete.

@@ -170,8 +170,9 @@ impl Ring {
     /// Returns the seq of the newest part of a fold up to and including `seq`, here or gone; 0 if
     /// there is none.
     pub(crate) fn newest_part_up_to(&self, seq: Seq) -> Seq {
-        let newest = self.parts_up_to(seq).last().map_or(0, |part| part.id.seq);
-        newest.max(self.folded)
+        // Most rings have no parts, and need not be searched for them.
+        let held = (self.parts > 0).then(|| self.parts_up_to(seq).last()).flatten();
+        held.map_or(0, |part| part.id.seq).max(self.folded)
     }
 
     /// Returns the parts of folds that it holds up to and including `seq`.

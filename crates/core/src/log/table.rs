@@ -5,9 +5,12 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 use slab::Slab;
 
 use crate::{
-    ChannelName, ChannelRules, Draft, Epoch, EventName, FoldKind, LogStats, Message, MessageId,
-    Namespaces, OccupancyObserver, OnlineCounts, PerWire, Seq, Stored,
-    fold::snapshot::{Snapshot, Under},
+    ChannelName, ChannelRules, Draft, Epoch, FoldKind, LogStats, Message, MessageId, Namespaces,
+    OccupancyObserver, OnlineCounts, PerWire, Seq, Stored,
+    fold::{
+        kind::is_add,
+        snapshot::{Snapshot, Under},
+    },
     limits::Limits,
     log::{
         channel::Channel,
@@ -216,8 +219,7 @@ impl Table {
 
     /// Whether a message adds to a fold.
     pub(crate) fn is_add(&self, draft: &Draft) -> bool {
-        let is_internal = draft.event.as_ref().is_some_and(EventName::is_internal);
-        is_internal && self.folds.as_ref().is_some_and(|kind| kind.is_add(draft))
+        is_add(self.folds.as_deref(), draft)
     }
 
     /// Notes what is left of a channel from before the start.
